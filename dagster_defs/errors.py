@@ -1,7 +1,39 @@
 """Every error that this project raises on purpose.
 
     ParityError                      exit 1   something went wrong; the message says what, why and what to do
+    ├── DbtProjectUnreadable                  dbt cannot parse the project
+    ├── DbtFailed                             a dbt command ran and did not succeed
+    ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
+    ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
+    ├── NotComparable                         a warehouse that this command cannot read both sides of
+    ├── AirflowUnreachable                    the Airflow REST API does not answer as it should
+    ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
+    ├── ServerDied                            a server that was started here has ended
+    ├── ServerSilent                          a server that was started here does not become ready
+    ├── EnvironmentMissing                    `make setup` has not made the other environment
+    ├── WindowDiffers                         a run was asked for a window that its partition does not have
+    ├── RunFailed                             a Dagster or Airflow run did not succeed
+    ├── InvalidWindow                         a window that does not end after it starts
+    ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
+    ├── Unaligned                             an interval that is the window of no partition
+    ├── NotRangeable                          variables that cannot span several windows in one run
+    ├── TemplateFailed                        a template that loaded fails on one window
+    ├── WarehouseError                        the data cannot be read: a comparison becomes inconclusive
+    │   ├── RelationUnreadable                a table, view or file that cannot be read
+    │   ├── StatementFailed                   the warehouse refused a statement or went away
+    │   ├── DatabaseLocked                    another process holds the DuckDB file
+    │   └── DatabaseUnreadable                a DuckDB file that is not one, or may not be read
     ├── UsageError                   exit 2   what was asked cannot be done as asked
+    │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
+    │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
+    │   ├── TemplateBroken                    a template with a syntax error
+    │   ├── TemplateRefused                   a template that needs more than the schedule can tell
+    │   ├── BadUnit                           a unit's YAML declares something that cannot be
+    │   ├── PortInUse                         a port that was asked for is taken
+    │   ├── UnknownColumn                     a comparison names a column that a table does not have
+    │   ├── ReversedWindow                    a comparison's window ends before it starts
+    │   ├── WindowWithoutTime                 a comparison has bounds but no time column
+    │   └── UnusableBound                     a bound that is no value of the time column
     └── GateClosed                   exit 3   what was asked is refused, or the two sides differ
 
 One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
@@ -9,6 +41,8 @@ One fact for each class, kept in typed fields; the message is made from them and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -22,3 +56,248 @@ class UsageError(ParityError):
     """The request itself is wrong: nothing was tried."""
 
     exit_code: ClassVar[int] = 2
+
+
+class DbtProjectUnreadable(ParityError):
+    def __init__(self, project_dir: Path, reason: str) -> None:
+        self.project_dir, self.reason = project_dir, reason
+        super().__init__(
+            f"cannot read the dbt project {project_dir}: {reason}. Look: dbt parse --project-dir {project_dir}"
+        )
+
+
+class DbtFailed(ParityError):
+    def __init__(self, command: Sequence[str], failures: Sequence[str], log: Path) -> None:
+        self.command, self.failures, self.log = tuple(command), tuple(failures), log
+        what = "; ".join(failures) or "no reason given"
+        super().__init__(f"dbt {' '.join(command)} failed: {what}. Look: {log}")
+
+
+class MirrorsUnreadable(ParityError):
+    def __init__(self, project_root: Path, reason: str) -> None:
+        self.project_root, self.reason = project_root, reason
+        super().__init__(f"cannot load the mirrors below {project_root}: {reason}. Look: dg check yaml")
+
+
+class ProxiedStateUnreadable(ParityError):
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot read {path}: {reason}. It should say `tasks:` and below it, for each task, `- {{id: …, proxied: "
+            "true}`"
+        )
+
+
+class NotComparable(ParityError):
+    def __init__(self, target: str, kind: str) -> None:
+        self.target, self.kind = target, kind
+        super().__init__(f"dbt target {target!r} is a {kind} warehouse; only DuckDB can be compared so far")
+
+
+class AirflowUnreachable(ParityError):
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"Airflow does not answer at {url}: {reason}. Check that it runs, and AIRFLOW_URL, AIRFLOW_USER and "
+            "AIRFLOW_PASSWORD"
+        )
+
+
+class DagsterUnreachable(ParityError):
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"Dagster does not answer at {url}: {reason}. Check that it runs, and DAGSTER_URL")
+
+
+class RunFailed(ParityError):
+    def __init__(self, what: str, state: str, look: str) -> None:
+        self.what, self.state, self.look = what, state, look
+        super().__init__(f"{what} ended as {state}. Look: {look}")
+
+
+class ServerDied(ParityError):
+    def __init__(self, name: str, exit_code: int, log: Path, tail: str) -> None:
+        self.name, self.code, self.log, self.tail = name, exit_code, log, tail
+        super().__init__(f"{name} ended with exit code {exit_code}. The end of {log}:\n{tail}")
+
+
+class ServerSilent(ParityError):
+    def __init__(self, name: str, seconds: float, logs: Path) -> None:
+        self.name, self.seconds, self.logs = name, seconds, logs
+        super().__init__(f"{name} was not ready after {seconds:.0f} s. Look: {logs}")
+
+
+class EnvironmentMissing(ParityError):
+    def __init__(self, program: Path, wanted_by: str) -> None:
+        self.program, self.wanted_by = program, wanted_by
+        super().__init__(
+            f"there is no {program}: Airflow lives in an environment of its own. Make it: make setup"
+        )
+
+
+class WindowDiffers(ParityError):
+    def __init__(self, partition: str, window: str, asked: str) -> None:
+        self.partition, self.window, self.asked = partition, window, asked
+        super().__init__(
+            f"partition {partition} is the window {window}, but Airflow asked for {asked}: nothing was run. Compare "
+            "the schedule in the unit's YAML with the DAG's"
+        )
+
+
+class BadUnit(UsageError):
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"unit {unit}: {reason}. {remedy}")
+
+
+class PortInUse(UsageError):
+    def __init__(self, port: str, what: str, variable: str) -> None:
+        self.port, self.what, self.variable = port, what, variable
+        super().__init__(
+            f"port {port} for {what} cannot be used. Free it, or set {variable} to another one (0: any free)"
+        )
+
+
+class InvalidWindow(ParityError):
+    """`start` and `end` are ISO text: a window that cannot be has no type of its own."""
+
+    def __init__(self, start: str, end: str, reason: str = "a window ends after it starts") -> None:
+        self.start, self.end, self.reason = start, end, reason
+        super().__init__(
+            f"[{start}, {end}) is no window: {reason}. An empty interval comes from a cron trigger timetable or from "
+            "a manual run; use the schedule's own data interval"
+        )
+
+
+class ScheduleRefused(UsageError):
+    def __init__(self, schedule: str, timezone: str, reason: str, remedy: str) -> None:
+        self.schedule, self.timezone, self.reason, self.remedy = schedule, timezone, reason, remedy
+        super().__init__(f"schedule {schedule!r} in time zone {timezone!r} is refused: {reason}. {remedy}")
+
+
+class DoesNotAdvance(ParityError):
+    """`at` and `step` are ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
+
+    def __init__(self, schedule: str, timezone: str, at: str, step: str) -> None:
+        self.schedule, self.timezone, self.at, self.step = schedule, timezone, at, step
+        super().__init__(
+            f"schedule {schedule!r} in {timezone} does not advance: after {at} Airflow's own timetable goes to {step}. "
+            "It counts elapsed time from boundary to boundary, and the clock changes between these; declare the "
+            "schedule in UTC, or choose a window away from the change"
+        )
+
+
+class Unaligned(ParityError):
+    """An interval of Airflow's that no partition stands for; `nearest` are windows that have a partition."""
+
+    def __init__(self, schedule: str, interval: str, nearest: Sequence[str]) -> None:
+        self.schedule, self.interval, self.nearest = schedule, interval, tuple(nearest)
+        near = ", ".join(nearest) or "none"
+        super().__init__(
+            f"{interval} is no window of {schedule}. Nearest: {near}. It was probably triggered by hand; run the "
+            "partition of one of these windows"
+        )
+
+
+class UnknownPartition(UsageError):
+    def __init__(self, key: str, schedule: str, reason: str) -> None:
+        self.key, self.schedule, self.reason = key, schedule, reason
+        super().__init__(f"{key!r} is no partition of {schedule}: {reason}")
+
+
+class NotRangeable(ParityError):
+    def __init__(self, unit: str, variables: Sequence[str]) -> None:
+        self.unit, self.variables = unit, tuple(variables)
+        super().__init__(
+            f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is neither "
+            "its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one partition at a time"
+        )
+
+
+class TemplateBroken(UsageError):
+    def __init__(self, text: str, line: int, reason: str) -> None:
+        self.text, self.line, self.reason = text, line, reason
+        super().__init__(f"template {text!r}, line {line}: {reason}. Correct the Jinja text")
+
+
+class TemplateRefused(UsageError):
+    """`needs` is the dotted name as the template says it, for instance `dag_run.conf` or `var.value.bucket`."""
+
+    def __init__(self, text: str, needs: str, reason: str) -> None:
+        self.text, self.needs, self.reason = text, needs, reason
+        super().__init__(
+            f"template {text!r} needs {needs}: {reason}. Use names that the schedule alone determines "
+            "(data_interval_start, data_interval_end, ds, params, macros.ds_add, …)"
+        )
+
+
+class TemplateFailed(ParityError):
+    def __init__(self, text: str, window: str, reason: str) -> None:
+        self.text, self.window, self.reason = text, window, reason
+        super().__init__(f"template {text!r} fails on window {window}: {reason}. Correct the expression")
+
+
+class WarehouseError(ParityError):
+    """Base of what keeps data from being read."""
+
+
+class RelationUnreadable(WarehouseError):
+    def __init__(self, relation: str, why: str) -> None:
+        self.relation, self.why = relation, why
+        super().__init__(f"cannot read {relation}: {why}")
+
+
+class StatementFailed(WarehouseError):
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the warehouse refused a statement: {why}")
+
+
+class DatabaseLocked(WarehouseError):
+    """`holder` is the process id where DuckDB told it."""
+
+    def __init__(self, file: Path, holder: int | None, waited_s: float) -> None:
+        self.file, self.holder, self.waited_s = file, holder, waited_s
+        who = f"process {holder}" if holder else "another connection"
+        look = f"Look: ps -fp {holder}" if holder else f"Look: fuser -v {file}"
+        super().__init__(
+            f"{file} is locked by {who} after {waited_s:g} s of waiting: close it and repeat. {look}"
+        )
+
+
+class DatabaseUnreadable(WarehouseError):
+    def __init__(self, file: Path, why: str) -> None:
+        self.file, self.why = file, why
+        super().__init__(f"cannot open {file} as a DuckDB database: {why}")
+
+
+class UnknownColumn(UsageError):
+    def __init__(self, comparison: str, column: str, relation: str, known: Sequence[str]) -> None:
+        self.comparison, self.column, self.relation, self.known = comparison, column, relation, tuple(known)
+        super().__init__(
+            f"comparison {comparison}: {relation} has no column {column!r}. It has: {', '.join(known)}"
+        )
+
+
+class ReversedWindow(UsageError):
+    def __init__(self, comparison: str, lower: str, upper: str) -> None:
+        self.comparison, self.lower, self.upper = comparison, lower, upper
+        super().__init__(
+            f"comparison {comparison}: the window [{lower}, {upper}) ends before it starts: swap its bounds"
+        )
+
+
+class WindowWithoutTime(UsageError):
+    def __init__(self, comparison: str) -> None:
+        self.comparison = comparison
+        super().__init__(
+            f"comparison {comparison} has a window but no time column: name one, or compare the whole tables"
+        )
+
+
+class UnusableBound(UsageError):
+    def __init__(self, comparison: str, bound: str, column: str, column_type: str) -> None:
+        self.comparison, self.bound, self.column, self.column_type = comparison, bound, column, column_type
+        super().__init__(
+            f"comparison {comparison}: the bound {bound!r} is no value of column {column!r} ({column_type})"
+        )

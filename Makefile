@@ -1,0 +1,69 @@
+# Two commands do everything: `make demo` and `make test`. Each sets up what it needs first.
+SHELL   := /bin/bash
+PYTHON  ?= python3.11
+TOOLS   := .tools
+UV      := PYTHONPATH=$(TOOLS)/uv UV_NO_CONFIG=1 UV_LINK_MODE=copy $(PYTHON) -m uv
+DAGSTER := .venv
+AIRFLOW := .venv-airflow
+BIN     := $(DAGSTER)/bin
+
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(DAGSTER)/.installed $(AIRFLOW)/.installed ## make both environments (Dagster + dbt, Airflow)
+
+$(TOOLS)/.installed: requirements/tools.txt
+	@echo "setup: uv, into $(TOOLS)/"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade \
+	  --root-user-action ignore --require-hashes --target $(TOOLS)/uv -r requirements/tools.txt
+	@touch $@
+
+$(DAGSTER)/.installed: requirements/dagster.txt pyproject.toml $(TOOLS)/.installed
+	@echo "setup: Dagster and dbt, into $(DAGSTER)/"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(DAGSTER)
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements/dagster.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+$(AIRFLOW)/.installed: requirements/airflow.txt $(TOOLS)/.installed
+	@echo "setup: Airflow, into $(AIRFLOW)/"
+	@test -x $(AIRFLOW)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW)
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW)/bin/python requirements/airflow.txt
+	@touch $@
+
+demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
+	@$(BIN)/parity demo $(if $(DEMO_EXIT),--exit)
+
+test: setup ## unit, component and journey tests
+	@$(BIN)/pytest
+
+check: setup ## linters, types, the import law, SQL style and the architecture tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt/models dbt/tests
+	$(BIN)/dg check defs
+	$(BIN)/dg check yaml
+	$(BIN)/pytest tests/architecture tests/docs
+
+format: setup ## rewrite what the linters can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/sqlfluff fix --force dbt/models dbt/tests
+
+bench: setup ## figures, each beside its peer of the same run
+	@$(BIN)/python -m bench
+
+lock: $(TOOLS)/.installed ## renew requirements/*.txt: versions and hashes, no address
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --upgrade --extra dev --output-file requirements/dagster.txt pyproject.toml requirements/build.in
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --upgrade --output-file requirements/airflow.txt requirements/airflow.in
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --upgrade --output-file requirements/tools.txt requirements/tools.in
+
+clean: ## remove data, state and caches; the environments stay
+	rm -rf data .demo .local_defs_state dbt/target* dbt/logs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,214 @@
+"""Airflow's stable REST API (v1, Airflow 2.x), as far as observing and driving need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pendulum
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.lifecycle import Unit
+from dagster_defs.windows import Window
+
+PAGE = 100  # Airflow's own default for `maximum_page_limit`
+FINISHED = ("success", "failed", "skipped", "upstream_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class DagRun:
+    """`window` is None where the run has no data interval, or an empty one."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    window: Window | None
+    end: pendulum.DateTime | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> DagRun:
+        start, end = _instant(row.get("data_interval_start")), _instant(row.get("data_interval_end"))
+        window = Window(start, end) if start and end and start < end else None
+        return cls(row["dag_id"], row["dag_run_id"], row["state"], window, _instant(row.get("end_date")))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInstance:
+    """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped."""
+
+    unit: Unit
+    run_id: str
+    map_index: int
+    state: str
+    try_number: int
+    start: pendulum.DateTime | None
+    end: pendulum.DateTime | None
+    duration: float | None
+    operator: str
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
+        return cls(
+            unit=Unit(row["dag_id"], row["task_id"]),
+            run_id=row["dag_run_id"],
+            map_index=row.get("map_index", -1),
+            state=row["state"] or "none",
+            try_number=row.get("try_number") or 0,
+            start=_instant(row.get("start_date")),
+            end=_instant(row.get("end_date")),
+            duration=row.get("duration"),
+            operator=row.get("operator") or "",
+        )
+
+    @property
+    def identity(self) -> str:
+        """The same for the same try of the same task, whenever it is read."""
+        return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}|{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowAddress:
+    """Where Airflow is and who asks; taken from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD."""
+
+    url: str
+    user: str
+    password: str
+
+    @classmethod
+    def from_environment(cls) -> AirflowAddress:
+        return cls(
+            os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8080").rstrip("/"),
+            os.environ.get("AIRFLOW_USER", "admin"),
+            os.environ.get("AIRFLOW_PASSWORD", "admin"),
+        )
+
+
+class AirflowClient:
+    """Every call raises AirflowUnreachable, with the reason, if Airflow does not answer as it should."""
+
+    def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
+        """`patience`: seconds for which a call that got no answer, or a 5xx one, is tried again."""
+        self.address = address
+        self._patience = patience
+        self._http = httpx.Client(
+            base_url=f"{address.url}/api/v1",
+            auth=(address.user, address.password),
+            timeout=20,
+            trust_env=False,
+        )
+
+    def is_healthy(self) -> bool:
+        """Whether the web server answers and the scheduler has a heartbeat; never raises."""
+        try:
+            health = self._http.get("/health").json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return bool(health.get("scheduler", {}).get("status") == "healthy")
+
+    def dags(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("GET", "/dags", "dags"))
+
+    def import_errors(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("GET", "/importErrors", "import_errors"))
+
+    def tasks(self, dag_id: str) -> list[Mapping[str, Any]]:
+        tasks: list[Mapping[str, Any]] = self._call("GET", f"/dags/{dag_id}/tasks")["tasks"]
+        return tasks
+
+    def dag_runs(self, dag_id: str) -> list[DagRun]:
+        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns", "dag_runs", {"order_by": "execution_date"})
+        return [DagRun.parse(row) for row in rows]
+
+    def dag_run(self, dag_id: str, run_id: str) -> DagRun:
+        return DagRun.parse(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
+        return [TaskInstance.parse(row) for row in rows]
+
+    def finished_task_instances(
+        self, dag_ids: Sequence[str], since: pendulum.DateTime
+    ) -> Iterator[TaskInstance]:
+        """Every task instance of these DAGs that ended at or after `since`, whatever became of its DAG run."""
+        body = {"dag_ids": list(dag_ids), "end_date_gte": since.isoformat(), "state": list(FINISHED)}
+        offset = 0
+        while True:
+            answer = self._call(
+                "POST",
+                "/dags/~/dagRuns/~/taskInstances/list",
+                json={**body, "page_limit": PAGE, "page_offset": offset, "order_by": "end_date"},
+            )
+            rows = answer["task_instances"]
+            yield from map(TaskInstance.parse, rows)
+            offset += len(rows)
+            if not rows or offset >= answer["total_entries"]:
+                return
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
+
+    def ask_for_reparse(self, dag_id: str) -> None:
+        file_token = self._call("GET", f"/dags/{dag_id}")["file_token"]
+        self._call("PUT", f"/parseDagFile/{file_token}", allowed=(404, 409))
+
+    def make_pool(self, name: str, slots: int) -> None:
+        self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
+
+    def log_of(self, task: TaskInstance) -> str:
+        path = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}/logs/{task.try_number}"
+        return self._http.get(path, headers={"Accept": "text/plain"}).text
+
+    def _pages(
+        self, method: str, path: str, name: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        offset = 0
+        while True:
+            answer = self._call(method, path, params={**(params or {}), "limit": PAGE, "offset": offset})
+            yield from answer[name]
+            offset += len(answer[name])
+            if not answer[name] or offset >= answer["total_entries"]:
+                return
+
+    def _call(self, method: str, path: str, *, allowed: Sequence[int] = (), **request: Any) -> Any:
+        waiting = Retrying(
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(multiplier=0.2, max=2),
+            retry=retry_if_exception_type((httpx.TransportError, _TryAgain)),
+            reraise=True,
+        )
+        try:
+            answer = waiting(self._once, method, path, **request)
+        except (httpx.HTTPError, _TryAgain) as error:
+            raise AirflowUnreachable(self.address.url, str(error) or type(error).__name__) from error
+        if answer.status_code >= 400 and answer.status_code not in allowed:
+            reason = f"{method} {path} answered {answer.status_code} {answer.text[:200].strip()}"
+            raise AirflowUnreachable(self.address.url, reason)
+        if not answer.content:
+            return {}
+        try:
+            return answer.json()
+        except ValueError as error:
+            reason = f"{method} {path} answered with a page instead of JSON (a login page?)"
+            raise AirflowUnreachable(self.address.url, reason) from error
+
+    def _once(self, method: str, path: str, **request: Any) -> httpx.Response:
+        answer = self._http.request(method, path, **request)
+        if answer.status_code >= 500:
+            raise _TryAgain(f"{method} {path} answered {answer.status_code}")
+        return answer
+
+
+class _TryAgain(Exception):
+    """A 5xx answer: Airflow on SQLite gives one now and then."""
+
+
+def _instant(text: str | None) -> pendulum.DateTime | None:
+    if not text:
+        return None
+    parsed = pendulum.parse(text)
+    assert isinstance(parsed, pendulum.DateTime), text  # noqa: S101 - the API writes ISO instants only
+    return parsed.in_timezone("UTC")

@@ -1,0 +1,94 @@
+"""A real Dagster on loopback: code server, web server and daemon, with PostgreSQL storage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from dagster_defs.adapters.airflow import AirflowAddress
+from dagster_defs.adapters.dagster_api import DagsterClient
+from dagster_defs.adapters.mirrors import PROJECT_ROOT
+from dagster_defs.adapters.postgres import Postgres
+from dagster_defs.adapters.processes import Supervisor, free_port
+
+DATABASE = "dagster"
+START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class LocalDagster:
+    """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and its environment."""
+
+    home: Path
+    port: int
+    postgres: Postgres
+    airflow: AirflowAddress
+    run_env: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, supervisor: Supervisor) -> DagsterClient:
+        """Start all three processes and wait until the definitions are loaded."""
+        self.write_configuration()
+        code_port = free_port()
+        workspace = self.home / "workspace.yaml"
+        location = {"host": "127.0.0.1", "port": code_port, "location_name": "parity"}
+        workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
+        # One code server for both others: each would load the definitions for itself otherwise.
+        supervisor.start(
+            "dagster-code",
+            [
+                *self._program(
+                    "dagster", "api", "grpc", "-m", "dagster_defs.definitions", "-d", str(PROJECT_ROOT)
+                ),
+                *("--host", "127.0.0.1", "--port", str(code_port), "--location-name", "parity"),
+            ],
+            env=self.env,
+            cwd=PROJECT_ROOT,
+        )
+        web = ("-h", "127.0.0.1", "-p", str(self.port), "-w", str(workspace))
+        supervisor.start(
+            "dagster-webserver", self._program("dagster-webserver", *web), env=self.env, cwd=PROJECT_ROOT
+        )
+        daemon = ("run", "-w", str(workspace))
+        supervisor.start(
+            "dagster-daemon", self._program("dagster-daemon", *daemon), env=self.env, cwd=PROJECT_ROOT
+        )
+        client = DagsterClient(self.url)
+        supervisor.wait_until("Dagster", client.is_ready, seconds=START_SECONDS)
+        return client
+
+    def write_configuration(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        configuration = {
+            "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}},
+            "telemetry": {"enabled": False},
+            # A DuckDB file has one writer: units that share a pool run one after the other.
+            "concurrency": {"pools": {"granularity": "run", "default_limit": 1}},
+        }
+        (self.home / "dagster.yaml").write_text(yaml.safe_dump(configuration))
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "DAGSTER_HOME": str(self.home),
+            "DAGSTER_POSTGRES_URL": self.postgres.url(DATABASE),
+            "DAGSTER_DISABLE_TELEMETRY": "yes",
+            "AIRFLOW_URL": self.airflow.url,
+            "AIRFLOW_USER": self.airflow.user,
+            "AIRFLOW_PASSWORD": self.airflow.password,
+            **self.run_env,
+        }
+
+    @staticmethod
+    def _program(name: str, *arguments: str) -> list[str]:
+        return [str(Path(sys.executable).parent / name), *arguments]

@@ -1,0 +1,27 @@
+"""The mirrors that defs/ declares, read from its YAML without building a single Dagster definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from dagster_defs.errors import MirrorsUnreadable
+from dagster_defs.lifecycle.mirrors import Mirror
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_mirrors(project_root: Path = PROJECT_ROOT) -> list[Mirror]:
+    """Every mirror, by unit. Raises MirrorsUnreadable, which names the file, if the YAML cannot be loaded."""
+    import dagster as dg
+
+    try:
+        tree = dg.ComponentTree.for_project(project_root)
+        components = tree.get_all_components(of_type=dg.Component)
+        mirrors = [component for component in components if hasattr(component, "outputs_of")]
+    except Exception as error:
+        innermost: BaseException = error
+        while innermost.__cause__ is not None:
+            innermost = innermost.__cause__
+        raise MirrorsUnreadable(project_root, str(innermost).strip() or type(innermost).__name__) from error
+    return sorted(cast("list[Mirror]", mirrors), key=lambda mirror: mirror.legacy_unit)

@@ -1,0 +1,173 @@
+"""Reading legacy and candidate for a comparison: two DuckDB files, and Parquet or CSV files of both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+from sqlglot import exp
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from dagster_defs.errors import (
+    DatabaseLocked,
+    DatabaseUnreadable,
+    RelationUnreadable,
+    StatementFailed,
+)
+from dagster_defs.parity import Column, Dialect, Relation, Side
+
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+# Another process holds the file, or this one has it open for writing.
+_LOCKED = re.compile("Could not set lock|Unique file handle conflict|different configuration", re.IGNORECASE)
+
+
+class _LockedError(Exception):
+    """A try that may be repeated; never leaves this module."""
+
+
+class DuckDBPair:
+    """The two sides as catalogs `legacy` and `candidate` of one in-memory connection, read-only, in UTC.
+
+    A file that is not there is no error here: asking for one of its relations raises RelationUnreadable,
+    which a comparison turns into `inconclusive`. A side of None has no database (only files are compared).
+    Opening raises DatabaseLocked after waiting for `wait_s` seconds, DatabaseUnreadable for what is no
+    database. Both files are held (shared with other readers) until the pair is closed: keep it short.
+    """
+
+    dialect = Dialect.DUCKDB
+
+    def __init__(self, legacy: Path | None, candidate: Path | None, *, wait_s: float = 10.0) -> None:
+        self._files = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
+        self._wait_s = wait_s
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._unreadable: dict[Relation, str] = {}
+
+    def __enter__(self) -> Self:
+        self._connection = duckdb.connect()
+        try:
+            self._connection.execute("set timezone = 'UTC'")
+            for side, file in self._files.items():
+                if file is not None and file.exists():
+                    self._attach(side, file)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def relation(self, side: Side, schema: str, table: str) -> Relation:
+        """A table or view of that side's database, whether it is there or not."""
+        return Relation(side.value, schema, table)
+
+    def files(self, side: Side, name: str, files: Path | Sequence[Path]) -> Relation:
+        """One relation over Parquet or CSV files (by their suffix), under `name` in `<side>_files`.
+
+        A path may be a glob. CSV files have a header; types are found from all rows, an empty field is NULL
+        and a quoted empty one an empty string. Files that cannot be read make the comparison inconclusive.
+        """
+        paths = [files] if isinstance(files, Path) else list(files)
+        relation = Relation("memory", f"{side}_files", name)
+        try:
+            self._run(f"create schema if not exists {side}_files")
+            self._run(_view(relation, paths).sql(dialect="duckdb", identify=True))
+            self._unreadable.pop(relation, None)
+        except StatementFailed as error:
+            self._unreadable[relation] = error.why
+        return relation
+
+    def columns(self, relation: Relation) -> list[Column] | None:
+        if relation in self._unreadable:
+            raise RelationUnreadable(str(relation), self._unreadable[relation])
+        if relation.catalog in list(Side):
+            file = self._files[Side(relation.catalog)]
+            if file is None:
+                raise RelationUnreadable(str(relation), f"no {relation.catalog} database was given")
+            if not self._attached(relation.catalog):
+                raise RelationUnreadable(str(relation), f"the file {file} does not exist")
+        found = self._run(
+            "select column_name, data_type from duckdb_columns()"
+            " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+            [relation.catalog, relation.schema, relation.table],
+        ).fetchall()
+        return [Column(name, kind) for name, kind in found] or None
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        result = self._run(statement)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def _attach(self, side: Side, file: Path) -> None:
+        attach = exp.Literal.string(str(file)).sql(dialect="duckdb")
+        held: list[str] = []
+
+        def attempt() -> None:
+            try:
+                self._run(f"attach {attach} as {side} (read_only)")
+            except StatementFailed as error:
+                if not _LOCKED.search(error.why):
+                    raise DatabaseUnreadable(file, error.why) from error
+                held.append(error.why)
+                raise _LockedError from error
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(_LockedError),
+            stop=stop_after_delay(self._wait_s),
+            wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+            reraise=True,
+        )
+        try:
+            retrying(attempt)
+        except _LockedError as error:
+            holder = _HOLDER.search(held[-1])
+            raise DatabaseLocked(file, int(holder[1]) if holder else None, self._wait_s) from error
+
+    def _attached(self, catalog: str) -> bool:
+        query = "select 1 from duckdb_databases() where database_name = ?"
+        return self._run(query, [catalog]).fetchone() is not None
+
+    def _run(self, statement: str, parameters: list[str] | None = None) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise StatementFailed("the pair of databases is not open")
+        try:
+            return self._connection.execute(statement, parameters)
+        except duckdb.Error as error:
+            raise StatementFailed(str(error).splitlines()[0]) from error
+
+
+def _view(relation: Relation, paths: Sequence[Path]) -> exp.Create:
+    listed = exp.Array(expressions=[exp.Literal.string(str(path)) for path in paths])
+    # Columns come from the files alone, never from the names of the folders that they are in.
+    options: dict[str, exp.Expr] = {"hive_partitioning": exp.false()}
+    reader = "read_parquet"
+    if any(path.suffix.lower() in {".csv", ".tsv"} for path in paths):
+        reader = "read_csv"
+        options |= {
+            "header": exp.true(),
+            "sample_size": exp.Literal.number(-1),
+            "allow_quoted_nulls": exp.false(),
+        }
+    arguments = [exp.EQ(this=exp.to_identifier(name), expression=value) for name, value in options.items()]
+    source = exp.Anonymous(this=reader, expressions=[listed, *arguments])
+    return exp.Create(
+        this=exp.Table(
+            this=exp.to_identifier(relation.table, quoted=True),
+            db=exp.to_identifier(relation.schema, quoted=True),
+            catalog=exp.to_identifier(relation.catalog, quoted=True),
+        ),
+        kind="VIEW",
+        replace=True,
+        expression=exp.select("*").from_(source),
+    )

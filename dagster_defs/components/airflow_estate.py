@@ -1,0 +1,113 @@
+"""The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.utils.defs_state import DefsStateConfig
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
+
+from dagster_defs.adapters.airflow import AirflowAddress
+from dagster_defs.components.airflow_sensor import build_sensor
+from dagster_defs.components.dbt_unit import DbtUnit
+from dagster_defs.components.python_unit import PythonUnit
+from dagster_defs.components.unit import UnitComponent
+from dagster_defs.lifecycle import Unit
+
+
+@dataclass
+class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
+    """Shows every DAG and task of one Airflow, and what they did.
+
+    What Airflow contains is fetched by `dg utils refresh-defs-state` and kept in a file, so that definitions load
+    without Airflow; before the first fetch only the mirrored units are known. The sensor polls AIRFLOW_URL.
+    """
+
+    name: Annotated[
+        str, dg.Resolver.default(description="First part of the keys of DAGs and unmirrored tasks.")
+    ] = "airflow"
+    poll_seconds: Annotated[int, dg.Resolver.default(description="Seconds between two looks at Airflow.")] = (
+        30
+    )
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        # Never refreshed by a mere load, not even in development: definitions load without Airflow.
+        return DefsStateConfig(
+            key=f"AirflowEstate[{self.name}]",
+            management_type=DefsStateManagementType.LOCAL_FILESYSTEM,
+            refresh_if_dev=False,
+        )
+
+    def write_state_to_path(self, state_path: Path) -> None:
+        from dagster_airlift.core import AirflowBasicAuthBackend, AirflowInstance
+        from dagster_airlift.core.filter import AirflowFilter
+        from dagster_airlift.core.serialization.compute import compute_serialized_data
+
+        address = AirflowAddress.from_environment()
+        estate = compute_serialized_data(
+            airflow_instance=AirflowInstance(
+                auth_backend=AirflowBasicAuthBackend(address.url, address.user, address.password),
+                name=self.name,
+            ),
+            mapped_assets=[],
+            dag_selector_fn=None,
+            automapping_enabled=False,
+            source_code_retrieval_enabled=True,
+            retrieval_filter=AirflowFilter(),
+        )
+        dags = {
+            dag.dag_id: {
+                "info": dag.dag_info.metadata,
+                "url": dag.dag_info.url,
+                "source": dag.source_code,
+                "tasks": {task_id: task.metadata for task_id, task in dag.task_infos.items()},
+            }
+            for dag in estate.dag_datas.values()
+        }
+        state_path.write_text(json.dumps(dags))
+
+    def build_defs_from_state(
+        self, context: dg.ComponentLoadContext, state_path: Path | None
+    ) -> dg.Definitions:
+        units: list[UnitComponent] = [
+            *context.component_tree.get_all_components(of_type=DbtUnit),
+            *context.component_tree.get_all_components(of_type=PythonUnit),
+        ]
+        dags = json.loads(state_path.read_text()) if state_path and state_path.exists() else {}
+        partitions = {unit.legacy_unit: unit.partitions for unit in units}
+        return dg.Definitions(
+            assets=list(self._asset_specs(dags, partitions.keys())),
+            sensors=[build_sensor(self.name, partitions, sorted(dags), self.poll_seconds)],
+        )
+
+    def _asset_specs(self, dags: Mapping[str, Any], mirrored: Any) -> Iterator[dg.AssetSpec]:
+        for dag_id, dag in sorted(dags.items()):
+            yield dg.AssetSpec(
+                key=[self.name, dag_id],
+                description=dag["info"].get("description"),
+                kinds={"airflow", "dag"},
+                group_name="airflow",
+                deps=[
+                    dg.AssetKey([self.name, dag_id, task_id])
+                    for task_id in sorted(dag["tasks"])
+                    if Unit(dag_id, task_id) not in mirrored
+                ],
+                metadata={
+                    "Link to DAG": dg.MetadataValue.url(dag["url"]),
+                    "Schedule": json.dumps(dag["info"].get("schedule_interval")),
+                    "Source Code": dg.MetadataValue.md(f"```python\n{dag['source'] or ''}\n```"),
+                },
+            )
+            for task_id, task in sorted(dag["tasks"].items()):
+                if Unit(dag_id, task_id) not in mirrored:
+                    yield dg.AssetSpec(
+                        key=[self.name, dag_id, task_id],
+                        description=f"Task {task_id} of {dag_id}; nothing mirrors it.",
+                        kinds={"airflow", "task"},
+                        group_name="airflow",
+                        metadata={"Operator": (task.get("class_ref") or {}).get("class_name", "?")},
+                    )

@@ -1,0 +1,209 @@
+"""The Dagster definition of one dbt unit on one side: its specs, and the body that runs dbt."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster_dbt import DbtProject
+from dagster_dbt.asset_utils import is_non_asset_node
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from dagster_defs.adapters.dbt import DbtRun, DbtWorkspace, Manifest
+from dagster_defs.components.run_window import window_metadata, windows_of_run
+from dagster_defs.components.translator import UnitTranslator, check_key_of_test
+from dagster_defs.parity import Side
+
+if TYPE_CHECKING:
+    from dagster_defs.components.dbt_unit import DbtUnit
+
+ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
+
+
+@dataclass(frozen=True)
+class UnitNodes:
+    """The dbt nodes of one unit on one side.
+
+    `selected` is everything that the unit's command builds and tests; of that, `elsewhere` (by unique id, with
+    the unit's name) is defined by another unit's mirror.
+    """
+
+    workspace: DbtWorkspace
+    project: DbtProject
+    side: Side
+    feeds: Mapping[str, dg.AssetKey]
+    selected: frozenset[str]
+    elsewhere: Mapping[str, str]
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.workspace.manifest
+
+    @cached_property
+    def translator(self) -> UnitTranslator:
+        return UnitTranslator(self.side, self.feeds)
+
+    @cached_property
+    def models(self) -> Mapping[str, dg.AssetSpec]:
+        """Specs of the models, seeds and snapshots that this mirror defines, by unique id."""
+        return {
+            node_id: self.translator.get_asset_spec(self.manifest, node_id, self.project)
+            for node_id in sorted(self.selected - self.elsewhere.keys())
+            if node_id.split(".")[0] in ASSET_TYPES and not is_non_asset_node(self.manifest["nodes"][node_id])
+        }
+
+    @cached_property
+    def checks(self) -> Mapping[str, dg.AssetCheckSpec]:
+        """Specs of the dbt tests and unit tests that this mirror evaluates, by unique id.
+
+        A test belongs to the unit that defines the model it is on. Tests on sources are evaluated on the legacy
+        side only: both sides read the same sources.
+        """
+        own_keys = {spec.key for spec in self.models.values()}
+        specs: dict[str, dg.AssetCheckSpec] = {}
+        for test_id in sorted(self.selected - self.elsewhere.keys()):
+            key = self.check_key(test_id)
+            if key is None or (key.asset_key not in own_keys and not self._is_on_own_source(test_id)):
+                continue
+            node = self.manifest["nodes"].get(test_id) or self.manifest["unit_tests"][test_id]
+            specs[test_id] = dg.AssetCheckSpec(
+                name=key.name,
+                asset=key.asset_key,
+                description=node.get("description") or None,
+                metadata={"dbt/unique_id": test_id},
+            )
+        return specs
+
+    def check_key(self, test_id: str) -> dg.AssetCheckKey | None:
+        kind = test_id.split(".")[0]
+        if kind == "test":
+            return check_key_of_test(self.manifest, self.translator, test_id, self.project)
+        if kind == "unit_test":
+            test = self.manifest["unit_tests"][test_id]
+            [model_id] = [node for node in test["depends_on"]["nodes"] if node.endswith(f".{test['model']}")]
+            return dg.AssetCheckKey(
+                self.translator.get_asset_spec(self.manifest, model_id, self.project).key, test["name"]
+            )
+        return None
+
+    def _is_on_own_source(self, test_id: str) -> bool:
+        if self.side is Side.CANDIDATE or test_id not in self.manifest["nodes"]:
+            return False
+        read = self.manifest["nodes"][test_id]["depends_on"]["nodes"]
+        return bool(read) and all(node_id.startswith("source.") for node_id in read)
+
+
+def build_asset_definition(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetsDefinition:
+    """One step for the whole unit: it runs as one, in Airflow and in Dagster."""
+    attributes = unit.spec_attributes(nodes.side)
+    specs = [
+        spec.replace_attributes(
+            group_name=unit.group_name(nodes.side),
+            partitions_def=unit.partitions.partitions_def,
+            owners=[*unit.owners] or spec.owners,
+        ).merge_attributes(**attributes)
+        for spec in nodes.models.values()
+    ]
+
+    @dg.multi_asset(
+        name=unit.op_name(nodes.side),
+        specs=specs,
+        check_specs=[*nodes.checks.values()],
+        can_subset=True,
+        partitions_def=unit.partitions.partitions_def,
+        allow_arbitrary_check_specs=True,
+        backfill_policy=unit.variables.backfill_policy,
+        retry_policy=dg.RetryPolicy(max_retries=unit.retries, delay=unit.retry_delay)
+        if unit.retries
+        else None,
+        pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
+        op_tags={"parity/unit": unit.unit},
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield from _build(context, unit, nodes)
+
+    return build
+
+
+def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
+    windows = windows_of_run(context, unit.partitions)
+    variables = unit.variables.for_range(windows[0], windows[-1])
+    context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
+    run = nodes.workspace.run(
+        ["build", *_selection(context, unit, nodes)],
+        variables=variables,
+        run_dir=nodes.workspace.target_path / "runs" / context.run_id / unit.op_name(nodes.side),
+    )
+    metadata = {**window_metadata(windows), **{f"vars/{name}": value for name, value in variables.items()}}
+    for event in run.events():
+        yield from _translate(context, nodes, run, event, metadata)
+
+
+def _selection(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> list[str]:
+    """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
+    wanted = [node_id for node_id, spec in nodes.models.items() if spec.key in context.selected_asset_keys]
+    tests = [
+        node_id for node_id, spec in nodes.checks.items() if spec.key in context.selected_asset_check_keys
+    ]
+    if len(wanted) == len(nodes.models) and len(tests) == len(nodes.checks):
+        return unit.dbt_arguments()
+    names = [_name_for_selection(nodes.manifest, node_id) for node_id in (*wanted, *tests)]
+    return ["--select", *names, "--indirect-selection", "empty"]
+
+
+def _name_for_selection(manifest: Manifest, node_id: str) -> str:
+    node = manifest["nodes"].get(node_id) or manifest["unit_tests"][node_id]
+    return "fqn:" + ".".join(node["fqn"])
+
+
+def _translate(
+    context: dg.AssetExecutionContext,
+    nodes: UnitNodes,
+    run: DbtRun,
+    event: dict[str, Any],
+    metadata: Mapping[str, Any],
+) -> Iterator[Any]:
+    """One dbt result as Dagster's events; what another unit's mirror defines becomes an observation."""
+    node_id = event["data"]["node_info"]["unique_id"]
+    context.log.info(event["info"]["msg"])
+    if node_id in nodes.elsewhere and node_id.split(".")[0] in ASSET_TYPES:
+        spec = nodes.translator.get_asset_spec(nodes.manifest, node_id, nodes.project)
+        yield dg.AssetObservation(
+            spec.key,
+            description=f"also built by {context.op.name}",
+            metadata={**metadata, "dbt/unique_id": node_id},
+        )
+    elif node_id.startswith("unit_test.") and node_id in nodes.checks:
+        yield _unit_test_result(nodes.checks[node_id], event)
+    elif node_id in nodes.models or node_id in nodes.checks:
+        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+        for translated in message.to_default_asset_events(
+            manifest=nodes.manifest,
+            dagster_dbt_translator=nodes.translator,
+            context=context,
+            project=nodes.project,
+        ):
+            if isinstance(translated, dg.Output):
+                yield translated.with_metadata(
+                    {**translated.metadata, **metadata, **_row_count(nodes.manifest["nodes"][node_id], run)}
+                )
+            else:
+                yield translated
+
+
+def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
+    if node["config"]["materialized"] == "view":  # counting a view runs its query a second time
+        return {}
+    rows = run.count_rows(node["relation_name"])
+    return {} if rows is None else {"dagster/row_count": rows}
+
+
+def _unit_test_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:
+    status = event["data"]["node_info"].get("node_status") or event["data"].get("status", "")
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=status.lower() == "pass",
+        metadata={"status": status, "unit_test": True},
+    )

@@ -1,0 +1,178 @@
+"""The mirror of a legacy task that runs dbt: every model it builds is an asset of its own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster_dbt import DbtProject
+
+from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.components.dbt_assets import UnitNodes, build_asset_definition
+from dagster_defs.components.python_unit import PythonUnit
+from dagster_defs.components.scaffold import DbtUnitScaffolder
+from dagster_defs.components.unit import Templates, UnitComponent, target_of
+from dagster_defs.errors import BadUnit
+from dagster_defs.lifecycle.mirrors import Output, TableOutput
+from dagster_defs.parity import Side
+from dagster_defs.windows import Bound, PartitionVars, Window
+
+ASSET_TYPES = ("model", "seed", "snapshot")
+
+
+@dataclass
+class ComparedModel(dg.Resolvable):
+    """How rows of one model are told apart when legacy and candidate are compared."""
+
+    model: Annotated[str, dg.Resolver.default(description="Name of the dbt model.")]
+    key: Annotated[
+        Sequence[str],
+        dg.Resolver.default(description="Columns that identify a row; none: rows are a multiset."),
+    ] = field(default_factory=list)
+    time_column: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Column that the window's bounds apply to; none: compared as a whole."
+        ),
+    ] = None
+
+
+@dg.scaffold_with(DbtUnitScaffolder)
+@dataclass
+class DbtUnit(UnitComponent):
+    """A legacy task that runs `dbt build` over a selection, with the window as `--vars`.
+
+    Each model is an asset under its own key; a twin of it under `shadow/` writes to the candidate target. dbt
+    tests are asset checks. A model that several units build is defined by the first of them (by name); the
+    others report an observation when they touch it.
+    """
+
+    select: Annotated[str, dg.Resolver.default(description="dbt's --select, as in the legacy command.")] = (
+        "fqn:*"
+    )
+    exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
+    selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
+    vars: Templates = field(default_factory=dict)
+    project: Annotated[
+        str, dg.Resolver.default(description="The dbt project, relative to the root of this one.")
+    ] = "dbt"
+    compare: Annotated[
+        Sequence[ComparedModel],
+        dg.Resolver.default(description="Keys and time columns of the models it builds."),
+    ] = field(default_factory=list)
+    owners: Annotated[
+        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
+    ] = field(default_factory=list)
+    pool: Annotated[
+        str | None,
+        dg.Resolver.default(description="Concurrency pool; the candidate side gets one of its own."),
+    ] = None
+    retries: Annotated[int, dg.Resolver.default(description="How often Dagster tries again.")] = 0
+    retry_delay: Annotated[float, dg.Resolver.default(description="Seconds between tries.")] = 30
+
+    @cached_property
+    def variables(self) -> PartitionVars:
+        return self.compile_templates(self.vars, "vars")
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        feeds = {
+            source: key
+            for unit in context.component_tree.get_all_components(of_type=PythonUnit)
+            for source, key in unit.feeds.items()
+        }
+        built_before = self._built_by_earlier_units(context)
+        definitions: list[dg.AssetsDefinition] = []
+        jobs: list[Any] = []
+        for side in Side:
+            nodes = UnitNodes(
+                workspace=self.workspace(side),
+                project=DbtProject(self.project_dir, target=target_of(side)),
+                side=side,
+                feeds=feeds,
+                selected=self._selected(side),
+                elsewhere=built_before,
+            )
+            assets = build_asset_definition(self, nodes)
+            definitions.append(assets)
+            jobs.append(self.job(side, [*assets.keys]))
+        return dg.Definitions(assets=definitions, jobs=jobs)
+
+    def workspace(self, side: Side) -> DbtWorkspace:
+        return _workspace(self.project_dir, target_of(side))
+
+    @property
+    def project_dir(self) -> Path:
+        return (self.root / self.project).resolve()
+
+    def dbt_arguments(self) -> list[str]:
+        """The selection part of the command, as the legacy task has it."""
+        if self.selector:
+            return ["--selector", self.selector]
+        exclude = ["--exclude", self.exclude] if self.exclude else []
+        return ["--select", self.select, *exclude]
+
+    def outputs_of(self, window: Window) -> Iterator[Output]:
+        values = self.variables.for_window(window)
+        bounds = {variable.bound: values[variable.name] for variable in self.variables.variables}
+        manifest = self.workspace(Side.LEGACY).manifest
+        declared = {compared.model: compared for compared in self.compare}
+        for node_id in sorted(self._selected(Side.LEGACY)):
+            node = manifest["nodes"].get(node_id)
+            if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
+                continue
+            compared = declared.get(node["name"], ComparedModel(node["name"]))
+            yield TableOutput(
+                name=node["name"],
+                project_dir=str(self.project_dir),
+                legacy_target=target_of(Side.LEGACY),
+                candidate_target=target_of(Side.CANDIDATE),
+                schema=node["schema"],
+                table=node["alias"],
+                key=tuple(compared.key),
+                time_column=compared.time_column,
+                lower=bounds.get(Bound.LOWER) if compared.time_column else None,
+                upper=bounds.get(Bound.UPPER) if compared.time_column else None,
+            )
+
+    def _selected(self, side: Side) -> frozenset[str]:
+        """Unique ids that the unit's selection picks. Raises BadUnit if it picks no model."""
+        workspace = self.workspace(side)
+        selected = workspace.select(self.select, self.exclude, self.selector)
+        if not any(node_id.split(".")[0] in ASSET_TYPES for node_id in selected):
+            raise BadUnit(
+                self.unit,
+                f"its selection {' '.join(self.dbt_arguments())!r} matches no model",
+                f"Try: dbt ls {' '.join(self.dbt_arguments())}",
+            )
+        self._refuse_unknown_models(workspace.manifest)
+        return selected
+
+    def _refuse_unknown_models(self, manifest: Manifest) -> None:
+        known = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES}
+        for compared in self.compare:
+            if compared.model not in known:
+                reason = f"`compare` names a model {compared.model!r} that is not there"
+                raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
+
+    def _built_by_earlier_units(self, context: dg.ComponentLoadContext) -> Mapping[str, str]:
+        """Unique ids that a unit before this one builds too, with that unit's name."""
+        earlier: dict[str, str] = {}
+        others = context.component_tree.get_all_components(of_type=DbtUnit)
+        for other in sorted(others, key=lambda unit: unit.legacy_unit, reverse=True):
+            if other.legacy_unit < self.legacy_unit and other.project == self.project:
+                earlier.update(dict.fromkeys(other._selected(Side.LEGACY), other.unit))
+        return earlier
+
+
+_WORKSPACES: dict[tuple[Path, str], DbtWorkspace] = {}
+
+
+def _workspace(project_dir: Path, target: str) -> DbtWorkspace:
+    """One workspace for each project and target, so that units of one project share a manifest."""
+    return _WORKSPACES.setdefault((project_dir, target), DbtWorkspace(project_dir, target))
+
+
+def _not_a_table(node: Mapping[str, Any]) -> bool:
+    return node["config"]["materialized"] in ("view", "ephemeral")

@@ -1,0 +1,220 @@
+"""The mirror of a legacy task that calls a Python function: the same function, called by Dagster."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+
+from dagster_defs.components.run_window import window_metadata, windows_of_run
+from dagster_defs.components.scaffold import PythonUnitScaffolder
+from dagster_defs.components.unit import SHADOW, Templates, UnitComponent
+from dagster_defs.errors import BadUnit
+from dagster_defs.lifecycle.mirrors import FileOutput, Output
+from dagster_defs.parity import Side
+from dagster_defs.windows import PartitionVars, Window
+
+
+@dataclass
+class PythonOutput(dg.Resolvable):
+    """One asset that the function writes."""
+
+    key: Annotated[str, dg.Resolver.default(description="Asset key, parts separated by slashes.")]
+    description: str | None = None
+    kinds: Sequence[str] = field(default_factory=lambda: ["python"])
+    deps: Annotated[Sequence[str], dg.Resolver.default(description="Keys of the assets that it reads.")] = (
+        field(default_factory=list)
+    )
+    dbt_source: Annotated[
+        str | None,
+        dg.Resolver.default(description="The dbt source that it feeds.", examples=["raw.trips"]),
+    ] = None
+    file: Annotated[
+        str | None,
+        dg.Resolver.passthrough(
+            description=(
+                "Template of the file that one window leaves behind, below the side's folder; it is what is compared."
+            ),
+            examples=["raw/trips/trips_{{ data_interval_start.strftime('%Y-%m') }}.parquet"],
+        ),
+    ] = None
+    file_key: Annotated[
+        Sequence[str], dg.Resolver.default(description="Columns that identify a row of the file.")
+    ] = field(default_factory=list)
+
+
+@dataclass
+class ExternalAsset(dg.Resolvable):
+    """Something that nobody here makes, such as a landing folder."""
+
+    key: str
+    description: str | None = None
+    kinds: Sequence[str] = field(default_factory=list)
+
+
+@dg.scaffold_with(PythonUnitScaffolder)
+@dataclass
+class PythonUnit(UnitComponent):
+    """A legacy PythonOperator: both orchestrators call the same business function.
+
+    The function gets `arguments`, rendered for the window, and `side`, which says whether it works for
+    `legacy` or for `candidate`; the mapping that it returns becomes metadata of the materialization.
+    """
+
+    function: Annotated[
+        str,
+        dg.Resolver.default(
+            description="Dotted path of the function.", examples=["include.ingest.load_trips"]
+        ),
+    ]
+    outputs: Annotated[
+        Sequence[PythonOutput], dg.Resolver.default(description="The assets that the function writes.")
+    ]
+    python_path: Annotated[
+        str, dg.Resolver.default(description="Folder to import the function from, relative to the project.")
+    ] = "legacy_dags"
+    arguments: Templates = field(default_factory=dict)
+    reads: Annotated[
+        Sequence[ExternalAsset], dg.Resolver.default(description="External assets, defined here once.")
+    ] = field(default_factory=list)
+    side_folders: Annotated[
+        Mapping[str, str],
+        dg.Resolver.default(description="The folder of each side that `file` templates start from."),
+    ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
+    owners: Annotated[
+        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
+    ] = field(default_factory=list)
+    pool: Annotated[str | None, dg.Resolver.default(description="Concurrency pool.")] = None
+    retries: Annotated[int, dg.Resolver.default(description="How often Dagster tries again.")] = 0
+    retry_delay: Annotated[float, dg.Resolver.default(description="Seconds between tries.")] = 30
+
+    @cached_property
+    def variables(self) -> PartitionVars:
+        return self.compile_templates(self.arguments, "arguments")
+
+    @cached_property
+    def feeds(self) -> Mapping[str, dg.AssetKey]:
+        """Keys of the outputs that are dbt sources, by `source_name.table`."""
+        return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        self._refuse_unknown_module()
+        sides = [self._asset_definition(side) for side in Side]
+        external = [
+            dg.AssetSpec(_key(read.key), description=read.description, kinds=set(read.kinds))
+            for read in self.reads
+        ]
+        jobs = [self.job(side, [*assets.keys]) for side, assets in zip(Side, sides, strict=True)]
+        return dg.Definitions(assets=[*sides, *external], jobs=jobs)
+
+    def outputs_of(self, window: Window) -> Iterator[Output]:
+        for output, template in zip(self.outputs, self._file_templates, strict=True):
+            if template is None:
+                continue
+            file = template.for_window(window)["file"]
+            paths = {side: str((self.root / self.side_folders[side.value] / file).resolve()) for side in Side}
+            yield FileOutput(
+                name=output.key,
+                legacy=paths[Side.LEGACY],
+                candidate=paths[Side.CANDIDATE],
+                key=tuple(output.file_key),
+            )
+
+    @cached_property
+    def _file_templates(self) -> list[PartitionVars | None]:
+        return [
+            self.compile_templates({"file": output.file}, f"outputs.{output.key}") if output.file else None
+            for output in self.outputs
+        ]
+
+    def _asset_definition(self, side: Side) -> dg.AssetsDefinition:
+        attributes = self.spec_attributes(side)
+        specs = [
+            dg.AssetSpec(
+                key=_key(output.key, side),
+                description=output.description,
+                kinds=set(output.kinds),
+                deps=[self._dep_key(dep, side) for dep in output.deps],
+                owners=[*self.owners],
+                group_name=self.group_name(side),
+                **attributes,
+            )
+            for output in self.outputs
+        ]
+
+        @dg.multi_asset(
+            name=self.op_name(side),
+            specs=specs,
+            partitions_def=self.partitions.partitions_def,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            retry_policy=dg.RetryPolicy(max_retries=self.retries, delay=self.retry_delay)
+            if self.retries
+            else None,
+            pool=self.pool and f"{self.pool}_{side.value}",
+            op_tags={"parity/unit": self.unit},
+        )
+        def call(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+            windows = windows_of_run(context, self.partitions)
+            function = self._load_function()
+            facts: Mapping[str, Any] = {}
+            for window in windows:
+                arguments = self.variables.for_window(window)
+                context.log.info(f"{self.unit} {side.value}: {window}, {self.function}({arguments})")
+                facts = function(**arguments, side=side.value) or {}
+            for spec in specs:
+                yield dg.MaterializeResult(
+                    asset_key=spec.key, metadata={**window_metadata(windows), **_metadata(facts)}
+                )
+
+        return call
+
+    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+        """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""
+        external = {read.key for read in self.reads}
+        return _key(dep, Side.LEGACY if dep in external else side)
+
+    def _refuse_unknown_module(self) -> None:
+        self._put_on_path()
+        module, _, name = self.function.rpartition(".")
+        try:
+            found = importlib.util.find_spec(module) if module and name else None
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise BadUnit(
+                self.unit,
+                f"`function` names {self.function!r}, and there is no module {module!r} in {self.python_path}/",
+                "Mend `function` or `python_path` in its YAML",
+            )
+
+    def _load_function(self) -> Callable[..., Mapping[str, Any] | None]:
+        self._put_on_path()
+        module, _, name = self.function.rpartition(".")
+        function: Callable[..., Mapping[str, Any] | None] | None = getattr(
+            importlib.import_module(module), name, None
+        )
+        if function is None:
+            raise BadUnit(
+                self.unit, f"module {module!r} has no function {name!r}", "Mend `function` in its YAML"
+            )
+        return function
+
+    def _put_on_path(self) -> None:
+        folder = str((self.root / self.python_path).resolve())
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
+    key = dg.AssetKey(text.split("/"))
+    return key.with_prefix(SHADOW) if side is Side.CANDIDATE else key
+
+
+def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The function's own facts; `rows` is what Dagster calls the row count."""
+    return {("dagster/row_count" if name == "rows" else name): value for name, value in facts.items()}

@@ -1,0 +1,58 @@
+"""`dg scaffold defs` for the mirrors: YAML that loads as soon as its names are real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from dagster.components.component_scaffolding import scaffold_component
+from pydantic import BaseModel, Field
+
+
+class UnitParams(BaseModel):
+    unit: str = Field(description="The legacy task: dag_id.task_id.")
+    cron: str = Field(default="@daily", description="The DAG's schedule: a preset or five cron fields.")
+    timezone: str = Field(default="UTC", description="The DAG's time zone.")
+    start: str = Field(default="2024-01-01", description="First day of the partitions.")
+
+    def attributes(self) -> dict[str, Any]:
+        schedule = {"cron": self.cron, "timezone": self.timezone, "start": self.start}
+        return {"unit": self.unit, "schedule": schedule}
+
+
+class DbtUnitParams(UnitParams):
+    select: str = Field(default="fqn:*", description="dbt's --select, as in the legacy command.")
+
+
+class PythonUnitParams(UnitParams):
+    function: str = Field(description="Dotted path of the function that the legacy task calls.")
+    key: str = Field(description="Key of the asset that it writes.")
+
+
+class DbtUnitScaffolder(dg.Scaffolder[DbtUnitParams]):
+    @classmethod
+    def get_scaffold_params(cls) -> type[DbtUnitParams]:
+        return DbtUnitParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[DbtUnitParams]) -> None:
+        window = {
+            "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
+            "max_date": {"template": "{{ data_interval_end | ds }}", "bound": "upper"},
+        }
+        attributes = {**request.params.attributes(), "select": request.params.select, "vars": window}
+        scaffold_component(request, attributes)
+
+
+class PythonUnitScaffolder(dg.Scaffolder[PythonUnitParams]):
+    @classmethod
+    def get_scaffold_params(cls) -> type[PythonUnitParams]:
+        return PythonUnitParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[PythonUnitParams]) -> None:
+        attributes = {
+            **request.params.attributes(),
+            "function": request.params.function,
+            "arguments": {},
+            "outputs": [{"key": request.params.key}],
+        }
+        scaffold_component(request, attributes)

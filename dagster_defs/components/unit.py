@@ -1,0 +1,151 @@
+"""What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import dagster as dg
+
+from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
+from dagster_defs.errors import BadUnit, ParityError
+from dagster_defs.lifecycle import Unit
+from dagster_defs.parity import Side
+from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate
+
+SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
+TASK_MAPPING = "dagster-airlift/task-mapping"  # dagster_airlift.constants; importing it there costs a second
+
+
+@dataclass
+class UnitSchedule(dg.Resolvable):
+    """A legacy DAG's schedule, as it stands in the DAG file."""
+
+    cron: Annotated[
+        str,
+        dg.Resolver.default(
+            description="Airflow's `schedule`: a preset or five cron fields.", examples=["0 6 * * *"]
+        ),
+    ]
+    start: Annotated[
+        str,
+        dg.Resolver.default(
+            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
+            examples=["2024-02-01"],
+        ),
+    ]
+    timezone: Annotated[
+        str,
+        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
+    ] = "UTC"
+    end: Annotated[
+        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
+    ] = None
+
+
+Templates = Annotated[
+    Mapping[str, Any],
+    dg.Resolver.passthrough(
+        description=(
+            "Airflow template text by name, as it stands in the DAG. A text alone, or `{template, bound}` where "
+            "`bound: lower | upper` says which end of the window it is, so that one run can cover many windows."
+        ),
+        examples=[{"min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"}}],
+    ),
+]
+
+
+@dataclass
+class UnitComponent(dg.Component, dg.Resolvable):
+    """Base of the mirrors; not a component type of its own."""
+
+    unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
+    schedule: UnitSchedule
+
+    root = Path()  # the project's; a component learns it when its YAML is loaded
+
+    @classmethod
+    def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
+        component = super().load(attributes, context)
+        component.root = context.project_root
+        return component
+
+    @cached_property
+    def legacy_unit(self) -> Unit:
+        return Unit.parse(self.unit)
+
+    @cached_property
+    def partitions(self) -> PartitionedSchedule:
+        """Raises BadUnit, which names the unit, for a schedule that cannot be."""
+        try:
+            return PartitionedSchedule(
+                Schedule.of(
+                    self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end
+                )
+            )
+        except ParityError as error:
+            raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
+
+    def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
+        """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render."""
+        unit = self.legacy_unit
+        try:
+            variables = [_variable(name, declared) for name, declared in templates.items()]
+            return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
+        except BadUnit:
+            raise
+        except (ParityError, ValueError, LookupError) as error:
+            raise BadUnit(self.unit, f"`{where}`: {error}", "Mend it in its YAML") from error
+
+    def spec_attributes(self, side: Side) -> dict[str, Any]:
+        """Group, tags and metadata that every asset of the unit carries on this side."""
+        unit = self.legacy_unit
+        attributes: dict[str, Any] = {"tags": {"parity/unit": str(unit), "parity/side": side.value}}
+        if side is Side.LEGACY:
+            attributes["metadata"] = {TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
+        return attributes
+
+    def group_name(self, side: Side) -> str:
+        dag = Unit(self.legacy_unit.dag_id, "_").identifier.removesuffix("___")
+        return dag if side is Side.LEGACY else f"{dag}_shadow"
+
+    def job(self, side: Side, keys: Sequence[dg.AssetKey]) -> dg.JobDefinition | Any:
+        """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
+
+        Its tags say how a partition key is written, so that the proxy needs no look-up over the estate.
+        """
+        return dg.define_asset_job(
+            name=self.job_name(side),
+            selection=dg.AssetSelection.assets(*keys),
+            partitions_def=self.partitions.partitions_def,
+            description=f"The {side.value} of {self.unit}.",
+            tags={
+                "parity/unit": self.unit,
+                "parity/side": side.value,
+                AIRFLOW_RUN_TAGS.timezone: self.partitions.schedule.timezone,
+                AIRFLOW_RUN_TAGS.key_format: self.partitions.fmt,
+            },
+        )
+
+    def job_name(self, side: Side) -> str:
+        """`legacy_dags/handover/proxy.py` makes the legacy side's name by the same rule."""
+        return (
+            self.legacy_unit.identifier if side is Side.LEGACY else f"{SHADOW}__{self.legacy_unit.identifier}"
+        )
+
+    def op_name(self, side: Side) -> str:
+        return f"run__{self.job_name(side)}"  # a job and an op may not share a name
+
+
+def _variable(name: str, declared: Any) -> VariableTemplate:
+    if not isinstance(declared, Mapping):
+        return VariableTemplate(name, str(declared))
+    return VariableTemplate(name, str(declared["template"]), Bound(declared.get("bound", "none")))
+
+
+def target_of(side: Side) -> str:
+    """The dbt target that a side writes to; set by the deployment, DuckDB by default."""
+    variable = {Side.LEGACY: "PARITY_LEGACY_TARGET", Side.CANDIDATE: "PARITY_CANDIDATE_TARGET"}[side]
+    return os.environ.get(variable, side.value)

@@ -1,0 +1,58 @@
+"""What a mirror is, whatever kind of task it stands for: its windows and its comparable outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dagster_defs.lifecycle.units import Unit
+from dagster_defs.windows import PartitionedSchedule, Window
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutput:
+    """A relation that a dbt model writes, under the same name on both sides.
+
+    `time_column` is None for a table without one: it is rebuilt as a whole by every run and can only be compared
+    as a whole. `lower` and `upper` are the values of the unit's bound variables: rows of the window lie in
+    `lower <= time_column < upper`.
+    """
+
+    name: str
+    project_dir: str
+    legacy_target: str
+    candidate_target: str
+    schema: str
+    table: str
+    key: tuple[str, ...]
+    time_column: str | None
+    lower: str | None
+    upper: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutput:
+    """A Parquet or CSV file that a task writes for one window, one path for each side."""
+
+    name: str
+    legacy: str
+    candidate: str
+    key: tuple[str, ...]
+
+
+Output = TableOutput | FileOutput
+
+
+class Mirror(Protocol):
+    """A unit as it is declared for Dagster; the YAML components implement it."""
+
+    @property
+    def legacy_unit(self) -> Unit: ...
+
+    @property
+    def partitions(self) -> PartitionedSchedule: ...
+
+    def outputs_of(self, window: Window) -> Iterable[Output]:
+        """What the unit's run of this window leaves behind; may read the dbt project."""
+        ...

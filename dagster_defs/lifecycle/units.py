@@ -1,0 +1,74 @@
+"""Units, their stage and their owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dagster_defs.errors import BadUnit
+
+
+class Stage(StrEnum):
+    """What has been done to a unit so far, in the order in which it happens."""
+
+    OBSERVED = "observed"
+    SHADOWED = "shadowed"
+    CUT_OVER = "cut_over"
+    RETIRED = "retired"
+
+
+class Owner(StrEnum):
+    """The orchestrator whose run of a window counts."""
+
+    AIRFLOW = "airflow"
+    DAGSTER = "dagster"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unit:
+    """One legacy Airflow task: the smallest thing that is handed over."""
+
+    dag_id: str
+    task_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Unit:
+        """`dag_id.task_id`; a task in a task group has dots of its own. Raises BadUnit for anything else."""
+        dag_id, dot, task_id = text.partition(".")
+        if not (dag_id and dot and task_id):
+            raise BadUnit(
+                text or "(empty)", "a unit is named dag_id.task_id", "Write for example taxi_daily.dbt_daily"
+            )
+        return cls(dag_id, task_id)
+
+    def __str__(self) -> str:
+        return f"{self.dag_id}.{self.task_id}"
+
+    @property
+    def identifier(self) -> str:
+        """The unit's name where only letters, digits and underscores are allowed: job and op names."""
+        return f"{_plain(self.dag_id)}__{_plain(self.task_id)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """A unit with what is known of it: `stage` is what was done, `owner` follows from it."""
+
+    unit: Unit
+    stage: Stage
+
+    @property
+    def owner(self) -> Owner:
+        return Owner.DAGSTER if self.stage in (Stage.CUT_OVER, Stage.RETIRED) else Owner.AIRFLOW
+
+
+def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool) -> UnitState:
+    """The state of a mirrored unit, from the hand-over marks in `proxied_state/` and whether it has a shadow."""
+    if proxied.get(unit, False):
+        return UnitState(unit, Stage.CUT_OVER)
+    return UnitState(unit, Stage.SHADOWED if shadowed else Stage.OBSERVED)
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name)

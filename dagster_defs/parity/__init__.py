@@ -1,0 +1,39 @@
+"""Comparing what legacy and candidate produced: pure records, pure SQL, one verdict.
+
+>>> check = compare(ComparisonSpec("daily", legacy, candidate, key=("day",)), reader)  # doctest: +SKIP
+"""
+
+from dagster_defs.parity.engine import SAMPLE_LIMIT, Reader, compare, compare_each
+from dagster_defs.parity.records import (
+    Bound,
+    Check,
+    Column,
+    ComparisonSpec,
+    Dialect,
+    Relation,
+    Sample,
+    SchemaChange,
+    SchemaDifference,
+    Side,
+    SideCounts,
+    Verdict,
+)
+
+__all__ = [
+    "SAMPLE_LIMIT",
+    "Bound",
+    "Check",
+    "Column",
+    "ComparisonSpec",
+    "Dialect",
+    "Reader",
+    "Relation",
+    "Sample",
+    "SchemaChange",
+    "SchemaDifference",
+    "Side",
+    "SideCounts",
+    "Verdict",
+    "compare",
+    "compare_each",
+]

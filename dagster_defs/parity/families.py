@@ -1,0 +1,138 @@
+"""Types of warehouses, reduced to what decides whether two values can be equal.
+
+Values of different families are never equal; within a family they are compared by value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dagster_defs.parity.records import SchemaChange
+
+
+class Family(Enum):
+    BOOLEAN = auto()
+    EXACT = auto()
+    """Integers and decimals."""
+    BINARY = auto()
+    """Floats; one family of numbers with EXACT, apart because their values are compared differently."""
+    TEXT = auto()
+    INSTANT = auto()
+    """Dates and timestamps: a date is its midnight, what has no zone is UTC."""
+    INTERVAL = auto()
+    OTHER = auto()
+    """Compared only with the very same type."""
+
+
+NUMBERS = frozenset({Family.EXACT, Family.BINARY})
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """`digits` (before the point) and `scale` are of exact numbers, `fraction` (of a second) of instants."""
+
+    name: str
+    family: Family
+    digits: int = 0
+    scale: int = 0
+    fraction: int = 0
+    zoned: bool = False
+
+    @property
+    def is_date(self) -> bool:
+        return self.name == "DATE"
+
+
+_INTEGER_DIGITS = {
+    **dict.fromkeys(("TINYINT", "UTINYINT", "BYTEINT"), 3),
+    **dict.fromkeys(("SMALLINT", "USMALLINT"), 5),
+    **dict.fromkeys(("INTEGER", "INT", "UINTEGER"), 10),
+    "BIGINT": 19,
+    "UBIGINT": 20,
+    "HUGEINT": 39,
+    "UHUGEINT": 39,
+    "BIGNUM": 9_999,
+}
+_BINARY = {"FLOAT", "REAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT4", "FLOAT8"}
+_TEXT = {"VARCHAR", "TEXT", "STRING", "CHAR", "ENUM"}
+# name → (decimal places, zoned)
+_INSTANTS = {
+    "DATE": (0, False),
+    "TIMESTAMP_S": (0, False),
+    "TIMESTAMP_MS": (3, False),
+    "TIMESTAMP": (6, False),
+    "DATETIME": (6, False),
+    "TIMESTAMP_NS": (9, False),
+    "TIMESTAMP WITH TIME ZONE": (6, True),
+    "TIMESTAMPTZ": (6, True),
+    "TIMESTAMPTZ_NS": (9, True),
+    "TIMESTAMP_NTZ": (9, False),
+    "TIMESTAMP_LTZ": (9, True),
+    "TIMESTAMP_TZ": (9, True),
+}
+_DECIMALS = {"DECIMAL", "NUMERIC", "NUMBER", "FIXED"}
+_SCALAR = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]*?)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+def parse_type(text: str) -> ColumnType:
+    """Reads a type as DuckDB or Snowflake writes it; whatever is not known is OTHER."""
+    scalar = _SCALAR.fullmatch(text)
+    if scalar is None:  # arrays (`INTEGER[]`) and whatever a later version brings
+        return ColumnType(text.strip(), Family.OTHER)
+    name, arguments = scalar[1].upper(), scalar[2] or ""
+    if name in _INTEGER_DIGITS:
+        return ColumnType(name, Family.EXACT, digits=_INTEGER_DIGITS[name])
+    if name in _DECIMALS:
+        precision, _, scale = (arguments or "38,0").partition(",")
+        return ColumnType(
+            text.strip().upper(), Family.EXACT, digits=int(precision) - int(scale or 0), scale=int(scale or 0)
+        )
+    if name in _INSTANTS:
+        fraction, zoned = _INSTANTS[name]
+        fraction = int(arguments) if arguments.isdigit() else fraction
+        return ColumnType(name, Family.INSTANT, fraction=fraction, zoned=zoned)
+    if name in _BINARY:
+        return ColumnType(name, Family.BINARY)
+    if name in _TEXT:
+        return ColumnType(text.strip() if name == "ENUM" else name, Family.TEXT)
+    if name in {"BOOLEAN", "BOOL"}:
+        return ColumnType(name, Family.BOOLEAN)
+    if name == "INTERVAL":
+        return ColumnType(name, Family.INTERVAL)
+    return ColumnType(text.strip(), Family.OTHER)
+
+
+def comparable(legacy: ColumnType, candidate: ColumnType) -> bool:
+    """Can a value of one equal a value of the other? NULL equals NULL whatever the types."""
+    if legacy.family is Family.OTHER or candidate.family is Family.OTHER:
+        return legacy.name == candidate.name
+    if legacy.family in NUMBERS:
+        return candidate.family in NUMBERS
+    return legacy.family is candidate.family
+
+
+def type_change(legacy: ColumnType, candidate: ColumnType) -> SchemaChange | None:
+    if legacy.name == candidate.name:
+        return None
+    return SchemaChange.WIDENED if _holds(candidate, legacy) else SchemaChange.TYPE
+
+
+def _holds(wide: ColumnType, narrow: ColumnType) -> bool:
+    if wide.family is not narrow.family:
+        return False
+    if wide.family is Family.EXACT:
+        signs_kept = not wide.name.startswith("U") or narrow.name.startswith("U")
+        # An unsigned type has one bit more than the signed one of as many decimal digits.
+        room = wide.digits > narrow.digits or (
+            wide.digits == narrow.digits
+            and not (narrow.name.startswith("U") and not wide.name.startswith("U"))
+        )
+        return signs_kept and room and wide.scale >= narrow.scale
+    if wide.family is Family.BINARY:
+        return narrow.name in {"FLOAT", "REAL", "FLOAT4"}
+    if wide.family is Family.INSTANT:
+        # Nanoseconds do not reach as far as microseconds do, and a DATE further than either.
+        return wide.fraction >= narrow.fraction and wide.zoned == narrow.zoned and not narrow.is_date
+    return wide.family is Family.TEXT and narrow.name.startswith("ENUM")

@@ -1,0 +1,22 @@
+"""Airflow's schedules and macros beside Dagster's partitions. Pure: no clock, no network, no files."""
+
+from dagster_defs.windows.hook import Bound, PartitionVars, VariableTemplate
+from dagster_defs.windows.macros import WindowTemplate, compile_template
+from dagster_defs.windows.partitions import PartitionedSchedule
+from dagster_defs.windows.schedule import PRESETS, Schedule
+from dagster_defs.windows.vocabulary import TemplateContext
+from dagster_defs.windows.window import Window, covering
+
+__all__ = [
+    "PRESETS",
+    "Bound",
+    "PartitionVars",
+    "PartitionedSchedule",
+    "Schedule",
+    "TemplateContext",
+    "VariableTemplate",
+    "Window",
+    "WindowTemplate",
+    "compile_template",
+    "covering",
+]

@@ -1,0 +1,228 @@
+"""Airflow's template text, evaluated on a window instead of a run.
+
+A template is read once (`compile_template`), where everything that the schedule cannot tell is refused by
+name, and rendered for any number of windows. It runs in Jinja's sandbox, without a loader, and sees the
+vocabulary only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import date, time
+from types import SimpleNamespace
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
+
+from dagster_defs.errors import TemplateBroken, TemplateFailed, TemplateRefused
+from dagster_defs.windows.vocabulary import (
+    FILTERS,
+    MACROS,
+    REASONS,
+    RECORDS,
+    WINDOW_NAMES,
+    WINDOW_RECORDS,
+    TemplateContext,
+)
+from dagster_defs.windows.window import Window
+
+# Attributes of dates that ask the clock or the machine's own zone. The first kind always does, the second if
+# it is called without an argument.
+_CLOCK = frozenset({"now", "utcnow", "today", "age", "is_past", "is_future", "fromtimestamp"})
+_CLOCK_WITHOUT_ARGUMENT = frozenset(
+    {"diff", "diff_for_humans", "is_anniversary", "is_birthday", "astimezone"}
+)
+
+_CLOCK_REASON = "it asks the clock or the zone of the machine, not the window"
+_PRIVATE_REASON = "private attributes are out of the sandbox's reach"
+_FILE_REASON = "a template reads no other file"
+_UNKNOWN_REASON = "it is no template variable of Airflow (a user-defined macro, or a typo?)"
+_RECORD_REASON = "the schedule does not tell it"
+
+_CONSTANTS: Mapping[str, Any] = {"test_mode": False}
+
+
+class _Sandbox(SandboxedEnvironment):
+    """Jinja's sandbox as Airflow sets it up, less what is random and less the clock."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.do"],
+            cache_size=0,
+            autoescape=False,
+        )
+        self.filters.update(FILTERS)
+        del self.filters["random"]
+        del self.globals["lipsum"]
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # Jinja's `attr` filter and indirect names are only seen here, when they are rendered.
+        dates = isinstance(obj, date | time) or (isinstance(obj, type) and issubclass(obj, date | time))
+        return super().is_safe_attribute(obj, attr, value) and not (dates and attr in _CLOCK)
+
+
+_SANDBOX = _Sandbox()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTemplate:
+    """A template that the schedule alone determines.
+
+    `names` are the dotted names that it reads (`ds`, `macros.ds_add`, `params.days`); `depends_on_window` is
+    False where every window gives the same text.
+    """
+
+    text: str
+    names: frozenset[str]
+    depends_on_window: bool
+    _compiled: Template = field(repr=False, compare=False)
+
+    def render(self, window: Window, context: TemplateContext) -> str:
+        """The text that Airflow's own engine gives in a scheduled run of this data interval.
+
+        Raises `TemplateFailed` if the expression fails on it, `TemplateRefused` if it leaves the sandbox."""
+        try:
+            return self._compiled.render(self._values(window, context))
+        except SecurityError as error:
+            raise TemplateRefused(self.text, "something outside the sandbox", str(error)) from error
+        except Exception as error:  # a template can call any method of a date or a string
+            raise TemplateFailed(self.text, str(window), str(error) or type(error).__name__) from error
+
+    def _values(self, window: Window, context: TemplateContext) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for root in {name.partition(".")[0] for name in self.names}:
+            if root in WINDOW_NAMES:
+                values[root] = WINDOW_NAMES[root](window, context)
+            elif root in RECORDS:
+                values[root] = SimpleNamespace(
+                    **{name: value(window, context) for name, value in RECORDS[root].items()}
+                )
+            elif root == "params":
+                values[root] = deepcopy(dict(context.params))
+            elif root == "macros":
+                values[root] = SimpleNamespace(**MACROS)
+            elif root in _CONSTANTS:
+                values[root] = _CONSTANTS[root]
+        return values
+
+
+def compile_template(text: str, params: Mapping[str, Any] | None = None) -> WindowTemplate:
+    """Reads a template as it stands in the DAG.
+
+    Raises `TemplateBroken` on a syntax error and `TemplateRefused`, with the dotted name, on the first thing
+    that it needs and the schedule cannot tell. `params` are the defaults, if they are known: then a param
+    that has none is refused too.
+    """
+    try:
+        tree = _SANDBOX.parse(text)
+        _refuse_constructs(text, tree)
+        names = set(_names(tree))
+        for name in sorted(names):
+            _refuse_name(text, name, params)
+        compiled = _SANDBOX.from_string(text)
+    except TemplateSyntaxError as error:
+        raise TemplateBroken(text, error.lineno, (error.message or "syntax error").rstrip(".")) from error
+    except TemplateError as error:
+        raise TemplateBroken(text, 1, str(error)) from error
+    roots = {name.partition(".")[0] for name in names}
+    depends = not roots.isdisjoint(WINDOW_NAMES) or not roots.isdisjoint(WINDOW_RECORDS)
+    return WindowTemplate(text, frozenset(names), depends, compiled)
+
+
+def _step(node: nodes.Node) -> str | None:
+    """The attribute that `x.name` or `x["name"]` asks for; None for any other node."""
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    if (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.arg, nodes.Const)
+        and isinstance(node.arg.value, str)
+    ):
+        return node.arg.value
+    return None
+
+
+def _dotted(node: nodes.Node) -> str | None:
+    """`a.b.c` for a chain of attributes that begins with a name."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    attribute = _step(node)
+    if attribute is None:
+        return None
+    assert isinstance(node, nodes.Getattr | nodes.Getitem)  # noqa: S101 - only they have an attribute
+    owner = _dotted(node.node)
+    return None if owner is None else f"{owner}.{attribute}"
+
+
+def _names(tree: nodes.Template) -> Iterator[str]:
+    """The longest dotted names that are not the template's own variables."""
+    free = meta.find_undeclared_variables(tree) - set(_SANDBOX.globals)
+    pending: list[nodes.Node] = [tree]
+    while pending:
+        node = pending.pop()
+        dotted = _dotted(node)
+        if dotted is None:
+            pending.extend(node.iter_child_nodes())
+        elif dotted.partition(".")[0] in free:
+            yield dotted
+
+
+def _refuse_name(text: str, name: str, params: Mapping[str, Any] | None) -> None:
+    root, *steps = name.split(".")
+    if root in WINDOW_NAMES or root in _CONSTANTS:
+        return
+    if root in RECORDS and steps and steps[0] in RECORDS[root]:
+        if steps[0] == "params":
+            _refuse_param(text, steps[1:], params)
+        return
+    if root == "macros" and steps and steps[0] in MACROS:
+        return
+    if root == "params":
+        _refuse_param(text, steps, params)
+        return
+    # As far as it names what is missing: dag_run.conf, not dag_run.conf.get; but var.value.bucket.
+    name = ".".join([root, *steps[: 2 if root == "var" else 1]])
+    parent = ".".join([root, *steps[:1]])
+    known = root in RECORDS or root == "macros"
+    reason = REASONS.get(parent) or REASONS.get(root) or (_RECORD_REASON if known else _UNKNOWN_REASON)
+    raise TemplateRefused(text, name, reason)
+
+
+def _refuse_param(text: str, steps: list[str], params: Mapping[str, Any] | None) -> None:
+    if params is None or not steps or steps[0] in params or hasattr(dict, steps[0]):
+        return
+    raise TemplateRefused(text, f"params.{steps[0]}", "the unit declares no default for it")
+
+
+def _refuse_constructs(text: str, tree: nodes.Template) -> None:
+    for include in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        source = include.template  # type: ignore[attr-defined]  # all four have it
+        named = repr(source.value) if isinstance(source, nodes.Const) else "computed at run time"
+        raise TemplateRefused(text, f"the file {named}", _FILE_REASON)
+    for kind, known in ((nodes.Filter, _SANDBOX.filters), (nodes.Test, _SANDBOX.tests)):
+        for node in tree.find_all(kind):
+            if node.name not in known:
+                name = f"the {kind.__name__.lower()} {node.name}"
+                raise TemplateRefused(
+                    text, name, "neither Jinja nor Airflow's own set has it, or it is random"
+                )
+    for attribute in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        step, dotted = _step(attribute), _dotted(attribute)
+        if step is None or (dotted or "").startswith("params."):
+            continue
+        if step.startswith("_"):
+            raise TemplateRefused(text, dotted or step, _PRIVATE_REASON)
+        if step in _CLOCK:
+            raise TemplateRefused(text, dotted or step, _CLOCK_REASON)
+    for call in tree.find_all(nodes.Call):
+        step, dotted = _step(call.node), _dotted(call.node)
+        given = len(call.args) + len(call.kwargs)
+        if (step in _CLOCK_WITHOUT_ARGUMENT and not given) or (
+            dotted == "macros.datetime_diff_for_humans" and given < 2
+        ):
+            raise TemplateRefused(text, f"{dotted or step}() without an argument", _CLOCK_REASON)

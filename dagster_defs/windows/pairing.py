@@ -1,0 +1,196 @@
+"""Dagster's ticks beside Airflow's windows: which belongs to which.
+
+Away from clock changes both are the plain wall-clock times of the cron, so one look is enough. Near a clock
+change they may differ (`02:30` of a day without one starts at 03:00 in Dagster and at 03:30 in Airflow);
+there both are walked from one quiet instant to the next, a few ticks, and paired in order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from types import MappingProxyType
+
+import pendulum
+
+from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
+from dagster_defs.windows.schedule import Schedule
+from dagster_defs.windows.ticks import Tick, Ticks
+from dagster_defs.windows.window import Window, utc
+
+# A schedule of every minute has 720 ticks between its quiet instants, a sparse hourly one a few dozen.
+_LONGEST_WALK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """The ticks between two quiet instants around a clock change, each with its window.
+
+    `phantoms` are ticks of Dagster's without a window, `keyless` windows of Airflow's without a tick.
+    """
+
+    windows: Mapping[Tick, Window]
+    phantoms: tuple[Tick, ...]
+    keyless: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairing:
+    schedule: Schedule
+    ticks: Ticks
+    # Filled as it is asked: pairs only depend on the schedule, so a seam never has to be walked twice.
+    _seams: dict[Tick, Seam] = field(init=False, repr=False, default_factory=dict)
+
+    def window_at(self, tick: Tick) -> Window | None:
+        """Airflow's window for a tick of Dagster's; None where Airflow has none."""
+        if self._quiet(tick.instant):
+            return self.schedule.window_from(tick.instant)
+        return self._seam_from(self._quiet_before(tick)).windows.get(tick)
+
+    def tick_of(self, window: Window) -> Tick | None:
+        """Dagster's tick for a window of Airflow's; None for any other interval."""
+        tick = self.ticks.at_or_after(window.start)
+        if tick.instant == window.start and self.window_at(tick) == window:
+            return tick
+        if self._quiet(window.start):
+            return None
+        return next((near for near in self.ticks.near(window.start) if self.window_at(near) == window), None)
+
+    def seams(self, start: datetime, until: datetime) -> Iterator[Seam | DoesNotAdvance]:
+        """The clock changes in `[start, until]` around which ticks and windows do not pair off, or which
+        Airflow's own timetable does not get past."""
+        if self.schedule.once_a_day:
+            return  # a local day has one tick and one boundary, wherever in the day they lie
+        for change in clock_changes(self.schedule.zone, start, until):
+            if self._counts_evenly_over(change):
+                continue
+            # One seam, or two where a sparse cron has quiet ticks between.
+            around = {
+                self._quiet_before(tick)
+                for tick in (self.ticks.before(change), self.ticks.at_or_after(change))
+            }
+            for first in sorted(around):
+                try:
+                    seam = self._seam_from(first)
+                except DoesNotAdvance as stuck:
+                    yield stuck
+                else:
+                    if seam.phantoms or seam.keyless:
+                        yield seam
+
+    def _quiet(self, instant: datetime) -> bool:
+        """Whether a tick at `instant` is certainly the start of a window, and the other way round: no clock
+        change is near.
+
+        Hourly and denser crons count elapsed time from one boundary to the next, so no change may lie between
+        them either: an earlier tick, longer ago than a change can shift, must share the offset.
+        """
+        if self.schedule.zone.name == "UTC":
+            return True
+        margin = timedelta(hours=26 if self.schedule.once_a_day else 6)
+        since = utc(instant) - margin
+        if self.schedule.covers_every_hour and not self._every_day:
+            settled = self.ticks.before(utc(instant).subtract(hours=3)).instant
+            if utc(instant) - settled > timedelta(hours=30):
+                return False
+            since = min(since, settled.subtract(hours=1))
+        return _offset_is_constant(self.schedule.zone, since, utc(instant) + margin)
+
+    @property
+    def _every_day(self) -> bool:
+        return self.schedule.cron.endswith(" * * *")
+
+    def _counts_evenly_over(self, change: datetime) -> bool:
+        """Every hour of every day, and a clock that moves by whole hours: both sides count the same
+        minutes."""
+        before, after = (_offset(self.schedule.zone, utc(change).add(hours=hours)) for hours in (-3, 3))
+        return (
+            self.schedule.covers_every_hour and self._every_day and not (after - before) % timedelta(hours=1)
+        )
+
+    def _quiet_before(self, tick: Tick) -> Tick:
+        """`tick` itself if it is quiet, else the last quiet one before it."""
+        for first in islice(self.ticks.walk(tick, ahead=False), _LONGEST_WALK):
+            if self._quiet(first.instant):
+                return first
+        raise self._never_quiet(tick)
+
+    def _seam_from(self, first: Tick) -> Seam:
+        if first not in self._seams:
+            self._seams[first] = self._pair(first)
+        return self._seams[first]
+
+    def _pair(self, first: Tick) -> Seam:
+        walk = self.ticks.walk(first)
+        ticks = [next(walk)]
+        while not self._quiet((last := next(walk)).instant):
+            ticks.append(last)
+            if len(ticks) > _LONGEST_WALK:
+                raise self._never_quiet(first)
+        windows = [self.schedule.window_from(first.instant)]
+        while (following := self.schedule.following(windows[-1])).start < last.instant:
+            windows.append(following)
+        if following.start != last.instant:
+            raise self._never_quiet(last)
+        return _pair_in_order(ticks, windows)
+
+    def _never_quiet(self, tick: Tick) -> ScheduleRefused:
+        return ScheduleRefused(
+            self.schedule.expression,
+            self.schedule.timezone,
+            f"Airflow's and Dagster's boundaries do not meet around {tick.key}",
+            "Declare it in UTC",
+        )
+
+
+def _pair_in_order(ticks: list[Tick], windows: list[Window]) -> Seam:
+    """Equal instants belong together; what is left between two of them is the same wall-clock time,
+    shifted."""
+    by_start = {window.start: window for window in windows}
+    paired = {tick: by_start[tick.instant] for tick in ticks if tick.instant in by_start}
+    common = sorted(tick.instant for tick in paired)
+    shared = set(common)
+    free = [window for window in windows if window.start not in shared]
+    phantoms: list[Tick] = []
+    for tick in ticks:
+        if tick in paired:
+            continue
+        stretch = bisect_right(common, tick.instant)
+        match = next((window for window in free if bisect_right(common, window.start) == stretch), None)
+        if match is None:
+            phantoms.append(tick)
+        else:
+            free.remove(match)
+            paired[tick] = match
+    return Seam(MappingProxyType(paired), tuple(phantoms), tuple(free))
+
+
+def _offset(zone: pendulum.Timezone, instant: datetime) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _offset_is_constant(zone: pendulum.Timezone, first: pendulum.DateTime, last: pendulum.DateTime) -> bool:
+    # A zone that changes and changes back within a day is not known, so one look a day misses nothing.
+    offset = _offset(zone, first)
+    while first < last:
+        first = min(first.add(days=1), last)
+        if _offset(zone, first) != offset:
+            return False
+    return True
+
+
+def clock_changes(zone: pendulum.Timezone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
+    """The instants in `[start, until]` from which a new UTC offset holds, to the minute."""
+    day, last = utc(start), utc(until)
+    while day < last:
+        next_day = min(day.add(days=1), last)
+        if _offset(zone, day) != _offset(zone, next_day):
+            low, high = day, next_day
+            while high - low > timedelta(minutes=1):
+                middle = low.add(seconds=int((high - low).total_seconds()) // 2)
+                low, high = (middle, high) if _offset(zone, middle) == _offset(zone, day) else (low, middle)
+            yield high.start_of("minute")
+        day = next_day

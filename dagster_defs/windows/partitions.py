@@ -1,0 +1,146 @@
+"""A schedule's partitions: Dagster's keys and Airflow's data intervals, one to one.
+
+The window of a key is always Airflow's, also on the few days on which Dagster's own cron puts the boundary
+elsewhere; so ask here, and not `partition_time_window`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
+
+from dagster_defs.errors import DoesNotAdvance, Unaligned, UnknownPartition
+from dagster_defs.windows.pairing import Pairing, Seam
+from dagster_defs.windows.schedule import Schedule
+from dagster_defs.windows.ticks import Tick, Ticks
+from dagster_defs.windows.window import Window, utc
+
+# How long after a schedule's start its clock changes are examined. Beyond, a key without a window is still
+# refused, but Dagster offers it.
+HORIZON = timedelta(days=15 * 366)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartitionedSchedule:
+    """The partitions of a schedule.
+
+    `partitions_def` begins with Airflow's first window and, if the schedule ends, ends with Airflow's last.
+    Keys are local dates (`2024-03-10`) if a local day has at most one boundary, else local times with their
+    offset (`2024-03-10T03:00-0400`). `keyless_windows` are the windows of Airflow's that no partition stands
+    for, up to `HORIZON`; `impassable` are the clock changes up to there that Airflow's own timetable does not
+    get past. A key there raises, all others are unaffected.
+
+    Raises `ScheduleRefused` if Dagster cannot express the cron.
+    """
+
+    schedule: Schedule
+    partitions_def: TimeWindowPartitionsDefinition = field(init=False)
+    keyless_windows: tuple[Window, ...] = field(init=False, repr=False)
+    impassable: tuple[DoesNotAdvance, ...] = field(init=False, repr=False)
+    _ticks: Ticks = field(init=False, repr=False)
+    _pairing: Pairing = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        schedule = self.schedule
+        ticks = Ticks(schedule)
+        put(self, "_ticks", ticks)
+        put(self, "_pairing", Pairing(schedule, ticks))
+        horizon = utc(schedule.start + HORIZON)
+        found = list(self._pairing.seams(schedule.start, horizon if schedule.end is None else schedule.end))
+        seams = [seam for seam in found if isinstance(seam, Seam)]
+        put(self, "impassable", tuple(stuck for stuck in found if isinstance(stuck, DoesNotAdvance)))
+        put(self, "keyless_windows", tuple(window for seam in seams for window in seam.keyless))
+        first = self._first_tick()
+        # A partition that has no window must not be offered: Dagster leaves excluded ticks out.
+        phantoms = [tick.instant for seam in seams for tick in seam.phantoms if tick >= first]
+        end = None if schedule.end is None else ticks.after(self._last_tick(schedule.end)).instant
+        put(self, "partitions_def", ticks.definition(first.instant, end, phantoms))
+
+    def _first_tick(self) -> Tick:
+        try:
+            windows = self.schedule.windows()
+            return self._tick_of(next(window for window in windows if window not in self.keyless_windows))
+        except (
+            DoesNotAdvance
+        ):  # the schedule starts where Airflow is stuck: these keys raise, later ones do not
+            return self._ticks.at_or_after(self.schedule.start)
+
+    def _last_tick(self, end: datetime) -> Tick:
+        try:
+            return self._tick_of(self.schedule.last_window())
+        except DoesNotAdvance:
+            return self._ticks.before(end)
+
+    @property
+    def fmt(self) -> str:
+        """The `strftime` format of the keys, on local time."""
+        return self._ticks.fmt
+
+    def window_of(self, key: str) -> Window:
+        """Airflow's data interval of that partition, whether it lies in the past or beyond the schedule's
+        end.
+
+        Raises `UnknownPartition` for text that is no key of this cron and zone, `DoesNotAdvance` near a clock
+        change that Airflow does not get past."""
+        window = self._pairing.window_at(self._ticks.of_key(key))
+        if window is None:
+            raise UnknownPartition(
+                key, str(self.schedule), "a clock change swallows it, Airflow has no window there"
+            )
+        return window
+
+    def key_of(self, window: Window) -> str:
+        """The partition whose window is exactly `window`; else `Unaligned`, naming the nearest windows."""
+        return self._tick_of(window).key
+
+    def window_containing(self, instant: datetime) -> Window:
+        """The window that `instant` falls into; `Unaligned` in an hour that Airflow leaves out."""
+        for window in self._near(instant):
+            if window.contains(instant):
+                return window
+        raise self._unaligned(utc(instant).isoformat(), instant)
+
+    def range_windows(self, keys: PartitionKeyRange) -> tuple[Window, Window]:
+        """The first and the last window of a single-run backfill. `UnknownPartition` if they are in wrong
+        order."""
+        first, last = self.window_of(keys.start), self.window_of(keys.end)
+        if last < first:
+            raise UnknownPartition(keys.end, str(self.schedule), f"the range begins later, at {keys.start}")
+        return first, last
+
+    def windows_between(self, first_key: str, last_key: str) -> list[Window]:
+        """The windows of all partitions from one key to another, both included, oldest first."""
+        self.range_windows(PartitionKeyRange(first_key, last_key))
+        return [
+            window for window in map(self._pairing.window_at, self._between(first_key, last_key)) if window
+        ]
+
+    def _between(self, first_key: str, last_key: str) -> Iterator[Tick]:
+        tick, last = self._ticks.of_key(first_key), self._ticks.of_key(last_key)
+        while tick <= last:
+            yield tick
+            tick = self._ticks.after(tick)
+
+    def key_range_for(self, first: Window, last: Window) -> PartitionKeyRange:
+        """The keys from one window to another, both included; `Unaligned` as `key_of`."""
+        return PartitionKeyRange(self.key_of(first), self.key_of(last))
+
+    def _tick_of(self, window: Window) -> Tick:
+        tick = self._pairing.tick_of(window)
+        if tick is None:
+            raise self._unaligned(window.isoformat(), window.start)
+        return tick
+
+    def _near(self, instant: datetime) -> list[Window]:
+        return [window for window in map(self._pairing.window_at, self._ticks.near(instant)) if window]
+
+    def _unaligned(self, interval: str, start: datetime) -> Unaligned:
+        def distance(window: Window) -> float:
+            return abs(window.start.timestamp() - start.timestamp())
+
+        nearest = sorted(sorted(self._near(start), key=distance)[:2])
+        return Unaligned(str(self.schedule), interval, [str(window) for window in nearest])

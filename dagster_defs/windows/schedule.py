@@ -1,0 +1,302 @@
+"""Airflow 2.11's data intervals, reproduced.
+
+Every rule is `CronDataIntervalTimetable`'s (`airflow/timetables/_cron.py` and `interval.py` of 2.11.2), on
+the same libraries, croniter and pendulum; `tests/windows/test_oracle.py` compares the two. Airflow's names
+stand in the docstrings of the methods that reproduce them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Self
+
+import pendulum
+from croniter import CroniterBadDateError, CroniterError, croniter
+
+from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
+from dagster_defs.windows.window import Window, utc
+
+# airflow.utils.dates.cron_presets, and the two aliases that Airflow leaves to croniter.
+PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+    "@midnight": "0 0 * * *",
+    "@annually": "0 0 1 1 *",
+}
+
+_NO_INTERVAL = {
+    "@once": "it runs once and has no recurring window",
+    "@continuous": "it runs again as soon as it ends and has no fixed window",
+    "None": "it runs only when triggered and has no window",
+}
+
+_MIRROR_INSTEAD = "Mirror it without partitions, or declare a five-field cron expression or a preset"
+
+
+def _wall_clock(*fields: int) -> datetime:
+    return datetime(*fields)  # type: ignore[arg-type]  # noqa: DTZ001 - croniter counts on wall-clock time
+
+
+@lru_cache(maxsize=256)  # reading an expression takes longer than a step
+def _read(cron: str) -> croniter:
+    return croniter(cron, start_time=_wall_clock(2000, 1, 1))
+
+
+@lru_cache(maxsize=4096)  # a step is asked for again at once, to align
+def _neighbour(cron: str, wall_clock: datetime, ahead: bool) -> datetime:
+    ticks = copy(_read(cron))
+    ticks.set_current(wall_clock, force=True)
+    found: datetime = (ticks.get_next if ahead else ticks.get_prev)(datetime)
+    return found
+
+
+def parse_timezone(name: str, schedule: str) -> pendulum.Timezone:
+    """The IANA zone of that name; `ScheduleRefused` if there is none."""
+    try:
+        return pendulum.timezone(name)
+    except (ValueError, OSError) as error:
+        raise ScheduleRefused(
+            schedule, name, "there is no such time zone", "Use an IANA name such as America/New_York or UTC"
+        ) from error
+
+
+def _five_fields(expression: str, timezone: str) -> str:
+    """The cron expression behind a preset or another spelling; `ScheduleRefused` for what has no data
+    interval."""
+
+    def refuse(reason: str, remedy: str) -> ScheduleRefused:
+        return ScheduleRefused(expression, timezone, reason, remedy)
+
+    written = expression.strip()
+    if written in _NO_INTERVAL:
+        raise refuse(_NO_INTERVAL[written], _MIRROR_INSTEAD)
+    if "Timetable" in written:
+        raise refuse(
+            "a timetable object is no schedule text; trigger timetables have empty windows", _MIRROR_INSTEAD
+        )
+    if written.startswith("@") and written not in PRESETS:
+        raise refuse("Airflow has no such preset", f"Use one of {', '.join(PRESETS)}")
+    fields = PRESETS.get(written, written).split()
+    if len(fields) != 5:
+        hint = (
+            "a field for seconds has no Dagster partition"
+            if len(fields) in (6, 7)
+            else "five fields are expected"
+        )
+        raise refuse(f"it has {len(fields)} fields and {hint}", "Write minute hour day month weekday")
+    if any(part[:1] in "RrHh" for part in fields):
+        raise refuse(
+            "hashed and random fields give no window that can be known", "Write the minute or hour itself"
+        )
+    cron = " ".join(fields)
+    try:
+        _read(cron)
+    except (CroniterError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise refuse(f"croniter cannot read it ({error})", "Write minute hour day month weekday") from error
+    return cron
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone.
+
+    `start` and `end` are the DAG's dates: aware ones are converted to UTC, naive ones, dates and ISO text
+    without an offset are wall-clock times of the zone. `end` is inclusive, as in Airflow: the last window
+    *starts* at or before it. Raises `ScheduleRefused` for what has no recurring data interval, and for a bad
+    expression, zone or date.
+    """
+
+    expression: str
+    timezone: str
+    start: pendulum.DateTime
+    end: pendulum.DateTime | None = None
+    cron: str = field(init=False, compare=False)
+    _zone: pendulum.Timezone = field(init=False, compare=False, repr=False)
+    covers_every_hour: bool = field(init=False, compare=False, repr=False)
+    once_a_day: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        cron = _five_fields(self.expression, self.timezone)
+        zone = parse_timezone(self.timezone, self.expression)
+        put = object.__setattr__
+        put(self, "timezone", zone.name)
+        put(self, "cron", cron)
+        put(self, "_zone", zone)
+        minute, hour = _read(cron).expanded[:2]
+        # croniter normalises 0-23 and */1 to the star (Airflow's _covers_every_hour).
+        put(self, "covers_every_hour", hour == ["*"])
+        put(self, "once_a_day", all(len(part) == 1 and isinstance(part[0], int) for part in (minute, hour)))
+        put(self, "start", self._instant(self.start))
+        if self.end is not None:
+            put(self, "end", self._instant(self.end))
+            if self.end < self.start:
+                raise self._refused("its end is before its start", "Correct start or end")
+        try:
+            self.next_boundary(self.start)
+        except CroniterBadDateError as error:
+            raise self._refused("it never fires", "Write a day that exists in that month") from error
+
+    @classmethod
+    def of(
+        cls,
+        expression: str,
+        timezone: str,
+        start: datetime | date | str,
+        end: datetime | date | str | None = None,
+    ) -> Self:
+        """As the constructor, for the looser types that YAML gives for the two dates."""
+        # The constructor converts these types too and refuses the rest.
+        return cls(expression, timezone, start, end)  # type: ignore[arg-type]
+
+    @classmethod
+    def every(
+        cls, delta: timedelta, start: datetime | date | str, end: datetime | date | str | None = None
+    ) -> Self:
+        """A `timedelta` schedule. Airflow counts elapsed time from `start_date` in UTC, so the result is the
+        cron schedule in UTC whose boundaries are `start + n * delta`. Raises `ScheduleRefused` for a delta
+        that Dagster's partitions cannot express: only divisors of an hour, of a day, one day and one week
+        recur in a cron."""
+        anchor = cls.of("@daily", "UTC", start).start
+        return cls.of(_cron_of_delta(delta, anchor), "UTC", anchor, end)
+
+    def _refused(self, reason: str, remedy: str) -> ScheduleRefused:
+        return ScheduleRefused(self.expression, self.timezone, reason, remedy)
+
+    def _instant(self, value: object) -> pendulum.DateTime:
+        try:
+            if isinstance(value, str):
+                value = datetime.fromisoformat(value)
+            if isinstance(value, date) and not isinstance(value, datetime):
+                value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone follows just
+                below
+            if isinstance(value, datetime):
+                return utc(value if value.utcoffset() is not None else self._zone.convert(value))
+        except ValueError as error:
+            raise self._refused(
+                f"{value!r} is no date ({error})", "Write 2024-03-01 or 2024-03-01T06:00"
+            ) from error
+        raise self._refused(f"{value!r} is no date", "Write 2024-03-01 or 2024-03-01T06:00")
+
+    @property
+    def zone(self) -> pendulum.Timezone:
+        return self._zone
+
+    def __str__(self) -> str:
+        return f"{self.expression!r} in {self.timezone}"
+
+    def next_boundary(self, instant: datetime) -> pendulum.DateTime:
+        """The first boundary after `instant` (Airflow's `_get_next`), in UTC."""
+        return self._step(instant, ahead=True)
+
+    def prev_boundary(self, instant: datetime) -> pendulum.DateTime:
+        """The last boundary before `instant` (Airflow's `_get_prev`), in UTC."""
+        return self._step(instant, ahead=False)
+
+    def _step(self, instant: datetime, *, ahead: bool) -> pendulum.DateTime:
+        local = pendulum.instance(instant).in_timezone(self._zone)
+        wall_clock = _wall_clock(*local.timetuple()[:6], local.microsecond)
+        tick = _neighbour(self.cron, wall_clock, ahead)
+        if self.covers_every_hour:
+            # Elapsed time, not the wall clock, so that the repeated hour of a fall-back day gets its own
+            # windows.
+            return (local + (tick - wall_clock)).in_timezone("UTC")
+        # make_aware of Airflow: the second of two equal wall-clock times, and past the gap by the gap's
+        # length.
+        return utc(self._zone.convert(tick.replace(fold=1)))
+
+    def align_to_next(self, instant: datetime) -> pendulum.DateTime:
+        """`instant` if it is a boundary, else the next one (Airflow's `_align_to_next`)."""
+        ahead = self.next_boundary(instant)
+        return ahead if self.prev_boundary(ahead) != instant else utc(instant)
+
+    def align_to_prev(self, instant: datetime) -> pendulum.DateTime:
+        """`instant` if it is a boundary, else the one before (Airflow's `_align_to_prev`).
+
+        On a day with a gap Airflow may answer with a *later* instant: of `15,45 2 * * *` in New York, 03:15
+        becomes 03:45. The half hour between is in no window of Airflow's.
+        """
+        behind = self.prev_boundary(instant)
+        return behind if self.next_boundary(behind) != instant else utc(instant)
+
+    def is_boundary(self, instant: datetime) -> bool:
+        return self.align_to_next(instant) == instant
+
+    def window_from(self, start: datetime) -> Window:
+        """The window that starts at `start`; `DoesNotAdvance` if Airflow's has no length there."""
+        end = self.next_boundary(start)
+        if end <= start:
+            raise self._stuck(start, end)
+        return Window(utc(start), end)
+
+    def following(self, window: Window) -> Window:
+        """The window that Airflow schedules after `window` (its `next_dagrun_info`, catching up).
+
+        Raises `DoesNotAdvance` where Airflow would come back to time that `window` has covered: hourly
+        schedules in Australia/Lord_Howe, whose clock moves by half an hour.
+        """
+        start = self.align_to_prev(window.end)
+        if start < window.end:
+            raise self._stuck(window.end, start)
+        return self.window_from(start)
+
+    def _stuck(self, at: datetime, step: datetime) -> DoesNotAdvance:
+        return DoesNotAdvance(self.expression, self.timezone, at.isoformat(), step.isoformat())
+
+    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
+        """The windows that start in `[from_, until)`, within the schedule's own start and end, oldest first.
+
+        Endless without `until` and without an end. Raises `DoesNotAdvance`, see `following`.
+        """
+        earliest = self.start if from_ is None else max(self.start, utc(from_))
+        window = self.window_from(self.align_to_next(earliest))
+        while (until is None or window.start < until) and (self.end is None or window.start <= self.end):
+            yield window
+            window = self.following(window)
+
+    def first_window(self) -> Window:
+        return self.window_from(self.align_to_next(self.start))
+
+    def last_window(self) -> Window:
+        """The last window of a schedule that ends. Raises `ScheduleRefused` if there is none in its
+        bounds."""
+        if self.end is None:
+            raise self._refused("it has no end", "Ask for the windows up to an instant")
+        window = self.first_window()
+        if window.start > self.end:
+            raise self._refused("it ends before its first window starts", "Correct start or end")
+        behind = max(window.start, self.prev_boundary(self.prev_boundary(self.end)))
+        for window in self.windows(from_=behind):  # noqa: B007 - the last one is the answer
+            pass
+        return window
+
+
+def _cron_of_delta(delta: timedelta, anchor: pendulum.DateTime) -> str:
+    def refuse(reason: str) -> ScheduleRefused:
+        return ScheduleRefused(
+            str(delta),
+            "UTC",
+            reason,
+            "Mirror it without partitions, or change the DAG to a cron schedule first",
+        )
+
+    minutes, rest = divmod(delta, timedelta(minutes=1))
+    if minutes <= 0 or rest:
+        raise refuse("a delta of whole minutes is expected")
+    if anchor.second or anchor.microsecond:
+        raise refuse(f"it is anchored at {anchor.isoformat()}, off the minute, where no cron has a boundary")
+    if minutes == 7 * 24 * 60:
+        return f"{anchor.minute} {anchor.hour} * * {anchor.isoweekday() % 7}"
+    if 60 % minutes == 0:
+        return f"{','.join(map(str, range(anchor.minute % minutes, 60, minutes)))} * * * *"
+    hours, odd = divmod(minutes, 60)
+    if not odd and 24 % hours == 0:
+        return f"{anchor.minute} {','.join(map(str, range(anchor.hour % hours, 24, hours)))} * * *"
+    raise refuse("no cron recurs at that step, and Dagster's partitions are crons")

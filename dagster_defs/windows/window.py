@@ -1,0 +1,79 @@
+"""The half-open interval of time that one run is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Self
+
+import pendulum
+
+from dagster_defs.errors import InvalidWindow
+
+
+def utc(instant: datetime) -> pendulum.DateTime:
+    """The same instant as Airflow hands it to templates: a pendulum DateTime in UTC. Raises `ValueError` on a
+    naive one, which names no instant."""
+    if instant.utcoffset() is None:
+        raise ValueError(f"{instant} has no time zone")
+    return pendulum.instance(instant.astimezone(UTC)).in_timezone("UTC")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """`[start, end)`, both in UTC; any aware datetime is accepted and converted.
+
+    Raises `InvalidWindow` unless start < end: Airflow's cron trigger timetables and manual runs make empty
+    intervals, and no data belongs to one.
+    """
+
+    start: pendulum.DateTime
+    end: pendulum.DateTime
+
+    def __post_init__(self) -> None:
+        for bound in (self.start, self.end):
+            if bound.utcoffset() is None:
+                raise InvalidWindow(str(self.start), str(self.end), f"{bound} has no time zone")
+        object.__setattr__(self, "start", utc(self.start))
+        object.__setattr__(self, "end", utc(self.end))
+        if self.start >= self.end:
+            raise InvalidWindow(self.start.isoformat(), self.end.isoformat())
+
+    @classmethod
+    def between(cls, start: datetime | str, end: datetime | str) -> Self:
+        """From aware datetimes or ISO 8601 text with an offset, as Airflow's REST API gives it."""
+        try:
+            bounds = [datetime.fromisoformat(b) if isinstance(b, str) else b for b in (start, end)]
+            return cls(*(utc(bound) for bound in bounds))
+        except ValueError as error:
+            raise InvalidWindow(str(start), str(end), str(error)) from error
+
+    @property
+    def length(self) -> timedelta:
+        """Elapsed time: 23 or 25 hours for a local day of a clock change."""
+        return timedelta(seconds=(self.end - self.start).total_seconds())
+
+    def contains(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def isoformat(self) -> str:
+        return f"[{self.start.isoformat()}, {self.end.isoformat()})"
+
+    def __str__(self) -> str:
+        return self.isoformat()
+
+
+def covering(windows: Iterable[Window]) -> Window:
+    """The one window that a contiguous series fills, in any order. Raises `InvalidWindow` on none, a gap or
+    an overlap: a run over the whole would touch data that no member is about."""
+    ordered = sorted(windows)
+    if not ordered:
+        raise InvalidWindow("", "", "there is no window to cover")
+    for earlier, later in pairwise(ordered):
+        if earlier.end != later.start:
+            raise InvalidWindow(
+                earlier.end.isoformat(), later.start.isoformat(), f"{later} does not follow {earlier}"
+            )
+    return Window(ordered[0].start, ordered[-1].end)

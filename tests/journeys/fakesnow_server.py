@@ -1,0 +1,56 @@
+"""Runs a fakesnow server for dbt, until it is interrupted. Writes its port to stdout when it answers.
+
+Started as a process of its own: `python fakesnow_server.py`. Two things that dbt-snowflake sends and fakesnow
+0.12 cannot do are changed on the way in, for tests only:
+
+* TEMPORARY tables become plain ones: fakesnow shows them to nobody, so dbt cannot find its own table again;
+* whatever DuckDB throws becomes an SQL error, after a rollback. Fakesnow answers it with status 500, which
+  the Snowflake connector takes for a hiccup of the network and retries for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import threading
+from typing import Any
+
+import duckdb
+import fakesnow
+import snowflake.connector.errors
+from fakesnow.cursor import FakeSnowflakeCursor
+
+_TEMPORARY = re.compile(r"\bcreate(\s+or\s+replace)?\s+temp(?:orary)?\s+table\b", re.IGNORECASE)
+_SQL_ERROR = 2043
+
+
+def teach_fakesnow() -> None:
+    """Applies both changes to fakesnow's cursor, in this process."""
+    execute = FakeSnowflakeCursor.execute
+
+    def execute_or_roll_back(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return execute(self, _TEMPORARY.sub(r"create\1 table", command, count=1), *args, **kwargs)
+        except duckdb.Error as error:
+            self._conn.rollback()
+            raise snowflake.connector.errors.ProgrammingError(
+                msg=str(error), errno=_SQL_ERROR, sqlstate="42000"
+            ) from error
+
+    FakeSnowflakeCursor.execute = execute_or_roll_back
+
+
+def main() -> None:
+    teach_fakesnow()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with fakesnow.server() as address:
+        sys.stdout.write(f"{address['port']}\n")
+        sys.stdout.flush()
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Runs on fakesnow: the statements that dbt sends to Snowflake hold as plumbing. No claim about Snowflake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]
+
+DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+DATABASE = "TAXI"
+DBT_SECONDS = 150
+"""dbt takes about 10 s; what takes this long waits for an answer that never comes."""
+
+RAW_TRIPS = """
+create table raw.trips (
+    VendorID integer,
+    tpep_pickup_datetime timestamp_ntz,
+    tpep_dropoff_datetime timestamp_ntz,
+    passenger_count integer,
+    trip_distance double,
+    RatecodeID integer,
+    store_and_fwd_flag varchar,
+    PULocationID integer,
+    DOLocationID integer,
+    payment_type integer,
+    fare_amount double,
+    extra double,
+    mta_tax double,
+    tip_amount double,
+    tolls_amount double,
+    improvement_surcharge double,
+    total_amount double,
+    congestion_surcharge double,
+    Airport_fee double
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def server_port() -> Iterator[int]:
+    launcher = Path(__file__).with_name("fakesnow_server.py")
+    with subprocess.Popen(
+        [sys.executable, str(launcher)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.strip(), "fakesnow ended before it answered"
+            yield int(line)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def connection(server_port: int) -> Iterator[Any]:
+    """A session on the server, with the raw tables filled as a loader would have left them."""
+    with warnings.catch_warnings():
+        # The connector warns about the urllib3 beside it while it is imported.
+        warnings.simplefilter("ignore")
+        from snowflake.connector import connect
+    with connect(
+        host="127.0.0.1",
+        port=server_port,
+        protocol="http",
+        account="fakesnow",
+        user="fake",
+        password="snow",  # noqa: S106 -- fakesnow takes any
+        database=DATABASE,
+        network_timeout=30,
+        session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
+    ) as session:
+        run = session.cursor().execute
+        run("create schema raw")
+        run(
+            "create table raw.zones (LocationID integer, Borough varchar, Zone varchar, service_zone varchar)"
+        )
+        run(
+            "insert into raw.zones values (7, 'Queens', 'Astoria', 'Boro Zone'), (161, 'Manhattan', 'M', 'Y')"
+        )
+        run(RAW_TRIPS)
+        run(f"insert into raw.trips values {', '.join(_trips())}")  # noqa: S608 -- made below
+        yield session
+
+
+def _trips() -> list[str]:
+    """Ten trips for each of two days, one of them delivered twice, one of them refunded."""
+    rows = [_trip(day, hour, 10 + hour) for day in (10, 11) for hour in range(10)]
+    return [*rows, rows[0], _trip(10, 1, -11)]
+
+
+def _trip(day: int, hour: int, total: int) -> str:
+    zone = 7 if hour % 2 else 161
+    return (
+        f"(1, '2024-03-{day} {hour + 5:02}:00:00', '2024-03-{day} {hour + 5:02}:20:00', 1, 2.5, 1, 'N', "
+        f"{zone}, 7, 1, 8, 0, 0.5, 1.25, 0, 1, {total}, 2.5, 0)"
+    )
+
+
+def _dbt_build(
+    port: int, target: str, scratch: Path, day: str, next_day: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "SNOWFLAKE_ACCOUNT": "fakesnow",
+        "SNOWFLAKE_HOST": "127.0.0.1",
+        "SNOWFLAKE_PORT": str(port),
+        "SNOWFLAKE_PROTOCOL": "http",
+        "SNOWFLAKE_USER": "fake",
+        "SNOWFLAKE_PASSWORD": "snow",
+        "SNOWFLAKE_DATABASE": DATABASE,
+        "DBT_PROFILES_DIR": str(DBT_PROJECT),
+        "DBT_TARGET_PATH": str(scratch / target),
+        "DBT_LOG_PATH": str(scratch / target),
+    }
+    window = f'{{"min_date": "{day}", "max_date": "{next_day}"}}'
+    dbt = Path(sys.executable).with_name("dbt")
+    return subprocess.run(
+        [str(dbt), "--no-use-colors", "build", "--target", target, "--vars", window],
+        cwd=DBT_PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DBT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("target", ["snowflake", "snowflake_candidate"])
+def test_dbt_builds_twice_in_a_row(server_port: int, connection: Any, tmp_path: Path, target: str) -> None:
+    """The project builds on a Snowflake target, a re-run doubles nothing, another day adds its rows."""
+    schema = {"snowflake": "legacy", "snowflake_candidate": "candidate"}[target]
+    totals = (
+        f"select trip_date, sum(trips), sum(total_amount) from {schema}.daily_metrics group by 1 order by 1"  # noqa: S608
+    )
+
+    for _ in range(2):
+        done = _dbt_build(server_port, target, tmp_path, "2024-03-10", "2024-03-11")
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = connection.cursor().execute(totals).fetchall()
+        # Ten trips of 10 to 19 dollars: the duplicate counts once, the refund not at all.
+        assert [(str(day), int(trips), float(total)) for day, trips, total in rows] == [
+            ("2024-03-10", 10, 145.0)
+        ]
+
+    done = _dbt_build(server_port, target, tmp_path, "2024-03-11", "2024-03-12")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = connection.cursor().execute(totals).fetchall()
+    assert [str(row[0]) for row in rows] == ["2024-03-10", "2024-03-11"]
