@@ -205,6 +205,7 @@ class DbtRun:
             finally:
                 if thread.is_alive():
                     self._cancel(thread)
+                self._release()
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         if not self._outcome.success:
@@ -227,6 +228,8 @@ class DbtRun:
         try:
             from dbt.cli.main import dbtRunner
 
+            with contextlib.suppress(NotComparable):  # no DuckDB file, nothing to make room for
+                self.workspace.database_file.parent.mkdir(parents=True, exist_ok=True)
             with self.workspace._locked():
                 manifest = self.workspace._parse()
             self._adapter_type = manifest.metadata.adapter_type
@@ -236,6 +239,15 @@ class DbtRun:
             self._outcome = error
         finally:
             self._queue.put(None)
+
+    def _release(self) -> None:
+        """Let go of the warehouse: dbt-duckdb keeps its file open until the process ends."""
+        from dbt.adapters.factory import get_adapter_by_type
+
+        with contextlib.suppress(Exception):
+            connections = get_adapter_by_type(self._adapter_type).connections
+            connections.cleanup_all()
+            connections.close_all_connections()  # dbt-duckdb alone has it
 
     def _on_event(self, message: Any) -> None:
         if message.info.name not in _RESULT_EVENTS or self._abandoned.is_set():

@@ -13,6 +13,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_defs.adapters.dbt import DbtRun, DbtWorkspace, Manifest
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.translator import UnitTranslator, check_key_of_test
+from dagster_defs.components.unit import SHADOW
 from dagster_defs.parity import Side
 
 if TYPE_CHECKING:
@@ -97,13 +98,14 @@ class UnitNodes:
 def build_asset_definition(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetsDefinition:
     """One step for the whole unit: it runs as one, in Airflow and in Dagster."""
     attributes = unit.spec_attributes(nodes.side)
+    stand_in = None if nodes.models else _stand_in(unit, nodes)
     specs = [
         spec.replace_attributes(
             group_name=unit.group_name(nodes.side),
             partitions_def=unit.partitions.partitions_def,
             owners=[*unit.owners] or spec.owners,
         ).merge_attributes(**attributes)
-        for spec in nodes.models.values()
+        for spec in (stand_in and [stand_in]) or nodes.models.values()
     ]
 
     @dg.multi_asset(
@@ -122,8 +124,25 @@ def build_asset_definition(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetsDefini
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield from _build(context, unit, nodes)
+        if stand_in:
+            yield dg.MaterializeResult(asset_key=stand_in.key)
 
     return build
+
+
+def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
+    """The asset of a unit whose models are all defined by other units: it says when the unit ran."""
+    name = [unit.legacy_unit.dag_id, unit.legacy_unit.task_id]
+    return dg.AssetSpec(
+        key=[SHADOW, *name] if nodes.side is Side.CANDIDATE else name,
+        description=f"{unit.unit} ran; all that it builds is defined by other units.",
+        kinds={"dbt"},
+        deps=[
+            nodes.translator.get_asset_spec(nodes.manifest, node, nodes.project).key
+            for node in nodes.elsewhere
+            if node in nodes.selected and node.split(".")[0] in ASSET_TYPES
+        ],
+    )
 
 
 def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
@@ -200,7 +219,7 @@ def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
 
 
 def _unit_test_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:
-    status = event["data"]["node_info"].get("node_status") or event["data"].get("status", "")
+    status = event["data"]["status"]  # the node's own status is empty while a unit test runs
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,

@@ -10,16 +10,15 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
-from dagster_defs.components.dbt_assets import UnitNodes, build_asset_definition
+from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
 from dagster_defs.components.unit import Templates, UnitComponent, target_of
 from dagster_defs.errors import BadUnit
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Output, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
-
-ASSET_TYPES = ("model", "seed", "snapshot")
 
 
 @dataclass
@@ -45,7 +44,7 @@ class DbtUnit(UnitComponent):
     """A legacy task that runs `dbt build` over a selection, with the window as `--vars`.
 
     Each model is an asset under its own key; a twin of it under `shadow/` writes to the candidate target. dbt
-    tests are asset checks. A model that several units build is defined by the first of them (by name); the
+    tests are asset checks. A model that several units build is defined by the most special of them; the
     others report an observation when they touch it.
     """
 
@@ -82,7 +81,7 @@ class DbtUnit(UnitComponent):
             for unit in context.component_tree.get_all_components(of_type=PythonUnit)
             for source, key in unit.feeds.items()
         }
-        built_before = self._built_by_earlier_units(context)
+        elsewhere = self._defined_elsewhere(context)
         definitions: list[dg.AssetsDefinition] = []
         jobs: list[Any] = []
         for side in Side:
@@ -92,7 +91,7 @@ class DbtUnit(UnitComponent):
                 side=side,
                 feeds=feeds,
                 selected=self._selected(side),
-                elsewhere=built_before,
+                elsewhere=elsewhere,
             )
             assets = build_asset_definition(self, nodes)
             definitions.append(assets)
@@ -156,14 +155,22 @@ class DbtUnit(UnitComponent):
                 reason = f"`compare` names a model {compared.model!r} that is not there"
                 raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
 
-    def _built_by_earlier_units(self, context: dg.ComponentLoadContext) -> Mapping[str, str]:
-        """Unique ids that a unit before this one builds too, with that unit's name."""
-        earlier: dict[str, str] = {}
+    def _defined_elsewhere(self, context: dg.ComponentLoadContext) -> Mapping[str, str]:
+        """Unique ids that this unit builds and another one defines, with that unit's name.
+
+        A model belongs to the unit that builds the fewest models, by name among equals: the more special one.
+        """
         others = context.component_tree.get_all_components(of_type=DbtUnit)
-        for other in sorted(others, key=lambda unit: unit.legacy_unit, reverse=True):
-            if other.legacy_unit < self.legacy_unit and other.project == self.project:
-                earlier.update(dict.fromkeys(other._selected(Side.LEGACY), other.unit))
-        return earlier
+        mine = self._precedence()
+        elsewhere: dict[str, str] = {}
+        for other in sorted(others, key=DbtUnit._precedence, reverse=True):
+            if other._precedence() < mine and other.project_dir == self.project_dir:
+                elsewhere.update(dict.fromkeys(other._selected(Side.LEGACY), other.unit))
+        return elsewhere
+
+    def _precedence(self) -> tuple[int, Unit]:
+        selected = self._selected(Side.LEGACY)
+        return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
 
 
 _WORKSPACES: dict[tuple[Path, str], DbtWorkspace] = {}

@@ -63,11 +63,13 @@ def load_trips(month: str, side: str = "legacy") -> dict[str, str | int]:
 def _sorted_trips(source: Path) -> pa.Table:
     """All rows in the agreed columns and types. The order is total, so equal deliveries give equal bytes."""
     columns = ", ".join(f'"{name}"' for name in TRIPS.names)
+    # Names match whatever their case; the alias makes ours of theirs.
+    renamed = ", ".join(f'"{name}" as "{name}"' for name in TRIPS.names)
     with duckdb.connect(":memory:") as connection:
         return (
             connection.sql(
                 f"""
-            select {columns}
+            select {renamed}
             from read_parquet($source, file_row_number = true)
             order by {columns}, file_row_number
             """,  # noqa: S608 -- the names are constants of this project

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ MONTH = "2024-03"
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`TAXI_DATA_DIR`, still empty; all other settings have their defaults."""
     for name in [name for name in os.environ if name.startswith("TAXI_")]:
         monkeypatch.delenv(name)

@@ -18,7 +18,7 @@ HEADER = ",".join(export.COLUMNS)
 @pytest.fixture
 def database(data_dir: Path) -> Path:
     """A legacy database with metrics of three days, stored in no particular order."""
-    path = settings.side("legacy").database
+    path: Path = settings.side("legacy").database
     path.parent.mkdir(parents=True)
     with duckdb.connect(str(path)) as connection:
         connection.execute(

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from include import ingest, landing
+from include import ingest, landing, settings
 from include.errors import BadMonth, LandingFileBroken, LandingFileMissing, LandingSchemaWrong
 
 MONTH = "2024-03"
@@ -23,7 +23,8 @@ def _files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def delivery(landing_dir: Path) -> Path:
     """The landing file of March 2024."""
-    return landing_dir / landing.trips_file(MONTH)
+    name: str = landing.trips_file(MONTH)
+    return landing_dir / name
 
 
 def test_a_second_load_gives_the_same_bytes(landing_dir: Path, data_dir: Path) -> None:
@@ -194,7 +195,8 @@ def test_a_bad_month_is_refused() -> None:
 def test_real_files_are_used_as_they_are(
     landing_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With TAXI_LANDING_DIR the files come from there, and nothing is written there."""
+    """With TAXI_LANDING_DIR the files come from there, nothing is written there, and set-up is told so."""
+    assert settings.landing_is_generated()
     brought = tmp_path / "brought"
     landing_dir.rename(brought)
     before = _files(brought)
@@ -202,6 +204,7 @@ def test_real_files_are_used_as_they_are(
 
     assert ingest.load_trips(MONTH)["source"] == str(brought / landing.trips_file(MONTH))
     assert _files(brought) == before
+    assert not settings.landing_is_generated()
 
 
 def test_a_writer_that_dies_leaves_the_earlier_file(landing_dir: Path, data_dir: Path, mocker: Any) -> None:

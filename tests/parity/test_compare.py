@@ -56,7 +56,7 @@ def test_equal_tables_match(spec: ComparisonSpec, reader: Reader) -> None:
     assert check.rows == SideCounts(3, 3)
 
 
-PLANTED = {
+PLANTED: dict[str, tuple[list[tuple[Any, ...]], dict[str, int]]] = {
     "one value": ([(1, NOON, 10, "a"), (2, NOON, 21, "b"), (3, NOON, 30, "c")], {"fare": 1}),
     "two that cancel in a sum": ([(1, NOON, 11, "a"), (2, NOON, 19, "b"), (3, NOON, 30, "c")], {"fare": 2}),
     "swapped values": ([(1, NOON, 20, "a"), (2, NOON, 10, "b"), (3, NOON, 30, "c")], {"fare": 2}),

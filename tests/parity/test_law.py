@@ -135,7 +135,7 @@ def reference(case: Case) -> dict[str, Any]:
     windowed = lower is not None or upper is not None
 
     rows: list[list[Row]] = []
-    null_times = []
+    null_times: list[int] = []
     for columns, stored, names in (
         (case.legacy_columns, case.legacy, list(partner)),
         (case.candidate_columns, case.candidate, list(partner.values())),
@@ -174,7 +174,7 @@ def reference(case: Case) -> dict[str, Any]:
     }
     if missing or folded or lost or gained:
         verdict = Verdict.MISMATCH
-    elif not rows[0] or sum(null_times):
+    elif not rows[0] or any(null_times):
         verdict = Verdict.INCONCLUSIVE
     else:
         verdict = Verdict.MATCH
