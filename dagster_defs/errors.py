@@ -10,6 +10,7 @@
     ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
     ├── ServerDied                            a server that was started here has ended
     ├── ServerSilent                          a server that was started here does not become ready
+    ├── AlreadyRunning                        another demo uses the folder
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
     ├── RunFailed                             a Dagster or Airflow run did not succeed
@@ -28,6 +29,8 @@
     │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
     │   ├── TemplateBroken                    a template with a syntax error
     │   ├── TemplateRefused                   a template that needs more than the schedule can tell
+    │   ├── NoSuchUnit                        a unit that nothing mirrors
+    │   ├── WindowMissing                     a comparison without a window
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
     │   ├── PortInUse                         a port that was asked for is taken
     │   ├── UnknownColumn                     a comparison names a column that a table does not have
@@ -127,6 +130,12 @@ class ServerSilent(ParityError):
         super().__init__(f"{name} was not ready after {seconds:.0f} s. Look: {logs}")
 
 
+class AlreadyRunning(ParityError):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"another demo is running in {folder}. Stop it with Ctrl-C in its terminal")
+
+
 class EnvironmentMissing(ParityError):
     def __init__(self, program: Path, wanted_by: str) -> None:
         self.program, self.wanted_by = program, wanted_by
@@ -142,6 +151,17 @@ class WindowDiffers(ParityError):
             f"partition {partition} is the window {window}, but Airflow asked for {asked}: nothing was run. Compare "
             "the schedule in the unit's YAML with the DAG's"
         )
+
+
+class NoSuchUnit(UsageError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"nothing mirrors a unit {name!r}. There are: {', '.join(known) or 'none'}")
+
+
+class WindowMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__("no window was named. Say which partitions: --from 2024-03-08 --to 2024-03-12")
 
 
 class BadUnit(UsageError):

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import pendulum
+
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.warehouse import DuckDBPair
-from dagster_defs.errors import UsageError
-from dagster_defs.lifecycle import Unit
+from dagster_defs.errors import NoSuchUnit, UnknownPartition, UsageError, WindowMissing
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output, TableOutput
+from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, ComparisonSpec, Side, Verdict, compare
 from dagster_defs.windows import Window
-
-
-@dataclass(frozen=True, slots=True)
-class WindowCheck:
-    """The verdict on one output of one unit for one window.
-
-    `window` is None for a table that every run rebuilds: it is compared once, as a whole, as it is now.
-    """
-
-    unit: Unit
-    partition: str
-    window: Window | None
-    check: Check
 
 
 def compare_windows(mirror: Mirror, windows: Sequence[Window]) -> Iterator[WindowCheck]:
@@ -42,16 +32,45 @@ def compare_windows(mirror: Mirror, windows: Sequence[Window]) -> Iterator[Windo
                 continue
             yield WindowCheck(
                 unit=mirror.legacy_unit,
-                partition=mirror.partitions.key_of(window),
-                window=None if as_a_whole else window,
+                partition=None if as_a_whole else mirror.partitions.key_of(window),
                 check=_compare(output),
             )
 
 
-def worst(checks: Iterable[Check]) -> Verdict:
-    """`mismatch` before `inconclusive` before `match`; nothing compared is inconclusive."""
-    order = (Verdict.MATCH, Verdict.INCONCLUSIVE, Verdict.MISMATCH)
-    return max((check.verdict for check in checks), key=order.index, default=Verdict.INCONCLUSIVE)
+def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
+    """`compare_windows` for the named units (all if none is named), from one partition key to another.
+
+    Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, and UnknownPartition
+    for a key that is none of a unit's.
+    """
+    if not first:
+        raise WindowMissing()
+    mirrors = {str(mirror.legacy_unit): mirror for mirror in load_mirrors()}
+    for name in names:
+        if name not in mirrors:
+            raise NoSuchUnit(name, list(mirrors))
+    for name in names or mirrors:
+        mirror = mirrors[name]
+        yield from compare_windows(mirror, _windows(mirror, first, last))
+
+
+def _windows(mirror: Mirror, first: str, last: str) -> list[Window]:
+    """The windows from one partition to another.
+
+    Where the two are days and not keys of this unit: the windows that start on those days, or, for a schedule
+    with longer windows, the one that the first day begins in. Raises UnknownPartition for anything else.
+    """
+    try:
+        return mirror.partitions.windows_between(first, last)
+    except UnknownPartition:
+        try:
+            days = [date.fromisoformat(day) for day in (first, last)]
+        except ValueError:
+            raise UnknownPartition(first, str(mirror.partitions.schedule), "it is no day either") from None
+    zone = mirror.partitions.schedule.timezone
+    start, end = (pendulum.datetime(day.year, day.month, day.day, tz=zone) for day in days)
+    found = list(mirror.partitions.schedule.windows(start, end.add(days=1)))
+    return found or [mirror.partitions.window_containing(start)]
 
 
 def _compare(output: Output) -> Check:

@@ -70,8 +70,10 @@ class LocalDagster:
         configuration = {
             "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}},
             "telemetry": {"enabled": False},
-            # A DuckDB file has one writer: units that share a pool run one after the other.
-            "concurrency": {"pools": {"granularity": "run", "default_limit": 1}},
+            # Runs start at once; the pools of the units take care of what must not run together: a DuckDB file
+            # has one writer.
+            "run_coordinator": {"module": "dagster", "class": "DefaultRunCoordinator"},
+            "concurrency": {"pools": {"granularity": "op", "default_limit": 1}},
         }
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(configuration))
 

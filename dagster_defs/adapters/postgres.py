@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,16 @@ class Postgres:
 
     def url(self, database: str, driver: str = "postgresql") -> str:
         return f"{driver}://postgres:@/{database}?host={self.socket_dir}"
+
+
+def end_leftover_postgres(folder: Path) -> None:
+    """End the server that a killed process has left running on this folder."""
+    record = folder / "postmaster.pid"
+    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+        server = psutil.Process(int(record.read_text().splitlines()[0]))
+        if "postgres" in server.name():
+            server.send_signal(signal.SIGQUIT)  # ends at once; the folder is about to be emptied
+            server.wait(timeout=10)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Supervisor:
         self.folder = folder
         self.children: list[Child] = []
         self._record = folder / "processes.json"
+        self._recording = threading.Lock()
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,11 +109,12 @@ class Supervisor:
 
     def _write_record(self) -> None:
         rows = []
-        for child in self.children:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                started = psutil.Process(child.process.pid).create_time()
-                rows.append({"name": child.name, "pid": child.process.pid, "started": started})
-        self._record.write_text(json.dumps(rows))
+        with self._recording:
+            for child in self.children:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    started = psutil.Process(child.process.pid).create_time()
+                    rows.append({"name": child.name, "pid": child.process.pid, "started": started})
+            self._record.write_text(json.dumps(rows))
 
     def _end_leftovers(self) -> None:
         if not self._record.exists():

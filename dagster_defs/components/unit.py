@@ -121,6 +121,8 @@ class UnitComponent(dg.Component, dg.Resolvable):
             selection=dg.AssetSelection.assets(*keys),
             partitions_def=self.partitions.partitions_def,
             description=f"The {side.value} of {self.unit}.",
+            # The definitions are imported once: a run of one unit has one step.
+            executor_def=dg.in_process_executor,
             tags={
                 "parity/unit": self.unit,
                 "parity/side": side.value,

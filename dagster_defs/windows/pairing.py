@@ -113,7 +113,7 @@ class Pairing:
 
     def _quiet_before(self, tick: Tick) -> Tick:
         """`tick` itself if it is quiet, else the last quiet one before it."""
-        for first in islice(self.ticks.walk(tick, ahead=False), _LONGEST_WALK):
+        for first in islice(self.ticks.walk(tick.instant, ahead=False), _LONGEST_WALK):
             if self._quiet(first.instant):
                 return first
         raise self._never_quiet(tick)
@@ -124,7 +124,7 @@ class Pairing:
         return self._seams[first]
 
     def _pair(self, first: Tick) -> Seam:
-        walk = self.ticks.walk(first)
+        walk = self.ticks.walk(first.instant)
         ticks = [next(walk)]
         while not self._quiet((last := next(walk)).instant):
             ticks.append(last)

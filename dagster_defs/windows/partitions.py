@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
+from dagster._check import CheckError
 
-from dagster_defs.errors import DoesNotAdvance, Unaligned, UnknownPartition
+from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows.pairing import Pairing, Seam
 from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.ticks import Tick, Ticks
@@ -57,8 +59,8 @@ class PartitionedSchedule:
         first = self._first_tick()
         # A partition that has no window must not be offered: Dagster leaves excluded ticks out.
         phantoms = [tick.instant for seam in seams for tick in seam.phantoms if tick >= first]
-        end = None if schedule.end is None else ticks.after(self._last_tick(schedule.end)).instant
-        put(self, "partitions_def", ticks.definition(first.instant, end, phantoms))
+        end = None if schedule.end is None else ticks.after(self._last_tick(first, schedule.end)).instant
+        put(self, "partitions_def", ticks.definition(self._askable(first), end, phantoms))
 
     def _first_tick(self) -> Tick:
         try:
@@ -69,11 +71,36 @@ class PartitionedSchedule:
         ):  # the schedule starts where Airflow is stuck: these keys raise, later ones do not
             return self._ticks.at_or_after(self.schedule.start)
 
-    def _last_tick(self, end: datetime) -> Tick:
-        try:
-            return self._tick_of(self.schedule.last_window())
-        except DoesNotAdvance:
-            return self._ticks.before(end)
+    def _last_tick(self, first: Tick, end: datetime) -> Tick:
+        beyond = list(self._ticks.near(end))[-1]
+        for tick in self._ticks.walk(beyond.instant, ahead=False):
+            if tick < first:
+                break
+            try:
+                window = self._pairing.window_at(tick)
+                start = None if window is None else window.start
+            except DoesNotAdvance:  # as at the start: only the keys of this clock change raise
+                start = tick.instant
+            if start is not None and start <= end:
+                return tick
+        raise ScheduleRefused(
+            self.schedule.expression,
+            self.schedule.timezone,
+            "it ends before its first window starts",
+            "Correct start or end",
+        )
+
+    def _askable(self, first: Tick) -> datetime:
+        """A start from which Dagster can count and has `first` as its first tick: see `Ticks.walk`."""
+        for minutes in (0, 30, 59, 119):
+            start = first.instant.subtract(minutes=minutes)
+            try:
+                window = self._ticks.definition(start).get_next_partition_window(start, respect_bounds=False)
+            except CheckError:
+                continue
+            if window is not None and utc(window.start) == first.instant:
+                return start
+        return first.instant
 
     @property
     def fmt(self) -> str:
@@ -120,10 +147,8 @@ class PartitionedSchedule:
         ]
 
     def _between(self, first_key: str, last_key: str) -> Iterator[Tick]:
-        tick, last = self._ticks.of_key(first_key), self._ticks.of_key(last_key)
-        while tick <= last:
-            yield tick
-            tick = self._ticks.after(tick)
+        first, last = self._ticks.of_key(first_key), self._ticks.of_key(last_key)
+        return takewhile(lambda tick: tick <= last, self._ticks.walk(first.instant))
 
     def key_range_for(self, first: Window, last: Window) -> PartitionKeyRange:
         """The keys from one window to another, both included; `Unaligned` as `key_of`."""

@@ -175,8 +175,7 @@ class Schedule:
             if isinstance(value, str):
                 value = datetime.fromisoformat(value)
             if isinstance(value, date) and not isinstance(value, datetime):
-                value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone follows just
-                below
+                value = _wall_clock(value.year, value.month, value.day)
             if isinstance(value, datetime):
                 return utc(value if value.utcoffset() is not None else self._zone.convert(value))
         except ValueError as error:
@@ -263,19 +262,6 @@ class Schedule:
 
     def first_window(self) -> Window:
         return self.window_from(self.align_to_next(self.start))
-
-    def last_window(self) -> Window:
-        """The last window of a schedule that ends. Raises `ScheduleRefused` if there is none in its
-        bounds."""
-        if self.end is None:
-            raise self._refused("it has no end", "Ask for the windows up to an instant")
-        window = self.first_window()
-        if window.start > self.end:
-            raise self._refused("it ends before its first window starts", "Correct start or end")
-        behind = max(window.start, self.prev_boundary(self.prev_boundary(self.end)))
-        for window in self.windows(from_=behind):  # noqa: B007 - the last one is the answer
-            pass
-        return window
 
 
 def _cron_of_delta(delta: timedelta, anchor: pendulum.DateTime) -> str:

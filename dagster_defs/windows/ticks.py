@@ -3,13 +3,16 @@ them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, dropwhile
 from zoneinfo import ZoneInfo
 
 import pendulum
 from dagster import DagsterInvalidDefinitionError, TimeWindowPartitionsDefinition
+from dagster._check import CheckError
 from dagster._utils.schedules import cron_string_iterator
 
 from dagster_defs.errors import ScheduleRefused, UnknownPartition
@@ -19,6 +22,8 @@ from dagster_defs.windows.window import utc
 DAY_FORMAT = "%Y-%m-%d"
 # Below a day the same wall-clock time comes twice in autumn: only the offset tells which.
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M%z"
+
+_SLACKS = tuple(timedelta(hours=hours) for hours in (0, 30, 100))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,10 +45,15 @@ class Ticks:
     """
 
     schedule: Schedule
-    _endless: TimeWindowPartitionsDefinition = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_endless", self.definition(self.schedule.start))
+        self.definition(self.schedule.start)  # Dagster judges the expression
+
+    @property
+    def cron(self) -> str:
+        """The expression as Dagster is given it. Its short cut for `29 2` looks for these digits, and misses a
+        29 February that it is asked about."""
+        return re.sub(r" 29 2 \*$", " 29 FEB *", self.schedule.cron)
 
     @property
     def fmt(self) -> str:
@@ -59,7 +69,7 @@ class Ticks:
                 end=None if end is None else _plain(end, zone),
                 timezone=self.schedule.timezone,
                 fmt=self.fmt,
-                cron_schedule=self.schedule.cron,
+                cron_schedule=self.cron,
                 exclusions=[_plain(excluded, zone) for excluded in exclusions] or None,
             )
         except DagsterInvalidDefinitionError as error:
@@ -73,55 +83,64 @@ class Ticks:
     def _tick(self, start: datetime) -> Tick:
         return Tick(utc(start), start.strftime(self.fmt))
 
+    def walk(self, instant: datetime, *, ahead: bool = True) -> Iterator[Tick]:
+        """The ticks from `instant` on, itself included: later and later, or earlier and earlier."""
+        at, way = utc(instant), 1 if ahead else -1
+        for slack in _SLACKS:
+            stream = cron_string_iterator(
+                (at - way * slack).timestamp(), self.cron, self.schedule.timezone, ascending=ahead
+            )
+            try:
+                head = next(stream)
+            except CheckError:
+                # Dagster's own short cut for daily and weekly crons cannot begin at some instants of a day whose
+                # midnight does not exist or comes twice. Begun earlier, it passes them.
+                continue
+            ticks = (self._tick(start) for start in chain([head], stream))
+            return dropwhile(lambda tick: tick.instant < at if ahead else tick.instant > at, ticks)
+        raise ScheduleRefused(
+            self.schedule.expression,
+            self.schedule.timezone,
+            f"Dagster's own cron fails around {at.isoformat()}",
+            "Declare it in UTC, or at an hour that no clock change touches",
+        )
+
     def at_or_after(self, instant: datetime) -> Tick:
-        window = self._endless.get_next_partition_window(utc(instant), respect_bounds=False)
-        assert window is not None  # noqa: S101 - only bounds make it None
-        return self._tick(window.start)
+        return next(self.walk(instant))
 
     def after(self, tick: Tick) -> Tick:
         return self.at_or_after(tick.instant.add(seconds=1))
 
-    def walk(self, first: Tick, *, ahead: bool = True) -> Iterator[Tick]:
-        """`first` and all ticks after it, or before it."""
-        # One pass of Dagster's iterator: asking for each tick alone is ten times slower on dense crons.
-        stream = cron_string_iterator(
-            first.instant.timestamp(), self.schedule.cron, self.schedule.timezone, ascending=ahead
-        )
-        return (self._tick(start) for start in stream)
-
     def before(self, instant: datetime) -> Tick:
         """The last tick before `instant`."""
-        window = self._endless.get_prev_partition_window(utc(instant), respect_bounds=False)
-        assert window is not None  # noqa: S101 - only bounds make it None
-        # Dagster gives the last window that *ends* by then.
-        ended = self._tick(window.end)
-        return ended if ended.instant < instant else self._tick(window.start)
+        return next(tick for tick in self.walk(instant, ahead=False) if tick.instant < instant)
 
     def near(self, instant: datetime) -> Iterator[Tick]:
         """The ticks around `instant`, farther to either side than a clock change moves a boundary."""
-        tick = self.before(self.before(utc(instant).subtract(hours=3)).instant)
         reach = utc(instant).add(hours=3)
-        while tick.instant <= reach:
+        for tick in self.walk(self.before(self.before(reach.subtract(hours=6)).instant).instant):
             yield tick
-            tick = self.after(tick)
-        yield tick
+            if tick.instant > reach:
+                return
 
     def of_key(self, key: str) -> Tick:
         """Raises `UnknownPartition` for text that is no key of this cron and zone."""
         try:
-            tick = self._tick(self._endless.start_time_for_partition_key(key))
+            named = datetime.strptime(key, self.fmt)  # noqa: DTZ007 - a day has no offset
         except ValueError as error:
             reason = f"a key looks like {self.at_or_after(self.schedule.start).key}"
             raise UnknownPartition(key, str(self.schedule), reason) from error
-        if tick.key == key:
-            return tick
-        # Where midnight falls into a gap, Dagster reads a date as an instant after that day's tick.
-        candidate = self.at_or_after(tick.instant - timedelta(days=3))
-        while candidate.instant < tick.instant:
-            if candidate.key == key:
-                return candidate
-            candidate = self.after(candidate)
-        raise UnknownPartition(key, str(self.schedule), f"the nearest key is {tick.key}")
+        # A date names a local day, whose first instant may be up to 14 hours away from UTC's.
+        day = timedelta(hours=26) if named.tzinfo is None else timedelta(hours=2)
+        named = named if named.tzinfo is not None else named.replace(tzinfo=UTC)
+        for tick in self.walk(named - day):
+            if tick.key == key:
+                return tick
+            if tick.instant > named + 2 * day:
+                break
+        raise UnknownPartition(
+            key, str(self.schedule), f"no boundary is there, the next is {self.at_or_after(named).key}"
+        )
 
 
 def _plain(instant: datetime, zone: ZoneInfo) -> datetime:

@@ -13,8 +13,6 @@
 One fact for each class, kept in typed fields; each message says what is wrong, why, and what to do.
 """
 
-# ruff: noqa: N818 -- a fact makes the better name: "landing file missing", not "missing error"
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,0 +1,286 @@
+"""The main job on real servers: the taxi estate runs on both orchestrators and is compared.
+
+A small span of the estate's calendar, across the spring clock change: Airflow runs the first days by itself,
+then one unit is marked as proxied and Airflow runs the last day through Dagster, then the mark is taken back.
+Meanwhile Dagster runs the same windows as candidates.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from dagster_defs.adapters import local_airflow, local_dagster
+from dagster_defs.adapters.airflow import AirflowClient, DagRun
+from dagster_defs.adapters.comparison import check_units
+from dagster_defs.adapters.dagster_api import ENDED, DagsterClient
+from dagster_defs.adapters.local_airflow import LocalAirflow
+from dagster_defs.adapters.local_dagster import LocalDagster
+from dagster_defs.adapters.mirrors import PROJECT_ROOT
+from dagster_defs.adapters.postgres import end_leftover_postgres, running_postgres
+from dagster_defs.adapters.processes import Supervisor, chosen_port
+from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.errors import AlreadyRunning, RunFailed
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.verdicts import WindowCheck
+
+FIRST_DAY, LAST_DAY = "2024-03-08", "2024-03-11"  # 2024-03-09 06:00 to 03-10 06:00 is the day of 23 hours
+MONTH = "2024-03-01"
+PROXIED = Unit("taxi_daily", "dbt_daily")
+RUN_SECONDS = 240
+OBSERVED_SECONDS = 90
+
+
+class Steps(Protocol):
+    """Where progress goes."""
+
+    def step(self, title: str) -> AbstractContextManager[None]: ...
+
+    def say(self, line: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`folder` holds everything that the demo writes; it is emptied at the start."""
+
+    steps: Steps
+    folder: Path = PROJECT_ROOT / ".demo"
+
+    @contextmanager
+    def running(self) -> Iterator[Estate]:
+        """Both orchestrators, up and empty; they end with the block.
+
+        Raises AlreadyRunning if another demo uses the folder.
+        """
+        self.folder.mkdir(exist_ok=True)
+        lock = FileLock(self.folder.with_name(self.folder.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise AlreadyRunning(self.folder) from error
+        with lock, Supervisor(self.folder / "run") as supervisor:
+            self._empty_folder()
+            os.environ.update(self.env)
+            with running_postgres(
+                self.folder / "postgres", (local_airflow.DATABASE, local_dagster.DATABASE)
+            ) as postgres:
+                airflow_port = chosen_port("AIRFLOW_PORT", "Airflow")
+                dagster_port = chosen_port("DAGSTER_PORT", "Dagster")
+                task_env = {**self.env, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}
+                airflow = LocalAirflow(self.folder / "airflow", airflow_port, postgres, task_env)
+                dagster = LocalDagster(
+                    self.folder / "dagster", dagster_port, postgres, airflow.address, self.env
+                )
+                estate = Estate(self.steps, self.folder, supervisor, airflow, dagster)
+                estate.start()
+                yield estate
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the estate's code and both orchestrators are told: where, and which days."""
+        return {
+            "TAXI_DATA_DIR": str(self.folder / "data"),
+            "TAXI_FIRST_DAY": FIRST_DAY,
+            "TAXI_LAST_DAY": LAST_DAY,
+            "TAXI_DBT_BIN_DIR": str(Path(sys.executable).parent),
+            "PARITY_PROXIED_STATE": str(self.folder / "proxied_state"),
+        }
+
+    def _empty_folder(self) -> None:
+        end_leftover_postgres(self.folder / "postgres")
+        for name in ("data", "airflow", "dagster", "postgres", "proxied_state"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+class Estate:
+    """The running estate, and the story that the demo tells with it."""
+
+    def __init__(
+        self, steps: Steps, folder: Path, supervisor: Supervisor, airflow: LocalAirflow, dagster: LocalDagster
+    ) -> None:
+        self._steps = steps
+        self._folder = folder
+        self._supervisor = supervisor
+        self._airflow = airflow
+        self._dagster = dagster
+        self._airflow_api: AirflowClient
+        self._dagster_api: DagsterClient
+
+    @property
+    def airflow_url(self) -> str:
+        return self._airflow.address.url
+
+    @property
+    def dagster_url(self) -> str:
+        return self._dagster.url
+
+    def start(self) -> None:
+        """Landing data and Airflow at the same time, then Dagster, which asks Airflow what it contains."""
+        with ThreadPoolExecutor(2) as pool, self._steps.step("Landing data made, Airflow started"):
+            landing = pool.submit(make_landing_data)
+            self._airflow.prepare(self._supervisor)
+            self._airflow_api = self._airflow.start(self._supervisor)
+            trips = landing.result()
+        self._steps.say(f"Landing: {trips}")
+        self._steps.say(f"Airflow: {self.airflow_url} (admin / admin)")
+        self._airflow_api.make_pool("duckdb", 1)
+        self._wait("Airflow's DAGs", lambda: len(self._airflow_api.dags()) >= 2, 60)
+        self._unpause("taxi_ingest")
+        with self._steps.step("Dagster started"):
+            refresh_estate(self._dagster.env)
+            self._dagster_api = self._dagster.start(self._supervisor)
+        self._steps.say(f"Dagster: {self.dagster_url}")
+
+    def tell_the_story(self) -> list[WindowCheck]:
+        """Everything after the start; the verdicts on every unit and window."""
+        with self._steps.step("Airflow has ingested the month"):
+            self._wait_for_days("taxi_ingest", 1)
+        self._unpause("taxi_daily")
+        with ThreadPoolExecutor(1) as pool:
+            candidates = pool.submit(self._run_candidates)
+            self._let_airflow_run()
+            candidates.result()
+        self._wait_until_observed()
+        with self._steps.step("Legacy and candidate compared, window by window"):
+            return list(check_units((), FIRST_DAY, LAST_DAY))
+
+    def wait_for_ever(self) -> None:
+        """Until Ctrl-C; raises ServerDied if a server ends before."""
+        while True:
+            for child in self._supervisor.children:
+                child.check_alive()
+            time.sleep(1)
+
+    def _let_airflow_run(self) -> None:
+        """All days but the last as they are, the last one through the proxy."""
+        runs = self._wait_for_task_of_day(PROXIED, LAST_DAY_INDEX - 1)
+        write_mark(self._proxied_state, PROXIED, proxied=True)
+        self._steps.say(f"{PROXIED} is marked as proxied: from the next day on, Dagster runs it for Airflow")
+        with self._steps.step(f"Airflow has run all days, the last one's {PROXIED.task_id} through Dagster"):
+            runs = self._wait_for_days("taxi_daily", LAST_DAY_INDEX + 1)
+        self._check_proxied(runs[-1])
+        write_mark(self._proxied_state, PROXIED, proxied=False)
+        self._steps.say(f"{PROXIED} is Airflow's again: the mark is taken back")
+
+    def _check_proxied(self, run: DagRun) -> None:
+        """Raises RunFailed unless the task was really the proxy: a demo that skips its point must not pass."""
+        [task] = [
+            task for task in self._airflow_api.task_instances(run.dag_id, run.run_id) if task.unit == PROXIED
+        ]
+        if "Dagster run" not in self._airflow_api.log_of(task):
+            raise RunFailed(f"{PROXIED} of {run.run_id}", "a run of the old operator", self.airflow_url)
+
+    def _run_candidates(self) -> None:
+        """The same windows in Dagster, into the candidate side: one run for all windows of a unit."""
+        for unit, first, last in (
+            ("taxi_ingest__load_zones", MONTH, MONTH),
+            ("taxi_ingest__load_trips", MONTH, MONTH),
+            ("taxi_daily__dbt_zones", FIRST_DAY, LAST_DAY),
+            ("taxi_daily__dbt_daily", FIRST_DAY, LAST_DAY),
+            ("taxi_daily__export_daily", FIRST_DAY, LAST_DAY),
+        ):
+            job = f"shadow__{unit}"
+            run_id = self._dagster_api.launch(job, (first, last))
+            self._wait(job, lambda run=run_id: self._dagster_api.status(run) in ENDED, RUN_SECONDS)  # type: ignore[misc]
+            if (state := self._dagster_api.status(run_id)) != "SUCCESS":
+                raise RunFailed(job, state, self._dagster_api.run_address(run_id))
+        self._steps.say(f"Dagster has run the same windows as candidates ({FIRST_DAY} … {LAST_DAY})")
+
+    def _wait_for_task_of_day(self, unit: Unit, day: int) -> list[DagRun]:
+        """Until the unit has succeeded in the run of that day (0: the first)."""
+        title = f"Airflow has run {unit.task_id} of the first {day + 1} days"
+        with self._steps.step(title):
+            self._wait(title, lambda: self._task_states(unit)[day:] != [], RUN_SECONDS)
+        return self._airflow_api.dag_runs(unit.dag_id)
+
+    def _task_states(self, unit: Unit) -> list[str]:
+        """One `success` for each run in which the unit succeeded. Raises RunFailed for a failed one."""
+        states = []
+        for run in self._airflow_api.dag_runs(unit.dag_id):
+            self._refuse_failed(run)
+            for task in self._airflow_api.task_instances(run.dag_id, run.run_id):
+                if task.unit == unit and task.state == "success":
+                    states.append(task.state)
+        return states
+
+    def _wait_for_days(self, dag_id: str, count: int) -> list[DagRun]:
+        def done() -> bool:
+            runs = self._airflow_api.dag_runs(dag_id)
+            for run in runs:
+                self._refuse_failed(run)
+            return sum(run.state == "success" for run in runs) >= count
+
+        self._wait(f"{count} runs of {dag_id}", done, RUN_SECONDS)
+        return self._airflow_api.dag_runs(dag_id)
+
+    def _refuse_failed(self, run: DagRun) -> None:
+        if run.state == "failed":
+            link = f"{self.airflow_url}/dags/{run.dag_id}/grid?dag_run_id={run.run_id}"
+            raise RunFailed(f"{run.dag_id} {run.run_id}", run.state, link)
+
+    def _wait_until_observed(self) -> None:
+        """Until Dagster's event log has every window of the last mirrored asset."""
+        with self._steps.step("Dagster has observed Airflow's runs of all windows"):
+            self._wait(
+                "observation",
+                lambda: (
+                    len(self._dagster_api.materialized_partitions("daily_metrics_export")) > LAST_DAY_INDEX
+                ),
+                OBSERVED_SECONDS,
+            )
+
+    def _unpause(self, dag_id: str) -> None:
+        self._airflow_api.set_paused(dag_id, paused=False)
+
+    @property
+    def _proxied_state(self) -> Path:
+        return self._folder / "proxied_state"
+
+    def _wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
+        self._supervisor.wait_until(what, ready, seconds=seconds)
+
+
+LAST_DAY_INDEX = int(LAST_DAY[-2:]) - int(FIRST_DAY[-2:])
+
+
+def make_landing_data() -> str:
+    """Make what is not there yet, with the estate's own generator; what there is then, in words."""
+    legacy_dags = str(PROJECT_ROOT / "legacy_dags")
+    if legacy_dags not in sys.path:
+        sys.path.insert(0, legacy_dags)
+    import pyarrow.parquet
+    from include import landing, settings
+
+    if settings.landing_is_generated():
+        landing.generate(settings.landing_dir(), settings.MONTHS)
+    files = sorted(settings.landing_dir().glob("*.parquet"))
+    rows = sum(pyarrow.parquet.ParquetFile(file).metadata.num_rows for file in files)
+    return f"{rows:,} trips in {len(files)} months"
+
+
+def refresh_estate(env: dict[str, str]) -> None:
+    """Ask Airflow what it contains, for the definitions: `dg utils refresh-defs-state`. Raises RunFailed."""
+    program = Path(sys.executable).parent / "dg"
+    done = subprocess.run(
+        [str(program), "utils", "refresh-defs-state"],
+        env=env,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RunFailed(
+            "dg utils refresh-defs-state", f"exit code {done.returncode}", done.stdout + done.stderr
+        )

@@ -1,0 +1,100 @@
+"""`parity`: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from dagster_defs import render
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle.verdicts import all_match
+
+LOOKING, RUNNING = "Only looks", "Runs things"
+
+app = typer.Typer(
+    name="parity",
+    help="Move a dbt estate from Airflow to Dagster, one task at a time, with proof and a way back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 gate closed or mismatch.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps subcommands subcommands, however few they are."""
+
+
+@app.command(rich_help_panel=LOOKING)
+def status(as_json: AsJson = False) -> None:
+    """Show every mirrored unit with its stage and its owner."""
+    from dagster_defs.adapters.status import read_status
+
+    states, strays = read_status()
+    if as_json:
+        render.print_json(render.status_json(states, strays))
+    else:
+        render.print_status(states, strays)
+
+
+@app.command(rich_help_panel=LOOKING)
+def check(
+    units: Annotated[list[str] | None, typer.Argument(help="Units (dag_id.task_id); none: all.")] = None,
+    first: Annotated[str, typer.Option("--from", help="First partition, a key such as 2024-03-08.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare legacy and candidate, row for row, for each window from one partition to another."""
+    from dagster_defs.adapters.comparison import check_units
+
+    checks = list(check_units(units or [], first, last or first))
+    if as_json:
+        render.print_json([checked.as_json() for checked in checks])
+    else:
+        render.print_verdicts(checks)
+    raise typer.Exit(0 if all_match(checks) else 3)
+
+
+@app.command(rich_help_panel=RUNNING)
+def demo(
+    leave: Annotated[
+        bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")
+    ] = False,
+) -> None:
+    """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
+    from dagster_defs.adapters.demo import Demo
+
+    steps = render.Steps()
+    with Demo(steps).running() as estate:
+        checks = estate.tell_the_story()
+        render.print_verdicts(checks)
+        render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)\nDagster: {estate.dagster_url}")
+        if not leave:
+            render.print_plain("Both stay up until you press Ctrl-C.")
+            estate.wait_for_ever()
+    raise typer.Exit(0 if all_match(checks) else 3)
+
+
+def main() -> None:
+    """Entry point: an expected error is one message on stderr and its exit code, never a stack trace."""
+    try:
+        app()
+    except ParityError as error:
+        if os.environ.get("PARITY_DEBUG"):
+            raise
+        render.print_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        render.print_error("interrupted; everything that was started has been stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Reports as text or JSON: the only place that knows about colour and tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dagster_defs.lifecycle import Stage, UnitState
+from dagster_defs.lifecycle.verdicts import WindowCheck, summary
+from dagster_defs.parity import Verdict
+
+VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Data goes to stdout, and nothing else does."""
+    out.print_json(json.dumps(document), ensure_ascii=False) if out.is_terminal else print_plain(
+        json.dumps(document)
+    )
+
+
+def print_plain(text: str) -> None:
+    out.out(text, highlight=False)
+
+
+def print_status(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> None:
+    counts = [(stage, sum(state.stage is stage for state in states)) for stage in reversed(Stage)]
+    said = ", ".join(f"{count} {stage.value.replace('_', ' ')}" for stage, count in counts if count)
+    out.print(
+        f"{len(states)} units: {said}" if states else "no units: nothing is mirrored below dagster_defs/defs/"
+    )
+    if states:
+        table = _table("UNIT", "STAGE", "OWNER")
+        for state in states:
+            table.add_row(str(state.unit), state.stage.value, state.owner.value)
+        out.print()
+        out.print(table)
+    for name in marks_without_unit:
+        warn(
+            f"{name} is marked as proxied, but nothing mirrors it: its task will fail. Mirror it, or remove the mark"
+        )
+
+
+def status_json(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> dict[str, Any]:
+    """`{schema, units: [{unit, stage, owner}], marks_without_unit: [unit]}`; documented in docs/reference.md."""
+    return {
+        "schema": "parity/status/1",
+        "units": [
+            {"unit": str(state.unit), "stage": state.stage.value, "owner": state.owner.value}
+            for state in states
+        ],
+        "marks_without_unit": list(marks_without_unit),
+    }
+
+
+def print_verdicts(checks: Sequence[WindowCheck]) -> None:
+    """The table, then a line for each reason of a verdict that is not a match."""
+    table = _table("UNIT", "OUTPUT", "WINDOW", "LEGACY ROWS", "CANDIDATE ROWS", "VERDICT")
+    for checked in checks:
+        rows = checked.check.rows
+        verdict = Text(checked.verdict.value, style=VERDICT_STYLE[checked.verdict])
+        table.add_row(
+            str(checked.unit),
+            checked.check.name,
+            checked.window,
+            f"{rows.legacy:,}",
+            f"{rows.candidate:,}",
+            verdict,
+        )
+    out.print(table)
+    out.print()
+    for checked in checks:
+        if checked.verdict is not Verdict.MATCH:
+            style = VERDICT_STYLE[checked.verdict]
+            where = f" {checked.unit}, {checked.check.name}, {checked.window}: "
+            out.print(
+                Text(checked.verdict.value, style=style).append(where + _why(checked), "default"),
+                soft_wrap=True,
+            )
+    out.print(summary(checks))
+
+
+def warn(message: str) -> None:
+    err.print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    err.print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+
+
+def _why(checked: WindowCheck) -> str:
+    columns = checked.check.differing_columns
+    named = f" (column {', '.join(columns)})" if columns and columns[0] not in checked.check.reason else ""
+    return f"{checked.check.reason}{named}"
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header.endswith("ROWS") else "left", no_wrap=True)
+    return table
+
+
+class Steps:
+    """Progress of long work, on stderr: a spinner with the time on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """A step that runs alone; a tick and its seconds when it is over."""
+        began = time.monotonic()
+        if err.is_terminal:
+            with err.status(f"{title} …"):
+                yield
+        else:
+            yield
+        self.say(f"{title} ({time.monotonic() - began:.0f} s)")
+
+    def say(self, line: str) -> None:
+        elapsed = time.monotonic() - self._started
+        err.print(Text(f"{elapsed:5.0f} s  ", style="dim").append(line, style="default"), soft_wrap=True)
