@@ -184,8 +184,8 @@ class InvalidWindow(ParityError):
     def __init__(self, start: str, end: str, reason: str = "a window ends after it starts") -> None:
         self.start, self.end, self.reason = start, end, reason
         super().__init__(
-            f"[{start}, {end}) is no window: {reason}. An empty interval comes from a cron trigger timetable or from "
-            "a manual run; use the schedule's own data interval"
+            f"[{start}, {end}) is no window: {reason}. An empty interval comes from a cron trigger timetable "
+            "or from a manual run; use the schedule's own data interval"
         )
 
 
@@ -196,26 +196,26 @@ class ScheduleRefused(UsageError):
 
 
 class DoesNotAdvance(ParityError):
-    """`at` and `step` are ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
+    """ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
 
     def __init__(self, schedule: str, timezone: str, at: str, step: str) -> None:
         self.schedule, self.timezone, self.at, self.step = schedule, timezone, at, step
         super().__init__(
-            f"schedule {schedule!r} in {timezone} does not advance: after {at} Airflow's own timetable goes to {step}. "
-            "It counts elapsed time from boundary to boundary, and the clock changes between these; declare the "
-            "schedule in UTC, or choose a window away from the change"
+            f"schedule {schedule!r} in {timezone} does not advance: after {at} Airflow's own timetable "
+            f"goes to {step}. It counts elapsed time from boundary to boundary, and the clock changes "
+            "between these; declare the schedule in UTC, or choose a window away from the change"
         )
 
 
 class Unaligned(ParityError):
-    """An interval of Airflow's that no partition stands for; `nearest` are windows that have a partition."""
+    """An interval that no partition stands for; `nearest` are windows that have a partition."""
 
     def __init__(self, schedule: str, interval: str, nearest: Sequence[str]) -> None:
         self.schedule, self.interval, self.nearest = schedule, interval, tuple(nearest)
         near = ", ".join(nearest) or "none"
         super().__init__(
-            f"{interval} is no window of {schedule}. Nearest: {near}. It was probably triggered by hand; run the "
-            "partition of one of these windows"
+            f"{interval} is no window of {schedule}. Nearest: {near}. It was probably triggered by hand; run "
+            "the partition of one of these windows"
         )
 
 
@@ -229,8 +229,9 @@ class NotRangeable(ParityError):
     def __init__(self, unit: str, variables: Sequence[str]) -> None:
         self.unit, self.variables = unit, tuple(variables)
         super().__init__(
-            f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is neither "
-            "its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one partition at a time"
+            f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is "
+            "neither its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one "
+            "partition at a time"
         )
 
 
@@ -241,7 +242,7 @@ class TemplateBroken(UsageError):
 
 
 class TemplateRefused(UsageError):
-    """`needs` is the dotted name as the template says it, for instance `dag_run.conf` or `var.value.bucket`."""
+    """`needs` is the dotted name as the template says it: `dag_run.conf`, `var.value.bucket`."""
 
     def __init__(self, text: str, needs: str, reason: str) -> None:
         self.text, self.needs, self.reason = text, needs, reason

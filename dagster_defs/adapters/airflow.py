@@ -140,7 +140,7 @@ class AirflowClient:
             answer = self._call(
                 "POST",
                 "/dags/~/dagRuns/~/taskInstances/list",
-                json={**body, "page_limit": PAGE, "page_offset": offset, "order_by": "end_date"},
+                json={**body, "page_limit": PAGE, "page_offset": offset},
             )
             rows = answer["task_instances"]
             yield from map(TaskInstance.parse, rows)

@@ -1,8 +1,8 @@
 """The main job on real servers: the taxi estate runs on both orchestrators and is compared.
 
-A small span of the estate's calendar, across the spring clock change: Airflow runs the first days by itself,
-then one unit is marked as proxied and Airflow runs the last day through Dagster, then the mark is taken back.
-Meanwhile Dagster runs the same windows as candidates.
+Four days across the spring clock change: Airflow runs two by itself, then one unit is marked as proxied and Airflow
+runs the third day through Dagster, then the mark is taken back and Airflow runs the fourth as before. Meanwhile
+Dagster runs the same windows as candidates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from dagster_defs.errors import AlreadyRunning, RunFailed
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
 
-FIRST_DAY, LAST_DAY = "2024-03-08", "2024-03-11"  # 2024-03-09 06:00 to 03-10 06:00 is the day of 23 hours
+FIRST_DAY, LAST_DAY = "2024-03-09", "2024-03-12"  # the first window, to 03-10 06:00, has 23 hours
+DAYS, DAYS_BEFORE_PROXY = 4, 2
 MONTH = "2024-03-01"
 PROXIED = Unit("taxi_daily", "dbt_daily")
 RUN_SECONDS = 240
@@ -69,12 +70,14 @@ class Demo:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise AlreadyRunning(self.folder) from error
-        with lock, Supervisor(self.folder / "run") as supervisor:
+        with lock:
             self._empty_folder()
             os.environ.update(self.env)
-            with running_postgres(
-                self.folder / "postgres", (local_airflow.DATABASE, local_dagster.DATABASE)
-            ) as postgres:
+            databases = (local_airflow.DATABASE, local_dagster.DATABASE)
+            with (
+                running_postgres(self.folder / "postgres", databases) as postgres,
+                self._supervisor() as supervisor,
+            ):
                 airflow_port = chosen_port("AIRFLOW_PORT", "Airflow")
                 dagster_port = chosen_port("DAGSTER_PORT", "Dagster")
                 task_env = {**self.env, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}
@@ -85,6 +88,9 @@ class Demo:
                 estate = Estate(self.steps, self.folder, supervisor, airflow, dagster)
                 estate.start()
                 yield estate
+
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(self.folder / "run")
 
     @property
     def env(self) -> dict[str, str]:
@@ -98,6 +104,7 @@ class Demo:
         }
 
     def _empty_folder(self) -> None:
+        self._supervisor().end_leftovers()
         end_leftover_postgres(self.folder / "postgres")
         for name in ("data", "airflow", "dagster", "postgres", "proxied_state"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -135,7 +142,7 @@ class Estate:
         self._steps.say(f"Landing: {trips}")
         self._steps.say(f"Airflow: {self.airflow_url} (admin / admin)")
         self._airflow_api.make_pool("duckdb", 1)
-        self._wait("Airflow's DAGs", lambda: len(self._airflow_api.dags()) >= 2, 60)
+        self._wait("Airflow's DAGs", self._dags_are_there, 60)
         self._unpause("taxi_ingest")
         with self._steps.step("Dagster started"):
             refresh_estate(self._dagster.env)
@@ -163,23 +170,24 @@ class Estate:
             time.sleep(1)
 
     def _let_airflow_run(self) -> None:
-        """All days but the last as they are, the last one through the proxy."""
-        runs = self._wait_for_task_of_day(PROXIED, LAST_DAY_INDEX - 1)
+        """All days, the third one's unit through the proxy; nothing is paused for it."""
+        self._wait_for_unit(DAYS_BEFORE_PROXY, f"Airflow has run {DAYS_BEFORE_PROXY} days of {PROXIED}")
         write_mark(self._proxied_state, PROXIED, proxied=True)
-        self._steps.say(f"{PROXIED} is marked as proxied: from the next day on, Dagster runs it for Airflow")
-        with self._steps.step(f"Airflow has run all days, the last one's {PROXIED.task_id} through Dagster"):
-            runs = self._wait_for_days("taxi_daily", LAST_DAY_INDEX + 1)
-        self._check_proxied(runs[-1])
+        self._steps.say(f"{PROXIED} is marked as proxied: what starts from now on runs in Dagster")
+        self._wait_for_unit(DAYS_BEFORE_PROXY + 1, "Airflow has run one more day of it through Dagster")
         write_mark(self._proxied_state, PROXIED, proxied=False)
         self._steps.say(f"{PROXIED} is Airflow's again: the mark is taken back")
+        with self._steps.step("Airflow has run the last day by itself"):
+            runs = self._wait_for_days("taxi_daily", DAYS)
+        self._check_who_ran(runs)
 
-    def _check_proxied(self, run: DagRun) -> None:
-        """Raises RunFailed unless the task was really the proxy: a demo that skips its point must not pass."""
-        [task] = [
-            task for task in self._airflow_api.task_instances(run.dag_id, run.run_id) if task.unit == PROXIED
-        ]
-        if "Dagster run" not in self._airflow_api.log_of(task):
-            raise RunFailed(f"{PROXIED} of {run.run_id}", "a run of the old operator", self.airflow_url)
+    def _check_who_ran(self, runs: list[DagRun]) -> None:
+        """Raises RunFailed unless just the third day went through the proxy: a demo must not pass without its point."""
+        for day, run in enumerate(runs):
+            tasks = self._airflow_api.task_instances(run.dag_id, run.run_id)
+            [task] = [task for task in tasks if task.unit == PROXIED]
+            if ("Dagster run" in self._airflow_api.log_of(task)) is not (day == DAYS_BEFORE_PROXY):
+                raise RunFailed(f"{PROXIED} of {run.run_id}", "a run of the wrong operator", self.airflow_url)
 
     def _run_candidates(self) -> None:
         """The same windows in Dagster, into the candidate side: one run for all windows of a unit."""
@@ -197,22 +205,19 @@ class Estate:
                 raise RunFailed(job, state, self._dagster_api.run_address(run_id))
         self._steps.say(f"Dagster has run the same windows as candidates ({FIRST_DAY} … {LAST_DAY})")
 
-    def _wait_for_task_of_day(self, unit: Unit, day: int) -> list[DagRun]:
-        """Until the unit has succeeded in the run of that day (0: the first)."""
-        title = f"Airflow has run {unit.task_id} of the first {day + 1} days"
+    def _wait_for_unit(self, count: int, title: str) -> None:
+        """Until the unit has succeeded in that many runs."""
         with self._steps.step(title):
-            self._wait(title, lambda: self._task_states(unit)[day:] != [], RUN_SECONDS)
-        return self._airflow_api.dag_runs(unit.dag_id)
+            self._wait(title, lambda: self._successes(PROXIED) >= count, RUN_SECONDS)
 
-    def _task_states(self, unit: Unit) -> list[str]:
-        """One `success` for each run in which the unit succeeded. Raises RunFailed for a failed one."""
-        states = []
+    def _successes(self, unit: Unit) -> int:
+        """In how many runs the unit has succeeded. Raises RunFailed for a failed run."""
+        count = 0
         for run in self._airflow_api.dag_runs(unit.dag_id):
             self._refuse_failed(run)
-            for task in self._airflow_api.task_instances(run.dag_id, run.run_id):
-                if task.unit == unit and task.state == "success":
-                    states.append(task.state)
-        return states
+            tasks = self._airflow_api.task_instances(run.dag_id, run.run_id)
+            count += any(task.unit == unit and task.state == "success" for task in tasks)
+        return count
 
     def _wait_for_days(self, dag_id: str, count: int) -> list[DagRun]:
         def done() -> bool:
@@ -235,10 +240,17 @@ class Estate:
             self._wait(
                 "observation",
                 lambda: (
-                    len(self._dagster_api.materialized_partitions("daily_metrics_export")) > LAST_DAY_INDEX
+                    len(self._dagster_api.materialized_partitions("daily_metrics_export")) >= DAYS
                 ),
                 OBSERVED_SECONDS,
             )
+
+    def _dags_are_there(self) -> bool:
+        for error in self._airflow_api.import_errors():
+            raise RunFailed(
+                f"the import of {error['filename']}", error["stack_trace"].strip(), self.airflow_url
+            )
+        return {"taxi_ingest", "taxi_daily"} <= {dag["dag_id"] for dag in self._airflow_api.dags()}
 
     def _unpause(self, dag_id: str) -> None:
         self._airflow_api.set_paused(dag_id, paused=False)
@@ -249,9 +261,6 @@ class Estate:
 
     def _wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         self._supervisor.wait_until(what, ready, seconds=seconds)
-
-
-LAST_DAY_INDEX = int(LAST_DAY[-2:]) - int(FIRST_DAY[-2:])
 
 
 def make_landing_data() -> str:

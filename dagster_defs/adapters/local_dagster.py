@@ -72,7 +72,7 @@ class LocalDagster:
             "telemetry": {"enabled": False},
             # Runs start at once; the pools of the units take care of what must not run together: a DuckDB file
             # has one writer.
-            "run_coordinator": {"module": "dagster", "class": "DefaultRunCoordinator"},
+            "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
             "concurrency": {"pools": {"granularity": "op", "default_limit": 1}},
         }
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(configuration))

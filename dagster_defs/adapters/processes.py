@@ -52,7 +52,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._end_leftovers()
+        self.end_leftovers()
         return self
 
     def __exit__(
@@ -116,7 +116,8 @@ class Supervisor:
                     rows.append({"name": child.name, "pid": child.process.pid, "started": started})
             self._record.write_text(json.dumps(rows))
 
-    def _end_leftovers(self) -> None:
+    def end_leftovers(self) -> None:
+        """End what a killed earlier supervisor of the same folder has left running."""
         if not self._record.exists():
             return
         with contextlib.suppress(ValueError):

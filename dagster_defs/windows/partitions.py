@@ -64,12 +64,14 @@ class PartitionedSchedule:
 
     def _first_tick(self) -> Tick:
         try:
-            windows = self.schedule.windows()
-            return self._tick_of(next(window for window in windows if window not in self.keyless_windows))
-        except (
-            DoesNotAdvance
-        ):  # the schedule starts where Airflow is stuck: these keys raise, later ones do not
-            return self._ticks.at_or_after(self.schedule.start)
+            for window in self.schedule.windows():
+                # Begun inside a clock change, Airflow's first windows may have no partition.
+                tick = self._pairing.tick_of(window)
+                if tick is not None:
+                    return tick
+        except DoesNotAdvance:
+            pass  # it starts where Airflow is stuck: these keys raise, later ones do not
+        return self._ticks.at_or_after(self.schedule.start)
 
     def _last_tick(self, first: Tick, end: datetime) -> Tick:
         beyond = list(self._ticks.near(end))[-1]

@@ -51,8 +51,8 @@ class Ticks:
 
     @property
     def cron(self) -> str:
-        """The expression as Dagster is given it. Its short cut for `29 2` looks for these digits, and misses a
-        29 February that it is asked about."""
+        """The expression as Dagster is given it. Its short cut for `29 2` looks for these digits, and
+        misses a 29 February that it is asked about."""
         return re.sub(r" 29 2 \*$", " 29 FEB *", self.schedule.cron)
 
     @property
@@ -93,7 +93,7 @@ class Ticks:
             try:
                 head = next(stream)
             except CheckError:
-                # Dagster's own short cut for daily and weekly crons cannot begin at some instants of a day whose
+                # Dagster's short cut for daily and weekly crons cannot begin at some instants of a day whose
                 # midnight does not exist or comes twice. Begun earlier, it passes them.
                 continue
             ticks = (self._tick(start) for start in chain([head], stream))

@@ -40,6 +40,8 @@ PARTITION_TAG = "dagster/partition"
 
 def install_proxies(dag_file_globals: dict[str, Any]) -> None:
     """Replace the proxied tasks of the DAGs in this file; without any mark nothing changes."""
+    if not PROXIED_STATE.is_dir():
+        return
     proxying_to_dagster(
         global_vars=dag_file_globals,
         proxied_state=load_proxied_state_from_yaml(PROXIED_STATE),

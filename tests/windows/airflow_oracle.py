@@ -1,14 +1,15 @@
 """Asks the installed Airflow what it would do: runs in the Airflow environment, JSON on stdin and stdout.
 
-Input: `{"windows": [{"cron" | "delta", "timezone", "from", "until"}], "renders": [{"cron", "timezone", "start",
-"params", "windows": [[start, end], …], "texts": [str, …]}]}`. Output: for each of `windows` the data intervals that
-Airflow's own timetable schedules, catching up, and whether it came back to time that was covered before; for each of
-`renders` a list of texts for each window. No scheduler, no rows in a database.
+Input: `{"windows": [{"cron" | "delta", "timezone", "from", "until"}], "renders": [{"cron", "timezone",
+"start", "params", "windows": [[start, end], …], "texts": [str, …]}]}`. Output: for each of `windows` the data
+intervals that Airflow's own timetable schedules, catching up, and whether it came back to time that was
+covered before; for each of `renders` a list of texts for each window. No scheduler, no rows in a database.
 """
 
 import json
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from unittest.mock import MagicMock
 
 import pendulum
@@ -20,18 +21,19 @@ from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataInte
 from airflow.utils.types import DagRunType
 
 
-def instant(text):
-    return pendulum.parse(text).in_timezone("UTC")
+def instant(text: str) -> Any:
+    return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")
 
 
-def windows(case):
+def windows(case: dict[str, Any]) -> dict[str, Any]:
     if "delta" in case:
         timetable = DeltaDataIntervalTimetable(timedelta(seconds=case["delta"]))
     else:
         timetable = CronDataIntervalTimetable(case["cron"], pendulum.timezone(case["timezone"]))
     until = instant(case["until"])
     restriction = TimeRestriction(instant(case["from"]), until, catchup=True)
-    found, last = [], None
+    found: list[list[str]] = []
+    last = None
     while info := timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction):
         start, end = info.data_interval
         if start >= until:
@@ -43,14 +45,14 @@ def windows(case):
     return {"windows": found, "stuck": False}
 
 
-def without_rows():
+def without_rows() -> MagicMock:
     session = MagicMock()
     session.scalar.return_value = None
     session.scalars.return_value = []
     return session
 
 
-def render(case):
+def render(case: dict[str, Any]) -> list[list[str]]:
     with DAG(
         "oracle",
         schedule=case["cron"],
@@ -77,7 +79,7 @@ def render(case):
     return rendered
 
 
-def main():
+def main() -> None:
     asked = json.load(sys.stdin)
     answer = {
         "windows": [windows(case) for case in asked["windows"]],
