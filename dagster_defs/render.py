@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from dagster_defs.parity import Verdict
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDE = 200  # where nobody looks at a terminal, no line is cut
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 
 def print_json(document: Any) -> None:
@@ -107,7 +110,7 @@ def _why(checked: WindowCheck) -> str:
 def _table(*headers: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for header in headers:
-        table.add_column(header, justify="right" if header.endswith("ROWS") else "left", no_wrap=True)
+        table.add_column(header, justify="right" if header.endswith("ROWS") else "left", overflow="fold")
     return table
 
 
