@@ -5,6 +5,7 @@ TOOLS   := .tools
 UV      := PYTHONPATH=$(TOOLS)/uv UV_NO_CONFIG=1 UV_LINK_MODE=copy $(PYTHON) -m uv
 DAGSTER := .venv
 AIRFLOW := .venv-airflow
+AIRFLOW3 := .venv-airflow3
 BIN     := $(DAGSTER)/bin
 
 .PHONY: help setup demo test check format bench lock clean
@@ -33,10 +34,17 @@ $(AIRFLOW)/.installed: requirements/airflow.txt $(TOOLS)/.installed
 	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW)/bin/python requirements/airflow.txt
 	@touch $@
 
+# For tests only: the inventory exporter has to run under Airflow 3 too.
+$(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
+	@echo "setup: Airflow 3, into $(AIRFLOW3)/"
+	@test -x $(AIRFLOW3)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW3)
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW3)/bin/python requirements/airflow3.txt
+	@touch $@
+
 demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
 	@$(BIN)/parity demo $(if $(DEMO_EXIT),--exit)
 
-test: setup ## unit, component and journey tests
+test: setup $(AIRFLOW3)/.installed ## unit, component and journey tests
 	@$(BIN)/pytest
 
 check: setup ## linters, types, the import law, SQL style and the architecture tests
@@ -62,6 +70,8 @@ lock: $(TOOLS)/.installed ## renew requirements/*.txt: versions and hashes, no a
 	  --python-version 3.11 --upgrade --extra dev --output-file requirements/dagster.txt pyproject.toml requirements/build.in
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --upgrade --output-file requirements/airflow.txt requirements/airflow.in
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --upgrade --output-file requirements/airflow3.txt requirements/airflow3.in
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --upgrade --output-file requirements/tools.txt requirements/tools.in
 

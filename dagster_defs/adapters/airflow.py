@@ -159,7 +159,8 @@ class AirflowClient:
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 
     def log_of(self, task: TaskInstance) -> str:
-        path = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}/logs/{task.try_number}"
+        instance = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}"
+        path = f"{instance}/logs/{task.try_number}"
         return self._http.get(path, headers={"Accept": "text/plain"}).text
 
     def _pages(

@@ -83,17 +83,13 @@ def _compare(output: Output) -> Check:
 
 @contextmanager
 def _reader(output: Output) -> Iterator[DuckDBPair]:
-    match output:
-        case FileOutput():
-            files = (None, None)
-        case TableOutput():
-            project = Path(output.project_dir)
-            legacy, candidate = (
-                DbtWorkspace(project, target).database_file
-                for target in (output.legacy_target, output.candidate_target)
-            )
-            files = (legacy, candidate)
-    with DuckDBPair(*files) as reader:
+    legacy: Path | None = None
+    candidate: Path | None = None
+    if isinstance(output, TableOutput):
+        project = Path(output.project_dir)
+        legacy = DbtWorkspace(project, output.legacy_target).database_file
+        candidate = DbtWorkspace(project, output.candidate_target).database_file
+    with DuckDBPair(legacy, candidate) as reader:
         yield reader
 
 

@@ -17,7 +17,7 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> list[Mirror]:
 
     try:
         tree = dg.ComponentTree.for_project(project_root)
-        components = tree.get_all_components(of_type=dg.Component)
+        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]
         mirrors = [component for component in components if hasattr(component, "outputs_of")]
     except Exception as error:
         innermost: BaseException = error

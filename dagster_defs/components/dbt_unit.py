@@ -25,7 +25,7 @@ from dagster_defs.windows import Bound, PartitionVars, Window
 class ComparedModel(dg.Resolvable):
     """How rows of one model are told apart when legacy and candidate are compared."""
 
-    model: Annotated[str, dg.Resolver.default(description="Name of the dbt model.")]
+    name: Annotated[str, dg.Resolver.default(description="Name of the dbt model.")]
     key: Annotated[
         Sequence[str],
         dg.Resolver.default(description="Columns that identify a row; none: rows are a multiset."),
@@ -116,7 +116,7 @@ class DbtUnit(UnitComponent):
         values = self.variables.for_window(window)
         bounds = {variable.bound: values[variable.name] for variable in self.variables.variables}
         manifest = self.workspace(Side.LEGACY).manifest
-        declared = {compared.model: compared for compared in self.compare}
+        declared = {compared.name: compared for compared in self.compare}
         for node_id in sorted(self._selected(Side.LEGACY)):
             node = manifest["nodes"].get(node_id)
             if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
@@ -151,8 +151,8 @@ class DbtUnit(UnitComponent):
     def _refuse_unknown_models(self, manifest: Manifest) -> None:
         known = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES}
         for compared in self.compare:
-            if compared.model not in known:
-                reason = f"`compare` names a model {compared.model!r} that is not there"
+            if compared.name not in known:
+                reason = f"`compare` names a model {compared.name!r} that is not there"
                 raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
 
     def _defined_elsewhere(self, context: dg.ComponentLoadContext) -> Mapping[str, str]:

@@ -49,7 +49,7 @@ def install_proxies(dag_file_globals: dict[str, Any]) -> None:
     )
 
 
-class ProxyToDagster(BaseProxyTaskToDagsterOperator):
+class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends."""
 
     ui_color = "#dedcfb"
@@ -67,7 +67,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):
 
     @classmethod
     def build_from_task(cls, task: BaseOperator) -> ProxyToDagster:
-        proxy = super().build_from_task(task)
+        proxy: ProxyToDagster = super().build_from_task(task)
         proxy.doc_md = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
         return proxy
 
@@ -121,10 +121,11 @@ def find_job(session: requests.Session, url: str, job: str) -> tuple[dict[str, s
         if answer["__typename"] == "Pipeline":
             found.append((selector, {tag["key"]: tag["value"] for tag in answer["tags"]}))
     if len(found) != 1:
-        places = [selector["repositoryLocationName"] for selector, _ in found]
+        places = ", ".join(selector["repositoryLocationName"] for selector, _ in found)
         raise AirflowException(
-            f"{'no' if not found else 'more than one'} code location of Dagster at {url} has the job {job} {places or ''}: "
-            "is the unit mirrored, and is its code location loaded?"
+            f"Dagster at {url} has the job {job} in {places}: a unit is mirrored once"
+            if found
+            else f"no code location of Dagster at {url} has the job {job}: is the unit mirrored, is it loaded?"
         )
     return found[0]
 
