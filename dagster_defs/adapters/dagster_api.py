@@ -75,13 +75,16 @@ class DagsterClient:
             for entry in entries
         )
 
-    def launch(self, job: str, partitions: tuple[str, str], tags: Mapping[str, str] | None = None) -> str:
+    def launch(self, job: str, partitions: tuple[str, str], *, location: str = "parity") -> str:
         """Run a job over all partitions from the first to the last key, in one run; the run's id.
 
         Raises RunFailed with Dagster's reason if it refuses.
         """
-        entry = self._call(_LOCATIONS)["locationEntries"][0]
-        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
+        entries = {entry["name"]: entry for entry in self._call(_LOCATIONS)["locationEntries"]}
+        if location not in entries:
+            raise RunFailed(f"the launch of {job}", f"no code location {location!r}", self.url)
+        entry = entries[location]
+        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1]}
         params = {
             "mode": "default",
             "runConfigData": "{}",

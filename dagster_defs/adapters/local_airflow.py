@@ -27,6 +27,7 @@ class LocalAirflow:
     port: int
     postgres: Postgres
     task_env: Mapping[str, str]
+    dags_folder: Path = PROJECT_ROOT / "legacy_dags"
 
     @property
     def address(self) -> AirflowAddress:
@@ -70,7 +71,7 @@ class LocalAirflow:
             **inherited,
             "PATH": os.pathsep.join([str(Path(self._program).parent), inherited.get("PATH", os.defpath)]),
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "legacy_dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",

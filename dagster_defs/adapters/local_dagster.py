@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -22,13 +22,17 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class LocalDagster:
-    """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and its environment."""
+    """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and its environment.
+
+    `locations`: the module of each code location, by name.
+    """
 
     home: Path
     port: int
     postgres: Postgres
     airflow: AirflowAddress
     run_env: Mapping[str, str]
+    locations: Mapping[str, str] = field(default_factory=lambda: {"parity": "dagster_defs.definitions"})
 
     @property
     def url(self) -> str:
@@ -37,22 +41,9 @@ class LocalDagster:
     def start(self, supervisor: Supervisor) -> DagsterClient:
         """Start all three processes and wait until the definitions are loaded."""
         self.write_configuration()
-        code_port = free_port()
         workspace = self.home / "workspace.yaml"
-        location = {"host": "127.0.0.1", "port": code_port, "location_name": "parity"}
-        workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
-        # One code server for both others: each would load the definitions for itself otherwise.
-        supervisor.start(
-            "dagster-code",
-            [
-                *self._program(
-                    "dagster", "api", "grpc", "-m", "dagster_defs.definitions", "-d", str(PROJECT_ROOT)
-                ),
-                *("--host", "127.0.0.1", "--port", str(code_port), "--location-name", "parity"),
-            ],
-            env=self.env,
-            cwd=PROJECT_ROOT,
-        )
+        servers = [self._start_code_server(supervisor, name) for name in self.locations]
+        workspace.write_text(yaml.safe_dump({"load_from": servers}))
         web = ("-h", "127.0.0.1", "-p", str(self.port), "-w", str(workspace))
         supervisor.start(
             "dagster-webserver", self._program("dagster-webserver", *web), env=self.env, cwd=PROJECT_ROOT
@@ -64,6 +55,20 @@ class LocalDagster:
         client = DagsterClient(self.url)
         supervisor.wait_until("Dagster", client.is_ready, seconds=START_SECONDS)
         return client
+
+    def _start_code_server(self, supervisor: Supervisor, name: str) -> dict[str, Mapping[str, str | int]]:
+        """One for web server and daemon together: each would load the definitions for itself otherwise."""
+        port = free_port()
+        supervisor.start(
+            f"dagster-code-{name}",
+            [
+                *self._program("dagster", "api", "grpc", "-m", self.locations[name], "-d", str(PROJECT_ROOT)),
+                *("--host", "127.0.0.1", "--port", str(port), "--location-name", name),
+            ],
+            env=self.env,
+            cwd=PROJECT_ROOT,
+        )
+        return {"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": name}}
 
     def write_configuration(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtProject
-from dagster_dbt.asset_utils import is_non_asset_node
+from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_node
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from dagster_defs.adapters.dbt import DbtRun, DbtWorkspace, Manifest
@@ -87,6 +87,12 @@ class UnitNodes:
                 self.translator.get_asset_spec(self.manifest, model_id, self.project).key, test["name"]
             )
         return None
+
+    def is_known_to_dagster_dbt(self, test_id: str) -> bool:
+        """Whether dagster-dbt translates the test's results by itself; a unit test it does not, for one."""
+        return test_id.startswith("test.") and bool(
+            get_asset_check_key_for_test(self.manifest, self.translator, test_id, self.project)
+        )
 
     def _is_on_own_source(self, test_id: str) -> bool:
         if self.side is Side.CANDIDATE or test_id not in self.manifest["nodes"]:
@@ -193,8 +199,9 @@ def _translate(
             description=f"also built by {context.op.name}",
             metadata={**metadata, "dbt/unique_id": node_id},
         )
-    elif node_id.startswith("unit_test.") and node_id in nodes.checks:
-        yield _unit_test_result(nodes.checks[node_id], event)
+    elif node_id in nodes.checks and not nodes.is_known_to_dagster_dbt(node_id):
+        if nodes.checks[node_id].key in context.selected_asset_check_keys:
+            yield _check_result(nodes.checks[node_id], event)
     elif node_id in nodes.models or node_id in nodes.checks:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         for translated in message.to_default_asset_events(
@@ -218,11 +225,12 @@ def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
     return {} if rows is None else {"dagster/row_count": rows}
 
 
-def _unit_test_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:
-    status = event["data"]["status"]  # the node's own status is empty while a unit test runs
+def _check_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:
+    status = event["data"]["status"].lower()  # the node's own status is empty while a unit test runs
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,
-        passed=status.lower() == "pass",
-        metadata={"status": status, "unit_test": True},
+        passed=status == "pass",
+        severity=dg.AssetCheckSeverity.WARN if status == "warn" else dg.AssetCheckSeverity.ERROR,
+        metadata={"status": status, "unique_id": event["data"]["node_info"]["unique_id"]},
     )

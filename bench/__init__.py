@@ -1,0 +1,1 @@
+"""Figures, each beside its peer of the same run: `make bench`."""

@@ -1,0 +1,112 @@
+"""Text with holes: what a command says where its words are known only to Airflow, a shell or a program.
+
+A hole stands in the text as a plain word, so that shell, YAML and dbt's own parsers read the text around it as
+they would read the value; `restore` puts the original text back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from typing import Any
+
+from jinja2 import Environment, TemplateSyntaxError
+
+# The marks that the exporter leaves inside rendered values.
+UNDETERMINED_MARK, MASKED_MARK = "__undetermined__", "***"
+
+_OPEN, _CLOSE = "zqh", "hqz"  # letters only: no shell, YAML or dbt gives them a meaning
+_LEXER = Environment(autoescape=False)  # noqa: S701 - it never renders
+
+
+class HoleKind(StrEnum):
+    TEMPLATE = "template"
+    MARK = "mark"
+    SHELL = "shell"
+    PYTHON = "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """`text` is what stood there: `{{ ds }}`, `$DBT_TARGET`, `$(date +%F)`, `os.environ["X"]`."""
+
+    text: str
+    kind: HoleKind
+
+
+class Holes:
+    """The holes of one reading, by the word that stands for each."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._by_word: dict[str, Hole] = {}
+
+    def dig(self, text: str, kind: HoleKind) -> str:
+        word = f"{_OPEN}{next(self._numbers)}{_CLOSE}"
+        self._by_word[word] = Hole(self.restore(text), kind)
+        return word
+
+    def mask_template(self, text: str) -> str:
+        """Each `{{ … }}` becomes a hole; comments and the tags of `{% … %}` blocks go, what they enclose stays.
+
+        Text that Jinja cannot read is returned as it is: Airflow renders none of it.
+        """
+        try:
+            tokens = list(_LEXER.lex(text))
+        except TemplateSyntaxError:
+            return text
+        masked, inside, expression = "", "", False
+        for _, kind, value in tokens:
+            if kind == "variable_begin":
+                inside, expression = value, True
+            elif kind == "variable_end":
+                masked += self.dig(inside + value, HoleKind.TEMPLATE)
+                expression = False
+            elif expression:
+                inside += value
+            elif kind in ("data", "raw_begin", "raw_end"):
+                masked += value if kind == "data" else ""
+        return masked
+
+    def mask_marks(self, text: str) -> str:
+        for mark in (UNDETERMINED_MARK, MASKED_MARK):
+            while mark in text:
+                text = text.replace(mark, self.dig(mark, HoleKind.MARK), 1)
+        return text
+
+    def restore(self, text: str) -> str:
+        for hole, word in self._in(text):
+            text = text.replace(word, hole.text)
+        return text
+
+    def restore_all(self, value: Any) -> Any:
+        """The same inside lists and mappings, as YAML or JSON gives them."""
+        if isinstance(value, str):
+            return self.restore(value)
+        if isinstance(value, dict):
+            return {self.restore_all(key): self.restore_all(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.restore_all(item) for item in value]
+        return value
+
+    def in_text(self, text: str) -> tuple[Hole, ...]:
+        return tuple(hole for hole, _ in self._in(text))
+
+    def _in(self, text: str) -> Iterator[tuple[Hole, str]]:
+        at = text.find(_OPEN)
+        while at >= 0:
+            end = text.find(_CLOSE, at)
+            word = text[at : end + len(_CLOSE)]
+            if end >= 0 and word in self._by_word:
+                yield self._by_word[word], word
+            at = text.find(_OPEN, at + 1)
+
+
+def has_block(text: str) -> bool:
+    """Whether `{% … %}` decides what the text is."""
+    try:
+        return any(kind == "block_begin" for _, kind, _ in _LEXER.lex(text))
+    except TemplateSyntaxError:
+        return False
