@@ -37,11 +37,12 @@ def status(as_json: AsJson = False) -> None:
     """Show every mirrored unit with its stage and its owner."""
     from dagster_defs.adapters.status import read_status
 
-    states, strays = read_status()
+    found = read_status()
     if as_json:
-        render.print_json(render.status_json(states, strays))
+        render.print_json(render.status_json(found))
     else:
-        render.print_status(states, strays)
+        render.print_status(found)
+    raise typer.Exit(1 if found.not_in_airflow else 0)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -60,6 +61,35 @@ def check(
     else:
         render.print_verdicts(checks)
     raise typer.Exit(0 if all_match(checks) else 3)
+
+
+@app.command(rich_help_panel=LOOKING)
+def plan(
+    write: Annotated[bool, typer.Option("--write", help="Put the block into migration_plan.md.")] = False,
+    stale: Annotated[
+        bool, typer.Option("--check", help="Exit 3 if the block in migration_plan.md is stale.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the status block of migration_plan.md, as it should be now."""
+    from dagster_defs.adapters.migration_plan import MigrationPlan
+    from dagster_defs.adapters.status import read_status
+
+    found = read_status()
+    block, document = (
+        render.plan_block(found.states, [str(u) for u in found.marks_without_unit]),
+        MigrationPlan(),
+    )
+    if write:
+        render.say("status block renewed" if document.write(block) else "status block is current already")
+    current = document.is_current(block)
+    if as_json:
+        render.print_json(render.plan_json(block, current))
+    elif not write:
+        render.print_plain(block)
+    if stale and not current:
+        render.warn("the status block of migration_plan.md is stale. Renew it: parity plan --write")
+        raise typer.Exit(3)
 
 
 @app.command(rich_help_panel=RUNNING)

@@ -5,6 +5,7 @@
     ├── DbtFailed                             a dbt command ran and did not succeed
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
+    ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
     ├── NotComparable                         a warehouse that this command cannot read both sides of
     ├── AirflowUnreachable                    the Airflow REST API does not answer as it should
     ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
@@ -88,6 +89,14 @@ class ProxiedStateUnreadable(ParityError):
         super().__init__(
             f"cannot read {path}: {reason}. It should say `tasks:` and below it, for each task, `- {{id: …, proxied: "
             "true}`"
+        )
+
+
+class MigrationPlanUnreadable(ParityError):
+    def __init__(self, path: Path, reason: str, begin: str, end: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot use {path}: {reason}. Its status block stands between the lines {begin!r} and {end!r}"
         )
 
 

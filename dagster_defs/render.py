@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dagster_defs.lifecycle import Stage, UnitState
+from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Verdict
 
@@ -36,11 +36,12 @@ def print_plain(text: str) -> None:
     out.out(text, highlight=False)
 
 
-def print_status(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> None:
-    counts = [(stage, sum(state.stage is stage for state in states)) for stage in reversed(Stage)]
-    said = ", ".join(f"{count} {stage.value.replace('_', ' ')}" for stage, count in counts if count)
+def print_status(status: Status) -> None:
+    states = status.states
     out.print(
-        f"{len(states)} units: {said}" if states else "no units: nothing is mirrored below dagster_defs/defs/"
+        f"{len(states)} units: {_counts(states)}"
+        if states
+        else "no units: nothing is mirrored below dagster_defs/defs/"
     )
     if states:
         table = _table("UNIT", "STAGE", "OWNER")
@@ -48,22 +49,42 @@ def print_status(states: Sequence[UnitState], marks_without_unit: Sequence[str])
             table.add_row(str(state.unit), state.stage.value, state.owner.value)
         out.print()
         out.print(table)
-    for name in marks_without_unit:
+    for unit in status.marks_without_unit:
         warn(
-            f"{name} is marked as proxied, but nothing mirrors it: its task will fail. Mirror it, or remove the mark"
+            f"{unit} is marked as proxied, but nothing mirrors it: it will fail. Mirror it, or remove the mark"
+        )
+    for unit in status.not_in_airflow:
+        print_error(
+            f"unit {unit}: Airflow was last seen without such a task. Mend `unit` in its YAML, or look again: "
+            "dg utils refresh-defs-state"
         )
 
 
-def status_json(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> dict[str, Any]:
-    """`{schema, units: [{unit, stage, owner}], marks_without_unit: [unit]}`; documented in docs/reference.md."""
+def status_json(status: Status) -> dict[str, Any]:
+    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md."""
     return {
         "schema": "parity/status/1",
         "units": [
             {"unit": str(state.unit), "stage": state.stage.value, "owner": state.owner.value}
-            for state in states
+            for state in status.states
         ],
-        "marks_without_unit": list(marks_without_unit),
+        "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
+        "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
     }
+
+
+def plan_block(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> str:
+    """The status block of migration_plan.md. Markdown, and without a date: it only changes when a unit moves."""
+    said = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
+    lines = [said, "", "| unit | stage | owner |", "|---|---|---|"]
+    lines += [f"| `{state.unit}` | {state.stage.value} | {state.owner.value} |" for state in states]
+    strays = ", ".join(f"`{name}`" for name in marks_without_unit)
+    return "\n".join([*lines, *(["", f"Marked as proxied without a mirror: {strays}."] if strays else [])])
+
+
+def plan_json(block: str, current: bool) -> dict[str, Any]:
+    """`{schema, current, block}`; documented in docs/reference.md."""
+    return {"schema": "parity/plan/1", "current": current, "block": block}
 
 
 def print_verdicts(checks: Sequence[WindowCheck]) -> None:
@@ -93,12 +114,23 @@ def print_verdicts(checks: Sequence[WindowCheck]) -> None:
     out.print(summary(checks))
 
 
+def say(message: str) -> None:
+    """What was done, on stderr: stdout is for data."""
+    err.print(Text(message), soft_wrap=True)
+
+
 def warn(message: str) -> None:
     err.print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
 
 
 def print_error(message: str) -> None:
     err.print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+
+
+def _counts(states: Sequence[UnitState]) -> str:
+    """`1 cut over, 3 shadowed`: the stages that there are, the furthest first."""
+    counts = [(stage, sum(state.stage is stage for state in states)) for stage in reversed(Stage)]
+    return ", ".join(f"{count} {stage.value.replace('_', ' ')}" for stage, count in counts if count)
 
 
 def _why(checked: WindowCheck) -> str:

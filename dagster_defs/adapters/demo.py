@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from filelock import FileLock, Timeout
@@ -70,7 +72,7 @@ class Demo:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise AlreadyRunning(self.folder) from error
-        with lock:
+        with lock, _signals_interrupt():
             self._empty_folder()
             os.environ.update(self.env)
             databases = (local_airflow.DATABASE, local_dagster.DATABASE)
@@ -259,6 +261,24 @@ class Estate:
 
     def _wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         self._supervisor.wait_until(what, ready, seconds=seconds)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Ctrl-C and a plain kill both unwind the stack, so that every child is stopped on the way out.
+
+    SIGINT too is set: a process that a script starts in the background inherits it ignored.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_landing_data() -> str:

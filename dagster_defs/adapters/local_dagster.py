@@ -62,7 +62,7 @@ class LocalDagster:
         supervisor.start(
             f"dagster-code-{name}",
             [
-                *self._program("dagster", "api", "grpc", "-m", self.locations[name], "-d", str(PROJECT_ROOT)),
+                *self._program("dagster", "code-server", "start", "-m", self.locations[name], "-d", str(PROJECT_ROOT)),
                 *("--host", "127.0.0.1", "--port", str(port), "--location-name", name),
             ],
             env=self.env,
@@ -75,6 +75,7 @@ class LocalDagster:
         configuration = {
             "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}},
             "telemetry": {"enabled": False},
+            "nux": {"enabled": False},
             # Runs start at once; the pools of the units take care of what must not run together: a DuckDB file
             # has one writer.
             "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},

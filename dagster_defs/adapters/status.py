@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dagster_defs.adapters.estate import known_tasks
 from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
-from dagster_defs.lifecycle import UnitState, state_of
+from dagster_defs.lifecycle import Status, state_of
 
 
-def read_status() -> tuple[list[UnitState], list[str]]:
-    """The state of each mirrored unit, by name, and the units that are marked as proxied without a mirror."""
+def read_status() -> Status:
+    """Reads files only: the mirrors, the marks, and what Airflow was last seen to contain."""
     marks = read_marks(proxied_state_dir())
     mirrored = [mirror.legacy_unit for mirror in load_mirrors()]
-    states = [state_of(unit, marks, shadowed=True) for unit in mirrored]
-    strays = [str(unit) for unit, proxied in marks.items() if proxied and unit not in mirrored]
-    return states, strays
+    in_airflow = known_tasks()
+    return Status(
+        states=tuple(state_of(unit, marks, shadowed=True) for unit in mirrored),
+        marks_without_unit=tuple(unit for unit, proxied in marks.items() if proxied and unit not in mirrored),
+        not_in_airflow=tuple(unit for unit in mirrored if in_airflow and unit not in in_airflow),
+    )

@@ -11,10 +11,10 @@ from dagster.components.utils.defs_state import DefsStateConfig
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 from dagster_defs.adapters.airflow import AirflowAddress
+from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.components.airflow_sensor import build_sensor
 from dagster_defs.components.dbt_unit import DbtUnit
 from dagster_defs.components.python_unit import PythonUnit
-from dagster_defs.components.unit import UnitComponent
 from dagster_defs.lifecycle import Unit
 
 
@@ -37,7 +37,7 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
     def defs_state_config(self) -> DefsStateConfig:
         # Never refreshed by a mere load, not even in development: definitions load without Airflow.
         return DefsStateConfig(
-            key=f"AirflowEstate[{self.name}]",
+            key=estate_key(self.name),
             management_type=DefsStateManagementType.LOCAL_FILESYSTEM,
             refresh_if_dev=False,
         )
@@ -55,7 +55,7 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
             ),
             mapped_assets=[],
             dag_selector_fn=None,
-            automapping_enabled=False,
+            automapping_enabled=True,  # tasks too, not only DAGs
             source_code_retrieval_enabled=True,
             retrieval_filter=AirflowFilter(),
         )
@@ -73,18 +73,22 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        units: list[UnitComponent] = [
+        units: list[DbtUnit | PythonUnit] = [
             *context.component_tree.get_all_components(of_type=DbtUnit),
             *context.component_tree.get_all_components(of_type=PythonUnit),
         ]
-        dags = json.loads(state_path.read_text()) if state_path and state_path.exists() else {}
+        dags = read_estate(state_path)
         partitions = {unit.legacy_unit: unit.partitions for unit in units}
+        mirrored = {unit.legacy_unit: unit.asset_keys(context) for unit in units} if dags else {}
         return dg.Definitions(
-            assets=list(self._asset_specs(dags, partitions.keys())),
+            assets=list(self._asset_specs(dags, mirrored)),
             sensors=[build_sensor(self.name, partitions, sorted(dags), self.poll_seconds)],
         )
 
-    def _asset_specs(self, dags: Mapping[str, Any], mirrored: Any) -> Iterator[dg.AssetSpec]:
+    def _asset_specs(
+        self, dags: Mapping[str, Any], mirrored: Mapping[Unit, list[dg.AssetKey]]
+    ) -> Iterator[dg.AssetSpec]:
+        """A DAG is downstream of what its last tasks make; a task that nothing mirrors is an asset of its own."""
         for dag_id, dag in sorted(dags.items()):
             yield dg.AssetSpec(
                 key=[self.name, dag_id],
@@ -92,9 +96,10 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
                 kinds={"airflow", "dag"},
                 group_name="airflow",
                 deps=[
-                    dg.AssetKey([self.name, dag_id, task_id])
-                    for task_id in sorted(dag["tasks"])
-                    if Unit(dag_id, task_id) not in mirrored
+                    key
+                    for task_id, task in sorted(dag["tasks"].items())
+                    if not task.get("downstream_task_ids")
+                    for key in mirrored.get(Unit(dag_id, task_id)) or [self._task_key(dag_id, task_id)]
                 ],
                 metadata={
                     "Link to DAG": dg.MetadataValue.url(dag["url"]),
@@ -105,9 +110,12 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
             for task_id, task in sorted(dag["tasks"].items()):
                 if Unit(dag_id, task_id) not in mirrored:
                     yield dg.AssetSpec(
-                        key=[self.name, dag_id, task_id],
+                        key=self._task_key(dag_id, task_id),
                         description=f"Task {task_id} of {dag_id}; nothing mirrors it.",
                         kinds={"airflow", "task"},
                         group_name="airflow",
                         metadata={"Operator": (task.get("class_ref") or {}).get("class_name", "?")},
                     )
+
+    def _task_key(self, dag_id: str, task_id: str) -> dg.AssetKey:
+        return dg.AssetKey([self.name, dag_id, task_id])

@@ -158,7 +158,7 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
     run = nodes.workspace.run(
         ["build", *_selection(context, unit, nodes)],
         variables=variables,
-        run_dir=nodes.workspace.target_path / "runs" / context.run_id / unit.op_name(nodes.side),
+        run_dir=nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side),
     )
     metadata = {**window_metadata(windows), **{f"vars/{name}": value for name, value in variables.items()}}
     for event in run.events():
@@ -196,7 +196,7 @@ def _translate(
         spec = nodes.translator.get_asset_spec(nodes.manifest, node_id, nodes.project)
         yield dg.AssetObservation(
             spec.key,
-            description=f"also built by {context.op.name}",
+            description=f"also built by {context.op_execution_context.op.name}",
             metadata={**metadata, "dbt/unique_id": node_id},
         )
     elif node_id in nodes.checks and not nodes.is_known_to_dagster_dbt(node_id):

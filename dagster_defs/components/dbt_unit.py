@@ -76,27 +76,28 @@ class DbtUnit(UnitComponent):
         return self.compile_templates(self.vars, "vars")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        sides = [build_asset_definition(self, self._nodes(side, context)) for side in Side]
+        jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
+        return dg.Definitions(assets=sides, jobs=jobs)
+
+    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        """Keys of the models that this mirror defines on the legacy side."""
+        return [spec.key for spec in self._nodes(Side.LEGACY, context).models.values()]
+
+    def _nodes(self, side: Side, context: dg.ComponentLoadContext) -> UnitNodes:
         feeds = {
             source: key
             for unit in context.component_tree.get_all_components(of_type=PythonUnit)
             for source, key in unit.feeds.items()
         }
-        elsewhere = self._defined_elsewhere(context)
-        definitions: list[dg.AssetsDefinition] = []
-        jobs: list[Any] = []
-        for side in Side:
-            nodes = UnitNodes(
-                workspace=self.workspace(side),
-                project=DbtProject(self.project_dir, target=target_of(side)),
-                side=side,
-                feeds=feeds,
-                selected=self._selected(side),
-                elsewhere=elsewhere,
-            )
-            assets = build_asset_definition(self, nodes)
-            definitions.append(assets)
-            jobs.append(self.job(side, [*assets.keys]))
-        return dg.Definitions(assets=definitions, jobs=jobs)
+        return UnitNodes(
+            workspace=self.workspace(side),
+            project=DbtProject(self.project_dir, target=target_of(side)),
+            side=side,
+            feeds=feeds,
+            selected=self._selected(side),
+            elsewhere=self._defined_elsewhere(context),
+        )
 
     def workspace(self, side: Side) -> DbtWorkspace:
         return _workspace(self.project_dir, target_of(side))

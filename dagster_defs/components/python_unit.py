@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.machinery import ModuleSpec
 from typing import Annotated, Any
 
 import dagster as dg
@@ -101,14 +102,22 @@ class PythonUnit(UnitComponent):
         """Keys of the outputs that are dbt sources, by `source_name.table`."""
         return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
 
+    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        """Keys of the outputs on the legacy side."""
+        return [_key(output.key) for output in self.outputs]
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        self._refuse_unknown_module()
         sides = [self._asset_definition(side) for side in Side]
         external = [
-            dg.AssetSpec(_key(read.key), description=read.description, kinds=set(read.kinds))
+            dg.AssetSpec(
+                _key(read.key),
+                description=read.description,
+                kinds=set(read.kinds),
+                group_name=self.group_name(Side.LEGACY),
+            )
             for read in self.reads
         ]
-        jobs = [self.job(side, [*assets.keys]) for side, assets in zip(Side, sides, strict=True)]
+        jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
         return dg.Definitions(assets=[*sides, *external], jobs=jobs)
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
@@ -133,6 +142,8 @@ class PythonUnit(UnitComponent):
 
     def _asset_definition(self, side: Side) -> dg.AssetsDefinition:
         attributes = self.spec_attributes(side)
+        source = self._find_module().origin
+        metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
         specs = [
             dg.AssetSpec(
                 key=_key(output.key, side),
@@ -141,6 +152,7 @@ class PythonUnit(UnitComponent):
                 deps=[self._dep_key(dep, side) for dep in output.deps],
                 owners=[*self.owners],
                 group_name=self.group_name(side),
+                metadata=metadata,
                 **attributes,
             )
             for output in self.outputs
@@ -177,7 +189,8 @@ class PythonUnit(UnitComponent):
         external = {read.key for read in self.reads}
         return _key(dep, Side.LEGACY if dep in external else side)
 
-    def _refuse_unknown_module(self) -> None:
+    def _find_module(self) -> ModuleSpec:
+        """Where the function's module is; nothing is imported. Raises BadUnit if it is nowhere."""
         self._put_on_path()
         module, _, name = self.function.rpartition(".")
         try:
@@ -190,6 +203,7 @@ class PythonUnit(UnitComponent):
                 f"`function` names {self.function!r}, and there is no module {module!r} in {self.python_path}/",
                 "Mend `function` or `python_path` in its YAML",
             )
+        return found
 
     def _load_function(self) -> Callable[..., Mapping[str, Any] | None]:
         self._put_on_path()
@@ -217,3 +231,10 @@ def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The function's own facts; `rows` is what Dagster calls the row count."""
     return {("dagster/row_count" if name == "rows" else name): value for name, value in facts.items()}
+
+
+def _code_references(source: str | None) -> Mapping[str, Any]:
+    if source is None:
+        return {}
+    reference = dg.LocalFileCodeReference(file_path=source, label="the function's module")
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}

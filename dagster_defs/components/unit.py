@@ -1,7 +1,7 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,15 +111,17 @@ class UnitComponent(dg.Component, dg.Resolvable):
         dag = Unit(self.legacy_unit.dag_id, "_").identifier.removesuffix("___")
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
-    def job(self, side: Side, keys: Sequence[dg.AssetKey]) -> dg.JobDefinition | Any:
+    def job(self, side: Side, assets: dg.AssetsDefinition) -> dg.JobDefinition | Any:
         """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
 
         Its tags say how a partition key is written, so that the proxy needs no look-up over the estate.
         """
+        # Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit
+        # whose command runs them.
+        own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
         return dg.define_asset_job(
             name=self.job_name(side),
-            selection=dg.AssetSelection.assets(*keys),
-            partitions_def=self.partitions.partitions_def,
+            selection=own_assets | dg.AssetSelection.checks(*assets.check_keys),
             description=f"The {side.value} of {self.unit}.",
             # The definitions are imported once: a run of one unit has one step.
             executor_def=dg.in_process_executor,

@@ -63,6 +63,19 @@ class UnitState:
         return Owner.DAGSTER if self.stage in (Stage.CUT_OVER, Stage.RETIRED) else Owner.AIRFLOW
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Every mirrored unit, by name, and what does not fit.
+
+    `marks_without_unit`: marked as proxied, but nothing mirrors them. `not_in_airflow`: mirrored, but Airflow was
+    last seen without such a task.
+    """
+
+    states: tuple[UnitState, ...]
+    marks_without_unit: tuple[Unit, ...] = ()
+    not_in_airflow: tuple[Unit, ...] = ()
+
+
 def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool) -> UnitState:
     """The state of a mirrored unit, from the hand-over marks in `proxied_state/` and whether it has a shadow."""
     if proxied.get(unit, False):
