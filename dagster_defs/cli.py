@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,11 +76,7 @@ def plan(
     from dagster_defs.adapters.migration_plan import MigrationPlan
     from dagster_defs.adapters.status import read_status
 
-    found = read_status()
-    block, document = (
-        render.plan_block(found.states, [str(u) for u in found.marks_without_unit]),
-        MigrationPlan(),
-    )
+    block, document = render.plan_block(read_status()), MigrationPlan()
     if write:
         render.say("status block renewed" if document.write(block) else "status block is current already")
     current = document.is_current(block)
@@ -92,6 +89,22 @@ def plan(
         raise typer.Exit(3)
 
 
+@app.command(rich_help_panel=LOOKING)
+def inventory(
+    file: Annotated[Path, typer.Argument(help="What inventory.py exported from Airflow.")],
+    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what each Airflow task runs with dbt: models, window, convention, and traps."""
+    from dagster_defs.adapters.inventory import report
+
+    found = report(file, dbt_project)
+    if as_json:
+        render.print_json(found.as_json())
+    else:
+        render.print_inventory(found)
+
+
 @app.command(rich_help_panel=RUNNING)
 def demo(
     leave: Annotated[
@@ -101,14 +114,18 @@ def demo(
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
     from dagster_defs.adapters.demo import Demo
 
-    steps = render.Steps()
-    with Demo(steps).running() as estate:
-        checks = estate.tell_the_story()
-        render.print_verdicts(checks)
-        render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)\nDagster: {estate.dagster_url}")
-        if not leave:
-            render.print_plain("Both stay up until you press Ctrl-C.")
-            estate.wait_for_ever()
+    try:
+        with Demo(render.Steps()).running() as estate:
+            checks = estate.tell_the_story()
+            render.print_verdicts(checks)
+            render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")
+            render.print_plain(f"Dagster: {estate.dagster_url}")
+            if not leave:
+                render.print_plain("Both stay up until you press Ctrl-C.")
+                estate.wait_for_ever()
+    except KeyboardInterrupt:
+        render.print_error("interrupted; everything that was started has been stopped")
+        raise typer.Exit(130) from None
     raise typer.Exit(0 if all_match(checks) else 3)
 
 
@@ -121,9 +138,6 @@ def main() -> None:
             raise
         render.print_error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        render.print_error("interrupted; everything that was started has been stopped")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
     ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
+    ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
+    ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
     ├── AirflowUnreachable                    the Airflow REST API does not answer as it should
     ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
@@ -38,7 +40,6 @@
     │   ├── ReversedWindow                    a comparison's window ends before it starts
     │   ├── WindowWithoutTime                 a comparison has bounds but no time column
     │   └── UnusableBound                     a bound that is no value of the time column
-    └── GateClosed                   exit 3   what was asked is refused, or the two sides differ
 
 One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
 """
@@ -80,7 +81,7 @@ class DbtFailed(ParityError):
 class MirrorsUnreadable(ParityError):
     def __init__(self, project_root: Path, reason: str) -> None:
         self.project_root, self.reason = project_root, reason
-        super().__init__(f"cannot load the mirrors below {project_root}: {reason}. Look: dg check yaml")
+        super().__init__(f"cannot load the mirrors below {project_root}: {reason}. Look: dg check defs")
 
 
 class ProxiedStateUnreadable(ParityError):
@@ -97,6 +98,24 @@ class MigrationPlanUnreadable(ParityError):
         self.path, self.reason = path, reason
         super().__init__(
             f"cannot use {path}: {reason}. Its status block stands between the lines {begin!r} and {end!r}"
+        )
+
+
+class InventoryUnreadable(ParityError):
+    def __init__(self, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"cannot read the inventory {file}: {reason}. Export it again: python inventory.py --dags-folder DIR "
+            f"--from DATE --to DATE --out {file}"
+        )
+
+
+class InventoryVersion(ParityError):
+    def __init__(self, file: str, found: str, wanted: str) -> None:
+        self.file, self.found, self.wanted = file, found, wanted
+        super().__init__(
+            f"the inventory {file} is {found!r}, but this version reads {wanted!r}. Export it again with the "
+            "inventory.py of this version"
         )
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dagster_defs.inventory import Kind, Report
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Verdict
@@ -73,12 +74,13 @@ def status_json(status: Status) -> dict[str, Any]:
     }
 
 
-def plan_block(states: Sequence[UnitState], marks_without_unit: Sequence[str]) -> str:
+def plan_block(status: Status) -> str:
     """The status block of migration_plan.md. Markdown, and without a date: it only changes when a unit moves."""
+    states = status.states
     said = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
     lines = [said, "", "| unit | stage | owner |", "|---|---|---|"]
     lines += [f"| `{state.unit}` | {state.stage.value} | {state.owner.value} |" for state in states]
-    strays = ", ".join(f"`{name}`" for name in marks_without_unit)
+    strays = ", ".join(f"`{unit}`" for unit in status.marks_without_unit)
     return "\n".join([*lines, *(["", f"Marked as proxied without a mirror: {strays}."] if strays else [])])
 
 
@@ -117,6 +119,34 @@ def print_verdicts(checks: Sequence[WindowCheck]) -> None:
 def say(message: str) -> None:
     """What was done, on stderr: stdout is for data."""
     err.print(Text(message), soft_wrap=True)
+
+
+def print_inventory(report: Report) -> None:
+    """The table of units that run dbt, then a line for each trap, each gap and each DAG that does not import."""
+    table = _table("UNIT", "KIND", "MODELS", "WINDOW", "START", "END", "DETERMINED")
+    shown = [unit for unit in report.units if unit.kind is not Kind.NON_DBT]
+    for unit in shown:
+        models = sum(node.startswith("model.") for node in unit.models)
+        known = "yes" if unit.determined else "no"
+        bounds = (unit.window.start or "–", unit.window.end or "–")
+        cells = (unit.name, unit.kind.value, str(models), unit.window.convention.value, *bounds, known)
+        table.add_row(*map(Text, cells))
+    out.print(f"{len(shown)} of {len(report.units)} tasks run dbt (Airflow {report.airflow_version})")
+    out.print()
+    if shown:
+        out.print(table)
+        out.print()
+    for unit in report.units:
+        for trap in unit.warnings:
+            out.print(
+                Text(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
+            )
+        if not unit.determined:
+            out.print(Text("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default"))
+    for error in report.import_errors:
+        out.print(
+            Text("does not import", style="bold red").append(f" {error['file']}: {error['error']}", "default")
+        )
 
 
 def warn(message: str) -> None:

@@ -13,22 +13,24 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 
+import jinja2
+import jinja2.nodes
 from filelock import FileLock
 
-from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
+from dagster_defs.adapters.dbt_run import DbtRun, working_directory_kept
+from dagster_defs.errors import DbtProjectUnreadable, NotComparable
 
 Manifest = Mapping[str, Any]
 
-_RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
-_NOT_SOURCE = ("target", "logs", "dbt_packages", ".")
+_NOT_SOURCE = ("target", "logs", ".")
+_READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,11 @@ class DbtWorkspace:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The manifest of the project as its files are now; parsed again only if a file has changed.
+        """The manifest of the project as its files are now; parsed again only if something has changed.
 
         Raises DbtProjectUnreadable if there is no project or dbt cannot parse it.
         """
-        with self._locked():
-            if not self._is_current():
-                self._parse()
-                (self.target_path / "selections.json").unlink(missing_ok=True)
-                (self.target_path / "files.sha256").write_text(self._fingerprint)
+        with self.prepared():
             manifest: Manifest = json.loads((self.target_path / "manifest.json").read_bytes())
         return manifest
 
@@ -65,11 +63,10 @@ class DbtWorkspace:
         dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
         Raises DbtProjectUnreadable if dbt refuses the selection.
         """
-        assert self.manifest  # noqa: S101 - what is kept belongs to the manifest that is current
         arguments = ["--selector", selector] if selector else ["--select", select]
         arguments += ["--exclude", exclude] if exclude else []
         kept_in, asked = self.target_path / "selections.json", json.dumps(arguments)
-        with self._locked():
+        with self.prepared():
             kept: dict[str, list[str]] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
             if asked not in kept:
                 kept[asked] = self._list(arguments)
@@ -86,12 +83,10 @@ class DbtWorkspace:
         from dbt.flags import set_from_args
         from dbt_common.context import set_invocation_context
 
-        with _working_directory_kept():
+        with working_directory_kept():
             os.chdir(self.project_dir)  # a relative path in the profile starts where dbt runs
             set_invocation_context(os.environ)
-            set_from_args(
-                argparse.Namespace(PROFILES_DIR=os.environ.get("DBT_PROFILES_DIR", str(self.project_dir))), {}
-            )
+            set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
             try:
                 profile = load_profile(str(self.project_dir), {}, None, self.target)
             except Exception as error:  # dbt has no common base for what can be wrong with a profile
@@ -100,15 +95,25 @@ class DbtWorkspace:
                 raise NotComparable(self.target, profile.credentials.type)
             return Path(profile.credentials.path).resolve()
 
-    def run(self, arguments: Sequence[str], *, variables: Mapping[str, str], run_dir: Path) -> DbtRun:
-        """A dbt command, not started yet; its artifacts and log go to `run_dir`."""
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        variables: Mapping[str, str],
+        run_dir: Path,
+        parse_again: bool = False,
+    ) -> DbtRun:
+        """A dbt command, not started yet; its artifacts and log go to `run_dir`.
+
+        `parse_again`: the variables shape the project, so that it must be parsed with them.
+        """
         command = [*arguments, "--vars", json.dumps(dict(variables))] if variables else list(arguments)
-        return DbtRun(self, command, run_dir)
+        return DbtRun(self, command, run_dir, parse_again=parse_again)
 
     def flags(self, target_path: Path) -> list[str]:
         return [
             *("--project-dir", str(self.project_dir)),
-            *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR", str(self.project_dir))),
+            *("--profiles-dir", str(self.profiles_dir)),
             *("--target", self.target),
             *("--target-path", str(target_path)),
             *("--log-path", str(target_path)),
@@ -116,11 +121,18 @@ class DbtWorkspace:
             "--no-use-colors",
         ]
 
+    def load_manifest(self) -> Any:
+        """dbt's own manifest object, without parsing: from what the last parse has kept for the next one."""
+        from dbt.contracts.graph.manifest import Manifest as DbtManifest
+
+        with self.prepared():
+            return DbtManifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
+
     def _parse(self) -> Any:
-        """Parse without window variables and return dbt's manifest object; writes manifest.json."""
+        """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
         from dbt.cli.main import dbtRunner
 
-        with _working_directory_kept():
+        with working_directory_kept():
             outcome = dbtRunner().invoke(["--quiet", "parse", *self.flags(self.target_path)])
         if not outcome.success:
             raise DbtProjectUnreadable(self.project_dir, str(outcome.exception or "dbt parse failed"))
@@ -129,163 +141,97 @@ class DbtWorkspace:
     def _list(self, arguments: Sequence[str]) -> list[str]:
         from dbt.cli.main import dbtRunner
 
-        command = ["--log-level", "none", "ls", "--output", "json", "--output-keys", "unique_id", *arguments]
-        with _working_directory_kept():
-            outcome = dbtRunner(manifest=self._parsed).invoke([*command, *self.flags(self.target_path)])
+        command = ["--log-level", "none", "--no-write-json"]
+        command += ["ls", "--output", "json", "--output-keys", "unique_id", *arguments]
+        with working_directory_kept():
+            outcome = dbtRunner(manifest=self._listed).invoke([*command, *self.flags(self.target_path)])
         if not outcome.success:
             raise DbtProjectUnreadable(self.project_dir, f"dbt ls {' '.join(arguments)}: {outcome.exception}")
         return sorted(json.loads(line)["unique_id"] for line in outcome.result or ())
 
     @cached_property
-    def _parsed(self) -> Any:
-        return self._parse()
+    def _listed(self) -> Any:
+        return self.load_manifest()
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Several processes prepare and list one project; they take turns."""
+    def prepared(self) -> Iterator[None]:
+        """The target path, current and locked: several processes prepare one project, and take turns."""
         if not (self.project_dir / "dbt_project.yml").is_file():
             raise DbtProjectUnreadable(self.project_dir, "there is no dbt_project.yml in it")
         self.target_path.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.target_path / ".lock"):
+        with FileLock(self.target_path / ".lock", is_singleton=True):
+            stamp = self.target_path / "prepared.json"
+            if not (stamp.exists() and Preparation.read(stamp).is_current(self)):
+                stamp.unlink(missing_ok=True)
+                (self.target_path / "selections.json").unlink(missing_ok=True)
+                parsed = self._parse()
+                stamp.write_text(Preparation.of(self, parsed.env_vars).write())
             yield
 
-    def _is_current(self) -> bool:
-        stamp = self.target_path / "files.sha256"
-        return stamp.exists() and stamp.read_text() == self._fingerprint
-
     @cached_property
-    def _fingerprint(self) -> str:
-        """A digest of every file that dbt reads, and of what else shapes the manifest."""
-        from importlib.metadata import version
-
+    def files_digest(self) -> str:
+        """A digest of every file that dbt reads for this project, the profile included."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
-        for folder, folders, files in os.walk(self.project_dir):
-            folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
-            for name in sorted(files):
-                path = Path(folder, name)
-                digest.update(f"\0{path.relative_to(self.project_dir)}\0".encode())
+        for path in (*self._files(), self.profiles_dir / "profiles.yml"):
+            digest.update(f"\0{path}\0".encode())
+            with contextlib.suppress(FileNotFoundError):
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    @property
+    def profiles_dir(self) -> Path:
+        return Path(os.environ.get("DBT_PROFILES_DIR", self.project_dir))
 
-class DbtRun:
-    """One running dbt command.
+    def _files(self) -> Iterator[Path]:
+        for folder, folders, files in os.walk(self.project_dir):
+            folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
+            yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
 
-    dbt works in a thread of its own; `events()` hands out each result while dbt waits, so that a consumer can
-    still use dbt's own connection (to count rows, say) before dbt goes on and closes it.
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a kept manifest was made from: the files, and the environment variables that they read.
+
+    Values are kept as digests: a profile reads passwords.
     """
 
-    def __init__(self, workspace: DbtWorkspace, command: Sequence[str], run_dir: Path) -> None:
-        self.workspace = workspace
-        self.command = list(command)
-        self.run_dir = run_dir
-        self._queue: SimpleQueue[tuple[dict[str, Any], threading.Event] | None] = SimpleQueue()
-        self._abandoned = threading.Event()
-        self._outcome: Any = None
-        self._adapter_type = ""
+    files: str
+    environment: Mapping[str, str]
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yield dbt's result events (`info`, `data`) in the order in which dbt fires them.
+    @classmethod
+    def of(cls, workspace: DbtWorkspace, names: Iterable[str]) -> Self:
+        """`names`: the variables that models read, as dbt has found them; the profile's are added."""
+        texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / "profiles.yml")
+        found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
+        return cls(workspace.files_digest, {name: _digest_of_variable(name) for name in sorted(found)})
 
-        Raises DbtFailed after the last one if dbt did not succeed. If the consumer goes away early, running
-        statements are cancelled in the warehouse.
-        """
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        thread = threading.Thread(target=self._work, name="dbt", daemon=True)
-        with _working_directory_kept():
-            thread.start()
-            try:
-                while (item := self._queue.get()) is not None:
-                    event, handled = item
-                    try:
-                        yield event
-                    finally:
-                        handled.set()
-                thread.join()
-            finally:
-                if thread.is_alive():
-                    self._cancel(thread)
-                self._release()
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        if not self._outcome.success:
-            raise DbtFailed(self.command, self._failures(), self.run_dir / "dbt.log")
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        stored = json.loads(path.read_text())
+        return cls(stored["files"], stored["environment"])
 
-    def count_rows(self, relation: str) -> int | None:
-        """Rows of a relation (its quoted name, as in the manifest); None if the warehouse refuses.
+    def write(self) -> str:
+        return json.dumps({"files": self.files, "environment": dict(self.environment)})
 
-        Only while an event is being handled: it uses dbt's own adapter.
-        """
-        from dbt.adapters.factory import get_adapter_by_type
-
-        adapter = get_adapter_by_type(self._adapter_type)
-        with contextlib.suppress(Exception), adapter.connection_named(f"row_count_{threading.get_ident()}"):
-            _, table = adapter.execute(f"select count(*) from {relation}", fetch=True)  # noqa: S608 - dbt's own name
-            return int(table[0][0])
-        return None
-
-    def _work(self) -> None:
-        try:
-            from dbt.cli.main import dbtRunner
-
-            with contextlib.suppress(NotComparable):  # no DuckDB file, nothing to make room for
-                self.workspace.database_file.parent.mkdir(parents=True, exist_ok=True)
-            with self.workspace._locked():
-                manifest = self.workspace._parse()
-            self._adapter_type = manifest.metadata.adapter_type
-            runner = dbtRunner(manifest=manifest, callbacks=[self._on_event])
-            self._outcome = runner.invoke([*self.command, *self.workspace.flags(self.run_dir)])
-        except BaseException as error:
-            self._outcome = error
-        finally:
-            self._queue.put(None)
-
-    def _release(self) -> None:
-        """Let go of the warehouse: dbt-duckdb keeps its file open until the process ends."""
-        from dbt.adapters.factory import get_adapter_by_type
-
-        with contextlib.suppress(Exception):
-            connections = get_adapter_by_type(self._adapter_type).connections
-            connections.cleanup_all()
-            connections.close_all_connections()  # dbt-duckdb alone has it
-
-    def _on_event(self, message: Any) -> None:
-        if message.info.name not in _RESULT_EVENTS or self._abandoned.is_set():
-            return
-        from google.protobuf.json_format import MessageToDict
-
-        handled = threading.Event()
-        self._queue.put((MessageToDict(message, preserving_proto_field_name=True), handled))
-        while not handled.wait(0.2):
-            if self._abandoned.is_set():
-                return
-
-    def _cancel(self, thread: threading.Thread) -> None:
-        from dbt.adapters.factory import get_adapter_by_type
-
-        self._abandoned.set()
-        with contextlib.suppress(Exception):
-            get_adapter_by_type(self._adapter_type).cancel_open_connections()
-        thread.join(timeout=10)
-
-    def _failures(self) -> tuple[str, ...]:
-        """What failed, a line each, from dbt's results; or the error that stopped dbt altogether."""
-        if self._outcome.exception is not None:
-            return (str(self._outcome.exception).strip(),)
-        results = getattr(self._outcome.result, "results", None) or ()
-        bad = ("error", "fail", "runtime error")
-        return tuple(
-            f"{result.node.name}: {(result.message or result.status).strip()}"
-            for result in results
-            if str(result.status) in bad
+    def is_current(self, workspace: DbtWorkspace) -> bool:
+        return self.files == workspace.files_digest and all(
+            _digest_of_variable(name) == digest for name, digest in self.environment.items()
         )
 
 
-@contextlib.contextmanager
-def _working_directory_kept() -> Iterator[None]:
-    """dbt changes the working directory of the process to the project and leaves it there."""
-    before = Path.cwd()
-    try:
-        yield
-    finally:
-        os.chdir(before)
+def env_vars_in(text: str) -> set[str]:
+    """Names that `env_var('…')` asks for in a Jinja text."""
+    calls = jinja2.Environment(autoescape=True).parse(text).find_all(jinja2.nodes.Call)
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.node, jinja2.nodes.Name)
+        and call.node.name == "env_var"
+        and call.args
+        and isinstance(call.args[0], jinja2.nodes.Const)
+    }
+
+
+def _digest_of_variable(name: str) -> str:
+    value = os.environ.get(name)
+    return "" if value is None else hashlib.sha256(value.encode()).hexdigest()

@@ -62,7 +62,9 @@ class LocalDagster:
         supervisor.start(
             f"dagster-code-{name}",
             [
-                *self._program("dagster", "code-server", "start", "-m", self.locations[name], "-d", str(PROJECT_ROOT)),
+                *self._program(
+                    "dagster", "code-server", "start", "-m", self.locations[name], "-d", str(PROJECT_ROOT)
+                ),
                 *("--host", "127.0.0.1", "--port", str(port), "--location-name", name),
             ],
             env=self.env,

@@ -18,7 +18,9 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> list[Mirror]:
     try:
         tree = dg.ComponentTree.for_project(project_root)
         components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]
-        mirrors = [component for component in components if hasattr(component, "outputs_of")]
+        # A file with a single document is listed twice: as the file, and as its only document.
+        distinct = {id(component): component for component in components}.values()
+        mirrors = [component for component in distinct if hasattr(component, "outputs_of")]
     except Exception as error:
         innermost: BaseException = error
         while innermost.__cause__ is not None:

@@ -28,7 +28,9 @@ def read_marks(folder: Path) -> Mapping[Unit, bool]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             for task in yaml.safe_load(path.read_text())["tasks"]:
-                marks[Unit(path.stem, task["id"])] = bool(task["proxied"])
+                if not isinstance(task["proxied"], bool):
+                    raise TypeError(f"`proxied: {task['proxied']!r}` is neither true nor false")
+                marks[Unit(path.stem, task["id"])] = task["proxied"]
         except (yaml.YAMLError, OSError, KeyError, TypeError) as error:
             raise ProxiedStateUnreadable(path, str(error)) from error
     return marks

@@ -13,8 +13,7 @@ from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManage
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.components.airflow_sensor import build_sensor
-from dagster_defs.components.dbt_unit import DbtUnit
-from dagster_defs.components.python_unit import PythonUnit
+from dagster_defs.components.unit import all_units
 from dagster_defs.lifecycle import Unit
 
 
@@ -73,10 +72,7 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        units: list[DbtUnit | PythonUnit] = [
-            *context.component_tree.get_all_components(of_type=DbtUnit),
-            *context.component_tree.get_all_components(of_type=PythonUnit),
-        ]
+        units = all_units(context)
         dags = read_estate(state_path)
         partitions = {unit.legacy_unit: unit.partitions for unit in units}
         mirrored = {unit.legacy_unit: unit.asset_keys(context) for unit in units} if dags else {}

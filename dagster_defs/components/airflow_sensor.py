@@ -15,6 +15,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import PartitionedSchedule
 
 # dagster_airlift.constants; the proxy's base class writes them, importing the package here costs a second.
+DAG_TAG = "dagster-airlift/airflow-dag-id"
 DAG_RUN_TAG = "dagster-airlift/airflow-dag-run-id"
 TASK_TAG = "dagster-airlift/airflow-task-id"
 
@@ -92,7 +93,7 @@ def _end_of(identity: str) -> pendulum.DateTime:
 
 def _ran_in_dagster(instance: dg.DagsterInstance, task: TaskInstance) -> bool:
     """Whether the task was a proxy: then its Dagster run has told everything already."""
-    tags = {DAG_RUN_TAG: task.run_id, TASK_TAG: task.unit.task_id}
+    tags = {DAG_TAG: task.unit.dag_id, DAG_RUN_TAG: task.run_id, TASK_TAG: task.unit.task_id}
     return bool(instance.get_run_records(dg.RunsFilter(tags=tags), limit=1))
 
 

@@ -10,7 +10,8 @@ from dagster_dbt import DbtProject
 from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_node
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from dagster_defs.adapters.dbt import DbtRun, DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt_run import DbtRun
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.translator import UnitTranslator, check_key_of_test
 from dagster_defs.components.unit import SHADOW
@@ -27,7 +28,8 @@ class UnitNodes:
     """The dbt nodes of one unit on one side.
 
     `selected` is everything that the unit's command builds and tests; of that, `elsewhere` (by unique id, with
-    the unit's name) is defined by another unit's mirror.
+    the unit's name) is defined by another unit's mirror. `shaped_by_window`: what in the project depends on the
+    window variables already while it is parsed.
     """
 
     workspace: DbtWorkspace
@@ -36,6 +38,7 @@ class UnitNodes:
     feeds: Mapping[str, dg.AssetKey]
     selected: frozenset[str]
     elsewhere: Mapping[str, str]
+    shaped_by_window: tuple[str, ...]
 
     @property
     def manifest(self) -> Manifest:
@@ -101,7 +104,9 @@ class UnitNodes:
         return bool(read) and all(node_id.startswith("source.") for node_id in read)
 
 
-def build_asset_definition(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetsDefinition:
+def build_asset_definition(
+    unit: "DbtUnit", nodes: UnitNodes, zones: Mapping[dg.AssetKey, str]
+) -> dg.AssetsDefinition:
     """One step for the whole unit: it runs as one, in Airflow and in Dagster."""
     attributes = unit.spec_attributes(nodes.side)
     stand_in = None if nodes.models else _stand_in(unit, nodes)
@@ -110,6 +115,7 @@ def build_asset_definition(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetsDefini
             group_name=unit.group_name(nodes.side),
             partitions_def=unit.partitions.partitions_def,
             owners=[*unit.owners] or spec.owners,
+            deps=[unit.dependency(dep, zones) for dep in spec.deps],
         ).merge_attributes(**attributes)
         for spec in (stand_in and [stand_in]) or nodes.models.values()
     ]
@@ -155,10 +161,17 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
     windows = windows_of_run(context, unit.partitions)
     variables = unit.variables.for_range(windows[0], windows[-1])
     context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
+    if nodes.shaped_by_window:
+        context.log.warning(
+            f"{len(nodes.shaped_by_window)} nodes depend on the window variables while the project is parsed "
+            f"({', '.join(nodes.shaped_by_window[:5])} …): the whole project is parsed again for this window. "
+            "Read the variables in the models' SQL only, not in config, ref or enabled"
+        )
     run = nodes.workspace.run(
         ["build", *_selection(context, unit, nodes)],
         variables=variables,
         run_dir=nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side),
+        parse_again=bool(nodes.shaped_by_window),
     )
     metadata = {**window_metadata(windows), **{f"vars/{name}": value for name, value in variables.items()}}
     for event in run.events():

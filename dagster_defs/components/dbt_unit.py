@@ -10,10 +10,11 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
-from dagster_defs.components.unit import Templates, UnitComponent, target_of
+from dagster_defs.components.unit import Templates, UnitComponent, target_of, time_zones
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Output, TableOutput
@@ -76,7 +77,8 @@ class DbtUnit(UnitComponent):
         return self.compile_templates(self.vars, "vars")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        sides = [build_asset_definition(self, self._nodes(side, context)) for side in Side]
+        zones = time_zones(context)
+        sides = [build_asset_definition(self, self._nodes(side, context), zones) for side in Side]
         jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
         return dg.Definitions(assets=sides, jobs=jobs)
 
@@ -97,7 +99,17 @@ class DbtUnit(UnitComponent):
             feeds=feeds,
             selected=self._selected(side),
             elsewhere=self._defined_elsewhere(context),
+            shaped_by_window=self._shaped_by_window(),
         )
+
+    def _shaped_by_window(self) -> tuple[str, ...]:
+        """Proved with the first window and one more than a year later, on the legacy target."""
+        if not self.vars:
+            return ()
+        first = self.partitions.schedule.first_window()
+        later = next(self.partitions.schedule.windows(first.start.add(days=400)), first)
+        windows = (self.variables.for_window(first), self.variables.for_window(later))
+        return shaped_by_window(self.workspace(Side.LEGACY), *windows)
 
     def workspace(self, side: Side) -> DbtWorkspace:
         return _workspace(self.project_dir, target_of(side))

@@ -13,7 +13,7 @@ import dagster as dg
 
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
-from dagster_defs.components.unit import SHADOW, Templates, UnitComponent
+from dagster_defs.components.unit import Templates, UnitComponent, shadow_key, time_zones
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.mirrors import FileOutput, Output
 from dagster_defs.parity import Side
@@ -107,7 +107,9 @@ class PythonUnit(UnitComponent):
         return [_key(output.key) for output in self.outputs]
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        sides = [self._asset_definition(side) for side in Side]
+        self._refuse_bad_templates()
+        zones = time_zones(context)
+        sides = [self._asset_definition(side, zones) for side in Side]
         external = [
             dg.AssetSpec(
                 _key(read.key),
@@ -140,7 +142,7 @@ class PythonUnit(UnitComponent):
             for output in self.outputs
         ]
 
-    def _asset_definition(self, side: Side) -> dg.AssetsDefinition:
+    def _asset_definition(self, side: Side, zones: Mapping[dg.AssetKey, str]) -> dg.AssetsDefinition:
         attributes = self.spec_attributes(side)
         source = self._find_module().origin
         metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
@@ -149,7 +151,7 @@ class PythonUnit(UnitComponent):
                 key=_key(output.key, side),
                 description=output.description,
                 kinds=set(output.kinds),
-                deps=[self._dep_key(dep, side) for dep in output.deps],
+                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side)), zones) for dep in output.deps],
                 owners=[*self.owners],
                 group_name=self.group_name(side),
                 metadata=metadata,
@@ -183,6 +185,10 @@ class PythonUnit(UnitComponent):
                 )
 
         return call
+
+    def _refuse_bad_templates(self) -> None:
+        """Raises BadUnit when definitions load, not in the middle of a run."""
+        _ = self.variables, self._file_templates
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
         """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""
@@ -225,7 +231,7 @@ class PythonUnit(UnitComponent):
 
 def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
     key = dg.AssetKey(text.split("/"))
-    return key.with_prefix(SHADOW) if side is Side.CANDIDATE else key
+    return shadow_key(key) if side is Side.CANDIDATE else key
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:

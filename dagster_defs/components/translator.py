@@ -36,6 +36,17 @@ class UnitTranslator(DagsterDbtTranslator):
         key = super().get_asset_key(dbt_resource_props)
         return key.with_prefix(SHADOW) if self._side is Side.CANDIDATE else key
 
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if self._side is Side.LEGACY:
+            return spec
+        # A source that no unit feeds is described by whoever reads it, and two descriptions must not differ: the
+        # legacy side's has another database in it.
+        deps = [dg.AssetDep(dep.asset_key, partition_mapping=dep.partition_mapping) for dep in spec.deps]
+        return spec.replace_attributes(deps=deps)
+
 
 def check_key_of_test(
     manifest: Mapping[str, Any], translator: DagsterDbtTranslator, test_id: str, project: DbtProject

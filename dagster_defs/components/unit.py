@@ -72,6 +72,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
         component.root = context.project_root
         return component
 
+    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        """Keys of the assets that this mirror defines on the legacy side."""
+        raise NotImplementedError
+
     @cached_property
     def legacy_unit(self) -> Unit:
         return Unit.parse(self.unit)
@@ -111,6 +115,16 @@ class UnitComponent(dg.Component, dg.Resolvable):
         dag = Unit(self.legacy_unit.dag_id, "_").identifier.removesuffix("___")
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
+    def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep:
+        """The dependency with a partition mapping, if the other asset's windows lie in another time zone.
+
+        Dagster maps time windows onto each other in one zone only; across zones everything upstream counts.
+        """
+        zone = zones.get(dep.asset_key)
+        if zone is None or zone == self.partitions.schedule.timezone:
+            return dep
+        return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
+
     def job(self, side: Side, assets: dg.AssetsDefinition) -> dg.JobDefinition | Any:
         """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
 
@@ -141,6 +155,27 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     def op_name(self, side: Side) -> str:
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
+
+
+def shadow_key(key: dg.AssetKey) -> dg.AssetKey:
+    """The key of the same thing on the candidate side."""
+    return key.with_prefix(SHADOW)
+
+
+def all_units(context: dg.ComponentLoadContext) -> list[UnitComponent]:
+    """Every mirror of the project, by unit."""
+    units = context.component_tree.get_all_components(of_type=UnitComponent)  # type: ignore[type-abstract]
+    # A file with a single document is listed twice: as the file, and as its only document.
+    return sorted({unit.legacy_unit: unit for unit in units}.values(), key=lambda unit: unit.legacy_unit)
+
+
+def time_zones(context: dg.ComponentLoadContext) -> dict[dg.AssetKey, str]:
+    """The time zone of the partitions of every mirrored asset, on both sides."""
+    zones: dict[dg.AssetKey, str] = {}
+    for unit in all_units(context):
+        for key in unit.asset_keys(context):
+            zones[key] = zones[shadow_key(key)] = unit.partitions.schedule.timezone
+    return zones
 
 
 def _variable(name: str, declared: Any) -> VariableTemplate:

@@ -42,11 +42,15 @@ class Holes:
     def __init__(self) -> None:
         self._numbers = count()
         self._by_word: dict[str, Hole] = {}
+        self._words: dict[Hole, str] = {}
 
     def dig(self, text: str, kind: HoleKind) -> str:
-        word = f"{_OPEN}{next(self._numbers)}{_CLOSE}"
-        self._by_word[word] = Hole(self.restore(text), kind)
-        return word
+        """The word for this hole; the same text is the same hole, however often it is met."""
+        hole = Hole(self.restore(text), kind)
+        if hole not in self._words:
+            word = f"{_OPEN}{next(self._numbers)}{_CLOSE}"
+            self._words[hole], self._by_word[word] = word, hole
+        return self._words[hole]
 
     def mask_template(self, text: str) -> str:
         """Each `{{ … }}` becomes a hole; comments and the tags of `{% … %}` blocks go, what they enclose stays.
@@ -72,8 +76,8 @@ class Holes:
 
     def mask_marks(self, text: str) -> str:
         for mark in (UNDETERMINED_MARK, MASKED_MARK):
-            while mark in text:
-                text = text.replace(mark, self.dig(mark, HoleKind.MARK), 1)
+            if mark in text:
+                text = text.replace(mark, self.dig(mark, HoleKind.MARK))
         return text
 
     def restore(self, text: str) -> str:

@@ -15,7 +15,17 @@ from dagster_defs.inventory.holes import HoleKind, Holes
 _EXPANSIONS = frozenset(
     {"simple_expansion", "expansion", "command_substitution", "arithmetic_expansion", "process_substitution"}
 )
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "e": "\x1b"}
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+}
 
 
 @dataclass(slots=True)
@@ -182,7 +192,9 @@ def statement_text(node: Node) -> str:
 def arithmetic(expression: str, scope: Scope) -> int | None:
     """The value of `$(( … ))` over known numbers; None for anything else."""
     try:
-        tree = ast.parse(expression.replace("$", "").replace("||", " or ").replace("&&", " and "), mode="eval")
+        tree = ast.parse(
+            expression.replace("$", "").replace("||", " or ").replace("&&", " and "), mode="eval"
+        )
         return int(_number(tree.body, scope))
     except (SyntaxError, KeyError, ValueError, TypeError, ZeroDivisionError):
         return None

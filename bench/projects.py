@@ -1,0 +1,47 @@
+"""Generated dbt projects, as large as a bench needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+LAYERS = 10
+
+
+def write_project(folder: Path, models: int) -> Path:
+    """A project of that many models in ten layers, each with a description, two columns and a test.
+
+    Every tenth model reads the window variables; `m_0` of the first layer is tagged `first`.
+    """
+    (folder / "models").mkdir(parents=True)
+    project = {
+        "name": "synthetic",
+        "version": "1.0.0",
+        "profile": "synthetic",
+        "model-paths": ["models"],
+        "flags": {"send_anonymous_usage_stats": False},
+    }
+    output = {"type": "duckdb", "path": str(folder / "synthetic.duckdb"), "threads": 2}
+    profile = {"synthetic": {"target": "legacy", "outputs": {"legacy": output}}}
+    (folder / "dbt_project.yml").write_text(yaml.safe_dump(project))
+    (folder / "profiles.yml").write_text(yaml.safe_dump(profile))
+    width = max(1, models // LAYERS)
+    for number in range(models):
+        layer = folder / "models" / f"layer_{number // width}"
+        layer.mkdir(exist_ok=True)
+        (layer / f"m_{number}.sql").write_text(_sql(number, width))
+        (layer / f"m_{number}.yml").write_text(yaml.safe_dump(_properties(number), sort_keys=False))
+    return folder
+
+
+def _sql(number: int, width: int) -> str:
+    tag = "{{ config(tags=['first']) }}\n" if number == 0 else ""
+    source = "(select 1 as id, current_date as day)" if number < width else f"{{{{ ref('m_{number - width}') }}}}"
+    window = "where day >= '{{ var('min_date') }}' and day < '{{ var('max_date') }}'" if number % 10 == 0 else ""
+    return f"{tag}select id, day from {source} {window}\n"
+
+
+def _properties(number: int) -> dict[str, object]:
+    columns = [{"name": "id", "data_tests": ["not_null"]}, {"name": "day"}]
+    return {"models": [{"name": f"m_{number}", "description": f"Model {number}.", "columns": columns}]}

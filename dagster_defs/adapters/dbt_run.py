@@ -1,0 +1,147 @@
+"""One dbt command, run inside this process while its results are handed out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.errors import DbtFailed, NotComparable
+
+if TYPE_CHECKING:
+    from dagster_defs.adapters.dbt import DbtWorkspace
+
+_RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
+
+
+class DbtRun:
+    """One running dbt command.
+
+    dbt works in a thread of its own; `events()` hands out each result while dbt waits, so that a consumer can
+    still use dbt's own connection (to count rows, say) before dbt goes on and closes it.
+    """
+
+    def __init__(
+        self, workspace: DbtWorkspace, command: Sequence[str], run_dir: Path, *, parse_again: bool
+    ) -> None:
+        self.workspace = workspace
+        self.command = list(command)
+        self.run_dir = run_dir
+        self.parse_again = parse_again
+        self._queue: SimpleQueue[tuple[dict[str, Any], threading.Event] | None] = SimpleQueue()
+        self._abandoned = threading.Event()
+        self._outcome: Any = None
+        self._adapter_type = ""
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield dbt's result events (`info`, `data`) in the order in which dbt fires them.
+
+        Raises DbtFailed after the last one if dbt did not succeed. If the consumer goes away early, running
+        statements are cancelled in the warehouse.
+        """
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        thread = threading.Thread(target=self._work, name="dbt", daemon=True)
+        with working_directory_kept():
+            thread.start()
+            try:
+                while (item := self._queue.get()) is not None:
+                    event, handled = item
+                    try:
+                        yield event
+                    finally:
+                        handled.set()
+                thread.join()
+            finally:
+                if thread.is_alive():
+                    self._cancel(thread)
+                self._release()
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        if not self._outcome.success:
+            raise DbtFailed(self.command, self._failures(), self.run_dir / "dbt.log")
+
+    def count_rows(self, relation: str) -> int | None:
+        """Rows of a relation (its quoted name, as in the manifest); None if the warehouse refuses.
+
+        Only while an event is being handled: it uses dbt's own adapter.
+        """
+        from dbt.adapters.factory import get_adapter_by_type
+
+        adapter = get_adapter_by_type(self._adapter_type)
+        with contextlib.suppress(Exception), adapter.connection_named(f"row_count_{threading.get_ident()}"):
+            _, table = adapter.execute(f"select count(*) from {relation}", fetch=True)  # noqa: S608 - dbt's own name
+            return int(table[0][0])
+        return None
+
+    def _work(self) -> None:
+        try:
+            from dbt.cli.main import dbtRunner
+
+            with contextlib.suppress(NotComparable):  # no DuckDB file, nothing to make room for
+                self.workspace.database_file.parent.mkdir(parents=True, exist_ok=True)
+            manifest = self.workspace.load_manifest()
+            self._adapter_type = manifest.metadata.adapter_type
+            runner = dbtRunner(manifest=None if self.parse_again else manifest, callbacks=[self._on_event])
+            # Writing the manifest again takes as long as everything else; the results are written below.
+            command = ["--no-write-json", *self.command, *self.workspace.flags(self.run_dir)]
+            self._outcome = runner.invoke(command)
+            if hasattr(self._outcome.result, "write"):
+                self._outcome.result.write(str(self.run_dir / "run_results.json"))
+        except BaseException as error:
+            self._outcome = error
+        finally:
+            self._queue.put(None)
+
+    def _release(self) -> None:
+        """Let go of the warehouse: dbt-duckdb keeps its file open until the process ends."""
+        from dbt.adapters.factory import get_adapter_by_type
+
+        with contextlib.suppress(Exception):
+            connections = get_adapter_by_type(self._adapter_type).connections
+            connections.cleanup_all()
+            connections.close_all_connections()  # dbt-duckdb alone has it
+
+    def _on_event(self, message: Any) -> None:
+        if message.info.name not in _RESULT_EVENTS or self._abandoned.is_set():
+            return
+        from google.protobuf.json_format import MessageToDict
+
+        handled = threading.Event()
+        self._queue.put((MessageToDict(message, preserving_proto_field_name=True), handled))
+        while not handled.wait(0.2):
+            if self._abandoned.is_set():
+                return
+
+    def _cancel(self, thread: threading.Thread) -> None:
+        from dbt.adapters.factory import get_adapter_by_type
+
+        self._abandoned.set()
+        with contextlib.suppress(Exception):
+            get_adapter_by_type(self._adapter_type).cancel_open_connections()
+        thread.join(timeout=10)
+
+    def _failures(self) -> tuple[str, ...]:
+        """What failed, a line each, from dbt's results; or the error that stopped dbt altogether."""
+        if self._outcome.exception is not None:
+            return (str(self._outcome.exception).strip(),)
+        results = getattr(self._outcome.result, "results", None) or ()
+        bad = ("error", "fail", "runtime error")
+        return tuple(
+            f"{result.node.name}: {(result.message or result.status).strip()}"
+            for result in results
+            if str(result.status) in bad
+        )
+
+
+@contextlib.contextmanager
+def working_directory_kept() -> Iterator[None]:
+    """dbt changes the working directory of the process to the project and leaves it there."""
+    before = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,190 @@
+"""The inventory file, and dbt's own answer to what a selection executes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
+from dagster_defs.inventory import (
+    Inventory,
+    ModelTime,
+    Report,
+    Selection,
+    SelectionRefused,
+    describe,
+    read_document,
+    time_in,
+)
+
+
+def read_inventory(file: Path) -> Inventory:
+    """Raises InventoryUnreadable, which says where a cut-off file ends, or InventoryVersion."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        raise InventoryUnreadable(str(file), reason) from error
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        at = getattr(error, "pos", 0)
+        cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
+        reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
+        raise InventoryUnreadable(str(file), reason) from error
+    return read_document(document, str(file))
+
+
+def report(file: Path, project_dir: Path) -> Report:
+    """Every unit of the inventory beside the project. Raises InventoryUnreadable, InventoryVersion or
+    DbtProjectUnreadable; what is wrong with one unit is in its row."""
+    return describe(read_inventory(file), ProjectOnDisk(project_dir))
+
+
+@dataclass
+class ProjectOnDisk:
+    """A dbt project, parsed once when the first selection is asked for; its own default target.
+
+    The manifest is the one without window variables: where vars shape the graph, so does a run that has them.
+    """
+
+    project_dir: Path
+    target: str = ""
+    _executed: dict[Selection, tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
+    _times: dict[str, ModelTime] = field(default_factory=dict)
+    _parsed: _Parsed | None = None
+
+    def executed(self, selection: Selection) -> tuple[str, ...]:
+        if selection not in self._executed:
+            try:
+                self._executed[selection] = self._parse().executed(selection)
+            except SelectionRefused as refused:
+                self._executed[selection] = refused
+        found = self._executed[selection]
+        if isinstance(found, SelectionRefused):
+            raise found
+        return found
+
+    def time_of(self, unique_id: str) -> ModelTime:
+        if unique_id not in self._times:
+            node = self._parse().manifest.nodes.get(unique_id)
+            self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
+        return self._times[unique_id]
+
+    def _parse(self) -> _Parsed:
+        if self._parsed is None:
+            self._parsed = _Parsed(self.project_dir, self.target)
+        return self._parsed
+
+
+class _Parsed:
+    """dbt's manifest, graph and configuration. dbt's own task classes select from them, as they would at the
+    start of a run; nothing is run, and no warehouse is asked."""
+
+    def __init__(self, root: Path, target: str) -> None:
+        self._root = root.resolve()
+        self._flags = [
+            "--project-dir",
+            str(self._root),
+            "--target-path",
+            str(self._root / "target" / "inventory"),
+        ]
+        self._flags += [
+            "--log-path",
+            str(self._root / "target" / "inventory"),
+            "--no-send-anonymous-usage-stats",
+        ]
+        if "DBT_PROFILES_DIR" not in os.environ and (self._root / "profiles.yml").is_file():
+            self._flags += ["--profiles-dir", str(self._root)]
+        self._flags += ["--target", target] if target else []
+        if not (self._root / "dbt_project.yml").is_file():
+            raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
+        self.manifest, self._config = self._parse()
+
+    def executed(self, selection: Selection) -> tuple[str, ...]:
+        from dbt.cli.flags import Flags, args_to_context
+        from dbt.flags import set_flags
+        from dbt.node_types import NodeType
+
+        with self._in_project():
+            try:
+                flags = Flags(args_to_context([*selection.arguments, *self._flags]))
+                set_flags(flags)
+                self._config.args = flags
+                task = _tasks()[selection.command](flags, self._config, self.manifest)
+                builds = selection.command == "build"
+                task.graph = self._build_graph if builds else self._graph
+                chosen = task.get_node_selector().get_selected(
+                    task.get_selection_spec(), warn_on_no_nodes=False
+                )
+            except Exception as error:  # dbt has no common base for what can be wrong with a selection
+                raise SelectionRefused(f"dbt {' '.join(selection.arguments)}: {error}") from error
+        # `build` goes past exposures and saved queries without doing anything.
+        idle = {NodeType.Exposure, NodeType.SavedQuery}
+        return tuple(
+            sorted(
+                unique_id
+                for unique_id in chosen
+                if (node := self.manifest.expect(unique_id)).resource_type not in idle
+                and not getattr(node, "is_ephemeral_model", False)
+            )
+        )
+
+    @cached_property
+    def _graph(self) -> Any:
+        from dbt.compilation import Compiler
+
+        return Compiler(self._config).compile(self.manifest, write=False)
+
+    @cached_property
+    def _build_graph(self) -> Any:
+        """`build` makes what lies below a model wait for its tests: its graph has edges for that."""
+        from dbt.compilation import Compiler
+
+        return Compiler(self._config).compile(self.manifest, write=False, add_test_edges=True)
+
+    def _parse(self) -> tuple[Any, Any]:
+        from dbt.cli.main import cli
+        from dbt.cli.requires import ExceptionExit, ResultExit
+
+        arguments = ["--quiet", "parse", *self._flags]
+        with self._in_project():
+            context = cli.make_context(cli.name, list(arguments))
+            # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
+            context.obj = {"manifest": None, "callbacks": [], "dbt_runner_command_args": arguments}
+            try:
+                cli.invoke(context)
+            except ExceptionExit as failed:
+                raise DbtProjectUnreadable(self._root, str(failed.exception)) from failed
+            except ResultExit as failed:
+                raise DbtProjectUnreadable(self._root, "dbt parse failed") from failed
+        return context.obj["manifest"], context.obj["runtime_config"]
+
+    @contextlib.contextmanager
+    def _in_project(self) -> Iterator[None]:
+        with contextlib.chdir(self._root):  # a relative path in the profile starts where dbt runs
+            yield
+
+
+def _tasks() -> dict[str, Any]:
+    from dbt.task.build import BuildTask
+    from dbt.task.freshness import FreshnessTask
+    from dbt.task.run import RunTask
+    from dbt.task.seed import SeedTask
+    from dbt.task.snapshot import SnapshotTask
+    from dbt.task.test import TestTask
+
+    return {
+        "build": BuildTask,
+        "run": RunTask,
+        "seed": SeedTask,
+        "snapshot": SnapshotTask,
+        "source freshness": FreshnessTask,
+        "test": TestTask,
+    }

@@ -1,0 +1,363 @@
+"""dbt calls of a python callable, as far as its source lets one see the argument list.
+
+The function is walked, never run. A value that Airflow's context gives (`ds`, `kwargs["data_interval_start"]`)
+becomes the Jinja expression that says the same; any other value that is not in the source is a hole.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.windows.vocabulary import WINDOW_NAMES
+
+_CONTEXT = frozenset({*WINDOW_NAMES, "params", "dag_run", "ti", "task_instance", "macros"})
+_RAISING = frozenset({"check_call", "check_output"})
+_STARTING = frozenset({"run", "call", "Popen", "run_command", *_RAISING})
+
+
+@dataclass(frozen=True, slots=True)
+class Jinja:
+    """A value of the task's context, as the expression that a template would use for it."""
+
+    expression: str
+
+
+class _Unknown:
+    """A value that the source does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCall:
+    """Words of a program, or a shell's script. `raises` is whether a failure of it fails the callable."""
+
+    words: tuple[str, ...]
+    script: str | None
+    raises: bool
+    conditional: bool
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """dbt in process: `dbtRunner().invoke([…])`; the words after `dbt`."""
+
+    words: tuple[str, ...]
+    raises: bool
+    conditional: bool
+
+
+def calls_in(source: str, given: Mapping[str, Any], holes: Holes) -> tuple[list[PythonCall | Invoked], bool]:
+    """The calls in the order of the source, and whether something about dbt is left that cannot be seen.
+
+    `given` are the arguments that the operator passes by name; their texts may hold holes.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError:
+        return [], "dbt" in source
+    function = next(
+        (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)), None
+    )
+    body = function.body if function else tree.body
+    walk = _Walk(holes, dict(given), function)
+    walk.statements(body, conditional=False)
+    return walk.calls, walk.hidden or (not walk.calls and _uses_dbt(body))
+
+
+def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
+    """Whether the code itself, not its comments or its docstring, calls, imports or names dbt."""
+    for node in (node for statement in body for node in ast.walk(statement)):
+        match node:
+            case ast.Call(func=function) if "dbt" in ast.unparse(function).lower():
+                return True
+            case ast.Import() | ast.ImportFrom() if "dbt" in ast.unparse(node).lower():
+                return True
+            case ast.Constant(value=str(text)) if text == "dbt" or text.startswith("dbt "):
+                return True
+    return False
+
+
+class _Walk:
+    def __init__(self, holes: Holes, given: dict[str, Any], function: Any) -> None:
+        self._holes = holes
+        self._names: dict[str, Any] = {}
+        self._runners: set[str] = set()
+        self._raises = function is not None and any(
+            isinstance(node, ast.Raise | ast.Assert)
+            or (isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit"))
+            or (isinstance(node, ast.Attribute) and node.attr == "check_returncode")
+            for node in ast.walk(function)
+        )
+        self._caught = 0
+        self.calls: list[PythonCall | Invoked] = []
+        self.hidden = False
+        if function is not None:
+            arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+            defaults = dict(
+                zip([a.arg for a in function.args.args[::-1]], function.args.defaults[::-1], strict=False)
+            )
+            for argument in arguments:
+                name = argument.arg
+                if name in given:
+                    self._names[name] = given[name]
+                elif name in _CONTEXT:
+                    self._names[name] = Jinja(name)
+                elif name in defaults:
+                    self._names[name] = self._value(defaults[name])
+            if function.args.kwarg:
+                self._names[function.args.kwarg.arg] = _Context(given)
+
+    def statements(self, nodes: Sequence[ast.stmt], *, conditional: bool) -> None:
+        for node in nodes:
+            self._statement(node, conditional)
+
+    def _statement(self, node: ast.stmt, conditional: bool) -> None:
+        match node:
+            case ast.If(test=test, body=body, orelse=other):
+                self._calls(test, conditional)
+                known = self._truth(test)
+                if known is not False:
+                    self._branch(body, conditional or known is None)
+                if known is not True:
+                    self._branch(other, conditional or known is None)
+            case ast.For(body=body) | ast.While(body=body):
+                self._branch(body, conditional)
+            case ast.With(items=items, body=body):
+                for item in items:
+                    self._calls(item.context_expr, conditional)
+                self.statements(body, conditional=conditional)
+            case ast.Try(body=body, handlers=handlers, orelse=other, finalbody=last):
+                forgives = any(
+                    not any(isinstance(n, ast.Raise) for n in ast.walk(handler)) for handler in handlers
+                )
+                self._caught += forgives
+                self.statements(body, conditional=conditional)
+                self._caught -= forgives
+                for handler in handlers:
+                    self._branch(handler.body, True)
+                self.statements([*other, *last], conditional=conditional)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                self._calls(value, conditional)
+                if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("dbtRunner"):
+                    self._runners.add(name)
+                self._names[name] = self._value(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                self._calls(value, conditional)
+                self._names[name] = self._value(value)
+            case ast.AugAssign(target=ast.Name(id=name), value=value):
+                before, more = self._names.get(name), self._value(value)
+                both = isinstance(before, list) and isinstance(more, list)
+                texts = isinstance(before, str) and isinstance(more, str)
+                self._names[name] = before + more if both or texts else _Unknown()
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value):
+                held = self._names.get(name)
+                if isinstance(held, dict):
+                    held[self._text(self._value(key), key)] = self._value(value)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, ast.expr):
+                        self._grow(child)
+                        self._calls(child, conditional)
+
+    def _branch(self, nodes: Sequence[ast.stmt], conditional: bool) -> None:
+        """A branch that may not be taken leaves the argument lists unknown where it changes them."""
+        before = {name: list(v) for name, v in self._names.items() if isinstance(v, list)}
+        self.statements(nodes, conditional=conditional)
+        if not conditional:
+            return
+        for name, items in before.items():
+            now = self._names.get(name)
+            if isinstance(now, list) and now != items:
+                extra = now[len(items) :] if now[: len(items)] == items else None
+                flag = extra is not None and all(str(item).startswith("--full-refresh") for item in extra)
+                self._names[name] = [*items, _Maybe("--full-refresh")] if flag else [*items, _Unknown()]
+
+    def _grow(self, node: ast.expr) -> None:
+        """`arguments.append(x)` and `arguments.extend([…])`."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method), args=[one]):
+                held = self._names.get(name)
+                if isinstance(held, list) and method == "append":
+                    self._names[name] = [*held, self._value(one)]
+                elif isinstance(held, list) and method == "extend":
+                    more = self._value(one)
+                    self._names[name] = [*held, *(more if isinstance(more, list) else [_Unknown()])]
+
+    def _truth(self, test: ast.expr) -> bool | None:
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self._truth(test.operand)
+            return None if inner is None else not inner
+        value = self._value(test)
+        if isinstance(value, _Unknown | Jinja | _Context | _Maybe):
+            return None
+        return None if isinstance(value, str) and self._holes.in_text(value) else bool(value)
+
+    def _calls(self, node: ast.expr, conditional: bool) -> None:
+        for call in [n for n in ast.walk(node) if isinstance(n, ast.Call)]:
+            name = ast.unparse(call.func)
+            owner, _, method = name.rpartition(".")
+            if method == "invoke" and (
+                owner.endswith("dbtRunner()") or owner in self._runners or "dbt" in owner
+            ):
+                self._invoked(call, conditional)
+            elif method in _STARTING and (owner in ("subprocess", "sp") or method == "run_command"):
+                self._started(call, method, conditional)
+            elif name in ("os.system", "os.popen") and call.args:
+                script = self._text(self._value(call.args[0]), call.args[0])
+                self.calls.append(PythonCall((), script, False, conditional))
+
+    def _invoked(self, call: ast.Call, conditional: bool) -> None:
+        words = self._words(call.args[0]) if call.args else None
+        if words is None:
+            self.hidden = True
+            return
+        sure = [word for word in words if not isinstance(word, _Maybe)]
+        raises = self._raises and not self._caught
+        self.calls.append(Invoked(tuple(sure), raises, conditional))
+        if len(sure) < len(words):
+            self.calls.append(Invoked((*sure, "--full-refresh"), raises, True))
+
+    def _started(self, call: ast.Call, method: str, conditional: bool) -> None:
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        argument = call.args[0] if call.args else keywords.get("args", keywords.get("command"))
+        if argument is None:
+            return
+        checks = self._value(keywords["check"]) is True if "check" in keywords else False
+        raises = (checks or method in _RAISING or self._raises) and not self._caught
+        given_env = self._value(keywords["env"]) if "env" in keywords else {}
+        env = {k: self._text(v, None) for k, v in given_env.items()} if isinstance(given_env, dict) else {}
+        value = self._value(argument)
+        if isinstance(value, str):
+            self.calls.append(PythonCall((), value, raises, conditional, env))
+            return
+        words = self._words(argument)
+        if words is None:
+            self.hidden = self.hidden or "dbt" in ast.unparse(argument)
+            return
+        sure = [word for word in words if not isinstance(word, _Maybe)]
+        self.calls.append(PythonCall(tuple(sure), None, raises, conditional, env))
+        if len(sure) < len(words):
+            self.calls.append(PythonCall((*sure, "--full-refresh"), None, raises, True, env))
+
+    def _words(self, node: ast.expr) -> list[Any] | None:
+        value = self._value(node)
+        if not isinstance(value, list):
+            return None
+        return [item if isinstance(item, _Maybe) else self._text(item, None) for item in value]
+
+    def _text(self, value: Any, node: ast.expr | None) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Jinja):
+            return self._holes.dig(f"{{{{ {value.expression} }}}}", HoleKind.TEMPLATE)
+        if isinstance(value, _Unknown | _Context | _Maybe):
+            return self._holes.dig(ast.unparse(node) if node is not None else "?", HoleKind.PYTHON)
+        return str(value)
+
+    def _value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name):
+                return self._names.get(name, self._hole(node))
+            case ast.JoinedStr(values=values):
+                return "".join(self._part(part) for part in values)
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                listed: list[Any] = []
+                for item in items:
+                    value = self._value(item.value if isinstance(item, ast.Starred) else item)
+                    spread = isinstance(item, ast.Starred)
+                    listed += (value if isinstance(value, list) else [_Unknown()]) if spread else [value]
+                return listed
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                return {self._text(self._value(k), k): self._value(v) for k, v in pairs if k is not None}
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                one, two = self._value(left), self._value(right)
+                if isinstance(one, list) and isinstance(two, list):
+                    return one + two
+                return self._text(one, left) + self._text(two, right)
+            case ast.Subscript(value=owner, slice=ast.Constant(value=key)):
+                held = self._value(owner)
+                if isinstance(held, _Context):
+                    return held.get(str(key), self._hole(node))
+                if isinstance(held, Jinja):
+                    return Jinja(f"{held.expression}[{key!r}]")
+                return held.get(key, self._hole(node)) if isinstance(held, dict) else self._hole(node)
+            case ast.Attribute(value=owner, attr=name):
+                held = self._value(owner)
+                return Jinja(f"{held.expression}.{name}") if isinstance(held, Jinja) else self._hole(node)
+            case ast.Call():
+                return self._result(node)
+        return self._hole(node)
+
+    def _part(self, part: ast.expr) -> str:
+        if not isinstance(part, ast.FormattedValue):
+            return self._text(self._value(part), part)
+        value = self._value(part.value)
+        if part.format_spec is not None and isinstance(value, Jinja):
+            layout = self._text(self._value(part.format_spec), None)
+            value = Jinja(f"{value.expression}.strftime({layout!r})")
+        return self._text(value, part.value)
+
+    def _result(self, call: ast.Call) -> Any:
+        name = ast.unparse(call.func)
+        if name in ("json.dumps", "yaml.dump", "yaml.safe_dump") and call.args:
+            value = self._value(call.args[0])
+            return json.dumps(self._flat(value)) if isinstance(value, dict | list) else self._hole(call)
+        if name == "str" and len(call.args) == 1:
+            return self._text(self._value(call.args[0]), call.args[0])
+        if name == "shlex.split" and len(call.args) == 1:
+            text = self._value(call.args[0])
+            return shlex.split(text) if isinstance(text, str) else self._hole(call)
+        if not isinstance(call.func, ast.Attribute):
+            return self._hole(call)
+        owner, method = self._value(call.func.value), call.func.attr
+        if isinstance(owner, str) and method == "join" and call.args:
+            items = self._value(call.args[0])
+            return owner.join(self._text(item, None) for item in items) if isinstance(items, list) else owner
+        if isinstance(owner, str) and method == "split" and not call.args:
+            return owner.split()
+        if isinstance(owner, _Context) and method == "get" and call.args:
+            key = self._value(call.args[0])
+            return owner.get(str(key), self._hole(call))
+        if isinstance(owner, Jinja):
+            arguments = ", ".join(ast.unparse(argument) for argument in call.args)
+            return Jinja(f"{owner.expression}.{method}({arguments})")
+        return self._hole(call)
+
+    def _flat(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._flat(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._flat(item) for item in value]
+        return value if isinstance(value, int | float | bool | None) else self._text(value, None)
+
+    def _hole(self, node: ast.expr) -> str:
+        return self._holes.dig(ast.unparse(node), HoleKind.PYTHON)
+
+
+class _Context:
+    """`**kwargs` or `**context`: what the operator passes, then Airflow's own context."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+
+    def get(self, key: str, unknown: Any) -> Any:
+        if key in self._given:
+            return self._given[key]
+        return Jinja(key) if key in _CONTEXT else unknown
+
+
+@dataclass(frozen=True, slots=True)
+class _Maybe:
+    """A word that is there on some paths only."""
+
+    word: str

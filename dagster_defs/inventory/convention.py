@@ -1,0 +1,246 @@
+"""Which stretch of time a unit's window variables name: decided from the values that Airflow rendered, held
+against the windows that they were rendered for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dagster_defs.inventory.arguments import as_text
+
+
+class Convention(StrEnum):
+    HALF_OPEN = "half-open"
+    INCLUSIVE_DAY = "inclusive-day"
+    PREVIOUS_DAY = "previous-day"
+    EVENT_TIME = "event-time"
+    ENV_ONLY = "env-only"
+    IRREGULAR = "irregular"
+    NONE = "none"
+    UNDETERMINED = "undetermined"
+
+
+class Carrier(StrEnum):
+    """What brings the window to dbt, in order of rank."""
+
+    EVENT_TIME = "event-time"
+    VARS = "vars"
+    ENV = "env"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A sampled data interval; `start` may equal `end`."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, start: str, end: str) -> Interval:
+        return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that may be a bound of the window: its template text, and its value for each interval."""
+
+    name: str
+    text: str
+    carrier: Carrier
+    values: tuple[tuple[Interval, Any], ...]
+    determined: bool = True
+    reason: str = ""
+
+    @property
+    def moments(self) -> list[date | datetime] | None:
+        """The values as dates or instants; None if one is neither."""
+        read = [_moment(value) for _, value in self.values]
+        return [moment for moment in read if moment is not None] if None not in read and read else None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWindow:
+    """`start` and `end` are template text; `utc_date` says that a bound is the UTC date where the local one
+    differs; `ends_exclusive` that the upper bound lies beyond the last day that is meant."""
+
+    convention: Convention
+    start: str | None = None
+    end: str | None = None
+    carrier: Carrier | None = None
+    start_name: str | None = None
+    end_name: str | None = None
+    utc_date: bool = False
+    reason: str = ""
+
+    @property
+    def ends_exclusive(self) -> bool:
+        return self.convention in (Convention.HALF_OPEN, Convention.PREVIOUS_DAY) and self.start != self.end
+
+
+_LOWER = frozenset({"start", "from", "min", "begin", "lower", "since", "after", "low", "first", "gte"})
+_UPPER = frozenset(
+    {"end", "to", "max", "until", "till", "upper", "before", "thru", "through", "high", "stop", "last", "lt"}
+)
+_DAY = timedelta(days=1)
+
+# An edge of the window, days away from it, and the zone in which that holds.
+Relation = tuple[str, int, str]
+
+
+def looks_like_bound(name: str) -> bool:
+    return _is_named(name, _LOWER) or _is_named(name, _UPPER)
+
+
+def name_window(candidates: Sequence[Candidate], zone: str) -> NamedWindow:
+    """The convention of the carrier that ranks highest. Candidates are only those that may say a window."""
+    for carrier in Carrier:
+        mine = [candidate for candidate in candidates if candidate.carrier is carrier]
+        if mine:
+            return _name(mine, carrier, ZoneInfo(zone))
+    return NamedWindow(Convention.NONE)
+
+
+def _name(candidates: Sequence[Candidate], carrier: Carrier, zone: ZoneInfo) -> NamedWindow:
+    lower, upper = _bounds([c for c in candidates if c.determined and c.moments])
+    unknown = [c for c in candidates if not c.determined]
+    if unknown and (lower is None or upper is None or lower == upper or any(map(_bounding, unknown))):
+        ends = _bounds(candidates)
+        return NamedWindow(
+            Convention.UNDETERMINED,
+            ends[0].text if ends[0] else None,
+            ends[1].text if ends[1] else None,
+            carrier,
+            reason=unknown[0].reason,
+        )
+    if lower is None or upper is None:
+        return NamedWindow(Convention.IRREGULAR, candidates[0].text, None, carrier, candidates[0].name)
+    convention = {Carrier.EVENT_TIME: Convention.EVENT_TIME, Carrier.ENV: Convention.ENV_ONLY}.get(carrier)
+    alone = lower == upper
+    return NamedWindow(
+        convention or _compare(lower, upper, zone),
+        lower.text,
+        None if alone and carrier is not Carrier.VARS else upper.text,
+        carrier,
+        lower.name,
+        upper.name,
+        any(_is_utc_date(bound, zone) for bound in (lower, upper)),
+    )
+
+
+def _bounding(candidate: Candidate) -> bool:
+    return looks_like_bound(candidate.name)
+
+
+def _bounds(candidates: Sequence[Candidate]) -> tuple[Candidate | None, Candidate | None]:
+    """The lower and the upper bound: by name, then by value; one candidate alone is both."""
+    if not candidates:
+        return None, None
+    lower = next((c for c in candidates if _is_named(c.name, _LOWER)), None)
+    upper = next((c for c in candidates if _is_named(c.name, _UPPER) and c is not lower), None)
+    left = [c for c in candidates if c is not lower and c is not upper]
+    if lower is None and upper is None:
+        ordered = sorted(left, key=lambda c: [as_text(value) for _, value in c.values])
+        return ordered[0], ordered[-1]
+    if lower is None:
+        lower = left[0] if left else upper
+    if upper is None:
+        upper = left[0] if left else lower
+    return lower, upper
+
+
+def _compare(lower: Candidate, upper: Candidate, zone: ZoneInfo) -> Convention:
+    low, high = _relations(lower, zone), _relations(upper, zone)
+    lows, highs = lower.moments or [], upper.moments or []
+    same = [as_text(a) for a in lows] == [as_text(b) for b in highs]
+    crossing = not same and any(as_text(a) == as_text(b) for a, b in zip(lows, highs, strict=False))
+    intervals = [interval for interval, _ in lower.values]
+    empty = all(interval.start == interval.end for interval in intervals)
+    short = not empty and any(i.end - i.start < timedelta(hours=20) for i in intervals)
+    dates = not any(isinstance(moment, datetime) for moment in lows)
+    if not same and not empty and not (crossing and dates) and _has(low, "start", 0) and _has(high, "end", 0):
+        return Convention.HALF_OPEN
+    if short and dates:
+        return Convention.IRREGULAR  # a whole day for each window that is shorter than a day
+    if _has(low, "start", 0) and dates and (same or _has(high, "end", -1)):
+        return Convention.INCLUSIVE_DAY
+    if _has(low, "start", 0) and not empty and _has(high, "end", -1):
+        return Convention.INCLUSIVE_DAY  # up to 23:59:59
+    if _has(low, "start", -1) and (_has(high, "start", 0) or same):
+        return Convention.PREVIOUS_DAY
+    return Convention.IRREGULAR
+
+
+def _has(relations: frozenset[Relation], edge: str, days: int) -> bool:
+    return any(relation[:2] == (edge, days) for relation in relations)
+
+
+def _relations(candidate: Candidate, zone: ZoneInfo) -> frozenset[Relation]:
+    """What holds between a bound and the window, in every sample."""
+    each = [
+        frozenset(_relate(moment, interval, zone))
+        for (interval, _), moment in zip(candidate.values, candidate.moments or [], strict=False)
+    ]
+    return frozenset.intersection(*each) if each else frozenset()
+
+
+def _relate(moment: date | datetime, interval: Interval, zone: ZoneInfo) -> set[Relation]:
+    found: set[Relation] = set()
+    for name, instant in (("start", interval.start), ("end", interval.end)):
+        for where, clock in (("UTC", UTC), ("local", zone)):
+            local = instant.astimezone(clock)
+            if isinstance(moment, datetime):
+                if moment.tzinfo is not None:
+                    away = moment.astimezone(clock).replace(tzinfo=None) - local.replace(tzinfo=None)
+                else:
+                    away = moment - local.replace(tzinfo=None)
+                if away % _DAY == timedelta(0):
+                    found.add((name, away // _DAY, where))
+                if name == "end" and -timedelta(seconds=1) <= away < timedelta(0):
+                    found.add(("end", -1, where))
+                if moment.time() == datetime.min.time():
+                    found.add((name, (moment.date() - local.date()).days, where))
+            else:
+                found.add((name, (moment - local.date()).days, where))
+    return found
+
+
+def _is_utc_date(candidate: Candidate, zone: ZoneInfo) -> bool:
+    """A date, equal to an edge's date in UTC in every sample, and not to its local date in some."""
+    moments = candidate.moments or []
+    if any(isinstance(moment, datetime) for moment in moments):
+        return False
+    relations = _relations(candidate, zone)
+    for edge in ("start", "end"):
+        in_utc = {days for name, days, where in relations if (name, where) == (edge, "UTC")}
+        in_local = {days for name, days, where in relations if (name, where) == (edge, "local")}
+        if in_utc and not in_local & in_utc:
+            return True
+    return False
+
+
+def _is_named(name: str, words: frozenset[str]) -> bool:
+    parts = set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_").split("_"))
+    return not parts.isdisjoint(words)
+
+
+def _moment(value: Any) -> date | datetime | None:
+    if isinstance(value, date):
+        return value
+    text = str(value).strip()
+    for read in (_compact_date, date.fromisoformat, datetime.fromisoformat):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _compact_date(text: str) -> date:
+    if len(text) != 8 or not text.isdigit():
+        raise ValueError(text)
+    return date(int(text[:4]), int(text[4:6]), int(text[6:]))

@@ -1,0 +1,142 @@
+"""The inventory file as records: what Airflow itself says about its DAGs (docs/inventory.schema.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster_defs.errors import InventoryUnreadable, InventoryVersion
+from dagster_defs.windows import Window
+
+SCHEMA = "parity/inventory/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A task's fields as Airflow rendered them for one window. `needs` says, for each field that holds marks or
+    is not there, what only a real run knows. `start` equals `end` for an empty interval."""
+
+    start: str
+    end: str
+    fields: Mapping[str, Any]
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def window(self) -> Window | None:
+        return Window.between(self.start, self.end) if self.start < self.end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    text: str
+    kind: str
+    cron: str | None
+    timezone: str
+    interval_is_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`templated` are the raw fields; a field that names a file holds the file's text."""
+
+    dag_id: str
+    task_id: str
+    classes: tuple[str, ...]
+    templated: Mapping[str, Any]
+    samples: tuple[Sample, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    callable_name: str = ""
+    depends_on_past: bool = False
+    mapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenTask:
+    dag_id: str
+    task_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    dag_id: str
+    schedule: Schedule
+    timezone: str
+    tasks: tuple[Task | BrokenTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    airflow_version: str
+    import_errors: tuple[Mapping[str, Any], ...]
+    dags: tuple[Dag, ...]
+
+
+def read_document(document: Any, file: str) -> Inventory:
+    """`file` is for messages only. Raises InventoryVersion or InventoryUnreadable; a task that is not as it
+    should be becomes a BrokenTask, so that the rest is still read."""
+    if not isinstance(document, dict) or "schema" not in document:
+        raise InventoryUnreadable(file, "it is no inventory: it has no `schema`")
+    if document["schema"] != SCHEMA:
+        raise InventoryVersion(file, str(document["schema"]), SCHEMA)
+    if document.get("complete", True) is not True:
+        raise InventoryUnreadable(file, "the export did not finish")
+    try:
+        return Inventory(
+            str(document["airflow_version"]),
+            tuple(document["import_errors"]),
+            tuple(_dag(dag) for dag in document["dags"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InventoryUnreadable(file, f"a part of it is missing or of another shape: {error}") from error
+
+
+def _dag(dag: Mapping[str, Any]) -> Dag:
+    schedule = dag["schedule"]
+    zone = str(dag.get("timezone") or schedule.get("timezone") or "UTC")
+    return Dag(
+        str(dag["dag_id"]),
+        Schedule(
+            str(schedule["text"]),
+            str(schedule["kind"]),
+            schedule.get("cron"),
+            str(schedule.get("timezone") or "UTC"),
+            bool(schedule.get("interval_is_empty")),
+        ),
+        zone,
+        tuple(_task(str(dag["dag_id"]), task) for task in dag["tasks"]),
+    )
+
+
+def _task(dag_id: str, task: Any) -> Task | BrokenTask:
+    name = str(task.get("task_id", "?")) if isinstance(task, dict) else "?"
+    try:
+        code = task.get("python_callable") or {}
+        return Task(
+            dag_id,
+            task["task_id"],
+            (task["operator"], *task.get("bases", ())),
+            {**task["templated"], **(task.get("template_files") or {})},
+            tuple(_sample(sample) for sample in task.get("rendered", ())),
+            dict(task.get("settings") or {}),
+            code.get("source"),
+            f"{code.get('module', '')}.{code.get('qualname', '')}".strip("."),
+            bool(task.get("depends_on_past")),
+            bool(task.get("mapped")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return BrokenTask(
+            dag_id, name, f"the inventory's record of this task is not as it should be: {error!r}"
+        )
+
+
+def _sample(sample: Mapping[str, Any]) -> Sample:
+    needs: dict[str, str] = {}
+    listed: Sequence[Mapping[str, Any]] = sample.get("undetermined", ())
+    for item in listed:
+        needs.setdefault(
+            str(item["field"]), f"{item.get('needs', '?')}: {item.get('reason', '')}".rstrip(": ")
+        )
+    return Sample(str(sample["start"]), str(sample["end"]), dict(sample["fields"]), needs)

@@ -1,0 +1,76 @@
+"""All units of an inventory beside a dbt project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from dagster_defs.inventory import traps
+from dagster_defs.inventory.arguments import SELECTING, Kind, Selection
+from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Task
+from dagster_defs.inventory.models import ModelTime
+from dagster_defs.inventory.reading import read_task
+from dagster_defs.inventory.records import Invocation, Report, UnitReading
+
+
+class SelectionRefused(Exception):
+    """dbt cannot resolve this selection; the message says why."""
+
+
+class Project(Protocol):
+    """A dbt project as this module needs it; the adapter asks dbt."""
+
+    def executed(self, selection: Selection) -> Sequence[str]:
+        """The unique ids that dbt would execute. Raises SelectionRefused."""
+        ...
+
+    def time_of(self, unique_id: str) -> ModelTime: ...
+
+
+def describe(inventory: Inventory, project: Project) -> Report:
+    """A row for each task, whatever is wrong with it or with another."""
+    units = [_unit(task, dag, project) for dag in inventory.dags for task in dag.tasks]
+    shared = traps.overlaps(units)
+    return Report(
+        inventory.airflow_version,
+        inventory.import_errors,
+        tuple(unit.warned(*shared.get(unit.name, ())) for unit in units),
+    )
+
+
+def _unit(task: Task | BrokenTask, dag: Dag, project: Project) -> UnitReading:
+    if isinstance(task, BrokenTask):
+        return _unread(task.dag_id, task.task_id, task.reason)
+    try:
+        return _with_models(read_task(task, dag), project)
+    except Exception as error:  # one unit that breaks our reading must not take the estate's map with it
+        return _unread(task.dag_id, task.task_id, f"it cannot be read: {type(error).__name__}: {error}")
+
+
+def _unread(dag_id: str, task_id: str, reason: str) -> UnitReading:
+    return UnitReading(dag_id, task_id, (Kind.OPAQUE,), False, False, False, reason)
+
+
+def _with_models(unit: UnitReading, project: Project) -> UnitReading:
+    reasons = [unit.reason] if unit.reason else []
+    invocations: list[Invocation] = []
+    selected = unit.selection_determined
+    for invocation in unit.invocations:
+        resolved = invocation
+        if invocation.selection.command in SELECTING and invocation.selection_determined:
+            try:
+                resolved = replace(invocation, models=tuple(project.executed(invocation.selection)))
+            except SelectionRefused as error:
+                selected = False
+                resolved = replace(invocation, selection_determined=False)
+                reasons.append(f"the selection: {error}")
+        invocations.append(resolved)
+    unit = replace(
+        unit,
+        invocations=tuple(invocations),
+        selection_determined=selected,
+        determined=unit.determined and selected,
+        reason="; ".join(dict.fromkeys(reasons)),
+    )
+    return unit.warned(*traps.of_models(unit, project.time_of))

@@ -1,0 +1,288 @@
+"""Where each kind of operator keeps its commands: shell text, argument lists, fields, python code."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster_defs.inventory.callables import Invoked, calls_in
+from dagster_defs.inventory.document import Task
+from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.programs import DBT_COMMANDS, ProgramKind, shell_script, what_runs
+from dagster_defs.inventory.shell import ShellReading, read_script
+
+Fields = Mapping[str, Any]
+# dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
+_DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
+_COMMAND_KEYS, _ARGUMENT_KEYS = ("cmds", "entrypoint", "command"), ("arguments", "args")
+_ENV_KEYS = ("env_vars", "environment", "env", "private_environment")
+_CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "containers", "overrides"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One dbt call of a task; `words` follow `dbt`. Where `hidden` says why, the words cannot be trusted."""
+
+    words: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    masked: bool = False
+    skips: bool = False
+    conditional: bool = False
+    hidden: str = ""
+
+
+def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
+    """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run."""
+    if (cosmos := _argument_fields(task)) is not None:
+        return _from_fields(cosmos, fields, holes)
+    if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
+        if not any(name.endswith("RunJobOperator") for name in task.classes):
+            return []
+        job = holes.restore(str(fields.get("job_id") or fields.get("job_name") or "?"))
+        return [Call(hidden=f"dbt Cloud job {job}: what it runs is known to dbt Cloud alone")]
+    if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
+        return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes)
+    if any(path.endswith("SSHOperator") for path in task.classes):
+        return _from_shell(task, fields.get("command"), {}, holes)
+    if task.source is not None or any("python" in path.lower() for path in task.classes):
+        return _from_python(task, fields, holes)
+    return list(_from_containers(task, fields, holes))
+
+
+def _from_shell(task: Task, text: Any, env: Mapping[str, str], holes: Holes) -> list[Call]:
+    if not isinstance(text, str):
+        return [Call(hidden="the command is known only while the task runs")] if text else []
+    skips = task.settings.get("skip_on_exit_code", 99)
+    codes = skips if isinstance(skips, list | tuple) else [skips]
+    reading = read_script(text, holes, env=env, cwd=str(task.settings.get("cwd") or ""))
+    return _of_script(reading, text, holes, skips=99 in codes)
+
+
+def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -> list[Call]:
+    calls = [
+        Call(
+            call.program.arguments,
+            call.env,
+            call.key in reading.masked or (skips and call.key in reading.skipping),
+            skips and call.key in reading.skipping,
+            call.key in reading.conditional,
+            call.program.reason if call.program.kind is ProgramKind.OPAQUE else "",
+        )
+        for call in reading.calls
+    ]
+    if reading.unreadable and "dbt" in text:
+        calls.append(Call(hidden="a part of the shell text cannot be read"))
+    return calls
+
+
+def _of_words(
+    words: Sequence[str], env: Mapping[str, str], holes: Holes, *, masked: bool = False
+) -> list[Call]:
+    """A program started without a shell around it."""
+    program = what_runs(words, holes)
+    if program.kind is ProgramKind.SHELL and (script := shell_script(program.arguments)) is not None:
+        reading = read_script(
+            script.text,
+            holes,
+            env={**env, **program.env},
+            options=script.options,
+            arguments=script.arguments,
+        )
+        return _of_script(reading, script.text, holes, skips=False)
+    if program.kind is ProgramKind.DBT:
+        return [Call(program.arguments, {**env, **program.env}, masked)]
+    return [Call(hidden=program.reason)] if program.kind is ProgramKind.OPAQUE else []
+
+
+def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]:
+    found = False
+    image = str(fields.get("image") or task.settings.get("image") or "")
+    for container in _containers({**task.settings, **fields}):
+        env = _environment(container, holes) or _environment(fields, holes)
+        words: list[str] = []
+        for key in (*_COMMAND_KEYS, *_ARGUMENT_KEYS):
+            part = container.get(key)
+            if part is None:
+                continue
+            listed = _word_list(part, holes)
+            if listed is None:
+                yield Call(hidden=f"`{key}` is known only while the task runs")
+                found, words = True, []
+                break
+            words += listed
+        if not words:
+            continue
+        here = str(container.get("image") or image)
+        if words[0] in DBT_COMMANDS or (words[0].startswith("--") and set(words) & DBT_COMMANDS):
+            found = True
+            if here.startswith(_DBT_IMAGES):
+                yield Call(tuple(words), env)
+            else:
+                said = holes.restore(" ".join(words))
+                yield Call(
+                    hidden=f"the image decides what `{said}` starts: no command is given, only its arguments"
+                )
+            continue
+        calls = _of_words(words, env, holes)
+        found = found or bool(calls)
+        yield from calls
+    if not found and any("dbt" in path.lower() for path in task.classes):
+        yield Call(hidden=f"operator {task.classes[0]} is not known here")
+
+
+def _containers(fields: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping that says what a container starts, however deep it lies in overrides and pod specs."""
+    if isinstance(fields, dict):
+        if any(key in fields for key in (*_COMMAND_KEYS, *_ARGUMENT_KEYS)):
+            yield fields
+        for key, value in fields.items():
+            if key in _CONTAINER_KEYS or key in ("spec", "template", "pod_template_dict", "full_pod_spec"):
+                yield from _containers(value)
+    elif isinstance(fields, list):
+        for item in fields:
+            yield from _containers(item)
+
+
+def _word_list(part: Any, holes: Holes) -> list[str] | None:
+    """A list of words, or text that stands for one: JSON, or split at blanks as container engines do."""
+    if isinstance(part, list | tuple):
+        return [str(word) for word in part] if all(isinstance(w, str | int | float) for w in part) else None
+    if not isinstance(part, str):
+        return None
+    if part.lstrip().startswith("["):
+        try:
+            listed = json.loads(part)
+        except ValueError:
+            return None
+        return [str(word) for word in listed]
+    try:
+        return shlex.split(part)
+    except ValueError:
+        return None
+
+
+def _environment(fields: Fields, holes: Holes) -> dict[str, str]:
+    """A mapping, a list of `{name, value}`, or a list of `NAME=value`."""
+    env: dict[str, str] = {}
+    for key in _ENV_KEYS:
+        given = fields.get(key)
+        if isinstance(given, dict) and "__expand__" not in given:
+            env.update({str(name): str(value) for name, value in given.items() if name != "__class__"})
+        for item in given if isinstance(given, list) else ():
+            if isinstance(item, dict) and "name" in item and item.get("value") is not None:
+                env[str(item["name"])] = str(item["value"])
+            elif isinstance(item, str) and "=" in item:
+                name, _, value = item.partition("=")
+                env[name] = value
+    return env
+
+
+def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
+    if task.source is None:
+        hides = "dbt" in task.callable_name.lower()
+        return [Call(hidden=f"the source of {task.callable_name} is not in the inventory")] if hides else []
+    given = fields.get("op_kwargs")
+    found, hidden = calls_in(task.source, given if isinstance(given, dict) else {}, holes)
+    calls: list[Call] = []
+    for call in found:
+        if isinstance(call, Invoked):
+            calls.append(Call(call.words, {}, not call.raises, conditional=call.conditional))
+        elif call.script is not None:
+            reading = read_script(call.script, holes, env=call.env)
+            calls += [
+                Call(
+                    c.words,
+                    c.env,
+                    c.masked or not call.raises,
+                    False,
+                    call.conditional or c.conditional,
+                    c.hidden,
+                )
+                for c in _of_script(reading, call.script, holes, skips=False)
+            ]
+        else:
+            calls += [
+                Call(
+                    c.words,
+                    c.env,
+                    c.masked or not call.raises,
+                    False,
+                    call.conditional or c.conditional,
+                    c.hidden,
+                )
+                for c in _of_words(call.words, call.env, holes)
+            ]
+    if hidden and not calls:
+        name = task.callable_name or "the callable"
+        calls.append(Call(hidden=f"{name} speaks of dbt, but its source does not show what it runs"))
+    return calls
+
+
+_COSMOS_COMMANDS = {
+    "DbtBuild": "build",
+    "DbtRunOperation": "run-operation",
+    "DbtRun": "run",
+    "DbtTest": "test",
+    "DbtSeed": "seed",
+    "DbtSnapshot": "snapshot",
+    "DbtSource": "source freshness",
+    "DbtDeps": "deps",
+    "DbtDocs": "docs generate",
+    "DbtLS": "ls",
+    "DbtCompile": "compile",
+    "DbtClone": "clone",
+}
+
+
+def _argument_fields(task: Task) -> str | None:
+    """dbt's sub-command, for operators that have a field for each of its options (Cosmos, airflow-dbt)."""
+    for path in task.classes:
+        module, _, name = path.rpartition(".")
+        if module.partition(".")[0] in ("cosmos", "airflow_dbt", "airflow_dbt_python"):
+            for prefix, command in _COSMOS_COMMANDS.items():
+                if name.startswith(prefix):
+                    return command
+    return None
+
+
+def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
+    words = command.split()
+    for option in ("select", "models", "exclude"):
+        chosen = fields.get(option)
+        if chosen:
+            parts = chosen if isinstance(chosen, list | tuple) else str(chosen).split()
+            words += [f"--{option}", *(str(part) for part in parts)]
+    for option, key in (("--selector", "selector"), ("--target", "target"), ("--target", "profile_target")):
+        if isinstance(fields.get(key), str) and fields[key] and option not in words:
+            words += [option, fields[key]]
+    if variables := fields.get("vars"):
+        words += ["--vars", variables if isinstance(variables, str) else json.dumps(variables)]
+    refresh = fields.get("full_refresh")
+    if refresh is True or (isinstance(refresh, str) and refresh.lower() in ("true", "1", "yes")):
+        words.append("--full-refresh")
+    flags = fields.get("dbt_cmd_flags")
+    words += [str(flag) for flag in flags] if isinstance(flags, list | tuple) else []
+    if command == "run-operation" and isinstance(fields.get("macro_name"), str):
+        words.append(fields["macro_name"])
+    hidden = ""
+    if isinstance(refresh, str) and holes.in_text(refresh):
+        hidden = f"full_refresh comes from {holes.restore(refresh)}"
+    return [Call(tuple(words), _environment(fields, holes), hidden=hidden)]
+
+
+def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:
+    """Fields with their texts masked: templates of raw ones, the exporter's marks of rendered ones."""
+    if isinstance(value, str):
+        return holes.mask_marks(value) if rendered else holes.mask_template(value)
+    if isinstance(value, dict):
+        if "__xcom__" in value:
+            return holes.dig(f"{{{{ ti.xcom_pull({value['__xcom__']!r}) }}}}", HoleKind.TEMPLATE)
+        if "__expand__" in value:
+            return holes.dig("what expand() gives", HoleKind.PYTHON)
+        return {key: prepared(item, holes, rendered=rendered) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [prepared(item, holes, rendered=rendered) for item in value]
+    return value

@@ -1,0 +1,272 @@
+"""One task as a unit: its dbt calls, what is determined of them, and the window that they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pendulum
+
+from dagster_defs.errors import ParityError
+from dagster_defs.inventory import traps
+from dagster_defs.inventory.arguments import SELECTING, DbtArguments, Kind, Selection
+from dagster_defs.inventory.convention import (
+    Candidate,
+    Carrier,
+    Convention,
+    Interval,
+    looks_like_bound,
+    name_window,
+)
+from dagster_defs.inventory.document import Dag, Sample, Task
+from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.pairing import ReadCall, Reading, holes_in, needs_of, read_calls, why_unknown
+from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
+from dagster_defs.windows import Schedule, TemplateContext
+
+
+def read_task(task: Task, dag: Dag) -> UnitReading:
+    """The unit without its models; which nodes a selection means is the project's to say."""
+    reading = read_calls(task, _context(task, dag))
+    reasons: list[str] = []
+    kinds: list[Kind] = []
+    invocations: list[Invocation] = []
+    selected = windowed = True
+    candidates: list[Candidate] = []
+    if not reading.agree:
+        reasons.append("the commands differ from window to window")
+        selected = windowed = False
+    for number, read in enumerate(reading.base):
+        hidden = _hidden(reading, number)
+        if hidden or read.arguments is None:
+            kinds.append(Kind.OPAQUE)
+            reasons.append(hidden or f"dbt would refuse the command: {read.refused}")
+            selected = windowed = False
+            continue
+        kinds.append(read.arguments.kind)
+        invocation, unknown = _invocation(reading, number)
+        invocations.append(invocation)
+        selected = selected and invocation.selection_determined
+        reasons += unknown
+        candidates += _candidates(reading, number, invocation)
+    window = name_window(_of_main(candidates), dag.timezone)
+    if window.convention is Convention.UNDETERMINED:
+        windowed = False
+        reasons.append(window.reason)
+    said = dict.fromkeys(reason for reason in reasons if reason)
+    unit = UnitReading(
+        task.dag_id,
+        task.task_id,
+        tuple(dict.fromkeys(kinds)) or (Kind.NON_DBT,),
+        not said and selected and windowed,
+        selected,
+        windowed,
+        "; ".join(said),
+        window if windowed else replace(window, convention=Convention.UNDETERMINED),
+        any(read.call.masked for read in reading.base),
+        (),
+        tuple(invocations),
+    )
+    return unit.warned(*traps.of_task(task, dag, reading, unit))
+
+
+def _context(task: Task, dag: Dag) -> TemplateContext | None:
+    try:
+        # The start does not matter: only the names of one window are rendered.
+        schedule = Schedule(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))
+    except ParityError:
+        return None
+    return TemplateContext(schedule, task.dag_id, task.task_id, {}, dag.timezone)
+
+
+def _hidden(reading: Reading, number: int) -> str:
+    """Why what runs is not known, although Airflow may have rendered something: params have defaults."""
+    read = reading.base[number]
+    if read.call.hidden:
+        return read.call.hidden
+    if len(reading.raw) == len(reading.base):
+        mine = reading.raw[number]
+        if mine.arguments is not None:
+            return ""
+        texts = [mine.call.hidden, mine.refused, *map(reading.holes.restore, mine.call.words)]
+        holes = [hole for word in mine.call.words for hole in reading.holes.in_text(word)]
+        if mine.call.hidden and any("params" in text for text in texts[:1]):
+            return mine.call.hidden
+    else:
+        holes = [
+            hole for read in reading.raw for word in read.call.words for hole in reading.holes.in_text(word)
+        ]
+        holes += [hole for r in reading.raw for hole in reading.holes.in_text(r.call.hidden)]
+    for hole in holes:
+        needs = needs_of(hole.text)
+        if hole.kind is HoleKind.TEMPLATE and (needs.params or needs.outside):
+            return f"the command comes from {hole.text}"
+    if any("params" in r.call.hidden or "conf" in r.call.hidden for r in reading.raw):
+        return next(r.call.hidden for r in reading.raw if r.call.hidden)
+    return ""
+
+
+def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
+    """The call, and why parts of it are undetermined."""
+    holes, read = reading.holes, reading.base[number]
+    arguments = _known(read)
+    raw = reading.raw_of(number)
+    written = raw.arguments if raw and raw.arguments else arguments
+    seen = [(sample, _known(calls[number])) for sample, calls in reading.samples]
+    first = reading.samples[0][0] if reading.samples else None
+
+    why = _selection_unknown(written, [a for _, a in seen] or [arguments], holes, first)
+    selection = written.selection if why else arguments.selection
+    reasons = [f"the selection: {why}"] if why else []
+    for what, value in (("target", arguments.target), ("vars", arguments.vars_text)):
+        if value and (unknown := _unknown(value, holes, first)):
+            reasons.append(f"{what}: {unknown}")
+        elif value and arguments.vars is None and what == "vars":
+            reasons.append("vars: they are no mapping that can be read")
+    if not reading.samples and read.call.words and not reasons:
+        outside = [needs_of(h.text).outside for w in read.call.words for h in holes.in_text(w)]
+        reasons += [why for why in outside if why][:1]
+    env = raw.call.env if raw else read.call.env
+    return (
+        Invocation(
+            Selection(
+                selection.command,
+                tuple(map(holes.restore, selection.select)),
+                tuple(map(holes.restore, selection.exclude)),
+                selection.selector and holes.restore(selection.selector),
+                selection.options,
+            ),
+            arguments.full_refresh,
+            written.target and holes.restore(written.target),
+            holes.restore_all(dict(written.vars if written.vars is not None else arguments.vars or {})),
+            {name: holes.restore(value) for name, value in env.items()},
+            _event_time(written, holes),
+            tuple(
+                RenderedCall(
+                    sample.start,
+                    sample.end,
+                    holes.restore_all(dict(given.vars or {})),
+                    {name: holes.restore(value) for name, value in calls[number].call.env.items()},
+                    _event_time(given, holes),
+                )
+                for (sample, given), (_, calls) in zip(seen, reading.samples, strict=True)
+            ),
+            not why,
+        ),
+        reasons,
+    )
+
+
+def _known(read: ReadCall) -> DbtArguments:
+    assert read.arguments is not None  # noqa: S101 - samples of another shape have been set aside
+    return read.arguments
+
+
+def _event_time(arguments: DbtArguments, holes: Holes) -> Mapping[str, str | None] | None:
+    if arguments.event_start is None and arguments.event_end is None:
+        return None
+    return {
+        "start": arguments.event_start and holes.restore(arguments.event_start),
+        "end": arguments.event_end and holes.restore(arguments.event_end),
+    }
+
+
+def _selection_unknown(
+    written: DbtArguments, seen: Sequence[DbtArguments], holes: Holes, sample: Sample | None
+) -> str:
+    if written.command not in SELECTING:
+        return ""
+    for arguments in seen:
+        if why := _unknown([*_selecting(arguments.selection)], holes, sample):
+            return why
+    for hole in holes_in(list(_selecting(written.selection)), holes):
+        needs = needs_of(hole.text) if hole.kind is HoleKind.TEMPLATE else None
+        if needs and (needs.params or needs.outside):
+            return needs.outside or f"{hole.text}: who triggers a run decides it"
+    if len({arguments.selection for arguments in seen}) > 1:
+        return "it differs from window to window"
+    return ""
+
+
+def _selecting(selection: Selection) -> Iterator[str]:
+    yield from selection.select
+    yield from selection.exclude
+    yield from (selection.selector,) if selection.selector else ()
+
+
+def _unknown(value: Any, holes: Holes, sample: Sample | None) -> str:
+    return next((why for hole in holes_in(value, holes) if (why := why_unknown(hole, sample))), "")
+
+
+def _candidates(reading: Reading, number: int, invocation: Invocation) -> list[Candidate]:
+    """Values that may be bounds of the window, of one call."""
+    if invocation.selection.command not in SELECTING | {"run-operation"}:
+        return []
+    found = []
+    raw = reading.raw_of(number)
+    written: dict[tuple[Carrier, str], Any] = dict(_values(raw)) if raw and raw.arguments else {}
+    rendered = [(sample, dict(_values(calls[number]))) for sample, calls in reading.samples]
+    names = dict.fromkeys([*written, *(name for _, values in rendered for name in values)])
+    for carrier, name in names:
+        key = carrier, name
+        text = written.get(key, rendered[0][1].get(key) if rendered else None)
+        values = tuple(
+            (Interval.of(sample.start, sample.end), each[key]) for sample, each in rendered if key in each
+        )
+        candidate = _candidate(name, carrier, text, values, reading)
+        if candidate is not None:
+            found.append(candidate)
+    return found
+
+
+def _candidate(
+    name: str, carrier: Carrier, text: Any, values: tuple[tuple[Interval, Any], ...], reading: Reading
+) -> Candidate | None:
+    """None for a value that has nothing to do with the window."""
+    holes = reading.holes
+    templates = [needs_of(hole.text) for hole in holes_in(text, holes) if hole.kind is HoleKind.TEMPLATE]
+    sample = reading.samples[0][0] if reading.samples else None
+    why = next((w for _, value in values if (w := _unknown(value, holes, sample))), "")
+    why = why or next((needs.outside for needs in templates if needs.outside), "")
+    bound = carrier is Carrier.EVENT_TIME or looks_like_bound(name)
+    said = str(holes.restore_all(text))
+    if any(needs.params and not needs.window for needs in templates) and bound:
+        why = why or f"{said}: who triggers a run decides it"
+    windowed = any(needs.window for needs in templates)
+    varies = len({str(value) for _, value in values}) > 1
+    candidate = Candidate(name, said, carrier, values if not why else (), not why, why)
+    if why:
+        return candidate if bound or windowed else None
+    if not values and templates and (windowed or bound):
+        return replace(candidate, determined=False, reason="Airflow has rendered it for no window")
+    if not (windowed or varies):
+        return candidate if carrier is Carrier.EVENT_TIME else None
+    return candidate if candidate.moments or (bound and windowed) else None
+
+
+def _values(read: ReadCall) -> Iterator[tuple[tuple[Carrier, str], Any]]:
+    arguments = _known(read)
+    for name, value in (("start", arguments.event_start), ("end", arguments.event_end)):
+        if value is not None:
+            yield (Carrier.EVENT_TIME, name), value
+    yield from (((Carrier.VARS, name), value) for name, value in _flat(arguments.vars or {}))
+    for name, value in read.call.env.items():
+        if not name.upper().startswith(("DBT_EVENT_TIME", "DBT_ENGINE_")):
+            yield (Carrier.ENV, name), value
+
+
+def _flat(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flat(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
+
+
+def _of_main(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Calls of one chain mostly get the same window; where they differ, the first says it."""
+    by_name: dict[tuple[Carrier, str], Candidate] = {}
+    for candidate in candidates:
+        by_name.setdefault((candidate.carrier, candidate.name), candidate)
+    return list(by_name.values())

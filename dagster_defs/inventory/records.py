@@ -1,0 +1,161 @@
+"""What is known of a unit, in the shape of `parity inventory --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from dagster_defs.inventory.arguments import Kind, Selection, plain
+from dagster_defs.inventory.convention import Convention, NamedWindow
+
+SCHEMA = "parity/inventory-report/1"
+
+
+class Trap(StrEnum):
+    """Stable codes of warnings."""
+
+    INCLUSIVE_UPPER_BOUND = "inclusive-upper-bound"
+    EXCLUSIVE_UPPER_BOUND = "exclusive-upper-bound"
+    UTC_DATE = "utc-date"
+    MASKED_FAILURE = "masked-failure"
+    SKIP_EXIT_CODE = "skip-exit-code"
+    EMPTY_WINDOW = "empty-window"
+    OVERLAPPING_MODELS = "overlapping-models"
+    FULL_REFRESH_ON_BRANCH = "full-refresh-on-branch"
+    DEPENDS_ON_PAST = "depends-on-past"
+    WATERMARK = "watermark"
+    WALL_CLOCK = "wall-clock"
+    DATE_OBJECT = "date-object"
+    SELECTS_NOTHING = "selects-nothing"
+    IRREGULAR_WINDOW = "irregular-window"
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    code: Trap
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"code": self.code.value, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedCall:
+    """One sampled window: the values that dbt gets."""
+
+    start: str
+    end: str
+    vars: Mapping[str, Any]
+    env: Mapping[str, str]
+    event_time: Mapping[str, str | None] | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "start": self.start,
+            "end": self.end,
+            "vars": plain(dict(self.vars)),
+            "env": dict(self.env),
+            "event_time": None if self.event_time is None else dict(self.event_time),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute."""
+
+    selection: Selection
+    full_refresh: bool
+    target: str | None
+    vars: Mapping[str, Any]
+    env: Mapping[str, str]
+    event_time: Mapping[str, str | None] | None
+    rendered: tuple[RenderedCall, ...]
+    selection_determined: bool = True
+    models: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        selection = self.selection
+        return {
+            "command": selection.command,
+            "select": " ".join(selection.select) or None,
+            "exclude": " ".join(selection.exclude) or None,
+            "selector": selection.selector,
+            "full_refresh": self.full_refresh,
+            "target": self.target,
+            "models": list(self.models),
+            "vars": plain(dict(self.vars)),
+            "env": dict(self.env),
+            "event_time": None if self.event_time is None else dict(self.event_time),
+            "rendered": [one.as_json() for one in self.rendered],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReading:
+    """One legacy task. `reason` says why something is undetermined, and is empty if nothing is."""
+
+    dag_id: str
+    task_id: str
+    kinds: tuple[Kind, ...]
+    determined: bool = True
+    selection_determined: bool = True
+    window_determined: bool = True
+    reason: str = ""
+    window: NamedWindow = field(default_factory=lambda: NamedWindow(Convention.NONE))
+    masks_failure: bool = False
+    warnings: tuple[Warn, ...] = ()
+    invocations: tuple[Invocation, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.dag_id}.{self.task_id}"
+
+    @property
+    def kind(self) -> Kind:
+        """The main one of a chain."""
+        return min(self.kinds, key=list(Kind).index)
+
+    @property
+    def models(self) -> frozenset[str]:
+        return frozenset(model for invocation in self.invocations for model in invocation.models)
+
+    def warned(self, *more: Warn) -> UnitReading:
+        return replace(self, warnings=(*self.warnings, *more)) if more else self
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "dag_id": self.dag_id,
+            "task_id": self.task_id,
+            "kind": self.kind.value,
+            "kinds": [kind.value for kind in self.kinds],
+            "determined": self.determined,
+            "selection_determined": self.selection_determined,
+            "window_determined": self.window_determined,
+            "reason": self.reason or None,
+            "window": {
+                "convention": self.window.convention.value,
+                "start": self.window.start,
+                "end": self.window.end,
+                "carrier": self.window.carrier.value if self.window.carrier else None,
+            },
+            "masks_failure": self.masks_failure,
+            "warnings": [warning.as_json() for warning in self.warnings],
+            "invocations": [invocation.as_json() for invocation in self.invocations],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    airflow_version: str
+    import_errors: tuple[Mapping[str, Any], ...]
+    units: tuple[UnitReading, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "airflow_version": self.airflow_version,
+            "import_errors": [dict(error) for error in self.import_errors],
+            "units": [unit.as_json() for unit in self.units],
+        }

@@ -1,0 +1,1953 @@
+"""Writes down what Airflow itself says about a DAGs folder: schedules, windows, tasks, rendered commands.
+
+Copy this one file into the container or environment that runs the DAGs and call
+
+    python inventory.py --dags-folder DIR --from 2024-01-01 --to 2024-03-31 --out inventory.json
+
+It needs Airflow 2.7 to 2.11 or 3.x and nothing else: no scheduler, no webserver, no row in a metadata database. The
+shape of the document is `docs/inventory.schema.json`.
+
+Airflow is the oracle: windows come from its own timetables, rendered text from its own template engine. What only a
+real run knows is reported as undetermined, even where Airflow would render something without history. No value of a
+Variable or a Connection is written: a template never reaches one, and what a DAG file read while it was parsed is
+masked. Nothing is written but the output; Airflow gets a home in a temporary folder.
+
+Sections: what is asked · an Airflow without a database · secrets · stand-ins · what a template needs · windows ·
+values · tasks · rendering · the document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures.process
+import contextlib
+import copy
+import dataclasses
+import functools
+import gc
+import importlib
+import importlib.metadata
+import inspect
+import json
+import logging
+import multiprocessing
+import os
+import re
+import shutil
+import sys
+import tempfile
+import textwrap
+import urllib.parse
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+
+UTC = timezone.utc  # noqa: UP017 - Airflow 2.7 runs on Python 3.8 too, which has no datetime.UTC
+
+SCHEMA = "parity/inventory/1"
+MASKED = "***"
+UNDETERMINED = "__undetermined__"
+
+#: One DAG's windows in the document; an hourly DAG has 8,784 in a year, one of every five minutes 105,408.
+MAX_WINDOWS = 110_000
+#: Steps of a timetable from the DAG's start to the span, for those that can't be entered in the middle.
+MAX_STEPS = 500_000
+#: Windows that are rendered for each task. Only `--window` can ask for as many.
+MAX_SAMPLES = 20_000
+
+
+class CannotExport(Exception):
+    """Nothing can be exported; the message says why and what to do."""
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The command line. `first` and `last` are days, both included, read in each DAG's own time zone."""
+
+    dags_folder: Path
+    first: date
+    last: date
+    out: Path
+    spans: tuple[tuple[str, str], ...]
+
+
+def arguments(argv: list[str] | None) -> Asked:
+    """Parse and check; leaves the process with exit code 2 on a usage error."""
+    parser = argparse.ArgumentParser(
+        prog="inventory.py",
+        description="Export what Airflow itself says about a DAGs folder, as JSON: schedules, windows, tasks, and "
+        "every templated field raw and rendered for sampled windows.",
+        epilog="Rendered are the first and the last window of the span, month ends, both daylight-saving changes, and "
+        "what --window asks for. Parse-time Variables and Connections are read from AIRFLOW_VAR_* and AIRFLOW_CONN_* "
+        "only; without one, its default is used and said so. Their values are masked in the output. "
+        "A file that does not import is a row in the output and a line on stderr. "
+        "Exit codes: 0 done (also with import errors), 1 error, 2 usage.",
+    )
+    parser.add_argument(
+        "--dags-folder", required=True, type=Path, metavar="DIR", help="the folder Airflow loads"
+    )
+    parser.add_argument(
+        "--from", required=True, dest="first", type=_day, metavar="DATE",
+        help="first day of the span, YYYY-MM-DD, in each DAG's own time zone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", required=True, dest="last", type=_day, metavar="DATE", help="last day of the span, included"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="written at the end, as a whole"
+    )
+    parser.add_argument(
+        "--window", action="append", default=[], type=_span, dest="spans", metavar="START/END",
+        help="render every window that starts in [START, END) too; dates or ISO times, without an offset in each "
+        "DAG's own time zone; may be repeated",
+    )  # fmt: skip
+    given = parser.parse_args(argv)
+    if given.first > given.last:
+        parser.error(f"--from {given.first} is after --to {given.last}")
+    if not given.dags_folder.is_dir():
+        parser.error(f"--dags-folder {given.dags_folder} is not a folder")
+    if not given.out.absolute().parent.is_dir():
+        parser.error(f"--out {given.out}: its folder does not exist")
+    if given.out.is_dir():
+        parser.error(f"--out {given.out} is a folder")
+    return Asked(
+        given.dags_folder.resolve(), given.first, given.last, given.out.absolute(), tuple(given.spans)
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2024-03-31") from error
+
+
+def _span(text: str) -> tuple[str, str]:
+    start, slash, end = text.partition("/")
+    try:
+        if not slash or moment(start, UTC) >= moment(end, UTC):
+            raise ValueError(text)
+    except ValueError as error:
+        reason = f"{text!r} is not START/END with START before END, like 2024-03-10/2024-03-12"
+        raise argparse.ArgumentTypeError(reason) from error
+    return start, end
+
+
+def moment(text: str, zone: tzinfo) -> datetime:
+    """An ISO date or time as an instant; without an offset it is local to `zone`."""
+    # Python 3.8 to 3.10, where Airflow 2.7 still runs, read no Z.
+    found = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+# --- an Airflow without a database ------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def airflow_version() -> str:
+    for distribution in ("apache-airflow", "apache-airflow-core"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution)
+    raise CannotExport("Airflow is not installed here: run this file with the Python that runs the DAGs")
+
+
+@contextlib.contextmanager
+def isolated_airflow(dags_folder: Path) -> Iterator[None]:
+    """Settings under which Airflow touches no database, no log folder and no secrets backend of the team.
+
+    The team's own airflow.cfg, plugins and local settings stay in force: they shape DAGs. Airflow reads all of this
+    while it is imported, so this comes first.
+    """
+    team_home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
+    team_config = Path(os.environ.get("AIRFLOW_CONFIG") or team_home / "airflow.cfg")
+    home = Path(tempfile.mkdtemp(prefix="airflow-inventory-"))
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Airflow only puts the configured folder, never an argument of DagBag, on the path of the DAGs' imports.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'empty.db'}",
+        "AIRFLOW__SECRETS__BACKEND": "",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "",
+        "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "AIRFLOW__METRICS__STATSD_ON": "False",
+        "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",  # without it Airflow 2 warns on every start
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    if team_config.is_file():
+        settings["AIRFLOW_CONFIG"] = str(team_config)
+    elif (team_home / "plugins").is_dir() and "AIRFLOW__CORE__PLUGINS_FOLDER" not in os.environ:
+        settings["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(team_home / "plugins")
+    before = dict(os.environ)
+    os.environ.update(settings)
+    # Python puts this file's own folder first on the path; its neighbours must not stand in for libraries.
+    here = str(Path(__file__).resolve().parent)
+    if here != str(dags_folder):
+        sys.path[:] = [entry for entry in sys.path if str(Path(entry or ".").resolve()) != here]
+    if (team_home / "config").is_dir():
+        sys.path.append(str(team_home / "config"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class NoRows:
+    """A database session, a query and its result in one: whatever is asked, there is nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, item: Any) -> bool:
+        return False
+
+    def __enter__(self) -> NoRows:
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        return None
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    def _none_of_them(self, *args: Any, **kwargs: Any) -> list[Any]:
+        return []
+
+    scalar = first = one_or_none = scalar_one_or_none = get = _nothing
+    all = scalars = fetchall = _none_of_them
+
+
+def without_database() -> None:
+    """Hand `NoRows` to everything that asks Airflow for a session, in DAG files and macros too."""
+    from airflow import settings
+
+    for name in ("Session", "NonScopedSession"):
+        if hasattr(settings, name):
+            setattr(settings, name, NoRows())
+
+
+def quiet() -> None:
+    """Airflow logs each import error and each failed template with a traceback; here both are data."""
+    logging.disable(logging.CRITICAL)
+    with contextlib.suppress(ImportError):
+        import structlog
+
+        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------
+
+SENSITIVE = (
+    "access_token", "api_key", "apikey", "authorization", "passphrase", "passwd", "password", "private_key",
+    "secret", "token", "keyfile_dict", "service_account", "fernet_key", "sql_alchemy_conn",
+)  # fmt: skip
+
+
+class Vault:
+    """What must not be written: values that DAG files read, by file, and sensitive ones of the process."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self.file: str | None = None
+        #: file → Variable or Connection → the texts in its value
+        self.read: dict[str, dict[str, set[str]]] = {}
+        self.defaulted: dict[str, set[str]] = {}
+        self.missing: dict[str, set[str]] = {}
+        self.everywhere: set[str] = set()
+        self._hides: Callable[[str], bool] | None = None
+        self._sensitive: dict[str, bool] = {}
+
+    def learn(self) -> None:
+        """Once Airflow is imported: its rule for sensitive names, and the secrets that the process holds."""
+        self._hides = _airflow_rule()
+        for name, value in self.environment.items():
+            if name.startswith("AIRFLOW_CONN_"):
+                self.everywhere |= {value, *_passwords(value)}
+            elif self.is_sensitive(name):
+                self.everywhere |= set(_leaves(value))
+        # A password of three letters would hide half of every command.
+        self.everywhere = {value for value in self.everywhere if len(value) > 3}
+
+    def is_sensitive(self, name: str) -> bool:
+        """Airflow's own rule with the team's `sensitive_var_conn_names`, and ours where Airflow has none."""
+        if name not in self._sensitive:
+            ours = any(word in name.lower() for word in SENSITIVE)
+            self._sensitive[name] = ours or bool(self._hides and self._hides(name))
+        return self._sensitive[name]
+
+    def note(self, name: str, value: Any) -> None:
+        """A DAG file has read a value; the file is the one that is being parsed or rendered."""
+        self.read.setdefault(self.file or "", {}).setdefault(name, set()).update(_leaves(value))
+
+    def read_in(self, text: str, file: str) -> list[str]:
+        """The Variables and Connections whose values are in a text of that file."""
+        return sorted(
+            name
+            for name, values in self.read.get(file, {}).items()
+            if any(len(value) > 2 and value in text for value in values)
+        )
+
+    def values(self, file: str) -> list[str]:
+        """Longest first, with the ways in which a shell or JSON text would write them."""
+        found = self.everywhere.union(*self.read.get(file, {}).values(), *self.read.get("", {}).values())
+        written = {
+            form
+            for value in found
+            for form in (value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe=""))
+            if form.strip()
+        }
+        return sorted(written, key=lambda form: (-len(form), form))
+
+    def inherited(self, mapping: Mapping[Any, Any]) -> set[str]:
+        """The keys of a command's environment that are only the process's own."""
+        known = self.environment
+        return {
+            name
+            for name, value in mapping.items()
+            if isinstance(name, str) and name in known and known[name] == value
+        }
+
+    def is_copy(self, inherited: set[str]) -> bool:
+        """The DAG file has handed on the whole environment, and not picked from it."""
+        return len(inherited) > max(5, len(self.environment) // 2)
+
+
+MASKERS = (
+    "airflow.sdk._shared.secrets_masker",
+    "airflow._shared.secrets_masker",
+    "airflow.utils.log.secrets_masker",
+)
+
+
+def _airflow_rule() -> Callable[[str], bool] | None:
+    for module in MASKERS:
+        with contextlib.suppress(Exception):
+            found: Callable[[str], bool] = importlib.import_module(module).should_hide_value_for_key
+            found("password")
+            return found
+    return None
+
+
+def _airflow_patterns() -> list[str]:
+    """What Airflow's own masker would hide in a log: regular expressions."""
+    found = set()
+    for module in MASKERS:
+        with contextlib.suppress(Exception):
+            found |= set(importlib.import_module(module)._secrets_masker().patterns)
+    return sorted(found, key=len, reverse=True)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts inside a Variable's value, which may be JSON."""
+    if isinstance(value, str):
+        yield value
+        with contextlib.suppress(ValueError):
+            if not isinstance(parsed := json.loads(value), str):
+                yield from _leaves(parsed)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _passwords(connection: str) -> Iterator[str]:
+    """The secret parts of a connection, as a URI or as JSON: password and extras, not the user's name."""
+    with contextlib.suppress(ValueError):
+        if connection.lstrip().startswith("{"):
+            parts = json.loads(connection)
+            yield from _leaves(parts.get("password") or "")
+            yield from _leaves(parts.get("extra") or "")
+        else:
+            uri = urllib.parse.urlsplit(connection)
+            for part in (uri.password, *(value for _, value in urllib.parse.parse_qsl(uri.query))):
+                yield from (part, urllib.parse.unquote(part)) if part else ()
+
+
+def mask(value: Any, secrets: list[str]) -> Any:
+    """Replace each secret inside the texts of a JSON value; one of two characters or less only as a whole text."""
+    long = [re.escape(secret) for secret in secrets if len(secret) > 2]
+    pattern = re.compile("|".join(long + _airflow_patterns()) or r"(?!)")
+    short = {secret for secret in secrets if len(secret) <= 2}
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, str):
+            return MASKED if item in short else pattern.sub(MASKED, item)
+        if isinstance(item, dict):
+            return {pattern.sub(MASKED, key): walk(inner) for key, inner in item.items()}
+        if isinstance(item, list):
+            return [walk(inner) for inner in item]
+        if isinstance(item, (int, float)) and not isinstance(item, bool) and pattern.fullmatch(str(item)):
+            return MASKED
+        return item
+
+    return walk(value)
+
+
+class ParseTimeVariables:
+    """`Variable.get` and `get_connection` for DAG files: the environment's values, else the default, else a mark."""
+
+    _NOTHING: Any = object()
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+
+    def variable(
+        self,
+        key: str,
+        default_var: Any = _NOTHING,
+        deserialize_json: bool = False,
+        *,
+        default: Any = _NOTHING,
+        **_: Any,
+    ) -> Any:
+        """Airflow 2 calls the fallback `default_var`, Airflow 3 `default`; both are the second argument."""
+        value = self.vault.environment.get(f"AIRFLOW_VAR_{key.upper()}")
+        if value is not None:
+            parsed = json.loads(value) if deserialize_json else value
+            self.vault.note(f"Variable {key}", value)
+            return parsed
+        file = self.vault.file or ""
+        fallback = default if default is not self._NOTHING else default_var
+        if fallback is not self._NOTHING:
+            self.vault.defaulted.setdefault(file, set()).add(key)
+            return fallback
+        if deserialize_json:
+            # A made-up structure would shape the DAG; a text only stands in a field, where it is seen.
+            raise KeyError(f"Variable {key} (JSON) is not known here: set AIRFLOW_VAR_{key.upper()}")
+        self.vault.missing.setdefault(file, set()).add(f"Variable {key}")
+        return UNDETERMINED
+
+    def connection(self, conn_id: str, *_: Any, **__: Any) -> Any:
+        from airflow.models import Connection
+
+        value = self.vault.environment.get(f"AIRFLOW_CONN_{conn_id.upper()}")
+        if value is None:
+            self.vault.missing.setdefault(self.vault.file or "", set()).add(f"Connection {conn_id}")
+            parts = ("host", "login", "password", "schema")
+            return Connection(conn_id=conn_id, conn_type="generic", **dict.fromkeys(parts, UNDETERMINED))
+        self.vault.note(f"Connection {conn_id}", value)
+        if value.lstrip().startswith("{"):
+            found = Connection.from_json(value, conn_id=conn_id)
+        else:
+            found = Connection(conn_id=conn_id, uri=value)
+        for part in ("host", "login", "password", "schema", "extra"):
+            self.vault.note(f"Connection {conn_id}", getattr(found, part, None) or "")
+        return found
+
+    def install(self) -> None:
+        """Put these two in the place of Airflow's, whichever way a DAG file imports them."""
+        places: list[tuple[str, str, str, Callable[..., Any]]] = [
+            ("airflow.models.variable", "Variable", "get", self.variable),
+            ("airflow.models.connection", "Connection", "get_connection_from_secrets", self.connection),
+            ("airflow.sdk.definitions.variable", "Variable", "get", self.variable),
+            ("airflow.sdk.definitions.connection", "Connection", "get", self.connection),
+        ]
+        for module, name, method, function in places:
+            with contextlib.suppress(ImportError, AttributeError):
+                setattr(getattr(importlib.import_module(module), name), method, staticmethod(function))
+
+
+# --- stand-ins --------------------------------------------------------------------------------------------------
+
+
+class Touched:
+    """What the text that is being rendered has asked of a stand-in."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+
+class Unknown:
+    """A value that is not there: it can be asked anything and prints a mark."""
+
+    def __init__(self, name: str, touched: Touched, text: str = UNDETERMINED) -> None:
+        self._name, self._touched, self._text = name, touched, text
+
+    def _more(self, *args: Any, **kwargs: Any) -> Unknown:
+        self._touched.names.add(self._name)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._more()
+
+    def __str__(self) -> str:
+        self._more()
+        return self._text
+
+    __call__ = __getitem__ = __add__ = __sub__ = __radd__ = __rsub__ = _more
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __bool__(self) -> bool:
+        self._more()
+        return False
+
+    def __iter__(self) -> Iterator[Any]:
+        self._more()
+        return iter(())
+
+    def __contains__(self, item: Any) -> bool:
+        self._more()
+        return False
+
+
+class Known:
+    """A run or task instance of which only what follows from the window is known."""
+
+    def __init__(self, name: str, known: dict[str, Any], touched: Touched) -> None:
+        self._name, self._known, self._touched = name, known, touched
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in self._known:
+            return self._known[name]
+        return Unknown(f"{self._name}.{name}", self._touched)._more()
+
+    def __str__(self) -> str:
+        return str(Unknown(self._name, self._touched))
+
+    __repr__ = __str__
+
+
+# --- what a template needs --------------------------------------------------------------------------------------
+
+HISTORY = "depends on the runs before it"
+AT_RUN_TIME = "is known only while a run is going on"
+SECRECY = "values of Variables and Connections are not exported"
+WALL_CLOCK = "depends on the clock at the time of the run"
+
+UNKNOWN_ROOTS = {
+    "var": SECRECY,
+    "conn": SECRECY,
+    "conf": "Airflow's configuration is not exported",
+    "prev_data_interval_start_success": HISTORY,
+    "prev_data_interval_end_success": HISTORY,
+    "prev_execution_date_success": HISTORY,
+    "prev_start_date_success": HISTORY,
+    "prev_end_date_success": HISTORY,
+    "triggering_dataset_events": AT_RUN_TIME,
+    "triggering_asset_events": AT_RUN_TIME,
+    "inlet_events": AT_RUN_TIME,
+    "outlet_events": AT_RUN_TIME,
+    "expanded_ti_count": AT_RUN_TIME,
+    "partition_key": AT_RUN_TIME,
+    "partition_date": AT_RUN_TIME,
+    "task_reschedule_count": AT_RUN_TIME,
+    "task_state_store": AT_RUN_TIME,
+    "asset_state_store": AT_RUN_TIME,
+    "exception": AT_RUN_TIME,
+    "reason": AT_RUN_TIME,
+    "try_number": AT_RUN_TIME,
+}
+#: What follows from the schedule and the window alone; the rest of a run or task instance does not.
+KNOWN_PARTS = {
+    "dag_run": {
+        "dag_id", "run_id", "run_type", "logical_date", "execution_date", "data_interval_start", "data_interval_end",
+        "external_trigger",
+    },
+    "ti": {"task_id", "dag_id", "run_id", "task", "execution_date", "map_index"},
+    "dag": {
+        "dag_id", "safe_dag_id", "timezone", "start_date", "end_date", "owner", "tags", "description", "params",
+        "default_args", "max_active_runs", "catchup", "schedule_interval", "schedule", "timetable", "doc_md",
+        "task_ids", "fileloc", "folder", "filepath", "relative_fileloc", "user_defined_macros", "dagrun_timeout",
+        "is_paused_upon_creation", "max_active_tasks", "display_name", "dag_display_name",
+    },
+}  # fmt: skip
+KNOWN_PARTS["task_instance"] = KNOWN_PARTS["ti"]
+WINDOW_NAMES = {
+    "data_interval_start", "data_interval_end", "logical_date", "execution_date", "ds", "ds_nodash", "ts", "ts_nodash",
+    "ts_nodash_with_tz", "yesterday_ds", "yesterday_ds_nodash", "tomorrow_ds", "tomorrow_ds_nodash", "prev_ds",
+    "prev_ds_nodash", "prev_execution_date", "next_ds", "next_ds_nodash", "next_execution_date", "run_id",
+    "task_instance_key_str",
+}  # fmt: skip
+CLOCK_CALLS = {"now", "utcnow", "today", "diff_for_humans", "random"}
+CLOCK_MACROS = {"time", "random", "uuid"}
+NO_SCHEDULE = "no schedule decides it: who triggers the DAG does"
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """Something a field asks for that the schedule alone does not decide."""
+
+    needs: str
+    reason: str
+
+
+def has_template(text: str) -> bool:
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def reason_of(name: str) -> str:
+    root, _, part = name.partition(".")
+    if root in UNKNOWN_ROOTS:
+        return UNKNOWN_ROOTS[root]
+    if part.startswith("xcom"):
+        return "what another task returned is known only while a run is going on"
+    if part == "conf":
+        return "who triggers a run may pass anything"
+    return AT_RUN_TIME
+
+
+class TemplateReader:
+    """Finds, in the template's syntax tree, the names that only a real run knows; branches not taken included."""
+
+    def __init__(self, environment: Any, names: set[str], params: set[str], scheduled: bool) -> None:
+        self.environment, self.names, self.params, self.scheduled = environment, names, params, scheduled
+        self._seen: dict[str, tuple[Need, ...]] = {}
+
+    def needs(self, source: str) -> tuple[Need, ...]:
+        if source not in self._seen:
+            self._seen[source] = ()  # a template that includes itself
+            self._seen[source] = tuple(dict.fromkeys(self._read(source))) if has_template(source) else ()
+        return self._seen[source]
+
+    def _read(self, source: str) -> Iterator[Need]:
+        import jinja2
+        from jinja2 import meta
+
+        try:
+            tree = self.environment.parse(source)
+        except jinja2.TemplateSyntaxError as error:
+            yield Need("a valid template", f"line {error.lineno}: {error.message}")
+            return
+        free = meta.find_undeclared_variables(tree)
+        for chain in self._chains(tree, free):
+            yield from self._judge(chain)
+        for name in meta.find_referenced_templates(tree):
+            try:
+                inner = self.environment.loader.get_source(self.environment, name)[0] if name else ""
+            except Exception:
+                yield Need(f"the template file {name}", "it is not found from here")
+            else:
+                yield from self.needs(inner)
+
+    def _chains(self, node: Any, free: set[str]) -> Iterator[list[str]]:
+        """Each use of a free name with what is taken from it: `dag_run.conf.get('x')` → dag_run, conf, x.
+
+        An attribute of something else than a free name has an empty first part.
+        """
+        from jinja2 import nodes
+
+        parts: list[str] = []
+        aside: list[Any] = []
+        inner: Any = node
+        while isinstance(inner, (nodes.Getattr, nodes.Getitem, nodes.Call)):
+            if isinstance(inner, nodes.Call):
+                aside += [*inner.args, *(keyword.value for keyword in inner.kwargs)]
+                aside += [extra for extra in (inner.dyn_args, inner.dyn_kwargs) if extra]
+                called = inner.node
+                if _takes_by_name(inner, called):
+                    parts.insert(0, str(inner.args[0].value))
+                    called = called.node
+                inner = called
+            elif isinstance(inner, nodes.Getitem):
+                parts.insert(0, str(inner.arg.value) if isinstance(inner.arg, nodes.Const) else "[]")
+                aside.append(inner.arg)
+                inner = inner.node
+            else:
+                parts.insert(0, inner.attr)
+                inner = inner.node
+        if isinstance(inner, nodes.Name):
+            is_free = inner.ctx == "load" and inner.name in free
+            if is_free or parts:
+                yield [inner.name if is_free else "", *parts]
+        else:
+            if parts:
+                yield ["", *parts]
+            aside += inner.iter_child_nodes()
+        for other in aside:
+            yield from self._chains(other, free)
+
+    def _judge(self, chain: list[str]) -> Iterator[Need]:
+        root, parts = chain[0], chain[1:]
+        first = parts[0] if parts else ""
+        by_clock = bool(parts) and (parts[-1] in CLOCK_CALLS or (root == "macros" and first in CLOCK_MACROS))
+        if by_clock or (root == "macros" and first == "datetime_diff_for_humans"):
+            yield Need(".".join(chain).strip("."), WALL_CLOCK)
+        if root in UNKNOWN_ROOTS:
+            named = {"var": 2, "conn": 1}.get(root, 0)
+            yield Need(".".join([root, *parts[:named]]), UNKNOWN_ROOTS[root])
+        elif root in KNOWN_PARTS:
+            if parts and first not in KNOWN_PARTS[root]:
+                yield Need(f"{root}.{first}", reason_of(f"{root}.{first}"))
+            elif not parts and root != "dag":
+                yield Need(root, "as a whole it " + AT_RUN_TIME)
+        elif root == "task" and first.startswith(("get_", "xcom")):
+            yield Need(f"task.{first}", AT_RUN_TIME)
+        elif root == "params":
+            if parts and first not in self.params and not hasattr(dict, first):
+                yield Need(f"params.{first}", "it has no default")
+        elif root and root not in self.names:
+            yield Need(root, "this Airflow has no such name in a template")
+        if not self.scheduled and _takes_the_window(root, first):
+            yield Need(".".join([root, first]).strip(".") if root not in WINDOW_NAMES else root, NO_SCHEDULE)
+
+
+def _takes_by_name(call: Any, called: Any) -> bool:
+    """`.get("name")` and `.get("name", default)` take a part as an attribute would."""
+    from jinja2 import nodes
+
+    return (
+        isinstance(called, nodes.Getattr)
+        and called.attr == "get"
+        and bool(call.args)
+        and isinstance(call.args[0], nodes.Const)
+    )
+
+
+def _takes_the_window(root: str, part: str) -> bool:
+    """Whether this is other for each window; of a run's parts that is all but the DAG's name."""
+    if root in ("dag_run", "ti", "task_instance"):
+        return part in WINDOW_NAMES
+    return root in WINDOW_NAMES
+
+
+# --- windows ----------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "CronDataIntervalTimetable": "cron",
+    "CronTriggerTimetable": "cron-trigger",
+    "MultipleCronTriggerTimetable": "cron-trigger",
+    "DeltaDataIntervalTimetable": "delta",
+    "DeltaTriggerTimetable": "delta-trigger",
+    "DatasetTriggeredTimetable": "dataset",
+    "AssetTriggeredTimetable": "asset",
+    "PartitionedAssetTimetable": "asset",
+    "NullTimetable": "none",
+    "OnceTimetable": "once",
+    "ContinuousTimetable": "continuous",
+}
+#: Their windows are decided by somebody or something else than a schedule.
+UNSCHEDULED = {"dataset", "asset", "none", "continuous"}
+
+
+@dataclasses.dataclass
+class Walk:
+    """The windows of a span, as Airflow's timetable gives them when it catches up."""
+
+    windows: list[tuple[datetime, datetime]] = dataclasses.field(default_factory=list)
+    due: dict[tuple[datetime, datetime], datetime] = dataclasses.field(default_factory=dict)
+    cut: bool = False
+    stuck: str | None = None
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+def class_path(kind: type) -> str:
+    return f"{shown_module(kind.__module__)}.{kind.__qualname__}"
+
+
+def timetable_of(dag: Any) -> Any:
+    """The scheduler's form of the timetable; Airflow 3 keeps another one in DAG files."""
+    timetable = dag.timetable
+    if hasattr(timetable, "next_dagrun_info") or hasattr(timetable, "next_dagrun_info_v2"):
+        return _remembering(timetable)
+    try:
+        from airflow.serialization.encoders import coerce_to_core_timetable
+    except ImportError:
+        from airflow.serialization.serialized_objects import DagSerialization
+
+        return _remembering(DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).timetable)
+    return _remembering(coerce_to_core_timetable(timetable))
+
+
+def _remembering(timetable: Any) -> Any:
+    """Keep the last answers of a cron's steps: a walk asks for each three times, and one answer takes 0.1 ms."""
+    with contextlib.suppress(AttributeError, TypeError):
+        if timetable.__class__.__module__.startswith("airflow.timetables") and hasattr(
+            timetable, "_expression"
+        ):
+            for step in ("_get_next", "_get_prev", "_align_to_next"):
+                if not hasattr(getattr(timetable, step), "cache_info"):
+                    setattr(timetable, step, functools.lru_cache(maxsize=512)(getattr(timetable, step)))
+    return timetable
+
+
+def kind_of(timetable: Any) -> str:
+    kind = KINDS.get(type(timetable).__name__, "custom")
+    return kind if type(timetable).__module__.startswith("airflow.") else "custom"
+
+
+def zone_of(dag: Any, timetable: Any) -> Any:
+    inner = (getattr(timetable, "_timetables", None) or [timetable])[0]
+    return getattr(inner, "_timezone", None) or dag.timezone
+
+
+def zone_name(zone: Any) -> str:
+    return str(getattr(zone, "name", None) or getattr(zone, "key", None) or zone)
+
+
+def walk(dag: Any, timetable: Any, zone: Any, first: date, last: date) -> Walk:
+    """Every window that starts on one of the days, catching up from the DAG's own start; bounded."""
+    earliest, latest = bounds(dag)
+    if kind_of(timetable) in UNSCHEDULED or earliest is None:
+        return Walk()
+    if kind_of(timetable) not in ("cron", "delta"):
+        return _walk(timetable, zone, earliest, latest, first, last)
+    # Many DAGs have the same schedule, and a walk takes longer than the rest.
+    key = (
+        class_path(type(timetable)), getattr(timetable, "_expression", None), zone_name(zone), first, last,
+        str(getattr(timetable, "_delta", None)), utc(earliest), utc(latest) if latest else None,
+    )  # fmt: skip
+    if key not in _WALKS:
+        _WALKS[key] = _walk(timetable, zone, earliest, latest, first, last)
+    return _WALKS[key]
+
+
+_WALKS: dict[Any, Walk] = {}
+
+
+def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, first: date, last: date) -> Walk:
+    found = Walk()
+    begin, end = _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
+    before: tuple[datetime, datetime] | None = None
+    try:
+        for start, stop, due in _infos(timetable, earliest, latest, begin, zone):
+            if before and due <= before[0]:
+                found.stuck = (
+                    f"after the window from {iso(before[1])} its timetable comes back to {iso(start)}"
+                )
+                break
+            before = (due, start)
+            if start >= end:
+                break
+            if start < begin:
+                continue
+            if len(found.windows) == MAX_WINDOWS:
+                found.cut = True
+                break
+            found.windows.append((start, stop))
+            found.due[start, stop] = due
+    except _TooFar:
+        found.stuck = f"its timetable does not reach {first} in {MAX_STEPS:,} steps from {iso(earliest)}"
+    except _NoInterval:
+        found.warnings.append("its runs carry a partition key and no data interval: no windows")
+    except Exception as error:
+        found.stuck = f"its timetable raises {describe(error)}"
+    return found
+
+
+class _TooFar(Exception):
+    """The timetable took all its steps."""
+
+
+class _NoInterval(Exception):
+    """A run of Airflow 3 that has no data interval."""
+
+
+def bounds(dag: Any) -> tuple[Any, Any]:
+    """From when to when Airflow schedules; as `DAG._time_restriction` counts in the tasks' own dates."""
+    from airflow.utils import timezone as zones
+
+    starts = [found.start_date for found in (dag, *dag.tasks) if found.start_date is not None]
+    ends = [task.end_date for task in dag.tasks if task.end_date is not None]
+    latest = dag.end_date
+    if ends and len(ends) == len(dag.tasks):
+        latest = max([*ends, latest] if latest else ends)
+    return (
+        zones.coerce_datetime(min(starts)) if starts else None,
+        zones.coerce_datetime(latest) if latest else None,
+    )
+
+
+def _infos(timetable: Any, earliest: Any, latest: Any, begin: datetime, zone: Any) -> Iterator[Any]:
+    from airflow.timetables.base import TimeRestriction
+
+    earliest, last = _entry(timetable, earliest, begin, zone)
+    restriction = TimeRestriction(earliest, latest, True)
+    by_info = hasattr(timetable, "next_dagrun_info_v2")
+    for _ in range(MAX_STEPS + MAX_WINDOWS):
+        if by_info:
+            info = timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=restriction)
+        else:
+            interval = last.data_interval if last else None
+            info = timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction)
+        if info is None:
+            return
+        if info.data_interval is None:
+            raise _NoInterval
+        yield utc(info.data_interval.start), utc(info.data_interval.end), utc(info.run_after)
+        last = info
+    raise _TooFar
+
+
+def _entry(timetable: Any, earliest: Any, begin: datetime, zone: Any) -> tuple[Any, Any]:
+    """Where a walk may start without another outcome than from the DAG's start.
+
+    A cron has no memory, so it can start shortly before the span; but for the zones that change their clocks by less
+    than an hour, in which Airflow's hourly timetable may be stuck for good. A timedelta is counted from the DAG's
+    start, so it starts a whole number of steps after that. Others start at the start.
+    """
+    from airflow.timetables.base import DagRunInfo
+
+    name, delta = type(timetable).__name__, getattr(timetable, "_delta", None)
+    if kind_of(timetable) == "custom":
+        return earliest, None
+    if hasattr(timetable, "_expression") or hasattr(timetable, "_timetables"):
+        interval = getattr(
+            (getattr(timetable, "_timetables", None) or [timetable])[0], "_interval", timedelta()
+        )
+        if not isinstance(interval, timedelta) or _odd_changes(zone, earliest, begin):
+            return earliest, None
+        near = begin - timedelta(days=2)
+        return (_like(earliest, near) if near > earliest else earliest), None
+    if isinstance(delta, timedelta) and delta > timedelta():
+        steps = (begin - utc(earliest)) // delta - 2
+        if steps > 0:
+            end = earliest + steps * delta
+            start = end - delta if name == "DeltaDataIntervalTimetable" else end
+            return earliest, DagRunInfo.interval(start=start, end=end)
+    return earliest, None
+
+
+def _like(pendulum_time: Any, instant: datetime) -> Any:
+    """`instant` as the kind of object that Airflow's timetables take."""
+    return pendulum_time + (instant - pendulum_time)
+
+
+def _odd_changes(zone: Any, start: datetime, end: datetime) -> bool:
+    return any(abs(by.total_seconds()) % 3600 for _, by in changes(zone, start, end))
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def changes(zone: Any, start: datetime, end: datetime) -> list[tuple[datetime, timedelta]]:
+    """The instants in [start, end] at which `zone` changes its clocks, and by how much."""
+    found = []
+    low, step = utc(start) - timedelta(days=1), timedelta(days=1)
+    stop = utc(end) + step
+    while low < stop:
+        high = low + step
+        before, after = _offset(zone, low), _offset(zone, high)
+        if before != after:
+            left, right = low, high
+            while right - left > timedelta(seconds=1):
+                middle = left + (right - left) // 2
+                left, right = (middle, right) if _offset(zone, middle) == before else (left, middle)
+            found.append((right.replace(microsecond=0), after - before))
+        low = high
+    return found
+
+
+def _offset(zone: Any, instant: datetime) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
+
+
+def utc(instant: Any) -> datetime:
+    """A plain datetime in UTC, whatever subclass and zone it came in."""
+    found = instant.astimezone(UTC)
+    return datetime(
+        found.year,
+        found.month,
+        found.day,
+        found.hour,
+        found.minute,
+        found.second,
+        found.microsecond,
+        UTC,
+    )
+
+
+def iso(instant: Any) -> str:
+    return utc(instant).isoformat()
+
+
+def _midnight(day: date, zone: Any) -> datetime:
+    return utc(datetime.combine(day, time(), tzinfo=zone))
+
+
+def samples(
+    windows: list[tuple[datetime, datetime]], zone: Any, asked: Asked
+) -> tuple[list[tuple[datetime, datetime, list[str]]], list[str]]:
+    """The windows to render with the reasons why, and what could not be found."""
+    chosen: dict[int, list[str]] = {}
+    notes = []
+    if windows:
+        chosen[0] = ["first"]
+        chosen.setdefault(len(windows) - 1, []).append("last")
+    starts = [start for start, _ in windows]
+    for boundary in _month_ends(asked.first, asked.last):
+        # The window in which the month ends: the last one that starts before the next month does.
+        ends, index = _midnight(boundary, zone), _bisect(starts, _midnight(boundary, zone)) - 1
+        if index >= 0 and (windows[index][1] >= ends or starts[index] >= ends - timedelta(days=28)):
+            chosen.setdefault(index, []).append("month-end")
+    for change, _ in changes(
+        zone, _midnight(asked.first, zone), _midnight(asked.last + timedelta(days=1), zone)
+    ):
+        index = _bisect(starts, change)
+        for near in {index - 1, index}:
+            if 0 <= near < len(windows) and windows[near][0] <= change <= windows[near][1]:
+                chosen.setdefault(near, []).append("dst")
+    for start, end in asked.spans:
+        low, high = (_bisect(starts, moment(text, zone)) for text in (start, end))
+        if windows and low == high:
+            notes.append(f"no window of the span starts in {start}/{end}")
+        for index in range(low, high):
+            chosen.setdefault(index, []).append("asked")
+    if len(chosen) > MAX_SAMPLES:
+        notes.append(f"{len(chosen):,} windows were asked for, the first {MAX_SAMPLES:,} are rendered")
+    return [
+        (*windows[index], list(dict.fromkeys(chosen[index]))) for index in sorted(chosen)[:MAX_SAMPLES]
+    ], notes
+
+
+def _bisect(starts: list[datetime], instant: datetime) -> int:
+    import bisect
+
+    return bisect.bisect_left(starts, instant)
+
+
+def _month_ends(first: date, last: date) -> Iterator[date]:
+    """The first day of each month that begins in the span or the day after it."""
+    month = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    while month <= last + timedelta(days=1):
+        yield month
+        month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+# --- values -----------------------------------------------------------------------------------------------------
+
+
+class Values:
+    """Python values as JSON, without addresses and without what the process's environment holds."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+
+    def plain(self, value: Any, name: str = "", depth: int = 0) -> Any:
+        """`name` is the key or field that holds the value: a sensitive one hides it."""
+        if isinstance(value, str):
+            if name and not has_template(value) and value and self.vault.is_sensitive(name):
+                return MASKED
+            return str(value)
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, float):
+            return value if value == value and abs(value) != float("inf") else str(value)
+        if depth > 20:
+            return {"__class__": class_path(type(value))}
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth)
+        if isinstance(value, (list, tuple)):
+            return [self.plain(inner, name, depth + 1) for inner in value]
+        if isinstance(value, (set, frozenset)):
+            return sorted((self.plain(inner, name, depth + 1) for inner in value), key=str)
+        return self._object(value, depth)
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        inherited = self.vault.inherited(value)
+        dropped = inherited if self.vault.is_copy(inherited) else set()
+        found = {
+            str(key): MASKED if key in inherited else self.plain(inner, str(key), depth + 1)
+            for key, inner in value.items()
+            if key not in dropped
+        }
+        # ECS and Kubernetes write an environment as a list of {name, value}.
+        if {"name", "value"} <= set(found) and self.vault.inherited({str(value["name"]): value["value"]}):
+            found["value"] = MASKED
+        return found
+
+    def _object(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if isinstance(value, Unknown):
+            return str(value)
+        if isinstance(value, (datetime, date)):
+            return value.isoformat()
+        if isinstance(value, timedelta):
+            return {"__class__": "datetime.timedelta", "seconds": value.total_seconds()}
+        if isinstance(value, (Path, bytes)):
+            return str(value) if isinstance(value, Path) else {"__class__": "bytes"}
+        names = [parent.__name__ for parent in kind.__mro__]
+        if "XComArg" in names:
+            operators = [reference[0].task_id for reference in value.iter_references()]
+            return {"__xcom__": sorted(set(operators)), "key": getattr(value, "key", None)}
+        if "LiteralValue" in names:
+            return {"__literal__": self.plain(value.value, "", depth + 1)}
+        if "Param" in names:
+            return self.plain(no_value(value.value), "", depth + 1)
+        if inspect.isroutine(value) or isinstance(value, functools.partial):
+            return {"__callable__": callable_name(value)}
+        if inspect.isclass(value):
+            return {"__class__": "type", "name": class_path(value)}
+        return {"__class__": class_path(kind), **self._mapping(_parts_of(value), depth)}
+
+
+def _parts_of(value: Any) -> dict[str, Any]:
+    """The parts of an object that are meant to be seen: template fields, `to_dict`, dataclass fields."""
+    if fields := getattr(value, "template_fields", None):
+        return {field: getattr(value, field, None) for field in fields}
+    if callable(getattr(value, "to_dict", None)) and not inspect.isclass(value):
+        with contextlib.suppress(Exception):
+            found = value.to_dict()
+            if isinstance(found, Mapping):
+                return {str(key): inner for key, inner in found.items() if inner is not None}
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    return {}
+
+
+def no_value(value: Any) -> Any:
+    """None for Airflow's marks of "not given"."""
+    kinds = {parent.__name__ for parent in (value if inspect.isclass(value) else type(value)).__mro__}
+    return None if kinds & {"ArgNotSet", "NOTSET"} else value
+
+
+def callable_name(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{shown_module(getattr(function, '__module__', None) or type(function).__module__)}.{name}"
+
+
+def seconds(value: Any) -> float | None:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def describe(error: BaseException) -> str:
+    """Exception and message on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000]
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------
+
+CALLBACKS = (
+    "on_execute_callback", "on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback",
+    "sla_miss_callback",
+)  # fmt: skip
+#: Arguments that are no templates and yet change what a command does or when a sensor is content.
+SETTINGS = (
+    "cwd", "append_env", "skip_on_exit_code", "external_dag_id", "external_task_id",
+    "external_task_ids", "external_task_group_id", "allowed_states", "failed_states", "execution_delta",
+    "execution_date_fn", "project_dir", "install_deps", "mode", "timeout", "poke_interval", "soft_fail",
+    "ignore_downstream_trigger_rules", "wait_for_completion", "trigger_dag_id",
+)  # fmt: skip
+
+
+def callbacks(holder: Any) -> dict[str, list[str]]:
+    found = {}
+    for name in CALLBACKS:
+        value = getattr(holder, name, None)
+        functions = value if isinstance(value, (list, tuple)) else [value]
+        if names := [callable_name(function) for function in functions if function is not None]:
+            found[name] = names
+    return found
+
+
+def params_of(holder: Any, values: Values) -> dict[str, Any]:
+    """Names and defaults; Airflow raises for a parameter without a default, so the parameters are asked one by one."""
+    found: dict[str, Any] = {}
+    params = getattr(holder, "params", None) or {}
+    for name in params:
+        value = params.get_param(name) if hasattr(params, "get_param") else params[name]
+        found[str(name)] = values.plain(no_value(getattr(value, "value", value)), str(name))
+    return found
+
+
+def is_mapped(task: Any) -> bool:
+    if "MappedOperator" in {parent.__name__ for parent in type(task).__mro__}:
+        return True
+    group = getattr(task, "get_closest_mapped_task_group", None)
+    return bool(group and group() is not None)
+
+
+def operator_classes(task: Any) -> tuple[str, list[str]]:
+    """The operator's class path, and its bases up to Airflow's BaseOperator."""
+    kind = getattr(task, "operator_class", None) if not inspect.isclass(task) else task
+    if not inspect.isclass(kind) or "MappedOperator" not in {base.__name__ for base in type(task).__mro__}:
+        kind = type(task)
+    bases = []
+    for parent in kind.__mro__[1:]:
+        bases.append(class_path(parent))
+        if parent.__name__ == "BaseOperator":
+            break
+    return class_path(kind), [base for base in bases if base != "builtins.object"]
+
+
+def raw_fields(task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The templated fields as they were written: those with one value, and those given to `expand`."""
+    if "MappedOperator" not in {base.__name__ for base in type(task).__mro__}:
+        return {field: getattr(task, field, None) for field in task.template_fields}, {}
+    partial = task.partial_kwargs
+    expanded: dict[str, Any] = {}
+    for source in ("expand_input", "op_kwargs_expand_input"):
+        value = getattr(getattr(task, source, None), "value", None)
+        if isinstance(value, Mapping):
+            expanded.update({"op_kwargs": value} if source != "expand_input" else value)
+        elif value is not None:
+            expanded["op_kwargs" if source != "expand_input" else "*"] = value
+    fields = {field: partial.get(field) for field in task.template_fields if field not in expanded}
+    named = set(task.template_fields) | {"*"}
+    # @task.expand keeps its arguments under op_kwargs, whatever they are called.
+    inner = {name: value for name, value in expanded.items() if name not in named}
+    if inner and "op_kwargs" in task.template_fields:
+        expanded.setdefault("op_kwargs", inner)
+        fields.pop("op_kwargs", None)
+    return fields, {name: value for name, value in expanded.items() if name in named}
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def _source(code: Any) -> tuple[str | None, int | None]:
+    try:
+        lines, number = inspect.getsourcelines(code)
+    except (OSError, TypeError, SyntaxError):
+        return None, None
+    return textwrap.dedent("".join(lines)), number
+
+
+def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
+    function = getattr(task, "python_callable", None)
+    if function is None:
+        partial = getattr(task, "partial_kwargs", None)
+        function = partial.get("python_callable") if isinstance(partial, Mapping) else None
+    if function is None:
+        return None
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    text, line = _source(code) if code else (None, None)
+    return {
+        "module": shown_module(getattr(function, "__module__", None) or ""),
+        "qualname": getattr(function, "__qualname__", type(function).__qualname__),
+        "file": relative(code.co_filename, folder) if code else None,
+        "line": line,
+        "source": text,
+    }
+
+
+def shown_module(name: str) -> str:
+    """DAG files are loaded under a name with a hash of their path in it."""
+    return re.sub(r"^unusual_prefix_[0-9a-f]+_", "", name)
+
+
+def relative(file: Any, folder: Path) -> str | None:
+    try:
+        return Path(str(file)).resolve().relative_to(folder).as_posix()
+    except ValueError:
+        return None
+
+
+def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]) -> dict[str, Any]:
+    operator, bases = operator_classes(task)
+    fields, expanded = raw_fields(task)
+    group = getattr(task, "task_group", None)
+    templated = {field: values.plain(value, field) for field, value in fields.items()}
+    templated.update({field: {"__expand__": values.plain(value, field)} for field, value in expanded.items()})
+    settings = {
+        name: values.plain(getattr(task, name), name)
+        for name in SETTINGS
+        if name not in templated and getattr(task, name, None) is not None
+    }
+    return {
+        "task_id": task.task_id,
+        "operator": operator,
+        "bases": bases,
+        "upstream": sorted(task.upstream_task_ids),
+        "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+        "retries": int(task.retries or 0),
+        "retry_delay_seconds": seconds(task.retry_delay),
+        "retry_exponential_backoff": bool(task.retry_exponential_backoff),
+        "pool": task.pool,
+        "pool_slots": task.pool_slots,
+        "priority_weight": task.priority_weight,
+        "queue": task.queue,
+        "execution_timeout_seconds": seconds(task.execution_timeout),
+        "sla_seconds": seconds(getattr(task, "sla", None)),
+        "depends_on_past": bool(task.depends_on_past),
+        "wait_for_downstream": bool(task.wait_for_downstream),
+        "mapped": is_mapped(task),
+        "task_group": getattr(group, "group_id", None) or None,
+        "owner": task.owner,
+        "callbacks": callbacks(task),
+        "params": params_of(task, values),
+        "settings": settings,
+        "templated": templated,
+        "template_files": files,
+        "rendered": [],
+        "python_callable": python_callable(task, folder),
+    }
+
+
+# --- rendering --------------------------------------------------------------------------------------------------
+
+
+class Contexts:
+    """The names that one DAG's templates see, for any task and window. Shared parts are made once a window."""
+
+    def __init__(self, dag: Any, timetable: Any, scheduled: bool, due: Mapping[Any, datetime]) -> None:
+        self.dag, self.timetable, self.scheduled, self.due = dag, timetable, scheduled, due
+        self.touched = Touched()
+        self._shared: dict[tuple[datetime, datetime], dict[str, Any]] = {}
+
+    def run_id(self, start: datetime, end: datetime) -> str:
+        return str(self.of_window(start, end)["run_id"])
+
+    def of_window(self, start: datetime, end: datetime) -> dict[str, Any]:
+        if (start, end) not in self._shared:
+            due = self.due.get((start, end), end)
+            make = _airflow_2_context if airflow_version().startswith("2.") else _airflow_3_context
+            found = make(self.dag, self.timetable, (start, end, due), self.scheduled)
+            for name in UNKNOWN_ROOTS:
+                if name in found:
+                    text = MASKED if name in ("var", "conn", "conf") else UNDETERMINED
+                    found[name] = Unknown(name, self.touched, text)
+            found["dag_run"] = Known("dag_run", found["dag_run"], self.touched)
+            self._shared[start, end] = found
+        return self._shared[start, end]
+
+    def of_task(self, task: Any, params: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+        shared = self.of_window(start, end)
+        known = {"task_id": task.task_id, "dag_id": self.dag.dag_id, "task": task, "map_index": -1}
+        known.update({name: shared[name] for name in ("run_id", "execution_date") if name in shared})
+        ti = Known("ti", known, self.touched)
+        return {
+            **shared,
+            "task": task,
+            "ti": ti,
+            "task_instance": ti,
+            "task_instance_key_str": f"{self.dag.dag_id}__{task.task_id}__{shared['ds_nodash']}",
+            "params": params,
+            "inlets": getattr(task, "inlets", []),
+            "outlets": getattr(task, "outlets", []),
+        }
+
+
+def _airflow_2_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -> dict[str, Any]:
+    """Airflow's own context of a run with this data interval, for a task instance that no database knows."""
+    import pendulum
+    from airflow.models import DagRun, TaskInstance
+    from airflow.timetables.base import DataInterval
+    from airflow.utils.types import DagRunType
+
+    kind = DagRunType.SCHEDULED if scheduled else DagRunType.MANUAL
+    start, end = (pendulum.instance(instant) for instant in run_of[:2])
+    interval = DataInterval(start, end)
+    run = DagRun(
+        dag_id=dag.dag_id,
+        run_id=timetable.generate_run_id(run_type=kind, logical_date=start, data_interval=interval),
+        run_type=kind,
+        execution_date=start,
+        data_interval=interval,
+        external_trigger=not scheduled,
+    )
+    ti = TaskInstance(
+        next((task for task in dag.tasks if not is_mapped(task)), dag.tasks[0]), run_id=run.run_id
+    )
+    ti.dag_run = run
+    context = ti.get_template_context(session=NoRows())
+    found = {name: context[name] for name in context}
+    found["dag_run"] = {name: getattr(run, name) for name in KNOWN_PARTS["dag_run"] if hasattr(run, name)}
+    return found
+
+
+def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -> dict[str, Any]:
+    """By hand, as `RuntimeTaskInstance.get_template_context` of airflow.sdk.execution_time.task_runner fills it.
+
+    `next_ds`, `prev_ds`, `execution_date` and their kin are gone from it.
+    """
+    import pendulum
+    from airflow.sdk.execution_time.context import MacrosAccessor
+    from airflow.timetables.base import DataInterval
+    from airflow.utils.types import DagRunType
+
+    start, end, due = (pendulum.instance(instant) for instant in run_of)
+    kind = DagRunType.SCHEDULED if scheduled else DagRunType.MANUAL
+    run_id = timetable.generate_run_id(run_type=kind, run_after=due, data_interval=DataInterval(start, end))
+    iso_text = start.isoformat()
+    unknown = set(UNKNOWN_ROOTS) - {
+        "conf", "triggering_dataset_events", "prev_execution_date_success", "expanded_ti_count", "exception", "reason",
+        "try_number",
+    }  # fmt: skip
+    return {
+        **dict.fromkeys(unknown),
+        "dag": dag,
+        "macros": MacrosAccessor(),
+        "map_index_template": None,
+        "run_id": run_id,
+        "logical_date": start,
+        "ds": start.strftime("%Y-%m-%d"),
+        "ds_nodash": start.strftime("%Y%m%d"),
+        "ts": iso_text,
+        "ts_nodash": start.strftime("%Y%m%dT%H%M%S"),
+        "ts_nodash_with_tz": iso_text.replace("-", "").replace(":", ""),
+        "data_interval_start": start,
+        "data_interval_end": end,
+        "dag_run": {
+            "dag_id": dag.dag_id,
+            "run_id": run_id,
+            "run_type": kind,
+            "logical_date": start,
+            "data_interval_start": start,
+            "data_interval_end": end,
+        },
+    }
+
+
+def default_params(dag: Any, task: Any) -> dict[str, Any]:
+    """Names and defaults as Airflow merges them for a scheduled run; without a default a name stays away."""
+    found = {}
+    for holder in (dag, task):
+        params = getattr(holder, "params", None) or {}
+        for name in params:
+            value = params.get_param(name) if hasattr(params, "get_param") else params[name]
+            value = getattr(value, "value", value)
+            if value is None or no_value(value) is not None:
+                found[name] = value
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A templated field, judged once for all windows."""
+
+    name: str
+    value: Any
+    needs: tuple[Need, ...]
+    #: The same text for every window; what Airflow would render is the raw value.
+    fixed: bool
+    #: It holds something that Airflow resolves from a database.
+    unresolvable: bool
+
+
+class Renderer:
+    """Renders one DAG's fields with Airflow's own engine."""
+
+    def __init__(self, dag: Any, contexts: Contexts, values: Values, file: str, folder: Path) -> None:
+        self.dag, self.contexts, self.values, self.vault = dag, contexts, values, values.vault
+        self.file, self.folder = file, folder
+        self.environment = dag.get_template_env()
+        # Airflow compiles a text again for each window, which takes longer than all the rest.
+        for method in ("from_string", "get_template"):
+            setattr(
+                self.environment, method, functools.lru_cache(maxsize=None)(getattr(self.environment, method))
+            )
+        self.native = bool(getattr(dag, "render_template_as_native_obj", False))
+        self._readers: dict[frozenset[str], TemplateReader] = {}
+
+    def render(self, task: Any, windows: list[tuple[datetime, datetime, list[str]]]) -> list[dict[str, Any]]:
+        params = default_params(self.dag, task)
+        fields, expanded = raw_fields(task)
+        reader = self._reader(params, windows)
+        judged = [self._judge(task, name, value, reader) for name, value in fields.items()]
+        fixed = {field.name: self.values.plain(field.value, field.name) for field in judged if field.fixed}
+        steady = [_row(field.name, need) for field in judged for need in field.needs]
+        steady += [
+            _row(name, Need("expand", "one value for each mapped task instance; see the raw field"))
+            for name in expanded
+        ]
+        found = []
+        for start, end, reasons in windows:
+            rendered, failed = self._window(task, judged, params, start, end)
+            shown = {**fixed, **rendered}
+            found.append(
+                {
+                    "start": iso(start),
+                    "end": iso(end),
+                    "sampled": reasons,
+                    "run_id": self.contexts.run_id(start, end),
+                    "fields": {name: shown[name] for name in fields if name in shown},
+                    "undetermined": steady + failed,
+                }
+            )
+        return found
+
+    def _reader(self, params: Mapping[str, Any], windows: list[Any]) -> TemplateReader:
+        key = frozenset(params)
+        if key not in self._readers:
+            names = {"params", "ti", "task_instance", "task", "task_instance_key_str", "inlets", "outlets"}
+            names |= set(self.environment.globals)
+            if windows:
+                names |= set(self.contexts.of_window(*windows[0][:2]))
+            self._readers[key] = TemplateReader(self.environment, names, set(params), self.contexts.scheduled)
+        return self._readers[key]
+
+    def _judge(self, task: Any, name: str, value: Any, reader: TemplateReader) -> Field:
+        texts, resolvers, objects = parts_of_value(value, self.vault)
+        needs = [need for text in texts for need in reader.needs(text)]
+        for text in texts:
+            needs += self._parse_time_needs(text)
+        for resolver in resolvers:
+            tasks = sorted({reference[0].task_id for reference in resolver.iter_references()})
+            needs.append(
+                Need(f"xcom of {', '.join(tasks)}" if tasks else type(resolver).__name__, AT_RUN_TIME)
+            )
+        files = tuple(getattr(task, "template_ext", None) or ())
+        templated = (
+            self.native or objects or any(has_template(text) or text.endswith(files) for text in texts)
+        )
+        return Field(name, value, tuple(dict.fromkeys(needs)), not (templated or resolvers), bool(resolvers))
+
+    def _parse_time_needs(self, text: str) -> Iterator[Need]:
+        if UNDETERMINED in text:
+            missing = ", ".join(sorted(self.vault.missing.get(self.file, ()))) or "an unknown value"
+            yield Need(missing, "the DAG file asked for it while it was parsed, and it is not known here")
+        if names := self.vault.read_in(text, self.file):
+            yield Need(", ".join(names), f"read while the DAG file was parsed; {SECRECY}")
+
+    def _window(
+        self, task: Any, fields: list[Field], params: dict[str, Any], start: datetime, end: datetime
+    ) -> tuple[dict[str, Any], list[dict[str, str]]]:
+        moving = [field for field in fields if not field.fixed and not field.unresolvable]
+        if not moving:
+            return {}, []
+        context = self.contexts.of_task(task, params, start, end)
+        rendered: dict[str, Any] = {}
+        failed: list[dict[str, str]] = []
+        whole = self._by_operator(task, fields, context)
+        for field in moving:
+            self.contexts.touched.names.clear()
+            try:
+                if whole is not None:
+                    value = whole[field.name]
+                else:
+                    # Airflow renders objects with template fields of their own in place.
+                    value = field.value if isinstance(field.value, str) else copy.deepcopy(field.value)
+                    value = task.render_template(value, context, self.environment, set())
+                rendered[field.name] = self.values.plain(value, field.name)
+            except Exception as error:
+                known = {need.needs for need in field.needs}
+                if not known:
+                    failed.append(
+                        _row(
+                            field.name, Need("a template that renders", self._hiding_folder(describe(error)))
+                        )
+                    )
+            declared = {need.needs for need in field.needs}
+            for name in sorted(self.contexts.touched.names):
+                if not any(other == name or other.startswith(f"{name}.") for other in declared):
+                    failed.append(_row(field.name, Need(name, reason_of(name))))
+        return rendered, failed
+
+    def _hiding_folder(self, text: str) -> str:
+        return text.replace(str(self.folder), self.folder.name)
+
+    def _by_operator(self, task: Any, fields: list[Field], context: dict[str, Any]) -> dict[str, Any] | None:
+        """All fields at once, for an operator with a rendering of its own; None where Airflow's does."""
+        method = getattr(type(task), "render_template_fields", None)
+        module = getattr(method, "__module__", "")
+        if module.startswith(("airflow.models.", "airflow.sdk.")) or any(
+            field.unresolvable for field in fields
+        ):
+            return None
+        try:
+            twin = copy.copy(task)
+            for field in fields:
+                setattr(twin, field.name, copy.deepcopy(field.value))
+            twin.render_template_fields(context, self.environment)
+            return {field.name: getattr(twin, field.name) for field in fields}
+        except Exception:
+            return None  # one field at a time then, so that the others are had
+
+
+def _row(field: str, need: Need) -> dict[str, str]:
+    return {"field": field, "needs": need.needs, "reason": need.reason}
+
+
+def parts_of_value(value: Any, vault: Vault) -> tuple[list[str], list[Any], bool]:
+    """The texts that Airflow would render inside a field, what it would look up, and whether there are objects."""
+    texts: list[str] = []
+    resolvers: list[Any] = []
+    objects = False
+    todo, seen = [value], set()
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str):
+            texts.append(item)
+        elif item is None or isinstance(item, (bool, int, float, datetime, timedelta)) or id(item) in seen:
+            continue
+        else:
+            seen.add(id(item))
+            names = {parent.__name__ for parent in type(item).__mro__}
+            if "ResolveMixin" in names and "LiteralValue" not in names and "DagParam" not in names:
+                resolvers.append(item)
+            elif isinstance(item, Mapping):
+                inherited = vault.inherited(item)
+                todo += [inner for name, inner in item.items() if name not in inherited]
+            elif isinstance(item, (list, tuple, set, frozenset)):
+                todo += item
+            else:
+                parts = getattr(item, "template_fields", None) or ()
+                objects = objects or not (inspect.isroutine(item) or inspect.isclass(item))
+                todo += [getattr(item, part, None) for part in parts if isinstance(part, str)]
+    return texts[::-1], resolvers, objects
+
+
+# --- the document -----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Parsed:
+    """What Airflow's DagBag made of a folder."""
+
+    dags: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
+    errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    #: (dag_id, task_id) → field → the file that the field named.
+    files: dict[tuple[str, str], dict[str, str]] = dataclasses.field(default_factory=dict)
+
+
+def parse(folder: Path, vault: Vault) -> Parsed:
+    """Load every DAG file once, one by one: a file that ends the interpreter is a row too."""
+    bag = _empty_bag(folder)
+    found = Parsed()
+    taken: set[str] = set()
+    with _noting_template_files(found.files):
+        for path in sorted(_dag_files(folder)):
+            file = relative(path, folder) or Path(path).name
+            vault.file = file
+            errors = dict(bag.import_errors)
+            try:
+                bag.process_file(path, only_if_updated=False)
+            except (Exception, SystemExit) as error:
+                found.errors.append({"file": file, "error": describe(error), "line": None})
+            for where, text in bag.import_errors.items():
+                if errors.get(where) != text:
+                    found.errors.append(
+                        _import_error(relative(where, folder) or file, str(text), path, folder)
+                    )
+            found.dags += [(file, dag) for name, dag in bag.dags.items() if name not in taken]
+            taken |= set(bag.dags)
+    vault.file = None
+    found.dags.sort(key=lambda pair: pair[1].dag_id)
+    found.errors.sort(key=lambda row: (row["file"], row["error"]))
+    return found
+
+
+def _empty_bag(folder: Path) -> Any:
+    try:
+        from airflow.dag_processing.dagbag import DagBag  # Airflow 3
+    except ImportError:
+        from airflow.models.dagbag import DagBag
+
+        return DagBag(dag_folder=os.devnull, include_examples=False)
+    extra = {"bundle_path": folder} if "bundle_path" in inspect.signature(DagBag).parameters else {}
+    return DagBag(dag_folder=os.devnull, collect_dags=False, **extra)
+
+
+def _dag_files(folder: Path) -> list[str]:
+    from airflow.utils.file import list_py_file_paths
+
+    extra = {}
+    if "include_examples" in inspect.signature(list_py_file_paths).parameters:
+        extra["include_examples"] = False
+    found: list[str] = list_py_file_paths(str(folder), **extra)
+    return found
+
+
+@contextlib.contextmanager
+def _noting_template_files(files: dict[tuple[str, str], dict[str, str]]) -> Iterator[None]:
+    """Airflow puts a file's text in the place of its name as soon as a DAG is bagged: note the name before."""
+    from airflow import DAG
+
+    resolve = DAG.resolve_template_files
+
+    def noting(dag: Any) -> Any:
+        for task in dag.tasks:
+            endings = tuple(getattr(task, "template_ext", None) or ())
+            for field in task.template_fields if endings else ():
+                value = getattr(task, field, None)
+                named = [
+                    text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
+                ]
+                if named := [text for text in named if text.endswith(endings)]:
+                    files.setdefault((dag.dag_id, task.task_id), {})[field] = "\n".join(named)
+        return resolve(dag)
+
+    DAG.resolve_template_files = noting
+    try:
+        yield
+    finally:
+        DAG.resolve_template_files = resolve
+
+
+def _import_error(file: str, text: str, path: str, folder: Path) -> dict[str, Any]:
+    """The exception of a traceback, and the last line of the DAG file in it."""
+    lines = text.strip().splitlines() or [""]
+    if lines[0].startswith("Traceback"):
+        last = max(index for index, line in enumerate(lines) if line.startswith(("  ", "Traceback")))
+        tail = lines[last + 1 :] or lines[-1:]
+    else:
+        tail = lines
+    where = [int(line) for name, line in re.findall(r'File "([^"]+)", line (\d+)', text) if name == path]
+    message = " ".join(" ".join(tail).split()).replace(f"{folder}{os.sep}", "")
+    return {"file": file, "error": message[:2000], "line": where[-1] if where else None}
+
+
+def describe_schedule(timetable: Any, zone: Any, windows: list[tuple[datetime, datetime]]) -> dict[str, Any]:
+    kind = kind_of(timetable)
+    inner = getattr(timetable, "_timetables", None) or [timetable]
+    crons = [text for text in (getattr(one, "_expression", None) for one in inner) if text]
+    delta = getattr(timetable, "_delta", None)
+    interval = getattr(inner[0], "_interval", None)
+    if windows:
+        empty: bool | None = windows[0][0] == windows[0][1]
+    elif kind in ("none", "once", "cron", "delta"):
+        empty = kind in ("none", "once")
+    else:
+        empty = None if interval is None else interval == timedelta()
+    return {
+        "text": str(timetable.summary),
+        "kind": kind,
+        "cron": " | ".join(crons) or None,
+        "timezone": zone_name(zone),
+        "delta_seconds": seconds(delta),
+        "interval_is_empty": empty,
+        "timetable": class_path(type(timetable)),
+    }
+
+
+def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Parsed) -> dict[str, Any]:
+    timetable = timetable_of(dag)
+    with contextlib.suppress(AttributeError, TypeError):
+        if hasattr(dag.timetable, "next_dagrun_info"):
+            dag.timetable = timetable
+    zone = zone_of(dag, timetable)
+    walked = walk(dag, timetable, zone, asked.first, asked.last)
+    chosen, notes = samples(walked.windows, zone, asked)
+    scheduled = kind_of(timetable) not in UNSCHEDULED
+    if not scheduled:
+        begin = _midnight(asked.first, zone)
+        chosen, notes = [(begin, begin, ["unscheduled"])], []
+    contexts = Contexts(dag, timetable, scheduled, walked.due)
+    tasks = sorted(dag.tasks, key=lambda task: task.task_id)
+    vault = values.vault
+    vault.file = file
+    renderer = Renderer(dag, contexts, values, file, asked.dags_folder)
+    described = []
+    for task in tasks:
+        files = parsed.files.get((dag.dag_id, task.task_id), {})
+        row = describe_task(task, values, asked.dags_folder, files)
+        row["rendered"] = renderer.render(task, chosen)
+        described.append(row)
+    vault.file = None
+    earliest, latest = bounds(dag)
+    found = {
+        "dag_id": dag.dag_id,
+        "file": file,
+        "schedule": describe_schedule(timetable, zone, walked.windows),
+        "timezone": zone_name(dag.timezone),
+        "start": iso(earliest) if earliest else None,
+        "end": iso(latest) if latest else None,
+        "catchup": bool(dag.catchup),
+        "depends_on_past": any(row["depends_on_past"] for row in described),
+        "max_active_runs": dag.max_active_runs,
+        "max_active_tasks": dag.max_active_tasks,
+        "dagrun_timeout_seconds": seconds(dag.dagrun_timeout),
+        "tags": sorted(map(str, dag.tags or ())),
+        "owners": sorted({str(task.owner) for task in tasks}),
+        "params": params_of(dag, values),
+        "user_defined_macros": sorted(map(str, dag.user_defined_macros or ())),
+        "user_defined_filters": sorted(map(str, dag.user_defined_filters or ())),
+        "render_as_native": renderer.native,
+        "callbacks": callbacks(dag),
+        "advances": {"ok": walked.stuck is None, "reason": walked.stuck},
+        "windows_in_span": len(walked.windows),
+        "windows_cut": walked.cut,
+        "windows": [{"start": iso(start), "end": iso(end)} for start, end in walked.windows],
+        "warnings": notes + _dag_warnings(file, dag, timetable, walked, vault),
+        "tasks": described,
+    }
+    return masked_dag(found, vault.values(file))
+
+
+def _dag_warnings(file: str, dag: Any, timetable: Any, walked: Walk, vault: Vault) -> list[str]:
+    found = list(walked.warnings)
+    kind = kind_of(timetable)
+    if walked.cut:
+        found.append(f"only the first {MAX_WINDOWS:,} windows of the span are here")
+    if kind.startswith("delta") and not dag.catchup:
+        found.append(
+            "a timedelta without catchup: Airflow counts from the time at which its scheduler first looked"
+        )
+    if kind not in UNSCHEDULED and bounds(dag)[0] is None:
+        found.append("it has no start date, so Airflow never schedules it")
+    elif kind not in UNSCHEDULED and not walked.windows and not walked.stuck and not walked.warnings:
+        found.append("no window starts in the span")
+    if type(timetable).__name__ in ("DatasetOrTimeSchedule", "AssetOrTimeSchedule"):
+        found.append("datasets or assets trigger it too: the windows here are those of its time schedule")
+    for name in sorted(vault.defaulted.get(file, ())):
+        found.append(
+            f"Variable {name} was read while the file was parsed; it is not known here, its default was used"
+        )
+    for name in sorted(vault.missing.get(file, ())):
+        found.append(f"{name} was asked for while the file was parsed and is not known here: {_remedy(name)}")
+    for name in sorted(vault.read.get(file, ())):
+        found.append(f"{name} was read while the file was parsed; its value is masked")
+    return found
+
+
+def _remedy(name: str) -> str:
+    kind, _, key = name.partition(" ")
+    return f"set AIRFLOW_{'VAR' if kind == 'Variable' else 'CONN'}_{key.upper()}"
+
+
+#: Where a DAG's text may hold what a DAG file has read; names, classes and instants are not masked.
+FREE_TEXT = {
+    "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
+    "warnings", "advances",
+}  # fmt: skip
+
+
+def masked_dag(dag: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    text = json.dumps(dag, ensure_ascii=False)
+    present = [secret for secret in secrets if secret in text or json.dumps(secret)[1:-1] in text]
+    if not present and not any(re.search(pattern, text) for pattern in _airflow_patterns()):
+        return dag
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {
+                key: mask(inner, present) if key in FREE_TEXT else walk(inner) for key, inner in item.items()
+            }
+        return [walk(inner) for inner in item] if isinstance(item, list) else item
+
+    found: dict[str, Any] = walk(dag)
+    return found
+
+
+#: From this many DAGs on the work is shared among processes; a fork has the parsed DAGs already.
+MANY_DAGS = 40
+_described_dag: Callable[[int], tuple[str, str]] | None = None
+
+
+def _described(parsed: Parsed, asked: Asked, values: Values) -> Iterable[tuple[str, str]]:
+    """For each DAG its JSON, or why it is left out."""
+    global _described_dag
+
+    def one(index: int) -> tuple[str, str]:
+        file, dag = parsed.dags[index]
+        try:
+            return _json(describe_dag(file, dag, asked, values, parsed)), ""
+        except Exception as error:
+            return "", mask(f"{file}: {dag.dag_id} is left out: {describe(error)}", values.vault.values(file))
+
+    _described_dag = one
+    indexes = range(len(parsed.dags))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if len(indexes) < MANY_DAGS or cores < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        return [one(index) for index in indexes]
+    gc.freeze()
+    context = multiprocessing.get_context("fork")
+    try:
+        with concurrent.futures.ProcessPoolExecutor(min(cores, 4), mp_context=context) as pool:
+            return list(pool.map(_in_a_fork, indexes, chunksize=4))
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise CannotExport("a worker process was ended from outside; is there memory enough?") from error
+
+
+def _in_a_fork(index: int) -> tuple[str, str]:
+    assert _described_dag  # noqa: S101 - set before the fork
+    return _described_dag(index)
+
+
+def document(asked: Asked, vault: Vault) -> Iterator[str]:
+    """The pieces of the JSON text, one line for each DAG."""
+    values = Values(vault)
+    parsed = parse(asked.dags_folder, vault)
+    warned = [
+        f"{file}: {name} was asked for while the file was parsed and is not known here: {_remedy(name)}"
+        for file, names in sorted(vault.missing.items())
+        for name in sorted(names)
+    ]
+    for row in parsed.errors:
+        row["error"] = mask(row["error"], vault.values(row["file"]))
+        line = f", line {row['line']}" if row["line"] else ""
+        print(f"{row['file']}{line}: {row['error']}", file=sys.stderr)  # noqa: T201 - stderr is for messages
+    rows = []
+    for text, problem in _described(parsed, asked, values):
+        if problem:
+            warned.append(problem)
+            print(problem, file=sys.stderr)  # noqa: T201 - stderr is for messages
+        else:
+            rows.append(text)
+    head = {
+        "schema": SCHEMA,
+        "airflow_version": airflow_version(),
+        "exported_at": iso(datetime.now(UTC)),
+        "dags_folder": asked.dags_folder.name,
+        "span": {"start": asked.first.isoformat(), "end": asked.last.isoformat()},
+        "asked": [{"start": start, "end": end} for start, end in asked.spans],
+        "import_errors": parsed.errors,
+        "warnings": warned,
+    }
+    yield _json(head)[:-1] + ',"dags":[\n'
+    yield ",\n".join(rows)
+    yield '\n],"complete":true}\n'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def write(path: Path, pieces: Iterable[str]) -> None:
+    """All or nothing: a reader never sees half a document."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp makes a file for one user only
+        os.replace(name, path)  # noqa: PTH105 - the same call on every Python
+    except BaseException:
+        os.unlink(name)  # noqa: PTH108 - the same call on every Python
+        raise
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = arguments(argv)
+    vault = Vault(os.environ)
+    try:
+        airflow_version()
+        with (
+            isolated_airflow(asked.dags_folder),
+            contextlib.redirect_stdout(sys.stderr),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            import airflow  # noqa: F401 - it reads its settings now
+
+            vault.learn()
+            quiet()
+            warnings.simplefilter("ignore")
+            without_database()
+            ParseTimeVariables(vault).install()
+            pieces = list(document(asked, vault))
+        write(asked.out, pieces)
+    except (CannotExport, OSError) as error:
+        print(f"inventory: {error}", file=sys.stderr)  # noqa: T201 - stderr is for messages
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

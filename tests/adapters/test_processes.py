@@ -1,0 +1,203 @@
+"""Child processes: none outlives its supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dagster_defs.adapters.processes import Supervisor, chosen_port, free_port
+from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
+
+# A child that starts a child of its own, says so, and would stay for ever.
+FAMILY = """
+import os, subprocess, sys, time
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(grandchild.pid, flush=True)
+time.sleep(600)
+"""
+SUPERVISE = """
+import os, sys
+from pathlib import Path
+from dagster_defs.adapters.processes import Supervisor
+with Supervisor(Path(sys.argv[1])) as supervisor:
+    child = supervisor.start("family", [sys.executable, "-c", sys.argv[2]], env=dict(os.environ))
+    supervisor.wait_until("family", lambda: child.log.read_text().strip() != "", seconds=30)
+    print(child.process.pid, child.log.read_text().strip(), flush=True)
+    supervisor.wait_until("nothing", lambda: False, seconds=600)
+"""
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+
+
+def eventually(fact: Callable[[], bool], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def gone(*pids: int) -> bool:
+    """Whether none of them runs; a zombie that nobody has waited for yet counts as gone."""
+    return all(
+        not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in pids
+    )
+
+
+def start_family(supervisor: Supervisor) -> tuple[int, int]:
+    child = supervisor.start("family", [sys.executable, "-c", FAMILY], env=dict(os.environ))
+    supervisor.wait_until("family", lambda: child.log.read_text().strip() != "", seconds=30)
+    return child.process.pid, int(child.log.read_text())
+
+
+def start_supervisor(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE, str(folder), FAMILY], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    child, grandchild = map(int, process.stdout.readline().split())
+    return process, child, grandchild
+
+
+def test_children_and_theirs_end_with_the_block(tmp_path: Path) -> None:
+    """A child and what it has started are gone when the block is left."""
+    with Supervisor(tmp_path) as supervisor:
+        child, grandchild = start_family(supervisor)
+        assert not gone(child)
+        assert not gone(grandchild)
+
+    assert eventually(lambda: gone(child, grandchild))
+
+
+def test_they_end_when_the_block_fails(tmp_path: Path) -> None:
+    """An error in the block ends every child too."""
+    pids: tuple[int, ...] = ()
+    with pytest.raises(RuntimeError, match="boom"), Supervisor(tmp_path) as supervisor:  # noqa: PT012 - the block is the subject
+        pids = start_family(supervisor)
+        raise RuntimeError("boom")
+
+    assert eventually(lambda: gone(*pids))
+
+
+def test_they_end_on_ctrl_c(tmp_path: Path) -> None:
+    """SIGINT to the supervising process ends the whole family."""
+    process, child, grandchild = start_supervisor(tmp_path)
+    with process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) != 0
+
+    assert eventually(lambda: gone(child, grandchild))
+
+
+def test_leftovers_of_a_killed_supervisor_are_ended(tmp_path: Path) -> None:
+    """What a killed supervisor has left running is ended by the next one in the same folder."""
+    process, child, grandchild = start_supervisor(tmp_path)
+    with process:
+        process.kill()
+        process.wait(timeout=10)
+    assert not gone(child)
+    assert not gone(grandchild)
+
+    with Supervisor(tmp_path):
+        assert eventually(lambda: gone(child, grandchild))
+
+
+def test_a_pid_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """A recorded pid that another process has by now is not touched: the start time tells them apart."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as other:
+        try:
+            (tmp_path / "processes.json").write_text(
+                f'[{{"name": "server", "pid": {other.pid}, "started": 1000.0}}]'
+            )
+            with Supervisor(tmp_path):
+                assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_a_torn_record_is_no_obstacle(tmp_path: Path) -> None:
+    """A record that a crash has cut off does not keep the next supervisor from starting."""
+    (tmp_path / "processes.json").write_text('[{"name": "serv')
+
+    with Supervisor(tmp_path) as supervisor:
+        assert supervisor.children == []
+
+
+def test_a_child_that_ignores_the_first_signal_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that does not end when it is asked to is killed after a grace period."""
+    monkeypatch.setattr("dagster_defs.adapters.processes.GRACE_SECONDS", 0.5)
+    with Supervisor(tmp_path) as supervisor:
+        child = supervisor.start("stubborn", [sys.executable, "-c", STUBBORN], env=dict(os.environ))
+        supervisor.wait_until("stubborn", lambda: "up" in child.log.read_text(), seconds=30)
+
+    assert child.process.returncode == -signal.SIGKILL
+
+
+def test_a_server_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
+    """Waiting for a server that has ended raises at once, with its exit code and the end of its log."""
+    with Supervisor(tmp_path) as supervisor:
+        supervisor.start(
+            "server", [sys.executable, "-c", "print('no such table'); raise SystemExit(7)"], env=dict(os.environ)
+        )
+        with pytest.raises(ServerDied, match="exit code 7") as caught:
+            supervisor.wait_until("server", lambda: False, seconds=30)
+
+    assert "no such table" in str(caught.value)
+
+
+def test_a_server_that_keeps_silent_is_reported(tmp_path: Path) -> None:
+    """Waiting has a bound, and its error says where the logs are."""
+    with Supervisor(tmp_path) as supervisor, pytest.raises(ServerSilent, match="logs"):
+        supervisor.wait_until("server", lambda: False, seconds=0.3)
+
+
+def test_a_command_that_fails_is_reported_with_its_log(tmp_path: Path) -> None:
+    """A one-off command that exits with another code than 0 raises with the end of its log."""
+    with Supervisor(tmp_path) as supervisor, pytest.raises(ServerDied, match="bad migration"):
+        supervisor.run("migrate", [sys.executable, "-c", "raise SystemExit('bad migration')"], env={})
+
+
+def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that was asked for and is taken is a usage error that names port, server and variable."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("AIRFLOW_PORT", str(port))
+        with pytest.raises(PortInUse) as caught:
+            chosen_port("AIRFLOW_PORT", "Airflow")
+
+    assert caught.value.exit_code == 2
+    for said in (str(port), "Airflow", "AIRFLOW_PORT"):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["eighty", "-1", "70000", ""])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Text that is no port is refused like a taken one."""
+    monkeypatch.setenv("DAGSTER_PORT", text)
+
+    with pytest.raises(PortInUse):
+        chosen_port("DAGSTER_PORT", "Dagster")
+
+
+def test_any_free_port_without_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable, or with 0, any free port is chosen; a free one that was asked for is taken."""
+    monkeypatch.delenv("AIRFLOW_PORT", raising=False)
+    assert chosen_port("AIRFLOW_PORT", "Airflow") > 0
+    monkeypatch.setenv("AIRFLOW_PORT", "0")
+    assert chosen_port("AIRFLOW_PORT", "Airflow") > 0
+    wish = free_port()
+    monkeypatch.setenv("AIRFLOW_PORT", str(wish))
+    assert chosen_port("AIRFLOW_PORT", "Airflow") == wish

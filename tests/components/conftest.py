@@ -1,0 +1,77 @@
+"""A project whose YAML a test writes itself."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from tests.estate import Estate, copy_project
+
+NEW_YORK_DAYS = {"cron": "0 6 * * *", "timezone": "America/New_York", "start": "2023-11-01"}
+WINDOW = {
+    "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
+    "max_date": {"template": "{{ data_interval_end | ds }}", "bound": "upper"},
+}
+
+
+@dataclass
+class Project:
+    """The dbt project and the legacy code, beside a defs folder that starts empty."""
+
+    estate: Estate
+
+    @property
+    def defs_folder(self) -> Path:
+        return self.estate.root / "own_defs"
+
+    def declare(self, folder: str, *documents: tuple[str, dict[str, Any]]) -> Path:
+        """Write defs.yaml with one component for each (type, attributes)."""
+        path = self.defs_folder / folder / "defs.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "---\n".join(
+                yaml.safe_dump({"type": f"dagster_defs.components.{kind}", "attributes": attributes})
+                for kind, attributes in documents
+            )
+        )
+        return path
+
+    def load(self) -> dg.Definitions:
+        """Load what was declared, as a new process would; the estate runs these definitions from now on."""
+        from dagster_defs.components import dbt_unit
+
+        module = types.ModuleType("own_defs")
+        module.__path__ = [str(self.defs_folder)]
+        module.__file__ = str(self.defs_folder / "__init__.py")
+        with pytest.MonkeyPatch.context() as monkeypatch, self.estate.entered():
+            monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
+            tree = dg.ComponentTree(defs_module=module, project_root=self.estate.root)
+            definitions = tree.build_defs()
+        vars(self.estate)["definitions"] = definitions
+        vars(self.estate).pop("graph", None)
+        return definitions
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with dg.instance_for_test() as instance:
+        yield Project(Estate(copy_project(tmp_path, code=False), instance))
+
+
+@pytest.fixture
+def dbt_unit() -> Callable[..., tuple[str, dict[str, Any]]]:
+    """A dbt unit of New York days, with what a test wants to be different."""
+
+    def declared(**attributes: Any) -> tuple[str, dict[str, Any]]:
+        return "DbtUnit", {
+            "unit": "own.dbt", "schedule": NEW_YORK_DAYS, "select": "tag:daily", "vars": WINDOW, **attributes
+        }  # fmt: skip
+
+    return declared

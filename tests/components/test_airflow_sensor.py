@@ -1,0 +1,252 @@
+"""The sensor that watches Airflow, against a loopback Airflow and with a real Dagster instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import dagster as dg
+import pendulum
+import pytest
+from dagster import AssetKey
+
+from tests.estate import Estate
+from tests.fakes import FakeAirflow
+
+DAILY = ("taxi_daily", "dbt_daily")
+NOW = pendulum.datetime(2026, 6, 1, 12)
+# The run of 9 March 2024, New York: an hour short, because the clocks go forward on the 10th.
+SPRING = ("2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00")
+
+
+@dataclass
+class Observer:
+    """The estate's own sensor, tick after tick, as the daemon evaluates it."""
+
+    estate: Estate
+    instance: dg.DagsterInstance
+    cursor: str | None = None
+    skipped: list[str] = field(default_factory=list)
+
+    def tick(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
+        sensor = self.estate.definitions.resolve_sensor_def("airflow_observer")
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, definitions=self.estate.definitions
+        ) as context:
+            result = sensor(context)
+        if isinstance(result, dg.SkipReason):
+            self.skipped.append(result.skip_message or "")
+            return []
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor
+        return [event for event in result.asset_events or () if not isinstance(event, dg.AssetCheckEvaluation)]
+
+
+@pytest.fixture
+def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observer]:
+    assert estate.definitions
+    monkeypatch.setenv("AIRFLOW_URL", airflow.url)
+    monkeypatch.setenv("AIRFLOW_USER", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
+    monkeypatch.setattr("dagster_defs.components.airflow_sensor.pendulum.now", lambda *_: NOW)
+    with dg.instance_for_test() as instance:
+        yield Observer(estate, instance)
+
+
+def materialized(events: list[dg.AssetMaterialization | dg.AssetObservation]) -> set[tuple[str, str | None]]:
+    return {
+        (event.asset_key.to_user_string(), event.partition)
+        for event in events
+        if isinstance(event, dg.AssetMaterialization)
+    }
+
+
+def spring_run(airflow: FakeAirflow) -> str:
+    return airflow.add_run("taxi_daily", "scheduled__2024-03-09T11:00:00+00:00", *SPRING)
+
+
+def test_a_finished_task_materializes_its_models(observer: Observer, airflow: FakeAirflow) -> None:
+    """A task that Airflow has finished is a materialization of each of its models, and of no other asset."""
+    airflow.finish(*DAILY, spring_run(airflow), NOW.subtract(minutes=1))
+
+    events = observer.tick()
+
+    assert materialized(events) == {
+        (model, "2024-03-09") for model in ("stg_trips", "location_metrics", "daily_metrics")
+    }
+    metadata = events[0].metadata
+    assert metadata["parity/window_start"].value == pendulum.datetime(2024, 3, 9, 11).timestamp()
+    assert metadata["parity/window_end"].value == pendulum.datetime(2024, 3, 10, 10).timestamp()
+    assert "dag_run_id=scheduled__2024-03-09T11:00:00+00:00" in str(metadata["Airflow run"].value)
+
+
+def test_the_partition_is_the_local_day(observer: Observer, airflow: FakeAirflow) -> None:
+    """A month that begins at 04:00 UTC is New York's month: the key is the local date of the data interval."""
+    run = airflow.add_run(
+        "taxi_ingest", "monthly", "2024-04-01T04:00:00+00:00", "2024-05-01T04:00:00+00:00"
+    )
+    airflow.finish("taxi_ingest", "load_trips", run, NOW.subtract(minutes=1))
+
+    assert materialized(observer.tick()) == {("taxi_trips", "2024-04-01")}
+
+
+def test_the_logical_date_does_not_matter(observer: Observer, airflow: FakeAirflow) -> None:
+    """A manual run's logical date lies a day after its interval: the interval decides."""
+    run = airflow.add_run("taxi_daily", "manual__x", *SPRING)
+    airflow.dag_runs["taxi_daily", run]["logical_date"] = SPRING[1]
+    airflow.finish(*DAILY, run, NOW.subtract(minutes=1))
+
+    assert {partition for _, partition in materialized(observer.tick())} == {"2024-03-09"}
+
+
+def test_each_finished_task_is_told_once(observer: Observer, airflow: FakeAirflow) -> None:
+    """However often the sensor looks, and however the look-backs overlap, a task is reported exactly once."""
+    run = spring_run(airflow)
+    told: list[tuple[str, str | None]] = []
+    for minute in range(5):
+        airflow.finish("taxi_daily", f"unmirrored_{minute}", run, NOW.add(minutes=minute))
+        told += [*materialized(observer.tick()), *materialized(observer.tick())]
+
+    assert sorted(told) == [(f"airflow/taxi_daily/unmirrored_{minute}", None) for minute in range(5)]
+
+
+def test_a_task_that_is_committed_late_is_told(observer: Observer, airflow: FakeAirflow) -> None:
+    """A task whose end lies before what was seen last, by less than the overlap, is not lost."""
+    run = spring_run(airflow)
+    airflow.finish("taxi_daily", "first", run, NOW)
+    observer.tick()
+
+    airflow.finish("taxi_daily", "late", run, NOW.subtract(seconds=90))
+
+    assert materialized(observer.tick()) == {("airflow/taxi_daily/late", None)}
+
+
+def test_a_cleared_task_is_told_again(observer: Observer, airflow: FakeAirflow) -> None:
+    """A second try that ends later is news, not a repetition."""
+    run = spring_run(airflow)
+    airflow.finish(*DAILY, run, NOW)
+    assert observer.tick()
+
+    airflow.finish(*DAILY, run, NOW.add(seconds=30), try_number=2)
+
+    assert {event.metadata["Try"].value for event in observer.tick()} == {2}
+
+
+def test_more_tasks_than_one_page(observer: Observer, airflow: FakeAirflow) -> None:
+    """Airflow answers a hundred task instances at most; all 250 are told."""
+    run = spring_run(airflow)
+    for number in range(250):
+        airflow.finish("taxi_daily", f"task_{number}", run, NOW.add(seconds=number % 60))
+
+    assert len(materialized(observer.tick())) == 250
+    assert observer.tick() == []
+
+
+def test_an_unaligned_run_is_shown_and_not_guessed(observer: Observer, airflow: FakeAirflow) -> None:
+    """A run whose interval is no window becomes observations with the reason, and no materialization."""
+    run = airflow.add_run("taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00")
+    airflow.finish(*DAILY, run, NOW)
+
+    events = observer.tick()
+
+    assert materialized(events) == set()
+    assert {event.asset_key for event in events} == {
+        AssetKey(model) for model in ("stg_trips", "location_metrics", "daily_metrics")
+    }
+    assert all("is no window of" in (event.description or "") for event in events)
+
+
+@pytest.mark.parametrize("interval", [(None, None), (SPRING[0], SPRING[0])])
+def test_a_run_without_a_window_is_unaligned(
+    observer: Observer, airflow: FakeAirflow, interval: tuple[str | None, str | None]
+) -> None:
+    """A run without a data interval, or with an empty one, is shown as unaligned."""
+    airflow.finish(*DAILY, airflow.add_run("taxi_daily", "manual__none", *interval), NOW)
+
+    events = observer.tick()
+
+    assert events
+    assert all(isinstance(event, dg.AssetObservation) for event in events)
+    assert all("unaligned" in (event.description or "") for event in events)
+
+
+def test_one_unaligned_run_stops_nothing(observer: Observer, airflow: FakeAirflow) -> None:
+    """Other tasks and other DAGs go on being observed beside an unaligned run, in the same tick and later."""
+    odd = airflow.add_run("taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00")
+    airflow.finish(*DAILY, odd, NOW)
+    airflow.finish("taxi_daily", "dbt_zones", spring_run(airflow), NOW)
+
+    assert materialized(observer.tick()) == {("stg_zones", "2024-03-09")}
+
+    month = airflow.add_run("taxi_ingest", "m", "2024-03-01T05:00:00+00:00", "2024-04-01T04:00:00+00:00")
+    airflow.finish("taxi_ingest", "load_zones", month, NOW.add(minutes=1))
+    assert materialized(observer.tick()) == {("taxi_zones", "2024-03-01")}
+
+
+def test_a_failed_task_materializes_nothing(observer: Observer, airflow: FakeAirflow) -> None:
+    """Only success is a materialization; a task counts even while its DAG run still runs or has failed."""
+    run = airflow.add_run("taxi_daily", "scheduled__x", *SPRING, state="failed")
+    airflow.finish(*DAILY, run, NOW, state="failed")
+    airflow.finish("taxi_daily", "export_daily", run, NOW, state="upstream_failed")
+    airflow.finish("taxi_daily", "dbt_zones", run, NOW)
+
+    assert materialized(observer.tick()) == {("stg_zones", "2024-03-09")}
+
+
+def test_a_proxied_task_is_not_told_twice(observer: Observer, airflow: FakeAirflow) -> None:
+    """A task that ran as a Dagster run has told everything itself: the sensor keeps quiet about it."""
+    run = spring_run(airflow)
+    airflow.finish(*DAILY, run, NOW)
+    airflow.finish("taxi_daily", "dbt_zones", run, NOW)
+    observer.instance.create_run_for_job(
+        observer.estate.definitions.resolve_job_def("taxi_daily__dbt_daily"),
+        tags={
+            "dagster-airlift/airflow-dag-id": "taxi_daily",
+            "dagster-airlift/airflow-dag-run-id": run,
+            "dagster-airlift/airflow-task-id": "dbt_daily",
+        },
+    )
+
+    assert materialized(observer.tick()) == {("stg_zones", "2024-03-09")}
+
+
+def test_another_dags_run_of_the_same_name_is_no_proxy(observer: Observer, airflow: FakeAirflow) -> None:
+    """Run ids repeat from DAG to DAG: only a Dagster run of the very same DAG, run and task counts as told."""
+    run = spring_run(airflow)
+    airflow.finish(*DAILY, run, NOW)
+    observer.instance.create_run_for_job(
+        observer.estate.definitions.resolve_job_def("taxi_daily__dbt_daily"),
+        tags={
+            "dagster-airlift/airflow-dag-id": "another_dag",
+            "dagster-airlift/airflow-dag-run-id": run,
+            "dagster-airlift/airflow-task-id": "dbt_daily",
+        },
+    )
+
+    assert len(materialized(observer.tick())) == 3
+
+
+def test_an_unreachable_airflow_is_a_reason_to_skip(observer: Observer, airflow: FakeAirflow) -> None:
+    """While Airflow shows a login page the sensor skips with the reason; afterwards nothing is missing."""
+    airflow.finish(*DAILY, spring_run(airflow), NOW)
+    airflow.login_page = True
+    assert observer.tick() == []
+    [reason] = observer.skipped
+    assert "login page" in reason
+    assert airflow.url in reason
+
+    airflow.login_page = False
+
+    assert len(materialized(observer.tick())) == 3
+
+
+def test_airlifts_own_tag_names(observer: Observer) -> None:
+    """The tags that the sensor looks for are those that Airlift's proxy base class writes."""
+    from dagster_airlift import constants
+
+    from dagster_defs.components import airflow_sensor, unit
+
+    assert airflow_sensor.DAG_TAG == constants.DAG_ID_TAG_KEY
+    assert airflow_sensor.DAG_RUN_TAG == constants.DAG_RUN_ID_TAG_KEY
+    assert airflow_sensor.TASK_TAG == constants.TASK_ID_TAG_KEY
+    assert unit.TASK_MAPPING == constants.TASK_MAPPING_METADATA_KEY

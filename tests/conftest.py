@@ -1,0 +1,42 @@
+"""Estates that several folders of tests look at. What changes its estate makes one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from tests.estate import Estate, copy_project
+from tests.fakes import FakeAirflow, FakeDagster
+
+
+@pytest.fixture(scope="session")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """A copy of the project that nothing has run in. Its definitions may be looked at, not run."""
+    with dg.instance_for_test() as instance:
+        yield Estate(copy_project(tmp_path_factory.mktemp("estate")), instance)
+
+
+@pytest.fixture(scope="session")
+def built_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """A copy of the project in which both sides have run the same windows. Tests only look at it."""
+    with dg.instance_for_test() as instance:
+        built = Estate(copy_project(tmp_path_factory.mktemp("built")), instance)
+        built.make_landing_data()
+        built.build_both_sides()
+        yield built
+
+
+@pytest.fixture
+def airflow() -> Iterator[FakeAirflow]:
+    """A loopback server that speaks as much of Airflow's REST API as observing needs."""
+    with FakeAirflow() as server:
+        yield server
+
+
+@pytest.fixture
+def dagster_server() -> Iterator[FakeDagster]:
+    """A loopback server that speaks as much of Dagster's GraphQL API as launching needs."""
+    with FakeDagster() as server:
+        yield server

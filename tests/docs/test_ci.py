@@ -1,0 +1,72 @@
+"""What CI and the hooks run is what README.md names."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.documents import ROOT, document
+
+PASSED = "============================== 3 passed in 0.12s ==============================="
+FAILED = "========================= 1 failed, 2 passed in 0.12s =========================="
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Path:
+    """A stand-in for `make`; what it does is told by MAKE_CHECK and MAKE_TEST."""
+    program = tmp_path / "make"
+    program.write_text(
+        '#!/bin/sh\ncase "$1" in\n  check) sh -c "$MAKE_CHECK";;\n  test) sh -c "$MAKE_TEST";;\n  *) exit 9;;\nesac\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("check", "test", "closing", "succeeds"),
+    [
+        ("true", f"echo '{PASSED}'", PASSED, True),
+        ("exit 2", f"echo '{PASSED}'", PASSED, False),
+        ("true", f"echo '{FAILED}'; echo 'make: *** [test] Error 1' >&2; exit 2", FAILED, False),
+    ],
+    ids=["all well", "a check fails", "a test fails"],
+)
+def test_ci_runs_both_and_ends_with_the_closing_line(
+    make: Path, check: str, test: str, closing: str, succeeds: bool
+) -> None:
+    """`.ci/run` runs checks and tests, fails if either does, and the test runner has the last word."""
+    path = os.pathsep.join([str(make.parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [str(ROOT / ".ci/run")],
+        env={**os.environ, "PATH": path, "MAKE_CHECK": check, "MAKE_TEST": test},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1] == closing
+    assert (done.returncode == 0) is succeeds
+
+
+def test_ci_calls_what_the_readme_names() -> None:
+    """The commands of `.ci/run` and of the workflow are README's."""
+    readme = document("README.md").text
+    called = re.findall(r"^make \w+", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert called == ["make check", "make test"]
+    assert all(f"`{command}`" in readme for command in called)
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    steps = {step["run"] for job in jobs.values() for step in job["steps"] if "run" in step}
+    assert steps == {".ci/run", "make demo"}
+
+
+def test_hooks_call_the_projects_own_tools() -> None:
+    """No hook comes from elsewhere: each runs a program of the project's environment."""
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        assert (ROOT / hook["entry"].split()[0]).exists(), hook["id"]

@@ -1,0 +1,161 @@
+"""The taxi estate in a folder of its own: a copy of the project, a small landing folder, both sides' databases."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from dagster_defs.parity import Side
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+MONTH = "2024-03-01"
+DAYS = ("2024-03-09", "2024-03-10")  # the first window, to 03-10 06:00 New York, has 23 hours
+UNITS = ("taxi_ingest__load_zones", "taxi_ingest__load_trips", "taxi_daily__dbt_zones", "taxi_daily__dbt_daily",
+         "taxi_daily__export_daily")  # fmt: skip
+TRIPS = 4_000
+
+_OURS = ("TAXI_", "PARITY_", "DBT_", "AIRFLOW", "DAGSTER_", "SNOWFLAKE_")
+
+
+def copy_project(root: Path, *, code: bool = True) -> Path:
+    """The project's files without anything that a run has made; `code`: the definitions too."""
+    made_by_runs = shutil.ignore_patterns(
+        "target*", "logs", "__pycache__", "proxied_state", ".user.yml", ".local_defs_state"
+    )
+    for folder in ("dbt", "legacy_dags", *(["dagster_defs"] if code else [])):
+        shutil.copytree(ROOT / folder, root / folder, ignore=made_by_runs)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    return root
+
+
+def put_legacy_code_on_path() -> None:
+    """As Airflow does with its DAGS_FOLDER; the business code is the same in every copy."""
+    folder = str(ROOT / "legacy_dags")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def foreign_environment() -> dict[str, str]:
+    """The environment without any setting that this project reads."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
+@dataclass(frozen=True)
+class Estate:
+    """A copy of the project below `root`. Its definitions are loaded and run in this process."""
+
+    root: Path
+    instance: dg.DagsterInstance
+    results: dict[str, dg.ExecuteInProcessResult] = field(default_factory=dict)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return {"TAXI_DATA_DIR": str(self.data_dir), "PARITY_PROXIED_STATE": str(self.root / "proxied_state")}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a program that shall find this copy and not the original."""
+        path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
+        return {**foreign_environment(), **self.settings, "PYTHONPATH": str(self.root), "PATH": path}
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This process has the estate's environment, and only that."""
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            for name in os.environ.keys() - foreign_environment().keys():
+                if name != "DAGSTER_HOME":
+                    monkeypatch.delenv(name)
+            for name, value in self.settings.items():
+                monkeypatch.setenv(name, value)
+            yield
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        with self.entered():
+            return dg.ComponentTree.for_project(self.root).build_defs()
+
+    @cached_property
+    def graph(self) -> Any:
+        return self.definitions.resolve_asset_graph()
+
+    def run(
+        self,
+        job: str,
+        partitions: tuple[str, str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        selection: Sequence[dg.AssetKey] | None = None,
+        must_succeed: bool = True,
+    ) -> dg.ExecuteInProcessResult:
+        """One run over the partitions from the first to the last."""
+        first, last = partitions
+        wanted = (
+            {"dagster/partition": first}
+            if first == last
+            else {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        )
+        with self.entered():
+            return self.definitions.resolve_job_def(job).execute_in_process(
+                instance=self.instance,
+                tags={**wanted, **(tags or {})},
+                asset_selection=selection,
+                raise_on_error=must_succeed,
+            )
+
+    def make_landing_data(self) -> None:
+        with self.entered():
+            put_legacy_code_on_path()
+            from include import landing, settings
+            from include.files import write_parquet
+
+            folder = settings.landing_dir()
+            landing.generate(folder, [])
+            month = MONTH.removesuffix("-01")
+            write_parquet(landing.trips(month, count=TRIPS), folder / landing.trips_file(month))
+
+    def build_both_sides(self) -> None:
+        """Every unit on both sides, in one run for all of its windows; kept in `results` by job."""
+        for prefix in ("", "shadow__"):
+            for unit in UNITS:
+                windows = (MONTH, MONTH) if unit.startswith("taxi_ingest") else DAYS
+                self.results[prefix + unit] = self.run(prefix + unit, windows)
+
+    def database(self, side: Side) -> Path:
+        return self.data_dir / side.value / f"{side.value}.duckdb"
+
+    def query(self, side: Side, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.database(side)), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def parity(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """The command, as a program, on this copy of the project."""
+        return self.program("parity", *arguments, **settings)
+
+    def program(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / name), *arguments],
+            cwd=self.root,
+            env={**self.environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )

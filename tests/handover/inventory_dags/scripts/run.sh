@@ -1,0 +1,2 @@
+#!/bin/sh
+dbt run --vars "{day: {{ ds }}}"
