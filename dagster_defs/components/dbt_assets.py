@@ -160,6 +160,8 @@ def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
 def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
     windows = windows_of_run(context, unit.partitions)
     variables = unit.variables.for_range(windows[0], windows[-1])
+    event_time = unit.event_times.for_range(windows[0], windows[-1])
+    flags = [part for end, value in event_time.items() for part in (f"--event-time-{end}", value)]
     context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
     if nodes.shaped_by_window:
         context.log.warning(
@@ -168,12 +170,16 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
             "Read the variables in the models' SQL only, not in config, ref or enabled"
         )
     run = nodes.workspace.run(
-        ["build", *_selection(context, unit, nodes)],
+        [unit.command, *_selection(context, unit, nodes), *flags],
         variables=variables,
         run_dir=nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side),
         parse_again=bool(nodes.shaped_by_window),
     )
-    metadata = {**window_metadata(windows), **{f"vars/{name}": value for name, value in variables.items()}}
+    metadata = {
+        **window_metadata(windows),
+        **{f"vars/{name}": value for name, value in variables.items()},
+        **{f"event_time/{end}": value for end, value in event_time.items()},
+    }
     for event in run.events():
         yield from _translate(context, nodes, run, event, metadata)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster_dbt import DbtProject
@@ -49,12 +49,23 @@ class DbtUnit(UnitComponent):
     others report an observation when they touch it.
     """
 
+    command: Annotated[
+        Literal["build", "run", "test", "snapshot", "seed"],
+        dg.Resolver.default(description="The dbt command that the task runs."),
+    ] = "build"
     select: Annotated[str, dg.Resolver.default(description="dbt's --select, as in the legacy command.")] = (
         "fqn:*"
     )
     exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
     selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
     vars: Templates = field(default_factory=dict)
+    event_time: Annotated[
+        Mapping[str, str] | None,
+        dg.Resolver.passthrough(
+            description="Template text of --event-time-start and --event-time-end, for microbatch models.",
+            examples=[{"start": "{{ data_interval_start | ds }}", "end": "{{ data_interval_end | ds }}"}],
+        ),
+    ] = None
     project: Annotated[
         str, dg.Resolver.default(description="The dbt project, relative to the root of this one.")
     ] = "dbt"
@@ -75,6 +86,16 @@ class DbtUnit(UnitComponent):
     @cached_property
     def variables(self) -> PartitionVars:
         return self.compile_templates(self.vars, "vars")
+
+    @cached_property
+    def event_times(self) -> PartitionVars:
+        """Both ends of the window for microbatch models; nothing if the task does not say them."""
+        bounds = {"start": "lower", "end": "upper"}
+        declared = self.event_time or {}
+        if declared and declared.keys() != bounds.keys():
+            raise BadUnit(self.unit, "`event_time` needs both `start` and `end`", "Mend it in its YAML")
+        templates = {end: {"template": text, "bound": bounds[end]} for end, text in declared.items()}
+        return self.compile_templates(templates, "event_time")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         zones = time_zones(context)
