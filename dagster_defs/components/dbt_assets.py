@@ -66,7 +66,7 @@ class UnitNodes:
         """
         own_keys = {spec.key for spec in self.models.values()}
         specs: dict[str, dg.AssetCheckSpec] = {}
-        for test_id in sorted(self.selected - self.elsewhere.keys()):
+        for test_id in sorted(self.selected):
             key = self.check_key(test_id)
             if key is None or (key.asset_key not in own_keys and not self._is_on_own_source(test_id)):
                 continue
@@ -98,7 +98,7 @@ class UnitNodes:
         )
 
     def _is_on_own_source(self, test_id: str) -> bool:
-        if self.side is Side.CANDIDATE or test_id not in self.manifest["nodes"]:
+        if self.side is Side.CANDIDATE or test_id in self.elsewhere or test_id not in self.manifest["nodes"]:
             return False
         read = self.manifest["nodes"][test_id]["depends_on"]["nodes"]
         return bool(read) and all(node_id.startswith("source.") for node_id in read)
@@ -235,6 +235,17 @@ def _translate(
                 )
             else:
                 yield translated
+    elif (key := nodes.check_key(node_id)) is not None and _runs_tests_alone(nodes):
+        yield dg.AssetObservation(
+            key.asset_key,
+            description=f"{key.name}: {event['data']['status']}",
+            metadata={**metadata, "dbt/unique_id": node_id},
+        )
+
+
+def _runs_tests_alone(nodes: UnitNodes) -> bool:
+    """Whether the unit builds nothing: then the tests of other units' models are all that it has to tell."""
+    return not any(node_id.split(".")[0] in ASSET_TYPES for node_id in nodes.selected)
 
 
 def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:

@@ -22,6 +22,16 @@ from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
 
 
+# What each dbt command runs of a selection, by resource type.
+RUN_BY: Mapping[str, frozenset[str]] = {
+    "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
+    "run": frozenset({"model"}),
+    "test": frozenset({"test", "unit_test"}),
+    "snapshot": frozenset({"snapshot"}),
+    "seed": frozenset({"seed"}),
+}
+
+
 @dataclass
 class ComparedModel(dg.Resolvable):
     """How rows of one model are told apart when legacy and candidate are compared."""
@@ -170,10 +180,11 @@ class DbtUnit(UnitComponent):
             )
 
     def _selected(self, side: Side) -> frozenset[str]:
-        """Unique ids that the unit's selection picks. Raises BadUnit if it picks no model."""
+        """Unique ids of what the unit's command runs of its selection. Raises BadUnit if that is nothing."""
         workspace = self.workspace(side)
-        selected = workspace.select(self.select, self.exclude, self.selector)
-        if not any(node_id.split(".")[0] in ASSET_TYPES for node_id in selected):
+        picked = workspace.select(self.select, self.exclude, self.selector)
+        selected = frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
+        if not selected - {node_id for node_id in selected if node_id.startswith("source.")}:
             raise BadUnit(
                 self.unit,
                 f"its selection {' '.join(self.dbt_arguments())!r} matches no model",

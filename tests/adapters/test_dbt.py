@@ -172,7 +172,7 @@ def test_results_are_told_before_a_failure(project: Path) -> None:
 
 
 def test_a_consumer_that_goes_away_ends_dbt(project: Path) -> None:
-    """Whoever stops listening in the middle gets dbt's thread ended, its models unbuilt and its file free."""
+    """Whoever stops listening in the middle gets dbt's thread ended and its file free."""
     for number in range(5):
         (project / "models" / f"next_{number}.sql").write_text(NEXT)
 
