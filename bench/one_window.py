@@ -34,7 +34,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Window
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
-FOLDER = PROJECT_ROOT / ".demo" / "bench"
+FOLDER = PROJECT_ROOT / ".demo" / "bench-one-window"
 OURS, STOCK, BARE = "taxi_daily", "bench_stock", "bench_bare"
 PATIENCE = 180
 

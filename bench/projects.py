@@ -37,9 +37,13 @@ def write_project(folder: Path, models: int) -> Path:
 
 def _sql(number: int, width: int) -> str:
     tag = "{{ config(tags=['first']) }}\n" if number == 0 else ""
-    source = "(select 1 as id, current_date as day)" if number < width else f"{{{{ ref('m_{number - width}') }}}}"
-    window = "where day >= '{{ var('min_date') }}' and day < '{{ var('max_date') }}'" if number % 10 == 0 else ""
-    return f"{tag}select id, day from {source} {window}\n"
+    source = (
+        "(select 1 as id, current_date as day)" if number < width else f"{{{{ ref('m_{number - width}') }}}}"
+    )
+    window = (
+        "where day >= '{{ var('min_date') }}' and day < '{{ var('max_date') }}'" if number % 10 == 0 else ""
+    )
+    return f"{tag}select id, day from {source} {window}\n"  # noqa: S608 - a template for dbt, run nowhere else
 
 
 def _properties(number: int) -> dict[str, object]:
