@@ -2,7 +2,7 @@
 SHELL   := /bin/bash
 PYTHON  ?= python3.11
 TOOLS   := .tools
-UV      := PYTHONPATH=$(TOOLS)/uv UV_NO_CONFIG=1 UV_LINK_MODE=copy $(PYTHON) -m uv
+UV      := PYTHONPATH=$(TOOLS)/uv UV_NO_CONFIG=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never $(PYTHON) -m uv
 DAGSTER := .venv
 AIRFLOW := .venv-airflow
 AIRFLOW3 := .venv-airflow3
