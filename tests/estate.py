@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 
 from dagster_defs.parity import Side
 
@@ -75,6 +76,16 @@ class Estate:
         """For a program that shall find this copy and not the original."""
         path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
         return {**foreign_environment(), **self.settings, "PYTHONPATH": str(self.root), "PATH": path}
+
+    @property
+    def units(self) -> list[str]:
+        """Every unit that the copy's YAML declares, sorted."""
+        documents = [
+            document
+            for path in (self.root / "dagster_defs" / "defs").rglob("defs.yaml")
+            for document in yaml.safe_load_all(path.read_text())
+        ]
+        return sorted(found["attributes"]["unit"] for found in documents if "unit" in found["attributes"])
 
     @contextmanager
     def entered(self) -> Iterator[None]:

@@ -67,6 +67,8 @@ def _windows(mirror: Mirror, first: str, last: str) -> list[Window]:
             days = [date.fromisoformat(day) for day in (first, last)]
         except ValueError:
             raise UnknownPartition(first, str(mirror.partitions.schedule), "it is no day either") from None
+    if days[1] < days[0]:
+        raise UnknownPartition(last, str(mirror.partitions.schedule), f"the range begins later, at {first}")
     zone = mirror.partitions.schedule.timezone
     start, end = (pendulum.datetime(day.year, day.month, day.day, tz=zone) for day in days)
     found = list(mirror.partitions.schedule.windows(start, end.add(days=1)))

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ class _Parsed:
         self._flags += ["--target", target] if target else []
         if not (self._root / "dbt_project.yml").is_file():
             raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
+        self._selectors: dict[tuple[str, tuple[str, ...]], Any] = {}
         self.manifest, self._config = self._parse()
 
     def executed(self, selection: Selection) -> tuple[str, ...]:
@@ -118,11 +119,8 @@ class _Parsed:
                 set_flags(flags)
                 self._config.args = flags
                 task = _tasks()[selection.command](flags, self._config, self.manifest)
-                builds = selection.command == "build"
-                task.graph = self._build_graph if builds else self._graph
-                chosen = task.get_node_selector().get_selected(
-                    task.get_selection_spec(), warn_on_no_nodes=False
-                )
+                selector = self._selector(selection, task)
+                chosen = selector.get_selected(task.get_selection_spec(), warn_on_no_nodes=False)
             except Exception as error:  # dbt has no common base for what can be wrong with a selection
                 raise SelectionRefused(f"dbt {' '.join(selection.arguments)}: {error}") from error
         # `build` goes past exposures and saved queries without doing anything.
@@ -135,6 +133,51 @@ class _Parsed:
                 and not getattr(node, "is_ephemeral_model", False)
             )
         )
+
+    def _selector(self, selection: Selection, task: Any) -> Any:
+        """dbt's selector for the command and its options; making one goes through the whole graph."""
+        key = selection.command, selection.options
+        if key not in self._selectors:
+            task.graph = self._build_graph if selection.command == "build" else self._graph
+            selector = task.get_node_selector()
+            selector.select_included = partial(self._select_included, selector.select_included)
+            self._selectors[key] = selector
+        return self._selectors[key]
+
+    def _select_included(self, select: Any, included: Any, criteria: Any) -> set[str]:
+        """A plain name is looked for only where dbt could find it: its search compares it with every node."""
+        if criteria.method == "fqn" and not set("*?[]") & set(criteria.value):
+            near = self._by_name.get(criteria.value.partition(".")[0], set()) | self._versioned
+            included = near.intersection(included)
+        found: set[str] = select(included, criteria)
+        return found
+
+    @cached_property
+    def _nodes(self) -> list[tuple[str, Any]]:
+        """What dbt searches by name: everything but sources."""
+        kinds = (
+            "nodes",
+            "exposures",
+            "functions",
+            "metrics",
+            "unit_tests",
+            "semantic_models",
+            "saved_queries",
+        )
+        return [item for kind in kinds for item in getattr(self.manifest, kind, {}).items()]
+
+    @cached_property
+    def _by_name(self) -> dict[str, set[str]]:
+        """Nodes by each part of their qualified name."""
+        found: dict[str, set[str]] = {}
+        for unique_id, node in self._nodes:
+            for part in ".".join(node.fqn).split("."):
+                found.setdefault(part, set()).add(unique_id)
+        return found
+
+    @cached_property
+    def _versioned(self) -> set[str]:
+        return {unique_id for unique_id, node in self._nodes if getattr(node, "is_versioned", False)}
 
     @cached_property
     def _graph(self) -> Any:
@@ -153,7 +196,7 @@ class _Parsed:
         from dbt.cli.main import cli
         from dbt.cli.requires import ExceptionExit, ResultExit
 
-        arguments = ["--quiet", "parse", *self._flags]
+        arguments = ["--quiet", "parse", "--no-write-json", *self._flags, *self._earlier_parse()]
         with self._in_project():
             context = cli.make_context(cli.name, list(arguments))
             # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
@@ -165,6 +208,17 @@ class _Parsed:
             except ResultExit as failed:
                 raise DbtProjectUnreadable(self._root, "dbt parse failed") from failed
         return context.obj["manifest"], context.obj["runtime_config"]
+
+    def _earlier_parse(self) -> list[str]:
+        """A parse of the project that dbt may go on from; dbt itself refuses one that does not fit."""
+        mine = self._root / "target" / "inventory" / "partial_parse.msgpack"
+        others = [
+            *self._root.glob("target/partial_parse.msgpack"),
+            *self._root.glob("target/*/partial_parse.msgpack"),
+        ]
+        if mine.exists() or not others:
+            return []
+        return ["--partial-parse-file-path", str(max(others, key=lambda file: file.stat().st_mtime))]
 
     @contextlib.contextmanager
     def _in_project(self) -> Iterator[None]:

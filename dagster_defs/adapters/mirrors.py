@@ -17,7 +17,7 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> list[Mirror]:
 
     try:
         tree = dg.ComponentTree.for_project(project_root)
-        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]
+        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
         # A file with a single document is listed twice: as the file, and as its only document.
         distinct = {id(component): component for component in components}.values()
         mirrors = [component for component in distinct if hasattr(component, "outputs_of")]

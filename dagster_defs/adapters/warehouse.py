@@ -125,7 +125,7 @@ class DuckDBPair:
         retrying = Retrying(
             retry=retry_if_exception_type(_LockedError),
             stop=stop_after_delay(self._wait_s),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+            wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
             reraise=True,
         )
         try:

@@ -21,7 +21,6 @@ from dagster_defs.lifecycle.mirrors import Output, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
 
-
 # What each dbt command runs of a selection, by resource type.
 RUN_BY: Mapping[str, frozenset[str]] = {
     "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
@@ -157,8 +156,13 @@ class DbtUnit(UnitComponent):
         return ["--select", self.select, *exclude]
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
-        values = self.variables.for_window(window)
-        bounds = {variable.bound: values[variable.name] for variable in self.variables.variables}
+        # What dbt filters microbatch models by comes before what the models read themselves.
+        bounds = {
+            variable.bound: values[variable.name]
+            for declared in (self.variables, self.event_times)
+            for values in (declared.for_window(window),)
+            for variable in declared.variables
+        }
         manifest = self.workspace(Side.LEGACY).manifest
         declared = {compared.name: compared for compared in self.compare}
         for node_id in sorted(self._selected(Side.LEGACY)):

@@ -111,8 +111,7 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
 
     try:
         before, command, rest = _split(words)
-        inner = click.Context(command.command, info_name=command.name)
-        values, left, _ = command.command.make_parser(inner).parse_args(list(rest))
+        values, left, _ = _parser(command.command).parse_args(list(rest))
     except click.UsageError as error:
         raise ArgumentsUnreadable(holes.restore(error.format_message())) from error
     options = {name: value for name, value in {**before, **values}.items() if value is not None}
@@ -142,7 +141,18 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
     )
 
 
+def accepts(command: str, option: str) -> bool:
+    """Whether dbt's (sub-)command has the option (`--select`)."""
+    found = _cli()
+    for name in command.split():
+        found = found.commands[name]
+    return any(option in parameter.opts for parameter in found.params)
+
+
 _FROM_ENV = frozenset({"target", "full_refresh", "event_time_start", "event_time_end", "project_dir"})
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_vars(text: str) -> Mapping[str, Any] | None:
@@ -151,7 +161,7 @@ def read_vars(text: str) -> Mapping[str, Any] | None:
     dbt's own loader is the safe one; it turns an unquoted date into a date object.
     """
     try:
-        value = yaml.safe_load(text) if text.strip() else {}
+        value = yaml.load(text, Loader=_LOADER) if text.strip() else {}  # noqa: S506 - it is the safe one
     except yaml.YAMLError:
         return None
     return value if isinstance(value, dict) else None
@@ -186,6 +196,14 @@ def _cli() -> Any:
     return cli
 
 
+@cache
+def _parser(command: Any) -> Any:
+    """click's parser of a command; making one takes longer than reading with it."""
+    import click
+
+    return command.make_parser(click.Context(command, info_name=command.name))
+
+
 def _split(words: Sequence[str]) -> tuple[dict[str, Any], _Found, list[str]]:
     """Global options, the (sub-)command, and what follows it. Groups (`source freshness`) are followed down."""
     import click
@@ -193,13 +211,12 @@ def _split(words: Sequence[str]) -> tuple[dict[str, Any], _Found, list[str]]:
     group, names, before = _cli(), [], {}
     rest = list(words)
     while True:
-        context = click.Context(group, info_name=group.name)
-        values, rest, _ = group.make_parser(context).parse_args(rest)
+        values, rest, _ = _parser(group).parse_args(rest)
         before.update(values)
         if not rest:
             raise click.UsageError("there is no dbt command")
         name, *rest = rest
-        command = group.get_command(context, name)
+        command = group.commands.get(name)
         if command is None:
             raise click.UsageError(f"No such command {name!r}.")
         names.append(_ALIASES.get(name, name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -53,29 +54,55 @@ class Invoked:
     conditional: bool
 
 
-def calls_in(source: str, given: Mapping[str, Any], holes: Holes) -> tuple[list[PythonCall | Invoked], bool]:
-    """The calls in the order of the source, and whether something about dbt is left that cannot be seen.
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Calls in the order of the source, texts that the callable returns, and whether something about dbt is
+    left that cannot be seen."""
 
-    `given` are the arguments that the operator passes by name; their texts may hold holes.
-    """
+    calls: tuple[PythonCall | Invoked, ...] = ()
+    returned: tuple[str, ...] = ()
+    hidden: bool = False
+
+
+def calls_in(source: str, given: Mapping[str, Any], holes: Holes, *, placed: Sequence[Any] = ()) -> Visible:
+    """`given` are the arguments that the operator passes by name, `placed` those by position; their texts may
+    hold holes."""
     try:
         tree = ast.parse(textwrap.dedent(source))
     except SyntaxError:
-        return [], "dbt" in source
+        return Visible(hidden="dbt" in source)
     function = next(
         (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)), None
     )
     body = function.body if function else tree.body
+    if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+        given = {**dict(zip(names, placed, strict=False)), **given}
     walk = _Walk(holes, dict(given), function)
     walk.statements(body, conditional=False)
-    return walk.calls, walk.hidden or (not walk.calls and _uses_dbt(body))
+    hidden = walk.hidden or (not walk.calls and _uses_dbt(body))
+    return Visible(tuple(walk.calls), tuple(walk.returned), hidden)
+
+
+_DOING = frozenset(
+    {
+        *("run", "build", "test", "seed", "snapshot", "invoke", "exec", "execute", "command", "cmd", "cli"),
+        *("runner", "call", "operator"),
+    }
+)
+
+
+def _runs_dbt(name: str) -> bool:
+    """`run_dbt`, `DbtRunner`, `dbt`; not `dbt_target`, which only looks something up."""
+    parts = set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_"))
+    return name.lower() == "dbt" or ("dbt" in parts and not parts.isdisjoint(_DOING))
 
 
 def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
     """Whether the code itself, not its comments or its docstring, calls, imports or names dbt."""
     for node in (node for statement in body for node in ast.walk(statement)):
         match node:
-            case ast.Call(func=function) if "dbt" in ast.unparse(function).lower():
+            case ast.Call(func=function) if _runs_dbt(ast.unparse(function).rpartition(".")[2]):
                 return True
             case ast.Import() | ast.ImportFrom() if "dbt" in ast.unparse(node).lower():
                 return True
@@ -97,6 +124,7 @@ class _Walk:
         )
         self._caught = 0
         self.calls: list[PythonCall | Invoked] = []
+        self.returned: list[str] = []
         self.hidden = False
         if function is not None:
             arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
@@ -160,6 +188,11 @@ class _Walk:
                 held = self._names.get(name)
                 if isinstance(held, dict):
                     held[self._text(self._value(key), key)] = self._value(value)
+            case ast.Return(value=ast.expr() as value):
+                self._calls(value, conditional)
+                text = self._value(value)
+                if isinstance(text, str):
+                    self.returned.append(text)
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):

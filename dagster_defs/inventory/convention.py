@@ -128,7 +128,7 @@ def _name(candidates: Sequence[Candidate], carrier: Carrier, zone: ZoneInfo) -> 
         carrier,
         lower.name,
         upper.name,
-        any(_is_utc_date(bound, zone) for bound in (lower, upper)),
+        _is_utc_date(lower, "start", zone) or _is_utc_date(upper, "end", zone),
     )
 
 
@@ -209,18 +209,20 @@ def _relate(moment: date | datetime, interval: Interval, zone: ZoneInfo) -> set[
     return found
 
 
-def _is_utc_date(candidate: Candidate, zone: ZoneInfo) -> bool:
-    """A date, equal to an edge's date in UTC in every sample, and not to its local date in some."""
-    moments = candidate.moments or []
-    if any(isinstance(moment, datetime) for moment in moments):
+def _is_utc_date(candidate: Candidate, edge: str, zone: ZoneInfo) -> bool:
+    """A date that is nearer to the edge's date in UTC than to its local date."""
+    if any(isinstance(moment, datetime) for moment in candidate.moments or []):
         return False
     relations = _relations(candidate, zone)
-    for edge in ("start", "end"):
-        in_utc = {days for name, days, where in relations if (name, where) == (edge, "UTC")}
-        in_local = {days for name, days, where in relations if (name, where) == (edge, "local")}
-        if in_utc and not in_local & in_utc:
-            return True
-    return False
+    if not _has(relations, edge, 0):
+        edge = "start"  # an upper bound that names the window's first day: both bounds of one day
+
+    def away(where: str) -> int | None:
+        days = [abs(days) for name, days, zone_name in relations if (name, zone_name) == (edge, where)]
+        return min(days, default=None)
+
+    in_utc, in_local = away("UTC"), away("local")
+    return in_utc is not None and (in_local is None or in_utc < in_local)
 
 
 def _is_named(name: str, words: frozenset[str]) -> bool:

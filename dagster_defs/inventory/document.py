@@ -38,7 +38,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`templated` are the raw fields; a field that names a file holds the file's text."""
+    """`templated` are the raw fields; a field that names a template file holds the text of it."""
 
     dag_id: str
     task_id: str
@@ -81,7 +81,7 @@ def read_document(document: Any, file: str) -> Inventory:
         raise InventoryUnreadable(file, "it is no inventory: it has no `schema`")
     if document["schema"] != SCHEMA:
         raise InventoryVersion(file, str(document["schema"]), SCHEMA)
-    if document.get("complete", True) is not True:
+    if document.get("complete") is not True:
         raise InventoryUnreadable(file, "the export did not finish")
     try:
         return Inventory(
@@ -118,7 +118,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             dag_id,
             task["task_id"],
             (task["operator"], *task.get("bases", ())),
-            {**task["templated"], **(task.get("template_files") or {})},
+            dict(task["templated"]),
             tuple(_sample(sample) for sample in task.get("rendered", ())),
             dict(task.get("settings") or {}),
             code.get("source"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
@@ -36,6 +37,11 @@ class Call:
 
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run."""
+    for name, value in fields.items():
+        if isinstance(value, dict) and "__expand__" in value:
+            return [
+                call for one in value["__expand__"] for call in find_calls(task, {**fields, name: one}, holes)
+            ]
     if (cosmos := _argument_fields(task)) is not None:
         return _from_fields(cosmos, fields, holes)
     if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
@@ -74,7 +80,7 @@ def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -
         for call in reading.calls
     ]
     if reading.unreadable and "dbt" in text:
-        calls.append(Call(hidden="a part of the shell text cannot be read"))
+        calls.append(Call(hidden="a part of the shell text cannot be read, or is too long to be followed"))
     return calls
 
 
@@ -184,10 +190,19 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     if task.source is None:
         hides = "dbt" in task.callable_name.lower()
         return [Call(hidden=f"the source of {task.callable_name} is not in the inventory")] if hides else []
-    given = fields.get("op_kwargs")
-    found, hidden = calls_in(task.source, given if isinstance(given, dict) else {}, holes)
+    named, placed = fields.get("op_kwargs"), fields.get("op_args")
+    visible = calls_in(
+        task.source,
+        named if isinstance(named, dict) else {},
+        holes,
+        placed=placed if isinstance(placed, list) else [],
+    )
     calls: list[Call] = []
-    for call in found:
+    if any("BashDecorated" in path for path in task.classes):
+        env = _environment(fields, holes)
+        scripts = [call for script in visible.returned for call in _from_shell(task, script, env, holes)]
+        return scripts or ([Call(hidden=_unseen(task))] if visible.hidden else [])
+    for call in visible.calls:
         if isinstance(call, Invoked):
             calls.append(Call(call.words, {}, not call.raises, conditional=call.conditional))
         elif call.script is not None:
@@ -215,10 +230,13 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
                 )
                 for c in _of_words(call.words, call.env, holes)
             ]
-    if hidden and not calls:
-        name = task.callable_name or "the callable"
-        calls.append(Call(hidden=f"{name} speaks of dbt, but its source does not show what it runs"))
+    if visible.hidden and not calls:
+        calls.append(Call(hidden=_unseen(task)))
     return calls
+
+
+def _unseen(task: Task) -> str:
+    return f"{task.callable_name or 'the callable'} speaks of dbt, but its source does not show what it runs"
 
 
 _COSMOS_COMMANDS = {
@@ -249,27 +267,29 @@ def _argument_fields(task: Task) -> str | None:
 
 
 def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
-    words = command.split()
+    given: dict[str, list[str]] = {}
     for option in ("select", "models", "exclude"):
-        chosen = fields.get(option)
-        if chosen:
+        if chosen := fields.get(option):
             parts = chosen if isinstance(chosen, list | tuple) else str(chosen).split()
-            words += [f"--{option}", *(str(part) for part in parts)]
-    for option, key in (("--selector", "selector"), ("--target", "target"), ("--target", "profile_target")):
-        if isinstance(fields.get(key), str) and fields[key] and option not in words:
-            words += [option, fields[key]]
+            given[f"--{option}"] = [str(part) for part in parts]
+    for key, option in (("selector", "--selector"), ("target", "--target"), ("profile_target", "--target")):
+        if isinstance(fields.get(key), str) and fields[key]:
+            given.setdefault(option, [fields[key]])
     if variables := fields.get("vars"):
-        words += ["--vars", variables if isinstance(variables, str) else json.dumps(variables)]
-    refresh = fields.get("full_refresh")
+        given["--vars"] = [variables if isinstance(variables, str) else json.dumps(variables)]
+    refresh, hidden = fields.get("full_refresh"), ""
     if refresh is True or (isinstance(refresh, str) and refresh.lower() in ("true", "1", "yes")):
-        words.append("--full-refresh")
+        given["--full-refresh"] = []
+    elif isinstance(refresh, str) and holes.in_text(refresh):
+        hidden = f"full_refresh comes from {holes.restore(refresh)}"
+    # The operators have every field, whatever their sub-command takes, and leave out what it does not.
+    words = command.split()
+    for option, values in given.items():
+        words += [option, *values] if accepts(command, option) else []
     flags = fields.get("dbt_cmd_flags")
     words += [str(flag) for flag in flags] if isinstance(flags, list | tuple) else []
     if command == "run-operation" and isinstance(fields.get("macro_name"), str):
         words.append(fields["macro_name"])
-    hidden = ""
-    if isinstance(refresh, str) and holes.in_text(refresh):
-        hidden = f"full_refresh comes from {holes.restore(refresh)}"
     return [Call(tuple(words), _environment(fields, holes), hidden=hidden)]
 
 
@@ -280,7 +300,7 @@ def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:
     if isinstance(value, dict):
         if "__xcom__" in value:
             return holes.dig(f"{{{{ ti.xcom_pull({value['__xcom__']!r}) }}}}", HoleKind.TEMPLATE)
-        if "__expand__" in value:
+        if "__expand__" in value and not isinstance(value["__expand__"], list):
             return holes.dig("what expand() gives", HoleKind.PYTHON)
         return {key: prepared(item, holes, rendered=rendered) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -10,27 +10,23 @@ from dagster_defs.inventory.holes import Holes
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 DBT_COMMANDS = frozenset(
-    [
-        "build",
-        "clean",
-        "clone",
-        "compile",
-        "debug",
-        "deps",
-        "docs",
-        "init",
-        "list",
-        "ls",
-        "parse",
-        "retry",
-        "run",
-        "run-operation",
-        "seed",
-        "show",
-        "snapshot",
-        "source",
-        "test",
-    ]
+    {
+        *(
+            "build",
+            "clean",
+            "clone",
+            "compile",
+            "debug",
+            "deps",
+            "docs",
+            "init",
+            "list",
+            "ls",
+            "parse",
+            "retry",
+        ),
+        *("run", "run-operation", "seed", "show", "snapshot", "source", "test"),
+    }
 )
 
 _DBT = frozenset({"dbt", "dbt-ol"})  # dbt-ol is OpenLineage's: it takes dbt's own arguments
@@ -62,45 +58,40 @@ _PREFIXES: dict[str, frozenset[str]] = {
 _RUNNERS = frozenset({"poetry", "pipenv", "pdm", "hatch", "uv"})  # `uv run dbt`: the word `run` is theirs
 # Programs for which a word `dbt` is a thing to print, to find or to install, not to run.
 _HARMLESS = frozenset(
-    [
-        "echo",
-        "printf",
-        "cat",
-        "ls",
-        "mkdir",
-        "rm",
-        "cp",
-        "mv",
-        "touch",
-        "pip",
-        "pip3",
-        "which",
-        "type",
-        "git",
-        "test",
-        "cd",
-        "grep",
-        "sed",
-        "awk",
-        "tar",
-        "gsutil",
-        "aws",
-        "curl",
-        "sleep",
-        "date",
-        "hash",
-        "chmod",
-        "chown",
-        "find",
-        "ln",
-        "head",
-        "tail",
-        "export",
-        "source",
-        ".",
-        "trap",
-        "wait",
-    ]
+    {
+        *(
+            "echo",
+            "printf",
+            "cat",
+            "ls",
+            "mkdir",
+            "rm",
+            "cp",
+            "mv",
+            "touch",
+            "pip",
+            "pip3",
+            "which",
+            "type",
+            "git",
+        ),
+        *(
+            "test",
+            "cd",
+            "grep",
+            "sed",
+            "awk",
+            "tar",
+            "gsutil",
+            "aws",
+            "curl",
+            "sleep",
+            "date",
+            "hash",
+            "chmod",
+        ),
+        *("chown", "find", "ln", "head", "tail", "export", "source", ".", "trap", "wait"),
+    }
 )
 
 

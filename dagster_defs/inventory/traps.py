@@ -12,6 +12,9 @@ from dagster_defs.inventory.models import ModelTime, UpperBound
 from dagster_defs.inventory.pairing import Reading
 from dagster_defs.inventory.records import Trap, UnitReading, Warn
 
+# Nothing recurs: there is no window that a schedule could have meant.
+_UNSCHEDULED = frozenset({"none", "once", "continuous", "dataset", "asset"})
+
 TimeOf = Callable[[str], ModelTime]
 
 
@@ -28,7 +31,7 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
             Trap.SKIP_EXIT_CODE,
             "exit code 99 means skipped to Airflow: a failing dbt call does not fail the task",
         )
-    if dag.schedule.interval_is_empty:
+    if dag.schedule.interval_is_empty and dag.schedule.kind not in _UNSCHEDULED:
         yield Warn(
             Trap.EMPTY_WINDOW,
             f"schedule {dag.schedule.text} ({dag.schedule.kind}) gives windows of zero length: "

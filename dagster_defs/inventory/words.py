@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,10 +185,6 @@ class Expander:
         return None
 
 
-def statement_text(node: Node) -> str:
-    return _text(node)
-
-
 def arithmetic(expression: str, scope: Scope) -> int | None:
     """The value of `$(( … ))` over known numbers; None for anything else."""
     try:
@@ -249,10 +245,6 @@ def compare(left: str, symbol: str, right: str) -> bool | None:
     if symbol in ("=", "=="):
         return left == right
     return left != right if symbol == "!=" else None
-
-
-def join(words: Sequence[str]) -> str:
-    return " ".join(words)
 
 
 def _text(node: Node) -> str:

@@ -154,7 +154,7 @@ class Schedule:
     ) -> Self:
         """As the constructor, for the looser types that YAML gives for the two dates."""
         # The constructor converts these types too and refuses the rest.
-        return cls(expression, timezone, start, end)  # type: ignore[arg-type]
+        return cls(expression, timezone, start, end)  # type: ignore[arg-type]  # see above
 
     @classmethod
     def every(

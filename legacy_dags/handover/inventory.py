@@ -194,7 +194,10 @@ def isolated_airflow(dags_folder: Path) -> Iterator[None]:
     if (team_home / "config").is_dir():
         sys.path.append(str(team_home / "config"))
     try:
-        yield
+        # DAG files may print; stdout stays free.
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -283,6 +286,8 @@ class Vault:
     def learn(self) -> None:
         """Once Airflow is imported: its rule for sensitive names, and the secrets that the process holds."""
         self._hides = _airflow_rule()
+        # With our own settings for Airflow: a DAG that hands on its environment has them too.
+        self.environment = {**self.environment, **os.environ}
         for name, value in self.environment.items():
             if name.startswith("AIRFLOW_CONN_"):
                 self.everywhere |= {value, *_passwords(value)}
@@ -352,12 +357,12 @@ def _airflow_rule() -> Callable[[str], bool] | None:
 
 
 def _airflow_patterns() -> list[str]:
-    """What Airflow's own masker would hide in a log: regular expressions."""
+    """What Airflow's own masker would hide in a log: regular expressions. It has seen our stand-ins too."""
     found = set()
     for module in MASKERS:
         with contextlib.suppress(Exception):
             found |= set(importlib.import_module(module)._secrets_masker().patterns)
-    return sorted(found, key=len, reverse=True)
+    return sorted((one for one in found if not re.fullmatch(one, UNDETERMINED)), key=len, reverse=True)
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -667,11 +672,9 @@ class TemplateReader:
             if isinstance(inner, nodes.Call):
                 aside += [*inner.args, *(keyword.value for keyword in inner.kwargs)]
                 aside += [extra for extra in (inner.dyn_args, inner.dyn_kwargs) if extra]
-                called = inner.node
-                if _takes_by_name(inner, called):
-                    parts.insert(0, str(inner.args[0].value))
-                    called = called.node
-                inner = called
+                taken = _taken_by_name(inner)
+                parts[:0] = taken
+                inner = inner.node.node if taken else inner.node  # type: ignore[attr-defined]  # of the cases above
             elif isinstance(inner, nodes.Getitem):
                 parts.insert(0, str(inner.arg.value) if isinstance(inner.arg, nodes.Const) else "[]")
                 aside.append(inner.arg)
@@ -715,16 +718,13 @@ class TemplateReader:
             yield Need(".".join([root, first]).strip(".") if root not in WINDOW_NAMES else root, NO_SCHEDULE)
 
 
-def _takes_by_name(call: Any, called: Any) -> bool:
+def _taken_by_name(call: Any) -> list[str]:
     """`.get("name")` and `.get("name", default)` take a part as an attribute would."""
     from jinja2 import nodes
 
-    return (
-        isinstance(called, nodes.Getattr)
-        and called.attr == "get"
-        and bool(call.args)
-        and isinstance(call.args[0], nodes.Const)
-    )
+    if isinstance(call.node, nodes.Getattr) and call.node.attr == "get" and call.args:
+        return [str(call.args[0].value)] if isinstance(call.args[0], nodes.Const) else []
+    return []
 
 
 def _takes_the_window(root: str, part: str) -> bool:
@@ -1928,12 +1928,7 @@ def main(argv: list[str] | None = None) -> int:
     vault = Vault(os.environ)
     try:
         airflow_version()
-        with (
-            isolated_airflow(asked.dags_folder),
-            contextlib.redirect_stdout(sys.stderr),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
+        with isolated_airflow(asked.dags_folder):
             import airflow  # noqa: F401 - it reads its settings now
 
             vault.learn()

@@ -149,7 +149,7 @@ def test_a_failing_model_is_named(project: Path) -> None:
     told: list[str] = []
 
     with pytest.raises(DbtFailed) as caught:
-        told += [event["data"]["node_info"]["node_name"] for event in build(project, "run")]  # type: ignore[index]
+        told += [event["data"]["node_info"]["node_name"] for event in build(project, "run")]  # type: ignore[index]  # untyped JSON
 
     message = str(caught.value)
     assert "next: " in message
@@ -165,7 +165,7 @@ def test_results_are_told_before_a_failure(project: Path) -> None:
 
     with pytest.raises(DbtFailed):  # noqa: PT012 - what arrives before the error is the subject
         for event in build(project, "run"):
-            data: dict[str, dict[str, str]] = event["data"]  # type: ignore[assignment]
+            data: dict[str, dict[str, str]] = event["data"]  # type: ignore[assignment]  # untyped JSON
             told.append((data["node_info"]["node_name"], data["node_info"]["node_status"]))
 
     assert told == [("good", "success"), ("next", "error")]

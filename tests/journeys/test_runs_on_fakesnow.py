@@ -125,9 +125,10 @@ def _dbt_build(
         "DBT_LOG_PATH": str(scratch / target),
     }
     window = f'{{"min_date": "{day}", "max_date": "{next_day}"}}'
+    hours = ["--event-time-start", f"{day}T14:00:00", "--event-time-end", f"{day}T16:00:00"]
     dbt = Path(sys.executable).with_name("dbt")
     return subprocess.run(
-        [str(dbt), "--no-use-colors", "build", "--target", target, "--vars", window],
+        [str(dbt), "--no-use-colors", "build", "--target", target, "--vars", window, *hours],
         cwd=DBT_PROJECT,
         env=environment,
         capture_output=True,
@@ -144,6 +145,9 @@ def test_dbt_builds_twice_in_a_row(server_port: int, connection: Any, tmp_path: 
     totals = (
         f"select trip_date, sum(trips), sum(total_amount) from {schema}.daily_metrics group by 1 order by 1"  # noqa: S608
     )
+    hours = (
+        f"select to_varchar(pickup_hour_utc), trips, total_amount from {schema}.hourly_metrics order by 1"  # noqa: S608
+    )
 
     for _ in range(2):
         done = _dbt_build(server_port, target, tmp_path, "2024-03-10", "2024-03-11")
@@ -152,6 +156,12 @@ def test_dbt_builds_twice_in_a_row(server_port: int, connection: Any, tmp_path: 
         # Ten trips of 10 to 19 dollars: the duplicate counts once, the refund not at all.
         assert [(str(day), int(trips), float(total)) for day, trips, total in rows] == [
             ("2024-03-10", 10, 145.0)
+        ]
+        # Ten and eleven o'clock in New York, whose clocks went forward that night.
+        rows = connection.cursor().execute(hours).fetchall()
+        assert [(hour[:13], int(trips), float(total)) for hour, trips, total in rows] == [
+            ("2024-03-10 14", 1, 15.0),
+            ("2024-03-10 15", 1, 16.0),
         ]
 
     done = _dbt_build(server_port, target, tmp_path, "2024-03-11", "2024-03-12")

@@ -20,12 +20,20 @@ with DAG(dag_id="secrets", schedule=None, start_date=pendulum.datetime(2024, 1, 
     BashOperator(task_id="read", bash_command=f"dbt run --target {Variable.get('target')}")
     BashOperator(task_id="missing", bash_command=f"dbt run --target {Variable.get('nowhere')}")
     BashOperator(task_id="defaulted", bash_command="dbt run --target " + Variable.get("elsewhere", "dev"))
-    BashOperator(task_id="json", bash_command="echo " + Variable.get("settings", deserialize_json=True)["inner"][0])
+    BashOperator(
+        task_id="json", bash_command="echo " + Variable.get("settings", deserialize_json=True)["inner"][0]
+    )
     BashOperator(task_id="connection", bash_command=f"PGPASSWORD={password} psql")
     BashOperator(task_id="unknown_connection", bash_command=f"echo {BaseHook.get_connection('nowhere').host}")
     BashOperator(task_id="inherited", bash_command="dbt run", env={**os.environ, "DAY": "{{ ds }}"})
     BashOperator(task_id="token", bash_command=f"curl -H {os.environ.get('UPSTREAM_TOKEN', '')}")
-    BashOperator(task_id="named", bash_command="dbt run", env={"DB_PASSWORD": "literal-in-the-file", "DAY": "{{ ds }}"})
     BashOperator(
-        task_id="rendered", bash_command="echo {{ var.value.target }} {{ var.json.settings.inner }} {{ conn.warehouse }}"
+        task_id="picked", bash_command="dbt run", env={"FROM_PROCESS": os.environ.get("FROM_PROCESS", "")}
+    )
+    BashOperator(
+        task_id="named", bash_command="dbt run", env={"DB_PASSWORD": "hush-in-the-file", "DAY": "{{ ds }}"}
+    )
+    BashOperator(
+        task_id="rendered",
+        bash_command="echo {{ var.value.target }} {{ var.json.settings.inner }} {{ conn.warehouse }}",
     )

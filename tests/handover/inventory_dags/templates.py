@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pendulum
@@ -30,7 +30,7 @@ class Container:
         self.arguments, self.window = arguments, window
 
 
-class ContainerOperator(BaseOperator):
+class ContainerOperator(BaseOperator):  # type: ignore[misc]  # Airflow is not installed here
     template_fields = ("container", "environment")
 
     def __init__(self, *, container: Container, environment: list[dict[str, str]], **arguments: Any) -> None:
@@ -41,16 +41,16 @@ class ContainerOperator(BaseOperator):
         """Never called."""
 
 
-class StubbornOperator(BashOperator):
+class StubbornOperator(BashOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Renders its fields itself, as some providers' operators do."""
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         super().render_template_fields(context, jinja_env)
-        self.bash_command = f"{self.bash_command} --stubborn"
+        self.bash_command: str = f"{self.bash_command} --stubborn"
 
 
 def days_back(day: str, days: int) -> str:
-    return pendulum.parse(day).subtract(days=days).format("YYYY-MM-DD")
+    return str(date.fromisoformat(day) - timedelta(days=days))
 
 
 def report(context: Any) -> None:
@@ -63,7 +63,7 @@ def run_dbt(day: str) -> None:
 
 
 COMMANDS = {
-    "known": "dbt run --vars '{\"day\": \"{{ ds }}\", \"next\": \"{{ macros.ds_add(ds, 1) }}\"}'",
+    "known": 'dbt run --vars \'{"day": "{{ ds }}", "next": "{{ macros.ds_add(ds, 1) }}"}\'',
     "xcom": "echo {{ ti.xcom_pull(task_ids='known') }}",
     "conf_default": "echo {{ dag_run.conf.get('start', data_interval_start) }}",
     "conf_item": "echo {{ dag_run.conf['start'] }}",
@@ -123,11 +123,11 @@ with DAG(
     PythonOperator(task_id="python", python_callable=run_dbt, op_kwargs={"day": "{{ ds }}"})
     BashOperator.partial(task_id="mapped", env={"DAY": "{{ ds }}"}).expand(bash_command=["echo a", "echo b"])
 
-    @task
+    @task  # type: ignore[untyped-decorator]  # Airflow is not installed here
     def make_day(day: str) -> str:
         return day
 
-    @task
+    @task  # type: ignore[untyped-decorator]  # Airflow is not installed here
     def use_day(day: str) -> str:
         return day
 

@@ -1,0 +1,124 @@
+"""Who may import whom, and where `dbt` comes from."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.estate import BIN, ROOT
+
+AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every absolute module name that is imported anywhere in a file, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+def offenders(folder: str, forbidden: set[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(folder)
+        for name in imported(path)
+        if name.split(".")[0] in forbidden
+    ]
+
+
+def test_the_import_law_holds() -> None:
+    """The floors are only walked downwards, and the pure folders reach nothing outside: lint-imports agrees."""
+    done = subprocess.run(
+        [str(BIN / "lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def test_the_dagster_side_knows_no_airflow() -> None:
+    """Nothing in dagster_defs imports airflow, not even inside a function."""
+    assert offenders("dagster_defs", {"airflow"}) == []
+
+
+def test_the_airflow_side_knows_no_dagster() -> None:
+    """Nothing in legacy_dags imports dagster or dagster_defs; dagster_airlift only its in-Airflow half."""
+    assert offenders("legacy_dags", {"dagster", "dagster_defs", "dagster_dbt", "dagster_shared"}) == []
+    airlift = {
+        name for path in modules("legacy_dags") for name in imported(path) if name.startswith("dagster_airlift")
+    }
+    assert all(name.startswith("dagster_airlift.in_airflow") for name in airlift), airlift
+
+
+def test_business_code_knows_no_orchestrator() -> None:
+    """What both orchestrators call imports neither of them."""
+    assert offenders("legacy_dags/include", {"airflow", "dagster", "dagster_airlift", "handover"}) == []
+
+
+def test_dbt_is_dbt_core() -> None:
+    """`import dbt` is the installed dbt even with the root of the repository first on the path."""
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import dbt.cli.main, dbt.version as v; print(v.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(ROOT)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "site-packages" in done.stdout
+
+
+def test_no_folder_named_dbt_is_a_package() -> None:
+    """Neither dbt/ nor tests/ has an __init__.py, and there is no tests/dbt/: they would shadow the real ones."""
+    assert not list((ROOT / "dbt").rglob("__init__.py"))
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+    assert not (ROOT / "tests" / "dbt").exists()
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Basenames of test files are unique across folders."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert sorted(names) == sorted(set(names))
+
+
+def test_looking_costs_no_orchestrator() -> None:
+    """`parity --help` imports neither dagster nor dbt: help answers at once."""
+    program = "import sys, dagster_defs.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    heavy = {"dagster_dbt", "dagster_airlift", "dbt", "duckdb", "snowflake"}
+    assert not heavy & set(ast.literal_eval(done.stdout))
+
+
+@pytest.mark.airflow
+def test_the_airflow_environment_has_no_dagster() -> None:
+    """Airflow's environment has neither dagster nor dbt: the two can't be mixed by accident."""
+    program = "from importlib.util import find_spec as f; print([n for n in ('dagster', 'dbt', 'dagster_defs') if f(n)])"
+    done = subprocess.run(
+        [str(AIRFLOW_PYTHON), "-c", program], cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_the_dagster_environment_has_no_airflow() -> None:
+    """Dagster's environment has no Airflow."""
+    program = "from importlib.util import find_spec; print(find_spec('airflow'))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

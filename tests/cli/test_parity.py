@@ -1,0 +1,165 @@
+"""The command as a person or a script meets it: help, exit codes, stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.lifecycle import Unit
+from tests.estate import Estate, copy_project
+
+@pytest.fixture
+def own_estate(estate: Estate, tmp_path: Path) -> Estate:
+    """A copy of the project that a test may spoil."""
+    return Estate(copy_project(tmp_path / "own"), estate.instance)
+
+
+def test_help_is_grouped_by_intent(estate: Estate) -> None:
+    """Help shows what only looks before what runs things, and the exit codes."""
+    done = estate.parity("--help")
+
+    assert done.returncode == 0
+    looks, runs = done.stdout.index("Only looks"), done.stdout.index("Runs things")
+    assert looks < done.stdout.index(" status ") < done.stdout.index(" check ") < runs
+    assert runs < done.stdout.index(" demo ")
+    assert "Exit codes: 0 done, 1 error, 2 usage, 3 gate closed or mismatch." in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["status", "check", "demo"])
+def test_every_command_has_help(estate: Estate, command: str) -> None:
+    """Each command explains itself under -h, without doing anything."""
+    done = estate.parity(command, "-h")
+
+    assert done.returncode == 0
+    assert f"parity {command}" in done.stdout
+
+
+def test_status_as_json(estate: Estate) -> None:
+    """`parity status --json` is one document of the documented shape; nothing else is on stdout or stderr."""
+    done = estate.parity("status", "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "schema": "parity/status/1",
+        "units": [{"unit": unit, "stage": "shadowed", "owner": "airflow"} for unit in estate.units],
+        "marks_without_unit": [],
+        "not_in_airflow": [],
+    }
+
+
+def test_status_as_a_table(estate: Estate) -> None:
+    """The table has a line for each unit, no colour where no terminal is, and the count above it."""
+    done = estate.parity("status")
+
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    count = len(estate.units)
+    assert lines[0] == f"{count} units: {count} shadowed"
+    assert [line.split() for line in lines[-count:]] == [[unit, "shadowed", "airflow"] for unit in estate.units]
+    assert "\x1b" not in done.stdout
+
+
+def test_a_mark_makes_dagster_the_owner(own_estate: Estate) -> None:
+    """A unit that is marked as proxied is cut over and owned by Dagster; a mark without a mirror is a warning."""
+    marks = Path(own_estate.settings["PARITY_PROXIED_STATE"])
+    write_mark(marks, Unit("taxi_daily", "dbt_daily"), proxied=True)
+    write_mark(marks, Unit("other", "task"), proxied=True)
+
+    found = json.loads(own_estate.parity("status", "--json").stdout)
+    shown = own_estate.parity("status")
+
+    assert {"unit": "taxi_daily.dbt_daily", "stage": "cut_over", "owner": "dagster"} in found["units"]
+    assert found["marks_without_unit"] == ["other.task"]
+    count = len(own_estate.units)
+    assert f"{count} units: 1 cut over, {count - 1} shadowed" in shown.stdout
+    assert "warning: other.task is marked as proxied, but nothing mirrors it" in shown.stderr
+    assert "warning" not in shown.stdout
+
+
+def test_a_bad_mark_is_one_message(own_estate: Estate) -> None:
+    """A file of marks that cannot be read is one error line on stderr that names it; the exit code is 1."""
+    marks = Path(own_estate.settings["PARITY_PROXIED_STATE"])
+    marks.mkdir()
+    (marks / "taxi_daily.yaml").write_text("tasks: nonsense")
+
+    done = own_estate.parity("status")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: cannot read ")
+    assert "taxi_daily.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check"], "no window was named"),
+        (["check", "--from", "2024-03-09", "taxi_daily.nothing"], "nothing mirrors a unit 'taxi_daily.nothing'"),
+        (["check", "--from", "yesterday"], "'yesterday' is no partition"),
+        (["check", "--from", "2024-03-10", "--to", "2024-03-09", "taxi_daily.dbt_daily"], "2024-03-09"),
+        (["check", "--since", "2024-03-10"], "--since"),
+        (["frobnicate"], "frobnicate"),
+    ],
+    ids=["no-window", "no-unit", "no-day", "reversed", "no-option", "no-command"],
+)
+def test_a_wrong_request_exits_2(built_estate: Estate, arguments: list[str], said: str) -> None:
+    """What cannot be done as asked exits 2 with a message on stderr that names it, and nothing on stdout."""
+    done = built_estate.parity(*arguments)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_exits_2(own_estate: Estate) -> None:
+    """The demo refuses a port that is taken before it starts Airflow, names it, and leaves nothing running."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        done = own_estate.parity("demo", "--exit", AIRFLOW_PORT=port)
+
+    assert done.returncode == 2, done.stderr
+    assert f"port {port} for Airflow cannot be used" in done.stderr
+    assert not list(own_estate.root.glob(".demo/run/logs/*"))
+    assert not (own_estate.root / ".demo" / "postgres" / "postmaster.pid").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ('cron: "0 6 * * *"', 'cron: "61 6 * * *"', "unit taxi_daily.dbt_zones: schedule '61 6 * * *'"),
+        ("America/New_York", "America/Gotham", "unit taxi_daily.dbt_zones: "),
+        ("{{ data_interval_end | ds }}", "{{ dag_run.conf.day }}", "unit taxi_daily.dbt_daily: `vars`: "),
+    ],
+    ids=["schedule", "zone", "template"],
+)
+def test_bad_yaml_is_one_message(own_estate: Estate, wrong: str, right: str, said: str) -> None:
+    """YAML that declares what cannot be is one message that names the unit; the exit code is 1 or 2."""
+    path = own_estate.root / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
+    path.write_text(path.read_text().replace(wrong, right, 1))
+
+    done = own_estate.parity("check", "--from", "2024-03-09")
+
+    assert done.returncode in (1, 2), done.stdout
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_yaml_that_is_no_yaml_is_one_message(own_estate: Estate) -> None:
+    """A file below defs/ that cannot be read is one message that names it; the exit code is 1."""
+    path = own_estate.root / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
+    path.write_text("type: [")
+
+    done = own_estate.parity("status")
+
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.startswith("error: cannot load the mirrors")
+    assert "taxi_daily/defs.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
