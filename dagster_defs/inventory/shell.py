@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dagster_defs.inventory.calls import ShellCall
 from dagster_defs.inventory.holes import Holes
-from dagster_defs.inventory.walk import Path, ShellCall, parse
+from dagster_defs.inventory.walk import Path, parse
 from dagster_defs.inventory.words import Scope
 
 _MOST_PATHS, _MOST_CALLS = 32, 200

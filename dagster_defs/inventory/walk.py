@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall
 from dagster_defs.inventory.holes import Holes
-from dagster_defs.inventory.programs import SHELLS, Program, ProgramKind, shell_script, what_runs
+from dagster_defs.inventory.programs import SHELLS, ProgramKind, shell_script, what_runs
 from dagster_defs.inventory.words import Expander, Scope, arithmetic, compare
 
 _PARSER = Parser(Language(tree_sitter_bash.language()))
@@ -19,41 +20,6 @@ _MOST_ROUNDS, _MOST_DEPTH, _MOST_STEPS = 50, 40, 2_000
 
 def parse(script: str) -> Node:
     return _PARSER.parse(script.encode()).root_node
-
-
-@dataclass(frozen=True, slots=True)
-class ShellCall:
-    """A dbt call, or a program that hides what it runs. `arguments` are the words after `dbt`."""
-
-    program: Program
-    env: Mapping[str, str]
-    cwd: str
-    site: tuple[int, ...]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return self.site, self.program
-
-
-class _Exit(Exception):
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
-class _Return(_Exit):
-    pass
-
-
-class _Break(Exception):
-    pass
-
-
-class _Continue(Exception):
-    pass
-
-
-class _NeverEnds(Exception):
-    """A loop that waits for what does not come on this path."""
 
 
 class Path:
@@ -73,11 +39,11 @@ class Path:
         """The exit status; None if this path never ends."""
         try:
             self._body(program.children, scope, guarded=False)
-        except _Exit as end:
+        except Exit as end:
             return end.status
-        except (_Break, _Continue):
+        except (Break, Continue):
             return scope.status
-        except (_NeverEnds, RecursionError):
+        except (NeverEnds, RecursionError):
             return None
         return scope.status
 
@@ -118,12 +84,12 @@ class Path:
         self._steps += 1
         if self._steps > _MOST_STEPS:
             self.cut = True
-            raise _NeverEnds
+            raise NeverEnds
         method = _STATEMENTS.get(node.type)
         if method is not None:
             method(self, node, scope, guarded)
         if scope.errexit and not guarded and scope.status and node.type in _ENDS_ON_ERROR:
-            raise _Exit(scope.status)
+            raise Exit(scope.status)
 
     def _list(self, node: Node, scope: Scope, guarded: bool) -> None:
         left, symbol, right = node.children[0], node.children[1].type, node.children[-1]
@@ -139,7 +105,7 @@ class Path:
             inner = scope.copy()
             try:
                 self._statement(part, inner, guarded=guarded)
-            except _Exit as end:
+            except Exit as end:
                 inner.status = end.status
             statuses.append(inner.status)
         scope.pipe_status = tuple(statuses)
@@ -150,7 +116,7 @@ class Path:
         inner = scope.copy()
         try:
             self._body(node.children, inner, guarded=guarded)
-        except _Exit as end:
+        except Exit as end:
             inner.status = end.status
         scope.status = inner.status
 
@@ -195,9 +161,9 @@ class Path:
                 break
             try:
                 self._body(body.children, scope, guarded=guarded)
-            except _Continue:
+            except Continue:
                 pass
-            except _Break:
+            except Break:
                 status = scope.status
                 break
             status = scope.status
@@ -217,7 +183,7 @@ class Path:
         def rounds() -> Iterable[Callable[[], bool]]:
             for _ in range(_MOST_ROUNDS):
                 yield holds
-            raise _NeverEnds
+            raise NeverEnds
 
         self._loop(rounds(), body, scope, guarded)
 
@@ -368,7 +334,7 @@ class Path:
         else:
             self._program(words, scope, seen, at)
         if name == "exec" and rest:
-            raise _Exit(scope.status)
+            raise Exit(scope.status)
 
     def _program(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> None:
         program = what_runs(words, self._holes)
@@ -398,14 +364,14 @@ class Path:
     ) -> None:
         """A script inside the script: its own shell, unless `eval` runs it."""
         if len(self._stack) > _MOST_DEPTH:
-            raise _NeverEnds
+            raise NeverEnds
         inner = scope if same_shell else replace(scope.copy(), positional=tuple(arguments), errexit=False)
         inner.pipefail = inner.pipefail and same_shell
         self.set_options(options.split(), inner)
         before, self._stack = self._stack, (*self._stack, at)
         try:
             self._body(parse(script).children, inner, guarded=False)
-        except _Exit as end:
+        except Exit as end:
             if same_shell:
                 raise
             inner.status = end.status
@@ -415,12 +381,12 @@ class Path:
 
     def _call_function(self, name: str, words: Sequence[str], scope: Scope, at: int, guarded: bool) -> None:
         if len(self._stack) > _MOST_DEPTH:
-            raise _NeverEnds
+            raise NeverEnds
         outer, scope.positional = scope.positional, tuple(words)
         before, self._stack = self._stack, (*self._stack, at)
         try:
             self._statement(self._functions[name], scope, guarded=guarded)
-        except _Return as end:
+        except Return as end:
             scope.status = end.status
         finally:
             scope.positional, self._stack = outer, before
@@ -431,7 +397,7 @@ class Path:
         ran = len(self.calls)
         try:
             self._body(node.children, inner, guarded=False)
-        except _Exit as end:
+        except Exit as end:
             inner.status = end.status
         scope.status = inner.status if len(self.calls) > ran else scope.status
         statements = node.named_children
@@ -459,10 +425,10 @@ class Path:
         scope.status = 0
 
     def _end(self, words: Sequence[str], scope: Scope) -> None:
-        raise _Exit(self._status(words, scope))
+        raise Exit(self._status(words, scope))
 
     def _end_function(self, words: Sequence[str], scope: Scope) -> None:
-        raise _Return(self._status(words, scope))
+        raise Return(self._status(words, scope))
 
     def _status(self, words: Sequence[str], scope: Scope) -> int:
         if not words:
@@ -474,11 +440,11 @@ class Path:
 
     def _break(self, words: Sequence[str], scope: Scope) -> None:
         scope.status = 0
-        raise _Break
+        raise Break
 
     def _continue(self, words: Sequence[str], scope: Scope) -> None:
         scope.status = 0
-        raise _Continue
+        raise Continue
 
     def _true(self, words: Sequence[str], scope: Scope) -> None:
         scope.status = 0

@@ -3,7 +3,7 @@
 Started as a process of its own: `python fakesnow_server.py`. Two things that dbt-snowflake sends and fakesnow
 0.12 cannot do are changed on the way in, for tests only:
 
-* TEMPORARY tables become plain ones: fakesnow shows them to nobody, so dbt cannot find its own table again;
+* TEMPORARY tables and views become plain ones: fakesnow shows them to nobody, so dbt cannot find its own table again;
 * whatever DuckDB throws becomes an SQL error, after a rollback. Fakesnow answers it with status 500, which
   the Snowflake connector takes for a hiccup of the network and retries for ever.
 """
@@ -21,7 +21,7 @@ import fakesnow
 import snowflake.connector.errors
 from fakesnow.cursor import FakeSnowflakeCursor
 
-_TEMPORARY = re.compile(r"\bcreate(\s+or\s+replace)?\s+temp(?:orary)?\s+table\b", re.IGNORECASE)
+_TEMPORARY = re.compile(r"\bcreate(\s+or\s+replace)?\s+temp(?:orary)?\s+(table|view)\b", re.IGNORECASE)
 _SQL_ERROR = 2043
 
 
@@ -31,7 +31,7 @@ def teach_fakesnow() -> None:
 
     def execute_or_roll_back(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return execute(self, _TEMPORARY.sub(r"create\1 table", command, count=1), *args, **kwargs)
+            return execute(self, _TEMPORARY.sub(r"create\1 \2", command, count=1), *args, **kwargs)
         except duckdb.Error as error:
             self._conn.rollback()
             raise snowflake.connector.errors.ProgrammingError(
