@@ -38,7 +38,7 @@ def status(as_json: AsJson = False) -> None:
     """Show every mirrored unit with its stage and its owner."""
     from dagster_defs.adapters.status import read_status
 
-    found = read_status()
+    found = read_status(facets=True)
     if as_json:
         render.print_json(render.status_json(found))
     else:
@@ -103,6 +103,43 @@ def inventory(
         render.print_json(found.as_json())
     else:
         render.print_inventory(found)
+
+
+@app.command(rich_help_panel=LOOKING)
+def verify(
+    unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id); without it, all.")] = "",
+    inventory: Annotated[
+        Path | None,
+        typer.Option(help="What inventory.py exported; without it PARITY_INVENTORY names it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""
+    from dagster_defs.adapters.verify import verify
+
+    found = list(verify(unit, inventory))
+    if as_json:
+        render.print_json(render.facets_json(found))
+    else:
+        render.print_facets(found)
+    raise typer.Exit(3 if any(one.differing for one in found) else 0)
+
+
+@app.command(rich_help_panel=RUNNING)
+def scaffold(
+    file: Annotated[Path, typer.Argument(help="What inventory.py exported from Airflow.")],
+    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the mirrors: dagster_defs/defs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the mirrors' YAML, one folder for each DAG; a file that somebody has edited is left alone."""
+    from dagster_defs.adapters.scaffold import scaffold
+
+    written = list(scaffold(file, dbt_project, out))
+    if as_json:
+        render.print_json(render.scaffold_json(written))
+    else:
+        render.print_scaffold(written)
 
 
 @app.command(rich_help_panel=RUNNING)

@@ -33,6 +33,7 @@
     │   ├── TemplateBroken                    a template with a syntax error
     │   ├── TemplateRefused                   a template that needs more than the schedule can tell
     │   ├── NoSuchUnit                        a unit that nothing mirrors
+    │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
     │   ├── WindowMissing                     a comparison without a window
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
     │   ├── PortInUse                         a port that was asked for is taken
@@ -190,6 +191,14 @@ class NoSuchUnit(UsageError):
 class WindowMissing(UsageError):
     def __init__(self) -> None:
         super().__init__("no window was named. Say which partitions: --from 2024-03-08 --to 2024-03-12")
+
+
+class InventoryMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no inventory to compare with. Export one where Airflow runs (python inventory.py --dags-folder "
+            "DIR --from DATE --to DATE --out inventory.json) and name it: --inventory FILE, or PARITY_INVENTORY"
+        )
 
 
 class BadUnit(UsageError):

@@ -14,11 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dagster_defs.inventory import Kind, Report
+from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
+from dagster_defs.lifecycle.facets import Agreement, UnitFacets
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Verdict
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
+
+AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
 
 WIDE = 200  # where nobody looks at a terminal, no line is cut
 
@@ -45,9 +49,11 @@ def print_status(status: Status) -> None:
         else "no units: nothing is mirrored below dagster_defs/defs/"
     )
     if states:
-        table = _table("UNIT", "STAGE", "OWNER")
+        facets = status.facets
+        table = _table("UNIT", "STAGE", "OWNER", *([] if facets is None else ["FACETS"]))
         for state in states:
-            table.add_row(str(state.unit), state.stage.value, state.owner.value)
+            said = [] if facets is None else [facets.get(state.unit, "–")]
+            table.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
         out.print()
         out.print(table)
     for unit in status.marks_without_unit:
@@ -62,11 +68,19 @@ def print_status(status: Status) -> None:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md."""
+    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md.
+
+    With an inventory, each unit has `facets` too."""
+    facets = {} if status.facets is None else {str(unit): said for unit, said in status.facets.items()}
     return {
         "schema": "parity/status/1",
         "units": [
-            {"unit": str(state.unit), "stage": state.stage.value, "owner": state.owner.value}
+            {
+                "unit": str(state.unit),
+                "stage": state.stage.value,
+                "owner": state.owner.value,
+                **({"facets": facets[str(state.unit)]} if str(state.unit) in facets else {}),
+            }
             for state in status.states
         ],
         "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
@@ -147,6 +161,46 @@ def print_inventory(report: Report) -> None:
         out.print(
             Text("does not import", style="bold red").append(f" {error['file']}: {error['error']}", "default")
         )
+
+
+def print_facets(found: Sequence[UnitFacets]) -> None:
+    """One line for each facet, then a line for each detail of one that does not agree."""
+    table = _table("UNIT", "FACET", "AGREES", "LEGACY", "MIRROR")
+    for unit in found:
+        for facet in unit.facets:
+            verdict = Text(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+            table.add_row(str(unit.unit), facet.name, verdict, Text(facet.legacy), Text(facet.mirror))
+    out.print(table)
+    out.print()
+    for unit in found:
+        for facet in unit.facets:
+            if facet.agrees is not Agreement.AGREES:
+                said = Text(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+                detail = facet.detail or f"{facet.legacy} in Airflow, {facet.mirror} in the mirror"
+                out.print(said.append(f" {unit.unit}, {facet.name}: {detail}", "default"), soft_wrap=True)
+    facets = [facet for unit in found for facet in unit.facets]
+    counts = [f"{sum(facet.agrees is one for facet in facets)} {one.value}" for one in Agreement]
+    windows = sum(facet.compared for facet in facets if facet.name == "windows")
+    out.print(f"{len(found)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
+
+
+def facets_json(found: Sequence[UnitFacets]) -> dict[str, Any]:
+    """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}]}`."""
+    return {"schema": "parity/verify/1", "units": [unit.as_json() for unit in found]}
+
+
+def print_scaffold(written: Sequence[Written]) -> None:
+    """A line for each file, then one for each gap that somebody has to fill."""
+    for file in written:
+        out.print(Text(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
+    for file in written:
+        for gap in file.gaps:
+            out.print(Text("gap", style="yellow").append(f" {gap}", "default"), soft_wrap=True)
+
+
+def scaffold_json(written: Sequence[Written]) -> dict[str, Any]:
+    """`{schema, files: [{path, outcome, units, gaps}]}`."""
+    return {"schema": "parity/scaffold/1", "files": [file.as_json() for file in written]}
 
 
 def warn(message: str) -> None:

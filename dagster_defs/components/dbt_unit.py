@@ -14,10 +14,11 @@ from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
+from dagster_defs.components.translator import read_and_written
 from dagster_defs.components.unit import Templates, UnitComponent, target_of, time_zones
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.mirrors import Output, TableOutput
+from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
 
@@ -154,6 +155,26 @@ class DbtUnit(UnitComponent):
             return ["--selector", self.selector]
         exclude = ["--exclude", self.exclude] if self.exclude else []
         return ["--select", self.select, *exclude]
+
+    def declared(self) -> Declared:
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        reads, writes = read_and_written(manifest, selected)
+        return Declared(
+            runs=self.command,
+            nodes=frozenset(
+                node_id
+                for node_id in selected
+                if not node_id.startswith("source.")
+                and manifest["nodes"].get(node_id, {}).get("config", {}).get("materialized") != "ephemeral"
+            ),
+            variables=self.variables,
+            event_times=self.event_times,
+            reads=reads,
+            writes=writes,
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            pool=self.pool,
+        )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
         # What dbt filters microbatch models by comes before what the models read themselves.

@@ -15,7 +15,7 @@ from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
 from dagster_defs.components.unit import Templates, UnitComponent, shadow_key, time_zones
 from dagster_defs.errors import BadUnit
-from dagster_defs.lifecycle.mirrors import FileOutput, Output
+from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionVars, Window
 
@@ -121,6 +121,20 @@ class PythonUnit(UnitComponent):
         ]
         jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
         return dg.Definitions(assets=[*sides, *external], jobs=jobs)
+
+    def declared(self) -> Declared:
+        return Declared(
+            runs=self.function,
+            nodes=None,
+            variables=self.variables,
+            event_times=None,
+            reads=frozenset(dep for output in self.outputs for dep in output.deps),
+            writes=frozenset(output.key for output in self.outputs)
+            | frozenset(f"source:{source}" for source in self.feeds),
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            pool=self.pool,
+        )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
         for output, template in zip(self.outputs, self._file_templates, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -46,6 +46,30 @@ class UnitTranslator(DagsterDbtTranslator):
         # legacy side's has another database in it.
         deps = [dg.AssetDep(dep.asset_key, partition_mapping=dep.partition_mapping) for dep in spec.deps]
         return spec.replace_attributes(deps=deps)
+
+
+def read_and_written(
+    manifest: Mapping[str, Any], selected: Iterable[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Asset keys of all that lies above the selected nodes, and of what they make; a source of dbt's is
+    `source:name.table`."""
+    translator = UnitTranslator(Side.LEGACY, {})
+    own = set(selected)
+    nodes = {**manifest["nodes"], **manifest["unit_tests"]}
+
+    def names(node_ids: Iterable[str]) -> Iterable[str]:
+        for node_id in node_ids:
+            if node_id.startswith("source."):
+                source = manifest["sources"][node_id]
+                yield f"source:{source['source_name']}.{source['name']}"
+            elif node_id in manifest["nodes"] and node_id.split(".")[0] in {"model", "seed", "snapshot"}:
+                yield translator.get_asset_key(manifest["nodes"][node_id]).to_user_string()
+
+    above: set[str] = set()
+    for node_id in own & nodes.keys():
+        above.update(nodes[node_id]["depends_on"]["nodes"])
+        above.update(_ancestors(manifest, node_id))
+    return frozenset(names(above)), frozenset(names(own))
 
 
 def check_key_of_test(

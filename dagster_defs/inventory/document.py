@@ -34,6 +34,7 @@ class Schedule:
     cron: str | None
     timezone: str
     interval_is_empty: bool
+    delta_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class Task:
     callable_name: str = ""
     depends_on_past: bool = False
     mapped: bool = False
+    upstream: tuple[str, ...] = ()
+    retries: int = 0
+    retry_delay: float = 0.0
+    pool: str = "default_pool"
+    timeout: float | None = None
+    sla: float | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,21 @@ class Dag:
     schedule: Schedule
     timezone: str
     tasks: tuple[Task | BrokenTask, ...]
+    file: str = ""
+    start: str | None = None
+    end: str | None = None
+    windows: tuple[tuple[str, str], ...] = ()
+    windows_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
+    """`span`: the first and the last day that were asked for, each in a DAG's own time zone."""
+
     airflow_version: str
     import_errors: tuple[Mapping[str, Any], ...]
     dags: tuple[Dag, ...]
+    span: tuple[str, str] = ("", "")
 
 
 def read_document(document: Any, file: str) -> Inventory:
@@ -84,10 +100,12 @@ def read_document(document: Any, file: str) -> Inventory:
     if document.get("complete") is not True:
         raise InventoryUnreadable(file, "the export did not finish")
     try:
+        span = document.get("span") or {}
         return Inventory(
             str(document["airflow_version"]),
             tuple(document["import_errors"]),
             tuple(_dag(dag) for dag in document["dags"]),
+            (str(span.get("start", "")), str(span.get("end", ""))),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InventoryUnreadable(file, f"a part of it is missing or of another shape: {error}") from error
@@ -104,9 +122,15 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
             schedule.get("cron"),
             str(schedule.get("timezone") or "UTC"),
             bool(schedule.get("interval_is_empty")),
+            schedule.get("delta_seconds"),
         ),
         zone,
         tuple(_task(str(dag["dag_id"]), task) for task in dag["tasks"]),
+        str(dag.get("file") or ""),
+        dag.get("start"),
+        dag.get("end"),
+        tuple((str(window["start"]), str(window["end"])) for window in dag.get("windows") or ()),
+        bool(dag.get("windows_cut")),
     )
 
 
@@ -125,6 +149,13 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             f"{code.get('module', '')}.{code.get('qualname', '')}".strip("."),
             bool(task.get("depends_on_past")),
             bool(task.get("mapped")),
+            tuple(task.get("upstream") or ()),
+            int(task.get("retries") or 0),
+            float(task.get("retry_delay_seconds") or 0),
+            str(task.get("pool") or "default_pool"),
+            task.get("execution_timeout_seconds"),
+            task.get("sla_seconds"),
+            str(task.get("owner") or ""),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return BrokenTask(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,32 @@ class FileOutput:
 Output = TableOutput | FileOutput
 
 
+class Rendering(Protocol):
+    """Variables of a unit, rendered for a window."""
+
+    def for_window(self, window: Window) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a mirror would do, in the words of the legacy task that it stands for.
+
+    `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute,
+    without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
+    as `source:name.table`. `retries` of 0 means that none are declared.
+    """
+
+    runs: str
+    nodes: frozenset[str] | None
+    variables: Rendering
+    event_times: Rendering | None
+    reads: frozenset[str]
+    writes: frozenset[str]
+    retries: int
+    retry_delay: float
+    pool: str | None
+
+
 class Mirror(Protocol):
     """A unit as it is declared for Dagster; the YAML components implement it."""
 
@@ -52,6 +78,10 @@ class Mirror(Protocol):
 
     @property
     def partitions(self) -> PartitionedSchedule: ...
+
+    def declared(self) -> Declared:
+        """May read the dbt project, which is slow."""
+        ...
 
     def outputs_of(self, window: Window) -> Iterable[Output]:
         """What the unit's run of this window leaves behind; may read the dbt project."""

@@ -68,12 +68,13 @@ class Status:
     """Every mirrored unit, by name, and what does not fit.
 
     `marks_without_unit`: marked as proxied, but nothing mirrors them. `not_in_airflow`: mirrored, but Airflow was
-    last seen without such a task.
+    last seen without such a task. `facets`: how many agree with Airflow's inventory; None without an inventory.
     """
 
     states: tuple[UnitState, ...]
     marks_without_unit: tuple[Unit, ...] = ()
     not_in_airflow: tuple[Unit, ...] = ()
+    facets: Mapping[Unit, str] | None = None
 
 
 def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool) -> UnitState:

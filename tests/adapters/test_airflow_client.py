@@ -52,7 +52,7 @@ def test_a_server_that_stays_broken_is_unreachable(airflow: FakeAirflow) -> None
     airflow.failures = [500] * 100
     client = AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=0.5)
 
-    with pytest.raises(AirflowUnreachable, match=f"{airflow.url}.*GET /dags answered 500"):
+    with pytest.raises(AirflowUnreachable, match=rf"{airflow.url}.*GET /dags answered 500"):
         client.dags()
 
 
@@ -68,7 +68,7 @@ def test_wrong_credentials_are_told_at_once(airflow: FakeAirflow) -> None:
     """A 401 is not tried again, and the remedy names the variables."""
     client = AirflowClient(AirflowAddress(airflow.url, "admin", "wrong"), patience=30)
 
-    with pytest.raises(AirflowUnreachable, match="401.*AIRFLOW_PASSWORD"):
+    with pytest.raises(AirflowUnreachable, match=r"401.*AIRFLOW_PASSWORD"):
         client.dags()
     assert len(airflow.requests) == 1
 

@@ -196,7 +196,9 @@ def test_rows_are_counted_while_dbt_waits(project: Path) -> None:
     assert counted == [(1, None)]
 
 
-def test_the_database_file_is_dbts_own_view(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_file_is_dbts_own_view(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The path of a target is what dbt's profile says, environment included, relative to the project."""
     assert DbtWorkspace(project, "candidate").database_file == tmp_path / "candidate.duckdb"
 
@@ -227,7 +229,7 @@ def test_a_project_that_cannot_be_parsed_is_told(project: Path) -> None:
     """A reference to a model that is not there is dbt's own reason, with the project's path."""
     (project / "models" / "next.sql").write_text("select * from {{ ref('nobody') }}")
 
-    with pytest.raises(DbtProjectUnreadable, match="(?s)nobody.*not found") as caught:
+    with pytest.raises(DbtProjectUnreadable, match=r"(?s)nobody.*not found") as caught:
         _ = DbtWorkspace(project, "legacy").manifest
     assert str(project) in str(caught.value)
 

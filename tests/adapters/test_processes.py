@@ -34,7 +34,12 @@ with Supervisor(Path(sys.argv[1])) as supervisor:
     print(child.process.pid, child.log.read_text().strip(), flush=True)
     supervisor.wait_until("nothing", lambda: False, seconds=600)
 """
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
 
 
 def eventually(fact: Callable[[], bool], seconds: float = 15) -> bool:
@@ -113,7 +118,9 @@ def test_leftovers_of_a_killed_supervisor_are_ended(tmp_path: Path) -> None:
 
 def test_a_pid_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     """A recorded pid that another process has by now is not touched: the start time tells them apart."""
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+    ) as other:
         try:
             (tmp_path / "processes.json").write_text(
                 f'[{{"name": "server", "pid": {other.pid}, "started": 1000.0}}]'
@@ -148,7 +155,9 @@ def test_a_server_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
     """Waiting for a server that has ended raises at once, with its exit code and the end of its log."""
     with Supervisor(tmp_path) as supervisor:
         supervisor.start(
-            "server", [sys.executable, "-c", "print('no such table'); raise SystemExit(7)"], env=dict(os.environ)
+            "server",
+            [sys.executable, "-c", "print('no such table'); raise SystemExit(7)"],
+            env=dict(os.environ),
         )
         with pytest.raises(ServerDied, match="exit code 7") as caught:
             supervisor.wait_until("server", lambda: False, seconds=30)

@@ -78,8 +78,16 @@ def test_the_file_is_replaced_at_once(tmp_path: Path, mocker: MockerFixture) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["tasks: [", "- id: x", "tasks: [{id: dbt_daily}]", "tasks: 3", "", "proxied: true", "tasks: [[]]",
-     "tasks: [{id: dbt_daily, proxied: 'false'}]"],  # fmt: skip
+    [
+        "tasks: [",
+        "- id: x",
+        "tasks: [{id: dbt_daily}]",
+        "tasks: 3",
+        "",
+        "proxied: true",
+        "tasks: [[]]",
+        "tasks: [{id: dbt_daily, proxied: 'false'}]",
+    ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, text: str) -> None:
     """A file that is not in Airlift's format is named in the error, with what it should say."""

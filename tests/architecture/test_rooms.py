@@ -98,10 +98,17 @@ def test_no_test_sleeps_for_a_fixed_time() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         in_loops = {
-            id(call) for loop in ast.walk(tree) if isinstance(loop, ast.While | ast.For) for call in ast.walk(loop)
+            id(call)
+            for loop in ast.walk(tree)
+            if isinstance(loop, ast.While | ast.For)
+            for call in ast.walk(loop)
         }
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep" and id(node) not in in_loops:
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) == "time.sleep"
+                and id(node) not in in_loops
+            ):
                 sleeping.append(f"{path.relative_to(ROOT)}:{node.lineno}")
 
     assert sleeping == []
@@ -113,7 +120,9 @@ def test_definitions_hold_no_logic() -> None:
 
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     assert [len(function.body) for function in functions] == [1]
-    others = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)]
+    others = [
+        node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)
+    ]
     assert [ast.unparse(node).startswith(("'", '"')) for node in others] == [True]
 
 
@@ -169,7 +178,9 @@ def test_the_tree_of_errors_is_drawn_whole() -> None:
     for name, kind in classes.items():
         branch = kind.__mro__[1].__name__
         if branch in ("UsageError", "WarehouseError"):
-            assert re.search(rf"{branch}.*\n(?:.*\n)*?.*│.*[├└]── {name}\b", drawn), f"{name} is not below {branch}"
+            assert re.search(rf"{branch}.*\n(?:.*\n)*?.*│.*[├└]── {name}\b", drawn), (
+                f"{name} is not below {branch}"
+            )
         assert kind.exit_code in (1, 2, 3)
     assert errors.UsageError.exit_code == 2
 

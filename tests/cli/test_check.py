@@ -71,7 +71,7 @@ def documents(text: str) -> list[dict[str, Any]]:
 
 
 def test_both_sides_match(matching: subprocess.CompletedProcess[str]) -> None:
-    """Every output of every unit that ran matches in every window, rows were really compared, and the exit code is 0."""
+    """Every output that was built matches in every window, rows were really compared, and the exit code is 0."""
     checks = documents(matching.stdout)
     assert matching.returncode == 0, matching.stdout + matching.stderr
     assert {check["verdict"] for check in checks} == {"match"}

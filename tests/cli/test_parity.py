@@ -12,6 +12,7 @@ from dagster_defs.adapters.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit
 from tests.estate import Estate, copy_project
 
+
 @pytest.fixture
 def own_estate(estate: Estate, tmp_path: Path) -> Estate:
     """A copy of the project that a test may spoil."""
@@ -59,7 +60,9 @@ def test_status_as_a_table(estate: Estate) -> None:
     lines = done.stdout.splitlines()
     count = len(estate.units)
     assert lines[0] == f"{count} units: {count} shadowed"
-    assert [line.split() for line in lines[-count:]] == [[unit, "shadowed", "airflow"] for unit in estate.units]
+    assert [line.split() for line in lines[-count:]] == [
+        [unit, "shadowed", "airflow"] for unit in estate.units
+    ]
     assert "\x1b" not in done.stdout
 
 
@@ -98,7 +101,10 @@ def test_a_bad_mark_is_one_message(own_estate: Estate) -> None:
     ("arguments", "said"),
     [
         (["check"], "no window was named"),
-        (["check", "--from", "2024-03-09", "taxi_daily.nothing"], "nothing mirrors a unit 'taxi_daily.nothing'"),
+        (
+            ["check", "--from", "2024-03-09", "taxi_daily.nothing"],
+            "nothing mirrors a unit 'taxi_daily.nothing'",
+        ),
         (["check", "--from", "yesterday"], "'yesterday' is no partition"),
         (["check", "--from", "2024-03-10", "--to", "2024-03-09", "taxi_daily.dbt_daily"], "2024-03-09"),
         (["check", "--since", "2024-03-10"], "--since"),

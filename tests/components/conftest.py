@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,8 +60,23 @@ class Project:
         return definitions
 
 
+@pytest.fixture(scope="session")
+def parsed_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    with dg.instance_for_test() as instance:
+        yield Estate(copy_project(tmp_path_factory.mktemp("parsed"), code=False), instance)
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(parsed_estate: Estate) -> Project:
+    """An empty defs folder beside a dbt project that is parsed once for all tests: none of them changes it."""
+    project = Project(parsed_estate)
+    shutil.rmtree(project.defs_folder, ignore_errors=True)
+    return project
+
+
+@pytest.fixture
+def fresh_project(tmp_path: Path) -> Iterator[Project]:
+    """The same with a dbt project and data of its own."""
     with dg.instance_for_test() as instance:
         yield Project(Estate(copy_project(tmp_path, code=False), instance))
 

@@ -39,7 +39,9 @@ class Observer:
             return []
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
-        return [event for event in result.asset_events or () if not isinstance(event, dg.AssetCheckEvaluation)]
+        return [
+            event for event in result.asset_events or () if not isinstance(event, dg.AssetCheckEvaluation)
+        ]
 
 
 @pytest.fixture
@@ -82,9 +84,7 @@ def test_a_finished_task_materializes_its_models(observer: Observer, airflow: Fa
 
 def test_the_partition_is_the_local_day(observer: Observer, airflow: FakeAirflow) -> None:
     """A month that begins at 04:00 UTC is New York's month: the key is the local date of the data interval."""
-    run = airflow.add_run(
-        "taxi_ingest", "monthly", "2024-04-01T04:00:00+00:00", "2024-05-01T04:00:00+00:00"
-    )
+    run = airflow.add_run("taxi_ingest", "monthly", "2024-04-01T04:00:00+00:00", "2024-05-01T04:00:00+00:00")
     airflow.finish("taxi_ingest", "load_trips", run, NOW.subtract(minutes=1))
 
     assert materialized(observer.tick()) == {("taxi_trips", "2024-04-01")}
@@ -144,7 +144,9 @@ def test_more_tasks_than_one_page(observer: Observer, airflow: FakeAirflow) -> N
 
 def test_an_unaligned_run_is_shown_and_not_guessed(observer: Observer, airflow: FakeAirflow) -> None:
     """A run whose interval is no window becomes observations with the reason, and no materialization."""
-    run = airflow.add_run("taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00")
+    run = airflow.add_run(
+        "taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00"
+    )
     airflow.finish(*DAILY, run, NOW)
 
     events = observer.tick()
@@ -172,7 +174,9 @@ def test_a_run_without_a_window_is_unaligned(
 
 def test_one_unaligned_run_stops_nothing(observer: Observer, airflow: FakeAirflow) -> None:
     """Other tasks and other DAGs go on being observed beside an unaligned run, in the same tick and later."""
-    odd = airflow.add_run("taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00")
+    odd = airflow.add_run(
+        "taxi_daily", "manual__odd", "2024-03-09T12:34:00+00:00", "2024-03-10T12:34:00+00:00"
+    )
     airflow.finish(*DAILY, odd, NOW)
     airflow.finish("taxi_daily", "dbt_zones", spring_run(airflow), NOW)
 

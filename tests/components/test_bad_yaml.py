@@ -38,7 +38,18 @@ def innermost(error: BaseException) -> BaseException:
         ({"select": "tag:nobody"}, r"'--select tag:nobody' matches no model.*dbt ls"),
         ({"compare": [{"name": "nothing", "key": ["id"]}]}, r"`compare` names a model 'nothing'"),
     ],
-    ids=["cron", "preset", "zone", "start", "syntax", "undetermined", "bound", "no-template", "select", "model"],
+    ids=[
+        "cron",
+        "preset",
+        "zone",
+        "start",
+        "syntax",
+        "undetermined",
+        "bound",
+        "no-template",
+        "select",
+        "model",
+    ],
 )
 def test_a_dbt_unit_that_cannot_be(
     project: Project, dbt_unit: Declared, attributes: dict[str, Any], reason: str

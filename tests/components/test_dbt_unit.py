@@ -30,15 +30,15 @@ def owner_of(definitions: dg.Definitions, key: str) -> list[str]:
     return [assets.node_def.name for assets in found if assets.is_executable and wanted in assets.keys]
 
 
-def test_a_new_model_is_mirrored_at_once(project: Project, dbt_unit: Declared) -> None:
+def test_a_new_model_is_mirrored_at_once(fresh_project: Project, dbt_unit: Declared) -> None:
     """A new SQL file with the unit's tag becomes an asset and its shadow; nothing else is touched."""
-    project.declare("own", dbt_unit())
-    before = keys(project.load())
+    fresh_project.declare("own", dbt_unit())
+    before = keys(fresh_project.load())
     assert "zones_of_borough" not in before
 
-    (project.estate.root / "dbt" / "models" / "marts" / "zones_of_borough.sql").write_text(NEW_MODEL)
+    (fresh_project.estate.root / "dbt" / "models" / "marts" / "zones_of_borough.sql").write_text(NEW_MODEL)
 
-    assert keys(project.load()) - before == {"zones_of_borough", "shadow/zones_of_borough"}
+    assert keys(fresh_project.load()) - before == {"zones_of_borough", "shadow/zones_of_borough"}
 
 
 def test_a_model_of_several_units_is_defined_once(project: Project, dbt_unit: Declared) -> None:
@@ -53,23 +53,23 @@ def test_a_model_of_several_units_is_defined_once(project: Project, dbt_unit: De
         assert owner_of(definitions, f"{side}stg_trips") == [f"{prefix}own__all"]
 
 
-def test_a_unit_without_models_of_its_own_runs(project: Project, dbt_unit: Declared) -> None:
+def test_a_unit_without_models_of_its_own_runs(fresh_project: Project, dbt_unit: Declared) -> None:
     """A unit all of whose models are defined by another has a stand-in, and its run really builds them."""
-    project.declare(
+    fresh_project.declare(
         "own",
         dbt_unit(unit="own.first", select="tag:zones", vars={}),
         dbt_unit(unit="own.second", select="tag:zones", vars={}),
     )
-    definitions = project.load()
+    definitions = fresh_project.load()
     assert owner_of(definitions, "own/second") == ["run__own__second"]
     assert owner_of(definitions, "stg_zones") == ["run__own__first"]
-    project.estate.make_landing_data()
-    with project.estate.entered():
+    fresh_project.estate.make_landing_data()
+    with fresh_project.estate.entered():
         from include import ingest
 
         ingest.load_zones()
 
-    result = project.estate.run("own__second", DAY)
+    result = fresh_project.estate.run("own__second", DAY)
 
     assert result.success
     assert [event.asset_key for event in result.get_asset_materialization_events()] == [
@@ -77,7 +77,7 @@ def test_a_unit_without_models_of_its_own_runs(project: Project, dbt_unit: Decla
     ]
     touched = {event.asset_key for event in result.get_asset_observation_events()}
     assert AssetKey("stg_zones") in touched
-    assert project.estate.query(Side.LEGACY, "select count(*) from stg_zones") == [(265,)]
+    assert fresh_project.estate.query(Side.LEGACY, "select count(*) from stg_zones") == [(265,)]
 
 
 def test_a_unit_that_can_be_ranged_backfills_in_one_run(project: Project, dbt_unit: Declared) -> None:
@@ -93,17 +93,17 @@ def test_a_unit_that_can_be_ranged_backfills_in_one_run(project: Project, dbt_un
     assert graph.get(AssetKey("daily_metrics")).backfill_policy == BackfillPolicy.multi_run(1)
 
 
-def test_a_range_of_an_unbounded_variable_is_refused(project: Project, dbt_unit: Declared) -> None:
+def test_a_range_of_an_unbounded_variable_is_refused(fresh_project: Project, dbt_unit: Declared) -> None:
     """Should somebody launch one run over two windows all the same, it is refused before dbt starts."""
-    project.declare("own", dbt_unit(vars={"run_date": "{{ ds }}"}))
-    project.load()
+    fresh_project.declare("own", dbt_unit(vars={"run_date": "{{ ds }}"}))
+    fresh_project.load()
 
-    result = project.estate.run("own__dbt", ("2024-03-09", "2024-03-10"), must_succeed=False)
+    result = fresh_project.estate.run("own__dbt", ("2024-03-09", "2024-03-10"), must_succeed=False)
 
     assert not result.success
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert "own.dbt cannot run several windows at once: run_date" in str(failure.step_failure_data.error)
-    assert not project.estate.database(Side.LEGACY).exists()
+    assert not fresh_project.estate.database(Side.LEGACY).exists()
 
 
 def test_pool_and_retries_come_from_the_yaml(project: Project, dbt_unit: Declared) -> None:

@@ -95,7 +95,9 @@ def test_what_dbt_tests_dagster_checks(estate: Estate) -> None:
     expected = {tests[node]["name"] for node in selected if node.startswith(("test.", "unit_test."))}
     assert len(expected) > 30
 
-    found = {name for asset in estate.graph.get_all_asset_keys() for name in checks(estate, asset.to_user_string())}
+    found = {
+        name for asset in estate.graph.get_all_asset_keys() for name in checks(estate, asset.to_user_string())
+    }
 
     assert expected <= found
 
@@ -124,7 +126,9 @@ def test_a_model_shows_its_columns_and_its_code(estate: Estate, model: str) -> N
     assert columns
     assert all(column.description for column in columns)
     references = metadata["dagster/code_references"].code_references
-    assert {f"{model}.sql", "defs.yaml"} <= {reference.file_path.rsplit("/", 1)[-1] for reference in references}
+    assert {f"{model}.sql", "defs.yaml"} <= {
+        reference.file_path.rsplit("/", 1)[-1] for reference in references
+    }
 
 
 def test_only_real_assets_are_mapped_to_airflow_tasks(estate: Estate) -> None:

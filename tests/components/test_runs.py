@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,9 +21,7 @@ SPRING_DAY = "2024-03-09"  # six o'clock to six o'clock, an hour short
 
 
 @pytest.fixture(scope="module")
-def own_estate(
-    built_estate: Estate, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Estate]:
+def own_estate(built_estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """An estate that has ingested its month and nothing more; these tests may run things in it."""
     with dg.instance_for_test() as instance:
         own = Estate(copy_project(tmp_path_factory.mktemp("own"), code=False), instance)
@@ -41,6 +41,10 @@ def facts(result: dg.ExecuteInProcessResult, key: str) -> dict[str, Any]:
     return {name: value.value for name, value in materializations(result, key)[0].metadata.items()}
 
 
+def bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
 def in_window(moment: Any) -> datetime:
     return datetime.fromtimestamp(moment, tz=UTC)
 
@@ -48,12 +52,10 @@ def in_window(moment: Any) -> datetime:
 @pytest.mark.parametrize(("job", "side", "prefix"), [
     (DAILY, Side.LEGACY, ""), (f"shadow__{DAILY}", Side.CANDIDATE, "shadow/"),
 ])  # fmt: skip
-def test_a_materialization_counts_its_rows(
-    built_estate: Estate, job: str, side: Side, prefix: str
-) -> None:
+def test_a_materialization_counts_its_rows(built_estate: Estate, job: str, side: Side, prefix: str) -> None:
     """The row count of a table's materialization is the number of rows in its own side's database."""
     for model in ("daily_metrics", "location_metrics"):
-        [(rows,)] = built_estate.query(side, f"select count(*) from {model}")
+        [(rows,)] = built_estate.query(side, f"select count(*) from {model}")  # noqa: S608 - a name from above
         assert rows > 0
         assert facts(built_estate.results[job], prefix + model)["dagster/row_count"] == rows
 
@@ -153,17 +155,23 @@ def test_a_part_of_a_unit_runs_alone(own_estate: Estate) -> None:
         selection=[AssetKey(["shadow", "location_metrics"])],
     )
 
-    built = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    built = {
+        "/".join(event.asset_key.path)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
     checked = {event.asset_check_key.asset_key for event in result.get_asset_check_evaluations()}
     assert built == {"shadow/location_metrics"}
     assert checked == {AssetKey(["shadow", "location_metrics"])}
-    days = own_estate.query(Side.CANDIDATE, "select count(*) from daily_metrics where trip_date = '2024-03-20'")
-    assert days == [(0,)]
+    runs = own_estate.root / "dbt" / "target" / "candidate" / "runs" / result.run_id
+    [results] = runs.rglob("run_results.json")
+    executed = {row["unique_id"] for row in json.loads(results.read_text())["results"]}
+    assert {node for node in executed if node.startswith("model.")} == {"model.taxi.location_metrics"}
 
 
 def test_a_run_with_another_window_is_refused(own_estate: Estate) -> None:
     """A run whose tags name another data interval than its partition has ends before anything is written."""
-    before = own_estate.database(Side.LEGACY).stat().st_mtime_ns
+    before = bytes_of(own_estate.database(Side.LEGACY))
     tags = {
         "parity/window_start": "2024-03-21T00:00:00+00:00",
         "parity/window_end": "2024-03-22T00:00:00+00:00",
@@ -173,11 +181,11 @@ def test_a_run_with_another_window_is_refused(own_estate: Estate) -> None:
 
     assert not result.success
     [failure] = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)
-    cause = failure.step_failure_data.error.cause
-    assert cause.cls_name == WindowDiffers.__name__
-    assert "nothing was run" in cause.message
+    said = str(failure.step_failure_data.error)
+    assert WindowDiffers.__name__ in said
+    assert "nothing was run" in said
     assert materializations(result, "daily_metrics") == []
-    assert own_estate.database(Side.LEGACY).stat().st_mtime_ns == before
+    assert bytes_of(own_estate.database(Side.LEGACY)) == before
 
 
 def test_a_run_with_the_same_window_is_accepted(own_estate: Estate) -> None:
@@ -210,4 +218,4 @@ def test_a_failing_test_keeps_what_was_built(own_estate: Estate) -> None:
     assert "nothing_is_ever_right" in {event.asset_check_key.name for event in failed}
     assert materializations(result, "location_metrics")
     [failure] = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)
-    assert "nothing_is_ever_right" in failure.step_failure_data.error.cause.message
+    assert "nothing_is_ever_right" in str(failure.step_failure_data.error)

@@ -60,13 +60,16 @@ def test_the_dags_need_no_dagster(unmarked: dict[str, Any]) -> None:
 def test_without_a_mark_nothing_changes(unmarked: dict[str, Any]) -> None:
     """No task is a proxy as long as no mark says so."""
     assert "ProxyToDagster" not in unmarked["operators"].values()
-    assert unmarked["operators"].items() >= {
-        "taxi_ingest.load_zones": "PythonOperator",
-        "taxi_ingest.load_trips": "PythonOperator",
-        "taxi_daily.dbt_zones": "BashOperator",
-        "taxi_daily.dbt_daily": "BashOperator",
-        "taxi_daily.export_daily": "PythonOperator",
-    }.items()
+    assert (
+        unmarked["operators"].items()
+        >= {
+            "taxi_ingest.load_zones": "PythonOperator",
+            "taxi_ingest.load_trips": "PythonOperator",
+            "taxi_daily.dbt_zones": "BashOperator",
+            "taxi_daily.dbt_daily": "BashOperator",
+            "taxi_daily.export_daily": "PythonOperator",
+        }.items()
+    )
 
 
 def test_a_mark_replaces_just_its_task(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
 """Runs a fakesnow server for dbt, until it is interrupted. Writes its port to stdout when it answers.
 
-Started as a process of its own: `python fakesnow_server.py`. Two things that dbt-snowflake sends and fakesnow
+Started as a process of its own: `python fakesnow_server.py`. Three things that dbt-snowflake sends and fakesnow
 0.12 cannot do are changed on the way in, for tests only:
 
-* TEMPORARY tables and views become plain ones: fakesnow shows them to nobody, so dbt cannot find its own table again;
+* TEMPORARY tables and views become plain ones: fakesnow shows them to nobody, so dbt cannot find them again;
+* a snapshot's MERGE runs outside of dbt's transaction, and the values that it inserts get the name of their table:
+  fakesnow makes several statements of it, some of them in a database of its own, from both tables joined;
 * whatever DuckDB throws becomes an SQL error, after a rollback. Fakesnow answers it with status 500, which
   the Snowflake connector takes for a hiccup of the network and retries for ever.
 """
@@ -19,18 +21,38 @@ from typing import Any
 import duckdb
 import fakesnow
 import snowflake.connector.errors
+import sqlglot
 from fakesnow.cursor import FakeSnowflakeCursor
+from sqlglot import exp
 
 _TEMPORARY = re.compile(r"\bcreate(\s+or\s+replace)?\s+temp(?:orary)?\s+(table|view)\b", re.IGNORECASE)
+_MERGE = re.compile(r"\bmerge\s+into\b", re.IGNORECASE)
 _SQL_ERROR = 2043
 
 
+def qualified_merge(command: str) -> str:
+    """The MERGE with its inserted values qualified; any other command as it is."""
+    merge = sqlglot.parse_one(command, read="snowflake")
+    if not isinstance(merge, exp.Merge):
+        return command
+    for insert in merge.find_all(exp.Insert):
+        for column in insert.expression.find_all(exp.Column):
+            if not column.table:
+                column.set("table", exp.to_identifier(merge.args["using"].alias))
+    return merge.sql(dialect="snowflake")
+
+
 def teach_fakesnow() -> None:
-    """Applies both changes to fakesnow's cursor, in this process."""
+    """Applies the changes to fakesnow's cursor, in this process."""
     execute = FakeSnowflakeCursor.execute
 
     def execute_or_roll_back(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
         try:
+            if _MERGE.search(command):
+                execute(self, "commit")
+                merged = execute(self, qualified_merge(command), *args, **kwargs)
+                execute(self, "begin")
+                return merged
             return execute(self, _TEMPORARY.sub(r"create\1 \2", command, count=1), *args, **kwargs)
         except duckdb.Error as error:
             self._conn.rollback()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,11 +70,14 @@ def eventually(fact: Callable[[], bool], seconds: float) -> bool:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    place = Place(tmp_path_factory.mktemp("demo") / "estate")
-    yield place
-    for process in place.processes():
-        process.kill()
+def place() -> Iterator[Place]:
+    # Not pytest's own folder, which is closed to others: started by root, PostgreSQL runs as another user.
+    with tempfile.TemporaryDirectory(prefix="parity-demo-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        place = Place(Path(folder) / "estate")
+        yield place
+        for process in place.processes():
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +117,9 @@ def test_the_demo_succeeds_after_an_interrupted_one(told: subprocess.CompletedPr
 
 def test_every_verdict_is_a_match(told: subprocess.CompletedProcess[str]) -> None:
     """Every unit matches in every window, the 23-hour one among them, and rows were compared."""
-    rows = [line.split() for line in told.stdout.splitlines() if line.startswith(("taxi_daily.", "taxi_ingest."))]
+    rows = [
+        line.split() for line in told.stdout.splitlines() if line.startswith(("taxi_daily.", "taxi_ingest."))
+    ]
 
     assert {row[-1] for row in rows} == {"match"}
     windows = {(row[0], row[1], row[2]) for row in rows}

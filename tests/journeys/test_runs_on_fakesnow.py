@@ -145,9 +145,7 @@ def test_dbt_builds_twice_in_a_row(server_port: int, connection: Any, tmp_path: 
     totals = (
         f"select trip_date, sum(trips), sum(total_amount) from {schema}.daily_metrics group by 1 order by 1"  # noqa: S608
     )
-    hours = (
-        f"select to_varchar(pickup_hour_utc), trips, total_amount from {schema}.hourly_metrics order by 1"  # noqa: S608
-    )
+    hours = f"select to_varchar(pickup_hour_utc), trips, total_amount from {schema}.hourly_metrics order by 1"  # noqa: S608
 
     for _ in range(2):
         done = _dbt_build(server_port, target, tmp_path, "2024-03-10", "2024-03-11")

@@ -42,7 +42,7 @@ def _dbt(arguments: list[str], data_dir: Path, target_path: Path) -> None:
 
 
 def _window(first: str, end: str) -> list[str]:
-    return ["--vars", json.dumps({"min_date": first, "max_date": end})]
+    return ["--vars", json.dumps({"min_date": first, "max_date": end, "start_date": first, "end_date": end})]
 
 
 def _parse(folder: Path, window: list[str]) -> dict[str, Any]:
@@ -62,8 +62,10 @@ def _models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_everything_is_described(manifest: dict[str, Any]) -> None:
-    """Every model, source and column says what it is."""
-    tables = [*_models(manifest).values(), *manifest["sources"].values()]
+    """Every model, snapshot, source and column says what it is."""
+    snapshots = [node for node in manifest["nodes"].values() if node["resource_type"] == "snapshot"]
+    tables = [*_models(manifest).values(), *snapshots, *manifest["sources"].values()]
+    assert snapshots
 
     silent = [table["name"] for table in tables if not table["description"]]
     silent += [
@@ -77,12 +79,18 @@ def test_everything_is_described(manifest: dict[str, Any]) -> None:
 
 
 def test_every_unit_has_its_models(manifest: dict[str, Any]) -> None:
-    """Tags say which task builds a model; stg_zones is built by both on purpose."""
+    """Tags say which task builds a model; stg_zones is built by both on purpose, boroughs go by their names."""
     assert {name: sorted(model["tags"]) for name, model in _models(manifest).items()} == {
         "stg_zones": ["daily", "zones"],
         "stg_trips": ["daily"],
         "location_metrics": ["daily"],
         "daily_metrics": ["daily"],
+        "stg_trips_utc": ["hourly"],
+        "hourly_metrics": ["hourly"],
+        "weekly_metrics": ["weekly"],
+        "borough_manhattan": [],
+        "borough_queens": [],
+        "borough_brooklyn": [],
     }
 
 
@@ -128,7 +136,26 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("2024-03-10", "2024-03-11"),
     ]:
         _dbt(["build", "--select", "tag:daily", *_window(first, end)], data_dir, target)
+    hours = ["--event-time-start", "2024-03-10T05:00:00", "--event-time-end", "2024-03-11T04:00:00"]
+    _dbt(["run", "--select", "tag:hourly", *hours], data_dir, target)
+    _dbt(["test", "--select", "stg_trips_utc", "hourly_metrics"], data_dir, target)
     return data_dir
+
+
+def _rows(data_dir: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(data_dir / "legacy" / "legacy.duckdb"), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_hours_of_a_day_are_the_day(built: Path) -> None:
+    """The 23 hours of the spring day have together the trips and the amount of the day, in each borough."""
+    totals = "sum(trips), sum(rejected_trips), sum(total_amount), sum(tip_amount)"
+    day = f"select pickup_borough, {totals} from {{}} where trip_date = '2024-03-10' group by 1 order by 1"  # noqa: S608 -- written here
+
+    assert _rows(built, day.format("hourly_metrics")) == _rows(built, day.format("daily_metrics"))
+    hours = _rows(built, "select distinct pickup_hour_utc::varchar from hourly_metrics order by 1")
+    assert [hours[0], hours[-1]] == [("2024-03-10 05:00:00",), ("2024-03-11 03:00:00",)]
+    assert len(hours) == 23
 
 
 @pytest.mark.parametrize("day", ["2024-02-29", "2024-03-10", "2024-03-11"])

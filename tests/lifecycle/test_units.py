@@ -24,13 +24,15 @@ def test_a_name_is_read_back(dag_id: str, task_id: str) -> None:
 @given(dag_id=NAMES, task_id=NAMES)
 def test_an_identifier_is_a_name_for_dagster(dag_id: str, task_id: str) -> None:
     """Job and op names have letters, digits and underscores only."""
-    assert all(char.isascii() and (char.isalnum() or char == "_") for char in Unit(dag_id, task_id).identifier)
+    assert all(
+        char.isascii() and (char.isalnum() or char == "_") for char in Unit(dag_id, task_id).identifier
+    )
 
 
 @pytest.mark.parametrize("text", ["", "dag", ".task", "dag.", "."])
 def test_a_name_needs_both_parts(text: str) -> None:
     """A name without a DAG or without a task is refused, and the error says how to write one."""
-    with pytest.raises(BadUnit, match="dag_id.task_id. Write for example"):
+    with pytest.raises(BadUnit, match=r"dag_id\.task_id\. Write for example"):
         Unit.parse(text)
 
 

@@ -1,0 +1,239 @@
+"""Mirrors for the units of a DAG, as YAML: what Airflow says, and a marked gap for what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import yaml
+
+from dagster_defs.errors import ParityError
+from dagster_defs.inventory.arguments import SELECTING, Kind, as_text
+from dagster_defs.inventory.convention import Carrier, Convention
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.records import Invocation, UnitReading
+from dagster_defs.windows import PartitionedSchedule, Schedule, compile_template
+
+COMPONENT = "dagster_defs.components.DbtUnit"
+MIRRORED = ("build", "run", "snapshot", "seed", "test")
+# Only where rows between the two bounds are the window's can one run cover many windows.
+BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
+
+
+class Outcome(StrEnum):
+    """What became of a file."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    EDITED = "edited"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of mirrors; `edited` ones were left as they are. `units` have a mirror in it."""
+
+    path: str
+    outcome: Outcome
+    units: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "outcome": self.outcome.value,
+            "units": list(self.units),
+            "gaps": list(self.gaps),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why."""
+
+    unit: str
+    attributes: Mapping[str, Any] | None
+    notes: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        lines = [f"# {note}" for note in self.notes] + [f"# GAP: {self.unit}: {gap}" for gap in self.gaps]
+        if self.attributes is not None:
+            document = {"type": COMPONENT, "attributes": dict(self.attributes)}
+            lines.append(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).rstrip())
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class DagDraft:
+    """The mirrors of one DAG, in one file."""
+
+    dag: Dag
+    drafts: tuple[Draft, ...]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        return tuple(draft.unit for draft in self.drafts if draft.attributes is not None)
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        return tuple(f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps)
+
+    @property
+    def text(self) -> str:
+        """YAML; units that cannot be mirrored stand as comments in front."""
+        left = [draft.text for draft in self.drafts if draft.attributes is None and draft.text]
+        mirrored = [draft.text for draft in self.drafts if draft.attributes is not None]
+        head = "\n".join([f"# {self.dag.file or self.dag.dag_id}", *left])
+        return head + "\n" + "\n---\n".join(mirrored) + ("\n" if mirrored else "")
+
+
+def draft_dag(dag: Dag, readings: Mapping[str, UnitReading], project: str) -> DagDraft:
+    """`readings` by task id; `project` is the dbt project, relative to the root of ours."""
+    tasks = [task for task in dag.tasks if isinstance(task, Task)]
+    return DagDraft(dag, tuple(draft_unit(dag, task, readings[task.task_id], project) for task in tasks))
+
+
+@dataclass
+class _Attributes:
+    """What is found out on the way; a refusal keeps the unit from being mirrored."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+def draft_unit(dag: Dag, task: Task, reading: UnitReading, project: str) -> Draft:
+    if reading.kind is Kind.NON_DBT:
+        operator = task.classes[0].rpartition(".")[2]
+        return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
+    found = _Attributes({"unit": reading.name})
+    _schedule(dag, found)
+    _selection(reading, found)
+    if project != "dbt":
+        found.values["project"] = project
+    _variables(reading, found)
+    if not reading.determined:
+        found.refusals.append(reading.reason)
+    if "." in dag.dag_id:
+        found.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
+    if task.mapped:
+        found.refusals.append("a mapped task: how many instances it has is known only when it runs")
+    if task.owner and task.owner != "airflow" and task.owner.replace("-", "").replace("_", "").isalnum():
+        found.values["owners"] = [f"team:{task.owner}"]
+    if task.pool != "default_pool":
+        found.values["pool"] = task.pool
+    if found.refusals:
+        return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
+    notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
+    return Draft(reading.name, found.values, notes, tuple(found.gaps))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _schedule(dag: Dag, found: _Attributes) -> None:
+    said = dag.schedule
+    if said.kind not in ("cron", "delta") or said.interval_is_empty:
+        found.refusals.append(f"its schedule {said.text} ({said.kind}) has no window that recurs")
+        return
+    if dag.start is None:
+        found.refusals.append("the DAG has no start date, and partitions begin with it")
+        return
+    try:
+        schedule = (
+            Schedule.every(timedelta(seconds=said.delta_seconds or 0), datetime.fromisoformat(dag.start))
+            if said.kind == "delta"
+            else Schedule.of(said.cron or said.text, said.timezone, datetime.fromisoformat(dag.start))
+        )
+        PartitionedSchedule(schedule)
+    except ParityError as error:
+        found.refusals.append(_one_line(str(error)))
+        return
+    written = {"cron": schedule.expression, "timezone": schedule.timezone}
+    for name, instant in (("start", dag.start), ("end", dag.end)):
+        if instant is not None:
+            local = datetime.fromisoformat(instant).astimezone(schedule.zone)
+            at_midnight = local.time() == local.time().min
+            written[name] = (
+                local.date().isoformat() if at_midnight else local.replace(tzinfo=None).isoformat()
+            )
+    found.values["schedule"] = written
+
+
+def _selection(reading: UnitReading, found: _Attributes) -> None:
+    calls = [call for call in reading.invocations if call.selection.command in SELECTING]
+    mirrored = [call for call in calls if call.selection.command in MIRRORED]
+    if not mirrored:
+        found.refusals.append(f"there is no mirror of {', '.join(kind.value for kind in reading.kinds)}")
+        return
+    commands = [call.selection.command for call in mirrored]
+    same = (
+        len({(call.selection.select, call.selection.exclude, call.selection.selector) for call in calls}) == 1
+    )
+    main = min(mirrored, key=lambda call: MIRRORED.index(call.selection.command)).selection
+    chained = len(set(commands)) > 1 and same
+    found.values["command"] = "build" if chained else main.command
+    if len(calls) > 1:
+        listed = " && ".join(f"dbt {call.selection.command}" for call in calls)
+        found.gaps.append(f"the task runs {listed}; the mirror runs dbt {found.values['command']}: see to it that "
+                          "it picks the same, with parity verify")  # fmt: skip
+    for name, words in (("select", main.select), ("exclude", main.exclude)):
+        if words:
+            found.values[name] = " ".join(words)
+    if main.selector:
+        found.values["selector"] = main.selector
+    if main.options:
+        found.gaps.append(f"the mirror has no {' '.join(main.options)}")
+    if any(call.full_refresh for call in mirrored):
+        found.gaps.append("the task refreshes fully, the mirror does not")
+
+
+def _variables(reading: UnitReading, found: _Attributes) -> None:
+    calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
+    window = reading.window
+    if window.carrier is Carrier.ENV:
+        found.refusals.append(
+            "the window comes in the environment of the command, which a mirror does not have"
+        )
+    bounds = {window.start_name: "lower", window.end_name: "upper"} if window.convention in BOUNDED else {}
+    declared: dict[str, Any] = {}
+    for name, value in _merged(calls, found).items():
+        if isinstance(value, Mapping | list | tuple):
+            found.refusals.append(f"the variable {name} is no plain value: write it in the mirror by hand")
+            continue
+        text = as_text(value)
+        _compile(name, text, found)
+        bound = bounds.get(name) if window.carrier is Carrier.VARS else None
+        declared[name] = {"template": text, "bound": bound} if bound else text
+    if declared:
+        found.values["vars"] = declared
+    times = next((call.event_time for call in calls if call.event_time), None)
+    if times is None:
+        return
+    if not (times.get("start") and times.get("end")):
+        found.refusals.append("it gives only one of --event-time-start and --event-time-end")
+        return
+    for end, value in times.items():
+        _compile(f"--event-time-{end}", str(value), found)
+    found.values["event_time"] = {end: str(value) for end, value in times.items()}
+
+
+def _merged(calls: Sequence[Invocation], found: _Attributes) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for call in calls:
+        for name, value in call.vars.items():
+            if merged.setdefault(name, value) != value:
+                found.gaps.append(f"its dbt calls give {name} different values; the mirror has the first")
+    return merged
+
+
+def _compile(name: str, text: str, found: _Attributes) -> None:
+    try:
+        compile_template(text)
+    except ParityError as error:
+        found.refusals.append(f"{name}: {_one_line(str(error))}")

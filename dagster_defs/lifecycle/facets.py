@@ -1,0 +1,361 @@
+"""One mirror beside what Airflow itself says about its task: a facet for each thing that must be equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from dagster_defs.errors import InvalidWindow, ParityError
+from dagster_defs.inventory.arguments import SELECTING, as_text
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.records import Invocation, UnitReading
+from dagster_defs.lifecycle.mirrors import Declared, Rendering
+from dagster_defs.lifecycle.units import Unit
+from dagster_defs.windows import PartitionedSchedule, Window
+
+NO_EQUIVALENT = "Dagster has no equivalent set"
+DEFAULT_POOL = "default_pool"
+SIDE = "side"  # the argument by which a Python unit is told for which side it works
+
+
+class Agreement(StrEnum):
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One thing that Airflow and the mirror say about a unit; `compared` counts the values behind it."""
+
+    name: str
+    agrees: Agreement
+    legacy: str
+    mirror: str
+    detail: str = ""
+    compared: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "facet": self.name,
+            "agrees": self.agrees.value,
+            "legacy": self.legacy,
+            "mirror": self.mirror,
+            "detail": self.detail,
+            "compared": self.compared,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyUnit:
+    """A task of the inventory; `reading` is None where it runs no dbt. `span` as in the inventory."""
+
+    dag: Dag
+    task: Task
+    reading: UnitReading | None
+    span: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredUnit:
+    """`upstream`: the units whose assets this one's are made from, directly or not."""
+
+    unit: Unit
+    partitions: PartitionedSchedule
+    declared: Declared
+    upstream: frozenset[Unit]
+    mirrored: frozenset[Unit]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFacets:
+    unit: Unit
+    facets: tuple[Facet, ...]
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        return tuple(facet.name for facet in self.facets if facet.agrees is Agreement.DIFFERS)
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        return tuple(facet.name for facet in self.facets if facet.agrees is Agreement.UNDETERMINED)
+
+    @property
+    def summary(self) -> str:
+        """`8/8`, `7/8 (windows)` with what differs, `6/8 (2 undetermined)`."""
+        agreeing = len(self.facets) - len(self.differing) - len(self.undetermined)
+        notes = [*self.differing, *([f"{len(self.undetermined)} undetermined"] if self.undetermined else [])]
+        return f"{agreeing}/{len(self.facets)}" + (f" ({', '.join(notes)})" if notes else "")
+
+    def as_json(self) -> dict[str, Any]:
+        return {"unit": str(self.unit), "facets": [facet.as_json() for facet in self.facets]}
+
+
+def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
+    """Always the same eight, in this order."""
+    return (
+        windows_facet(legacy, mirror.partitions),
+        variables_facet(legacy, mirror.declared),
+        selection_facet(legacy, mirror.declared),
+        ordering_facet(legacy, mirror),
+        retries_facet(legacy.task, mirror.declared),
+        pool_facet(legacy.task, mirror.declared),
+        _unset_facet("timeout", legacy.task.timeout),
+        _unset_facet("sla", legacy.task.sla),
+    )
+
+
+def not_in_inventory(unit: Unit) -> UnitFacets:
+    """A mirror of a task that Airflow does not have."""
+    detail = "the inventory has no such task"
+    return UnitFacets(unit, (Facet("task", Agreement.DIFFERS, "none", str(unit), detail),))
+
+
+def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
+    """Airflow's windows in the inventory's span beside ours, and each beside its partition's."""
+    dag, schedule = legacy.dag, partitions.schedule
+    said = f"{dag.schedule.text} in {dag.schedule.timezone}"
+    if not dag.windows:
+        verdict = Agreement.UNDETERMINED if dag.schedule.kind in ("cron", "delta") else Agreement.DIFFERS
+        return Facet(
+            "windows", verdict, said, str(schedule), "Airflow has no window in the inventory's span", 0
+        )
+    try:
+        theirs = [Window.between(start, end) for start, end in dag.windows]
+    except InvalidWindow:
+        detail = "Airflow's windows are empty: no data belongs to a run"
+        return Facet("windows", Agreement.DIFFERS, said, str(schedule), detail, len(dag.windows))
+    try:
+        ours = list(islice(_own_windows(legacy, partitions), 2 * len(theirs) + 1000))
+    except ParityError as error:
+        return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), str(error), 0)
+    missing, extra = set(theirs) - set(ours), set(ours) - set(theirs)
+    alone = [f"{len(missing)} windows are Airflow's alone, first {min(missing)}"] if missing else []
+    alone += [f"{len(extra)} are the mirror's alone, first {min(extra)}"] if extra else []
+    unaligned = [
+        window for window in theirs if window not in missing and not _has_partition(window, partitions)
+    ]
+    alone += [f"{len(unaligned)} are no partition's window, first {unaligned[0]}"] if unaligned else []
+    return Facet(
+        "windows",
+        Agreement.DIFFERS if alone else Agreement.AGREES,
+        f"{len(theirs)} of {said}",
+        f"{len(ours)} of {schedule}",
+        "; ".join(alone) or _after_the_end(dag, partitions),
+        len(theirs),
+    )
+
+
+def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:
+    """The mirror's windows that start inside the span; where the DAG ends and the mirror goes on, as far as
+    the DAG."""
+    first, last = _instant(legacy.span[0]), _instant(legacy.span[1])
+    zone = partitions.schedule.zone
+    from_ = zone.convert(first) if first else None
+    until = zone.convert(last + timedelta(days=1)) if last else None
+    if legacy.dag.windows_cut:
+        until = datetime.fromisoformat(legacy.dag.windows[-1][0]) + timedelta(seconds=1)
+    end = None if legacy.dag.end is None else datetime.fromisoformat(legacy.dag.end)
+    for window in partitions.schedule.windows(from_, until):
+        if end is not None and partitions.schedule.end is None and window.start > end:
+            return
+        yield window
+
+
+def _instant(day: str) -> datetime | None:
+    return datetime.combine(date.fromisoformat(day[:10]), datetime.min.time()) if day else None
+
+
+def _has_partition(window: Window, partitions: PartitionedSchedule) -> bool:
+    try:
+        return partitions.window_of(partitions.key_of(window)) == window
+    except ParityError:
+        return False
+
+
+def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
+    if dag.end is None or partitions.schedule.end is not None:
+        return ""
+    return f"the DAG ends {dag.end}, the mirror goes on"
+
+
+def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
+    """What dbt or the function gets for every window that Airflow rendered, beside what ours gives."""
+    if legacy.reading is None:
+        return _arguments_facet(legacy.task, declared)
+    reading = legacy.reading
+    calls = _calls(reading, declared)
+    if not reading.window_determined or not calls:
+        reason = reading.reason or f"Airflow's task runs no dbt {declared.runs}"
+        return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", reason, 0)
+    differences: list[str] = []
+    compared = 0
+    for call in calls:
+        if moving := _moving(call):
+            differences.append(
+                f"the environment brings the window ({', '.join(moving)}), the mirror has none"
+            )
+        for one in call.rendered:
+            window = _window(one.start, one.end)
+            if window is None:
+                continue
+            theirs = {name: as_text(value) for name, value in one.vars.items()}
+            theirs |= {f"event-time-{end}": as_text(value) for end, value in (one.event_time or {}).items()}
+            ours = dict(declared.variables.for_window(window))
+            ours |= _event_times(declared.event_times, window)
+            compared += 1
+            differences += _different(theirs, ours, window)
+    templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
+    return _rendered("variables", compared, differences, templates)
+
+
+def _arguments_facet(task: Task, declared: Declared) -> Facet:
+    written = {name: text for name, text in (task.templated.get("op_kwargs") or {}).items() if name != SIDE}
+    differences: list[str] = []
+    compared = 0
+    for sample in task.samples:
+        if "op_kwargs" in sample.needs:
+            return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", sample.needs["op_kwargs"], 0)
+        if sample.window is None:
+            continue
+        given = sample.fields.get("op_kwargs") or {}
+        theirs = {name: as_text(value) for name, value in given.items() if name != SIDE}
+        compared += 1
+        differences += _different(theirs, declared.variables.for_window(sample.window), sample.window)
+    return _rendered("variables", compared, differences, written)
+
+
+def _rendered(name: str, compared: int, differences: Sequence[str], templates: Mapping[str, Any]) -> Facet:
+    legacy = ", ".join(f"{key}={text}" for key, text in templates.items()) or "none"
+    if differences:
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        return Facet(name, Agreement.DIFFERS, legacy, "others", differences[0] + more, compared)
+    if not compared:
+        reason = "Airflow has rendered it for no window"
+        return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
+    return Facet(name, Agreement.AGREES, legacy, "the same", f"in {compared} windows", compared)
+
+
+def _different(theirs: Mapping[str, str], ours: Mapping[str, str], window: Window) -> Iterator[str]:
+    if theirs == ours:
+        return
+    for name in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(name) != ours.get(name):
+            here, there = theirs.get(name, "not there"), ours.get(name, "not there")
+            yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
+
+
+def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str]:
+    if event_times is None:
+        return {}
+    return {f"event-time-{end}": text for end, text in event_times.for_window(window).items()}
+
+
+def _moving(call: Invocation) -> list[str]:
+    """Names in the call's environment whose values change from window to window."""
+    names = dict.fromkeys(name for one in call.rendered for name in one.env)
+    return [name for name in names if len({one.env.get(name) for one in call.rendered}) > 1]
+
+
+def _window(start: str, end: str) -> Window | None:
+    return Window.between(start, end) if start < end else None
+
+
+def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:
+    """The dbt calls that the mirror's stands for: those of its command, else all that select something."""
+    selecting = [call for call in reading.invocations if call.selection.command in SELECTING]
+    return [call for call in selecting if call.selection.command == declared.runs] or selecting
+
+
+def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
+    """The models, snapshots, seeds and tests that dbt would execute, by unique id; or the function."""
+    reading = legacy.reading
+    if reading is None or declared.nodes is None:
+        theirs = legacy.task.callable_name or (reading.kind.value if reading else "no dbt")
+        verdict = Agreement.AGREES if theirs == declared.runs else Agreement.DIFFERS
+        return Facet("selection", verdict, theirs, declared.runs)
+    mine = f"dbt {declared.runs}, {len(declared.nodes)} nodes"
+    if not reading.selection_determined:
+        return Facet("selection", Agreement.UNDETERMINED, "?", mine, reading.reason, 0)
+    nodes = frozenset(node for node in reading.models if not node.startswith("source."))
+    missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)
+    alone = [f"Airflow's alone: {_some(missing)}"] if missing else []
+    alone += [f"the mirror's alone: {_some(extra)}"] if extra else []
+    commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)
+    verdict = Agreement.DIFFERS if alone else Agreement.AGREES
+    return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, "; ".join(alone), len(nodes))
+
+
+def _some(names: Sequence[str], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
+    """Airflow's order of the mirrored tasks of one DAG beside the lineage of their assets.
+
+    An order that lineage contradicts differs. One that lineage does not know is undetermined: Dagster may run
+    the unit earlier, and whether that matters is not in the inventory.
+    """
+    tasks = {task.task_id: task for task in legacy.dag.tasks if isinstance(task, Task)}
+    mates = {unit.task_id for unit in mirror.mirrored if unit.dag_id == legacy.dag.dag_id}
+    before = _above(legacy.task.task_id, tasks) & mates
+    lineage = {unit.task_id for unit in mirror.upstream if unit.dag_id == legacy.dag.dag_id}
+    after = {name for name in mates if legacy.task.task_id in _above(name, tasks)}
+    said, mine = _names("after", before), _names("made from", lineage)
+    count = len(before | lineage) or 1
+    if reversed_ := sorted(lineage & after):
+        detail = f"Airflow runs {', '.join(reversed_)} after it, and it is made from what they write"
+        return Facet("ordering", Agreement.DIFFERS, said, mine, detail, count)
+    if unknown := sorted(before - lineage):
+        detail = f"nothing that it reads comes from {', '.join(unknown)}: Dagster may run it before"
+        return Facet("ordering", Agreement.UNDETERMINED, said, mine, detail, count)
+    detail = f"lineage is stricter: {', '.join(sorted(lineage - before))}" if lineage - before else ""
+    return Facet("ordering", Agreement.AGREES, said, mine, detail, count)
+
+
+def _names(word: str, units: Iterable[str]) -> str:
+    listed = ", ".join(sorted(units))
+    return f"{word} {listed}" if listed else "first"
+
+
+def _above(task_id: str, tasks: Mapping[str, Task]) -> set[str]:
+    found: set[str] = set()
+    todo = [task_id]
+    while todo:
+        task = tasks.get(todo.pop())
+        new = set(task.upstream) - found if task else set()
+        found |= new
+        todo += new
+    return found
+
+
+def retries_facet(task: Task, declared: Declared) -> Facet:
+    """Retries that the mirror does not declare stay Airflow's: its task retries the proxy."""
+    theirs, mine = _tries(task.retries, task.retry_delay), _tries(declared.retries, declared.retry_delay)
+    if task.retries and not declared.retries:
+        detail = f"{NO_EQUIVALENT}: Airflow's task retries its proxy until it is retired"
+        return Facet("retries", Agreement.UNDETERMINED, theirs, "not declared", detail)
+    return Facet("retries", Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)
+
+
+def _tries(retries: int, delay: float) -> str:
+    return f"{retries}, {delay:g} s apart" if retries else "none"
+
+
+def pool_facet(task: Task, declared: Declared) -> Facet:
+    """Airflow's default pool limits nothing in particular: it is as good as none."""
+    theirs = "none" if task.pool == DEFAULT_POOL else task.pool
+    mine = declared.pool or "none"
+    return Facet("pool", Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)
+
+
+def _unset_facet(name: str, seconds: float | None) -> Facet:
+    """Dagster's limits are for a run, which may take many windows; Airflow's are for one."""
+    if seconds is None:
+        return Facet(name, Agreement.AGREES, "none", "none")
+    return Facet(name, Agreement.UNDETERMINED, f"{seconds:g} s", "none", NO_EQUIVALENT)

@@ -1,0 +1,90 @@
+"""`parity verify` and the facets in `parity status`, on the taxi estate and what Airflow says about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.estate import ROOT, Estate, copy_project, foreign_environment
+
+pytestmark = pytest.mark.airflow
+
+UNIT = "taxi_daily.dbt_daily"
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A week of the estate, over a clock change."""
+    file = tmp_path_factory.mktemp("inventory") / "inventory.json"
+    subprocess.run(
+        [
+            str(ROOT / ".venv-airflow" / "bin" / "python"),
+            str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
+            *("--dags-folder", str(ROOT / "legacy_dags"), "--from", "2024-03-06", "--to", "2024-03-12"),
+            *("--out", str(file)),
+        ],
+        env=foreign_environment(),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def verified(estate: Estate, inventory: Path) -> subprocess.CompletedProcess[str]:
+    return estate.parity("verify", "--inventory", str(inventory), "--json")
+
+
+def units(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    document = json.loads(done.stdout)
+    return {unit["unit"]: {facet["facet"]: facet for facet in unit["facets"]} for unit in document["units"]}
+
+
+def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) -> None:
+    """Of every mirrored unit nothing differs from Airflow; windows, variables and selection agree; exit code 0."""
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    found = units(verified)
+    assert UNIT in found
+    for unit, facets in found.items():
+        for facet in facets.values():
+            assert facet["agrees"] != "differs", (unit, facet)
+        assert {facets[name]["agrees"] for name in ("selection", "pool")} == {"agrees"}, unit
+
+
+def test_one_changed_line_is_one_difference(estate: Estate, inventory: Path, tmp_path: Path) -> None:
+    """A mirror that fires an hour later differs in its windows: exit code 3, and a line that says which."""
+    own = Estate(copy_project(tmp_path / "own"), estate.instance)
+    file = own.root / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
+    file.write_text(file.read_text().replace('cron: "0 6 * * *"', 'cron: "0 7 * * *"'))
+
+    done = own.parity("verify", UNIT, "--inventory", str(inventory))
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("differs ")]
+    assert line.startswith(f"differs {UNIT}, windows: ")
+
+
+def test_the_status_has_the_facets(estate: Estate, inventory: Path) -> None:
+    """With an inventory `parity status` counts the facets of each unit that agree."""
+    done = estate.parity("status", "--json", PARITY_INVENTORY=str(inventory))
+
+    found = {unit["unit"]: unit["facets"] for unit in json.loads(done.stdout)["units"]}
+    assert found[UNIT].split(" ")[0].endswith("/8")
+
+
+def test_without_an_inventory_nothing_is_compared(estate: Estate) -> None:
+    """Without an inventory the command says how to get one, and exits 2."""
+    done = estate.parity("verify")
+
+    assert done.returncode == 2
+    assert "inventory.py" in done.stderr
+
+
+def test_an_unknown_unit_is_refused(estate: Estate, inventory: Path) -> None:
+    """A unit that nothing mirrors is no success: exit code 2."""
+    assert estate.parity("verify", "taxi_daily.nothing", "--inventory", str(inventory)).returncode == 2

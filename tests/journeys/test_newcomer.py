@@ -1,0 +1,84 @@
+"""A newcomer's path: a foreign DAGs folder and a foreign dbt project, to definitions that load, by the document."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.documents import document, fenced
+from tests.estate import BIN, ROOT, copy_project, foreign_environment
+
+pytestmark = [pytest.mark.journey, pytest.mark.airflow]
+
+FOREIGN = ROOT / "tests" / "journeys" / "foreign"
+Run = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project without the taxi estate's mirrors, and somebody else's DAGs and dbt project in it."""
+    root = copy_project(tmp_path_factory.mktemp("clone"))
+    for ours in ("dbt", "dagster_defs/defs"):
+        shutil.rmtree(root / ours)
+    (root / "dagster_defs" / "defs").mkdir()
+    shutil.copytree(FOREIGN / "dbt", root / "dbt", ignore=shutil.ignore_patterns("target*", "logs"))
+    shutil.copytree(FOREIGN / "dags", root / "dags")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(clone: Path) -> Run:
+    """A command of the document, in the clone; `python` is Airflow's, as the document says."""
+    programs = {"python": str(ROOT / ".venv-airflow" / "bin" / "python")}
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        program, *arguments = shlex.split(line)
+        path = programs.get(program) or str(BIN / Path(program).name)
+        return subprocess.run(
+            [path, *arguments],
+            cwd=clone,
+            env={
+                **foreign_environment(),
+                "PYTHONPATH": str(clone) if program != "python" else "",
+                "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
+                "SHOP_DATA": str(clone),
+            },
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+def commands() -> list[str]:
+    [block] = fenced(document("docs/adopting.md").section("## In four commands"), "console")
+    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_four_commands_are_enough(run: Run, clone: Path) -> None:
+    """The four commands of docs/adopting.md succeed one after the other, and what they load is the foreign estate."""
+    assert len(commands()) == 4
+    said = {}
+    for line in commands():
+        done = run(line)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        said[line] = done.stdout
+
+    defs = clone / "dagster_defs" / "defs"
+    documents = [
+        mirror for file in sorted(defs.rglob("defs.yaml")) for mirror in yaml.safe_load_all(file.read_text())
+    ]
+    units = {mirror["attributes"]["unit"] for mirror in documents}
+    assert units == {"shop_orders.stage", "shop_orders.marts", "shop_orders.check", "shop_stock.levels"}
+    verified = said[commands()[-1]]
+    assert " 0 differs" in verified
+    assert "GAP: shop_repair.repair" in (defs / "shop_repair" / "gaps.yaml").read_text()

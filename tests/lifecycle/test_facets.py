@@ -1,0 +1,186 @@
+"""Each facet of a mirror beside its record in the inventory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from dagster_defs.inventory import Convention, Invocation, Kind, NamedWindow, Selection, UnitReading
+from dagster_defs.inventory.document import Dag, Schedule, Task
+from dagster_defs.inventory.records import RenderedCall
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.facets import (
+    Agreement,
+    Facet,
+    LegacyUnit,
+    MirroredUnit,
+    UnitFacets,
+    facets_of,
+    not_in_inventory,
+)
+from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import Schedule as Cron
+
+ZONE = "America/New_York"
+SPAN = ("2024-03-08", "2024-03-11")  # the clocks go forward on the 10th
+WINDOWS = (
+    ("2024-03-08T11:00:00+00:00", "2024-03-09T11:00:00+00:00"),
+    ("2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00"),
+    ("2024-03-10T10:00:00+00:00", "2024-03-11T10:00:00+00:00"),
+    ("2024-03-11T10:00:00+00:00", "2024-03-12T10:00:00+00:00"),
+)
+NODES = frozenset({"model.taxi.daily", "test.taxi.daily_unique"})
+
+
+@dataclass(frozen=True)
+class Days:
+    """Variables that are the dates of a window's bounds."""
+
+    names: tuple[str, ...] = ("min_date", "max_date")
+    shift: int = 0
+
+    def for_window(self, window: Window) -> dict[str, str]:
+        moments = (window.start, window.end)
+        return {
+            name: moment.add(days=self.shift).to_date_string()
+            for name, moment in zip(self.names, moments, strict=False)
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """A unit that agrees in all, and what a test changes of it."""
+
+    task: dict[str, Any] = field(default_factory=dict)
+    declared: dict[str, Any] = field(default_factory=dict)
+    dag: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] = field(default_factory=dict)
+    cron: str = "0 6 * * *"
+    start: str = "2024-01-01"
+    upstream: frozenset[Unit] = frozenset()
+    others: tuple[Task, ...] = ()
+
+    def facets(self) -> dict[str, Facet]:
+        task = replace(Task("taxi", "daily", ("BashOperator",), {}), **self.task)
+        schedule = Schedule("0 6 * * *", "cron", "0 6 * * *", ZONE, False)
+        dag = replace(Dag("taxi", schedule, ZONE, (task, *self.others), windows=WINDOWS), **self.dag)
+        rendered = tuple(
+            RenderedCall(start, end, Days().for_window(Window.between(start, end)), {}, None)
+            for start, end in WINDOWS
+        )
+        call = replace(
+            Invocation(Selection("build"), False, None, {}, {}, None, rendered, True, tuple(sorted(NODES))),
+            **self.call,
+        )
+        window = NamedWindow(Convention.HALF_OPEN)
+        reading = UnitReading("taxi", "daily", (Kind.BUILD,), window=window, invocations=(call,))
+        declared = replace(
+            Declared("build", NODES, Days(), None, frozenset(), frozenset({"daily"}), 0, 30, None),
+            **self.declared,
+        )
+        unit = Unit("taxi", "daily")
+        mirrored = frozenset({unit, *(Unit("taxi", other.task_id) for other in self.others)})
+        partitions = PartitionedSchedule(Cron.of(self.cron, ZONE, self.start))
+        mirror = MirroredUnit(unit, partitions, declared, self.upstream, mirrored)
+        return {facet.name: facet for facet in facets_of(LegacyUnit(dag, task, reading, SPAN), mirror)}
+
+
+def other(task_id: str, *upstream: str) -> Task:
+    return Task("taxi", task_id, ("BashOperator",), {}, upstream=upstream)
+
+
+def test_a_faithful_mirror_agrees_in_all() -> None:
+    """Eight facets agree, windows and variables in every window of the span."""
+    facets = Case().facets()
+
+    assert {name: facet.agrees for name, facet in facets.items()} == dict.fromkeys(
+        ["windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla"],
+        Agreement.AGREES,
+    )
+    assert (facets["windows"].compared, facets["variables"].compared) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "said"),
+    [
+        pytest.param(Case(cron="0 7 * * *"), "windows", "Airflow's alone", id="another hour"),
+        pytest.param(Case(start="2024-03-10"), "windows", "2 windows are Airflow's alone", id="begins later"),
+        pytest.param(Case(dag={"end": "2024-03-09T11:00:00+00:00", "windows": WINDOWS[:1]}), "windows",
+                     "1 are the mirror's alone", id="Airflow lacks a window"),
+        pytest.param(Case(dag={"windows": ((WINDOWS[0][0], WINDOWS[0][0]),)}), "windows", "empty", id="empty"),
+        pytest.param(Case(dag={"windows": (), "schedule": Schedule("None", "none", None, ZONE, True)}), "windows",
+                     "no window", id="no schedule"),
+        pytest.param(Case(declared={"variables": Days(shift=1)}), "variables", "max_date of", id="another day"),
+        pytest.param(Case(declared={"variables": Days(("min_date",))}), "variables", "max_date of", id="one less"),
+        pytest.param(Case(declared={"nodes": NODES | {"model.taxi.more"}}), "selection",
+                     "the mirror's alone: model.taxi.more", id="a model more"),
+        pytest.param(Case(declared={"nodes": frozenset({"model.taxi.daily"})}), "selection",
+                     "Airflow's alone: test.taxi.daily_unique", id="a test less"),
+        pytest.param(Case(others=(other("export", "daily"),), upstream=frozenset({Unit("taxi", "export")})),
+                     "ordering", "export after it", id="lineage contradicts the order"),
+        pytest.param(Case(task={"retries": 2, "retry_delay": 30.0}, declared={"retries": 3}), "retries", "",
+                     id="other retries"),
+        pytest.param(Case(task={"pool": "warehouse"}), "pool", "", id="no pool"),
+    ],
+)  # fmt: skip
+def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
+    """What differs from Airflow is a difference of its own facet, which says what, and of no other."""
+    facets = case.facets()
+
+    assert [each for each, facet in facets.items() if facet.agrees is Agreement.DIFFERS] == [name]
+    assert said in facets[name].detail
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        pytest.param(Case(task={"timeout": 600.0}), "timeout", id="timeout"),
+        pytest.param(Case(task={"sla": 600.0}), "sla", id="sla"),
+        pytest.param(Case(task={"retries": 2}), "retries", id="retries"),
+        pytest.param(Case(task={"upstream": ("zones",)}, others=(other("zones"),)), "ordering", id="order"),
+        pytest.param(Case(call={"rendered": ()}), "variables", id="nothing rendered"),
+    ],
+)
+def test_what_cannot_be_told_is_undetermined(case: Case, name: str) -> None:
+    """What has no equivalent, or is not in the inventory, neither agrees nor differs, and says why."""
+    facet = case.facets()[name]
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert facet.detail
+
+
+def test_an_order_that_lineage_knows_agrees() -> None:
+    """A unit that comes after another, and is made from its assets, is in order."""
+    case = Case(
+        task={"upstream": ("zones",)}, others=(other("zones"),), upstream=frozenset({Unit("taxi", "zones")})
+    )
+
+    assert case.facets()["ordering"].agrees is Agreement.AGREES
+
+
+def test_a_window_in_the_environment_differs() -> None:
+    """A variable of the environment that moves with the window is a difference: a mirror has no environment."""
+    rendered = tuple(
+        RenderedCall(start, end, Days().for_window(Window.between(start, end)), {"DAY": start}, None)
+        for start, end in WINDOWS
+    )
+    facet = Case(call={"rendered": rendered}).facets()["variables"]
+
+    assert facet.agrees is Agreement.DIFFERS
+    assert "DAY" in facet.detail
+
+
+def test_the_summary_names_what_differs() -> None:
+    """A unit's facets in one cell: all, those that differ by name, those that are undetermined by number."""
+    unit = Unit("taxi", "daily")
+
+    def summary(case: Case) -> str:
+        return UnitFacets(unit, tuple(case.facets().values())).summary
+
+    assert summary(Case()) == "8/8"
+    assert summary(Case(cron="0 7 * * *")) == "7/8 (windows)"
+    assert summary(Case(task={"sla": 1.0, "pool": "x"})) == "6/8 (pool, 1 undetermined)"
+    assert not_in_inventory(unit).summary == "0/1 (task)"
