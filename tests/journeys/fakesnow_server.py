@@ -12,6 +12,7 @@ Started as a process of its own: `python fakesnow_server.py`. Three things that 
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sys
@@ -71,6 +72,8 @@ def main() -> None:
     with fakesnow.server() as address:
         sys.stdout.write(f"{address['port']}\n")
         sys.stdout.flush()
+        # A line for each request, into a pipe that nobody reads: when it is full, the server stands still.
+        logging.getLogger("uvicorn.access").disabled = True
         stop.wait()
 
 

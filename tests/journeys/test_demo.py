@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dagster_defs.adapters.processes import last_lines
 from tests.estate import BIN, ROOT, foreign_environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(560)]
@@ -44,6 +45,11 @@ class Place:
             text=True,
             start_new_session=True,
         )
+
+    def ends_of_logs(self) -> str:
+        """The folder is gone after the test: what its servers said last, for whoever reads the failure."""
+        logs = sorted((self.folder / "run" / "logs").glob("*.log"))
+        return "".join(f"\n=== {log.name}\n{last_lines(log, 25)}" for log in logs)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this demo: its command line or its environment names the folder."""
@@ -110,9 +116,11 @@ def test_ctrl_c_stops_every_child(place: Place, interrupted: subprocess.Complete
     assert eventually(lambda: place.processes() == [], 15), place.processes()
 
 
-def test_the_demo_succeeds_after_an_interrupted_one(told: subprocess.CompletedProcess[str]) -> None:
+def test_the_demo_succeeds_after_an_interrupted_one(
+    place: Place, told: subprocess.CompletedProcess[str]
+) -> None:
     """A demo in the folder that an interrupted one has left behind runs to its end and exits 0."""
-    assert told.returncode == 0, told.stdout + told.stderr[-4000:]
+    assert told.returncode == 0, told.stdout + told.stderr[-4000:] + place.ends_of_logs()
 
 
 def test_every_verdict_is_a_match(told: subprocess.CompletedProcess[str]) -> None:
