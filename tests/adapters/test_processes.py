@@ -25,8 +25,9 @@ print(grandchild.pid, flush=True)
 time.sleep(600)
 """
 SUPERVISE = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # inherited as ignored by what a script runs behind
 from dagster_defs.adapters.processes import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
     child = supervisor.start("family", [sys.executable, "-c", sys.argv[2]], env=dict(os.environ))
@@ -98,7 +99,10 @@ def test_they_end_on_ctrl_c(tmp_path: Path) -> None:
     process, child, grandchild = start_supervisor(tmp_path)
     with process:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) != 0
+        try:
+            assert process.wait(timeout=20) != 0
+        finally:
+            process.kill()  # else the block would wait for it for ever
 
     assert eventually(lambda: gone(child, grandchild))
 
