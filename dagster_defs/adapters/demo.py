@@ -48,8 +48,8 @@ COMPARED = (
     "taxi_daily.dbt_daily",
     "taxi_daily.export_daily",
 )  # the units of the DAGs that the demo runs; the others stay paused
-RUN_SECONDS = 240
-OBSERVED_SECONDS = 90
+RUN_SECONDS = 400
+OBSERVED_SECONDS = 180
 
 
 class Steps(Protocol):

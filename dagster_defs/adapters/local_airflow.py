@@ -16,7 +16,7 @@ from dagster_defs.adapters.processes import Supervisor
 from dagster_defs.errors import EnvironmentMissing
 
 DATABASE = "airflow"
-START_SECONDS = 150
+START_SECONDS = 240
 
 
 @dataclass(frozen=True)

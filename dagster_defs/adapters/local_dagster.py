@@ -17,7 +17,7 @@ from dagster_defs.adapters.postgres import Postgres
 from dagster_defs.adapters.processes import Supervisor, free_port
 
 DATABASE = "dagster"
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 @dataclass(frozen=True)
