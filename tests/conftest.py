@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import dagster as dg
+import hypothesis
 import pytest
 
 from tests.estate import Estate, copy_project
 from tests.fakes import FakeAirflow, FakeDagster
+
+# The same examples in every run, so that a red run says something about the change that it tests. To look for
+# new ones: HYPOTHESIS_PROFILE=explore, and then `--hypothesis-seed` draws them anew.
+hypothesis.settings.register_profile("steady", derandomize=True)
+hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session")

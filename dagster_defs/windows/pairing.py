@@ -92,23 +92,21 @@ class Pairing:
             return True
         margin = timedelta(hours=26 if self.schedule.once_a_day else 6)
         since = utc(instant) - margin
-        if self.schedule.covers_every_hour and not self._every_day:
+        if self.schedule.covers_every_hour and not self.schedule.every_day:
             settled = self.ticks.before(utc(instant).subtract(hours=3)).instant
             if utc(instant) - settled > timedelta(hours=30):
                 return False
             since = min(since, settled.subtract(hours=1))
         return _offset_is_constant(self.schedule.zone, since, utc(instant) + margin)
 
-    @property
-    def _every_day(self) -> bool:
-        return self.schedule.cron.endswith(" * * *")
-
     def _counts_evenly_over(self, change: datetime) -> bool:
         """Every hour of every day, and a clock that moves by whole hours: both sides count the same
         minutes."""
         before, after = (_offset(self.schedule.zone, utc(change).add(hours=hours)) for hours in (-3, 3))
         return (
-            self.schedule.covers_every_hour and self._every_day and not (after - before) % timedelta(hours=1)
+            self.schedule.covers_every_hour
+            and self.schedule.every_day
+            and not (after - before) % timedelta(hours=1)
         )
 
     def _quiet_before(self, tick: Tick) -> Tick:
@@ -180,6 +178,22 @@ def _offset_is_constant(zone: pendulum.Timezone, first: pendulum.DateTime, last:
         if _offset(zone, first) != offset:
             return False
     return True
+
+
+def counts_hours_alike(schedule: Schedule, until: datetime) -> bool:
+    """Whether Dagster places the minutes of an hourly schedule the same way whenever it is asked.
+
+    Its `cron_string_iterator` (`dagster/_utils/schedules.py`, 1.13) takes the minutes of "every hour, every
+    day" crons from the zone's clock if *today's* UTC offset has a part of an hour, else from UTC's.
+    """
+    if not (schedule.covers_every_hour and schedule.every_day):
+        return True
+    now = pendulum.now("UTC")
+    examined = [now, *clock_changes(schedule.zone, now, now.add(years=1))]
+    examined += [schedule.start, *clock_changes(schedule.zone, schedule.start, until)]
+    parts = {_offset(schedule.zone, instant) % timedelta(hours=1) for instant in examined}
+    minutes = {timedelta(minutes=minute) for minute in schedule.minutes}
+    return len({frozenset((minute - part) % timedelta(hours=1) for minute in minutes) for part in parts}) == 1
 
 
 def clock_changes(zone: pendulum.Timezone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:

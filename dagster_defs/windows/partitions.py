@@ -15,7 +15,7 @@ from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
 from dagster._check import CheckError
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
-from dagster_defs.windows.pairing import Pairing, Seam
+from dagster_defs.windows.pairing import Pairing, Seam, counts_hours_alike
 from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.ticks import Tick, Ticks
 from dagster_defs.windows.window import Window, utc
@@ -35,7 +35,7 @@ class PartitionedSchedule:
     for, up to `HORIZON`; `impassable` are the clock changes up to there that Airflow's own timetable does not
     get past. A key there raises, all others are unaffected.
 
-    Raises `ScheduleRefused` if Dagster cannot express the cron.
+    Raises `ScheduleRefused` if Dagster cannot express the cron, or counts its hours by today's UTC offset.
     """
 
     schedule: Schedule
@@ -51,8 +51,16 @@ class PartitionedSchedule:
         ticks = Ticks(schedule)
         put(self, "_ticks", ticks)
         put(self, "_pairing", Pairing(schedule, ticks))
-        horizon = utc(schedule.start + HORIZON)
-        found = list(self._pairing.seams(schedule.start, horizon if schedule.end is None else schedule.end))
+        until = utc(schedule.start + HORIZON) if schedule.end is None else schedule.end
+        if not counts_hours_alike(schedule, until):
+            raise ScheduleRefused(
+                schedule.expression,
+                schedule.timezone,
+                "the clock of this zone moves by a part of an hour, and Dagster then places the minutes of an "
+                "hourly schedule by the UTC offset of the day on which it is asked",
+                "Mirror it without partitions, or move the DAG to UTC first",
+            )
+        found = list(self._pairing.seams(schedule.start, until))
         seams = [seam for seam in found if isinstance(seam, Seam)]
         put(self, "impassable", tuple(stuck for stuck in found if isinstance(stuck, DoesNotAdvance)))
         put(self, "keyless_windows", tuple(window for seam in seams for window in seam.keyless))

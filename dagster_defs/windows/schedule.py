@@ -120,7 +120,9 @@ class Schedule:
     end: pendulum.DateTime | None = None
     cron: str = field(init=False, compare=False)
     _zone: pendulum.Timezone = field(init=False, compare=False, repr=False)
+    minutes: tuple[int, ...] = field(init=False, compare=False, repr=False)
     covers_every_hour: bool = field(init=False, compare=False, repr=False)
+    every_day: bool = field(init=False, compare=False, repr=False)
     once_a_day: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +135,8 @@ class Schedule:
         minute, hour = _read(cron).expanded[:2]
         # croniter normalises 0-23 and */1 to the star (Airflow's _covers_every_hour).
         put(self, "covers_every_hour", hour == ["*"])
+        put(self, "every_day", cron.endswith(" * * *"))
+        put(self, "minutes", tuple(range(60)) if minute == ["*"] else tuple(minute))
         put(self, "once_a_day", all(len(part) == 1 and isinstance(part[0], int) for part in (minute, hour)))
         put(self, "start", self._instant(self.start))
         if self.end is not None:

@@ -178,12 +178,37 @@ def test_a_partition_without_a_window_is_not_offered() -> None:
 
 
 def test_a_clock_change_that_airflow_does_not_pass_spoils_only_its_own_keys() -> None:
-    """An hourly Lord Howe schedule loads, says where it is impassable, and works everywhere else."""
-    partitions = of("@hourly", "Australia/Lord_Howe", "2023-06-01")
+    """The hours of New York's weekdays load, say where they are impassable, and work everywhere else."""
+    partitions = of("0 * * * 1-5", "America/New_York", "2024-09-01")
     assert partitions.impassable
-    assert partitions.window_of("2023-08-01T05:00+1030").length == timedelta(hours=1)
+    assert partitions.window_of("2024-11-01T05:00-0400").length == timedelta(hours=1)
     with pytest.raises(DoesNotAdvance):
-        partitions.window_of("2023-10-01T05:00+1100")
+        partitions.window_of("2024-11-04T00:00-0500")
+    assert partitions.window_of("2024-11-04T05:00-0500").length == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        ("Australia/Lord_Howe", "2023-06-01", None),
+        ("Australia/LHI", "2015-05-01", "2015-05-13"),
+        ("America/Caracas", "2015-05-01", "2015-05-13"),
+        ("Asia/Pyongyang", "2018-05-01", "2018-05-13"),
+    ],
+)
+def test_hours_that_dagster_counts_by_the_offset_of_today_are_refused(
+    zone: str, start: str, end: str | None
+) -> None:
+    """Where the clock moves by half an hour, Dagster's minutes past the hour depend on when it is asked."""
+    with pytest.raises(ScheduleRefused, match="part of an hour"):
+        of("1 * * * *", zone, start, end)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Australia/Adelaide", "Pacific/Chatham"])
+def test_hours_of_a_zone_that_keeps_its_part_of_an_hour_are_counted(zone: str) -> None:
+    """A zone that is always half or three quarters of an hour off is as good as any."""
+    partitions = of("1 * * * *", zone, "2024-03-01", "2024-03-02")
+    assert [key[-10:-5] for key in partitions.partitions_def.get_partition_keys()][:2] == ["00:01", "01:01"]
 
 
 def test_an_interval_that_is_no_window_names_the_nearest_ones() -> None:
