@@ -103,6 +103,9 @@ def inventory(
         render.print_json(found.as_json())
     else:
         render.print_inventory(found)
+    if found.project_error:
+        render.print_error(found.project_error)
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=LOOKING)

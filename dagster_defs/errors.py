@@ -3,6 +3,7 @@
     ParityError                      exit 1   something went wrong; the message says what, why and what to do
     ├── DbtProjectUnreadable                  dbt cannot parse the project
     ├── DbtFailed                             a dbt command ran and did not succeed
+    ├── TimedOut                              a try took longer than the unit's time-out
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
     ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
@@ -40,7 +41,11 @@
     │   ├── UnknownColumn                     a comparison names a column that a table does not have
     │   ├── ReversedWindow                    a comparison's window ends before it starts
     │   ├── WindowWithoutTime                 a comparison has bounds but no time column
-    │   └── UnusableBound                     a bound that is no value of the time column
+    │   ├── UnusableBound                     a bound that is no value of the time column
+    │   ├── BadTolerance                      a tolerance whose value says nothing, or a second one of a column
+    │   ├── ToleranceOnKey                    a tolerance on a column that tells which rows belong together
+    │   ├── ToleranceWithoutKey               a tolerance of numbers where nothing tells which rows belong together
+    │   └── ToleranceOnType                   a tolerance on a column whose type has no such differences
 
 One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
 """
@@ -77,6 +82,18 @@ class DbtFailed(ParityError):
         self.command, self.failures, self.log = tuple(command), tuple(failures), log
         what = "; ".join(failures) or "no reason given"
         super().__init__(f"dbt {' '.join(command)} failed: {what}. Look: {log}")
+
+
+class TimedOut(ParityError):
+    """`goes_on`: it could not be stopped in time, and may still write."""
+
+    def __init__(self, what: str, seconds: float, goes_on: bool = False) -> None:
+        self.what, self.seconds, self.goes_on = what, seconds, goes_on
+        end = "could not be stopped: see to it before the next try" if goes_on else "was stopped"
+        super().__init__(
+            f"{what} took longer than its time-out of {seconds:g} s and {end}. Look at what it waited for, or raise "
+            "`execution_timeout` in the DAG and `timeout` in the unit's YAML"
+        )
 
 
 class MirrorsUnreadable(ParityError):
@@ -358,4 +375,38 @@ class UnusableBound(UsageError):
         self.comparison, self.bound, self.column, self.column_type = comparison, bound, column, column_type
         super().__init__(
             f"comparison {comparison}: the bound {bound!r} is no value of column {column!r} ({column_type})"
+        )
+
+
+class BadTolerance(UsageError):
+    def __init__(self, comparison: str, column: str, kind: str, why: str) -> None:
+        self.comparison, self.column, self.kind, self.why = comparison, column, kind, why
+        super().__init__(f"comparison {comparison}: the tolerance {kind} of column {column!r} {why}")
+
+
+class ToleranceOnKey(UsageError):
+    def __init__(self, comparison: str, column: str, kind: str) -> None:
+        self.comparison, self.column, self.kind = comparison, column, kind
+        super().__init__(
+            f"comparison {comparison}: column {column!r} is part of the key and cannot have the tolerance {kind}: "
+            "the key tells which rows belong together. Take the column out of the key, or drop the tolerance"
+        )
+
+
+class ToleranceWithoutKey(UsageError):
+    def __init__(self, comparison: str, column: str, kind: str) -> None:
+        self.comparison, self.column, self.kind = comparison, column, kind
+        super().__init__(
+            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs a key that tells which "
+            "numbers belong together. Name the key"
+        )
+
+
+class ToleranceOnType(UsageError):
+    def __init__(self, comparison: str, column: str, kind: str, column_type: str, needs: str) -> None:
+        self.comparison, self.column, self.kind = comparison, column, kind
+        self.column_type, self.needs = column_type, needs
+        super().__init__(
+            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs {needs}, and the column is "
+            f"{column_type}. Correct the tolerance, or declare the column ignored"
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.dbt_run import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
     Inventory,
@@ -42,9 +45,14 @@ def read_inventory(file: Path) -> Inventory:
 
 
 def report(file: Path, project_dir: Path) -> Report:
-    """Every unit of the inventory beside the project. Raises InventoryUnreadable, InventoryVersion or
-    DbtProjectUnreadable; what is wrong with one unit is in its row."""
-    return describe(read_inventory(file), ProjectOnDisk(project_dir))
+    """Every unit of the inventory beside the project. Raises InventoryUnreadable, InventoryVersion, or
+    DbtProjectUnreadable if there is no project; what is wrong with one unit is in its row. With a project that
+    does not parse, dbt says why on stderr, and units have all but their models."""
+    inventory = read_inventory(file)
+    _check_is_project(project_dir)
+    project = ProjectOnDisk(project_dir)
+    found = describe(inventory, project)
+    return replace(found, project_error=str(project.unreadable or ""))
 
 
 @dataclass
@@ -58,7 +66,12 @@ class ProjectOnDisk:
     target: str = ""
     _executed: dict[Selection, tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
     _times: dict[str, ModelTime] = field(default_factory=dict)
-    _parsed: _Parsed | None = None
+    _parsed: _Parsed | DbtProjectUnreadable | None = None
+
+    @property
+    def unreadable(self) -> DbtProjectUnreadable | None:
+        """Why dbt could not parse the project, if it was asked to."""
+        return self._parsed if isinstance(self._parsed, DbtProjectUnreadable) else None
 
     def executed(self, selection: Selection) -> tuple[str, ...]:
         if selection not in self._executed:
@@ -79,8 +92,18 @@ class ProjectOnDisk:
 
     def _parse(self) -> _Parsed:
         if self._parsed is None:
-            self._parsed = _Parsed(self.project_dir, self.target)
+            try:
+                self._parsed = _Parsed(self.project_dir, self.target)
+            except DbtProjectUnreadable as unreadable:
+                self._parsed = unreadable
+        if isinstance(self._parsed, DbtProjectUnreadable):
+            raise self._parsed
         return self._parsed
+
+
+def _check_is_project(root: Path) -> None:
+    if not (root / "dbt_project.yml").is_file():
+        raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
 
 
 class _Parsed:
@@ -103,19 +126,19 @@ class _Parsed:
         if "DBT_PROFILES_DIR" not in os.environ and (self._root / "profiles.yml").is_file():
             self._flags += ["--profiles-dir", str(self._root)]
         self._flags += ["--target", target] if target else []
-        if not (self._root / "dbt_project.yml").is_file():
-            raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
+        _check_is_project(self._root)
         self._selectors: dict[tuple[str, tuple[str, ...]], Any] = {}
-        self.manifest, self._config = self._parse()
+        self._bare_flags: dict[Selection, Any] = {}
+        with collector_paused():
+            self.manifest, self._config = self._parse()
 
     def executed(self, selection: Selection) -> tuple[str, ...]:
-        from dbt.cli.flags import Flags, args_to_context
         from dbt.flags import set_flags
         from dbt.node_types import NodeType
 
         with self._in_project():
             try:
-                flags = Flags(args_to_context([*selection.arguments, *self._flags]))
+                flags = self._flags_of(selection)
                 set_flags(flags)
                 self._config.args = flags
                 task = _tasks()[selection.command](flags, self._config, self.manifest)
@@ -134,12 +157,31 @@ class _Parsed:
             )
         )
 
+    def _flags_of(self, selection: Selection) -> Any:
+        """dbt's flags for the selection. Reading a command line takes as long as selecting, so one without a
+        selection is read for each command, and the words are put in."""
+        from dbt.cli.flags import Flags, args_to_context
+
+        if selection.selector:
+            return Flags(args_to_context([*selection.arguments, *self._flags]))
+        bare = Selection(selection.command, options=selection.options)
+        if bare not in self._bare_flags:
+            self._bare_flags[bare] = Flags(args_to_context([*bare.arguments, *self._flags]))
+        flags = copy(self._bare_flags[bare])
+        # Each flag is there under two names, and all of them are frozen.
+        flags.__dict__.update(SELECT=selection.select, select=selection.select)
+        flags.__dict__.update(EXCLUDE=selection.exclude, exclude=selection.exclude)
+        return flags
+
     def _selector(self, selection: Selection, task: Any) -> Any:
         """dbt's selector for the command and its options; making one goes through the whole graph."""
         key = selection.command, selection.options
         if key not in self._selectors:
             task.graph = self._build_graph if selection.command == "build" else self._graph
             selector = task.get_node_selector()
+            # dbt's is a filtered view of the whole, which is asked for all its nodes again and again.
+            selector.graph = type(selector.graph)(selector.graph.graph.copy())
+            selector.get_method = partial(self._method, selector.get_method)
             selector.select_included = partial(self._select_included, selector.select_included)
             self._selectors[key] = selector
         return self._selectors[key]
@@ -151,6 +193,13 @@ class _Parsed:
             included = near.intersection(included)
         found: set[str] = select(included, criteria)
         return found
+
+    def _method(self, get_method: Any, *arguments: Any) -> Any:
+        """One of dbt's ways to select; it looks at the nodes that it is asked about, and not at all there are."""
+        method = get_method(*arguments)
+        nodes = self.manifest.nodes
+        method.parsed_nodes = lambda included: [(name, nodes[name]) for name in included if name in nodes]
+        return method
 
     @cached_property
     def _nodes(self) -> list[tuple[str, Any]]:
@@ -197,7 +246,8 @@ class _Parsed:
         from dbt.cli.requires import ExceptionExit, ResultExit
 
         arguments = ["--quiet", "parse", "--no-write-json", *self._flags, *self._earlier_parse()]
-        with self._in_project():
+        # dbt prints what is wrong; stdout is the report's.
+        with self._in_project(), contextlib.redirect_stdout(sys.stderr):
             context = cli.make_context(cli.name, list(arguments))
             # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
             context.obj = {"manifest": None, "callbacks": [], "dbt_runner_command_args": arguments}

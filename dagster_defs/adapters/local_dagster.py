@@ -78,6 +78,8 @@ class LocalDagster:
             "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}},
             "telemetry": {"enabled": False},
             "nux": {"enabled": False},
+            # Evaluates the freshness policies, which stand for Airflow's SLAs.
+            "freshness": {"enabled": True},
             # Runs start at once; the pools of the units take care of what must not run together: a DuckDB file
             # has one writer.
             "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},

@@ -115,6 +115,7 @@ def build_asset_definition(
             group_name=unit.group_name(nodes.side),
             partitions_def=unit.partitions.partitions_def,
             owners=[*unit.owners] or spec.owners,
+            freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
             deps=[unit.dependency(dep, zones) for dep in spec.deps],
         ).merge_attributes(**attributes)
         for spec in (stand_in and [stand_in]) or nodes.models.values()
@@ -128,14 +129,12 @@ def build_asset_definition(
         partitions_def=unit.partitions.partitions_def,
         allow_arbitrary_check_specs=True,
         backfill_policy=unit.variables.backfill_policy,
-        retry_policy=dg.RetryPolicy(max_retries=unit.retries, delay=unit.retry_delay)
-        if unit.retries
-        else None,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={"parity/unit": unit.unit},
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        yield from _build(context, unit, nodes)
+        with unit.tries.of(context):
+            yield from _build(context, unit, nodes)
         if stand_in:
             yield dg.MaterializeResult(asset_key=stand_in.key)
 
@@ -173,7 +172,9 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
         [unit.command, *_selection(context, unit, nodes), *flags],
         variables=variables,
         run_dir=nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side),
+        nodes=nodes.selected,
         parse_again=bool(nodes.shaped_by_window),
+        timeout=None if unit.timeout is None else unit.timeout * len(windows),
     )
     metadata = {
         **window_metadata(windows),

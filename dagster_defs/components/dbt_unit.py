@@ -83,15 +83,6 @@ class DbtUnit(UnitComponent):
         Sequence[ComparedModel],
         dg.Resolver.default(description="Keys and time columns of the models it builds."),
     ] = field(default_factory=list)
-    owners: Annotated[
-        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
-    ] = field(default_factory=list)
-    pool: Annotated[
-        str | None,
-        dg.Resolver.default(description="Concurrency pool; the candidate side gets one of its own."),
-    ] = None
-    retries: Annotated[int, dg.Resolver.default(description="How often Dagster tries again.")] = 0
-    retry_delay: Annotated[float, dg.Resolver.default(description="Seconds between tries.")] = 30
 
     @cached_property
     def variables(self) -> PartitionVars:
@@ -108,6 +99,7 @@ class DbtUnit(UnitComponent):
         return self.compile_templates(templates, "event_time")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        self.refuse_bad_limits()
         zones = time_zones(context)
         sides = [build_asset_definition(self, self._nodes(side, context), zones) for side in Side]
         jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
@@ -174,6 +166,8 @@ class DbtUnit(UnitComponent):
             retries=self.retries,
             retry_delay=self.retry_delay,
             pool=self.pool,
+            timeout=self.timeout,
+            sla=self.sla,
         )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
+from dagster_defs.components.tries import time_limit
 from dagster_defs.components.unit import Templates, UnitComponent, shadow_key, time_zones
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output
@@ -86,12 +87,6 @@ class PythonUnit(UnitComponent):
         Mapping[str, str],
         dg.Resolver.default(description="The folder of each side that `file` templates start from."),
     ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
-    owners: Annotated[
-        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
-    ] = field(default_factory=list)
-    pool: Annotated[str | None, dg.Resolver.default(description="Concurrency pool.")] = None
-    retries: Annotated[int, dg.Resolver.default(description="How often Dagster tries again.")] = 0
-    retry_delay: Annotated[float, dg.Resolver.default(description="Seconds between tries.")] = 30
 
     @cached_property
     def variables(self) -> PartitionVars:
@@ -107,6 +102,7 @@ class PythonUnit(UnitComponent):
         return [_key(output.key) for output in self.outputs]
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        self.refuse_bad_limits()
         self._refuse_bad_templates()
         zones = time_zones(context)
         sides = [self._asset_definition(side, zones) for side in Side]
@@ -134,6 +130,8 @@ class PythonUnit(UnitComponent):
             retries=self.retries,
             retry_delay=self.retry_delay,
             pool=self.pool,
+            timeout=self.timeout,
+            sla=self.sla,
         )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
@@ -167,6 +165,7 @@ class PythonUnit(UnitComponent):
                 kinds=set(output.kinds),
                 deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side)), zones) for dep in output.deps],
                 owners=[*self.owners],
+                freshness_policy=self.freshness(side),
                 group_name=self.group_name(side),
                 metadata=metadata,
                 **attributes,
@@ -179,20 +178,20 @@ class PythonUnit(UnitComponent):
             specs=specs,
             partitions_def=self.partitions.partitions_def,
             backfill_policy=dg.BackfillPolicy.single_run(),
-            retry_policy=dg.RetryPolicy(max_retries=self.retries, delay=self.retry_delay)
-            if self.retries
-            else None,
             pool=self.pool and f"{self.pool}_{side.value}",
             op_tags={"parity/unit": self.unit},
         )
         def call(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
             windows = windows_of_run(context, self.partitions)
-            function = self._load_function()
             facts: Mapping[str, Any] = {}
-            for window in windows:
-                arguments = self.variables.for_window(window)
-                context.log.info(f"{self.unit} {side.value}: {window}, {self.function}({arguments})")
-                facts = function(**arguments, side=side.value) or {}
+            with self.tries.of(context):
+                function = self._load_function()
+                for window in windows:
+                    arguments = self.variables.for_window(window)
+                    called = f"{self.function}({arguments})"
+                    context.log.info(f"{self.unit} {side.value}: {window}, {called}")
+                    with time_limit(context, f"{called} of {window}", self.timeout):
+                        facts = function(**arguments, side=side.value) or {}
             for spec in specs:
                 yield dg.MaterializeResult(
                     asset_key=spec.key, metadata={**window_metadata(windows), **_metadata(facts)}

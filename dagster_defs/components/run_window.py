@@ -21,6 +21,7 @@ class RunTags:
     key_format: str = "parity/key_format"
     window_start: str = "parity/window_start"
     window_end: str = "parity/window_end"
+    airflow_try: str = "parity/airflow_try"
 
 
 AIRFLOW_RUN_TAGS = RunTags()

@@ -1,15 +1,17 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import dagster as dg
 
+from dagster_defs.components.freshness import freshness_policy
 from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
+from dagster_defs.components.tries import Tries
 from dagster_defs.errors import BadUnit, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
@@ -63,6 +65,34 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
     schedule: UnitSchedule
+    owners: Annotated[
+        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
+    ] = field(default_factory=list, kw_only=True)
+    pool: Annotated[
+        str | None,
+        dg.Resolver.default(description="Concurrency pool; the candidate side gets one of its own."),
+    ] = field(default=None, kw_only=True)
+    retries: Annotated[
+        int,
+        dg.Resolver.default(
+            description="Airflow's `retries`: further tries in a run that Airflow did not launch."
+        ),
+    ] = field(default=0, kw_only=True)
+    retry_delay: Annotated[float, dg.Resolver.default(description="Airflow's `retry_delay`, in seconds.")] = (
+        field(default=30, kw_only=True)
+    )
+    timeout: Annotated[
+        float | None,
+        dg.Resolver.default(
+            description="Airflow's `execution_timeout`: seconds for each window of one try; none: no limit."
+        ),
+    ] = field(default=None, kw_only=True)
+    sla: Annotated[
+        float | None,
+        dg.Resolver.default(
+            description="Airflow's `sla`: seconds after a window's end at which its data is due; none: never."
+        ),
+    ] = field(default=None, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
 
@@ -102,6 +132,23 @@ class UnitComponent(dg.Component, dg.Resolvable):
             raise
         except (ParityError, ValueError, LookupError) as error:
             raise BadUnit(self.unit, f"`{where}`: {error}", "Mend it in its YAML") from error
+
+    @cached_property
+    def tries(self) -> Tries:
+        return Tries(self.retries, self.retry_delay)
+
+    def refuse_bad_limits(self) -> None:
+        """Raises BadUnit for a number of tries or seconds that cannot be."""
+        for name in ("retries", "retry_delay", "timeout", "sla"):
+            value = getattr(self, name)
+            if value is not None and (value < 0 or (name == "timeout" and value == 0)):
+                raise BadUnit(self.unit, f"`{name}` is {value:g}", "Mend it in its YAML")
+
+    def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
+        """When the assets of this side are due; a candidate's are never."""
+        if self.sla is None or side is Side.CANDIDATE:
+            return None
+        return freshness_policy(self.partitions.schedule, self.sla)
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""

@@ -109,6 +109,8 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
     (`DBT_TARGET`). Raises ArgumentsUnreadable."""
     import click
 
+    if not words or not _ASKS_ONLY.isdisjoint(words):
+        return DbtArguments(Selection("help"))
     try:
         before, command, rest = _split(words)
         values, left, _ = _parser(command.command).parse_args(list(rest))
@@ -149,6 +151,8 @@ def accepts(command: str, option: str) -> bool:
     return any(option in parameter.opts for parameter in found.params)
 
 
+# dbt prints something and ends, whatever else is said.
+_ASKS_ONLY = frozenset({"--version", "-v", "-V", "--help", "-h"})
 _FROM_ENV = frozenset({"target", "full_refresh", "event_time_start", "event_time_end", "project_dir"})
 
 

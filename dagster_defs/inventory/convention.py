@@ -66,7 +66,8 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class NamedWindow:
     """`start` and `end` are template text; `utc_date` says that a bound is the UTC date where the local one
-    differs; `ends_exclusive` that the upper bound lies beyond the last day that is meant."""
+    differs; `shape` is what the values say where the convention names what carries them; `ends_exclusive` that
+    the upper bound lies beyond the last day that is meant."""
 
     convention: Convention
     start: str | None = None
@@ -76,10 +77,11 @@ class NamedWindow:
     end_name: str | None = None
     utc_date: bool = False
     reason: str = ""
+    shape: Convention | None = None
 
     @property
     def ends_exclusive(self) -> bool:
-        return self.convention in (Convention.HALF_OPEN, Convention.PREVIOUS_DAY) and self.start != self.end
+        return self.shape in (Convention.HALF_OPEN, Convention.PREVIOUS_DAY) and self.start != self.end
 
 
 _LOWER = frozenset({"start", "from", "min", "begin", "lower", "since", "after", "low", "first", "gte"})
@@ -118,17 +120,20 @@ def _name(candidates: Sequence[Candidate], carrier: Carrier, zone: ZoneInfo) -> 
             reason=unknown[0].reason,
         )
     if lower is None or upper is None:
-        return NamedWindow(Convention.IRREGULAR, candidates[0].text, None, carrier, candidates[0].name)
+        first, last = (bound or candidates[0] for bound in _bounds(candidates))
+        return NamedWindow(Convention.IRREGULAR, first.text, last.text, carrier, first.name, last.name)
     convention = {Carrier.EVENT_TIME: Convention.EVENT_TIME, Carrier.ENV: Convention.ENV_ONLY}.get(carrier)
     alone = lower == upper
+    shape = _compare(lower, upper, zone)
     return NamedWindow(
-        convention or _compare(lower, upper, zone),
+        convention or shape,
         lower.text,
         None if alone and carrier is not Carrier.VARS else upper.text,
         carrier,
         lower.name,
         upper.name,
         _is_utc_date(lower, "start", zone) or _is_utc_date(upper, "end", zone),
+        shape=None if alone and carrier is not Carrier.VARS else shape,
     )
 
 
@@ -234,12 +239,19 @@ def _moment(value: Any) -> date | datetime | None:
     if isinstance(value, date):
         return value
     text = str(value).strip()
-    for read in (_compact_date, date.fromisoformat, datetime.fromisoformat):
+    for read in (_compact_date, _epoch, date.fromisoformat, datetime.fromisoformat):
         try:
             return read(text)
         except ValueError:
             continue
     return None
+
+
+def _epoch(text: str) -> datetime:
+    """Seconds or milliseconds since 1970, for the years from 2001 on."""
+    if len(text) not in (10, 13) or not text.isdigit():
+        raise ValueError(text)
+    return datetime.fromtimestamp(int(text[:10]), UTC)
 
 
 def _compact_date(text: str) -> date:

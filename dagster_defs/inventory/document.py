@@ -15,12 +15,14 @@ SCHEMA = "parity/inventory/1"
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A task's fields as Airflow rendered them for one window. `needs` says, for each field that holds marks or
-    is not there, what only a real run knows. `start` equals `end` for an empty interval."""
+    is not there, what only a real run knows, and `asked` the same for each name that a template asks for.
+    `start` equals `end` for an empty interval."""
 
     start: str
     end: str
     fields: Mapping[str, Any]
     needs: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def window(self) -> Window | None:
@@ -165,9 +167,10 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
 
 def _sample(sample: Mapping[str, Any]) -> Sample:
     needs: dict[str, str] = {}
+    asked: dict[str, str] = {}
     listed: Sequence[Mapping[str, Any]] = sample.get("undetermined", ())
     for item in listed:
-        needs.setdefault(
-            str(item["field"]), f"{item.get('needs', '?')}: {item.get('reason', '')}".rstrip(": ")
-        )
-    return Sample(str(sample["start"]), str(sample["end"]), dict(sample["fields"]), needs)
+        name, reason = str(item.get("needs", "?")), str(item.get("reason", ""))
+        needs.setdefault(str(item["field"]), f"{name}: {reason}".rstrip(": "))
+        asked.setdefault(name, reason)
+    return Sample(str(sample["start"]), str(sample["end"]), dict(sample["fields"]), needs, asked)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.inventory import traps
 from dagster_defs.inventory.arguments import SELECTING, Kind, Selection
 from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Task
@@ -22,7 +23,7 @@ class Project(Protocol):
     """A dbt project as this module needs it; the adapter asks dbt."""
 
     def executed(self, selection: Selection) -> Sequence[str]:
-        """The unique ids that dbt would execute. Raises SelectionRefused."""
+        """The unique ids that dbt would execute. Raises SelectionRefused; DbtProjectUnreadable for all."""
         ...
 
     def time_of(self, unique_id: str) -> ModelTime: ...
@@ -61,10 +62,10 @@ def _with_models(unit: UnitReading, project: Project) -> UnitReading:
         if invocation.selection.command in SELECTING and invocation.selection_determined:
             try:
                 resolved = replace(invocation, models=tuple(project.executed(invocation.selection)))
-            except SelectionRefused as error:
+            except (SelectionRefused, DbtProjectUnreadable) as error:
                 selected = False
                 resolved = replace(invocation, selection_determined=False)
-                reasons.append(f"the selection: {error}")
+                reasons.append(f"the selection: {' '.join(str(error).split())}")
         invocations.append(resolved)
     unit = replace(
         unit,

@@ -108,9 +108,23 @@ class Holes:
             at = text.find(_OPEN, at + 1)
 
 
-def has_block(text: str) -> bool:
-    """Whether `{% … %}` decides what the text is."""
+_DECIDING = {"if": "if ", "elif": "elif ", "for": " in ", "set": "="}
+
+
+def blocks(text: str) -> list[str]:
+    """The expressions by which `{% if … %}`, `{% for … in … %}` and `{% set … = … %}` decide what the text is."""
     try:
-        return any(kind == "block_begin" for _, kind, _ in _LEXER.lex(text))
+        tokens = list(_LEXER.lex(text))
     except TemplateSyntaxError:
-        return False
+        return []
+    found, inside, within = [], "", False
+    for _, kind, value in tokens:
+        if kind == "block_end":
+            keyword = inside.split(maxsplit=1)[0] if inside.strip() else ""
+            _, parts, expression = inside.partition(_DECIDING.get(keyword, "\0"))
+            found += [expression.strip()] if parts else []
+            within = False
+        elif within:
+            inside += value
+        within, inside = (True, "") if kind == "block_begin" else (within, inside)
+    return found

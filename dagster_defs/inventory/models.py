@@ -49,7 +49,7 @@ def time_in(raw_code: str) -> ModelTime:
     aliases = _aliases(tree)
     says = [_words_of(token, holes) for token in tokens]
     return ModelTime(
-        _has_watermark(tokens, says),
+        _has_watermark(tokens, says) or _asks_for_watermark(tree),
         _has_clock(tokens, tree),
         tuple(_uppers(tokens, holes, aliases)),
     )
@@ -69,9 +69,19 @@ def _has_watermark(tokens: Sequence[Token], says: Sequence[str]) -> bool:
             continue
         for later in range(number, len(tokens) - 1):
             if tokens[later].token_type is TokenType.FROM:
-                if says[later + 1] == "this":
+                if says[later + 1].partition(".")[0] == "this":
                     return True
                 break
+    return False
+
+
+def _asks_for_watermark(tree: nodes.Template) -> bool:
+    """`run_query("select max(…) from " ~ this)`: a query that the template itself puts together."""
+    for node in tree.find_all((nodes.Concat, nodes.Add, nodes.Mod)):
+        said = " ".join(str(part.value) for part in node.find_all(nodes.Const)).lower()
+        names = {name.name for name in node.find_all(nodes.Name)}
+        if "this" in names and "max(" in said.replace(" (", "("):
+            return True
     return False
 
 
@@ -134,6 +144,9 @@ _PASSED = frozenset(
 
 
 def _compared(tokens: Sequence[Token], number: int) -> UpperBound | None:
+    after = tokens[number + 1].token_type if number + 1 < len(tokens) else None
+    if after in (TokenType.GTE, TokenType.GT):  # the bound stands on the left
+        return UpperBound.INCLUSIVE if after is TokenType.GTE else UpperBound.EXCLUSIVE
     for back in range(number - 1, max(-1, number - 6), -1):
         kind = tokens[back].token_type
         if kind is TokenType.LTE:

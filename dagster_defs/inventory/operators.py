@@ -12,12 +12,16 @@ from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
-from dagster_defs.inventory.programs import DBT_COMMANDS, ProgramKind, shell_script, what_runs
+from dagster_defs.inventory.programs import (
+    DBT_COMMANDS,
+    DBT_IMAGES,
+    ProgramKind,
+    shell_script,
+    what_runs,
+)
 from dagster_defs.inventory.shell import ShellReading, read_script
 
 Fields = Mapping[str, Any]
-# dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
-_DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
 _COMMAND_KEYS, _ARGUMENT_KEYS = ("cmds", "entrypoint", "command"), ("arguments", "args")
 _ENV_KEYS = ("env_vars", "environment", "env", "private_environment")
 _CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "containers", "overrides"})
@@ -52,7 +56,7 @@ def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
         return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes)
     if any(path.endswith("SSHOperator") for path in task.classes):
-        return _from_shell(task, fields.get("command"), {}, holes)
+        return _from_shell(task, fields.get("command"), _environment(fields, holes), holes)
     if task.source is not None or any("python" in path.lower() for path in task.classes):
         return _from_python(task, fields, holes)
     return list(_from_containers(task, fields, holes))
@@ -104,7 +108,7 @@ def _of_words(
 
 
 def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]:
-    found = False
+    found = started = False
     image = str(fields.get("image") or task.settings.get("image") or "")
     for container in _containers({**task.settings, **fields}):
         env = _environment(container, holes) or _environment(fields, holes)
@@ -124,7 +128,7 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
         here = str(container.get("image") or image)
         if words[0] in DBT_COMMANDS or (words[0].startswith("--") and set(words) & DBT_COMMANDS):
             found = True
-            if here.startswith(_DBT_IMAGES):
+            if here.startswith(DBT_IMAGES):
                 yield Call(tuple(words), env)
             else:
                 said = holes.restore(" ".join(words))
@@ -133,10 +137,24 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
                 )
             continue
         calls = _of_words(words, env, holes)
-        found = found or bool(calls)
+        found, started = found or bool(calls), True
         yield from calls
     if not found and any("dbt" in path.lower() for path in task.classes):
         yield Call(hidden=f"operator {task.classes[0]} is not known here")
+    elif not (found or started) and (named := _names_dbt({**task.settings, **fields})):
+        yield Call(hidden=f"it has no command, and what {named} starts cannot be seen")
+
+
+_IMAGE_KEYS = ("image", "task_definition", "pod_template_file", "job_name", "name", "function_name", "job_id")
+
+
+def _names_dbt(fields: Fields) -> str:
+    """What a container without a command is made from, if its name says that it is about dbt."""
+    for key in _IMAGE_KEYS:
+        value = fields.get(key)
+        if isinstance(value, str) and "dbt" in value.lower():
+            return f"{key} {value}"
+    return ""
 
 
 def _containers(fields: Any) -> Iterator[Mapping[str, Any]]:
@@ -277,20 +295,21 @@ def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
             given.setdefault(option, [fields[key]])
     if variables := fields.get("vars"):
         given["--vars"] = [variables if isinstance(variables, str) else json.dumps(variables)]
-    refresh, hidden = fields.get("full_refresh"), ""
+    refresh = fields.get("full_refresh")
     if refresh is True or (isinstance(refresh, str) and refresh.lower() in ("true", "1", "yes")):
         given["--full-refresh"] = []
-    elif isinstance(refresh, str) and holes.in_text(refresh):
-        hidden = f"full_refresh comes from {holes.restore(refresh)}"
     # The operators have every field, whatever their sub-command takes, and leave out what it does not.
     words = command.split()
     for option, values in given.items():
         words += [option, *values] if accepts(command, option) else []
+    if isinstance(refresh, str) and holes.in_text(refresh) and accepts(command, "--full-refresh"):
+        asked = holes.restore(refresh).strip("{} ")
+        words.append(holes.dig(f"{{{{ '--full-refresh' if {asked} }}}}", HoleKind.TEMPLATE))
     flags = fields.get("dbt_cmd_flags")
     words += [str(flag) for flag in flags] if isinstance(flags, list | tuple) else []
     if command == "run-operation" and isinstance(fields.get("macro_name"), str):
         words.append(fields["macro_name"])
-    return [Call(tuple(words), _environment(fields, holes), hidden=hidden)]
+    return [Call(tuple(words), _environment(fields, holes))]
 
 
 def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:

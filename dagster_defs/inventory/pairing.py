@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 from dagster_defs.errors import ParityError, TemplateBroken, TemplateRefused
 from dagster_defs.inventory.arguments import ArgumentsUnreadable, DbtArguments, read_arguments
 from dagster_defs.inventory.document import Sample, Task
-from dagster_defs.inventory.holes import Hole, HoleKind, Holes
+from dagster_defs.inventory.holes import Hole, HoleKind, Holes, blocks
 from dagster_defs.inventory.operators import Call, find_calls, prepared
 from dagster_defs.windows import TemplateContext, compile_template
 from dagster_defs.windows.vocabulary import REASONS, WINDOW_NAMES
@@ -142,11 +143,28 @@ def needs_of(text: str) -> Needs:
 def why_unknown(hole: Hole, sample: Sample | None) -> str:
     """Why a hole cannot be filled; nothing for a template that the schedule, or Airflow, can fill."""
     if hole.kind is HoleKind.TEMPLATE:
-        return needs_of(hole.text).outside
+        return needs_of(hole.text).outside or _asked_by(hole.text, sample)
     if hole.kind is HoleKind.MARK:
         listed = "; ".join(dict.fromkeys(sample.needs.values())) if sample else ""
         return listed or "Airflow masks it, or knows it only while the task runs"
     return f"{hole.text} is known only where the task runs"
+
+
+def _asked_by(text: str, sample: Sample | None) -> str:
+    """What Airflow's side says that a template needs from outside the schedule."""
+    for name, reason in sample.asked.items() if sample else ():
+        if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text):
+            return f"{name}: {reason}"
+    return ""
+
+
+def decided_by(text: str) -> tuple[str, Needs] | None:
+    """The first `{% … %}` of a text that the window, params or something outside decides, and what it needs."""
+    for block in blocks(text):
+        needs = needs_of(f"{{{{ {block} }}}}")
+        if needs.window or needs.params or needs.outside:
+            return block, needs
+    return None
 
 
 def holes_in(value: Any, holes: Holes) -> tuple[Hole, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dagster_defs.inventory.holes import Holes
@@ -48,6 +48,12 @@ _PREFIXES: dict[str, frozenset[str]] = {
     "pipenv": frozenset(),
     "pdm": frozenset(),
     "hatch": frozenset({"-e"}),
+    "pipx": frozenset({"--spec", "--python"}),
+    **dict.fromkeys(("conda", "mamba", "micromamba"), frozenset({"-n", "--name", "-p", "--prefix", "--cwd"})),
+    "doas": frozenset({"-u"}),
+    "runuser": frozenset({"-u", "--user", "-g"}),
+    "gosu": frozenset(),
+    "su-exec": frozenset(),
     "uv": frozenset(
         {"--with", "--project", "--directory", "--python", "-p", "--extra", "--group", "--env-file"}
     ),
@@ -55,7 +61,21 @@ _PREFIXES: dict[str, frozenset[str]] = {
     "tini": frozenset(),
     "dumb-init": frozenset(),
 }
-_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "hatch", "uv"})  # `uv run dbt`: the word `run` is theirs
+# `uv run dbt`: the word `run` is theirs.
+_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "hatch", "uv", "pipx", "conda", "mamba", "micromamba"})
+_TAKES_WORD = frozenset({"timeout", "gosu", "su-exec"})  # a duration, a user: before the program
+# Programs that run elsewhere, or as something else, what they are fed.
+FED = frozenset({"ssh", "kubectl", "docker", "podman", "su", "sudo", "python", "python3", "xargs"})
+_CONTAINERS = frozenset({"docker", "docker-compose", "podman", "kubectl"})
+_CONTAINER_FLAGS = frozenset(
+    {
+        *("--rm", "-i", "-t", "-it", "-ti", "-d", "--detach", "--init", "--privileged", "--interactive"),
+        *("--tty", "-T", "--no-deps", "--stdin", "--no-TTY", "--read-only"),
+    }
+)
+# dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
+DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
+_PYTHON_OPTIONS = frozenset({"-W", "-X"})
 # Programs for which a word `dbt` is a thing to print, to find or to install, not to run.
 _HARMLESS = frozenset(
     {
@@ -143,10 +163,14 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
         name = first.rpartition("/")[2]
     if name in _DBT:
         return Program(ProgramKind.DBT, arguments, set_env=set_env)
-    if name.startswith("python") and len(arguments) > 1 and arguments[0] == "-m":
-        if arguments[1] in _DBT_MODULES:
-            return Program(ProgramKind.DBT, arguments[2:], set_env=set_env)
+    if name.startswith("python") and (module := _module(arguments)):
+        if module[0] in _DBT_MODULES:
+            return Program(ProgramKind.DBT, module[1:], set_env=set_env)
         return Program(ProgramKind.OTHER)
+    if name == "su" and "-c" in arguments[:-1]:
+        return Program(ProgramKind.SHELL, arguments[arguments.index("-c") :], set_env=set_env)
+    if name in _CONTAINERS and (inside := _in_container(name, arguments, holes)):
+        return replace(inside, set_env=(*set_env, *inside.set_env))
     if name in SHELLS:
         if shell_script(arguments) is not None:
             return Program(ProgramKind.SHELL, arguments, set_env=set_env)
@@ -158,19 +182,49 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
 
 def _hidden(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
     """A program that is neither dbt nor harmless: opaque if it carries dbt's name, else none of our business."""
-    for number, word in enumerate(words):
-        follows = words[number + 1] if number + 1 < len(words) else ""
-        if (
-            number
-            and _base(word) in _DBT
-            and follows in DBT_COMMANDS
-            and words[0] in ("docker", "kubectl", "podman")
-        ):
-            return Program(ProgramKind.DBT, tuple(words[number + 1 :]), set_env=env)
     if any("dbt" in holes.restore(word).lower() for word in words):
         said = holes.restore(" ".join(words))
         return Program(ProgramKind.OPAQUE, tuple(words), f"what `{said}` runs cannot be seen", env)
     return Program(ProgramKind.OTHER)
+
+
+def _module(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The words behind `python -m`, whatever other options there are."""
+    rest = list(arguments)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c", "-"):
+        rest = rest[2 if rest[0] in _PYTHON_OPTIONS else 1 :]
+    return tuple(rest[1:]) if rest[:1] == ["-m"] else ()
+
+
+def _in_container(name: str, words: Sequence[str], holes: Holes) -> Program | None:
+    """What `docker run` or `kubectl exec` starts; None if it starts nothing."""
+    verb = next((n for n, word in enumerate(words) if word in ("run", "exec")), None)
+    if verb is None:
+        return None
+    rest, env, entrypoint = list(words[verb + 1 :]), {}, ""
+    if name == "kubectl":
+        rest = rest[rest.index("--") :] if "--" in rest else []
+    while name != "kubectl" and rest and rest[0].startswith("-"):
+        option, has_value, value = rest[0].partition("=")
+        takes = not has_value and option not in _CONTAINER_FLAGS
+        value = rest[1] if takes and len(rest) > 1 else value
+        rest = rest[2 if takes else 1 :]
+        if option in ("-e", "--env"):
+            key, given, text = value.partition("=")
+            env.update({key: text} if given else {})
+        entrypoint = value if option == "--entrypoint" else entrypoint
+    image, command = (rest[0] if rest else ""), rest[1:]
+    if entrypoint:
+        command = [entrypoint, *command]
+    elif command and command[0] in DBT_COMMANDS:
+        if image.startswith(DBT_IMAGES) or image == "dbt":
+            return Program(ProgramKind.DBT, tuple(command), set_env=tuple(env.items()))
+        said = holes.restore(" ".join(command))
+        return Program(ProgramKind.OPAQUE, tuple(command), f"the image {image} decides what `{said}` starts")
+    elif not command and "dbt" in image:
+        return Program(ProgramKind.OPAQUE, (), f"the image {image} decides what it starts")
+    inside = what_runs(command, holes)
+    return replace(inside, set_env=(*env.items(), *inside.set_env))
 
 
 def shell_script(arguments: Sequence[str]) -> Script | None:
@@ -194,6 +248,9 @@ def shell_script(arguments: Sequence[str]) -> Script | None:
 
 def _after_prefix(name: str, words: Sequence[str], env: dict[str, str]) -> list[str]:
     takes, rest = _PREFIXES[name], list(words[1:])
+    if name == "uv" and rest[:2] == ["tool", "run"]:
+        name, rest = "uvx", rest[2:]
+        takes = _PREFIXES[name]
     runs = name not in _RUNNERS
     while rest:
         word = rest[0]
@@ -205,8 +262,8 @@ def _after_prefix(name: str, words: Sequence[str], env: dict[str, str]) -> list[
             key, _, value = word.partition("=")
             env[key] = value
             rest = rest[1:]
-        elif name == "timeout" and runs:
-            runs, rest, name = True, rest[1:], "timed"
+        elif name in _TAKES_WORD:
+            rest, name = rest[1:], "taken"
         elif not runs and word in ("run", "exec"):
             runs, rest = True, rest[1:]
         else:

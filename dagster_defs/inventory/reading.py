@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,9 +22,18 @@ from dagster_defs.inventory.convention import (
 )
 from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.holes import HoleKind, Holes
-from dagster_defs.inventory.pairing import ReadCall, Reading, holes_in, needs_of, read_calls, why_unknown
+from dagster_defs.inventory.pairing import (
+    ReadCall,
+    Reading,
+    decided_by,
+    holes_in,
+    needs_of,
+    read_calls,
+    why_unknown,
+)
 from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
 from dagster_defs.windows import Schedule, TemplateContext
+from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 
 def read_task(task: Task, dag: Dag) -> UnitReading:
@@ -34,8 +44,8 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
     invocations: list[Invocation] = []
     selected = windowed = True
     candidates: list[Candidate] = []
-    if not reading.agree:
-        reasons.append("the commands differ from window to window")
+    if why := _unsure(task, reading):
+        reasons.append(why)
         selected = windowed = False
     for number, read in enumerate(reading.base):
         hidden = _hidden(reading, number)
@@ -49,16 +59,22 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
         invocations.append(invocation)
         selected = selected and invocation.selection_determined
         reasons += unknown
+        if read.arguments.kind is Kind.OPAQUE:
+            reasons.append(f"dbt {read.arguments.command} takes over what another invocation left behind")
+            selected = windowed = False
+        if (vars_unknown := _vars_unknown(reading, number)) and invocation.selection.command in SELECTING:
+            reasons.append(vars_unknown)
+            windowed = False
         candidates += _candidates(reading, number, invocation)
     window = name_window(_of_main(candidates), dag.timezone)
     if window.convention is Convention.UNDETERMINED:
         windowed = False
-        reasons.append(window.reason)
+        reasons += [] if any(window.reason in reason for reason in reasons) else [window.reason]
     said = dict.fromkeys(reason for reason in reasons if reason)
     unit = UnitReading(
         task.dag_id,
         task.task_id,
-        tuple(dict.fromkeys(kinds)) or (Kind.NON_DBT,),
+        _named(kinds),
         not said and selected and windowed,
         selected,
         windowed,
@@ -69,6 +85,82 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
         tuple(invocations),
     )
     return unit.warned(*traps.of_task(task, dag, reading, unit))
+
+
+def _named(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    """`dbt docs generate` and its kin count only where a unit does nothing else."""
+    building = [kind for kind in dict.fromkeys(kinds) if kind is not Kind.NON_DBT]
+    return tuple(building) or (Kind.NON_DBT,)
+
+
+def _unsure(task: Task, reading: Reading) -> str:
+    """Why what was rendered for some windows does not tell what runs in another."""
+    if not reading.base and not reading.raw:
+        return ""
+    for sample, _ in reading.samples:
+        for name, need in sample.needs.items():
+            if name not in sample.fields and need.startswith(_UNRENDERABLE):
+                return f"Airflow cannot render {name}: {need.partition(': ')[2]}"
+    if not reading.agree:
+        return "the commands differ from window to window"
+    if _alike(reading):
+        return ""
+    for text in filter(None, map(_text_of, task.templated.values())):
+        if found := decided_by(text):
+            block, needs = found
+            decides = "the window decides it" if needs.window else "who triggers a run decides it"
+            return f"{{% {block} %}}: {needs.outside or decides}"
+    seen = {_words(read, reading) for read in reading.base}
+    others = [read for read in reading.raw if read.call.conditional and _words(read, reading) not in seen]
+    if any(reading.holes.in_text(" ".join(read.call.words)) == () for read in others):
+        return "a branch that no sampled window takes runs something else"
+    return ""
+
+
+_UNRENDERABLE = ("a valid template", "a template that renders", "the template file")
+
+
+def _alike(reading: Reading) -> bool:
+    """Whether the calls as written are those that were rendered, a full refresh aside."""
+    pairs = list(zip(reading.raw, reading.base, strict=False))
+    return len(reading.raw) == len(reading.base) and all(
+        mine.arguments is not None
+        and other.arguments is not None
+        and mine.shape == other.shape
+        and len(mine.arguments.selection.arguments) == len(other.arguments.selection.arguments)
+        for mine, other in pairs
+    )
+
+
+def _words(read: ReadCall, reading: Reading) -> str:
+    selection = read.arguments.selection.arguments if read.arguments else list(read.call.words)
+    return reading.holes.restore(" ".join(selection))
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_text_of, value))
+    return value if isinstance(value, str) else ""
+
+
+def _vars_unknown(reading: Reading, number: int) -> str:
+    """Why nothing of `--vars` is known, if so."""
+    arguments, raw = _known(reading.base[number]), reading.raw_of(number)
+    sample = reading.samples[0][0] if reading.samples else None
+    if arguments.vars is None:
+        return _unknown_vars(arguments, reading.holes, sample)
+    written = raw.arguments.vars_text if raw and raw.arguments and raw.arguments.vars is None else ""
+    for hole in reading.holes.in_text(written):
+        needs = needs_of(hole.text) if hole.kind is HoleKind.TEMPLATE else None
+        if needs and (needs.params or needs.outside):
+            return f"vars: {needs.outside or f'{hole.text}: who triggers a run decides it'}"
+    return ""
+
+
+def _unknown_vars(arguments: DbtArguments, holes: Holes, sample: Sample | None) -> str:
+    if arguments.vars is not None and not _unknown(arguments.vars_text, holes, sample):
+        return ""
+    return f"vars: {_unknown(arguments.vars_text, holes, sample) or 'they are no mapping that can be read'}"
 
 
 def _context(task: Task, dag: Dag) -> TemplateContext | None:
@@ -119,11 +211,10 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
     why = _selection_unknown(written, [a for _, a in seen] or [arguments], holes, first)
     selection = written.selection if why else arguments.selection
     reasons = [f"the selection: {why}"] if why else []
-    for what, value in (("target", arguments.target), ("vars", arguments.vars_text)):
-        if value and (unknown := _unknown(value, holes, first)):
-            reasons.append(f"{what}: {unknown}")
-        elif value and arguments.vars is None and what == "vars":
-            reasons.append("vars: they are no mapping that can be read")
+    if vars_unknown := _unknown_vars(arguments, holes, first):
+        reasons.append(vars_unknown)
+    if target_unknown := _decided_elsewhere(written.target, arguments.target, holes, first):
+        reasons.append(f"target: {target_unknown}")
     if not reading.samples and read.call.words and not reasons:
         outside = [needs_of(h.text).outside for w in read.call.words for h in holes.in_text(w)]
         reasons += [why for why in outside if why][:1]
@@ -189,6 +280,16 @@ def _selection_unknown(
     return ""
 
 
+def _decided_elsewhere(written: str | None, seen: str | None, holes: Holes, sample: Sample | None) -> str:
+    if why := _unknown(seen, holes, sample):
+        return why
+    for hole in holes_in(written, holes):
+        needs = needs_of(hole.text) if hole.kind is HoleKind.TEMPLATE else None
+        if needs and (needs.params or needs.outside):
+            return needs.outside or f"{hole.text}: who triggers a run decides it"
+    return ""
+
+
 def _selecting(selection: Selection) -> Iterator[str]:
     yield from selection.select
     yield from selection.exclude
@@ -229,6 +330,7 @@ def _candidate(
     sample = reading.samples[0][0] if reading.samples else None
     why = next((w for _, value in values if (w := _unknown(value, holes, sample))), "")
     why = why or next((needs.outside for needs in templates if needs.outside), "")
+    why = why or _unknown(text, holes, sample)
     bound = carrier is Carrier.EVENT_TIME or looks_like_bound(name)
     said = str(holes.restore_all(text))
     if any(needs.params and not needs.window for needs in templates) and bound:
@@ -242,7 +344,18 @@ def _candidate(
         return replace(candidate, determined=False, reason="Airflow has rendered it for no window")
     if not (windowed or varies):
         return candidate if carrier is Carrier.EVENT_TIME else None
-    return candidate if candidate.moments or (bound and windowed) else None
+    shaped = windowed and (bound or (carrier is Carrier.VARS and not _LABELS.issuperset(_names(text, holes))))
+    return candidate if candidate.moments or shaped else None
+
+
+# They tell one run from another; a model can read no stretch of time from them.
+_LABELS = frozenset({"run_id", "task_instance_key_str", "ti", "task_instance", "dag_run"})
+
+
+def _names(text: Any, holes: Holes) -> set[str]:
+    """The words of a value's templates that name something of the window."""
+    words = {word for hole in holes_in(text, holes) for word in re.findall(r"[A-Za-z_]\w*", hole.text)}
+    return words & {*WINDOW_NAMES, *_LABELS}
 
 
 def _values(read: ReadCall) -> Iterator[tuple[tuple[Carrier, str], Any]]:

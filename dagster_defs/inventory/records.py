@@ -30,6 +30,7 @@ class Trap(StrEnum):
     DATE_OBJECT = "date-object"
     SELECTS_NOTHING = "selects-nothing"
     IRREGULAR_WINDOW = "irregular-window"
+    SEVERAL_WINDOWS = "several-windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,12 @@ class UnitReading:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """`project_error` says why dbt cannot parse the project: units then have no models."""
+
     airflow_version: str
     import_errors: tuple[Mapping[str, Any], ...]
     units: tuple[UnitReading, ...]
+    project_error: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -126,10 +126,24 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, project: str) -> Draf
         found.values["owners"] = [f"team:{task.owner}"]
     if task.pool != "default_pool":
         found.values["pool"] = task.pool
+    _limits(task, found)
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
     notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
     return Draft(reading.name, found.values, notes, tuple(found.gaps))
+
+
+def _limits(task: Task, found: _Attributes) -> None:
+    if task.retries:
+        found.values |= {"retries": task.retries, "retry_delay": _plain(task.retry_delay)}
+    for name, seconds in (("timeout", task.timeout), ("sla", task.sla)):
+        if seconds is not None:
+            found.values[name] = _plain(seconds)
+
+
+def _plain(seconds: float) -> float:
+    """Without a fraction where there is none, as somebody would write it."""
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _one_line(text: str) -> str:

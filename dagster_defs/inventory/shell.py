@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dagster_defs.inventory.builtins import set_options
 from dagster_defs.inventory.calls import ShellCall
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.walk import Path, parse
@@ -50,7 +51,7 @@ def read_script(
         while len(paths) < _MOST_PATHS:
             path = Path(holes, plan, failing)
             scope = Scope(dict(env or {}), set(env or {}), tuple(arguments), cwd=cwd)
-            path.set_options(options.split(), scope)
+            set_options(options.split(), scope)
             paths.append((path.calls, path.run(tree, scope)))
             cut.append(path.cut)
             plan = path.taken

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 from dagster_defs.inventory.arguments import SELECTING, Kind
-from dagster_defs.inventory.convention import Convention
+from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.models import ModelTime, UpperBound
 from dagster_defs.inventory.pairing import Reading
@@ -14,6 +15,10 @@ from dagster_defs.inventory.records import Trap, UnitReading, Warn
 
 # Nothing recurs: there is no window that a schedule could have meant.
 _UNSCHEDULED = frozenset({"none", "once", "continuous", "dataset", "asset"})
+
+_UTC = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT", "Zulu", "+00:00"})
+# `ds` and what is made of it; not the filter `| ds`, which takes the zone of what it is given.
+_UTC_NAMES = re.compile(r"(?<!\|)(?<!\| )\b(?:yesterday_|tomorrow_|prev_|next_)?ds(?:_nodash)?\b(?!_)")
 
 TimeOf = Callable[[str], ModelTime]
 
@@ -56,6 +61,22 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
             Trap.UTC_DATE,
             f"{_bounds(unit)}: the UTC date, not the local one of {dag.timezone} at that moment",
         )
+    elif _UTC_NAMES.search(_bounds(unit)) and dag.timezone not in _UTC:
+        yield Warn(
+            Trap.UTC_DATE,
+            f"{_bounds(unit)}: a UTC date in a schedule of {dag.timezone}; in the rendered windows both dates are "
+            "the same, at another hour they are not",
+        )
+    if unit.window_determined and _is_irregular(unit.window):
+        yield Warn(
+            Trap.IRREGULAR_WINDOW,
+            f"{_bounds(unit)}: neither the window nor its day, nor the day before",
+        )
+    if names := _several_windows(unit):
+        yield Warn(
+            Trap.SEVERAL_WINDOWS,
+            f"{', '.join(names)}: not the same in all dbt calls of the task; the window is that of the first",
+        )
 
 
 def of_models(unit: UnitReading, time_of: TimeOf) -> Iterator[Warn]:
@@ -70,7 +91,7 @@ def of_models(unit: UnitReading, time_of: TimeOf) -> Iterator[Warn]:
         yield Warn(Trap.WALL_CLOCK, f"{_listed(clocked)}: reads the wall clock, so a re-run differs")
     upper = unit.window.end_name
     wrong = UpperBound.INCLUSIVE if unit.window.ends_exclusive else UpperBound.EXCLUSIVE
-    days = unit.window.convention in (Convention.HALF_OPEN, Convention.PREVIOUS_DAY, Convention.INCLUSIVE_DAY)
+    days = unit.window.shape in (Convention.HALF_OPEN, Convention.PREVIOUS_DAY, Convention.INCLUSIVE_DAY)
     affected = [model for model in models if (upper, wrong) in times[model].uppers]
     if upper and days and affected:
         if wrong is UpperBound.INCLUSIVE:
@@ -95,19 +116,44 @@ def overlaps(units: Sequence[UnitReading]) -> Mapping[str, list[Warn]]:
         for node in unit.models:
             if not node.startswith(("test.", "unit_test.", "source.")):
                 builders.setdefault(node, []).append(unit.name)
-    shared: dict[str, dict[str, list[str]]] = {}
+    shared: dict[str, dict[tuple[str, ...], list[str]]] = {}
     for node, names in sorted(builders.items()):
         for name in names:
-            for other in names:
-                if other != name:
-                    shared.setdefault(name, {}).setdefault(other, []).append(node)
+            if others := tuple(other for other in names if other != name):
+                shared.setdefault(name, {}).setdefault(others, []).append(node)
     return {
         name: [
-            Warn(Trap.OVERLAPPING_MODELS, f"{other} builds {_listed(nodes)} too")
-            for other, nodes in others.items()
+            Warn(Trap.OVERLAPPING_MODELS, f"{_several(others)} {_listed(nodes)} too")
+            for others, nodes in by_builders.items()
         ]
-        for name, others in shared.items()
+        for name, by_builders in shared.items()
     }
+
+
+def _several(units: Sequence[str]) -> str:
+    if len(units) == 1:
+        return f"{units[0]} builds"
+    more = f" and {len(units) - 3} more" if len(units) > 3 else ""
+    return f"{', '.join(units[:3])}{more} build"
+
+
+def _is_irregular(window: NamedWindow) -> bool:
+    """Also where the convention is the name of the carrier and the values are no window."""
+    irregular = window.shape is Convention.IRREGULAR and window.start != window.end
+    return window.convention is Convention.IRREGULAR or irregular
+
+
+def _several_windows(unit: UnitReading) -> list[str]:
+    """Variables and event times that bound the window and differ between the calls that build or test."""
+    bounds: dict[str, set[str]] = {}
+    for invocation in unit.invocations:
+        if invocation.selection.command not in SELECTING:
+            continue
+        given = {**invocation.vars, **(invocation.event_time or {})}
+        for name in (unit.window.start_name, unit.window.end_name):
+            if name and given.get(name) is not None:
+                bounds.setdefault(name, set()).add(str(given[name]))
+    return [name for name, texts in bounds.items() if len(texts) > 1]
 
 
 def _refreshes_on_branch(reading: Reading) -> bool:

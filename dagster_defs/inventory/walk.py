@@ -9,9 +9,11 @@ from fnmatch import fnmatchcase
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+from dagster_defs.inventory.builtins import BUILTINS, set_options
 from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall
+from dagster_defs.inventory.conditions import truth_of
 from dagster_defs.inventory.holes import Holes
-from dagster_defs.inventory.programs import SHELLS, ProgramKind, shell_script, what_runs
+from dagster_defs.inventory.programs import FED, SHELLS, Program, ProgramKind, shell_script, what_runs
 from dagster_defs.inventory.words import Expander, Scope, arithmetic, compare
 
 _PARSER = Parser(Language(tree_sitter_bash.language()))
@@ -29,6 +31,8 @@ class Path:
         self._holes, self._plan, self._failing = holes, plan, failing
         self._expand = Expander(holes, self._substitute)
         self._functions: dict[str, Node] = {}
+        self.traps: dict[str, str] = {}
+        self._stdin = ("", True)
         self._stack: tuple[int, ...] = ()
         self._steps = 0
         self.cut = False
@@ -38,32 +42,26 @@ class Path:
     def run(self, program: Node, scope: Scope) -> int | None:
         """The exit status; None if this path never ends."""
         try:
-            self._body(program.children, scope, guarded=False)
+            return self._ending(program, scope)
         except Exit as end:
             return end.status
-        except (Break, Continue):
-            return scope.status
         except (NeverEnds, RecursionError):
             return None
-        return scope.status
 
-    def set_options(self, words: Iterable[str], scope: Scope) -> None:
-        """As `set` and `bash` take them: `-e`, `+e`, `-euo pipefail`, `-o errexit`."""
-        pending = list(words)
-        while pending:
-            word = pending.pop(0)
-            on = word.startswith("-")
-            if not on and not word.startswith("+"):
-                continue
-            letters = word[1:]
-            if "e" in letters and not letters.startswith("-"):
-                scope.errexit = on
-            if letters.endswith("o") and pending:
-                named = pending.pop(0)
-                scope.pipefail = on if named == "pipefail" else scope.pipefail
-                scope.errexit = on if named == "errexit" else scope.errexit
+    def _ending(self, program: Node, scope: Scope) -> int:
+        """The script, then what it has set a trap for at its exit."""
+        try:
+            self._body(program.children, scope, guarded=False)
+        except Exit as end:
+            scope.status = end.status
+        except (Break, Continue):
+            pass
+        status = scope.status
+        if last := self.traps.pop("EXIT", ""):
+            self._nested(last, "", (), scope, len(program.text or b""), same_shell=True)
+        return status
 
-    def _choose(self) -> bool:
+    def choose(self) -> bool:
         at = len(self.taken)
         self.taken.append(self._plan[at] if at < len(self._plan) else True)
         return self.taken[-1]
@@ -74,7 +72,12 @@ class Path:
             if not node.is_named or node.type == "comment":
                 continue
             if number + 1 < len(nodes) and nodes[number + 1].type == "&":
-                self._statement(node, scope.copy(), guarded=True)
+                background = scope.copy()
+                try:
+                    self._statement(node, background, guarded=True)
+                except Exit as end:
+                    background.status = end.status
+                scope.jobs[str(len(scope.jobs) + 1)] = background.status
                 scope.status = 0
             else:
                 self._statement(node, scope, guarded=guarded)
@@ -88,7 +91,13 @@ class Path:
         method = _STATEMENTS.get(node.type)
         if method is not None:
             method(self, node, scope, guarded)
-        if scope.errexit and not guarded and scope.status and node.type in _ENDS_ON_ERROR:
+        if guarded or not scope.status or node.type not in _ENDS_ON_ERROR:
+            return
+        if on_error := self.traps.pop("ERR", ""):
+            status = scope.status
+            self._nested(on_error, "", (), scope, node.start_byte, same_shell=True)
+            self.traps["ERR"], scope.status = on_error, status
+        if scope.errexit:
             raise Exit(scope.status)
 
     def _list(self, node: Node, scope: Scope, guarded: bool) -> None:
@@ -100,14 +109,27 @@ class Path:
         # What ended the list was not its last command: `set -e` forgives that.
 
     def _pipeline(self, node: Node, scope: Scope, guarded: bool) -> None:
-        statuses = []
-        for part in node.named_children:
-            inner = scope.copy()
+        parts = list(node.named_children)
+        body = parts[0].named_children[0] if parts[0].type == "redirected_statement" else parts[0]
+        if body.type == "list":
+            # The grammar reads `a && b 2>&1 | c` as `(a && b 2>&1) | c`; a shell pipes `b` alone.
+            self._statement(body.children[0], scope, guarded=True)
+            if (body.children[1].type == "&&") != (scope.status == 0):
+                return
+            parts[0] = body.children[-1]
+        self._piped(parts, scope, guarded, ("", True))
+
+    def _piped(self, parts: Sequence[Node], scope: Scope, guarded: bool, stdin: tuple[str, bool]) -> None:
+        statuses, outer = [], self._stdin
+        for part in parts:
+            inner, self._stdin = scope.copy(), stdin
             try:
                 self._statement(part, inner, guarded=guarded)
             except Exit as end:
                 inner.status = end.status
             statuses.append(inner.status)
+            stdin = self._printed(part, scope, stdin)
+        self._stdin = outer
         scope.pipe_status = tuple(statuses)
         failures = [status for status in statuses if status]
         scope.status = failures[-1] if scope.pipefail and failures else statuses[-1]
@@ -124,7 +146,7 @@ class Path:
         if node.children[0].type == "((":
             text = (node.text or b"").decode().strip("()")
             number = arithmetic(text, scope)
-            holds = self._choose() if number is None else bool(number)
+            holds = self.choose() if number is None else bool(number)
             scope.status = 0 if holds else 1
         else:
             self._body(node.children, scope, guarded=guarded)
@@ -214,22 +236,47 @@ class Path:
             end = next((n for n, child in enumerate(item.children) if child.type == ")"), -1)
             patterns = [self._expand.text(child, scope) for child in item.children[:end] if child.is_named]
             unknown = "*" not in patterns and any(self._holes.in_text(text) for text in (value, *patterns))
-            if self._choose() if unknown else any(fnmatchcase(value, pattern) for pattern in patterns):
+            if self.choose() if unknown else any(fnmatchcase(value, pattern) for pattern in patterns):
                 self._body(item.children[end + 1 :], scope, guarded=guarded)
                 return
 
     def _redirected(self, node: Node, scope: Scope, guarded: bool) -> None:
         body, *redirects = node.named_children
         heredoc = next((item for item in redirects if item.type == "heredoc_redirect"), None)
-        if heredoc is not None and body.type == "command":
-            words = self._expand.words(body.named_children[0], scope)
-            if words and words[0].rpartition("/")[2] in SHELLS and len(body.named_children) == 1:
-                self._nested(self._expand.heredoc(heredoc, scope), "", (), scope, body.start_byte)
-                return
+        if heredoc is not None:
+            self._fed(body, heredoc, scope, guarded)
+            return
         if body.type.endswith("_redirect"):
             scope.status = 0
             return
         self._statement(body, scope, guarded=guarded)
+
+    def _fed(self, body: Node, heredoc: Node, scope: Scope, guarded: bool) -> None:
+        """A here-document, with what stands behind its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
+        if body.type == "list":
+            self._statement(body.children[0], scope, guarded=True)
+            if (body.children[1].type == "&&") != (scope.status == 0):
+                return
+            body = body.children[-1]
+        piped = next((child for child in heredoc.named_children if child.type == "pipeline"), None)
+        behind = heredoc.child_by_field_name("right")
+        parts = [body, *(piped.named_children if piped is not None else ())]
+        self._piped(parts, scope, guarded or behind is not None, (self._expand.heredoc(heredoc, scope), True))
+        if behind is not None:
+            symbols = [child.type for child in heredoc.children]
+            if ("||" in symbols) == (scope.status != 0):
+                self._statement(behind, scope, guarded=guarded)
+
+    def _printed(self, node: Node, scope: Scope, stdin: tuple[str, bool]) -> tuple[str, bool]:
+        """What a command prints, and whether that is known; where it is not, its own text, for its words."""
+        words: list[str] = []
+        if node.type == "command":
+            words = [word for child in node.named_children for word in self._expand.words(child, scope)]
+        if words[:1] == ["echo"] and words[1:2] != ["-e"]:
+            return " ".join(word for word in words[1:] if word != "-n"), True
+        if words in (["cat"], ["tee"]):
+            return stdin
+        return f"{(node.text or b'').decode()} {stdin[0]}", False
 
     def _function(self, node: Node, scope: Scope, guarded: bool) -> None:
         name = (node.named_children[0].text or b"").decode()
@@ -239,8 +286,13 @@ class Path:
     def _assign(self, node: Node, scope: Scope) -> str:
         name_node = node.named_children[0]
         name = (name_node.text or b"").decode()
-        value = self._expand.text(node.named_children[1], scope) if len(node.named_children) > 1 else ""
         appends = any(child.type == "+=" for child in node.children)
+        given = node.named_children[1] if len(node.named_children) > 1 else None
+        if given is not None and given.type == "array":
+            listed = [word for child in given.named_children for word in self._expand.words(child, scope)]
+            scope.arrays[name] = (*(scope.arrays.get(name, ()) if appends else ()), *listed)
+            return name
+        value = self._expand.text(given, scope) if given is not None else ""
         scope.variables[name] = scope.variables.get(name, "") + value if appends else value
         return name
 
@@ -271,36 +323,12 @@ class Path:
         scope.status = 0
 
     def _test(self, node: Node, scope: Scope, guarded: bool) -> None:
-        holds = self._condition(node.named_children[0], scope) if node.named_children else False
-        scope.status = 0 if (self._choose() if holds is None else holds) else 1
-
-    def _condition(self, node: Node, scope: Scope) -> bool | None:
-        """Whether a test holds; None if that cannot be told."""
-        if (node.text or b"").startswith(b"((") or node.has_error:
-            return None
-        if node.type == "binary_expression" and len(node.children) == 3:
-            left, symbol, right = node.children
-            sign = (symbol.text or b"").decode()
-            if sign in ("&&", "||", "-a", "-o"):
-                both = (self._condition(left, scope), self._condition(right, scope))
-                if None in both:
-                    return None
-                return all(both) if sign in ("&&", "-a") else any(both)
-            texts = self._expand.text(left, scope), self._expand.text(right, scope)
-            return None if any(map(self._holes.in_text, texts)) else compare(texts[0], sign, texts[1])
-        if node.type == "unary_expression":
-            sign = (node.children[0].text or b"").decode()
-            if sign == "!":
-                inner = self._condition(node.children[-1], scope)
-                return None if inner is None else not inner
-            text = self._expand.text(node.children[-1], scope)
-            if sign in ("-z", "-n") and not self._holes.in_text(text):
-                return bool(text) == (sign == "-n")
-            return None
-        if node.type == "parenthesized_expression":
-            return self._condition(node.named_children[0], scope)
-        text = self._expand.text(node, scope)
-        return None if self._holes.in_text(text) else bool(text)
+        told = (
+            truth_of(node.named_children[0], scope, self._expand, self._holes)
+            if node.named_children
+            else False
+        )
+        scope.status = 0 if (self.choose() if told is None else told) else 1
 
     def _command(self, node: Node, scope: Scope, guarded: bool) -> None:
         inner, prefixed = scope.copy(), []
@@ -319,7 +347,7 @@ class Path:
 
     def _execute(self, words: Sequence[str], scope: Scope, seen: Scope, at: int, guarded: bool) -> None:
         name, rest = words[0], list(words[1:])
-        builtin = _BUILTINS.get(name)
+        builtin = BUILTINS.get(name)
         if name in self._functions:
             self._call_function(name, rest, scope, at, guarded)
         elif builtin is not None:
@@ -327,8 +355,8 @@ class Path:
         elif name in ("test", "["):
             rest = rest[:-1] if name == "[" else rest
             known = len(rest) == 3 and not any(map(self._holes.in_text, rest))
-            holds = compare(rest[0], rest[1], rest[2]) if known else None
-            scope.status = 0 if (self._choose() if holds is None else holds) else 1
+            told = compare(rest[0], rest[1], rest[2]) if known else None
+            scope.status = 0 if (self.choose() if told is None else told) else 1
         elif name == "eval":
             self._nested(" ".join(rest), "", (), scope, at, same_shell=True)
         else:
@@ -338,6 +366,8 @@ class Path:
 
     def _program(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> None:
         program = what_runs(words, self._holes)
+        if program.kind is ProgramKind.OTHER and self._reads_script(words, scope, seen, at):
+            return
         script = shell_script(program.arguments) if program.kind is ProgramKind.SHELL else None
         scope.status = 0
         if program.kind is ProgramKind.SHELL and script is not None:
@@ -351,6 +381,26 @@ class Path:
             call = ShellCall(program, {**env, **program.env}, scope.cwd, (*self._stack, at))
             self.calls.append(call)
             scope.status = 1 if call.key in self._failing else 0
+
+    def _reads_script(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> bool:
+        """Whether this is a program that runs what it is fed: a shell without a script, or one far away."""
+        text, known = self._stdin
+        name = words[0].rpartition("/")[2]
+        options = [word for word in words[1:] if word.startswith("-")]
+        is_shell = name in SHELLS and len(options) == len(words) - 1
+        if "dbt" not in self._holes.restore(text) or not (is_shell or name in FED):
+            return False
+        scope.status = 0
+        if is_shell and known:
+            nested, self._stdin = seen.copy(), ("", True)
+            self._nested(text, " ".join(options), (), nested, at)
+            scope.status = nested.status
+            return True
+        hidden = Program(ProgramKind.OPAQUE, tuple(words), f"what is fed to `{words[0]}` cannot be seen")
+        call = ShellCall(hidden, {}, scope.cwd, (*self._stack, at))
+        self.calls.append(call)
+        scope.status = 1 if call.key in self._failing else 0
+        return True
 
     def _nested(
         self,
@@ -367,7 +417,7 @@ class Path:
             raise NeverEnds
         inner = scope if same_shell else replace(scope.copy(), positional=tuple(arguments), errexit=False)
         inner.pipefail = inner.pipefail and same_shell
-        self.set_options(options.split(), inner)
+        set_options(options.split(), inner)
         before, self._stack = self._stack, (*self._stack, at)
         try:
             self._body(parse(script).children, inner, guarded=False)
@@ -415,47 +465,6 @@ class Path:
                 return " ".join(word for word in words[1:] if word != "-n")
         return None
 
-    def _cd(self, words: Sequence[str], scope: Scope) -> None:
-        where = words[-1] if words else "~"
-        scope.cwd = where if where.startswith(("/", "~")) or not scope.cwd else f"{scope.cwd}/{where}"
-        scope.status = 0
-
-    def _set(self, words: Sequence[str], scope: Scope) -> None:
-        self.set_options(words, scope)
-        scope.status = 0
-
-    def _end(self, words: Sequence[str], scope: Scope) -> None:
-        raise Exit(self._status(words, scope))
-
-    def _end_function(self, words: Sequence[str], scope: Scope) -> None:
-        raise Return(self._status(words, scope))
-
-    def _status(self, words: Sequence[str], scope: Scope) -> int:
-        if not words:
-            return scope.status
-        if words[0].isdigit():
-            return int(words[0]) % 256
-        # A status that cannot be seen: it may be the lost one or 0.
-        return 1 if self._choose() else 0
-
-    def _break(self, words: Sequence[str], scope: Scope) -> None:
-        scope.status = 0
-        raise Break
-
-    def _continue(self, words: Sequence[str], scope: Scope) -> None:
-        scope.status = 0
-        raise Continue
-
-    def _true(self, words: Sequence[str], scope: Scope) -> None:
-        scope.status = 0
-
-    def _false(self, words: Sequence[str], scope: Scope) -> None:
-        scope.status = 1
-
-    def _shift(self, words: Sequence[str], scope: Scope) -> None:
-        scope.positional = scope.positional[int(words[0]) if words and words[0].isdigit() else 1 :]
-        scope.status = 0
-
 
 _Statement = Callable[[Path, Node, Scope, bool], None]
 _STATEMENTS: dict[str, _Statement] = {
@@ -484,16 +493,3 @@ _STATEMENTS: dict[str, _Statement] = {
 _ENDS_ON_ERROR = frozenset(
     {"command", "pipeline", "subshell", "test_command", "variable_assignment", "variable_assignments"}
 )
-_BUILTINS: dict[str, Callable[[Path, Sequence[str], Scope], None]] = {
-    "cd": Path._cd,
-    "pushd": Path._cd,
-    "set": Path._set,
-    "exit": Path._end,
-    "return": Path._end_function,
-    "break": Path._break,
-    "continue": Path._continue,
-    "true": Path._true,
-    ":": Path._true,
-    "false": Path._false,
-    "shift": Path._shift,
-}

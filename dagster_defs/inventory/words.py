@@ -30,12 +30,15 @@ _ESCAPES = {
 
 @dataclass(slots=True)
 class Scope:
-    """What a shell knows at one point: variables (`exported` are those that a program sees) and where it is."""
+    """What a shell knows at one point: variables (`exported` are those that a program sees), where it is, and
+    the exit statuses of its background `jobs` by the number that stands for each, the last one last."""
 
     variables: dict[str, str] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
     positional: tuple[str, ...] = ()
     status: int = 0
+    jobs: dict[str, int] = field(default_factory=dict)
+    arrays: dict[str, tuple[str, ...]] = field(default_factory=dict)
     pipe_status: tuple[int, ...] = (0,)
     cwd: str = ""
     errexit: bool = False
@@ -47,6 +50,8 @@ class Scope:
             set(self.exported),
             self.positional,
             self.status,
+            dict(self.jobs),
+            dict(self.arrays),
             self.pipe_status,
             self.cwd,
             self.errexit,
@@ -70,6 +75,10 @@ class Expander:
         """None, one or several words: unquoted variables are split at blanks, as the shell does."""
         if node.type in ("string", "simple_expansion") and _text(node).strip('"') in ("$@", "$*"):
             return list(scope.positional)
+        if (listed := _array_of(node, scope)) is not None:
+            return list(listed)
+        if (spelled := _braces(node)) is not None:
+            return spelled
         words: list[str] = []
         current: str | None = None
         for text, splits in self._pieces(node, scope):
@@ -158,6 +167,8 @@ class Expander:
             return str(len(scope.positional))
         if name.isdigit() and name != "0":
             return scope.positional[int(name) - 1] if int(name) <= len(scope.positional) else ""
+        if name == "!":
+            return next(reversed(scope.jobs), None)
         if name == "PWD":
             return scope.cwd or None
         return scope.variables.get(name)
@@ -183,6 +194,25 @@ class Expander:
             return value
         # A default is used where the variable is not set, and the machine that runs it may well set it.
         return None
+
+
+def _array_of(node: Node, scope: Scope) -> tuple[str, ...] | None:
+    """The words of `"${NAME[@]}"`; None for anything else, and for an array that is not known."""
+    text = _text(node).strip('"')
+    name = text.removeprefix("${").removesuffix("[@]}").removesuffix("[*]}")
+    return scope.arrays.get(name) if text in (f"${{{name}[@]}}", f"${{{name}[*]}}") else None
+
+
+def _braces(node: Node) -> list[str] | None:
+    """The words of `a{b,c}d` where it holds nothing else to expand; None where a shell would expand no braces."""
+    text = _text(node)
+    before, opens, rest = text.partition("{")
+    inside, closes, after = rest.partition("}")
+    if node.type not in ("word", "concatenation") or not (opens and closes) or "," not in inside:
+        return None
+    if any(sign in text for sign in "$'\"\\`") or "{" in inside + after:
+        return None
+    return [before + part + after for part in inside.split(",")]
 
 
 def arithmetic(expression: str, scope: Scope) -> int | None:

@@ -17,7 +17,6 @@ from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.windows import PartitionedSchedule, Window
 
-NO_EQUIVALENT = "Dagster has no equivalent set"
 DEFAULT_POOL = "default_pool"
 SIDE = "side"  # the argument by which a Python unit is told for which side it works
 
@@ -104,8 +103,8 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
         ordering_facet(legacy, mirror),
         retries_facet(legacy.task, mirror.declared),
         pool_facet(legacy.task, mirror.declared),
-        _unset_facet("timeout", legacy.task.timeout),
-        _unset_facet("sla", legacy.task.sla),
+        _seconds_facet("timeout", legacy.task.timeout, mirror.declared.timeout),
+        _seconds_facet("sla", legacy.task.sla, mirror.declared.sla),
     )
 
 
@@ -335,12 +334,9 @@ def _above(task_id: str, tasks: Mapping[str, Task]) -> set[str]:
 
 
 def retries_facet(task: Task, declared: Declared) -> Facet:
-    """Retries that the mirror does not declare stay Airflow's: its task retries the proxy."""
+    """Number and delay; without a retry the delay says nothing."""
     theirs, mine = _tries(task.retries, task.retry_delay), _tries(declared.retries, declared.retry_delay)
-    if task.retries and not declared.retries:
-        detail = f"{NO_EQUIVALENT}: Airflow's task retries its proxy until it is retired"
-        return Facet("retries", Agreement.UNDETERMINED, theirs, "not declared", detail)
-    return Facet("retries", Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)
+    return _equal("retries", theirs, mine)
 
 
 def _tries(retries: int, delay: float) -> str:
@@ -349,13 +345,14 @@ def _tries(retries: int, delay: float) -> str:
 
 def pool_facet(task: Task, declared: Declared) -> Facet:
     """Airflow's default pool limits nothing in particular: it is as good as none."""
-    theirs = "none" if task.pool == DEFAULT_POOL else task.pool
-    mine = declared.pool or "none"
-    return Facet("pool", Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)
+    return _equal("pool", "none" if task.pool == DEFAULT_POOL else task.pool, declared.pool or "none")
 
 
-def _unset_facet(name: str, seconds: float | None) -> Facet:
-    """Dagster's limits are for a run, which may take many windows; Airflow's are for one."""
-    if seconds is None:
-        return Facet(name, Agreement.AGREES, "none", "none")
-    return Facet(name, Agreement.UNDETERMINED, f"{seconds:g} s", "none", NO_EQUIVALENT)
+def _seconds_facet(name: str, theirs: float | None, mine: float | None) -> Facet:
+    """A limit in seconds, None where there is none."""
+    said, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
+    return _equal(name, said, declared)
+
+
+def _equal(name: str, theirs: str, mine: str) -> Facet:
+    return Facet(name, Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)

@@ -56,7 +56,7 @@ class Declared:
 
     `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute,
     without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
-    as `source:name.table`. `retries` of 0 means that none are declared.
+    as `source:name.table`. `retry_delay`, `timeout` (for one try) and `sla` (after a window's end) in seconds.
     """
 
     runs: str
@@ -68,6 +68,8 @@ class Declared:
     retries: int
     retry_delay: float
     pool: str | None
+    timeout: float | None = None
+    sla: float | None = None
 
 
 class Mirror(Protocol):

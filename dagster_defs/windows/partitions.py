@@ -63,23 +63,27 @@ class PartitionedSchedule:
         found = list(self._pairing.seams(schedule.start, until))
         seams = [seam for seam in found if isinstance(seam, Seam)]
         put(self, "impassable", tuple(stuck for stuck in found if isinstance(stuck, DoesNotAdvance)))
-        put(self, "keyless_windows", tuple(window for seam in seams for window in seam.keyless))
-        first = self._first_tick()
+        first, passed = self._first_tick()
+        keyless = [*passed, *(window for seam in seams for window in seam.keyless)]
+        put(self, "keyless_windows", tuple(dict.fromkeys(keyless)))
         # A partition that has no window must not be offered: Dagster leaves excluded ticks out.
         phantoms = [tick.instant for seam in seams for tick in seam.phantoms if tick >= first]
         end = None if schedule.end is None else ticks.after(self._last_tick(first, schedule.end)).instant
         put(self, "partitions_def", ticks.definition(self._askable(first), end, phantoms))
 
-    def _first_tick(self) -> Tick:
+    def _first_tick(self) -> tuple[Tick, list[Window]]:
+        """The first partition's, and Airflow's windows before it."""
+        passed: list[Window] = []
         try:
             for window in self.schedule.windows():
                 # Begun inside a clock change, Airflow's first windows may have no partition.
                 tick = self._pairing.tick_of(window)
                 if tick is not None:
-                    return tick
+                    return tick, passed
+                passed.append(window)
         except DoesNotAdvance:
             pass  # it starts where Airflow is stuck: these keys raise, later ones do not
-        return self._ticks.at_or_after(self.schedule.start)
+        return self._ticks.at_or_after(self.schedule.start), passed
 
     def _last_tick(self, first: Tick, end: datetime) -> Tick:
         beyond = list(self._ticks.near(end))[-1]

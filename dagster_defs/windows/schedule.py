@@ -109,9 +109,9 @@ class Schedule:
     """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone.
 
     `start` and `end` are the DAG's dates: aware ones are converted to UTC, naive ones, dates and ISO text
-    without an offset are wall-clock times of the zone. `end` is inclusive, as in Airflow: the last window
-    *starts* at or before it. Raises `ScheduleRefused` for what has no recurring data interval, and for a bad
-    expression, zone or date.
+    without an offset are wall-clock times of the zone: of a time that comes twice the second, and past a gap
+    by the gap's length. `end` is inclusive, as in Airflow: the last window *starts* at or before it. Raises
+    `ScheduleRefused` for what has no recurring data interval, and for a bad expression, zone or date.
     """
 
     expression: str
@@ -181,7 +181,10 @@ class Schedule:
             if isinstance(value, date) and not isinstance(value, datetime):
                 value = _wall_clock(value.year, value.month, value.day)
             if isinstance(value, datetime):
-                return utc(value if value.utcoffset() is not None else self._zone.convert(value))
+                # fold=1 is how pendulum.datetime, and a DAG's date given as text, read such times.
+                return utc(
+                    value if value.utcoffset() is not None else self._zone.convert(value.replace(fold=1))
+                )
         except ValueError as error:
             raise self._refused(
                 f"{value!r} is no date ({error})", "Write 2024-03-01 or 2024-03-01T06:00"
@@ -259,10 +262,24 @@ class Schedule:
         Endless without `until` and without an end. Raises `DoesNotAdvance`, see `following`.
         """
         earliest = self.start if from_ is None else max(self.start, utc(from_))
-        window = self.window_from(self.align_to_next(earliest))
+        window = self._first_from(earliest)
         while (until is None or window.start < until) and (self.end is None or window.start <= self.end):
             yield window
             window = self.following(window)
+
+    def _first_from(self, earliest: pendulum.DateTime) -> Window:
+        """The first window that starts at or after `earliest`, on Airflow's way from the schedule's start.
+
+        Inside a clock change boundaries depend on where one comes from, so the way begins a day and a boundary
+        before; unless Airflow does not get from there to here."""
+        before = self.prev_boundary(earliest.subtract(days=1))
+        try:
+            window = self.window_from(self.align_to_next(max(self.start, before)))
+            while window.start < earliest:
+                window = self.following(window)
+        except DoesNotAdvance:
+            return self.window_from(self.align_to_next(earliest))
+        return window
 
     def first_window(self) -> Window:
         return self.window_from(self.align_to_next(self.start))

@@ -19,6 +19,7 @@ values · tasks · rendering · the document.
 from __future__ import annotations
 
 import argparse
+import base64
 import concurrent.futures.process
 import contextlib
 import copy
@@ -33,6 +34,7 @@ import logging
 import multiprocessing
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -193,6 +195,9 @@ def isolated_airflow(dags_folder: Path) -> Iterator[None]:
         sys.path[:] = [entry for entry in sys.path if str(Path(entry or ".").resolve()) != here]
     if (team_home / "config").is_dir():
         sys.path.append(str(team_home / "config"))
+    # Airflow 2 does this by itself; the DAG processor of Airflow 3 does it for each bundle, and DagBag does not.
+    if str(dags_folder) not in sys.path:
+        sys.path.append(str(dags_folder))
     try:
         # DAG files may print; stdout stays free.
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
@@ -318,12 +323,7 @@ class Vault:
     def values(self, file: str) -> list[str]:
         """Longest first, with the ways in which a shell or JSON text would write them."""
         found = self.everywhere.union(*self.read.get(file, {}).values(), *self.read.get("", {}).values())
-        written = {
-            form
-            for value in found
-            for form in (value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe=""))
-            if form.strip()
-        }
+        written = {form for value in found for form in _ways_to_write(value) if form.strip()}
         return sorted(written, key=lambda form: (-len(form), form))
 
     def inherited(self, mapping: Mapping[Any, Any]) -> set[str]:
@@ -345,6 +345,20 @@ MASKERS = (
     "airflow._shared.secrets_masker",
     "airflow.utils.log.secrets_masker",
 )
+
+
+def _ways_to_write(secret: str) -> Iterator[str]:
+    """A secret as it stands in plain text, JSON, Python, a URL, a shell's single quotes and base64."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield repr(secret)[1:-1]
+    yield urllib.parse.quote(secret, safe="")
+    yield urllib.parse.quote(secret)
+    yield urllib.parse.quote_plus(secret)
+    yield shlex.quote(secret)
+    if len(secret) > 3:
+        yield base64.b64encode(secret.encode()).decode()
+        yield base64.urlsafe_b64encode(secret.encode()).decode()
 
 
 def _airflow_rule() -> Callable[[str], bool] | None:
@@ -644,10 +658,10 @@ class TemplateReader:
 
         try:
             tree = self.environment.parse(source)
+            free = meta.find_undeclared_variables(tree)  # it knows the filters, which the parser does not
         except jinja2.TemplateSyntaxError as error:
             yield Need("a valid template", f"line {error.lineno}: {error.message}")
             return
-        free = meta.find_undeclared_variables(tree)
         for chain in self._chains(tree, free):
             yield from self._judge(chain)
         for name in meta.find_referenced_templates(tree):
@@ -1073,8 +1087,10 @@ class Values:
             if key not in dropped
         }
         # ECS and Kubernetes write an environment as a list of {name, value}.
-        if {"name", "value"} <= set(found) and self.vault.inherited({str(value["name"]): value["value"]}):
-            found["value"] = MASKED
+        if {"name", "value"} <= set(found):
+            name = str(value["name"])
+            is_inherited = bool(self.vault.inherited({name: value["value"]}))
+            found["value"] = MASKED if is_inherited else self.plain(value["value"], name, depth + 1)
         return found
 
     def _object(self, value: Any, depth: int) -> Any:
@@ -1152,6 +1168,7 @@ SETTINGS = (
     "external_task_ids", "external_task_group_id", "allowed_states", "failed_states", "execution_delta",
     "execution_date_fn", "project_dir", "install_deps", "mode", "timeout", "poke_interval", "soft_fail",
     "ignore_downstream_trigger_rules", "wait_for_completion", "trigger_dag_id",
+    "image", "entrypoint", "full_pod_spec", "pod_template_file", "pod_template_dict",
 )  # fmt: skip
 
 
@@ -1629,7 +1646,9 @@ def parse(folder: Path, vault: Vault) -> Parsed:
             errors = dict(bag.import_errors)
             try:
                 bag.process_file(path, only_if_updated=False)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a DAG file may call sys.exit, or raise whatever it likes
                 found.errors.append({"file": file, "error": describe(error), "line": None})
             for where, text in bag.import_errors.items():
                 if errors.get(where) != text:
@@ -1748,7 +1767,10 @@ def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Pars
     for task in tasks:
         files = parsed.files.get((dag.dag_id, task.task_id), {})
         row = describe_task(task, values, asked.dags_folder, files)
-        row["rendered"] = renderer.render(task, chosen)
+        try:
+            row["rendered"] = renderer.render(task, chosen)
+        except Exception as error:  # one task must not take the DAG's others with it
+            notes.append(f"task {task.task_id} is not rendered: {describe(error)}")
         described.append(row)
     vault.file = None
     earliest, latest = bounds(dag)
@@ -1842,7 +1864,7 @@ _described_dag: Callable[[int], tuple[str, str]] | None = None
 
 
 def _described(parsed: Parsed, asked: Asked, values: Values) -> Iterable[tuple[str, str]]:
-    """For each DAG its JSON, or why it is left out."""
+    """For each DAG its JSON, or its file and why it is left out."""
     global _described_dag
 
     def one(index: int) -> tuple[str, str]:
@@ -1850,7 +1872,7 @@ def _described(parsed: Parsed, asked: Asked, values: Values) -> Iterable[tuple[s
         try:
             return _json(describe_dag(file, dag, asked, values, parsed)), ""
         except Exception as error:
-            return "", mask(f"{file}: {dag.dag_id} is left out: {describe(error)}", values.vault.values(file))
+            return file, mask(f"DAG {dag.dag_id} is left out: {describe(error)}", values.vault.values(file))
 
     _described_dag = one
     indexes = range(len(parsed.dags))
@@ -1887,8 +1909,8 @@ def document(asked: Asked, vault: Vault) -> Iterator[str]:
     rows = []
     for text, problem in _described(parsed, asked, values):
         if problem:
-            warned.append(problem)
-            print(problem, file=sys.stderr)  # noqa: T201 - stderr is for messages
+            parsed.errors.append({"file": text, "error": problem, "line": None})
+            print(f"{text}: {problem}", file=sys.stderr)  # noqa: T201 - stderr is for messages
         else:
             rows.append(text)
     head = {

@@ -192,6 +192,31 @@ def test_projects_that_do_not_parse(tmp_path: Path, files: dict[str, str], reaso
         ProjectOnDisk(tmp_path).executed(Selection("run"))
 
 
+def test_a_project_that_does_not_parse_leaves_the_rest(tmp_path: Path) -> None:
+    """The units keep their commands and windows, and stdout is still JSON; the project is parsed once."""
+    for name in ("dbt_project.yml", "profiles.yml"):
+        (tmp_path / name).write_text(FILES[name])
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "x.sql").write_text("{{ ref( }}")
+    window = """--vars '{"start": "{{ ds }}", "end": "{{ tomorrow_ds }}"}'"""
+    file = _written(tmp_path, f"dbt run -s a {window}", f"dbt build {window}", "echo fine")
+    arguments = ["inventory", str(file), "--dbt-project", str(tmp_path), "--json"]
+    done = CliRunner().invoke(app, arguments)
+    units = json.loads(done.stdout)["units"]
+    assert [unit["kind"] for unit in units] == ["dbt-run", "dbt-build", "non-dbt"]
+    assert [unit["selection_determined"] for unit in units] == [False, False, True]
+    assert [unit["window"]["convention"] for unit in units] == ["half-open", "half-open", "none"]
+    assert "x.sql" in units[0]["reason"]
+    assert done.exit_code == 1
+    assert "error: " in done.stderr
+
+
+def test_a_folder_without_a_project(tmp_path: Path) -> None:
+    """What is no dbt project is one error, not one for each unit."""
+    with pytest.raises(DbtProjectUnreadable, match=r"no dbt_project\.yml"):
+        report(_written(tmp_path, "dbt run"), tmp_path / "nowhere")
+
+
 def test_the_quick_search_is_dbts_own(parsed: ProjectOnDisk) -> None:
     """Narrowing where a name is looked for changes no answer."""
     quick = ProjectOnDisk(parsed.project_dir)._parse()

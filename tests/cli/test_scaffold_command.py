@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import types
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
+from dagster_defs.adapters.inventory import read_inventory
+from dagster_defs.adapters.verify import verify_mirrors
+from dagster_defs.components import DbtUnit
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.mirrors import Mirror
 from tests.estate import ROOT
 
 PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"
@@ -85,6 +92,38 @@ def test_a_unit_becomes_a_mirror(run: Any) -> None:
     assert attributes["vars"]["env"] == "dev"
     assert "{{ ds }}" in str(attributes["vars"]["from_day"])
     assert attributes["owners"] == ["team:shop"]
+
+
+def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
+    """Retries, time-out and SLA of the task are the mirror's; compared with the inventory again, nothing differs."""
+    limits = {
+        "retries": 3, "retry_delay_seconds": 90.0, "execution_timeout_seconds": 1800.0, "sla_seconds": 5400.5,
+    }  # fmt: skip
+    (tmp_path / "pyproject.toml").touch()  # what makes a folder the root of a project
+    written = run(
+        dag("orders", task("marts", "dbt run -s orders_per_day", **limits), task("free", "dbt run"))
+    )
+
+    [marts, free] = list(yaml.safe_load_all(Path(written["orders"]["path"]).read_text()))
+    declared = {name: marts["attributes"].get(name) for name in ("retries", "retry_delay", "timeout", "sla")}
+    assert declared == {"retries": 3, "retry_delay": 90, "timeout": 1800, "sla": 5400.5}
+    assert not free["attributes"].keys() & declared.keys()
+    verified = list(verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")))
+    assert [str(unit.unit) for unit in verified] == ["orders.free", "orders.marts"]
+    for unit in verified:
+        assert unit.differing == (), unit
+        assert not {"retries", "pool", "timeout", "sla"} & set(unit.undetermined), unit
+
+
+def mirrors_below(root: Path) -> list[Mirror]:
+    """The mirrors that were written, loaded as Dagster loads them."""
+    module = types.ModuleType("written_defs")
+    module.__path__ = [str(root / "dagster_defs" / "defs")]
+    module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
+    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    # A file with a single document is listed twice.
+    found: dict[Unit, Mirror] = {unit.legacy_unit: unit for unit in tree.get_all_components(of_type=DbtUnit)}
+    return [found[unit] for unit in sorted(found)]
 
 
 @pytest.mark.parametrize(

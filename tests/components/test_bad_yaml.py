@@ -37,6 +37,8 @@ def innermost(error: BaseException) -> BaseException:
         ({"vars": {"min_date": {"bound": "lower"}}}, r"`vars`: .*template"),
         ({"select": "tag:nobody"}, r"'--select tag:nobody' matches no model.*dbt ls"),
         ({"compare": [{"name": "nothing", "key": ["id"]}]}, r"`compare` names a model 'nothing'"),
+        ({"retries": -1}, r"`retries` is -1"),
+        ({"timeout": 0}, r"`timeout` is 0"),
     ],
     ids=[
         "cron",
@@ -49,6 +51,8 @@ def innermost(error: BaseException) -> BaseException:
         "no-template",
         "select",
         "model",
+        "retries",
+        "timeout",
     ],
 )
 def test_a_dbt_unit_that_cannot_be(

@@ -25,6 +25,7 @@ PYTHONS = {
 HUSH = {
     "AIRFLOW_VAR_TARGET": "hush-target",
     "AIRFLOW_VAR_SETTINGS": '{"inner": ["hush-inner"], "password": "hush\\"json"}',
+    "AIRFLOW_VAR_PHRASE": "hush/it's secret",
     "AIRFLOW_CONN_WAREHOUSE": "postgres://hush-reader:hush%2Fpass@hush-host/hush-schema",
     "UPSTREAM_TOKEN": "hush-token",
     "FROM_PROCESS": "hush-env",
@@ -79,7 +80,30 @@ def zoo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "missing_module.py").write_text("from airflow import DAG\n\nimport nowhere_to_be_found\n")
     (folder / "exits.py").write_text("# an airflow DAG\nraise SystemExit(3)\n")
     (folder / "not_a_dag.py").write_text("raise RuntimeError\n")
+    (folder / "leaks.py").write_text(LEAKING)
+    (folder / "odd.py").write_text(ODD)
+    (folder / "deeper").mkdir()
+    (folder / "neighbour.py").write_text("DAYS = 7\n")
+    (folder / "deeper" / "imports.py").write_text("# an airflow DAG\nfrom neighbour import DAYS\n")
     return folder
+
+
+LEAKING = """# an airflow DAG
+from airflow.models import Variable
+raise LookupError("no host " + Variable.get("target"))
+"""
+#: It imports, and cannot be written down: a priority is no object.
+ODD = """
+import pendulum
+from airflow import DAG
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+except ImportError:
+    from airflow.operators.bash import BashOperator
+
+with DAG("odd", schedule=None, start_date=pendulum.datetime(2024, 1, 1)):
+    BashOperator(task_id="odd", bash_command="true").priority_weight = object()
+"""
 
 
 class Exported:
@@ -125,15 +149,23 @@ def windows(dag: dict[str, Any]) -> list[list[str]]:
 def test_document_keeps_its_schema(zoo: Exported) -> None:
     """What the exporter writes is what `docs/inventory.schema.json` promises, and the schema itself is valid."""
     jsonschema.Draft202012Validator.check_schema(schema())
-    jsonschema.Draft202012Validator(schema()).validate(zoo.document)
+    checked = jsonschema.Draft202012Validator(
+        schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    checked.validate(zoo.document)
+    for extra in (zoo.document, zoo.document["dags"][0], zoo.document["dags"][0]["tasks"][0]):
+        assert not jsonschema.Draft202012Validator(schema()).is_valid({**extra, "nobody_promised_this": 1})
     assert zoo.document["airflow_version"].startswith(zoo.version[-1])
     assert zoo.document["complete"] is True
 
 
 def test_import_errors_are_data(zoo: Exported) -> None:
-    """A file that does not import is a row and a line on stderr, and all other files are still reported."""
+    """A file that does not import is a row and a line on stderr, and all other files are still reported. A file
+    may import from the DAGs folder, as under Airflow 3's DAG processor."""
     rows = {row["file"]: row for row in zoo.document["import_errors"]}
-    assert set(rows) == {"broken.py", "exits.py", "missing_module.py"}
+    assert set(rows) == {"broken.py", "exits.py", "leaks.py", "missing_module.py", "odd.py"}
+    assert rows["leaks.py"]["error"] == "LookupError: no host ***"
+    assert rows["odd.py"]["error"].startswith("DAG odd is left out: TypeError")
     assert rows["missing_module.py"]["error"] == "ModuleNotFoundError: No module named 'nowhere_to_be_found'"
     assert rows["missing_module.py"]["line"] == 3
     assert rows["broken.py"]["error"].startswith("SyntaxError")
@@ -158,10 +190,44 @@ def test_secrets_are_marked(zoo: Exported) -> None:
     assert zoo.first("secrets", "connection") == "PGPASSWORD=*** psql"
     assert zoo.needs("secrets", "connection") == {"Connection warehouse"}
     assert zoo.first("secrets", "json") == "echo ***"
+    assert zoo.first("secrets", "in_a_url") == "psql postgresql://me:***@host/db"
+    for name in ("quoted_plus", "quoted_path", "quoted_shell", "encoded"):
+        assert zoo.first("secrets", name) == "echo ***", name
     assert zoo.first("secrets", "token") == "curl -H ***"
     assert zoo.first("secrets", "picked", "env") == {"FROM_PROCESS": "***"}
     assert zoo.first("secrets", "named", "env") == {"DB_PASSWORD": "***", "DAY": "2024-01-01"}
     assert zoo.first("templates", "variable") == "dbt run --target ***"
+
+
+def test_containers(zoo: Exported) -> None:
+    """A pod's environment is masked by the names in it, and arguments that are no templates are there."""
+    pod = zoo.task("containers", "pod")
+    assert pod["operator"] == "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator"
+    assert [item["value"] for item in pod["templated"]["env_vars"]] == ["***", "{{ ds }}"]
+    (container,) = pod["settings"]["full_pod_spec"]["spec"]["containers"]
+    assert [item["value"] for item in container["env"]] == ["***", "{{ ds }}"]
+    assert zoo.first("containers", "pod", "arguments") == ["run", "--target", "***"]
+    assert zoo.task("containers", "docker")["settings"]["entrypoint"] == "dbt"
+    values = [item["value"] for item in zoo.first("containers", "docker", "environment")]
+    assert values == ["***", "2024-01-01"]
+
+
+def test_endless_import_is_an_import_error(version: str, tmp_path: Path) -> None:
+    """A file that never comes to its end is ended by Airflow's own limit, and the others are reported."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "endless.py").write_text("# an airflow DAG\nwhile True:\n    pass\n")
+    shutil.copy(HERE / "inventory_dags" / "looped.py", tmp_path / "dags")
+    limit = {
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "2",
+        "AIRFLOW__DAG_PROCESSOR__DAGBAG_IMPORT_TIMEOUT": "2",
+    }
+    done = export(PYTHONS[version], tmp_path / "dags", tmp_path / "out.json", ALL_OF_2024, **limit)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "out.json").read_text())
+    (row,) = document["import_errors"]
+    assert row["file"] == "endless.py"
+    assert "Timeout" in row["error"]
+    assert {dag["dag_id"] for dag in document["dags"]} == {"looped_bronx", "looped_queens"}
 
 
 def test_parse_time_variables_never_crash(zoo: Exported) -> None:
@@ -315,6 +381,8 @@ UNDETERMINED = {
     "history": {"dag.get_last_dagrun"},
     "param_without_default": {"params.nowhere"},
     "syntax_error": {"a valid template"},
+    "unknown_filter": {"a valid template"},
+    "unsafe": {"a template that renders"},
     "unknown_name": {"batch_start"},
     "missing_file": {"a template that renders"},
     "mapped": {"expand"},

@@ -8,6 +8,11 @@ import pytest
 
 from tests.inventory.samples import POD, PYTHON, bash, document, read, report, sampled, task
 
+ECS = "airflow.providers.amazon.aws.operators.ecs.EcsRunTaskOperator"
+DOCKER = "airflow.providers.docker.operators.docker.DockerOperator"
+SSH = "airflow.providers.ssh.operators.ssh.SSHOperator"
+COSMOS = "cosmos.operators.local.DbtBuildLocalOperator"
+
 DAY = """'{"start": "{{ ds }}", "end": "{{ macros.ds_add(ds, 1) }}"}'"""
 BOUNDS = {"start": "{{ ds }}", "end": "{{ macros.ds_add(ds, 1) }}"}
 
@@ -48,7 +53,34 @@ BOUNDS = {"start": "{{ ds }}", "end": "{{ macros.ds_add(ds, 1) }}"}
         ("dbt run-operation grant --args '{role: x}'", ["dbt-run-operation"], [None]),
         ("dbt build --selector nightly", ["dbt-build"], [None]),
         ("dbt docs generate", ["non-dbt"], [None]),
+        ("dbt --version && dbt run -s a && dbt docs generate", ["dbt-run"], [None, "a", None]),
+        ("python3 -u -m dbt.cli.main run -s a", ["dbt-run"], ["a"]),
+        ("uv tool run dbt run -s a", ["dbt-run"], ["a"]),
+        ("uvx --from dbt-core dbt run -s a", ["dbt-run"], ["a"]),
+        ("pipx run dbt run -s a", ["dbt-run"], ["a"]),
+        ("conda run -n env --no-capture-output dbt run -s a", ["dbt-run"], ["a"]),
+        ("gosu dbt dbt run -s a", ["dbt-run"], ["a"]),
+        ("runuser -u dbt -- dbt run -s a", ["dbt-run"], ["a"]),
+        ("su - dbt -c 'dbt run -s a'", ["dbt-run"], ["a"]),
+        ("docker run --rm -v /x:/y img dbt run -s a", ["dbt-run"], ["a"]),
+        ("docker run --rm img bash -c 'dbt run -s a'", ["dbt-run"], ["a"]),
+        ("docker run --rm --entrypoint dbt img run -s a", ["dbt-run"], ["a"]),
+        ("docker run ghcr.io/dbt-labs/dbt-postgres:1.9 run -s a", ["dbt-run"], ["a"]),
+        ("docker compose -f x.yml run --rm worker dbt run -s a", ["dbt-run"], ["a"]),
+        ("kubectl exec -n ns pod -c dbt -- bash -c 'dbt run -s a'", ["dbt-run"], ["a"]),
+        ("for m in {a,b}; do dbt run -s $m; done", ["dbt-run"], ["a", "b"]),
+        ("dbt run -s x{a,b}", ["dbt-run"], ["xa xb"]),
+        ('M=(a "b c"); M+=(d); for m in "${M[@]}"; do dbt run -s "$m"; done', ["dbt-run"], ["a", "b c", "d"]),
+        ('A=(-s a --threads 4); dbt run "${A[@]}"', ["dbt-run"], ["a"]),
+        ("cat <<EOF | bash\ndbt run -s a\nEOF", ["dbt-run"], ["a"]),
+        ("cat <<EOF > vars.yml && dbt run -s a\nx: 1\nEOF", ["dbt-run"], ["a"]),
+        ("cd /app && bash -e <<EOF | tee log\ndbt run -s a\nEOF", ["dbt-run"], ["a"]),
+        ("echo 'dbt run -s a' | sh", ["dbt-run"], ["a"]),
+        ("cd /app && dbt run -s a 2>&1 | tee log", ["dbt-run"], ["a"]),
+        ("{% for m in ['a', 'b'] %}dbt run -s {{ m }}; {% endfor %}", ["dbt-run"], ["a", "b"]),
+        ("{% set m = 'a' %}dbt run -s {{ m }}", ["dbt-run"], ["a"]),
         ("echo dbt run; pip install dbt-core; ls dbt", ["non-dbt"], []),
+        ("docker run python:3 python x.py", ["non-dbt"], []),
         ("python ingest.py", ["non-dbt"], []),
     ],
 )  # fmt: skip
@@ -112,12 +144,12 @@ ARGS = ["run", "--select", "a", "--vars", '{"start": "{{ ds }}", "end": "{{ macr
         (POD, {"image": "ghcr.io/dbt-labs/dbt-snowflake:1.9", "arguments": ARGS}),
         (POD, {"full_pod_spec": {"spec": {"containers": [{"command": ["dbt"], "args": ARGS}]}}}),
         (
-            "airflow.providers.docker.operators.docker.DockerOperator",
+            DOCKER,
             {"command": f"dbt run -s a --vars {DAY}"},
         ),
-        ("airflow.providers.docker.operators.docker.DockerOperator", {"entrypoint": "dbt", "command": ARGS}),
+        (DOCKER, {"entrypoint": "dbt", "command": ARGS}),
         (
-            "airflow.providers.amazon.aws.operators.ecs.EcsRunTaskOperator",
+            ECS,
             {"overrides": {"containerOverrides": [{"name": "dbt", "command": ["dbt", *ARGS]}]}},
         ),
         (
@@ -125,7 +157,7 @@ ARGS = ["run", "--select", "a", "--vars", '{"start": "{{ ds }}", "end": "{{ macr
             {"overrides": {"container_overrides": [{"args": ["dbt", *ARGS]}]}},
         ),
         (
-            "airflow.providers.ssh.operators.ssh.SSHOperator",
+            SSH,
             {"command": f"cd /app && dbt run -s a --vars {DAY}"},
         ),
         (
@@ -181,6 +213,33 @@ def test_cosmos(name: str, kind: str) -> None:
     )
     assert own.kind.value == kind
     assert own.invocations[0].full_refresh is (kind in {"dbt-run", "dbt-seed", "dbt-build"})
+
+
+def test_arguments_that_are_no_templates() -> None:
+    """Docker's entry point and a pod's whole specification are arguments beside the templated fields."""
+    run = read({"command": ["run", "-s", "a"]}, operator=DOCKER, settings={"entrypoint": ["dbt", "--quiet"]})
+    assert run.invocations[0].as_json()["select"] == "a"
+    container = {"name": "base", "command": ["dbt"], "args": ["run", "-s", "a"]}
+    settings = {"full_pod_spec": {"__class__": "V1Pod", "spec": {"containers": [container]}}}
+    pod = read({"cmds": [], "arguments": [], "env_vars": []}, operator=POD, settings=settings)
+    assert pod.invocations[0].as_json()["select"] == "a"
+
+
+def test_environment_of_a_remote_shell() -> None:
+    """SSHOperator's environment reaches dbt as BashOperator's does."""
+    unit = read({"command": "dbt run -s a", "environment": {"DAY": "{{ ds }}"}}, operator=SSH)
+    assert dict(unit.invocations[0].env) == {"DAY": "{{ ds }}"}
+
+
+def test_cosmos_refresh_from_params_and_flags() -> None:
+    """A refresh that a person may ask for is a branch of a known call; extra flags are dbt's."""
+    flags = ["--event-time-start", "{{ ds }}", "--event-time-end", "{{ tomorrow_ds }}"]
+    fields = {"select": "a", "full_refresh": "{{ params.full }}", "dbt_cmd_flags": flags}
+    unit = read(fields, operator=COSMOS, params={"full": False})
+    assert unit.determined, unit.reason
+    assert unit.kind.value == "dbt-build"
+    assert unit.window.convention.value == "event-time"
+    assert [warning.code.value for warning in unit.warnings] == ["full-refresh-on-branch"]
 
 
 HEAD = "def call(**kwargs):\n    import json, subprocess\n    from dbt.cli.main import dbtRunner\n"
@@ -265,6 +324,9 @@ def test_python_arguments_from_op_kwargs() -> None:
         (PYTHON, {}, "def call():\n    run_dbt('orders')\n", "does not show"),
         (PYTHON, {}, "def call():\n    subprocess.run(build_command('dbt'))\n", "build_command"),
         (POD, {"image": "team/thing", "arguments": ["run", "-s", "a"]}, None, "image decides"),
+        (POD, {"image": "team/dbt-daily:1"}, None, "image team/dbt-daily:1"),
+        (POD, {"name": "x", "pod_template_file": "/etc/pods/dbt.yaml"}, None, "pod_template_file"),
+        (ECS, {"task_definition": "dbt-daily", "overrides": {}}, None, "task_definition dbt-daily"),
         ("team.operators.DbtThing", {"job": "x"}, None, "not known"),
     ],
 )
@@ -285,14 +347,75 @@ def test_opaque(operator: str, fields: dict[str, Any], source: str | None, why: 
         ("dbt run {{ params.flags }}", {"flags": "-s a --full-refresh"}),
         ("./dbt.sh {{ ds }}", {}),
         ("bash scripts/run_dbt.sh", {}),
+        ("ssh host <<'X'\ndbt run -s a\nX", {}),
+        ("printf 'dbt run' | sh", {}),
+        ("python - <<'X'\ndbtRunner().invoke(['run'])\nX", {}),
+        ("echo a b | xargs dbt run -s", {}),
+        ("docker run --rm img run -s a", {}),
+        ("docker run team/dbt:1", {}),
+        ("$(which dbt) run -s a", {}),
+        ("make dbt-run", {}),
+        ("dbt retry", {}),
+        ("dbt clone --state prod", {}),
     ],
 )
 def test_commands_from_params_and_scripts(command: str, params: dict[str, str]) -> None:
     """A command that a person may choose, or that lies in another file, is opaque even if it renders."""
     unit = bash(command, params=params)
     assert unit.kind.value == "opaque"
-    assert not unit.determined
+    assert (unit.determined, unit.selection_determined, unit.window_determined) == (False, False, False)
     assert unit.reason
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("{% if params.x == 'b' %}dbt run -s b{% else %}dbt run -s a{% endif %}", "who triggers a run"),
+        ("{% for m in params.models %}dbt run -s {{ m }}; {% endfor %}", "who triggers a run"),
+        ("{% if ds.endswith('-15') %}dbt run -s b{% else %}dbt run -s a{% endif %}", "the window decides"),
+        ("if [ {{ ds_nodash }} = 20240415 ]; then dbt run -s b; else dbt run -s a; fi", "no sampled window"),
+        ("case {{ ds }} in 2023*) dbt run -s b;; *) dbt run -s a;; esac", "no sampled window"),
+    ],
+)
+def test_branches_that_no_sampled_window_takes(command: str, why: str) -> None:
+    """What runs on a branch that the window or a person decides is not guessed from the samples."""
+    unit = bash(command, params={"x": "a", "models": ["a", "b"]})
+    assert unit.kind.value == "dbt-run"
+    assert (unit.determined, unit.selection_determined, unit.window_determined) == (False, False, False)
+    assert why in unit.reason
+
+
+def test_environment_of_a_container_on_the_command_line() -> None:
+    """What `docker run -e` hands over is the call's environment, and may be its window."""
+    unit = bash("docker run -e START={{ ds }} --env=END={{ tomorrow_ds }} img dbt run -s a")
+    assert dict(unit.invocations[0].env) == {"START": "{{ ds }}", "END": "{{ tomorrow_ds }}"}
+    assert unit.window.convention.value == "env-only"
+
+
+@pytest.mark.parametrize(
+    "needs", ["a valid template", "a template that renders", "the template file run.sql"]
+)
+def test_templates_that_airflow_cannot_render(needs: str) -> None:
+    """A field that Airflow fails to render is undetermined, whatever its raw text says."""
+    fields = {"bash_command": "dbt run -s a --vars '{start: {{ ds | nope }}}'"}
+    undetermined = [{"field": "bash_command", "needs": needs, "reason": "line 1: No filter named 'nope'."}]
+    sample = {**sampled({})[0], "fields": {}, "undetermined": undetermined}
+    unit = report(document(task(fields, samples=[sample]))).units[0]
+    assert (unit.determined, unit.selection_determined, unit.window_determined) == (False, False, False)
+    assert unit.reason.startswith("Airflow cannot render bash_command: line 1: No filter")
+
+
+def test_a_value_that_asks_the_clock() -> None:
+    """A rendered value that Airflow's side says is the clock's is no window."""
+    fields = {"bash_command": "dbt run --vars '{start: {{ macros.datetime.now() }}}'"}
+    undetermined = [
+        {"field": "bash_command", "needs": "macros.datetime.now", "reason": "depends on the clock"}
+    ]
+    rendered = {"bash_command": "dbt run --vars '{start: 2025-01-01}'"}
+    sample = {**sampled({})[0], "fields": rendered, "undetermined": undetermined}
+    unit = report(document(task(fields, samples=[sample]))).units[0]
+    assert (unit.window.convention.value, unit.window_determined) == ("undetermined", False)
+    assert unit.reason == "macros.datetime.now: depends on the clock"
 
 
 @pytest.mark.parametrize(

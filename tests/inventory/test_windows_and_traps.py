@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_defs.inventory import ModelTime, time_in
+from dagster_defs.inventory import ModelTime, Trap, time_in
 from dagster_defs.inventory.arguments import read_vars
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.models import UpperBound
@@ -49,6 +52,14 @@ def with_vars(start: str, end: str) -> str:
         ("0 3 * * 1", "UTC", "{{ yesterday_ds }}", "{{ ds }}", "previous-day"),
         ("0 0 * * *", "UTC", "{{ macros.ds_add(ds, -7) }}", "{{ ds }}", "irregular"),
         ("0 * * * *", "UTC", "{{ ds }}", "{{ ds }}", "irregular"),
+        ("0 0 * * *", "UTC", "{{ ds[:7] }}", "{{ ds[:7] }}", "irregular"),
+        (
+            "0 * * * *",
+            "UTC",
+            "{{ data_interval_start.int_timestamp }}",
+            "{{ data_interval_end.int_timestamp }}",
+            "half-open",
+        ),
         ("0 * * * *", "UTC", "{{ data_interval_start | ds }}", "{{ data_interval_end | ds }}", "irregular"),
         ("0 0 * * *", "UTC", "2020-01-01", "2030-01-01", "none"),
     ],
@@ -141,6 +152,18 @@ def test_window_that_only_a_run_knows(needs: str, text: str) -> None:
         ("export X=$(dbt run)", True),
         ("X=$(dbt run)", False),
         ("until dbt run; do sleep 1; done", False),
+        ("set -o pipefail && dbt run 2>&1 | tee log", False),
+        ("cd /app && dbt run 2>&1 | tee log", True),
+        ("dbt run; exit 0", True),
+        ("set -e\ndbt run || true", True),
+        ("trap 'exit 0' ERR; dbt run", True),
+        ("trap 'echo bad' ERR; dbt run", False),
+        ("trap 'exit 0' EXIT; dbt run", True),
+        ("end() { rc=$?; rm -f x; exit $rc; }; trap end EXIT; dbt run", False),
+        ("trap 'rm -f x' EXIT; dbt run", False),
+        ("dbt run & pid=$!; wait $pid", False),
+        ("dbt run & p=$!; dbt test & q=$!; wait $p && wait $q", False),
+        ("bash -e <<EOF\ndbt run\necho done\nEOF", False),
     ],
 )
 def test_masked_failures(script: str, masked: bool) -> None:
@@ -167,7 +190,8 @@ def test_exit_code_99() -> None:
     [
         ("0 21 * * *", NEW_YORK, "{{ ds }}", True),
         ("30 0 * * *", "Asia/Kolkata", "{{ ds }}", True),
-        ("0 6 * * *", NEW_YORK, "{{ ds }}", False),
+        ("0 6 * * *", NEW_YORK, "{{ ds }}", True),
+        ("0 6 * * *", NEW_YORK, "{{ data_interval_start | ds }}", False),
         ("0 21 * * *", NEW_YORK, "{{ data_interval_start.in_timezone('America/New_York') | ds }}", False),
         ("0 0 * * *", "UTC", "{{ ds }}", False),
     ],
@@ -223,10 +247,73 @@ def test_full_refresh_on_a_branch(command: str) -> None:
     assert codes(bash("dbt run --full-refresh")) == []
 
 
+def test_overlap_of_many() -> None:
+    """Many units that build one model are one warning of each."""
+    fields = {"bash_command": "dbt run -s a"}
+    tasks = [task(fields, name=name, samples=sampled(fields)) for name in "abcde"]
+    units = report(document(*tasks), FakeProject({"a": ["model.s.x"]})).units
+    assert [w.message for w in units[0].warnings] == ["shop.b, shop.c, shop.d and 1 more build x too"]
+
+
 def test_depends_on_past_and_date_objects() -> None:
     """Both are named: one window waits for another, and an unquoted date is no text."""
     unit = bash("dbt run --vars '{start: {{ ds }}, end: {{ tomorrow_ds }}}'", depends_on_past=True)
     assert codes(unit) == ["depends-on-past", "date-object"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    ['"$DBT_VARS"', '"$(cat vars.yml)"', "'no mapping'", "'{a: [1,2}'", "'{{ params.vars }}'"],
+)
+def test_vars_that_nobody_can_read(given: str) -> None:
+    """Variables that come as a whole from elsewhere may hold the window: it is undetermined."""
+    unit = bash(f"dbt run -s a --vars {given}", params={"vars": "start: 2024-01-01"})
+    assert (unit.window.convention, unit.window_determined) == ("undetermined", False)
+    assert unit.selection_determined
+    assert unit.reason.count("vars: ") == 1
+
+
+def test_target_of_a_person() -> None:
+    """A target from params leaves the unit undetermined, and its selection and window known."""
+    unit = bash("dbt run -s a --target {{ params.target }}", params={"target": "prod"})
+    assert (unit.determined, unit.selection_determined, unit.window_determined) == (False, True, True)
+    assert "who triggers a run decides it" in unit.reason
+
+
+def test_the_last_vars_win() -> None:
+    """Of several `--vars` dbt reads the last one alone."""
+    unit = bash("dbt run --vars '{start: x}' --vars '{end: \"{{ ds }}\"}'")
+    assert dict(unit.invocations[0].vars) == {"end": "{{ ds }}"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        with_vars("{{ macros.ds_add(ds, -7) }}", "{{ ds }}"),
+        "dbt run -s a --event-time-start {{ macros.ds_add(ds, -7) }} --event-time-end {{ ds }}",
+        "START={{ macros.ds_add(ds, -7) }} END={{ ds }} dbt run -s a",
+    ],
+)
+def test_irregular_windows(command: str) -> None:
+    """Bounds that are neither the window nor its day are a warning, whatever carries them."""
+    assert codes(bash(command)) == ["irregular-window"]
+
+
+def test_several_windows() -> None:
+    """Calls of one task with other windows than the first are named."""
+    unit = bash(
+        f"{with_vars('{{ ds }}', '{{ tomorrow_ds }}')} && {with_vars('{{ yesterday_ds }}', '{{ ds }}')}"
+    )
+    assert codes(unit) == ["several-windows"]
+    assert "from_date, to_date" in unit.warnings[0].message
+
+
+def test_upper_bound_through_the_environment() -> None:
+    """A model that includes an exclusive end is a trap also where the environment carries the window."""
+    code = "select 1 where d between '{{ env_var(\"START\") }}' and '{{ env_var(\"END\") }}'"
+    project = FakeProject({"a": ["model.s.x"]}, {"model.s.x": time_in(code)})
+    unit = bash("START={{ ds }} END={{ tomorrow_ds }} dbt run -s a", project=project)
+    assert (unit.window.convention, codes(unit)) == ("env-only", ["inclusive-upper-bound"])
 
 
 def test_nothing_selected() -> None:
@@ -270,6 +357,10 @@ def test_upper_bounds(code: str, end: str, expected: list[str]) -> None:
         ("select 'now' as word -- current_timestamp", ModelTime()),
         ("{% set e = var('e') %} select 1 where d <= '{{ e }}'", ModelTime(uppers=(("e", UpperBound.INCLUSIVE),))),
         ("{% if broken", ModelTime()),
+        ("select max(t) from {{ this.schema }}.{{ this.identifier }}", ModelTime(watermark=True)),
+        ("{% set last = run_query('select max(t) from ' ~ this) %} select 1", ModelTime(watermark=True)),
+        ("{{ newest_row(this) }}", ModelTime()),
+        ("select 1 where '{{ var(\"e\") }}' >= d", ModelTime(uppers=(("e", UpperBound.INCLUSIVE),))),
     ],
 )  # fmt: skip
 def test_time_in_models(code: str, expected: ModelTime) -> None:
@@ -292,7 +383,6 @@ VALUES = st.one_of(st.integers(-9, 9), st.booleans(), st.text("abc xyz-:{}\"'$`\
 def test_quoting_does_not_change_vars(mapping: dict[str, object], single: bool) -> None:
     """Law: a mapping, written as JSON and quoted for the shell either way, is read back as it was."""
     import json
-    import re
     import shlex
 
     text = json.dumps(mapping)
@@ -314,6 +404,13 @@ def test_words_survive_the_shell(words: list[str]) -> None:
 def test_any_text_is_read(text: str) -> None:
     """Law: no shell text makes the reader fail or hang."""
     read_script(text, Holes())
+
+
+def test_every_trap_is_documented() -> None:
+    """The codes of the reference are those that there are."""
+    reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    section = reference.partition("### `parity inventory`")[2].partition("### `parity verify`")[0]
+    assert set(re.findall(r"^\| `([a-z][a-z-]+)` \|", section, re.MULTILINE)) == {trap.value for trap in Trap}
 
 
 def test_json_shape() -> None:

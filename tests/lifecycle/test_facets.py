@@ -123,7 +123,13 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
                      "ordering", "export after it", id="lineage contradicts the order"),
         pytest.param(Case(task={"retries": 2, "retry_delay": 30.0}, declared={"retries": 3}), "retries", "",
                      id="other retries"),
+        pytest.param(Case(task={"retries": 2, "retry_delay": 30.0}), "retries", "", id="no retries"),
+        pytest.param(Case(task={"retries": 2, "retry_delay": 60.0}, declared={"retries": 2}), "retries", "",
+                     id="another delay"),
         pytest.param(Case(task={"pool": "warehouse"}), "pool", "", id="no pool"),
+        pytest.param(Case(task={"timeout": 600.0}), "timeout", "", id="no time-out"),
+        pytest.param(Case(declared={"timeout": 600}), "timeout", "", id="a time-out of its own"),
+        pytest.param(Case(task={"sla": 600.0}, declared={"sla": 60}), "sla", "", id="another SLA"),
     ],
 )  # fmt: skip
 def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
@@ -137,19 +143,24 @@ def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("case", "name"),
     [
-        pytest.param(Case(task={"timeout": 600.0}), "timeout", id="timeout"),
-        pytest.param(Case(task={"sla": 600.0}), "sla", id="sla"),
-        pytest.param(Case(task={"retries": 2}), "retries", id="retries"),
         pytest.param(Case(task={"upstream": ("zones",)}, others=(other("zones"),)), "ordering", id="order"),
         pytest.param(Case(call={"rendered": ()}), "variables", id="nothing rendered"),
     ],
 )
 def test_what_cannot_be_told_is_undetermined(case: Case, name: str) -> None:
-    """What has no equivalent, or is not in the inventory, neither agrees nor differs, and says why."""
+    """What lineage does not know, or is not in the inventory, neither agrees nor differs, and says why."""
     facet = case.facets()[name]
 
     assert facet.agrees is Agreement.UNDETERMINED
     assert facet.detail
+
+
+def test_the_same_limits_agree() -> None:
+    """Retries, time-out and SLA of the task agree with a mirror that declares the same, as whole seconds or not."""
+    limits = {"retries": 2, "retry_delay": 30.0, "timeout": 600.0, "sla": 3600.0}
+    facets = Case(task=limits, declared={**limits, "timeout": 600}).facets()
+
+    assert {facets[name].agrees for name in ("retries", "timeout", "sla")} == {Agreement.AGREES}
 
 
 def test_an_order_that_lineage_knows_agrees() -> None:
@@ -182,5 +193,5 @@ def test_the_summary_names_what_differs() -> None:
 
     assert summary(Case()) == "8/8"
     assert summary(Case(cron="0 7 * * *")) == "7/8 (windows)"
-    assert summary(Case(task={"sla": 1.0, "pool": "x"})) == "6/8 (pool, 1 undetermined)"
+    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "6/8 (pool, 1 undetermined)"
     assert not_in_inventory(unit).summary == "0/1 (task)"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.errors import DoesNotAdvance
+from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import PartitionedSchedule, Schedule, TemplateContext, Window, compile_template
 
 ROOT = Path(__file__).parents[2]
@@ -25,10 +25,8 @@ CRONS = [
     "30 * * * *", "*/15 * * * *", "0 */2 * * *", "5 0-6/2 * * *", "30 1-3 * * *", "15,45 2 * * *",
     "0 9-17 * * MON-FRI", "0 * * * 1-5", "30 2 29 2 *", "0 2 */2 * *",
 ]  # fmt: skip
-ZONES = [
-    "UTC", "America/New_York", "Europe/Berlin", "Europe/London", "America/St_Johns", "Africa/Casablanca",
-    "Asia/Beirut", "Africa/Cairo", "America/Santiago", "America/Havana", "Asia/Kolkata", "Asia/Kathmandu",
-    "Australia/Lord_Howe", "Australia/Adelaide", "Pacific/Chatham", "America/Nuuk", "Pacific/Apia",
+ZONES = [  # many more are drawn in test_drawn_schedules.py
+    "UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Chatham", "Africa/Cairo",
 ]  # fmt: skip
 # Around every clock change of these zones in a year and a half, and a leap day.
 SPANS = [
@@ -179,7 +177,7 @@ def test_windows_equal_those_of_airflow_own_timetable(walks: list[Walk]) -> None
         schedule = Schedule.of(walk.case["cron"], walk.case["timezone"], walk.case["from"])
         assert ours(schedule, walk.until) == (walk.windows, walk.stuck), walk.case
         compared += len(walk.windows)
-    assert compared > 30_000
+    assert compared > 10_000
     assert any(walk.stuck for walk in walks)
     print(f"{compared} windows of {len(walks)} walks compared")  # noqa: T201 - shown with -s
 
@@ -193,9 +191,13 @@ def test_partition_keys_pair_off_with_airflow_windows(walks: list[Walk]) -> None
         if walk.stuck or not walk.windows:
             continue
         case = walk.case
-        partitions = PartitionedSchedule(
-            Schedule.of(case["cron"], case["timezone"], case["from"], case["until"])
-        )
+        schedule = Schedule.of(case["cron"], case["timezone"], case["from"], case["until"])
+        try:
+            partitions = PartitionedSchedule(schedule)
+        except ScheduleRefused as refusal:
+            assert case["timezone"] == "Australia/Lord_Howe", refusal  # noqa: PT017 - by zone
+            assert schedule.cron.endswith(" * * * *"), refusal  # noqa: PT017 - and hourly only
+            continue
         definition = partitions.partitions_def
         later = walk.until + timedelta(days=3000)
         keys = {key: partitions.window_of(key) for key in definition.get_partition_keys(later)}
@@ -205,7 +207,7 @@ def test_partition_keys_pair_off_with_airflow_windows(walks: list[Walk]) -> None
         assert list(keys.values()) == with_key, case
         assert [partitions.key_of(window) for window in with_key] == list(keys), case
         compared += len(keys)
-    assert compared > 30_000
+    assert compared > 10_000
     print(f"{compared} keys compared")  # noqa: T201 - shown with -s
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import shlex
+import urllib.parse
 
 import pendulum
 from airflow import DAG
@@ -26,6 +29,12 @@ with DAG(dag_id="secrets", schedule=None, start_date=pendulum.datetime(2024, 1, 
     BashOperator(task_id="connection", bash_command=f"PGPASSWORD={password} psql")
     BashOperator(task_id="unknown_connection", bash_command=f"echo {BaseHook.get_connection('nowhere').host}")
     BashOperator(task_id="inherited", bash_command="dbt run", env={**os.environ, "DAY": "{{ ds }}"})
+    phrase = Variable.get("phrase")
+    BashOperator(task_id="in_a_url", bash_command=f"psql postgresql://me:{phrase}@host/db")
+    BashOperator(task_id="quoted_plus", bash_command="echo " + urllib.parse.quote_plus(phrase))
+    BashOperator(task_id="quoted_path", bash_command="echo " + urllib.parse.quote(phrase))
+    BashOperator(task_id="quoted_shell", bash_command="echo " + shlex.quote(phrase))
+    BashOperator(task_id="encoded", bash_command="echo " + base64.b64encode(phrase.encode()).decode())
     BashOperator(task_id="token", bash_command=f"curl -H {os.environ.get('UPSTREAM_TOKEN', '')}")
     BashOperator(
         task_id="picked", bash_command="dbt run", env={"FROM_PROCESS": os.environ.get("FROM_PROCESS", "")}

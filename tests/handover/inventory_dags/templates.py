@@ -84,6 +84,8 @@ COMMANDS = {
     "params": "dbt run --select {{ params.models }} {{ params.threads }}",
     "param_without_default": "echo {{ params.nowhere }}",
     "syntax_error": "echo {{ ds ",
+    "unknown_filter": "echo {{ ds | nowhere }}",
+    "unsafe": "echo {{ ''.__class__.__mro__ }}",
     "unknown_name": "echo {{ batch_start }}",
     "file": "scripts/run.sh",
     "missing_file": "scripts/nowhere.sh",

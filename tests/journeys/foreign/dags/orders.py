@@ -1,6 +1,6 @@
 """A shop's orders, as a team in Berlin writes its DAGs: a class for each, and a helper for the command."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow.models.dag import DAG
@@ -19,7 +19,12 @@ dag = DAG(
     schedule="15 4 * * *",
     start_date=datetime(2024, 1, 1, tzinfo=BERLIN),
     catchup=False,
-    default_args={"owner": "shop", "retries": 1},
+    default_args={
+        "owner": "shop",
+        "retries": 1,
+        "execution_timeout": timedelta(minutes=45),
+        "sla": timedelta(hours=3),
+    },
 )
 
 stage = BashOperator(task_id="stage", bash_command=dbt("run", "stg_orders stg_customers"), dag=dag)

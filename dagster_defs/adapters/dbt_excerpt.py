@@ -1,0 +1,71 @@
+"""The part of a project's manifest that running some of its nodes needs.
+
+dbt reads, links and checks the whole manifest at the start of every command, however few nodes are selected. What a
+run can reach is less: the selected nodes, everything upstream of them, and the project's hooks. A selection gives the
+same nodes there as in the whole, because a path to a selected node only leads through nodes upstream of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+# The sections of a manifest whose entries are selected or depended on; macros, groups and the rest stay whole.
+_SECTIONS = (
+    "nodes",
+    "sources",
+    "exposures",
+    "functions",
+    "metrics",
+    "semantic_models",
+    "saved_queries",
+    "unit_tests",
+)
+# Only parsing reads these, and they are half of the manifest.
+_FOR_PARSING = ("files", "docs", "fixtures")
+_GRAPH = re.compile(r"\bgraph\b")
+
+
+def excerpt(manifest: Manifest, selected: frozenset[str]) -> Manifest | None:
+    """The manifest with what running `selected` (unique ids) can reach; None if the project itself reads `graph`, the
+    variable through which a model or macro may look at any node."""
+    if any(_GRAPH.search(text) for text in _own_code(manifest)):
+        return None
+    hooks = {name for name, node in manifest.nodes.items() if node.resource_type == "operation"}
+    kept = _with_upstream(manifest, selected | hooks)
+    sections = {
+        section: {name: node for name, node in getattr(manifest, section).items() if name in kept}
+        for section in _SECTIONS
+    }
+    caches = {field.name: None for field in fields(manifest) if field.name.endswith("_lookup")}
+    return replace(manifest, **sections, **caches, **{section: {} for section in _FOR_PARSING})
+
+
+def _own_code(manifest: Manifest) -> Iterator[str]:
+    """SQL and macros that are not dbt's or the adapter's; those look at selected nodes and their parents only."""
+    dbts = {"dbt", f"dbt_{manifest.metadata.adapter_type}"}
+    yield from (macro.macro_sql for macro in manifest.macros.values() if macro.package_name not in dbts)
+    yield from (getattr(node, "raw_code", "") for node in manifest.nodes.values())
+
+
+def _with_upstream(manifest: Manifest, names: set[str] | frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        found |= waiting
+        waiting = {parent for name in waiting for parent in _parents(manifest, name)} - found
+    return found
+
+
+def _parents(manifest: Manifest, name: str) -> list[str]:
+    for section in _SECTIONS:
+        node: Any = getattr(manifest, section).get(name)
+        if node is not None:
+            depends_on = getattr(node, "depends_on", None)
+            return list(getattr(depends_on, "nodes", []))
+    return []

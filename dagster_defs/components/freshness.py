@@ -1,0 +1,87 @@
+"""Airflow's `sla` as a freshness policy of Dagster's: the data of a window is due so long after its end.
+
+A policy looks at the time of the newest materialization, not at its partition: a backfill of an older window makes
+the assets fresh too (decision 8).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from math import ceil
+
+import dagster as dg
+from croniter import croniter
+from dagster._utils.schedules import get_smallest_cron_interval
+
+from dagster_defs.errors import DoesNotAdvance
+from dagster_defs.windows import Schedule
+
+DAY = 24 * 60  # minutes
+CLOCK_CHANGE = timedelta(hours=1)
+MOST_WINDOWS = 12_000  # more than a week of minutes, more than a year of hours
+
+
+def freshness_policy(schedule: Schedule, sla: float) -> dg.FreshnessPolicy:
+    """Fails `sla` seconds after a window's end if nothing was materialized since that end.
+
+    Where no cron expression says these moments, it fails when the newest materialization is older than the longest
+    window and `sla` together: later than Airflow's, by as long as the last run took, and never earlier. Dagster
+    counts in minutes, so `sla` is rounded up to one.
+    """
+    late = timedelta(minutes=max(1, ceil(sla / 60)))
+    deadline = deadline_cron(schedule.cron, late)
+    if deadline is None or late > (shortest := get_smallest_cron_interval(deadline)):
+        return dg.FreshnessPolicy.time_window(fail_window=_longest_window(schedule) + late)
+    # When the clock goes back between end and deadline, the end is an hour further away than `late`.
+    lower_bound = min(late + CLOCK_CHANGE, shortest)
+    return dg.FreshnessPolicy.cron(deadline, lower_bound_delta=lower_bound, timezone=schedule.timezone)
+
+
+def deadline_cron(cron: str, late: timedelta) -> str | None:
+    """Five fields that fire `late` (whole minutes) after each tick of `cron`; None if five fields cannot say it."""
+    minute, hour, *days = _expanded(cron)
+    after = [tick + late // timedelta(minutes=1) for tick in (60 * h + m for h in hour for m in minute)]
+    times = sorted({tick % DAY for tick in after})
+    hours, minutes = sorted({tick // 60 for tick in times}), sorted({tick % 60 for tick in times})
+    if len(times) != len(hours) * len(minutes):
+        return None
+    written = _days_later(cron.split()[2:], days, {tick // DAY for tick in after})
+    if written is None:
+        return None
+    return " ".join([_field(minutes, 60), _field(hours, 24), *written])
+
+
+def _expanded(cron: str) -> list[list[int]]:
+    """Every field's numbers; a day field that is a star, or that numbers cannot say, is empty."""
+    fields = croniter(cron).expanded
+    full = [range(60), range(24), (), (), ()]
+    numbers = [list(every) if field == ["*"] else field for field, every in zip(fields, full, strict=True)]
+    return [field if all(isinstance(number, int) for number in field) else [] for field in numbers]
+
+
+def _days_later(written: Sequence[str], days: Sequence[Sequence[int]], carried: set[int]) -> list[str] | None:
+    """The fields for day, month and weekday, as many days later as all clock times have been carried."""
+    if carried == {0} or list(written) == ["*", "*", "*"]:
+        return list(written)
+    if len(carried) != 1 or set("#lL") & set(written[2]):  # "the second Friday" has no day after it
+        return None
+    [later] = carried
+    day, _, weekday = days
+    if list(written[:2]) == ["*", "*"] and weekday:
+        return ["*", "*", ",".join(str(one) for one in sorted({(number + later) % 7 for number in weekday}))]
+    if written[2] == "*" and day and max(day) + later <= 28:  # the last day that every month has
+        return [",".join(str(number + later) for number in day), written[1], "*"]
+    return None
+
+
+def _field(numbers: Sequence[int], full: int) -> str:
+    return "*" if len(numbers) == full else ",".join(str(number) for number in numbers)
+
+
+def _longest_window(schedule: Schedule) -> timedelta:
+    longest = timedelta()
+    with suppress(DoesNotAdvance):
+        for window in islice(schedule.windows(until=schedule.start.add(years=5)), MOST_WINDOWS):
+            longest = max(longest, window.end - window.start)
+    return longest
