@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -551,19 +550,16 @@ def many_dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_three_hundred_dags_in_a_minute(version: str, many_dags: Path, tmp_path: Path) -> None:
-    """300 DAGs of 10 tasks, each with a schedule of its own, are exported for a quarter in less than 60 s."""
+def test_three_hundred_dags(version: str, many_dags: Path, tmp_path: Path) -> None:
+    """300 DAGs of 10 tasks, each with a schedule of its own, are exported for a quarter; `make bench` times it."""
     out = tmp_path / "out.json"
-    begun = time.monotonic()
     done = export(PYTHONS[version], many_dags, out, ("2024-01-01", "2024-03-31"))
-    taken = time.monotonic() - begun
     assert done.returncode == 0, done.stderr
     found = Exported(out, done.stderr, version)
     assert len(found.dags) == 300
     assert {len(dag["tasks"]) for dag in found.dags.values()} == {10}
     assert {dag["windows_in_span"] for dag in found.dags.values()} == {91}
     assert found.first("dag_007", "task_3") == "dbt run --vars '{day: 2024-01-01, next: 2024-01-02}' -s t3"
-    assert taken < 60
 
 
 BAD_USE = {
