@@ -50,18 +50,23 @@ def measure(console: Console) -> list[Row]:
         text = _DAG.format(number=number, minute=number % 60, hour=number % 24, tasks=TASKS, models=MODELS)
         (FOLDER / "dags" / f"estate_{number:03}.py").write_text(text)
     project, inventory = write_project(FOLDER / "dbt", MODELS), FOLDER / "inventory.json"
-    export = [
+    export: list[str | Path] = [
         *(
             PROJECT_ROOT / ".venv-airflow" / "bin" / "python",
             PROJECT_ROOT / "legacy_dags/handover/inventory.py",
         ),
         *("--dags-folder", FOLDER / "dags", "--from", "2024-01-01", "--to", "2024-03-31", "--out", inventory),
     ]
-    read = [
+    read: list[str | Path] = [
         *(Path(sys.executable).parent / "parity", "inventory", inventory, "--dbt-project", project, "--json"),
     ]
     seconds: dict[str, list[float]] = {}
-    for name, command in (("export", export), ("read, project never parsed", read), ("read again", read)):
+    runs: list[tuple[str, list[str | Path]]] = [
+        ("export", export),
+        ("read, project never parsed", read),
+        ("read again", read),
+    ]
+    for name, command in runs:
         once = name == "read, project never parsed"
         for repetition in range(1 if once else REPETITIONS):
             seconds.setdefault(name, []).append(_seconds(command))

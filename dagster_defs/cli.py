@@ -12,6 +12,7 @@ import typer
 from dagster_defs import render
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle.verdicts import all_match
+from dagster_defs.parity import Verdict
 
 LOOKING, RUNNING = "Only looks", "Runs things"
 
@@ -62,6 +63,46 @@ def check(
     else:
         render.print_verdicts(checks)
     raise typer.Exit(0 if all_match(checks) else 3)
+
+
+@app.command(rich_help_panel=LOOKING)
+def compare(
+    legacy: Annotated[
+        str, typer.Argument(help="file.duckdb::schema.table, a Parquet file, target::schema.table.")
+    ] = "",
+    candidate: Annotated[str, typer.Argument(help="As legacy.")] = "",
+    key: Annotated[list[str] | None, typer.Option(help="A column of the key; repeat it for more.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column that --from and --to bound.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="Rows from here on count.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Rows before this count.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Time zone of --from and --to; without it UTC.")] = None,
+    tolerances: Annotated[Path | None, typer.Option(help="A YAML file of tolerances.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="A YAML file of many comparisons.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Differing rows to show of each kind; 0: none.")] = 5,
+    mask: Annotated[list[str] | None, typer.Option(help="A column whose values are not shown.")] = None,
+    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="Where targets are.")] = Path("dbt"),
+    as_json: AsJson = False,
+) -> None:
+    """Compare any two relations, row for row; or, with --spec, many."""
+    from dagster_defs.adapters import compare
+
+    if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
+        raise typer.BadParameter("give LEGACY and CANDIDATE, or --spec FILE")
+    if spec:
+        checks = list(compare.compare_file(spec, dbt_project, samples))
+    else:
+        request = compare.Request(
+            legacy, candidate, key or [], time_column, (first, last), zone, tolerances, mask or []
+        )
+        checks = [compare.compare_two(request, dbt_project, samples)]
+    if as_json:
+        documents = [check.as_json() for check in checks]
+        render.print_json(documents if spec else documents[0])
+    else:
+        render.print_comparisons(checks)
+    if any(check.error for check in checks):
+        raise typer.Exit(2)
+    raise typer.Exit(0 if all(check.verdict is Verdict.MATCH for check in checks) else 3)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -143,6 +184,31 @@ def scaffold(
         render.print_json(render.scaffold_json(written))
     else:
         render.print_scaffold(written)
+
+
+@app.command(rich_help_panel=RUNNING)
+def rehearse(
+    unit: Annotated[str, typer.Argument(help="A unit, dag_id.task_id.")],
+    last: Annotated[int, typer.Option(min=0, help="The last so many windows that the inventory has.")] = 0,
+    first: Annotated[str, typer.Option("--from", help="Instead: first partition, by its key.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    inventory: Annotated[
+        Path | None,
+        typer.Option(help="What inventory.py exported; without it PARITY_INVENTORY names it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
+    from dagster_defs.adapters.rehearsal import Span, rehearse
+
+    if last and first:
+        raise typer.BadParameter("say --last or --from, not both")
+    found = rehearse(unit, Span(last, first, until), inventory, render.Steps())
+    if as_json:
+        render.print_json(found.as_json())
+    else:
+        render.print_verdicts(found.checks)
+    raise typer.Exit(0 if all_match(found.checks) else 3)
 
 
 @app.command(rich_help_panel=RUNNING)

@@ -18,6 +18,8 @@
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
     ├── RunFailed                             a Dagster or Airflow run did not succeed
+    ├── RehearsalUnsafe                       a rehearsal would write, or delete, where something else is
+    ├── SourceFileMissing                     a file that a rehearsed unit reads is not there
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
     ├── Unaligned                             an interval that is the window of no partition
@@ -36,8 +38,13 @@
     │   ├── NoSuchUnit                        a unit that nothing mirrors
     │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
     │   ├── WindowMissing                     a comparison without a window
+    │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
+    │   ├── NotRendered                       windows for which the inventory has no rendered command
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
     │   ├── PortInUse                         a port that was asked for is taken
+    │   ├── BadPlace                          text that names no relation to compare
+    │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
+    │   ├── BadComparison                     one comparison of such a file that cannot be read
     │   ├── UnknownColumn                     a comparison names a column that a table does not have
     │   ├── ReversedWindow                    a comparison's window ends before it starts
     │   ├── WindowWithoutTime                 a comparison has bounds but no time column
@@ -164,6 +171,23 @@ class RunFailed(ParityError):
         super().__init__(f"{what} ended as {state}. Look: {look}")
 
 
+class RehearsalUnsafe(ParityError):
+    """`what` is a folder, a dbt target or a model."""
+
+    def __init__(self, what: str, reason: str, remedy: str) -> None:
+        self.what, self.reason, self.remedy = what, reason, remedy
+        super().__init__(f"no rehearsal: {what} {reason}. {remedy}")
+
+
+class SourceFileMissing(ParityError):
+    def __init__(self, unit: str, source: str, file: str, made_by: str, command: str) -> None:
+        self.unit, self.source, self.file = unit, source, file
+        self.made_by, self.command = made_by, command
+        super().__init__(
+            f"unit {unit} reads the source {source}, and {file} is not there. {made_by} makes it; here: {command}"
+        )
+
+
 class ServerDied(ParityError):
     def __init__(self, name: str, exit_code: int, log: Path, tail: str) -> None:
         self.name, self.code, self.log, self.tail = name, exit_code, log, tail
@@ -215,6 +239,26 @@ class InventoryMissing(UsageError):
         super().__init__(
             "there is no inventory to compare with. Export one where Airflow runs (python inventory.py --dags-folder "
             "DIR --from DATE --to DATE --out inventory.json) and name it: --inventory FILE, or PARITY_INVENTORY"
+        )
+
+
+class NotRehearsable(UsageError):
+    def __init__(self, unit: str, reason: str) -> None:
+        self.unit, self.reason = unit, reason
+        super().__init__(
+            f"unit {unit} cannot be rehearsed: {reason}. Compare it on real runs: parity check {unit} --from …"
+        )
+
+
+class NotRendered(UsageError):
+    """`windows` are those that are missing; `first`, `last` and `span` are what the exporter has to be asked for."""
+
+    def __init__(self, unit: str, windows: Sequence[str], first: str, last: str, span: str) -> None:
+        self.unit, self.windows, self.first, self.last, self.span = unit, tuple(windows), first, last, span
+        super().__init__(
+            f"the inventory has no command of {unit} for {', '.join(windows)}: Airflow has not rendered it, and "
+            "nothing is guessed. Export it where Airflow runs: python inventory.py --dags-folder DIR "
+            f"--from {first} --to {last} --window {span} --out inventory.json"
         )
 
 
@@ -344,6 +388,27 @@ class DatabaseUnreadable(WarehouseError):
     def __init__(self, file: Path, why: str) -> None:
         self.file, self.why = file, why
         super().__init__(f"cannot open {file} as a DuckDB database: {why}")
+
+
+class BadPlace(UsageError):
+    def __init__(self, text: str, reason: str) -> None:
+        self.text, self.reason = text, reason
+        super().__init__(
+            f"{text!r} names no relation: {reason}. Write file.duckdb::schema.table, file.parquet, or "
+            "target::schema.table for a target of the dbt project's profile"
+        )
+
+
+class BadComparisonFile(UsageError):
+    def __init__(self, file: Path, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(f"cannot read {file}: {reason}. Its form: docs/reference.md, parity compare")
+
+
+class BadComparison(UsageError):
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"comparison {name}: {reason}")
 
 
 class UnknownColumn(UsageError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RunningBar
 from rich.table import Table
 from rich.text import Text
 
@@ -18,11 +20,13 @@ from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
-from dagster_defs.parity import Verdict
+from dagster_defs.parity import Check, Verdict
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
 AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
+
+T = TypeVar("T")
 
 WIDE = 200  # where nobody looks at a terminal, no line is cut
 
@@ -128,6 +132,39 @@ def print_verdicts(checks: Sequence[WindowCheck]) -> None:
                 soft_wrap=True,
             )
     out.print(summary(checks))
+
+
+def print_comparisons(checks: Sequence[Check]) -> None:
+    """The table, then for each that is no plain match why, and a few of the rows that differ."""
+    table = _table("COMPARISON", "LEGACY ROWS", "CANDIDATE ROWS", "VERDICT", "WHY")
+    for check in checks:
+        verdict = Text("error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict])
+        rows = [f"{count:,}" for count in (check.rows.legacy, check.rows.candidate)]
+        table.add_row(check.name, *(["", ""] if check.error else rows), verdict, check.reason)
+    out.print(table)
+    for check in checks:
+        for sample in check.samples:
+            out.print(Text(f"{check.name}: {_sampled(sample)}"), soft_wrap=True)
+
+
+def _sampled(sample: Mapping[str, Any]) -> str:
+    """`modified, key id=7: fare 3.50 → 3.75` or `only in legacy: id=7, fare=3.50`, with the number of copies."""
+
+    def listed(values: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name}={'NULL' if value is None else value}" for name, value in values.items())
+
+    copies = f" ({sample['copies']} copies)" if sample["copies"] > 1 else ""
+    if sample["kind"] != "modified":
+        return f"{sample['kind'].replace('_', ' ')}: {listed(sample['row'])}{copies}"
+    changes = ", ".join(
+        f"{name} {_null(both['legacy'])} → {_null(both['candidate'])}"
+        for name, both in sample["columns"].items()
+    )
+    return f"modified, key {listed(sample['key'])}: {changes}{copies}"
+
+
+def _null(value: Any) -> Any:
+    return "NULL" if value is None else value
 
 
 def say(message: str) -> None:
@@ -246,6 +283,22 @@ class Steps:
         else:
             yield
         self.say(f"{title} ({time.monotonic() - began:.0f} s)")
+
+    def each(self, windows: Sequence[T]) -> Iterator[T]:
+        """The windows one by one; on a terminal a bar, elsewhere a line for each, both with an estimate."""
+        began = time.monotonic()
+        with RunningBar(
+            TextColumn("Windows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=err, transient=True, disable=not err.is_terminal,
+        ) as bar:  # fmt: skip
+            task = bar.add_task("windows", total=len(windows))
+            for number, window in enumerate(windows, start=1):
+                yield window
+                bar.advance(task)
+                left = (time.monotonic() - began) / number * (len(windows) - number)
+                if not err.is_terminal:
+                    self.say(f"{number} of {len(windows)} windows" + (f", {left:.0f} s left" if left else ""))
+        self.say(f"{len(windows)} windows ({time.monotonic() - began:.0f} s)")
 
     def say(self, line: str) -> None:
         elapsed = time.monotonic() - self._started

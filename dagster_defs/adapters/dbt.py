@@ -82,21 +82,26 @@ class DbtWorkspace:
 
         Raises NotComparable for a target of another kind, DbtProjectUnreadable for one that is not in the profile.
         """
+        credentials = self.credentials
+        if credentials.type != "duckdb":
+            raise NotComparable(self.target, credentials.type)
+        return Path(self.project_dir, credentials.path).resolve()  # a relative path starts where dbt runs
+
+    @property
+    def credentials(self) -> Any:
+        """dbt's own credentials of the target. Raises DbtProjectUnreadable for one that is not in the profile."""
         from dbt.config.runtime import load_profile
         from dbt.flags import set_from_args
         from dbt_common.context import set_invocation_context
 
         with working_directory_kept():
-            os.chdir(self.project_dir)  # a relative path in the profile starts where dbt runs
+            os.chdir(self.project_dir)
             set_invocation_context(os.environ)
             set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
             try:
-                profile = load_profile(str(self.project_dir), {}, None, self.target)
+                return load_profile(str(self.project_dir), {}, None, self.target).credentials
             except Exception as error:  # dbt has no common base for what can be wrong with a profile
                 raise DbtProjectUnreadable(self.project_dir, f"target {self.target!r}: {error}") from error
-            if profile.credentials.type != "duckdb":
-                raise NotComparable(self.target, profile.credentials.type)
-            return Path(profile.credentials.path).resolve()
 
     def run(
         self,

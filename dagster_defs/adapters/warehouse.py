@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,19 +37,39 @@ class DuckDBPair:
     which a comparison turns into `inconclusive`. A side of None has no database (only files are compared).
     Opening raises DatabaseLocked after waiting for `wait_s` seconds, DatabaseUnreadable for what is no
     database. Both files are held (shared with other readers) until the pair is closed: keep it short.
+
+    What a comparison needs beyond `memory_limit` goes to a folder of its own below the system's for temporary
+    files, which is gone after closing.
     """
 
     dialect = Dialect.DUCKDB
 
-    def __init__(self, legacy: Path | None, candidate: Path | None, *, wait_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        legacy: Path | None,
+        candidate: Path | None,
+        *,
+        wait_s: float = 10.0,
+        memory_limit: str = "500MB",
+    ) -> None:
         self._files = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
         self._wait_s = wait_s
+        self._memory_limit = memory_limit
+        self._overflow: TemporaryDirectory[str] | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._unreadable: dict[Relation, str] = {}
 
     def __enter__(self) -> Self:
-        self._connection = duckdb.connect()
+        self._overflow = TemporaryDirectory(prefix="parity-compare-")
         try:
+            self._connection = duckdb.connect(
+                config={
+                    "memory_limit": self._memory_limit,
+                    "temp_directory": self._overflow.name,
+                    # Rows are counted and summed: in which order does not matter, and keeping it takes memory.
+                    "preserve_insertion_order": False,
+                }
+            )
             self._connection.execute("set timezone = 'UTC'")
             for side, file in self._files.items():
                 if file is not None and file.exists():
@@ -67,6 +88,9 @@ class DuckDBPair:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._overflow is not None:
+            self._overflow.cleanup()
+            self._overflow = None
 
     def relation(self, side: Side, schema: str, table: str) -> Relation:
         """A table or view of that side's database, whether it is there or not."""

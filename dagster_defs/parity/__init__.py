@@ -5,6 +5,7 @@
 
 from dagster_defs.parity.engine import SAMPLE_LIMIT, Reader, compare, compare_each
 from dagster_defs.parity.records import (
+    PRECISIONS,
     Bound,
     Check,
     Column,
@@ -16,10 +17,13 @@ from dagster_defs.parity.records import (
     SchemaDifference,
     Side,
     SideCounts,
+    Tolerance,
+    ToleranceKind,
     Verdict,
 )
 
 __all__ = [
+    "PRECISIONS",
     "SAMPLE_LIMIT",
     "Bound",
     "Check",
@@ -33,6 +37,8 @@ __all__ = [
     "SchemaDifference",
     "Side",
     "SideCounts",
+    "Tolerance",
+    "ToleranceKind",
     "Verdict",
     "compare",
     "compare_each",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -9,8 +10,12 @@ from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family
+from dagster_defs.parity.fragments import cast, column
 from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect
-from dagster_defs.parity.values import cast, column
+
+# A timestamp in nanoseconds lies between these; a bound beyond them is one of them.
+_FIRST_NANOSECOND = datetime(1677, 9, 21, 0, 12, 43, 145225)  # noqa: DTZ001 - naive means UTC here
+_LAST_NANOSECOND = datetime(2262, 4, 11, 23, 47, 16, 854775)  # noqa: DTZ001 - naive means UTC here
 
 
 def reversed_bounds(lower: Bound | None, upper: Bound | None) -> bool:
@@ -26,6 +31,12 @@ def reversed_bounds(lower: Bound | None, upper: Bound | None) -> bool:
     return str(lower) > str(upper)
 
 
+def window_length(lower: Bound | None, upper: Bound | None) -> timedelta | None:
+    """None where an end is open or is no instant."""
+    start, end = (None if bound is None else _as_instant(bound) for bound in (lower, upper))
+    return None if start is None or end is None else end - start
+
+
 def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect: Dialect) -> exp.Expr:
     """`time >= lower and time < upper` for one side's column, the column bare so that its statistics help.
 
@@ -38,6 +49,21 @@ def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect:
     if spec.upper is not None:
         terms.append(exp.LT(this=value.copy(), expression=_literal(spec, spec.upper, time, kind, dialect)))
     return exp.and_(*terms)
+
+
+def instant_filter(
+    spans: Iterable[tuple[datetime, datetime]], time: Column, kind: ColumnType, dialect: Dialect
+) -> exp.Expr:
+    """Rows of which the time is in one of the half-open spans (naive, in UTC), by the bare column as well."""
+    return exp.or_(
+        *(
+            exp.and_(
+                exp.GTE(this=column(time.name), expression=_instant_literal(start, kind, dialect)),
+                exp.LT(this=column(time.name), expression=_instant_literal(end, kind, dialect)),
+            )
+            for start, end in spans
+        )
+    )
 
 
 def _literal(
@@ -64,10 +90,12 @@ def _instant_literal(instant: datetime, kind: ColumnType, dialect: Dialect) -> e
             # The year 10000 is past what Python can write; the last day itself is then the bound.
             day = day + timedelta(days=1) if day < date.max else day
         return cast(exp.Literal.string(day.isoformat()), "date")
+    precise = kind.fraction == 9 and not kind.zoned and dialect is Dialect.DUCKDB
+    if precise:
+        instant = min(max(instant, _FIRST_NANOSECOND), _LAST_NANOSECOND)
     text = instant.isoformat(sep=" ")
     if kind.zoned:
         return cast(exp.Literal.string(f"{text}+00:00"), "timestamptz")
-    precise = kind.fraction == 9 and dialect is Dialect.DUCKDB
     return cast(exp.Literal.string(text), "timestamp_ns" if precise else "timestamp_ntz")
 
 

@@ -1,10 +1,17 @@
-"""One comparison from request to verdict. The reader does the reading; nothing here connects to anything."""
+"""One comparison from request to verdict. The reader does the reading; nothing here connects to anything.
+
+Equal tables cost one pass (`scan.py`) and the number of their keys (`keys.py`). Only where buckets differ are
+rows looked at, in those buckets (`drill.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Protocol
+
+from sqlglot import exp
 
 from dagster_defs.errors import (
     ReversedWindow,
@@ -13,9 +20,12 @@ from dagster_defs.errors import (
     WarehouseError,
     WindowWithoutTime,
 )
-from dagster_defs.parity import sql
+from dagster_defs.parity import drill, keys, renames, scan
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
+from dagster_defs.parity.buckets import buckets_of, exactly
 from dagster_defs.parity.families import parse_type
+from dagster_defs.parity.integers import Span, leading_integer, span
+from dagster_defs.parity.plan import Plan
 from dagster_defs.parity.records import (
     Check,
     Column,
@@ -23,11 +33,15 @@ from dagster_defs.parity.records import (
     Dialect,
     Relation,
     Sample,
+    SchemaChange,
     Side,
     SideCounts,
+    Tolerance,
+    ToleranceKind,
     Verdict,
 )
 from dagster_defs.parity.schema import Pairing, find_column, pair_columns
+from dagster_defs.parity.tolerances import refuse_wrong, refuse_wrong_columns, split_expired
 from dagster_defs.parity.verdict import judge
 
 SAMPLE_LIMIT = 5
@@ -51,17 +65,58 @@ class Reader(Protocol):
         ...
 
 
-def compare(spec: ComparisonSpec, reader: Reader, *, sample_limit: int = SAMPLE_LIMIT) -> Check:
+def compare(
+    spec: ComparisonSpec, reader: Reader, *, today: date | None = None, sample_limit: int = SAMPLE_LIMIT
+) -> Check:
     """Compares the rows of the window on both sides, by value.
 
     Raises a UsageError where the request itself is wrong, whatever the tables hold. A warehouse that cannot
-    answer makes the check inconclusive. `sample_limit` bounds the samples of each kind; 0 takes none.
+    answer makes the check inconclusive. `today` decides which tolerances have expired; where one can, it has
+    to be given (ValueError). `sample_limit` bounds the samples of each kind; 0 takes none.
     """
     if spec.windowed and spec.time_column is None:
         raise WindowWithoutTime(spec.name)
     if reversed_bounds(spec.lower, spec.upper):
         raise ReversedWindow(spec.name, str(spec.lower), str(spec.upper))
+    refuse_wrong(spec)
+    active, expired = split_expired(spec.tolerances, today)
 
+    check = Check(spec.name, Verdict.INCONCLUSIVE, "not compared", expired_tolerances=expired)
+    columns, absent = _columns(spec, reader)
+    refuse_wrong_columns(spec, list(columns.values()))
+    _refuse_unknown_masks(spec, list(columns.values()))
+    if absent:
+        return replace(check, reason="; ".join(absent))
+
+    pairing = pair_columns(columns[Side.LEGACY], columns[Side.CANDIDATE])
+    plan = _plan(spec, columns, pairing, reader.dialect, active)
+    check = replace(check, schema_differences=pairing.differences)
+    try:
+        check = _with_counts(check, plan, reader, sample_limit)
+        check = _with_ignored_columns(check, active)
+        check = _with_renames(check, plan, reader)
+    except WarehouseError as error:
+        return replace(check, reason=str(error))
+    return judge(check)
+
+
+def compare_each(
+    specs: Iterable[ComparisonSpec],
+    reader: Reader,
+    *,
+    today: date | None = None,
+    sample_limit: int = SAMPLE_LIMIT,
+) -> Iterator[Check]:
+    """One check for each request, in order; a wrong request becomes a check with `error` set."""
+    for spec in specs:
+        try:
+            yield compare(spec, reader, today=today, sample_limit=sample_limit)
+        except UsageError as error:
+            yield Check(spec.name, Verdict.INCONCLUSIVE, str(error), error=True)
+
+
+def _columns(spec: ComparisonSpec, reader: Reader) -> tuple[dict[Side, list[Column]], list[str]]:
+    """The columns of the sides that are there, and why the others are not."""
     columns: dict[Side, list[Column]] = {}
     absent: list[str] = []
     for side in Side:
@@ -76,36 +131,7 @@ def compare(spec: ComparisonSpec, reader: Reader, *, sample_limit: int = SAMPLE_
         else:
             _refuse_unusable(spec, side, found, reader.dialect)
             columns[side] = found
-    if absent:
-        return Check(spec.name, Verdict.INCONCLUSIVE, "; ".join(absent))
-
-    pairing = pair_columns(columns[Side.LEGACY], columns[Side.CANDIDATE])
-    plan = _plan(spec, columns, pairing, reader.dialect)
-    counted = Check(
-        spec.name,
-        Verdict.INCONCLUSIVE,
-        "not compared",
-        schema_differences=pairing.differences,
-    )
-    try:
-        counted = _count(counted, plan, reader)
-        if counted.rows.total:
-            counted = _differences(counted, plan, reader)
-            counted = replace(counted, samples=tuple(_samples(counted, plan, reader, sample_limit)))
-    except WarehouseError as error:
-        return replace(counted, reason=str(error))
-    return judge(counted, complete=pairing.complete)
-
-
-def compare_each(
-    specs: Iterable[ComparisonSpec], reader: Reader, *, sample_limit: int = SAMPLE_LIMIT
-) -> Iterator[Check]:
-    """One check for each request, in order; a wrong request becomes a check with `error` set."""
-    for spec in specs:
-        try:
-            yield compare(spec, reader, sample_limit=sample_limit)
-        except UsageError as error:
-            yield Check(spec.name, Verdict.INCONCLUSIVE, str(error), error=True)
+    return columns, absent
 
 
 def _refuse_unusable(spec: ComparisonSpec, side: Side, columns: Sequence[Column], dialect: Dialect) -> None:
@@ -120,61 +146,155 @@ def _refuse_unusable(spec: ComparisonSpec, side: Side, columns: Sequence[Column]
             window_filter(spec, time, parse_type(time.type), dialect)
 
 
+def _refuse_unknown_masks(spec: ComparisonSpec, tables: Sequence[Sequence[Column]]) -> None:
+    """A mask with a slip in its name would show what it is there to hide."""
+    for name in spec.masked:
+        if len(tables) == len(Side) and not any(find_column(name, columns) for columns in tables):
+            known = dict.fromkeys(each.name for columns in tables for each in columns)
+            raise UnknownColumn(spec.name, name, f"each of {spec.legacy} and {spec.candidate}", list(known))
+
+
 def _plan(
-    spec: ComparisonSpec, columns: Mapping[Side, Sequence[Column]], pairing: Pairing, dialect: Dialect
-) -> sql.Plan:
+    spec: ComparisonSpec,
+    columns: Mapping[Side, Sequence[Column]],
+    pairing: Pairing,
+    dialect: Dialect,
+    tolerances: Iterable[Tolerance],
+) -> Plan:
     key = tuple(dict.fromkeys(pairing.index(name) for name in spec.key))
     time: dict[Side, Column] = {}
     if spec.time_column is not None:
         pair = pairing.pairs[pairing.index(spec.time_column)]
         time = {Side.LEGACY: pair.legacy, Side.CANDIDATE: pair.candidate}
-    return sql.Plan(spec, pairing.pairs, key, time, dialect)
+    applied = {
+        pairing.index(tolerance.column): tolerance
+        for tolerance in tolerances
+        if find_column(tolerance.column, [pair.legacy for pair in pairing.pairs]) is not None
+    }
+    return Plan(spec, pairing.pairs, key, time, dialect, applied)
 
 
-def _count(check: Check, plan: sql.Plan, reader: Reader) -> Check:
-    counts = {side: reader.rows(sql.row_counts(plan, side))[0] for side in Side}
-    rows = SideCounts(*(int(counts[side]["in_window"]) for side in Side))
-    null_time = SideCounts(*(int(counts[side]["null_time"]) for side in Side))
-    violations = SideCounts()
+def _with_counts(check: Check, plan: Plan, reader: Reader, sample_limit: int) -> Check:
+    integer = leading_integer(plan)
+    spans = {} if integer is None else _spans(plan, integer, reader)
+    buckets = buckets_of(plan, integer, spans.values())
+    scanned = scan.read(plan, buckets, reader.rows(scan.statement(plan, buckets)))
+    check = replace(check, rows=scanned.rows, null_time_rows=scanned.null_time)
+    part = drill.Part(buckets, scanned.differing) if scanned.worth_narrowing else None
     if plan.key:
-        distinct = [int(reader.rows(sql.distinct_keys(plan, side))[0]["distinct_keys"]) for side in Side]
-        violations = SideCounts(rows.legacy - distinct[0], rows.candidate - distinct[1])
-    return replace(check, rows=rows, null_time_rows=null_time, key_violations=violations)
+        violations = _key_violations(plan, scanned, part, spans, reader)
+        check = replace(check, key_violations=violations)
+    if not scanned.differing:
+        return check
+    unique_keys = bool(plan.key) and not check.key_violations.total
+    query = drill.statement(plan, part, sample_limit, unique_keys=unique_keys)
+    return _with_differences(check, plan, reader.rows(query))
 
 
-def _differences(check: Check, plan: sql.Plan, reader: Reader) -> Check:
-    counts = reader.rows(sql.difference_counts(plan))[0]
-    modified = int(counts["modified"])
-    changed = {plan.pairs[index].name: int(counts.get(f"changed_{index}", 0)) for index in plan.others}
+def _spans(plan: Plan, integer: int, reader: Reader) -> dict[Side, Span]:
+    """Of the sides that have one: not of an empty one."""
+    if plan.spec.windowed and not keys.can_be_a_bitmap(plan):
+        return {}  # nothing would ask for them
+    found = {side: reader.rows(span(plan, side, integer))[0] for side in Side}
+    return {
+        side: Span(int(row["first"]), int(row["last"]))
+        for side, row in found.items()
+        if row["first"] is not None
+    }
+
+
+def _key_violations(
+    plan: Plan, scanned: scan.Scan, part: drill.Part | None, spans: Mapping[Side, Span], reader: Reader
+) -> SideCounts:
+    """The candidate is counted only where it may have other keys."""
+
+    def violations(side: Side, rows: SideCounts, only: exp.Expr | None = None) -> int:
+        own = rows.of(side)
+        if not own:
+            return 0
+        query = keys.count(plan, side, spans.get(side), scanned.rows.of(side), only)
+        return own - int(reader.rows(query)[0]["keys"] or 0)
+
+    legacy = violations(Side.LEGACY, scanned.rows)
+    if scanned.same_keys:
+        return SideCounts(legacy, legacy)
+    if part is None or not part.buckets.keep_keys_together(plan):
+        return SideCounts(legacy, violations(Side.CANDIDATE, scanned.rows))
+    # Equal buckets have equally many.
+    there = [
+        violations(side, scanned.differing_rows, exactly(part.buckets, plan, side, part.chosen))
+        for side in Side
+    ]
+    return SideCounts(legacy, legacy - there[0] + there[1])
+
+
+def _with_differences(check: Check, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> Check:
+    """`rows`: the answer to `drill.statement`."""
+    counts = rows[0]
+    only = SideCounts(int(counts["only_in_legacy"]), int(counts["only_in_candidate"]))
+    changed = _by_column(plan, "changed", counts)
+    differing = tuple(changed)
+    if not plan.key and only.legacy == only.candidate:
+        differing = tuple(_by_column(plan, "digest", counts))
     return replace(
         check,
-        only_in_legacy=int(counts["lost"]) - modified,
-        only_in_candidate=int(counts["gained"]) - modified,
-        modified=modified,
-        changed_values={name: count for name, count in changed.items() if count},
+        only_in_legacy=only.legacy,
+        only_in_candidate=only.candidate,
+        modified=int(counts["modified"]),
+        changed_values=changed,
+        differing_columns=differing,
+        tolerated=_by_column(plan, "tolerated", counts),
+        samples=tuple(_samples(plan, (row for row in rows if row.get("kind") is not None))),
     )
 
 
-def _samples(check: Check, plan: sql.Plan, reader: Reader, limit: int) -> Iterator[Sample]:
-    if not limit:
-        return
+def _by_column(plan: Plan, what: str, counts: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        pair.name: count
+        for index, pair in enumerate(plan.pairs)
+        if (count := int(counts.get(f"{what}_{index}") or 0))
+    }
+
+
+def _samples(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
     names = [pair.name for pair in plan.pairs]
-    if check.modified:
-        for row in reader.rows(sql.modified_sample(plan, limit)):
-            values = {
-                index: {side.value: row[f"{side}_{index}"] for side in Side} for index in range(len(names))
-            }
+    for row in rows:
+        kind, copies = row["kind"], int(row["copies"])
+        if kind == "modified":
+            values = [{side.value: row[f"{side}_{index}"] for side in Side} for index in range(len(names))]
             yield {
-                "kind": "modified",
-                "copies": int(row["copies"]),
+                "kind": kind,
+                "copies": copies,
                 "key": {names[index]: values[index][Side.LEGACY] for index in plan.key},
                 "columns": {names[index]: values[index] for index in plan.others if row[f"differs_{index}"]},
             }
-    for side, count in ((Side.LEGACY, check.only_in_legacy), (Side.CANDIDATE, check.only_in_candidate)):
-        if count:
-            for row in reader.rows(sql.one_sided_sample(plan, side, limit)):
-                yield {
-                    "kind": f"only_in_{side}",
-                    "copies": int(row["copies"]),
-                    "row": {name: row[f"value_{index}"] for index, name in enumerate(names)},
-                }
+        else:
+            side = kind.removeprefix("only_in_")
+            shown = {name: row[f"{side}_{index}"] for index, name in enumerate(names)}
+            yield {"kind": kind, "copies": copies, "row": shown}
+
+
+def _with_renames(check: Check, plan: Plan, reader: Reader) -> Check:
+    alone = renames.candidates(
+        difference for difference in check.schema_differences if difference.column not in check.tolerated
+    )
+    if not alone or not check.rows.legacy or check.rows.legacy != check.rows.candidate:
+        return check
+    answers = {side: reader.rows(renames.statement(plan, side, alone[side]))[0] for side in Side}
+    found = renames.renamed(check.schema_differences, alone, answers)
+    return replace(check, schema_differences=tuple(found))
+
+
+def _with_ignored_columns(check: Check, tolerances: Iterable[Tolerance]) -> Check:
+    """A column of one side whose absence is tolerated counts as one tolerated difference."""
+    ignored = [
+        difference.column
+        for difference in check.schema_differences
+        if difference.kind in (SchemaChange.MISSING, SchemaChange.EXTRA)
+        and any(
+            tolerance.kind is ToleranceKind.IGNORED
+            and find_column(tolerance.column, [Column(difference.column, "")]) is not None
+            for tolerance in tolerances
+        )
+    ]
+    return replace(check, tolerated={**check.tolerated, **dict.fromkeys(ignored, 1)})

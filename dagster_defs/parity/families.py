@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
+
+from sqlglot import exp
+from sqlglot.errors import ParseError
 
 from dagster_defs.parity.records import SchemaChange
 
@@ -22,16 +26,26 @@ class Family(Enum):
     INSTANT = auto()
     """Dates and timestamps: a date is its midnight, what has no zone is UTC."""
     INTERVAL = auto()
+    JSON = auto()
+    """Declared JSON, and Snowflake's semi-structured types; text that looks like JSON is TEXT."""
+    STRUCT = auto()
+    LIST = auto()
+    """Arrays of a fixed length too."""
+    MAP = auto()
     OTHER = auto()
     """Compared only with the very same type."""
 
 
 NUMBERS = frozenset({Family.EXACT, Family.BINARY})
+NESTED = frozenset({Family.STRUCT, Family.LIST, Family.MAP})
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """`digits` (before the point) and `scale` are of exact numbers, `fraction` (of a second) of instants."""
+    """`digits` (before the point) and `scale` are of exact numbers, `fraction` (of a second) of instants.
+
+    `parts`: the fields of a struct with their names, `key` and `value` of a map, the one `element` of a list.
+    """
 
     name: str
     family: Family
@@ -39,10 +53,19 @@ class ColumnType:
     scale: int = 0
     fraction: int = 0
     zoned: bool = False
+    parts: tuple[tuple[str, ColumnType], ...] = ()
 
     @property
     def is_date(self) -> bool:
         return self.name == "DATE"
+
+    @property
+    def fields(self) -> dict[str, tuple[str, ColumnType]]:
+        """A struct's fields by folded name, in the order of those."""
+        return {fold(name): (name, kind) for name, kind in sorted(self.parts, key=lambda part: fold(part[0]))}
+
+    def contains(self, family: Family) -> bool:
+        return self.family is family or any(kind.contains(family) for _, kind in self.parts)
 
 
 _INTEGER_DIGITS = {
@@ -72,15 +95,18 @@ _INSTANTS = {
     "TIMESTAMP_LTZ": (9, True),
     "TIMESTAMP_TZ": (9, True),
 }
+_JSON = {"JSON", "VARIANT", "OBJECT", "ARRAY"}
 _DECIMALS = {"DECIMAL", "NUMERIC", "NUMBER", "FIXED"}
+_SQLGLOT_NAMES = {"INT128": "HUGEINT", "UINT128": "UHUGEINT"}
 _SCALAR = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]*?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
+@lru_cache(maxsize=1_000)
 def parse_type(text: str) -> ColumnType:
     """Reads a type as DuckDB or Snowflake writes it; whatever is not known is OTHER."""
     scalar = _SCALAR.fullmatch(text)
-    if scalar is None:  # arrays (`INTEGER[]`) and whatever a later version brings
-        return ColumnType(text.strip(), Family.OTHER)
+    if scalar is None or scalar[1].upper() in {"STRUCT", "MAP"}:
+        return _parse_nested(text)
     name, arguments = scalar[1].upper(), scalar[2] or ""
     if name in _INTEGER_DIGITS:
         return ColumnType(name, Family.EXACT, digits=_INTEGER_DIGITS[name])
@@ -101,7 +127,34 @@ def parse_type(text: str) -> ColumnType:
         return ColumnType(name, Family.BOOLEAN)
     if name == "INTERVAL":
         return ColumnType(name, Family.INTERVAL)
+    if name in _JSON:
+        return ColumnType(name, Family.JSON)
     return ColumnType(text.strip(), Family.OTHER)
+
+
+def _parse_nested(text: str) -> ColumnType:
+    try:
+        return _nested(exp.DataType.build(text, dialect="duckdb"))
+    except ParseError:  # whatever a later version brings
+        return ColumnType(text.strip(), Family.OTHER)
+
+
+def _nested(parsed: exp.DataType) -> ColumnType:
+    family = {"STRUCT": Family.STRUCT, "MAP": Family.MAP, "ARRAY": Family.LIST, "LIST": Family.LIST}.get(
+        parsed.this.value
+    )
+    name = parsed.sql(dialect="duckdb")
+    inner = parsed.expressions
+    if family is None or not inner:
+        return parse_type(_SQLGLOT_NAMES.get(name, name))
+    if family is Family.STRUCT:
+        if not all(isinstance(field, exp.ColumnDef) for field in inner):
+            return ColumnType(name, Family.OTHER)
+        return ColumnType(name, family, parts=tuple((field.name, _nested(field.kind)) for field in inner))
+    names = ("key", "value") if family is Family.MAP else ("element",)
+    return ColumnType(
+        name, family, parts=tuple((part, _nested(kind)) for part, kind in zip(names, inner, strict=True))
+    )
 
 
 def comparable(legacy: ColumnType, candidate: ColumnType) -> bool:
@@ -110,7 +163,14 @@ def comparable(legacy: ColumnType, candidate: ColumnType) -> bool:
         return legacy.name == candidate.name
     if legacy.family in NUMBERS:
         return candidate.family in NUMBERS
-    return legacy.family is candidate.family
+    if legacy.family is not candidate.family:
+        return False
+    if legacy.family is Family.STRUCT:
+        return legacy.fields.keys() == candidate.fields.keys()
+    if legacy.family in NESTED and (legacy.contains(Family.JSON) or candidate.contains(Family.JSON)):
+        # Such a list is compared as one document, in which text and a date could look alike.
+        return legacy.name == candidate.name
+    return True
 
 
 def type_change(legacy: ColumnType, candidate: ColumnType) -> SchemaChange | None:
@@ -136,3 +196,11 @@ def _holds(wide: ColumnType, narrow: ColumnType) -> bool:
         # Nanoseconds do not reach as far as microseconds do, and a DATE further than either.
         return wide.fraction >= narrow.fraction and wide.zoned == narrow.zoned and not narrow.is_date
     return wide.family is Family.TEXT and narrow.name.startswith("ENUM")
+
+
+def fold(name: str) -> str:
+    """ASCII case only: É and é are two names."""
+    return name.translate(_FOLD)
+
+
+_FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

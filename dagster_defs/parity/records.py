@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +38,8 @@ class SchemaChange(StrEnum):
     """Legacy has the column, candidate has not: a mismatch."""
     EXTRA = "extra"
     """Candidate has the column, legacy has not: a mismatch."""
+    RENAMED = "renamed"
+    """A column of each side, without a partner of its name, of one type and with the same values: a mismatch."""
     WIDENED = "widened"
     """The candidate's type holds every value of the legacy's: shown beside a match."""
     TYPE = "type"
@@ -66,12 +69,48 @@ class Column:
     type: str
 
 
+class ToleranceKind(StrEnum):
+    IGNORED = "ignored"
+    """Whatever the column holds, and whether both sides have it. No `value`."""
+    ABSOLUTE = "absolute"
+    """`|legacy - candidate| <= value`, of numbers."""
+    RELATIVE = "relative"
+    """`|legacy - candidate| <= value * |legacy|`, of numbers: legacy is what the candidate is measured by."""
+    TIMESTAMP_PRECISION = "timestamp_precision"
+    """Equal once both are cut to multiples of `value`: one of `PRECISIONS`, or a number of seconds."""
+
+
+PRECISIONS = {
+    "microsecond": Decimal("0.000001"),
+    "millisecond": Decimal("0.001"),
+    "second": Decimal(1),
+    "minute": Decimal(60),
+    "hour": Decimal(3_600),
+    "day": Decimal(86_400),
+}
+"""The words for a timestamp's precision, in seconds. A day is one of UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """A declared, reasoned, expiring difference. It applies up to and including the day `expires`.
+
+    A `value` that is a float stands for its shortest decimal: 0.1 is a tenth.
+    """
+
+    column: str
+    kind: ToleranceKind
+    value: Decimal | int | float | str | None = None
+    reason: str = ""
+    expires: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonSpec:
     """Two relations and the rows of them that count: `time_column >= lower and time_column < upper`.
 
     A bound of None leaves that end open; with neither, the whole of both tables counts.
-    An empty `key` compares the rows as a multiset.
+    An empty `key` compares the rows as a multiset. The values of `masked` columns never leave the warehouse.
     """
 
     name: str
@@ -81,6 +120,8 @@ class ComparisonSpec:
     time_column: str | None = None
     lower: Bound | None = None
     upper: Bound | None = None
+    tolerances: tuple[Tolerance, ...] = ()
+    masked: tuple[str, ...] = ()
 
     @property
     def windowed(self) -> bool:
@@ -92,20 +133,27 @@ class ComparisonSpec:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDifference:
-    """`column` is spelled as in legacy, or as in candidate where legacy has none."""
+    """`column` is spelled as in legacy, or as in candidate where legacy has none.
+
+    `candidate_column` is the other name of a renamed column.
+    """
 
     kind: SchemaChange
     column: str
     legacy_type: str | None = None
     candidate_type: str | None = None
+    candidate_column: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        answer = {
             "kind": self.kind.value,
             "column": self.column,
             "legacy_type": self.legacy_type,
             "candidate_type": self.candidate_type,
         }
+        if self.candidate_column is not None:
+            answer["candidate_column"] = self.candidate_column
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +165,15 @@ class SideCounts:
     def total(self) -> int:
         return self.legacy + self.candidate
 
+    def of(self, side: Side) -> int:
+        return self.legacy if side is Side.LEGACY else self.candidate
+
     def as_json(self) -> dict[str, int]:
         return {"legacy": self.legacy, "candidate": self.candidate}
 
 
 Sample = Mapping[str, Any]
-"""One differing row, values as text:
+"""One differing row, values as text, those of masked columns as `***`:
 
 `{kind: only_in_legacy | only_in_candidate, copies, row: {column: value}}`
 `{kind: modified, copies, key: {column: value}, columns: {column: {legacy: value, candidate: value}}}`
@@ -135,6 +186,10 @@ class Check:
 
     `modified` counts keys' rows that are on both sides with other values, so it is 0 without a key.
     `changed_values` maps each column that differs in a modified row to the number of those rows.
+    `differing_columns` are those; without a key, where as many rows were lost as gained, the columns whose
+    values are others in the lost than in the gained rows. In the order of the legacy table.
+    `tolerated` maps a column to the number of its differences that a tolerance excused; a column that only one
+    side has counts once. `expired_tolerances` did not apply.
     `key_violations` counts rows with a NULL in the key and every further row of a repeated key; they are
     compared like any other. `null_time_rows` belong to no window and are in no other count.
     `error` means that the request itself was wrong, so nothing was compared.
@@ -149,18 +204,20 @@ class Check:
     only_in_candidate: int = 0
     modified: int = 0
     changed_values: Mapping[str, int] = field(default_factory=dict)
+    differing_columns: tuple[str, ...] = ()
+    tolerated: Mapping[str, int] = field(default_factory=dict)
+    expired_tolerances: tuple[Tolerance, ...] = ()
     schema_differences: tuple[SchemaDifference, ...] = ()
     key_violations: SideCounts = SideCounts()
     null_time_rows: SideCounts = SideCounts()
     samples: tuple[Sample, ...] = ()
 
     @property
-    def differing_columns(self) -> tuple[str, ...]:
-        """Columns in which a modified row differs, in the order of the legacy table."""
-        return tuple(self.changed_values)
+    def differing_rows(self) -> int:
+        return self.only_in_legacy + self.only_in_candidate + self.modified
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of `parity compare --json`; there are no tolerances yet, so their fields are empty."""
+        """The answer of `parity compare --json`. An expired tolerance is named by its column."""
         return {
             "name": self.name,
             "verdict": self.verdict.value,
@@ -171,8 +228,8 @@ class Check:
             "only_in_candidate": self.only_in_candidate,
             "modified": self.modified,
             "differing_columns": list(self.differing_columns),
-            "tolerated": {},
-            "expired_tolerances": [],
+            "tolerated": dict(self.tolerated),
+            "expired_tolerances": [tolerance.column for tolerance in self.expired_tolerances],
             "schema_differences": [difference.as_json() for difference in self.schema_differences],
             "key_violations": self.key_violations.total,
             "null_time_rows": self.null_time_rows.total,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dagster_defs.parity.families import ColumnType, parse_type, type_change
+from dagster_defs.parity.families import ColumnType, fold, parse_type, type_change
 from dagster_defs.parity.records import Column, SchemaChange, SchemaDifference, Side
 
 
@@ -27,13 +27,6 @@ class ColumnPair:
 class Pairing:
     pairs: tuple[ColumnPair, ...]
     differences: tuple[SchemaDifference, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Has every column a partner? A difference of type alone leaves the verdict to the values."""
-        return not any(
-            difference.kind in (SchemaChange.MISSING, SchemaChange.EXTRA) for difference in self.differences
-        )
 
     def index(self, name: str) -> int:
         """Position of the pair of that name; ValueError where there is none."""
@@ -74,11 +67,3 @@ def pair_columns(legacy: Sequence[Column], candidate: Sequence[Column]) -> Pairi
         for column in free.values()
     ]
     return Pairing(tuple(pairs), tuple(differences))
-
-
-def fold(name: str) -> str:
-    """ASCII case only: É and é are two names."""
-    return name.translate(_FOLD)
-
-
-_FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

@@ -6,64 +6,113 @@ DuckDB's and Snowflake's own `is not distinct from` and `group by` already treat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
-from dagster_defs.parity.families import NUMBERS, ColumnType, Family, comparable
+from dagster_defs.parity import nested
+from dagster_defs.parity.families import NESTED, NUMBERS, ColumnType, Family, comparable
+from dagster_defs.parity.fragments import cast, column, decimal_digits, try_cast
 from dagster_defs.parity.records import Dialect
 
 _MAX_PRECISION = 38
 
 
-def column(name: str, table: str | None = None) -> exp.Column:
-    return exp.Column(this=quoted(name), table=quoted(table) if table else None)
-
-
-def quoted(name: str) -> exp.Identifier:
-    return exp.Identifier(this=name, quoted=True)
-
-
 def paired_values(
     legacy: tuple[str, ColumnType], candidate: tuple[str, ColumnType], dialect: Dialect
 ) -> tuple[exp.Expr, exp.Expr]:
-    """The two columns (name and type) as expressions of one type whose values are equal iff ours are."""
+    """The two columns (name and type) as expressions of one type whose values are equal iff ours are.
+
+    Equal values are equal to `is not distinct from`, to `group by` and to `hash`; values that differ are so to
+    the first two. Nested values are text, because DuckDB hashes a missing list like an empty one.
+    """
     (left, left_type), (right, right_type) = legacy, candidate
-    if not comparable(left_type, right_type):
-        return _foreign(left, left_type, dialect), _foreign(right, right_type, dialect)
-    family = left_type.family
-    if family in NUMBERS:
-        return _numbers(left, left_type, right_type, dialect), _numbers(right, right_type, left_type, dialect)
-    if family is Family.INSTANT:
-        return _instant(left, left_type, right_type, dialect), _instant(right, right_type, left_type, dialect)
-    if family is Family.TEXT:
-        return _text(left, left_type, dialect), _text(right, right_type, dialect)
-    if family is Family.INTERVAL:
-        return _interval(left), _interval(right)
-    return column(left), column(right)
+    return (
+        _value(column(left), left_type, right_type, dialect),
+        _value(column(right), right_type, left_type, dialect),
+    )
 
 
-def cast(expression: exp.Expr, to: str) -> exp.Cast:
-    return exp.Cast(this=expression, to=exp.DataType.build(to, dialect="duckdb"))
+def _value(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
+    """One side's value in the form that both sides share."""
+    if not comparable(own, other):
+        return _foreign(value, own, dialect)
+    match own.family:
+        case Family.EXACT | Family.BINARY:
+            return _number(value, own, other, dialect)
+        case Family.INSTANT:
+            return _instant(value, own, other, dialect)
+        case Family.TEXT:
+            return _text(value, own, dialect)
+        case Family.INTERVAL:
+            return _interval(value)
+        case Family.JSON | Family.STRUCT | Family.LIST | Family.MAP:
+            return _nested(value, own, other, dialect)
+        case Family.OTHER if own.name.upper().startswith("UNION"):
+            return exp.DPipe(
+                this=cast(exp.func("union_tag", value), "varchar"),
+                expression=exp.DPipe(this=exp.Literal.string(": "), expression=cast(value.copy(), "varchar")),
+            )
+        case _:
+            return value
 
 
-def try_cast(expression: exp.Expr, to: str) -> exp.TryCast:
-    return exp.TryCast(this=expression, to=exp.DataType.build(to, dialect="duckdb"))
+def _nested(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
+    if dialect is Dialect.SNOWFLAKE:
+        return cast(value, "variant")
+    if own.family is Family.STRUCT:
+        fields = {
+            name: _inner(
+                exp.func("struct_extract", value.copy(), exp.Literal.string(own_name)),
+                kind,
+                other_kind,
+                dialect,
+            )
+            for (name, (own_name, kind)), (_, other_kind) in zip(
+                own.fields.items(), other.fields.values(), strict=True
+            )
+        }
+        return nested.struct_text(value, fields)
+    if own.family is Family.JSON:
+        return nested.json_text(value)
+    if own.contains(Family.JSON):
+        # DuckDB reads a document in a subquery, and has none inside a list.
+        return nested.json_text(exp.func("to_json", value))
+    parts = [(kind, other_kind) for (_, kind), (_, other_kind) in zip(own.parts, other.parts, strict=True)]
+
+    def text(index: int) -> Callable[[exp.Expr], exp.Expr]:
+        return lambda inner: _inner(inner, *parts[index], dialect)
+
+    if own.family is Family.LIST:
+        return nested.list_text(value, text(0))
+    return nested.map_text(value, text(0), text(1))
 
 
-def _foreign(name: str, kind: ColumnType, dialect: Dialect) -> exp.Expr:
+def _inner(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
+    """As a part of a nested value: JSON text, `null` for NULL."""
+    shared = _value(value, own, other, dialect)
+    if not comparable(own, other) or own.family not in (*NUMBERS, *NESTED, Family.BOOLEAN, Family.JSON):
+        return nested.quoted_text(shared)
+    if own.family is Family.BINARY or other.family is Family.BINARY:
+        return nested.double_text(shared)
+    return nested.bare_text(shared)
+
+
+def _foreign(value: exp.Expr, kind: ColumnType, dialect: Dialect) -> exp.Expr:
     """Text that no value of another type has; NULL stays NULL."""
-    value = _text(name, kind, dialect) if kind.family is Family.TEXT else cast(column(name), "varchar")
-    return exp.DPipe(this=exp.Literal.string(f"{kind.name}: "), expression=value)
+    shared = _value(value, kind, kind, dialect)
+    text = nested.unsigned(shared) if kind.family is Family.BINARY else cast(shared, "varchar")
+    return exp.DPipe(this=exp.Literal.string(f"{kind.name}: "), expression=text)
 
 
-def _text(name: str, kind: ColumnType, dialect: Dialect) -> exp.Expr:
-    value: exp.Expr = cast(column(name), "varchar") if kind.name.startswith("ENUM") else column(name)
+def _text(value: exp.Expr, kind: ColumnType, dialect: Dialect) -> exp.Expr:
+    value = cast(value, "varchar") if kind.name.startswith("ENUM") else value
     # A column may be declared with a collation that folds case; strings are compared as they are.
     binary = exp.Var(this="c") if dialect is Dialect.DUCKDB else exp.Literal.string("utf8")
     return exp.Collate(this=value, expression=binary)
 
 
-def _numbers(name: str, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
-    value = column(name)
+def _number(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
     if own.name == other.name:
         return value
     if own.family is Family.BINARY and other.family is Family.BINARY:
@@ -102,37 +151,28 @@ def _double_as_decimal(value: exp.Expr, exact: str) -> exp.Expr:
 
 
 def _decimal_text(value: exp.Expr, kind: ColumnType) -> exp.Expr:
-    """The digits without padding: for pairs whose common type would need more than 38 digits."""
-    text = cast(value, "varchar")
-    if not kind.scale:
-        return text
-    # DuckDB writes `.5` for decimal(1, 1) and `0.5` for decimal(2, 1).
-    bare = exp.func("regexp_replace", text, exp.Literal.string(r"^(-?)0\."), exp.Literal.string(r"\1."))
-    for trailing in "0.":
-        bare = exp.func("rtrim", bare, exp.Literal.string(trailing))
-    return (
-        exp.case()
-        .when(exp.EQ(this=value.copy(), expression=exp.Literal.number(0)), exp.Literal.string("0"))
-        .else_(bare)
-    )
+    """For pairs whose common type would need more than 38 digits."""
+    return decimal_digits(value) if kind.scale else cast(value, "varchar")
 
 
-def _instant(name: str, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
-    value = column(name)
+def instants_as_text(own: ColumnType, other: ColumnType) -> bool:
+    """Nanoseconds reach only from 1677 to 2262, so a cast either way loses or fails. DuckDB only."""
+    return 9 in (own.fraction, other.fraction) and own.fraction != other.fraction
+
+
+def _instant(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
     if own.name == other.name:
         return value
     utc: exp.Expr = exp.AtTimeZone(this=value, zone=exp.Literal.string("UTC")) if own.zoned else value
     if dialect is Dialect.SNOWFLAKE:
         return cast(utc, "timestamp_ntz")
-    if 9 in (own.fraction, other.fraction) and own.fraction != other.fraction:
-        # As text: nanoseconds reach only from 1677 to 2262, so a cast either way loses or fails.
+    if instants_as_text(own, other):
         return cast(utc if own.fraction == 9 else cast(utc, "timestamp"), "varchar")
     return utc if own.fraction == 9 else cast(utc, "timestamp")
 
 
-def _interval(name: str) -> exp.Expr:
+def _interval(value: exp.Expr) -> exp.Expr:
     """Months apart from time: DuckDB holds one month to equal 30 days."""
-    value = column(name)
     months = exp.func("date_part", exp.Literal.string("year"), value) * 12 + exp.func(
         "date_part", exp.Literal.string("month"), value.copy()
     )

@@ -82,7 +82,15 @@ class PartitionedSchedule:
                     return tick, passed
                 passed.append(window)
         except DoesNotAdvance:
-            pass  # it starts where Airflow is stuck: these keys raise, later ones do not
+            # It starts where Airflow is stuck: these keys raise, later ones do not.
+            return self._ticks.at_or_after(self.schedule.start), passed
+        if passed:
+            raise ScheduleRefused(
+                self.schedule.expression,
+                self.schedule.timezone,
+                "it ends before the first of its windows that a partition can stand for",
+                "Mirror it without partitions, or let it start a day before the clock change",
+            )
         return self._ticks.at_or_after(self.schedule.start), passed
 
     def _last_tick(self, first: Tick, end: datetime) -> Tick:

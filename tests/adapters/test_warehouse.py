@@ -231,3 +231,20 @@ def test_a_closed_pair_refuses(legacy: Path, candidate: Path) -> None:
     pair = DuckDBPair(legacy, candidate)
     with pytest.raises(StatementFailed, match="not open"):
         pair.rows("select 1")
+
+
+def test_what_does_not_fit_into_memory_is_gone_after_closing(tmp_path: Path) -> None:
+    """A comparison of more than the memory limit spills to a folder of the pair, and leaves nothing there."""
+    rows = "select range as id, md5(range::varchar) as text from range({start}, 400000)"
+    files = [
+        database(tmp_path / f"{start}.duckdb", f"create table t as {rows.format(start=start)}")
+        for start in (0, 200_000)
+    ]
+    with DuckDBPair(*files, memory_limit="60MB") as pair:
+        [setting] = pair.rows("select current_setting('temp_directory') as folder")
+        legacy_rows, candidate_rows = (pair.relation(side, "main", "t") for side in Side)
+        check = compare(ComparisonSpec("t", legacy_rows, candidate_rows), pair)
+        folder = Path(setting["folder"])
+        assert folder.is_dir()
+    assert (check.verdict, check.only_in_legacy) == (Verdict.MISMATCH, 200_000), check.reason
+    assert not folder.exists()

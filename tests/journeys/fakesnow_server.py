@@ -1,11 +1,14 @@
 """Runs a fakesnow server for dbt, until it is interrupted. Writes its port to stdout when it answers.
 
-Started as a process of its own: `python fakesnow_server.py`. Three things that dbt-snowflake sends and fakesnow
+Started as a process of its own: `python fakesnow_server.py`. Six things that are sent and fakesnow
 0.12 cannot do are changed on the way in, for tests only:
 
 * TEMPORARY tables and views become plain ones: fakesnow shows them to nobody, so dbt cannot find them again;
 * a snapshot's MERGE runs outside of dbt's transaction, and the values that it inserts get the name of their table:
   fakesnow makes several statements of it, some of them in a database of its own, from both tables joined;
+* `COLLATE(…, 'utf8')`, Snowflake's binary collation, is dropped: DuckDB has no such name, and compares text so anyway;
+* `BITXORAGG` of hashes is answered as text: DuckDB's hashes have no sign, and fakesnow's answers no room for them;
+* `alter session` is passed over: fakesnow has none of the parameters;
 * whatever DuckDB throws becomes an SQL error, after a rollback. Fakesnow answers it with status 500, which
   the Snowflake connector takes for a hiccup of the network and retries for ever.
 """
@@ -28,6 +31,9 @@ from sqlglot import exp
 
 _TEMPORARY = re.compile(r"\bcreate(\s+or\s+replace)?\s+temp(?:orary)?\s+(table|view)\b", re.IGNORECASE)
 _MERGE = re.compile(r"\bmerge\s+into\b", re.IGNORECASE)
+_ALTER_SESSION = re.compile(r"\s*alter\s+session\b", re.IGNORECASE)
+_BINARY = re.compile(r"""COLLATE\(("(?:[^"]|"")+"), 'utf8'\)""")
+_XOR = re.compile(r"""BITXORAGG\("\w+"\)""")
 _SQL_ERROR = 2043
 
 
@@ -49,12 +55,15 @@ def teach_fakesnow() -> None:
 
     def execute_or_roll_back(self: Any, command: str, *args: Any, **kwargs: Any) -> Any:
         try:
+            if _ALTER_SESSION.match(command):
+                return execute(self, "select 'passed over' as status")
             if _MERGE.search(command):
                 execute(self, "commit")
                 merged = execute(self, qualified_merge(command), *args, **kwargs)
                 execute(self, "begin")
                 return merged
-            return execute(self, _TEMPORARY.sub(r"create\1 \2", command, count=1), *args, **kwargs)
+            command = _BINARY.sub(r"\1", _TEMPORARY.sub(r"create\1 \2", command, count=1))
+            return execute(self, _XOR.sub(r"CAST(\g<0> AS VARCHAR)", command), *args, **kwargs)
         except duckdb.Error as error:
             self._conn.rollback()
             raise snowflake.connector.errors.ProgrammingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from dagster_defs.cli import app
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]
 
@@ -108,11 +112,8 @@ def _trip(day: int, hour: int, total: int) -> str:
     )
 
 
-def _dbt_build(
-    port: int, target: str, scratch: Path, day: str, next_day: str
-) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
+def _environment(port: int) -> dict[str, str]:
+    return {
         "SNOWFLAKE_ACCOUNT": "fakesnow",
         "SNOWFLAKE_HOST": "127.0.0.1",
         "SNOWFLAKE_PORT": str(port),
@@ -121,6 +122,15 @@ def _dbt_build(
         "SNOWFLAKE_PASSWORD": "snow",
         "SNOWFLAKE_DATABASE": DATABASE,
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
+    }
+
+
+def _dbt_build(
+    port: int, target: str, scratch: Path, day: str, next_day: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        **_environment(port),
         "DBT_TARGET_PATH": str(scratch / target),
         "DBT_LOG_PATH": str(scratch / target),
     }
@@ -166,3 +176,59 @@ def test_dbt_builds_twice_in_a_row(server_port: int, connection: Any, tmp_path: 
     assert done.returncode == 0, done.stdout + done.stderr
     rows = connection.cursor().execute(totals).fetchall()
     assert [str(row[0]) for row in rows] == ["2024-03-10", "2024-03-11"]
+
+
+@pytest.fixture
+def two_tables(server_port: int, connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`legacy_side.FARES` and `candidate_side.FARES` differ in one fare; the profile's variables lead to the server."""
+    for name, value in _environment(server_port).items():
+        monkeypatch.setenv(name, value)
+    for side, fare in (("legacy_side", 3.5), ("candidate_side", 3.75)):
+        connection.cursor().execute(f"create schema if not exists {side}")
+        connection.cursor().execute(
+            f"create or replace table {side}.fares "
+            '(id integer, "picked up" timestamp_ntz, fare number(12, 2), note varchar)'
+        )
+        connection.cursor().execute(
+            f"insert into {side}.fares values (1, '2024-03-10 00:30:00', 1.5, 'a'), "  # noqa: S608
+            f"(2, '2024-03-10 01:30:00', 2.5, null), (3, '2024-03-11 02:30:00', {fare}, 'c')"
+        )
+
+
+@pytest.mark.usefixtures("two_tables")
+@pytest.mark.parametrize(
+    ("arguments", "verdict", "columns", "lost"),
+    [
+        (["--key", "ID"], "mismatch", ["FARE"], 0),
+        ([], "mismatch", ["FARE"], 1),
+        (
+            ["--key", "ID", "--time-column", "picked up", "--from", "2024-03-10", "--to", "2024-03-11"],
+            "match",
+            [],
+            0,
+        ),
+    ],
+)
+def test_two_relations_are_compared(
+    arguments: list[str], verdict: str, columns: list[str], lost: int
+) -> None:
+    """`parity compare` on a Snowflake target: one pass of hashes, then the rows of what differs."""
+    sides = [f"snowflake::{side}_side.fares" for side in ("legacy", "candidate")]
+    done = CliRunner().invoke(
+        app, ["compare", *sides, *arguments, "--json", "--dbt-project", str(DBT_PROJECT)]
+    )
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["differing_columns"], found["only_in_legacy"]) == (
+        verdict,
+        columns,
+        lost,
+    ), found
+
+
+@pytest.mark.usefixtures("two_tables")
+def test_a_relation_that_is_not_there() -> None:
+    """Nothing to compare is inconclusive, never a match."""
+    places = ["snowflake::legacy_side.fares", "snowflake::candidate_side.nothing"]
+    done = CliRunner().invoke(app, ["compare", *places, "--json", "--dbt-project", str(DBT_PROJECT)])
+    assert done.exit_code == 3
+    assert "does not exist" in json.loads(done.stdout)["reason"]

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_defs.parity import Column, Dialect, Reader, Relation, Side
+from dagster_defs.parity import Column, Dialect, Relation, Side
 
 Put = Callable[[Side, Mapping[str, str], Iterable[tuple[Any, ...]]], Relation]
 
@@ -49,7 +49,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture(scope="session")
-def reader(connection: duckdb.DuckDBPyConnection) -> Reader:
+def reader(connection: duckdb.DuckDBPyConnection) -> MemoryReader:
     return MemoryReader(connection)
 
 
@@ -60,9 +60,11 @@ def put(connection: duckdb.DuckDBPyConnection) -> Put:
     def put(side: Side, columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]) -> Relation:
         listed = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" {kind}' for name, kind in columns.items())
         connection.execute(f"create or replace table {side}.main.t ({listed})")
-        marks = ", ".join("?" for _ in columns)
-        for row in rows:
-            connection.execute(f"insert into {side}.main.t values ({marks})", list(row))  # noqa: S608 - fixed
+        rows = list(rows)
+        if rows:
+            marks = ", ".join([f"({', '.join('?' for _ in columns)})"] * len(rows))
+            values = [value for row in rows for value in row]
+            connection.execute(f"insert into {side}.main.t values {marks}", values)  # noqa: S608 - fixed
         return Relation(side.value, "main", "t")
 
     return put

@@ -1,0 +1,181 @@
+"""Comparisons and tolerances as YAML: what may stand in the files, and what is said where something may not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import pendulum
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from sqlglot import exp
+
+from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.places import Files, Place, Table, place_of_target
+from dagster_defs.errors import BadComparison, BadComparisonFile
+from dagster_defs.parity import Tolerance, ToleranceKind
+from dagster_defs.parity.records import Bound
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class ToleranceEntry(_Model):
+    column: str
+    kind: ToleranceKind
+    value: Decimal | str | None = None
+    reason: str = ""
+    expires: date | None = None
+
+    def tolerance(self) -> Tolerance:
+        return Tolerance(self.column, self.kind, self.value, self.reason, self.expires)
+
+
+class PlaceEntry(_Model):
+    """Either `database` (a DuckDB file) or `target` (of the dbt project's profile) with `table`, or `files`."""
+
+    database: str | None = None
+    target: str | None = None
+    db_schema: Annotated[str, Field(alias="schema")] = "main"
+    table: str | None = None
+    files: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("database", "target", "files") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of database, target and files, not {' and '.join(given) or 'none'}")
+        if (self.table is None) is (self.files is None):
+            raise ValueError("a database or target needs a table, and files have none")
+        return self
+
+    def place(self, folder: Path, project_dir: Path) -> Place:
+        """Paths are relative to the folder of the file that they stand in, or else to the current one."""
+        if self.files is not None:
+            return Files(_found(self.files, folder))
+        if self.target is not None:
+            names = (exp.to_identifier(name, quoted=True) for name in (self.db_schema, self.table or ""))
+            return place_of_target(DbtWorkspace(project_dir, self.target), *names)
+        return Table(_found(self.database or "", folder), self.db_schema, self.table or "")
+
+
+def _found(path: str, folder: Path) -> Path:
+    here = Path(path)
+    return here if here.exists() and not (folder / path).exists() else folder / path
+
+
+def _bound(value: Any) -> Any:
+    """YAML has turned an unquoted date or time into an object already."""
+    if value is None or (isinstance(value, str | int | date) and not isinstance(value, bool)):
+        return value
+    raise ValueError("a bound is a date, a time, a number or a text")
+
+
+_Bound = Annotated[Any, BeforeValidator(_bound)]
+
+
+class WindowEntry(_Model):
+    start: _Bound = None
+    end: _Bound = None
+    timezone: str | None = None
+
+    def bounds(self) -> tuple[Bound | None, Bound | None]:
+        """Raises ValueError for a time zone that there is not, or for a bound that is no time in it."""
+        return in_zone(self.start, self.timezone), in_zone(self.end, self.timezone)
+
+
+class ComparisonEntry(_Model):
+    name: str
+    legacy: PlaceEntry
+    candidate: PlaceEntry
+    key: Sequence[str] = ()
+    time_column: str | None = None
+    window: WindowEntry | None = None
+    as_of: datetime | date | None = None
+    tolerances: Sequence[ToleranceEntry] = ()
+    masked: Sequence[str] = ()
+
+    @property
+    def today(self) -> date:
+        """The day on which tolerances are judged: `as_of`, or the day in UTC."""
+        if self.as_of is None:
+            return pendulum.now("UTC").date()
+        return self.as_of.date() if isinstance(self.as_of, datetime) else self.as_of
+
+
+def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
+    """The bound as an instant, if a time zone is given and the bound says none itself; else as it is.
+
+    Raises ValueError for a time zone that there is not, or for a bound that is no date or time in it.
+    """
+    if bound is None or timezone is None:
+        return bound
+    try:
+        zone = pendulum.timezone(timezone)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {timezone!r}") from error
+    if isinstance(bound, int):
+        raise ValueError(f"{bound} is no time in {timezone}")
+    found = datetime.fromisoformat(bound) if isinstance(bound, str) else bound
+    if not isinstance(found, datetime):
+        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - the zone follows
+    return found if found.utcoffset() is not None else zone.convert(found.replace(fold=1))
+
+
+def read_comparisons(file: Path) -> list[ComparisonEntry | BadComparison]:
+    """What `comparisons:` lists, in its order; an entry that is wrong is what is wrong with it.
+
+    Raises BadComparisonFile where there is no such list.
+    """
+    document = _load(file)
+    listed = document.get("comparisons") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise BadComparisonFile(file, "it has no list `comparisons`")
+    unknown = sorted(set(document) - {"comparisons"})
+    if unknown:
+        raise BadComparisonFile(file, f"it has {', '.join(map(repr, unknown))} beside `comparisons`")
+    return [_entry(entry, number) for number, entry in enumerate(listed, 1)]
+
+
+def _entry(entry: Any, number: int) -> ComparisonEntry | BadComparison:
+    name = str(entry.get("name", f"#{number}")) if isinstance(entry, dict) else f"#{number}"
+    try:
+        return ComparisonEntry.model_validate(entry)
+    except ValidationError as error:
+        return BadComparison(name, _said(error))
+
+
+def read_tolerances(file: Path) -> list[Tolerance]:
+    """A list of tolerances, or one below `tolerances:`. Raises BadComparisonFile."""
+    document = _load(file)
+    listed = document.get("tolerances") if isinstance(document, dict) else document
+    if not isinstance(listed, list):
+        raise BadComparisonFile(file, "it is no list of tolerances")
+    try:
+        return [ToleranceEntry.model_validate(entry).tolerance() for entry in listed]
+    except ValidationError as error:
+        raise BadComparisonFile(file, _said(error)) from error
+
+
+def _load(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        raise BadComparisonFile(file, reason) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise BadComparisonFile(file, " ".join(str(error).split())) from error
+
+
+def _said(error: ValidationError) -> str:
+    """`legacy.table: Field required; window.start: …`."""
+    told = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        told.append(f"{where}: {message}" if where else message)
+    return "; ".join(told)

@@ -1,0 +1,131 @@
+"""Where one side of a comparison lies: a table of a DuckDB file, data files, or a relation of a dbt target."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.errors import ParseError
+
+from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.snowflake import SnowflakeReader
+from dagster_defs.adapters.warehouse import DuckDBPair
+from dagster_defs.errors import BadPlace, NotComparable
+from dagster_defs.parity import Relation, Side
+
+_SEPARATOR = "::"
+_DATA = {".parquet", ".csv", ".tsv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view of a DuckDB file. Names are taken as they are."""
+
+    database: Path
+    schema: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Parquet or CSV files; the path may be a glob."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SnowflakeTable:
+    """A table or view on Snowflake, read with the credentials of a dbt target."""
+
+    relation: Relation
+    account: str
+    credentials: Any = field(compare=False)
+
+
+Place = Table | Files | SnowflakeTable
+
+
+def parse_place(text: str, project_dir: Path) -> Place:
+    """`file.duckdb::schema.table`, `folder/*.parquet`, or `target::schema.table` of the dbt project's profile.
+
+    Names with dots or quotes are written in double quotes, as in SQL; without a schema it is `main`. Raises BadPlace,
+    and for a target what `place_of_target` raises.
+    """
+    where, separator, name = text.partition(_SEPARATOR)
+    if not separator:
+        if Path(where).suffix.lower() in _DATA:
+            return Files(Path(where))
+        raise BadPlace(text, f"there is no {_SEPARATOR} in it, and it is no Parquet or CSV file")
+    names = _names(text, name)
+    if not Path(where).suffix and "/" not in where and not Path(where).exists():
+        return place_of_target(DbtWorkspace(project_dir, where), *names)
+    schema, table = (exp_name.name for exp_name in names)
+    return Table(Path(where), schema, table)
+
+
+def place_of_target(workspace: DbtWorkspace, schema: exp.Identifier, table: exp.Identifier) -> Place:
+    """Names that are not quoted are in capitals on Snowflake, as in its SQL.
+
+    Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse.
+    """
+    credentials = workspace.credentials
+    if credentials.type == "duckdb":
+        return Table(workspace.database_file, schema.name, table.name)
+    if credentials.type != "snowflake":
+        raise NotComparable(workspace.target, credentials.type)
+    names = [part.name if part.quoted else part.name.upper() for part in (schema, table)]
+    return SnowflakeTable(Relation(credentials.database, *names), credentials.account, credentials)
+
+
+def _names(text: str, name: str) -> tuple[exp.Identifier, exp.Identifier]:
+    try:
+        parts = list(exp.to_table(name, dialect="duckdb").parts)
+    except (ParseError, ValueError):
+        parts = [
+            exp.to_identifier(part, quoted=False) for part in name.split(".")
+        ]  # a-b, which SQL wants quoted
+    identifiers = [part for part in parts if isinstance(part, exp.Identifier) and part.name]
+    if not 1 <= len(identifiers) == len(parts) <= 2:
+        raise BadPlace(text, f"{name!r} is not schema.table")
+    schema = identifiers[0] if len(identifiers) == 2 else exp.to_identifier("main", quoted=False)
+    return schema, identifiers[-1]
+
+
+def reader_of(legacy: Place, candidate: Place) -> DuckDBPair | SnowflakeReader:
+    """A reader of both sides, not opened yet. Raises BadPlace where no single warehouse has both."""
+    if isinstance(legacy, SnowflakeTable) and isinstance(candidate, SnowflakeTable):
+        if legacy.account == candidate.account:
+            return SnowflakeReader(legacy.credentials)
+        raise BadPlace(
+            str(candidate.relation), f"it is in account {candidate.account}, and not {legacy.account}"
+        )
+    for place in (legacy, candidate):
+        if isinstance(place, SnowflakeTable):
+            raise BadPlace(
+                str(place.relation), "both sides are compared inside one warehouse: copy the other there"
+            )
+    return DuckDBPair(_database(legacy), _database(candidate))
+
+
+def warehouse_of(legacy: Place, candidate: Place) -> Hashable:
+    """Comparisons of the same warehouse can share a reader."""
+    return tuple(
+        place.account if isinstance(place, SnowflakeTable) else _database(place)
+        for place in (legacy, candidate)
+    )
+
+
+def relation_in(place: Place, side: Side, name: str, reader: DuckDBPair | SnowflakeReader) -> Relation:
+    if isinstance(place, SnowflakeTable):
+        return place.relation
+    assert isinstance(reader, DuckDBPair), place  # noqa: S101 - reader_of has seen to it
+    if isinstance(place, Files):
+        return reader.files(side, name, place.path)
+    return reader.relation(side, place.schema, place.table)
+
+
+def _database(place: Place) -> Path | None:
+    return place.database if isinstance(place, Table) else None

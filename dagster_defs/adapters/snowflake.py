@@ -1,0 +1,88 @@
+"""Reading both sides of a comparison on Snowflake: one session, one warehouse; nothing leaves but the answers."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from types import TracebackType
+from typing import Any, Self
+
+from sqlglot import exp
+
+from dagster_defs.errors import RelationUnreadable, StatementFailed
+from dagster_defs.parity import Column, Dialect, Relation
+
+QUERY_TAG = "parity-compare"
+_NOT_THERE = re.compile(r"does not exist|\b002003\b", re.IGNORECASE)
+
+
+class SnowflakeReader:
+    """A session of dbt's own connection, with its credentials, role and warehouse; in UTC, and tagged.
+
+    Opening raises StatementFailed where Snowflake does not let us in. Each statement ends after `timeout` seconds.
+    """
+
+    dialect = Dialect.SNOWFLAKE
+
+    def __init__(self, credentials: Any, *, timeout: int = 3600) -> None:
+        """`credentials`: those of a dbt target (`DbtWorkspace.credentials`)."""
+        self._credentials = credentials
+        self._timeout = timeout
+        self._session: Any = None
+
+    def __enter__(self) -> Self:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the connector warns about what is installed beside it
+            from dbt.adapters.contracts.connection import Connection, ConnectionState
+            from dbt.adapters.snowflake.connections import SnowflakeConnectionManager
+
+            connection = Connection(
+                type="snowflake", name=QUERY_TAG, state=ConnectionState.INIT, credentials=self._credentials
+            )
+            try:
+                self._session = SnowflakeConnectionManager.open(connection).handle
+            except Exception as error:  # the connector's and dbt's errors have no common base
+                raise StatementFailed(_first_line(error)) from error
+        self.rows(f"alter session set timezone = 'UTC', query_tag = '{QUERY_TAG}'")
+        self.rows(f"alter session set statement_timeout_in_seconds = {self._timeout}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def columns(self, relation: Relation) -> list[Column] | None:
+        """As dbt asks, for tables and views. Snowflake does not tell what is not there from what may not be seen."""
+        try:
+            found = self.rows(f"describe table {_quoted(relation)}")
+        except StatementFailed as error:
+            if _NOT_THERE.search(error.why):
+                return None
+            raise RelationUnreadable(str(relation), error.why) from error
+        return [Column(row["name"], row["type"]) for row in found]
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        if self._session is None:
+            raise StatementFailed("the session is not open")
+        from snowflake.connector import DictCursor
+        from snowflake.connector.errors import Error
+
+        try:
+            with self._session.cursor(DictCursor) as cursor:
+                cursor.execute(statement)
+                return [dict(row) for row in cursor.fetchall()]
+        except Error as error:
+            raise StatementFailed(_first_line(error)) from error
+
+
+def _quoted(relation: Relation) -> str:
+    names = (relation.catalog, relation.schema, relation.table)
+    catalog, schema, table = (exp.to_identifier(name, quoted=True) for name in names)
+    return exp.Table(this=table, db=schema, catalog=catalog).sql(dialect="snowflake")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

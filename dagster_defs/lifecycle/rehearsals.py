@@ -1,0 +1,53 @@
+"""What a rehearsal of a unit has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagster_defs.lifecycle.units import Unit
+from dagster_defs.lifecycle.verdicts import WindowCheck
+from dagster_defs.parity import Check, SideCounts, Verdict
+
+RESULTS = "dbt results"
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """`windows` are partition keys, or the interval where the mirror has no such partition; `seconds` are those
+    of the runs and comparisons, without what had to be built before."""
+
+    unit: Unit
+    windows: tuple[str, ...]
+    seconds: float
+    checks: tuple[WindowCheck, ...]
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "schema": "parity/rehearse/1",
+            "unit": str(self.unit),
+            "windows": list(self.windows),
+            "seconds": round(self.seconds, 1),
+            "checks": [checked.as_json() for checked in self.checks],
+        }
+
+
+def results_check(legacy: Mapping[str, str], candidate: Mapping[str, str]) -> Check:
+    """Whether dbt ran the same nodes on both sides and they ended alike; a status for each unique id."""
+    rows = SideCounts(len(legacy), len(candidate))
+    differences = list(_differences(legacy, candidate))
+    if differences:
+        return Check(RESULTS, Verdict.MISMATCH, "; ".join(differences), rows=rows)
+    if not legacy:
+        return Check(RESULTS, Verdict.INCONCLUSIVE, "dbt ran nothing on either side", rows=rows)
+    return Check(RESULTS, Verdict.MATCH, f"{len(legacy):,} nodes ended alike", rows=rows)
+
+
+def _differences(legacy: Mapping[str, str], candidate: Mapping[str, str]) -> Iterator[str]:
+    for mine, other, where in ((legacy, candidate, "legacy"), (candidate, legacy, "candidate")):
+        if alone := sorted(mine.keys() - other.keys()):
+            yield f"only {where} ran {', '.join(alone)}"
+    for node in sorted(legacy.keys() & candidate.keys()):
+        if legacy[node] != candidate[node]:
+            yield f"{node}: {legacy[node]} in legacy, {candidate[node]} in candidate"

@@ -1,0 +1,219 @@
+"""`parity compare`: two relations, or a file of many comparisons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from dagster_defs.cli import app
+from dagster_defs.errors import ParityError
+
+TRIPS = """
+    create table trips as
+    select i as id, timestamp '2024-03-10 04:00' + to_hours(i) as started, i * 1.5::double as fare, 'n' || i as note
+    from range(48) as trips (i)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two databases whose `trips` differ in one fare, in 48 hours from New York's 2024-03-09 23:00."""
+    folder = tmp_path_factory.mktemp("compare")
+    for side in ("legacy", "candidate"):
+        with duckdb.connect(str(folder / f"{side}.duckdb")) as connection:
+            connection.execute(TRIPS)
+            if side == "candidate":
+                connection.execute("update trips set fare = fare + 0.25 where id = 30")
+            connection.execute('create schema "my.schema"')
+            connection.execute('create table "my.schema"."or""der" as select 1 as "a b"')
+            connection.execute(f"copy trips to '{folder / side}.parquet'")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def compare(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["compare", *arguments])
+
+
+def answer(*arguments: str) -> Any:
+    return json.loads(compare(*arguments, "--json").stdout)
+
+
+def spec(folder: Path, *comparisons: dict[str, Any]) -> str:
+    file = folder / "comparisons.yaml"
+    file.write_text(yaml.safe_dump({"comparisons": list(comparisons)}))
+    return str(file)
+
+
+def one(name: str, **more: Any) -> dict[str, Any]:
+    sides = {side: {"database": f"{side}.duckdb", "table": "trips"} for side in ("legacy", "candidate")}
+    return {"name": name, **sides, "key": ["id"], **more}
+
+
+def test_two_tables() -> None:
+    """What differs is counted, named and shown; the exit code is that of a mismatch."""
+    done = compare("legacy.duckdb::main.trips", "candidate.duckdb::trips", "--key", "id")
+    assert done.exit_code == 3
+    assert "1 row modified in fare" in done.stdout
+    assert "modified, key id=30: fare 45.0 → 45.25" in done.stdout
+
+
+def test_two_files_and_a_table_beside_a_file() -> None:
+    """Parquet files are relations like any other."""
+    assert answer("legacy.parquet", "legacy.duckdb::trips", "--key", "id")["verdict"] == "match"
+    assert answer("legacy.parquet", "candidate.parquet")["only_in_legacy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("window", "rows", "verdict"),
+    [
+        (("--from", "2024-03-10", "--to", "2024-03-11"), 20, "match"),
+        (("--from", "2024-03-10", "--to", "2024-03-11", "--zone", "America/New_York"), 23, "match"),
+        (("--from", "2024-03-11", "--zone", "America/New_York"), 24, "mismatch"),
+        (("--from", "2024-03-11T10:00-00:00", "--to", "2024-03-11T11:00+00:00"), 1, "mismatch"),
+        (
+            (
+                "--from",
+                "2025-01-01",
+            ),
+            0,
+            "inconclusive",
+        ),
+    ],
+)
+def test_windows(window: tuple[str, ...], rows: int, verdict: str) -> None:
+    """Bounds are half-open, and local times of the zone if there is one: the day of the clock change has 23 hours."""
+    found = answer(
+        "legacy.duckdb::trips", "candidate.duckdb::trips", "--key", "id", "--time-column", "started", *window
+    )
+    assert (found["rows"]["legacy"], found["verdict"]) == (rows, verdict)
+
+
+def test_names_that_need_quotes() -> None:
+    """Names with dots, quotes and spaces are written as in SQL."""
+    name = 'duckdb::"my.schema"."or""der"'
+    done = compare(f"legacy.{name}", f"candidate.{name}", "--key", "a b", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["verdict"] == "match"
+
+
+def test_tolerances_are_counted(folder: Path) -> None:
+    """A tolerance of a file excuses, and says that it did; one that has expired does not."""
+    file = folder / "tolerances.yaml"
+    entry = {"column": "fare", "kind": "absolute", "value": 0.25, "reason": "rounded later"}
+    arguments = ("legacy.duckdb::trips", "candidate.duckdb::trips", "--key", "id", "--tolerances", str(file))
+    file.write_text(yaml.safe_dump({"tolerances": [entry]}))
+    assert (found := answer(*arguments))["verdict"] == "match"
+    assert (found["tolerated"], found["reason"]) == ({"fare": 1}, "match, 1 tolerated (fare 1), of 48 rows")
+    file.write_text(yaml.safe_dump([{**entry, "expires": "2024-01-01"}]))
+    assert (found := answer(*arguments))["verdict"] == "mismatch"
+    assert found["expired_tolerances"] == ["fare"]
+
+
+def test_samples_can_be_masked_and_switched_off() -> None:
+    """Private values need not be shown."""
+    two = ("legacy.duckdb::trips", "candidate.duckdb::trips", "--key", "id")
+    [sample] = answer(*two, "--mask", "fare")["samples"]
+    assert sample["columns"]["fare"] == {"legacy": "***", "candidate": "***"}
+    assert answer(*two, "--samples", "0")["samples"] == []
+
+
+def test_many_comparisons_of_a_file(folder: Path) -> None:
+    """The answers come in the order of the file, and one that is wrong does not stop the others."""
+    gone = {"database": "gone.duckdb", "table": "trips"}
+    window = {"start": "2024-03-10", "end": "2024-03-11", "timezone": "America/New_York"}
+    tolerance = {
+        "column": "fare",
+        "kind": "relative",
+        "value": "0.01",
+        "reason": "r",
+        "expires": "2024-03-01",
+    }
+    file = spec(
+        folder,
+        one("windowed", time_column="started", window=window),
+        one("tolerated", tolerances=[tolerance], as_of="2024-03-01"),
+        one("expired", tolerances=[tolerance], as_of="2024-03-02T00:00:00"),
+        one("no such key", key=["nope"]),
+        one("no such kind", tolerances=[{**tolerance, "kind": "about"}]),
+        one("tolerance on the key", tolerances=[{**tolerance, "column": "id"}]),
+        one("reversed", time_column="started", window={"start": "2024-03-11", "end": "2024-03-10"}),
+        one("no such zone", time_column="started", window={**window, "timezone": "Mars/Olympus"}),
+        one("no table", legacy={"database": "legacy.duckdb"}),
+        one("gone", legacy=gone),
+        one("unknown field", colour="red"),
+        one("itself", candidate={"database": "legacy.duckdb", "table": "trips"}),
+        one("file", candidate={"files": "candidate.parquet"}),
+    )
+    done = compare("--spec", file, "--json")
+    assert done.exit_code == 2
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    assert {name: (check["verdict"], check["error"]) for name, check in found.items()} == {
+        "windowed": ("match", False),
+        "tolerated": ("match", False),
+        "expired": ("mismatch", False),
+        "no such key": ("inconclusive", True),
+        "no such kind": ("inconclusive", True),
+        "tolerance on the key": ("inconclusive", True),
+        "reversed": ("inconclusive", True),
+        "no such zone": ("inconclusive", True),
+        "no table": ("inconclusive", True),
+        "gone": ("inconclusive", False),
+        "unknown field": ("inconclusive", True),
+        "itself": ("match", False),
+        "file": ("mismatch", False),
+    }
+    assert "there is no time zone 'Mars/Olympus'" in found["no such zone"]["reason"]
+    assert "colour" in found["unknown field"]["reason"]
+    assert found["windowed"]["rows"] == {"legacy": 23, "candidate": 23}
+
+
+def test_all_match_is_exit_code_0(folder: Path) -> None:
+    """And a list of none is an empty list."""
+    assert compare("--spec", spec(folder, one("a", candidate={"files": "legacy.parquet"}))).exit_code == 0
+    assert answer("--spec", spec(folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("comparisons: [", "flow node"),
+        ("[]", "no list `comparisons`"),
+        ("comparisons: {}", "no list `comparisons`"),
+        ("comparisons: []\nmore: 1", "'more'"),
+    ],
+)
+def test_files_that_are_none(folder: Path, text: str, reason: str) -> None:
+    """A file that cannot be read is one error, before anything is compared."""
+    file = folder / "bad.yaml"
+    file.write_text(text)
+    error = compare("--spec", str(file)).exception
+    assert isinstance(error, ParityError)
+    assert error.exit_code == 2
+    assert reason in str(error)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("legacy.parquet",), ("legacy.parquet", "b.parquet", "--spec", "x")]
+)
+def test_what_is_asked_has_to_be_one_thing(arguments: tuple[str, ...]) -> None:
+    """Two relations or a file, and not half of either."""
+    assert compare(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("place", ["legacy.duckdb", "legacy.duckdb::a.b.c", "legacy.duckdb::", "nowhere"])
+def test_text_that_names_no_relation(place: str) -> None:
+    """The error says how a relation is written."""
+    error = compare(place, "candidate.parquet").exception
+    assert isinstance(error, ParityError)
+    assert "file.duckdb::schema.table" in str(error)
