@@ -36,10 +36,10 @@ def _root() -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def status(as_json: AsJson = False) -> None:
-    """Show every mirrored unit with its stage and its owner."""
+    """Show every mirrored unit with its stage, its owner and the evidence on it."""
     from dagster_defs.adapters.status import read_status
 
-    found = read_status(facets=True)
+    found = read_status(facets=True, evidence=True)
     if as_json:
         render.print_json(render.status_json(found))
     else:
@@ -52,17 +52,44 @@ def check(
     units: Annotated[list[str] | None, typer.Argument(help="Units (dag_id.task_id); none: all.")] = None,
     first: Annotated[str, typer.Option("--from", help="First partition, a key such as 2024-03-08.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="The verdicts that Dagster's event log keeps; compare nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare legacy and candidate, row for row, for each window from one partition to another."""
     from dagster_defs.adapters.comparison import check_units
+    from dagster_defs.adapters.explain import kept_evidence
 
-    checks = list(check_units(units or [], first, last or first))
+    kept = kept_evidence(units or [], first, last) if evidence else []
+    checks = (
+        [one.checked for one in kept] if evidence else list(check_units(units or [], first, last or first))
+    )
     if as_json:
-        render.print_json([checked.as_json() for checked in checks])
+        render.print_json([one.as_json() for one in (kept or checks)])
     else:
         render.print_verdicts(checks)
     raise typer.Exit(0 if all_match(checks) else 3)
+
+
+@app.command(rich_help_panel=LOOKING)
+def explain(
+    unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id).")],
+    window: Annotated[
+        str,
+        typer.Option("--window", help="A partition, a key such as 2024-03-08; without it, all that is kept."),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs, where, an example row, and the SQL to look further."""
+    from dagster_defs.adapters.explain import explain
+
+    found = list(explain(unit, window))
+    if as_json:
+        render.print_json([one.as_json() for one in found])
+    else:
+        render.print_explanations(found)
+    raise typer.Exit(0 if all_match([one.checked for one in found]) else 3)
 
 
 @app.command(rich_help_panel=LOOKING)

@@ -16,10 +16,11 @@
     ├── ServerSilent                          a server that was started here does not become ready
     ├── AlreadyRunning                        another demo uses the folder
     ├── EnvironmentMissing                    `make setup` has not made the other environment
+    ├── EvidenceUnreadable                    Dagster's event log cannot be read
+    ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
     ├── RunFailed                             a Dagster or Airflow run did not succeed
-    ├── RehearsalUnsafe                       a rehearsal would write, or delete, where something else is
-    ├── SourceFileMissing                     a file that a rehearsed unit reads is not there
+    ├── NoRehearsal                           it would write where something else is, or has nothing to read
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
     ├── Unaligned                             an interval that is the window of no partition
@@ -37,6 +38,7 @@
     │   ├── TemplateRefused                   a template that needs more than the schedule can tell
     │   ├── NoSuchUnit                        a unit that nothing mirrors
     │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
+    │   ├── EvidenceMissing                   evidence was asked for, and there is no event log at hand
     │   ├── WindowMissing                     a comparison without a window
     │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
@@ -171,21 +173,12 @@ class RunFailed(ParityError):
         super().__init__(f"{what} ended as {state}. Look: {look}")
 
 
-class RehearsalUnsafe(ParityError):
-    """`what` is a folder, a dbt target or a model."""
+class NoRehearsal(ParityError):
+    """`what` is a folder, a dbt target, a model or a source."""
 
     def __init__(self, what: str, reason: str, remedy: str) -> None:
         self.what, self.reason, self.remedy = what, reason, remedy
         super().__init__(f"no rehearsal: {what} {reason}. {remedy}")
-
-
-class SourceFileMissing(ParityError):
-    def __init__(self, unit: str, source: str, file: str, made_by: str, command: str) -> None:
-        self.unit, self.source, self.file = unit, source, file
-        self.made_by, self.command = made_by, command
-        super().__init__(
-            f"unit {unit} reads the source {source}, and {file} is not there. {made_by} makes it; here: {command}"
-        )
 
 
 class ServerDied(ParityError):
@@ -223,10 +216,27 @@ class WindowDiffers(ParityError):
         )
 
 
+class EvidenceUnreadable(ParityError):
+    def __init__(self, home: Path, reason: str) -> None:
+        self.home, self.reason = home, reason
+        super().__init__(f"cannot read the evidence of {home}: {reason}. Check its dagster.yaml")
+
+
+class WritesToLegacy(ParityError):
+    def __init__(self, unit: str, place: str, remedy: str) -> None:
+        self.unit, self.place, self.remedy = unit, place, remedy
+        super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
+
+
 class NoSuchUnit(UsageError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name, self.known = name, tuple(known)
         super().__init__(f"nothing mirrors a unit {name!r}. There are: {', '.join(known) or 'none'}")
+
+
+class EvidenceMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__("there is no evidence at hand. Set DAGSTER_HOME, or compare now: name a window")
 
 
 class WindowMissing(UsageError):

@@ -19,8 +19,9 @@ from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
+from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
-from dagster_defs.parity import Check, Verdict
+from dagster_defs.parity import Check, Sample, Verdict
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -53,13 +54,16 @@ def print_status(status: Status) -> None:
         else "no units: nothing is mirrored below dagster_defs/defs/"
     )
     if states:
-        facets = status.facets
-        table = _table("UNIT", "STAGE", "OWNER", *([] if facets is None else ["FACETS"]))
+        more = {"EVIDENCE": status.evidence, "FACETS": status.facets}
+        shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
+        table = _table("UNIT", "STAGE", "OWNER", *shown)
         for state in states:
-            said = [] if facets is None else [facets.get(state.unit, "–")]
+            said = [by_unit.get(state.unit, "–") for by_unit in shown.values()]
             table.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
         out.print()
         out.print(table)
+    if status.evidence_problem:
+        warn(status.evidence_problem)
     for unit in status.marks_without_unit:
         warn(
             f"{unit} is marked as proxied, but nothing mirrors it: it will fail. Mirror it, or remove the mark"
@@ -74,8 +78,8 @@ def print_status(status: Status) -> None:
 def status_json(status: Status) -> dict[str, Any]:
     """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md.
 
-    With an inventory, each unit has `facets` too."""
-    facets = {} if status.facets is None else {str(unit): said for unit, said in status.facets.items()}
+    With an inventory, each unit has `facets` too; with an event log at hand, each unit that has some, `evidence`."""
+    facets, evidence = status.facets or {}, status.evidence or {}
     return {
         "schema": "parity/status/1",
         "units": [
@@ -83,7 +87,8 @@ def status_json(status: Status) -> dict[str, Any]:
                 "unit": str(state.unit),
                 "stage": state.stage.value,
                 "owner": state.owner.value,
-                **({"facets": facets[str(state.unit)]} if str(state.unit) in facets else {}),
+                **({"facets": facets[state.unit]} if state.unit in facets else {}),
+                **({"evidence": evidence[state.unit]} if state.unit in evidence else {}),
             }
             for state in status.states
         ],
@@ -165,6 +170,37 @@ def _sampled(sample: Mapping[str, Any]) -> str:
 
 def _null(value: Any) -> Any:
     return "NULL" if value is None else value
+
+
+def print_explanations(found: Sequence[Explanation]) -> None:
+    """For each verdict why, where, one row of each kind of difference, and the SQL to look further."""
+    for one in found:
+        check = one.checked.check
+        verdict = Text(check.verdict.value, style=VERDICT_STYLE[check.verdict])
+        where = f" {one.checked.unit}, {check.name}, {one.partition}: {check.reason}"
+        out.print(verdict.append(where, "default"), soft_wrap=True)
+        if one.kept:
+            when = f"{one.kept.at:%Y-%m-%d %H:%M:%S} UTC, Dagster run {one.kept.run or '–'}"
+            out.print(Text(f"  compared {when}"), soft_wrap=True)
+            if one.kept.airflow_run:
+                out.print(Text(f"  Airflow's run: {one.kept.airflow_run}"), soft_wrap=True)
+        if check.verdict is Verdict.MATCH:
+            continue
+        for line in _examples(check.samples):
+            out.print(Text(f"  {line}"), soft_wrap=True)
+        if one.sql:
+            print_plain("\n" + one.sql + "\n")
+    out.print(summary([one.checked for one in found]))
+
+
+def _examples(samples: Sequence[Sample]) -> Iterator[str]:
+    """The first sample of each kind, in words."""
+    for kind in dict.fromkeys(sample["kind"] for sample in samples):
+        sample = next(sample for sample in samples if sample["kind"] == kind)
+        row = sample.get("row") or sample.get("key") or {}
+        yield f"{kind.replace('_', ' ')}: {', '.join(f'{name}={value}' for name, value in row.items())}"
+        for column, values in sample.get("columns", {}).items():
+            yield f"  {column}: {values['legacy']} in legacy, {values['candidate']} in candidate"
 
 
 def say(message: str) -> None:

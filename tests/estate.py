@@ -62,6 +62,7 @@ class Estate:
     root: Path
     instance: dg.DagsterInstance
     results: dict[str, dg.ExecuteInProcessResult] = field(default_factory=dict)
+    airflow_url: str = "http://127.0.0.1:1"  # nobody answers there
 
     @property
     def data_dir(self) -> Path:
@@ -69,7 +70,11 @@ class Estate:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        return {"TAXI_DATA_DIR": str(self.data_dir), "PARITY_PROXIED_STATE": str(self.root / "proxied_state")}
+        return {
+            "TAXI_DATA_DIR": str(self.data_dir),
+            "PARITY_PROXIED_STATE": str(self.root / "proxied_state"),
+            "AIRFLOW_URL": self.airflow_url,
+        }
 
     @property
     def environment(self) -> dict[str, str]:

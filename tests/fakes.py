@@ -140,20 +140,25 @@ class FakeAirflow(LoopbackServer):
                 rows = [{"dag_id": dag_id} for dag_id in self.dag_ids]
                 return 200, _page("dags", rows, int(asked["limit"]), int(asked["offset"]))
             case "POST", ["dags", "~", "dagRuns", "~", "taskInstances", "list"]:
-                return 200, self._finished(json.loads(body))
+                return 200, self._listed(json.loads(body))
             case "GET", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
                 return 200, self.dag_runs[dag_id, run_id]
             case _:
                 return 404, {"title": "Not Found", "status": 404, "detail": f"{method} {split.path}"}
 
-    def _finished(self, asked: dict[str, Any]) -> dict[str, Any]:
-        since = pendulum.parse(asked["end_date_gte"])
+    def _listed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        def is_since(task: dict[str, Any], name: str) -> bool:
+            since = asked.get(f"{name}_gte")
+            return since is None or pendulum.parse(task[name]) >= pendulum.parse(since)  # type: ignore[operator]  # instants
+
         rows = [
             task
             for task in self.tasks
             if task["dag_id"] in asked["dag_ids"]
-            and task["state"] in asked["state"]
-            and pendulum.parse(task["end_date"]) >= since  # type: ignore[operator]  # both are instants
+            and task["task_id"] in asked.get("task_ids", [task["task_id"]])
+            and task["state"] in asked.get("state", [task["state"]])
+            and is_since(task, "start_date")
+            and is_since(task, "end_date")
         ]
         return _page("task_instances", rows, asked["page_limit"], asked["page_offset"])
 

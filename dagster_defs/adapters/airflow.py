@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -86,6 +87,10 @@ class AirflowAddress:
             os.environ.get("AIRFLOW_PASSWORD", "admin"),
         )
 
+    def link(self, unit: Unit, run_id: str) -> str:
+        """The page of a task's run in Airflow's UI."""
+        return f"{self.url}/dags/{unit.dag_id}/grid?dag_run_id={run_id}&task_id={unit.task_id}"
+
 
 class AirflowClient:
     """Every call raises AirflowUnreachable, with the reason, if Airflow does not answer as it should."""
@@ -135,12 +140,21 @@ class AirflowClient:
     ) -> Iterator[TaskInstance]:
         """Every task instance of these DAGs that ended at or after `since`, whatever became of its DAG run."""
         body = {"dag_ids": list(dag_ids), "end_date_gte": since.isoformat(), "state": list(FINISHED)}
+        yield from self._listed(body)
+
+    def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
+        """The task's instances, of whatever run, whose last try started at or after `since`."""
+        yield from self._listed(
+            {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "start_date_gte": since.isoformat()}
+        )
+
+    def _listed(self, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
         offset = 0
         while True:
             answer = self._call(
                 "POST",
                 "/dags/~/dagRuns/~/taskInstances/list",
-                json={**body, "page_limit": PAGE, "page_offset": offset},
+                json={**wanted, "page_limit": PAGE, "page_offset": offset},
             )
             rows = answer["task_instances"]
             yield from map(TaskInstance.parse, rows)

@@ -27,13 +27,12 @@ def compare_windows(mirror: Mirror, windows: Sequence[Window]) -> Iterator[Windo
     last = max(windows, default=None)
     for window in sorted(windows):
         for output in mirror.outputs_of(window):
-            as_a_whole = isinstance(output, TableOutput) and output.time_column is None
-            if as_a_whole and window != last:
+            if output.as_a_whole and window != last:
                 continue
             yield WindowCheck(
                 unit=mirror.legacy_unit,
-                partition=None if as_a_whole else mirror.partitions.key_of(window),
-                check=_compare(output),
+                partition=None if output.as_a_whole else mirror.partitions.key_of(window),
+                check=compare_output(output),
             )
 
 
@@ -45,16 +44,20 @@ def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowC
     """
     if not first:
         raise WindowMissing()
+    for mirror in mirrors_named(names):
+        yield from compare_windows(mirror, windows_asked(mirror, first, last))
+
+
+def mirrors_named(names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit."""
     mirrors = {str(mirror.legacy_unit): mirror for mirror in load_mirrors()}
     for name in names:
         if name not in mirrors:
             raise NoSuchUnit(name, list(mirrors))
-    for name in names or mirrors:
-        mirror = mirrors[name]
-        yield from compare_windows(mirror, _windows(mirror, first, last))
+    return [mirrors[name] for name in names or mirrors]
 
 
-def _windows(mirror: Mirror, first: str, last: str) -> list[Window]:
+def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
     """The windows from one partition to another.
 
     Where the two are days and not keys of this unit: the windows that start on those days, or, for a schedule
@@ -75,8 +78,12 @@ def _windows(mirror: Mirror, first: str, last: str) -> list[Window]:
     return found or [mirror.partitions.window_containing(start)]
 
 
-def _compare(output: Output) -> Check:
-    with _reader(output) as reader:
+def compare_output(output: Output, *, wait_s: float = 10.0) -> Check:
+    """One output as it is now on both sides. A wrong request becomes a check with `error` set.
+
+    Raises DatabaseLocked if a run holds one of the DuckDB files for longer than `wait_s` seconds.
+    """
+    with _reader(output, wait_s) as reader:
         try:
             return compare(_spec(output, reader), reader)
         except UsageError as error:
@@ -84,14 +91,14 @@ def _compare(output: Output) -> Check:
 
 
 @contextmanager
-def _reader(output: Output) -> Iterator[DuckDBPair]:
+def _reader(output: Output, wait_s: float) -> Iterator[DuckDBPair]:
     legacy: Path | None = None
     candidate: Path | None = None
     if isinstance(output, TableOutput):
         project = Path(output.project_dir)
         legacy = DbtWorkspace(project, output.legacy_target).database_file
         candidate = DbtWorkspace(project, output.candidate_target).database_file
-    with DuckDBPair(legacy, candidate) as reader:
+    with DuckDBPair(legacy, candidate, wait_s=wait_s) as reader:
         yield reader
 
 

@@ -88,6 +88,14 @@ class DbtWorkspace:
         return Path(self.project_dir, credentials.path).resolve()  # a relative path starts where dbt runs
 
     @property
+    def warehouse(self) -> str:
+        """What two targets have in common if a relation of one name is one relation: a file, or an account."""
+        credentials = self.credentials
+        if credentials.type == "duckdb":
+            return str(self.database_file)
+        return f"{credentials.type} {credentials.unique_field}"
+
+    @property
     def credentials(self) -> Any:
         """dbt's own credentials of the target. Raises DbtProjectUnreadable for one that is not in the profile."""
         from dbt.config.runtime import load_profile

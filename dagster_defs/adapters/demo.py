@@ -2,7 +2,7 @@
 
 Four days across the spring clock change: Airflow runs two by itself, then one unit is marked as proxied and Airflow
 runs the third day through Dagster, then the mark is taken back and Airflow runs the fourth as before. Meanwhile
-Dagster runs the same windows as candidates.
+Dagster's own sensors see what Airflow has run, run it as candidates and compare: nothing here starts them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from filelock import FileLock, Timeout
 
 from dagster_defs.adapters import local_airflow, local_dagster
 from dagster_defs.adapters.airflow import AirflowClient, DagRun
-from dagster_defs.adapters.comparison import check_units
-from dagster_defs.adapters.dagster_api import ENDED, DagsterClient
+from dagster_defs.adapters.comparison import windows_asked
+from dagster_defs.adapters.evidence import read_evidence
 from dagster_defs.adapters.local_airflow import LocalAirflow
 from dagster_defs.adapters.local_dagster import LocalDagster
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
+from dagster_defs.adapters.mirrors import PROJECT_ROOT, load_mirrors
 from dagster_defs.adapters.postgres import end_leftover_postgres, running_postgres
 from dagster_defs.adapters.processes import Supervisor, chosen_port
 from dagster_defs.adapters.proxied_state import write_mark
@@ -49,7 +49,6 @@ COMPARED = (
     "taxi_daily.export_daily",
 )  # the units of the DAGs that the demo runs; the others stay paused
 RUN_SECONDS = 400
-OBSERVED_SECONDS = 180
 
 
 class Steps(Protocol):
@@ -136,7 +135,6 @@ class Estate:
         self._airflow = airflow
         self._dagster = dagster
         self._airflow_api: AirflowClient
-        self._dagster_api: DagsterClient
 
     @property
     def airflow_url(self) -> str:
@@ -160,7 +158,7 @@ class Estate:
         self._unpause("taxi_ingest")
         with self._steps.step("Dagster started"):
             refresh_estate(self._dagster.env)
-            self._dagster_api = self._dagster.start(self._supervisor)
+            self._dagster.start(self._supervisor)
         self._steps.say(f"Dagster: {self.dagster_url}")
 
     def tell_the_story(self) -> list[WindowCheck]:
@@ -168,13 +166,9 @@ class Estate:
         with self._steps.step("Airflow has ingested the month"):
             self._wait_for_days("taxi_ingest", 1)
         self._unpause("taxi_daily")
-        with ThreadPoolExecutor(1) as pool:
-            candidates = pool.submit(self._run_candidates)
-            self._let_airflow_run()
-            candidates.result()
-        self._wait_until_observed()
-        with self._steps.step("Legacy and candidate compared, window by window"):
-            return list(check_units(COMPARED, FIRST_DAY, LAST_DAY))
+        self._let_airflow_run()
+        with self._steps.step("Dagster has run every window as a candidate, and compared it"):
+            return self._wait_for_evidence()
 
     def wait_for_ever(self) -> None:
         """Until Ctrl-C; raises ServerDied if a server ends before."""
@@ -203,21 +197,31 @@ class Estate:
             if ("Dagster run" in self._airflow_api.log_of(task)) is not (day == DAYS_BEFORE_PROXY):
                 raise RunFailed(f"{PROXIED} of {run.run_id}", "a run of the wrong operator", self.airflow_url)
 
-    def _run_candidates(self) -> None:
-        """The same windows in Dagster, into the candidate side: one run for all windows of a unit."""
-        for unit, first, last in (
-            ("taxi_ingest__load_zones", MONTH, MONTH),
-            ("taxi_ingest__load_trips", MONTH, MONTH),
-            ("taxi_daily__dbt_zones", FIRST_DAY, LAST_DAY),
-            ("taxi_daily__dbt_daily", FIRST_DAY, LAST_DAY),
-            ("taxi_daily__export_daily", FIRST_DAY, LAST_DAY),
-        ):
-            job = f"shadow__{unit}"
-            run_id = self._dagster_api.launch(job, (first, last))
-            self._wait(job, lambda run=run_id: self._dagster_api.status(run) in ENDED, RUN_SECONDS)  # type: ignore[misc]  # a default has no type
-            if (state := self._dagster_api.status(run_id)) != "SUCCESS":
-                raise RunFailed(job, state, self._dagster_api.run_address(run_id))
-        self._steps.say(f"Dagster has run the same windows as candidates ({FIRST_DAY} … {LAST_DAY})")
+    def _expected(self) -> set[tuple[Unit, str, str]]:
+        """Unit, output and window of every verdict that the story ends with; of a whole table, the last window."""
+        found = set()
+        for mirror in load_mirrors():
+            if str(mirror.legacy_unit) in COMPARED:
+                windows = windows_asked(mirror, FIRST_DAY, LAST_DAY)
+                for window in windows:
+                    found |= {
+                        (mirror.legacy_unit, output.name, mirror.partitions.key_of(window))
+                        for output in mirror.outputs_of(window)
+                        if window == windows[-1] or not output.as_a_whole
+                    }
+        return found
+
+    def _wait_for_evidence(self) -> list[WindowCheck]:
+        """Until every window has a verdict: the sensors have seen Airflow's runs, and the candidates have run."""
+        expected = self._expected()
+        with self._dagster.instance() as instance:
+
+            def found() -> dict[tuple[Unit, str, str], WindowCheck]:
+                kept = [(one.checked, one.partition) for one in read_evidence(instance)]
+                return {(checked.unit, checked.check.name, key): checked for checked, key in kept}
+
+            self._wait("verdicts", lambda: expected <= found().keys(), RUN_SECONDS)
+            return [checked for place, checked in sorted(found().items()) if place in expected]
 
     def _wait_for_unit(self, count: int, title: str) -> None:
         """Until the unit has succeeded in that many runs."""
@@ -247,15 +251,6 @@ class Estate:
         if run.state == "failed":
             link = f"{self.airflow_url}/dags/{run.dag_id}/grid?dag_run_id={run.run_id}"
             raise RunFailed(f"{run.dag_id} {run.run_id}", run.state, link)
-
-    def _wait_until_observed(self) -> None:
-        """Until Dagster's event log has every window of the last mirrored asset."""
-        with self._steps.step("Dagster has observed Airflow's runs of all windows"):
-            self._wait(
-                "observation",
-                lambda: len(self._dagster_api.materialized_partitions("daily_metrics_export")) >= DAYS,
-                OBSERVED_SECONDS,
-            )
 
     def _dags_are_there(self) -> bool:
         for error in self._airflow_api.import_errors():

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.dagster_api import DagsterClient
+from dagster_defs.adapters.evidence import instance_at
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.postgres import Postgres
 from dagster_defs.adapters.processes import Supervisor, free_port
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 DATABASE = "dagster"
 START_SECONDS = 240
@@ -71,6 +77,15 @@ class LocalDagster:
             cwd=PROJECT_ROOT,
         )
         return {"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": name}}
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """Its storage, from this process: event log and runs."""
+        os.environ["DAGSTER_POSTGRES_URL"] = self.postgres.url(
+            DATABASE
+        )  # its dagster.yaml names the variable
+        with instance_at(self.home) as instance:
+            yield instance
 
     def write_configuration(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

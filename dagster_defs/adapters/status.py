@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dagster_defs.adapters.estate import known_tasks
+from dagster_defs.adapters.evidence import evidence_at_hand
 from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
 from dagster_defs.adapters.verify import inventory_file, verify
-from dagster_defs.lifecycle import Status, state_of
+from dagster_defs.errors import EvidenceUnreadable
+from dagster_defs.lifecycle import Status, Unit, state_of
+from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 
 
-def read_status(*, facets: bool = False) -> Status:
+def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     """Reads files only: the mirrors, the marks, and what Airflow was last seen to contain.
 
     `facets`: the mirrors beside Airflow's inventory too, if there is one; it takes as long as `parity verify`.
+    `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one.
     """
+    kept, problem = _evidence() if evidence else (None, "")
     marks = read_marks(proxied_state_dir())
     mirrored = [mirror.legacy_unit for mirror in load_mirrors()]
     in_airflow = known_tasks()
@@ -24,4 +29,20 @@ def read_status(*, facets: bool = False) -> Status:
         facets={found.unit: found.summary for found in verify("", file)}
         if facets and (file := inventory_file())
         else None,
+        evidence=kept,
+        evidence_problem=problem,
     )
+
+
+def _evidence() -> tuple[dict[Unit, str] | None, str]:
+    """What the kept verdicts on each unit come to; an event log that cannot be read is no reason to stop."""
+    try:
+        found = evidence_at_hand()
+    except EvidenceUnreadable as error:
+        return None, str(error)
+    if found is None:
+        return None, ""
+    by_unit: dict[Unit, list[WindowCheck]] = {}
+    for one in found:
+        by_unit.setdefault(one.checked.unit, []).append(one.checked)
+    return {unit: summary(checks) for unit, checks in by_unit.items()}, ""

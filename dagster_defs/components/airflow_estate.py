@@ -1,7 +1,7 @@
 """The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +13,15 @@ from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManage
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.components.airflow_sensor import build_sensor
-from dagster_defs.components.unit import all_units
+from dagster_defs.components.evidence import shadow_key
+from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sensor
+from dagster_defs.components.unit import ShadowStarter, UnitComponent, all_units, shadow_starter
 from dagster_defs.lifecycle import Unit
+from dagster_defs.parity import Side
 
 
 @dataclass
-class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
+class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
     """Shows every DAG and task of one Airflow, and what they did.
 
     What Airflow contains is fetched by `dg utils refresh-defs-state` and kept in a file, so that definitions load
@@ -76,10 +79,14 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
         dags = read_estate(state_path)
         partitions = {unit.legacy_unit: unit.partitions for unit in units}
         mirrored = {unit.legacy_unit: unit.asset_keys(context) for unit in units} if dags else {}
-        return dg.Definitions(
-            assets=list(self._asset_specs(dags, mirrored)),
-            sensors=[build_sensor(self.name, partitions, sorted(dags), self.poll_seconds)],
-        )
+        observer = build_sensor(self.name, partitions, sorted(dags), self.poll_seconds)
+        assets = list(self._asset_specs(dags, mirrored))
+        if not units or shadow_starter(context) is not self:
+            return dg.Definitions(assets=assets, sensors=[observer])
+        jobs = [unit.parts(context).jobs[Side.CANDIDATE] for unit in units]
+        shadowed = [_shadowed(unit, units, context) for unit in units]
+        shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
+        return dg.Definitions(assets=assets, jobs=jobs, sensors=[observer, shadow])
 
     def _asset_specs(
         self, dags: Mapping[str, Any], mirrored: Mapping[Unit, list[dg.AssetKey]]
@@ -115,3 +122,18 @@ class AirflowEstate(dg.StateBackedComponent, dg.Resolvable):
 
     def _task_key(self, dag_id: str, task_id: str) -> dg.AssetKey:
         return dg.AssetKey([self.name, dag_id, task_id])
+
+
+def _shadowed(
+    unit: UnitComponent, units: Sequence[UnitComponent], context: dg.ComponentLoadContext
+) -> ShadowedUnit:
+    legacy, candidate = unit.parts(context).sides.values()
+    made_by = {shadow_key(key): other.legacy_unit for other in units for key in other.asset_keys(context)}
+    read = {dep.asset_key for spec in candidate.specs for dep in spec.deps}
+    return ShadowedUnit(
+        unit.legacy_unit,
+        unit.job_name(Side.CANDIDATE),
+        min(legacy.keys),
+        unit.partitions,
+        frozenset(made_by[key] for key in read & made_by.keys()) - {unit.legacy_unit},
+    )

@@ -9,6 +9,7 @@ import dagster as dg
 import pendulum
 
 from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient, DagRun, TaskInstance
+from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY, BEGAN, ENDED
 from dagster_defs.components.unit import TASK_MAPPING
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit
@@ -137,16 +138,18 @@ def _plain(value: Any) -> Any:
 
 
 def _metadata(task: TaskInstance, run: DagRun) -> dict[str, Any]:
-    address = AirflowAddress.from_environment()
-    link = f"{address.url}/dags/{task.unit.dag_id}/grid?dag_run_id={run.run_id}&task_id={task.unit.task_id}"
+    link = AirflowAddress.from_environment().link(task.unit, run.run_id)
     facts: dict[str, Any] = {
-        "Airflow run": dg.MetadataValue.url(link),
-        "Airflow run id": run.run_id,
-        "Try": task.try_number,
+        AIRFLOW_RUN: dg.MetadataValue.url(link),
+        AIRFLOW_RUN_ID: run.run_id,
+        AIRFLOW_TRY: task.try_number,
         "Operator": task.operator,
     }
     if task.duration is not None:
         facts["Duration (s)"] = task.duration
+    if task.start and task.end:
+        facts[BEGAN] = dg.MetadataValue.timestamp(task.start.timestamp())
+        facts[ENDED] = dg.MetadataValue.timestamp(task.end.timestamp())
     if run.window:
         facts["parity/window_start"] = dg.MetadataValue.timestamp(run.window.start.timestamp())
         facts["parity/window_end"] = dg.MetadataValue.timestamp(run.window.end.timestamp())

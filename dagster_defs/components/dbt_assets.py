@@ -11,10 +11,12 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_n
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt_places import refuse_legacy_relations
 from dagster_defs.adapters.dbt_run import DbtRun
+from dagster_defs.adapters.evidence import SHADOW
+from dagster_defs.components.evidence import Compared
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.translator import UnitTranslator, check_key_of_test
-from dagster_defs.components.unit import SHADOW
 from dagster_defs.parity import Side
 
 if TYPE_CHECKING:
@@ -105,9 +107,10 @@ class UnitNodes:
 
 
 def build_asset_definition(
-    unit: "DbtUnit", nodes: UnitNodes, zones: Mapping[dg.AssetKey, str]
+    unit: "DbtUnit", nodes: UnitNodes, zones: Mapping[dg.AssetKey, str], compared: Compared
 ) -> dg.AssetsDefinition:
-    """One step for the whole unit: it runs as one, in Airflow and in Dagster."""
+    """One step for the whole unit: it runs as one, in Airflow and in Dagster. A candidate compares in it too."""
+    parity = compared.specs if nodes.side is Side.CANDIDATE else []
     attributes = unit.spec_attributes(nodes.side)
     stand_in = None if nodes.models else _stand_in(unit, nodes)
     specs = [
@@ -124,7 +127,7 @@ def build_asset_definition(
     @dg.multi_asset(
         name=unit.op_name(nodes.side),
         specs=specs,
-        check_specs=[*nodes.checks.values()],
+        check_specs=[*nodes.checks.values(), *parity],
         can_subset=True,
         partitions_def=unit.partitions.partitions_def,
         allow_arbitrary_check_specs=True,
@@ -133,10 +136,13 @@ def build_asset_definition(
         op_tags={"parity/unit": unit.unit},
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        with unit.tries.of(context):
-            yield from _build(context, unit, nodes)
-        if stand_in:
-            yield dg.MaterializeResult(asset_key=stand_in.key)
+        def one_try() -> Iterator[Any]:
+            with unit.tries.of(context):
+                yield from _build(context, unit, nodes)
+            if stand_in:
+                yield dg.MaterializeResult(asset_key=stand_in.key)
+
+        yield from one_try() if nodes.side is Side.LEGACY else compared.after(context, one_try)
 
     return build
 
@@ -157,6 +163,10 @@ def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
 
 
 def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
+    if nodes.side is Side.CANDIDATE:
+        refuse_legacy_relations(
+            unit.unit, unit.workspace(Side.LEGACY), unit.workspace(Side.CANDIDATE), nodes.selected
+        )
     windows = windows_of_run(context, unit.partitions)
     variables = unit.variables.for_range(windows[0], windows[-1])
     event_time = unit.event_times.for_range(windows[0], windows[-1])

@@ -12,10 +12,17 @@ from dagster_dbt import DbtProject
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
+from dagster_defs.components.evidence import Compared, shadow_key
 from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
 from dagster_defs.components.translator import read_and_written
-from dagster_defs.components.unit import Templates, UnitComponent, target_of, time_zones
+from dagster_defs.components.unit import (
+    Templates,
+    UnitComponent,
+    UnitParts,
+    target_of,
+    time_zones,
+)
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput
@@ -98,12 +105,23 @@ class DbtUnit(UnitComponent):
         templates = {end: {"template": text, "bound": bounds[end]} for end, text in declared.items()}
         return self.compile_templates(templates, "event_time")
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         self.refuse_bad_limits()
         zones = time_zones(context)
-        sides = [build_asset_definition(self, self._nodes(side, context), zones) for side in Side]
-        jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
-        return dg.Definitions(assets=sides, jobs=jobs)
+        nodes = {side: self._nodes(side, context) for side in Side}
+        compared = Compared(self, self._compared(nodes[Side.LEGACY]))
+        sides = {side: build_asset_definition(self, nodes[side], zones, compared) for side in Side}
+        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
+        comparing = [self.comparing_job(compared)] if compared.keys else []
+        return UnitParts(sides, (), jobs, comparing)
+
+    def _compared(self, nodes: UnitNodes) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
+        """Both keys of each table that this mirror defines, by the model's name."""
+        return {
+            nodes.manifest["nodes"][node_id]["name"]: (spec.key, shadow_key(spec.key))
+            for node_id, spec in nodes.models.items()
+            if not _not_a_table(nodes.manifest["nodes"][node_id])
+        }
 
     def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
         """Keys of the models that this mirror defines on the legacy side."""

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import dagster as dg
 
+from dagster_defs.components.evidence import Compared, shadow_key
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
 from dagster_defs.components.tries import time_limit
-from dagster_defs.components.unit import Templates, UnitComponent, shadow_key, time_zones
-from dagster_defs.errors import BadUnit
+from dagster_defs.components.unit import Templates, UnitComponent, UnitParts, time_zones
+from dagster_defs.errors import BadUnit, WritesToLegacy
 from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionVars, Window
@@ -87,6 +88,12 @@ class PythonUnit(UnitComponent):
         Mapping[str, str],
         dg.Resolver.default(description="The folder of each side that `file` templates start from."),
     ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
+    rehearsal: Annotated[
+        Mapping[str, str],
+        dg.Resolver.default(
+            description="Environment variables under which the function writes below PARITY_REHEARSAL_DIR."
+        ),
+    ] = field(default_factory=dict)
 
     @cached_property
     def variables(self) -> PartitionVars:
@@ -101,11 +108,12 @@ class PythonUnit(UnitComponent):
         """Keys of the outputs on the legacy side."""
         return [_key(output.key) for output in self.outputs]
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         self.refuse_bad_limits()
         self._refuse_bad_templates()
         zones = time_zones(context)
-        sides = [self._asset_definition(side, zones) for side in Side]
+        compared = Compared(self, self._compared())
+        sides = {side: self._asset_definition(side, zones, compared) for side in Side}
         external = [
             dg.AssetSpec(
                 _key(read.key),
@@ -115,8 +123,17 @@ class PythonUnit(UnitComponent):
             )
             for read in self.reads
         ]
-        jobs = [self.job(side, assets) for side, assets in zip(Side, sides, strict=True)]
-        return dg.Definitions(assets=[*sides, *external], jobs=jobs)
+        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
+        comparing = [self.comparing_job(compared)] if compared.keys else []
+        return UnitParts(sides, external, jobs, comparing)
+
+    def _compared(self) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
+        """Both keys of each output that leaves a file behind."""
+        return {
+            output.key: (_key(output.key), _key(output.key, Side.CANDIDATE))
+            for output in self.outputs
+            if output.file
+        }
 
     def declared(self) -> Declared:
         return Declared(
@@ -154,7 +171,9 @@ class PythonUnit(UnitComponent):
             for output in self.outputs
         ]
 
-    def _asset_definition(self, side: Side, zones: Mapping[dg.AssetKey, str]) -> dg.AssetsDefinition:
+    def _asset_definition(
+        self, side: Side, zones: Mapping[dg.AssetKey, str], compared: Compared
+    ) -> dg.AssetsDefinition:
         attributes = self.spec_attributes(side)
         source = self._find_module().origin
         metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
@@ -176,28 +195,49 @@ class PythonUnit(UnitComponent):
         @dg.multi_asset(
             name=self.op_name(side),
             specs=specs,
+            check_specs=compared.specs if side is Side.CANDIDATE else [],
+            can_subset=side is Side.CANDIDATE,  # to compare again without calling the function
             partitions_def=self.partitions.partitions_def,
             backfill_policy=dg.BackfillPolicy.single_run(),
             pool=self.pool and f"{self.pool}_{side.value}",
             op_tags={"parity/unit": self.unit},
         )
-        def call(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-            windows = windows_of_run(context, self.partitions)
-            facts: Mapping[str, Any] = {}
-            with self.tries.of(context):
-                function = self._load_function()
-                for window in windows:
-                    arguments = self.variables.for_window(window)
-                    called = f"{self.function}({arguments})"
-                    context.log.info(f"{self.unit} {side.value}: {window}, {called}")
-                    with time_limit(context, f"{called} of {window}", self.timeout):
-                        facts = function(**arguments, side=side.value) or {}
-            for spec in specs:
-                yield dg.MaterializeResult(
-                    asset_key=spec.key, metadata={**window_metadata(windows), **_metadata(facts)}
-                )
+        def call(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            def one_try() -> Iterator[dg.MaterializeResult[None]]:
+                return self._call(context, side)
+
+            yield from one_try() if side is Side.LEGACY else compared.after(context, one_try)
 
         return call
+
+    def _call(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+        windows = windows_of_run(context, self.partitions)
+        if side is Side.CANDIDATE:
+            self._refuse_legacy_folder(windows)
+        facts: Mapping[str, Any] = {}
+        with self.tries.of(context):
+            function = self._load_function()
+            for window in windows:
+                arguments = self.variables.for_window(window)
+                called = f"{self.function}({arguments})"
+                context.log.info(f"{self.unit} {side.value}: {window}, {called}")
+                with time_limit(context, f"{called} of {window}", self.timeout):
+                    facts = function(**arguments, side=side.value) or {}
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={**window_metadata(windows), **_metadata(facts)}
+            )
+
+    def _refuse_legacy_folder(self, windows: Sequence[Window]) -> None:
+        """Raises WritesToLegacy if the candidate's folder, or a file of it, is legacy's or lies in it."""
+        folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
+        remedy = "Mend `side_folders` in its YAML, or the variables that it reads"
+        if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
+            raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
+        for window in windows:
+            for output in self.outputs_of(window):
+                if isinstance(output, FileOutput) and output.legacy == output.candidate:
+                    raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
 
     def _refuse_bad_templates(self) -> None:
         """Raises BadUnit when definitions load, not in the middle of a run."""

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from dagster_defs.components.unit import SHADOW
+from dagster_defs.adapters.evidence import SHADOW
 from dagster_defs.parity import Side
 
 

@@ -1,14 +1,16 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self, cast
 
 import dagster as dg
 
+from dagster_defs.adapters.evidence import PARITY, SHADOW
+from dagster_defs.components.evidence import Compared, shadow_key
 from dagster_defs.components.freshness import freshness_policy
 from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
 from dagster_defs.components.tries import Tries
@@ -17,7 +19,6 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate
 
-SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
 TASK_MAPPING = "dagster-airlift/task-mapping"  # dagster_airlift.constants; importing it there costs a second
 
 
@@ -59,6 +60,22 @@ Templates = Annotated[
 ]
 
 
+class ShadowStarter(dg.Component):
+    """A component that starts candidate runs. The first of a project defines their jobs, beside its sensor.
+
+    Dagster wants a sensor's jobs to be the very objects that are defined, and each component's are copied.
+    """
+
+
+class UnitParts(NamedTuple):
+    """What one mirror defines; `comparing` is empty where it has nothing to compare."""
+
+    sides: Mapping[Side, dg.AssetsDefinition]
+    external: Sequence[dg.AssetSpec]
+    jobs: Mapping[Side, Any]
+    comparing: Sequence[Any]
+
+
 @dataclass
 class UnitComponent(dg.Component, dg.Resolvable):
     """Base of the mirrors; not a component type of its own."""
@@ -95,6 +112,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     ] = field(default=None, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
+    _parts = cast("UnitParts | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -172,17 +190,20 @@ class UnitComponent(dg.Component, dg.Resolvable):
             return dep
         return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
 
-    def job(self, side: Side, assets: dg.AssetsDefinition) -> dg.JobDefinition | Any:
+    def job(
+        self, side: Side, assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
+    ) -> dg.JobDefinition | Any:
         """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
 
-        Its tags say how a partition key is written, so that the proxy needs no look-up over the estate.
+        Its tags say how a partition key is written, so that the proxy needs no look-up over the estate. `without`:
+        asset checks that it leaves out.
         """
         # Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit
         # whose command runs them.
         own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
         return dg.define_asset_job(
             name=self.job_name(side),
-            selection=own_assets | dg.AssetSelection.checks(*assets.check_keys),
+            selection=own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without)),
             description=f"The {side.value} of {self.unit}.",
             # The definitions are imported once: a run of one unit has one step.
             executor_def=dg.in_process_executor,
@@ -194,6 +215,36 @@ class UnitComponent(dg.Component, dg.Resolvable):
             },
         )
 
+    def comparing_job(self, compared: Compared) -> dg.JobDefinition | Any:
+        """The job that compares both sides once more, as they are now, and builds nothing."""
+        return dg.define_asset_job(
+            name=f"compare__{self.legacy_unit.identifier}",
+            selection=dg.AssetSelection.checks(*compared.check_keys),
+            description=f"Compares legacy and candidate of {self.unit} again.",
+            executor_def=dg.in_process_executor,
+            tags={"parity/unit": self.unit},
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        parts = self.parts(context)
+        jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not shadow_starter(context)]
+        return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
+
+    def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The candidate's assets, and its job as one that builds and compares nothing: for a rehearsal."""
+        assets = self.parts(context).sides[Side.CANDIDATE]
+        parity = {key for key in assets.check_keys if key.name == PARITY}
+        return dg.Definitions(assets=[assets], jobs=[self.job(Side.CANDIDATE, assets, parity)])
+
+    def parts(self, context: dg.ComponentLoadContext) -> UnitParts:
+        """What the unit defines, made once: a sensor needs the very same jobs."""
+        if self._parts is None:
+            self._parts = self.make_parts(context)
+        return self._parts
+
+    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
+        raise NotImplementedError()
+
     def job_name(self, side: Side) -> str:
         """`legacy_dags/handover/proxy.py` makes the legacy side's name by the same rule."""
         return (
@@ -204,14 +255,15 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
 
 
-def shadow_key(key: dg.AssetKey) -> dg.AssetKey:
-    """The key of the same thing on the candidate side."""
-    return key.with_prefix(SHADOW)
+def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
+    """The component that defines the candidate jobs of all units, if there is one."""
+    found = context.component_tree.get_all_components(of_type=ShadowStarter)  # type: ignore[type-abstract]  # a base will do
+    return found[0] if found else None
 
 
 def all_units(context: dg.ComponentLoadContext) -> list[UnitComponent]:
     """Every mirror of the project, by unit."""
-    units = context.component_tree.get_all_components(of_type=UnitComponent)  # type: ignore[type-abstract]  # a base will do
+    units = context.component_tree.get_all_components(of_type=UnitComponent)
     # A file with a single document is listed twice: as the file, and as its only document.
     return sorted({unit.legacy_unit: unit for unit in units}.values(), key=lambda unit: unit.legacy_unit)
 

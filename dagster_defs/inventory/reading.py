@@ -38,7 +38,7 @@ from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 def read_task(task: Task, dag: Dag) -> UnitReading:
     """The unit without its models; which nodes a selection means is the project's to say."""
-    reading = read_calls(task, _context(task, dag))
+    reading = read_calls(task, template_context(task, dag))
     reasons: list[str] = []
     kinds: list[Kind] = []
     invocations: list[Invocation] = []
@@ -163,7 +163,7 @@ def _unknown_vars(arguments: DbtArguments, holes: Holes, sample: Sample | None) 
     return f"vars: {_unknown(arguments.vars_text, holes, sample) or 'they are no mapping that can be read'}"
 
 
-def _context(task: Task, dag: Dag) -> TemplateContext | None:
+def template_context(task: Task, dag: Dag) -> TemplateContext | None:
     try:
         # The start does not matter: only the names of one window are rendered.
         schedule = Schedule(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))

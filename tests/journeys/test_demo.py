@@ -149,14 +149,13 @@ def test_both_addresses_are_told(told: subprocess.CompletedProcess[str]) -> None
 
 
 def test_progress_is_told_on_the_way(told: subprocess.CompletedProcess[str]) -> None:
-    """Progress goes to stderr: the hand-over of a unit, its way back, and the candidate runs are in it."""
+    """Progress goes to stderr: the hand-over of a unit, its way back, and the comparison are in it."""
     for said in (
         "Airflow started",
         "Dagster started",
         "taxi_daily.dbt_daily is marked as proxied",
         "taxi_daily.dbt_daily is Airflow's again",
-        "Dagster has run the same windows as candidates",
-        "Legacy and candidate compared",
+        "Dagster has run every window as a candidate, and compared it",
     ):
         assert said in told.stderr, said
 

@@ -1,0 +1,153 @@
+"""Verdicts in Dagster's event log: how a check becomes an asset check's metadata, and is read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.errors import EvidenceUnreadable
+from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
+from dagster_defs.parity import Sample
+from dagster_defs.windows import Window
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PARITY = "parity"  # name of the asset check on every compared shadow
+SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
+DOCUMENT = "parity/check"
+START, END = "parity/window_start", "parity/window_end"
+SAMPLES, CELL = 10, 80  # rows shown, and characters of one value
+EVALUATIONS = 500  # of one check that are looked at, the newest
+
+
+def evidence_metadata(
+    checked: WindowCheck, window: Window, *, airflow_run: str, dbt_tests: str
+) -> dict[str, Any]:
+    """What a person reads beside the asset, and under `parity/check` the whole check to read back."""
+    import dagster as dg
+
+    check = checked.check
+    metadata: dict[str, Any] = {
+        "verdict": check.verdict.value,
+        "reason": check.reason,
+        "legacy rows": check.rows.legacy,
+        "candidate rows": check.rows.candidate,
+        "only in legacy": check.only_in_legacy,
+        "only in candidate": check.only_in_candidate,
+        "modified": check.modified,
+        "differing columns": ", ".join(check.differing_columns) or "none",
+        "tolerated": ", ".join(f"{name} {count:,}" for name, count in check.tolerated.items()) or "none",
+        "schema differences": ", ".join(f"{one.column} ({one.kind})" for one in check.schema_differences)
+        or "none",
+        "dbt tests": dbt_tests,
+        START: dg.MetadataValue.timestamp(window.start.timestamp()),
+        END: dg.MetadataValue.timestamp(window.end.timestamp()),
+        DOCUMENT: dg.MetadataValue.json(_bounded(checked)),
+    }
+    if check.samples:
+        metadata["samples"] = dg.MetadataValue.md(samples_table(check.samples))
+    if airflow_run:
+        metadata["Airflow run"] = dg.MetadataValue.url(airflow_run)
+    return metadata
+
+
+def samples_table(samples: Sequence[Sample]) -> str:
+    """Differing rows as a Markdown table; long values are cut, and so is the table."""
+    lines = ["| | row | column | legacy | candidate |", "|---|---|---|---|---|"]
+    for sample in samples[:SAMPLES]:
+        kind = str(sample["kind"]).replace("_", " ")
+        if sample["kind"] == "modified":
+            where = _cell(", ".join(f"{name}={value}" for name, value in sample["key"].items()))
+            for column, values in sample["columns"].items():
+                cells = (_cell(column), _cell(values["legacy"]), _cell(values["candidate"]))
+                lines.append(f"| {kind} | {where} | {' | '.join(cells)} |")
+        else:
+            row = _cell(", ".join(f"{name}={value}" for name, value in sample["row"].items()), 4 * CELL)
+            lines.append(f"| {kind} | {row} | | | |")
+    if len(samples) > SAMPLES:
+        lines.append(f"\n{len(samples) - SAMPLES} more samples: `parity explain`")
+    return "\n".join(lines)
+
+
+def read_evidence(instance: dg.DagsterInstance) -> list[Evidence]:
+    """What counts of all verdicts that the event log has: see `standing_evidence`."""
+    import dagster as dg
+
+    kept: list[Evidence] = []
+    for key in instance.get_asset_keys(prefix=[SHADOW]):
+        kept.extend(_of_check(instance, dg.AssetCheckKey(key, PARITY)))
+    return standing_evidence(kept)
+
+
+def evidence_at_hand() -> list[Evidence] | None:
+    """The evidence in the event log of DAGSTER_HOME; None without that variable.
+
+    Raises EvidenceUnreadable if the storage that it names does not answer.
+    """
+    home = os.environ.get("DAGSTER_HOME")
+    if not home or not Path(home).is_dir():
+        return None
+    with instance_at(Path(home)) as instance:
+        return read_evidence(instance)
+
+
+@contextmanager
+def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a folder. Raises EvidenceUnreadable if its storage cannot be used."""
+    import dagster as dg
+
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    except Exception as error:  # the storages have no common base for what can be wrong with them
+        raise EvidenceUnreadable(home, str(error).strip().splitlines()[0]) from error
+
+
+def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Evidence]:
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=EVALUATIONS, status={Status.SUCCEEDED, Status.FAILED}
+    )
+    for record in records:
+        evaluation = record.evaluation
+        if evaluation is None or DOCUMENT not in evaluation.metadata:
+            continue
+        noted: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+        yield Evidence(
+            WindowCheck.from_json(noted[DOCUMENT]),
+            partition=evaluation.partition or "",
+            window_start=_instant(noted[START]),
+            at=_instant(record.event.timestamp if record.event else record.create_timestamp),
+            run=record.run_id,
+            airflow_run=str(noted.get("Airflow run", "")),
+        )
+
+
+def _bounded(checked: WindowCheck) -> Mapping[str, Any]:
+    """The check with no more samples than are shown, and no value longer than a few cells."""
+    document = dict(checked.as_json())
+    document["samples"] = [_cut(sample) for sample in document["samples"][:SAMPLES]]
+    return document
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _cut(inner) for name, inner in value.items()}
+    return value[: 4 * CELL] if isinstance(value, str) else value
+
+
+def _cell(value: Any, most: int = CELL) -> str:
+    """A value inside a Markdown table: on one line, cut, and no end of its cell."""
+    text = "NULL" if value is None else str(value)
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").split())
+
+
+def _instant(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, tz=UTC)

@@ -1,0 +1,152 @@
+"""The commands of a task as Airflow rendered them, window by window, fit to be run again somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from dagster_defs.errors import NotRehearsable
+from dagster_defs.inventory.arguments import as_text
+from dagster_defs.inventory.document import Dag, Sample, Task
+from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
+from dagster_defs.inventory.reading import read_task, template_context
+from dagster_defs.windows import Window
+
+# What writes, or tests what was written. `deps`, `docs`, `ls`, `source freshness` and their kin make no table.
+REPLAYED = frozenset({"build", "run", "snapshot", "seed", "test", "run-operation"})
+
+_PLACES = frozenset(
+    {"--target", "-t", "--profile", "--profiles-dir", "--project-dir", "--target-path", "--log-path"}
+)
+_PLACE_VARIABLES = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("DBT_", "DBT_ENGINE_")
+    for name in ("TARGET", "PROFILE", "PROFILES_DIR", "PROJECT_DIR", "TARGET_PATH", "LOG_PATH")
+) | {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}
+_FREE_TEXT = frozenset({"--vars", "--args"})  # the next word is a value, whatever it looks like
+
+
+@dataclass(frozen=True, slots=True)
+class DbtCall:
+    """`words` follow `dbt`, all but those that say where it reads and writes; `command` is one of `REPLAYED`.
+
+    `rendered` are the environment variables that Airflow rendered for the window, `literal` those that the DAG
+    file says once and for all. `vars` and `event_time` (`start`, `end`) are what the words say, as text. A masked
+    call may fail without the task failing.
+    """
+
+    command: str
+    words: tuple[str, ...]
+    literal: Mapping[str, str] = field(default_factory=dict)
+    rendered: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = field(default_factory=dict)
+    event_time: Mapping[str, str] = field(default_factory=dict)
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """`name` is the dotted path of what the PythonOperator calls."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+def dbt_calls(task: Task, dag: Dag) -> dict[Window, tuple[DbtCall, ...]]:
+    """The dbt calls of every rendered window, in the order in which they run.
+
+    Raises NotRehearsable where what runs, or with which window, is known to Airflow alone.
+    """
+    unit = f"{task.dag_id}.{task.task_id}"
+    try:
+        known = read_task(task, dag)
+    except Exception as error:  # as everywhere: a unit that breaks our reading is one that cannot be read
+        raise NotRehearsable(unit, f"it cannot be read: {type(error).__name__}: {error}") from error
+    if not (known.selection_determined and known.window_determined):
+        raise NotRehearsable(unit, f"what it runs is not determined: {known.reason}")
+    reading = read_calls(task, template_context(task, dag))
+    for read in reading.base:
+        if read.call.conditional:
+            said = reading.holes.restore(" ".join(read.call.words))
+            raise NotRehearsable(unit, f"`dbt {said}` runs only under a condition that the shell decides")
+    if not any(_is_replayed(read) for read in reading.base):
+        raise NotRehearsable(unit, "it runs no dbt command that builds or tests anything")
+    return {
+        sample.window: tuple(_calls(unit, reading, calls))
+        for sample, calls in reading.samples
+        if sample.window is not None
+    }
+
+
+def function_calls(task: Task) -> dict[Window, FunctionCall]:
+    """The call of every rendered window. Raises NotRehearsable if the task calls no function, or calls it with
+    what only a real run knows."""
+    unit = f"{task.dag_id}.{task.task_id}"
+    if not task.callable_name:
+        raise NotRehearsable(unit, "Airflow's task calls no Python function")
+    return {sample.window: _function(unit, task, sample) for sample in task.samples if sample.window}
+
+
+def without_places(words: Sequence[str]) -> tuple[str, ...]:
+    """dbt's words without the options that say where it reads its project and profile, and where it writes."""
+    return tuple(_without_places(words))
+
+
+def _without_places(words: Sequence[str]) -> Iterator[str]:
+    rest = iter(words)
+    for word in rest:
+        option, equals, _ = word.partition("=")
+        if option in _PLACES:
+            if not equals:
+                next(rest, None)
+        elif not word.startswith("-t"):  # -tprod: the only short option that begins so
+            yield word
+            if word in _FREE_TEXT:
+                yield from islice(rest, 1)
+
+
+def _is_replayed(read: ReadCall) -> bool:
+    return read.arguments is not None and read.arguments.command in REPLAYED
+
+
+def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[DbtCall]:
+    holes = reading.holes
+    for number, read in enumerate(calls):
+        if not _is_replayed(read):
+            continue
+        words = without_places(read.call.words)
+        if unknown := [hole.text for word in words for hole in holes.in_text(word)]:
+            raise NotRehearsable(unit, f"{', '.join(unknown)} is known only where the task runs")
+        raw = reading.raw_of(number)
+        written = raw.call.env if raw else {}
+        env = {
+            name: value
+            for name, value in read.call.env.items()
+            # What is masked, or comes from the shell around it, is this machine's to say.
+            if name not in _PLACE_VARIABLES and not holes.in_text(value)
+        }
+        literal = {name: value for name, value in env.items() if written.get(name) == value}
+        rendered = {name: value for name, value in env.items() if name not in literal}
+        variables, event_time = _values(read)
+        yield DbtCall(read.shape, words, literal, rendered, variables, event_time, read.call.masked)
+
+
+def _values(read: ReadCall) -> tuple[dict[str, str], dict[str, str]]:
+    arguments = read.arguments
+    assert arguments is not None  # noqa: S101 - only calls that were read are replayed
+    ends = {"start": arguments.event_start, "end": arguments.event_end}
+    variables = {str(name): as_text(value) for name, value in (arguments.vars or {}).items()}
+    return variables, {end: value for end, value in ends.items() if value is not None}
+
+
+def _function(unit: str, task: Task, sample: Sample) -> FunctionCall:
+    for name, why in sample.needs.items():
+        if name.startswith(("op_args", "op_kwargs")):
+            raise NotRehearsable(unit, f"its `{name}` are known only while it runs: {why}")
+    fields = sample.fields
+    return FunctionCall(
+        task.callable_name, tuple(fields.get("op_args") or ()), dict(fields.get("op_kwargs") or {})
+    )

@@ -1,0 +1,208 @@
+"""The commands that read evidence from Dagster's event log: `status`, `check --evidence` and `explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from dagster_defs import cli
+from dagster_defs.adapters import comparison, status
+from dagster_defs.adapters.evidence import PARITY, evidence_metadata
+from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.verdicts import WindowCheck
+from dagster_defs.parity import Check, SideCounts, Verdict
+from tests.estate import DAYS, Estate
+
+DAILY = Unit("taxi_daily", "dbt_daily")
+LINK = "http://airflow.example/dags/taxi_daily/grid?dag_run_id=x"
+SAMPLE = {
+    "kind": "modified",
+    "copies": 1,
+    "key": {"trip_date": DAYS[1], "pickup_borough": "Manhattan"},
+    "columns": {"total_amount": {"legacy": "50047.74", "candidate": "50048.74"}},
+}
+Parity = Callable[..., Any]
+
+
+def checked(name: str, partition: str | None, verdict: Verdict, reason: str) -> WindowCheck:
+    samples = (SAMPLE,) if verdict is Verdict.MISMATCH else ()
+    columns = ("total_amount",) if samples else ()
+    return WindowCheck(
+        DAILY,
+        partition,
+        Check(
+            name,
+            verdict,
+            reason,
+            rows=SideCounts(7, 7),
+            modified=len(samples),
+            differing_columns=columns,
+            samples=samples,
+        ),
+    )
+
+
+KEPT = (
+    (DAYS[0], checked("daily_metrics", DAYS[0], Verdict.MATCH, "7 rows equal")),
+    (DAYS[1], checked("daily_metrics", DAYS[1], Verdict.MISMATCH, "1 row modified in total_amount")),
+    (DAYS[0], checked("location_metrics", None, Verdict.INCONCLUSIVE, "legacy has moved on")),
+    (DAYS[1], checked("location_metrics", None, Verdict.MATCH, "265 rows equal")),
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, estate: Estate) -> Path:
+    """A DAGSTER_HOME whose event log keeps verdicts on one unit."""
+    folder = tmp_path / "dagster_home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    [mirror] = [one for one in load_mirrors(estate.root) if one.legacy_unit == DAILY]
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        for partition, one in KEPT:
+            key = dg.AssetKey(["shadow", one.check.name])
+            metadata = evidence_metadata(
+                one, mirror.partitions.window_of(partition), airflow_run=LINK, dbt_tests="not known"
+            )
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    key, PARITY, passed=one.verdict is Verdict.MATCH, metadata=metadata, partition=partition
+                )
+            )
+    return folder
+
+
+@pytest.fixture
+def parity(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parity]:
+    """The command, called in this process on the estate; `home` is DAGSTER_HOME."""
+    for module in (comparison, status):
+        monkeypatch.setattr(module, "load_mirrors", lambda: load_mirrors(estate.root))
+
+    def run(*arguments: str, home: Path | None = None) -> Any:
+        monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        if home is not None:
+            monkeypatch.setenv("DAGSTER_HOME", str(home))
+        return CliRunner().invoke(cli.app, arguments)
+
+    with estate.entered():
+        yield run
+
+
+def document(outcome: Any) -> Any:
+    assert outcome.stdout, outcome.exception
+    return json.loads(outcome.stdout)
+
+
+def test_status_shows_the_evidence(parity: Parity, home: Path) -> None:
+    """`parity status` says how the last verdicts come out, for the units that have any."""
+    units = {unit["unit"]: unit for unit in document(parity("status", "--json", home=home))["units"]}
+
+    assert units[str(DAILY)]["evidence"] == "2/3 match, 1 mismatch"
+    assert all("evidence" not in unit for name, unit in units.items() if name != str(DAILY))
+    assert "2/3 match, 1 mismatch" in parity("status", home=home).stdout
+
+
+def test_status_works_without_dagster(parity: Parity) -> None:
+    """Without DAGSTER_HOME there is no evidence column, and no word about it."""
+    outcome = parity("status")
+
+    assert outcome.exit_code == 0
+    assert "EVIDENCE" not in outcome.stdout
+    assert outcome.stderr == ""
+
+
+def test_a_storage_that_does_not_answer_is_a_warning(parity: Parity, tmp_path: Path) -> None:
+    """`parity status` still shows the units if the event log cannot be read, and says why it cannot."""
+    (tmp_path / "dagster.yaml").write_text("storage: {nothing_like_it: {}}\n")
+
+    outcome = parity("status", home=tmp_path)
+
+    assert outcome.exit_code == 0
+    assert str(DAILY) in outcome.stdout
+    assert "cannot read the evidence" in outcome.stderr
+
+
+def test_check_shows_what_is_kept(parity: Parity, home: Path) -> None:
+    """`parity check --evidence` compares nothing: the last verdict on each window, with its run; exit code 3."""
+    outcome = parity("check", str(DAILY), "--evidence", "--json", home=home)
+
+    found = {(one["name"], one["partition"]): one for one in document(outcome)}
+    assert outcome.exit_code == 3
+    assert {place: one["verdict"] for place, one in found.items()} == {
+        ("daily_metrics", DAYS[0]): "match",
+        ("daily_metrics", DAYS[1]): "mismatch",
+        ("location_metrics", None): "match",
+    }
+    assert found["location_metrics", None]["window"] == DAYS[1]
+    assert found["daily_metrics", DAYS[1]]["airflow_run"] == LINK
+    assert found["daily_metrics", DAYS[1]]["samples"] == [SAMPLE]
+
+
+def test_a_window_of_the_evidence(parity: Parity, home: Path) -> None:
+    """--from and --to leave what is kept on other windows out."""
+    outcome = parity("check", str(DAILY), "--evidence", "--from", DAYS[0], "--json", home=home)
+
+    assert (outcome.exit_code, [one["partition"] for one in document(outcome)]) == (0, [DAYS[0]])
+
+
+def test_evidence_needs_an_event_log(parity: Parity) -> None:
+    """Asked for evidence without DAGSTER_HOME, the command says what to set."""
+    outcome = parity("check", "--evidence")
+
+    assert "DAGSTER_HOME" in str(outcome.exception)
+    assert "there is no evidence" in str(parity("explain", str(DAILY)).exception)
+
+
+def test_explain_tells_the_difference(parity: Parity, home: Path) -> None:
+    """`parity explain` names column, row and both values, the runs, and SQL that DuckDB understands."""
+    outcome = parity("explain", str(DAILY), "--window", DAYS[1], home=home)
+
+    assert outcome.exit_code == 3
+    for said in (
+        "1 row modified in total_amount",
+        "pickup_borough=Manhattan",
+        "total_amount: 50047.74 in legacy, 50048.74 in candidate",
+        LINK,
+        "1/2 match, 1 mismatch",
+    ):
+        assert said in outcome.stdout, said
+
+
+def test_the_sql_finds_the_rows(
+    parity: Parity, built_estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without evidence the window is compared now, and the SQL that explain prints gives just the differing rows."""
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(built_estate.data_dir, data)
+    with duckdb.connect(str(data / "candidate" / "candidate.duckdb")) as connection:
+        connection.execute(
+            "update daily_metrics set trips = trips + 1 where trip_date = ? and pickup_borough = 'Queens'",
+            [DAYS[0]],
+        )
+    monkeypatch.setenv("TAXI_DATA_DIR", str(data))
+
+    found = {
+        one["name"]: one for one in document(parity("explain", str(DAILY), "--window", DAYS[0], "--json"))
+    }
+
+    assert found["daily_metrics"]["verdict"] == "mismatch"
+    assert found["daily_metrics"]["at"] is None
+    with duckdb.connect() as connection:
+        rows = connection.execute(found["daily_metrics"]["sql"]).fetchall()
+    with duckdb.connect() as connection:
+        none = connection.execute(found["location_metrics"]["sql"]).fetchall()
+    assert [(side, borough) for side, _, borough, *_ in rows] == [
+        ("candidate", "Queens"),
+        ("legacy", "Queens"),
+    ]
+    assert none == []

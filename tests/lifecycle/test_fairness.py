@@ -1,0 +1,79 @@
+"""When a comparison would be unfair: the verdict is inconclusive, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dagster_defs.lifecycle.fairness import NOT_ASKED, Standing, Write, judged
+from dagster_defs.parity import Check, Verdict
+
+
+def at(minute: int) -> datetime:
+    return datetime(2024, 3, 10, 12, minute, tzinfo=UTC)
+
+
+DAY, NEXT = "2024-03-09", "2024-03-10"
+LEGACY = Write(10, DAY, at(0), at(5))
+CANDIDATE = Write(20, DAY, at(6), at(8))
+FAIR = Standing(as_a_whole=False, legacy=LEGACY, candidate=CANDIDATE)
+WHOLE = replace(FAIR, as_a_whole=True, newest_legacy=LEGACY, newest_candidate=CANDIDATE)
+CONCLUSIVE = (Verdict.MATCH, Verdict.MISMATCH)
+
+
+def checked(verdict: Verdict) -> Check:
+    return Check("daily_metrics", verdict, "because")
+
+
+@pytest.mark.parametrize("standing", [FAIR, WHOLE])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdict) -> None:
+    """Where nobody has written since, the check stays as it is."""
+    assert judged(checked(verdict), standing) == checked(verdict)
+
+
+@pytest.mark.parametrize("verdict", CONCLUSIVE)
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (replace(FAIR, legacy=None), "no legacy run"),
+        (replace(FAIR, candidate=None), "no candidate run"),
+        (replace(FAIR, legacy=Write(30, DAY, at(9), at(12))), "legacy has moved on: it has run this window again"),
+        (replace(FAIR, made_for=9, legacy=Write(30, DAY, at(1), at(7))), "legacy has moved on"),
+        (replace(FAIR, started_since=("try 2 of scheduled__x",)), "try 2 of scheduled__x started since"),
+        (replace(FAIR, not_built="the candidate run has not built it: boom"), "has not built it: boom"),
+        (replace(WHOLE, newest_legacy=Write(30, NEXT, at(9), at(12))), f"legacy has moved on: the run of {NEXT}"),
+        (replace(WHOLE, newest_candidate=Write(31, NEXT, at(9), at(12))), f"candidate has moved on: the run of {NEXT}"),
+        (replace(WHOLE, started_since=None), NOT_ASKED),
+    ],
+)  # fmt: skip
+def test_an_unfair_comparison_is_inconclusive(standing: Standing, said: str, verdict: Verdict) -> None:
+    """Neither a match nor a mismatch survives what makes a comparison unfair, and the reason says it."""
+    check = judged(checked(verdict), standing)
+
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert said in check.reason
+
+
+def test_a_later_window_leaves_this_ones_rows_alone() -> None:
+    """A table with a time column is compared by window: another window's run does not make that unfair."""
+    later = replace(FAIR, newest_legacy=Write(30, NEXT, at(9), at(12)))
+
+    assert judged(checked(Verdict.MATCH), later).verdict is Verdict.MATCH
+
+
+def test_a_candidate_that_was_made_for_this_write_is_fair() -> None:
+    """A candidate started for just this legacy write is fair, even where two clocks disagree about which came first."""
+    skewed = replace(FAIR, legacy=replace(LEGACY, ended=at(7)), made_for=LEGACY.position)
+
+    assert judged(checked(Verdict.MATCH), skewed).verdict is Verdict.MATCH
+
+
+def test_a_silent_airflow_is_said() -> None:
+    """Where Airflow could not be asked, a window's verdict stands and says so."""
+    check = judged(checked(Verdict.MISMATCH), replace(FAIR, started_since=None))
+
+    assert check.verdict is Verdict.MISMATCH
+    assert check.reason == f"because; {NOT_ASKED}"
