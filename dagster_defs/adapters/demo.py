@@ -48,7 +48,7 @@ COMPARED = (
     "taxi_daily.dbt_daily",
     "taxi_daily.export_daily",
 )  # the units of the DAGs that the demo runs; the others stay paused
-RUN_SECONDS = 400
+RUN_SECONDS = 600
 
 
 class Steps(Protocol):

@@ -18,7 +18,7 @@ import pytest
 from dagster_defs.adapters.processes import last_lines
 from tests.estate import BIN, ROOT, foreign_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(560)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(1000)]
 
 DAYS = ("2024-03-09", "2024-03-10", "2024-03-11", "2024-03-12")
 SPRING_DAY = DAYS[0]  # to 06:00 on the 10th, New York: 23 hours
@@ -104,7 +104,7 @@ def interrupted(place: Place) -> subprocess.CompletedProcess[str]:
 def told(place: Place, interrupted: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
     """The whole demo, right after the interrupted one, in the same folder."""
     demo = place.start()
-    out, err = demo.communicate(timeout=500)
+    out, err = demo.communicate(timeout=900)
     return subprocess.CompletedProcess(demo.args, demo.returncode, out, err)
 
 
