@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import jinja2
 import jinja2.nodes
+import yaml
 from filelock import FileLock
 
 from dagster_defs.adapters.dbt_excerpt import excerpt
@@ -270,16 +271,35 @@ def _write_manifest(manifest: Any, file: Path) -> None:
 
 
 def env_vars_in(text: str) -> set[str]:
-    """Names that `env_var('…')` asks for in a Jinja text."""
-    calls = jinja2.Environment(autoescape=True).parse(text).find_all(jinja2.nodes.Call)
-    return {
-        str(call.args[0].value)
-        for call in calls
-        if isinstance(call.node, jinja2.nodes.Name)
-        and call.node.name == "env_var"
-        and call.args
-        and isinstance(call.args[0], jinja2.nodes.Const)
-    }
+    """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
+    try:
+        texts = list(_strings_in(yaml.safe_load(text)))
+    except yaml.YAMLError:
+        texts = [text]
+    return {name for each in texts for name in _env_vars_of(each)}
+
+
+def _strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings_in(item)
+
+
+def _env_vars_of(template: str) -> Iterator[str]:
+    try:
+        calls = jinja2.Environment(autoescape=True).parse(template).find_all(jinja2.nodes.Call)
+    except jinja2.TemplateSyntaxError:
+        return  # dbt will say what is wrong with it
+    for call in calls:
+        if isinstance(call.node, jinja2.nodes.Name) and call.node.name == "env_var" and call.args:
+            name = call.args[0]
+            if isinstance(name, jinja2.nodes.Const):
+                yield str(name.value)
 
 
 def _digest_of_variable(name: str) -> str:

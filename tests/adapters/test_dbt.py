@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.dbt import DbtWorkspace, env_vars_in
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
 
 PROFILES = """
@@ -255,3 +255,14 @@ def test_profiles_may_lie_elsewhere(project: Path, tmp_path: Path, monkeypatch: 
 
     assert model_names(DbtWorkspace(project, "legacy")) == {"good"}
     assert DbtWorkspace(project, "legacy").database_file == tmp_path / "legacy.duckdb"
+
+
+def test_variables_that_a_profile_reads_are_found_whatever_its_quotes() -> None:
+    """YAML's own quotes are taken off first; what is no template, or no YAML, hides nothing else."""
+    text = """
+    a: {path: '{{ env_var(''ONE'') }}', more: ["{{ env_var('TWO', 'x') }}"]}
+    b: "{{ env_var('THREE') | upper }}"
+    c: "{{ broken"
+    """
+    assert env_vars_in(text) == {"ONE", "TWO", "THREE"}
+    assert env_vars_in("path: {{ env_var('FOUR') }}") == {"FOUR"}
