@@ -118,10 +118,20 @@ def compare(
     if spec:
         checks = list(compare.compare_file(spec, dbt_project, samples))
     else:
-        request = compare.Request(
-            legacy, candidate, key or [], time_column, (first, last), zone, tolerances, mask or []
-        )
-        checks = [compare.compare_two(request, dbt_project, samples)]
+        checks = [
+            compare.compare_two(
+                legacy,
+                candidate,
+                dbt_project,
+                key=key or [],
+                time_column=time_column,
+                bounds=(first, last),
+                zone=zone,
+                tolerances=tolerances,
+                masked=mask or [],
+                sample_limit=samples,
+            )
+        ]
     if as_json:
         documents = [check.as_json() for check in checks]
         render.print_json(documents if spec else documents[0])

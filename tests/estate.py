@@ -55,6 +55,23 @@ def foreign_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
 
 
+def export_inventory(file: Path, first: str, last: str, window: str = "", **settings: str) -> Path:
+    """What Airflow says about the shipped DAGs between two days; `window` (`first/after`) is rendered as a whole."""
+    subprocess.run(
+        [
+            str(ROOT / ".venv-airflow" / "bin" / "python"),
+            str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
+            *("--dags-folder", str(ROOT / "legacy_dags"), "--from", first, "--to", last, "--out", str(file)),
+            *(("--window", window) if window else ()),
+        ],
+        env={**foreign_environment(), **settings},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    return file
+
+
 @dataclass(frozen=True)
 class Estate:
     """A copy of the project below `root`. Its definitions are loaded and run in this process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -20,9 +20,32 @@ from dagster_defs.adapters.places import Place, parse_place, reader_of, relation
 from dagster_defs.adapters.snowflake import SnowflakeReader
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
-from dagster_defs.parity import SAMPLE_LIMIT, Check, ComparisonSpec, Relation, Side, Verdict, compare
+from dagster_defs.parity import (
+    SAMPLE_LIMIT,
+    Bound,
+    Check,
+    ComparisonSpec,
+    Side,
+    Tolerance,
+    Verdict,
+    compare,
+)
 
-_NOWHERE = Relation("", "", "")
+
+@dataclass(frozen=True)
+class Request:
+    """One comparison of two places; `today` is the day on which tolerances are judged."""
+
+    name: str
+    legacy: Place
+    candidate: Place
+    today: date
+    key: Sequence[str] = ()
+    time_column: str | None = None
+    lower: Bound | None = None
+    upper: Bound | None = None
+    tolerances: Sequence[Tolerance] = ()
+    masked: Sequence[str] = ()
 
 
 @dataclass
@@ -40,20 +63,26 @@ class Comparer:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def compare(self, spec: ComparisonSpec, legacy: Place, candidate: Place, today: date) -> Check:
-        """The relations of `spec` are filled in here. What is wrong is in the check, whose request it was."""
+    def compare(self, request: Request) -> Check:
+        """What is wrong with the request, or with a warehouse, is in its check."""
         try:
-            reader = self._opened(legacy, candidate)
-            spec = replace(
-                spec,
-                legacy=relation_in(legacy, Side.LEGACY, spec.name, reader),
-                candidate=relation_in(candidate, Side.CANDIDATE, spec.name, reader),
+            reader = self._opened(request.legacy, request.candidate)
+            spec = ComparisonSpec(
+                request.name,
+                legacy=relation_in(request.legacy, Side.LEGACY, request.name, reader),
+                candidate=relation_in(request.candidate, Side.CANDIDATE, request.name, reader),
+                key=tuple(request.key),
+                time_column=request.time_column,
+                lower=request.lower,
+                upper=request.upper,
+                tolerances=tuple(request.tolerances),
+                masked=tuple(request.masked),
             )
-            return compare(spec, reader, sample_limit=self.sample_limit, today=today)
+            return compare(spec, reader, sample_limit=self.sample_limit, today=request.today)
         except UsageError as error:
-            return _failed(spec.name, error)
+            return _failed(request.name, error)
         except WarehouseError as error:
-            return Check(spec.name, Verdict.INCONCLUSIVE, str(error))
+            return Check(request.name, Verdict.INCONCLUSIVE, str(error))
 
     def _opened(self, legacy: Place, candidate: Place) -> DuckDBPair | SnowflakeReader:
         wanted = warehouse_of(legacy, candidate)
@@ -89,56 +118,61 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
         return _failed(entry.name, error)
     except ValueError as error:
         return _failed(entry.name, BadComparison(entry.name, f"window: {error}"))
-    spec = ComparisonSpec(
-        entry.name,
-        _NOWHERE,
-        _NOWHERE,
-        key=tuple(entry.key),
-        time_column=entry.time_column,
-        lower=lower,
-        upper=upper,
-        tolerances=tuple(tolerance.tolerance() for tolerance in entry.tolerances),
-        masked=tuple(entry.masked),
+    return comparer.compare(
+        Request(
+            entry.name,
+            legacy,
+            candidate,
+            entry.today,
+            entry.key,
+            entry.time_column,
+            lower,
+            upper,
+            [tolerance.tolerance() for tolerance in entry.tolerances],
+            entry.masked,
+        )
     )
-    return comparer.compare(spec, legacy, candidate, entry.today)
 
 
-@dataclass(frozen=True)
-class Request:
-    """One comparison in the words of the command line; `zone` is that of both bounds."""
+def compare_two(
+    legacy: str,
+    candidate: str,
+    project_dir: Path,
+    *,
+    key: Sequence[str] = (),
+    time_column: str | None = None,
+    bounds: tuple[str | None, str | None] = (None, None),
+    zone: str | None = None,
+    tolerances: Path | None = None,
+    masked: Sequence[str] = (),
+    sample_limit: int = SAMPLE_LIMIT,
+) -> Check:
+    """One comparison in the words of the command line, judged today (in UTC); `zone` is that of both bounds.
 
-    legacy: str
-    candidate: str
-    key: Sequence[str] = ()
-    time_column: str | None = None
-    bounds: tuple[str | None, str | None] = (None, None)
-    zone: str | None = None
-    tolerances: Path | None = None
-    masked: Sequence[str] = ()
-
-
-def compare_two(request: Request, project_dir: Path, sample_limit: int = SAMPLE_LIMIT) -> Check:
-    """One comparison, judged today (in UTC). Raises BadPlace and BadComparisonFile."""
-    legacy, candidate = (parse_place(text, project_dir) for text in (request.legacy, request.candidate))
-    name = f"{request.legacy} and {request.candidate}"
-    tolerances = read_tolerances(request.tolerances) if request.tolerances else []
+    Raises BadPlace, BadComparisonFile for the tolerances, BadComparison for a bound that is no time of the zone.
+    """
+    name = f"{legacy} and {candidate}"
+    today = pendulum.now("UTC").date()
     try:
-        lower, upper = (in_zone(bound, request.zone) for bound in request.bounds)
+        lower, upper = (in_zone(bound, zone) for bound in bounds)
     except ValueError as error:
-        return _failed(name, BadComparison(name, f"window: {error}"))
-    spec = ComparisonSpec(
-        name,
-        _NOWHERE,
-        _NOWHERE,
-        key=tuple(request.key),
-        time_column=request.time_column,
-        lower=lower,
-        upper=upper,
-        tolerances=tuple(tolerances),
-        masked=tuple(request.masked),
-    )
+        raise BadComparison(name, f"window: {error}") from error
+    told = read_tolerances(tolerances) if tolerances else []
     with Comparer(sample_limit) as comparer:
-        return comparer.compare(spec, legacy, candidate, pendulum.now("UTC").date())
+        return comparer.compare(
+            Request(
+                name,
+                parse_place(legacy, project_dir),
+                parse_place(candidate, project_dir),
+                today,
+                key,
+                time_column,
+                lower,
+                upper,
+                told,
+                masked,
+            )
+        )
 
 
 def _failed(name: str, error: ParityError) -> Check:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.estate import ROOT, Estate, copy_project, foreign_environment
+from tests.estate import Estate, copy_project, export_inventory
 
 pytestmark = pytest.mark.airflow
 
@@ -20,19 +20,7 @@ UNIT = "taxi_daily.dbt_daily"
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A week of the estate, over a clock change."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
-    subprocess.run(
-        [
-            str(ROOT / ".venv-airflow" / "bin" / "python"),
-            str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
-            *("--dags-folder", str(ROOT / "legacy_dags"), "--from", "2024-03-06", "--to", "2024-03-12"),
-            *("--out", str(file)),
-        ],
-        env=foreign_environment(),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return file
+    return export_inventory(file, "2024-03-06", "2024-03-12")
 
 
 @pytest.fixture(scope="module")

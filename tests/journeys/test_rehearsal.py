@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,12 @@ from dagster_defs import cli
 from dagster_defs.adapters import rehearsal
 from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.errors import ParityError
-from tests.estate import ROOT, Estate, copy_project, foreign_environment, put_legacy_code_on_path
+from tests.estate import (
+    Estate,
+    copy_project,
+    export_inventory,
+    put_legacy_code_on_path,
+)
 
 pytestmark = pytest.mark.airflow
 
@@ -33,19 +37,7 @@ Rehearse = Callable[..., tuple[int, dict[str, Any]]]
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of the estate as Airflow sees them, three of them rendered day by day and hour by hour."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
-    subprocess.run(
-        [
-            str(ROOT / ".venv-airflow" / "bin" / "python"),
-            str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
-            *("--dags-folder", str(ROOT / "legacy_dags"), "--from", "2024-03-06", "--to", "2024-03-10"),
-            *("--window", "2024-03-08/2024-03-11", "--out", str(file)),
-        ],
-        env=foreign_environment(),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return file
+    return export_inventory(file, "2024-03-06", "2024-03-10", "2024-03-08/2024-03-11")
 
 
 @pytest.fixture(scope="module")

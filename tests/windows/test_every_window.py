@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.verify import verify_mirrors
 from dagster_defs.inventory.document import Inventory
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
-from tests.estate import ROOT, foreign_environment
+from tests.estate import export_inventory
 
 FIRST, LAST, AFTER = "2023-10-01", "2025-03-31", "2025-04-01"
 
@@ -24,19 +23,8 @@ pytestmark = pytest.mark.airflow
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
     """What Airflow says about the estate, with every window of the span rendered."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
-    subprocess.run(
-        [
-            str(ROOT / ".venv-airflow" / "bin" / "python"),
-            str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
-            *("--dags-folder", str(ROOT / "legacy_dags"), "--from", FIRST, "--to", LAST),
-            *("--window", f"{FIRST}/{AFTER}", "--out", str(file)),
-        ],
-        env={**foreign_environment(), "TAXI_FIRST_DAY": FIRST, "TAXI_LAST_DAY": LAST},
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    return read_inventory(file)
+    days = {"TAXI_FIRST_DAY": FIRST, "TAXI_LAST_DAY": LAST}
+    return read_inventory(export_inventory(file, FIRST, LAST, f"{FIRST}/{AFTER}", **days))
 
 
 @pytest.fixture(scope="module")
