@@ -171,10 +171,6 @@ class AirflowClient:
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
-    def ask_for_reparse(self, dag_id: str) -> None:
-        file_token = self._call("GET", f"/dags/{dag_id}")["file_token"]
-        self._call("PUT", f"/parseDagFile/{file_token}", allowed=(404, 409))
-
     def make_pool(self, name: str, slots: int) -> None:
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 

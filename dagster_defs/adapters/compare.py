@@ -80,7 +80,7 @@ class Comparer:
             )
             return compare(spec, reader, sample_limit=self.sample_limit, today=request.today)
         except UsageError as error:
-            return _failed(request.name, error)
+            return Check.of_wrong_request(request.name, str(error))
         except WarehouseError as error:
             return Check(request.name, Verdict.INCONCLUSIVE, str(error))
 
@@ -104,7 +104,7 @@ def compare_file(file: Path, project_dir: Path, sample_limit: int = SAMPLE_LIMIT
     with Comparer(sample_limit) as comparer:
         for entry in entries:
             yield (
-                _failed(entry.name, entry)
+                Check.of_wrong_request(entry.name, str(entry))
                 if isinstance(entry, BadComparison)
                 else _compare_entry(entry, comparer, file.parent, project_dir)
             )
@@ -115,9 +115,9 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
         lower, upper = entry.window.bounds() if entry.window else (None, None)
         legacy, candidate = (side.place(folder, project_dir) for side in (entry.legacy, entry.candidate))
     except ParityError as error:
-        return _failed(entry.name, error)
+        return Check.of_wrong_request(entry.name, str(error))
     except ValueError as error:
-        return _failed(entry.name, BadComparison(entry.name, f"window: {error}"))
+        return Check.of_wrong_request(entry.name, str(BadComparison(entry.name, f"window: {error}")))
     return comparer.compare(
         Request(
             entry.name,
@@ -173,7 +173,3 @@ def compare_two(
                 masked,
             )
         )
-
-
-def _failed(name: str, error: ParityError) -> Check:
-    return Check(name, Verdict.INCONCLUSIVE, str(error), error=True)

@@ -15,7 +15,7 @@ from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import NoSuchUnit, UnknownPartition, UsageError, WindowMissing
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output, TableOutput
 from dagster_defs.lifecycle.verdicts import WindowCheck
-from dagster_defs.parity import Check, ComparisonSpec, Side, Verdict, compare
+from dagster_defs.parity import Check, ComparisonSpec, Side, compare
 from dagster_defs.windows import Window
 
 
@@ -87,7 +87,7 @@ def compare_output(output: Output, *, wait_s: float = 10.0) -> Check:
         try:
             return compare(_spec(output, reader), reader)
         except UsageError as error:
-            return Check(output.name, Verdict.INCONCLUSIVE, str(error), error=True)
+            return Check.of_wrong_request(output.name, str(error))
 
 
 @contextmanager

@@ -46,14 +46,6 @@ mutation Launch($params: ExecutionParams!) {
 _STATUS = """
 query Status($run: ID!) { runOrError(runId: $run) { __typename ... on Run { status } } }
 """
-_MATERIALIZED = """
-query Materialized($key: AssetKeyInput!) {
-  assetOrError(assetKey: $key) {
-    __typename
-    ... on Asset { assetMaterializations(limit: 500) { partition } }
-  }
-}
-"""
 
 
 class DagsterClient:
@@ -109,11 +101,6 @@ class DagsterClient:
 
     def run_address(self, run_id: str) -> str:
         return f"{self.url}/runs/{run_id}"
-
-    def materialized_partitions(self, key: str) -> set[str]:
-        """Partitions of which the event log has a materialization, observed ones included (the newest 500)."""
-        found = self._call(_MATERIALIZED, {"key": {"path": key.split("/")}})
-        return {row["partition"] for row in found.get("assetMaterializations", ()) if row["partition"]}
 
     def _call(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         try:

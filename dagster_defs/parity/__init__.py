@@ -3,7 +3,7 @@
 >>> check = compare(ComparisonSpec("daily", legacy, candidate, key=("day",)), reader)  # doctest: +SKIP
 """
 
-from dagster_defs.parity.engine import SAMPLE_LIMIT, Reader, compare, compare_each
+from dagster_defs.parity.engine import SAMPLE_LIMIT, Reader, compare
 from dagster_defs.parity.records import (
     PRECISIONS,
     Bound,
@@ -41,5 +41,4 @@ __all__ = [
     "ToleranceKind",
     "Verdict",
     "compare",
-    "compare_each",
 ]

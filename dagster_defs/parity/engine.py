@@ -16,7 +16,6 @@ from sqlglot import exp
 from dagster_defs.errors import (
     ReversedWindow,
     UnknownColumn,
-    UsageError,
     WarehouseError,
     WindowWithoutTime,
 )
@@ -98,21 +97,6 @@ def compare(
     except WarehouseError as error:
         return replace(check, reason=str(error))
     return judge(check)
-
-
-def compare_each(
-    specs: Iterable[ComparisonSpec],
-    reader: Reader,
-    *,
-    today: date | None = None,
-    sample_limit: int = SAMPLE_LIMIT,
-) -> Iterator[Check]:
-    """One check for each request, in order; a wrong request becomes a check with `error` set."""
-    for spec in specs:
-        try:
-            yield compare(spec, reader, today=today, sample_limit=sample_limit)
-        except UsageError as error:
-            yield Check(spec.name, Verdict.INCONCLUSIVE, str(error), error=True)
 
 
 def _columns(spec: ComparisonSpec, reader: Reader) -> tuple[dict[Side, list[Column]], list[str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 Bound = str | int | date | datetime
 """A value of the time column. Text is ISO 8601 for dates and timestamps; without an offset it is UTC."""
@@ -211,6 +211,10 @@ class Check:
     key_violations: SideCounts = SideCounts()
     null_time_rows: SideCounts = SideCounts()
     samples: tuple[Sample, ...] = ()
+
+    @classmethod
+    def of_wrong_request(cls, name: str, reason: str) -> Self:
+        return cls(name, Verdict.INCONCLUSIVE, reason, error=True)
 
     @property
     def differing_rows(self) -> int:

@@ -172,10 +172,6 @@ class PartitionedSchedule:
         first, last = self._ticks.of_key(first_key), self._ticks.of_key(last_key)
         return takewhile(lambda tick: tick <= last, self._ticks.walk(first.instant))
 
-    def key_range_for(self, first: Window, last: Window) -> PartitionKeyRange:
-        """The keys from one window to another, both included; `Unaligned` as `key_of`."""
-        return PartitionKeyRange(self.key_of(first), self.key_of(last))
-
     def _tick_of(self, window: Window) -> Tick:
         tick = self._pairing.tick_of(window)
         if tick is None:

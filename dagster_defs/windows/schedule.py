@@ -232,9 +232,6 @@ class Schedule:
         behind = self.prev_boundary(instant)
         return behind if self.next_boundary(behind) != instant else utc(instant)
 
-    def is_boundary(self, instant: datetime) -> bool:
-        return self.align_to_next(instant) == instant
-
     def window_from(self, start: datetime) -> Window:
         """The window that starts at `start`; `DoesNotAdvance` if Airflow's has no length there."""
         end = self.next_boundary(start)

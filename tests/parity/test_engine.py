@@ -27,7 +27,6 @@ from dagster_defs.parity import (
     SideCounts,
     Verdict,
     compare,
-    compare_each,
 )
 
 Put = Callable[[Side, Mapping[str, str], Iterable[tuple[Any, ...]]], Relation]
@@ -236,14 +235,6 @@ def test_a_wrong_request_comes_first(
     wrong = with_(spec, **changes, **({"legacy": NOWHERE} if missing else {}))
     with pytest.raises(error):
         compare(wrong, reader)
-
-
-def test_one_wrong_request_does_not_stop_the_others(spec: ComparisonSpec, reader: Reader) -> None:
-    """Of many comparisons each gets its answer, a wrong one with `error` and an inconclusive verdict."""
-    first, second = compare_each([with_(spec, key=("nope",)), spec], reader)
-    assert (first.error, first.verdict) == (True, Verdict.INCONCLUSIVE)
-    assert "nope" in first.reason
-    assert (second.error, second.verdict) == (False, Verdict.MATCH)
 
 
 def test_a_column_of_one_side_is_a_mismatch(spec: ComparisonSpec, put: Put, reader: Reader) -> None:

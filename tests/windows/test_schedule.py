@@ -86,11 +86,11 @@ def test_naive_dates_are_wall_clock_of_the_zone_and_aware_ones_are_instants() ->
 
 
 def test_boundaries_step_forwards_and_backwards() -> None:
-    """next_boundary, prev_boundary and is_boundary agree around a boundary."""
+    """next_boundary, prev_boundary and both ways to align agree around a boundary."""
     schedule = Schedule.of("0 6 * * *", NEW_YORK, "2024-01-01")
     boundary = datetime(2024, 7, 1, 10, tzinfo=UTC)
-    assert schedule.is_boundary(boundary)
-    assert not schedule.is_boundary(boundary + timedelta(minutes=1))
+    assert schedule.align_to_next(boundary) == schedule.align_to_prev(boundary) == boundary
+    assert schedule.align_to_next(boundary + timedelta(minutes=1)) == boundary + timedelta(days=1)
     assert schedule.next_boundary(boundary) == boundary + timedelta(days=1)
     assert schedule.prev_boundary(boundary) == boundary - timedelta(days=1)
 
