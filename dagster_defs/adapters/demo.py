@@ -39,7 +39,6 @@ from dagster_defs.lifecycle.verdicts import WindowCheck
 
 FIRST_DAY, LAST_DAY = "2024-03-09", "2024-03-12"  # the first window, to 03-10 06:00, has 23 hours
 DAYS, DAYS_BEFORE_PROXY = 4, 2
-MONTH = "2024-03-01"
 PROXIED = Unit("taxi_daily", "dbt_daily")
 COMPARED = (
     "taxi_ingest.load_zones",

@@ -284,6 +284,8 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)
     alone = [f"Airflow's alone: {_some(missing)}"] if missing else []
     alone += [f"the mirror's alone: {_some(extra)}"] if extra else []
+    if any(call.full_refresh for call in reading.invocations):
+        alone.append("Airflow's alone: --full-refresh")
     commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)
     verdict = Agreement.DIFFERS if alone else Agreement.AGREES
     return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, "; ".join(alone), len(nodes))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from dagster import BackfillPolicy, PartitionKeyRange
+from dagster import BackfillPolicy
 
 from dagster_defs.errors import NotRangeable
 from dagster_defs.windows.macros import WindowTemplate, compile_template
@@ -98,11 +98,3 @@ class PartitionVars:
             raise NotRangeable(self.unit, self.unbounded)
         window = {Bound.LOWER: first, Bound.UPPER: last, Bound.NONE: first}
         return {v.name: self._templates[v.name].render(window[v.bound], self.context) for v in self.variables}
-
-    def for_key(self, key: str) -> dict[str, str]:
-        """The values of one partition. Raises as `PartitionedSchedule.window_of` and `for_window`."""
-        return self.for_window(self.partitions.window_of(key))
-
-    def for_key_range(self, keys: PartitionKeyRange) -> dict[str, str]:
-        """The values of a run over a range of partitions, which may be one. Raises as `for_range`."""
-        return self.for_range(*self.partitions.range_windows(keys))

@@ -163,7 +163,7 @@ def test_the_named_packages_are_required() -> None:
 
 
 def test_the_tree_of_errors_is_drawn_whole() -> None:
-    """The docstring of errors.py names every error, below its base, with the exit code that it has."""
+    """The docstring of errors/ names every error, below its base, with the exit code that it has."""
     drawn = errors.__doc__ or ""
     classes = {
         name: kind

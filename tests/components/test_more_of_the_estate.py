@@ -85,7 +85,7 @@ def test_event_times_are_utc(units: dict[str, DbtUnit]) -> None:
     unit = units[HOURLY]
     twice = [key for key in hours_of(unit, FALL) if "T01:00" in key]
 
-    assert [unit.event_times.for_key(key) for key in twice] == [
+    assert [unit.event_times.for_window(unit.partitions.window_of(key)) for key in twice] == [
         {"start": "2023-11-05T05:00:00", "end": "2023-11-05T06:00:00"},
         {"start": "2023-11-05T06:00:00", "end": "2023-11-05T07:00:00"},
     ]
@@ -107,7 +107,8 @@ def test_a_range_of_hours_is_one_stretch(units: dict[str, DbtUnit]) -> None:
 @pytest.mark.parametrize("monday", ["2023-11-06", "2024-03-11", "2024-03-18"])
 def test_a_week_is_the_previous_day(units: dict[str, DbtUnit], monday: str) -> None:
     """On the weeks of both clock changes too, the variables name the Sunday before the window begins."""
-    values = units[WEEKLY].variables.for_key(monday)
+    unit = units[WEEKLY]
+    values = unit.variables.for_window(unit.partitions.window_of(monday))
 
     assert values["end_date"] == monday
     assert values["start_date"] == {

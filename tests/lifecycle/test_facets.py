@@ -119,6 +119,7 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
                      "the mirror's alone: model.taxi.more", id="a model more"),
         pytest.param(Case(declared={"nodes": frozenset({"model.taxi.daily"})}), "selection",
                      "Airflow's alone: test.taxi.daily_unique", id="a test less"),
+        pytest.param(Case(call={"full_refresh": True}), "selection", "--full-refresh", id="a full refresh"),
         pytest.param(Case(others=(other("export", "daily"),), upstream=frozenset({Unit("taxi", "export")})),
                      "ordering", "export after it", id="lineage contradicts the order"),
         pytest.param(Case(task={"retries": 2, "retry_delay": 30.0}, declared={"retries": 3}), "retries", "",

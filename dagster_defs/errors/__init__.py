@@ -1,0 +1,186 @@
+"""Every error that this project raises on purpose.
+
+    ParityError                      exit 1   something went wrong; the message says what, why and what to do
+    ├── DbtProjectUnreadable                  dbt cannot parse the project
+    ├── DbtFailed                             a dbt command ran and did not succeed
+    ├── TimedOut                              a try took longer than the unit's time-out
+    ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
+    ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
+    ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
+    ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
+    ├── InventoryVersion                      an inventory written by another version of the exporter
+    ├── NotComparable                         a warehouse that this command cannot read both sides of
+    ├── AirflowUnreachable                    the Airflow REST API does not answer as it should
+    ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
+    ├── ServerDied                            a server that was started here has ended
+    ├── ServerSilent                          a server that was started here does not become ready
+    ├── AlreadyRunning                        another demo uses the folder
+    ├── EnvironmentMissing                    `make setup` has not made the other environment
+    ├── EvidenceUnreadable                    Dagster's event log cannot be read
+    ├── WritesToLegacy                        a candidate run would write to what legacy writes
+    ├── WindowDiffers                         a run was asked for a window that its partition does not have
+    ├── RunFailed                             a Dagster or Airflow run did not succeed
+    ├── NoRehearsal                           it would write where something else is, or has nothing to read
+    ├── InvalidWindow                         a window that does not end after it starts
+    ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
+    ├── Unaligned                             an interval that is the window of no partition
+    ├── NotRangeable                          variables that cannot span several windows in one run
+    ├── TemplateFailed                        a template that loaded fails on one window
+    ├── WarehouseError                        the data cannot be read: a comparison becomes inconclusive
+    │   ├── RelationUnreadable                a table, view or file that cannot be read
+    │   ├── StatementFailed                   the warehouse refused a statement or went away
+    │   ├── DatabaseLocked                    another process holds the DuckDB file
+    │   └── DatabaseUnreadable                a DuckDB file that is not one, or may not be read
+    ├── UsageError                   exit 2   what was asked cannot be done as asked
+    │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
+    │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
+    │   ├── TemplateBroken                    a template with a syntax error
+    │   ├── TemplateRefused                   a template that needs more than the schedule can tell
+    │   ├── NoSuchUnit                        a unit that nothing mirrors
+    │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
+    │   ├── EvidenceMissing                   evidence was asked for, and there is no event log at hand
+    │   ├── WindowMissing                     a comparison without a window
+    │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
+    │   ├── NotRendered                       windows for which the inventory has no rendered command
+    │   ├── BadUnit                           a unit's YAML declares something that cannot be
+    │   ├── PortInUse                         a port that was asked for is taken
+    │   ├── BadPlace                          text that names no relation to compare
+    │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
+    │   ├── BadComparison                     one comparison of such a file that cannot be read
+    │   ├── UnknownColumn                     a comparison names a column that a table does not have
+    │   ├── ReversedWindow                    a comparison's window ends before it starts
+    │   ├── WindowWithoutTime                 a comparison has bounds but no time column
+    │   ├── UnusableBound                     a bound that is no value of the time column
+    │   ├── BadTolerance                      a tolerance whose value says nothing, or a second one of a column
+    │   ├── ToleranceOnKey                    a tolerance on a column that tells which rows belong together
+    │   ├── ToleranceWithoutKey               a tolerance of numbers where nothing tells which rows belong together
+    │   └── ToleranceOnType                   a tolerance on a column whose type has no such differences
+
+One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
+"""
+
+from dagster_defs.errors.base import (
+    ParityError,
+    UsageError,
+    WarehouseError,
+)
+from dagster_defs.errors.comparison import (
+    BadComparison,
+    BadComparisonFile,
+    BadPlace,
+    BadTolerance,
+    DatabaseLocked,
+    DatabaseUnreadable,
+    NotComparable,
+    RelationUnreadable,
+    ReversedWindow,
+    StatementFailed,
+    ToleranceOnKey,
+    ToleranceOnType,
+    ToleranceWithoutKey,
+    UnknownColumn,
+    UnusableBound,
+    WindowWithoutTime,
+)
+from dagster_defs.errors.project import (
+    DbtFailed,
+    DbtProjectUnreadable,
+    InventoryMissing,
+    InventoryUnreadable,
+    InventoryVersion,
+    MigrationPlanUnreadable,
+    MirrorsUnreadable,
+    ProxiedStateUnreadable,
+    TimedOut,
+)
+from dagster_defs.errors.servers import (
+    AirflowUnreachable,
+    AlreadyRunning,
+    DagsterUnreachable,
+    EnvironmentMissing,
+    PortInUse,
+    RunFailed,
+    ServerDied,
+    ServerSilent,
+)
+from dagster_defs.errors.units import (
+    BadUnit,
+    EvidenceMissing,
+    EvidenceUnreadable,
+    NoRehearsal,
+    NoSuchUnit,
+    NotRehearsable,
+    NotRendered,
+    WindowDiffers,
+    WindowMissing,
+    WritesToLegacy,
+)
+from dagster_defs.errors.windows import (
+    DoesNotAdvance,
+    InvalidWindow,
+    NotRangeable,
+    ScheduleRefused,
+    TemplateBroken,
+    TemplateFailed,
+    TemplateRefused,
+    Unaligned,
+    UnknownPartition,
+)
+
+__all__ = [
+    "AirflowUnreachable",
+    "AlreadyRunning",
+    "BadComparison",
+    "BadComparisonFile",
+    "BadPlace",
+    "BadTolerance",
+    "BadUnit",
+    "DagsterUnreachable",
+    "DatabaseLocked",
+    "DatabaseUnreadable",
+    "DbtFailed",
+    "DbtProjectUnreadable",
+    "DoesNotAdvance",
+    "EnvironmentMissing",
+    "EvidenceMissing",
+    "EvidenceUnreadable",
+    "InvalidWindow",
+    "InventoryMissing",
+    "InventoryUnreadable",
+    "InventoryVersion",
+    "MigrationPlanUnreadable",
+    "MirrorsUnreadable",
+    "NoRehearsal",
+    "NoSuchUnit",
+    "NotComparable",
+    "NotRangeable",
+    "NotRehearsable",
+    "NotRendered",
+    "ParityError",
+    "PortInUse",
+    "ProxiedStateUnreadable",
+    "RelationUnreadable",
+    "ReversedWindow",
+    "RunFailed",
+    "ScheduleRefused",
+    "ServerDied",
+    "ServerSilent",
+    "StatementFailed",
+    "TemplateBroken",
+    "TemplateFailed",
+    "TemplateRefused",
+    "TimedOut",
+    "ToleranceOnKey",
+    "ToleranceOnType",
+    "ToleranceWithoutKey",
+    "Unaligned",
+    "UnknownColumn",
+    "UnknownPartition",
+    "UnusableBound",
+    "UsageError",
+    "WarehouseError",
+    "WindowDiffers",
+    "WindowMissing",
+    "WindowWithoutTime",
+    "WritesToLegacy",
+]

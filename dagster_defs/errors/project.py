@@ -1,0 +1,84 @@
+"""What a project is made of and cannot be read: dbt, YAML, the inventory, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dagster_defs.errors.base import ParityError, UsageError
+
+
+class DbtProjectUnreadable(ParityError):
+    def __init__(self, project_dir: Path, reason: str) -> None:
+        self.project_dir, self.reason = project_dir, reason
+        super().__init__(
+            f"cannot read the dbt project {project_dir}: {reason}. Look: dbt parse --project-dir {project_dir}"
+        )
+
+
+class DbtFailed(ParityError):
+    def __init__(self, command: Sequence[str], failures: Sequence[str], log: Path) -> None:
+        self.command, self.failures, self.log = tuple(command), tuple(failures), log
+        what = "; ".join(failures) or "no reason given"
+        super().__init__(f"dbt {' '.join(command)} failed: {what}. Look: {log}")
+
+
+class TimedOut(ParityError):
+    """`goes_on`: it could not be stopped in time, and may still write."""
+
+    def __init__(self, what: str, seconds: float, goes_on: bool = False) -> None:
+        self.what, self.seconds, self.goes_on = what, seconds, goes_on
+        end = "could not be stopped: see to it before the next try" if goes_on else "was stopped"
+        super().__init__(
+            f"{what} took longer than its time-out of {seconds:g} s and {end}. Look at what it waited for, or raise "
+            "`execution_timeout` in the DAG and `timeout` in the unit's YAML"
+        )
+
+
+class MirrorsUnreadable(ParityError):
+    def __init__(self, project_root: Path, reason: str) -> None:
+        self.project_root, self.reason = project_root, reason
+        super().__init__(f"cannot load the mirrors below {project_root}: {reason}. Look: dg check defs")
+
+
+class ProxiedStateUnreadable(ParityError):
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot read {path}: {reason}. It should say `tasks:` and below it, for each task, `- {{id: …, proxied: "
+            "true}`"
+        )
+
+
+class MigrationPlanUnreadable(ParityError):
+    def __init__(self, path: Path, reason: str, begin: str, end: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot use {path}: {reason}. Its status block stands between the lines {begin!r} and {end!r}"
+        )
+
+
+class InventoryUnreadable(ParityError):
+    def __init__(self, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"cannot read the inventory {file}: {reason}. Export it again: python inventory.py --dags-folder DIR "
+            f"--from DATE --to DATE --out {file}"
+        )
+
+
+class InventoryVersion(ParityError):
+    def __init__(self, file: str, found: str, wanted: str) -> None:
+        self.file, self.found, self.wanted = file, found, wanted
+        super().__init__(
+            f"the inventory {file} is {found!r}, but this version reads {wanted!r}. Export it again with the "
+            "inventory.py of this version"
+        )
+
+
+class InventoryMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no inventory to compare with. Export one where Airflow runs (python inventory.py --dags-folder "
+            "DIR --from DATE --to DATE --out inventory.json) and name it: --inventory FILE, or PARITY_INVENTORY"
+        )

@@ -1,0 +1,62 @@
+"""Airflow, Dagster, and what is started here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster_defs.errors.base import ParityError, UsageError
+
+
+class AirflowUnreachable(ParityError):
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"Airflow does not answer at {url}: {reason}. Check that it runs, and AIRFLOW_URL, AIRFLOW_USER and "
+            "AIRFLOW_PASSWORD"
+        )
+
+
+class DagsterUnreachable(ParityError):
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"Dagster does not answer at {url}: {reason}. Check that it runs, and DAGSTER_URL")
+
+
+class RunFailed(ParityError):
+    def __init__(self, what: str, state: str, look: str) -> None:
+        self.what, self.state, self.look = what, state, look
+        super().__init__(f"{what} ended as {state}. Look: {look}")
+
+
+class ServerDied(ParityError):
+    def __init__(self, name: str, exit_code: int, log: Path, tail: str) -> None:
+        self.name, self.code, self.log, self.tail = name, exit_code, log, tail
+        super().__init__(f"{name} ended with exit code {exit_code}. The end of {log}:\n{tail}")
+
+
+class ServerSilent(ParityError):
+    def __init__(self, name: str, seconds: float, logs: Path) -> None:
+        self.name, self.seconds, self.logs = name, seconds, logs
+        super().__init__(f"{name} was not ready after {seconds:.0f} s. Look: {logs}")
+
+
+class AlreadyRunning(ParityError):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"another demo is running in {folder}. Stop it with Ctrl-C in its terminal")
+
+
+class EnvironmentMissing(ParityError):
+    def __init__(self, program: Path, wanted_by: str) -> None:
+        self.program, self.wanted_by = program, wanted_by
+        super().__init__(
+            f"there is no {program}: Airflow lives in an environment of its own. Make it: make setup"
+        )
+
+
+class PortInUse(UsageError):
+    def __init__(self, port: str, what: str, variable: str) -> None:
+        self.port, self.what, self.variable = port, what, variable
+        super().__init__(
+            f"port {port} for {what} cannot be used. Free it, or set {variable} to another one (0: any free)"
+        )

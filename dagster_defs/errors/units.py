@@ -1,0 +1,79 @@
+"""Units: what was asked of them, their runs, and the evidence on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dagster_defs.errors.base import ParityError, UsageError
+
+
+class NoSuchUnit(UsageError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"nothing mirrors a unit {name!r}. There are: {', '.join(known) or 'none'}")
+
+
+class BadUnit(UsageError):
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"unit {unit}: {reason}. {remedy}")
+
+
+class WindowMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__("no window was named. Say which partitions: --from 2024-03-08 --to 2024-03-12")
+
+
+class WindowDiffers(ParityError):
+    def __init__(self, partition: str, window: str, asked: str) -> None:
+        self.partition, self.window, self.asked = partition, window, asked
+        super().__init__(
+            f"partition {partition} is the window {window}, but Airflow asked for {asked}: nothing was run. Compare "
+            "the schedule in the unit's YAML with the DAG's"
+        )
+
+
+class WritesToLegacy(ParityError):
+    def __init__(self, unit: str, place: str, remedy: str) -> None:
+        self.unit, self.place, self.remedy = unit, place, remedy
+        super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
+
+
+class EvidenceUnreadable(ParityError):
+    def __init__(self, home: Path, reason: str) -> None:
+        self.home, self.reason = home, reason
+        super().__init__(f"cannot read the evidence of {home}: {reason}. Check its dagster.yaml")
+
+
+class EvidenceMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__("there is no evidence at hand. Set DAGSTER_HOME, or compare now: name a window")
+
+
+class NotRehearsable(UsageError):
+    def __init__(self, unit: str, reason: str) -> None:
+        self.unit, self.reason = unit, reason
+        super().__init__(
+            f"unit {unit} cannot be rehearsed: {reason}. Compare it on real runs: parity check {unit} --from …"
+        )
+
+
+class NotRendered(UsageError):
+    """`windows` are those that are missing; `first`, `last` and `span` are what the exporter has to be asked for."""
+
+    def __init__(self, unit: str, windows: Sequence[str], first: str, last: str, span: str) -> None:
+        self.unit, self.windows, self.first, self.last, self.span = unit, tuple(windows), first, last, span
+        super().__init__(
+            f"the inventory has no command of {unit} for {', '.join(windows)}: Airflow has not rendered it, and "
+            "nothing is guessed. Export it where Airflow runs: python inventory.py --dags-folder DIR "
+            f"--from {first} --to {last} --window {span} --out inventory.json"
+        )
+
+
+class NoRehearsal(ParityError):
+    """`what` is a folder, a dbt target, a model or a source."""
+
+    def __init__(self, what: str, reason: str, remedy: str) -> None:
+        self.what, self.reason, self.remedy = what, reason, remedy
+        super().__init__(f"no rehearsal: {what} {reason}. {remedy}")

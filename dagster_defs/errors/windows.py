@@ -1,0 +1,87 @@
+"""Schedules, windows, partitions and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster_defs.errors.base import ParityError, UsageError
+
+
+class InvalidWindow(ParityError):
+    """`start` and `end` are ISO text: a window that cannot be has no type of its own."""
+
+    def __init__(self, start: str, end: str, reason: str = "a window ends after it starts") -> None:
+        self.start, self.end, self.reason = start, end, reason
+        super().__init__(
+            f"[{start}, {end}) is no window: {reason}. An empty interval comes from a cron trigger timetable "
+            "or from a manual run; use the schedule's own data interval"
+        )
+
+
+class ScheduleRefused(UsageError):
+    def __init__(self, schedule: str, timezone: str, reason: str, remedy: str) -> None:
+        self.schedule, self.timezone, self.reason, self.remedy = schedule, timezone, reason, remedy
+        super().__init__(f"schedule {schedule!r} in time zone {timezone!r} is refused: {reason}. {remedy}")
+
+
+class DoesNotAdvance(ParityError):
+    """ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
+
+    def __init__(self, schedule: str, timezone: str, at: str, step: str) -> None:
+        self.schedule, self.timezone, self.at, self.step = schedule, timezone, at, step
+        super().__init__(
+            f"schedule {schedule!r} in {timezone} does not advance: after {at} Airflow's own timetable "
+            f"goes to {step}. It counts elapsed time from boundary to boundary, and the clock changes "
+            "between these; declare the schedule in UTC, or choose a window away from the change"
+        )
+
+
+class Unaligned(ParityError):
+    """An interval that no partition stands for; `nearest` are windows that have a partition."""
+
+    def __init__(self, schedule: str, interval: str, nearest: Sequence[str]) -> None:
+        self.schedule, self.interval, self.nearest = schedule, interval, tuple(nearest)
+        near = ", ".join(nearest) or "none"
+        super().__init__(
+            f"{interval} is no window of {schedule}. Nearest: {near}. It was probably triggered by hand; run "
+            "the partition of one of these windows"
+        )
+
+
+class UnknownPartition(UsageError):
+    def __init__(self, key: str, schedule: str, reason: str) -> None:
+        self.key, self.schedule, self.reason = key, schedule, reason
+        super().__init__(f"{key!r} is no partition of {schedule}: {reason}")
+
+
+class NotRangeable(ParityError):
+    def __init__(self, unit: str, variables: Sequence[str]) -> None:
+        self.unit, self.variables = unit, tuple(variables)
+        super().__init__(
+            f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is "
+            "neither its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one "
+            "partition at a time"
+        )
+
+
+class TemplateBroken(UsageError):
+    def __init__(self, text: str, line: int, reason: str) -> None:
+        self.text, self.line, self.reason = text, line, reason
+        super().__init__(f"template {text!r}, line {line}: {reason}. Correct the Jinja text")
+
+
+class TemplateRefused(UsageError):
+    """`needs` is the dotted name as the template says it: `dag_run.conf`, `var.value.bucket`."""
+
+    def __init__(self, text: str, needs: str, reason: str) -> None:
+        self.text, self.needs, self.reason = text, needs, reason
+        super().__init__(
+            f"template {text!r} needs {needs}: {reason}. Use names that the schedule alone determines "
+            "(data_interval_start, data_interval_end, ds, params, macros.ds_add, …)"
+        )
+
+
+class TemplateFailed(ParityError):
+    def __init__(self, text: str, window: str, reason: str) -> None:
+        self.text, self.window, self.reason = text, window, reason
+        super().__init__(f"template {text!r} fails on window {window}: {reason}. Correct the expression")
