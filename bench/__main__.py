@@ -1,4 +1,4 @@
-"""Runs every bench, or those that are named, and prints its rows."""
+"""Runs every bench, or those that are named, and prints its rows; exit code 1 if a bound is not kept."""
 
 import sys
 
@@ -8,21 +8,32 @@ from bench import compare, no_reparse, one_window, whole_estate
 from bench.table import print_rows
 
 BENCHES = {
-    "one-window": ("One window of taxi_daily.dbt_daily, seconds", one_window.measure),
-    "no-reparse": ("From the start of a run to the first model's start, seconds", no_reparse.measure),
-    "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure),
+    "one-window": ("One window of taxi_daily.dbt_daily, seconds", one_window.measure, ()),
+    "no-reparse": (
+        "From the start of a run to the first model's start, seconds",
+        no_reparse.measure,
+        no_reparse.BOUNDS,
+    ),
+    "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure, whole_estate.BOUNDS),
     "compare": (
         "Two tables of 10 M rows × 12 columns that differ in 7 rows, seconds (peak memory)",
         compare.measure,
+        compare.BOUNDS,
     ),
 }
 # Only by name: minutes, and gigabytes of disk
 LARGE = {
-    "compare-large": ("Two tables of 100 M rows × 12 columns, seconds (peak memory)", compare.measure_large),
+    "compare-large": (
+        "Two tables of 100 M rows × 12 columns, seconds (peak memory)",
+        compare.measure_large,
+        compare.LARGE_BOUNDS,
+    ),
 }
 
 if __name__ == "__main__":
     console = Console(width=None if Console().is_terminal else 160)
+    kept = True
     for name in sys.argv[1:] or BENCHES:
-        title, measure = (BENCHES | LARGE)[name]
-        print_rows(console, title, measure(console))
+        title, measure, bounds = (BENCHES | LARGE)[name]
+        kept &= print_rows(console, title, measure(console), bounds)
+    sys.exit(0 if kept else 1)

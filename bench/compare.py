@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from bench.table import Row
+from bench.table import Bound, Row
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.parity import ComparisonSpec, Side, compare
@@ -90,7 +90,7 @@ def _rows(console: Console, commands: dict[str, list[str]], repetitions: int) ->
             peaks[way] = max(peaks[way], found["peak_gb"])
             line = f"{found['seconds']:.2f} s, {found['peak_gb']:.2f} GB, found: {found['found']}"
             console.print(f"  {repetition + 1}/{repetitions}  {_NAMES[way]}: {line}")
-    return [Row(f"{_NAMES[way]} ({peaks[way]:.1f} GB)", figures) for way, figures in seconds.items()]
+    return [Row(_NAMES[way], figures, peaks[way]) for way, figures in seconds.items()]
 
 
 _NAMES = {
@@ -102,6 +102,17 @@ _NAMES = {
     "joindiff": f"{PEER} JOINDIFF",
     "hashdiff": f"{PEER} HASHDIFF",
 }
+_MEMORY = Bound(_NAMES["ours"], gigabytes=1.0)
+BOUNDS = [
+    Bound(_NAMES["ours"], 1.5, of=_NAMES["hash"]),
+    Bound(_NAMES["equal"], 1.5, of=_NAMES["hash"]),
+    Bound(_NAMES["ours"], 1.0, of=_NAMES["except"]),
+    Bound(_NAMES["ours"], 1.0, of=_NAMES["join"]),
+    Bound(_NAMES["ours"], 1 / 5, of=_NAMES["joindiff"]),
+    Bound(_NAMES["ours"], 1 / 15, of=_NAMES["hashdiff"]),
+    _MEMORY,
+]
+LARGE_BOUNDS = [_MEMORY]
 
 
 def _tables(console: Console, rows: int) -> Path:

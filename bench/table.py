@@ -1,8 +1,8 @@
-"""A table of figures, each as a ratio to the first of its block."""
+"""A table of figures, each as a ratio to the first of its block, and the bounds that they must keep."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,24 +12,46 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`seconds`: one figure for each repetition, of the same run as its peers'."""
+    """`seconds`: one figure for each repetition, of the same run as its peers'. `gigabytes`: the highest peak."""
 
     what: str
     seconds: Sequence[float]
+    gigabytes: float | None = None
 
     @property
     def median(self) -> float:
         return median(self.seconds)
 
 
-def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
-    """The first row is what the others are compared with."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a row promises: at most `times` the median of the row `of`, and at most so many seconds or gigabytes."""
+
+    what: str
+    times: float | None = None
+    of: str = ""
+    seconds: float | None = None
+    gigabytes: float | None = None
+
+    def figures(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, float, float]]:
+        """What is bounded, the figure, and its limit. A peer that could not be measured bounds nothing."""
+        row = rows[self.what]
+        if self.times is not None and self.of in rows:
+            yield f"{self.what} / {self.of}", row.median / rows[self.of].median, self.times
+        if self.seconds is not None:
+            yield f"{self.what}, seconds", row.median, self.seconds
+        if self.gigabytes is not None and row.gigabytes is not None:
+            yield f"{self.what}, GB", row.gigabytes, self.gigabytes
+
+
+def print_rows(console: Console, title: str, rows: Sequence[Row], bounds: Iterable[Bound] = ()) -> bool:
+    """The first row is what the others are compared with. Returns whether every bound is kept."""
     table = Table(title=title, box=None, title_justify="left", header_style="bold")
     for header in ("", "median", "min", "max", "ratio to the first", "over the first"):
         table.add_column(header, justify="left" if not header else "right")
     for row in rows:
         table.add_row(
-            row.what,
+            row.what if row.gigabytes is None else f"{row.what} ({row.gigabytes:.1f} GB)",
             f"{row.median:.1f}",
             f"{min(row.seconds):.1f}",
             f"{max(row.seconds):.1f}",
@@ -37,3 +59,11 @@ def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
             f"{row.median - rows[0].median:+.1f}",
         )
     console.print(table)
+    named = {row.what: row for row in rows}
+    kept = True
+    for what, figure, limit in (found for bound in bounds for found in bound.figures(named)):
+        kept = kept and figure <= limit
+        console.print(
+            f"  {'kept' if figure <= limit else 'BEYOND'}: {what}: {figure:.2f}, at most {limit:.2f}"
+        )
+    return kept

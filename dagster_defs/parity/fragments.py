@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from functools import cache
 
 from sqlglot import exp
@@ -23,9 +24,13 @@ def named(name: str) -> exp.Table:
 
 
 def stored(relation: Relation) -> exp.Table:
-    return exp.Table(
+    found = exp.Table(
         this=quoted(relation.table), db=quoted(relation.schema), catalog=quoted(relation.catalog)
     )
+    if relation.as_of is not None:
+        instant = cast(text(relation.as_of.astimezone(UTC).isoformat()), "timestamptz")
+        found.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=instant))
+    return found
 
 
 def select(*expressions: exp.Expr | str) -> exp.Select:

@@ -50,15 +50,18 @@ class SchemaChange(StrEnum):
 class Relation:
     """A table or view. Names are taken as they are, never parsed, and always quoted.
 
-    `catalog` is what Snowflake calls database and DuckDB the name of an attached file.
+    `catalog` is what Snowflake calls database and DuckDB the name of an attached file. `as_of`: read as it was at
+    that instant (with a time zone), on a warehouse that keeps its past: Snowflake.
     """
 
     catalog: str
     schema: str
     table: str
+    as_of: datetime | None = None
 
     def __str__(self) -> str:
-        return f"{self.catalog}.{self.schema}.{self.table}"
+        name = f"{self.catalog}.{self.schema}.{self.table}"
+        return f"{name} as of {self.as_of.isoformat()}" if self.as_of else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,14 @@ class Check:
     @classmethod
     def of_wrong_request(cls, name: str, reason: str) -> Self:
         return cls(name, Verdict.INCONCLUSIVE, reason, error=True)
+
+    @property
+    def verdict_said(self) -> str:
+        """The verdict in words: a match by tolerances says how many differences they excused."""
+        tolerated = sum(self.tolerated.values())
+        if self.verdict is Verdict.MATCH and tolerated:
+            return f"{self.verdict.value}, {tolerated:,} tolerated"
+        return self.verdict.value
 
     @property
     def differing_rows(self) -> int:

@@ -99,14 +99,9 @@ class Scan:
 
 def statement(plan: Plan, buckets: Buckets) -> str:
     """One row for each side and bucket: `side` (0 or 1), `bucket`, and the fields of a `Digest`."""
-    both = exp.union(*(_hashed_rows(plan, side, buckets) for side in Side), distinct=False, copy=False)
-    query = (
-        select(column("side"), column("bucket"), as_(exp.Count(this=exp.Star()), "rows"))
-        .select(*_sum_and_xor("row"), *(_sum_and_xor("key") if _with_keys(plan, buckets) else ()), copy=False)
-        .from_(both.subquery(quoted("both_sides"), copy=False), copy=False)
-        .group_by(column("side"), column("bucket"), copy=False)
-    )
-    return render(query, plan)
+    # Each side by itself: grouped together, both would carry their side through the whole pass.
+    both = exp.union(*(_digests(plan, side, buckets) for side in Side), distinct=False, copy=False)
+    return render(both, plan)
 
 
 def read(plan: Plan, buckets: Buckets, rows: Iterable[Mapping[str, Any]]) -> Scan:
@@ -128,6 +123,20 @@ def _with_keys(plan: Plan, buckets: Buckets) -> bool:
     return bool(plan.key) and not (keys.can_be_a_bitmap(plan) or buckets.keep_keys_together(plan))
 
 
+def _digests(plan: Plan, side: Side, buckets: Buckets) -> exp.Select:
+    with_keys = _with_keys(plan, buckets)
+    return (
+        select(
+            as_(number(list(Side).index(side)), "side"),
+            column("bucket"),
+            as_(exp.Count(this=exp.Star()), "rows"),
+        )
+        .select(*_sum_and_xor("row"), *(_sum_and_xor("key") if with_keys else ()), copy=False)
+        .from_(_hashed_rows(plan, side, buckets).subquery(quoted("hashed_rows"), copy=False), copy=False)
+        .group_by(column("bucket"), copy=False)
+    )
+
+
 def _hashed_rows(plan: Plan, side: Side, buckets: Buckets) -> exp.Select:
     shared = (as_(value, name) for value, name in zip(values(plan, side), plan.names, strict=True))
     rows = select(*shared, as_(buckets.of(plan, side), "bucket")).from_(
@@ -136,11 +145,7 @@ def _hashed_rows(plan: Plan, side: Side, buckets: Buckets) -> exp.Select:
     window = window_of(plan, side)
     if window is not None:
         rows = rows.where(exp.or_(window, is_null(time_value(plan, side))), copy=False)
-    query = select(
-        as_(number(list(Side).index(side)), "side"),
-        column("bucket"),
-        as_(hashed(*map(column, plan.names)), "row_hash"),
-    )
+    query = select(column("bucket"), as_(hashed(*map(column, plan.names)), "row_hash"))
     if _with_keys(plan, buckets):
         query = query.select(as_(hashed(*(column(plan.names[index]) for index in plan.key)), "key_hash"))
     return query.from_(rows.subquery(quoted("side_rows"), copy=False), copy=False)

@@ -6,19 +6,22 @@ SELECT MIN("id") AS "first", MAX("id") AS "last"
 FROM "candidate"."main"."tri""ps; --"
 WHERE "picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ);
 
-SELECT "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BIT_XOR("row_hash") AS "row_xor"
+SELECT 0 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BIT_XOR("row_hash") AS "row_xor"
 FROM (
-SELECT 0 AS "side", "bucket", HASH(HASH("v0", "v1", "v2", "v3", "v4")) AS "row_hash"
+SELECT "bucket", HASH(HASH("v0", "v1", "v2", "v3", "v4")) AS "row_hash"
 FROM (
 SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", CAST(CAST("fare" AS DECIMAL(38, 2)) AS TEXT) AS "v2", CAST("tip" AS DECIMAL(12, 4)) AS "v3", "loaded" AS "v4", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
 FROM "legacy"."main"."tri""ps; --"
-WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMP)) OR "picked up" IS NULL) AS "side_rows"
-UNION ALL SELECT 1 AS "side", "bucket", HASH(HASH("v0", "v1", "v2", "v3", "v4")) AS "row_hash"
+WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMP)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket"
+UNION ALL SELECT 1 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BIT_XOR("row_hash") AS "row_xor"
+FROM (
+SELECT "bucket", HASH(HASH("v0", "v1", "v2", "v3", "v4")) AS "row_hash"
 FROM (
 SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CASE WHEN CAST(CAST(TRY_CAST(CAST(CAST("fare" AS DOUBLE) AS TEXT) AS DECIMAL(38, 2)) AS TEXT) AS DOUBLE) = "fare" THEN CAST(TRY_CAST(CAST(CAST("fare" AS DOUBLE) AS TEXT) AS DECIMAL(38, 2)) AS TEXT) ELSE CAST(CAST("fare" AS DOUBLE) AS TEXT) END AS "v2", CAST("tip" AS DECIMAL(12, 4)) AS "v3", "loaded" AS "v4", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
 FROM "candidate"."main"."tri""ps; --"
-WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) OR "picked up" IS NULL) AS "side_rows") AS "both_sides"
-GROUP BY "side", "bucket";
+WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket";
 
 SELECT COUNT(*) AS "keys"
 FROM (

@@ -1,16 +1,19 @@
-SELECT "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor", SUM("key_hash") AS "key_sum", BITXORAGG("key_hash") AS "key_xor"
+SELECT 0 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor", SUM("key_hash") AS "key_sum", BITXORAGG("key_hash") AS "key_xor"
 FROM (
-SELECT 0 AS "side", "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash", HASH(HASH("v0")) AS "key_hash"
+SELECT "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash", HASH(HASH("v0")) AS "key_hash"
 FROM (
 SELECT CAST("id" AS DECIMAL(38, 0)) AS "v0", CAST("picked up" AS TIMESTAMPNTZ) AS "v1", COLLATE("zone", 'utf8') AS "v2", FLOOR(DATE_PART(EPOCH_SECOND, "picked up") / 3600) AS "bucket"
 FROM "legacy"."main"."tri""ps; --"
-WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMPNTZ) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMPNTZ)) OR "picked up" IS NULL) AS "side_rows"
-UNION ALL SELECT 1 AS "side", "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash", HASH(HASH("v0")) AS "key_hash"
+WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMPNTZ) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMPNTZ)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket"
+UNION ALL SELECT 1 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor", SUM("key_hash") AS "key_sum", BITXORAGG("key_hash") AS "key_xor"
+FROM (
+SELECT "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash", HASH(HASH("v0")) AS "key_hash"
 FROM (
 SELECT CAST("id" AS DECIMAL(38, 0)) AS "v0", CAST(CONVERT_TIMEZONE('UTC', "picked up") AS TIMESTAMPNTZ) AS "v1", COLLATE("zone", 'utf8') AS "v2", FLOOR(DATE_PART(EPOCH_SECOND, "picked up") / 3600) AS "bucket"
 FROM "candidate"."main"."tri""ps; --"
-WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) OR "picked up" IS NULL) AS "side_rows") AS "both_sides"
-GROUP BY "side", "bucket";
+WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket";
 
 SELECT COUNT(*) AS "keys"
 FROM (

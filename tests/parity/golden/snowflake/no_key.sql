@@ -1,14 +1,17 @@
-SELECT "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor"
+SELECT 0 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor"
 FROM (
-SELECT 0 AS "side", "bucket", HASH(HASH("v0", "v1")) AS "row_hash"
-FROM (
-SELECT "fa""re" AS "v0", CAST("extra" AS VARIANT) AS "v1", HASH(HASH("fa""re", CAST("extra" AS VARIANT))) % 1024 AS "bucket"
-FROM "legacy"."main"."tri""ps; --") AS "side_rows"
-UNION ALL SELECT 1 AS "side", "bucket", HASH(HASH("v0", "v1")) AS "row_hash"
+SELECT "bucket", HASH(HASH("v0", "v1")) AS "row_hash"
 FROM (
 SELECT "fa""re" AS "v0", CAST("extra" AS VARIANT) AS "v1", HASH(HASH("fa""re", CAST("extra" AS VARIANT))) % 1024 AS "bucket"
-FROM "candidate"."main"."tri""ps; --") AS "side_rows") AS "both_sides"
-GROUP BY "side", "bucket";
+FROM "legacy"."main"."tri""ps; --") AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket"
+UNION ALL SELECT 1 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", BITXORAGG("row_hash") AS "row_xor"
+FROM (
+SELECT "bucket", HASH(HASH("v0", "v1")) AS "row_hash"
+FROM (
+SELECT "fa""re" AS "v0", CAST("extra" AS VARIANT) AS "v1", HASH(HASH("fa""re", CAST("extra" AS VARIANT))) % 1024 AS "bucket"
+FROM "candidate"."main"."tri""ps; --") AS "side_rows") AS "hashed_rows"
+GROUP BY "bucket";
 
 WITH "legacy_rows" AS (
 SELECT "fa""re" AS "v0", CAST("extra" AS VARIANT) AS "v1"
