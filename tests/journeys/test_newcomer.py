@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -79,6 +80,13 @@ def test_four_commands_are_enough(run: Run, clone: Path) -> None:
     ]
     units = {mirror["attributes"]["unit"] for mirror in documents}
     assert units == {"shop_orders.stage", "shop_orders.marts", "shop_orders.check", "shop_stock.levels"}
-    verified = said[commands()[-1]]
-    assert " 0 differs" in verified
+    assert " 0 differs" in said[commands()[-1]]
+    verified = json.loads(run(f"{commands()[-1]} --json").stdout)["units"]
+    facets = {unit["unit"]: {facet["facet"]: facet for facet in unit["facets"]} for unit in verified}
+    assert facets.keys() == units
+    for unit, found in facets.items():
+        assert found["windows"]["agrees"] == "agrees", unit
+        assert found["windows"]["compared"] > 0, unit
+        assert found["selection"]["agrees"] == "agrees", unit
+    assert any(found["variables"]["compared"] > 0 for found in facets.values())
     assert "GAP: shop_repair.repair" in (defs / "shop_repair" / "gaps.yaml").read_text()
