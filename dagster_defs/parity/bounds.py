@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family
-from dagster_defs.parity.fragments import cast, column
+from dagster_defs.parity.fragments import all_of, any_of, cast, column
 from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect
 
 # A timestamp in nanoseconds lies between these; a bound beyond them is one of them.
@@ -48,16 +48,16 @@ def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect:
         terms.append(exp.GTE(this=value, expression=_literal(spec, spec.lower, time, kind, dialect)))
     if spec.upper is not None:
         terms.append(exp.LT(this=value.copy(), expression=_literal(spec, spec.upper, time, kind, dialect)))
-    return exp.and_(*terms)
+    return all_of(*terms)
 
 
 def instant_filter(
     spans: Iterable[tuple[datetime, datetime]], time: Column, kind: ColumnType, dialect: Dialect
 ) -> exp.Expr:
     """Rows of which the time is in one of the half-open spans (naive, in UTC), by the bare column as well."""
-    return exp.or_(
+    return any_of(
         *(
-            exp.and_(
+            all_of(
                 exp.GTE(this=column(time.name), expression=_instant_literal(start, kind, dialect)),
                 exp.LT(this=column(time.name), expression=_instant_literal(end, kind, dialect)),
             )

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from dagster_defs.parity.bounds import instant_filter, window_length
 from dagster_defs.parity.families import ColumnType, Family, parse_type
-from dagster_defs.parity.fragments import cast, column, hashed, is_null, number, when
+from dagster_defs.parity.fragments import all_of, any_of, cast, column, func, hashed, is_null, number, when
 from dagster_defs.parity.integers import Span
 from dagster_defs.parity.plan import Plan, time_value, values
 from dagster_defs.parity.records import Dialect, Side
@@ -93,7 +93,7 @@ class TimeBuckets:
         if len(spans) <= _MANY_SPANS:
             return instant_filter(spans, time, kind, plan.dialect)
         hull = instant_filter([(spans[0][0], spans[-1][1])], time, kind, plan.dialect)
-        return exp.and_(hull, _listed(self, plan, side, chosen))
+        return all_of(hull, _listed(self, plan, side, chosen))
 
     def missing(self, plan: Plan, side: Side) -> exp.Expr:
         return is_null(time_value(plan, side))
@@ -116,9 +116,9 @@ class IntegerBuckets:
         spans = _spans(chosen, self.width)
         if len(spans) > _MANY_SPANS:
             return _listed(self, plan, side, chosen)
-        return exp.or_(
+        return any_of(
             *(
-                exp.and_(
+                all_of(
                     exp.GTE(this=self._integer(plan, side), expression=number(start)),
                     exp.LT(this=self._integer(plan, side), expression=number(end)),
                 )
@@ -157,7 +157,7 @@ def within(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket]) 
     holding = buckets.holding(plan, side, numbers) if numbers else exp.false()
     if holding is None or None not in chosen:
         return holding
-    return exp.or_(holding, buckets.missing(plan, side))
+    return any_of(holding, buckets.missing(plan, side))
 
 
 def exactly(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket]) -> exp.Expr:
@@ -167,7 +167,7 @@ def exactly(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket])
     if None in chosen:
         terms.append(buckets.missing(plan, side))
     near = within(buckets, plan, side, chosen)
-    return exp.and_(*([] if near is None else [near]), exp.or_(*terms))
+    return all_of(*([] if near is None else [near]), any_of(*terms))
 
 
 def _listed(buckets: Buckets, plan: Plan, side: Side, chosen: Iterable[int]) -> exp.In:
@@ -181,11 +181,11 @@ def _time_bucket(time: exp.Expr, kind: ColumnType, seconds: int, dialect: Dialec
     if kind.is_date:
         days = exp.paren(time - cast(exp.Literal.string("1970-01-01"), "date"))
         bucket: exp.Expr = days * number(_DAY // seconds)
-        present = exp.func("isfinite", time.copy())
+        present = func("isfinite", time.copy())
         return when(present, bucket).when(is_null(time.copy()).not_(), number(_ENDLESS))
     # An infinite time has no microseconds.
-    bucket = exp.IntDiv(this=exp.func("epoch_us", time), expression=number(seconds * _MICROSECONDS))
-    return exp.func("coalesce", bucket, when(is_null(time.copy()).not_(), number(_ENDLESS)))
+    bucket = exp.IntDiv(this=func("epoch_us", time), expression=number(seconds * _MICROSECONDS))
+    return func("coalesce", bucket, when(is_null(time.copy()).not_(), number(_ENDLESS)))
 
 
 def _spans(buckets: Iterable[int], width: int) -> list[tuple[int, int]]:

@@ -9,9 +9,12 @@ from sqlglot import exp
 
 from dagster_defs.parity.buckets import Bucket, Buckets, within
 from dagster_defs.parity.fragments import (
+    all_of,
+    any_of,
     as_,
     cast,
     column,
+    func,
     hashed,
     named,
     number,
@@ -55,7 +58,7 @@ def statement(plan: Plan, part: Part | None, sample_limit: int, *, unique_keys: 
     query = select(exp.Column(this=exp.Star(), table=quoted("counts"))).from_(named("counts"), copy=False)
     if sample_limit:
         tables.append(("samples", _samples(plan, sample_limit)))
-        query = query.select(exp.Column(this=exp.Star(), table=quoted("samples"))).join(
+        query = query.select(exp.Column(this=exp.Star(), table=quoted("samples")), copy=False).join(
             named("samples"), on=exp.true(), join_type="left", copy=False
         )
     for name, body in tables:
@@ -78,7 +81,7 @@ def _samples(plan: Plan, limit: int) -> exp.Query:
     if plan.key:
         kinds.insert(0, _modified_sample(plan, limit))
     parts = [
-        select("*").from_(kind.subquery(quoted(f"kind_{index}"), copy=False))
+        select("*").from_(kind.subquery(quoted(f"kind_{index}"), copy=False), copy=False)
         for index, kind in enumerate(kinds)
     ]
     return exp.union(*parts, distinct=False, copy=False)
@@ -94,14 +97,14 @@ def _changes(plan: Plan) -> Iterator[exp.Expr]:
     for index in plan.others:
         yield as_(total(when(_changed(index), column("copies"))), f"changed_{index}")
         if index in plan.tolerances:
-            excused = exp.and_(
+            excused = all_of(
                 _changed(index).not_(), other(column(f"legacy_{index}"), column(f"candidate_{index}"))
             )
             yield as_(total(when(excused, column("copies"))), f"tolerated_{index}")
 
 
 def _modified(plan: Plan) -> exp.Expr:
-    return exp.or_(exp.false(), *(_changed(index) for index in plan.others))
+    return any_of(exp.false(), *(_changed(index) for index in plan.others))
 
 
 def _changed(index: int) -> exp.Expr:
@@ -109,13 +112,16 @@ def _changed(index: int) -> exp.Expr:
 
 
 def _copies_of(name: str) -> exp.Expr:
-    return select(total(column("copies"))).from_(named(name)).subquery()
+    return select(total(column("copies"))).from_(named(name), copy=False).subquery(copy=False)
 
 
 def _value_digests(plan: Plan) -> Iterator[exp.Expr]:
     for index in plan.compared:
         digest = total(hashed(compared_value(plan, index)) * column("copies"))
-        legacy, candidate = (select(digest.copy()).from_(named(name)).subquery() for name in ONLY.values())
+        legacy, candidate = (
+            select(digest.copy()).from_(named(name), copy=False).subquery(copy=False)
+            for name in ONLY.values()
+        )
         yield as_(exp.Sub(this=legacy, expression=candidate), f"digest_{index}")
 
 
@@ -129,12 +135,13 @@ def _modified_sample(plan: Plan, limit: int) -> exp.Select:
     return (
         select(as_(text("modified"), "kind"), column("copies"), *shown)
         .select(
-            *(as_(when(_changed(index), number(1), number(0)), f"differs_{index}") for index in plan.others)
+            *(as_(when(_changed(index), number(1), number(0)), f"differs_{index}") for index in plan.others),
+            copy=False,
         )
-        .from_(named("paired"))
-        .where(_modified(plan))
-        .order_by(*order)
-        .limit(limit)
+        .from_(named("paired"), copy=False)
+        .where(_modified(plan), copy=False)
+        .order_by(*order, copy=False)
+        .limit(limit, copy=False)
     )
 
 
@@ -146,14 +153,14 @@ def _one_sided_sample(plan: Plan, side: Side, limit: int) -> exp.Select:
     ]
     return (
         select(as_(text(f"only_in_{side}"), "kind"), column("copies"), *shown)
-        .select(*(as_(number(0), f"differs_{index}") for index in plan.others if plan.key))
-        .from_(named(ONLY[side]))
-        .order_by(*(column(name) for name in plan.names))
-        .limit(limit)
+        .select(*(as_(number(0), f"differs_{index}") for index in plan.others if plan.key), copy=False)
+        .from_(named(ONLY[side]), copy=False)
+        .order_by(*(column(name) for name in plan.names), copy=False)
+        .limit(limit, copy=False)
     )
 
 
 def _shown(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
     if plan.masks(index):
         return text("***")
-    return exp.func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))
+    return func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))

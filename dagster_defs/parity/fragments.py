@@ -46,6 +46,18 @@ def number(value: int) -> exp.Literal | exp.Neg:
     return exp.Literal.number(value)
 
 
+def func(name: str, *parts: exp.Expr) -> exp.Expr:
+    return exp.func(name, *parts, copy=False)
+
+
+def all_of(*terms: exp.Expr) -> exp.Expr:
+    return exp.and_(*terms, copy=False)
+
+
+def any_of(*terms: exp.Expr) -> exp.Expr:
+    return exp.or_(*terms, copy=False)
+
+
 def text(value: str) -> exp.Literal:
     return exp.Literal.string(value)
 
@@ -73,12 +85,12 @@ def joined(*parts: exp.Expr) -> exp.Expr:
 
 def hashed(*parts: exp.Expr) -> exp.Expr:
     """Why twice: `scan.py`."""
-    return exp.func("hash", exp.func("hash", *(part.copy() for part in parts)))
+    return func("hash", func("hash", *(part.copy() for part in parts)))
 
 
 def total(expression: exp.Expr) -> exp.Expr:
     """0 of no rows."""
-    return exp.func("coalesce", exp.Sum(this=expression), number(0))
+    return func("coalesce", exp.Sum(this=expression), number(0))
 
 
 def when(condition: exp.Expr, value: exp.Expr, otherwise: exp.Expr | None = None) -> exp.Case:
@@ -109,7 +121,7 @@ def larger(left: exp.Expr, right: exp.Expr) -> exp.Case:
 def decimal_digits(value: exp.Expr) -> exp.Expr:
     """A decimal as text without padding: the same for one number whatever its scale."""
     # DuckDB writes `.5` for decimal(1, 1) and `0.5` for decimal(2, 1).
-    bare = exp.func("regexp_replace", cast(value, "varchar"), text(r"^(-?)0\."), text(r"\1."))
+    bare = func("regexp_replace", cast(value, "varchar"), text(r"^(-?)0\."), text(r"\1."))
     for trailing in "0.":
-        bare = exp.func("rtrim", bare, text(trailing))
+        bare = func("rtrim", bare, text(trailing))
     return when(exp.EQ(this=value.copy(), expression=number(0)), text("0"), bare)

@@ -50,6 +50,6 @@ def bare(plan: Plan, side: Side, index: int) -> exp.Column:
 
 
 def in_window(query: exp.Select, plan: Plan, side: Side) -> exp.Select:
-    query = query.from_(stored(plan.spec.relation(side)))
+    query = query.from_(stored(plan.spec.relation(side)), copy=False)
     window = window_of(plan, side)
-    return query if window is None else query.where(window)
+    return query if window is None else query.where(window, copy=False)

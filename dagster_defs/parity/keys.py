@@ -7,14 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from dagster_defs.parity.fragments import (
-    as_,
-    column,
-    is_null,
-    number,
-    quoted,
-    select,
-)
+from dagster_defs.parity.fragments import as_, column, func, is_null, number, quoted, select
 from dagster_defs.parity.integers import Span, bare, in_window, is_integer
 from dagster_defs.parity.plan import Plan, render, side_rows
 from dagster_defs.parity.records import Dialect, Side
@@ -35,16 +28,25 @@ def count(plan: Plan, side: Side, span: Span | None, rows: int, only: exp.Expr |
     most_bits = min(_MOST_BITS, _MOST_BITS_A_ROW * rows)
     if span is not None and can_be_a_bitmap(plan) and span.last - span.first < most_bits:
         key = bare(plan, side, plan.key[0])
-        bits = exp.func("bitstring_agg", key, number(span.first), number(span.last))
-        query = in_window(select(as_(exp.func("bit_count", bits), "keys")), plan, side)
-        return render(query if only is None else query.where(only), plan)
+        bits = func("bitstring_agg", key, number(span.first), number(span.last))
+        query = in_window(select(as_(func("bit_count", bits), "keys")), plan, side)
+        return render(query if only is None else query.where(only, copy=False), plan)
     return render(_grouped(plan, side, only), plan)
 
 
 def _grouped(plan: Plan, side: Side, only: exp.Expr | None) -> exp.Select:
     key = [column(plan.names[index]) for index in plan.key]
     stored_rows = side_rows(plan, side)
-    rows = (stored_rows if only is None else stored_rows.where(only)).subquery(quoted("side_rows"))
+    rows = (stored_rows if only is None else stored_rows.where(only, copy=False)).subquery(
+        quoted("side_rows"), copy=False
+    )
     complete = [is_null(part.copy()).not_() for part in key]
-    keys = select(*key).from_(rows).where(*complete).group_by(*[part.copy() for part in key])
-    return select(as_(exp.Count(this=exp.Star()), "keys")).from_(keys.subquery(quoted("keys")))
+    keys = (
+        select(*key)
+        .from_(rows, copy=False)
+        .where(*complete, copy=False)
+        .group_by(*[part.copy() for part in key], copy=False)
+    )
+    return select(as_(exp.Count(this=exp.Star()), "keys")).from_(
+        keys.subquery(quoted("keys"), copy=False), copy=False
+    )

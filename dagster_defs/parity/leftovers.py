@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from dagster_defs.parity.fragments import (
+    all_of,
+    any_of,
     as_,
     cast,
     column,
+    func,
     is_null,
     larger,
     named,
@@ -65,8 +68,8 @@ def _by_key(plan: Plan) -> Tables:
     both = [column(f"{side}_{index}") for index in range(len(plan.pairs)) for side in Side]
     paired = (
         select(*both, *_changed(plan), as_(number(1), "copies"))
-        .from_(named("met"))
-        .where(is_null(legacy_key).not_(), is_null(candidate_key).not_())
+        .from_(named("met"), copy=False)
+        .where(is_null(legacy_key).not_(), is_null(candidate_key).not_(), copy=False)
     )
     return [
         ("met", _met(plan)),
@@ -88,15 +91,15 @@ def _met(plan: Plan) -> exp.Select:
     differs = (other(column(name, legacy), column(name, candidate)) for name in plan.names)
     return (
         select(*values)
-        .from_(named(legacy))
-        .join(named(candidate), on=exp.and_(*same_key), join_type="full")
-        .where(exp.or_(*differs))
+        .from_(named(legacy), copy=False)
+        .join(named(candidate), on=all_of(*same_key), join_type="full", copy=False)
+        .where(any_of(*differs), copy=False)
     )
 
 
 def _met_alone(plan: Plan, side: Side, alone: exp.Expr) -> exp.Select:
     values = (as_(column(f"{side}_{index}"), name) for index, name in enumerate(plan.names))
-    return select(*values, as_(number(1), "copies")).from_(named("met")).where(alone)
+    return select(*values, as_(number(1), "copies")).from_(named("met"), copy=False).where(alone, copy=False)
 
 
 def _by_copies(plan: Plan) -> Tables:
@@ -118,7 +121,7 @@ def _counted(plan: Plan) -> exp.Select:
             *map(column, names),
             as_(number(int(side is Side.LEGACY)), "in_legacy"),
             as_(number(int(side is Side.CANDIDATE)), "in_candidate"),
-        ).from_(named(f"{side}_rows"))
+        ).from_(named(f"{side}_rows"), copy=False)
         for side in Side
     ]
     copies = {side: exp.Sum(this=column(f"in_{side}")) for side in Side}
@@ -129,7 +132,9 @@ def _counted(plan: Plan) -> exp.Select:
             copy=False,
         )
         .group_by(*map(column, names), copy=False)
-        .having(exp.NEQ(this=copies[Side.LEGACY].copy(), expression=copies[Side.CANDIDATE].copy()))
+        .having(
+            exp.NEQ(this=copies[Side.LEGACY].copy(), expression=copies[Side.CANDIDATE].copy()), copy=False
+        )
     )
 
 
@@ -145,28 +150,37 @@ def _surplus(plan: Plan, more: str, less: str) -> exp.Select:
             spec=exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW"),
         )
         query = query.select(
-            as_(upto, "upto"), *(as_(part.copy(), f"group_{index}") for index, part in enumerate(group))
+            as_(upto, "upto"),
+            *(as_(part.copy(), f"group_{index}") for index, part in enumerate(group)),
+            copy=False,
         )
-    return query.from_(named("counted")).where(exp.GT(this=column(more), expression=column(less)))
+    return query.from_(named("counted"), copy=False).where(
+        exp.GT(this=column(more), expression=column(less)), copy=False
+    )
 
 
 def _unpaired(plan: Plan, side: Side) -> exp.Select:
     """The copies of a group beyond those that stand against a row of the other side."""
     own, other_side = _LEFT[side], _LEFT[Side.CANDIDATE if side is Side.LEGACY else Side.LEGACY]
     values = [column(name, "own") for name in plan.names]
-    query = select(*values).from_(exp.alias_(named(own), quoted("own")))
+    query = select(*values).from_(exp.alias_(named(own), quoted("own")), copy=False)
     group = _group(plan)
     if not group:
-        return query.select(column("copies", "own"))
+        return query.select(column("copies", "own"), copy=False)
     parts = [column(f"group_{index}") for index in range(len(group))]
-    taken = select(*parts, as_(exp.Sum(this=column("copies")), "taken")).from_(named(other_side))
-    taken = taken.group_by(*[part.copy() for part in parts])
+    taken = select(*parts, as_(exp.Sum(this=column("copies")), "taken")).from_(named(other_side), copy=False)
+    taken = taken.group_by(*[part.copy() for part in parts], copy=False)
     first = column("upto", "own") - column("copies", "own")
-    copies = column("upto", "own") - larger(first, exp.func("coalesce", column("taken", "taken"), number(0)))
+    copies = column("upto", "own") - larger(first, func("coalesce", column("taken", "taken"), number(0)))
     return (
-        query.select(as_(copies, "copies"))
-        .join(taken.subquery(quoted("taken")), on=_same_group(plan, "own", "taken"), join_type="left")
-        .where(exp.GT(this=exp.paren(copies.copy()), expression=number(0)))
+        query.select(as_(copies, "copies"), copy=False)
+        .join(
+            taken.subquery(quoted("taken"), copy=False),
+            on=_same_group(plan, "own", "taken"),
+            join_type="left",
+            copy=False,
+        )
+        .where(exp.GT(this=exp.paren(copies.copy()), expression=number(0)), copy=False)
     )
 
 
@@ -217,18 +231,20 @@ def _paired(plan: Plan) -> exp.Select:
         legacy=lambda index: column(value_name(index), "lost"),
         candidate=lambda index: column(value_name(index), "gained"),
     )
-    meet = exp.and_(
+    meet = all_of(
         _same_group(plan, "lost", "gained"),
         exp.LT(this=first["lost"].copy(), expression=upto["gained"].copy()),
         exp.LT(this=first["gained"].copy(), expression=upto["lost"].copy()),
     )
     return (
-        select(*values, *changed, as_(overlap, "copies")).from_(named("lost")).join(named("gained"), on=meet)
+        select(*values, *changed, as_(overlap, "copies"))
+        .from_(named("lost"), copy=False)
+        .join(named("gained"), on=meet, copy=False)
     )
 
 
 def _same_group(plan: Plan, left: str, right: str) -> exp.Expr:
-    return exp.and_(
+    return all_of(
         *(
             same(column(f"group_{index}", left), column(f"group_{index}", right))
             for index in range(len(_group(plan)))

@@ -15,6 +15,7 @@ from dagster_defs.parity.fragments import (
     cast,
     column,
     decimal_digits,
+    func,
     is_null,
     joined,
     quoted,
@@ -28,7 +29,7 @@ _NULL = "null"
 
 
 def quoted_text(value: exp.Expr) -> exp.Expr:
-    return _or_null(cast(exp.func("to_json", cast(value, "varchar")), "varchar"))
+    return _or_null(cast(func("to_json", cast(value, "varchar")), "varchar"))
 
 
 def bare_text(value: exp.Expr) -> exp.Expr:
@@ -66,10 +67,10 @@ def map_text(
     value: exp.Expr, key: Callable[[exp.Expr], exp.Expr], entry: Callable[[exp.Expr], exp.Expr]
 ) -> exp.Expr:
     def pair(item: exp.Expr) -> exp.Expr:
-        parts = (exp.func("struct_extract", item.copy(), text(name)) for name in ("key", "value"))
+        parts = (func("struct_extract", item.copy(), text(name)) for name in ("key", "value"))
         return joined(text("["), key(next(parts)), text(", "), entry(next(parts)), text("]"))
 
-    return _array(value, exp.func("list_sort", _each(exp.func("map_entries", value.copy()), pair)))
+    return _array(value, func("list_sort", _each(func("map_entries", value.copy()), pair)))
 
 
 def json_text(value: exp.Expr) -> exp.Expr:
@@ -86,7 +87,7 @@ def json_text(value: exp.Expr) -> exp.Expr:
     for kind in ("VARCHAR", "BOOLEAN"):
         scalar = scalar.when(text(kind), atom.copy(), copy=False)
     line = joined(
-        cast(exp.func("to_json", path), "varchar"),
+        cast(func("to_json", path), "varchar"),
         text(": "),
         scalar.else_(_json_number(atom.copy()), copy=False),
     )
@@ -127,11 +128,11 @@ def _each(values: exp.Expr, text_of: Callable[[exp.Expr], exp.Expr]) -> exp.Expr
 
 
 def _array(value: exp.Expr, parts: exp.Expr) -> exp.Expr:
-    return _unless_null(value, joined(text("["), exp.func("array_to_string", parts, text(", ")), text("]")))
+    return _unless_null(value, joined(text("["), func("array_to_string", parts, text(", ")), text("]")))
 
 
 def _or_null(written: exp.Expr) -> exp.Expr:
-    return exp.func("coalesce", written, text(_NULL))
+    return func("coalesce", written, text(_NULL))
 
 
 def _unless_null(value: exp.Expr, written: exp.Expr) -> exp.Expr:

@@ -46,10 +46,10 @@ def statement(plan: Plan, side: Side, columns: Sequence[SchemaDifference]) -> st
         each_hash = hashed(column(f"c{position}"))
         digests.append(as_(exp.Sum(this=each_hash), f"sum_{position}"))
         digests.append(as_(exp.BitwiseXorAgg(this=each_hash.copy()), f"xor_{position}"))
-    rows = select(*shared).from_(stored(plan.spec.relation(side)))
+    rows = select(*shared).from_(stored(plan.spec.relation(side)), copy=False)
     window = window_of(plan, side)
-    rows = rows if window is None else rows.where(window)
-    return render(select(*digests).from_(rows.subquery(quoted("side_rows"))), plan)
+    rows = rows if window is None else rows.where(window, copy=False)
+    return render(select(*digests).from_(rows.subquery(quoted("side_rows"), copy=False), copy=False), plan)
 
 
 def renamed(

@@ -20,7 +20,7 @@ from dagster_defs.errors import (
     UnknownColumn,
 )
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family, fold, parse_type
-from dagster_defs.parity.fragments import cast, number, other, try_cast
+from dagster_defs.parity.fragments import all_of, cast, func, number, other, try_cast
 from dagster_defs.parity.records import (
     PRECISIONS,
     Column,
@@ -91,13 +91,13 @@ def cut(value: exp.Expr, tolerance: Tolerance, pair: ColumnPair, dialect: Dialec
         micros: exp.Expr = exp.Extract(this=exp.Var(this="epoch_microsecond"), expression=value.copy())
     else:
         instant = cast(value.copy(), "timestamp") if instants_as_text(*_types(pair)) else value.copy()
-        micros = exp.func("epoch_us", instant)
+        micros = func("epoch_us", instant)
     # The remainder has the sign of the dividend; times before 1970 are cut downwards too.
     remainder = exp.Mod(
         this=exp.paren(exp.Mod(this=micros, expression=width) + width.copy()), expression=width.copy()
     )
     # An infinite time has no microseconds.
-    return exp.func("coalesce", cast(micros.copy() - remainder, "varchar"), cast(value.copy(), "varchar"))
+    return func("coalesce", cast(micros.copy() - remainder, "varchar"), cast(value.copy(), "varchar"))
 
 
 def exceeds(
@@ -111,7 +111,7 @@ def exceeds(
     if tolerance.kind is ToleranceKind.TIMESTAMP_PRECISION:
         return other(*(cut(value, tolerance, pair, dialect) for value in (legacy, candidate)))
     near = _within(legacy, candidate, tolerance, _types(pair), dialect)
-    return exp.and_(other(legacy, candidate), exp.paren(near).not_())
+    return all_of(other(legacy, candidate), exp.paren(near).not_())
 
 
 def _types(pair: ColumnPair) -> tuple[ColumnType, ColumnType]:
@@ -134,10 +134,10 @@ def _within(
     finite = [
         exp.LT(this=exp.Abs(this=each.copy()), expression=exp.Literal.number("1e308")) for each in floats
     ]
-    return exp.func(
+    return func(
         "coalesce",
         _near_exactly(left, right, tolerance, scale, dialect),
-        exp.and_(*finite, _near(floats[0], floats[1], tolerance)),
+        all_of(*finite, _near(floats[0], floats[1], tolerance)),
         exp.false(),
     )
 
@@ -171,7 +171,7 @@ def _near_exactly(
         # As |l - c| * 200 <= 3 * |l| for 0.015: no product gets more places than its factor.
         allowance = exp.Abs(this=legacy.copy()) * number(numerator)
         near = exp.LTE(this=difference * number(denominator), expression=allowance)
-    return exp.func("try", near) if dialect is Dialect.DUCKDB else near
+    return func("try", near) if dialect is Dialect.DUCKDB else near
 
 
 def _near(legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance) -> exp.Expr:

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from dagster_defs.parity import nested
 from dagster_defs.parity.families import NESTED, NUMBERS, ColumnType, Family, comparable
-from dagster_defs.parity.fragments import cast, column, decimal_digits, try_cast
+from dagster_defs.parity.fragments import cast, column, decimal_digits, func, try_cast
 from dagster_defs.parity.records import Dialect
 
 _MAX_PRECISION = 38
@@ -50,7 +50,7 @@ def _value(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect
             return _nested(value, own, other, dialect)
         case Family.OTHER if own.name.upper().startswith("UNION"):
             return exp.DPipe(
-                this=cast(exp.func("union_tag", value), "varchar"),
+                this=cast(func("union_tag", value), "varchar"),
                 expression=exp.DPipe(this=exp.Literal.string(": "), expression=cast(value.copy(), "varchar")),
             )
         case _:
@@ -63,7 +63,7 @@ def _nested(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialec
     if own.family is Family.STRUCT:
         fields = {
             name: _inner(
-                exp.func("struct_extract", value.copy(), exp.Literal.string(own_name)),
+                func("struct_extract", value.copy(), exp.Literal.string(own_name)),
                 kind,
                 other_kind,
                 dialect,
@@ -77,7 +77,7 @@ def _nested(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialec
         return nested.json_text(value)
     if own.contains(Family.JSON):
         # DuckDB reads a document in a subquery, and has none inside a list.
-        return nested.json_text(exp.func("to_json", value))
+        return nested.json_text(func("to_json", value))
     parts = [(kind, other_kind) for (_, kind), (_, other_kind) in zip(own.parts, other.parts, strict=True)]
 
     def text(index: int) -> Callable[[exp.Expr], exp.Expr]:
@@ -173,10 +173,10 @@ def _instant(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Diale
 
 def _interval(value: exp.Expr) -> exp.Expr:
     """Months apart from time: DuckDB holds one month to equal 30 days."""
-    months = exp.func("date_part", exp.Literal.string("year"), value) * 12 + exp.func(
+    months = func("date_part", exp.Literal.string("year"), value) * 12 + func(
         "date_part", exp.Literal.string("month"), value.copy()
     )
-    rest = exp.func("epoch_us", value.copy() - exp.func("to_months", cast(months.copy(), "integer")))
+    rest = func("epoch_us", value.copy() - func("to_months", cast(months.copy(), "integer")))
     return exp.DPipe(
         this=exp.DPipe(this=cast(months, "varchar"), expression=exp.Literal.string(" months ")),
         expression=exp.DPipe(this=cast(rest, "varchar"), expression=exp.Literal.string(" us")),
