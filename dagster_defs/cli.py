@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from dagster_defs import render
-from dagster_defs.errors import ParityError
+from dagster_defs.errors import ParityError, ReasonMissing
+from dagster_defs.lifecycle.gates import Proposal
+from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import all_match
 from dagster_defs.parity import Verdict
 
-LOOKING, RUNNING = "Only looks", "Runs things"
+LOOKING, RUNNING, MOVING = "Only looks", "Runs things", "Moves units (with --apply)"
 
 app = typer.Typer(
     name="parity",
@@ -27,6 +30,19 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+Units = Annotated[
+    list[str], typer.Argument(help="Units (dag_id.task_id), globs such as 'taxi_daily.*', or whole DAGs.")
+]
+Apply = Annotated[
+    bool, typer.Option("--apply", help="Do it; without this the plan is shown and nothing is done.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Although a gate is closed; --reason says why.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why; the ledger keeps it, and status shows a forced one.")
+]
+EndRuns = Annotated[
+    bool, typer.Option("--end-runs", help="End Dagster's live runs instead of waiting for them.")
+]
 
 
 @app.callback()
@@ -55,12 +71,25 @@ def check(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="The verdicts that Dagster's event log keeps; compare nothing.")
     ] = False,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Run one unit's legacy command twice and compare both runs.")
+    ] = False,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(help="For --noise: what inventory.py exported; without it PARITY_INVENTORY names it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare legacy and candidate, row for row, for each window from one partition to another."""
     from dagster_defs.adapters.comparison import check_units
     from dagster_defs.adapters.explain import kept_evidence
 
+    if noise:
+        if evidence or len(units or []) != 1:
+            raise typer.BadParameter("--noise takes one unit, and no --evidence")
+        _check_noise((units or [])[0], first, last, inventory, as_json)
+    elif inventory:
+        raise typer.BadParameter("--inventory is for --noise alone")
     kept = kept_evidence(units or [], first, last) if evidence else []
     checks = (
         [one.checked for one in kept] if evidence else list(check_units(units or [], first, last or first))
@@ -69,7 +98,21 @@ def check(
         render.print_json([one.as_json() for one in (kept or checks)])
     else:
         render.print_verdicts(checks)
+    if not evidence and any(one.check.error for one in checks):
+        raise typer.Exit(2)
     raise typer.Exit(0 if all_match(checks) else 3)
+
+
+def _check_noise(unit: str, first: str, last: str, inventory: Path | None, as_json: bool) -> NoReturn:
+    from dagster_defs.adapters.noise import find_noise
+    from dagster_defs.adapters.rehearsal_windows import Span
+
+    found = find_noise(unit, Span(0, first, last), inventory, render.Steps())
+    if as_json:
+        render.print_json(found.as_json())
+    else:
+        render.print_noise(found)
+    raise typer.Exit(0 if found.quiet else 3)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -77,7 +120,9 @@ def explain(
     unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id).")],
     window: Annotated[
         str,
-        typer.Option("--window", help="A partition, a key such as 2024-03-08; without it, all that is kept."),
+        typer.Option(
+            "--window", help="A partition's key such as 2024-03-08, or a day; without it, all that is kept."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -142,8 +187,8 @@ def compare(
     raise typer.Exit(0 if all(check.verdict is Verdict.MATCH for check in checks) else 3)
 
 
-@app.command(rich_help_panel=LOOKING)
-def plan(
+@app.command("migration-plan", rich_help_panel=LOOKING)
+def migration_plan(
     write: Annotated[bool, typer.Option("--write", help="Put the block into migration_plan.md.")] = False,
     stale: Annotated[
         bool, typer.Option("--check", help="Exit 3 if the block in migration_plan.md is stale.")
@@ -163,7 +208,7 @@ def plan(
     elif not write:
         render.print_plain(block)
     if stale and not current:
-        render.warn("the status block of migration_plan.md is stale. Renew it: parity plan --write")
+        render.warn("the status block of migration_plan.md is stale. Renew it: parity migration-plan --write")
         raise typer.Exit(3)
 
 
@@ -236,16 +281,119 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
-    from dagster_defs.adapters.rehearsal import Span, rehearse
+    from dagster_defs.adapters.rehearsal import rehearse
+    from dagster_defs.adapters.rehearsal_windows import Span
 
-    if last and first:
-        raise typer.BadParameter("say --last or --from, not both")
+    if last and (first or until):
+        raise typer.BadParameter("say --last, or --from and --to, not both")
     found = rehearse(unit, Span(last, first, until), inventory, render.Steps())
     if as_json:
         render.print_json(found.as_json())
     else:
         render.print_verdicts(found.checks)
     raise typer.Exit(0 if all_match(found.checks) else 3)
+
+
+@app.command(rich_help_panel=MOVING)
+def shadow(
+    units: Units,
+    apply: Apply = False,
+    force: Force = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let Dagster run each window too, into candidate tables, to be compared."""
+    from dagster_defs.adapters.moving import propose
+
+    _move(propose(Move.SHADOW, units), apply=apply, force=force, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=MOVING)
+def cutover(
+    units: Units,
+    apply: Apply = False,
+    force: Force = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the Airflow task a proxy, so that Dagster's run of each window counts."""
+    from dagster_defs.adapters.moving import propose
+
+    _move(propose(Move.CUTOVER, units), apply=apply, force=force, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=MOVING)
+def rollback(
+    units: Units,
+    apply: Apply = False,
+    end_runs: EndRuns = False,
+    rehearsed: Annotated[
+        bool,
+        typer.Option("--rehearsed", help="Only note that it was rehearsed elsewhere; --reason says where."),
+    ] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
+    from dagster_defs.adapters.moving import propose, propose_noting
+
+    found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
+    _move(found, apply=apply, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=MOVING)
+def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Let nobody move a unit further; the way back stays open. Needs --reason."""
+    from dagster_defs.adapters.moving import propose
+
+    if not reason.strip():
+        raise ReasonMissing("hold")
+    _move(propose(Move.HOLD, units), apply=apply, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=MOVING)
+def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
+    """End a hold."""
+    from dagster_defs.adapters.moving import propose
+
+    _move(propose(Move.RELEASE, units), apply=apply, reason=reason, as_json=as_json)
+
+
+@app.command(rich_help_panel=MOVING)
+def resume(
+    units: Annotated[
+        list[str] | None, typer.Argument(help="As for a move; none: whatever is half-done or has drifted.")
+    ] = None,
+    apply: Apply = False,
+    end_runs: EndRuns = False,
+    as_json: AsJson = False,
+) -> None:
+    """Finish half-done moves, and put marks right that are not what the ledger says."""
+    from dagster_defs.adapters.moving import propose_resuming
+
+    found = propose_resuming(units or [], end_runs=end_runs)
+    if not found and not as_json:
+        render.print_plain("nothing is half-done")
+    _move(found, apply=apply, reason="", as_json=as_json)
+
+
+def _move(found: Sequence[Proposal], *, apply: bool, reason: str, as_json: bool, force: bool = False) -> None:
+    """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
+    from dagster_defs.adapters.moving import carry_out, refuse_closed
+
+    todo = [one for one in found if one.plan.steps]
+    if not as_json:
+        render.print_proposals(found)
+    if apply:
+        refuse_closed(todo, force=force, reason=reason)
+        for done in carry_out(todo, reason=reason, say=render.Steps().say):
+            if not as_json:
+                render.print_moved(done)
+    if as_json:
+        render.print_json(render.proposals_json(found, applied=apply))
+    if todo and not apply:
+        render.say("Nothing was done. To do it, add --apply")
+        raise typer.Exit(3 if any(one.blockers for one in todo) and not force else 0)
 
 
 @app.command(rich_help_panel=RUNNING)

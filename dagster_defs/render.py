@@ -19,7 +19,11 @@ from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
+from dagster_defs.lifecycle.gates import Proposal
 from dagster_defs.lifecycle.looking import Explanation
+from dagster_defs.lifecycle.moves import Plan, explained
+from dagster_defs.lifecycle.noise import Noise
+from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Check, Sample, Verdict
 
@@ -54,14 +58,26 @@ def print_status(status: Status) -> None:
         else "no units: nothing is mirrored below dagster_defs/defs/"
     )
     if states:
-        more = {"EVIDENCE": status.evidence, "FACETS": status.facets}
+        more = {"EVIDENCE": status.evidence, "FACETS": status.facets, "CONDITION": status.conditions}
         shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
         table = _table("UNIT", "STAGE", "OWNER", *shown)
         for state in states:
-            said = [by_unit.get(state.unit, "–") for by_unit in shown.values()]
+            said = [str(by_unit.get(state.unit, "–")) for by_unit in shown.values()]
             table.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
         out.print()
         out.print(table)
+    if status.next_command:
+        out.print()
+        print_plain(f"Next: {status.next_command}")
+    for entry in status.forced:
+        forced = f"{entry.operator} forced {entry.move} of {entry.unit} on {entry.at:%Y-%m-%d} against "
+        warn(f"{forced}{', '.join(entry.forced)}: {entry.reason}")
+    for unit in status.drifted:
+        warn(
+            f"{unit}: the mark in proxied_state/ is not what the ledger says. Put it right: parity resume {unit}"
+        )
+    if status.ledger_cut_off:
+        warn("the ledger's last line is cut off, and counts for nothing; the next move takes its place")
     if status.evidence_problem:
         warn(status.evidence_problem)
     for unit in status.marks_without_unit:
@@ -79,7 +95,7 @@ def status_json(status: Status) -> dict[str, Any]:
     """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md.
 
     With an inventory, each unit has `facets` too; with an event log at hand, each unit that has some, `evidence`."""
-    facets, evidence = status.facets or {}, status.evidence or {}
+    facets, evidence, conditions = status.facets or {}, status.evidence or {}, status.conditions or {}
     return {
         "schema": "parity/status/1",
         "units": [
@@ -89,9 +105,13 @@ def status_json(status: Status) -> dict[str, Any]:
                 "owner": state.owner.value,
                 **({"facets": facets[state.unit]} if state.unit in facets else {}),
                 **({"evidence": evidence[state.unit]} if state.unit in evidence else {}),
+                **(conditions[state.unit].as_json() if state.unit in conditions else {}),
             }
             for state in status.states
         ],
+        "next": status.next_command,
+        "forced": [entry.as_json() for entry in status.forced],
+        "drifted": [str(unit) for unit in status.drifted],
         "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
         "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
     }
@@ -109,15 +129,51 @@ def plan_block(status: Status) -> str:
 
 def plan_json(block: str, current: bool) -> dict[str, Any]:
     """`{schema, current, block}`; documented in docs/reference.md."""
-    return {"schema": "parity/plan/1", "current": current, "block": block}
+    return {"schema": "parity/migration-plan/1", "current": current, "block": block}
 
 
-def print_verdicts(checks: Sequence[WindowCheck]) -> None:
-    """The table, then a line for each reason of a verdict that is not a match."""
-    table = _table("UNIT", "OUTPUT", "WINDOW", "LEGACY ROWS", "CANDIDATE ROWS", "VERDICT")
+def print_proposals(proposals: Sequence[Proposal]) -> None:
+    """The plan of each unit, step by step, and what stands against it."""
+    for proposal in proposals:
+        plan = proposal.plan
+        if plan.already:
+            out.print(Text(f"{plan.unit}: {plan.already}"), soft_wrap=True)
+            continue
+        change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
+        out.print(Text(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
+        for number, said in enumerate(explained(plan), start=1):
+            out.print(Text(f"  {number}. {said}"), soft_wrap=True)
+        for blocker in proposal.blockers:
+            out.print(
+                Text("  blocked", style="bold red").append(f" ({blocker.gate}): {blocker}", "default"),
+                soft_wrap=True,
+            )
+
+
+def proposals_json(proposals: Sequence[Proposal], *, applied: bool) -> dict[str, Any]:
+    """`{schema, applied, units: [{unit, move, from, to, already, steps, blockers}]}`; see docs/reference.md."""
+    return {
+        "schema": "parity/move/1",
+        "applied": applied,
+        "units": [proposal.as_json() for proposal in proposals],
+    }
+
+
+def print_moved(plan: Plan) -> None:
+    """The new stage, and how to undo it."""
+    undo = {Move.CUTOVER: "rollback", Move.ROLLBACK: "cutover", Move.HOLD: "release", Move.RELEASE: "hold"}
+    holding = {Move.HOLD: "held, still ", Move.RELEASE: "released, still "}
+    moved = plan.from_ is not plan.to or plan.move in holding
+    way = f" To undo it: parity {undo[plan.move]} {plan.unit}" if moved and plan.move in undo else ""
+    out.print(Text(f"{plan.unit} is {holding.get(plan.move, '')}{plan.to}.{way}"), soft_wrap=True)
+
+
+def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGACY", "CANDIDATE")) -> None:
+    """The table, then a line for each reason of a verdict that is not a plain match."""
+    table = _table("UNIT", "OUTPUT", "WINDOW", *(f"{side} ROWS" for side in sides), "VERDICT")
     for checked in checks:
         rows = checked.check.rows
-        verdict = Text(checked.verdict.value, style=VERDICT_STYLE[checked.verdict])
+        verdict = _verdict(checked.check)
         table.add_row(
             str(checked.unit),
             checked.check.name,
@@ -129,27 +185,38 @@ def print_verdicts(checks: Sequence[WindowCheck]) -> None:
     out.print(table)
     out.print()
     for checked in checks:
-        if checked.verdict is not Verdict.MATCH:
-            style = VERDICT_STYLE[checked.verdict]
-            where = f" {checked.unit}, {checked.check.name}, {checked.window}: "
-            out.print(
-                Text(checked.verdict.value, style=style).append(where + _why(checked), "default"),
-                soft_wrap=True,
-            )
+        check = checked.check
+        if check.verdict is not Verdict.MATCH or check.tolerated or check.expired_tolerances:
+            where = f" {checked.unit}, {check.name}, {checked.window}: "
+            said = Text("error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict])
+            out.print(said.append(where + _why(checked), "default"), soft_wrap=True)
     out.print(summary(checks))
+
+
+def print_noise(found: Noise) -> None:
+    """One legacy run beside another, then the tolerances to declare for what is not deterministic."""
+    print_verdicts(found.checks, ("FIRST", "SECOND"))
+    noisy = any(checked.verdict is Verdict.MISMATCH for checked in found.checks)
+    out.print("noisy" if noisy else "quiet" if found.quiet else "not known: see what is inconclusive")
+    if found.tolerances:
+        print_plain(f"\nMake it deterministic, or declare it where the output is compared:\n\n{found.yaml}")
 
 
 def print_comparisons(checks: Sequence[Check]) -> None:
     """The table, then for each that is no plain match why, and a few of the rows that differ."""
     table = _table("COMPARISON", "LEGACY ROWS", "CANDIDATE ROWS", "VERDICT", "WHY")
     for check in checks:
-        verdict = Text("error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict])
+        verdict = _verdict(check)
         rows = [f"{count:,}" for count in (check.rows.legacy, check.rows.candidate)]
         table.add_row(check.name, *(["", ""] if check.error else rows), verdict, check.reason)
     out.print(table)
     for check in checks:
         for sample in check.samples:
             out.print(Text(f"{check.name}: {_sampled(sample)}"), soft_wrap=True)
+
+
+def _verdict(check: Check) -> Text:
+    return Text("error" if check.error else check.verdict_said, style=VERDICT_STYLE[check.verdict])
 
 
 def _sampled(sample: Mapping[str, Any]) -> str:

@@ -6,18 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import duckdb
 import pytest
 import yaml
 
+from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +43,17 @@ def copy_project(root: Path, *, code: bool = True) -> Path:
         shutil.copytree(ROOT / folder, root / folder, ignore=made_by_runs)
     shutil.copy(ROOT / "pyproject.toml", root)
     return root
+
+
+def mirrors_of(defs: Path, root: Path) -> list[Mirror]:
+    """The mirrors that a folder of YAML declares for the project at `root`, whatever was imported before."""
+    module = types.ModuleType("own_defs")
+    module.__path__ = [str(defs)]
+    module.__file__ = str(defs / "__init__.py")
+    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    found = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
+    distinct = {id(component): component for component in found}.values()
+    return [cast("Mirror", component) for component in distinct if hasattr(component, "outputs_of")]
 
 
 def put_legacy_code_on_path() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,7 +68,9 @@ class LoopbackServer:
 
 
 class FakeAirflow(LoopbackServer):
-    """`failures`: status codes of the next answers; `login_page`: what a proxy in front of Airflow shows."""
+    """`failures`: status codes of the next answers; `login_page`: what a proxy in front of Airflow shows;
+    `operators`: the class name of the operator that a task is served with; `rendered`: the fields of a task in a run,
+    by (DAG, run, task)."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -77,6 +79,8 @@ class FakeAirflow(LoopbackServer):
         self.dag_ids: list[str] = []
         self.failures: list[int] = []
         self.login_page = False
+        self.operators: Callable[[str, str], str] = lambda dag_id, task_id: "BashOperator"
+        self.rendered: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self.requests: list[str] = []
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -141,6 +145,12 @@ class FakeAirflow(LoopbackServer):
                 return 200, _page("dags", rows, int(asked["limit"]), int(asked["offset"]))
             case "POST", ["dags", "~", "dagRuns", "~", "taskInstances", "list"]:
                 return 200, self._listed(json.loads(body))
+            case "GET", ["dags", dag_id, "tasks", task_id]:
+                return 200, {"task_id": task_id, "class_ref": {"class_name": self.operators(dag_id, task_id)}}
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id] if (
+                dag_id, run_id, task_id,
+            ) in self.rendered:  # fmt: skip
+                return 200, {"rendered_fields": self.rendered[dag_id, run_id, task_id]}
             case "GET", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
                 return 200, self.dag_runs[dag_id, run_id]
             case _:
@@ -194,6 +204,9 @@ class FakeDagster(LoopbackServer):
         self.run_status = "SUCCESS"
         self.refusal: dict[str, Any] | None = None
         self.failure_events: list[dict[str, Any]] = []
+        self.listed: list[dict[str, Any]] = []
+        self.terminated: list[str] = []
+        self.sick_daemons: list[str] = []
         self.login_page = False
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
@@ -209,6 +222,15 @@ class FakeDagster(LoopbackServer):
             return {"launchPipelineExecution": self._launch(*variables.values())}
         if "logsForRun" in query:
             return {"logsForRun": {"__typename": "EventConnection", "events": self.failure_events}}
+        if "daemonHealth" in query:
+            kinds = ["SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"]
+            rows = [{"daemonType": k, "required": True, "healthy": k not in self.sick_daemons} for k in kinds]
+            return {"instance": {"daemonHealth": {"allDaemonStatuses": rows}}}
+        if "terminateRuns" in query:
+            self.terminated += variables["ids"]
+            return {"terminateRuns": {"__typename": "TerminateRunsResult"}}
+        if "runsOrError" in query:
+            return {"runsOrError": {"__typename": "Runs", "results": self._listed(**variables)}}
         if "runOrError" in query:
             tags = [{"key": key, "value": value} for key, value in self.launches[-1].tags.items()]
             return {"runOrError": {"__typename": "Run", "status": self.run_status, "tags": tags}}
@@ -224,6 +246,21 @@ class FakeDagster(LoopbackServer):
             return {"workspaceOrError": {"__typename": "Workspace", "locationEntries": rows}}
         nodes = [{"name": "__repository__", "location": {"name": name}} for name in locations]
         return {"repositoriesOrError": {"__typename": "RepositoryConnection", "nodes": nodes}}
+
+    def list_run(self, run_id: str, status: str, seconds: float | None = None, /, **tags: str) -> None:
+        """A run with these tags, `parity_unit` for `parity/unit`; `seconds` is how long it took."""
+        rows = [{"key": name.replace("_", "/", 1), "value": value} for name, value in tags.items()]
+        end = None if seconds is None else 1000.0 + seconds
+        self.listed.append(
+            {"runId": run_id, "status": status, "startTime": 1000.0, "endTime": end, "tags": rows}
+        )
+
+    def _listed(self, filter: dict[str, Any], limit: int) -> list[dict[str, Any]]:  # noqa: A002 - GraphQL's name
+        return [
+            run
+            for run in self.listed
+            if run["status"] in filter["statuses"] and all(tag in run["tags"] for tag in filter["tags"])
+        ][:limit]
 
     def _launch(self, params: dict[str, Any]) -> dict[str, Any]:
         if self.refusal:

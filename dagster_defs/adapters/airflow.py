@@ -17,6 +17,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Window
 
 PAGE = 100  # Airflow's own default for `maximum_page_limit`
+UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
 
 
@@ -148,6 +149,18 @@ class AirflowClient:
             {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "start_date_gte": since.isoformat()}
         )
 
+    def task(self, unit: Unit) -> Mapping[str, Any]:
+        """The task as Airflow serves it, from the last time that the DAG was parsed."""
+        found: Mapping[str, Any] = self._call("GET", f"/dags/{unit.dag_id}/tasks/{unit.task_id}")
+        return found
+
+    def task_instances_in(
+        self, unit: Unit, states: Sequence[str], since: datetime | None = None
+    ) -> Iterator[TaskInstance]:
+        """The task's instances, of whatever run, in one of these states; `since`: that started then or later."""
+        wanted: dict[str, Any] = {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "state": list(states)}
+        yield from self._listed(wanted if since is None else wanted | {"start_date_gte": since.isoformat()})
+
     def _listed(self, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
         offset = 0
         while True:
@@ -173,6 +186,12 @@ class AirflowClient:
 
     def make_pool(self, name: str, slots: int) -> None:
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
+
+    def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
+        """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
+        path = f"/dags/{unit.dag_id}/dagRuns/{run_id}/taskInstances/{unit.task_id}"
+        found: Mapping[str, Any] = self._call("GET", path).get("rendered_fields") or {}
+        return found
 
     def log_of(self, task: TaskInstance) -> str:
         instance = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}"

@@ -16,7 +16,7 @@ from dagster_defs.adapters.comparison_file import (
     read_comparisons,
     read_tolerances,
 )
-from dagster_defs.adapters.places import Place, parse_place, reader_of, relation_in, warehouse_of
+from dagster_defs.adapters.places import Place, as_it_was, parse_place, reader_of, relation_in, warehouse_of
 from dagster_defs.adapters.snowflake import SnowflakeReader
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
@@ -114,6 +114,8 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
     try:
         lower, upper = entry.window.bounds() if entry.window else (None, None)
         legacy, candidate = (side.place(folder, project_dir) for side in (entry.legacy, entry.candidate))
+        if entry.instant is not None:
+            legacy = as_it_was(legacy, entry.instant)
     except ParityError as error:
         return Check.of_wrong_request(entry.name, str(error))
     except ValueError as error:

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pendulum
 
+from dagster_defs.adapters.airflow_values import values_exported
 from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.mirrors import load_mirrors
-from dagster_defs.adapters.warehouse import DuckDBPair
-from dagster_defs.errors import NoSuchUnit, UnknownPartition, UsageError, WindowMissing
-from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output, TableOutput
+from dagster_defs.adapters.mirrors import load_mirrors, named
+from dagster_defs.adapters.places import (
+    Files,
+    Place,
+    Readers,
+    SnowflakeTable,
+    as_it_was,
+    place_of_relation,
+    relation_in,
+)
+from dagster_defs.errors import BadComparison, UnknownPartition, UsageError, WindowMissing
+from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
+from dagster_defs.lifecycle.rendered import outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck
-from dagster_defs.parity import Check, ComparisonSpec, Side, compare
+from dagster_defs.parity import Check, ComparisonSpec, Relation, Side, compare
 from dagster_defs.windows import Window
 
 
-def compare_windows(mirror: Mirror, windows: Sequence[Window]) -> Iterator[WindowCheck]:
+def compare_windows(
+    mirror: Mirror, windows: Sequence[Window], readers: Readers | None = None
+) -> Iterator[WindowCheck]:
     """One check for each output and window, oldest first; a wrong request becomes a check with `error` set.
 
-    Raises DatabaseLocked if a run holds one of the DuckDB files for longer than the reader waits.
+    A window lies between the bounds that the inventory at hand has for it, else between the mirror's own. Raises
+    what `compare_output` raises.
     """
     last = max(windows, default=None)
-    for window in sorted(windows):
-        for output in mirror.outputs_of(window):
-            if output.as_a_whole and window != last:
-                continue
-            yield WindowCheck(
-                unit=mirror.legacy_unit,
-                partition=None if output.as_a_whole else mirror.partitions.key_of(window),
-                check=compare_output(output),
-            )
+    with Readers() as own:
+        for window in sorted(windows):
+            calls = values_exported(mirror.legacy_unit, window)
+            for output in outputs_of(mirror, window, calls):
+                if output.as_a_whole and window != last:
+                    continue
+                yield WindowCheck(
+                    unit=mirror.legacy_unit,
+                    partition=None if output.as_a_whole else mirror.partitions.key_of(window),
+                    check=compare_output(output, readers=readers or own),
+                )
 
 
 def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
@@ -44,17 +59,14 @@ def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowC
     """
     if not first:
         raise WindowMissing()
-    for mirror in mirrors_named(names):
-        yield from compare_windows(mirror, windows_asked(mirror, first, last))
+    with Readers() as readers:
+        for mirror in mirrors_named(names):
+            yield from compare_windows(mirror, windows_asked(mirror, first, last), readers)
 
 
 def mirrors_named(names: Sequence[str]) -> list[Mirror]:
     """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit."""
-    mirrors = {str(mirror.legacy_unit): mirror for mirror in load_mirrors()}
-    for name in names:
-        if name not in mirrors:
-            raise NoSuchUnit(name, list(mirrors))
-    return [mirrors[name] for name in names or mirrors]
+    return named(load_mirrors(), names)
 
 
 def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
@@ -78,46 +90,68 @@ def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
     return found or [mirror.partitions.window_containing(start)]
 
 
-def compare_output(output: Output, *, wait_s: float = 10.0) -> Check:
-    """One output as it is now on both sides. A wrong request becomes a check with `error` set.
+def compare_output(
+    output: Output,
+    *,
+    wait_s: float = 10.0,
+    as_of: datetime | None = None,
+    today: date | None = None,
+    readers: Readers | None = None,
+) -> Check:
+    """One output on both sides. A wrong request becomes a check with `error` set.
 
-    Raises DatabaseLocked if a run holds one of the DuckDB files for longer than `wait_s` seconds.
+    Both are read as they are now; with `as_of` (an instant with a time zone) legacy as it was then, if
+    `keeps_its_past`. `today` is the day on which tolerances are judged, without it that of now in UTC.
+
+    Raises NotComparable for a warehouse that cannot be read; DatabaseLocked if a run holds one of the DuckDB files for
+    longer than `wait_s` seconds, StatementFailed where Snowflake does not let us in.
     """
-    with _reader(output, wait_s) as reader:
+    legacy, candidate = (_place(output, side) for side in Side)
+    if legacy == candidate:  # which would match, and say nothing
+        reason = (
+            "legacy and candidate are one and the same: give the candidate's dbt target a schema of its own"
+        )
+        return Check.of_wrong_request(output.name, str(BadComparison(output.name, reason)))
+    if as_of is not None:
+        legacy = as_it_was(legacy, as_of)
+    with Readers() as own:
         try:
-            return compare(_spec(output, reader), reader)
+            with (readers or own).of(legacy, candidate, wait_s) as reader:
+                sides = (
+                    relation_in(place, side, output.name, reader)
+                    for place, side in ((legacy, Side.LEGACY), (candidate, Side.CANDIDATE))
+                )
+                return compare(
+                    _spec(output, *sides),
+                    reader,
+                    today=today or pendulum.now("UTC").date(),
+                    sample_limit=output.terms.samples,
+                )
         except UsageError as error:
             return Check.of_wrong_request(output.name, str(error))
 
 
-@contextmanager
-def _reader(output: Output, wait_s: float) -> Iterator[DuckDBPair]:
-    legacy: Path | None = None
-    candidate: Path | None = None
-    if isinstance(output, TableOutput):
-        project = Path(output.project_dir)
-        legacy = DbtWorkspace(project, output.legacy_target).database_file
-        candidate = DbtWorkspace(project, output.candidate_target).database_file
-    with DuckDBPair(legacy, candidate, wait_s=wait_s) as reader:
-        yield reader
+def keeps_its_past(output: Output) -> bool:
+    """Whether legacy's side can be read as of an instant. Raises as `compare_output`."""
+    return isinstance(_place(output, Side.LEGACY), SnowflakeTable)
 
 
-def _spec(output: Output, reader: DuckDBPair) -> ComparisonSpec:
-    match output:
-        case FileOutput():
-            return ComparisonSpec(
-                output.name,
-                legacy=reader.files(Side.LEGACY, output.name, Path(output.legacy)),
-                candidate=reader.files(Side.CANDIDATE, output.name, Path(output.candidate)),
-                key=output.key,
-            )
-        case TableOutput():
-            return ComparisonSpec(
-                output.name,
-                legacy=reader.relation(Side.LEGACY, output.schema, output.table),
-                candidate=reader.relation(Side.CANDIDATE, output.schema, output.table),
-                key=output.key,
-                time_column=output.time_column,
-                lower=output.lower,
-                upper=output.upper,
-            )
+def _place(output: Output, side: Side) -> Place:
+    if isinstance(output, FileOutput):
+        return Files(Path(output.legacy if side is Side.LEGACY else output.candidate))
+    target = output.legacy_target if side is Side.LEGACY else output.candidate_target
+    return place_of_relation(DbtWorkspace(Path(output.project_dir), target), output.relation(side))
+
+
+def _spec(output: Output, legacy: Relation, candidate: Relation) -> ComparisonSpec:
+    spec = ComparisonSpec(
+        output.name,
+        legacy,
+        candidate,
+        output.key,
+        tolerances=output.terms.tolerances,
+        masked=output.terms.masked,
+    )
+    if isinstance(output, FileOutput):
+        return spec
+    return replace(spec, time_column=output.time_column, lower=output.lower, upper=output.upper)

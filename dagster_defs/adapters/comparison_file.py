@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pendulum
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.places import Files, Place, Table, place_of_target
 from dagster_defs.errors import BadComparison, BadComparisonFile
-from dagster_defs.parity import Tolerance, ToleranceKind
+from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind
 from dagster_defs.parity.records import Bound
+from dagster_defs.parity.tolerances import refuse_wrong
 
 
 class _Model(BaseModel):
@@ -33,6 +43,12 @@ class ToleranceEntry(_Model):
 
     def tolerance(self) -> Tolerance:
         return Tolerance(self.column, self.kind, self.value, self.reason, self.expires)
+
+
+class ReasonedTolerance(ToleranceEntry):
+    """As a unit's YAML declares it: who reads a verdict months later has to be told why."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class PlaceEntry(_Model):
@@ -88,6 +104,14 @@ class WindowEntry(_Model):
         return in_zone(self.start, self.timezone), in_zone(self.end, self.timezone)
 
 
+def _day_or_instant(value: Any) -> Any:
+    """A text without a time of day is a day; pydantic would take it for a midnight."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    return value
+
+
 class ComparisonEntry(_Model):
     name: str
     legacy: PlaceEntry
@@ -95,16 +119,23 @@ class ComparisonEntry(_Model):
     key: Sequence[str] = ()
     time_column: str | None = None
     window: WindowEntry | None = None
-    as_of: datetime | date | None = None
+    as_of: Annotated[datetime | date | None, BeforeValidator(_day_or_instant)] = None
     tolerances: Sequence[ToleranceEntry] = ()
     masked: Sequence[str] = ()
 
     @property
     def today(self) -> date:
-        """The day on which tolerances are judged: `as_of`, or the day in UTC."""
-        if self.as_of is None:
-            return pendulum.now("UTC").date()
-        return self.as_of.date() if isinstance(self.as_of, datetime) else self.as_of
+        """The day on which tolerances are judged: that of `as_of`, or the current one, in UTC."""
+        if self.instant is not None:
+            return self.instant.date()
+        return self.as_of or pendulum.now("UTC").date()
+
+    @property
+    def instant(self) -> datetime | None:
+        """`as_of` in UTC, if it has a time of day."""
+        if not isinstance(self.as_of, datetime):
+            return None
+        return self.as_of.replace(tzinfo=self.as_of.tzinfo or UTC).astimezone(UTC)
 
 
 def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
@@ -159,6 +190,24 @@ def read_tolerances(file: Path) -> list[Tolerance]:
         return [ToleranceEntry.model_validate(entry).tolerance() for entry in listed]
     except ValidationError as error:
         raise BadComparisonFile(file, _said(error)) from error
+
+
+def declared_tolerances(name: str, key: Sequence[str], entries: Sequence[Any]) -> tuple[Tolerance, ...]:
+    """Those of the output `name` in a unit's YAML, each with its reason.
+
+    Raises UsageError for whatever is wrong with one and can be said without a look at the tables.
+    """
+    found: list[Tolerance] = []
+    for number, entry in enumerate(entries, 1):
+        column = entry.get("column") if isinstance(entry, dict) else None
+        try:
+            found.append(ReasonedTolerance.model_validate(entry).tolerance())
+        except ValidationError as error:
+            which = f"the tolerance of column {column!r}" if column else f"tolerance #{number}"
+            raise BadComparison(name, f"{which}: {_said(error)}") from error
+    nowhere = Relation("", "", "")
+    refuse_wrong(ComparisonSpec(name, nowhere, nowhere, tuple(key), tolerances=tuple(found)))
+    return tuple(found)
 
 
 def _load(file: Path) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -46,6 +47,48 @@ mutation Launch($params: ExecutionParams!) {
 _STATUS = """
 query Status($run: ID!) { runOrError(runId: $run) { __typename ... on Run { status } } }
 """
+
+_JOB = """
+query Job($selector: PipelineSelector!) {
+  pipelineOrError(params: $selector) { __typename ... on PythonError { message } }
+}
+"""
+_DAEMONS = """
+query Daemons { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
+"""
+_RUNS = """
+query Runs($filter: RunsFilter!, $limit: Int!) {
+  runsOrError(filter: $filter, limit: $limit) {
+    __typename
+    ... on Runs { results { runId status startTime endTime tags { key value } } }
+    ... on InvalidPipelineRunsFilterError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+_TERMINATE = """
+mutation Terminate($ids: [String!]!) {
+  terminateRuns(runIds: $ids) { __typename ... on PythonError { message } }
+}
+"""
+LIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+MOST_RUNS = 1000  # that one look gives
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """`seconds` is None for a run that has not ended."""
+
+    run_id: str
+    status: str
+    tags: Mapping[str, str]
+    seconds: float | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> FoundRun:
+        start, end = row["startTime"], row["endTime"]
+        tags = {tag["key"]: tag["value"] for tag in row["tags"]}
+        return cls(row["runId"], row["status"], tags, end - start if start and end else None)
 
 
 class DagsterClient:
@@ -99,6 +142,44 @@ class DagsterClient:
         found = self._call(_STATUS, {"run": run_id})
         return str(found.get("status", "NOT_FOUND"))
 
+    def runs(
+        self, tags: Mapping[str, str], statuses: Sequence[str], limit: int = MOST_RUNS
+    ) -> list[FoundRun]:
+        """The newest runs that have all of these tags and one of these states."""
+        wanted = [{"key": key, "value": value} for key, value in tags.items()]
+        found = self._call(_RUNS, {"filter": {"tags": wanted, "statuses": list(statuses)}, "limit": limit})
+        if found["__typename"] != "Runs":
+            raise DagsterUnreachable(self.url, f"it cannot list its runs: {found.get('message', found)}")
+        return [FoundRun.parse(row) for row in found["results"]]
+
+    def terminate(self, run_ids: Sequence[str]) -> None:
+        """Tell runs to end; they go on until their workers have seen it."""
+        if run_ids:
+            told = self._call(_TERMINATE, {"ids": list(run_ids)})
+            if told["__typename"] != "TerminateRunsResult":
+                raise DagsterUnreachable(self.url, f"it cannot end runs: {told.get('message', told)}")
+
+    def missing_job(self, job: str) -> str:
+        """Why the job could not be launched, in words; empty if it could."""
+        entries = self._call(_LOCATIONS).get("locationEntries", ())
+        problems = [problem for entry in entries if (problem := _not_loaded(entry))]
+        for entry in entries:
+            loaded = entry["locationOrLoadError"] or {}
+            for repository in loaded.get("repositories", ()):
+                selector = {
+                    "repositoryLocationName": entry["name"],
+                    "repositoryName": repository["name"],
+                    "pipelineName": job,
+                }
+                if self._call(_JOB, {"selector": selector})["__typename"] == "Pipeline":
+                    return ""
+        return "; ".join(problems) or f"no code location of Dagster at {self.url} has the job {job}"
+
+    def sick_daemons(self) -> list[str]:
+        """The daemons that the instance needs and that have no fresh heartbeat."""
+        found = self._call(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
+        return [one["daemonType"] for one in found if one["required"] and not one["healthy"]]
+
     def run_address(self, run_id: str) -> str:
         return f"{self.url}/runs/{run_id}"
 
@@ -114,3 +195,11 @@ class DagsterClient:
             raise DagsterUnreachable(self.url, str(body.get("errors", body)))
         [result] = body["data"].values()
         return result
+
+
+def _not_loaded(entry: Mapping[str, Any]) -> str:
+    """What is wrong with a code location; empty if it is loaded."""
+    loaded = entry["locationOrLoadError"] or {}
+    if loaded.get("__typename") == "RepositoryLocation":
+        return ""
+    return f"code location {entry['name']} is not loaded: {loaded.get('message') or entry['loadStatus']}"

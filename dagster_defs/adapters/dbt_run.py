@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,9 @@ class DbtRun:
         parse_again: bool,
         timeout: float | None = None,
     ) -> None:
-        self.workspace = workspace
+        self.workspace = replace(workspace, project_dir=workspace.project_dir.absolute())
         self.command = list(command)
-        self.run_dir = run_dir
+        self.run_dir = run_dir.absolute()
         self.nodes = nodes
         self.parse_again = parse_again
         self.timeout = timeout
@@ -62,6 +63,8 @@ class DbtRun:
         thread = threading.Thread(target=self._work, name="dbt", daemon=True)
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         with working_directory_kept():
+            # As the legacy task does: a relative path, in the profile or in SQL, starts at the project.
+            os.chdir(self.workspace.project_dir)
             thread.start()
             try:
                 while (item := self._next_item(deadline)) is not None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_defs.errors import EvidenceUnreadable
+from dagster_defs.errors import EvidenceUnreadable, ParityError
+from dagster_defs.lifecycle.tags import WINDOW_END, WINDOW_START
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
 from dagster_defs.parity import Sample
 from dagster_defs.windows import Window
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 PARITY = "parity"  # name of the asset check on every compared shadow
 SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
 DOCUMENT = "parity/check"
-START, END = "parity/window_start", "parity/window_end"
 SAMPLES, CELL = 10, 80  # rows shown, and characters of one value
-EVALUATIONS = 500  # of one check that are looked at, the newest
+PAGE = 500  # evaluations that are asked for at once
 
 
 def evidence_metadata(
@@ -33,7 +33,7 @@ def evidence_metadata(
 
     check = checked.check
     metadata: dict[str, Any] = {
-        "verdict": check.verdict.value,
+        "verdict": check.verdict_said,
         "reason": check.reason,
         "legacy rows": check.rows.legacy,
         "candidate rows": check.rows.candidate,
@@ -45,8 +45,8 @@ def evidence_metadata(
         "schema differences": ", ".join(f"{one.column} ({one.kind})" for one in check.schema_differences)
         or "none",
         "dbt tests": dbt_tests,
-        START: dg.MetadataValue.timestamp(window.start.timestamp()),
-        END: dg.MetadataValue.timestamp(window.end.timestamp()),
+        WINDOW_START: dg.MetadataValue.timestamp(window.start.timestamp()),
+        WINDOW_END: dg.MetadataValue.timestamp(window.end.timestamp()),
         DOCUMENT: dg.MetadataValue.json(_bounded(checked)),
     }
     if check.samples:
@@ -93,40 +93,64 @@ def evidence_at_hand() -> list[Evidence] | None:
     if not home or not Path(home).is_dir():
         return None
     with instance_at(Path(home)) as instance:
-        return read_evidence(instance)
+        try:
+            return read_evidence(instance)
+        except ParityError:
+            raise
+        except Exception as error:  # the storages have no common base for what can be wrong with them
+            raise EvidenceUnreadable(Path(home), _said(error)) from error
 
 
 @contextmanager
 def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a folder. Raises EvidenceUnreadable if its storage cannot be used."""
+    """The Dagster instance of a folder. Raises EvidenceUnreadable if it cannot be opened."""
     import dagster as dg
 
     try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield instance
+        opened = dg.DagsterInstance.from_config(str(home))
     except Exception as error:  # the storages have no common base for what can be wrong with them
-        raise EvidenceUnreadable(home, str(error).strip().splitlines()[0]) from error
+        raise EvidenceUnreadable(home, _said(error)) from error
+    with opened as instance:
+        yield instance
+
+
+def _said(error: Exception) -> str:
+    """The first line of an error that may have no text at all."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Evidence]:
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-
-    records = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=EVALUATIONS, status={Status.SUCCEEDED, Status.FAILED}
-    )
-    for record in records:
+    """The newest verdict on each partition, however many evaluations there are."""
+    seen: set[str | None] = set()
+    for record in _evaluations(instance, key):
         evaluation = record.evaluation
-        if evaluation is None or DOCUMENT not in evaluation.metadata:
+        if evaluation is None or DOCUMENT not in evaluation.metadata or evaluation.partition in seen:
             continue
+        seen.add(evaluation.partition)
         noted: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
         yield Evidence(
             WindowCheck.from_json(noted[DOCUMENT]),
             partition=evaluation.partition or "",
-            window_start=_instant(noted[START]),
+            window_start=_instant(noted[WINDOW_START]),
             at=_instant(record.event.timestamp if record.event else record.create_timestamp),
             run=record.run_id,
             airflow_run=str(noted.get("Airflow run", "")),
         )
+
+
+def _evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Any]:
+    """All of one check, the newest first."""
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+    cursor: int | None = None
+    while True:
+        page = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=PAGE, cursor=cursor, status={Status.SUCCEEDED, Status.FAILED}
+        )
+        yield from page
+        if len(page) < PAGE:
+            return
+        cursor = page[-1].id
 
 
 def _bounded(checked: WindowCheck) -> Mapping[str, Any]:

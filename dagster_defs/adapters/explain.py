@@ -5,61 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagster_defs.adapters.comparison import compare_output, mirrors_named, windows_asked
+from dagster_defs.adapters.comparison import compare_windows, mirrors_named, windows_asked
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.evidence import evidence_at_hand
-from dagster_defs.errors import EvidenceMissing, NotComparable
+from dagster_defs.errors import DoesNotAdvance, EvidenceMissing, NotComparable, UnknownPartition
 from dagster_defs.lifecycle.looking import Explanation, difference_sql
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
-from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
+from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.parity import Side
 
 
 def kept_evidence(names: list[str], first: str, last: str) -> list[Evidence]:
-    """The evidence on the named units (all if none is named), from one window's key to another's.
+    """The evidence on the named units (all if none is named), from one window to another: keys, or days.
 
-    Raises EvidenceMissing without an event log, NoSuchUnit for a name that nothing mirrors.
+    Raises EvidenceMissing without an event log, NoSuchUnit for a name that nothing mirrors, and UnknownPartition for a
+    key that is none of a unit's.
     """
-    units = {mirror.legacy_unit for mirror in mirrors_named(names)}
+    mirrors = {mirror.legacy_unit: mirror for mirror in mirrors_named(names)}
     found = evidence_at_hand()
     if found is None:
         raise EvidenceMissing()
+    asked = {unit: _keys(mirror, first, last) for unit, mirror in mirrors.items()} if first else {}
     return [
         one
         for one in found
-        if one.checked.unit in units and (not first or first <= one.partition <= (last or first))
+        if one.checked.unit in mirrors and (not first or one.partition in asked[one.checked.unit])
     ]
 
 
 def explain(unit: str, window: str) -> Iterator[Explanation]:
-    """One for each output and window of the evidence; without evidence, the window compared now.
+    """One for each output and window of the evidence; a window without evidence is compared now.
 
-    Raises NoSuchUnit, UnknownPartition, and EvidenceMissing where there is neither evidence nor a window.
+    `window`: a key, or a day and so all of its windows. Raises NoSuchUnit, UnknownPartition, and EvidenceMissing where
+    there is neither evidence nor a window.
     """
     [mirror] = mirrors_named([unit])
     kept = [one for one in evidence_at_hand() or () if one.checked.unit == mirror.legacy_unit]
-    if window:
-        [asked] = windows_asked(mirror, window, window)[:1]
-        window = mirror.partitions.key_of(asked)
-        kept = [one for one in kept if one.partition == window]
     if not kept and not window:
         raise EvidenceMissing()
-    if not kept:
-        yield from _now(mirror, window)
+    asked = _keys(mirror, window, window) if window else ()
+    if window:
+        kept = [one for one in kept if one.partition in asked]
+    known = {one.partition for one in kept}
     for one in kept:
         output = _output(mirror, one.partition, one.checked.check.name)
         yield Explanation(one.checked, one.partition, one, _sql(output) if output else "")
+    yield from _now(mirror, [key for key in asked if key not in known])
 
 
-def _now(mirror: Mirror, window: str) -> Iterator[Explanation]:
-    for output in mirror.outputs_of(mirror.partitions.window_of(window)):
-        partition = None if output.as_a_whole else window
-        checked = WindowCheck(mirror.legacy_unit, partition, compare_output(output))
-        yield Explanation(checked, window, None, _sql(output))
+def _keys(mirror: Mirror, first: str, last: str) -> list[str]:
+    return [mirror.partitions.key_of(window) for window in windows_asked(mirror, first, last or first)]
+
+
+def _now(mirror: Mirror, keys: list[str]) -> Iterator[Explanation]:
+    for checked in compare_windows(mirror, [mirror.partitions.window_of(key) for key in keys]):
+        partition = checked.partition or keys[-1]
+        output = _output(mirror, partition, checked.check.name)
+        yield Explanation(checked, partition, None, _sql(output) if output else "")
 
 
 def _output(mirror: Mirror, partition: str, name: str) -> Output | None:
-    outputs = mirror.outputs_of(mirror.partitions.window_of(partition))
+    """None where the unit has no such output or partition any more: its YAML has changed since."""
+    try:
+        outputs = mirror.outputs_of(mirror.partitions.window_of(partition))
+    except (UnknownPartition, DoesNotAdvance):
+        return None
     return next((output for output in outputs if output.name == name), None)
 
 

@@ -73,6 +73,10 @@ class ProjectOnDisk:
         """Why dbt could not parse the project, if it was asked to."""
         return self._parsed if isinstance(self._parsed, DbtProjectUnreadable) else None
 
+    def refuse_unreadable(self) -> None:
+        """Raises DbtProjectUnreadable if dbt cannot parse the project; else parses it now."""
+        self._parse()
+
     def executed(self, selection: Selection) -> tuple[str, ...]:
         if selection not in self._executed:
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.errors import MigrationPlanUnreadable
 
-BEGIN = "<!-- status: written by `parity plan --write` -->"
+BEGIN = "<!-- status: written by `parity migration-plan --write` -->"
 END = "<!-- end of status -->"
 
 

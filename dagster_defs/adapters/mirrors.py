@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from dagster_defs.errors import MirrorsUnreadable
+from dagster_defs.errors import MirrorsUnreadable, NoSuchUnit
 from dagster_defs.lifecycle.mirrors import Mirror
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def named(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit."""
+    by_name = {str(mirror.legacy_unit): mirror for mirror in mirrors}
+    for name in names:
+        if name not in by_name:
+            raise NoSuchUnit(name, list(by_name))
+    return [by_name[name] for name in names or by_name]
 
 
 def load_mirrors(project_root: Path = PROJECT_ROOT) -> list[Mirror]:

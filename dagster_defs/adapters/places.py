@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
@@ -66,8 +68,13 @@ def parse_place(text: str, project_dir: Path) -> Place:
     return Table(Path(where), schema, table)
 
 
-def place_of_target(workspace: DbtWorkspace, schema: exp.Identifier, table: exp.Identifier) -> Place:
-    """Names that are not quoted are in capitals on Snowflake, as in its SQL.
+def place_of_target(
+    workspace: DbtWorkspace,
+    schema: exp.Identifier,
+    table: exp.Identifier,
+    database: exp.Identifier | None = None,
+) -> Place:
+    """Names that are not quoted are in capitals on Snowflake, as in its SQL; without a database, the target's.
 
     Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse.
     """
@@ -75,9 +82,27 @@ def place_of_target(workspace: DbtWorkspace, schema: exp.Identifier, table: exp.
     if credentials.type == "duckdb":
         return Table(workspace.database_file, schema.name, table.name)
     if credentials.type != "snowflake":
-        raise NotComparable(workspace.target, credentials.type)
-    names = [part.name if part.quoted else part.name.upper() for part in (schema, table)]
-    return SnowflakeTable(Relation(credentials.database, *names), credentials.account, credentials)
+        raise NotComparable(workspace.target, credentials.type, "DuckDB and Snowflake")
+    if database is None:
+        database = exp.to_identifier(credentials.database)  # quoted where it cannot be written without
+    catalog, inside, name = (
+        part.name if part.quoted else part.name.upper() for part in (database, schema, table)
+    )
+    return SnowflakeTable(Relation(catalog, inside, name), credentials.account, credentials)
+
+
+def place_of_relation(workspace: DbtWorkspace, relation: str) -> Place:
+    """A relation of a target as dbt writes it in SQL, with the quotes of its project. Raises as `place_of_target`."""
+    parts = exp.to_table(relation, dialect=workspace.credentials.type).parts
+    database, schema, table = (part for part in parts if isinstance(part, exp.Identifier))
+    return place_of_target(workspace, schema, table, database)
+
+
+def as_it_was(place: Place, instant: datetime) -> Place:
+    """The place at that instant (with a time zone), where its warehouse keeps its past: Snowflake. Else as it is."""
+    if not isinstance(place, SnowflakeTable):
+        return place
+    return replace(place, relation=replace(place.relation, as_of=instant))
 
 
 def _names(text: str, name: str) -> tuple[exp.Identifier, exp.Identifier]:
@@ -94,8 +119,11 @@ def _names(text: str, name: str) -> tuple[exp.Identifier, exp.Identifier]:
     return schema, identifiers[-1]
 
 
-def reader_of(legacy: Place, candidate: Place) -> DuckDBPair | SnowflakeReader:
-    """A reader of both sides, not opened yet. Raises BadPlace where no single warehouse has both."""
+def reader_of(legacy: Place, candidate: Place, wait_s: float = 10.0) -> DuckDBPair | SnowflakeReader:
+    """A reader of both sides, not opened yet. Raises BadPlace where no single warehouse has both.
+
+    `wait_s`: seconds to wait for a DuckDB file that somebody else has locked.
+    """
     if isinstance(legacy, SnowflakeTable) and isinstance(candidate, SnowflakeTable):
         if legacy.account == candidate.account:
             return SnowflakeReader(legacy.credentials)
@@ -107,7 +135,7 @@ def reader_of(legacy: Place, candidate: Place) -> DuckDBPair | SnowflakeReader:
             raise BadPlace(
                 str(place.relation), "both sides are compared inside one warehouse: copy the other there"
             )
-    return DuckDBPair(_database(legacy), _database(candidate))
+    return DuckDBPair(_database(legacy), _database(candidate), wait_s=wait_s)
 
 
 def warehouse_of(legacy: Place, candidate: Place) -> Hashable:
@@ -116,6 +144,38 @@ def warehouse_of(legacy: Place, candidate: Place) -> Hashable:
         place.account if isinstance(place, SnowflakeTable) else _database(place)
         for place in (legacy, candidate)
     )
+
+
+class Readers:
+    """Opens what one comparison after another reads.
+
+    A session on Snowflake stays open for the next; DuckDB files are let go at once: somebody may wait for them.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[Hashable, SnowflakeReader] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @contextmanager
+    def of(self, legacy: Place, candidate: Place, wait_s: float) -> Iterator[DuckDBPair | SnowflakeReader]:
+        """Raises BadPlace as `reader_of`, and WarehouseError where the warehouse does not let us in."""
+        warehouse = warehouse_of(legacy, candidate)
+        if warehouse in self._sessions:
+            yield self._sessions[warehouse]
+            return
+        reader = reader_of(legacy, candidate, wait_s)
+        if isinstance(reader, SnowflakeReader):
+            self._sessions[warehouse] = self._open.enter_context(reader)
+            yield reader
+            return
+        with reader:
+            yield reader
 
 
 def relation_in(place: Place, side: Side, name: str, reader: DuckDBPair | SnowflakeReader) -> Relation:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.errors import ProxiedStateUnreadable
@@ -38,9 +39,15 @@ def read_marks(folder: Path) -> Mapping[Unit, bool]:
 
 def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
     """Mark one unit, keeping the others of its DAG; the file is replaced at once, so no reader sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Two who mark tasks of one DAG at the same time would each keep what the other has just changed.
+    with FileLock(folder / ".marks.lock", timeout=10):
+        return _write_mark(folder, unit, proxied)
+
+
+def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
     tasks = {known.task_id: mark for known, mark in read_marks(folder).items() if known.dag_id == unit.dag_id}
     tasks[unit.task_id] = proxied
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{unit.dag_id}.yaml"
     text = yaml.safe_dump(
         {"tasks": [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]},

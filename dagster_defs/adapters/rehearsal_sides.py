@@ -15,17 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.evidence import PARITY
 from dagster_defs.errors import DbtFailed, ParityError, RunFailed
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.replay import DbtCall, FunctionCall
+from dagster_defs.lifecycle import tags
+from dagster_defs.parity import Side
 from dagster_defs.windows import Window
 
 Statuses = Mapping[str, str]
 """How dbt's nodes ended, by unique id; empty for a unit that runs no dbt."""
 
-# The names are those of dagster_defs.components.run_window; a test holds them together.
-WINDOW_START, WINDOW_END, AIRFLOW_TRY = "parity/window_start", "parity/window_end", "parity/airflow_try"
+
+def command_environment(call: DbtCall, settings: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The whole environment of a legacy command whose artifacts go to `folder`.
+
+    What Airflow rendered for the window counts most; a literal of the DAG file yields to what is set here.
+    """
+    ours = {
+        "DBT_TARGET_PATH": str(folder),
+        "DBT_LOG_PATH": str(folder),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    return {**call.literal, **os.environ, **call.rendered, **settings, **ours}
 
 
 @dataclass(frozen=True)
@@ -58,20 +69,11 @@ class LegacyDbt:
             return subprocess.run(
                 [str(Path(sys.executable).parent / "dbt"), *call.words, *self._places(call)],
                 cwd=self.workspace.project_dir,
-                env=self.environment(call),
+                env=command_environment(call, self.settings, self.folder),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             ).returncode
-
-    def environment(self, call: DbtCall) -> dict[str, str]:
-        """What Airflow rendered for the window counts most; a literal of the DAG file yields to what is set here."""
-        ours = {
-            "DBT_TARGET_PATH": str(self.folder),
-            "DBT_LOG_PATH": str(self.folder),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        }
-        return {**call.literal, **os.environ, **call.rendered, **self.settings, **ours}
 
     def _places(self, call: DbtCall) -> list[str]:
         workspace = self.workspace
@@ -112,7 +114,6 @@ class CandidateJob:
     """Dagster's candidate job of a unit, run in this process on an instance that is forgotten afterwards."""
 
     mirror: Any
-    project_root: Path
     job: Any
     log: Path
 
@@ -121,17 +122,10 @@ class CandidateJob:
         """`mirror` is the YAML component. Raises what building its definitions raises."""
         import dagster as dg
 
-        from dagster_defs.parity import Side
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # beta features of Dagster's, one warning for each asset
             definitions = mirror.building_defs(dg.ComponentTree.for_project(project_root).load_context)
-        whole = definitions.resolve_job_def(mirror.job_name(Side.CANDIDATE))
-        # Without its own comparison: legacy has not run yet, and Airflow would be asked.
-        layer = whole.asset_layer
-        checks = {key for key in layer.asset_graph.asset_check_keys if key.name != PARITY}
-        job = whole.get_subset(asset_selection=set(layer.executable_asset_keys), asset_check_selection=checks)
-        return cls(mirror, project_root, job, log)
+        return cls(mirror, definitions.resolve_job_def(mirror.job_name(Side.CANDIDATE)), log)
 
     def run(self, window: Window, partition: str) -> Statuses:
         """Raises RunFailed with the reason of the step that failed."""
@@ -139,11 +133,11 @@ class CandidateJob:
 
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # As Airflow's proxy launches it: the run makes sure that this is its window, and leaves tries to others.
-        tags = {
+        proxied = {
             "dagster/partition": partition,
-            WINDOW_START: window.start.isoformat(),
-            WINDOW_END: window.end.isoformat(),
-            AIRFLOW_TRY: "1",
+            tags.WINDOW_START: window.start.isoformat(),
+            tags.WINDOW_END: window.end.isoformat(),
+            tags.AIRFLOW_TRY: "1",
         }
         with (
             self.log.open("a", encoding="utf-8") as output,
@@ -152,7 +146,7 @@ class CandidateJob:
         ):
             result = self.job.execute_in_process(
                 instance=instance,
-                tags=tags,
+                tags=proxied,
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
@@ -161,8 +155,6 @@ class CandidateJob:
         return self._statuses(result.run_id)
 
     def _statuses(self, run_id: str) -> Statuses:
-        from dagster_defs.parity import Side
-
         if not hasattr(self.mirror, "workspace"):
             return {}
         runs: Path = self.mirror.workspace(Side.CANDIDATE).target_path / "runs" / run_id

@@ -21,7 +21,9 @@ def scaffold(file: Path, dbt_project: Path, out: Path) -> Iterator[Written]:
     """A file for each DAG. Raises InventoryUnreadable, InventoryVersion or DbtProjectUnreadable, and then writes
     nothing."""
     inventory = read_inventory(file)
-    report = describe(inventory, ProjectOnDisk(dbt_project))
+    project_on_disk = ProjectOnDisk(dbt_project)
+    project_on_disk.refuse_unreadable()
+    report = describe(inventory, project_on_disk)
     by_dag = {
         dag.dag_id: {unit.task_id: unit for unit in report.units if unit.dag_id == dag.dag_id}
         for dag in inventory.dags

@@ -1,48 +1,62 @@
-"""Where every unit stands, from the mirrors and the hand-over marks."""
+"""Where every unit stands, from the mirrors, the ledger and the hand-over marks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
 from dagster_defs.adapters.estate import known_tasks
 from dagster_defs.adapters.evidence import evidence_at_hand
+from dagster_defs.adapters.facts import read_record
+from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.mirrors import load_mirrors
-from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
-from dagster_defs.adapters.verify import inventory_file, verify
+from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import EvidenceUnreadable
-from dagster_defs.lifecycle import Status, Unit, state_of
-from dagster_defs.lifecycle.verdicts import WindowCheck, summary
+from dagster_defs.lifecycle import Status, Unit
+from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.verdicts import Evidence, summary
 
 
 def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
-    """Reads files only: the mirrors, the marks, and what Airflow was last seen to contain.
+    """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
     `facets`: the mirrors beside Airflow's inventory too, if there is one; it takes as long as `parity verify`.
-    `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one.
+    `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
     """
     kept, problem = _evidence() if evidence else (None, "")
-    marks = read_marks(proxied_state_dir())
-    mirrored = [mirror.legacy_unit for mirror in load_mirrors()]
+    mirrors = load_mirrors()
+    file = inventory_file() if facets else None
+    verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
+    record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
     in_airflow = known_tasks()
+    units = [unit for unit in record.units if unit in record.mirrors or record.histories.get(unit)]
+    found = {unit: record.facts(unit) for unit in units}
+    now = datetime.now(UTC)
     return Status(
-        states=tuple(state_of(unit, marks, shadowed=True) for unit in mirrored),
-        marks_without_unit=tuple(unit for unit, proxied in marks.items() if proxied and unit not in mirrored),
-        not_in_airflow=tuple(unit for unit in mirrored if in_airflow and unit not in in_airflow),
-        facets={found.unit: found.summary for found in verify("", file)}
-        if facets and (file := inventory_file())
-        else None,
-        evidence=kept,
+        states=tuple(record.state(unit) for unit in units),
+        marks_without_unit=tuple(
+            unit for unit, proxied in record.marks.items() if proxied and unit not in record.mirrors
+        ),
+        not_in_airflow=tuple(unit for unit in record.mirrors if in_airflow and unit not in in_airflow),
+        facets=None if verified is None else {unit: one.summary for unit, one in verified.items()},
+        evidence=None if record.evidence is None else _summaries(record.evidence),
         evidence_problem=problem,
+        conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in found.items()}
+        if facets and evidence
+        else None,
+        forced=tuple(entry for unit in units for entry in record.history(unit).forced),
+        drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
+        ledger_cut_off=record.cut_off,
     )
 
 
-def _evidence() -> tuple[dict[Unit, str] | None, str]:
-    """What the kept verdicts on each unit come to; an event log that cannot be read is no reason to stop."""
+def _evidence() -> tuple[list[Evidence] | None, str]:
+    """The kept verdicts; an event log that cannot be read is no reason to stop."""
     try:
-        found = evidence_at_hand()
+        return evidence_at_hand(), ""
     except EvidenceUnreadable as error:
         return None, str(error)
-    if found is None:
-        return None, ""
-    by_unit: dict[Unit, list[WindowCheck]] = {}
-    for one in found:
-        by_unit.setdefault(one.checked.unit, []).append(one.checked)
-    return {unit: summary(checks) for unit, checks in by_unit.items()}, ""
+
+
+def _summaries(by_unit: Mapping[Unit, Sequence[Evidence]]) -> dict[Unit, str]:
+    return {unit: summary([one.checked for one in kept]) for unit, kept in by_unit.items()}

@@ -32,29 +32,34 @@ def inventory_file() -> Path | None:
     return usual if usual.is_file() else None
 
 
-def verify(unit: str, file: Path | None) -> Iterator[UnitFacets]:
-    """The facets of one unit, or of all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file,
-    and what reading the inventory, the mirrors and the dbt projects raises."""
+def inventory_at_hand(file: Path | None) -> Inventory:
+    """The named one, or the usual one. Raises InventoryMissing, and what reading it raises."""
     found = file or inventory_file()
     if found is None:
         raise InventoryMissing()
+    return read_inventory(found)
+
+
+def verify(unit: str, file: Path | None) -> Iterator[UnitFacets]:
+    """The facets of one unit, or of all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file,
+    and what reading the inventory, the mirrors and the dbt projects raises."""
+    inventory = inventory_at_hand(file)
     mirrors = load_mirrors()
     names = [str(mirror.legacy_unit) for mirror in mirrors]
     if unit and unit not in names:
         raise NoSuchUnit(unit, names)
-    yield from verify_mirrors(mirrors, read_inventory(found), unit)
+    yield from verify_mirrors(mirrors, inventory, unit)
 
 
 def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = "") -> Iterator[UnitFacets]:
     """The facets of each of the mirrors; the order of the units is held against the assets of all of them."""
-    dags = {dag.dag_id: dag for dag in inventory.dags}
     declared = {mirror.legacy_unit: mirror.declared() for mirror in mirrors}
     projects: dict[Path, ProjectOnDisk] = {}
     for mirror in mirrors:
         name = mirror.legacy_unit
         if unit not in ("", str(name)):
             continue
-        dag, task = _task(dags, name)
+        dag, task = task_of(inventory, name)
         if dag is None or task is None:
             yield not_in_inventory(name)
             continue
@@ -66,8 +71,8 @@ def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = 
         yield UnitFacets(name, facets_of(legacy, mirrored))
 
 
-def _task(dags: Mapping[str, Dag], unit: Unit) -> tuple[Dag | None, Task | None]:
-    dag = dags.get(unit.dag_id)
+def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:
+    dag = next((dag for dag in inventory.dags if dag.dag_id == unit.dag_id), None)
     tasks = dag.tasks if dag else ()
     found = next((task for task in tasks if isinstance(task, Task) and task.task_id == unit.task_id), None)
     return dag, found

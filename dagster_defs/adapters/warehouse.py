@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 from sqlglot import exp
@@ -20,6 +20,8 @@ from dagster_defs.errors import (
     StatementFailed,
 )
 from dagster_defs.parity import Column, Dialect, Relation, Side
+
+T = TypeVar("T")
 
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 # Another process holds the file, or this one has it open for writing.
@@ -135,28 +137,7 @@ class DuckDBPair:
 
     def _attach(self, side: Side, file: Path) -> None:
         attach = exp.Literal.string(str(file)).sql(dialect="duckdb")
-        held: list[str] = []
-
-        def attempt() -> None:
-            try:
-                self._run(f"attach {attach} as {side} (read_only)")
-            except StatementFailed as error:
-                if not _LOCKED.search(error.why):
-                    raise DatabaseUnreadable(file, error.why) from error
-                held.append(error.why)
-                raise _LockedError from error
-
-        retrying = Retrying(
-            retry=retry_if_exception_type(_LockedError),
-            stop=stop_after_delay(self._wait_s),
-            wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
-            reraise=True,
-        )
-        try:
-            retrying(attempt)
-        except _LockedError as error:
-            holder = _HOLDER.search(held[-1])
-            raise DatabaseLocked(file, int(holder[1]) if holder else None, self._wait_s) from error
+        until_unlocked(file, lambda: self._run(f"attach {attach} as {side} (read_only)"), self._wait_s)
 
     def _attached(self, catalog: str) -> bool:
         query = "select 1 from duckdb_databases() where database_name = ?"
@@ -169,6 +150,36 @@ class DuckDBPair:
             return self._connection.execute(statement, parameters)
         except duckdb.Error as error:
             raise StatementFailed(str(error).splitlines()[0]) from error
+
+
+def until_unlocked(file: Path, attempt: Callable[[], T], wait_s: float) -> T:
+    """What `attempt` to open the file returns, repeated while another process or connection holds it.
+
+    Raises DatabaseLocked after `wait_s` seconds, DatabaseUnreadable for anything else that is wrong with it.
+    """
+    held: list[str] = []
+
+    def once() -> T:
+        try:
+            return attempt()
+        except (StatementFailed, duckdb.Error) as error:
+            why = error.why if isinstance(error, StatementFailed) else str(error).splitlines()[0]
+            if not _LOCKED.search(why):
+                raise DatabaseUnreadable(file, why) from error
+            held.append(why)
+            raise _LockedError from error
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(_LockedError),
+        stop=stop_after_delay(wait_s),
+        wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
+        reraise=True,
+    )
+    try:
+        return retrying(once)
+    except _LockedError as error:
+        holder = _HOLDER.search(held[-1])
+        raise DatabaseLocked(file, int(holder[1]) if holder else None, wait_s) from error
 
 
 def _view(relation: Relation, paths: Sequence[Path]) -> exp.Create:

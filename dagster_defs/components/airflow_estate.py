@@ -1,7 +1,7 @@
 """The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +13,8 @@ from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManage
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.components.airflow_sensor import build_sensor
-from dagster_defs.components.evidence import shadow_key
 from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sensor
+from dagster_defs.components.shadows import is_shadow
 from dagster_defs.components.unit import ShadowStarter, UnitComponent, all_units, shadow_starter
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
@@ -79,12 +79,13 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         dags = read_estate(state_path)
         partitions = {unit.legacy_unit: unit.partitions for unit in units}
         mirrored = {unit.legacy_unit: unit.asset_keys(context) for unit in units} if dags else {}
-        observer = build_sensor(self.name, partitions, sorted(dags), self.poll_seconds)
+        also_written = {unit.legacy_unit: unit.touched_keys(context) for unit in units}
+        observer = build_sensor(self.name, partitions, also_written, sorted(dags), self.poll_seconds)
         assets = list(self._asset_specs(dags, mirrored))
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
         jobs = [unit.parts(context).jobs[Side.CANDIDATE] for unit in units]
-        shadowed = [_shadowed(unit, units, context) for unit in units]
+        shadowed = [_shadowed(unit, context) for unit in units]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
         return dg.Definitions(assets=assets, jobs=jobs, sensors=[observer, shadow])
 
@@ -124,16 +125,14 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         return dg.AssetKey([self.name, dag_id, task_id])
 
 
-def _shadowed(
-    unit: UnitComponent, units: Sequence[UnitComponent], context: dg.ComponentLoadContext
-) -> ShadowedUnit:
+def _shadowed(unit: UnitComponent, context: dg.ComponentLoadContext) -> ShadowedUnit:
     legacy, candidate = unit.parts(context).sides.values()
-    made_by = {shadow_key(key): other.legacy_unit for other in units for key in other.asset_keys(context)}
-    read = {dep.asset_key for spec in candidate.specs for dep in spec.deps}
+    made_by = unit.makers(context)
+    read = {dep.asset_key for spec in candidate.specs for dep in spec.deps if is_shadow(dep.asset_key)}
     return ShadowedUnit(
         unit.legacy_unit,
         unit.job_name(Side.CANDIDATE),
         min(legacy.keys),
         unit.partitions,
-        frozenset(made_by[key] for key in read & made_by.keys()) - {unit.legacy_unit},
+        frozenset(made_by[key].legacy_unit for key in read & made_by.keys()) - {unit.legacy_unit},
     )

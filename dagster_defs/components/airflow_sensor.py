@@ -9,16 +9,10 @@ import dagster as dg
 import pendulum
 
 from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient, DagRun, TaskInstance
-from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY, BEGAN, ENDED
-from dagster_defs.components.unit import TASK_MAPPING
+from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
 from dagster_defs.errors import ParityError, Unaligned
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.windows import PartitionedSchedule
-
-# dagster_airlift.constants; the proxy's base class writes them, importing the package here costs a second.
-DAG_TAG = "dagster-airlift/airflow-dag-id"
-DAG_RUN_TAG = "dagster-airlift/airflow-dag-run-id"
-TASK_TAG = "dagster-airlift/airflow-task-id"
 
 OVERLAP = pendulum.duration(minutes=2)  # Airflow commits an end date a little after it has passed
 FIRST_LOOK = pendulum.duration(days=1)
@@ -43,9 +37,16 @@ class Cursor:
 
 
 def build_sensor(
-    name: str, partitions: Mapping[Unit, PartitionedSchedule], dag_ids: Sequence[str], poll_seconds: int
+    name: str,
+    partitions: Mapping[Unit, PartitionedSchedule],
+    also_written: Mapping[Unit, Sequence[dg.AssetKey]],
+    dag_ids: Sequence[str],
+    poll_seconds: int,
 ) -> dg.SensorDefinition:
-    """`dag_ids`: the DAGs that Airflow was last seen to have; those of mirrored units are watched anyway."""
+    """`dag_ids`: the DAGs that Airflow was last seen to have; those of mirrored units are watched anyway.
+
+    `also_written`: keys that a unit writes and another one's mirror defines; of these it leaves observations.
+    """
     watched = sorted({unit.dag_id for unit in partitions} | set(dag_ids))
 
     @dg.sensor(
@@ -72,6 +73,12 @@ def build_sensor(
                 place = (task.unit.dag_id, task.run_id)
                 runs[place] = runs.get(place) or client.dag_run(*place)
                 events.extend(_events(context, name, task, runs[place], partitions.get(task.unit)))
+                events.extend(
+                    dg.AssetObservation(
+                        key, description=f"also built by {task.unit}", metadata=_written(task, runs[place])
+                    )
+                    for key in also_written.get(task.unit, ())
+                )
         return dg.SensorResult(asset_events=events, cursor=_advance(cursor, fresh).write())
 
     return observe
@@ -94,8 +101,12 @@ def _end_of(identity: str) -> pendulum.DateTime:
 
 def _ran_in_dagster(instance: dg.DagsterInstance, task: TaskInstance) -> bool:
     """Whether the task was a proxy: then its Dagster run has told everything already."""
-    tags = {DAG_TAG: task.unit.dag_id, DAG_RUN_TAG: task.run_id, TASK_TAG: task.unit.task_id}
-    return bool(instance.get_run_records(dg.RunsFilter(tags=tags), limit=1))
+    whose = {
+        tags.AIRFLOW_DAG: task.unit.dag_id,
+        tags.AIRFLOW_RUN: task.run_id,
+        tags.AIRFLOW_TASK: task.unit.task_id,
+    }
+    return bool(instance.get_run_records(dg.RunsFilter(tags=whose), limit=1))
 
 
 def _events(
@@ -119,7 +130,7 @@ def _events(
         partition = partitions.key_of(run.window)
     except ParityError as error:
         for key in keys:
-            yield dg.AssetObservation(key, description=f"unaligned: {error}", metadata=metadata)
+            yield dg.AssetObservation(key, description=f"unaligned: {error}", metadata=_written(task, run))
         return
     for key in keys:
         yield dg.AssetMaterialization(key, partition=partition, metadata=metadata)
@@ -129,12 +140,17 @@ def _mirrored_keys(context: dg.SensorEvaluationContext, unit: Unit) -> Iterator[
     assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
     handle = {"dag_id": unit.dag_id, "task_id": unit.task_id}
     for node in context.repository_def.asset_graph.asset_nodes:
-        if handle in _plain(node.metadata.get(TASK_MAPPING)):
+        if handle in _plain(node.metadata.get(tags.TASK_MAPPING)):
             yield node.key
 
 
 def _plain(value: Any) -> Any:
     return getattr(value, "value", value) or []
+
+
+def _written(task: TaskInstance, run: DagRun) -> dict[str, Any]:
+    """Of an observation that tells of a write, which a comparison wants to know of."""
+    return {**_metadata(task, run), tags.WRITTEN_BY: str(task.unit)}
 
 
 def _metadata(task: TaskInstance, run: DagRun) -> dict[str, Any]:
@@ -148,9 +164,9 @@ def _metadata(task: TaskInstance, run: DagRun) -> dict[str, Any]:
     if task.duration is not None:
         facts["Duration (s)"] = task.duration
     if task.start and task.end:
-        facts[BEGAN] = dg.MetadataValue.timestamp(task.start.timestamp())
-        facts[ENDED] = dg.MetadataValue.timestamp(task.end.timestamp())
+        facts[tags.BEGAN] = dg.MetadataValue.timestamp(task.start.timestamp())
+        facts[tags.ENDED] = dg.MetadataValue.timestamp(task.end.timestamp())
     if run.window:
-        facts["parity/window_start"] = dg.MetadataValue.timestamp(run.window.start.timestamp())
-        facts["parity/window_end"] = dg.MetadataValue.timestamp(run.window.end.timestamp())
+        facts[tags.WINDOW_START] = dg.MetadataValue.timestamp(run.window.start.timestamp())
+        facts[tags.WINDOW_END] = dg.MetadataValue.timestamp(run.window.end.timestamp())
     return facts

@@ -1,7 +1,8 @@
 """The Dagster definition of one dbt unit on one side: its specs, and the body that runs dbt."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,19 @@ from dagster_dbt import DbtProject
 from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_node
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from dagster_defs.adapters.candidate_start import CandidateStart, Start
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt_places import refuse_legacy_relations
 from dagster_defs.adapters.dbt_run import DbtRun
+from dagster_defs.adapters.deferral import builds, data_behind
 from dagster_defs.adapters.evidence import SHADOW
+from dagster_defs.adapters.standing import EventLog
 from dagster_defs.components.evidence import Compared
 from dagster_defs.components.run_window import window_metadata, windows_of_run
+from dagster_defs.components.shadows import is_shadow, legacy_key
 from dagster_defs.components.translator import UnitTranslator, check_key_of_test
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
 
 if TYPE_CHECKING:
@@ -53,11 +60,46 @@ class UnitNodes:
     @cached_property
     def models(self) -> Mapping[str, dg.AssetSpec]:
         """Specs of the models, seeds and snapshots that this mirror defines, by unique id."""
-        return {
+        specs = {
             node_id: self.translator.get_asset_spec(self.manifest, node_id, self.project)
             for node_id in sorted(self.selected - self.elsewhere.keys())
             if node_id.split(".")[0] in ASSET_TYPES and not is_non_asset_node(self.manifest["nodes"][node_id])
         }
+        if not self.defers:
+            return specs
+        return {
+            node_id: spec.replace_attributes(deps=self._deferred(spec.deps))
+            for node_id, spec in specs.items()
+        }
+
+    @property
+    def defers(self) -> bool:
+        """Whether a run reads legacy's version of what the unit does not build."""
+        return self.side is Side.CANDIDATE and builds(self.manifest, self.selected)
+
+    @cached_property
+    def reads_of_legacy(self) -> Mapping[dg.AssetKey, bool]:
+        """Legacy's assets that a candidate's rows are made from; whether each run that writes one writes all of it."""
+        if not self.defers:
+            return {}
+        behind = data_behind(self.manifest, self.selected)
+        nodes = {**self.manifest["nodes"], **self.manifest["sources"]}
+        keys = {node_id: self.translator.get_asset_key(nodes[node_id]) for node_id in behind}
+        return {legacy_key(key) if is_shadow(key) else key: behind[node_id] for node_id, key in keys.items()}
+
+    def _deferred(self, deps: Iterable[dg.AssetDep]) -> list[dg.AssetDep]:
+        """Of other units' models it is the real ones that are read."""
+        built = {
+            self.translator.get_asset_key(self.manifest["nodes"][node_id])
+            for node_id in self.selected
+            if node_id.split(".")[0] in ASSET_TYPES
+        }
+        return [
+            dg.AssetDep(legacy_key(dep.asset_key), partition_mapping=dep.partition_mapping)
+            if is_shadow(dep.asset_key) and dep.asset_key not in built
+            else dep
+            for dep in deps
+        ]
 
     @cached_property
     def checks(self) -> Mapping[str, dg.AssetCheckSpec]:
@@ -133,7 +175,7 @@ def build_asset_definition(
         allow_arbitrary_check_specs=True,
         backfill_policy=unit.variables.backfill_policy,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
-        op_tags={"parity/unit": unit.unit},
+        op_tags={tags.UNIT: unit.unit},
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
@@ -163,11 +205,19 @@ def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
 
 
 def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
-    if nodes.side is Side.CANDIDATE:
-        refuse_legacy_relations(
-            unit.unit, unit.workspace(Side.LEGACY), unit.workspace(Side.CANDIDATE), nodes.selected
-        )
     windows = windows_of_run(context, unit.partitions)
+    part = _part(context, nodes)
+    run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)
+    start = Start()
+    if nodes.side is Side.CANDIDATE:
+        workspaces = unit.workspace(Side.LEGACY), unit.workspace(Side.CANDIDATE)
+        refuse_legacy_relations(unit.unit, *workspaces, nodes.selected)
+        tables = [output for output in unit.outputs_of(windows[0]) if isinstance(output, TableOutput)]
+        running = nodes.selected if part is None else part
+        began = _LegacyBegan(context, nodes, unit.partitions.key_of(windows[0]))
+        start = CandidateStart(unit.unit, *workspaces, nodes.selected, running, tables, began).make(
+            run_dir / "state"
+        )
     variables = unit.variables.for_range(windows[0], windows[-1])
     event_time = unit.event_times.for_range(windows[0], windows[-1])
     flags = [part for end, value in event_time.items() for part in (f"--event-time-{end}", value)]
@@ -179,9 +229,9 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
             "Read the variables in the models' SQL only, not in config, ref or enabled"
         )
     run = nodes.workspace.run(
-        [unit.command, *_selection(context, unit, nodes), *flags],
+        [unit.command, *_selection(unit, nodes, part), *flags, *start.flags],
         variables=variables,
-        run_dir=nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side),
+        run_dir=run_dir,
         nodes=nodes.selected,
         parse_again=bool(nodes.shaped_by_window),
         timeout=None if unit.timeout is None else unit.timeout * len(windows),
@@ -192,18 +242,42 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
         **{f"event_time/{end}": value for end, value in event_time.items()},
     }
     for event in run.events():
-        yield from _translate(context, nodes, run, event, metadata)
+        copied = start.copied.get(event["data"]["node_info"]["unique_id"])
+        yield from _translate(
+            context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
+        )
 
 
-def _selection(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> list[str]:
-    """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
+@dataclass(frozen=True)
+class _LegacyBegan:
+    """When legacy's run of a partition began, by unique id of a model; None if Dagster knows of none."""
+
+    context: dg.AssetExecutionContext
+    nodes: UnitNodes
+    partition: str
+
+    def __call__(self, node_id: str) -> datetime | None:
+        key = legacy_key(self.nodes.translator.get_asset_key(self.nodes.manifest["nodes"][node_id]))
+        log = EventLog(self.context.instance)
+        write = log.write(log.last_write(key, self.partition))
+        return write.began if write else None
+
+
+def _part(context: dg.AssetExecutionContext, nodes: UnitNodes) -> list[str] | None:
+    """The nodes that somebody asked for, if it is not all of them."""
     wanted = [node_id for node_id, spec in nodes.models.items() if spec.key in context.selected_asset_keys]
     tests = [
         node_id for node_id, spec in nodes.checks.items() if spec.key in context.selected_asset_check_keys
     ]
-    if len(wanted) == len(nodes.models) and len(tests) == len(nodes.checks):
+    whole = len(wanted) == len(nodes.models) and len(tests) == len(nodes.checks)
+    return None if whole else [*wanted, *tests]
+
+
+def _selection(unit: "DbtUnit", nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
+    """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
+    if part is None:
         return unit.dbt_arguments()
-    names = [_name_for_selection(nodes.manifest, node_id) for node_id in (*wanted, *tests)]
+    names = [_name_for_selection(nodes.manifest, node_id) for node_id in part]
     return ["--select", *names, "--indirect-selection", "empty"]
 
 
@@ -227,7 +301,11 @@ def _translate(
         yield dg.AssetObservation(
             spec.key,
             description=f"also built by {context.op_execution_context.op.name}",
-            metadata={**metadata, "dbt/unique_id": node_id},
+            metadata={
+                **metadata,
+                "dbt/unique_id": node_id,
+                tags.WRITTEN_BY: context.op_execution_context.op.tags[tags.UNIT],
+            },
         )
     elif node_id in nodes.checks and not nodes.is_known_to_dagster_dbt(node_id):
         if nodes.checks[node_id].key in context.selected_asset_check_keys:

@@ -12,20 +12,22 @@ from dagster_dbt import DbtProject
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
-from dagster_defs.components.evidence import Compared, shadow_key
+from dagster_defs.components.dbt_tests import LegacyTests
+from dagster_defs.components.evidence import Compared
 from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
+from dagster_defs.components.shadows import shadow_key
+from dagster_defs.components.terms import ComparisonTerms
 from dagster_defs.components.translator import read_and_written
 from dagster_defs.components.unit import (
     Templates,
     UnitComponent,
     UnitParts,
     target_of,
-    time_zones,
 )
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput
+from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
 
@@ -40,8 +42,8 @@ RUN_BY: Mapping[str, frozenset[str]] = {
 
 
 @dataclass
-class ComparedModel(dg.Resolvable):
-    """How rows of one model are told apart when legacy and candidate are compared."""
+class ComparedModel(ComparisonTerms):
+    """How one model is compared: how its rows are told apart, and what may differ."""
 
     name: Annotated[str, dg.Resolver.default(description="Name of the dbt model.")]
     key: Annotated[
@@ -88,7 +90,7 @@ class DbtUnit(UnitComponent):
     ] = "dbt"
     compare: Annotated[
         Sequence[ComparedModel],
-        dg.Resolver.default(description="Keys and time columns of the models it builds."),
+        dg.Resolver.default(description="Keys, time columns and tolerances of the models it builds."),
     ] = field(default_factory=list)
 
     @cached_property
@@ -107,9 +109,15 @@ class DbtUnit(UnitComponent):
 
     def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         self.refuse_bad_limits()
-        zones = time_zones(context)
+        _ = self._terms  # refused when definitions load, not in the middle of a run
+        zones = self.time_zones(context)
         nodes = {side: self._nodes(side, context) for side in Side}
-        compared = Compared(self, self._compared(nodes[Side.LEGACY]))
+        compared = Compared(
+            self,
+            self._compared(nodes[Side.LEGACY]),
+            self._tests(nodes[Side.LEGACY]),
+            nodes[Side.CANDIDATE].reads_of_legacy,
+        )
         sides = {side: build_asset_definition(self, nodes[side], zones, compared) for side in Side}
         jobs = {side: self.job(side, assets) for side, assets in sides.items()}
         comparing = [self.comparing_job(compared)] if compared.keys else []
@@ -123,9 +131,24 @@ class DbtUnit(UnitComponent):
             if not _not_a_table(nodes.manifest["nodes"][node_id])
         }
 
-    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def _tests(self, nodes: UnitNodes) -> LegacyTests:
+        ids = {spec.key: test for test, spec in nodes.checks.items()}
+        return LegacyTests(nodes.workspace, self.variables, ids, bool(nodes.shaped_by_window), self.timeout)
+
+    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
         """Keys of the models that this mirror defines on the legacy side."""
         return [spec.key for spec in self._nodes(Side.LEGACY, context).models.values()]
+
+    def make_touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        nodes = self._nodes(Side.LEGACY, context)
+        touched = sorted(
+            node for node in nodes.selected & nodes.elsewhere.keys() if node in nodes.manifest["nodes"]
+        )
+        return [
+            nodes.translator.get_asset_key(nodes.manifest["nodes"][node])
+            for node in touched
+            if node.split(".")[0] in ASSET_TYPES
+        ]
 
     def _nodes(self, side: Side, context: dg.ComponentLoadContext) -> UnitNodes:
         feeds = {
@@ -167,6 +190,10 @@ class DbtUnit(UnitComponent):
         return ["--select", self.select, *exclude]
 
     def declared(self) -> Declared:
+        return self._declared
+
+    @cached_property
+    def _declared(self) -> Declared:
         manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
         reads, writes = read_and_written(manifest, selected)
         return Declared(
@@ -198,26 +225,48 @@ class DbtUnit(UnitComponent):
         }
         manifest = self.workspace(Side.LEGACY).manifest
         declared = {compared.name: compared for compared in self.compare}
+        theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
         for node_id in sorted(self._selected(Side.LEGACY)):
             node = manifest["nodes"].get(node_id)
             if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
                 continue
             compared = declared.get(node["name"], ComparedModel(node["name"]))
+            if node_id not in theirs:
+                reason = f"model {node['name']!r} is not there in the target {target_of(Side.CANDIDATE)!r}"
+                raise BadUnit(self.unit, reason, "Enable it on both targets, so that both can be compared")
             yield TableOutput(
                 name=node["name"],
                 project_dir=str(self.project_dir),
                 legacy_target=target_of(Side.LEGACY),
                 candidate_target=target_of(Side.CANDIDATE),
-                schema=node["schema"],
-                table=node["alias"],
+                legacy=node["relation_name"],
+                candidate=theirs[node_id]["relation_name"],
                 key=tuple(compared.key),
                 time_column=compared.time_column,
                 lower=bounds.get(Bound.LOWER) if compared.time_column else None,
                 upper=bounds.get(Bound.UPPER) if compared.time_column else None,
+                terms=self._terms.get(compared.name, Terms()),
             )
+
+    @cached_property
+    def _terms(self) -> Mapping[str, Terms]:
+        return {
+            compared.name: compared.terms(self.unit, "compare", compared.name, compared.key)
+            for compared in self.compare
+        }
 
     def _selected(self, side: Side) -> frozenset[str]:
         """Unique ids of what the unit's command runs of its selection. Raises BadUnit if that is nothing."""
+        if side not in self._selections:
+            self._selections[side] = self._select(side)
+        return self._selections[side]
+
+    @cached_property
+    def _selections(self) -> dict[Side, frozenset[str]]:
+        """What was asked already: every other unit of the project asks for it too."""
+        return {}
+
+    def _select(self, side: Side) -> frozenset[str]:
         workspace = self.workspace(side)
         picked = workspace.select(self.select, self.exclude, self.selector)
         selected = frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])

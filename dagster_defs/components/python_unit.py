@@ -11,20 +11,23 @@ from typing import Annotated, Any
 
 import dagster as dg
 
-from dagster_defs.components.evidence import Compared, shadow_key
+from dagster_defs.components.evidence import Compared
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
+from dagster_defs.components.shadows import shadow_key
+from dagster_defs.components.terms import ComparisonTerms
 from dagster_defs.components.tries import time_limit
-from dagster_defs.components.unit import Templates, UnitComponent, UnitParts, time_zones
+from dagster_defs.components.unit import Templates, UnitComponent, UnitParts
 from dagster_defs.errors import BadUnit, WritesToLegacy
-from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionVars, Window
 
 
 @dataclass
-class PythonOutput(dg.Resolvable):
-    """One asset that the function writes."""
+class PythonOutput(ComparisonTerms):
+    """One asset that the function writes, and how the file that it leaves behind is compared."""
 
     key: Annotated[str, dg.Resolver.default(description="Asset key, parts separated by slashes.")]
     description: str | None = None
@@ -104,14 +107,14 @@ class PythonUnit(UnitComponent):
         """Keys of the outputs that are dbt sources, by `source_name.table`."""
         return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
 
-    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
         """Keys of the outputs on the legacy side."""
         return [_key(output.key) for output in self.outputs]
 
     def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         self.refuse_bad_limits()
         self._refuse_bad_templates()
-        zones = time_zones(context)
+        zones = self.time_zones(context)
         compared = Compared(self, self._compared())
         sides = {side: self._asset_definition(side, zones, compared) for side in Side}
         external = [
@@ -162,7 +165,22 @@ class PythonUnit(UnitComponent):
                 legacy=paths[Side.LEGACY],
                 candidate=paths[Side.CANDIDATE],
                 key=tuple(output.file_key),
+                terms=self._terms[output.key],
             )
+
+    @cached_property
+    def _terms(self) -> Mapping[str, Terms]:
+        """By the output's key. Raises BadUnit for terms of an output that is not compared."""
+        for output in self.outputs:
+            if not output.file and (output.tolerances or output.masked):
+                reason = (
+                    f"`outputs.{output.key}` has tolerances or masks, and no `file` that could be compared"
+                )
+                raise BadUnit(self.unit, reason, "Name its `file`, or drop them")
+        return {
+            output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.file_key)
+            for output in self.outputs
+        }
 
     @cached_property
     def _file_templates(self) -> list[PartitionVars | None]:
@@ -200,7 +218,7 @@ class PythonUnit(UnitComponent):
             partitions_def=self.partitions.partitions_def,
             backfill_policy=dg.BackfillPolicy.single_run(),
             pool=self.pool and f"{self.pool}_{side.value}",
-            op_tags={"parity/unit": self.unit},
+            op_tags={tags.UNIT: self.unit},
         )
         def call(context: dg.AssetExecutionContext) -> Iterator[Any]:
             def one_try() -> Iterator[dg.MaterializeResult[None]]:
@@ -241,7 +259,7 @@ class PythonUnit(UnitComponent):
 
     def _refuse_bad_templates(self) -> None:
         """Raises BadUnit when definitions load, not in the middle of a run."""
-        _ = self.variables, self._file_templates
+        _ = self.variables, self._file_templates, self._terms
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
         """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""

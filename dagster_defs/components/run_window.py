@@ -5,8 +5,10 @@ from typing import Any
 
 import dagster as dg
 import pendulum
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from dagster_defs.errors import WindowDiffers
+from dagster_defs.errors import RunLives, WindowDiffers
+from dagster_defs.lifecycle import tags
 from dagster_defs.windows import PartitionedSchedule, Window
 
 
@@ -14,14 +16,15 @@ from dagster_defs.windows import PartitionedSchedule, Window
 class RunTags:
     """Names of the tags that travel between the proxy in Airflow and the run in Dagster.
 
-    `legacy_dags/handover/proxy.py` carries the same names; a test holds the two together.
+    `legacy_dags/handover/names.py` carries the same names; a test holds the two together.
     """
 
-    timezone: str = "parity/timezone"
-    key_format: str = "parity/key_format"
-    window_start: str = "parity/window_start"
-    window_end: str = "parity/window_end"
-    airflow_try: str = "parity/airflow_try"
+    timezone: str = tags.TIMEZONE
+    key_format: str = tags.KEY_FORMAT
+    window_start: str = tags.WINDOW_START
+    window_end: str = tags.WINDOW_END
+    airflow_try: str = tags.AIRFLOW_TRY
+    airflow_task_instance: str = tags.AIRFLOW_TASK_INSTANCE
 
 
 AIRFLOW_RUN_TAGS = RunTags()
@@ -31,23 +34,36 @@ def windows_of_run(context: dg.AssetExecutionContext, partitions: PartitionedSch
     """The windows of the run's partitions, in order.
 
     A run that Airflow's proxy launched says which data interval it stands for; WindowDiffers is raised, before
-    anything is written, if that is not the partition's window.
+    anything is written, if that is not the partition's window. So is RunLives, if an earlier run for the same task
+    instance has not ended.
     """
     keys = context.partition_key_range
     windows = list(partitions.windows_between(keys.start, keys.end))
-    tags = context.run.tags
-    start, end = tags.get(AIRFLOW_RUN_TAGS.window_start), tags.get(AIRFLOW_RUN_TAGS.window_end)
+    said = context.run.tags
+    start, end = said.get(tags.WINDOW_START), said.get(tags.WINDOW_END)
     if start and end:
         asked = Window(_instant(start), _instant(end))
         if [asked] != windows:
             raise WindowDiffers(keys.start, str(windows[0]), str(asked))
+    if tags.AIRFLOW_TASK_INSTANCE in said:
+        _give_way(context, said[tags.AIRFLOW_TASK_INSTANCE])
     return windows
+
+
+def _give_way(context: dg.AssetExecutionContext, task_instance: str) -> None:
+    """The proxy looks before it launches; two that look at once, and a launch that arrives late, are met here."""
+    of_the_same = dg.RunsFilter(
+        tags={tags.AIRFLOW_TASK_INSTANCE: task_instance}, statuses=list(NOT_FINISHED_STATUSES)
+    )
+    runs = context.instance.get_runs(of_the_same)  # the newest first
+    if runs and runs[-1].run_id != context.run_id:
+        raise RunLives(task_instance, runs[-1].run_id)
 
 
 def window_metadata(windows: list[Window]) -> dict[str, Any]:
     return {
-        "parity/window_start": dg.MetadataValue.timestamp(windows[0].start.timestamp()),
-        "parity/window_end": dg.MetadataValue.timestamp(windows[-1].end.timestamp()),
+        tags.WINDOW_START: dg.MetadataValue.timestamp(windows[0].start.timestamp()),
+        tags.WINDOW_END: dg.MetadataValue.timestamp(windows[-1].end.timestamp()),
     }
 
 

@@ -1,7 +1,7 @@
 """The sensor that starts a candidate run for each window that legacy has run."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
@@ -11,9 +11,8 @@ import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
-from dagster_defs.adapters.standing import MADE_FOR
 from dagster_defs.errors import ParityError
-from dagster_defs.lifecycle import Unit, state_of
+from dagster_defs.lifecycle import Unit, state_of, tags
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionedSchedule
 
@@ -91,9 +90,9 @@ def build_shadow_sensor(
         waiting = [
             one for one in waiting if state_of(one.unit, marks, shadowed=True).runs_candidate
         ]  # fmt: skip
-        waiting, unsettled = _settled(context.instance, waiting)
-        started = list(_due(waiting, by_unit, _busy(context.instance)))[:RUNS]
-        left = [*(one for one in waiting if one not in started), *unsettled]
+        waiting, settled = _without_failed(context.instance, waiting)
+        started = list(_due(waiting, settled, by_unit, _busy(context.instance)))[:RUNS]
+        left = [one for one in waiting if one not in started]
         kept = tuple((str(one.unit), one.partition, one.event, one.run_id) for one in left)
         return dg.SensorResult(
             run_requests=[_request(by_unit[one.unit].job, one) for one in started],
@@ -149,35 +148,42 @@ def _newest(waiting: Iterable[Waiting]) -> list[Waiting]:
     return sorted(last.values(), key=lambda one: (one.start, one.unit))
 
 
-def _settled(instance: dg.DagsterInstance, waiting: Sequence[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
-    """Those whose legacy run has succeeded, and those whose Dagster run goes on; of a failed one there is nothing.
+def _without_failed(
+    instance: dg.DagsterInstance, waiting: Sequence[Waiting]
+) -> tuple[list[Waiting], set[Waiting]]:
+    """Without those whose legacy run has failed, of which there is nothing to stand beside; and which are settled.
 
-    A Dagster run tells of each model as it is built: the window is done when the run is.
+    A Dagster run tells of each model as it is built: the window is done when the run is. A run that Dagster has
+    forgotten has ended, and had it failed, this would have been seen.
     """
     ids = sorted({one.run_id for one in waiting if one.run_id})
-    runs = {run.run_id: run.status for run in instance.get_runs(dg.RunsFilter(run_ids=ids))} if ids else {}
-    done = {run_id for run_id in ids if runs.get(run_id, dg.DagsterRunStatus.SUCCESS) in FINISHED_STATUSES}
+    runs = instance.get_runs(dg.RunsFilter(run_ids=ids)) if ids else []
     failed = {
-        run_id
-        for run_id in done
-        if runs.get(run_id) in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+        run.run_id
+        for run in runs
+        if run.status in FINISHED_STATUSES and run.status is not dg.DagsterRunStatus.SUCCESS
     }
-    settled = [one for one in waiting if not one.run_id or one.run_id in done - failed]
-    return settled, [one for one in waiting if one.run_id and one.run_id not in done]
+    going_on = {run.run_id for run in runs if run.status not in FINISHED_STATUSES}
+    left = [one for one in waiting if one.run_id not in failed]
+    return left, {one for one in left if one.run_id not in going_on}
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Unit]:
     """Units with a candidate run that has not ended."""
-    wanted = dg.RunsFilter(tags={"parity/side": Side.CANDIDATE.value}, statuses=list(NOT_FINISHED_STATUSES))
-    return {
-        Unit.parse(run.tags["parity/unit"]) for run in instance.get_runs(wanted) if "parity/unit" in run.tags
-    }
+    wanted = dg.RunsFilter(tags={tags.SIDE: Side.CANDIDATE.value}, statuses=list(NOT_FINISHED_STATUSES))
+    return {Unit.parse(run.tags[tags.UNIT]) for run in instance.get_runs(wanted) if tags.UNIT in run.tags}
 
 
 def _due(
-    waiting: Sequence[Waiting], by_unit: Mapping[Unit, ShadowedUnit], busy: set[Unit]
+    waiting: Sequence[Waiting],
+    settled: Collection[Waiting],
+    by_unit: Mapping[Unit, ShadowedUnit],
+    busy: set[Unit],
 ) -> Iterator[Waiting]:
-    """The first window of each unit that has no candidate run going on, and reads nothing that is still to come."""
+    """The first window of each unit that is settled, has no candidate run going on, and reads nothing that is to come.
+
+    What legacy still runs is to come, for its own unit's later windows and for whoever reads it.
+    """
     occupied = set(busy)
     for one in waiting:
         if one.unit in occupied:
@@ -185,7 +191,7 @@ def _due(
         above = by_unit[one.unit].after
         held = above & occupied or any(other.unit in above and other.start <= one.start for other in waiting)
         occupied.add(one.unit)  # windows of a unit run in order: a held one holds the later ones too
-        if not held:
+        if one in settled and not held:
             yield one
 
 
@@ -194,5 +200,5 @@ def _request(job: str, one: Waiting) -> dg.RunRequest:
         run_key=f"{one.unit}|{one.partition}|{one.event}",
         job_name=job,
         partition_key=one.partition,
-        tags={MADE_FOR: str(one.event)},
+        tags={tags.LEGACY_EVENT: str(one.event)},
     )

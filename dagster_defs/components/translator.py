@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -65,10 +65,10 @@ def read_and_written(
             elif node_id in manifest["nodes"] and node_id.split(".")[0] in {"model", "seed", "snapshot"}:
                 yield translator.get_asset_key(manifest["nodes"][node_id]).to_user_string()
 
-    above: set[str] = set()
-    for node_id in own & nodes.keys():
-        above.update(nodes[node_id]["depends_on"]["nodes"])
-        above.update(_ancestors(manifest, node_id))
+    here = own & nodes.keys()
+    # A unit test is in no parent map of its own accord.
+    direct = {parent for node_id in here for parent in nodes[node_id]["depends_on"]["nodes"]}
+    above = direct | _ancestors(manifest, here | direct)
     return frozenset(names(above)), frozenset(names(own))
 
 
@@ -87,15 +87,16 @@ def check_key_of_test(
     read = [node_id for node_id in test["depends_on"]["nodes"] if node_id in manifest["nodes"]]
     if not read:
         return None
-    last = max(read, key=lambda node_id: (len(_ancestors(manifest, node_id)), node_id))
+    last = max(read, key=lambda node_id: (len(_ancestors(manifest, [node_id])), node_id))
     return dg.AssetCheckKey(translator.get_asset_spec(manifest, last, project).key, test["name"])
 
 
-def _ancestors(manifest: Mapping[str, Any], node_id: str) -> set[str]:
+def _ancestors(manifest: Mapping[str, Any], node_ids: Iterable[str]) -> set[str]:
+    """Of all of them together."""
     found: set[str] = set()
-    todo: Sequence[str] = [node_id]
+    todo: Iterable[str] = node_ids
     while todo:
         parents = {parent for node in todo for parent in manifest["parent_map"].get(node, ())} - found
         found |= parents
-        todo = sorted(parents)
+        todo = parents
     return found

@@ -10,16 +10,16 @@ from typing import Annotated, Any, NamedTuple, Self, cast
 import dagster as dg
 
 from dagster_defs.adapters.evidence import PARITY, SHADOW
-from dagster_defs.components.evidence import Compared, shadow_key
+from dagster_defs.components.evidence import Compared
 from dagster_defs.components.freshness import freshness_policy
-from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
+from dagster_defs.components.gates import Gates
+from dagster_defs.components.shadows import shadow_key
 from dagster_defs.components.tries import Tries
 from dagster_defs.errors import BadUnit, ParityError
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
-from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate
-
-TASK_MAPPING = "dagster-airlift/task-mapping"  # dagster_airlift.constants; importing it there costs a second
+from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
 
 
 @dataclass
@@ -110,9 +110,14 @@ class UnitComponent(dg.Component, dg.Resolvable):
             description="Airflow's `sla`: seconds after a window's end at which its data is due; none: never."
         ),
     ] = field(default=None, kw_only=True)
+    gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
     _parts = cast("UnitParts | None", None)
+    _asset_keys = cast("list[dg.AssetKey] | None", None)
+    _makers = cast("Mapping[dg.AssetKey, UnitComponent] | None", None)
+    _touched_keys = cast("list[dg.AssetKey] | None", None)
+    _zones = cast("Mapping[dg.AssetKey, str] | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -121,8 +126,54 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return component
 
     def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
-        """Keys of the assets that this mirror defines on the legacy side."""
+        """Keys of the assets that this mirror defines on the legacy side, found out once."""
+        if self._asset_keys is None:
+            self._asset_keys = self.make_asset_keys(context)
+        return self._asset_keys
+
+    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
         raise NotImplementedError
+
+    def touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        """Legacy keys of what this unit's run writes too and another mirror defines, found out once."""
+        if self._touched_keys is None:
+            self._touched_keys = self.make_touched_keys(context)
+        return self._touched_keys
+
+    def make_touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+        return []
+
+    @property
+    def also_written(self) -> frozenset[dg.AssetKey]:
+        """`touched_keys` on both sides, once the unit's parts are made."""
+        return frozenset(key for legacy in self._touched_keys or () for key in (legacy, shadow_key(legacy)))
+
+    def maker_of(self, key: dg.AssetKey) -> "UnitComponent | None":
+        """The mirror that defines an asset, on whatever side, once the unit's parts are made."""
+        return (self._makers or {}).get(key)
+
+    def partitions_over(self, window: Window) -> list[str]:
+        """Keys of the unit's windows that share some time with another unit's; none where Airflow has none."""
+        try:
+            within = self.partitions.schedule.windows(window.start, window.end)
+            found = dict.fromkeys([self.partitions.window_containing(window.start), *within])
+            return [self.partitions.key_of(one) for one in found]
+        except ParityError:
+            return []
+
+    def makers(self, context: dg.ComponentLoadContext) -> "Mapping[dg.AssetKey, UnitComponent]":
+        """The mirror that defines each asset of the project, on both sides; one table for all units of a load."""
+        if self._makers is None:
+            units = all_units(context)
+            found = {
+                key: unit
+                for unit in units
+                for legacy in unit.asset_keys(context)
+                for key in (legacy, shadow_key(legacy))
+            }
+            for unit in (*units, self):
+                unit._makers = found
+        return cast("Mapping[dg.AssetKey, UnitComponent]", self._makers)
 
     @cached_property
     def legacy_unit(self) -> Unit:
@@ -161,6 +212,11 @@ class UnitComponent(dg.Component, dg.Resolvable):
             value = getattr(self, name)
             if value is not None and (value < 0 or (name == "timeout" and value == 0)):
                 raise BadUnit(self.unit, f"`{name}` is {value:g}", "Mend it in its YAML")
+        self.gates.settings(self.unit)
+
+    @property
+    def gate_settings(self) -> GateSettings:
+        return self.gates.settings(self.unit)
 
     def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
         """When the assets of this side are due; a candidate's are never."""
@@ -171,14 +227,23 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""
         unit = self.legacy_unit
-        attributes: dict[str, Any] = {"tags": {"parity/unit": str(unit), "parity/side": side.value}}
+        attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
         if side is Side.LEGACY:
-            attributes["metadata"] = {TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
+            attributes["metadata"] = {tags.TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
         return attributes
 
     def group_name(self, side: Side) -> str:
         dag = Unit(self.legacy_unit.dag_id, "_").identifier.removesuffix("___")
         return dag if side is Side.LEGACY else f"{dag}_shadow"
+
+    def time_zones(self, context: dg.ComponentLoadContext) -> Mapping[dg.AssetKey, str]:
+        """The time zone of the partitions of every mirrored asset, on both sides; one table for a whole load."""
+        if self._zones is None:
+            made_by = self.makers(context)
+            zones = {key: unit.partitions.schedule.timezone for key, unit in made_by.items()}
+            for unit in (*all_units(context), self):
+                unit._zones = zones
+        return cast("Mapping[dg.AssetKey, str]", self._zones)
 
     def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep:
         """The dependency with a partition mapping, if the other asset's windows lie in another time zone.
@@ -208,10 +273,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
             # The definitions are imported once: a run of one unit has one step.
             executor_def=dg.in_process_executor,
             tags={
-                "parity/unit": self.unit,
-                "parity/side": side.value,
-                AIRFLOW_RUN_TAGS.timezone: self.partitions.schedule.timezone,
-                AIRFLOW_RUN_TAGS.key_format: self.partitions.fmt,
+                tags.UNIT: self.unit,
+                tags.SIDE: side.value,
+                tags.TIMEZONE: self.partitions.schedule.timezone,
+                tags.KEY_FORMAT: self.partitions.fmt,
             },
         )
 
@@ -222,7 +287,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
             selection=dg.AssetSelection.checks(*compared.check_keys),
             description=f"Compares legacy and candidate of {self.unit} again.",
             executor_def=dg.in_process_executor,
-            tags={"parity/unit": self.unit},
+            tags={tags.UNIT: self.unit},
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -239,6 +304,8 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         """What the unit defines, made once: a sensor needs the very same jobs."""
         if self._parts is None:
+            self.makers(context)
+            self.touched_keys(context)
             self._parts = self.make_parts(context)
         return self._parts
 
@@ -266,15 +333,6 @@ def all_units(context: dg.ComponentLoadContext) -> list[UnitComponent]:
     units = context.component_tree.get_all_components(of_type=UnitComponent)
     # A file with a single document is listed twice: as the file, and as its only document.
     return sorted({unit.legacy_unit: unit for unit in units}.values(), key=lambda unit: unit.legacy_unit)
-
-
-def time_zones(context: dg.ComponentLoadContext) -> dict[dg.AssetKey, str]:
-    """The time zone of the partitions of every mirrored asset, on both sides."""
-    zones: dict[dg.AssetKey, str] = {}
-    for unit in all_units(context):
-        for key in unit.asset_keys(context):
-            zones[key] = zones[shadow_key(key)] = unit.partitions.schedule.timezone
-    return zones
 
 
 def _variable(name: str, declared: Any) -> VariableTemplate:

@@ -18,9 +18,18 @@
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
+    ├── LegacyOutOfReach                      legacy does not have what a candidate run begins with
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
+    ├── RunLives                              another run for the same task of Airflow has not ended
     ├── RunFailed                             a Dagster or Airflow run did not succeed
     ├── NoRehearsal                           it would write where something else is, or has nothing to read
+    ├── LedgerUnreadable                      a line of the ledger that no version of this command has written
+    ├── LedgerVersion                         a line of the ledger that another version has written
+    ├── LedgerUnwritable                      the ledger or a mark cannot be written; nothing was
+    ├── MoveInProgress                        a move of the unit was begun and is not over
+    ├── MoveOvertaken                         somebody else has moved the unit meanwhile
+    ├── StepFailed                            a move stopped at a step, half-done
+    ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
     ├── Unaligned                             an interval that is the window of no partition
@@ -43,6 +52,8 @@
     │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
+    │   ├── MoveImpossible                    a move that does not lead away from the unit's stage
+    │   ├── ReasonMissing                     something that the ledger keeps with its reason, and none was given
     │   ├── PortInUse                         a port that was asked for is taken
     │   ├── BadPlace                          text that names no relation to compare
     │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
@@ -82,6 +93,17 @@ from dagster_defs.errors.comparison import (
     UnusableBound,
     WindowWithoutTime,
 )
+from dagster_defs.errors.moves import (
+    GateClosed,
+    LedgerUnreadable,
+    LedgerUnwritable,
+    LedgerVersion,
+    MoveImpossible,
+    MoveInProgress,
+    MoveOvertaken,
+    ReasonMissing,
+    StepFailed,
+)
 from dagster_defs.errors.project import (
     DbtFailed,
     DbtProjectUnreadable,
@@ -107,10 +129,12 @@ from dagster_defs.errors.units import (
     BadUnit,
     EvidenceMissing,
     EvidenceUnreadable,
+    LegacyOutOfReach,
     NoRehearsal,
     NoSuchUnit,
     NotRehearsable,
     NotRendered,
+    RunLives,
     WindowDiffers,
     WindowMissing,
     WritesToLegacy,
@@ -144,12 +168,20 @@ __all__ = [
     "EnvironmentMissing",
     "EvidenceMissing",
     "EvidenceUnreadable",
+    "GateClosed",
     "InvalidWindow",
     "InventoryMissing",
     "InventoryUnreadable",
     "InventoryVersion",
+    "LedgerUnreadable",
+    "LedgerUnwritable",
+    "LedgerVersion",
+    "LegacyOutOfReach",
     "MigrationPlanUnreadable",
     "MirrorsUnreadable",
+    "MoveImpossible",
+    "MoveInProgress",
+    "MoveOvertaken",
     "NoRehearsal",
     "NoSuchUnit",
     "NotComparable",
@@ -159,13 +191,16 @@ __all__ = [
     "ParityError",
     "PortInUse",
     "ProxiedStateUnreadable",
+    "ReasonMissing",
     "RelationUnreadable",
     "ReversedWindow",
     "RunFailed",
+    "RunLives",
     "ScheduleRefused",
     "ServerDied",
     "ServerSilent",
     "StatementFailed",
+    "StepFailed",
     "TemplateBroken",
     "TemplateFailed",
     "TemplateRefused",

@@ -9,9 +9,11 @@ from dagster_defs.errors.base import ParityError, UsageError, WarehouseError
 
 
 class NotComparable(ParityError):
-    def __init__(self, target: str, kind: str) -> None:
-        self.target, self.kind = target, kind
-        super().__init__(f"dbt target {target!r} is a {kind} warehouse; only DuckDB can be compared so far")
+    def __init__(self, target: str, kind: str, wanted: str = "DuckDB") -> None:
+        self.target, self.kind, self.wanted = target, kind, wanted
+        super().__init__(
+            f"dbt target {target!r} is a {kind} warehouse, and this works on {wanted}. Name another target"
+        )
 
 
 class RelationUnreadable(WarehouseError):

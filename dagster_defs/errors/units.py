@@ -34,10 +34,29 @@ class WindowDiffers(ParityError):
         )
 
 
+class RunLives(ParityError):
+    def __init__(self, task_instance: str, run_id: str) -> None:
+        self.task_instance, self.run_id = task_instance, run_id
+        super().__init__(
+            f"run {run_id} was launched before for the same task of Airflow ({task_instance}) and has not ended: nothing "
+            "was run. The proxy follows that run"
+        )
+
+
 class WritesToLegacy(ParityError):
     def __init__(self, unit: str, place: str, remedy: str) -> None:
         self.unit, self.place, self.remedy = unit, place, remedy
         super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
+
+
+class LegacyOutOfReach(ParityError):
+    """`what` a candidate run needs of legacy: models, or the past of a table."""
+
+    def __init__(self, unit: str, what: str, reason: str, remedy: str) -> None:
+        self.unit, self.what, self.reason, self.remedy = unit, what, reason, remedy
+        super().__init__(
+            f"{unit}'s candidate cannot read {what} from legacy: {reason}. Nothing was run. {remedy}"
+        )
 
 
 class EvidenceUnreadable(ParityError):

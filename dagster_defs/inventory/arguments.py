@@ -6,7 +6,7 @@ value is converted but `--vars`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -48,6 +48,13 @@ KINDS: Mapping[str, Kind] = {
 }
 """Sub-commands that are not here (`docs generate`, `ls`, `compile`, `debug`, …) build nothing."""
 
+PLACE_VARIABLES = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("DBT_", "DBT_ENGINE_")
+    for name in ("TARGET", "PROFILE", "PROFILES_DIR", "PROJECT_DIR", "TARGET_PATH", "LOG_PATH")
+) | {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}
+"""Environment variables that say where dbt is, and where it reads and writes: each machine has its own."""
+
 SELECTING = frozenset({"build", "run", "snapshot", "seed", "test", "source freshness"})
 
 
@@ -79,7 +86,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class DbtArguments:
-    """One dbt command line. Texts may hold holes; `vars` is None where `--vars` is no mapping that can be read."""
+    """One dbt command line. Texts may hold holes; `vars` is None where `--vars` is no mapping that can be read.
+
+    `fewer_rows` are the options by which models see a part of their input only: `--empty`, `--sample=3 days`.
+    """
 
     selection: Selection
     full_refresh: bool = False
@@ -90,6 +100,7 @@ class DbtArguments:
     event_end: str | None = None
     project_dir: str | None = None
     operation: str | None = None
+    fewer_rows: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -140,6 +151,7 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
         _said(options.get("event_time_end")),
         _said(options.get("project_dir")),
         _said(options.get("macro")),
+        tuple(_fewer_rows(options)),
     )
 
 
@@ -153,7 +165,8 @@ def accepts(command: str, option: str) -> bool:
 
 # dbt prints something and ends, whatever else is said.
 _ASKS_ONLY = frozenset({"--version", "-v", "-V", "--help", "-h"})
-_FROM_ENV = frozenset({"target", "full_refresh", "event_time_start", "event_time_end", "project_dir"})
+_FLAGS = frozenset({"full_refresh", "empty"})
+_FROM_ENV = _FLAGS | {"target", "event_time_start", "event_time_end", "project_dir", "sample"}
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -254,12 +267,19 @@ def _narrowing(command: Any, options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _fewer_rows(options: Mapping[str, Any]) -> Iterator[str]:
+    if options.get("empty"):
+        yield "--empty"
+    if options.get("sample"):
+        yield f"--sample={options['sample']}"
+
+
 def _from_env(parameter: Any, env: Mapping[str, str]) -> dict[str, Any]:
     names = parameter.envvar if isinstance(parameter.envvar, list | tuple) else [parameter.envvar]
     for name in names:
         if name and env.get(name):
             value: Any = env[name]
-            if parameter.name == "full_refresh":
+            if parameter.name in _FLAGS:
                 value = value.lower() in ("1", "true", "yes", "on", "t", "y")
             return {parameter.name: value}
     return {}

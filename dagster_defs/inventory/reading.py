@@ -244,6 +244,7 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
                 for (sample, given), (_, calls) in zip(seen, reading.samples, strict=True)
             ),
             not why,
+            fewer_rows=tuple(map(holes.restore, written.fewer_rows or arguments.fewer_rows)),
         ),
         reasons,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from dagster_defs.inventory.arguments import Kind, Selection, plain
+from dagster_defs.inventory.arguments import PLACE_VARIABLES, Kind, Selection, plain
 from dagster_defs.inventory.convention import Convention, NamedWindow
 
 SCHEMA = "parity/inventory-report/1"
@@ -31,6 +31,7 @@ class Trap(StrEnum):
     SELECTS_NOTHING = "selects-nothing"
     IRREGULAR_WINDOW = "irregular-window"
     SEVERAL_WINDOWS = "several-windows"
+    FEWER_ROWS = "fewer-rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ class RenderedCall:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute."""
+    """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute.
+
+    `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`.
+    """
 
     selection: Selection
     full_refresh: bool
@@ -75,6 +79,24 @@ class Invocation:
     rendered: tuple[RenderedCall, ...]
     selection_determined: bool = True
     models: tuple[str, ...] = ()
+    fewer_rows: tuple[str, ...] = ()
+
+    @property
+    def moving_env(self) -> tuple[str, ...]:
+        """Environment variables whose values change from window to window."""
+        names = dict.fromkeys(name for one in self.rendered for name in one.env)
+        return tuple(name for name in names if len({one.env.get(name) for one in self.rendered}) > 1)
+
+    @property
+    def constant_env(self) -> tuple[str, ...]:
+        """Environment variables that the task sets to the same value in each window, as far as that is known.
+
+        Sorted, because a shell's variables have no order. Without `PLACE_VARIABLES`: a mirror has its own.
+        """
+        known = len(self.rendered) > 1
+        left_out = PLACE_VARIABLES.union(self.moving_env)
+        env = sorted(self.env.items())
+        return tuple(name for name, text in env if name not in left_out and (known or "{{" not in text))
 
     def as_json(self) -> dict[str, Any]:
         selection = self.selection

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import NotRehearsable
-from dagster_defs.inventory.arguments import as_text
+from dagster_defs.inventory.arguments import PLACE_VARIABLES, as_text
 from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
 from dagster_defs.inventory.reading import read_task, template_context
@@ -20,11 +20,6 @@ REPLAYED = frozenset({"build", "run", "snapshot", "seed", "test", "run-operation
 _PLACES = frozenset(
     {"--target", "-t", "--profile", "--profiles-dir", "--project-dir", "--target-path", "--log-path"}
 )
-_PLACE_VARIABLES = frozenset(
-    f"{prefix}{name}"
-    for prefix in ("DBT_", "DBT_ENGINE_")
-    for name in ("TARGET", "PROFILE", "PROFILES_DIR", "PROJECT_DIR", "TARGET_PATH", "LOG_PATH")
-) | {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}
 _FREE_TEXT = frozenset({"--vars", "--args"})  # the next word is a value, whatever it looks like
 
 
@@ -90,6 +85,19 @@ def function_calls(task: Task) -> dict[Window, FunctionCall]:
     return {sample.window: _function(unit, task, sample) for sample in task.samples if sample.window}
 
 
+def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, str], Mapping[str, str]]]]:
+    """Variables and event times of the dbt calls of every rendered window, as far as they can be read."""
+    try:
+        reading = read_calls(task, None)
+    except Exception:  # as everywhere: a unit that breaks our reading is one that cannot be read
+        return {}
+    return {
+        sample.window: [_values(read) for read in calls if _is_replayed(read) and read.arguments is not None]
+        for sample, calls in reading.samples
+        if sample.window is not None
+    }
+
+
 def without_places(words: Sequence[str]) -> tuple[str, ...]:
     """dbt's words without the options that say where it reads its project and profile, and where it writes."""
     return tuple(_without_places(words))
@@ -126,7 +134,7 @@ def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[D
             name: value
             for name, value in read.call.env.items()
             # What is masked, or comes from the shell around it, is this machine's to say.
-            if name not in _PLACE_VARIABLES and not holes.in_text(value)
+            if name not in PLACE_VARIABLES and not holes.in_text(value)
         }
         literal = {name: value for name, value in env.items() if written.get(name) == value}
         rendered = {name: value for name, value in env.items() if name not in literal}

@@ -205,6 +205,10 @@ def _selection(reading: UnitReading, found: _Attributes) -> None:
         found.gaps.append(f"the mirror has no {' '.join(main.options)}")
     if any(call.full_refresh for call in mirrored):
         found.gaps.append("the task refreshes fully, the mirror does not")
+    if fewer := dict.fromkeys(option for call in mirrored for option in call.fewer_rows):
+        found.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
+    if names := sorted({name for call in mirrored for name in call.constant_env}):
+        found.gaps.append(f"the task sets {', '.join(names)} for dbt: set the same for Dagster")
 
 
 def _variables(reading: UnitReading, found: _Attributes) -> None:

@@ -56,6 +56,11 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
             Trap.DATE_OBJECT,
             f"{', '.join(names)}: a date without quotes is a date object in YAML, not a text",
         )
+    if options := [option for call in unit.invocations for option in call.fewer_rows]:
+        yield Warn(
+            Trap.FEWER_ROWS,
+            f"{', '.join(dict.fromkeys(options))}: models are built from a part of their rows, or from none",
+        )
     if unit.window.utc_date:
         yield Warn(
             Trap.UTC_DATE,

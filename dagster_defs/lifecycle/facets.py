@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -194,7 +194,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     differences: list[str] = []
     compared = 0
     for call in calls:
-        if moving := _moving(call):
+        if moving := call.moving_env:
             differences.append(
                 f"the environment brings the window ({', '.join(moving)}), the mirror has none"
             )
@@ -209,7 +209,10 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
             compared += 1
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    return _rendered("variables", compared, differences, templates)
+    found = _rendered("variables", compared, differences, templates)
+    constant = sorted({name for call in calls for name in call.constant_env})
+    note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
+    return replace(found, detail=found.detail + note)
 
 
 def _arguments_facet(task: Task, declared: Declared) -> Facet:
@@ -254,12 +257,6 @@ def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str
     return {f"event-time-{end}": text for end, text in event_times.for_window(window).items()}
 
 
-def _moving(call: Invocation) -> list[str]:
-    """Names in the call's environment whose values change from window to window."""
-    names = dict.fromkeys(name for one in call.rendered for name in one.env)
-    return [name for name in names if len({one.env.get(name) for one in call.rendered}) > 1]
-
-
 def _window(start: str, end: str) -> Window | None:
     return Window.between(start, end) if start < end else None
 
@@ -286,6 +283,8 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     alone += [f"the mirror's alone: {_some(extra)}"] if extra else []
     if any(call.full_refresh for call in reading.invocations):
         alone.append("Airflow's alone: --full-refresh")
+    fewer = dict.fromkeys(option for call in reading.invocations for option in call.fewer_rows)
+    alone += [f"Airflow's alone: {option}" for option in fewer]
     commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)
     verdict = Agreement.DIFFERS if alone else Agreement.AGREES
     return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, "; ".join(alone), len(nodes))

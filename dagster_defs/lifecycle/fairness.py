@@ -19,13 +19,29 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Upstream:
+    """What legacy has written, between its run of the window and the candidate's, of what both read; in words.
+
+    `spoiling`: what may have changed rows that the window is made from. `beside`: what was about other windows; a run
+    may read more than its window, and nobody knows.
+    """
+
+    spoiling: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of both sides of one output and window, right after they were compared.
 
     `legacy`, `candidate`: the last write of the window; `newest_legacy`, `newest_candidate`: of any window.
     `made_for`: position of the legacy write that the candidate run was started for. `started_since`: runs of
     the legacy task that have started since its write and touch the output, in words; None if Airflow could not
-    be asked. `not_built`: why this run has not built the candidate, if it should have.
+    be asked. `not_built`: why this run has not built the candidate, if it should have. `not_made`: what legacy
+    has for this window and the candidate was to read, but no candidate run has made, each with the reason.
+    `other_legacy`, `other_candidate`: runs that have written the same rows since the window's own, told by
+    observations: of another unit that builds the same table, or of no partition. `copied`: why the candidate's rows
+    may be a copy of legacy's and not its own work.
     """
 
     as_a_whole: bool
@@ -36,8 +52,14 @@ class Standing:
     made_for: int | None = None
     started_since: tuple[str, ...] | None = ()
     not_built: str = ""
+    not_made: tuple[str, ...] = ()
+    other_legacy: tuple[str, ...] = ()
+    other_candidate: tuple[str, ...] = ()
+    upstream: Upstream = Upstream()
+    copied: str = ""
 
 
+LATER_INPUT = "legacy has moved on: the candidate has read what was written upstream after legacy's run began"
 NOT_ASKED = "Airflow could not be asked whether it has started the task again"
 
 
@@ -47,9 +69,13 @@ def judged(check: Check, standing: Standing) -> Check:
         return check
     if reason := why_unfair(standing):
         return replace(check, verdict=Verdict.INCONCLUSIVE, reason=reason)
-    if standing.started_since is None:
-        return replace(check, reason=f"{check.reason}; {NOT_ASKED}")
-    return check
+    if check.verdict is Verdict.MISMATCH and standing.upstream.spoiling:
+        reason = f"{LATER_INPUT}: {', '.join(standing.upstream.spoiling)}; {check.reason}"
+        return replace(check, verdict=Verdict.INCONCLUSIVE, reason=reason)
+    notes = [NOT_ASKED] if standing.started_since is None else []
+    if check.verdict is Verdict.MISMATCH and standing.upstream.beside:
+        notes.append(f"{LATER_INPUT}, of other windows: {', '.join(standing.upstream.beside)}")
+    return replace(check, reason="; ".join([check.reason, *notes])) if notes else check
 
 
 def why_unfair(standing: Standing) -> str:
@@ -61,10 +87,17 @@ def why_unfair(standing: Standing) -> str:
         return "no legacy run of this window is known"
     if candidate is None:
         return "no candidate run of this window is known"
+    if standing.copied:
+        return standing.copied
+    if standing.not_made:
+        return f"the candidate had not everything to read: {'; '.join(standing.not_made)}"
     if standing.made_for != legacy.position and legacy.ended > candidate.began:
         return f"legacy has moved on: it has run this window again, until {_text(legacy.ended)}"
     if standing.started_since:
         return f"legacy has moved on: {', '.join(standing.started_since)} started since"
+    for side, others in (("legacy", standing.other_legacy), ("candidate", standing.other_candidate)):
+        if others:
+            return f"{side} has moved on: {', '.join(others)} has written the same rows since"
     if not standing.as_a_whole:
         return ""
     for side, own, newest in (
@@ -74,6 +107,20 @@ def why_unfair(standing: Standing) -> str:
         if newest and newest.position > own.position and newest.partition != own.partition:
             return f"{side} has moved on: the run of {newest.partition} has rebuilt the whole table since"
     return NOT_ASKED if standing.started_since is None else ""
+
+
+def read_as_of(standing: Standing) -> Standing:
+    """As if nothing had come after legacy's run: for a warehouse that shows a table as it was when the run ended."""
+    return replace(standing, started_since=(), newest_legacy=None, other_legacy=())
+
+
+def why_tests_unfair(standing: Standing, started: tuple[str, ...] | None) -> str:
+    """Empty where tests that look at legacy as it is now may be set beside those of the candidate run.
+
+    A test looks at all of a table: what any window's run has written since counts. `started`: runs of the legacy
+    task, of any window, that have started since; None if Airflow could not be asked.
+    """
+    return why_unfair(replace(standing, as_a_whole=True, started_since=started))
 
 
 def _text(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
-from dagster_defs.parity import Side
+from dagster_defs.parity import Side, ToleranceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,26 @@ def difference_sql(output: Output, databases: Mapping[Side, str]) -> str:
 
     A changed row is there twice, once for each side, next to itself where the output has a key.
     """
-    rows = {side: _rows(output, side) for side in Side}
     order = ", ".join([*map(_name, output.key), "side"])
     return "\n".join(
         [
+            "set timezone = 'UTC';",
             *_attached(output, databases),
+            "with",
+            *(f"  {side}_found as ({_rows(output, side)})," for side in Side),
+            # `except all` pairs columns by their place: both sides get those of legacy first, in its order.
+            "  legacy_rows as (",
+            "    select * from legacy_found",
+            "    union all by name (select * from candidate_found limit 0)",
+            "  ),",
+            "  candidate_rows as (",
+            "    (select * from legacy_found limit 0)",
+            "    union all by name select * from candidate_found",
+            "  )",
             "select * from (",
-            f"  (select 'legacy' as side, * from ({rows[Side.LEGACY]} except all {rows[Side.CANDIDATE]}))",  # noqa: S608 - quoted by sqlglot
-            "  union all by name",
-            f"  (select 'candidate' as side, * from ({rows[Side.CANDIDATE]} except all {rows[Side.LEGACY]}))",  # noqa: S608 - quoted by sqlglot
+            "  (select 'legacy' as side, * from (from legacy_rows except all from candidate_rows))",
+            "  union all",
+            "  (select 'candidate' as side, * from (from candidate_rows except all from legacy_rows))",
             f") order by {order};",
         ]
     )
@@ -63,11 +74,25 @@ def _rows(output: Output, side: Side) -> str:
     match output:
         case FileOutput():
             path = output.legacy if side is Side.LEGACY else output.candidate
-            reader = "read_csv" if path.lower().endswith((".csv", ".tsv")) else "read_parquet"
-            return f"select * from {reader}({_text(path)})"  # noqa: S608 - quoted by sqlglot
+            csv = path.lower().endswith((".csv", ".tsv"))
+            # As the comparison reads them: types from all rows, and a quoted empty field is no NULL.
+            options = ", header = true, sample_size = -1, allow_quoted_nulls = false" if csv else ""
+            reader = "read_csv" if csv else "read_parquet"
+            read = f"{reader}({_text(path)}, hive_partitioning = false{options})"
+            return f"select {_columns(output)} from {read}"  # noqa: S608 - quoted by sqlglot
         case TableOutput():
-            relation = ".".join((side.value, _name(output.schema), _name(output.table)))
-            return f"select * from {relation}{_window(output)}"  # noqa: S608 - quoted by sqlglot
+            table = exp.to_table(output.relation(side), dialect="duckdb")
+            relation = ".".join((side.value, _name(table.db), _name(table.name)))
+            return f"select {_columns(output)} from {relation}{_window(output)}"  # noqa: S608 - quoted by sqlglot
+
+
+def _columns(output: Output) -> str:
+    """All but those whose differences are ignored, whether both sides have them or not."""
+    tolerances = output.terms.tolerances
+    ignored = [one.column.lower() for one in tolerances if one.kind is ToleranceKind.IGNORED]
+    if not ignored:
+        return "*"
+    return f"columns(lambda name: lower(name) not in ({', '.join(map(_text, ignored))}))"
 
 
 def _window(output: TableOutput) -> str:

@@ -6,13 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
+from dagster_defs.parity import SAMPLE_LIMIT, Side, Tolerance
 from dagster_defs.windows import PartitionedSchedule, Window
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms an output is compared; `samples` bounds the rows of each kind that are shown, 0 shows none."""
+
+    tolerances: tuple[Tolerance, ...] = ()
+    masked: tuple[str, ...] = ()
+    samples: int = SAMPLE_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
 class TableOutput:
-    """A relation that a dbt model writes, under the same name on both sides.
+    """A relation that a dbt model writes. `legacy`, `candidate`: as dbt writes it in SQL, with its quotes.
 
     `time_column` is None for a table without one: it is rebuilt as a whole by every run and can only be compared
     as a whole. `lower` and `upper` are the values of the unit's bound variables: rows of the window lie in
@@ -23,12 +34,16 @@ class TableOutput:
     project_dir: str
     legacy_target: str
     candidate_target: str
-    schema: str
-    table: str
+    legacy: str
+    candidate: str
     key: tuple[str, ...]
     time_column: str | None
     lower: str | None
     upper: str | None
+    terms: Terms = Terms()
+
+    def relation(self, side: Side) -> str:
+        return self.legacy if side is Side.LEGACY else self.candidate
 
     @property
     def as_a_whole(self) -> bool:
@@ -44,6 +59,7 @@ class FileOutput:
     legacy: str
     candidate: str
     key: tuple[str, ...]
+    terms: Terms = Terms()
 
     @property
     def as_a_whole(self) -> bool:
@@ -90,6 +106,11 @@ class Mirror(Protocol):
 
     @property
     def partitions(self) -> PartitionedSchedule: ...
+
+    @property
+    def gate_settings(self) -> GateSettings:
+        """What must hold before the unit is moved."""
+        ...
 
     def declared(self) -> Declared:
         """May read the dbt project, which is slow."""

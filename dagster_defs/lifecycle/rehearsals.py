@@ -8,9 +8,12 @@ from typing import Any
 
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
-from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.parity import Check, Side, SideCounts, Verdict
 
 RESULTS = "dbt results"
+
+RUN_NAMES: Mapping[Side, str] = {side: f"{side.value} run" for side in Side}
+"""What the two runs of a window are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,12 @@ class Rehearsal:
         }
 
 
-def results_check(legacy: Mapping[str, str], candidate: Mapping[str, str]) -> Check:
+def results_check(
+    legacy: Mapping[str, str], candidate: Mapping[str, str], names: Mapping[Side, str] = RUN_NAMES
+) -> Check:
     """Whether dbt ran the same nodes on both sides and they ended alike; a status for each unique id."""
     rows = SideCounts(len(legacy), len(candidate))
-    differences = list(_differences(legacy, candidate))
+    differences = list(_differences({Side.LEGACY: legacy, Side.CANDIDATE: candidate}, names))
     if differences:
         return Check(RESULTS, Verdict.MISMATCH, "; ".join(differences), rows=rows)
     if not legacy:
@@ -44,10 +49,12 @@ def results_check(legacy: Mapping[str, str], candidate: Mapping[str, str]) -> Ch
     return Check(RESULTS, Verdict.MATCH, f"{len(legacy):,} nodes ended alike", rows=rows)
 
 
-def _differences(legacy: Mapping[str, str], candidate: Mapping[str, str]) -> Iterator[str]:
-    for mine, other, where in ((legacy, candidate, "legacy"), (candidate, legacy, "candidate")):
+def _differences(ended: Mapping[Side, Mapping[str, str]], names: Mapping[Side, str]) -> Iterator[str]:
+    legacy, candidate = (ended[side] for side in Side)
+    for mine, other, side in ((legacy, candidate, Side.LEGACY), (candidate, legacy, Side.CANDIDATE)):
         if alone := sorted(mine.keys() - other.keys()):
-            yield f"only {where} ran {', '.join(alone)}"
+            yield f"only the {names[side]} has {', '.join(alone)}"
     for node in sorted(legacy.keys() & candidate.keys()):
         if legacy[node] != candidate[node]:
-            yield f"{node}: {legacy[node]} in legacy, {candidate[node]} in candidate"
+            ends = (f"{ended[side][node]} in the {names[side]}" for side in Side)
+            yield f"{node}: {', '.join(ends)}"

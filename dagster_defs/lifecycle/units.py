@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from dagster_defs.errors import BadUnit
+
+if TYPE_CHECKING:
+    from dagster_defs.lifecycle.conditions import Condition
+    from dagster_defs.lifecycle.ledger import Entry
 
 
 class Stage(StrEnum):
@@ -53,13 +58,20 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """A unit with what is known of it: `stage` is what was done, `owner` follows from it."""
+    """A unit with what is known of it: `stage` is what was done, `owner` follows from it.
+
+    `marked`: whom the mark in `proxied_state/` names where that is another than the stage says, as in the middle of
+    a move: Airflow does what the mark says.
+    """
 
     unit: Unit
     stage: Stage
+    marked: Owner | None = None
 
     @property
     def owner(self) -> Owner:
+        if self.marked is not None:
+            return self.marked
         return Owner.DAGSTER if self.stage in (Stage.CUT_OVER, Stage.RETIRED) else Owner.AIRFLOW
 
     @property
@@ -75,7 +87,9 @@ class Status:
     `marks_without_unit`: marked as proxied, but nothing mirrors them. `not_in_airflow`: mirrored, but Airflow was
     last seen without such a task. `facets`: how many agree with Airflow's inventory; None without an inventory.
     `evidence`: what the kept verdicts come to, such as `7/7 match`; None without an event log at hand, and
-    `evidence_problem` says why one could not be read.
+    `evidence_problem` says why one could not be read. `conditions`: None where they were not asked for. `forced`:
+    what somebody has done against a gate, with the reason. `ledger_cut_off`: what a crash has left after the
+    ledger's last line.
     """
 
     states: tuple[UnitState, ...]
@@ -84,10 +98,31 @@ class Status:
     facets: Mapping[Unit, str] | None = None
     evidence: Mapping[Unit, str] | None = None
     evidence_problem: str = ""
+    conditions: Mapping[Unit, Condition] | None = None
+    forced: tuple[Entry, ...] = ()
+    drifted: tuple[Unit, ...] = ()
+    ledger_cut_off: str = ""
+
+    @property
+    def next_command(self) -> str:
+        """What a person would do now: finish what is half-done or has drifted, then move what is ready."""
+        commands = [one.next for one in (self.conditions or {}).values() if one.next and not one.held]
+        urgent = [command for command in commands if " resume " in command]
+        return next(iter([*urgent, *commands]), "")
 
 
-def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool) -> UnitState:
-    """The state of a mirrored unit, from the hand-over marks in `proxied_state/` and whether it has a shadow."""
+def state_of(
+    unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool, recorded: Stage | None = None
+) -> UnitState:
+    """The state of a unit: the stage that the ledger has `recorded`, or without one what the hand-over mark in
+    `proxied_state/` says, and whether the unit has a shadow."""
+    if recorded is not None:
+        state = UnitState(unit, recorded)
+        owner = Owner.DAGSTER if proxied.get(unit, False) else Owner.AIRFLOW
+        # A retired unit has no mark: nothing in Airflow starts it any more.
+        return (
+            state if recorded is Stage.RETIRED or state.owner is owner else UnitState(unit, recorded, owner)
+        )
     if proxied.get(unit, False):
         return UnitState(unit, Stage.CUT_OVER)
     return UnitState(unit, Stage.SHADOWED if shadowed else Stage.OBSERVED)

@@ -18,6 +18,8 @@ from dagster_defs.parity import (
     Verdict,
 )
 
+TESTS_DIFFER = "dbt tests differ:"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowCheck:
@@ -88,7 +90,7 @@ def with_tests(check: Check, differing: Sequence[str]) -> Check:
     """The check beside dbt tests that say one thing in legacy and another in candidate: then it is a mismatch."""
     if not differing or check.verdict is Verdict.INCONCLUSIVE:
         return check
-    said = f"dbt tests differ: {', '.join(differing)}"
+    said = f"{TESTS_DIFFER} {', '.join(differing)}"
     reason = f"{check.reason}; {said}" if check.verdict is Verdict.MISMATCH else said
     return replace(check, verdict=Verdict.MISMATCH, reason=reason)
 
@@ -99,9 +101,12 @@ def all_match(checks: Sequence[WindowCheck]) -> bool:
 
 
 def summary(checks: Sequence[WindowCheck]) -> str:
-    """`18/18 match`, or what else there is."""
+    """`18/18 match`, `7/7 match (2 tolerated)` with the differences that tolerances excused, or what else there is."""
     verdicts = [checked.verdict for checked in checks]
-    parts = [f"{verdicts.count(Verdict.MATCH)}/{len(verdicts)} match"]
+    matching = [checked.check for checked in checks if checked.verdict is Verdict.MATCH]
+    tolerated = sum(sum(check.tolerated.values()) for check in matching)
+    excused = f" ({tolerated:,} tolerated)" if tolerated else ""
+    parts = [f"{len(matching)}/{len(verdicts)} match{excused}"]
     parts += [
         f"{verdicts.count(verdict)} {verdict.value}"
         for verdict in (Verdict.MISMATCH, Verdict.INCONCLUSIVE)

@@ -84,6 +84,11 @@ class PartitionVars:
         """One run for a whole backfill where that is right, else one run for each partition."""
         return BackfillPolicy.single_run() if self.can_range else BackfillPolicy.multi_run(1)
 
+    def bounds_in(self, values: Mapping[str, str]) -> dict[Bound, str]:
+        """The ends of a window among the values of variables."""
+        bounded = (variable for variable in self.variables if variable.bound is not Bound.NONE)
+        return {variable.bound: values[variable.name] for variable in bounded if variable.name in values}
+
     def for_window(self, window: Window) -> dict[str, str]:
         """The values of one window, as Airflow renders them. Raises `TemplateFailed`."""
         return {name: template.render(window, self.context) for name, template in self._templates.items()}

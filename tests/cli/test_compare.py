@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from dagster_defs.adapters.comparison_file import ComparisonEntry
+from dagster_defs.adapters.places import SnowflakeTable, Table, as_it_was
 from dagster_defs.cli import app
 from dagster_defs.errors import ParityError
+from dagster_defs.parity import Relation
 
 TRIPS = """
     create table trips as
@@ -176,6 +180,40 @@ def test_many_comparisons_of_a_file(folder: Path) -> None:
     assert "there is no time zone 'Mars/Olympus'" in found["no such zone"]["reason"]
     assert "colour" in found["unknown field"]["reason"]
     assert found["windowed"]["rows"] == {"legacy": 23, "candidate": 23}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "day", "instant"),
+    [
+        ("2024-03-12", date(2024, 3, 12), None),
+        (date(2024, 3, 12), date(2024, 3, 12), None),
+        ("2024-03-12T00:00:00", date(2024, 3, 12), datetime(2024, 3, 12, tzinfo=UTC)),
+        ("2024-03-12T22:30-04:00", date(2024, 3, 13), datetime(2024, 3, 13, 2, 30, tzinfo=UTC)),
+        (datetime(2024, 3, 12, 8, 15), date(2024, 3, 12), datetime(2024, 3, 12, 8, 15, tzinfo=UTC)),  # noqa: DTZ001 - as YAML has it
+    ],
+    ids=str,
+)
+def test_as_of_is_a_day_or_an_instant(as_of: Any, day: date, instant: datetime | None) -> None:
+    """Only a time of day makes `as_of` an instant, midnight included; days and instants are those of UTC."""
+    entry = ComparisonEntry.model_validate(one("as of", as_of=as_of))
+    assert (entry.today, entry.instant) == (day, instant)
+
+
+def test_as_of_reads_the_past_on_snowflake_only() -> None:
+    """On Snowflake the place carries the instant, and the message names it; a DuckDB file is read as it is now."""
+    noon = datetime(2024, 3, 12, 12, tzinfo=UTC)
+    there = SnowflakeTable(Relation("TAXI", "LEGACY", "TRIPS"), "account", None)
+    then = as_it_was(there, noon)
+    assert isinstance(then, SnowflakeTable)
+    assert str(then.relation) == "TAXI.LEGACY.TRIPS as of 2024-03-12T12:00:00+00:00"
+    here = Table(Path("legacy.duckdb"), "main", "trips")
+    assert as_it_was(here, noon) == here
+
+
+def test_as_of_with_a_time_compares_duckdb_as_it_is(folder: Path) -> None:
+    """On DuckDB an instant is the day of the tolerances and nothing more."""
+    file = spec(folder, one("now", candidate={"files": "legacy.parquet"}, as_of="2024-03-12T12:00:00Z"))
+    assert compare("--spec", file).exit_code == 0
 
 
 def test_all_match_is_exit_code_0(folder: Path) -> None:

@@ -13,12 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import comparison, status
+from dagster_defs.adapters import comparison, evidence, status
 from dagster_defs.adapters.evidence import PARITY, evidence_metadata
 from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.windows import Window
 from tests.estate import DAYS, Estate
 
 DAILY = Unit("taxi_daily", "dbt_daily")
@@ -29,6 +31,17 @@ SAMPLE = {
     "key": {"trip_date": DAYS[1], "pickup_borough": "Manhattan"},
     "columns": {"total_amount": {"legacy": "50047.74", "candidate": "50048.74"}},
 }
+HOURLY, WEEKLY = Unit("taxi_hourly", "dbt_hourly"), Unit("taxi_weekly", "dbt_weekly")
+# Of the day on which New York's clocks go back, and one of the next day.
+HOURS = ("2024-11-03T01:00-0400", "2024-11-03T01:00-0500", "2024-11-03T11:00-0500", "2024-11-04T00:00-0500")
+# Of the day on which they go forward.
+ALL_HOURS = (
+    "2024-03-10T00:00-0500",
+    "2024-03-10T01:00-0500",
+    *(f"2024-03-10T{hour:02}:00-0400" for hour in range(3, 24)),
+)
+WEEKS = ("2024-03-04", "2024-03-11")
+ANY_WINDOW = Window.between("2024-03-10T05:00:00+00:00", "2024-03-10T06:00:00+00:00")
 Parity = Callable[..., Any]
 
 
@@ -206,3 +219,82 @@ def test_the_sql_finds_the_rows(
         ("legacy", "Queens"),
     ]
     assert none == []
+
+
+def keep(home: Path, name: str, unit: Unit, *partitions: str) -> None:
+    """A match of each of these windows of one unit, in the event log of that DAGSTER_HOME."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for partition in partitions:
+            one = WindowCheck(unit, partition, Check(name, Verdict.MATCH, "7 rows equal"))
+            metadata = evidence_metadata(one, ANY_WINDOW, airflow_run="", dbt_tests="none")
+            key = dg.AssetKey(["shadow", name])
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(key, PARITY, passed=True, metadata=metadata, partition=partition)
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "kept", "asked", "found"),
+    [
+        # As text, 11:00 of the fall-back day comes before a key with an offset of its own; a week starts on a Monday.
+        ("hourly_metrics", HOURLY, HOURS, ("2024-11-03", "2024-11-03"), HOURS[:3]),
+        ("hourly_metrics", HOURLY, HOURS, (HOURS[0], HOURS[1]), HOURS[:2]),
+        ("weekly_metrics", WEEKLY, WEEKS, ("2024-03-06", "2024-03-06"), WEEKS[:1]),
+    ],
+)
+def test_windows_are_found_by_their_time(
+    parity: Parity,
+    home: Path,
+    name: str,
+    unit: Unit,
+    kept: tuple[str, ...],
+    asked: tuple[str, str],
+    found: tuple[str, ...],
+) -> None:
+    """--from and --to pick windows, not texts: the hours of a day, both of a repeated hour, the week around a day."""
+    keep(home, name, unit, *kept)
+
+    outcome = parity(
+        "check", str(unit), "--evidence", "--from", asked[0], "--to", asked[1], "--json", home=home
+    )
+
+    assert [one["partition"] for one in document(outcome)] == list(found)
+
+
+def test_explain_shows_every_window_of_a_day(parity: Parity, home: Path) -> None:
+    """A day of an hourly unit is all of its hours that have evidence."""
+    keep(home, "hourly_metrics", HOURLY, *ALL_HOURS)
+
+    found = document(parity("explain", str(HOURLY), "--window", "2024-03-10", "--json", home=home))
+
+    assert [one["window"] for one in found] == list(ALL_HOURS)
+
+
+def test_evidence_on_a_partition_that_is_gone(parity: Parity, home: Path) -> None:
+    """After a change of the schedule the old verdicts are explained as before, without SQL."""
+    keep(home, "daily_metrics", DAILY, "2024-03-09T03:00-0500")
+
+    found = {one["window"]: one for one in document(parity("explain", str(DAILY), "--json", home=home))}
+
+    assert found["2024-03-09T03:00-0500"]["verdict"] == "match"
+    assert found["2024-03-09T03:00-0500"]["sql"] == ""
+    assert found[DAYS[0]]["sql"]
+
+
+def test_all_pages_of_evidence_are_read(parity: Parity, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many evaluations a check has, every window's counts."""
+    monkeypatch.setattr(evidence, "PAGE", 2)
+    keep(home, "hourly_metrics", HOURLY, *ALL_HOURS[:5])
+
+    outcome = parity("check", str(HOURLY), "--evidence", "--json", home=home)
+
+    assert sorted(one["partition"] for one in document(outcome)) == sorted(ALL_HOURS[:5])
+
+
+def test_an_error_beside_the_event_log_stays_what_it_is(home: Path) -> None:
+    """Only a storage that cannot be opened or read is unreadable evidence: what its user raises passes through."""
+    with pytest.raises(NoSuchUnit), evidence.instance_at(home):
+        raise NoSuchUnit("x.y", [])
+    with pytest.raises(ValueError, match=r"^$"), evidence.instance_at(home):
+        raise ValueError

@@ -46,7 +46,20 @@ def test_status_as_json(estate: Estate) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {
         "schema": "parity/status/1",
-        "units": [{"unit": unit, "stage": "shadowed", "owner": "airflow"} for unit in estate.units],
+        "units": [
+            {
+                "unit": unit,
+                "stage": "shadowed",
+                "owner": "airflow",
+                "condition": "waiting",
+                "why": "no inventory to verify it against (2 more)",
+                "until": None,
+            }
+            for unit in estate.units
+        ],
+        "next": "",
+        "forced": [],
+        "drifted": [],
         "marks_without_unit": [],
         "not_in_airflow": [],
     }
@@ -60,8 +73,8 @@ def test_status_as_a_table(estate: Estate) -> None:
     lines = done.stdout.splitlines()
     count = len(estate.units)
     assert lines[0] == f"{count} units: {count} shadowed"
-    assert [line.split() for line in lines[-count:]] == [
-        [unit, "shadowed", "airflow"] for unit in estate.units
+    assert [line.split()[:4] for line in lines[-count:]] == [
+        [unit, "shadowed", "airflow", "waiting:"] for unit in estate.units
     ]
     assert "\x1b" not in done.stdout
 
@@ -75,7 +88,9 @@ def test_a_mark_makes_dagster_the_owner(own_estate: Estate) -> None:
     found = json.loads(own_estate.parity("status", "--json").stdout)
     shown = own_estate.parity("status")
 
-    assert {"unit": "taxi_daily.dbt_daily", "stage": "cut_over", "owner": "dagster"} in found["units"]
+    [daily] = [one for one in found["units"] if one["unit"] == "taxi_daily.dbt_daily"]
+    assert (daily["stage"], daily["owner"]) == ("cut_over", "dagster")
+    assert daily["why"].startswith("its cutover is not in the ledger")
     assert found["marks_without_unit"] == ["other.task"]
     count = len(own_estate.units)
     assert f"{count} units: 1 cut over, {count - 1} shadowed" in shown.stdout

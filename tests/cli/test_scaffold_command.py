@@ -17,6 +17,7 @@ from dagster_defs import cli
 from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.verify import verify_mirrors
 from dagster_defs.components import DbtUnit
+from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
 from tests.estate import ROOT
@@ -149,6 +150,85 @@ def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], s
     assert "# GAP: " in text
     assert list(yaml.safe_load_all(text)) in ([], [None])
     assert Path(written["path"]).name == "gaps.yaml"
+
+
+def test_what_the_task_sets_for_dbt_is_a_gap(run: Any, tmp_path: Path) -> None:
+    """Constant variables in the environment of dbt are named, those of another machine's places are not; the mirror
+    stays the same."""
+    env = {"SHOP_DATA": "/data", "DBT_TARGET": "prod"}
+    command = "SHOP_MODE=fast dbt run -s orders_per_day"
+    sample = {
+        "start": "2024-03-01T04:00:00+00:00",
+        "end": "2024-03-02T04:00:00+00:00",
+        "fields": {"bash_command": command, "env": env},
+    }
+    given = task("marts", command, rendered=[sample])
+    given["templated"]["env"] = env
+    (tmp_path / "pyproject.toml").touch()
+    written = run(dag("orders", given))["orders"]
+
+    gap = "orders.marts: the task sets SHOP_DATA, SHOP_MODE for dbt: set the same for Dagster"
+    assert written["gaps"] == [gap]
+    text = Path(written["path"]).read_text()
+    assert f"# GAP: {gap}\n" in text
+    assert "DBT_TARGET" not in text
+    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    variables = next(facet for facet in unit.facets if facet.name == "variables")
+    note = "in 1 windows; the task sets SHOP_DATA, SHOP_MODE for dbt: set the same for Dagster"
+    assert (variables.agrees.value, variables.detail) == ("agrees", note)
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        ("--empty", {}, "--empty"),
+        ("", {"DBT_EMPTY": "1"}, "--empty"),
+        ("--sample '3 days'", {}, "--sample=3 days"),
+        ("--no-empty", {}, ""),
+    ],
+)
+def test_fewer_rows_are_a_difference(
+    run: Any, tmp_path: Path, words: str, env: dict[str, str], said: str
+) -> None:
+    """A task that builds from a part of the rows is scaffolded with a gap, and its mirror does not agree with it."""
+    given = task("marts", f"dbt run -s orders_per_day {words}")
+    given["templated"]["env"] = env
+    (tmp_path / "pyproject.toml").touch()
+    written = run(dag("orders", given))["orders"]
+
+    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    selection = next(facet for facet in unit.facets if facet.name == "selection")
+    assert (selection.agrees.value, selection.detail) == (
+        ("differs", f"Airflow's alone: {said}") if said else ("agrees", "")
+    )
+    text = Path(written["path"]).read_text()
+    assert f"# fewer-rows: {said}: models are built" in text if said else "fewer" not in text
+    assert any(f"fewer rows ({said})" in gap for gap in written["gaps"]) is bool(said)
+
+
+@pytest.mark.parametrize("what", ["no project", "a project that does not parse"])
+def test_a_project_that_cannot_be_read_writes_nothing(tmp_path: Path, what: str) -> None:
+    """An error, exit code 1, that names the project; and no file, whatever the tasks run."""
+    project, out = tmp_path / "dbt", tmp_path / "defs"
+    if what != "no project":
+        shutil.copytree(PROJECT, project)
+        next(project.rglob("orders_per_day.sql")).write_text("select {{ ref('nobody') }}")
+    tasks = [task("marts", "dbt run")] if what != "no project" else [task("other", "echo")]
+    document = {
+        "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2",
+        "import_errors": [], "dags": [dag("orders", *tasks)],
+    }  # fmt: skip
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps(document))
+
+    outcome = CliRunner().invoke(
+        cli.app, ["scaffold", str(file), "--dbt-project", str(project), "--out", str(out)]
+    )
+
+    assert isinstance(outcome.exception, DbtProjectUnreadable)
+    assert outcome.exception.exit_code == 1
+    assert str(project) in str(outcome.exception)
+    assert not out.exists()
 
 
 def test_a_hand_edit_stays(run: Any) -> None:

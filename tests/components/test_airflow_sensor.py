@@ -10,6 +10,7 @@ import pendulum
 import pytest
 from dagster import AssetKey
 
+from dagster_defs.lifecycle import tags
 from tests.estate import Estate
 from tests.fakes import FakeAirflow
 
@@ -82,6 +83,18 @@ def test_a_finished_task_materializes_its_models(observer: Observer, airflow: Fa
     assert "dag_run_id=scheduled__2024-03-09T11:00:00+00:00" in str(metadata["Airflow run"].value)
 
 
+def test_what_a_unit_writes_beside_its_own_is_observed(observer: Observer, airflow: FakeAirflow) -> None:
+    """A model that another unit's mirror defines is observed, with the window and the unit that has written it."""
+    airflow.finish(*DAILY, spring_run(airflow), NOW.subtract(minutes=1))
+
+    [told] = [event for event in observer.tick() if isinstance(event, dg.AssetObservation)]
+
+    assert told.asset_key == AssetKey("stg_zones")
+    assert told.metadata[tags.WRITTEN_BY].value == "taxi_daily.dbt_daily"
+    assert told.metadata[tags.WINDOW_START].value == pendulum.datetime(2024, 3, 9, 11).timestamp()
+    assert told.metadata[tags.ENDED].value == NOW.subtract(minutes=1).timestamp()
+
+
 def test_the_partition_is_the_local_day(observer: Observer, airflow: FakeAirflow) -> None:
     """A month that begins at 04:00 UTC is New York's month: the key is the local date of the data interval."""
     run = airflow.add_run("taxi_ingest", "monthly", "2024-04-01T04:00:00+00:00", "2024-05-01T04:00:00+00:00")
@@ -152,10 +165,10 @@ def test_an_unaligned_run_is_shown_and_not_guessed(observer: Observer, airflow: 
     events = observer.tick()
 
     assert materialized(events) == set()
-    assert {event.asset_key for event in events} == {
-        AssetKey(model) for model in ("stg_trips", "location_metrics", "daily_metrics")
-    }
-    assert all("is no window of" in (event.description or "") for event in events)
+    told = {event.asset_key: event.description or "" for event in events}
+    assert told.pop(AssetKey("stg_zones")) == "also built by taxi_daily.dbt_daily"
+    assert told.keys() == {AssetKey(model) for model in ("stg_trips", "location_metrics", "daily_metrics")}
+    assert all("is no window of" in description for description in told.values())
 
 
 @pytest.mark.parametrize("interval", [(None, None), (SPRING[0], SPRING[0])])
@@ -167,9 +180,10 @@ def test_a_run_without_a_window_is_unaligned(
 
     events = observer.tick()
 
-    assert events
     assert all(isinstance(event, dg.AssetObservation) for event in events)
-    assert all("unaligned" in (event.description or "") for event in events)
+    unaligned = [event for event in events if event.asset_key != AssetKey("stg_zones")]
+    assert unaligned
+    assert all("unaligned" in (event.description or "") for event in unaligned)
 
 
 def test_one_unaligned_run_stops_nothing(observer: Observer, airflow: FakeAirflow) -> None:
@@ -248,9 +262,7 @@ def test_airlifts_own_tag_names(observer: Observer) -> None:
     """The tags that the sensor looks for are those that Airlift's proxy base class writes."""
     from dagster_airlift import constants
 
-    from dagster_defs.components import airflow_sensor, unit
-
-    assert airflow_sensor.DAG_TAG == constants.DAG_ID_TAG_KEY
-    assert airflow_sensor.DAG_RUN_TAG == constants.DAG_RUN_ID_TAG_KEY
-    assert airflow_sensor.TASK_TAG == constants.TASK_ID_TAG_KEY
-    assert unit.TASK_MAPPING == constants.TASK_MAPPING_METADATA_KEY
+    assert tags.AIRFLOW_DAG == constants.DAG_ID_TAG_KEY
+    assert tags.AIRFLOW_RUN == constants.DAG_RUN_ID_TAG_KEY
+    assert tags.AIRFLOW_TASK == constants.TASK_ID_TAG_KEY
+    assert tags.TASK_MAPPING == constants.TASK_MAPPING_METADATA_KEY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey
 
 from dagster_defs.adapters.evidence import read_evidence
+from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.fairness import NOT_ASKED
 from dagster_defs.parity import Side, Verdict
 from tests.estate import DAYS, MONTH, Estate, copy_project
@@ -356,3 +358,74 @@ def test_a_candidate_that_does_not_build_is_inconclusive(own: Evident) -> None:
     found = verdicts(result)["shadow/daily_metrics", DAY]
     assert said(found, "verdict") == "inconclusive"
     assert "the candidate run has not built it" in said(found, "reason")
+
+
+def test_tests_that_airflow_ran_are_evaluated(own: Evident) -> None:
+    """Where plain dbt has built legacy, its tests are evaluated as its data stands, and nothing is written: a wrong row
+    outside the window is a mismatch of the table that it is in."""
+    build = ["build", "--target", "legacy", "--select", "tag:daily", "--vars"]
+    folder = str(own.estate.root / "dbt")
+    places = [
+        "--project-dir",
+        folder,
+        "--profiles-dir",
+        folder,
+        "--target-path",
+        str(own.estate.root / "airflow"),
+    ]
+    outcome = own.estate.program("dbt", *build, f"{{min_date: '{DAY}', max_date: '{NEXT}'}}", *places)
+    assert outcome.returncode == 0, outcome.stdout
+    own.execute(
+        Side.LEGACY,
+        "insert into daily_metrics by name select date '2024-01-01' as trip_date, 'Queens' as pickup_borough, "
+        "0 as trips, 0 as rejected_trips, 5 as total_amount",
+    )
+    own.wrote(Side.LEGACY, DAY)
+    before = own.estate.database(Side.LEGACY).read_bytes()
+
+    found = verdicts(own.estate.run(f"shadow__{DAILY}", (DAY, DAY)))
+
+    bad, good = found["shadow/daily_metrics", DAY], found["shadow/location_metrics", DAY]
+    assert (said(bad, "verdict"), said(bad, "modified")) == ("mismatch", 0)
+    assert "dbt tests differ: no_amount_without_trips" in said(bad, "reason")
+    assert re.fullmatch(r"1\d on both sides, 1 differ", said(bad, "dbt tests"))
+    assert said(good, "verdict") == "match"
+    assert re.fullmatch(r"1\d on both sides, 0 differ", said(good, "dbt tests"))
+    assert own.estate.database(Side.LEGACY).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("side", "day", "verdict"),
+    [(Side.LEGACY, DAY, "inconclusive"), (Side.CANDIDATE, DAY, "inconclusive"), (Side.LEGACY, NEXT, "match")],
+)
+def test_another_unit_has_built_the_table_too(own: Evident, side: Side, day: str, verdict: str) -> None:
+    """What another unit's run has written since makes a comparison unfair, unless it was about another window."""
+    own.wrote(Side.LEGACY, DAY)
+    own.wrote(Side.CANDIDATE, DAY)
+    start, end = (dg.MetadataValue.timestamp(instant(text)) for text in WINDOWS[day])
+    key = ["daily_metrics"] if side is Side.LEGACY else ["shadow", "daily_metrics"]
+    noted: dict[str, Any] = {tags.WRITTEN_BY: "other.task", tags.WINDOW_START: start, tags.WINDOW_END: end}
+    own.estate.instance.report_runless_asset_event(dg.AssetObservation(key, metadata=noted))
+
+    found = own.compare(DAY)["shadow/daily_metrics", DAY]
+
+    assert said(found, "verdict") == verdict
+    assert (f"{side} has moved on: other.task" in said(found, "reason")) is (verdict == "inconclusive")
+
+
+def test_a_candidate_upstream_that_has_failed(own: Evident) -> None:
+    """An export whose candidate had no metrics of the window to read is inconclusive, and names the failed run."""
+    own.wrote(Side.LEGACY, DAY)
+    own.execute(Side.CANDIDATE, "update daily_metrics set trips = trips + 1")
+    failed = own.estate.instance.create_run_for_job(
+        own.estate.definitions.resolve_job_def(f"shadow__{DAILY}"),
+        status=dg.DagsterRunStatus.FAILURE,
+        tags={tags.UNIT: "taxi_daily.dbt_daily", tags.SIDE: "candidate", "dagster/partition": DAY},
+    )
+    own.estate.run("taxi_daily__export_daily", (DAY, DAY))
+
+    [found] = verdicts(own.estate.run("shadow__taxi_daily__export_daily", (DAY, DAY))).values()
+
+    assert said(found, "verdict") == "inconclusive"
+    assert said(found, "modified") > 0
+    assert f"candidate run {failed.run_id[:8]} of taxi_daily.dbt_daily has failed" in said(found, "reason")

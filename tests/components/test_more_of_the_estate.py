@@ -14,6 +14,7 @@ from dagster_defs.parity import Side
 from tests.estate import Estate, copy_project, put_legacy_code_on_path
 
 HOURLY, WEEKLY = "taxi_hourly.dbt_hourly", "taxi_weekly.dbt_weekly"
+SNAPSHOT = "taxi_weekly.dbt_snapshot"
 BOROUGHS = ("manhattan", "queens", "brooklyn")
 SIDES = {Side.LEGACY: "", Side.CANDIDATE: "shadow__"}
 FALL, SPRING = "2023-11-05", "2024-03-10"
@@ -205,9 +206,9 @@ def test_the_tests_of_a_week_are_reported(run_estate: Estate, side: Side) -> Non
 
 
 def test_both_sides_agree(run_estate: Estate) -> None:
-    """`parity check` says match for the weeks, the boroughs and the hours that have trips."""
+    """`parity check` says match for the weeks, the snapshot, the boroughs and the hours that have trips."""
     boroughs = [f"taxi_borough_{name}.dbt_borough" for name in BOROUGHS]
-    done = run_estate.parity("check", *boroughs, WEEKLY, "--from", "2023-11-06")
+    done = run_estate.parity("check", *boroughs, WEEKLY, SNAPSHOT, "--from", "2023-11-06")
     assert done.returncode == 0, done.stdout + done.stderr
 
     hours = run_estate.parity(

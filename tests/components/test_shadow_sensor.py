@@ -137,6 +137,20 @@ def test_a_proxied_run_counts_when_it_has_succeeded(shadow: Shadow) -> None:
     assert shadow.tick() == [(DAILY, DAYS[0])]
 
 
+def test_what_legacy_still_runs_is_to_come(shadow: Shadow) -> None:
+    """The export's candidate waits while the legacy run that builds its metrics goes on, and for its candidate."""
+    run = shadow.run("taxi_daily__dbt_daily", "legacy", "taxi_daily.dbt_daily", dg.DagsterRunStatus.STARTED)
+    materialized(shadow, run, TOLD_BY, DAYS[0])
+    shadow.observe("daily_metrics_export", DAYS[0])
+
+    assert shadow.tick() == []
+    shadow.instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, run.job_name), run.run_id
+    )
+    assert shadow.tick() == [(DAILY, DAYS[0])]
+    assert shadow.tick() == [(EXPORT, DAYS[0])]
+
+
 def test_a_failed_legacy_run_gets_no_candidate(shadow: Shadow) -> None:
     """What a failed Dagster run has built is no window that legacy has run."""
     run = shadow.run("taxi_daily__dbt_daily", "legacy", "taxi_daily.dbt_daily", dg.DagsterRunStatus.STARTED)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dagster_defs import render
 from dagster_defs.adapters.migration_plan import BEGIN, END, MigrationPlan
-from dagster_defs.adapters.proxied_state import read_marks
 from dagster_defs.errors import MigrationPlanUnreadable
 from dagster_defs.lifecycle import Stage, Status, Unit, UnitState
 from tests.docs.conftest import Parity
-from tests.docs.documents import document
 
 
 @pytest.fixture
@@ -26,18 +21,18 @@ def plan(tmp_path: Path) -> MigrationPlan:
 
 
 def test_the_status_block_is_current(run_parity: Parity) -> None:
-    """The block in the repository is what `parity plan` says now."""
-    answer = run_parity("plan", "--check")
+    """The block in the repository is what `parity migration-plan` says now."""
+    answer = run_parity("migration-plan", "--check")
     assert answer.returncode == 0, answer.stderr
 
 
 def test_a_stale_block_ends_with_3(run_parity: Parity, tmp_path: Path) -> None:
-    """A unit that was marked since makes `parity plan --check` exit 3 and say what to do."""
+    """A unit that was marked since makes `parity migration-plan --check` exit 3 and say what to do."""
     (tmp_path / "taxi_daily.yaml").write_text("tasks:\n- {id: dbt_daily, proxied: true}\n")
-    answer = run_parity("plan", "--check", env={"PARITY_PROXIED_STATE": str(tmp_path)})
+    answer = run_parity("migration-plan", "--check", env={"PARITY_PROXIED_STATE": str(tmp_path)})
     assert answer.returncode == 3
     assert "| `taxi_daily.dbt_daily` | cut_over | dagster |" in answer.stdout
-    assert "parity plan --write" in answer.stderr
+    assert "parity migration-plan --write" in answer.stderr
 
 
 def test_writing_changes_the_block_only(plan: MigrationPlan) -> None:
@@ -85,14 +80,3 @@ def test_the_block_names_marks_without_a_mirror() -> None:
 def test_the_block_of_nothing() -> None:
     """Without a mirror the block says so."""
     assert render.plan_block(Status((), (), ())).startswith("No unit is mirrored.")
-
-
-def test_the_snippet_of_the_runbook_marks_the_unit(tmp_path: Path) -> None:
-    """What a person pastes on the night does what the runbook says."""
-    [block] = [block for block in document("migration_plan.md").blocks("console") if "write_mark" in block]
-    lines = block.splitlines()
-    program = "\n".join(lines[1 : lines.index("EOF")])
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, env={**os.environ, "PARITY_PROXIED_STATE": str(tmp_path)}
-    )
-    assert read_marks(tmp_path) == {Unit("taxi_daily", "dbt_daily"): True}

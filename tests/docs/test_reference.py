@@ -44,10 +44,17 @@ def test_the_status_shape(run_parity: Parity) -> None:
     assert _shape(json.loads(answer.stdout)) == _shape(_documented("status"))
 
 
-def test_the_plan_shape(run_parity: Parity) -> None:
-    """`parity plan --json` has the documented keys."""
-    answer = run_parity("plan", "--json")
-    assert _shape(json.loads(answer.stdout)) == _shape(_documented("plan"))
+def test_the_migration_plan_shape(run_parity: Parity) -> None:
+    """`parity migration-plan --json` has the documented keys."""
+    answer = run_parity("migration-plan", "--json")
+    assert _shape(json.loads(answer.stdout)) == _shape(_documented("migration-plan"))
+
+
+def test_the_shape_of_a_move(run_parity: Parity) -> None:
+    """A move with `--json` has the documented keys, down to what stands against it."""
+    answer = run_parity("cutover", "taxi_daily.dbt_daily", "--json")
+    assert answer.returncode == 3, answer.stderr
+    assert _shape(json.loads(answer.stdout)) == _shape(_documented("shadow"))
 
 
 def test_the_check_shape(run_parity: Parity, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Runs a fakesnow server for dbt, until it is interrupted. Writes its port to stdout when it answers.
 
-Started as a process of its own: `python fakesnow_server.py`. Six things that are sent and fakesnow
+Started as a process of its own: `python fakesnow_server.py`. Seven things that are sent and fakesnow
 0.12 cannot do are changed on the way in, for tests only:
 
 * TEMPORARY tables and views become plain ones: fakesnow shows them to nobody, so dbt cannot find them again;
@@ -8,6 +8,7 @@ Started as a process of its own: `python fakesnow_server.py`. Six things that ar
   fakesnow makes several statements of it, some of them in a database of its own, from both tables joined;
 * `COLLATE(…, 'utf8')`, Snowflake's binary collation, is dropped: DuckDB has no such name, and compares text so anyway;
 * `BITXORAGG` of hashes is answered as text: DuckDB's hashes have no sign, and fakesnow's answers no room for them;
+* `AT (TIMESTAMP => …)`, Snowflake's time travel, is dropped: fakesnow keeps no past, so what is read is the present;
 * `alter session` is passed over: fakesnow has none of the parameters;
 * whatever DuckDB throws becomes an SQL error, after a rollback. Fakesnow answers it with status 500, which
   the Snowflake connector takes for a hiccup of the network and retries for ever.
@@ -34,6 +35,7 @@ _MERGE = re.compile(r"\bmerge\s+into\b", re.IGNORECASE)
 _ALTER_SESSION = re.compile(r"\s*alter\s+session\b", re.IGNORECASE)
 _BINARY = re.compile(r"""COLLATE\(("(?:[^"]|"")+"), 'utf8'\)""")
 _XOR = re.compile(r"""BITXORAGG\("\w+"\)""")
+_TIME_TRAVEL = re.compile(r"\bAT \(TIMESTAMP => CAST\('[^']+' AS TIMESTAMPTZ\)\)")
 _SQL_ERROR = 2043
 
 
@@ -62,6 +64,7 @@ def teach_fakesnow() -> None:
                 merged = execute(self, qualified_merge(command), *args, **kwargs)
                 execute(self, "begin")
                 return merged
+            command = _TIME_TRAVEL.sub("", command)
             command = _BINARY.sub(r"\1", _TEMPORARY.sub(r"create\1 \2", command, count=1))
             return execute(self, _XOR.sub(r"CAST(\g<0> AS VARCHAR)", command), *args, **kwargs)
         except duckdb.Error as error:

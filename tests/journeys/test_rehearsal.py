@@ -13,9 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import rehearsal
+from dagster_defs.adapters import rehearsal, rehearsal_setup
 from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.errors import ParityError
+from dagster_defs.parity import Side
 from tests.estate import (
     Estate,
     copy_project,
@@ -82,8 +83,9 @@ def called(ingested: Estate, inventory: Path) -> Iterator[Rehearse]:
         return outcome.exit_code, json.loads(outcome.stdout)
 
     with ingested.entered(), pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(rehearsal, "load_mirrors", lambda: load_mirrors(ingested.root))
-        monkeypatch.setattr(rehearsal, "PROJECT_ROOT", ingested.root)
+        monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda: load_mirrors(ingested.root))
+        for module in (rehearsal, rehearsal_setup):
+            monkeypatch.setattr(module, "PROJECT_ROOT", ingested.root)
         monkeypatch.setenv("PARITY_REHEARSAL_DIR", str(ingested.root / ".rehearsal"))
         yield run
 
@@ -110,7 +112,7 @@ def refuse(
     ingested: Estate, inventory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., str]]:
     """What a rehearsal that is refused says; called in this process, and nothing may have been run."""
-    monkeypatch.setattr(rehearsal, "load_mirrors", lambda: load_mirrors(ingested.root))
+    monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda: load_mirrors(ingested.root))
 
     def run(*arguments: str, file: Path = inventory, **settings: str) -> str:
         for name, value in {"PARITY_REHEARSAL_DIR": str(ingested.root / "refused"), **settings}.items():
@@ -230,6 +232,82 @@ def test_a_function_is_rehearsed(ingested: Estate, called: Rehearse) -> None:
     assert (check["name"], check["partition"]) == ("daily_metrics_export", SPRING[2])
     assert check["rows"]["legacy"] == check["rows"]["candidate"] > 0
     assert contents(ingested.data_dir) == before
+
+
+def test_two_legacy_runs_are_quiet(ingested: Estate, inventory: Path) -> None:
+    """A deterministic unit's command, run twice, agrees in every window and table; legacy's data stays as it was."""
+    before = contents(ingested.data_dir)
+
+    done = ingested.parity(
+        "check", DAILY, "--noise", "--from", SPRING[1], "--inventory", str(inventory), "--json"
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["windows"], document["quiet"]) == (
+        "parity/noise/1",
+        [SPRING[1]],
+        True,
+    )
+    assert {(check["name"], check["partition"]) for check in document["checks"]} == {
+        ("daily_metrics", SPRING[1]),
+        ("dbt results", SPRING[1]),
+        ("daily_metrics", None),
+        ("location_metrics", None),
+    }
+    assert all(check["rows"]["legacy"] == check["rows"]["candidate"] > 0 for check in document["checks"])
+    assert document["tolerances"] == []
+    assert contents(ingested.data_dir) == before
+
+
+def test_noise_is_named(ingested: Estate, inventory: Path, tmp_path: Path) -> None:
+    """Columns of random() and now() are named as noise, and with the proposed tolerances both runs match."""
+    model = ingested.root / "dbt" / "models" / "marts" / "daily_metrics.sql"
+    last = "as total_amount\nfrom trips_with_borough"
+
+    with replaced(model, last, last.replace("\n", ",\nrandom() as lucky, now() as built_at\n")):
+        done = ingested.parity("check", DAILY, "--noise", "--from", SPRING[1], "--inventory", str(inventory))
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert (
+        f"mismatch {DAILY}, daily_metrics, {SPRING[1]}: noise: columns lucky, built_at differ" in done.stdout
+    )
+    said, _, proposed = done.stdout.partition("declare it where the output is compared:")
+    assert "\nnoisy\n" in said
+    assert proposed.split()[:2] == ["#", "daily_metrics"]
+    tolerances = tmp_path / "tolerances.yaml"
+    tolerances.write_text(proposed)
+    sides = [ingested.root / ".rehearsal" / side.value / f"{side.value}.duckdb" for side in Side]
+    key = ["--key", "trip_date", "--key", "pickup_borough"]
+    arguments = [*(f"{database}::daily_metrics" for database in sides), *key]
+    assert CliRunner().invoke(cli.app, ["compare", *arguments]).exit_code == 3
+    declared = CliRunner().invoke(cli.app, ["compare", *arguments, "--tolerances", str(tolerances)])
+    assert declared.exit_code == 0, declared.output
+
+
+def test_the_noise_of_a_function(ingested: Estate, inventory: Path) -> None:
+    """A function is called twice for a window: the column in which its two files differ is named."""
+    function = ingested.root / "legacy_dags" / "include" / "export.py"
+    rows = "    rows = _rows(folders.database, first, end, lock_patience)\n"
+    lucky = "    rows = [(*row[:-1], time.time_ns()) for row in rows]\n"
+
+    with replaced(function, rows, rows + lucky):
+        done = ingested.parity(
+            "check", EXPORT, "--noise", "--from", SPRING[2], "--inventory", str(inventory), "--json"
+        )
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    [check] = json.loads(done.stdout)["checks"]
+    assert (check["name"], check["partition"]) == ("daily_metrics_export", SPRING[2])
+    assert check["reason"] == "noise: column total_amount differs between two legacy runs"
+    assert check["rows"]["legacy"] == check["rows"]["candidate"] > 0
+
+
+def test_a_day_names_the_windows_of_hours(ingested: Estate, refuse: Callable[..., str]) -> None:
+    """For an hourly unit a day means all of its hours, in a refusal too."""
+    said = refuse(HOURLY, "--from", "2024-03-07")
+
+    assert "2024-03-07T00:00-0500, 2024-03-07T01:00-0500" in said
 
 
 def test_a_window_that_was_not_rendered_is_refused(refuse: Callable[..., str]) -> None:

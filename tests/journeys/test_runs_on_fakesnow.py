@@ -8,18 +8,23 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from dagster_defs.adapters import comparison
 from dagster_defs.cli import app
+from dagster_defs.parity import Verdict
+from tests.estate import copy_project, mirrors_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 DATABASE = "TAXI"
+UNIT, DAY = "taxi_daily.dbt_daily", ("2024-03-10", "2024-03-11")
 DBT_SECONDS = 150
 """dbt takes about 10 s; what takes this long waits for an answer that never comes."""
 
@@ -232,3 +237,101 @@ def test_a_relation_that_is_not_there() -> None:
     done = CliRunner().invoke(app, ["compare", *places, "--json", "--dbt-project", str(DBT_PROJECT)])
     assert done.exit_code == 3
     assert "does not exist" in json.loads(done.stdout)["reason"]
+
+
+@pytest.fixture(scope="module")
+def both_sides(server_port: int, connection: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One day that dbt has built on each target."""
+    for target in ("snowflake", "snowflake_candidate"):
+        done = _dbt_build(server_port, target, tmp_path_factory.mktemp(target), *DAY)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def unit_on_snowflake(
+    server_port: int, both_sides: None, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A mirror's YAML, whose targets are those on the server; it is as it was afterwards."""
+    targets = {"PARITY_LEGACY_TARGET": "snowflake", "PARITY_CANDIDATE_TARGET": "snowflake_candidate"}
+    for name, value in (_environment(server_port) | targets).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        comparison, "load_mirrors", lambda: mirrors_of(project / "dagster_defs" / "defs", project)
+    )
+    yaml = project / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
+    text = yaml.read_text()
+    yield yaml
+    yaml.write_text(text)
+
+
+def _check(exit_code: int) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["check", UNIT, "--from", DAY[0], "--json"])
+    assert done.exit_code == exit_code, done.stdout or done.exception
+    return {check["name"]: check for check in json.loads(done.stdout)}
+
+
+def test_a_unit_is_checked(unit_on_snowflake: Path, connection: Any) -> None:
+    """`parity check` of a unit with Snowflake targets: both schemas match; a changed row does not, or is tolerated."""
+    found = _check(0)
+    assert {name: check["verdict"] for name, check in found.items()} == {
+        "daily_metrics": "match",
+        "location_metrics": "match",
+    }
+    assert all(check["rows"]["legacy"] == check["rows"]["candidate"] > 0 for check in found.values())
+
+    change = (
+        "update candidate.daily_metrics set total_amount = total_amount {} 1 where pickup_borough = 'Queens'"
+    )
+    connection.cursor().execute(change.format("+"))
+    try:
+        changed = _check(3)["daily_metrics"]
+        assert (changed["verdict"], changed["modified"]) == ("mismatch", 1)
+        assert changed["differing_columns"] == ["TOTAL_AMOUNT"]
+
+        compared = "{ name: daily_metrics,"
+        tolerance = "[{ column: total_amount, kind: absolute, value: 1, reason: a test }]"
+        declared = unit_on_snowflake.read_text()
+        assert declared.count(compared) == 1
+        unit_on_snowflake.write_text(declared.replace(compared, f"{compared} tolerances: {tolerance},"))
+        tolerated = _check(0)["daily_metrics"]
+        assert tolerated["tolerated"] == {"TOTAL_AMOUNT": 1}
+    finally:
+        connection.cursor().execute(change.format("-"))
+
+
+@pytest.mark.usefixtures("unit_on_snowflake")
+def test_legacy_is_read_as_it_was(project: Path) -> None:
+    """A comparison as of an instant runs; that fakesnow has a past is no claim."""
+    mirrors = mirrors_of(project / "dagster_defs" / "defs", project)
+    [mirror] = [mirror for mirror in mirrors if str(mirror.legacy_unit) == UNIT]
+    outputs = list(mirror.outputs_of(mirror.partitions.window_of(DAY[0])))
+
+    checks = [comparison.compare_output(output, as_of=datetime.now(UTC)) for output in outputs]
+
+    assert [check.verdict for check in checks] == [Verdict.MATCH, Verdict.MATCH]
+    assert all(comparison.keeps_its_past(output) for output in outputs)
+
+
+@pytest.mark.usefixtures("unit_on_snowflake")
+def test_both_sides_in_one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate in legacy's schema would be compared with itself: an error, never a match."""
+    monkeypatch.setenv("PARITY_CANDIDATE_TARGET", "snowflake")
+
+    found = _check(2)
+
+    assert all(check["error"] and "one and the same" in check["reason"] for check in found.values())
+
+
+@pytest.mark.usefixtures("unit_on_snowflake")
+def test_two_warehouses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Legacy on Snowflake and candidate in a DuckDB file cannot be compared, and the error says why."""
+    monkeypatch.setenv("PARITY_CANDIDATE_TARGET", "candidate")
+
+    found = _check(2)
+
+    assert all("both sides are compared inside one warehouse" in check["reason"] for check in found.values())

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dagster_defs.lifecycle.fairness import NOT_ASKED, Standing, Write, judged
+from dagster_defs.lifecycle.fairness import (
+    LATER_INPUT,
+    NOT_ASKED,
+    Standing,
+    Upstream,
+    Write,
+    judged,
+    why_tests_unfair,
+)
 from dagster_defs.parity import Check, Verdict
 
 
@@ -47,6 +55,9 @@ def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdic
         (replace(WHOLE, newest_legacy=Write(30, NEXT, at(9), at(12))), f"legacy has moved on: the run of {NEXT}"),
         (replace(WHOLE, newest_candidate=Write(31, NEXT, at(9), at(12))), f"candidate has moved on: the run of {NEXT}"),
         (replace(WHOLE, started_since=None), NOT_ASKED),
+        (replace(FAIR, not_made=("shadow/x of 2024-03-09 is not made",)), "had not everything to read: shadow/x of"),
+        (replace(FAIR, other_legacy=("other.task (run x)",)), "legacy has moved on: other.task (run x) has written"),
+        (replace(FAIR, other_candidate=("other.task (run x)",)), "candidate has moved on: other.task (run x)"),
     ],
 )  # fmt: skip
 def test_an_unfair_comparison_is_inconclusive(standing: Standing, said: str, verdict: Verdict) -> None:
@@ -77,3 +88,61 @@ def test_a_silent_airflow_is_said() -> None:
 
     assert check.verdict is Verdict.MISMATCH
     assert check.reason == f"because; {NOT_ASKED}"
+
+
+@pytest.mark.parametrize(
+    ("standing", "started", "said"),
+    [
+        (WHOLE, (), ""),
+        (replace(WHOLE, as_a_whole=False), (), ""),
+        (WHOLE, None, NOT_ASKED),
+        (WHOLE, ("try 1 of scheduled__y",), "try 1 of scheduled__y started since"),
+        (
+            replace(WHOLE, as_a_whole=False, newest_legacy=Write(30, NEXT, at(9), at(12))),
+            (),
+            f"the run of {NEXT}",
+        ),
+    ],
+)
+def test_tests_look_at_the_whole_table(
+    standing: Standing, started: tuple[str, ...] | None, said: str
+) -> None:
+    """What spoils the comparison of a whole table spoils that of tests, also on a table that has windows."""
+    why = why_tests_unfair(standing, started)
+
+    assert said in why
+    assert bool(why) is bool(said)
+
+
+LATER = Upstream(spoiling=("events of 2024-03-09",))
+
+
+def test_what_upstream_has_written_since_excuses_a_mismatch() -> None:
+    """Where the candidate has read what legacy's run could not, rows that differ say nothing about the candidate."""
+    check = judged(checked(Verdict.MISMATCH), replace(FAIR, upstream=LATER))
+
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert check.reason == f"{LATER_INPUT}: events of 2024-03-09; because"
+
+
+def test_what_upstream_has_written_since_leaves_a_match() -> None:
+    """The same rows from other input are the same rows."""
+    assert judged(checked(Verdict.MATCH), replace(FAIR, upstream=LATER)) == checked(Verdict.MATCH)
+
+
+def test_another_window_of_the_upstream_is_said() -> None:
+    """A run may read more than its window: a mismatch stays one, and says what else was written."""
+    beside = Upstream(beside=("events of 2024-03-12",))
+
+    check = judged(checked(Verdict.MISMATCH), replace(FAIR, upstream=beside, started_since=None))
+
+    assert check.verdict is Verdict.MISMATCH
+    assert check.reason == f"because; {NOT_ASKED}; {LATER_INPUT}, of other windows: events of 2024-03-12"
+
+
+@pytest.mark.parametrize("verdict", CONCLUSIVE)
+def test_rows_that_were_copied_are_no_evidence(verdict: Verdict) -> None:
+    """A window whose rows may be legacy's own has no verdict, and the reason says since when."""
+    check = judged(checked(verdict), replace(FAIR, copied="the candidate began with a copy"))
+
+    assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "the candidate began with a copy")

@@ -48,6 +48,18 @@ def test_the_summary_counts_every_verdict() -> None:
     assert summary([]) == "0/0 match"
 
 
+def test_the_summary_counts_what_was_tolerated() -> None:
+    """Differences that tolerances excused are counted beside the matches; a mismatch's are its own."""
+    tolerated = [
+        WindowCheck(UNIT, day, Check("daily_metrics", verdict, "because", tolerated={"fare": 2, "tip": 1}))
+        for day, verdict in (("2024-03-09", Verdict.MATCH), ("2024-03-10", Verdict.MISMATCH))
+    ]
+
+    assert summary([checked(Verdict.MATCH), tolerated[0]]) == "2/2 match (3 tolerated)"
+    assert summary(tolerated) == "1/2 match (3 tolerated), 1 mismatch"
+    assert [one.check.verdict_said for one in tolerated] == ["match, 3 tolerated", "mismatch"]
+
+
 def test_a_check_names_its_window() -> None:
     """A check of a window says its partition, a check of a table without one says so; both are JSON."""
     assert checked(Verdict.MATCH).window == "2024-03-09"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from dagster_defs.parity import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
+NOON = datetime(2024, 3, 12, 12, tzinfo=timezone(timedelta(hours=-4)))
 DAY = {"time_column": "picked up", "lower": "2024-03-10", "upper": "2024-03-11"}
 TOLERANCES = (
     Tolerance("fare", ToleranceKind.ABSOLUTE, Decimal("0.01"), "rounded", date(2024, 12, 31)),
@@ -106,8 +107,28 @@ def test_statements_are_those_on_file(name: str, dialect: Dialect) -> None:
         parsed = sqlglot.parse_one(statement, dialect=dialect.value)
         assert all(each.quoted for each in parsed.find_all(exp.Identifier))
 
-    file = GOLDEN / dialect.value / f"{name.replace(' ', '_')}.sql"
-    sent = "".join(f"{_in_lines(statement)};\n\n" for statement in recorder.statements)
+    _is_on_file(recorder.statements, GOLDEN / dialect.value / f"{name.replace(' ', '_')}.sql")
+
+
+def test_legacy_as_it_was() -> None:
+    """On Snowflake every statement reads legacy as of the instant, in UTC, and the candidate as it is now."""
+    names, asked = SPECS["key and window"]
+    recorder = Recorder(Dialect.SNOWFLAKE, names)
+    spec = ComparisonSpec(
+        "as of", Relation("legacy", "main", "trips", NOON), Relation("candidate", "main", "trips"), **asked
+    )
+    compare(spec, recorder)
+
+    at = "AT (TIMESTAMP => CAST('2024-03-12T16:00:00+00:00' AS TIMESTAMPTZ))"
+    for statement in recorder.statements:
+        assert statement.count(at) == statement.count('"legacy"."main"."trips"')
+        assert statement.count(f'"legacy"."main"."trips" {at}') == statement.count(at)
+        sqlglot.parse_one(statement, dialect="snowflake")
+    _is_on_file(recorder.statements, GOLDEN / "snowflake" / "as_of.sql")
+
+
+def _is_on_file(statements: Sequence[str], file: Path) -> None:
+    sent = "".join(f"{_in_lines(statement)};\n\n" for statement in statements)
     if os.environ.get("GOLDEN") == "write":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(sent)

@@ -43,7 +43,7 @@ def environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Place:
+class RehearsalFolder:
     """The folder, and which dbt target each side of a rehearsal has."""
 
     folder: Path = field(default_factory=rehearsal_dir)
@@ -89,13 +89,15 @@ class Place:
         self.folder.mkdir(parents=True)
         (self.folder / _MARK).touch()
 
-    def refuse_shared_targets(self, project_dir: Path, given: Iterable[Mapping[str, str]] = ()) -> None:
+    def refuse_shared_targets(
+        self, project_dir: Path, environments: Iterable[Mapping[str, str]] = ()
+    ) -> None:
         """Raises NoRehearsal unless both targets are DuckDB files of their own in the folder.
 
-        Under each of the environments that legacy commands are `given` too, because a profile reads them.
+        Under each of the `environments` of legacy commands too, because a profile reads them.
         """
-        for variables in ({}, *given):
-            with environment({**variables, **self.settings}):
+        for variables in (self.settings, *environments):
+            with environment(variables):
                 ours = {target: _file(project_dir, target) for target in self.targets.values()}
                 others = {target: file for target, file in _files(project_dir) if target not in ours}
             self._refuse(ours, others)

@@ -1,0 +1,113 @@
+"""What a DuckDB catalog holds, and views of it that can be made again somewhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlglot import TokenType
+from sqlglot.dialects.duckdb import DuckDB
+
+from dagster_defs.parity import Column
+
+Name = tuple[str, str]
+"""Schema and table, as they are."""
+Run = Callable[..., Any]
+"""Executes a statement, with parameters, and returns a cursor."""
+
+
+def kind_of(run: Run, catalog: str, name: Name) -> str | None:
+    """`table`, `view`, or None for what is not there."""
+    for kind in ("table", "view"):
+        there = run(
+            f"select 1 from duckdb_{kind}s()"  # noqa: S608 - one of two words
+            f" where database_name = ? and schema_name = ? and {kind}_name = ?",
+            [catalog, *name],
+        )
+        if there.fetchall():
+            return kind
+    return None
+
+
+def columns_of(run: Run, catalog: str, name: Name) -> list[Column]:
+    found = run(
+        "select column_name, data_type from duckdb_columns()"
+        " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+        [catalog, *name],
+    ).fetchall()
+    return [Column(*each) for each in found]
+
+
+def definitions(run: Run, catalog: str, name: Name, moved: Callable[[str], str]) -> dict[Name, str] | None:
+    """The queries of a view and of the views below it, deepest first, over schemas with the name that `moved` gives.
+
+    None if one of them reads a table, or what cannot be told.
+    """
+    return _definitions(run, catalog, name, moved, frozenset())
+
+
+def _definitions(
+    run: Run, catalog: str, name: Name, moved: Callable[[str], str], above: frozenset[Name]
+) -> dict[Name, str] | None:
+    if name in above or kind_of(run, catalog, name) != "view":
+        return None
+    query = _parse(run, _query(run, catalog, name))
+    found: dict[Name, str] = {}
+    expressions = {
+        entry["key"] for part in _walk(query) if "cte_map" in part for entry in part["cte_map"]["map"]
+    }
+    for table in _tables(query):
+        database, schema, read = table["catalog_name"], table["schema_name"], table["table_name"]
+        if not schema and not database and (read in expressions or "." in read):
+            continue  # a common table expression, or a file
+        # DuckDB keeps a view's references to its own file without the name of the file.
+        below = (
+            None
+            if database or not schema
+            else _definitions(run, catalog, (schema, read), moved, above | {name})
+        )
+        if below is None:
+            return None
+        found |= below
+        table["schema_name"] = moved(schema)
+        if "qualified_name" in table:  # since DuckDB 2.0 this is what counts
+            table["qualified_name"]["path"][-2] = moved(schema)
+    [[text]] = run("select json_deserialize_sql(?::json)", [json.dumps(query)]).fetchall()
+    # One that has kept its name would be read from the candidate's own relations.
+    return {**found, name: text} if _names(_parse(run, text)) == _names(query) else None
+
+
+def _query(run: Run, catalog: str, name: Name) -> str:
+    """Of a view, from `create view name (columns) as query;`: the first `as` is the one."""
+    [[created]] = run(
+        "select sql from duckdb_views() where database_name = ? and schema_name = ? and view_name = ?",
+        [catalog, *name],
+    ).fetchall()
+    created = str(created)
+    start = next(token.end for token in DuckDB().tokenize(created) if token.token_type is TokenType.ALIAS)
+    return created[start + 1 :].strip().removesuffix(";")
+
+
+def _parse(run: Run, query: str) -> Any:
+    """As DuckDB's own parser reads it."""
+    [[text]] = run("select json_serialize_sql(?::varchar)", [query]).fetchall()
+    return json.loads(text)
+
+
+def _tables(parsed: Any) -> Iterator[dict[str, Any]]:
+    return (part for part in _walk(parsed) if part.get("type") == "BASE_TABLE")
+
+
+def _names(parsed: Any) -> list[tuple[str, str, str]]:
+    return [(table["catalog_name"], table["schema_name"], table["table_name"]) for table in _tables(parsed)]
+
+
+def _walk(parsed: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(parsed, dict):
+        yield parsed
+        for value in parsed.values():
+            yield from _walk(value)
+    elif isinstance(parsed, list):
+        for value in parsed:
+            yield from _walk(value)

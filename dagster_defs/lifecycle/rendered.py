@@ -1,0 +1,64 @@
+"""The window that Airflow's own command had: where a comparison looks, whatever the mirror says.
+
+A mirror whose variables name another window writes another window. Looked for where it wrote, its rows would be
+equal; so the bounds come from what Airflow rendered, wherever that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dagster_defs.lifecycle.mirrors import Declared, Mirror, Output, TableOutput
+from dagster_defs.windows import Bound, PartitionVars, Window
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedValues:
+    """Of one dbt call, as text: `--vars` by name, and the `start` and `end` of `--event-time-…`."""
+
+    variables: Mapping[str, str]
+    event_times: Mapping[str, str]
+
+
+def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound, str]:
+    """The ends of the window that the calls name; what dbt filters microbatch models by counts first."""
+    found: dict[Bound, str] = {}
+    for call in calls:
+        for rendering, said in _beside(declared, call):
+            found |= rendering.bounds_in(said)
+    return found
+
+
+def outputs_of(mirror: Mirror, window: Window, calls: Sequence[RenderedValues]) -> Iterable[Output]:
+    """The mirror's outputs between the bounds that Airflow rendered; its own where nothing is known of them."""
+    outputs = mirror.outputs_of(window)
+    return within(outputs, bounds_of(mirror.declared(), calls)) if calls else outputs
+
+
+def within(outputs: Iterable[Output], bounds: Mapping[Bound, str]) -> Iterator[Output]:
+    """The outputs, those that have a window between these bounds instead of the mirror's own."""
+    for output in outputs:
+        if isinstance(output, TableOutput) and not output.as_a_whole:
+            lower, upper = bounds.get(Bound.LOWER), bounds.get(Bound.UPPER)
+            yield replace(output, lower=lower or output.lower, upper=upper or output.upper)
+        else:
+            yield output
+
+
+def differing_values(declared: Declared, window: Window, calls: Sequence[RenderedValues]) -> list[str]:
+    """Where the mirror's values are others than Airflow's: `min_date is 2024-03-09, and 2024-03-10 in Airflow`."""
+    said: dict[str, str] = {}
+    for call in calls:
+        for rendering, theirs in _beside(declared, call):
+            for name, mine in rendering.for_window(window).items():
+                if name in theirs and theirs[name] != mine:
+                    said[name] = f"{name} is {mine}, and {theirs[name]} in Airflow"
+    return sorted(said.values())
+
+
+def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[PartitionVars, Mapping[str, str]]]:
+    pairs = (declared.variables, call.variables), (declared.event_times, call.event_times)
+    for rendering, said in pairs:
+        if isinstance(rendering, PartitionVars):
+            yield rendering, said

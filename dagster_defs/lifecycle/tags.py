@@ -1,0 +1,34 @@
+"""Names by which runs, assets and events are told apart: tags and metadata, for all that write or read them.
+
+`legacy_dags/handover/names.py` carries some of them too; tests hold the two together.
+"""
+
+from __future__ import annotations
+
+# Of assets, jobs and runs: whose they are.
+UNIT, SIDE = "parity/unit", "parity/side"
+
+# Of a run that Airflow's proxy launched, and of what a run has written.
+WINDOW_START, WINDOW_END = "parity/window_start", "parity/window_end"
+AIRFLOW_TRY = "parity/airflow_try"
+AIRFLOW_TASK_INSTANCE = "parity/airflow_task_instance"
+
+# Of a job: how its partition keys are written.
+TIMEZONE, KEY_FORMAT = "parity/timezone", "parity/key_format"
+
+# Of a candidate run: the place in the event log of the legacy write that it stands beside.
+LEGACY_EVENT = "parity/legacy_event"
+
+# Of what a candidate run has written: why its rows may be a copy of legacy's.
+BASELINE = "parity/baseline"
+
+# Of an event that tells what Airflow did: when the task began and ended.
+BEGAN, ENDED = "parity/legacy_began", "parity/legacy_ended"
+# Of an observation: the unit whose run wrote an asset that another unit's mirror defines.
+WRITTEN_BY = "parity/written_by"
+
+# dagster_airlift.constants, where importing them costs a second.
+AIRFLOW_DAG = "dagster-airlift/airflow-dag-id"
+AIRFLOW_RUN = "dagster-airlift/airflow-dag-run-id"
+AIRFLOW_TASK = "dagster-airlift/airflow-task-id"
+TASK_MAPPING = "dagster-airlift/task-mapping"

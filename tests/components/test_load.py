@@ -1,0 +1,35 @@
+"""What loading the definitions costs: each mirror is asked once, however many others look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_mock import MockerFixture
+
+from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.components.dbt_unit import DbtUnit
+from dagster_defs.components.unit import UnitComponent
+from dagster_defs.parity import Side
+from tests.components.conftest import Project
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_each_unit_is_asked_once(
+    project: Project, dbt_unit: Callable[..., tuple[str, dict[str, Any]]], mocker: MockerFixture, count: int
+) -> None:
+    """Keys and selections of a mirror are found out once for each load, and so is the table of all keys."""
+    for number in range(count):
+        project.declare(f"unit_{number}", dbt_unit(unit=f"own.dbt_{number}"))
+    project.declare("airflow", ("AirflowEstate", {}))
+    keys = mocker.spy(DbtUnit, "make_asset_keys")
+    touched = mocker.spy(DbtUnit, "make_touched_keys")
+    selections = mocker.spy(DbtWorkspace, "select")
+    zones = mocker.spy(UnitComponent, "time_zones")
+
+    project.load()
+
+    assert (keys.call_count, touched.call_count) == (count, count)
+    assert selections.call_count == count * len(Side)
+    assert len({id(table) for table in zones.spy_return_list}) == 1
