@@ -23,7 +23,7 @@ from dagster_defs import cli
 from dagster_defs.adapters import comparison, verify
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
-from tests.estate import ROOT, Estate, copy_project, put_legacy_code_on_path
+from tests.estate import ONE_TRY, ROOT, Estate, copy_project, put_legacy_code_on_path
 
 DAILY, HOURLY = "taxi_daily.dbt_daily", "taxi_hourly.dbt_hourly"
 WEEKLY, EXPORT = "taxi_weekly.dbt_weekly", "taxi_daily.export_daily"
@@ -279,7 +279,7 @@ class CorruptibleEstate:
         """A candidate run of one try, as Airflow's proxy asks for it: further tries would be Airflow's."""
         with self.estate() as own:
             job = f"shadow__{unit.replace('.', '__')}"
-            tags = {"parity/airflow_try": "1", **tags}
+            tags = {**ONE_TRY, **tags}
             return own.run(job, (first, last or first), tags=tags, must_succeed=False)
 
     @contextlib.contextmanager

@@ -205,10 +205,11 @@ class DbtWorkspace:
 
     @cached_property
     def files_digest(self) -> str:
-        """A digest of every file that dbt reads for this project, the profile included."""
+        """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
-        for path in (*self._files(), self.profiles_dir / "profiles.yml"):
-            digest.update(f"\0{path}\0".encode())
+        named = {str(path.relative_to(self.project_dir)): path for path in self._files()}
+        for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
+            digest.update(f"\0{name}\0".encode())
             with contextlib.suppress(FileNotFoundError):
                 digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -225,11 +226,12 @@ class DbtWorkspace:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What a kept manifest was made from: the files, and the environment variables that they read.
+    """What a kept manifest was made from: the files, where they lay, and the environment variables that they read.
 
     Values are kept as digests: a profile reads passwords.
     """
 
+    place: str
     files: str
     environment: Mapping[str, str]
 
@@ -238,18 +240,20 @@ class Preparation:
         """`names`: the variables that models read, as dbt has found them; the profile's are added."""
         texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / "profiles.yml")
         found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
-        return cls(workspace.files_digest, {name: _digest_of_variable(name) for name in sorted(found)})
+        environment = {name: _digest_of_variable(name) for name in sorted(found)}
+        return cls(str(workspace.project_dir), workspace.files_digest, environment)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         stored = json.loads(path.read_text())
-        return cls(stored["files"], stored["environment"])
+        return cls(stored.get("place", ""), stored["files"], stored["environment"])
 
     def write(self) -> str:
-        return json.dumps({"files": self.files, "environment": dict(self.environment)})
+        return json.dumps({"place": self.place, "files": self.files, "environment": dict(self.environment)})
 
     def is_current(self, workspace: DbtWorkspace) -> bool:
-        return self.files == workspace.files_digest and all(
+        here = (str(workspace.project_dir), workspace.files_digest)
+        return (self.place, self.files) == here and all(
             _digest_of_variable(name) == digest for name, digest in self.environment.items()
         )
 

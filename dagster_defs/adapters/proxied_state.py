@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -20,21 +21,44 @@ def proxied_state_dir() -> Path:
     return Path(os.environ.get("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
 
 
-def read_marks(folder: Path) -> Mapping[Unit, bool]:
-    """Which units are marked as proxied; a unit without a mark is not in the answer.
+@dataclass(frozen=True, eq=False)
+class Marks(Mapping[Unit, bool]):
+    """Which units are marked; a unit without a mark is not in it. `whole`: the marks of DAGs as such, whose units are
+    looked up by it and not listed."""
 
-    Raises ProxiedStateUnreadable, which names the file, for one that is not in Airlift's format.
-    """
-    marks: dict[Unit, bool] = {}
+    units: Mapping[Unit, bool] = field(default_factory=dict)
+    whole: Mapping[str, bool] = field(default_factory=dict)
+
+    def __getitem__(self, unit: Unit) -> bool:
+        return self.whole[unit.dag_id] if unit.dag_id in self.whole else self.units[unit]
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units)
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+
+def read_marks(folder: Path) -> Marks:
+    """Raises ProxiedStateUnreadable, which names the file, for one that is not in Airlift's format."""
+    units: dict[Unit, bool] = {}
+    whole: dict[str, bool] = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
-            for task in yaml.safe_load(path.read_text())["tasks"]:
-                if not isinstance(task["proxied"], bool):
-                    raise TypeError(f"`proxied: {task['proxied']!r}` is neither true nor false")
-                marks[Unit(path.stem, task["id"])] = task["proxied"]
+            said = yaml.safe_load(path.read_text())
+            if "proxied" in said:
+                whole[path.stem] = _mark(said)
+                continue
+            units |= {Unit(path.stem, task["id"]): _mark(task) for task in said["tasks"]}
         except (yaml.YAMLError, OSError, KeyError, TypeError) as error:
             raise ProxiedStateUnreadable(path, str(error)) from error
-    return marks
+    return Marks(units, whole)
+
+
+def _mark(entry: Mapping[str, object]) -> bool:
+    if not isinstance(proxied := entry["proxied"], bool):
+        raise TypeError(f"`proxied: {proxied!r}` is neither true nor false")
+    return proxied
 
 
 def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
@@ -46,9 +70,12 @@ def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
 
 
 def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
-    tasks = {known.task_id: mark for known, mark in read_marks(folder).items() if known.dag_id == unit.dag_id}
-    tasks[unit.task_id] = proxied
     path = folder / f"{unit.dag_id}.yaml"
+    marks = read_marks(folder)
+    if unit.dag_id in marks.whole:
+        raise ProxiedStateUnreadable(path, "it marks the DAG as a whole, and not its tasks one by one")
+    tasks = {known.task_id: mark for known, mark in marks.items() if known.dag_id == unit.dag_id}
+    tasks[unit.task_id] = proxied
     text = yaml.safe_dump(
         {"tasks": [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]},
         sort_keys=False,

@@ -247,7 +247,7 @@ def started_since(
         started = [
             task
             for task in client.started_task_instances(unit, legacy.write.began)
-            if (task.run_id, task.try_number) != (legacy.airflow_run, legacy.airflow_try)
+            if not _is_of_run(task, legacy)
         ]
         of_window = [task for task in started if _is_of(client, task, legacy, window)]
     except AirflowUnreachable:
@@ -256,6 +256,13 @@ def started_since(
         (*map(_said, of_window), *(f"Dagster run {key[:8]}" for key in here)),
         (*map(_said, started), *(f"Dagster run {key[:8]}" for key in running)),
     )
+
+
+def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
+    """Whether the task instance is the run itself. A later try of a proxy follows the Dagster run of an earlier one."""
+    if task.run_id != legacy.airflow_run:
+        return False
+    return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
 
 
 def _is_of(client: AirflowClient, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:

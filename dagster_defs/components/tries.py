@@ -13,7 +13,10 @@ from types import FrameType
 import dagster as dg
 
 from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
-from dagster_defs.errors import NotRangeable, TimedOut, UsageError
+from dagster_defs.errors import NotRangeable, TimedOut, UsageError, WindowDiffers, WritesToLegacy
+
+# Questions that cannot be answered get no better by asking again.
+_HOPELESS = (UsageError, NotRangeable, WindowDiffers, WritesToLegacy, dg.DagsterError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,8 @@ class Tries:
             raise dg.RetryRequested(self.retries, self.delay) from error
 
     def _is_due_again(self, context: dg.AssetExecutionContext, error: Exception) -> bool:
-        # A question that cannot be answered gets no better; what could not be stopped would meet its successor.
-        hopeless = isinstance(error, UsageError | NotRangeable | dg.DagsterError) or (
-            isinstance(error, TimedOut) and error.goes_on
-        )
+        # What could not be stopped would meet its successor.
+        hopeless = isinstance(error, _HOPELESS) or (isinstance(error, TimedOut) and error.goes_on)
         return (
             AIRFLOW_RUN_TAGS.airflow_try not in context.run.tags
             and not hopeless

@@ -38,8 +38,8 @@ class RunLives(ParityError):
     def __init__(self, task_instance: str, run_id: str) -> None:
         self.task_instance, self.run_id = task_instance, run_id
         super().__init__(
-            f"run {run_id} was launched before for the same task of Airflow ({task_instance}) and has not ended: nothing "
-            "was run. The proxy follows that run"
+            f"run {run_id} was launched before for the same task of Airflow ({task_instance}) and has not ended: "
+            "nothing was run. The proxy follows that run"
         )
 
 

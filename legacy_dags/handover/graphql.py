@@ -1,21 +1,23 @@
-"""The few GraphQL calls that a proxy makes, each of constant size however large the Dagster estate is."""
+"""The GraphQL questions of a proxy, each of constant size however large the Dagster estate is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import requests
-from airflow.exceptions import AirflowException
-
-TIMEOUT_SECONDS = 20
-
-FIND_JOB = """
-query FindJob {
-  repositoriesOrError {
+LOCATIONS = """
+query Locations {
+  workspaceOrError {
     __typename
-    ... on RepositoryConnection { nodes { name location { name } } }
-    ... on PythonError { message }
+    ... on Workspace {
+      locationEntries {
+        name
+        loadStatus
+        locationOrLoadError {
+          __typename
+          ... on RepositoryLocation { repositories { name } }
+          ... on PythonError { message className }
+        }
+      }
+    }
+    ... on PythonError { message className }
   }
 }
 """
@@ -25,7 +27,7 @@ query JobTags($selector: PipelineSelector!) {
   pipelineOrError(params: $selector) {
     __typename
     ... on Pipeline { name tags { key value } }
-    ... on PythonError { message }
+    ... on PythonError { message className }
   }
 }
 """
@@ -41,7 +43,29 @@ mutation Launch($params: ExecutionParams!) {
     ... on PresetNotFoundError { message }
     ... on ConflictingExecutionParamsError { message }
     ... on UnauthorizedError { message }
-    ... on PythonError { message }
+    ... on PythonError { message className }
+  }
+}
+"""
+
+RUNS_OF_TAG = """
+query RunsOfTag($tag: ExecutionTag!, $limit: Int!) {
+  runsOrError(filter: {tags: [$tag]}, limit: $limit) {
+    __typename
+    ... on Runs { results { runId status tags { key value } } }
+    ... on InvalidPipelineRunsFilterError { message }
+    ... on PythonError { message className }
+  }
+}
+"""
+
+RUN_STATUS = """
+query RunStatus($runId: ID!) {
+  runOrError(runId: $runId) {
+    __typename
+    ... on Run { status }
+    ... on RunNotFoundError { message }
+    ... on PythonError { message className }
   }
 }
 """
@@ -61,33 +85,14 @@ query Failures($runId: ID!) {
 }
 """
 
-
-def call(session: requests.Session, url: str, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-    """The single field of the answer's `data`. Raises AirflowException with what the other side really said."""
-    try:
-        answer = session.post(
-            f"{url}/graphql",
-            json={"query": query, "variables": dict(variables or {})},
-            timeout=TIMEOUT_SECONDS,
-        )
-    except requests.RequestException as error:
-        raise AirflowException(f"Dagster does not answer at {url}: {error}") from error
-    try:
-        body = answer.json()
-    except ValueError as error:
-        start = answer.text[:200].strip()
-        raise AirflowException(
-            f"Dagster at {url} answered {answer.status_code} with something that is not JSON (a login page?): {start}"
-        ) from error
-    if not body.get("data"):
-        raise AirflowException(f"Dagster at {url} answered {answer.status_code}: {body.get('errors', body)}")
-    [result] = body["data"].values()
-    return result
-
-
-def reason(result: Mapping[str, Any]) -> str:
-    """What a refusal says, whatever its type."""
-    messages = [error["message"] for error in result.get("errors", ())] or [
-        result.get("message", "no reason given")
-    ]
-    return f"{result['__typename']}: {'; '.join(messages)}"
+TERMINATE = """
+mutation Terminate($runId: String!, $policy: TerminateRunPolicy!) {
+  terminateRun(runId: $runId, terminatePolicy: $policy) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ... on RunNotFoundError { message }
+    ... on UnauthorizedError { message }
+    ... on PythonError { message className }
+  }
+}
+"""

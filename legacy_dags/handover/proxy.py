@@ -9,162 +9,271 @@ Dagster run refuses to start its work if it is not the partition's window.
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import time
+import uuid
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pendulum
 import requests
 from airflow.exceptions import AirflowException
 from airflow.models import BaseOperator
 from airflow.utils.context import Context
-from dagster_airlift.in_airflow import (
-    BaseProxyTaskToDagsterOperator,
-    load_proxied_state_from_yaml,
-    proxying_to_dagster,
-)
+from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator
 
-from handover.graphql import FIND_JOB, JOB_TAGS, LAUNCH, STEP_FAILURES, call, reason
+from handover.attach import Act, decide
+from handover.client import Client
+from handover.install import Settings, install, stand_in
+from handover.names import (
+    LAUNCH_TAG,
+    MAP_INDEX_TAG,
+    MAX_RETRIES_TAG,
+    PARTITION_TAG,
+    ROUND_TAG,
+    TASK_INSTANCE_TAG,
+    TRY_TAG,
+    UPSTREAM_TAG,
+    WINDOW_END_TAG,
+    WINDOW_START_TAG,
+    job_name,
+    task_instance_name,
+)
+from handover.patience import poll_pause
+from handover.place import DEFAULT_CONNECTION, find_place
+from handover.runs import GONE, find_job, has_ended, launch, runs_of, status_of, terminate, why_it_failed
+from handover.trigger import DagsterRunTrigger
 
 PROXIED_STATE = Path(
     os.environ.get("PARITY_PROXIED_STATE") or Path(__file__).resolve().parents[1] / "proxied_state"
 )
 
-# The same names as in dagster_defs/components/run_window.py; a test holds the two together.
-TIMEZONE_TAG = "parity/timezone"
-KEY_FORMAT_TAG = "parity/key_format"
-WINDOW_START_TAG = "parity/window_start"
-WINDOW_END_TAG = "parity/window_end"
-PARTITION_TAG = "dagster/partition"
+# Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
+KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
 
 
-def install_proxies(dag_file_globals: dict[str, Any]) -> None:
-    """Replace the proxied tasks of the DAGs in this file; without any mark nothing changes."""
-    if not PROXIED_STATE.is_dir():
-        return
-    proxying_to_dagster(
-        global_vars=dag_file_globals,
-        proxied_state=load_proxied_state_from_yaml(PROXIED_STATE),
-        build_from_task_fn=ProxyToDagster.build_from_task,
-    )
+def install_proxies(
+    dag_file_globals: dict[str, Any],
+    *,
+    conn_id: str = DEFAULT_CONNECTION,
+    deferrable: bool | Collection[str] | None = None,
+    patience: float | None = None,
+) -> None:
+    """Replace the proxied tasks of the DAGs in this file; without any mark nothing changes. Never raises.
+
+    `deferrable`: whether proxies wait in Airflow's triggerer, or the ids of the tasks that do; None: as Airflow's
+    `[operators] default_deferrable` says. `patience`: seconds that Dagster may be away; None: as the connection says.
+    """
+    install(dag_file_globals, PROXIED_STATE, ProxyToDagster, Settings(conn_id, deferrable, patience))
 
 
 class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
-    """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends."""
+    """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends.
+
+    A retry follows the run that an earlier try has left; a task that is killed ends its run.
+    """
 
     ui_color = "#dedcfb"
 
+    def __init__(
+        self,
+        *,
+        conn_id: str = DEFAULT_CONNECTION,
+        deferrable: bool = False,
+        patience: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.conn_id, self.deferrable, self.patience = conn_id, deferrable, patience
+        # What on_kill may have to end: the runs of the task instance that asks, one that is on its way too.
+        self._asking: str | None = None
+        self._launching = False
+        self._run_id: str | None = None
+
     def get_dagster_session(self, context: Context) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
+        session: requests.Session = find_place(self.conn_id, self.patience).session()
         return session
 
     def get_dagster_url(self, context: Context) -> str:
-        url = os.environ.get("DAGSTER_URL")
-        if not url:
-            raise AirflowException("DAGSTER_URL is not set: a proxied task must know where Dagster is")
-        return url.rstrip("/")
+        return str(find_place(self.conn_id, self.patience).url)
 
     @classmethod
     def build_from_task(cls, task: BaseOperator) -> ProxyToDagster:
-        proxy: ProxyToDagster = super().build_from_task(task)
-        proxy.doc_md = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
+        """In the form that Airlift's own `proxying_to_dagster` asks for; our own puts it into the DAG's groups too."""
+        proxy: ProxyToDagster = stand_in(task, cls)
         return proxy
 
     def execute(self, context: Context) -> None:
-        session, url = self.get_dagster_session(context), self.get_dagster_url(context)
+        client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
-        selector, tags = find_job(session, url, job_name(task.dag_id, task.task_id))
+        job = find_job(client, job_name(task.dag_id, task.task_id))
         start, end = context["data_interval_start"], context["data_interval_end"]
-        partition = partition_key(start, tags)
+        partition = job.partition_key(start)
         self.log.info(
-            "Window [%s, %s) is partition %s of %s", start, end, partition, selector["pipelineName"]
+            "Window [%s, %s) is partition %s of %s", start, end, partition, job.selector["pipelineName"]
         )
-        run_tags = {
+        tags = {
             **self.default_dagster_run_tags(context),
             PARTITION_TAG: partition,
             WINDOW_START_TAG: start.isoformat(),
             WINDOW_END_TAG: end.isoformat(),
-            "parity/airflow_try": str(task.try_number),
+            MAX_RETRIES_TAG: "0",
+            LAUNCH_TAG: uuid.uuid4().hex,
+            **_who_asks(context),
         }
-        run_id = launch(session, url, selector, run_tags)
-        self.log.info("Dagster run: %s/runs/%s", url, run_id)
-        result = self.wait_for_run_to_complete(session, url, run_id)
-        if not result.succeeded:
+        self._asking = tags[TASK_INSTANCE_TAG]
+        while True:
+            decision = decide(runs_of(client, self._asking), tags)
+            if decision.run:
+                self.log.info(
+                    "Dagster run: %s\n%s: %s",
+                    client.run_url(decision.run.run_id),
+                    decision.act.value,
+                    decision.why,
+                )
+            if decision.act is not Act.OUTLAST:
+                break
+            self._outlast(client, decision.run.run_id)
+        if decision.run:
+            self._run_id = decision.run.run_id
+        else:
+            self._launching = True
+            self._run_id = launch(client, job, tags)
+            self._launching = False
+            self.log.info("Dagster run: %s", client.run_url(self._run_id))
+        self._show(context, client, self._run_id)
+        if decision.act is not Act.ACCEPT:
+            self._wait(client, self._run_id)
+
+    def resume(self, context: Context, event: dict[str, str]) -> None:
+        """Goes on after the trigger has seen the run's end."""
+        client = Client(find_place(self.conn_id, self.patience))
+        task = context["task_instance"]
+        self._asking, self._run_id = _name_of(task), event["run_id"]
+        if "error" in event:
             raise AirflowException(
-                f"Dagster run {url}/runs/{run_id} ended as {result.status}: {why_it_failed(session, url, run_id)}"
+                f"Dagster run {client.run_url(event['run_id'])} was lost sight of: {event['error']}"
             )
-        self.log.info("Dagster run %s succeeded", run_id)
+        self._end_as(client, event["run_id"], event["status"])
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """A task whose time is over while it is deferred is not killed, only failed: its run is ended here."""
+        if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")):
+            self._asking = _name_of(context["task_instance"])
+            self.on_kill()
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """End the run that this task waits for, also one whose launch has not been answered yet."""
+        if not self._asking:
+            return
+        try:
+            place = find_place(self.conn_id, KILL_PATIENCE)
+            client = Client(replace(place, timeout=min(place.timeout, KILL_PATIENCE)))
+            for run_id in self._live(client):
+                status = client.patiently(
+                    lambda run_id=run_id: terminate(client, run_id, seconds=KILL_SECONDS), stubborn=True
+                )
+                self.log.info("Dagster run %s was ended with its task: %s", client.run_url(run_id), status)
+        except Exception as error:
+            self.log.error(
+                "Dagster run %s may go on, it could not be ended: %s", self._run_id or "(launched)", error
+            )
+
+    def _live(self, client: Client) -> list[str]:
+        """The runs that on_kill ends. A launch that has not been answered is given a moment to arrive."""
+        until = time.monotonic() + (LAUNCH_SECONDS if self._launching else 0)
+        while True:
+            live = [run.run_id for run in runs_of(client, str(self._asking), stubborn=True) if run.is_live]
+            if live or time.monotonic() >= until:
+                return live
+            time.sleep(0.5)
+
+    def _wait(self, client: Client, run_id: str) -> None:
+        if self.deferrable:
+            self.defer(
+                trigger=DagsterRunTrigger(run_id, self.conn_id, self.patience),
+                method_name="resume",
+                timeout=self.execution_timeout,
+            )
+        self._end_as(client, run_id, self._follow(client, run_id))
+
+    def _follow(self, client: Client, run_id: str) -> str:
+        began = time.monotonic()
+        while not has_ended(status := client.patiently(lambda: status_of(client, run_id), stubborn=True)):
+            time.sleep(poll_pause(time.monotonic() - began))
+        return str(status)
+
+    def _outlast(self, client: Client, run_id: str) -> None:
+        """Wait for a run that is not this try's. Raises AirflowException if one that is being ended does not end."""
+        began = time.monotonic()
+        while not has_ended(status := client.patiently(lambda: status_of(client, run_id), stubborn=True)):
+            waited = time.monotonic() - began
+            if status == "CANCELING" and waited > client.place.patience:
+                raise AirflowException(
+                    f"Dagster run {client.run_url(run_id)} is being ended since {waited:.0f} s and may still write: "
+                    "nothing was launched. When it is sure that it is gone, mark it as canceled in Dagster"
+                )
+            time.sleep(poll_pause(waited))
+
+    def _end_as(self, client: Client, run_id: str, status: str) -> None:
+        if status == "SUCCESS":
+            self.log.info("Dagster run %s succeeded", run_id)
+            return
+        url = client.run_url(run_id)
+        if status == GONE:
+            raise AirflowException(f"Dagster run {url} was deleted before it was seen to end")
+        why = why_it_failed(client, run_id)
+        first = self._first_launched(client, run_id)
+        if first is None:
+            raise AirflowException(f"Dagster run {url} ended as {status}: {why}")
+        self.log.warning("Dagster run %s gave way to %s, following that: %s", url, client.run_url(first), why)
+        self._run_id = first
+        self._wait(client, first)
+
+    def _first_launched(self, client: Client, run_id: str) -> str | None:
+        """Where two were launched at once, the second run gives way: the one that it has given way to."""
+        runs = runs_of(client, str(self._asking), stubborn=True)
+        second = next((run for run in runs if run.run_id == run_id), None)
+        if second is None:
+            return None
+        decision = decide([run for run in runs if run is not second], second.tags)
+        return decision.run.run_id if decision.run and decision.act in (Act.FOLLOW, Act.ACCEPT) else None
+
+    def _show(self, context: Context, client: Client, run_id: str) -> None:
+        """The run's address as XCom, which Airflow's UI shows as a link; the run matters more than that."""
+        try:
+            context["task_instance"].xcom_push(key="dagster_run", value=client.run_url(run_id))
+        except Exception as error:
+            self.log.info("The address of the Dagster run is not in XCom: %s", error)
 
 
-def job_name(dag_id: str, task_id: str) -> str:
-    """The name of the unit's job in Dagster: only letters, digits and underscores are allowed there."""
-    return "__".join(
-        "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
-        for name in (dag_id, task_id)
-    )
+def _name_of(task: Any) -> str:
+    return str(task_instance_name(task.dag_id, task.run_id, task.task_id, task.map_index))
 
 
-def find_job(session: requests.Session, url: str, job: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The job's selector and its tags. Raises AirflowException if no code location has it, or several have."""
-    repositories = call(session, url, FIND_JOB)
-    if repositories["__typename"] != "RepositoryConnection":
-        raise AirflowException(f"Dagster at {url} cannot list its code locations: {reason(repositories)}")
-    found = []
-    for repository in repositories["nodes"]:
-        selector = {
-            "pipelineName": job,
-            "repositoryName": repository["name"],
-            "repositoryLocationName": repository["location"]["name"],
-        }
-        answer = call(session, url, JOB_TAGS, {"selector": selector})
-        if answer["__typename"] == "Pipeline":
-            found.append((selector, {tag["key"]: tag["value"] for tag in answer["tags"]}))
-    if len(found) != 1:
-        places = ", ".join(selector["repositoryLocationName"] for selector, _ in found)
-        raise AirflowException(
-            f"Dagster at {url} has the job {job} in {places}: a unit is mirrored once"
-            if found
-            else f"no code location of Dagster at {url} has the job {job}: is the unit mirrored, is it loaded?"
-        )
-    return found[0]
-
-
-def partition_key(start: datetime, tags: dict[str, str]) -> str:
-    """The key of the partition that begins at `start`, in the partition's own time zone and format."""
-    if TIMEZONE_TAG not in tags or KEY_FORMAT_TAG not in tags:
-        raise AirflowException(
-            "the Dagster job does not say how its partition keys are written; is it a unit's job?"
-        )
-    return pendulum.instance(start).in_timezone(tags[TIMEZONE_TAG]).strftime(tags[KEY_FORMAT_TAG])
-
-
-def launch(session: requests.Session, url: str, selector: dict[str, str], tags: dict[str, str]) -> str:
-    """Start the run and return its id. Raises AirflowException with Dagster's own reason if it refuses."""
-    params = {
-        "mode": "default",
-        "selector": selector,
-        "runConfigData": "{}",
-        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+def _who_asks(context: Context) -> dict[str, str]:
+    task = context["task_instance"]
+    # Airflow adds the tries so far to max_tries when a task is cleared, and never otherwise.
+    before = task.max_tries - (context["task"].retries or 0)
+    return {
+        MAP_INDEX_TAG: str(task.map_index),
+        TRY_TAG: str(task.try_number),
+        TASK_INSTANCE_TAG: _name_of(task),
+        # A DAG run that was deleted and made again has another id in the database.
+        ROUND_TAG: f"{getattr(context['dag_run'], 'id', None)}.{before}",
+        UPSTREAM_TAG: _upstream_ended(context),
     }
-    result = call(session, url, LAUNCH, {"params": params})
-    if result["__typename"] != "LaunchRunSuccess":
-        raise AirflowException(
-            f"Dagster at {url} refuses the run of {selector['pipelineName']}: {reason(result)}"
-        )
-    run_id: str = result["run"]["id"]
-    return run_id
 
 
-def why_it_failed(session: requests.Session, url: str, run_id: str) -> str:
-    """The innermost message of the run's failures, for Airflow's log; never raises."""
-    try:
-        events = call(session, url, STEP_FAILURES, {"runId": run_id}).get("events", ())
-    except AirflowException as error:
-        return str(error)
-    for event in events:
-        if event["__typename"] == "ExecutionStepFailureEvent" and event.get("error"):
-            chain = event["error"].get("errorChain") or ()
-            innermost = chain[-1]["error"] if chain else event["error"]
-            return f"{event['stepKey']}: {innermost['message'].strip()}"
-    return "no step failed; look at the run"
+def _upstream_ended(context: Context) -> str:
+    """When the last of the tasks before this one has ended, by Airflow's clock; empty: there is none."""
+    before = context["task"].get_flat_relative_ids(upstream=True)
+    if not before:
+        return ""
+    ends = [
+        instance.end_date
+        for instance in context["dag_run"].get_task_instances()
+        if instance.task_id in before and instance.end_date
+    ]
+    return max(ends).isoformat() if ends else ""

@@ -39,6 +39,19 @@ def test_marks_round_trip(tmp_path: Path) -> None:
     assert read_marks(tmp_path) == {DAILY: False, ZONES: False, other: True}
 
 
+def test_a_mark_of_a_whole_dag_is_that_of_each_unit(tmp_path: Path) -> None:
+    """`proxied` at the top marks every unit of the DAG and lists none; one of them cannot be marked alone."""
+    (tmp_path / "taxi_daily.yaml").write_text("proxied: true\n")
+    marks = read_marks(tmp_path)
+
+    assert marks.get(DAILY, False)
+    assert marks.get(ZONES, False)
+    assert not marks.get(Unit("taxi_ingest", "load_trips"), False)
+    assert list(marks) == []
+    with pytest.raises(ProxiedStateUnreadable, match="as a whole"):
+        write_mark(tmp_path, DAILY, proxied=False)
+
+
 def test_no_folder_means_no_marks(tmp_path: Path) -> None:
     """Without the folder nothing is marked, and reading makes none."""
     assert read_marks(tmp_path / "none") == {}
@@ -84,7 +97,7 @@ def test_the_file_is_replaced_at_once(tmp_path: Path, mocker: MockerFixture) -> 
         "tasks: [{id: dbt_daily}]",
         "tasks: 3",
         "",
-        "proxied: true",
+        "proxied: perhaps",
         "tasks: [[]]",
         "tasks: [{id: dbt_daily, proxied: 'false'}]",
     ],

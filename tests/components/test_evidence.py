@@ -19,7 +19,7 @@ from dagster_defs.adapters.evidence import read_evidence
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.fairness import NOT_ASKED
 from dagster_defs.parity import Side, Verdict
-from tests.estate import DAYS, MONTH, Estate, copy_project
+from tests.estate import DAYS, MONTH, ONE_TRY, Estate, copy_project
 from tests.fakes import FakeAirflow
 
 DAILY = "taxi_daily__dbt_daily"
@@ -27,7 +27,6 @@ DAY, NEXT = DAYS
 WINDOWS = {DAY: ("2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00"),
            NEXT: ("2024-03-10T10:00:00+00:00", "2024-03-11T10:00:00+00:00")}  # fmt: skip
 METRICS = AssetKey(["shadow", "daily_metrics"])
-ONE_TRY = {"parity/airflow_try": "1"}
 
 
 TABLES = ("daily_metrics", "location_metrics")

@@ -13,9 +13,9 @@ from dagster_defs.adapters.dbt_places import refuse_legacy_relations
 from dagster_defs.errors import WritesToLegacy
 from dagster_defs.parity import Side
 from tests.components.conftest import NEW_YORK_DAYS, Project
+from tests.estate import ONE_TRY
 
 DAY = ("2024-03-09", "2024-03-09")
-ONE_TRY = {"parity/airflow_try": "1"}
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> str:

@@ -14,7 +14,7 @@ from dagster import AssetKey, DagsterEventType
 
 from dagster_defs.errors import WindowDiffers
 from dagster_defs.parity import Side
-from tests.estate import DAYS, Estate, copy_project
+from tests.estate import DAYS, ONE_TRY, Estate, copy_project
 
 DAILY = "taxi_daily__dbt_daily"
 SPRING_DAY = "2024-03-09"  # six o'clock to six o'clock, an hour short
@@ -211,7 +211,7 @@ def test_a_failing_test_keeps_what_was_built(own_estate: Estate) -> None:
 
             with pytest.MonkeyPatch.context() as monkeypatch:
                 monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})  # as in a new process
-                result = estate.run(DAILY, (SPRING_DAY, SPRING_DAY), must_succeed=False)
+                result = estate.run(DAILY, (SPRING_DAY, SPRING_DAY), tags=ONE_TRY, must_succeed=False)
         finally:
             broken.unlink()
 

@@ -8,19 +8,22 @@ from importlib.util import find_spec
 
 from airflow.configuration import conf
 from airflow.models.dagbag import DagBag
-from handover import proxy
+from airflow.serialization.serialized_objects import SerializedDAG
+from handover import names
 
 
 def main() -> None:
     units = json.load(sys.stdin)
     bag = DagBag(conf.get("core", "dags_folder"), include_examples=False)
     answer = {
-        "jobs": {f"{dag_id}.{task_id}": proxy.job_name(dag_id, task_id) for dag_id, task_id in units},
+        "jobs": {f"{dag_id}.{task_id}": names.job_name(dag_id, task_id) for dag_id, task_id in units},
         "tags": {
-            "timezone": proxy.TIMEZONE_TAG,
-            "key_format": proxy.KEY_FORMAT_TAG,
-            "window_start": proxy.WINDOW_START_TAG,
-            "window_end": proxy.WINDOW_END_TAG,
+            "timezone": names.TIMEZONE_TAG,
+            "key_format": names.KEY_FORMAT_TAG,
+            "window_start": names.WINDOW_START_TAG,
+            "window_end": names.WINDOW_END_TAG,
+            "airflow_try": names.TRY_TAG,
+            "airflow_task_instance": names.TASK_INSTANCE_TAG,
         },
         "errors": bag.import_errors,
         "operators": {
@@ -34,10 +37,35 @@ def main() -> None:
             for task in dag.tasks
         },
         "settings": {
-            f"{dag_id}.{task.task_id}": [task.retries, task.pool, task.owner, bool(task.on_failure_callback)]
+            f"{dag_id}.{task.task_id}": [
+                task.retries,
+                task.pool,
+                task.owner,
+                bool(task.on_failure_callback),
+                task.trigger_rule.value,
+                type(task.weight_rule).__name__,
+                task.is_setup,
+            ]
             for dag_id, dag in bag.dags.items()
             for task in dag.tasks
         },
+        "groups": {
+            dag_id: {
+                group_id: sorted(group.children)
+                for group_id, group in dag.task_group.get_task_group_dict().items()
+                if group_id
+            }
+            for dag_id, dag in bag.dags.items()
+        },
+        "order": {dag_id: list(dag.task_dict) for dag_id, dag in bag.dags.items()},
+        "deferrable": sorted(
+            f"{dag_id}.{task.task_id}"
+            for dag_id, dag in bag.dags.items()
+            for task in dag.tasks
+            if getattr(task, "deferrable", False)
+        ),
+        "serializable": [bool(SerializedDAG.to_dict(dag)) for dag in bag.dags.values()],
+        "dag_tags": {dag_id: sorted(dag.tags) for dag_id, dag in bag.dags.items()},
         "dagster_is_importable": find_spec("dagster") is not None,
         "dagster_defs_is_importable": find_spec("dagster_defs") is not None,
     }

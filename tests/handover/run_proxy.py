@@ -1,7 +1,8 @@
 """Run by Airflow's Python: executes proxied tasks against a Dagster, as a worker would, and tells how they ended.
 
-Input on stdin: `{"url": …, "cases": [{"dag_id", "task_id", "start", "end", "try_number"}, …]}`; without a url
-DAGSTER_URL is not set. Output: a JSON list of `{"error": type and message, or null}` on the last line of stdout.
+Input on stdin: `{"url", "cases": [{"dag_id", "task_id", "start", "end", and what _execute has defaults for}, …]}`;
+without a url DAGSTER_URL is not set. Output: a JSON list of `{"error": type and message, or null}` on the last line of
+stdout, and what was logged. There is no database: `run_tasks.py` is for what needs one.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 import pendulum
 from airflow import DAG
 from airflow.operators.bash import BashOperator
-from dagster_airlift.in_airflow import proxying_to_dagster
-from dagster_airlift.in_airflow.proxied_state import AirflowProxiedState, DagProxiedState
+from handover import proxy as proxies
+from handover.names import task_instance_name
 from handover.proxy import ProxyToDagster
 
 
@@ -26,20 +27,21 @@ def _instant(text: str) -> Any:
 
 
 def _execute(case: dict[str, Any]) -> dict[str, str | None]:
-    with DAG(case["dag_id"], schedule=None, start_date=pendulum.datetime(2024, 1, 1)) as dag:
-        BashOperator(task_id=case["task_id"], bash_command="exit 1")
-    marks = {"tasks": [{"id": case["task_id"], "proxied": True}]}
-    proxying_to_dagster(
-        global_vars={"dag": dag},
-        proxied_state=AirflowProxiedState({case["dag_id"]: DagProxiedState.from_dict(marks)}),
-        build_from_task_fn=ProxyToDagster.build_from_task,
-    )
-    proxy = dag.get_task(case["task_id"])
+    with DAG(case["dag_id"], schedule=None, start_date=pendulum.datetime(2024, 1, 1)):
+        task = BashOperator(task_id=case["task_id"], bash_command="exit 1", retries=2)
+    proxy = ProxyToDagster.build_from_task(task)
+    proxy.patience = case.get("patience", 0)
+    run_id = case.get("run_id", f"scheduled__{case['start']}")
     instance = SimpleNamespace(
-        dag_id=case["dag_id"], task_id=case["task_id"], try_number=case.get("try_number", 1)
+        dag_id=case["dag_id"],
+        task_id=case["task_id"],
+        run_id=run_id,
+        try_number=case.get("try_number", 1),
+        map_index=case.get("map_index", -1),
+        max_tries=case.get("max_tries", 2),
     )
     context = {
-        "dag_run": SimpleNamespace(run_id="scheduled__x", dag_id=case["dag_id"]),
+        "dag_run": SimpleNamespace(id=7, run_id=run_id, dag_id=case["dag_id"]),
         "task": proxy,
         "task_instance": instance,
         "ti": instance,
@@ -49,7 +51,13 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
         "data_interval_end": _instant(case["end"]),
     }
     try:
-        proxy.execute(context)
+        if case.get("kill"):
+            # As after `execute` has been told to end: it knows who asks, and nothing else is certain.
+            proxy._asking = task_instance_name(case["dag_id"], run_id, case["task_id"], -1)
+            proxy._launching = case.get("launching", False)
+            proxy.on_kill()
+        else:
+            proxy.execute(context)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"error": None}
@@ -57,6 +65,7 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    proxies.KILL_SECONDS = 1.0  # what is waited for here ends at once, or never
     if asked["url"]:
         os.environ["DAGSTER_URL"] = asked["url"]
     outcomes = [_execute(case) for case in asked["cases"]]

@@ -8,8 +8,9 @@ import pytest
 
 from dagster_defs.adapters.processes import free_port
 from dagster_defs.windows import PartitionedSchedule, Schedule
-from tests.fakes import FakeDagster, Job
+from tests.fakes import Job
 from tests.handover.conftest import InAirflow
+from tests.handover.unruly import UnrulyDagster
 
 pytestmark = pytest.mark.airflow
 
@@ -21,10 +22,11 @@ DAILY = {
     "start": "2024-03-09T11:00:00+00:00",
     "end": "2024-03-10T10:00:00+00:00",
 }
+DAILY_RUN = f"scheduled__{DAILY['start']}"
 
 
 @pytest.fixture
-def dagster_server(dagster_server: FakeDagster) -> FakeDagster:
+def dagster_server(dagster_server: UnrulyDagster) -> UnrulyDagster:
     dagster_server.jobs = [Job("taxi_daily__dbt_daily", DAILY_TAGS), Job("taxi_hourly__dbt", HOURLY_TAGS)]
     return dagster_server
 
@@ -35,7 +37,7 @@ def failure(in_airflow: InAirflow, url: str, **changes: Any) -> str:
     return str(outcome["error"])
 
 
-def test_the_partition_is_the_data_intervals(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_the_partition_is_the_data_intervals(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
     """The key comes from the data interval in the partition's zone and format, on every kind of day.
 
     21:00 New York is the next day in UTC; the two hours of the fall-back night that are both called 01:00 are
@@ -67,8 +69,8 @@ def test_the_partition_is_the_data_intervals(in_airflow: InAirflow, dagster_serv
         assert (window.start.isoformat(), window.end.isoformat()) == (case["start"], case["end"])
 
 
-def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
-    """The run carries the data interval, the try, and the names by which the sensor knows it again."""
+def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """The run carries the data interval, the try, and the names by which sensor and retries know it again."""
     in_airflow("run_proxy.py", {"url": f"{dagster_server.url}/", "cases": [{**DAILY, "try_number": 3}]})
 
     [launch] = dagster_server.launches
@@ -77,19 +79,25 @@ def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: FakeDags
         "repositoryName": "__repository__",
         "repositoryLocationName": "parity",
     }
+    assert len(launch.tags.pop("parity/launch_id")) == 32
     assert launch.tags == {
         "dagster/partition": "2024-03-09",
+        "dagster/max_retries": "0",
         "parity/window_start": DAILY["start"],
         "parity/window_end": DAILY["end"],
         "parity/airflow_try": "3",
+        "parity/airflow_map_index": "-1",
+        "parity/airflow_task_instance": f"taxi_daily.dbt_daily {DAILY_RUN}",
+        "parity/airflow_round": "7.0",
+        "parity/airflow_upstream": "",
         "dagster-airlift/airflow-dag-id": "taxi_daily",
-        "dagster-airlift/airflow-dag-run-id": "scheduled__x",
+        "dagster-airlift/airflow-dag-run-id": DAILY_RUN,
         "dagster-airlift/airflow-task-id": "dbt_daily",
     }
 
 
 def test_the_reason_of_a_failed_run_is_in_airflows_log(
-    in_airflow: InAirflow, dagster_server: FakeDagster
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
 ) -> None:
     """When the Dagster run fails, the task fails with the run's address and the innermost reason."""
     dagster_server.run_status = "FAILURE"
@@ -109,7 +117,7 @@ def test_the_reason_of_a_failed_run_is_in_airflows_log(
     assert "run__x: DbtFailed: model x is broken" in said
 
 
-def test_a_cancelled_run_fails_the_task(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_a_cancelled_run_fails_the_task(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
     """A run that somebody cancels in Dagster is no success in Airflow."""
     dagster_server.run_status = "CANCELED"
 
@@ -128,7 +136,7 @@ def test_a_cancelled_run_fails_the_task(in_airflow: InAirflow, dagster_server: F
     ],
 )
 def test_a_rejected_launch_says_why(
-    in_airflow: InAirflow, dagster_server: FakeDagster, refusal: dict[str, Any], said: str
+    in_airflow: InAirflow, dagster_server: UnrulyDagster, refusal: dict[str, Any], said: str
 ) -> None:
     """Dagster's own reason for refusing a run is what fails the task."""
     dagster_server.refusal = refusal
@@ -136,7 +144,7 @@ def test_a_rejected_launch_says_why(
     assert f"refuses the run of taxi_daily__dbt_daily: {said}" in failure(in_airflow, dagster_server.url)
 
 
-def test_a_login_page_is_told_as_what_it_is(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_a_login_page_is_told_as_what_it_is(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
     """An answer that is a page and no JSON names the address and what it probably is."""
     dagster_server.login_page = True
 
@@ -146,7 +154,7 @@ def test_a_login_page_is_told_as_what_it_is(in_airflow: InAirflow, dagster_serve
     assert "a login page?" in said
 
 
-def test_a_unit_without_a_mirror_is_told(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_a_unit_without_a_mirror_is_told(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
     """A job that no code location has is named, and nothing is launched."""
     said = failure(in_airflow, dagster_server.url, task_id="dbt_nowhere")
 
@@ -154,7 +162,9 @@ def test_a_unit_without_a_mirror_is_told(in_airflow: InAirflow, dagster_server: 
     assert dagster_server.launches == []
 
 
-def test_a_unit_that_is_mirrored_twice_is_refused(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_a_unit_that_is_mirrored_twice_is_refused(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
     """When two code locations have the job, neither is guessed."""
     dagster_server.jobs.append(Job("taxi_daily__dbt_daily", DAILY_TAGS, location="other"))
 
@@ -165,7 +175,7 @@ def test_a_unit_that_is_mirrored_twice_is_refused(in_airflow: InAirflow, dagster
     assert dagster_server.launches == []
 
 
-def test_a_job_of_somebody_else_is_refused(in_airflow: InAirflow, dagster_server: FakeDagster) -> None:
+def test_a_job_of_somebody_else_is_refused(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
     """A job of the right name that does not say how its keys are written is not launched."""
     dagster_server.jobs = [Job("taxi_daily__dbt_daily")]
 

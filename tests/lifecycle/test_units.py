@@ -64,3 +64,21 @@ def test_the_owner_follows_from_the_stage(stage: Stage, owner: Owner) -> None:
 def test_a_mark_decides_the_stage(proxied: dict[Unit, bool], shadowed: bool, stage: Stage) -> None:
     """A unit is cut over if, and only if, its own mark says so."""
     assert state_of(UNIT, proxied, shadowed=shadowed).stage is stage
+
+
+@pytest.mark.parametrize(
+    ("recorded", "marked", "owner"),
+    [
+        (Stage.SHADOWED, False, Owner.AIRFLOW),
+        (Stage.SHADOWED, True, Owner.DAGSTER),
+        (Stage.CUT_OVER, True, Owner.DAGSTER),
+        (Stage.CUT_OVER, False, Owner.AIRFLOW),
+        (Stage.RETIRED, False, Owner.DAGSTER),
+    ],
+)
+def test_the_ledger_has_the_stage_and_the_mark_the_owner(recorded: Stage, marked: bool, owner: Owner) -> None:
+    """The stage is what the ledger says; where the mark says another thing, as in the middle of a move, it names
+    the owner, because Airflow does what the mark says."""
+    state = state_of(UNIT, {UNIT: marked}, shadowed=True, recorded=recorded)
+
+    assert (state.stage, state.owner) == (recorded, owner)

@@ -1,0 +1,121 @@
+"""What is known of units, gathered for their gates and their conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dagster_defs.adapters.evidence import evidence_at_hand
+from dagster_defs.adapters.inventory import read_inventory
+from dagster_defs.adapters.ledger import Ledger
+from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.adapters.orchestrators import LiveOrchestrators
+from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
+from dagster_defs.adapters.verify import inventory_file, verify_mirrors
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Unit, UnitState, state_of
+from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.gates import Facts
+from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.verdicts import Evidence
+
+
+@dataclass(frozen=True)
+class OnRecord:
+    """Files and the event log. `facets`, `evidence` are None where they were not looked for or are not at hand.
+    `cut_off`: what a crash has left after the ledger's last line."""
+
+    mirrors: Mapping[Unit, Mirror]
+    marks: Mapping[Unit, bool]
+    histories: Mapping[Unit, UnitHistory]
+    cut_off: str = ""
+    facets: Mapping[Unit, UnitFacets] | None = None
+    evidence: Mapping[Unit, Sequence[Evidence]] | None = None
+
+    @property
+    def units(self) -> list[Unit]:
+        """All that are mirrored, marked as proxied, or in the ledger."""
+        marked = {unit for unit, proxied in self.marks.items() if proxied}
+        return sorted(self.mirrors.keys() | marked | self.histories.keys())
+
+    def history(self, unit: Unit) -> UnitHistory:
+        return self.histories.get(unit, UnitHistory(unit))
+
+    def state(self, unit: Unit) -> UnitState:
+        return state_of(unit, self.marks, shadowed=True, recorded=self.history(unit).stage)
+
+    def settings(self, unit: Unit) -> GateSettings:
+        mirror = self.mirrors.get(unit)
+        return mirror.gate_settings if mirror else GateSettings()
+
+    def facts(self, unit: Unit) -> Facts:
+        return Facts(
+            unit,
+            self.state(unit).stage,
+            self.marks.get(unit, False),
+            self.history(unit),
+            None if self.facets is None else self.facets.get(unit),
+            self._compared(unit),
+        )
+
+    def _compared(self, unit: Unit) -> Compared | None:
+        mirror = self.mirrors.get(unit)
+        if self.evidence is None or mirror is None:
+            return None
+        evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
+        newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
+        return lined_up(evidence, _from_first_to_last(mirror, newest))
+
+
+def read_record(
+    *,
+    facets: Mapping[Unit, UnitFacets] | None = None,
+    evidence: Iterable[Evidence] | None = None,
+    mirrors: Sequence[Mirror] | None = None,
+) -> OnRecord:
+    """Without servers. Raises what reading the mirrors, the marks and the ledger raises."""
+    found = load_mirrors() if mirrors is None else mirrors
+    contents = Ledger.at_hand().read()
+    by_unit: dict[Unit, list[Evidence]] = {}
+    for one in evidence or ():
+        by_unit.setdefault(one.checked.unit, []).append(one)
+    return OnRecord(
+        {mirror.legacy_unit: mirror for mirror in found},
+        read_marks(proxied_state_dir()),
+        contents.histories(),
+        contents.cut_off,
+        facets,
+        None if evidence is None else by_unit,
+    )
+
+
+def read_all(units: Sequence[Unit]) -> OnRecord:
+    """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
+    mirrors, file = load_mirrors(), inventory_file()
+    only = str(units[0]) if len(units) == 1 else ""
+    verified = list(verify_mirrors(mirrors, read_inventory(file), only)) if file else None
+    return read_record(
+        facets=None if verified is None else {one.unit: one for one in verified},
+        evidence=evidence_at_hand(),
+        mirrors=mirrors,
+    )
+
+
+def with_live(facts: Facts, world: LiveOrchestrators, now: datetime) -> Facts:
+    return replace(facts, live=world.live(facts.unit, now))
+
+
+def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:
+    """Every window of the schedule between them; they alone where the schedule does not have them any more."""
+    if not partitions:
+        return []
+    try:
+        windows = [mirror.partitions.window_of(key) for key in (partitions[0], partitions[-1])]
+        between = mirror.partitions.schedule.windows(windows[0].start, windows[-1].end)
+        return [mirror.partitions.key_of(window) for window in between]
+    except ParityError:
+        return list(partitions)

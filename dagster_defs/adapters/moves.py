@@ -1,0 +1,189 @@
+"""Takes the steps of a plan, each followed by a look at the fact that it should have brought about."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, assert_never
+
+from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, MoveOvertaken, StepFailed
+from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
+from dagster_defs.lifecycle.moves import (
+    AwaitNoLiveRun,
+    AwaitNoStrayRun,
+    AwaitServed,
+    CheckDefinitions,
+    EndRuns,
+    Mark,
+    Plan,
+    Record,
+    Step,
+    explained,
+    in_words,
+)
+from dagster_defs.parity import Side
+
+PAUSE = 0.5  # seconds between two looks at a fact
+
+
+class Orchestrators(Protocol):
+    """What a step looks at or changes outside of the ledger. A server that does not answer raises
+    AirflowUnreachable or DagsterUnreachable."""
+
+    def marked(self, unit: Unit) -> bool:
+        """Whether a task that starts now is handed to Dagster."""
+        ...
+
+    def mark(self, unit: Unit, owner: Owner) -> None: ...
+
+    def served_by(self, unit: Unit) -> Owner:
+        """Whose operator Airflow serves; it follows the mark after seconds."""
+        ...
+
+    def missing_definitions(self, unit: Unit, side: Side) -> str:
+        """Why Dagster could not run the unit's job, in words; empty if it could."""
+        ...
+
+    def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
+        """The unit's runs that are under way on the legacy side, in words."""
+        ...
+
+    def stray_runs(self, unit: Unit) -> Sequence[str]:
+        """Dagster's live runs of the unit that no task of Airflow's waits for, in words."""
+        ...
+
+    def end_runs(self, unit: Unit, *, stray: bool) -> None:
+        """Tell Dagster's live runs to end, or only the stray ones; they may take a while."""
+        ...
+
+
+class LedgerStore(Protocol):
+    """What `adapters.ledger.Ledger` is to a move."""
+
+    def history(self, unit: Unit) -> UnitHistory: ...
+
+    def append(self, entry: Entry) -> None: ...
+
+    def moving(self, unit: Unit) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds for which a fact is waited for. Airflow serves a changed operator after up to 18 s (seen)."""
+
+    definitions: float = 30
+    served: float = 120
+    live_runs: float = 900
+    stray_runs: float = 120
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Mover:
+    """One operator with one command. `reason` goes to the ledger, with the gates that it has `forced`."""
+
+    ledger: LedgerStore
+    world: Orchestrators
+    operator: str
+    reason: str = ""
+    forced: tuple[str, ...] = ()
+    patience: Patience = field(default_factory=Patience)
+    now: Callable[[], datetime] = _now
+
+    def taking(self, plan: Plan) -> Iterator[Step]:
+        """Takes the steps one by one and gives each when its fact holds; whoever stops in between has crashed.
+
+        Raises StepFailed if a fact does not come about in time, MoveInProgress or MoveOvertaken if somebody else
+        was faster, LedgerUnwritable if the ledger or the mark cannot be written.
+        """
+        if not plan.steps:
+            return
+        with self.ledger.moving(plan.unit):
+            self._refuse_old(plan)
+            attempt = plan.finishes.intent.id if plan.finishes else uuid.uuid4().hex[:12]
+            for step in plan.steps:
+                self._take(step, plan, attempt)
+                yield step
+
+    def _refuse_old(self, plan: Plan) -> None:
+        """The plan was made before the unit was ours alone."""
+        open_move = self.ledger.history(plan.unit).open
+        if plan.finishes and (open_move is None or open_move.intent.id != plan.finishes.intent.id):
+            raise MoveOvertaken(str(plan.unit), "the half-done move is over")
+
+    def _take(self, step: Step, plan: Plan, attempt: str) -> None:
+        unit, world, patience = plan.unit, self.world, self.patience
+        match step:
+            case Record(kind):
+                self.ledger.append(self._entry(kind, plan, attempt))
+            case CheckDefinitions(side):
+                self._await(step, plan, patience.definitions, lambda: world.missing_definitions(unit, side))
+            case AwaitNoLiveRun(owner):
+                self._await(
+                    step, plan, patience.live_runs, lambda: _under_way(world.live_runs(unit, owner), owner)
+                )
+            case AwaitNoStrayRun():
+                self._await(
+                    step, plan, patience.stray_runs, lambda: _under_way(world.stray_runs(unit), Owner.DAGSTER)
+                )
+            case EndRuns(stray):
+                self._await(step, plan, patience.definitions, lambda: _told(world, unit, stray))
+            case Mark(owner):
+                if world.marked(unit) is not (owner is Owner.DAGSTER):
+                    world.mark(unit, owner)
+            case AwaitServed(owner):
+                self._await(step, plan, patience.served, lambda: _served(world.served_by(unit), owner))
+            case _:
+                assert_never(step)
+
+    def _await(self, step: Step, plan: Plan, seconds: float, problem: Callable[[], str]) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                fact = problem()
+            except (AirflowUnreachable, DagsterUnreachable) as error:
+                fact = str(error)
+            if not fact:
+                return
+            if time.monotonic() >= until:
+                raise StepFailed(str(plan.unit), plan.move.value, in_words(step, plan.unit), fact)
+            time.sleep(PAUSE)
+
+    def _entry(self, kind: Kind, plan: Plan, attempt: str) -> Entry:
+        intent = plan.finishes.intent if plan.finishes else None
+        begins = kind in (Kind.INTENDED, Kind.TURNED_BACK)
+        return Entry(
+            id=attempt,
+            at=self.now(),
+            operator=self.operator,
+            unit=plan.unit,
+            move=intent.move if intent else plan.move,
+            kind=kind,
+            stage=intent.stage if intent else plan.from_,
+            reason=self.reason if kind not in (Kind.DONE, Kind.UNDONE) else "",
+            forced=self.forced if kind is Kind.INTENDED else (),
+            steps=tuple(explained(plan)) if begins else (),
+        )
+
+
+def _told(world: Orchestrators, unit: Unit, stray: bool) -> str:
+    world.end_runs(unit, stray=stray)
+    return ""
+
+
+def _under_way(runs: Sequence[str], owner: Owner) -> str:
+    return f"{owner.value.title()} still runs {', '.join(runs)}" if runs else ""
+
+
+def _served(by: Owner, wanted: Owner) -> str:
+    if by is wanted:
+        return ""
+    return f"Airflow still serves {'a proxy' if by is Owner.DAGSTER else 'its own operator'}"

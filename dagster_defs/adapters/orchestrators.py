@@ -1,0 +1,141 @@
+"""The real Airflow, the real Dagster and the folder of marks, as a move sees and changes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dagster_defs.adapters.airflow import UNDER_WAY, AirflowAddress, AirflowClient, TaskInstance
+from dagster_defs.adapters.dagster_api import LIVE, DagsterClient, FoundRun
+from dagster_defs.adapters.evidence import SHADOW
+from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
+from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
+from dagster_defs.lifecycle import Owner, Unit, tags
+from dagster_defs.lifecycle.gates import Live
+from dagster_defs.parity import Side
+
+PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
+TIMES = 7  # runs of each side whose times are compared
+TIMES_SINCE = timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class LiveOrchestrators:
+    """Obeys `adapters.moves.Orchestrators`."""
+
+    folder: Path
+    airflow: AirflowClient
+    dagster: DagsterClient
+
+    @classmethod
+    def at_hand(cls, *, patience: float = 5) -> LiveOrchestrators:
+        """AIRFLOW_URL, DAGSTER_URL and PARITY_PROXIED_STATE say where. `patience`: seconds for one call."""
+        return cls(
+            proxied_state_dir(),
+            AirflowClient(AirflowAddress.from_environment(), patience=patience),
+            DagsterClient(os.environ.get("DAGSTER_URL", "http://127.0.0.1:3000")),
+        )
+
+    def marked(self, unit: Unit) -> bool:
+        return read_marks(self.folder).get(unit, False)
+
+    def mark(self, unit: Unit, owner: Owner) -> None:
+        """Raises LedgerUnwritable, with the file as it was, if it cannot be written."""
+        try:
+            write_mark(self.folder, unit, proxied=owner is Owner.DAGSTER)
+        except OSError as error:
+            path = self.folder / f"{unit.dag_id}.yaml"
+            raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+
+    def served_by(self, unit: Unit) -> Owner:
+        name = (self.airflow.task(unit).get("class_ref") or {}).get("class_name", "")
+        return Owner.DAGSTER if PROXY in name else Owner.AIRFLOW
+
+    def missing_definitions(self, unit: Unit, side: Side) -> str:
+        job = unit.identifier if side is Side.LEGACY else f"{SHADOW}__{unit.identifier}"
+        return self.dagster.missing_job(job)
+
+    def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
+        """A proxy that waits for Dagster is no run of Airflow's."""
+        if owner is Owner.DAGSTER:
+            return [_run(run) for run in self._dagster_runs(unit)]
+        return [_task(task) for task in self._tasks(unit) if PROXY not in task.operator]
+
+    def stray_runs(self, unit: Unit) -> Sequence[str]:
+        """None where a server does not answer: the way back waits for nobody who is down."""
+        try:
+            return [_run(run) for run in self._strays(unit)]
+        except (AirflowUnreachable, DagsterUnreachable):
+            return []
+
+    def end_runs(self, unit: Unit, *, stray: bool) -> None:
+        runs = self._strays(unit) if stray else self._dagster_runs(unit)
+        self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
+
+    def live(self, unit: Unit, now: datetime) -> Live:
+        """What both say of themselves and of the unit; one that does not answer is a fact too."""
+        airflow = dagster = ""
+        tasks: list[TaskInstance] = []
+        runs: list[FoundRun] = []
+        legacy: list[float] = []
+        candidate: list[float] = []
+        try:
+            if not self.airflow.is_healthy():
+                airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
+            tasks = [task for task in self._tasks(unit) if PROXY not in task.operator]
+            legacy = self._legacy_seconds(unit, now)
+        except AirflowUnreachable as error:
+            airflow = airflow or str(error)
+        try:
+            dagster = self.dagster.missing_job(unit.identifier)
+            if sick := self.dagster.sick_daemons():
+                dagster = dagster or f"Dagster's daemons have no heartbeat: {', '.join(sick)}"
+            runs = self._dagster_runs(unit)
+            candidate = self._candidate_seconds(unit)
+        except DagsterUnreachable as error:
+            dagster = dagster or str(error)
+        return Live(
+            airflow,
+            dagster,
+            tuple(map(_task, tasks)),
+            tuple(map(_run, runs)),
+            tuple(legacy),
+            tuple(candidate),
+        )
+
+    def _tasks(self, unit: Unit) -> list[TaskInstance]:
+        return list(self.airflow.task_instances_in(unit, UNDER_WAY))
+
+    def _dagster_runs(self, unit: Unit) -> list[FoundRun]:
+        """Of the legacy side: those of the candidate write nothing that anybody reads."""
+        return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
+
+    def _strays(self, unit: Unit) -> list[FoundRun]:
+        runs = self._dagster_runs(unit)
+        waited_for = {task.run_id for task in self._tasks(unit)} if runs else set()
+        return [run for run in runs if run.tags.get(tags.AIRFLOW_RUN) not in waited_for]
+
+    def _legacy_seconds(self, unit: Unit, now: datetime) -> list[float]:
+        tasks = [
+            task
+            for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE)
+            if task.duration is not None and PROXY not in task.operator
+        ]
+        newest = sorted(tasks, key=lambda task: task.start.timestamp() if task.start else 0)[-TIMES:]
+        return [task.duration for task in newest if task.duration is not None]
+
+    def _candidate_seconds(self, unit: Unit) -> list[float]:
+        wanted = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
+        runs = self.dagster.runs(wanted, ("SUCCESS",), TIMES)
+        return [run.seconds for run in runs if run.seconds is not None]
+
+
+def _task(task: TaskInstance) -> str:
+    return f"Airflow's {task.unit} of {task.run_id} ({task.state}, try {task.try_number})"
+
+
+def _run(run: FoundRun) -> str:
+    return f"Dagster run {run.run_id[:8]} ({run.status.lower()})"

@@ -1,0 +1,107 @@
+"""Moves of units, and the ledger that keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from dagster_defs.errors.base import ParityError, UsageError
+
+_VERBS = {"cutover": "cut over", "rollback": "roll back"}
+
+
+class LedgerUnreadable(ParityError):
+    """`where`: the file and the line."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(
+            f"cannot read the ledger, {where}: {reason}. Nothing was done. Put back the ledger's last good copy; it is "
+            "never edited by hand"
+        )
+
+
+class LedgerVersion(ParityError):
+    def __init__(self, where: str, found: str, wanted: str) -> None:
+        self.where, self.found, self.wanted = where, found, wanted
+        super().__init__(
+            f"the ledger, {where}, is {found!r}, but this version reads {wanted!r}. Nothing was done. Use the version "
+            "of parity that wrote it"
+        )
+
+
+class LedgerUnwritable(ParityError):
+    """`where`: the file or folder."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(
+            f"cannot write {where}: {reason}. It is as it was. Make room or give leave to write there, then ask again"
+        )
+
+
+class MoveInProgress(ParityError):
+    """`half_done`: nobody is at it any more."""
+
+    def __init__(self, unit: str, move: str, operator: str, since: str, *, half_done: bool) -> None:
+        self.unit, self.move, self.operator, self.since, self.half_done = (
+            unit,
+            move,
+            operator,
+            since,
+            half_done,
+        )
+        what = f"{unit} is in the middle of {move}, begun by {operator} at {since}"
+        remedy = (
+            f"Finish it: parity resume {unit} --apply, or undo it: parity rollback {unit} --apply"
+            if half_done
+            else "It is under way now. Look again: parity status"
+        )
+        super().__init__(f"{what}. {remedy}")
+
+
+class MoveOvertaken(ParityError):
+    """`what`: the last thing that the ledger says of the unit."""
+
+    def __init__(self, unit: str, what: str) -> None:
+        self.unit, self.what = unit, what
+        super().__init__(f"{unit} has been moved meanwhile: {what}. Look: parity status")
+
+
+class MoveImpossible(UsageError):
+    """`possible`: the moves that lead away from the stage."""
+
+    def __init__(self, unit: str, move: str, stage: str, possible: Sequence[str]) -> None:
+        self.unit, self.move, self.stage, self.possible = unit, move, stage, tuple(possible)
+        super().__init__(
+            f"cannot {_VERBS.get(move, move)} {unit}: it is {stage}. From there: {', '.join(possible) or 'nothing'}"
+        )
+
+
+class ReasonMissing(UsageError):
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} needs a reason, which the ledger keeps. Say it: --reason TEXT")
+
+
+class GateClosed(ParityError):
+    """`blockers`: each with its remedy."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, move: str, unit: str, blockers: Sequence[str]) -> None:
+        self.move, self.unit, self.blockers = move, unit, tuple(blockers)
+        super().__init__(
+            f"cannot {_VERBS.get(move, move)} {unit}:\n" + "\n".join(f"  - {blocker}" for blocker in blockers)
+        )
+
+
+class StepFailed(ParityError):
+    """A step did not bring about what it should; the move is half-done. `fact` is what holds instead."""
+
+    def __init__(self, unit: str, move: str, step: str, fact: str) -> None:
+        self.unit, self.move, self.step, self.fact = unit, move, step, fact
+        super().__init__(
+            f"{move} of {unit} stopped at `{step}`: {fact}. Finish it: parity resume {unit} --apply, or undo it: "
+            f"parity rollback {unit} --apply"
+        )

@@ -1,0 +1,94 @@
+"""The condition of a unit: derived from what is known, each time anew, and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from dagster_defs.lifecycle.gates import Facts, blockers, soak_end, soaked_windows
+from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.stages import NEXT, Move
+from dagster_defs.lifecycle.units import Stage
+
+
+class ConditionKind(StrEnum):
+    READY = "ready"
+    WAITING = "waiting"
+    HELD = "held"
+    SOAKING = "soaking"
+    HALF_DONE = "half_done"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`why` is empty for `ready` and `settled`. `until`: when a soak is over by the clock. `next`: what a person
+    would do now."""
+
+    kind: ConditionKind
+    why: str = ""
+    until: datetime | None = None
+    next: str = ""
+
+    @property
+    def held(self) -> bool:
+        return self.kind is ConditionKind.HELD
+
+    def __str__(self) -> str:
+        text = self.kind.value.replace("_", "-")
+        if not self.why:
+            return text
+        return f"{text}, {self.why}" if self.kind is ConditionKind.SOAKING else f"{text}: {self.why}"
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "condition": self.kind.value,
+            "why": self.why,
+            "until": self.until and self.until.isoformat(),
+        }
+
+
+def condition(facts: Facts, settings: GateSettings, now: datetime) -> Condition:
+    """Of what is on record: gates that only a server can answer are left to the move itself."""
+    unit, history = facts.unit, facts.history
+    if history.open is not None:
+        why = f"{history.open}, begun by {history.open.intent.operator}"
+        return Condition(ConditionKind.HALF_DONE, why, next=f"parity resume {unit}")
+    if history.held is not None:
+        why = f"{history.held.reason} ({history.held.operator})"
+        return Condition(ConditionKind.HELD, why, next=f"parity release {unit}")
+    if facts.stage is Stage.RETIRED:
+        return Condition(ConditionKind.SETTLED)
+    if facts.stage is Stage.CUT_OVER and not facts.drifted and (soak := _soaking(facts, settings, now)):
+        return soak
+    move = NEXT[facts.stage]
+    if closed := blockers(move, facts, settings, now):
+        more = f" ({len(closed) - 1} more)" if len(closed) > 1 else ""
+        mending = f"parity resume {unit}" if facts.drifted else ""
+        return Condition(ConditionKind.WAITING, closed[0].why + more, next=mending)
+    # Retiring is a matter of a whole DAG.
+    return Condition(ConditionKind.READY, next="" if move is Move.RETIRE else f"parity {move} {unit}")
+
+
+def _soaking(facts: Facts, settings: GateSettings, now: datetime) -> Condition | None:
+    end = soak_end(facts.history, settings)
+    if end is None:
+        return None
+    if now < end:
+        return Condition(ConditionKind.SOAKING, f"{_left(end - now)} left", end)
+    windows = soaked_windows(facts)
+    if windows < settings.soak_windows:
+        return Condition(ConditionKind.SOAKING, f"{windows} of {settings.soak_windows} windows", end)
+    return None
+
+
+def _left(time: timedelta) -> str:
+    """`3d 20h`, `5h 10m`, `1m`."""
+    minutes = max(1, round(time.total_seconds() / 60))
+    days, hours, minutes = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m"

@@ -1,0 +1,306 @@
+"""Gates: what must hold before a move, and each reason why it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, assert_never
+
+from dagster_defs.lifecycle.compared import Compared, WindowFact
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.moves import Plan
+from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.units import Stage, Unit
+from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence
+from dagster_defs.parity import Verdict
+
+# A rollback has none: the way back is always open.
+GATES: Mapping[Move, tuple[Gate, ...]] = {
+    Move.SHADOW: (Gate.HELD, Gate.MARKS, Gate.DAGSTER),
+    Move.CUTOVER: (
+        Gate.HELD,
+        Gate.MARKS,
+        Gate.FACETS,
+        Gate.WINDOWS,
+        Gate.TESTS,
+        Gate.TOLERANCES,
+        Gate.REHEARSED,
+        Gate.AIRFLOW,
+        Gate.DAGSTER,
+        Gate.LIVE_RUN,
+        Gate.RUNTIME,
+    ),
+    Move.ROLLBACK: (),
+    Move.HOLD: (),
+    Move.RELEASE: (),
+    Move.RETIRE: (Gate.HELD, Gate.MARKS, Gate.SOAK),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    gate: Gate
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.why}. {self.remedy}"
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"gate": self.gate.value, "why": self.why, "remedy": self.remedy}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the orchestrators themselves say. `airflow`, `dagster`: what is wrong, empty if nothing is. Runtimes in
+    seconds, of the last runs."""
+
+    airflow: str = ""
+    dagster: str = ""
+    airflow_runs: tuple[str, ...] = ()
+    dagster_runs: tuple[str, ...] = ()
+    legacy_seconds: tuple[float, ...] = ()
+    candidate_seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` without
+    an event log (then the gate is closed), `live` where nobody asks a server (then its gates are left out)."""
+
+    unit: Unit
+    stage: Stage
+    marked: bool
+    history: UnitHistory
+    facets: UnitFacets | None = None
+    compared: Compared | None = None
+    live: Live | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the mark says another thing than the ledger, and no open move explains it."""
+        if self.history.stage is None or self.history.open is not None:
+            return False
+        return self.marked is not (self.history.stage is Stage.CUT_OVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan, and why it may not be carried out now."""
+
+    plan: Plan
+    blockers: tuple[Blocker, ...] = ()
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
+
+
+def blockers(move: Move, facts: Facts, settings: GateSettings, now: datetime) -> list[Blocker]:
+    """Why the move may not be made now, gate by gate."""
+    return [
+        blocker
+        for gate in GATES[move]
+        if gate not in settings.without
+        for blocker in _closed(gate, facts, settings, now)
+    ]
+
+
+def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
+    """When the soak is over, as far as time goes; None if no cutover is in the ledger."""
+    cut_over = history.cut_over
+    return None if cut_over is None else cut_over.at + timedelta(days=settings.soak_days)
+
+
+def soaked_windows(facts: Facts) -> int:
+    """Windows that were compared since the cutover."""
+    cut_over, compared = facts.history.cut_over, facts.compared
+    if cut_over is None or compared is None:
+        return 0
+    return len({one.partition for fact in compared.windows for one in fact.evidence if one.at > cut_over.at})
+
+
+def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
+    unit, live = facts.unit, facts.live
+    match gate:
+        case Gate.HELD:
+            if held := facts.history.held:
+                yield Blocker(
+                    gate,
+                    f"held by {held.operator}: {held.reason}",
+                    f"Release it: parity release {unit} --apply",
+                )
+        case Gate.MARKS:
+            if facts.drifted:
+                said = "proxied" if facts.marked else "not proxied"
+                yield Blocker(
+                    gate,
+                    f"the ledger says {facts.history.stage}, the mark says {said}",
+                    f"Put the mark right: parity resume {unit} --apply",
+                )
+        case Gate.FACETS:
+            yield from _facets(facts, settings)
+        case Gate.WINDOWS:
+            yield from _windows(facts, settings)
+        case Gate.TESTS:
+            last = _last(facts, settings)
+            if any(TESTS_DIFFER in one.checked.check.reason for one in last):
+                yield Blocker(
+                    gate, "dbt tests say one thing in legacy and another in the candidate", _look(unit)
+                )
+        case Gate.TOLERANCES:
+            if expired := sorted(
+                {
+                    tolerance.column
+                    for one in _last(facts, settings)
+                    for tolerance in one.checked.check.expired_tolerances
+                }
+            ):
+                yield Blocker(
+                    gate,
+                    f"the tolerance of {', '.join(expired)} has expired",
+                    "Mend the difference, or give the tolerance a new reason and date in the unit's YAML",
+                )
+        case Gate.REHEARSED:
+            if not facts.history.rolled_back:
+                yield Blocker(
+                    gate,
+                    "its rollback was never rehearsed",
+                    f'Rehearse it elsewhere and say so: parity rollback {unit} --rehearsed --reason "where" --apply',
+                )
+        case Gate.SOAK:
+            yield from _soak(facts, settings, now)
+        case Gate.AIRFLOW:
+            if live and live.airflow:
+                yield Blocker(gate, live.airflow, "See that Airflow answers and its scheduler runs")
+        case Gate.DAGSTER:
+            if live and live.dagster:
+                yield Blocker(gate, live.dagster, "See that Dagster has loaded the code and its daemon runs")
+        case Gate.LIVE_RUN:
+            runs = (*live.airflow_runs, *live.dagster_runs) if live else ()
+            if runs:
+                yield Blocker(gate, f"under way: {', '.join(runs)}", "Wait until they are over")
+        case Gate.RUNTIME:
+            # One that does not answer has its own blocker.
+            if live and not (live.airflow or live.dagster):
+                yield from _runtime(facts.unit, live, settings)
+        case _:
+            assert_never(gate)
+
+
+def _facets(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
+    remedy = f"Look: parity verify {facts.unit}"
+    if facts.facets is None:
+        yield Blocker(
+            Gate.FACETS,
+            "no inventory to verify it against",
+            "Export one and name it: PARITY_INVENTORY",
+        )
+        return
+    if facts.facets.differing:
+        yield Blocker(
+            Gate.FACETS,
+            f"the mirror differs from Airflow's task in {', '.join(facts.facets.differing)}",
+            remedy,
+        )
+    if open_ := [name for name in facts.facets.undetermined if name not in settings.undetermined]:
+        accept = (
+            f"{remedy}, and accept what is fine in its YAML: gates: {{undetermined: [{', '.join(open_)}]}}"
+        )
+        yield Blocker(Gate.FACETS, f"undetermined: {', '.join(open_)}", accept)
+
+
+def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
+    if facts.compared is None:
+        yield Blocker(
+            Gate.WINDOWS, "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
+        )
+        return
+    wanted, found = settings.windows, _newest(facts.compared.windows, settings.windows)
+    bad = [
+        _counted(found, wanted, verdict, what)
+        for verdict, what in (
+            (Verdict.MISMATCH, "mismatch"),
+            (Verdict.INCONCLUSIVE, "inconclusive"),
+            (None, "not compared"),
+        )
+        if any(fact.verdict is verdict for fact in found)
+    ]
+    bad += [
+        f"{one.checked.check.name} is {one.checked.verdict}: {one.checked.check.reason}"
+        for one in facts.compared.whole
+        if one.checked.verdict is not Verdict.MATCH
+    ]
+    if not bad and not found and not facts.compared.whole:
+        bad = ["nothing of it was compared"]
+    elif len(found) < wanted and (found or not facts.compared.whole):
+        bad.append(f"{len(found)} of {wanted} windows are compared")
+    if bad:
+        yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
+
+
+def _counted(found: Sequence[WindowFact], wanted: int, verdict: Verdict | None, what: str) -> str:
+    """`2 of 7 windows mismatch (column total_amount)`."""
+    these = [fact for fact in found if fact.verdict is verdict]
+    columns = sorted(
+        {
+            column
+            for fact in these
+            for one in fact.evidence
+            if verdict is Verdict.MISMATCH
+            for column in one.checked.check.differing_columns
+        }
+    )
+    named = f" (column {', '.join(columns)})" if columns else ""
+    return f"{len(these)} of {wanted} windows {what}{named}"
+
+
+def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
+    end = soak_end(facts.history, settings)
+    if end is None:
+        yield Blocker(
+            Gate.SOAK,
+            "its cutover is not in the ledger",
+            f"Roll it back and cut it over with parity: parity rollback {facts.unit}",
+        )
+        return
+    if now < end:
+        yield Blocker(Gate.SOAK, f"it soaks until {end.isoformat(sep=' ', timespec='minutes')}", "Wait")
+    if (windows := soaked_windows(facts)) < settings.soak_windows:
+        yield Blocker(
+            Gate.SOAK, f"{windows} of {settings.soak_windows} windows since the cutover", "Wait for its runs"
+        )
+
+
+def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
+    if not live.legacy_seconds or not live.candidate_seconds:
+        missing = "Airflow's" if not live.legacy_seconds else "the candidate's"
+        yield Blocker(Gate.RUNTIME, f"{missing} runs have no times to compare", "Let both sides run a window")
+        return
+    legacy, candidate = median(live.legacy_seconds), median(live.candidate_seconds)
+    bound = settings.slowdown * legacy + settings.slack
+    if candidate > bound:
+        yield Blocker(
+            Gate.RUNTIME,
+            f"a candidate run takes {candidate:.0f} s, legacy's {legacy:.0f} s, the bound is {bound:.0f} s",
+            f"Make it faster, or raise `slowdown` or `slack` in the YAML of {unit}",
+        )
+
+
+def _newest(windows: Sequence[WindowFact], count: int) -> Sequence[WindowFact]:
+    return windows[-count:] if count else ()
+
+
+def _last(facts: Facts, settings: GateSettings) -> list[Evidence]:
+    """The evidence that a cutover would rest on."""
+    if facts.compared is None:
+        return []
+    newest = _newest(facts.compared.windows, settings.windows)
+    return [*(one for fact in newest for one in fact.evidence), *facts.compared.whole]
+
+
+def _look(unit: Unit) -> str:
+    return f"Look: parity explain {unit}"

@@ -1,0 +1,233 @@
+"""What a move would change: steps in their order. `explained` reads them, `adapters/moves.py` takes them.
+
+Each step names the fact that it brings about, and taking it where that fact holds already changes nothing. So what
+was interrupted is finished by taking all steps again. The order is what keeps a window from having no owner, or
+two: Dagster before Airflow on the way in, Airflow before Dagster on the way back (decision 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
+from dagster_defs.lifecycle.ledger import SCHEMA, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
+from dagster_defs.lifecycle.units import Owner, Stage, Unit
+from dagster_defs.parity import Side
+
+PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.HOLD, Move.RELEASE]
+Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK]  # those of more than one step
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry of this kind is in the ledger."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDefinitions:
+    """Dagster is up, and has loaded the unit's job of that side."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitNoLiveRun:
+    """No run of the unit that this orchestrator does is under way."""
+
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitNoStrayRun:
+    """No Dagster run of the unit goes on without a task of Airflow's that waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRuns:
+    """Dagster's live runs of the unit have been told to end; `stray`: only those that no task waits for."""
+
+    stray: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`proxied_state/` says that the next task that starts is this orchestrator's."""
+
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitServed:
+    """The task that Airflow serves is the proxy (owner: dagster), or its own operator."""
+
+    owner: Owner
+
+
+Step = Record | CheckDefinitions | AwaitNoLiveRun | AwaitNoStrayRun | EndRuns | Mark | AwaitServed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`steps` is empty where there is nothing left to do, and `already` says so. `finishes`: the open move that
+    this goes on with, or undoes."""
+
+    unit: Unit
+    move: Move
+    from_: Stage
+    to: Stage
+    steps: tuple[Step, ...]
+    finishes: OpenMove | None = None
+    already: str = ""
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "unit": str(self.unit),
+            "move": self.move.value,
+            "from": self.from_.value,
+            "to": self.to.value,
+            "already": self.already,
+            "steps": list(explained(self)),
+        }
+
+
+def plan(
+    unit: Unit, move: PlannedMove, stage: Stage, history: UnitHistory, *, end_runs: bool = False
+) -> Plan:
+    """The steps of a move, or of what is left of it.
+
+    `end_runs`: a rollback ends Dagster's live runs instead of waiting for them. Raises MoveInProgress if another
+    move is open, MoveImpossible if none leads this way.
+    """
+    if move is Move.HOLD or move is Move.RELEASE:
+        return _holding(unit, move, stage, history)
+    if history.open is not None:
+        if move is Move.ROLLBACK:
+            return undo(history.open, end_runs=end_runs)
+        raise in_progress(history.open, half_done=True)
+    if stage in ARRIVED[move]:
+        return Plan(unit, move, stage, stage, (), already=f"already {stage}")
+    if (stage, move) not in TRANSITIONS:
+        raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
+    steps = (Record(Kind.INTENDED), *_between(move, end_runs=end_runs), Record(Kind.DONE))
+    return Plan(unit, move, stage, TRANSITIONS[stage, move], steps)
+
+
+def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
+    """What finishes the open move, or what was begun to undo it."""
+    if open_move.back:
+        return undo(open_move, end_runs=end_runs)
+    intent = open_move.intent
+    steps = (*_between(_begun(open_move), end_runs=end_runs), Record(Kind.DONE))
+    return Plan(
+        intent.unit, intent.move, intent.stage, TRANSITIONS[intent.stage, intent.move], steps, open_move
+    )
+
+
+def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
+    """What brings the unit back to where the open move began; an open rollback is finished."""
+    intent, move = open_move.intent, _begun(open_move)
+    if move is Move.ROLLBACK:
+        return resume(OpenMove(intent), end_runs=end_runs)
+    turn = () if open_move.back else (Record(Kind.TURNED_BACK),)
+    back = _between(Move.ROLLBACK, end_runs=end_runs) if move is Move.CUTOVER else ()
+    steps = (*turn, *back, Record(Kind.UNDONE))
+    return Plan(intent.unit, Move.ROLLBACK, intent.stage, intent.stage, steps, open_move)
+
+
+def mend(unit: Unit, stage: Stage) -> Plan:
+    """What makes the mark, and so Airflow, say again what the ledger says."""
+    owner = Owner.DAGSTER if stage is Stage.CUT_OVER else Owner.AIRFLOW
+    move = Move.CUTOVER if owner is Owner.DAGSTER else Move.ROLLBACK
+    check = (CheckDefinitions(Side.LEGACY),) if owner is Owner.DAGSTER else ()
+    return Plan(unit, move, stage, stage, (*check, Mark(owner), AwaitServed(owner)))
+
+
+def noting(unit: Unit, stage: Stage) -> Plan:
+    """An entry that the unit's rollback was rehearsed elsewhere."""
+    return Plan(unit, Move.ROLLBACK, stage, stage, (Record(Kind.REHEARSED),))
+
+
+def explained(plan: Plan) -> Iterator[str]:
+    """Each step in words, as a fact that will hold."""
+    for step in plan.steps:
+        yield in_words(step, plan.unit)
+
+
+def in_words(step: Step, unit: Unit) -> str:
+    match step:
+        case Record(kind):
+            return f"the ledger says: {kind.value.replace('_', ' ')}"
+        case CheckDefinitions(side):
+            return f"Dagster has loaded the unit's {'candidate ' if side is Side.CANDIDATE else ''}job"
+        case AwaitNoLiveRun(owner):
+            return f"no {owner.value.title()} run of the unit is under way"
+        case AwaitNoStrayRun():
+            return "no Dagster run of the unit goes on without Airflow's task"
+        case EndRuns(stray):
+            which = "runs of the unit without Airflow's task" if stray else "live runs of the unit"
+            return f"Dagster's {which} are told to end"
+        case Mark(owner):
+            says = "marks" if owner is Owner.DAGSTER else "does not mark"
+            whose = f"a task that starts now is {owner.value.title()}'s"
+            return f"{unit.dag_id}.yaml {says} {unit.task_id} as proxied: {whose}"
+        case AwaitServed(owner):
+            return f"Airflow serves the task as {'a proxy' if owner is Owner.DAGSTER else 'its own'}"
+        case _:
+            assert_never(step)
+
+
+def in_progress(open_move: OpenMove, *, half_done: bool) -> MoveInProgress:
+    intent = open_move.intent
+    since = intent.at.isoformat(sep=" ", timespec="seconds")
+    return MoveInProgress(str(intent.unit), str(open_move), intent.operator, since, half_done=half_done)
+
+
+def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
+    """What lies between the intent and the end of a move."""
+    match move:
+        case Move.SHADOW:
+            return (CheckDefinitions(Side.CANDIDATE),)
+        case Move.CUTOVER:
+            return (
+                CheckDefinitions(Side.LEGACY),
+                AwaitNoLiveRun(Owner.AIRFLOW),
+                Mark(Owner.DAGSTER),
+                AwaitServed(Owner.DAGSTER),
+            )
+        case Move.ROLLBACK:
+            # A stray run first: Airflow's own task would start beside it, of the same window.
+            strays = (EndRuns(stray=True),) if end_runs else ()
+            live = (EndRuns(stray=False),) if end_runs else ()
+            return (
+                *strays,
+                AwaitNoStrayRun(),
+                Mark(Owner.AIRFLOW),
+                AwaitServed(Owner.AIRFLOW),
+                *live,
+                AwaitNoLiveRun(Owner.DAGSTER),
+            )
+        case _:
+            assert_never(move)
+
+
+def _holding(unit: Unit, move: Literal[Move.HOLD, Move.RELEASE], stage: Stage, history: UnitHistory) -> Plan:
+    if (stage, move) not in TRANSITIONS:
+        raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
+    held = history.held is not None
+    if held is (move is Move.HOLD):
+        return Plan(unit, move, stage, stage, (), already="already held" if held else "not held")
+    kind = Kind.HELD if move is Move.HOLD else Kind.RELEASED
+    return Plan(unit, move, stage, stage, (Record(kind),))
+
+
+def _begun(open_move: OpenMove) -> Begun:
+    """The open move as one that this version can finish. Raises LedgerVersion for another."""
+    move = open_move.move
+    if move is Move.SHADOW or move is Move.CUTOVER or move is Move.ROLLBACK:
+        return move
+    raise LedgerVersion(f"the open move of {open_move.intent.unit}", f"a {move}", SCHEMA)

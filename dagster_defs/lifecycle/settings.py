@@ -1,0 +1,40 @@
+"""The gates by name, and the bounds that a unit's YAML may set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Gate(StrEnum):
+    HELD = "held"
+    MARKS = "marks"
+    FACETS = "facets"
+    WINDOWS = "windows"
+    TESTS = "tests"
+    TOLERANCES = "tolerances"
+    REHEARSED = "rehearsed"
+    SOAK = "soak"
+    AIRFLOW = "airflow"
+    DAGSTER = "dagster"
+    LIVE_RUN = "live_run"
+    RUNTIME = "runtime"
+
+
+# What `parity verify` compares of a unit, by name.
+FACETS = ("windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla")
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """`windows`: that many in a row must match. `undetermined`: facets that may be so. A candidate run may take
+    `slowdown` times as long as legacy's and `slack` seconds more. After a cutover a unit soaks for `soak_days`
+    and `soak_windows`. `without`: gates that the unit does not have."""
+
+    windows: int = 7
+    undetermined: tuple[str, ...] = ()
+    slowdown: float = 1.5
+    slack: float = 60
+    soak_days: float = 7
+    soak_windows: int = 7
+    without: tuple[Gate, ...] = ()

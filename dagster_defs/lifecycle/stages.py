@@ -1,0 +1,55 @@
+"""The moves of a unit, and from which stage each leads where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from dagster_defs.lifecycle.units import Stage
+
+
+class Move(StrEnum):
+    """What somebody can do to a unit."""
+
+    SHADOW = "shadow"
+    CUTOVER = "cutover"
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    RELEASE = "release"
+    RETIRE = "retire"
+
+
+TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
+    (Stage.OBSERVED, Move.SHADOW): Stage.SHADOWED,
+    (Stage.SHADOWED, Move.CUTOVER): Stage.CUT_OVER,
+    (Stage.CUT_OVER, Move.ROLLBACK): Stage.SHADOWED,
+    (Stage.CUT_OVER, Move.RETIRE): Stage.RETIRED,
+    **{
+        (stage, move): stage
+        for stage in (Stage.OBSERVED, Stage.SHADOWED, Stage.CUT_OVER)
+        for move in (Move.HOLD, Move.RELEASE)
+    },
+}
+
+# Where a unit is when nothing is left to do for a move.
+ARRIVED: Mapping[Move, frozenset[Stage]] = {
+    Move.SHADOW: frozenset({Stage.SHADOWED}),
+    Move.CUTOVER: frozenset({Stage.CUT_OVER}),
+    Move.ROLLBACK: frozenset({Stage.SHADOWED, Stage.OBSERVED}),
+    Move.HOLD: frozenset(),
+    Move.RELEASE: frozenset(),
+    Move.RETIRE: frozenset({Stage.RETIRED}),
+}
+
+FORWARD = frozenset({Move.SHADOW, Move.CUTOVER, Move.RETIRE})
+
+# What a person would do next with a unit that nothing stands against.
+NEXT: Mapping[Stage, Move] = {
+    Stage.OBSERVED: Move.SHADOW,
+    Stage.SHADOWED: Move.CUTOVER,
+    Stage.CUT_OVER: Move.RETIRE,
+}
+
+
+def moves_from(stage: Stage) -> list[Move]:
+    return [move for (from_, move) in TRANSITIONS if from_ is stage]

@@ -1,0 +1,158 @@
+"""Puts proxies in the places of tasks, without ever breaking the DAG file that asks for it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow import DAG
+from airflow.configuration import conf
+from airflow.models import BaseOperator
+from airflow.models.dag import DagContext
+from airflow.models.skipmixin import SkipMixin
+
+from handover.marks import read_marks
+from handover.names import job_name
+
+logger = logging.getLogger(__name__)
+
+BROKEN_TAG = "parity: proxied_state broken"
+
+# Set by hand below, or of no use in another operator. `pre_execute` and `post_execute` are methods of a task, and not
+# the hooks that were given to it.
+NOT_COPIED = ("self", "kwargs", "dag", "task_id", "task_group", "default_args", "doc_md", "params", "pre_execute",
+              "post_execute", "resources", "weight_rule")  # fmt: skip
+TAKEN_OVER = ("params", "resources", "weight_rule", "_pre_execute_hook", "_post_execute_hook", "upstream_task_ids",
+              "downstream_task_ids", "_is_setup", "_is_teardown", "_on_failure_fail_dagrun")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a DAG file asks of its proxies; see `install_proxies`."""
+
+    conn_id: str
+    deferrable: bool | Collection[str] | None = None
+    patience: float | None = None
+
+    def of(self, task_id: str) -> dict[str, Any]:
+        wanted = self.deferrable
+        if wanted is None:
+            wanted = conf.getboolean("operators", "default_deferrable", fallback=False)
+        if not isinstance(wanted, bool):
+            wanted = task_id in wanted
+        return {"conn_id": self.conn_id, "deferrable": wanted, "patience": self.patience}
+
+
+def install(dag_file_globals: Mapping[str, Any], folder: Path, proxy: type, settings: Settings) -> None:
+    """Each DAG by itself; what cannot be honoured is left as it was, with a warning and a tag on its DAG."""
+    for dag in _dags(dag_file_globals):
+        problems: list[str] = []
+        try:
+            _install(dag, folder, proxy, settings, problems)
+        # Whatever this is, it must not take the DAGs of this file from Airflow.
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {error}")
+        for problem in problems:
+            logger.warning("proxied_state of DAG %s: %s", dag.dag_id, problem)
+        if problems:
+            _tag(dag, BROKEN_TAG)
+
+
+def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: list[str]) -> None:
+    marks = read_marks(folder, dag.dag_id)
+    problems += marks.problems
+    asked = (
+        [task_id for task_id, task in dag.task_dict.items() if not _steers(task)]
+        if marks.whole
+        else [task_id for task_id, proxied in marks.tasks.items() if proxied]
+    )
+    problems += [
+        f"there is no task {task_id!r}; its tasks are {sorted(dag.task_dict)}"
+        for task_id in marks.tasks
+        if task_id not in dag.task_dict
+    ]
+    installed = 0
+    for task_id in asked:
+        if task_id not in dag.task_dict:
+            continue
+        task = dag.task_dict[task_id]
+        if refusal := _refusal(task):
+            problems.append(f"task {task_id!r} {refusal}: it runs in Airflow as before")
+            continue
+        try:
+            _replace(dag, task, stand_in(task, proxy, **settings.of(task_id)))
+            installed += 1
+        except Exception as error:
+            problems.append(f"task {task_id!r} cannot be replaced: {type(error).__name__}: {error}")
+    if installed:
+        # Airlift's own words, so that a filter on its tag still works.
+        _tag(dag, f"{installed} {'Task' if installed == 1 else 'Tasks'} Marked as Proxied to Dagster")
+
+
+def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
+    """A proxy with everything that Airflow itself reads from the task. It is in no DAG and in no group yet."""
+    known = inspect.signature(BaseOperator.__init__).parameters
+    copied = {
+        name: value
+        for name in known
+        if name not in NOT_COPIED and (value := getattr(task, name, None)) is not None
+    }
+    made = proxy(task_id=task.task_id, **copied, **settings)
+    for name in TAKEN_OVER:
+        if hasattr(task, name):
+            setattr(made, name, getattr(task, name))
+    said = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
+    made.doc_md = f"{task.doc_md}\n\n{said}" if task.doc_md else said
+    return made
+
+
+def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
+    """Keeps the place in the DAG's and the group's order, and the id that a group has given to its task."""
+    group = task.task_group
+    dag.task_dict[task.task_id] = made
+    if group is not None:
+        group.children[task.task_id] = made
+        made.task_group = group
+    made.dag = dag
+
+
+def _refusal(task: Any) -> str:
+    """Why there cannot be a proxy for a task; empty: there can."""
+    if not isinstance(task, BaseOperator):
+        return "is mapped (`.expand`), and a unit has one run for each window"
+    if next(iter(task.iter_mapped_task_groups()), None) is not None:
+        return "is in a mapped task group, and a unit has one run for each window"
+    return ""
+
+
+def _steers(task: Any) -> bool:
+    """Whether a task only says which others run and when: a DAG that is proxied as a whole keeps those."""
+    return (
+        getattr(task, "inherits_from_empty_operator", False)
+        or isinstance(task, SkipMixin)  # branches, short circuits, sensors
+        or task.is_setup
+        or task.is_teardown
+        or task.operator_name in ("TriggerDagRunOperator", "LatestOnlyOperator")
+    )
+
+
+def _dags(dag_file_globals: Mapping[str, Any]) -> Iterator[DAG]:
+    """Those with a name in the file, and those that Airflow has registered without one."""
+    found = {id(value): value for value in dag_file_globals.values() if isinstance(value, DAG)}
+    for dag, module in list(DagContext.autoregistered_dags):
+        if module.__name__ == dag_file_globals.get("__name__"):
+            found[id(dag)] = dag
+    if not found:
+        logger.warning(
+            "install_proxies found no DAG in %s: is it the file's last line?",
+            dag_file_globals.get("__file__"),
+        )
+    yield from found.values()
+
+
+def _tag(dag: DAG, tag: str) -> None:
+    dag.tags = [*dag.tags, tag]

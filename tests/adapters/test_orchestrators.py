@@ -1,0 +1,176 @@
+"""What a move sees of Airflow and Dagster, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pendulum
+import pytest
+
+from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient
+from dagster_defs.adapters.dagster_api import DagsterClient
+from dagster_defs.adapters.orchestrators import LiveOrchestrators
+from dagster_defs.adapters.processes import free_port
+from dagster_defs.errors import LedgerUnwritable
+from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.parity import Side
+from tests.fakes import FakeAirflow, FakeDagster, Job
+
+UNIT = Unit("taxi_daily", "dbt_daily")
+NOW = datetime(2024, 3, 12, tzinfo=UTC)
+AT = pendulum.datetime(2024, 3, 11, 10)
+LEGACY = {"parity_unit": str(UNIT), "parity_side": "legacy"}
+CANDIDATE = {"parity_unit": str(UNIT), "parity_side": "candidate"}
+
+
+@pytest.fixture
+def world(airflow: FakeAirflow, dagster_server: FakeDagster, tmp_path: Path) -> LiveOrchestrators:
+    dagster_server.jobs = [Job("taxi_daily__dbt_daily"), Job("shadow__taxi_daily__dbt_daily")]
+    return LiveOrchestrators(
+        tmp_path,
+        AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=1),
+        DagsterClient(dagster_server.url),
+    )
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> LiveOrchestrators:
+    """Neither server is there."""
+    url = f"http://127.0.0.1:{free_port()}"
+    return LiveOrchestrators(
+        tmp_path, AirflowClient(AirflowAddress(url, "admin", "admin"), patience=0.1), DagsterClient(url)
+    )
+
+
+@pytest.mark.parametrize(
+    ("operator", "owner"),
+    [
+        ("BashOperator", Owner.AIRFLOW),
+        ("ProxyToDagster", Owner.DAGSTER),
+        ("DefaultProxyTaskToDagsterOperator", Owner.DAGSTER),
+    ],
+)
+def test_the_served_operator_tells_whose_a_task_is(
+    world: LiveOrchestrators, airflow: FakeAirflow, operator: str, owner: Owner
+) -> None:
+    """A task is Dagster's if the operator that Airflow serves is a proxy, ours or Airlift's own."""
+    airflow.operators = lambda dag_id, task_id: operator
+
+    assert world.served_by(UNIT) is owner
+
+
+def test_a_mark_is_written_and_read(world: LiveOrchestrators) -> None:
+    """The mark names the owner of the next task; without one it is Airflow."""
+    assert not world.marked(UNIT)
+    world.mark(UNIT, Owner.DAGSTER)
+    assert world.marked(UNIT)
+    world.mark(UNIT, Owner.AIRFLOW)
+    assert not world.marked(UNIT)
+
+
+def test_a_mark_that_cannot_be_written_is_named(
+    world: LiveOrchestrators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refuses the mark is one message with its file."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dagster_defs.adapters.proxied_state.os.fsync", full)
+    with pytest.raises(LedgerUnwritable, match=r"taxi_daily\.yaml: No space left"):
+        world.mark(UNIT, Owner.DAGSTER)
+    assert not world.marked(UNIT)
+
+
+def test_a_job_that_is_loaded_is_found(world: LiveOrchestrators, dagster_server: FakeDagster) -> None:
+    """Each side's job is looked for by its name; one that is not there is said with the address."""
+    assert world.missing_definitions(UNIT, Side.LEGACY) == ""
+    assert world.missing_definitions(UNIT, Side.CANDIDATE) == ""
+    dagster_server.jobs.pop()
+    assert "has the job shadow__taxi_daily__dbt_daily" in world.missing_definitions(UNIT, Side.CANDIDATE)
+
+
+def test_only_runs_under_way_are_live(
+    world: LiveOrchestrators, airflow: FakeAirflow, dagster_server: FakeDagster
+) -> None:
+    """Of Airflow's tasks those that run, of Dagster's runs those of the legacy side that have not ended."""
+    airflow.finish("taxi_daily", "dbt_daily", "over", AT)
+    airflow.finish("taxi_daily", "dbt_daily", "now", AT, state="running")
+    airflow.finish("taxi_daily", "dbt_zones", "now", AT, state="running")
+    dagster_server.list_run("aaaaaaaa-1", "STARTED", **LEGACY)
+    dagster_server.list_run("bbbbbbbb-2", "SUCCESS", 9, **LEGACY)
+    dagster_server.list_run("cccccccc-3", "STARTED", **CANDIDATE)
+
+    assert world.live_runs(UNIT, Owner.AIRFLOW) == ["Airflow's taxi_daily.dbt_daily of now (running, try 1)"]
+    assert world.live_runs(UNIT, Owner.DAGSTER) == ["Dagster run aaaaaaaa (started)"]
+
+
+def test_a_waiting_proxy_is_no_run_of_airflows(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """A proxied task that waits for Dagster does not hold up a cutover that is resumed."""
+    airflow.finish("taxi_daily", "dbt_daily", "now", AT, state="running")
+    airflow.tasks[-1]["operator"] = "ProxyToDagster"
+
+    assert world.live_runs(UNIT, Owner.AIRFLOW) == []
+
+
+def test_a_run_that_no_task_waits_for_is_stray(
+    world: LiveOrchestrators, airflow: FakeAirflow, dagster_server: FakeDagster
+) -> None:
+    """A Dagster run is stray if its Airflow task does not run any more, or if it never had one; those are ended."""
+    airflow.finish("taxi_daily", "dbt_daily", "waits", AT, state="running")
+    airflow.finish("taxi_daily", "dbt_daily", "killed", AT, state="failed")
+    for run_id, airflow_run in (("aaaaaaaa", "waits"), ("bbbbbbbb", "killed"), ("cccccccc", None)):
+        tags = {"dagster-airlift_airflow-dag-run-id": airflow_run} if airflow_run else {}
+        dagster_server.list_run(run_id, "STARTED", **LEGACY, **tags)
+
+    assert world.stray_runs(UNIT) == ["Dagster run bbbbbbbb (started)", "Dagster run cccccccc (started)"]
+    world.end_runs(UNIT, stray=True)
+    assert dagster_server.terminated == ["bbbbbbbb", "cccccccc"]
+    world.end_runs(UNIT, stray=False)
+    assert dagster_server.terminated[2:] == ["aaaaaaaa", "bbbbbbbb", "cccccccc"]
+
+
+def test_the_way_back_waits_for_nobody_who_is_down(nowhere: LiveOrchestrators) -> None:
+    """Servers that do not answer have no stray runs: the mark is taken back all the same."""
+    assert nowhere.stray_runs(UNIT) == []
+
+
+def test_healthy_servers_are_no_blocker(
+    world: LiveOrchestrators, airflow: FakeAirflow, dagster_server: FakeDagster
+) -> None:
+    """Of two healthy servers nothing is said but the times of the last runs of both sides."""
+    airflow.finish("taxi_daily", "dbt_daily", "over", AT)
+    dagster_server.list_run("a", "SUCCESS", 9, **CANDIDATE)
+
+    live = world.live(UNIT, NOW)
+
+    assert (live.airflow, live.dagster, live.airflow_runs, live.dagster_runs) == ("", "", (), ())
+    assert (live.legacy_seconds, live.candidate_seconds) == ((7.0,), (9.0,))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda server: server.sick_daemons.append("SENSOR"), "Dagster's daemons have no heartbeat: SENSOR"),
+        (lambda server: server.jobs.clear(), "has the job taxi_daily__dbt_daily"),
+        (lambda server: setattr(server, "login_page", True), "does not answer"),
+    ],
+    ids=["daemon", "job", "login-page"],
+)
+def test_a_sick_dagster_is_told(
+    world: LiveOrchestrators, dagster_server: FakeDagster, spoil: Callable[[FakeDagster], None], said: str
+) -> None:
+    """A daemon without a heartbeat, a missing job and a login page are each said in words."""
+    spoil(dagster_server)
+
+    assert said in world.live(UNIT, NOW).dagster
+
+
+def test_servers_that_are_down_are_facts(nowhere: LiveOrchestrators) -> None:
+    """Nothing is raised where neither server is there; both are named with their address."""
+    live = nowhere.live(UNIT, NOW)
+
+    assert "Airflow at http://127.0.0.1" in live.airflow
+    assert "Dagster does not answer at http://127.0.0.1" in live.dagster

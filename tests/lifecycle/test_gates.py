@@ -1,0 +1,300 @@
+"""Gates: each is closed by its own fact, says why, and what to do; and the condition that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
+from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
+from dagster_defs.lifecycle.gates import GATES, Facts, Live, blockers
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
+from dagster_defs.parity import Check, Tolerance, ToleranceKind, Verdict
+
+UNIT = Unit("taxi_daily", "dbt_daily")
+NIGHT = datetime(2024, 3, 20, 22, tzinfo=UTC)
+USUAL = GateSettings()
+DAYS = [f"2024-03-{day:02}" for day in range(10, 17)]
+REHEARSED = Entry("r", NIGHT, "ada@ops", UNIT, Move.ROLLBACK, Kind.REHEARSED, Stage.SHADOWED, "staging")
+CUTOVER = Entry("c", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.DONE, Stage.SHADOWED)
+LEDGER = UnitHistory(UNIT, rolled_back=(REHEARSED,))
+
+
+def evidence(day: str | None, name: str = "daily_metrics", **check: object) -> Evidence:
+    found = Check(name, **{"verdict": Verdict.MATCH, "reason": "7 rows equal", **check})  # type: ignore[arg-type]  # by name
+    start = datetime.fromisoformat(f"{day or '2024-03-16'}T10:00:00+00:00")
+    return Evidence(WindowCheck(UNIT, day, found), day or "2024-03-16", start, start + timedelta(hours=25))
+
+
+def facets(**agrees: Agreement) -> UnitFacets:
+    return UnitFacets(UNIT, tuple(Facet(name, agrees.get(name, Agreement.AGREES), "", "") for name in FACETS))
+
+
+def lined(*kept: Evidence) -> Compared:
+    return lined_up(kept, DAYS)
+
+
+GOOD = [evidence(day) for day in DAYS]
+READY = Facts(
+    UNIT,
+    Stage.SHADOWED,
+    False,
+    LEDGER,
+    facets(),
+    lined(*GOOD),
+    Live(legacy_seconds=(10.0,), candidate_seconds=(20.0,)),
+)
+
+
+def closed(facts: Facts, settings: GateSettings = USUAL, move: Move = Move.CUTOVER) -> list[tuple[Gate, str]]:
+    return [(blocker.gate, blocker.why) for blocker in blockers(move, facts, settings, NIGHT)]
+
+
+def compared(*kept: Evidence) -> Facts:
+    return replace(READY, compared=lined(*kept))
+
+
+def live(**said: object) -> Facts:
+    assert READY.live
+    return replace(READY, live=replace(READY.live, **said))  # type: ignore[arg-type]  # by name
+
+
+def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
+    """With all facts good no gate is closed, and the condition is ready."""
+    assert closed(READY) == []
+    assert str(condition(READY, USUAL, NIGHT)) == "ready"
+    assert condition(READY, USUAL, NIGHT).next == "parity cutover taxi_daily.dbt_daily"
+
+
+@pytest.mark.parametrize(
+    ("facts", "gate", "why"),
+    [
+        (replace(READY, facets=None), Gate.FACETS, "no inventory to verify it against"),
+        (
+            replace(READY, facets=facets(windows=Agreement.DIFFERS, pool=Agreement.DIFFERS)),
+            Gate.FACETS,
+            "the mirror differs from Airflow's task in windows, pool",
+        ),
+        (
+            replace(READY, facets=facets(ordering=Agreement.UNDETERMINED)),
+            Gate.FACETS,
+            "undetermined: ordering",
+        ),
+        (replace(READY, compared=None), Gate.WINDOWS, "no evidence is at hand"),
+        (compared(), Gate.WINDOWS, "7 of 7 windows not compared"),
+        (compared(*GOOD[1:]), Gate.WINDOWS, "1 of 7 windows not compared"),
+        (replace(READY, compared=Compared()), Gate.WINDOWS, "nothing of it was compared"),
+        (replace(READY, compared=lined_up(GOOD[:3], DAYS[:3])), Gate.WINDOWS, "3 of 7 windows are compared"),
+        (
+            compared(
+                *GOOD[:5],
+                *(
+                    evidence(day, verdict=Verdict.MISMATCH, differing_columns=("total_amount",))
+                    for day in DAYS[5:]
+                ),
+            ),
+            Gate.WINDOWS,
+            "2 of 7 windows mismatch (column total_amount)",
+        ),
+        (
+            compared(*GOOD[1:], evidence(DAYS[0], verdict=Verdict.INCONCLUSIVE)),
+            Gate.WINDOWS,
+            "1 of 7 windows inconclusive",
+        ),
+        (
+            compared(*GOOD, evidence(None, "zones", verdict=Verdict.MISMATCH, reason="1 row only in legacy")),
+            Gate.WINDOWS,
+            "zones is mismatch: 1 row only in legacy",
+        ),
+        (
+            compared(*GOOD[1:], evidence(DAYS[0], reason=f"{TESTS_DIFFER} not_null", verdict=Verdict.MATCH)),
+            Gate.TESTS,
+            "dbt tests say one thing in legacy and another in the candidate",
+        ),
+        (
+            compared(
+                *GOOD[1:], evidence(DAYS[0], expired_tolerances=(Tolerance("fare", ToleranceKind.IGNORED),))
+            ),
+            Gate.TOLERANCES,
+            "the tolerance of fare has expired",
+        ),
+        (replace(READY, history=UnitHistory(UNIT)), Gate.REHEARSED, "its rollback was never rehearsed"),
+        (live(airflow="Airflow is silent"), Gate.AIRFLOW, "Airflow is silent"),
+        (live(dagster="no daemon"), Gate.DAGSTER, "no daemon"),
+        (live(airflow_runs=("a",), dagster_runs=("b",)), Gate.LIVE_RUN, "under way: a, b"),
+        (
+            live(candidate_seconds=(70.0, 90.0, 80.0)),
+            Gate.RUNTIME,
+            "a candidate run takes 80 s, legacy's 10 s, the bound is 75 s",
+        ),
+        (live(legacy_seconds=()), Gate.RUNTIME, "Airflow's runs have no times to compare"),
+        (
+            replace(READY, marked=True, history=replace(LEDGER, stage=Stage.SHADOWED)),
+            Gate.MARKS,
+            "the ledger says shadowed, the mark says proxied",
+        ),
+        (
+            replace(READY, history=replace(LEDGER, held=replace(CUTOVER, reason="an audit"))),
+            Gate.HELD,
+            "held by ada@ops: an audit",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_gate_is_closed_by_its_own_fact(facts: Facts, gate: Gate, why: str) -> None:
+    """One fact that is not good closes one gate, with the reason; a unit can do without that gate in its YAML."""
+    assert closed(facts) == [(gate, why)]
+    [blocker] = blockers(Move.CUTOVER, facts, USUAL, NIGHT)
+    assert len(blocker.remedy) > 3
+    assert str(blocker) == f"{why}. {blocker.remedy}"
+    assert closed(facts, replace(USUAL, without=(gate,))) == []
+
+
+def test_bounds_can_be_others() -> None:
+    """A unit's own numbers count: fewer windows, a facet that may be undetermined, a slower candidate."""
+    facts = replace(
+        live(candidate_seconds=(80.0,)),
+        compared=lined_up(GOOD[:2], DAYS[:2]),
+        facets=facets(ordering=Agreement.UNDETERMINED),
+    )
+
+    assert len(closed(facts)) == 3
+    assert closed(facts, GateSettings(windows=2, undetermined=("ordering",), slack=100)) == []
+
+
+def test_older_windows_do_not_count() -> None:
+    """Only the last windows in a row count: a mismatch before them closes nothing, a gap between them does."""
+    early = [
+        evidence("2024-03-08", verdict=Verdict.MISMATCH),
+        evidence("2024-03-09", verdict=Verdict.MISMATCH),
+    ]
+    partitions = ["2024-03-08", "2024-03-09", *DAYS]
+
+    assert closed(replace(READY, compared=lined_up([*early, *GOOD], partitions))) == []
+    assert closed(replace(READY, compared=lined_up([*early, *GOOD[:3], *GOOD[4:]], partitions))) == [
+        (Gate.WINDOWS, "1 of 7 windows not compared")
+    ]
+
+
+def test_a_window_with_half_of_its_outputs_is_not_compared() -> None:
+    """Where one of two outputs has no verdict the window counts as not compared."""
+    other = [evidence(day, "location_metrics") for day in DAYS[1:]]
+
+    assert closed(compared(*GOOD, *other)) == [(Gate.WINDOWS, "1 of 7 windows not compared")]
+
+
+def test_a_table_alone_is_enough() -> None:
+    """A unit whose tables have no time column has no windows of its own: its last verdict decides."""
+    assert closed(replace(READY, compared=lined_up([evidence(None, "zones")], []))) == []
+
+
+def test_a_rollback_has_no_gate() -> None:
+    """The way back is open whatever is known, or held."""
+    nothing = Facts(UNIT, Stage.CUT_OVER, False, replace(LEDGER, held=CUTOVER, stage=Stage.CUT_OVER))
+
+    assert blockers(Move.ROLLBACK, nothing, USUAL, NIGHT) == []
+    assert GATES.keys() == set(Move)
+
+
+def test_status_asks_no_server() -> None:
+    """Where nobody has asked a server its gates are left out, and the others are not."""
+    assert closed(replace(READY, live=None)) == []
+
+
+def test_the_newest_partitions_are_in_order() -> None:
+    """The last windows with a verdict, the oldest of them first; whole tables have none."""
+    assert newest_partitions([*reversed(GOOD), evidence(None)], 2) == DAYS[-2:]
+    assert newest_partitions(GOOD, 0) == []
+
+
+def test_a_window_is_as_good_as_its_worst_output() -> None:
+    """A mismatch is worse than inconclusive, that is worse than a match, and nothing is no match."""
+    bad, unknown = (
+        evidence(DAYS[0], verdict=verdict) for verdict in (Verdict.MISMATCH, Verdict.INCONCLUSIVE)
+    )
+
+    assert WindowFact("x", (GOOD[0], unknown, bad)).verdict is Verdict.MISMATCH
+    assert WindowFact("x", (GOOD[0], unknown)).verdict is Verdict.INCONCLUSIVE
+    assert WindowFact("x", ()).verdict is None
+
+
+SOAKING = replace(
+    READY,
+    stage=Stage.CUT_OVER,
+    marked=True,
+    history=replace(
+        LEDGER, stage=Stage.CUT_OVER, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=3, hours=4))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            replace(READY, facets=None, compared=None),
+            "waiting: no inventory to verify it against (1 more)",
+        ),
+        (SOAKING, "soaking, 3d 20h left"),
+        (
+            replace(
+                SOAKING,
+                history=replace(SOAKING.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=8))),
+            ),
+            "soaking, 5 of 7 windows",
+        ),
+        (
+            replace(
+                SOAKING,
+                history=replace(SOAKING.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=12))),
+            ),
+            "ready",
+        ),
+        (
+            replace(SOAKING, history=replace(SOAKING.history, held=replace(CUTOVER, reason="an audit"))),
+            "held: an audit (ada@ops)",
+        ),
+        (
+            replace(SOAKING, marked=False),
+            "waiting: the ledger says cut_over, the mark says not proxied (2 more)",
+        ),
+        (
+            replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER))),
+            "half-done: cutover, begun by ada@ops",
+        ),
+        (
+            replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER, back=True))),
+            "half-done: cutover, being undone, begun by ada@ops",
+        ),
+        (replace(READY, stage=Stage.RETIRED, history=replace(LEDGER, stage=Stage.RETIRED)), "settled"),
+        (replace(READY, stage=Stage.CUT_OVER, marked=True), "waiting: its cutover is not in the ledger"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_condition_in_words(facts: Facts, said: str) -> None:
+    """Half-done comes before held, held before soaking, soaking before what a next move waits for."""
+    assert str(condition(replace(facts, live=None), USUAL, NIGHT)) == said
+
+
+def test_what_has_drifted_or_is_half_done_is_resumed() -> None:
+    """The next command for both is resume."""
+    half = replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER)))
+
+    for facts in (half, replace(SOAKING, marked=False)):
+        assert condition(facts, USUAL, NIGHT).next == "parity resume taxi_daily.dbt_daily"
+
+
+def test_the_json_of_a_condition() -> None:
+    """Kind, reason and the end of a soak are apart, for programs."""
+    assert condition(SOAKING, USUAL, NIGHT).as_json() == {
+        "condition": "soaking",
+        "why": "3d 20h left",
+        "until": "2024-03-24T18:00:00+00:00",
+    }

@@ -1,0 +1,244 @@
+"""Moves, crashes and runs in every order: never two owners of a window, never a window without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from dagster_defs.adapters.moves import Mover, Patience
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Owner, Stage, moves
+from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.moves import (
+    AwaitNoLiveRun,
+    CheckDefinitions,
+    Mark,
+    PlannedMove,
+    Step,
+)
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.parity import Side
+from tests.model_world import UNIT, MemoryLedger, ModelWorld
+
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
+OPERATORS = ("ada@ops", "bob@ops")
+OPERATOR, STEPS = st.sampled_from(OPERATORS), st.integers(0, 7)
+BEGUN: list[moves.Begun] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK]
+AT_ONCE = Patience(0, 0, 0, 0)  # a fact that does not hold now leaves the move half-done
+
+
+class Estate(RuleBasedStateMachine):
+    """Two operators, and an Airflow and a Dagster that go on meanwhile. A step is one move of the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world, self.ledger = ModelWorld(defined=set()), MemoryLedger()
+        self.busy: dict[str, Iterator[Step]] = {}
+
+    @initialize(stage=st.sampled_from([Stage.CUT_OVER, Stage.SHADOWED, Stage.OBSERVED]), killed=st.booleans())
+    def came_this_far(self, stage: Stage, killed: bool) -> None:
+        """The moves that led here went well. A window is under way; `killed`: and its task is gone."""
+        self.move_to(stage)
+        self.world.become_due()
+        self.start()
+        if killed and stage is Stage.CUT_OVER:
+            self.kill(and_clear=True)
+
+    def move_to(self, stage: Stage) -> None:
+        for move, side in ((Move.SHADOW, Side.CANDIDATE), (Move.CUTOVER, Side.LEGACY)):
+            if self.stage is stage:
+                return
+            self.world.defined.add(side)
+            intent = Entry(move.value, NIGHT, OPERATORS[0], UNIT, move, Kind.INTENDED, self.stage)
+            self.ledger.append(intent)
+            self.ledger.append(replace(intent, kind=Kind.DONE))
+            self.world.proxied = self.stage is Stage.CUT_OVER
+            self.world.parse()
+
+    @property
+    def stage(self) -> Stage:
+        return self.ledger.history(UNIT).stage or Stage.OBSERVED
+
+    def begin(self, operator: str, found: moves.Plan) -> None:
+        self.busy[operator] = Mover(self.ledger, self.world, operator, patience=AT_ONCE).taking(found)
+
+    def go(self, operator: str, steps: int) -> None:
+        """So many steps of the operator's plan; none of them is left after the last, or after one that failed."""
+        for _ in range(steps):
+            try:
+                next(self.busy[operator])
+            except (StopIteration, ParityError):
+                del self.busy[operator]
+                return
+
+    # operators
+
+    @rule(operator=OPERATOR, move=st.sampled_from(BEGUN), end_runs=st.booleans(), steps=STEPS)
+    def plan(self, operator: str, move: moves.Begun, end_runs: bool, steps: int) -> None:
+        if operator in self.busy:
+            return
+        try:
+            found = moves.plan(UNIT, move, self.stage, self.ledger.history(UNIT), end_runs=end_runs)
+        except ParityError:
+            return
+        self.begin(operator, found)
+        self.go(operator, steps)
+
+    @rule(operator=OPERATOR, steps=STEPS)
+    def resume(self, operator: str, steps: int) -> None:
+        open_move = self.ledger.history(UNIT).open
+        if open_move and operator not in self.busy:
+            self.begin(operator, moves.resume(open_move))
+            self.go(operator, steps)
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data(), steps=STEPS)
+    def go_on(self, data: st.DataObject, steps: int) -> None:
+        self.go(data.draw(st.sampled_from(sorted(self.busy))), steps)
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        taking = self.busy.pop(data.draw(st.sampled_from(sorted(self.busy))))
+        taking.close()  # type: ignore[attr-defined]  # a generator, which is what taking() gives
+
+    # the orchestrators
+
+    @rule(side=st.sampled_from(Side))
+    def deploy(self, side: Side) -> None:
+        self.world.defined.add(side)
+
+    @rule()
+    def parse(self) -> None:
+        self.world.parse()
+
+    @rule(and_start=st.booleans())
+    def become_due(self, and_start: bool) -> None:
+        self.world.become_due()
+        if and_start:
+            self.world.start(self.world.windows - 1)
+
+    @precondition(lambda self: self.world.startable())
+    @rule()
+    def start(self) -> None:
+        for window in self.world.startable():
+            self.world.start(window)
+
+    @precondition(lambda self: self.world.live)
+    @rule(data=st.data(), well=st.booleans())
+    def end(self, data: st.DataObject, well: bool) -> None:
+        window = data.draw(st.sampled_from(sorted(self.world.live)))
+        if well:
+            self.world.finish(window)
+        elif window not in self.world.ended:
+            self.world.fail(window)
+
+    @precondition(lambda self: Owner.DAGSTER in self.world.live.values())
+    @rule(and_clear=st.booleans())
+    def kill(self, and_clear: bool) -> None:
+        self.world.kill(max(window for window, by in self.world.live.items() if by is Owner.DAGSTER))
+        if and_clear and self.ledger.history(UNIT).open is None:
+            self.clear()
+
+    # Nobody clears a task in the middle of a move; before and afterwards everybody may.
+    @precondition(lambda self: self.clearable() and self.ledger.history(UNIT).open is None)
+    @rule()
+    def clear(self) -> None:
+        self.world.clear(self.clearable()[-1])
+
+    def clearable(self) -> list[int]:
+        return sorted((self.world.written.keys() - self.world.live.keys()) | self.world.stray)
+
+    # laws
+
+    @invariant()
+    def no_window_has_two_owners(self) -> None:
+        assert not self.world.doubled, "two write one window"
+
+    @invariant()
+    def no_window_is_without_an_owner(self) -> None:
+        assert not self.world.lost, "a window without an owner"
+
+    @invariant()
+    def the_mark_says_what_the_ledger_says(self) -> None:
+        history = self.ledger.history(UNIT)
+        if history.open is None:
+            assert self.world.proxied is (history.stage is Stage.CUT_OVER)
+
+    def teardown(self) -> None:
+        """Whatever has happened, the next command finishes it or undoes it, and every window gets written."""
+        world = self.world
+        for taking in self.busy.values():
+            taking.close()  # type: ignore[attr-defined]  # a generator, which is what taking() gives
+        world.defined = set(Side)
+        for window in list(world.live):
+            world.finish(window)
+        open_move = self.ledger.history(UNIT).open
+        if open_move:
+            back = len(self.ledger.entries) % 2
+            found = moves.undo(open_move) if back else moves.resume(open_move)
+            legal = {found.to}
+            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).taking(found):
+                if isinstance(step, Mark):
+                    world.parse()
+            history = self.ledger.history(UNIT)
+            assert history.open is None
+            assert history.stage in legal
+        for window in list(world.waiting):
+            world.start(window)
+            world.finish(window)
+        self.no_window_has_two_owners()
+        self.no_window_is_without_an_owner()
+        self.the_mark_says_what_the_ledger_says()
+        assert world.written.keys() == set(range(world.windows))
+        super().teardown()
+
+
+EXAMPLES = settings(max_examples=1000, stateful_step_count=25, deadline=None)
+
+
+def test_every_interleaving_is_legal() -> None:
+    """Thousands of walks through moves, crashes and runs break none of the laws."""
+    run_state_machine_as_test(Estate, settings=EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("move", "wrong", "law"),
+    [
+        (
+            Move.CUTOVER,
+            (Mark(Owner.DAGSTER), CheckDefinitions(Side.LEGACY)),
+            "a window without an owner",
+        ),
+        (Move.ROLLBACK, (Mark(Owner.AIRFLOW),), "two write one window"),
+        (Move.ROLLBACK, (Mark(Owner.AIRFLOW), AwaitNoLiveRun(Owner.DAGSTER)), "two write one window"),
+        (Move.ROLLBACK, (AwaitNoLiveRun(Owner.DAGSTER),), "AssertionError"),
+    ],
+    ids=["airflow-first", "nobody-waits", "nobody-waits-first", "no-mark"],
+)
+def test_the_model_finds_a_wrong_order(
+    monkeypatch: pytest.MonkeyPatch, move: PlannedMove, wrong: tuple[Step, ...], law: str
+) -> None:
+    """A move whose steps are in another order, or too few, breaks a law: the model has teeth."""
+    right = moves._between
+
+    def between(of: moves.Begun, *, end_runs: bool) -> tuple[Step, ...]:
+        return wrong if of is move else right(of, end_runs=end_runs)
+
+    monkeypatch.setattr(moves, "_between", between)
+    with pytest.raises(AssertionError) as caught:
+        run_state_machine_as_test(Estate, settings=settings(EXAMPLES, phases=[Phase.generate]))
+    assert law in repr(caught.value)

@@ -1,0 +1,200 @@
+"""Plans of moves: the state machine is data, and an open move is finished or undone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
+from dagster_defs.lifecycle import Owner, Stage, Unit
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.moves import (
+    AwaitNoLiveRun,
+    AwaitNoStrayRun,
+    AwaitServed,
+    CheckDefinitions,
+    EndRuns,
+    Mark,
+    PlannedMove,
+    Record,
+    explained,
+    mend,
+    plan,
+    resume,
+)
+from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
+from dagster_defs.parity import Side
+
+UNIT = Unit("taxi_daily", "dbt_daily")
+NOTHING = UnitHistory(UNIT)
+MOVES: list[PlannedMove] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.HOLD, Move.RELEASE]
+
+
+def intent(move: Move, stage: Stage) -> Entry:
+    at = datetime(2024, 3, 9, 22, tzinfo=UTC)
+    return Entry("a1", at, "ada@ops", UNIT, move, Kind.INTENDED, stage)
+
+
+def history(stage: Stage, open_move: OpenMove | None = None) -> UnitHistory:
+    return UnitHistory(UNIT, stage, open_move)
+
+
+def test_dagster_comes_before_airflow_on_the_way_in() -> None:
+    """A cutover marks the unit only when Dagster can run it and Airflow does not, and ends when Airflow serves
+    the proxy."""
+    assert plan(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps == (
+        Record(Kind.INTENDED),
+        CheckDefinitions(Side.LEGACY),
+        AwaitNoLiveRun(Owner.AIRFLOW),
+        Mark(Owner.DAGSTER),
+        AwaitServed(Owner.DAGSTER),
+        Record(Kind.DONE),
+    )
+
+
+def test_airflow_comes_before_dagster_on_the_way_back() -> None:
+    """A rollback gives Airflow the next task as soon as nothing writes behind its back, and only then sees to
+    Dagster's live run."""
+    waits = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING).steps
+    ends = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True).steps
+
+    assert waits == (
+        Record(Kind.INTENDED),
+        AwaitNoStrayRun(),
+        Mark(Owner.AIRFLOW),
+        AwaitServed(Owner.AIRFLOW),
+        AwaitNoLiveRun(Owner.DAGSTER),
+        Record(Kind.DONE),
+    )
+    assert [step for step in ends if step not in waits] == [EndRuns(stray=True), EndRuns(stray=False)]
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("move", MOVES)
+def test_a_move_goes_where_the_table_says(stage: Stage, move: PlannedMove) -> None:
+    """From each stage a move is planned, is done already, or is refused with the moves that there are."""
+    if stage in ARRIVED[move] or (move is Move.RELEASE and (stage, move) in TRANSITIONS):
+        nothing = plan(UNIT, move, stage, NOTHING)
+        assert nothing.steps == ()
+        assert nothing.already in (f"already {stage}", "not held")
+    elif (stage, move) in TRANSITIONS:
+        found = plan(UNIT, move, stage, NOTHING)
+        assert (found.from_, found.to) == (stage, TRANSITIONS[stage, move])
+        assert found.steps
+    else:
+        possible = ", ".join(moves_from(stage)) or "nothing"
+        with pytest.raises(MoveImpossible, match=f"it is {stage}. From there: {possible}"):
+            plan(UNIT, move, stage, NOTHING)
+
+
+def test_there_is_no_way_back_from_retired() -> None:
+    """No move leads away from retired, and no other stage is a dead end."""
+    assert [stage for stage in Stage if not moves_from(stage)] == [Stage.RETIRED]
+
+
+def test_a_hold_is_held_once() -> None:
+    """A unit that is held already is not held again, and one that is not is not released."""
+    held = replace(NOTHING, held=intent(Move.HOLD, Stage.SHADOWED))
+
+    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, NOTHING).steps == (Record(Kind.HELD),)
+    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, held).already == "already held"
+    assert plan(UNIT, Move.RELEASE, Stage.SHADOWED, held).steps == (Record(Kind.RELEASED),)
+
+
+@pytest.mark.parametrize("move", [Move.SHADOW, Move.CUTOVER])
+def test_an_open_move_stands_in_the_way(move: PlannedMove) -> None:
+    """While a move is half-done no other one begins; the error says who has begun it and what to do."""
+    half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
+
+    with pytest.raises(MoveInProgress, match=r"middle of cutover, begun by ada@ops.*parity resume"):
+        plan(UNIT, move, Stage.SHADOWED, half)
+
+
+def test_a_half_done_move_can_be_held() -> None:
+    """Holding changes no mark, so it does not wait for the move that is open."""
+    half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
+
+    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, half).steps == (Record(Kind.HELD),)
+
+
+def test_resuming_takes_all_steps_but_the_first() -> None:
+    """What is left of a move is the same steps without its intent."""
+    begun = OpenMove(intent(Move.CUTOVER, Stage.SHADOWED))
+
+    assert resume(begun).steps == plan(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps[1:]
+    assert resume(begun).finishes == begun
+
+
+def test_a_half_done_cutover_is_undone() -> None:
+    """A rollback of an open cutover says so in the ledger first, and then goes all the way back."""
+    half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
+
+    undoing = plan(UNIT, Move.ROLLBACK, Stage.SHADOWED, half)
+
+    assert undoing.to is Stage.SHADOWED
+    assert undoing.steps == (
+        Record(Kind.TURNED_BACK),
+        AwaitNoStrayRun(),
+        Mark(Owner.AIRFLOW),
+        AwaitServed(Owner.AIRFLOW),
+        AwaitNoLiveRun(Owner.DAGSTER),
+        Record(Kind.UNDONE),
+    )
+
+
+def test_resuming_what_was_turned_back_goes_back() -> None:
+    """Somebody who began to undo a move gets that finished, not the move."""
+    turned = OpenMove(intent(Move.CUTOVER, Stage.SHADOWED), back=True)
+
+    assert resume(turned).steps[:2] == (AwaitNoStrayRun(), Mark(Owner.AIRFLOW))
+    assert resume(turned).steps[-1] == Record(Kind.UNDONE)
+
+
+def test_a_half_done_rollback_is_finished_by_either() -> None:
+    """Nobody turns a rollback back: resuming it and rolling back again are the same."""
+    begun = OpenMove(intent(Move.ROLLBACK, Stage.CUT_OVER))
+
+    again = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, history(Stage.CUT_OVER, begun))
+
+    assert again.steps == resume(begun).steps
+    assert again.steps[-1] == Record(Kind.DONE)
+
+
+def test_a_half_done_shadow_is_undone_without_a_mark() -> None:
+    """Shadowing touches no mark, so neither does undoing it."""
+    half = history(Stage.OBSERVED, OpenMove(intent(Move.SHADOW, Stage.OBSERVED)))
+
+    assert plan(UNIT, Move.ROLLBACK, Stage.OBSERVED, half).steps == (
+        Record(Kind.TURNED_BACK),
+        Record(Kind.UNDONE),
+    )
+
+
+def test_an_open_move_of_a_later_version_is_refused() -> None:
+    """What this version cannot finish it does not touch."""
+    with pytest.raises(LedgerVersion, match="a retire"):
+        resume(OpenMove(intent(Move.RETIRE, Stage.CUT_OVER)))
+
+
+@pytest.mark.parametrize("stage", [Stage.SHADOWED, Stage.CUT_OVER])
+def test_mending_follows_the_ledger(stage: Stage) -> None:
+    """A mark that has drifted is put back to what the ledger says, and the ledger does not change."""
+    mending = mend(UNIT, stage)
+
+    owner = Owner.DAGSTER if stage is Stage.CUT_OVER else Owner.AIRFLOW
+    assert mending.steps[-2:] == (Mark(owner), AwaitServed(owner))
+    assert not any(isinstance(step, Record) for step in mending.steps)
+
+
+def test_every_step_is_said_in_words() -> None:
+    """The explanation of a plan has a sentence for each of its steps, none of them twice."""
+    found = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True)
+
+    said = list(explained(found))
+    assert len(set(said)) == len(found.steps)
+    assert said[3] == (
+        "taxi_daily.yaml does not mark dbt_daily as proxied: a task that starts now is Airflow's"
+    )
+    assert found.as_json()["steps"] == said

@@ -1,0 +1,140 @@
+"""A world small enough to be walked through thousands of times: one Airflow, one Dagster, one folder of marks.
+
+It obeys the same protocols as the real one (`adapters.moves.Orchestrators`, `adapters.moves.LedgerStore`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dagster_defs.errors import MoveInProgress
+from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.ledger import Entry, UnitHistory, history_of, refuse_overtaken
+from dagster_defs.lifecycle.moves import in_progress
+from dagster_defs.parity import Side
+
+UNIT = Unit("taxi_daily", "dbt_daily")
+
+
+@dataclass
+class MemoryLedger:
+    """A ledger that is never torn; `lock` is a process's, so a crash releases it."""
+
+    entries: list[Entry] = field(default_factory=list)
+    locked: set[Unit] = field(default_factory=set)
+
+    def history(self, unit: Unit) -> UnitHistory:
+        return history_of(unit, self.entries)
+
+    def append(self, entry: Entry) -> None:
+        refuse_overtaken(self.history(entry.unit), entry)
+        self.entries.append(entry)
+
+    @contextmanager
+    def moving(self, unit: Unit) -> Iterator[None]:
+        if unit in self.locked:
+            open_move = self.history(unit).open
+            if open_move:
+                raise in_progress(open_move, half_done=False)
+            raise MoveInProgress(str(unit), "a move", "another command", "this moment", half_done=False)
+        self.locked.add(unit)
+        try:
+            yield
+        finally:
+            self.locked.discard(unit)
+
+
+@dataclass
+class ModelWorld:
+    """One unit. A window is waiting, live (somebody writes it) or written.
+
+    Airflow's worker reads the mark when a task starts; what Airflow serves follows when the DAG is parsed. `ended`:
+    Dagster runs that were told to end; they go on to write for a while. `stray`: those whose task is gone. `lost`:
+    windows whose task was a proxy when Dagster had no such job; `doubled`: those that two wrote at once.
+    """
+
+    proxied: bool = False
+    serves: Owner = Owner.AIRFLOW
+    defined: set[Side] = field(default_factory=lambda: set(Side))
+    waiting: set[int] = field(default_factory=set)
+    live: dict[int, Owner] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
+    stray: set[int] = field(default_factory=set)
+    written: dict[int, list[Owner]] = field(default_factory=dict)
+    lost: list[int] = field(default_factory=list)
+    doubled: list[int] = field(default_factory=list)
+    windows: int = 0
+
+    # What a move sees and changes.
+
+    def marked(self, unit: Unit) -> bool:
+        return self.proxied
+
+    def mark(self, unit: Unit, owner: Owner) -> None:
+        self.proxied = owner is Owner.DAGSTER
+
+    def served_by(self, unit: Unit) -> Owner:
+        return self.serves
+
+    def missing_definitions(self, unit: Unit, side: Side) -> str:
+        return "" if side in self.defined else "no code location has the job"
+
+    def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
+        return [f"window {window}" for window, by in self.live.items() if by is owner]
+
+    def stray_runs(self, unit: Unit) -> Sequence[str]:
+        return [f"window {window}" for window in sorted(self.stray)]
+
+    def end_runs(self, unit: Unit, *, stray: bool) -> None:
+        """They go on for a while."""
+        self.ended |= self.stray if stray else {w for w, by in self.live.items() if by is Owner.DAGSTER}
+
+    # What happens by itself, or by other people's hands.
+
+    def become_due(self) -> None:
+        self.waiting.add(self.windows)
+        self.windows += 1
+
+    def startable(self) -> list[int]:
+        """Airflow has one try of a task at a time, and a proxy re-attaches to the live run of its window. A task
+        of Airflow's own knows of no Dagster run."""
+        blind = set() if self.proxied else {w for w, by in self.live.items() if by is Owner.DAGSTER}
+        return sorted(self.waiting - (self.live.keys() - blind))
+
+    def start(self, window: int) -> None:
+        self.waiting.discard(window)
+        owner = Owner.DAGSTER if self.proxied else Owner.AIRFLOW
+        if owner is Owner.DAGSTER and Side.LEGACY not in self.defined:
+            self.lost.append(window)
+        elif window in self.live:
+            self.doubled.append(window)
+        else:
+            self.live[window] = owner
+
+    def finish(self, window: int) -> None:
+        self.written.setdefault(window, []).append(self.live.pop(window))
+        self._over(window)
+
+    def fail(self, window: int) -> None:
+        """A try has failed; Airflow will start the task again."""
+        del self.live[window]
+        self._over(window)
+        self.waiting.add(window)
+
+    def kill(self, window: int) -> None:
+        """Somebody marks a proxied task as failed: its Dagster run is told to end."""
+        self.ended.add(window)
+        self.stray.add(window)
+
+    def _over(self, window: int) -> None:
+        self.ended.discard(window)
+        self.stray.discard(window)
+
+    def clear(self, window: int) -> None:
+        """Somebody lets Airflow do a window again."""
+        self.waiting.add(window)
+
+    def parse(self) -> None:
+        self.serves = Owner.DAGSTER if self.proxied else Owner.AIRFLOW
