@@ -45,7 +45,7 @@ demo: setup ## the main job: both orchestrators, the same windows, compared (DEM
 	@$(BIN)/parity demo $(if $(DEMO_EXIT),--exit)
 
 test: setup $(AIRFLOW3)/.installed ## unit, component and journey tests
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup ## linters, types, the import law, SQL style and the architecture tests
 	$(BIN)/ruff format --check .

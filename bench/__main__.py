@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-from bench import compare, no_reparse, one_window, whole_estate
+from bench import compare, no_reparse, observe, one_window, whole_estate
 from bench.table import print_rows
 
 BENCHES = {
@@ -15,6 +15,11 @@ BENCHES = {
         no_reparse.BOUNDS,
     ),
     "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure, whole_estate.BOUNDS),
+    "observe": (
+        f"A burst of {observe.BURST:,} finished task instances, seconds for each thousand (peak memory)",
+        observe.measure,
+        observe.BOUNDS,
+    ),
     "compare": (
         "Two tables of 10 M rows × 12 columns that differ in 7 rows, seconds (peak memory)",
         compare.measure,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 from rich.console import Console
@@ -25,7 +26,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a row promises: at most `times` the median of the row `of`, and at most so many seconds or gigabytes."""
+    """What a row promises: at most `times` the median of the row `of`, and at most so many seconds or gigabytes.
+
+    A peer that could not be measured leaves its bound open, and an open bound is not kept.
+    """
 
     what: str
     times: float | None = None
@@ -34,10 +38,11 @@ class Bound:
     gigabytes: float | None = None
 
     def figures(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, float, float]]:
-        """What is bounded, the figure, and its limit. A peer that could not be measured bounds nothing."""
+        """What is bounded, the figure (infinite: not measured), and its limit."""
         row = rows[self.what]
-        if self.times is not None and self.of in rows:
-            yield f"{self.what} / {self.of}", row.median / rows[self.of].median, self.times
+        if self.times is not None:
+            peer = rows.get(self.of)
+            yield f"{self.what} / {self.of}", row.median / peer.median if peer else inf, self.times
         if self.seconds is not None:
             yield f"{self.what}, seconds", row.median, self.seconds
         if self.gigabytes is not None and row.gigabytes is not None:
@@ -63,7 +68,6 @@ def print_rows(console: Console, title: str, rows: Sequence[Row], bounds: Iterab
     kept = True
     for what, figure, limit in (found for bound in bounds for found in bound.figures(named)):
         kept = kept and figure <= limit
-        console.print(
-            f"  {'kept' if figure <= limit else 'BEYOND'}: {what}: {figure:.2f}, at most {limit:.2f}"
-        )
+        said = "kept" if figure <= limit else "NOT MEASURED" if figure == inf else "BEYOND"
+        console.print(f"  {said}: {what}: {figure:.2f}, at most {limit:.2f}")
     return kept

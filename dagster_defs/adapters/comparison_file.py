@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 import pendulum
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -112,6 +113,15 @@ def _day_or_instant(value: Any) -> Any:
     return value
 
 
+def _within_the_calendar(value: datetime | date | None) -> datetime | date | None:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} is no time of UTC") from None
+    return value
+
+
 class ComparisonEntry(_Model):
     name: str
     legacy: PlaceEntry
@@ -119,7 +129,9 @@ class ComparisonEntry(_Model):
     key: Sequence[str] = ()
     time_column: str | None = None
     window: WindowEntry | None = None
-    as_of: Annotated[datetime | date | None, BeforeValidator(_day_or_instant)] = None
+    as_of: Annotated[
+        datetime | date | None, BeforeValidator(_day_or_instant), AfterValidator(_within_the_calendar)
+    ] = None
     tolerances: Sequence[ToleranceEntry] = ()
     masked: Sequence[str] = ()
 

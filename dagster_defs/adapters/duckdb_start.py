@@ -123,7 +123,7 @@ class CandidateFile:
         self._run(
             f"create table if not exists {kept} (schema_name text, table_name text, copied_at text, until text)"
         )
-        copied_at = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+        copied_at = datetime.now(UTC).isoformat(sep=" ")
         self._run("begin")  # a run that ends in between leaves neither; closing rolls back
         self._run(f"delete from {kept} where schema_name = ? and table_name = ?", [*candidate])  # noqa: S608 - quoted
         self._run(f"insert into {kept} values (?, ?, ?, ?)", [*candidate, copied_at, lower])  # noqa: S608 - quoted

@@ -44,6 +44,8 @@ def evidence_metadata(
         "tolerated": ", ".join(f"{name} {count:,}" for name, count in check.tolerated.items()) or "none",
         "schema differences": ", ".join(f"{one.column} ({one.kind})" for one in check.schema_differences)
         or "none",
+        "key violations": check.key_violations.total,
+        "rows without time": check.null_time_rows.total,
         "dbt tests": dbt_tests,
         WINDOW_START: dg.MetadataValue.timestamp(window.start.timestamp()),
         WINDOW_END: dg.MetadataValue.timestamp(window.end.timestamp()),

@@ -123,17 +123,16 @@ class DuckDBPair:
                 raise RelationUnreadable(str(relation), f"no {relation.catalog} database was given")
             if not self._attached(relation.catalog):
                 raise RelationUnreadable(str(relation), f"the file {file} does not exist")
-        found = self._run(
+        _, found = self._answer(
             "select column_name, data_type from duckdb_columns()"
             " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
             [relation.catalog, relation.schema, relation.table],
-        ).fetchall()
+        )
         return [Column(name, kind) for name, kind in found] or None
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        result = self._run(statement)
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        names, found = self._answer(statement)
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def _attach(self, side: Side, file: Path) -> None:
         attach = exp.Literal.string(str(file)).sql(dialect="duckdb")
@@ -141,13 +140,20 @@ class DuckDBPair:
 
     def _attached(self, catalog: str) -> bool:
         query = "select 1 from duckdb_databases() where database_name = ?"
-        return self._run(query, [catalog]).fetchone() is not None
+        return bool(self._answer(query, [catalog])[1])
 
-    def _run(self, statement: str, parameters: list[str] | None = None) -> duckdb.DuckDBPyConnection:
+    def _run(self, statement: str) -> None:
+        self._answer(statement)
+
+    def _answer(
+        self, statement: str, parameters: list[str] | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names of the columns, and the rows. DuckDB may fail as late as while these are fetched."""
         if self._connection is None:
             raise StatementFailed("the pair of databases is not open")
         try:
-            return self._connection.execute(statement, parameters)
+            result = self._connection.execute(statement, parameters)
+            return [column[0] for column in result.description or ()], result.fetchall()
         except duckdb.Error as error:
             raise StatementFailed(str(error).splitlines()[0]) from error
 

@@ -6,6 +6,7 @@ rows looked at, in those buckets (`drill.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -81,7 +82,8 @@ def compare(
     active, expired = split_expired(spec.tolerances, today)
 
     check = Check(spec.name, Verdict.INCONCLUSIVE, "not compared", expired_tolerances=expired)
-    columns, absent = _columns(spec, reader)
+    discreet = bool(spec.masked) or not sample_limit
+    columns, absent = _columns(spec, reader, discreet)
     refuse_wrong_columns(spec, list(columns.values()))
     _refuse_unknown_masks(spec, list(columns.values()))
     if absent:
@@ -95,11 +97,18 @@ def compare(
         check = _with_ignored_columns(check, active)
         check = _with_renames(check, plan, reader)
     except WarehouseError as error:
-        return replace(check, reason=str(error))
+        return replace(check, reason=_said(error, discreet))
     return judge(check)
 
 
-def _columns(spec: ComparisonSpec, reader: Reader) -> tuple[dict[Side, list[Column]], list[str]]:
+def _said(error: WarehouseError, discreet: bool) -> str:
+    """What a warehouse says may quote values: not where none may be shown."""
+    return re.sub(r"'[^']*'", "'***'", str(error)) if discreet else str(error)
+
+
+def _columns(
+    spec: ComparisonSpec, reader: Reader, discreet: bool
+) -> tuple[dict[Side, list[Column]], list[str]]:
     """The columns of the sides that are there, and why the others are not."""
     columns: dict[Side, list[Column]] = {}
     absent: list[str] = []
@@ -108,7 +117,7 @@ def _columns(spec: ComparisonSpec, reader: Reader) -> tuple[dict[Side, list[Colu
         try:
             found = reader.columns(relation)
         except WarehouseError as error:
-            absent.append(f"{side}: {error}")
+            absent.append(f"{side}: {_said(error, discreet)}")
             continue
         if found is None:
             absent.append(f"{side} relation {relation} does not exist")

@@ -35,8 +35,9 @@ from dagster_defs.parity.values import instants_as_text
 NUMERIC = frozenset({ToleranceKind.ABSOLUTE, ToleranceKind.RELATIVE})
 _MICROSECONDS = 1_000_000
 _DIGITS = 38
-# Of a double: the places behind the point of its decimal.
-_BINARY_SCALE = 18
+# Of a double: the places behind the point of its decimal, for most numbers and for small ones.
+# Snowflake has no `try` around a product that does not fit, and few products of the second kind do.
+_BINARY_SCALES = {Dialect.DUCKDB: (18, 36), Dialect.SNOWFLAKE: (18,)}
 
 
 def split_expired(
@@ -127,16 +128,20 @@ def _within(
 ) -> exp.Expr:
     """Never NULL: a NULL is near nothing."""
     binary = Family.BINARY in {kind.family for kind in types}
-    scale = max(_BINARY_SCALE if binary else 0, *(kind.scale for kind in types))
+    own = max(kind.scale for kind in types)
+    scales = dict.fromkeys(max(scale, own) for scale in _BINARY_SCALES[dialect]) if binary else [own]
     only_binary = {kind.family for kind in types} == {Family.BINARY}
-    left, right = (_exact(value, scale, binary, only_binary) for value in (legacy, candidate))
+    exactly = []
+    for scale in scales:
+        left, right = (_exact(value, scale, binary, only_binary) for value in (legacy, candidate))
+        exactly.append(_near_exactly(left, right, tolerance, scale, dialect))
     floats = [cast(value.copy(), "double") for value in (legacy, candidate)]
     finite = [
         exp.LT(this=exp.Abs(this=each.copy()), expression=exp.Literal.number("1e308")) for each in floats
     ]
     return func(
         "coalesce",
-        _near_exactly(left, right, tolerance, scale, dialect),
+        *exactly,
         all_of(*finite, _near(floats[0], floats[1], tolerance)),
         exp.false(),
     )
@@ -211,11 +216,12 @@ def _refuse_value(spec: ComparisonSpec, tolerance: Tolerance) -> None:
     wanted = f"a number of seconds or one of {', '.join(PRECISIONS)}" if precision else "a number, 0 or more"
     try:
         value = _seconds(tolerance) if precision else amount(tolerance)
+        broken = precision and value.is_finite() and (not value or value * _MICROSECONDS % 1 != 0)
     except InvalidOperation:
         raise refuse(f"has the value {tolerance.value!r}: give {wanted}") from None
     if isinstance(tolerance.value, bool) or not value.is_finite() or value < 0:
         raise refuse(f"has the value {tolerance.value!r}: give {wanted}")
-    if precision and (not value or value * _MICROSECONDS % 1):
+    if broken:
         raise refuse(f"has the value {tolerance.value!r}: give whole microseconds, or {wanted}")
 
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from dagster_defs.parity import nested
 from dagster_defs.parity.families import NESTED, NUMBERS, ColumnType, Family, comparable
-from dagster_defs.parity.fragments import cast, column, decimal_digits, func, try_cast
+from dagster_defs.parity.fragments import cast, column, decimal_digits, func, number, try_cast
 from dagster_defs.parity.records import Dialect
 
 _MAX_PRECISION = 38
@@ -147,7 +147,10 @@ def _double_as_decimal(value: exp.Expr, exact: str) -> exp.Expr:
     rounded = try_cast(shortest, exact)
     # Through text, because a direct cast from decimal to double divides and may round twice.
     reads_back = exp.EQ(this=cast(cast(rounded.copy(), "varchar"), "double"), expression=value.copy())
-    return exp.case().when(reads_back, cast(rounded, "varchar")).else_(shortest.copy())
+    known = exp.case().when(reads_back, cast(rounded, "varchar"))
+    if exact == "uhugeint":  # which cannot read the sign of -0.0
+        known = known.when(exp.EQ(this=value.copy(), expression=number(0)), exp.Literal.string("0"))
+    return known.else_(shortest.copy())
 
 
 def _decimal_text(value: exp.Expr, kind: ColumnType) -> exp.Expr:

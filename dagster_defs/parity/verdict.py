@@ -12,13 +12,13 @@ def judge(check: Check) -> Check:
     """The first that holds: mismatch, inconclusive, match."""
     differences = list(_differences(check))
     if differences:
-        reason = [*differences, *_excuses(check)]
+        reason = [*differences, *_violations(check), *_null_times(check), *_excuses(check)]
         return replace(check, verdict=Verdict.MISMATCH, reason="; ".join(reason))
     if not check.rows.total:
         reason = ["neither side has a row to compare", *_null_times(check), *_excuses(check)]
         return replace(check, verdict=Verdict.INCONCLUSIVE, reason="; ".join(reason))
     if check.null_time_rows.total:
-        reason = [_equal(check), *_null_times(check), *_expired(check)]
+        reason = [_equal(check), *_violations(check), *_null_times(check), *_expired(check)]
         return replace(check, verdict=Verdict.INCONCLUSIVE, reason="; ".join(reason))
     reason = [_equal(check), *_notes(check), *_expired(check)]
     return replace(check, verdict=Verdict.MATCH, reason="; ".join(reason))
@@ -68,6 +68,10 @@ def _notes(check: Check) -> Iterator[str]:
     ]
     if typed:
         yield ", ".join(typed)
+    yield from _violations(check)
+
+
+def _violations(check: Check) -> Iterator[str]:
     if check.key_violations.total:
         yield (
             f"the key is violated by {_rows(check.key_violations.legacy)} of legacy"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import DatabaseLocked, DatabaseUnreadable, RelationUnreadable, StatementFailed
@@ -224,6 +225,17 @@ def test_files_that_cannot_be_read_are_inconclusive(tmp_path: Path, content: byt
         check = compare(spec, pair)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "bad.parquet" in check.reason
+
+
+def test_what_fails_while_rows_are_fetched_is_inconclusive(
+    legacy: Path, candidate: Path, mocker: MockerFixture
+) -> None:
+    """DuckDB answers lazily: a page that cannot be read fails as late as the rows are fetched."""
+    with DuckDBPair(legacy, candidate) as pair:
+        connection = mocker.patch.object(pair, "_connection")
+        connection.execute.return_value.fetchall.side_effect = duckdb.IOException("a page is broken")
+        with pytest.raises(StatementFailed, match="a page is broken"):
+            pair.rows("select 1")
 
 
 def test_a_closed_pair_refuses(legacy: Path, candidate: Path) -> None:

@@ -242,11 +242,40 @@ def test_files_that_are_none(folder: Path, text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("legacy.parquet",), ("legacy.parquet", "b.parquet", "--spec", "x")]
+    "arguments",
+    [
+        (),
+        ("legacy.parquet",),
+        ("legacy.parquet", "b.parquet", "--spec", "x"),
+        ("--spec", "x", "--mask", "note"),
+        ("--spec", "x", "--key", "id"),
+        ("--spec", "x", "--from", "2024-01-01"),
+    ],
 )
 def test_what_is_asked_has_to_be_one_thing(arguments: tuple[str, ...]) -> None:
     """Two relations or a file, and not half of either."""
     assert compare(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("hidden", [("--mask", "note"), ("--samples", "0")])
+def test_what_a_warehouse_says_shows_no_hidden_value(folder: Path, hidden: tuple[str, ...]) -> None:
+    """A message that quotes a value is shown without it where values are hidden."""
+    with duckdb.connect(str(folder / "failing.duckdb")) as connection:
+        connection.execute("create or replace table t as select 1 as id, 'secret-' || random() as note")
+        connection.execute("create or replace view v as select id, note, note::integer as bad from t")
+    place = "failing.duckdb::v"
+
+    assert "'secret-" in answer(place, place, "--key", "id")["reason"]
+    reason = answer(place, place, "--key", "id", *hidden)["reason"]
+    assert "secret" not in reason
+    assert "Could not convert" in reason
+
+
+def test_a_time_beyond_the_calendar_is_an_error(folder: Path) -> None:
+    """One comparison's impossible `as_of` is its own error; the next is made."""
+    found = answer("--spec", spec(folder, one("far", as_of="9999-12-31T23:00-05:00"), one("near")))
+    assert [check["error"] for check in found] == [True, False]
+    assert "is no time of UTC" in found[0]["reason"]
 
 
 @pytest.mark.parametrize("place", ["legacy.duckdb", "legacy.duckdb::a.b.c", "legacy.duckdb::", "nowhere"])

@@ -14,7 +14,9 @@ from dagster_defs.lifecycle.fairness import (
     Upstream,
     Write,
     judged,
+    read_as_of,
     why_tests_unfair,
+    why_unfair,
 )
 from dagster_defs.parity import Check, Verdict
 
@@ -146,3 +148,21 @@ def test_rows_that_were_copied_are_no_evidence(verdict: Verdict) -> None:
     check = judged(checked(verdict), replace(FAIR, copied="the candidate began with a copy"))
 
     assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "the candidate began with a copy")
+
+
+@pytest.mark.parametrize(
+    ("standing", "fair"),
+    [
+        (replace(FAIR, started_since=("try 2 of scheduled__x",)), True),
+        (replace(FAIR, other_legacy=("other.task (run x)",)), True),
+        (replace(WHOLE, newest_legacy=Write(30, NEXT, at(9), at(12))), True),
+        (replace(WHOLE, started_since=None), True),
+        (replace(FAIR, legacy=Write(30, DAY, at(9), at(12))), False),
+        (replace(WHOLE, newest_candidate=Write(31, NEXT, at(9), at(12))), False),
+        (replace(FAIR, other_candidate=("other.task (run x)",)), False),
+    ],
+)
+def test_legacy_as_of_its_run_is_fair(standing: Standing, fair: bool) -> None:
+    """Read as of the end of its run, legacy cannot have moved on; what the candidate did since still counts."""
+    assert why_unfair(standing)
+    assert bool(why_unfair(read_as_of(standing))) is not fair

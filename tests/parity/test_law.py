@@ -11,10 +11,11 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -38,11 +39,16 @@ Row = tuple[Any, ...]
 
 _NEPAL = timezone(timedelta(hours=5, minutes=45))
 NUMBERS: dict[str, list[Any]] = {
+    "TINYINT": [-1, 0, 1, 127],
+    "UTINYINT": [0, 1, 255],
     "SMALLINT": [-1, 0, 1, 2, 3, 4, 5, 6, 7],
+    "USMALLINT": [0, 1, 65535],
     "INTEGER": [-1, 0, 1, 2, 2147483647],
+    "UINTEGER": [0, 1, 2**32 - 1],
     "BIGINT": [0, 1, 2**53, 2**53 + 1, -(2**63)],
     "UBIGINT": [0, 1, 2**53, 2**64 - 1],
     "HUGEINT": [0, 1, 2**53 + 1, 10**38, 2**127 - 1],
+    "UHUGEINT": [0, 1, 2**53 + 1, 2**128 - 1],
     "DECIMAL(4,4)": [Decimal(0), Decimal("0.1"), Decimal("-0.5"), Decimal("0.125")],
     "DECIMAL(5,2)": [Decimal(0), Decimal(1), Decimal("0.1"), Decimal("0.13"), Decimal("-0.5")],
     "DECIMAL(18,3)": [
@@ -56,7 +62,7 @@ NUMBERS: dict[str, list[Any]] = {
     "DECIMAL(38,10)": [Decimal(0), Decimal(1), Decimal("0.125"), Decimal("1e-7"), Decimal("12345678901.5")],
     "DOUBLE": [
         *(2.0, 3.0, 4.0, 5.0, 6.0, 7.0),
-        *(0.0, -0.0, 1.0, -0.5, 0.1, 0.125, 0.13, 0.1 + 0.2, 1e-7, 2.0**53, 1e20, 1e38, 1e300, 12345678901.5),
+        *(0.0, -0.0, 1.0, -0.5, 0.1, 0.125, 0.13, 0.1 + 0.2, 1e-7, 1.1e-7, 2.0**53, 1e20, 1e38, 1e300, 12345678901.5),
         *(123456789012345680.0, math.nan, math.inf, -math.inf),
     ],
     "FLOAT": [0.0, -0.0, 1.0, 0.1, 0.125, math.nan, math.inf, 16777216.0],
@@ -64,6 +70,7 @@ NUMBERS: dict[str, list[Any]] = {
 INSTANTS: dict[str, list[Any]] = {
     "DATE": [date(2024, 3, 10), date(2024, 3, 11), date(1500, 1, 1)],
     "TIMESTAMP_S": [datetime(2024, 3, 10), datetime(2024, 3, 10, 4)],
+    "TIMESTAMP_MS": [datetime(2024, 3, 10, 4), datetime(2024, 3, 10, 4, 0, 0, 120000)],
     "TIMESTAMP": [
         *(datetime(2024, 3, 10), datetime(2024, 3, 10, 4), datetime(2024, 3, 11), datetime(1500, 1, 1)),
         datetime(2024, 3, 10, 4, 0, 0, 120000),
@@ -125,6 +132,7 @@ JSONS = [
 FAMILIES: list[dict[str, list[Any]]] = [
     *(NUMBERS, INSTANTS, TEXTS, STRUCTS, LISTS),
     *({"BOOLEAN": [True, False]}, {"BLOB": [b"", b"a", b"\x00\xff"]}, {"JSON": JSONS}),
+    *({"UUID": [UUID(int=0), UUID(int=1)]}, {"TIME": [time(0), time(23, 59, 59, 999999)]}),
     *({"INTERVAL": list(INTERVALS)}, {"MAP(VARCHAR, INTEGER)": list(MAPS)}),
 ]
 POOLS = {kind: pool for family in FAMILIES for kind, pool in family.items()}
