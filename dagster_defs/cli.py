@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -160,6 +161,8 @@ def compare(
 
     if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
         raise typer.BadParameter("give LEGACY and CANDIDATE, or --spec FILE")
+    if spec and any((key, time_column, first, last, zone, tolerances, mask)):
+        raise typer.BadParameter("beside --spec the file says key, window, tolerances and masks")
     if spec:
         checks = list(compare.compare_file(spec, dbt_project, samples))
     else:
@@ -249,6 +252,25 @@ def verify(
     else:
         render.print_facets(found)
     raise typer.Exit(3 if any(one.differing for one in found) else 0)
+
+
+@app.command(rich_help_panel=LOOKING)
+def report(
+    file: Annotated[Path, typer.Argument(help="The page to write.")] = Path("parity-report.html"),
+    html: Annotated[
+        bool, typer.Option("--html", help="Write the page; needed only beside --json, which writes none.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write one page on all units: facets, windows, verdicts, runtimes, ledger. It needs no network."""
+    from dagster_defs import render_html
+    from dagster_defs.adapters.report import read_report, write_page
+
+    found = read_report(datetime.now(UTC))
+    if html or not as_json:
+        render.say(f"written: {write_page(file, render_html.page(found))}")
+    if as_json:
+        render.print_json(found.as_json())
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -403,7 +425,9 @@ def demo(
     ] = False,
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
+    from dagster_defs import render_html
     from dagster_defs.adapters.demo import Demo
+    from dagster_defs.adapters.report import write_page
 
     try:
         with Demo(render.Steps()).running() as estate:
@@ -411,6 +435,9 @@ def demo(
             render.print_verdicts(checks)
             render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")
             render.print_plain(f"Dagster: {estate.dagster_url}")
+            render.print_plain(
+                f"Report:  {write_page(estate.report_file, render_html.page(estate.report()))}"
+            )
             if not leave:
                 render.print_plain("Both stay up until you press Ctrl-C.")
                 estate.wait_for_ever()

@@ -186,7 +186,8 @@ def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGAC
     out.print()
     for checked in checks:
         check = checked.check
-        if check.verdict is not Verdict.MATCH or check.tolerated or check.expired_tolerances:
+        noted = check.tolerated or check.expired_tolerances or check.schema_differences
+        if check.verdict is not Verdict.MATCH or noted or check.key_violations.total:
             where = f" {checked.unit}, {check.name}, {checked.window}: "
             said = Text("error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict])
             out.print(said.append(where + _why(checked), "default"), soft_wrap=True)

@@ -11,7 +11,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from datetime import datetime
+from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -30,6 +31,8 @@ class LoopbackServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Headers and body are two packets, and the second would wait 40 ms for the first one's receipt.
+            disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -70,12 +73,17 @@ class LoopbackServer:
 class FakeAirflow(LoopbackServer):
     """`failures`: status codes of the next answers; `login_page`: what a proxy in front of Airflow shows;
     `operators`: the class name of the operator that a task is served with; `rendered`: the fields of a task in a run,
-    by (DAG, run, task)."""
+    by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `meanwhile`: is called before each answer
+    to a list of task instances, with how many there have been."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
         self.dag_runs: dict[tuple[str, str], dict[str, Any]] = {}
-        self.tasks: list[dict[str, Any]] = []
+        self._tasks: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+        self.history: dict[tuple[str, str, str, int], list[dict[str, Any]]] = {}
+        self.forbidden: set[str] = set()
+        self.meanwhile: Callable[[int], None] = lambda lists: None
+        self.lists = self._turn = 0
         self.dag_ids: list[str] = []
         self.failures: list[int] = []
         self.login_page = False
@@ -83,6 +91,10 @@ class FakeAirflow(LoopbackServer):
         self.rendered: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self.requests: list[str] = []
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        return list(self._tasks.values())
 
     def add_run(
         self, dag_id: str, run_id: str, start: str | None, end: str | None, state: str = "success"
@@ -95,6 +107,7 @@ class FakeAirflow(LoopbackServer):
             "logical_date": start,
             "data_interval_start": start,
             "data_interval_end": end,
+            "start_date": end,
             "end_date": end,
         }
         return run_id
@@ -110,7 +123,7 @@ class FakeAirflow(LoopbackServer):
         try_number: int = 1,
         map_index: int = -1,
     ) -> None:
-        """A task instance that ended at that instant; a later try replaces an earlier one, as in Airflow."""
+        """A task instance that ended at that instant; a later try replaces an earlier one, which becomes history."""
         row = {
             "dag_id": dag_id,
             "task_id": task_id,
@@ -123,8 +136,12 @@ class FakeAirflow(LoopbackServer):
             "duration": 7.0,
             "operator": "BashOperator",
         }
-        same = ("dag_id", "task_id", "dag_run_id", "map_index")
-        self.tasks = [task for task in self.tasks if any(task[name] != row[name] for name in same)] + [row]
+        place = (dag_id, task_id, run_id, map_index)
+        if before := self._tasks.pop(place, None):
+            # As Airflow does: a try that will be retried is "failed" in the history.
+            state = "failed" if before["state"] == "up_for_retry" else before["state"]
+            self.history.setdefault(place, []).append({**before, "state": state})
+        self._tasks[place] = row
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
         self.requests.append(f"{method} {path}")
@@ -144,7 +161,19 @@ class FakeAirflow(LoopbackServer):
                 rows = [{"dag_id": dag_id} for dag_id in self.dag_ids]
                 return 200, _page("dags", rows, int(asked["limit"]), int(asked["offset"]))
             case "POST", ["dags", "~", "dagRuns", "~", "taskInstances", "list"]:
-                return 200, self._listed(json.loads(body))
+                wanted = json.loads(body)
+                if self.forbidden & set(wanted.get("dag_ids") or ()):
+                    return 403, {"title": "Forbidden", "status": 403}
+                return 200, self._listed(wanted)
+            case "POST", ["dags", "~", "dagRuns", "list"]:
+                return 200, self._listed_runs(json.loads(body))
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, *index, "tries"]:
+                place = (dag_id, task_id, run_id, int(index[0]) if index else -1)
+                tries = [
+                    *self.history.get(place, ()),
+                    *([self._tasks[place]] if place in self._tasks else ()),
+                ]
+                return 200, {"task_instances": tries, "total_entries": len(tries)}
             case "GET", ["dags", dag_id, "tasks", task_id]:
                 return 200, {"task_id": task_id, "class_ref": {"class_name": self.operators(dag_id, task_id)}}
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id] if (
@@ -157,20 +186,56 @@ class FakeAirflow(LoopbackServer):
                 return 404, {"title": "Not Found", "status": 404, "detail": f"{method} {split.path}"}
 
     def _listed(self, asked: dict[str, Any]) -> dict[str, Any]:
-        def is_since(task: dict[str, Any], name: str) -> bool:
-            since = asked.get(f"{name}_gte")
-            return since is None or pendulum.parse(task[name]) >= pendulum.parse(since)  # type: ignore[operator]  # instants
-
+        """Without an order, as Airflow's own: each answer begins with another row."""
+        self.lists += 1
+        self.meanwhile(self.lists)
+        states, dag_ids, task_ids = asked.get("state"), asked.get("dag_ids"), asked.get("task_ids")
         rows = [
             task
             for task in self.tasks
-            if task["dag_id"] in asked["dag_ids"]
-            and task["task_id"] in asked.get("task_ids", [task["task_id"]])
-            and task["state"] in asked.get("state", [task["state"]])
-            and is_since(task, "start_date")
-            and is_since(task, "end_date")
+            if task["dag_id"] not in self.forbidden
+            and (not dag_ids or task["dag_id"] in dag_ids)
+            and (not task_ids or task["task_id"] in task_ids)
+            and (not states or task["state"] in states)
+            and _is_within(task, "start_date", asked)
+            and _is_within(task, "end_date", asked)
         ]
-        return _page("task_instances", rows, asked["page_limit"], asked["page_offset"])
+        turn = 0 if asked.get("page_offset") else self.lists % (len(rows) or 1)
+        self._turn = self._turn if asked.get("page_offset") else turn
+        rows = rows[self._turn :] + rows[: self._turn]
+        page = _page("task_instances", rows, asked.get("page_limit", PAGE_LIMIT), asked.get("page_offset", 0))
+        return {**page, "task_instances": [self._row(task) for task in page["task_instances"]]}
+
+    def _row(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        run = self.dag_runs.get((task["dag_id"], task["dag_run_id"]), {})
+        fields = self.rendered.get((task["dag_id"], task["dag_run_id"], task["task_id"]), {})
+        return {**task, "execution_date": run.get("logical_date"), "rendered_fields": fields}
+
+    def _listed_runs(self, asked: dict[str, Any]) -> dict[str, Any]:
+        rows = [
+            run
+            for run in self.dag_runs.values()
+            if run["dag_id"] not in self.forbidden
+            and (not asked.get("dag_ids") or run["dag_id"] in asked["dag_ids"])
+            and (not asked.get("states") or run["state"] in asked["states"])
+            and _is_within(run, "logical_date", asked, asked_as="execution_date")
+            and _is_within(run, "start_date", asked)
+            and _is_within(run, "end_date", asked)
+        ]
+        return _page("dag_runs", rows, asked.get("page_limit", PAGE_LIMIT), asked.get("page_offset", 0))
+
+
+def _is_within(row: Mapping[str, Any], name: str, asked: Mapping[str, Any], asked_as: str = "") -> bool:
+    since, until = asked.get(f"{asked_as or name}_gte"), asked.get(f"{asked_as or name}_lte")
+    if since is None and until is None:
+        return True
+    at = row[name] and _instant(row[name])
+    return bool(at and (not since or at >= _instant(since)) and (not until or at <= _instant(until)))
+
+
+@lru_cache(50_000)
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _page(name: str, rows: Sequence[Any], limit: int, offset: int) -> dict[str, Any]:

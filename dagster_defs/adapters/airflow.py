@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +20,17 @@ from dagster_defs.windows import Window
 PAGE = 100  # Airflow's own default for `maximum_page_limit`
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
+RETRIED = "up_for_retry"  # the try has failed, and Airflow waits before the next
+COMMANDS = (
+    "bash_command",
+    "command",
+    "cmds",
+    "arguments",
+    "sql",
+    "op_kwargs",
+)  # what a task renders and then runs
+COMMAND_LENGTH = 2_000
+CROWD = 1_000  # rows that are asked for at once where many tasks end in one instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,10 @@ class DagRun:
 
 @dataclass(frozen=True, slots=True)
 class TaskInstance:
-    """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped."""
+    """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped.
+
+    `command`: what Airflow rendered, with its own masks, cut to a bound; empty where Airflow keeps it no longer.
+    """
 
     unit: Unit
     run_id: str
@@ -51,6 +66,8 @@ class TaskInstance:
     end: pendulum.DateTime | None
     duration: float | None
     operator: str
+    logical_date: pendulum.DateTime | None = None
+    command: str = ""
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
@@ -64,12 +81,19 @@ class TaskInstance:
             end=_instant(row.get("end_date")),
             duration=row.get("duration"),
             operator=row.get("operator") or "",
+            logical_date=_instant(row.get("execution_date")),
+            command=_command(row.get("rendered_fields")),
         )
 
     @property
     def identity(self) -> str:
         """The same for the same try of the same task, whenever it is read."""
-        return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}|{self.end}"
+        return f"{self.of_try}|{self.end}"
+
+    @property
+    def of_try(self) -> str:
+        """The same also if the end was noted in two ways, in the list and in the history of tries."""
+        return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +161,81 @@ class AirflowClient:
         return [TaskInstance.parse(row) for row in rows]
 
     def finished_task_instances(
-        self, dag_ids: Sequence[str], since: pendulum.DateTime
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
     ) -> Iterator[TaskInstance]:
-        """Every task instance of these DAGs that ended at or after `since`, whatever became of its DAG run."""
-        body = {"dag_ids": list(dag_ids), "end_date_gte": since.isoformat(), "state": list(FINISHED)}
-        yield from self._listed(body)
+        """Every try of these DAGs that ended in [since, before), whatever became of its DAG run.
+
+        The pages have no order, and rows that come in meanwhile shift them: ask for what lies in the past.
+        """
+        offset = 0
+        while True:
+            rows, total, read = self._finished(dag_ids, since, before, CROWD, offset)
+            yield from rows
+            offset += read
+            if not read or offset >= total:
+                return
+
+    def finished_page(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
+    ) -> tuple[list[TaskInstance], int]:
+        """One answer: tries that ended in [since, before), and how many there are. Whole if it has them all."""
+        rows, total, read = self._finished(dag_ids, since, before, PAGE, 0)
+        return rows, total - (read - len(rows))
+
+    def _finished(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None, limit: int, offset: int
+    ) -> tuple[list[TaskInstance], int, int]:
+        """The rows of these DAGs, how many there are, and how many rows were read for them."""
+        path = "/dags/~/dagRuns/~/taskInstances/list"
+        wanted: dict[str, Any] = {
+            "end_date_gte": since.isoformat(),
+            "state": [*FINISHED, RETRIED],
+            "page_limit": limit,
+            "page_offset": offset,
+        }
+        if before:
+            wanted["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
+        answer = self._call("POST", path, json={**wanted, "dag_ids": list(dag_ids)}, allowed=(403,))
+        if "task_instances" not in answer:
+            # One DAG that may not be read, or is gone, costs the whole list: then ask for all that may be.
+            answer = self._call("POST", path, json=wanted)
+        rows = answer["task_instances"]
+        found = [TaskInstance.parse(row) for row in rows if row["dag_id"] in dag_ids]
+        return found, answer["total_entries"], len(rows)
+
+    def dag_runs_between(
+        self, dag_ids: Sequence[str], first: datetime, last: datetime, pages: int
+    ) -> Iterator[DagRun]:
+        """Runs of these DAGs with a logical date in [first, last], so many pages of them at most."""
+        wanted = {
+            "dag_ids": list(dag_ids),
+            "execution_date_gte": first.isoformat(),
+            "execution_date_lte": last.isoformat(),
+            "order_by": "execution_date",
+            "page_limit": PAGE,
+        }
+        for page in range(pages):
+            answer = self._call("POST", "/dags/~/dagRuns/list", json={**wanted, "page_offset": page * PAGE})
+            yield from map(DagRun.parse, answer["dag_runs"])
+            if (page + 1) * PAGE >= answer["total_entries"]:
+                return
+
+    def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
+        """None if it is gone, or its DAG is."""
+        row = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}", allowed=(403, 404))
+        return DagRun.parse(row) if "dag_run_id" in row else None
+
+    def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
+        """The tries before this one that Airflow remembers, the first first; Airflow before 2.10 remembers none."""
+        if task.try_number <= 1:
+            return []
+        mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
+        instance = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}{mapped}"
+        answer = self._call("GET", f"{instance}/tries", allowed=(403, 404))
+        tries = [TaskInstance.parse(row) for row in answer.get("task_instances", ())]
+        return sorted(
+            (one for one in tries if one.try_number < task.try_number), key=lambda one: one.try_number
+        )
 
     def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
         """The task's instances, of whatever run, whose last try started at or after `since`."""
@@ -228,6 +322,8 @@ class AirflowClient:
         try:
             return answer.json()
         except ValueError as error:
+            if answer.status_code >= 400:  # allowed, and said by something in front of Airflow
+                return {}
             reason = f"{method} {path} answered with a page instead of JSON (a login page?)"
             raise AirflowUnreachable(self.address.url, reason) from error
 
@@ -240,6 +336,17 @@ class AirflowClient:
 
 class _TryAgain(Exception):
     """A 5xx answer: Airflow on SQLite gives one now and then."""
+
+
+def _command(rendered: Any) -> str:
+    """Of the rendered fields those that say what was run: not the environment, where secrets are."""
+    fields = rendered if isinstance(rendered, Mapping) else {}
+    said = {name: fields[name] for name in COMMANDS if fields.get(name)}
+    if not said:
+        return ""
+    [*texts] = said.values()
+    whole = texts[0] if len(texts) == 1 and isinstance(texts[0], str) else json.dumps(said, default=str)
+    return whole if len(whole) <= COMMAND_LENGTH else f"{whole[: COMMAND_LENGTH - 1]}…"
 
 
 def _instant(text: str | None) -> pendulum.DateTime | None:

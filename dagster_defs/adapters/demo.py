@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -33,8 +34,10 @@ from dagster_defs.adapters.mirrors import PROJECT_ROOT, load_mirrors
 from dagster_defs.adapters.postgres import end_leftover_postgres, running_postgres
 from dagster_defs.adapters.processes import Supervisor, chosen_port
 from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.report import read_report
 from dagster_defs.errors import AlreadyRunning, RunFailed
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.report import Report
 from dagster_defs.lifecycle.verdicts import WindowCheck
 
 FIRST_DAY, LAST_DAY = "2024-03-09", "2024-03-12"  # the first window, to 03-10 06:00, has 23 hours
@@ -168,6 +171,15 @@ class Estate:
         self._let_airflow_run()
         with self._steps.step("Dagster has run every window as a candidate, and compared it"):
             return self._wait_for_evidence()
+
+    def report(self) -> Report:
+        """What the report says of the estate as it is now."""
+        os.environ.update(self._dagster.env)
+        return read_report(datetime.now(UTC))
+
+    @property
+    def report_file(self) -> Path:
+        return self._folder / "report.html"
 
     def wait_for_ever(self) -> None:
         """Until Ctrl-C; raises ServerDied if a server ends before."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY = "Airflow run", "Airflow run id", "Try"
 PARTITION = "dagster/partition"
 RUNS = 100  # candidate runs of one unit that are looked at, the newest
-OBSERVATIONS = 100  # of one asset that are looked at, the newest
+OBSERVATIONS = 1_000  # of one asset that are looked at, the newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
     ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
+    ├── ReportUnwritable                      the page of a report cannot be written
     ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
     ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
@@ -113,6 +114,7 @@ from dagster_defs.errors.project import (
     MigrationPlanUnreadable,
     MirrorsUnreadable,
     ProxiedStateUnreadable,
+    ReportUnwritable,
     TimedOut,
 )
 from dagster_defs.errors.servers import (
@@ -193,6 +195,7 @@ __all__ = [
     "ProxiedStateUnreadable",
     "ReasonMissing",
     "RelationUnreadable",
+    "ReportUnwritable",
     "ReversedWindow",
     "RunFailed",
     "RunLives",

@@ -58,6 +58,14 @@ class MigrationPlanUnreadable(ParityError):
         )
 
 
+class ReportUnwritable(ParityError):
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot write the report {path}: {reason}. Name a file in a folder that is there: parity report FILE"
+        )
+
+
 class InventoryUnreadable(ParityError):
     def __init__(self, file: str, reason: str) -> None:
         self.file, self.reason = file, reason

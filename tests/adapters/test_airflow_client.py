@@ -38,6 +38,60 @@ def test_more_than_one_page_of_task_instances(client: AirflowClient, airflow: Fa
     assert len(airflow.requests) == 3
 
 
+def test_one_answer_says_how_many_there_are(client: AirflowClient, airflow: FakeAirflow) -> None:
+    """A page of the half-open interval, and the number of all task instances in it, not of the page."""
+    for number in range(250):
+        airflow.finish("taxi_daily", f"task_{number}", "run", ENDED.add(seconds=number))
+
+    rows, total = client.finished_page(["taxi_daily"], ENDED, ENDED.add(seconds=150))
+    assert (len(rows), total) == (100, 150)
+    rows, total = client.finished_page(["taxi_daily"], ENDED.add(seconds=100), ENDED.add(seconds=150))
+    assert (len(rows), total) == (50, 50)
+
+
+def test_a_dag_that_may_not_be_read(client: AirflowClient, airflow: FakeAirflow) -> None:
+    """A list that is refused for one DAG is asked for without naming any, and only what was wanted counts."""
+    airflow.forbidden = {"secret"}
+    airflow.finish("taxi_daily", "task", "run", ENDED)
+    airflow.finish("other", "task", "run", ENDED)
+
+    rows, total = client.finished_page(["secret", "taxi_daily"], ENDED)
+
+    assert [task.unit.dag_id for task in rows] == ["taxi_daily"]
+    assert total == 1
+
+
+def test_many_dag_runs_in_few_questions(client: AirflowClient, airflow: FakeAirflow) -> None:
+    """The runs of an interval of logical dates come a hundred at a time, and no more pages than asked for."""
+    for number in range(250):
+        start = ENDED.add(days=number)
+        airflow.add_run("d", f"run_{number}", start.isoformat(), start.add(days=1).isoformat())
+
+    def found(pages: int) -> int:
+        return len(list(client.dag_runs_between(["d"], ENDED, ENDED.add(days=300), pages)))
+
+    assert [found(5), found(1)] == [250, 100]
+    assert client.find_dag_run("d", "run_7") == client.dag_run("d", "run_7")
+    assert client.find_dag_run("d", "none") is None
+
+
+def test_the_tries_before(client: AirflowClient, airflow: FakeAirflow) -> None:
+    """Earlier tries come from Airflow's history, of a mapped instance its own; a first try asks for nothing."""
+    for index in (-1, 3):
+        airflow.finish("d", "t", "run", ENDED, state="up_for_retry", map_index=index)
+        airflow.finish("d", "t", "run", ENDED.add(minutes=1), try_number=2, map_index=index)
+    second = list(client.finished_task_instances(["d"], ENDED))
+    before = [one for task in second for one in client.earlier_tries(task)]
+
+    assert {(one.map_index, one.try_number, one.state) for one in before} == {
+        (-1, 1, "failed"),
+        (3, 1, "failed"),
+    }
+    airflow.requests.clear()
+    assert client.earlier_tries(before[0]) == []
+    assert airflow.requests == []
+
+
 def test_a_server_error_is_tried_again(client: AirflowClient, airflow: FakeAirflow) -> None:
     """A 5xx answer, as SQLite's lock gives one now and then, is no failure if a later one is good."""
     airflow.dag_ids = ["taxi_daily"]

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from tests.estate import Estate, copy_project
+from tests.fakes import FakeAirflow
+from tests.observing import NOW, Observer
 
 NEW_YORK_DAYS = {"cron": "0 6 * * *", "timezone": "America/New_York", "start": "2023-11-01"}
 WINDOW = {
@@ -91,3 +93,15 @@ def dbt_unit() -> Callable[..., tuple[str, dict[str, Any]]]:
         }  # fmt: skip
 
     return declared
+
+
+@pytest.fixture
+def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observer]:
+    """The estate's observer, at an instant that stands still, with a Dagster instance of its own."""
+    assert estate.definitions
+    monkeypatch.setenv("AIRFLOW_URL", airflow.url)
+    monkeypatch.setenv("AIRFLOW_USER", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
+    monkeypatch.setattr("dagster_defs.components.airflow_sensor.pendulum.now", lambda *_: NOW)
+    with dg.instance_for_test() as instance:
+        yield Observer(estate, instance)

@@ -2,70 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
 import dagster as dg
 import pendulum
 import pytest
 from dagster import AssetKey
 
 from dagster_defs.lifecycle import tags
-from tests.estate import Estate
 from tests.fakes import FakeAirflow
-
-DAILY = ("taxi_daily", "dbt_daily")
-NOW = pendulum.datetime(2026, 6, 1, 12)
-# The run of 9 March 2024, New York: an hour short, because the clocks go forward on the 10th.
-SPRING = ("2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00")
-
-
-@dataclass
-class Observer:
-    """The estate's own sensor, tick after tick, as the daemon evaluates it."""
-
-    estate: Estate
-    instance: dg.DagsterInstance
-    cursor: str | None = None
-    skipped: list[str] = field(default_factory=list)
-
-    def tick(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
-        sensor = self.estate.definitions.resolve_sensor_def("airflow_observer")
-        with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, definitions=self.estate.definitions
-        ) as context:
-            result = sensor(context)
-        if isinstance(result, dg.SkipReason):
-            self.skipped.append(result.skip_message or "")
-            return []
-        assert isinstance(result, dg.SensorResult)
-        self.cursor = result.cursor
-        return [
-            event for event in result.asset_events or () if not isinstance(event, dg.AssetCheckEvaluation)
-        ]
-
-
-@pytest.fixture
-def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observer]:
-    assert estate.definitions
-    monkeypatch.setenv("AIRFLOW_URL", airflow.url)
-    monkeypatch.setenv("AIRFLOW_USER", "admin")
-    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
-    monkeypatch.setattr("dagster_defs.components.airflow_sensor.pendulum.now", lambda *_: NOW)
-    with dg.instance_for_test() as instance:
-        yield Observer(estate, instance)
-
-
-def materialized(events: list[dg.AssetMaterialization | dg.AssetObservation]) -> set[tuple[str, str | None]]:
-    return {
-        (event.asset_key.to_user_string(), event.partition)
-        for event in events
-        if isinstance(event, dg.AssetMaterialization)
-    }
-
-
-def spring_run(airflow: FakeAirflow) -> str:
-    return airflow.add_run("taxi_daily", "scheduled__2024-03-09T11:00:00+00:00", *SPRING)
+from tests.observing import DAILY, NOW, SPRING, Observer, materialized, spring_run
 
 
 def test_a_finished_task_materializes_its_models(observer: Observer, airflow: FakeAirflow) -> None:
@@ -199,6 +143,20 @@ def test_one_unaligned_run_stops_nothing(observer: Observer, airflow: FakeAirflo
     month = airflow.add_run("taxi_ingest", "m", "2024-03-01T05:00:00+00:00", "2024-04-01T04:00:00+00:00")
     airflow.finish("taxi_ingest", "load_zones", month, NOW.add(minutes=1))
     assert materialized(observer.tick()) == {("taxi_zones", "2024-03-01")}
+
+
+def test_a_failed_task_is_observed(observer: Observer, airflow: FakeAirflow) -> None:
+    """A failure is an observation of each model, with its partition, try and state, and no materialization."""
+    airflow.finish(*DAILY, spring_run(airflow), NOW, state="failed", try_number=1)
+
+    told = [event for event in observer.tick() if isinstance(event, dg.AssetObservation)]
+
+    assert {(event.asset_key.to_user_string(), event.partition) for event in told} == {
+        (model, "2024-03-09") for model in ("stg_trips", "location_metrics", "daily_metrics")
+    }
+    assert {event.description for event in told} == {"failed in Airflow, try 1"}
+    assert {event.metadata["State"].value for event in told} == {"failed"}
+    assert not any(tags.WRITTEN_BY in event.metadata for event in told)
 
 
 def test_a_failed_task_materializes_nothing(observer: Observer, airflow: FakeAirflow) -> None:

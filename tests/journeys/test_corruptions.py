@@ -168,7 +168,10 @@ FAULTS = (
     # Both ends of the model's window lie a day before.
     Fault("a_day_early", DAILY, "daily_metrics", (DAY,), DAY, "candidate is empty, legacy has ", (EARLIER,)),
     # The model inserts, and the window is run twice.
-    Fault("appends", DAILY, "daily_metrics", (DAY, DAY), DAY, " rows only in candidate", (EARLIER,)),
+    Fault(
+        "appends", DAILY, "daily_metrics", (DAY, DAY), DAY,
+        " rows only in candidate; the key is violated by 0 rows of legacy and ", (EARLIER,),
+    ),
     # Right on a common day in March, an hour late from the clock change on.
     Fault(
         "winter_time", DAILY, "daily_metrics", (EARLIER, DAY), DAY, " modified in trips, ", (EARLIER,),

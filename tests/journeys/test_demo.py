@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,16 @@ def test_the_demo_succeeds_after_an_interrupted_one(
 ) -> None:
     """A demo in the folder that an interrupted one has left behind runs to its end and exits 0."""
     assert told.returncode == 0, told.stdout + told.stderr[-4000:] + place.ends_of_logs()
+
+
+def test_the_report_is_written(place: Place, told: subprocess.CompletedProcess[str]) -> None:
+    """The demo ends with the address of a page that has every compared unit and its windows."""
+    [said] = [line for line in told.stdout.splitlines() if line.startswith("Report:")]
+    page = Path(said.removeprefix("Report:").strip()).read_text()
+
+    assert {"taxi_daily.dbt_daily", "taxi_ingest.load_trips"} <= {*re.findall(r"taxi_\w+\.\w+", page)}
+    assert all(day in page for day in DAYS)
+    assert "set DAGSTER_HOME" not in page
 
 
 def test_every_verdict_is_a_match(told: subprocess.CompletedProcess[str]) -> None:

@@ -1,0 +1,144 @@
+"""How far Airflow has been observed: what was told is not told again, and nothing is passed over.
+
+Airflow's list of task instances has no order, and rows come in while it is read. So it is read in slices of time,
+each small enough for one answer. A *round* goes from what is settled to the present, in as many ticks as it takes.
+Airflow commits an end date a little after it has passed; so the last minutes are read again in the next round, and
+what was told of them is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+OVERLAP = timedelta(minutes=2)
+# Without news the clock alone settles, so that a burst is not read again for ever. Dagster's clock is not Airflow's.
+SETTLED = timedelta(minutes=10)
+FIRST_LOOK = timedelta(days=1)
+INSTANT = timedelta(microseconds=1)  # what Airflow's databases tell apart
+_LETTERS = 11  # of a digest: 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one tick may do at most; what is left is for the next. One task may bring more events than are left."""
+
+    tasks: int = 500
+    events: int = 1_000
+    seconds: float = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`settled`: what ended before it is never asked for again. `reached`: this round has read up to there.
+
+    `ceiling`: the clock when the round began; None between two rounds. `latest`: the last end that was ever seen.
+    `width`: of the next slice, None: it is open. `told`: digests of what was told since `settled`, by the minute of
+    their end: some 11 bytes for each task.
+    """
+
+    settled: datetime
+    reached: datetime
+    ceiling: datetime | None = None
+    latest: datetime | None = None
+    width: timedelta | None = None
+    told: Mapping[int, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def first(cls, now: datetime) -> Cursor:
+        first = _plain(now) - FIRST_LOOK
+        return cls(first, first)
+
+    @classmethod
+    def read(cls, text: str) -> Cursor:
+        stored = json.loads(text)
+        if "until" in stored:
+            return _of_before(stored)
+        told = {
+            int(minute): frozenset(digests[at : at + _LETTERS] for at in range(0, len(digests), _LETTERS))
+            for minute, digests in stored["told"].items()
+        }
+        settled, reached, ceiling, latest = (
+            None if stored[name] is None else datetime.fromisoformat(stored[name])
+            for name in ("settled", "reached", "ceiling", "latest")
+        )
+        assert settled  # noqa: S101 - only `ceiling` and `latest` may be missing, see `write`
+        assert reached  # noqa: S101 - see above
+        width = stored["width"]
+        return cls(settled, reached, ceiling, latest, None if width is None else INSTANT * width, told)
+
+    def write(self) -> str:
+        instants = {
+            "settled": self.settled.isoformat(),
+            "reached": self.reached.isoformat(),
+            "ceiling": self.ceiling and self.ceiling.isoformat(),
+            "latest": self.latest and self.latest.isoformat(),
+        }
+        told = {str(minute): "".join(sorted(digests)) for minute, digests in sorted(self.told.items())}
+        width = self.width and self.width // INSTANT
+        return json.dumps({**instants, "width": width, "told": told})
+
+    def begun(self, now: datetime) -> Cursor:
+        """In a round: the one that a tick before has not ended, or a new one."""
+        return self if self.ceiling else replace(self, reached=self.settled, ceiling=_plain(now))
+
+    def knows(self, identity: str, end: datetime) -> bool:
+        return digest(identity) in self.told.get(_minute(end), ())
+
+    def telling(self, tasks: Iterable[tuple[str, datetime]]) -> Cursor:
+        """With these tasks told, each an identity and its end."""
+        told, latest = dict(self.told), self.latest
+        for identity, end in tasks:
+            told[_minute(end)] = told.get(_minute(end), frozenset()) | {digest(identity)}
+            latest = max(latest or _plain(end), _plain(end))
+        return replace(self, told=told, latest=latest)
+
+    def passing(self, before: datetime) -> Cursor:
+        """With everything told that had ended before this instant when it was read."""
+        assert self.ceiling  # noqa: S101 - only a round passes anything
+        settled = before if before <= self.ceiling - OVERLAP else self.settled
+        return replace(self, reached=before)._settling(settled)
+
+    def arrived(self) -> Cursor:
+        """With the round ended. A round may take many ticks: only what ended before it began can be settled."""
+        assert self.ceiling  # noqa: S101 - only a round arrives
+        seen = self.settled if self.latest is None else min(self.latest, self.ceiling) - OVERLAP
+        ended = self._settling(max(seen, self.ceiling - SETTLED))
+        return replace(ended, reached=ended.settled, ceiling=None)
+
+    def _settling(self, settled: datetime) -> Cursor:
+        settled = max(self.settled, settled)
+        told = {minute: digests for minute, digests in self.told.items() if minute >= _minute(settled)}
+        return replace(self, settled=settled, told=told)
+
+
+def fitting(width: timedelta, found: int, page: int) -> timedelta:
+    """A width that a page may hold, where a slice of this width had `found` tasks; never less than an instant."""
+    return max(INSTANT, width * min(8, 0.8 * page / max(found, 1)))
+
+
+def digest(text: str) -> str:
+    return b64encode(blake2b(text.encode(), digest_size=8).digest()).decode().rstrip("=")
+
+
+def _plain(instant: datetime) -> datetime:
+    """Without pendulum's own type, whose durations cannot be divided by the standard library's."""
+    return datetime.fromisoformat(instant.isoformat())
+
+
+def _minute(end: datetime) -> int:
+    return int(end.timestamp()) // 60
+
+
+def _of_before(stored: Mapping[str, object]) -> Cursor:
+    """As the observer wrote it when it still kept whole identities, whose last part is the end."""
+    until, seen = stored["until"], stored["seen"]
+    assert isinstance(until, float | int)  # noqa: S101 - its own writing
+    assert isinstance(seen, list)  # noqa: S101 - its own writing
+    settled = datetime.fromtimestamp(until, UTC) - OVERLAP
+    ends = [(identity, datetime.fromisoformat(identity.rsplit("|", 1)[1])) for identity in seen]
+    return replace(Cursor(settled, settled).telling(ends), latest=datetime.fromtimestamp(until, UTC))

@@ -1,0 +1,226 @@
+"""What a report shows: every unit with its facets, its last windows on both sides, their verdicts, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from dagster_defs.lifecycle.conditions import Condition
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.ledger import Entry
+from dagster_defs.lifecycle.units import Owner, UnitState
+from dagster_defs.lifecycle.verdicts import Evidence, summary
+from dagster_defs.parity import Verdict
+
+WINDOWS = 60  # of each unit, the newest
+
+_WORST_FIRST = (Verdict.MISMATCH, Verdict.INCONCLUSIVE, Verdict.MATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class SideRun:
+    """The last run of a window on one side. `by`: the orchestrator that ran it. Instants are UTC.
+
+    `run`: the id that the orchestrator gave it; `address`: where a person can look at it; empty where not known.
+    `windows`: how many windows the run was about, so that its time is that of all of them.
+    """
+
+    by: Owner
+    began: datetime
+    ended: datetime
+    run: str = ""
+    address: str = ""
+    failed: bool = False
+    windows: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """For one window. Clocks of two machines may disagree, and no run takes less than nothing."""
+        return max(0.0, (self.ended - self.began).total_seconds()) / self.windows
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "by": self.by.value,
+            "run": self.run,
+            "address": self.address,
+            "began": self.began.isoformat(),
+            "ended": self.ended.isoformat(),
+            "seconds": round(self.seconds, 3),
+            "windows": self.windows,
+            "failed": self.failed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedWindow:
+    """One window of a unit, both sides beside each other. `missing`: outputs without a verdict on this window,
+    although others of its outputs have one."""
+
+    partition: str
+    legacy: SideRun | None = None
+    candidate: SideRun | None = None
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst of its outputs'; a match of some of them is inconclusive. None: nothing was compared."""
+        found = {one.checked.verdict for one in self.evidence}
+        if self.missing and found:
+            found.add(Verdict.INCONCLUSIVE)
+        return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether tolerances have excused something."""
+        return any(one.checked.check.tolerated for one in self.evidence)
+
+    @property
+    def reason(self) -> str:
+        """Of the outputs with the window's verdict, and of each that was not compared."""
+        said = [
+            f"{one.checked.check.name}: {one.checked.check.reason}"
+            for one in self.evidence
+            if one.checked.verdict is self.verdict
+        ]
+        if self.evidence:
+            said += [f"{name}: not compared" for name in self.missing]
+        return "; ".join(said)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "window": self.partition,
+            "verdict": self.verdict and self.verdict.value,
+            "reason": self.reason,
+            "legacy": self.legacy and self.legacy.as_json(),
+            "candidate": self.candidate and self.candidate.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedUnit:
+    """`facets` are None where the unit was not verified, `evidence` is all that stands, oldest first."""
+
+    state: UnitState
+    condition: Condition
+    facets: UnitFacets | None = None
+    windows: tuple[ReportedWindow, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.state.unit)
+
+    @property
+    def said(self) -> str:
+        """`7/7 match`, as `parity status` says it; empty without evidence."""
+        return summary([one.checked for one in self.evidence]) if self.evidence else ""
+
+    @property
+    def outputs(self) -> Mapping[str, Sequence[Evidence]]:
+        found: dict[str, list[Evidence]] = {}
+        for one in self.evidence:
+            found.setdefault(one.checked.check.name, []).append(one)
+        return found
+
+    @property
+    def legacy_seconds(self) -> float | None:
+        return _median(window.legacy for window in self.windows)
+
+    @property
+    def candidate_seconds(self) -> float | None:
+        return _median(window.candidate for window in self.windows)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "unit": self.name,
+            "stage": self.state.stage.value,
+            "owner": self.state.owner.value,
+            **self.condition.as_json(),
+            "evidence": self.said,
+            "seconds": {"legacy": self.legacy_seconds, "candidate": self.candidate_seconds},
+            "facets": None if self.facets is None else self.facets.as_json()["facets"],
+            "windows": [window.as_json() for window in self.windows],
+            "verdicts": [_verdict_json(one) for one in self.evidence],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`at`: when it was made (UTC). `no_inventory`, `no_evidence`: why the report has none, empty if it has.
+    `warnings`: what does not fit, as `parity status` says it. `ledger` in its own order."""
+
+    at: datetime
+    units: tuple[ReportedUnit, ...] = ()
+    ledger: tuple[Entry, ...] = ()
+    no_inventory: str = ""
+    no_evidence: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def facet_names(self) -> list[str]:
+        """Of all units, each once, in the order in which units have them."""
+        return list(dict.fromkeys(facet.name for unit in self._verified() for facet in unit.facets))
+
+    def _verified(self) -> Iterator[UnitFacets]:
+        return (unit.facets for unit in self.units if unit.facets is not None)
+
+    def as_json(self) -> Mapping[str, Any]:
+        """See docs/reference.md."""
+        return {
+            "schema": "parity/report/1",
+            "at": self.at.isoformat(),
+            "no_inventory": self.no_inventory,
+            "no_evidence": self.no_evidence,
+            "warnings": list(self.warnings),
+            "units": [unit.as_json() for unit in self.units],
+            "ledger": [entry.as_json() for entry in self.ledger],
+        }
+
+
+def reported_windows(
+    partitions: Iterable[str],
+    evidence: Sequence[Evidence],
+    legacy: Mapping[str, SideRun],
+    candidate: Mapping[str, SideRun],
+) -> tuple[ReportedWindow, ...]:
+    """`legacy`, `candidate`: the last run of each partition. A table without a time column is shown with the window
+    whose run was compared, and no other window lacks it."""
+    wanted = {one.checked.check.name for one in evidence if one.checked.partition is not None}
+    by_partition: dict[str, list[Evidence]] = {}
+    for one in evidence:
+        by_partition.setdefault(one.partition, []).append(one)
+
+    def window(partition: str) -> ReportedWindow:
+        found = by_partition.get(partition, [])
+        missing = sorted(wanted - {one.checked.check.name for one in found}) if found else []
+        return ReportedWindow(
+            partition, legacy.get(partition), candidate.get(partition), tuple(found), tuple(missing)
+        )
+
+    return tuple(map(window, partitions))
+
+
+def _median(runs: Iterable[SideRun | None]) -> float | None:
+    """A run that failed says nothing about how long the work takes."""
+    seconds = [run.seconds for run in runs if run is not None and not run.failed]
+    return round(median(seconds), 3) if seconds else None
+
+
+def _verdict_json(one: Evidence) -> Mapping[str, Any]:
+    """Without samples: a report is passed on, and says nothing of what is in the tables."""
+    check = one.checked.check
+    return {
+        "output": check.name,
+        "partition": one.checked.partition,
+        "window": one.partition,
+        "verdict": check.verdict.value,
+        "reason": check.reason,
+        "tolerated": dict(check.tolerated),
+        "at": one.at.isoformat(),
+        "run": one.run,
+        "airflow_run": one.airflow_run,
+    }

@@ -1,0 +1,109 @@
+"""Looking at Airflow tick after tick: whatever is committed when, each task is told once, and none is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pendulum
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_defs.adapters.airflow import AirflowClient, DagRun, TaskInstance
+from dagster_defs.adapters.observing import Finished, Looking
+from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.observing import Budget, Cursor
+
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+PAGE = 3
+
+
+@dataclass
+class Rows:
+    """What Airflow's list has at an instant: of each task when it ended, and when that was committed."""
+
+    rows: Sequence[tuple[TaskInstance, datetime]]
+    now: datetime = START
+    answers: Iterator[bool] = field(default_factory=lambda: iter(()))
+
+    def _between(self, since: datetime, before: datetime | None) -> list[TaskInstance]:
+        if not next(self.answers, True):
+            raise AirflowUnreachable("", "answered 500")
+        return [
+            task
+            for task, committed in self.rows
+            if committed <= self.now and task.end and since <= task.end and (not before or task.end < before)
+        ]
+
+    def finished_page(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None
+    ) -> tuple[list[TaskInstance], int]:
+        found = self._between(since, before)
+        return found[:PAGE], len(found)
+
+    def finished_task_instances(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime
+    ) -> list[TaskInstance]:
+        return self._between(since, before)
+
+    def dag_runs_between(self, *_: object) -> list[DagRun]:
+        return []
+
+    def find_dag_run(self, dag_id: str, run_id: str) -> None:
+        return None
+
+
+def task(number: int, end: datetime) -> TaskInstance:
+    ended = pendulum.instance(end)
+    return TaskInstance(Unit("d", f"t{number}"), "run", -1, "success", 1, ended, ended, 0.0, "BashOperator")
+
+
+# Seconds after the start at which a task ends, many of them alike, and after how many more that is committed.
+ends = st.lists(
+    st.tuples(st.sampled_from([0, 1, 2, 60, 61, 300]) | st.integers(0, 900), st.integers(0, 110)), max_size=40
+)
+# Seconds between two ticks, and what a tick may tell.
+ticks = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 6)), max_size=15)
+
+
+@given(ends, ticks, st.lists(st.booleans(), max_size=40))
+def test_each_task_is_told_once(
+    finished: list[tuple[int, int]], looks: list[tuple[int, int]], answers: list[bool]
+) -> None:
+    """With ticks at any time, budgets of any size and an Airflow that fails at any call: all are told, each once."""
+    rows = []
+    for number, (after, delay) in enumerate(finished):
+        end = START + timedelta(seconds=after)
+        rows.append((task(number, end), end + timedelta(seconds=delay)))
+    airflow = Rows(rows, answers=iter(answers))
+    told: Counter[str] = Counter()
+    text = Cursor.first(START).write()
+
+    def tick(most: int) -> int:
+        nonlocal text
+
+        def tell(news: Sequence[Finished]) -> Iterable[list[Any]]:
+            return [[one.task.identity] for one in news]
+
+        cursor = Cursor.read(text)
+        look = Looking(cast("AirflowClient", airflow), ["d"], cursor, tell, lambda: 0.0, Budget(tasks=most))
+        look.look(airflow.now)
+        assert len(look.events) <= most
+        told.update(look.events)
+        text = look.cursor.write()
+        return len(look.events) + (look.trouble is not None)
+
+    for pause, most in looks:
+        airflow.now += timedelta(seconds=pause)
+        tick(most)
+    airflow.now = max(airflow.now, START + timedelta(hours=1))
+    # A round that a tick has left unfinished ends first, and the next reads the overlap again.
+    quiet = 0
+    while quiet < 2:
+        quiet = 0 if tick(5) else quiet + 1
+
+    assert told == Counter(each.identity for each, _ in rows)
