@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,9 +15,7 @@ from dagster_defs.adapters.comparison_file import (
     read_comparisons,
     read_tolerances,
 )
-from dagster_defs.adapters.places import Place, as_it_was, parse_place, reader_of, relation_in, warehouse_of
-from dagster_defs.adapters.snowflake import SnowflakeReader
-from dagster_defs.adapters.warehouse import DuckDBPair
+from dagster_defs.adapters.places import Place, Readers, as_it_was, parse_place, relation_in
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
 from dagster_defs.parity import (
     SAMPLE_LIMIT,
@@ -50,49 +47,38 @@ class Request:
 
 @dataclass
 class Comparer:
-    """Compares one after another; a reader stays open as long as the next one needs no other."""
+    """Compares one after another; `wait_s`: seconds to wait for a DuckDB file that somebody else has locked."""
 
     sample_limit: int = SAMPLE_LIMIT
-    _open: ExitStack = field(default_factory=ExitStack)
-    _reader: DuckDBPair | SnowflakeReader | None = None
-    _warehouse: Hashable = None
+    wait_s: float = 10.0
+    _readers: Readers = field(default_factory=Readers)
 
     def __enter__(self) -> Comparer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._readers.close()
 
     def compare(self, request: Request) -> Check:
         """What is wrong with the request, or with a warehouse, is in its check."""
         try:
-            reader = self._opened(request.legacy, request.candidate)
-            spec = ComparisonSpec(
-                request.name,
-                legacy=relation_in(request.legacy, Side.LEGACY, request.name, reader),
-                candidate=relation_in(request.candidate, Side.CANDIDATE, request.name, reader),
-                key=tuple(request.key),
-                time_column=request.time_column,
-                lower=request.lower,
-                upper=request.upper,
-                tolerances=tuple(request.tolerances),
-                masked=tuple(request.masked),
-            )
-            return compare(spec, reader, sample_limit=self.sample_limit, today=request.today)
+            with self._readers.of(request.legacy, request.candidate, self.wait_s) as reader:
+                spec = ComparisonSpec(
+                    request.name,
+                    legacy=relation_in(request.legacy, Side.LEGACY, request.name, reader),
+                    candidate=relation_in(request.candidate, Side.CANDIDATE, request.name, reader),
+                    key=tuple(request.key),
+                    time_column=request.time_column,
+                    lower=request.lower,
+                    upper=request.upper,
+                    tolerances=tuple(request.tolerances),
+                    masked=tuple(request.masked),
+                )
+                return compare(spec, reader, sample_limit=self.sample_limit, today=request.today)
         except UsageError as error:
             return Check.of_wrong_request(request.name, str(error))
         except WarehouseError as error:
             return Check(request.name, Verdict.INCONCLUSIVE, str(error))
-
-    def _opened(self, legacy: Place, candidate: Place) -> DuckDBPair | SnowflakeReader:
-        wanted = warehouse_of(legacy, candidate)
-        if self._reader is None or wanted != self._warehouse:
-            self._open.close()
-            self._reader = None
-            reader = reader_of(legacy, candidate)
-            self._open.enter_context(reader)
-            self._reader, self._warehouse = reader, wanted
-        return self._reader
 
 
 def compare_file(file: Path, project_dir: Path, sample_limit: int = SAMPLE_LIMIT) -> Iterator[Check]:

@@ -138,12 +138,10 @@ def reader_of(legacy: Place, candidate: Place, wait_s: float = 10.0) -> DuckDBPa
     return DuckDBPair(_database(legacy), _database(candidate), wait_s=wait_s)
 
 
-def warehouse_of(legacy: Place, candidate: Place) -> Hashable:
-    """Comparisons of the same warehouse can share a reader."""
-    return tuple(
-        place.account if isinstance(place, SnowflakeTable) else _database(place)
-        for place in (legacy, candidate)
-    )
+def _session_of(place: SnowflakeTable) -> Hashable:
+    """Who reads, and with what: comparisons in which that is the same share a session."""
+    credentials = place.credentials
+    return (place.account, credentials.user, credentials.role, credentials.warehouse)
 
 
 class Readers:
@@ -160,22 +158,29 @@ class Readers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._sessions.clear()
         self._open.close()
 
     @contextmanager
     def of(self, legacy: Place, candidate: Place, wait_s: float) -> Iterator[DuckDBPair | SnowflakeReader]:
         """Raises BadPlace as `reader_of`, and WarehouseError where the warehouse does not let us in."""
-        warehouse = warehouse_of(legacy, candidate)
-        if warehouse in self._sessions:
-            yield self._sessions[warehouse]
-            return
         reader = reader_of(legacy, candidate, wait_s)
         if isinstance(reader, SnowflakeReader):
-            self._sessions[warehouse] = self._open.enter_context(reader)
-            yield reader
+            assert isinstance(legacy, SnowflakeTable)  # noqa: S101 - reader_of has seen to it
+            yield self._session(_session_of(legacy), reader)
             return
         with reader:
             yield reader
+
+    def _session(self, key: Hashable, reader: SnowflakeReader) -> SnowflakeReader:
+        """The session that is open already, if it still answers; else this one."""
+        known = self._sessions.get(key)
+        if known is None or known.is_lost:
+            known = self._sessions[key] = self._open.enter_context(reader)
+        return known
 
 
 def relation_in(place: Place, side: Side, name: str, reader: DuckDBPair | SnowflakeReader) -> Relation:

@@ -29,6 +29,7 @@ class SnowflakeReader:
         self._credentials = credentials
         self._timeout = timeout
         self._session: Any = None
+        self.is_lost = False  # the connection has failed, and not only a statement
 
     def __enter__(self) -> Self:
         with warnings.catch_warnings():
@@ -43,13 +44,20 @@ class SnowflakeReader:
                 self._session = SnowflakeConnectionManager.open(connection).handle
             except Exception as error:  # the connector's and dbt's errors have no common base
                 raise StatementFailed(_first_line(error)) from error
-        self.rows(f"alter session set timezone = 'UTC', query_tag = '{QUERY_TAG}'")
-        self.rows(f"alter session set statement_timeout_in_seconds = {self._timeout}")
+        try:
+            self.rows(f"alter session set timezone = 'UTC', query_tag = '{QUERY_TAG}'")
+            self.rows(f"alter session set statement_timeout_in_seconds = {self._timeout}")
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -68,13 +76,14 @@ class SnowflakeReader:
         if self._session is None:
             raise StatementFailed("the session is not open")
         from snowflake.connector import DictCursor
-        from snowflake.connector.errors import Error
+        from snowflake.connector.errors import Error, InterfaceError, OperationalError
 
         try:
             with self._session.cursor(DictCursor) as cursor:
                 cursor.execute(statement)
                 return [dict(row) for row in cursor.fetchall()]
         except Error as error:
+            self.is_lost = isinstance(error, InterfaceError | OperationalError)
             raise StatementFailed(_first_line(error)) from error
 
 
