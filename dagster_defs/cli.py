@@ -15,7 +15,7 @@ from dagster_defs import render
 from dagster_defs.errors import ParityError, ReasonMissing
 from dagster_defs.lifecycle.gates import Proposal
 from dagster_defs.lifecycle.stages import Move
-from dagster_defs.lifecycle.verdicts import all_match
+from dagster_defs.lifecycle.verdicts import WindowCheck, all_match, evidence_as_json
 from dagster_defs.parity import Verdict
 
 LOOKING, RUNNING, MOVING = "Only looks", "Runs things", "Moves units (with --apply)"
@@ -83,7 +83,6 @@ def check(
 ) -> None:
     """Compare legacy and candidate, row for row, for each window from one partition to another."""
     from dagster_defs.adapters.comparison import check_units
-    from dagster_defs.adapters.explain import kept_evidence
 
     if noise:
         if evidence or len(units or []) != 1:
@@ -91,16 +90,32 @@ def check(
         _check_noise((units or [])[0], first, last, inventory, as_json)
     elif inventory:
         raise typer.BadParameter("--inventory is for --noise alone")
-    kept = kept_evidence(units or [], first, last) if evidence else []
-    checks = (
-        [one.checked for one in kept] if evidence else list(check_units(units or [], first, last or first))
-    )
+    if evidence:
+        _check_evidence(units or [], first, last, as_json)
+    checks = list(check_units(units or [], first, last or first))
     if as_json:
-        render.print_json([one.as_json() for one in (kept or checks)])
+        render.print_json([one.as_json() for one in checks])
     else:
         render.print_verdicts(checks)
-    if not evidence and any(one.check.error for one in checks):
+    _exit_by(checks)
+
+
+def _exit_by(checks: Sequence[WindowCheck]) -> NoReturn:
+    if any(one.check.error for one in checks):
         raise typer.Exit(2)
+    raise typer.Exit(0 if all_match(checks) else 3)
+
+
+def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> NoReturn:
+    from dagster_defs.adapters.explain import kept_evidence, not_kept
+
+    kept = kept_evidence(units, first, last)
+    missing = list(not_kept(units, first, last, kept))
+    checks = [*(one.checked for one in kept), *missing]
+    if as_json:
+        render.print_json(evidence_as_json(kept, missing))
+    else:
+        render.print_verdicts(checks)
     raise typer.Exit(0 if all_match(checks) else 3)
 
 
@@ -313,7 +328,7 @@ def rehearse(
         render.print_json(found.as_json())
     else:
         render.print_verdicts(found.checks)
-    raise typer.Exit(0 if all_match(found.checks) else 3)
+    _exit_by(found.checks)
 
 
 @app.command(rich_help_panel=MOVING)

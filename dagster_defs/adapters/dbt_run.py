@@ -162,7 +162,7 @@ class DbtRun:
         if self._outcome.exception is not None:
             return (str(self._outcome.exception).strip(),)
         results = getattr(self._outcome.result, "results", None) or ()
-        bad = ("error", "fail", "runtime error")
+        bad = ("error", "fail", "runtime error", "partial success")
         return tuple(
             f"{result.node.name}: {(result.message or result.status).strip()}"
             for result in results

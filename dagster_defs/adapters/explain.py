@@ -11,7 +11,7 @@ from dagster_defs.adapters.evidence import evidence_at_hand
 from dagster_defs.errors import DoesNotAdvance, EvidenceMissing, NotComparable, UnknownPartition
 from dagster_defs.lifecycle.looking import Explanation, difference_sql
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
-from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, not_compared
 from dagster_defs.parity import Side
 
 
@@ -31,6 +31,17 @@ def kept_evidence(names: list[str], first: str, last: str) -> list[Evidence]:
         for one in found
         if one.checked.unit in mirrors and (not first or one.partition in asked[one.checked.unit])
     ]
+
+
+def not_kept(names: list[str], first: str, last: str, kept: list[Evidence]) -> Iterator[WindowCheck]:
+    """Outputs of the windows asked for on which there is no evidence. A whole table's is that of the last run alone."""
+    known = {(one.checked.unit, one.checked.check.name, one.partition) for one in kept}
+    for mirror in mirrors_named(names) if first else ():
+        for window in windows_asked(mirror, first, last or first):
+            key = mirror.partitions.key_of(window)
+            for output in mirror.outputs_of(window):
+                if not output.as_a_whole and (mirror.legacy_unit, output.name, key) not in known:
+                    yield not_compared(mirror.legacy_unit, output.name, key)
 
 
 def explain(unit: str, window: str) -> Iterator[Explanation]:

@@ -86,6 +86,19 @@ def standing_evidence(kept: Iterable[Evidence]) -> list[Evidence]:
     return sorted(last.values(), key=lambda one: (one.checked.unit, one.checked.check.name, one.window_start))
 
 
+def not_compared(unit: Unit, output: str, partition: str) -> WindowCheck:
+    """Of a window on which nothing is kept: no verdict by omission."""
+    check = Check(output, Verdict.INCONCLUSIVE, "no candidate run has compared it")
+    return WindowCheck(unit, partition, check)
+
+
+def evidence_as_json(kept: Iterable[Evidence], missing: Iterable[WindowCheck]) -> list[Mapping[str, Any]]:
+    """`missing`: windows without evidence; they have no moment and no runs."""
+    nothing = {"at": None, "run": None, "airflow_run": None}
+    gaps = ({**one.as_json(), "window": one.partition, **nothing} for one in missing)
+    return [*(one.as_json() for one in kept), *gaps]
+
+
 def with_tests(check: Check, differing: Sequence[str]) -> Check:
     """The check beside dbt tests that say one thing in legacy and another in candidate: then it is a mismatch."""
     if not differing or check.verdict is Verdict.INCONCLUSIVE:

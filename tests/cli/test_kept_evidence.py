@@ -259,7 +259,24 @@ def test_windows_are_found_by_their_time(
         "check", str(unit), "--evidence", "--from", asked[0], "--to", asked[1], "--json", home=home
     )
 
-    assert [one["partition"] for one in document(outcome)] == list(found)
+    of_verdict = {one["partition"]: one["verdict"] for one in document(outcome)}
+    assert [window for window, verdict in of_verdict.items() if verdict == "match"] == list(found)
+    assert {verdict for window, verdict in of_verdict.items() if window not in found} <= {"inconclusive"}
+    assert outcome.exit_code == (0 if len(found) == len(of_verdict) else 3)
+
+
+def test_a_window_without_evidence_is_inconclusive(parity: Parity, home: Path) -> None:
+    """Between --from and --to a window that no candidate run has compared stands there as such; exit code 3."""
+    keep(home, "weekly_metrics", WEEKLY, WEEKS[0])
+
+    outcome = parity(
+        "check", str(WEEKLY), "--evidence", "--from", WEEKS[0], "--to", WEEKS[1], "--json", home=home
+    )
+
+    last = document(outcome)[-1]
+    assert outcome.exit_code == 3
+    assert (last["partition"], last["verdict"]) == (WEEKS[1], "inconclusive")
+    assert (last["reason"], last["run"]) == ("no candidate run has compared it", None)
 
 
 def test_explain_shows_every_window_of_a_day(parity: Parity, home: Path) -> None:

@@ -201,7 +201,7 @@ def test_without_a_fault_everything_matches(estate: CorruptibleEstate) -> None:
         (HOURLY, {("hourly_metrics", hour) for hour in (WINTER_HOUR, BEFORE_NOON, NOON, AFTER_NOON)}),
         (WEEKLY, {("weekly_metrics", WEEK)}),
     ):
-        exit_code, checks = kept(estate, unit, EARLIER, WEEK)
+        exit_code, checks = kept(estate, unit)
         assert checks.keys() == expected
         assert {check["verdict"] for check in checks.values()} == {"match"}, checks
         assert all(check["rows"]["legacy"] == check["rows"]["candidate"] > 0 for check in checks.values())
@@ -217,6 +217,8 @@ def test_a_fault_is_named(estate: CorruptibleEstate, fault: Fault) -> None:
         for window in fault.runs:
             estate.run(fault.unit, window)
 
+    _, everything = estate.parity("check", "--evidence")
+    assert {one["unit"] for one in everything if one["verdict"] == "mismatch"} == {fault.unit}
     exit_code, checks = kept(estate, fault.unit)
 
     bad = checks[fault.output, fault.wrong]
