@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-from bench import compare, no_reparse, observe, one_window, whole_estate
+from bench import compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
 from bench.table import print_rows
 
 BENCHES = {
@@ -20,6 +20,16 @@ BENCHES = {
         observe.measure,
         observe.BOUNDS,
     ),
+    "lookup": (
+        "What a proxy asks before it launches, milliseconds; daily assets with three years of partitions",
+        lookup.measure,
+        lookup.BOUNDS,
+    ),
+    "proxied": (
+        "A proxied task from start to end in Airflow, seconds",
+        proxied.measure,
+        proxied.BOUNDS,
+    ),
     "compare": (
         "Two tables of 10 M rows × 12 columns that differ in 7 rows, seconds (peak memory)",
         compare.measure,
@@ -28,6 +38,7 @@ BENCHES = {
 }
 # Only by name: minutes, and gigabytes of disk
 LARGE = {
+    "thirty": ("Thirty windows of one unit again, seconds", thirty.measure, thirty.BOUNDS),
     "compare-large": (
         "Two tables of 100 M rows × 12 columns, seconds (peak memory)",
         compare.measure_large,

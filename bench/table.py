@@ -28,12 +28,14 @@ class Row:
 class Bound:
     """What a row promises: at most `times` the median of the row `of`, and at most so many seconds or gigabytes.
 
-    A peer that could not be measured leaves its bound open, and an open bound is not kept.
+    `over`: the row that is taken off both before they are compared. A peer that could not be measured leaves its bound
+    open, and an open bound is not kept.
     """
 
     what: str
     times: float | None = None
     of: str = ""
+    over: str = ""
     seconds: float | None = None
     gigabytes: float | None = None
 
@@ -42,7 +44,9 @@ class Bound:
         row = rows[self.what]
         if self.times is not None:
             peer = rows.get(self.of)
-            yield f"{self.what} / {self.of}", row.median / peer.median if peer else inf, self.times
+            base, said = (rows[self.over].median, f", over {self.over}") if self.over else (0.0, "")
+            ratio = (row.median - base) / (peer.median - base) if peer else inf
+            yield f"{self.what} / {self.of}{said}", ratio, self.times
         if self.seconds is not None:
             yield f"{self.what}, seconds", row.median, self.seconds
         if self.gigabytes is not None and row.gigabytes is not None:

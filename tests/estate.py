@@ -19,8 +19,10 @@ import duckdb
 import pytest
 import yaml
 
+from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
+from tests.owned import bring_to
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -164,16 +166,21 @@ class Estate:
         tags: Mapping[str, str] | None = None,
         selection: Sequence[dg.AssetKey] | None = None,
         must_succeed: bool = True,
+        by_owner: bool = True,
     ) -> dg.ExecuteInProcessResult:
-        """One run over the partitions from the first to the last."""
+        """One run over the partitions from the first to the last. `by_owner`: a unit's legacy side is Dagster's."""
         first, last = partitions
         wanted = (
             {"dagster/partition": first}
             if first == last
             else {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
         )
-        with self.entered():
-            return self.definitions.resolve_job_def(job).execute_in_process(
+        found = self.definitions.resolve_job_def(job)
+        with self.entered(), pytest.MonkeyPatch.context() as monkeypatch:
+            if by_owner and found.tags.get("parity/side") == "legacy":
+                owned = bring_to(self.root / "owned", Unit.parse(found.tags["parity/unit"]), Stage.RETIRED)
+                monkeypatch.setenv("PARITY_PROXIED_STATE", str(owned))
+            return found.execute_in_process(
                 instance=self.instance,
                 tags={**wanted, **(tags or {})},
                 asset_selection=selection,

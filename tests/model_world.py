@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from dagster_defs.errors import MoveInProgress
 from dagster_defs.lifecycle import Owner, Unit
@@ -16,6 +17,7 @@ from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.parity import Side
 
 UNIT = Unit("taxi_daily", "dbt_daily")
+WINDOW_ZERO = datetime(2024, 3, 9, tzinfo=UTC)  # window n begins n days later
 
 
 @dataclass
@@ -52,7 +54,8 @@ class ModelWorld:
 
     Airflow's worker reads the mark when a task starts; what Airflow serves follows when the DAG is parsed. `ended`:
     Dagster runs that were told to end; they go on to write for a while. `stray`: those whose task is gone. `lost`:
-    windows whose task was a proxy when Dagster had no such job; `doubled`: those that two wrote at once.
+    windows whose task was a proxy when Dagster had no such job; `doubled`: those that two wrote at once. `overdue`:
+    windows of which a paused Airflow has made no run.
     """
 
     proxied: bool = False
@@ -66,6 +69,8 @@ class ModelWorld:
     lost: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
     windows: int = 0
+    paused: bool = False
+    overdue: set[int] = field(default_factory=set)
 
     # What a move sees and changes.
 
@@ -81,6 +86,24 @@ class ModelWorld:
     def missing_definitions(self, unit: Unit, side: Side) -> str:
         return "" if side in self.defined else "no code location has the job"
 
+    def missing_schedule(self, unit: Unit) -> str:
+        return self.missing_definitions(unit, Side.LEGACY)
+
+    def rest(self, unit: Unit) -> str:
+        if self.waiting or self.live:
+            self.wake(unit)
+            return "Airflow still runs"
+        self.paused = True
+        return ""
+
+    def wake(self, unit: Unit) -> None:
+        self.paused = False
+        self.waiting |= self.overdue
+        self.overdue.clear()
+
+    def next_window(self, unit: Unit) -> datetime:
+        return WINDOW_ZERO + timedelta(days=self.windows - len(self.overdue))
+
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
         return [f"window {window}" for window, by in self.live.items() if by is owner]
 
@@ -94,12 +117,14 @@ class ModelWorld:
     # What happens by itself, or by other people's hands.
 
     def become_due(self) -> None:
-        self.waiting.add(self.windows)
+        (self.overdue if self.paused else self.waiting).add(self.windows)
         self.windows += 1
 
     def startable(self) -> list[int]:
         """Airflow has one try of a task at a time, and a proxy re-attaches to the live run of its window. A task
         of Airflow's own knows of no Dagster run."""
+        if self.paused:
+            return []
         blind = set() if self.proxied else {w for w, by in self.live.items() if by is Owner.DAGSTER}
         return sorted(self.waiting - (self.live.keys() - blind))
 
@@ -112,6 +137,14 @@ class ModelWorld:
             self.doubled.append(window)
         else:
             self.live[window] = owner
+
+    def start_by_schedule(self, takes_over: datetime) -> None:
+        """Dagster's own schedule: every window from there on that is due and that nobody has begun."""
+        for window in sorted(self.overdue):
+            if WINDOW_ZERO + timedelta(days=window) < takes_over:
+                self.lost.append(window)
+            self.live[window] = Owner.DAGSTER
+        self.overdue.clear()
 
     def finish(self, window: int) -> None:
         self.written.setdefault(window, []).append(self.live.pop(window))

@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
 from tests.estate import foreign_environment
+from tests.owned import bring_to
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 UPSTREAM, TOTALS, NAMES = "up__build", "own__totals", "own__names"
@@ -142,8 +144,11 @@ class Small:
         return self.workspace(Side.LEGACY), self.workspace(Side.CANDIDATE)
 
     def run(self, job: str, day: str, *, must_succeed: bool = True) -> dg.ExecuteInProcessResult:
+        found = self.definitions.resolve_job_def(job)
         with self.entered():
-            return self.definitions.resolve_job_def(job).execute_in_process(
+            if found.tags.get("parity/side") == "legacy":
+                bring_to(self.root / "proxied_state", Unit.parse(found.tags["parity/unit"]), Stage.RETIRED)
+            return found.execute_in_process(
                 instance=self.instance, tags={"dagster/partition": day}, raise_on_error=must_succeed
             )
 

@@ -275,6 +275,29 @@ class AirflowClient:
         body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
         return DagRun.parse(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body))
 
+    def dag(self, dag_id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("GET", f"/dags/{dag_id}")
+        return found
+
+    def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
+        """Where the window of the next scheduled run begins; None where the DAG has ended or has no schedule."""
+        return _instant(self.dag(dag_id).get("next_dagrun_data_interval_start"))
+
+    def live_dag_runs(self, dag_id: str) -> list[DagRun]:
+        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
+        return [DagRun.parse(row) for row in rows]
+
+    def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
+        """The last run that Airflow's own schedule has made."""
+        params = {"order_by": "-execution_date", "limit": PAGE}
+        rows = self._call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]
+        scheduled = (DagRun.parse(row) for row in rows if row.get("run_type") == "scheduled")
+        return next(scheduled, None)
+
+    def note_success(self, run: DagRun) -> None:
+        """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
+        self._call("PATCH", f"/dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "success"})
+
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -51,6 +52,20 @@ query Status($run: ID!) { runOrError(runId: $run) { __typename ... on Run { stat
 _JOB = """
 query Job($selector: PipelineSelector!) {
   pipelineOrError(params: $selector) { __typename ... on PythonError { message } }
+}
+"""
+_SENSORS = """
+query Sensors($selector: RepositorySelector!) {
+  sensorsOrError(repositorySelector: $selector) {
+    __typename
+    ... on Sensors { results { name targets { pipelineName } sensorState { status } } }
+    ... on PythonError { message }
+  }
+}
+"""
+_RELOAD = """
+mutation Reload($name: String!) {
+  reloadRepositoryLocation(repositoryLocationName: $name) { __typename ... on PythonError { message } }
 }
 """
 _DAEMONS = """
@@ -110,7 +125,14 @@ class DagsterClient:
             for entry in entries
         )
 
-    def launch(self, job: str, partitions: tuple[str, str], *, location: str = "parity") -> str:
+    def launch(
+        self,
+        job: str,
+        partitions: tuple[str, str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        location: str = "parity",
+    ) -> str:
         """Run a job over all partitions from the first to the last key, in one run; the run's id.
 
         Raises RunFailed with Dagster's reason if it refuses.
@@ -119,7 +141,7 @@ class DagsterClient:
         if location not in entries:
             raise RunFailed(f"the launch of {job}", f"no code location {location!r}", self.url)
         entry = entries[location]
-        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1]}
+        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
         params = {
             "mode": "default",
             "runConfigData": "{}",
@@ -143,11 +165,20 @@ class DagsterClient:
         return str(found.get("status", "NOT_FOUND"))
 
     def runs(
-        self, tags: Mapping[str, str], statuses: Sequence[str], limit: int = MOST_RUNS
+        self,
+        tags: Mapping[str, str],
+        statuses: Sequence[str],
+        limit: int = MOST_RUNS,
+        since: datetime | None = None,
     ) -> list[FoundRun]:
-        """The newest runs that have all of these tags and one of these states."""
-        wanted = [{"key": key, "value": value} for key, value in tags.items()]
-        found = self._call(_RUNS, {"filter": {"tags": wanted, "statuses": list(statuses)}, "limit": limit})
+        """The newest runs that have all of these tags and one of these states; `since`: made after that."""
+        wanted: dict[str, Any] = {
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+            "statuses": list(statuses),
+        }
+        if since is not None:
+            wanted["createdAfter"] = since.timestamp()
+        found = self._call(_RUNS, {"filter": wanted, "limit": limit})
         if found["__typename"] != "Runs":
             raise DagsterUnreachable(self.url, f"it cannot list its runs: {found.get('message', found)}")
         return [FoundRun.parse(row) for row in found["results"]]
@@ -163,17 +194,38 @@ class DagsterClient:
         """Why the job could not be launched, in words; empty if it could."""
         entries = self._call(_LOCATIONS).get("locationEntries", ())
         problems = [problem for entry in entries if (problem := _not_loaded(entry))]
-        for entry in entries:
-            loaded = entry["locationOrLoadError"] or {}
-            for repository in loaded.get("repositories", ()):
-                selector = {
-                    "repositoryLocationName": entry["name"],
-                    "repositoryName": repository["name"],
-                    "pipelineName": job,
-                }
-                if self._call(_JOB, {"selector": selector})["__typename"] == "Pipeline":
-                    return ""
+        for repository in _repositories(entries):
+            if (
+                self._call(_JOB, {"selector": {**repository, "pipelineName": job}})["__typename"]
+                == "Pipeline"
+            ):
+                return ""
         return "; ".join(problems) or f"no code location of Dagster at {self.url} has the job {job}"
+
+    def sleeping_sensors(self, job: str) -> str:
+        """Why no sensor starts the job, in words; empty if one is there that does."""
+        found = [
+            sensor
+            for repository in _repositories(self._call(_LOCATIONS).get("locationEntries", ()))
+            for sensor in self._call(_SENSORS, {"selector": repository}).get("results", ())
+            if job in [target["pipelineName"] for target in sensor["targets"] or ()]
+        ]
+        if any(sensor["sensorState"]["status"] == "RUNNING" for sensor in found):
+            return ""
+        names = ", ".join(sensor["name"] for sensor in found)
+        return (
+            f"the sensor {names} is switched off in Dagster" if found else f"no sensor starts the job {job}"
+        )
+
+    def reload(self, location: str = "parity") -> None:
+        """Tell Dagster to load the definitions anew; nobody waits until it has."""
+        told = {"query": _RELOAD, "variables": {"name": location}}
+        try:
+            self._http.post(f"{self.url}/graphql", json=told, timeout=httpx.Timeout(5, read=0.5))
+        except httpx.ReadTimeout:
+            return
+        except httpx.HTTPError as error:
+            raise DagsterUnreachable(self.url, str(error) or type(error).__name__) from error
 
     def sick_daemons(self) -> list[str]:
         """The daemons that the instance needs and that have no fresh heartbeat."""
@@ -195,6 +247,12 @@ class DagsterClient:
             raise DagsterUnreachable(self.url, str(body.get("errors", body)))
         [result] = body["data"].values()
         return result
+
+
+def _repositories(entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    for entry in entries:
+        for repository in (entry["locationOrLoadError"] or {}).get("repositories", ()):
+            yield {"repositoryLocationName": entry["name"], "repositoryName": repository["name"]}
 
 
 def _not_loaded(entry: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,11 +22,13 @@ from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.lifecycle.written import Continuity
 
 
 @dataclass(frozen=True)
 class OnRecord:
-    """Files and the event log. `facets`, `evidence` are None where they were not looked for or are not at hand.
+    """Files and the event log. `facets`, `evidence` are None where they were not looked for or are not at hand;
+    `without_outputs` is known with the facets alone.
     `cut_off`: what a crash has left after the ledger's last line."""
 
     mirrors: Mapping[Unit, Mirror]
@@ -35,6 +37,8 @@ class OnRecord:
     cut_off: str = ""
     facets: Mapping[Unit, UnitFacets] | None = None
     evidence: Mapping[Unit, Sequence[Evidence]] | None = None
+    continuity: Mapping[Unit, Continuity] | None = None
+    without_outputs: frozenset[Unit] = frozenset()
 
     @property
     def units(self) -> list[Unit]:
@@ -46,7 +50,7 @@ class OnRecord:
         return self.histories.get(unit, UnitHistory(unit))
 
     def state(self, unit: Unit) -> UnitState:
-        return state_of(unit, self.marks, shadowed=True, recorded=self.history(unit).stage)
+        return state_of(unit, self.marks, recorded=self.history(unit).stage)
 
     def settings(self, unit: Unit) -> GateSettings:
         mirror = self.mirrors.get(unit)
@@ -60,12 +64,15 @@ class OnRecord:
             self.history(unit),
             None if self.facets is None else self.facets.get(unit),
             self._compared(unit),
+            continuity=None if self.continuity is None else self.continuity.get(unit),
         )
 
     def _compared(self, unit: Unit) -> Compared | None:
         mirror = self.mirrors.get(unit)
         if self.evidence is None or mirror is None:
             return None
+        if unit in self.without_outputs:
+            return Compared(nothing_to_compare=True)
         evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
         newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
         return lined_up(evidence, _from_first_to_last(mirror, newest))
@@ -90,7 +97,15 @@ def read_record(
         contents.cut_off,
         facets,
         None if evidence is None else by_unit,
+        # Asks the dbt project, which is slow where nothing else has asked it yet.
+        without_outputs=frozenset()
+        if facets is None
+        else frozenset(mirror.legacy_unit for mirror in found if _has_no_output(mirror)),
     )
+
+
+def _has_no_output(mirror: Mirror) -> bool:
+    return not any(True for _ in mirror.outputs_of(mirror.partitions.schedule.first_window()))
 
 
 def read_all(units: Sequence[Unit]) -> OnRecord:
@@ -105,8 +120,11 @@ def read_all(units: Sequence[Unit]) -> OnRecord:
     )
 
 
-def with_live(facts: Facts, world: LiveOrchestrators, now: datetime) -> Facts:
-    return replace(facts, live=world.live(facts.unit, now))
+def with_live(
+    facts: Facts, world: LiveOrchestrators, now: datetime, mirrored: Container[Unit] | None = None
+) -> Facts:
+    """`mirrored` as for `LiveOrchestrators.live`."""
+    return replace(facts, live=world.live(facts.unit, now, mirrored))
 
 
 def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:

@@ -63,6 +63,15 @@ class LocalAirflow:
         supervisor.wait_until("Airflow", client.is_healthy, seconds=START_SECONDS)
         return client
 
+    def export_inventory(self, supervisor: Supervisor, file: Path, first: str, last: str) -> None:
+        """What Airflow says of its DAGs between two days, with their rendered commands."""
+        exporter = self.dags_folder / "handover" / "inventory.py"
+        span = ("--from", first, "--to", last, "--out", str(file))
+        program = [str(Path(self._program).parent / "python"), str(exporter)]
+        supervisor.run(
+            "airflow-inventory", [*program, "--dags-folder", str(self.dags_folder), *span], env=self.env
+        )
+
     @property
     def env(self) -> dict[str, str]:
         """Airflow's configuration; nothing of the caller's own AIRFLOW__ settings passes."""

@@ -16,16 +16,20 @@ from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
     AwaitNoStrayRun,
+    AwaitRest,
     AwaitServed,
     CheckDefinitions,
+    CheckSchedule,
     EndRuns,
     Mark,
     Plan,
     Record,
     Step,
+    Wake,
     explained,
     in_words,
 )
+from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 
 PAUSE = 0.5  # seconds between two looks at a fact
@@ -47,6 +51,22 @@ class Orchestrators(Protocol):
 
     def missing_definitions(self, unit: Unit, side: Side) -> str:
         """Why Dagster could not run the unit's job, in words; empty if it could."""
+        ...
+
+    def missing_schedule(self, unit: Unit) -> str:
+        """Why Dagster would not start the windows of the unit's DAG, in words; empty if it would."""
+        ...
+
+    def rest(self, unit: Unit) -> str:
+        """Pause the unit's DAG in Airflow between two of its runs; why it does not rest yet, in words, or empty."""
+        ...
+
+    def wake(self, unit: Unit) -> None:
+        """Let Airflow run the unit's DAG again."""
+        ...
+
+    def next_window(self, unit: Unit) -> datetime:
+        """Where the window begins that Airflow would run next, were the DAG not paused."""
         ...
 
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
@@ -80,6 +100,7 @@ class Patience:
     served: float = 120
     live_runs: float = 900
     stray_runs: float = 120
+    rest: float = 7200
 
 
 def _now() -> datetime:
@@ -126,6 +147,12 @@ class Mover:
                 self.ledger.append(self._entry(kind, plan, attempt))
             case CheckDefinitions(side):
                 self._await(step, plan, patience.definitions, lambda: world.missing_definitions(unit, side))
+            case CheckSchedule():
+                self._await(step, plan, patience.definitions, lambda: world.missing_schedule(unit))
+            case AwaitRest():
+                self._await(step, plan, patience.rest, lambda: world.rest(unit))
+            case Wake():
+                self._await(step, plan, patience.definitions, lambda: _woken(world, unit))
             case AwaitNoLiveRun(owner):
                 self._await(
                     step, plan, patience.live_runs, lambda: _under_way(world.live_runs(unit, owner), owner)
@@ -160,6 +187,7 @@ class Mover:
     def _entry(self, kind: Kind, plan: Plan, attempt: str) -> Entry:
         intent = plan.finishes.intent if plan.finishes else None
         begins = kind in (Kind.INTENDED, Kind.TURNED_BACK)
+        takes_over = kind is Kind.DONE and plan.move is Move.RETIRE
         return Entry(
             id=attempt,
             at=self.now(),
@@ -171,11 +199,17 @@ class Mover:
             reason=self.reason if kind not in (Kind.DONE, Kind.UNDONE) else "",
             forced=self.forced if kind is Kind.INTENDED else (),
             steps=tuple(explained(plan)) if begins else (),
+            from_=self.world.next_window(plan.unit) if takes_over else None,
         )
 
 
 def _told(world: Orchestrators, unit: Unit, stray: bool) -> str:
     world.end_runs(unit, stray=stray)
+    return ""
+
+
+def _woken(world: Orchestrators, unit: Unit) -> str:
+    world.wake(unit)
     return ""
 
 

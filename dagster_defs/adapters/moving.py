@@ -6,15 +6,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from itertools import groupby, islice
 
+from dagster_defs.adapters.continuity import continuity_of
 from dagster_defs.adapters.facts import OnRecord, read_all, read_record, with_live
 from dagster_defs.adapters.ledger import Ledger, operator_name
-from dagster_defs.adapters.moves import Mover
+from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
-from dagster_defs.errors import GateClosed, MirrorsUnreadable, NoSuchUnit, ReasonMissing
-from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers
-from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
+from dagster_defs.errors import (
+    DagsterUnreachable,
+    GateClosed,
+    HalfRetired,
+    MirrorsUnreadable,
+    NoSuchUnit,
+    PartOfDag,
+    ReasonMissing,
+)
+from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers, soak_end
+from dagster_defs.lifecycle.moves import Plan, PlannedMove, Step, in_words, mend, noting, plan, resume
+from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.lifecycle.stages import Move
+
+# A sensor's tick is ended after a minute.
+UNASKED = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
 
 
 def propose(
@@ -26,6 +41,10 @@ def propose(
     """
     record = _record(move)
     units = chosen(patterns, record)
+    if move is Move.RETIRE:
+        refuse_part_of_a_dag(units, record)
+    if move is Move.ROLLBACK:
+        _refuse_half_retired(units, record)
     plans = [
         plan(unit, move, record.state(unit).stage, record.history(unit), end_runs=end_runs) for unit in units
     ]
@@ -35,6 +54,8 @@ def propose(
         return [Proposal(found) for found in plans]
     now, world = now or datetime.now(UTC), LiveOrchestrators.at_hand()
     record = read_all([found.unit for found in open_plans])
+    if Gate.CONTINUITY in GATES[move]:
+        record = replace(record, continuity=continuity_of([found.unit for found in open_plans], now))
     return [
         Proposal(found, _against(move, record, found.unit, world, now) if found in open_plans else ())
         for found in plans
@@ -77,14 +98,48 @@ def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) ->
 def carry_out(
     proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
 ) -> Iterator[Plan]:
-    """Takes the steps of each plan and gives it when it is done. `say` hears of each step."""
-    for proposal in proposals:
+    """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
+
+    The units of a DAG that is retired come to their last step together: Dagster starts a DAG, not single units.
+    """
+
+    def said(found: Plan, step: Step) -> None:
+        say(f"{found.unit}: {in_words(step, found.unit)}")
+
+    for together in _in_turn(proposals):
+        under_way = [(one.plan, _mover(one, reason).taking(one.plan)) for one in together]
+        for found, taking in under_way:
+            for step in islice(taking, len(found.steps) - 1):
+                said(found, step)
+        for found, taking in under_way:
+            for step in taking:
+                said(found, step)
+            yield found
+    if any(one.plan.from_ is not one.plan.to for one in proposals):
+        _load_anew(say)
+
+
+def _load_anew(say: Callable[[str], None]) -> None:
+    """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
+    try:
+        LiveOrchestrators.at_hand().dagster.reload()
+        say("Dagster loads its definitions anew, for the tags of the assets")
+    except DagsterUnreachable as error:
+        say(f"Dagster shows the new stage when it loads its definitions next: {error}")
+
+
+def _in_turn(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
+    def whose(proposal: Proposal) -> str:
         found = proposal.plan
-        forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-        mover = Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
-        for step in mover.taking(found):
-            say(f"{found.unit}: {in_words(step, found.unit)}")
-        yield found
+        return found.unit.dag_id if found.move is Move.RETIRE else str(found.unit)
+
+    for _, together in groupby(sorted(proposals, key=lambda one: one.plan.unit), key=whose):
+        yield list(together)
+
+
+def _mover(proposal: Proposal, reason: str) -> Mover:
+    forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
+    return Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
 
 
 def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:
@@ -93,6 +148,26 @@ def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:
         raise ReasonMissing("--rehearsed")
     record = read_record()
     return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
+
+
+def roll_back_unasked(
+    unit: Unit, settings: GateSettings, reason: str, now: datetime, say: Callable[[str], None]
+) -> bool:
+    """A rollback by nobody's hand, within the seconds that a sensor has; whether there was something to roll back.
+
+    Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then stays
+    half-done, with the mark back at Airflow if it came that far.
+    """
+    history = Ledger.at_hand().history(unit)
+    end = soak_end(history, settings)
+    if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
+        return False
+    found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
+    operator = f"{operator_name()}, by itself"
+    mover = Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator, reason, patience=UNASKED)
+    for step in mover.taking(found):
+        say(f"{unit}: {in_words(step, unit)}")
+    return True
 
 
 def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
@@ -108,6 +183,24 @@ def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
             raise NoSuchUnit(pattern, [str(unit) for unit in record.units])
         found |= matching
     return sorted(found)
+
+
+def refuse_part_of_a_dag(units: Sequence[Unit], record: OnRecord) -> None:
+    """Raises PartOfDag: Airflow pauses a DAG, not single tasks of it."""
+    for dag_id in {unit.dag_id for unit in units}:
+        left = [unit for unit in record.units if unit.dag_id == dag_id and unit not in units]
+        if left:
+            raise PartOfDag(dag_id, [str(unit) for unit in left])
+
+
+def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
+    """Raises HalfRetired where another unit of the DAG is retired for good, and this one is on its way there."""
+    for unit in units:
+        open_move = record.history(unit).open
+        mates = [one for one in record.units if one.dag_id == unit.dag_id]
+        retired = [one for one in mates if record.state(one).stage is Stage.RETIRED]
+        if retired and open_move and open_move.move is Move.RETIRE and not open_move.back:
+            raise HalfRetired(str(unit), str(retired[0]))
 
 
 def _with_drift(found: Plan, record: OnRecord) -> Plan:
@@ -129,5 +222,6 @@ def _record(move: PlannedMove) -> OnRecord:
 def _against(
     move: PlannedMove, record: OnRecord, unit: Unit, world: LiveOrchestrators, now: datetime
 ) -> tuple[Blocker, ...]:
-    facts = with_live(record.facts(unit), world, now)
+    mirrored = record.mirrors if Gate.WHOLE_DAG in GATES[move] else None
+    facts = with_live(record.facts(unit), world, now, mirrored)
     return tuple(blockers(move, facts, record.settings(unit), now))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dagster_defs.adapters.airflow import UNDER_WAY, AirflowAddress, AirflowClient, TaskInstance
+from dagster_defs.adapters.airflow import (
+    FINISHED,
+    UNDER_WAY,
+    AirflowAddress,
+    AirflowClient,
+    DagRun,
+    TaskInstance,
+)
 from dagster_defs.adapters.dagster_api import LIVE, DagsterClient, FoundRun
 from dagster_defs.adapters.evidence import SHADOW
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
@@ -18,6 +25,7 @@ from dagster_defs.lifecycle.gates import Live
 from dagster_defs.parity import Side
 
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
+OVER = (*FINISHED, "removed")  # states that a task does not leave by itself
 TIMES = 7  # runs of each side whose times are compared
 TIMES_SINCE = timedelta(days=60)
 
@@ -58,6 +66,54 @@ class LiveOrchestrators:
         job = unit.identifier if side is Side.LEGACY else f"{SHADOW}__{unit.identifier}"
         return self.dagster.missing_job(job)
 
+    def missing_schedule(self, unit: Unit) -> str:
+        job = unit.dag_identifier
+        return self.dagster.missing_job(job) or self.dagster.sleeping_sensors(job)
+
+    def rest(self, unit: Unit) -> str:
+        """Airflow starts no task of a paused DAG, in no run. So it is paused when of the runs under way nothing is
+        left to be started, and woken again where that turns out to be wrong."""
+        dag_id = unit.dag_id
+        paused = bool(self.airflow.dag(dag_id)["is_paused"])
+        runs = self.airflow.live_dag_runs(dag_id)
+        if paused and not runs:
+            self.next_window(unit)
+            return ""
+        tasks = {run.run_id: self.airflow.task_instances(dag_id, run.run_id) for run in runs}
+        left = [task for found in tasks.values() for task in found if task.state not in OVER]
+        if any(task.state not in UNDER_WAY for task in left) or not all(tasks.values()):
+            if paused:
+                self.wake(unit)
+            return f"Airflow still runs {', '.join(tasks)}"
+        if not paused:
+            self.airflow.set_paused(dag_id, paused=True)
+        elif not left:
+            self._close(runs, tasks, unit)
+        return f"Airflow ends {', '.join(tasks)}" if runs else f"{dag_id} was paused a moment ago"
+
+    def _close(self, runs: Sequence[DagRun], tasks: Mapping[str, Sequence[TaskInstance]], unit: Unit) -> None:
+        """Runs whose tasks are over: Airflow notes the end of a run only while its DAG is not paused."""
+        if all(task.state == "success" for found in tasks.values() for task in found):
+            for run in runs:
+                self.airflow.note_success(run)
+        else:
+            self.wake(unit)
+
+    def wake(self, unit: Unit) -> None:
+        self.airflow.set_paused(unit.dag_id, paused=False)
+
+    def next_window(self, unit: Unit) -> datetime:
+        """Raises AirflowUnreachable where Airflow does not say."""
+        start = self.airflow.next_window_start(unit.dag_id)
+        if start is None:
+            newest = self.airflow.newest_scheduled_run(unit.dag_id)
+            start = newest.window.end if newest and newest.window else None
+        if start is None:
+            raise AirflowUnreachable(
+                self.airflow.address.url, f"it does not say which window of {unit.dag_id} comes next"
+            )
+        return start
+
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
         """A proxy that waits for Dagster is no run of Airflow's."""
         if owner is Owner.DAGSTER:
@@ -75,18 +131,23 @@ class LiveOrchestrators:
         runs = self._strays(unit) if stray else self._dagster_runs(unit)
         self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
 
-    def live(self, unit: Unit, now: datetime) -> Live:
-        """What both say of themselves and of the unit; one that does not answer is a fact too."""
+    def live(self, unit: Unit, now: datetime, mirrored: Container[Unit] | None = None) -> Live:
+        """What both say of themselves and of the unit; one that does not answer is a fact too.
+
+        `mirrored`: the units, if it is asked what else is in the unit's DAG.
+        """
         airflow = dagster = ""
         tasks: list[TaskInstance] = []
         runs: list[FoundRun] = []
         legacy: list[float] = []
         candidate: list[float] = []
+        unmirrored: list[str] = []
         try:
             if not self.airflow.is_healthy():
                 airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
             tasks = [task for task in self._tasks(unit) if PROXY not in task.operator]
             legacy = self._legacy_seconds(unit, now)
+            unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
         except AirflowUnreachable as error:
             airflow = airflow or str(error)
         try:
@@ -104,7 +165,16 @@ class LiveOrchestrators:
             tuple(map(_run, runs)),
             tuple(legacy),
             tuple(candidate),
+            tuple(unmirrored),
         )
+
+    def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> list[str]:
+        return [
+            task["task_id"]
+            for task in self.airflow.tasks(dag_id)
+            if Unit(dag_id, task["task_id"]) not in mirrored
+            and (task.get("class_ref") or {}).get("class_name") != "EmptyOperator"
+        ]
 
     def _tasks(self, unit: Unit) -> list[TaskInstance]:
         return list(self.airflow.task_instances_in(unit, UNDER_WAY))

@@ -133,7 +133,7 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
 
 def _runs(record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
     """Of every mirrored unit: its last windows, and the last run of each on both sides."""
-    keys = _legacy_keys(record.mirrors)
+    keys = legacy_keys(record.mirrors)
     evidence = record.evidence or {}
     with instance_at(home) as instance:
         log = EventLog(instance)
@@ -143,7 +143,7 @@ def _runs(record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
         }
 
 
-def _legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
+def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
     """The assets that each unit's mirror defines: one that several units write is the one's that writes the fewest."""
     import dagster as dg
 
@@ -232,7 +232,7 @@ def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
                 run.write.began,
                 run.write.ended,
                 run.dagster_run or run.airflow_run,
-                run.address or (_link(run.dagster_run) if run.dagster_run else ""),
+                run.address or (run_address(run.dagster_run) if run.dagster_run else ""),
                 windows=shared[record.run_id] if record.run_id else 1,
             )
     return found
@@ -249,7 +249,7 @@ def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
                 write.began,
                 write.ended,
                 record.run_id,
-                _link(record.run_id) if record.run_id else "",
+                run_address(record.run_id) if record.run_id else "",
                 windows=shared[record.run_id] if record.run_id else 1,
             )
     return found
@@ -261,13 +261,13 @@ def _failed_run(log: EventLog, run: dg.DagsterRun) -> SideRun:
     assert found is not None, run.run_id  # noqa: S101 - it has just been read
     began = _instant(found.start_time) if found.start_time else found.create_timestamp
     ended = _instant(found.end_time) if found.end_time else began
-    return SideRun(Owner.DAGSTER, began, ended, run.run_id, _link(run.run_id), failed=True)
+    return SideRun(Owner.DAGSTER, began, ended, run.run_id, run_address(run.run_id), failed=True)
 
 
 def _instant(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, tz=UTC)
 
 
-def _link(run_id: str) -> str:
+def run_address(run_id: str) -> str:
     """Where Dagster shows the run."""
     return f"{os.environ.get('DAGSTER_URL', 'http://127.0.0.1:3000').rstrip('/')}/runs/{run_id}"

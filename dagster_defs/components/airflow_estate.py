@@ -1,7 +1,7 @@
 """The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +13,12 @@ from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManage
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.components.airflow_sensor import build_sensor
+from dagster_defs.components.dag_jobs import scheduled_dags
+from dagster_defs.components.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.shadows import is_shadow
 from dagster_defs.components.unit import ShadowStarter, UnitComponent, all_units, shadow_starter
+from dagster_defs.components.way_back import build_way_back_sensor
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
 
@@ -87,7 +90,25 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         jobs = [unit.parts(context).jobs[Side.CANDIDATE] for unit in units]
         shadowed = [_shadowed(unit, context) for unit in units]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
-        return dg.Definitions(assets=assets, jobs=jobs, sensors=[observer, shadow])
+        dags_with_jobs = list(scheduled_dags(units, context))
+        dag_jobs = [job for _, job in dags_with_jobs]
+        schedules = build_schedule_sensor(
+            self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds
+        )
+        return dg.Definitions(
+            assets=assets,
+            jobs=[*jobs, *dag_jobs],
+            sensors=[observer, shadow, schedules, *self._way_back(units, context)],
+        )
+
+    def _way_back(
+        self, units: Sequence[UnitComponent], context: dg.ComponentLoadContext
+    ) -> Iterator[dg.SensorDefinition]:
+        declared = {unit.legacy_unit: unit for unit in units if unit.gate_settings.rollback_on_failure}
+        if declared:
+            jobs = [unit.parts(context).jobs[Side.LEGACY] for unit in declared.values()]
+            settings = {unit: component.gate_settings for unit, component in declared.items()}
+            yield build_way_back_sensor(self.name, jobs, settings)
 
     def _asset_specs(
         self, dags: Mapping[str, Any], mirrored: Mapping[Unit, list[dg.AssetKey]]

@@ -19,6 +19,7 @@ from dagster_defs.adapters.deferral import builds, data_behind
 from dagster_defs.adapters.evidence import SHADOW
 from dagster_defs.adapters.standing import EventLog
 from dagster_defs.components.evidence import Compared
+from dagster_defs.components.one_writer import windows_to_write
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.shadows import is_shadow, legacy_key
 from dagster_defs.components.translator import UnitTranslator, check_key_of_test
@@ -179,7 +180,7 @@ def build_asset_definition(
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
-            with unit.tries.of(context):
+            with unit.telling_of_failure(context, nodes.side), unit.tries.of(context):
                 yield from _build(context, unit, nodes)
             if stand_in:
                 yield dg.MaterializeResult(asset_key=stand_in.key)
@@ -205,7 +206,10 @@ def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
 
 
 def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
-    windows = windows_of_run(context, unit.partitions)
+    if nodes.side is Side.LEGACY:
+        windows = windows_to_write(context, unit.legacy_unit, unit.partitions)
+    else:
+        windows = windows_of_run(context, unit.partitions)
     part = _part(context, nodes)
     run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)
     start = Start()

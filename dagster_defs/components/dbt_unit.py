@@ -107,6 +107,10 @@ class DbtUnit(UnitComponent):
         templates = {end: {"template": text, "bound": bounds[end]} for end, text in declared.items()}
         return self.compile_templates(templates, "event_time")
 
+    @property
+    def takes_ranges(self) -> bool:
+        return self.variables.can_range
+
     def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
         self.refuse_bad_limits()
         _ = self._terms  # refused when definitions load, not in the middle of a run
@@ -213,6 +217,10 @@ class DbtUnit(UnitComponent):
             pool=self.pool,
             timeout=self.timeout,
             sla=self.sla,
+            catchup=self.schedule.catchup,
+            max_active_runs=self.schedule.max_active_runs,
+            depends_on_past=self.depends_on_past,
+            on_failure=self.on_failure,
         )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:

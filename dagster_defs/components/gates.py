@@ -32,6 +32,12 @@ class Gates(dg.Resolvable):
     soak_windows: Annotated[
         int, dg.Resolver.default(description="Windows that must be compared while it soaks.")
     ] = _USUAL.soak_windows
+    rollback_on_failure: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Whether a proxied run that fails while the unit soaks rolls it back."
+        ),
+    ] = _USUAL.rollback_on_failure
     without: Annotated[
         Sequence[str],
         dg.Resolver.default(description="Gates that this unit does not have.", examples=[["rehearsed"]]),
@@ -54,4 +60,5 @@ class Gates(dg.Resolvable):
             self.soak_days,
             self.soak_windows,
             tuple(map(Gate, self.without)),
+            self.rollback_on_failure,
         )

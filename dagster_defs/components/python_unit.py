@@ -1,8 +1,5 @@
 """The mirror of a legacy task that calls a Python function: the same function, called by Dagster."""
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +9,7 @@ from typing import Annotated, Any
 import dagster as dg
 
 from dagster_defs.components.evidence import Compared
+from dagster_defs.components.one_writer import windows_to_write
 from dagster_defs.components.run_window import window_metadata, windows_of_run
 from dagster_defs.components.scaffold import PythonUnitScaffolder
 from dagster_defs.components.shadows import shadow_key
@@ -80,9 +78,6 @@ class PythonUnit(UnitComponent):
     outputs: Annotated[
         Sequence[PythonOutput], dg.Resolver.default(description="The assets that the function writes.")
     ]
-    python_path: Annotated[
-        str, dg.Resolver.default(description="Folder to import the function from, relative to the project.")
-    ] = "legacy_dags"
     arguments: Templates = field(default_factory=dict)
     reads: Annotated[
         Sequence[ExternalAsset], dg.Resolver.default(description="External assets, defined here once.")
@@ -152,6 +147,10 @@ class PythonUnit(UnitComponent):
             pool=self.pool,
             timeout=self.timeout,
             sla=self.sla,
+            catchup=self.schedule.catchup,
+            max_active_runs=self.schedule.max_active_runs,
+            depends_on_past=self.depends_on_past,
+            on_failure=self.on_failure,
         )
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
@@ -222,15 +221,18 @@ class PythonUnit(UnitComponent):
         )
         def call(context: dg.AssetExecutionContext) -> Iterator[Any]:
             def one_try() -> Iterator[dg.MaterializeResult[None]]:
-                return self._call(context, side)
+                with self.telling_of_failure(context, side):
+                    yield from self._call(context, side)
 
             yield from one_try() if side is Side.LEGACY else compared.after(context, one_try)
 
         return call
 
     def _call(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        windows = windows_of_run(context, self.partitions)
-        if side is Side.CANDIDATE:
+        if side is Side.LEGACY:
+            windows = windows_to_write(context, self.legacy_unit, self.partitions)
+        else:
+            windows = windows_of_run(context, self.partitions)
             self._refuse_legacy_folder(windows)
         facts: Mapping[str, Any] = {}
         with self.tries.of(context):
@@ -268,36 +270,27 @@ class PythonUnit(UnitComponent):
 
     def _find_module(self) -> ModuleSpec:
         """Where the function's module is; nothing is imported. Raises BadUnit if it is nowhere."""
-        self._put_on_path()
-        module, _, name = self.function.rpartition(".")
-        try:
-            found = importlib.util.find_spec(module) if module and name else None
-        except (ImportError, ValueError):
-            found = None
+        function = self.legacy_function(self.function)
+        found = function.find_module()
         if found is None:
             raise BadUnit(
                 self.unit,
-                f"`function` names {self.function!r}, and there is no module {module!r} in {self.python_path}/",
+                f"`function` names {self.function!r}, and there is no module {function.module!r} in "
+                f"{self.python_path}/",
                 "Mend `function` or `python_path` in its YAML",
             )
         return found
 
     def _load_function(self) -> Callable[..., Mapping[str, Any] | None]:
-        self._put_on_path()
-        module, _, name = self.function.rpartition(".")
-        function: Callable[..., Mapping[str, Any] | None] | None = getattr(
-            importlib.import_module(module), name, None
-        )
-        if function is None:
+        named = self.legacy_function(self.function)
+        found = named.load()
+        if found is None:
             raise BadUnit(
-                self.unit, f"module {module!r} has no function {name!r}", "Mend `function` in its YAML"
+                self.unit,
+                f"module {named.module!r} has no function {named.name!r}",
+                "Mend `function` in its YAML",
             )
-        return function
-
-    def _put_on_path(self) -> None:
-        folder = str((self.root / self.python_path).resolve())
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+        return found
 
 
 def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:

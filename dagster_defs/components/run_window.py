@@ -56,8 +56,8 @@ def _give_way(context: dg.AssetExecutionContext, task_instance: str) -> None:
         tags={tags.AIRFLOW_TASK_INSTANCE: task_instance}, statuses=list(NOT_FINISHED_STATUSES)
     )
     runs = context.instance.get_runs(of_the_same)  # the newest first
-    if runs and runs[-1].run_id != context.run_id:
-        raise RunLives(task_instance, runs[-1].run_id)
+    if runs and runs[-1].run_id != context.run.run_id:
+        raise RunLives(f"the same task of Airflow ({task_instance})", runs[-1].run_id)
 
 
 def window_metadata(windows: list[Window]) -> dict[str, Any]:

@@ -14,9 +14,11 @@ class UnitParams(BaseModel):
     cron: str = Field(default="@daily", description="The DAG's schedule: a preset or five cron fields.")
     timezone: str = Field(default="UTC", description="The DAG's time zone.")
     start: str = Field(default="2024-01-01", description="First day of the partitions.")
+    catchup: bool = Field(default=True, description="Airflow's catchup: whether missed windows are run.")
+    max_active_runs: int = Field(default=16, description="Airflow's max_active_runs.")
 
     def attributes(self) -> dict[str, Any]:
-        schedule = {"cron": self.cron, "timezone": self.timezone, "start": self.start}
+        schedule = self.model_dump(include={"cron", "timezone", "start", "catchup", "max_active_runs"})
         return {"unit": self.unit, "schedule": schedule}
 
 

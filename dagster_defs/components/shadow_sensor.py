@@ -10,9 +10,11 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
+from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, state_of, tags
+from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionedSchedule
 
@@ -81,15 +83,13 @@ def build_shadow_sensor(
     )
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            marks = read_marks(proxied_state_dir())
+            marks, histories = read_marks(proxied_state_dir()), Ledger.at_hand().read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor = Cursor.read(context.cursor)
         until, fresh = _read_log(context, cursor.until, by_key)
         waiting = _newest([*_parsed(context, by_unit, cursor.waiting), *_parsed(context, by_unit, fresh)])
-        waiting = [
-            one for one in waiting if state_of(one.unit, marks, shadowed=True).runs_candidate
-        ]  # fmt: skip
+        waiting = [one for one in waiting if _is_shadowed(one.unit, marks, histories)]
         waiting, settled = _without_failed(context.instance, waiting)
         started = list(_due(waiting, settled, by_unit, _busy(context.instance)))[:RUNS]
         left = [one for one in waiting if one not in started]
@@ -100,6 +100,11 @@ def build_shadow_sensor(
         )
 
     return shadow
+
+
+def _is_shadowed(unit: Unit, marks: Mapping[Unit, bool], histories: Mapping[Unit, UnitHistory]) -> bool:
+    recorded = histories[unit].stage if unit in histories else None
+    return state_of(unit, marks, recorded=recorded).runs_candidate
 
 
 def _read_log(

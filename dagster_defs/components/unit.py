@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Annotated, Any, NamedTuple, Self, cast
 import dagster as dg
 
 from dagster_defs.adapters.evidence import PARITY, SHADOW
+from dagster_defs.adapters.legacy_code import LegacyFunction
+from dagster_defs.components.callbacks import OnFailure
 from dagster_defs.components.evidence import Compared
 from dagster_defs.components.freshness import freshness_policy
 from dagster_defs.components.gates import Gates
 from dagster_defs.components.shadows import shadow_key
+from dagster_defs.components.stage import state_when_loaded
 from dagster_defs.components.tries import Tries
 from dagster_defs.errors import BadUnit, ParityError
-from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
@@ -46,6 +50,13 @@ class UnitSchedule(dg.Resolvable):
     end: Annotated[
         str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
     ] = None
+    catchup: Annotated[
+        bool,
+        dg.Resolver.default(description="Airflow's `catchup`: whether windows that were missed are run."),
+    ] = True
+    max_active_runs: Annotated[
+        int, dg.Resolver.default(description="Airflow's `max_active_runs`: of the DAG, at the same time.")
+    ] = 16
 
 
 Templates = Annotated[
@@ -110,6 +121,22 @@ class UnitComponent(dg.Component, dg.Resolvable):
             description="Airflow's `sla`: seconds after a window's end at which its data is due; none: never."
         ),
     ] = field(default=None, kw_only=True)
+    depends_on_past: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Airflow's `depends_on_past`: a window runs only after the one before it has succeeded."
+        ),
+    ] = field(default=False, kw_only=True)
+    on_failure: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
+            examples=["include.alerts.report_failure"],
+        ),
+    ] = field(default=None, kw_only=True)
+    python_path: Annotated[
+        str, dg.Resolver.default(description="Folder to import functions from, relative to the project.")
+    ] = field(default="legacy_dags", kw_only=True)
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
@@ -185,7 +212,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         try:
             return PartitionedSchedule(
                 Schedule.of(
-                    self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end
+                    self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end or None
                 )
             )
         except ParityError as error:
@@ -212,7 +239,40 @@ class UnitComponent(dg.Component, dg.Resolvable):
             value = getattr(self, name)
             if value is not None and (value < 0 or (name == "timeout" and value == 0)):
                 raise BadUnit(self.unit, f"`{name}` is {value:g}", "Mend it in its YAML")
+        if self.schedule.max_active_runs < 1:
+            reason = (
+                f"`schedule.max_active_runs` is {self.schedule.max_active_runs}: no window would ever run"
+            )
+            raise BadUnit(self.unit, reason, "Mend it in its YAML")
+        self._refuse_bad_callback()
         self.gates.settings(self.unit)
+
+    @property
+    def takes_ranges(self) -> bool:
+        """Whether one run can build several windows that follow each other."""
+        return True
+
+    def _refuse_bad_callback(self) -> None:
+        """Nothing is imported: that it is missing must not be found out on the day when it is needed."""
+        if self.on_failure is None:
+            return
+        if reason := self.legacy_function(self.on_failure).refusal():
+            raise BadUnit(
+                self.unit,
+                f"`on_failure` names {self.on_failure!r}, and {reason}",
+                "Mend `on_failure` or `python_path` in its YAML",
+            )
+
+    def legacy_function(self, path: str) -> LegacyFunction:
+        return LegacyFunction(path, (self.root / self.python_path).resolve())
+
+    def telling_of_failure(
+        self, context: dg.AssetExecutionContext, side: Side
+    ) -> AbstractContextManager[None]:
+        """Calls `on_failure` if the block fails for good. Of a candidate's failure nobody is told."""
+        if self.on_failure is None or side is Side.CANDIDATE:
+            return nullcontext()
+        return OnFailure(self.legacy_unit, self.partitions, self.legacy_function(self.on_failure)).of(context)
 
     @property
     def gate_settings(self) -> GateSettings:
@@ -226,14 +286,17 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""
-        unit = self.legacy_unit
+        unit, state = self.legacy_unit, state_when_loaded(self.legacy_unit)
         attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
-        if side is Side.LEGACY:
+        if state is not None:
+            attributes["tags"] |= {tags.STAGE: state.stage.value, tags.OWNER: state.owner.value}
+        # What Airflow did is history once the unit is retired.
+        if side is Side.LEGACY and not (state and state.stage is Stage.RETIRED):
             attributes["metadata"] = {tags.TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
         return attributes
 
     def group_name(self, side: Side) -> str:
-        dag = Unit(self.legacy_unit.dag_id, "_").identifier.removesuffix("___")
+        dag = self.legacy_unit.dag_identifier
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
     def time_zones(self, context: dg.ComponentLoadContext) -> Mapping[dg.AssetKey, str]:
@@ -263,12 +326,9 @@ class UnitComponent(dg.Component, dg.Resolvable):
         Its tags say how a partition key is written, so that the proxy needs no look-up over the estate. `without`:
         asset checks that it leaves out.
         """
-        # Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit
-        # whose command runs them.
-        own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
         return dg.define_asset_job(
             name=self.job_name(side),
-            selection=own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without)),
+            selection=own_selection(assets, without),
             description=f"The {side.value} of {self.unit}.",
             # The definitions are imported once: a run of one unit has one step.
             executor_def=dg.in_process_executor,
@@ -320,6 +380,18 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     def op_name(self, side: Side) -> str:
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
+
+
+def own_selection(
+    assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
+) -> dg.AssetSelection:
+    """What a run of the unit makes and checks.
+
+    Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit whose
+    command runs them.
+    """
+    own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
+    return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
 
 
 def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:

@@ -21,7 +21,8 @@
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── LegacyOutOfReach                      legacy does not have what a candidate run begins with
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
-    ├── RunLives                              another run for the same task of Airflow has not ended
+    ├── RunLives                              another run of the same windows has not ended
+    ├── NotOwner                              a run that may not write where everybody reads
     ├── RunFailed                             a Dagster or Airflow run did not succeed
     ├── NoRehearsal                           it would write where something else is, or has nothing to read
     ├── LedgerUnreadable                      a line of the ledger that no version of this command has written
@@ -30,6 +31,7 @@
     ├── MoveInProgress                        a move of the unit was begun and is not over
     ├── MoveOvertaken                         somebody else has moved the unit meanwhile
     ├── StepFailed                            a move stopped at a step, half-done
+    ├── HalfRetired                           a way back that another unit of the DAG does not have any more
     ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
@@ -49,11 +51,14 @@
     │   ├── NoSuchUnit                        a unit that nothing mirrors
     │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
     │   ├── EvidenceMissing                   evidence was asked for, and there is no event log at hand
+    │   ├── EventLogMissing                   nobody knows who wrote which window without Dagster's event log
     │   ├── WindowMissing                     a comparison without a window
     │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
     │   ├── MoveImpossible                    a move that does not lead away from the unit's stage
+    │   ├── AirflowsWindows                   a backfill in Dagster of windows that Airflow owns
+    │   ├── PartOfDag                         units of a DAG that can only be retired together
     │   ├── ReasonMissing                     something that the ledger keeps with its reason, and none was given
     │   ├── PortInUse                         a port that was asked for is taken
     │   ├── BadPlace                          text that names no relation to compare
@@ -95,13 +100,16 @@ from dagster_defs.errors.comparison import (
     WindowWithoutTime,
 )
 from dagster_defs.errors.moves import (
+    AirflowsWindows,
     GateClosed,
+    HalfRetired,
     LedgerUnreadable,
     LedgerUnwritable,
     LedgerVersion,
     MoveImpossible,
     MoveInProgress,
     MoveOvertaken,
+    PartOfDag,
     ReasonMissing,
     StepFailed,
 )
@@ -129,11 +137,13 @@ from dagster_defs.errors.servers import (
 )
 from dagster_defs.errors.units import (
     BadUnit,
+    EventLogMissing,
     EvidenceMissing,
     EvidenceUnreadable,
     LegacyOutOfReach,
     NoRehearsal,
     NoSuchUnit,
+    NotOwner,
     NotRehearsable,
     NotRendered,
     RunLives,
@@ -155,6 +165,7 @@ from dagster_defs.errors.windows import (
 
 __all__ = [
     "AirflowUnreachable",
+    "AirflowsWindows",
     "AlreadyRunning",
     "BadComparison",
     "BadComparisonFile",
@@ -168,9 +179,11 @@ __all__ = [
     "DbtProjectUnreadable",
     "DoesNotAdvance",
     "EnvironmentMissing",
+    "EventLogMissing",
     "EvidenceMissing",
     "EvidenceUnreadable",
     "GateClosed",
+    "HalfRetired",
     "InvalidWindow",
     "InventoryMissing",
     "InventoryUnreadable",
@@ -187,10 +200,12 @@ __all__ = [
     "NoRehearsal",
     "NoSuchUnit",
     "NotComparable",
+    "NotOwner",
     "NotRangeable",
     "NotRehearsable",
     "NotRendered",
     "ParityError",
+    "PartOfDag",
     "PortInUse",
     "ProxiedStateUnreadable",
     "ReasonMissing",

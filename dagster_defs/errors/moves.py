@@ -78,6 +78,35 @@ class MoveImpossible(UsageError):
         )
 
 
+class AirflowsWindows(UsageError):
+    def __init__(self, unit: str, stage: str) -> None:
+        self.unit, self.stage = unit, stage
+        super().__init__(
+            f"cannot backfill {unit} in Dagster: it is {stage}, its windows are Airflow's. Clear them there, or cut it "
+            f"over first: parity cutover {unit}"
+        )
+
+
+class PartOfDag(UsageError):
+    """`left`: units of the DAG that were not named."""
+
+    def __init__(self, dag_id: str, left: Sequence[str]) -> None:
+        self.dag_id, self.left = dag_id, tuple(left)
+        super().__init__(
+            f"cannot retire a part of {dag_id}: {', '.join(left)} would be left without Airflow. Retire the whole "
+            f"DAG: parity retire {dag_id}"
+        )
+
+
+class HalfRetired(ParityError):
+    def __init__(self, unit: str, retired: str) -> None:
+        self.unit, self.retired = unit, retired
+        super().__init__(
+            f"cannot roll back {unit}: {retired} of the same DAG is retired already, and Airflow runs the DAG no more. "
+            f"Finish it: parity resume {unit} --apply"
+        )
+
+
 class ReasonMissing(UsageError):
     def __init__(self, what: str) -> None:
         self.what = what

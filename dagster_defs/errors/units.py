@@ -35,12 +35,22 @@ class WindowDiffers(ParityError):
 
 
 class RunLives(ParityError):
-    def __init__(self, task_instance: str, run_id: str) -> None:
-        self.task_instance, self.run_id = task_instance, run_id
+    """`what` both are about: a task of Airflow, or windows of a unit."""
+
+    def __init__(self, what: str, run_id: str) -> None:
+        self.what, self.run_id = what, run_id
         super().__init__(
-            f"run {run_id} was launched before for the same task of Airflow ({task_instance}) and has not ended: "
-            "nothing was run. The proxy follows that run"
+            f"run {run_id} was launched before for {what} and has not ended: nothing was run. A proxy follows that "
+            "run; if it is gone, and Dagster does not know, mark it as canceled there"
         )
+
+
+class NotOwner(ParityError):
+    """A run that may not write a unit's windows where everybody reads them."""
+
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"this run may not write {unit}: {reason}. Nothing was written. {remedy}")
 
 
 class WritesToLegacy(ParityError):
@@ -68,6 +78,14 @@ class EvidenceUnreadable(ParityError):
 class EvidenceMissing(UsageError):
     def __init__(self) -> None:
         super().__init__("there is no evidence at hand. Set DAGSTER_HOME, or compare now: name a window")
+
+
+class EventLogMissing(UsageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no event log at hand, and nothing else knows who wrote which window. Set DAGSTER_HOME to the "
+            "folder of Dagster's dagster.yaml"
+        )
 
 
 class NotRehearsable(UsageError):

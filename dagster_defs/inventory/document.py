@@ -41,7 +41,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`templated` are the raw fields; a field that names a template file holds the text of it."""
+    """`templated` are the raw fields; a field that names a template file holds the text of it. `callbacks` are
+    dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin."""
 
     dag_id: str
     task_id: str
@@ -60,6 +61,7 @@ class Task:
     timeout: float | None = None
     sla: float | None = None
     owner: str = ""
+    callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class BrokenTask:
 
 @dataclass(frozen=True, slots=True)
 class Dag:
+    """`catchup` and `max_active_runs` are Airflow's own defaults where an older inventory does not say them."""
+
     dag_id: str
     schedule: Schedule
     timezone: str
@@ -80,6 +84,9 @@ class Dag:
     end: str | None = None
     windows: tuple[tuple[str, str], ...] = ()
     windows_cut: bool = False
+    catchup: bool = True
+    max_active_runs: int = 16
+    callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +140,9 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
         dag.get("end"),
         tuple((str(window["start"]), str(window["end"])) for window in dag.get("windows") or ()),
         bool(dag.get("windows_cut")),
+        bool(dag.get("catchup", True)),
+        16 if dag.get("max_active_runs") is None else int(dag["max_active_runs"]),
+        _callbacks(dag),
     )
 
 
@@ -158,11 +168,17 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             task.get("execution_timeout_seconds"),
             task.get("sla_seconds"),
             str(task.get("owner") or ""),
+            _callbacks(task),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return BrokenTask(
             dag_id, name, f"the inventory's record of this task is not as it should be: {error!r}"
         )
+
+
+def _callbacks(holder: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    found = holder.get("callbacks") or {}
+    return {str(name): tuple(str(function) for function in functions) for name, functions in found.items()}
 
 
 def _sample(sample: Mapping[str, Any]) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.windows import PartitionedSchedule, Schedule, compile_template
 
 COMPONENT = "dagster_defs.components.DbtUnit"
+ON_FAILURE = "on_failure_callback"
 MIRRORED = ("build", "run", "snapshot", "seed", "test")
 # Only where rows between the two bounds are the window's can one run cover many windows.
 BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
@@ -91,10 +92,19 @@ class DagDraft:
         return head + "\n" + "\n---\n".join(mirrored) + ("\n" if mirrored else "")
 
 
-def draft_dag(dag: Dag, readings: Mapping[str, UnitReading], project: str) -> DagDraft:
-    """`readings` by task id; `project` is the dbt project, relative to the root of ours."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the mirrors will be: `project` is the dbt project, relative to the root of ours; `refusal` says why
+    Dagster cannot call the function of a dotted path, empty if it can."""
+
+    project: str
+    refusal: Callable[[str], str]
+
+
+def draft_dag(dag: Dag, readings: Mapping[str, UnitReading], place: Place) -> DagDraft:
+    """`readings` by task id."""
     tasks = [task for task in dag.tasks if isinstance(task, Task)]
-    return DagDraft(dag, tuple(draft_unit(dag, task, readings[task.task_id], project) for task in tasks))
+    return DagDraft(dag, tuple(draft_unit(dag, task, readings[task.task_id], place) for task in tasks))
 
 
 @dataclass
@@ -106,15 +116,15 @@ class _Attributes:
     refusals: list[str] = field(default_factory=list)
 
 
-def draft_unit(dag: Dag, task: Task, reading: UnitReading, project: str) -> Draft:
+def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draft:
     if reading.kind is Kind.NON_DBT:
         operator = task.classes[0].rpartition(".")[2]
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
     found = _Attributes({"unit": reading.name})
     _schedule(dag, found)
     _selection(reading, found)
-    if project != "dbt":
-        found.values["project"] = project
+    if place.project != "dbt":
+        found.values["project"] = place.project
     _variables(reading, found)
     if not reading.determined:
         found.refusals.append(reading.reason)
@@ -127,6 +137,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, project: str) -> Draf
     if task.pool != "default_pool":
         found.values["pool"] = task.pool
     _limits(task, found)
+    _callbacks(dag, task, place, found)
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
     notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
@@ -139,6 +150,31 @@ def _limits(task: Task, found: _Attributes) -> None:
     for name, seconds in (("timeout", task.timeout), ("sla", task.sla)):
         if seconds is not None:
             found.values[name] = _plain(seconds)
+    if task.depends_on_past:
+        found.values["depends_on_past"] = True
+
+
+def _callbacks(dag: Dag, task: Task, place: Place, found: _Attributes) -> None:
+    """The first of the task's failure callbacks that Dagster can call; each other callback is a gap."""
+    of_task = task.callbacks.get(ON_FAILURE, ())
+    mirrored = next((function for function in of_task if not place.refusal(function)), None)
+    if mirrored:
+        found.values["on_failure"] = mirrored
+    elif of_task:
+        found.gaps.append(
+            f"Dagster cannot call {of_task[0]} when a run fails, {place.refusal(of_task[0])}: name a function as "
+            "on_failure that does the same"
+        )
+    settled = (id(task), ON_FAILURE, mirrored or (of_task or [""])[0])
+    left = [
+        f"{whose} {kind} {function}"
+        for whose, holder in (("the task's", task), ("the DAG's", dag))
+        for kind, functions in holder.callbacks.items()
+        for function in functions
+        if (id(holder), kind, function) != settled
+    ]
+    if left:
+        found.gaps.append(f"Dagster does not call {', '.join(left)}")
 
 
 def _plain(seconds: float) -> float:
@@ -176,7 +212,9 @@ def _schedule(dag: Dag, found: _Attributes) -> None:
             written[name] = (
                 local.date().isoformat() if at_midnight else local.replace(tzinfo=None).isoformat()
             )
-    found.values["schedule"] = written
+    found.values["schedule"] = {
+        **written, "catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)
+    }  # fmt: skip
 
 
 def _selection(reading: UnitReading, found: _Attributes) -> None:

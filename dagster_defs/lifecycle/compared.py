@@ -28,10 +28,11 @@ class WindowFact:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """`windows` lie side by side, the newest last; `whole` are the tables without a time column, as of the last
-    window."""
+    window. `nothing_to_compare`: the unit leaves nothing behind that could be, only views or tests."""
 
     windows: tuple[WindowFact, ...] = ()
     whole: tuple[Evidence, ...] = ()
+    nothing_to_compare: bool = False
 
 
 def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:

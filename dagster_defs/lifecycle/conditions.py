@@ -79,7 +79,7 @@ def _soaking(facts: Facts, settings: GateSettings, now: datetime) -> Condition |
         return None
     if now < end:
         return Condition(ConditionKind.SOAKING, f"{_left(end - now)} left", end)
-    windows = soaked_windows(facts)
+    windows = soaked_windows(facts, settings)
     if windows < settings.soak_windows:
         return Condition(ConditionKind.SOAKING, f"{windows} of {settings.soak_windows} windows", end)
     return None

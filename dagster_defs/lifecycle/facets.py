@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
@@ -13,40 +12,23 @@ from dagster_defs.errors import InvalidWindow, ParityError
 from dagster_defs.inventory.arguments import SELECTING, as_text
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import Invocation, UnitReading
+from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
+from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.windows import PartitionedSchedule, Window
 
-DEFAULT_POOL = "default_pool"
+__all__ = [
+    "Agreement",
+    "Facet",
+    "LegacyUnit",
+    "MirroredUnit",
+    "UnitFacets",
+    "facets_of",
+    "not_in_inventory",
+]
+
 SIDE = "side"  # the argument by which a Python unit is told for which side it works
-
-
-class Agreement(StrEnum):
-    AGREES = "agrees"
-    DIFFERS = "differs"
-    UNDETERMINED = "undetermined"
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """One thing that Airflow and the mirror say about a unit; `compared` counts the values behind it."""
-
-    name: str
-    agrees: Agreement
-    legacy: str
-    mirror: str
-    detail: str = ""
-    compared: int = 1
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "facet": self.name,
-            "agrees": self.agrees.value,
-            "legacy": self.legacy,
-            "mirror": self.mirror,
-            "detail": self.detail,
-            "compared": self.compared,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +67,7 @@ class UnitFacets:
 
     @property
     def summary(self) -> str:
-        """`8/8`, `7/8 (windows)` with what differs, `6/8 (2 undetermined)`."""
+        """`12/12`, `11/12 (windows)` with what differs, `10/12 (2 undetermined)`."""
         agreeing = len(self.facets) - len(self.differing) - len(self.undetermined)
         notes = [*self.differing, *([f"{len(self.undetermined)} undetermined"] if self.undetermined else [])]
         return f"{agreeing}/{len(self.facets)}" + (f" ({', '.join(notes)})" if notes else "")
@@ -95,16 +77,13 @@ class UnitFacets:
 
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
-    """Always the same eight, in this order."""
+    """Always the same twelve, in this order (`settings.FACETS`)."""
     return (
         windows_facet(legacy, mirror.partitions),
         variables_facet(legacy, mirror.declared),
         selection_facet(legacy, mirror.declared),
         ordering_facet(legacy, mirror),
-        retries_facet(legacy.task, mirror.declared),
-        pool_facet(legacy.task, mirror.declared),
-        _seconds_facet("timeout", legacy.task.timeout, mirror.declared.timeout),
-        _seconds_facet("sla", legacy.task.sla, mirror.declared.sla),
+        *promise_facets(legacy.dag, legacy.task, mirror.declared),
     )
 
 
@@ -332,28 +311,3 @@ def _above(task_id: str, tasks: Mapping[str, Task]) -> set[str]:
         found |= new
         todo += new
     return found
-
-
-def retries_facet(task: Task, declared: Declared) -> Facet:
-    """Number and delay; without a retry the delay says nothing."""
-    theirs, mine = _tries(task.retries, task.retry_delay), _tries(declared.retries, declared.retry_delay)
-    return _equal("retries", theirs, mine)
-
-
-def _tries(retries: int, delay: float) -> str:
-    return f"{retries}, {delay:g} s apart" if retries else "none"
-
-
-def pool_facet(task: Task, declared: Declared) -> Facet:
-    """Airflow's default pool limits nothing in particular: it is as good as none."""
-    return _equal("pool", "none" if task.pool == DEFAULT_POOL else task.pool, declared.pool or "none")
-
-
-def _seconds_facet(name: str, theirs: float | None, mine: float | None) -> Facet:
-    """A limit in seconds, None where there is none."""
-    said, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
-    return _equal(name, said, declared)
-
-
-def _equal(name: str, theirs: str, mine: str) -> Facet:
-    return Facet(name, Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)

@@ -16,6 +16,7 @@ from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence
+from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.parity import Verdict
 
 # A rollback has none: the way back is always open.
@@ -37,7 +38,17 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
     Move.ROLLBACK: (),
     Move.HOLD: (),
     Move.RELEASE: (),
-    Move.RETIRE: (Gate.HELD, Gate.MARKS, Gate.SOAK),
+    Move.RETIRE: (
+        Gate.HELD,
+        Gate.MARKS,
+        Gate.FACETS,
+        Gate.SOAK,
+        Gate.WHOLE_DAG,
+        Gate.CONTINUITY,
+        Gate.AIRFLOW,
+        Gate.DAGSTER,
+    ),
+    Move.BACKFILL: (Gate.MARKS, Gate.DAGSTER, Gate.LIVE_RUN),
 }
 
 
@@ -57,7 +68,8 @@ class Blocker:
 @dataclass(frozen=True, slots=True)
 class Live:
     """What the orchestrators themselves say. `airflow`, `dagster`: what is wrong, empty if nothing is. Runtimes in
-    seconds, of the last runs."""
+    seconds, of the last runs. `unmirrored`: tasks of the unit's DAG that nothing mirrors and that do something.
+    """
 
     airflow: str = ""
     dagster: str = ""
@@ -65,12 +77,14 @@ class Live:
     dagster_runs: tuple[str, ...] = ()
     legacy_seconds: tuple[float, ...] = ()
     candidate_seconds: tuple[float, ...] = ()
+    unmirrored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` without
-    an event log (then the gate is closed), `live` where nobody asks a server (then its gates are left out)."""
+    """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` and
+    `continuity` without an event log (then the gate is closed), `live` where nobody asks a server (then its gates are
+    left out)."""
 
     unit: Unit
     stage: Stage
@@ -79,13 +93,14 @@ class Facts:
     facets: UnitFacets | None = None
     compared: Compared | None = None
     live: Live | None = None
+    continuity: Continuity | None = None
 
     @property
     def drifted(self) -> bool:
         """Whether the mark says another thing than the ledger, and no open move explains it."""
         if self.history.stage is None or self.history.open is not None:
             return False
-        return self.marked is not (self.history.stage is Stage.CUT_OVER)
+        return self.marked is not (self.history.stage in (Stage.CUT_OVER, Stage.RETIRED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +130,16 @@ def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
     return None if cut_over is None else cut_over.at + timedelta(days=settings.soak_days)
 
 
-def soaked_windows(facts: Facts) -> int:
-    """Windows that were compared since the cutover."""
+def soaked_windows(facts: Facts, settings: GateSettings) -> int:
+    """Windows that were compared since the cutover. Of tables without a time column only the last comparison is
+    known: one since the cutover is enough."""
     cut_over, compared = facts.history.cut_over, facts.compared
     if cut_over is None or compared is None:
         return 0
+    if compared.nothing_to_compare:
+        return settings.soak_windows
+    if not compared.windows and any(one.at > cut_over.at for one in compared.whole):
+        return settings.soak_windows
     return len({one.partition for fact in compared.windows for one in fact.evidence if one.at > cut_over.at})
 
 
@@ -173,6 +193,15 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
                 )
         case Gate.SOAK:
             yield from _soak(facts, settings, now)
+        case Gate.WHOLE_DAG:
+            if live and live.unmirrored:
+                yield Blocker(
+                    gate,
+                    f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
+                    "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
+                )
+        case Gate.CONTINUITY:
+            yield from _continuity(facts)
         case Gate.AIRFLOW:
             if live and live.airflow:
                 yield Blocker(gate, live.airflow, "See that Airflow answers and its scheduler runs")
@@ -218,6 +247,8 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         yield Blocker(
             Gate.WINDOWS, "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
         )
+        return
+    if facts.compared.nothing_to_compare:
         return
     wanted, found = settings.windows, _newest(facts.compared.windows, settings.windows)
     bad = [
@@ -269,10 +300,20 @@ def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Block
         return
     if now < end:
         yield Blocker(Gate.SOAK, f"it soaks until {end.isoformat(sep=' ', timespec='minutes')}", "Wait")
-    if (windows := soaked_windows(facts)) < settings.soak_windows:
+    if (windows := soaked_windows(facts, settings)) < settings.soak_windows:
         yield Blocker(
             Gate.SOAK, f"{windows} of {settings.soak_windows} windows since the cutover", "Wait for its runs"
         )
+
+
+def _continuity(facts: Facts) -> Iterator[Blocker]:
+    if facts.continuity is None:
+        yield Blocker(
+            Gate.CONTINUITY, "nobody knows who wrote its windows", "Name Dagster's event log: DAGSTER_HOME"
+        )
+    elif against := facts.continuity.against:
+        more = f" ({len(against) - 1} more)" if len(against) > 1 else ""
+        yield Blocker(Gate.CONTINUITY, against[0].rstrip(".") + more, f"Look: parity windows {facts.unit}")
 
 
 def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:

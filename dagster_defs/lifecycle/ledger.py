@@ -28,6 +28,7 @@ class Kind(StrEnum):
     HELD = "held"
     RELEASED = "released"
     REHEARSED = "rehearsed"
+    BACKFILLED = "backfilled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Entry:
 
     `id` is the same in all entries of one move. `stage` is where the move began, so that the ledger can be read
     without what else was known then. `forced` names the gates that `reason` has overruled. `steps` are the plan's,
-    in words.
+    in words. `from_`, `until`: of a backfill, the start of its first and the end of its last window; of the end of a
+    retirement, where Dagster's own windows begin.
     """
 
     id: str
@@ -49,12 +51,14 @@ class Entry:
     reason: str = ""
     forced: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    from_: datetime | None = None
+    until: datetime | None = None
 
     def as_json(self) -> Mapping[str, Any]:
         return {
             "schema": SCHEMA,
             "id": self.id,
-            "at": self.at.astimezone(UTC).isoformat(),
+            "at": _utc(self.at),
             "operator": self.operator,
             "unit": str(self.unit),
             "move": self.move.value,
@@ -63,6 +67,7 @@ class Entry:
             "reason": self.reason,
             "forced": list(self.forced),
             "steps": list(self.steps),
+            **{name: _utc(at) for name, at in (("from", self.from_), ("until", self.until)) if at},
         }
 
     @classmethod
@@ -73,10 +78,9 @@ class Entry:
         if document["schema"] != SCHEMA:
             raise LedgerVersion(where, str(document["schema"]), SCHEMA)
         try:
-            at = datetime.fromisoformat(document["at"])
             return cls(
                 id=str(document["id"]),
-                at=at if at.tzinfo else at.replace(tzinfo=UTC),
+                at=_instant(document["at"]),
                 operator=str(document["operator"]),
                 unit=Unit.parse(document["unit"]),
                 move=Move(document["move"]),
@@ -85,6 +89,8 @@ class Entry:
                 reason=str(document["reason"]),
                 forced=tuple(map(str, document["forced"])),
                 steps=tuple(map(str, document["steps"])),
+                from_=_instant(document["from"]) if "from" in document else None,
+                until=_instant(document["until"]) if "until" in document else None,
             )
         except KeyError as error:
             raise LedgerUnreadable(where, f"it has no {error}") from error
@@ -106,7 +112,7 @@ class OpenMove:
     @property
     def backwards(self) -> bool:
         """Whether finishing it leaves the unit with Airflow."""
-        return self.back or self.move is Move.ROLLBACK
+        return self.move is Move.ROLLBACK or (self.back and self.move is not Move.RETIRE)
 
     def __str__(self) -> str:
         return f"{self.move}, being undone" if self.back else self.move.value
@@ -123,7 +129,9 @@ class UnitHistory:
     since: Entry | None = None
     cut_over: Entry | None = None
     forced: tuple[Entry, ...] = ()
+    retired: Entry | None = None
     rolled_back: tuple[Entry, ...] = ()
+    backfills: tuple[Entry, ...] = ()
     entries: tuple[Entry, ...] = field(default=(), repr=False)
 
 
@@ -150,6 +158,8 @@ def refuse_overtaken(history: UnitHistory, entry: Entry) -> None:
             raise MoveInProgress(
                 str(entry.unit), str(open_move), open_move.intent.operator, since, half_done=True
             )
+        case Kind.BACKFILLED if open_move is not None:
+            raise MoveOvertaken(str(entry.unit), _last_said(history))
         case Kind.INTENDED if history.stage not in (None, entry.stage):
             raise MoveOvertaken(str(entry.unit), _last_said(history))
         case Kind.DONE | Kind.UNDONE | Kind.TURNED_BACK if (
@@ -195,13 +205,15 @@ def _folded(before: UnitHistory, entry: Entry, where: str) -> UnitHistory:
                 return replace(after, cut_over=entry)
             if entry.move is Move.ROLLBACK:
                 return replace(after, cut_over=None, rolled_back=(*before.rolled_back, entry))
-            return after
+            return replace(after, retired=entry) if entry.move is Move.RETIRE else after
         case Kind.HELD:
             return replace(before, held=entry)
         case Kind.RELEASED:
             return replace(before, held=None)
         case Kind.REHEARSED:
             return replace(before, rolled_back=(*before.rolled_back, entry))
+        case Kind.BACKFILLED:
+            return replace(before, backfills=(*before.backfills, entry))
         case _:
             assert_never(entry.kind)
 
@@ -216,3 +228,12 @@ def _open(before: UnitHistory, entry: Entry, where: str) -> Entry:
     if before.open is None:
         raise LedgerUnreadable(where, f"{entry.unit} has {entry.kind} without a move that was begun")
     return before.open.intent
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

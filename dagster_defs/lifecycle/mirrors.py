@@ -83,6 +83,7 @@ class Declared:
     `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute,
     without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
     as `source:name.table`. `retry_delay`, `timeout` (for one try) and `sla` (after a window's end) in seconds.
+    `on_failure` is the dotted path of the function that is called when a run has failed for good.
     """
 
     runs: str
@@ -96,6 +97,10 @@ class Declared:
     pool: str | None
     timeout: float | None = None
     sla: float | None = None
+    catchup: bool = True
+    max_active_runs: int = 16
+    depends_on_past: bool = False
+    on_failure: str | None = None
 
 
 class Mirror(Protocol):
@@ -110,6 +115,11 @@ class Mirror(Protocol):
     @property
     def gate_settings(self) -> GateSettings:
         """What must hold before the unit is moved."""
+        ...
+
+    @property
+    def takes_ranges(self) -> bool:
+        """Whether one run can build several windows that follow each other."""
         ...
 
     def declared(self) -> Declared:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, assert_never
 
 from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
@@ -17,8 +18,8 @@ from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
 from dagster_defs.lifecycle.units import Owner, Stage, Unit
 from dagster_defs.parity import Side
 
-PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.HOLD, Move.RELEASE]
-Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK]  # those of more than one step
+PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE, Move.HOLD, Move.RELEASE]
+Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]  # those of more than one step
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,39 @@ class AwaitServed:
     owner: Owner
 
 
-Step = Record | CheckDefinitions | AwaitNoLiveRun | AwaitNoStrayRun | EndRuns | Mark | AwaitServed
+@dataclass(frozen=True, slots=True)
+class CheckSchedule:
+    """Dagster has the job of the unit's DAG, and what starts it for each window is switched on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitRest:
+    """Airflow's DAG is paused, none of its runs is under way, and Airflow says which window would come next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Airflow's DAG is not paused."""
+
+
+Step = (
+    Record
+    | CheckDefinitions
+    | CheckSchedule
+    | AwaitNoLiveRun
+    | AwaitNoStrayRun
+    | AwaitRest
+    | Wake
+    | EndRuns
+    | Mark
+    | AwaitServed
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`steps` is empty where there is nothing left to do, and `already` says so. `finishes`: the open move that
-    this goes on with, or undoes."""
+    this goes on with, or undoes. `since`: of a rollback, when the unit was cut over."""
 
     unit: Unit
     move: Move
@@ -83,6 +110,7 @@ class Plan:
     steps: tuple[Step, ...]
     finishes: OpenMove | None = None
     already: str = ""
+    since: datetime | None = None
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -114,7 +142,8 @@ def plan(
     if (stage, move) not in TRANSITIONS:
         raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
     steps = (Record(Kind.INTENDED), *_between(move, end_runs=end_runs), Record(Kind.DONE))
-    return Plan(unit, move, stage, TRANSITIONS[stage, move], steps)
+    since = history.cut_over.at if move is Move.ROLLBACK and history.cut_over else None
+    return Plan(unit, move, stage, TRANSITIONS[stage, move], steps, since=since)
 
 
 def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
@@ -134,13 +163,18 @@ def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
     if move is Move.ROLLBACK:
         return resume(OpenMove(intent), end_runs=end_runs)
     turn = () if open_move.back else (Record(Kind.TURNED_BACK),)
-    back = _between(Move.ROLLBACK, end_runs=end_runs) if move is Move.CUTOVER else ()
+    back = _back(move, end_runs=end_runs)
     steps = (*turn, *back, Record(Kind.UNDONE))
     return Plan(intent.unit, Move.ROLLBACK, intent.stage, intent.stage, steps, open_move)
 
 
 def mend(unit: Unit, stage: Stage) -> Plan:
-    """What makes the mark, and so Airflow, say again what the ledger says."""
+    """What makes the mark, and so Airflow, say again what the ledger says.
+
+    A retired unit's task stays a proxy for as long as Airflow has it: its own operator would write beside Dagster.
+    """
+    if stage is Stage.RETIRED:
+        return Plan(unit, Move.RETIRE, stage, stage, (Mark(Owner.DAGSTER),))
     owner = Owner.DAGSTER if stage is Stage.CUT_OVER else Owner.AIRFLOW
     move = Move.CUTOVER if owner is Owner.DAGSTER else Move.ROLLBACK
     check = (CheckDefinitions(Side.LEGACY),) if owner is Owner.DAGSTER else ()
@@ -164,6 +198,12 @@ def in_words(step: Step, unit: Unit) -> str:
             return f"the ledger says: {kind.value.replace('_', ' ')}"
         case CheckDefinitions(side):
             return f"Dagster has loaded the unit's {'candidate ' if side is Side.CANDIDATE else ''}job"
+        case CheckSchedule():
+            return f"Dagster has loaded the job of {unit.dag_id} and starts it for each window"
+        case AwaitRest():
+            return f"Airflow has paused {unit.dag_id} between two of its runs"
+        case Wake():
+            return f"Airflow runs {unit.dag_id} again"
         case AwaitNoLiveRun(owner):
             return f"no {owner.value.title()} run of the unit is under way"
         case AwaitNoStrayRun():
@@ -211,6 +251,28 @@ def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
                 *live,
                 AwaitNoLiveRun(Owner.DAGSTER),
             )
+        case Move.RETIRE:
+            # The end in the ledger is what Dagster's schedule waits for: until then nobody begins a window.
+            return (
+                CheckDefinitions(Side.LEGACY),
+                CheckSchedule(),
+                AwaitNoStrayRun(),
+                AwaitRest(),
+                AwaitNoLiveRun(Owner.DAGSTER),
+            )
+        case _:
+            assert_never(move)
+
+
+def _back(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
+    """What takes back the steps of a move that was begun."""
+    match move:
+        case Move.CUTOVER:
+            return _between(Move.ROLLBACK, end_runs=end_runs)
+        case Move.RETIRE:
+            return (Wake(),)
+        case Move.SHADOW | Move.ROLLBACK:
+            return ()
         case _:
             assert_never(move)
 
@@ -228,6 +290,6 @@ def _holding(unit: Unit, move: Literal[Move.HOLD, Move.RELEASE], stage: Stage, h
 def _begun(open_move: OpenMove) -> Begun:
     """The open move as one that this version can finish. Raises LedgerVersion for another."""
     move = open_move.move
-    if move is Move.SHADOW or move is Move.CUTOVER or move is Move.ROLLBACK:
+    if move is Move.SHADOW or move is Move.CUTOVER or move is Move.ROLLBACK or move is Move.RETIRE:
         return move
     raise LedgerVersion(f"the open move of {open_move.intent.unit}", f"a {move}", SCHEMA)

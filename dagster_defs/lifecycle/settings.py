@@ -15,6 +15,8 @@ class Gate(StrEnum):
     TOLERANCES = "tolerances"
     REHEARSED = "rehearsed"
     SOAK = "soak"
+    WHOLE_DAG = "whole_dag"
+    CONTINUITY = "continuity"
     AIRFLOW = "airflow"
     DAGSTER = "dagster"
     LIVE_RUN = "live_run"
@@ -22,14 +24,18 @@ class Gate(StrEnum):
 
 
 # What `parity verify` compares of a unit, by name.
-FACETS = ("windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla")
+FACETS = (
+    "windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla", "catchup", "max_active_runs",
+    "depends_on_past", "callbacks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
     """`windows`: that many in a row must match. `undetermined`: facets that may be so. A candidate run may take
     `slowdown` times as long as legacy's and `slack` seconds more. After a cutover a unit soaks for `soak_days`
-    and `soak_windows`. `without`: gates that the unit does not have."""
+    and `soak_windows`; with `rollback_on_failure` a proxied run that fails meanwhile rolls it back. `without`: gates
+    that the unit does not have."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()
@@ -38,3 +44,4 @@ class GateSettings:
     soak_days: float = 7
     soak_windows: int = 7
     without: tuple[Gate, ...] = ()
+    rollback_on_failure: bool = False

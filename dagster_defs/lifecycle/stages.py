@@ -17,6 +17,7 @@ class Move(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     RETIRE = "retire"
+    BACKFILL = "backfill"
 
 
 TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
@@ -29,6 +30,7 @@ TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
         for stage in (Stage.OBSERVED, Stage.SHADOWED, Stage.CUT_OVER)
         for move in (Move.HOLD, Move.RELEASE)
     },
+    **{(stage, Move.BACKFILL): stage for stage in (Stage.CUT_OVER, Stage.RETIRED)},
 }
 
 # Where a unit is when nothing is left to do for a move.
@@ -39,6 +41,7 @@ ARRIVED: Mapping[Move, frozenset[Stage]] = {
     Move.HOLD: frozenset(),
     Move.RELEASE: frozenset(),
     Move.RETIRE: frozenset({Stage.RETIRED}),
+    Move.BACKFILL: frozenset(),
 }
 
 FORWARD = frozenset({Move.SHADOW, Move.CUTOVER, Move.RETIRE})

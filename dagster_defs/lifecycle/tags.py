@@ -8,6 +8,12 @@ from __future__ import annotations
 # Of assets, jobs and runs: whose they are.
 UNIT, SIDE = "parity/unit", "parity/side"
 
+# Of assets: where their unit stood when the definitions were loaded, and whose its windows were.
+STAGE, OWNER = "parity/stage", "parity/owner"
+
+# Of the job that runs a whole DAG, once that is retired; of a run that somebody wanted: its entry in the ledger.
+DAG, BACKFILL = "parity/dag", "parity/backfill"
+
 # Of a run that Airflow's proxy launched, and of what a run has written.
 WINDOW_START, WINDOW_END = "parity/window_start", "parity/window_end"
 AIRFLOW_TRY = "parity/airflow_try"

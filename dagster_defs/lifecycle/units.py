@@ -51,6 +51,11 @@ class Unit:
         return f"{self.dag_id}.{self.task_id}"
 
     @property
+    def dag_identifier(self) -> str:
+        """The DAG's name likewise."""
+        return _plain(self.dag_id)
+
+    @property
     def identifier(self) -> str:
         """The unit's name where only letters, digits and underscores are allowed: job and op names."""
         return f"{_plain(self.dag_id)}__{_plain(self.task_id)}"
@@ -111,21 +116,19 @@ class Status:
         return next(iter([*urgent, *commands]), "")
 
 
-def state_of(
-    unit: Unit, proxied: Mapping[Unit, bool], *, shadowed: bool, recorded: Stage | None = None
-) -> UnitState:
+def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, recorded: Stage | None = None) -> UnitState:
     """The state of a unit: the stage that the ledger has `recorded`, or without one what the hand-over mark in
-    `proxied_state/` says, and whether the unit has a shadow."""
+    `proxied_state/` says."""
     if recorded is not None:
         state = UnitState(unit, recorded)
         owner = Owner.DAGSTER if proxied.get(unit, False) else Owner.AIRFLOW
-        # A retired unit has no mark: nothing in Airflow starts it any more.
+        # Nothing in Airflow starts a retired unit any more, whatever its mark says.
         return (
             state if recorded is Stage.RETIRED or state.owner is owner else UnitState(unit, recorded, owner)
         )
     if proxied.get(unit, False):
         return UnitState(unit, Stage.CUT_OVER)
-    return UnitState(unit, Stage.SHADOWED if shadowed else Stage.OBSERVED)
+    return UnitState(unit, Stage.OBSERVED)
 
 
 def _plain(name: str) -> str:

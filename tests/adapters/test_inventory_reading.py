@@ -12,6 +12,7 @@ from dagster_defs.adapters.inventory import ProjectOnDisk, read_inventory, repor
 from dagster_defs.cli import app
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, InventoryVersion
 from dagster_defs.inventory import Selection, SelectionRefused
+from dagster_defs.inventory.document import Task, read_document
 from tests.inventory.samples import codes, document, sampled, task
 
 FILES = {
@@ -237,6 +238,26 @@ def test_the_quick_search_is_dbts_own(parsed: ProjectOnDisk) -> None:
         for command in ("build", "run", "test"):
             selection = Selection(command, (name,))
             assert quick.executed(selection) == plain.executed(selection)
+
+
+def test_what_a_dag_promises_is_read() -> None:
+    """Catch-up, runs at a time and callbacks are the inventory's; an older one without them has Airflow's defaults."""
+    told = {"on_failure_callback": ["alerts.page", "alerts.log"]}
+    old, new = document(task({})), document(task({}, callbacks=told))
+    new["dags"][0] |= {
+        "catchup": False,
+        "max_active_runs": 3,
+        "callbacks": {"sla_miss_callback": ["alerts.late"]},
+    }
+
+    [before] = read_document(old, "old.json").dags
+    [after] = read_document(new, "new.json").dags
+
+    assert (before.catchup, before.max_active_runs, before.callbacks) == (True, 16, {})
+    assert (after.catchup, after.max_active_runs) == (False, 3)
+    assert after.callbacks == {"sla_miss_callback": ("alerts.late",)}
+    assert isinstance(after.tasks[0], Task)
+    assert after.tasks[0].callbacks == {"on_failure_callback": ("alerts.page", "alerts.log")}
 
 
 def test_the_command(tmp_path: Path, project: Path) -> None:

@@ -19,12 +19,14 @@ from dagster_defs import cli
 from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.proxied_state import read_marks, write_mark
 from dagster_defs.errors import MirrorsUnreadable
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.mirrors import Mirror
 from tests.estate import BIN, ROOT, foreign_environment
 from tests.fakes import FakeAirflow, FakeDagster, Job
+from tests.owned import LONG_AGO, bring_to
 
-ZONES, DAILY = "taxi_daily.dbt_zones", "taxi_daily.dbt_daily"
+ZONES, DAILY, EXPORT = "taxi_daily.dbt_zones", "taxi_daily.dbt_daily", "taxi_daily.export_daily"
 FORCED = ("--apply", "--force", "--reason", "a test has no inventory")
 
 
@@ -48,7 +50,10 @@ class Night:
     lags: bool = field(default=False)
 
     def __post_init__(self) -> None:
-        names = [Unit.parse(unit).identifier for unit in (ZONES, DAILY, "taxi_daily.export_daily")]
+        units = [Unit.parse(unit) for unit in (ZONES, DAILY, EXPORT)]
+        for unit in units:
+            bring_to(self.folder, unit, Stage.SHADOWED)
+        names = [unit.identifier for unit in units]
         self.dagster.jobs = [Job(f"{prefix}{name}") for name in names for prefix in ("", "shadow__")]
         self.airflow.operators = self.operator
         for name in os.environ.keys() - foreign_environment().keys():
@@ -95,6 +100,10 @@ class Night:
         [one] = [each for each in found if each["unit"] == unit]
         return dict(one)
 
+    def entries(self) -> list[Entry]:
+        """Those that the commands of the night have made."""
+        return [entry for entry in Ledger(self.folder).read().entries if entry.at != LONG_AGO]
+
     def marked(self, unit: str = ZONES) -> bool:
         return read_marks(self.folder).get(Unit.parse(unit), False)
 
@@ -128,7 +137,7 @@ def test_without_apply_nothing_happens(night: Night) -> None:
     assert "blocked (rehearsed): its rollback was never rehearsed" in done.stdout
     assert "Nothing was done. To do it, add --apply" in done.stderr
     assert not list(night.folder.glob("*.yaml"))
-    assert Ledger(night.folder).read().entries == ()
+    assert night.entries() == []
 
 
 def test_a_unit_goes_over_and_back(night: Night) -> None:
@@ -149,7 +158,7 @@ def test_a_unit_goes_over_and_back(night: Night) -> None:
     state = night.stage()
     assert (state["stage"], state["owner"]) == ("shadowed", "airflow")
     assert night.parity("rollback", ZONES, "--apply").stdout == "taxi_daily.dbt_zones: already shadowed\n"
-    kinds = [(entry.move.value, entry.kind.value) for entry in Ledger(night.folder).read().entries]
+    kinds = [(entry.move.value, entry.kind.value) for entry in night.entries()]
     assert kinds == [(move, kind) for move in ("cutover", "rollback") for kind in ("intended", "done")]
 
 
@@ -163,7 +172,7 @@ def test_a_closed_gate_exits_3(night: Night) -> None:
     assert "dbt_zones: no inventory to verify it against. Export one" in done.stderr
     assert "blocked (windows): no evidence is at hand" in done.stdout
     assert not night.marked(ZONES)
-    assert Ledger(night.folder).read().entries == ()
+    assert night.entries() == []
 
 
 def test_force_needs_a_reason_and_is_never_forgotten(night: Night) -> None:
@@ -281,7 +290,7 @@ def test_a_rehearsal_is_noted(night: Night) -> None:
     noted = night.parity("rollback", DAILY, "--rehearsed", "--reason", "staging, 9 March", "--apply")
 
     assert noted.returncode == 0, noted.stderr
-    [entry] = Ledger(night.folder).read().entries
+    [entry] = night.entries()
     assert (entry.kind, entry.reason) == ("rehearsed", "staging, 9 March")
     assert "never rehearsed" not in night.parity("cutover", DAILY).stdout
 

@@ -84,7 +84,9 @@ def test_a_unit_becomes_a_mirror(run: Any) -> None:
     attributes = mirror["attributes"]
     assert mirror["type"] == "dagster_defs.components.DbtUnit"
     assert attributes["unit"] == "orders.marts"
-    assert attributes["schedule"] == {"cron": "0 5 * * *", "timezone": "Europe/Berlin", "start": "2024-01-01"}
+    assert attributes["schedule"] == {
+        "cron": "0 5 * * *", "timezone": "Europe/Berlin", "start": "2024-01-01", "catchup": True, "max_active_runs": 16
+    }  # fmt: skip
     assert (attributes["command"], attributes["select"], attributes["pool"]) == (
         "run",
         "orders_per_day",
@@ -114,6 +116,52 @@ def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
     for unit in verified:
         assert unit.differing == (), unit
         assert not {"retries", "pool", "timeout", "sla"} & set(unit.undetermined), unit
+
+
+def test_what_a_dag_promises_verifies(run: Any, tmp_path: Path) -> None:
+    """Catch-up, runs at a time, order and failure callback are the mirror's; compared again, they agree."""
+    (tmp_path / "pyproject.toml").touch()
+    shutil.copytree(ROOT / "legacy_dags" / "include", tmp_path / "legacy_dags" / "include")
+    told = {"on_failure_callback": ["include.alerts.report_failure"]}
+    given = task("marts", "dbt run -s orders_per_day", depends_on_past=True, callbacks=told)
+    written = run(dag("orders", given, catchup=False, max_active_runs=2))["orders"]
+
+    [mirror] = list(yaml.safe_load_all(Path(written["path"]).read_text()))
+    attributes = mirror["attributes"]
+    assert (attributes["schedule"]["catchup"], attributes["schedule"]["max_active_runs"]) == (False, 2)
+    assert (attributes["depends_on_past"], attributes["on_failure"]) == (
+        True,
+        "include.alerts.report_failure",
+    )
+    assert written["gaps"] == []
+    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    promised = ("catchup", "max_active_runs", "depends_on_past", "callbacks")
+    assert {
+        facet.name: facet.agrees.value for facet in unit.facets if facet.name in promised
+    } == dict.fromkeys(promised, "agrees")
+
+
+def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -> None:
+    """A callback of Airflow's own, and one that no mirror has a place for, are named; the definitions load."""
+    (tmp_path / "pyproject.toml").touch()
+    told = {
+        "on_failure_callback": ["airflow.providers.slack.notifications.SlackNotifier"],
+        "on_retry_callback": ["orders.note"],
+    }
+    late = {"sla_miss_callback": ["orders.late"]}
+    written = run(dag("orders", task("marts", "dbt run -s orders_per_day", callbacks=told), callbacks=late))[
+        "orders"
+    ]
+
+    cannot, not_called = written["gaps"]
+    assert (
+        "Dagster cannot call airflow.providers.slack.notifications.SlackNotifier when a run fails" in cannot
+    )
+    assert not_called.endswith(
+        "Dagster does not call the task's on_retry_callback orders.note, the DAG's sla_miss_callback orders.late"
+    )
+    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    assert unit.differing == ("callbacks",)
 
 
 def mirrors_below(root: Path) -> list[Mirror]:

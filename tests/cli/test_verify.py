@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.lifecycle.settings import FACETS
 from tests.estate import Estate, copy_project, export_inventory
 
 pytestmark = pytest.mark.airflow
@@ -41,7 +42,7 @@ def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) 
     for unit, facets in found.items():
         for facet in facets.values():
             assert facet["agrees"] != "differs", (unit, facet)
-        told = ("selection", "retries", "pool", "timeout", "sla")
+        told = (*FACETS[FACETS.index("retries") :], "selection")
         assert {facets[name]["agrees"] for name in told} == {"agrees"}, unit
     # Every window of the week, and those of which the export has the rendered command.
     for name, compared in {"windows": 7, "variables": 3}.items():
@@ -55,6 +56,10 @@ def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) 
         pytest.param("retries", "  retries: 2\n", "", id="no retries"),
         pytest.param("timeout", "timeout: 1200", "timeout: 600", id="half the time-out"),
         pytest.param("sla", "retries: 2", "retries: 2\n  sla: 3600", id="an SLA of its own"),
+        pytest.param("catchup", "catchup: true", "catchup: false", id="the newest window only"),
+        pytest.param("max_active_runs", ", max_active_runs: 1", "", id="Airflow's default number of runs"),
+        pytest.param("depends_on_past", "retries: 2", "retries: 2\n  depends_on_past: true", id="in order"),
+        pytest.param("callbacks", "  on_failure: include.alerts.report_failure\n", "", id="nobody is told"),
     ],
 )
 def test_one_changed_line_is_one_difference(
@@ -78,7 +83,7 @@ def test_the_status_has_the_facets(estate: Estate, inventory: Path) -> None:
     done = estate.parity("status", "--json", PARITY_INVENTORY=str(inventory))
 
     found = {unit["unit"]: unit["facets"] for unit in json.loads(done.stdout)["units"]}
-    assert found[UNIT] == "8/8"
+    assert found[UNIT] == "12/12"
 
 
 def test_without_an_inventory_nothing_is_compared(estate: Estate) -> None:

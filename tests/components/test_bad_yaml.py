@@ -40,6 +40,14 @@ def innermost(error: BaseException) -> BaseException:
         ({"compare": [{"name": "nothing", "key": ["id"]}]}, r"`compare` names a model 'nothing'"),
         ({"retries": -1}, r"`retries` is -1"),
         ({"timeout": 0}, r"`timeout` is 0"),
+        ({"schedule": {**NEW_YORK_DAYS, "max_active_runs": 0}}, r"`schedule\.max_active_runs` is 0"),
+        ({"on_failure": "include.nowhere.page"}, r"`on_failure` names 'include\.nowhere\.page'.*no module"),
+        ({"on_failure": "page"}, r"`on_failure` names 'page'.*no module"),
+        ({"on_failure": "include.alerts.page"}, r"'include\.alerts' has no function 'page'"),
+        (
+            {"on_failure": "taxi_daily.report_failure"},
+            r"module 'taxi_daily' imports airflow, which is not there",
+        ),
     ],
     ids=[
         "cron",
@@ -54,6 +62,11 @@ def innermost(error: BaseException) -> BaseException:
         "model",
         "retries",
         "timeout",
+        "no-run",
+        "callback-module",
+        "callback-without-module",
+        "callback-function",
+        "callback-of-a-dag-file",
     ],
 )
 def test_a_dbt_unit_that_cannot_be(
@@ -76,9 +89,10 @@ def test_a_dbt_unit_that_cannot_be(
     [
         ({"function": "include.nowhere.load"}, r"`function` names 'include\.nowhere\.load'.*no module"),
         ({"function": "load"}, r"`function` names 'load'"),
+        ({"on_failure": "include.nowhere.page"}, r"`on_failure` names 'include\.nowhere\.page'.*no module"),
         ({"arguments": {"day": "{{ ti.xcom_pull('x') }}"}}, r"`arguments`: .*needs ti\.xcom_pull"),
     ],
-    ids=["module", "no-module", "xcom"],
+    ids=["module", "no-module", "callback", "xcom"],
 )
 def test_a_python_unit_that_cannot_be(project: Project, attributes: dict[str, Any], reason: str) -> None:
     """A function that is nowhere and an argument that only Airflow knows are refused when definitions load."""

@@ -10,7 +10,7 @@ import yaml
 from tests.estate import Estate, copy_project
 
 DBT_UNIT = ("--unit", "taxi_extra.dbt_extra", "--cron", "0 7 * * *", "--timezone", "America/New_York",
-            "--start", "2024-01-01", "--select", "tag:zones")  # fmt: skip
+            "--start", "2024-01-01", "--max-active-runs", "1", "--select", "tag:zones")  # fmt: skip
 PYTHON_UNIT = ("--unit", "taxi_extra.load_extra", "--function", "include.ingest.load_zones", "--key", "extra")
 
 
@@ -38,7 +38,10 @@ def test_what_was_asked_for_is_in_the_yaml(scaffolded: Estate) -> None:
     """The scaffolded YAML carries the parameters, and a window as most legacy commands have it."""
     dbt, python = attributes(scaffolded, "extra_dbt"), attributes(scaffolded, "extra_python")
 
-    assert dbt["schedule"] == {"cron": "0 7 * * *", "timezone": "America/New_York", "start": "2024-01-01"}
+    assert dbt["schedule"] == {
+        "cron": "0 7 * * *", "timezone": "America/New_York", "start": "2024-01-01",
+        "catchup": True, "max_active_runs": 1,
+    }  # fmt: skip
     assert (dbt["unit"], dbt["select"]) == ("taxi_extra.dbt_extra", "tag:zones")
     assert dbt["vars"] == {
         "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},

@@ -13,8 +13,9 @@ from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.proxied_state import write_mark
 from dagster_defs.components import shadow_sensor
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Stage, Unit
 from tests.estate import Estate
+from tests.owned import bring_to
 
 DAYS = ("2024-03-09", "2024-03-10", "2024-03-11")
 DAILY, EXPORT = "shadow__taxi_daily__dbt_daily", "shadow__taxi_daily__export_daily"
@@ -27,6 +28,7 @@ class Shadow:
 
     estate: Estate
     instance: dg.DagsterInstance
+    marks: Path
     cursor: str | None = None
     asked: list[dg.RunRequest] = field(default_factory=list)
 
@@ -34,10 +36,12 @@ class Shadow:
         sensor = self.estate.definitions.resolve_sensor_def("airflow_shadow")
         with (
             self.estate.entered(),
+            pytest.MonkeyPatch.context() as monkeypatch,
             dg.build_sensor_context(
                 instance=self.instance, cursor=self.cursor, definitions=self.estate.definitions
             ) as context,
         ):
+            monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.marks))
             result = sensor(context)
         assert isinstance(result, dg.SensorResult), result
         self.cursor = result.cursor
@@ -64,7 +68,9 @@ def shadow(estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     own = Estate(estate.root, estate.instance)
     vars(own)["definitions"] = estate.definitions
     with dg.instance_for_test() as instance:
-        yield Shadow(own, instance)
+        for unit in own.units:
+            bring_to(tmp_path, Unit.parse(unit), Stage.SHADOWED)
+        yield Shadow(own, instance, tmp_path)
 
 
 def test_it_runs_by_default(shadow: Shadow) -> None:
@@ -163,21 +169,19 @@ def test_a_failed_legacy_run_gets_no_candidate(shadow: Shadow) -> None:
 
 def test_a_marked_unit_goes_on_being_shadowed(shadow: Shadow) -> None:
     """A unit that is cut over keeps its candidate runs: there is a way back."""
-    with shadow.estate.entered():
-        write_mark(
-            Path(shadow.estate.settings["PARITY_PROXIED_STATE"]),
-            Unit("taxi_daily", "dbt_daily"),
-            proxied=True,
-        )
+    write_mark(shadow.marks, Unit("taxi_daily", "dbt_daily"), proxied=True)
     shadow.observe(TOLD_BY, DAYS[0])
 
     assert shadow.tick() == [(DAILY, DAYS[0])]
-    with shadow.estate.entered():
-        write_mark(
-            Path(shadow.estate.settings["PARITY_PROXIED_STATE"]),
-            Unit("taxi_daily", "dbt_daily"),
-            proxied=False,
-        )
+
+
+@pytest.mark.parametrize("stage", [Stage.OBSERVED, Stage.RETIRED])
+def test_only_shadowed_units_get_candidates(shadow: Shadow, tmp_path: Path, stage: Stage) -> None:
+    """A unit that is only observed, and one that is retired, has no candidate runs."""
+    shadow.marks = bring_to(tmp_path / "other", Unit("taxi_daily", "dbt_daily"), stage)
+    shadow.observe(TOLD_BY, DAYS[0])
+
+    assert shadow.tick() == []
 
 
 def test_an_odd_event_stops_nobody(shadow: Shadow) -> None:

@@ -21,6 +21,7 @@ from dagster_defs.lifecycle.facets import (
     not_in_inventory,
 )
 from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.settings import FACETS
 from dagster_defs.windows import PartitionedSchedule, Window
 from dagster_defs.windows import Schedule as Cron
 
@@ -93,13 +94,10 @@ def other(task_id: str, *upstream: str) -> Task:
 
 
 def test_a_faithful_mirror_agrees_in_all() -> None:
-    """Eight facets agree, windows and variables in every window of the span."""
+    """Twelve facets agree, windows and variables in every window of the span."""
     facets = Case().facets()
 
-    assert {name: facet.agrees for name, facet in facets.items()} == dict.fromkeys(
-        ["windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla"],
-        Agreement.AGREES,
-    )
+    assert {name: facet.agrees for name, facet in facets.items()} == dict.fromkeys(FACETS, Agreement.AGREES)
     assert (facets["windows"].compared, facets["variables"].compared) == (4, 4)
 
 
@@ -131,6 +129,13 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
         pytest.param(Case(task={"timeout": 600.0}), "timeout", "", id="no time-out"),
         pytest.param(Case(declared={"timeout": 600}), "timeout", "", id="a time-out of its own"),
         pytest.param(Case(task={"sla": 600.0}, declared={"sla": 60}), "sla", "", id="another SLA"),
+        pytest.param(Case(dag={"catchup": False}), "catchup", "", id="nothing is caught up"),
+        pytest.param(Case(dag={"max_active_runs": 1}), "max_active_runs", "", id="one run at a time"),
+        pytest.param(Case(task={"depends_on_past": True}), "depends_on_past", "", id="in any order"),
+        pytest.param(Case(task={"callbacks": {"on_failure_callback": ("alerts.page",)}}), "callbacks",
+                     "on_failure: alerts.page", id="nobody is told"),
+        pytest.param(Case(declared={"on_failure": "alerts.page"}), "callbacks", "Airflow does not call alerts.page",
+                     id="somebody is told who was not"),
     ],
 )  # fmt: skip
 def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
@@ -146,6 +151,14 @@ def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
     [
         pytest.param(Case(task={"upstream": ("zones",)}, others=(other("zones"),)), "ordering", id="order"),
         pytest.param(Case(call={"rendered": ()}), "variables", id="nothing rendered"),
+        pytest.param(
+            Case(
+                task={"callbacks": {"on_failure_callback": ("alerts.page",)}},
+                declared={"on_failure": "alerts.page_without_airflow"},
+            ),
+            "callbacks",
+            id="another function",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_undetermined(case: Case, name: str) -> None:
@@ -162,6 +175,44 @@ def test_the_same_limits_agree() -> None:
     facets = Case(task=limits, declared={**limits, "timeout": 600}).facets()
 
     assert {facets[name].agrees for name in ("retries", "timeout", "sla")} == {Agreement.AGREES}
+
+
+def test_the_same_promises_agree() -> None:
+    """Catch-up, runs at a time, order of the windows and the failure callback agree with a mirror that has them."""
+    case = Case(
+        task={"depends_on_past": True, "callbacks": {"on_failure_callback": ("alerts.page",)}},
+        dag={"catchup": False, "max_active_runs": 1},
+        declared={
+            "depends_on_past": True, "on_failure": "alerts.page", "catchup": False, "max_active_runs": 1
+        },
+    )  # fmt: skip
+
+    found = {facet.name: facet.agrees for facet in case.facets().values()}
+    assert found == dict.fromkeys(FACETS, Agreement.AGREES)
+
+
+@pytest.mark.parametrize(
+    ("task", "dag", "said"),
+    [
+        ({"on_retry_callback": ("alerts.note",)}, {}, "Dagster does not call the task's on_retry_callback alerts.note"),
+        ({}, {"sla_miss_callback": ("alerts.late",)}, "Dagster does not call the DAG's sla_miss_callback alerts.late"),
+        ({}, {"on_failure_callback": ("alerts.page",)}, "the DAG's on_failure_callback alerts.page"),
+        ({"on_failure_callback": ("alerts.page", "alerts.log")}, {}, "the task's on_failure_callback alerts.log"),
+    ],
+    ids=["of a retry", "of an SLA", "of a DAG", "a second one"],
+)  # fmt: skip
+def test_a_callback_without_a_place_is_undetermined(
+    task: dict[str, tuple[str, ...]], dag: dict[str, tuple[str, ...]], said: str
+) -> None:
+    """A callback that no mirror can have is named, with what to do, beside a failure callback that agrees."""
+    own = {"on_failure_callback": ("alerts.page",), **task}
+    case = Case(task={"callbacks": own}, dag={"callbacks": dag}, declared={"on_failure": "alerts.page"})
+    facet = case.facets()["callbacks"]
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert said in facet.detail
+    assert "gates: {undetermined: [callbacks]}" in facet.detail
+    assert facet.compared == sum(len(named) for named in (*own.values(), *dag.values()))
 
 
 def test_an_order_that_lineage_knows_agrees() -> None:
@@ -192,7 +243,7 @@ def test_the_summary_names_what_differs() -> None:
     def summary(case: Case) -> str:
         return UnitFacets(unit, tuple(case.facets().values())).summary
 
-    assert summary(Case()) == "8/8"
-    assert summary(Case(cron="0 7 * * *")) == "7/8 (windows)"
-    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "6/8 (pool, 1 undetermined)"
+    assert summary(Case()) == "12/12"
+    assert summary(Case(cron="0 7 * * *")) == "11/12 (windows)"
+    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "10/12 (pool, 1 undetermined)"
     assert not_in_inventory(unit).summary == "0/1 (task)"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
@@ -16,6 +16,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
+from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.parity import Check, Tolerance, ToleranceKind, Verdict
 
 UNIT = Unit("taxi_daily", "dbt_daily")
@@ -50,6 +51,7 @@ READY = Facts(
     facets(),
     lined(*GOOD),
     Live(legacy_seconds=(10.0,), candidate_seconds=(20.0,)),
+    Continuity(UNIT, Owner.DAGSTER, NIGHT, nothing_to_write=True),
 )
 
 

@@ -36,8 +36,8 @@ from tests.model_world import UNIT, MemoryLedger, ModelWorld
 NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
 OPERATORS = ("ada@ops", "bob@ops")
 OPERATOR, STEPS = st.sampled_from(OPERATORS), st.integers(0, 7)
-BEGUN: list[moves.Begun] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK]
-AT_ONCE = Patience(0, 0, 0, 0)  # a fact that does not hold now leaves the move half-done
+BEGUN: list[moves.Begun] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]
+AT_ONCE = Patience(0, 0, 0, 0, 0)  # a fact that does not hold now leaves the move half-done
 
 
 class Estate(RuleBasedStateMachine):
@@ -137,6 +137,14 @@ class Estate(RuleBasedStateMachine):
         for window in self.world.startable():
             self.world.start(window)
 
+    @precondition(lambda self: self.stage is Stage.RETIRED)
+    @rule()
+    def schedule(self) -> None:
+        retired = self.ledger.history(UNIT).retired
+        assert retired
+        assert retired.from_
+        self.world.start_by_schedule(retired.from_)
+
     @precondition(lambda self: self.world.live)
     @rule(data=st.data(), well=st.booleans())
     def end(self, data: st.DataObject, well: bool) -> None:
@@ -154,7 +162,9 @@ class Estate(RuleBasedStateMachine):
             self.clear()
 
     # Nobody clears a task in the middle of a move; before and afterwards everybody may.
-    @precondition(lambda self: self.clearable() and self.ledger.history(UNIT).open is None)
+    @precondition(
+        lambda self: self.clearable() and not self.world.paused and self.ledger.history(UNIT).open is None
+    )
     @rule()
     def clear(self) -> None:
         self.world.clear(self.clearable()[-1])
@@ -176,7 +186,18 @@ class Estate(RuleBasedStateMachine):
     def the_mark_says_what_the_ledger_says(self) -> None:
         history = self.ledger.history(UNIT)
         if history.open is None:
-            assert self.world.proxied is (history.stage is Stage.CUT_OVER)
+            assert self.world.proxied is (history.stage in (Stage.CUT_OVER, Stage.RETIRED))
+            assert self.world.paused is (history.stage is Stage.RETIRED)
+
+    def run_everything(self) -> None:
+        """What is under way ends, and so does what Airflow starts next."""
+        world = self.world
+        for window in list(world.live):
+            world.finish(window)
+        for window in world.startable():
+            world.start(window)
+        for window in list(world.live):
+            world.finish(window)
 
     def teardown(self) -> None:
         """Whatever has happened, the next command finishes it or undoes it, and every window gets written."""
@@ -184,8 +205,7 @@ class Estate(RuleBasedStateMachine):
         for taking in self.busy.values():
             taking.close()  # type: ignore[attr-defined]  # a generator, which is what taking() gives
         world.defined = set(Side)
-        for window in list(world.live):
-            world.finish(window)
+        self.run_everything()
         open_move = self.ledger.history(UNIT).open
         if open_move:
             back = len(self.ledger.entries) % 2
@@ -197,9 +217,9 @@ class Estate(RuleBasedStateMachine):
             history = self.ledger.history(UNIT)
             assert history.open is None
             assert history.stage in legal
-        for window in list(world.waiting):
-            world.start(window)
-            world.finish(window)
+        if self.stage is Stage.RETIRED:
+            self.schedule()
+        self.run_everything()
         self.no_window_has_two_owners()
         self.no_window_is_without_an_owner()
         self.the_mark_says_what_the_ledger_says()
@@ -207,7 +227,7 @@ class Estate(RuleBasedStateMachine):
         super().teardown()
 
 
-EXAMPLES = settings(max_examples=1000, stateful_step_count=25, deadline=None)
+EXAMPLES = settings(max_examples=2000, stateful_step_count=25, deadline=None)
 
 
 def test_every_interleaving_is_legal() -> None:

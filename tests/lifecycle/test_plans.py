@@ -13,12 +13,15 @@ from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
     AwaitNoStrayRun,
+    AwaitRest,
     AwaitServed,
     CheckDefinitions,
+    CheckSchedule,
     EndRuns,
     Mark,
     PlannedMove,
     Record,
+    Wake,
     explained,
     mend,
     plan,
@@ -29,7 +32,14 @@ from dagster_defs.parity import Side
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 NOTHING = UnitHistory(UNIT)
-MOVES: list[PlannedMove] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.HOLD, Move.RELEASE]
+MOVES: list[PlannedMove] = [
+    Move.SHADOW,
+    Move.CUTOVER,
+    Move.ROLLBACK,
+    Move.RETIRE,
+    Move.HOLD,
+    Move.RELEASE,
+]
 
 
 def intent(move: Move, stage: Stage) -> Entry:
@@ -71,6 +81,29 @@ def test_airflow_comes_before_dagster_on_the_way_back() -> None:
     assert [step for step in ends if step not in waits] == [EndRuns(stray=True), EndRuns(stray=False)]
 
 
+def test_dagster_begins_when_airflow_rests() -> None:
+    """A retirement ends, and Dagster's schedule begins, only when Airflow's DAG is paused and no run is left."""
+    assert plan(UNIT, Move.RETIRE, Stage.CUT_OVER, NOTHING).steps == (
+        Record(Kind.INTENDED),
+        CheckDefinitions(Side.LEGACY),
+        CheckSchedule(),
+        AwaitNoStrayRun(),
+        AwaitRest(),
+        AwaitNoLiveRun(Owner.DAGSTER),
+        Record(Kind.DONE),
+    )
+
+
+def test_a_half_done_retirement_is_undone() -> None:
+    """A rollback of an open retirement lets Airflow run the DAG again, and takes back no mark."""
+    half = history(Stage.CUT_OVER, OpenMove(intent(Move.RETIRE, Stage.CUT_OVER)))
+
+    undoing = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, half)
+
+    assert undoing.steps == (Record(Kind.TURNED_BACK), Wake(), Record(Kind.UNDONE))
+    assert undoing.to is Stage.CUT_OVER
+
+
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("move", MOVES)
 def test_a_move_goes_where_the_table_says(stage: Stage, move: PlannedMove) -> None:
@@ -90,8 +123,8 @@ def test_a_move_goes_where_the_table_says(stage: Stage, move: PlannedMove) -> No
 
 
 def test_there_is_no_way_back_from_retired() -> None:
-    """No move leads away from retired, and no other stage is a dead end."""
-    assert [stage for stage in Stage if not moves_from(stage)] == [Stage.RETIRED]
+    """From retired there is nothing but to run windows again; no other stage is a dead end."""
+    assert [stage for stage in Stage if set(moves_from(stage)) <= {Move.BACKFILL}] == [Stage.RETIRED]
 
 
 def test_a_hold_is_held_once() -> None:
@@ -174,8 +207,8 @@ def test_a_half_done_shadow_is_undone_without_a_mark() -> None:
 
 def test_an_open_move_of_a_later_version_is_refused() -> None:
     """What this version cannot finish it does not touch."""
-    with pytest.raises(LedgerVersion, match="a retire"):
-        resume(OpenMove(intent(Move.RETIRE, Stage.CUT_OVER)))
+    with pytest.raises(LedgerVersion, match="a backfill"):
+        resume(OpenMove(intent(Move.BACKFILL, Stage.CUT_OVER)))
 
 
 @pytest.mark.parametrize("stage", [Stage.SHADOWED, Stage.CUT_OVER])

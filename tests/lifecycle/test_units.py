@@ -51,19 +51,17 @@ def test_the_owner_follows_from_the_stage(stage: Stage, owner: Owner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proxied", "shadowed", "stage"),
+    ("proxied", "stage"),
     [
-        ({}, False, Stage.OBSERVED),
-        ({}, True, Stage.SHADOWED),
-        ({UNIT: False}, True, Stage.SHADOWED),
-        ({UNIT: True}, True, Stage.CUT_OVER),
-        ({UNIT: True}, False, Stage.CUT_OVER),
-        ({Unit("taxi_daily", "other"): True}, False, Stage.OBSERVED),
+        ({}, Stage.OBSERVED),
+        ({UNIT: False}, Stage.OBSERVED),
+        ({UNIT: True}, Stage.CUT_OVER),
+        ({Unit("taxi_daily", "other"): True}, Stage.OBSERVED),
     ],
 )
-def test_a_mark_decides_the_stage(proxied: dict[Unit, bool], shadowed: bool, stage: Stage) -> None:
+def test_a_mark_decides_the_stage(proxied: dict[Unit, bool], stage: Stage) -> None:
     """A unit is cut over if, and only if, its own mark says so."""
-    assert state_of(UNIT, proxied, shadowed=shadowed).stage is stage
+    assert state_of(UNIT, proxied).stage is stage
 
 
 @pytest.mark.parametrize(
@@ -79,6 +77,6 @@ def test_a_mark_decides_the_stage(proxied: dict[Unit, bool], shadowed: bool, sta
 def test_the_ledger_has_the_stage_and_the_mark_the_owner(recorded: Stage, marked: bool, owner: Owner) -> None:
     """The stage is what the ledger says; where the mark says another thing, as in the middle of a move, it names
     the owner, because Airflow does what the mark says."""
-    state = state_of(UNIT, {UNIT: marked}, shadowed=True, recorded=recorded)
+    state = state_of(UNIT, {UNIT: marked}, recorded=recorded)
 
     assert (state.stage, state.owner) == (recorded, owner)

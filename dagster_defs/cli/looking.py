@@ -1,10 +1,7 @@
-"""`parity`: parse, call, print."""
+"""Commands that only look."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,43 +9,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from dagster_defs import render
-from dagster_defs.errors import ParityError, ReasonMissing
-from dagster_defs.lifecycle.gates import Proposal
-from dagster_defs.lifecycle.stages import Move
-from dagster_defs.lifecycle.verdicts import WindowCheck, all_match, evidence_as_json
-from dagster_defs.parity import Verdict
-
-LOOKING, RUNNING, MOVING = "Only looks", "Runs things", "Moves units (with --apply)"
-
-app = typer.Typer(
-    name="parity",
-    help="Move a dbt estate from Airflow to Dagster, one task at a time, with proof and a way back.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 gate closed or mismatch.",
+from dagster_defs.cli.app import (
+    LOOKING,
+    AsJson,
+    app,
+    exit_by,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
-Units = Annotated[
-    list[str], typer.Argument(help="Units (dag_id.task_id), globs such as 'taxi_daily.*', or whole DAGs.")
-]
-Apply = Annotated[
-    bool, typer.Option("--apply", help="Do it; without this the plan is shown and nothing is done.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Although a gate is closed; --reason says why.")]
-Reason = Annotated[
-    str, typer.Option("--reason", help="Why; the ledger keeps it, and status shows a forced one.")
-]
-EndRuns = Annotated[
-    bool, typer.Option("--end-runs", help="End Dagster's live runs instead of waiting for them.")
-]
-
-
-@app.callback()
-def _root() -> None:
-    """Keeps subcommands subcommands, however few they are."""
+from dagster_defs.lifecycle.verdicts import all_match, evidence_as_json
+from dagster_defs.parity import Verdict
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -97,13 +65,7 @@ def check(
         render.print_json([one.as_json() for one in checks])
     else:
         render.print_verdicts(checks)
-    _exit_by(checks)
-
-
-def _exit_by(checks: Sequence[WindowCheck]) -> NoReturn:
-    if any(one.check.error for one in checks):
-        raise typer.Exit(2)
-    raise typer.Exit(0 if all_match(checks) else 3)
+    exit_by(checks)
 
 
 def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> NoReturn:
@@ -288,190 +250,21 @@ def report(
         render.print_json(found.as_json())
 
 
-@app.command(rich_help_panel=RUNNING)
-def scaffold(
-    file: Annotated[Path, typer.Argument(help="What inventory.py exported from Airflow.")],
-    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder for the mirrors: dagster_defs/defs.")],
+@app.command(rich_help_panel=LOOKING)
+def windows(
+    units: Annotated[list[str] | None, typer.Argument(help="As for a move; none: all.")] = None,
+    first: Annotated[str, typer.Option("--from", help="First partition: a key, or a day.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write the mirrors' YAML, one folder for each DAG; a file that somebody has edited is left alone."""
-    from dagster_defs.adapters.scaffold import scaffold
+    """Show who wrote each window since a unit was enrolled, and where nobody or both did."""
+    from dagster_defs.adapters.windows import read_windows
 
-    written = list(scaffold(file, dbt_project, out))
+    if last and not first:
+        raise typer.BadParameter("--to is the end of what --from begins")
+    found = read_windows(units or [], first, last, datetime.now(UTC))
     if as_json:
-        render.print_json(render.scaffold_json(written))
+        render.print_json(render.continuity_json(found))
     else:
-        render.print_scaffold(written)
-
-
-@app.command(rich_help_panel=RUNNING)
-def rehearse(
-    unit: Annotated[str, typer.Argument(help="A unit, dag_id.task_id.")],
-    last: Annotated[int, typer.Option(min=0, help="The last so many windows that the inventory has.")] = 0,
-    first: Annotated[str, typer.Option("--from", help="Instead: first partition, by its key.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
-    inventory: Annotated[
-        Path | None,
-        typer.Option(help="What inventory.py exported; without it PARITY_INVENTORY names it."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
-    from dagster_defs.adapters.rehearsal import rehearse
-    from dagster_defs.adapters.rehearsal_windows import Span
-
-    if last and (first or until):
-        raise typer.BadParameter("say --last, or --from and --to, not both")
-    found = rehearse(unit, Span(last, first, until), inventory, render.Steps())
-    if as_json:
-        render.print_json(found.as_json())
-    else:
-        render.print_verdicts(found.checks)
-    _exit_by(found.checks)
-
-
-@app.command(rich_help_panel=MOVING)
-def shadow(
-    units: Units,
-    apply: Apply = False,
-    force: Force = False,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Let Dagster run each window too, into candidate tables, to be compared."""
-    from dagster_defs.adapters.moving import propose
-
-    _move(propose(Move.SHADOW, units), apply=apply, force=force, reason=reason, as_json=as_json)
-
-
-@app.command(rich_help_panel=MOVING)
-def cutover(
-    units: Units,
-    apply: Apply = False,
-    force: Force = False,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Make the Airflow task a proxy, so that Dagster's run of each window counts."""
-    from dagster_defs.adapters.moving import propose
-
-    _move(propose(Move.CUTOVER, units), apply=apply, force=force, reason=reason, as_json=as_json)
-
-
-@app.command(rich_help_panel=MOVING)
-def rollback(
-    units: Units,
-    apply: Apply = False,
-    end_runs: EndRuns = False,
-    rehearsed: Annotated[
-        bool,
-        typer.Option("--rehearsed", help="Only note that it was rehearsed elsewhere; --reason says where."),
-    ] = False,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
-    from dagster_defs.adapters.moving import propose, propose_noting
-
-    found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
-    _move(found, apply=apply, reason=reason, as_json=as_json)
-
-
-@app.command(rich_help_panel=MOVING)
-def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Let nobody move a unit further; the way back stays open. Needs --reason."""
-    from dagster_defs.adapters.moving import propose
-
-    if not reason.strip():
-        raise ReasonMissing("hold")
-    _move(propose(Move.HOLD, units), apply=apply, reason=reason, as_json=as_json)
-
-
-@app.command(rich_help_panel=MOVING)
-def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
-    """End a hold."""
-    from dagster_defs.adapters.moving import propose
-
-    _move(propose(Move.RELEASE, units), apply=apply, reason=reason, as_json=as_json)
-
-
-@app.command(rich_help_panel=MOVING)
-def resume(
-    units: Annotated[
-        list[str] | None, typer.Argument(help="As for a move; none: whatever is half-done or has drifted.")
-    ] = None,
-    apply: Apply = False,
-    end_runs: EndRuns = False,
-    as_json: AsJson = False,
-) -> None:
-    """Finish half-done moves, and put marks right that are not what the ledger says."""
-    from dagster_defs.adapters.moving import propose_resuming
-
-    found = propose_resuming(units or [], end_runs=end_runs)
-    if not found and not as_json:
-        render.print_plain("nothing is half-done")
-    _move(found, apply=apply, reason="", as_json=as_json)
-
-
-def _move(found: Sequence[Proposal], *, apply: bool, reason: str, as_json: bool, force: bool = False) -> None:
-    """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
-    from dagster_defs.adapters.moving import carry_out, refuse_closed
-
-    todo = [one for one in found if one.plan.steps]
-    if not as_json:
-        render.print_proposals(found)
-    if apply:
-        refuse_closed(todo, force=force, reason=reason)
-        for done in carry_out(todo, reason=reason, say=render.Steps().say):
-            if not as_json:
-                render.print_moved(done)
-    if as_json:
-        render.print_json(render.proposals_json(found, applied=apply))
-    if todo and not apply:
-        render.say("Nothing was done. To do it, add --apply")
-        raise typer.Exit(3 if any(one.blockers for one in todo) and not force else 0)
-
-
-@app.command(rich_help_panel=RUNNING)
-def demo(
-    leave: Annotated[
-        bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")
-    ] = False,
-) -> None:
-    """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
-    from dagster_defs import render_html
-    from dagster_defs.adapters.demo import Demo
-    from dagster_defs.adapters.report import write_page
-
-    try:
-        with Demo(render.Steps()).running() as estate:
-            checks = estate.tell_the_story()
-            render.print_verdicts(checks)
-            render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")
-            render.print_plain(f"Dagster: {estate.dagster_url}")
-            render.print_plain(
-                f"Report:  {write_page(estate.report_file, render_html.page(estate.report()))}"
-            )
-            if not leave:
-                render.print_plain("Both stay up until you press Ctrl-C.")
-                estate.wait_for_ever()
-    except KeyboardInterrupt:
-        render.print_error("interrupted; everything that was started has been stopped")
-        raise typer.Exit(130) from None
-    raise typer.Exit(0 if all_match(checks) else 3)
-
-
-def main() -> None:
-    """Entry point: an expected error is one message on stderr and its exit code, never a stack trace."""
-    try:
-        app()
-    except ParityError as error:
-        if os.environ.get("PARITY_DEBUG"):
-            raise
-        render.print_error(str(error))
-        sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()
+        render.print_continuity(found)
+    raise typer.Exit(0 if all(one.is_continuous for one in found) else 3)

@@ -1,0 +1,110 @@
+"""A function of the legacy code, by its dotted path: looked for without being imported, imported when it is called."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyFunction:
+    """`folder` is put in front of Python's own path, as Airflow does it with the folder of the DAGs."""
+
+    path: str
+    folder: Path
+
+    @property
+    def module(self) -> str:
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+    def find_module(self) -> ModuleSpec | None:
+        """None if the module is nowhere. Neither it nor a package that it lies in is imported."""
+        found: ModuleSpec | None = None
+        places: Sequence[str] | None = [str(self.folder), *sys.path]
+        for name in _each_longer(self.module):
+            found = None if places is None else PathFinder.find_spec(name, places)
+            if found is None and "." not in name:
+                found = _installed(name)
+            if found is None:
+                return None
+            places = found.submodule_search_locations
+        return found
+
+    def refusal(self) -> str:
+        """Why it cannot be called here, as far as the module's own text tells; empty: it can."""
+        found = self.find_module()
+        if found is None:
+            return f"there is no module {self.module!r} in {self.folder.name}/"
+        if not (found.origin or "").endswith(".py"):
+            return ""
+        try:
+            text = ast.parse(Path(str(found.origin)).read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError) as error:
+            return f"module {self.module!r} is not to be read: {error}"
+        names = set(_bound(text))
+        if self.name not in names and not names & {"*", "__getattr__"}:
+            return f"module {self.module!r} has no function {self.name!r}"
+        missing = [
+            name for name in _imported(text) if LegacyFunction(f"{name}._", self.folder).find_module() is None
+        ]
+        return f"module {self.module!r} imports {missing[0]}, which is not there" if missing else ""
+
+    def load(self) -> Callable[..., Any] | None:
+        """None if the module has nothing of that name. Raises what importing it raises."""
+        folder = str(self.folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        found: Callable[..., Any] | None = getattr(importlib.import_module(self.module), self.name, None)
+        return found
+
+
+def _each_longer(module: str) -> Iterator[str]:
+    """`a`, `a.b`, `a.b.c`; nothing for what is no module's name."""
+    parts = module.split(".")
+    if all(part.isidentifier() for part in parts):
+        yield from accumulate(parts, "{}.{}".format)
+
+
+def _installed(name: str) -> ModuleSpec | None:
+    """What is installed in a way of its own; of a name without a dot nothing is imported."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _imported(module: ast.Module) -> Iterator[str]:
+    """Packages that the module cannot do without: what it imports at once, and under no condition."""
+    for node in module.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Names that a module's text binds, but for classes: to call one makes an object, and tells nobody."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef():
+                pass
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.alias(name=name, asname=asname):
+                yield asname or name.partition(".")[0]
+            case _:
+                yield from _bound(child)

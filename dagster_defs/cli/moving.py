@@ -1,0 +1,217 @@
+"""Commands that move units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from dagster_defs import render
+from dagster_defs.cli.app import (
+    MOVING,
+    Apply,
+    AsJson,
+    EndRuns,
+    Force,
+    Reason,
+    Units,
+    app,
+)
+from dagster_defs.errors import ReasonMissing
+from dagster_defs.lifecycle import Stage
+from dagster_defs.lifecycle.gates import Proposal
+from dagster_defs.lifecycle.moves import Plan, PlannedMove
+from dagster_defs.lifecycle.stages import Move
+
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="With --apply: follow the unit's next run to its end. Ctrl-C ends the waiting."
+    ),
+]
+
+
+@app.command(rich_help_panel=MOVING)
+def shadow(
+    units: Units,
+    apply: Apply = False,
+    wait: Wait = False,
+    force: Force = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let Dagster run each window too, into candidate tables, to be compared."""
+    _forward(Move.SHADOW, units, How(apply, wait, force, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def cutover(
+    units: Units,
+    apply: Apply = False,
+    wait: Wait = False,
+    force: Force = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the Airflow task a proxy, so that Dagster's run of each window counts."""
+    _forward(Move.CUTOVER, units, How(apply, wait, force, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def rollback(
+    units: Units,
+    apply: Apply = False,
+    wait: Wait = False,
+    end_runs: EndRuns = False,
+    rehearsed: Annotated[
+        bool,
+        typer.Option("--rehearsed", help="Only note that it was rehearsed elsewhere; --reason says where."),
+    ] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
+    from dagster_defs.adapters.moving import propose, propose_noting
+
+    found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
+    _move(found, How(apply, wait and not rehearsed, False, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def retire(
+    units: Units,
+    apply: Apply = False,
+    wait: Wait = False,
+    force: Force = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Pause a whole DAG in Airflow after its last window; Dagster starts every window from the next one on."""
+    _forward(Move.RETIRE, units, How(apply, wait, force, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def backfill(
+    units: Units,
+    first: Annotated[str, typer.Option("--from", help="First partition: a key, or a day.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    gaps: Annotated[
+        bool,
+        typer.Option(
+            "--gaps", help="Instead: the windows that nobody has written, as `parity windows` says."
+        ),
+    ] = False,
+    apply: Apply = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --apply: follow the runs to their end.")] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let Dagster run windows of a unit that it owns: in one run where the unit can take them together."""
+    from dagster_defs.adapters.backfill import propose_backfill, run_backfills
+
+    if gaps is bool(first):
+        raise typer.BadParameter("say --from (and --to), or --gaps")
+    found = propose_backfill(units, first, last, gaps=gaps)
+    if not as_json:
+        render.print_backfills(found)
+    todo = [one for one in found if one.runs]
+    runs = run_backfills(todo, reason=reason, wait=wait, say=render.Steps().say) if apply else ()
+    launched = [{"unit": str(one.unit), **run.span.as_json(), "run": run_id} for one, run, run_id in runs]
+    if as_json:
+        render.print_json(
+            {"applied": apply, "backfills": [one.as_json() for one in found], "launched": launched}
+        )
+    _close(todo=bool(todo), apply=apply, closed=any(one.blockers for one in todo))
+
+
+@app.command(rich_help_panel=MOVING)
+def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Let nobody move a unit further; the way back stays open. Needs --reason."""
+    from dagster_defs.adapters.moving import propose
+
+    if not reason.strip():
+        raise ReasonMissing("hold")
+    _move(propose(Move.HOLD, units), How(apply, False, False, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
+    """End a hold."""
+    from dagster_defs.adapters.moving import propose
+
+    _move(propose(Move.RELEASE, units), How(apply, False, False, reason, as_json))
+
+
+@app.command(rich_help_panel=MOVING)
+def resume(
+    units: Annotated[
+        list[str] | None, typer.Argument(help="As for a move; none: whatever is half-done or has drifted.")
+    ] = None,
+    apply: Apply = False,
+    end_runs: EndRuns = False,
+    as_json: AsJson = False,
+) -> None:
+    """Finish half-done moves, and put marks right that are not what the ledger says."""
+    from dagster_defs.adapters.moving import propose_resuming
+
+    found = propose_resuming(units or [], end_runs=end_runs)
+    if not found and not as_json:
+        render.print_plain("nothing is half-done")
+    _move(found, How(apply, False, False, "", as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The options that all moves share."""
+
+    apply: bool
+    wait: bool
+    force: bool
+    reason: str
+    as_json: bool
+
+
+def _forward(move: PlannedMove, units: list[str], how: How) -> None:
+    from dagster_defs.adapters.moving import propose
+
+    _move(propose(move, units), how)
+
+
+def _move(found: Sequence[Proposal], how: How) -> None:
+    """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
+    from dagster_defs.adapters.moving import carry_out, refuse_closed
+    from dagster_defs.adapters.next_run import follow_next
+
+    todo = [one for one in found if one.plan.steps]
+    if not how.as_json:
+        render.print_proposals(found)
+    runs: list[dict[str, str]] = []
+    if how.apply:
+        refuse_closed(todo, force=how.force, reason=how.reason)
+        steps, began = render.Steps(), datetime.now(UTC)
+        done = [_show(plan, how) for plan in carry_out(todo, reason=how.reason, say=steps.say)]
+        runs = [follow_next(plan, began, steps.say) for plan in done] if how.wait else []
+    if how.as_json:
+        render.print_json(render.proposals_json(found, applied=how.apply, runs=runs))
+    if any(run["state"] != "success" for run in runs):
+        raise typer.Exit(1)
+    _close(todo=bool(todo), apply=how.apply, closed=not how.force and any(one.blockers for one in todo))
+
+
+def _show(done: Plan, how: How) -> Plan:
+    from dagster_defs.adapters.continuity import windows_by_side
+
+    if not how.as_json:
+        render.print_moved(done)
+        if done.move is Move.ROLLBACK and done.from_ is Stage.CUT_OVER and done.since:
+            render.print_windows(done.unit, windows_by_side(done.unit, done.since))
+    return done
+
+
+def _close(*, todo: bool, apply: bool, closed: bool) -> None:
+    if todo and not apply:
+        render.say("Nothing was done. To do it, add --apply")
+        raise typer.Exit(3 if closed else 0)

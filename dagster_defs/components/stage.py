@@ -1,0 +1,33 @@
+"""Where a unit stood when its definitions were loaded: for tags that Dagster's UI can filter by."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from dagster_defs.adapters.ledger import NAME, Ledger
+from dagster_defs.adapters.proxied_state import Marks, proxied_state_dir, read_marks
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Unit, UnitState, state_of
+from dagster_defs.lifecycle.ledger import UnitHistory
+
+
+def state_when_loaded(unit: Unit) -> UnitState | None:
+    """None where ledger or marks cannot be read: definitions load all the same, and runs are refused."""
+    folder = proxied_state_dir()
+    # Hundreds of units are loaded at once, and these files change by their replacement or at their end.
+    stamps = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in _files(folder))
+    try:
+        marks, histories = _read(folder, stamps)
+    except ParityError:
+        return None
+    history = histories.get(unit, UnitHistory(unit))
+    return state_of(unit, marks, recorded=history.stage)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yaml"), *folder.glob(NAME)])
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> tuple[Marks, Mapping[Unit, UnitHistory]]:
+    return read_marks(folder), Ledger(folder).read().histories()

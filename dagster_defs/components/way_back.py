@@ -1,0 +1,41 @@
+"""The sensor that gives a unit back to Airflow when a proxied run fails while it soaks, where its YAML says so."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from dagster_defs.adapters.moving import roll_back_unasked
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.settings import GateSettings
+
+
+def build_way_back_sensor(
+    name: str, jobs: Sequence[Any], settings: Mapping[Unit, GateSettings]
+) -> dg.SensorDefinition:
+    """`jobs`: of the legacy side of the units that have `rollback_on_failure`."""
+
+    @dg.run_failure_sensor(
+        name=f"{name}_way_back",
+        monitored_jobs=jobs,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=5,
+        description="A unit whose proxied run fails while it soaks is rolled back, if its YAML says so.",
+    )
+    def way_back(context: dg.RunFailureSensorContext) -> dg.SkipReason:
+        said = context.dagster_run.tags
+        if tags.AIRFLOW_TASK not in said or tags.UNIT not in said:
+            return dg.SkipReason("no proxy of Airflow has launched the run")
+        unit = Unit.parse(said[tags.UNIT])
+        reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
+        try:
+            done = roll_back_unasked(unit, settings[unit], reason, datetime.now(UTC), context.log.info)
+        except ParityError as error:
+            # Half-done at most: status shows it, and `parity resume` ends it.
+            context.log.error(str(error))
+            return dg.SkipReason(str(error))
+        return dg.SkipReason(f"{unit} is rolled back" if done else f"{unit} does not soak")
+
+    return way_back

@@ -1,0 +1,35 @@
+"""Whether Airflow and a mirror say the same of one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Agreement(StrEnum):
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One thing that Airflow and the mirror say about a unit; `compared` counts the values behind it."""
+
+    name: str
+    agrees: Agreement
+    legacy: str
+    mirror: str
+    detail: str = ""
+    compared: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "facet": self.name,
+            "agrees": self.agrees.value,
+            "legacy": self.legacy,
+            "mirror": self.mirror,
+            "detail": self.detail,
+            "compared": self.compared,
+        }

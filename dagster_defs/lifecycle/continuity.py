@@ -1,0 +1,206 @@
+"""Who wrote each window of a unit since it was enrolled: one writer, or a gap or an overlap for a person to see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from dagster import PartitionKeyRange
+
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle.units import Owner, Unit
+from dagster_defs.lifecycle.written import (
+    Continuity,
+    Extent,
+    Lack,
+    Span,
+    Unwritten,
+    WindowWrites,
+    Wrote,
+    spans,
+)
+from dagster_defs.windows import PartitionedSchedule, Window
+
+Writes = Mapping[str, Sequence[Wrote]]  # of each partition, oldest first
+
+
+def continuity(
+    unit: Unit,
+    owner: Owner,
+    partitions: PartitionedSchedule,
+    writes: Iterable[Wrote],
+    *,
+    enrolled: datetime | None,
+    now: datetime,
+    unwritten: Mapping[str, Unwritten] | None = None,
+    only: Collection[str] | None = None,
+) -> Continuity:
+    """`writes` are all that are known, in any order; `only`: nothing is said of other windows than these.
+
+    A window counts from the first on that ended after the enrolment, or from the one that was written first after it,
+    whichever is earlier: a unit may be catching up on windows that are years old. An asset counts from the first
+    window that it was written in, so that a new model makes no gaps in the past.
+    """
+    by_key = _by_key(writes)
+    since = enrolled or min((wrote[0].when for wrote in by_key.values()), default=None)
+    if since is None:
+        return Continuity(unit, owner)
+    try:
+        line = _line(partitions, by_key, since, now)
+        first = _first(partitions, line, by_key, since)
+        due = _windows(line, first, by_key, unwritten or {})
+        windows = tuple(window for window in due if only is None or window.partition in only)
+        lacks = list(_lacks(unit, owner, partitions, windows))
+    except ParityError as error:
+        return Continuity(unit, owner, since, problem=f"its windows cannot be told: {error}")
+    return Continuity(
+        unit,
+        owner,
+        since,
+        windows,
+        tuple(lack for lack in lacks if lack.extent is not Extent.WAITING),
+        tuple(lack for lack in lacks if lack.extent is Extent.WAITING),
+        tuple(sorted(key for key in by_key.keys() - set(line) if not _is_key(partitions, key))),
+    )
+
+
+def spans_by_owner(
+    partitions: PartitionedSchedule, writes: Iterable[Wrote], now: datetime
+) -> Mapping[Owner, tuple[Span, ...]]:
+    """The windows, over by now, that each orchestrator has written. Raises what the schedule raises."""
+    by_key = _by_key(writes)
+    line = _line(partitions, by_key, None, now)
+    return {
+        owner: spans(line, {key for key, wrote in by_key.items() if any(one.owner is owner for one in wrote)})
+        for owner in Owner
+    }
+
+
+def _by_key(writes: Iterable[Wrote]) -> Writes:
+    found: dict[str, list[Wrote]] = {}
+    for one in sorted(writes, key=lambda one: (one.when, one.run)):
+        found.setdefault(one.partition, []).append(one)
+    return found
+
+
+def _line(
+    partitions: PartitionedSchedule, by_key: Writes, since: datetime | None, now: datetime
+) -> list[str]:
+    """Keys of the windows that are over, oldest first, from a window on before which nothing is known."""
+    schedule = partitions.schedule
+    earliest = [] if since is None else [schedule.align_to_prev(since)]
+    # As text, keys are in the order of their windows, but for the hours of a day on which clocks go back.
+    oldest = next((key for key in sorted(by_key) if _is_key(partitions, key)), "")
+    earliest += [partitions.window_of(oldest).start - timedelta(days=1)] if oldest else []
+    if not earliest:
+        return []
+    late = now if schedule.end is None else min(now, schedule.end)
+    for _ in range(4):  # the last window that is over is among the last few
+        late = schedule.prev_boundary(late)
+    ended = [window for window in schedule.windows(late, now) if window.end <= now]
+    first = _first_key(partitions, schedule.windows(min(earliest), now))
+    last = _first_key(partitions, reversed(ended))
+    if not first or not last or partitions.window_of(last) < partitions.window_of(first):
+        return []
+    # Ten times faster than to walk the windows, and the keys are the same.
+    return list(partitions.partitions_def.get_partition_keys_in_range(PartitionKeyRange(first, last)))
+
+
+def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes, since: datetime) -> int:
+    """Place of the first window that counts; the length of the line if none does."""
+    place = {key: number for number, key in enumerate(line)}
+    fresh = {
+        key: min(one.when for one in by_key[key] if one.when >= since)
+        for key in by_key.keys() & place.keys()
+        if by_key[key][-1].when >= since
+    }
+    schedule = partitions.schedule
+    following = schedule.windows(schedule.align_to_prev(since), schedule.next_boundary(since))
+    ended = _first_key(partitions, (window for window in following if window.end > since))
+    first = place.get(ended, len(line))
+    if fresh:
+        first = min(first, place[min(fresh, key=fresh.__getitem__)])
+    # Several windows may be caught up on at once, and then the first that is written is not the oldest.
+    while first > 0 and line[first - 1] in fresh:
+        first -= 1
+    return first
+
+
+def _windows(
+    line: Sequence[str], first: int, by_key: Writes, unwritten: Mapping[str, Unwritten]
+) -> Iterator[WindowWrites]:
+    """Those from `first` on; the ones before it only tell which assets there were."""
+    nothing = Unwritten("")
+    done = {key for key in line if key in by_key or unwritten.get(key, nothing).skipped}
+    last = max((number for number, key in enumerate(line) if key in done), default=-1)
+    known: frozenset[str] = frozenset()
+    for number, key in enumerate(line):
+        wrote = tuple(by_key.get(key, ()))
+        written = frozenset[str]().union(*(one.assets for one in wrote))
+        known |= written
+        if number >= first:
+            yield _window(
+                key, wrote, sorted(known - written), unwritten.get(key, nothing), is_late=number > last
+            )
+
+
+def _window(
+    key: str, wrote: tuple[Wrote, ...], missing: Sequence[str], tried: Unwritten, *, is_late: bool
+) -> WindowWrites:
+    live = next((one.run for one in wrote if one.live), "")
+    if wrote and not missing:
+        return WindowWrites(key, Extent.WRITTEN, wrote)
+    if live:
+        return WindowWrites(key, Extent.WAITING, wrote, why=f"run {live[:8]} has not ended")
+    if wrote:
+        return WindowWrites(key, Extent.PART, wrote, why=f"without {', '.join(missing)}")
+    if tried.skipped:
+        return WindowWrites(key, Extent.SKIPPED, why=tried.why)
+    return WindowWrites(key, Extent.WAITING if is_late or tried.live else Extent.GAP, why=tried.why)
+
+
+def _lacks(
+    unit: Unit, owner: Owner, partitions: PartitionedSchedule, windows: Sequence[WindowWrites]
+) -> Iterator[Lack]:
+    for (extent, why), beside in groupby(windows, key=lambda one: (one.extent, one.why)):
+        if extent in (Extent.WRITTEN, Extent.SKIPPED):
+            continue
+        keys = [one.partition for one in beside]
+        span = Span(keys[0], keys[-1], len(keys))
+        yield Lack(span, extent, why, _remedy(unit, owner, partitions, span, extent))
+
+
+def _remedy(unit: Unit, owner: Owner, partitions: PartitionedSchedule, span: Span, extent: Extent) -> str:
+    if extent is Extent.WAITING:
+        where = (
+            f"DAG {unit.dag_id} in Airflow" if owner is Owner.AIRFLOW else f"the runs of {unit} in Dagster"
+        )
+        return f"If it is late, look at {where}"
+    if owner is Owner.DAGSTER:
+        return f"Fill it: parity backfill {unit} --from {span.first} --to {span.last}"
+    # Airflow's commands take logical dates, which are the starts of windows, and include both.
+    first, last = (partitions.window_of(key).start.isoformat() for key in (span.first, span.last))
+    if extent is Extent.PART:
+        return f"Clear it in Airflow: airflow tasks clear -s {first} -e {last} -t '^{unit.task_id}$' {unit.dag_id}"
+    return (
+        f"Fill it in Airflow: airflow dags backfill -s {first} -e {last} --rerun-failed-tasks {unit.dag_id}"
+    )
+
+
+def _is_key(partitions: PartitionedSchedule, key: str) -> bool:
+    try:
+        partitions.window_of(key)
+    except ParityError:
+        return False
+    return True
+
+
+def _first_key(partitions: PartitionedSchedule, windows: Iterable[Window]) -> str:
+    """Of the first window that a partition stands for; empty without one."""
+    for window in windows:
+        try:
+            return partitions.key_of(window)
+        except ParityError:
+            continue
+    return ""

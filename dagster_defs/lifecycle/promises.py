@@ -1,0 +1,100 @@
+"""What an Airflow DAG promises around its runs, beside what the mirror declares: limits, order, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.mirrors import Declared
+
+DEFAULT_POOL = "default_pool"
+ON_FAILURE = "on_failure_callback"
+ACCEPT = "then accept it in its YAML: gates: {undetermined: [callbacks]}"
+
+
+def promise_facets(dag: Dag, task: Task, declared: Declared) -> tuple[Facet, ...]:
+    """Always the same eight, in this order."""
+    return (
+        retries_facet(task, declared),
+        pool_facet(task, declared),
+        _seconds_facet("timeout", task.timeout, declared.timeout),
+        _seconds_facet("sla", task.sla, declared.sla),
+        _equal("catchup", _yes(dag.catchup), _yes(declared.catchup)),
+        _equal("max_active_runs", str(dag.max_active_runs), str(declared.max_active_runs)),
+        _equal("depends_on_past", _yes(task.depends_on_past), _yes(declared.depends_on_past)),
+        callbacks_facet(dag, task, declared),
+    )
+
+
+def retries_facet(task: Task, declared: Declared) -> Facet:
+    """Number and delay; without a retry the delay says nothing."""
+    theirs, mine = _tries(task.retries, task.retry_delay), _tries(declared.retries, declared.retry_delay)
+    return _equal("retries", theirs, mine)
+
+
+def _tries(retries: int, delay: float) -> str:
+    return f"{retries}, {delay:g} s apart" if retries else "none"
+
+
+def pool_facet(task: Task, declared: Declared) -> Facet:
+    """Airflow's default pool limits nothing in particular: it is as good as none."""
+    return _equal("pool", "none" if task.pool == DEFAULT_POOL else task.pool, declared.pool or "none")
+
+
+def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
+    """The task's failure callback beside the mirror's.
+
+    A mirror that calls nothing, or calls something where Airflow does not, differs. What a mirror cannot call is
+    undetermined: whether anybody misses it is not in the inventory. So is another function than Airflow's, which
+    may do the same.
+    """
+    theirs, mine = task.callbacks.get(ON_FAILURE, ()), declared.on_failure
+    said = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
+    declares = mine or "none"
+    count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
+    if theirs and mine is None:
+        detail = f"of a failure that Airflow does not see nobody is told. Write on_failure: {theirs[0]}"
+        return Facet("callbacks", Agreement.DIFFERS, said, declares, detail, count)
+    if mine and not theirs:
+        return Facet("callbacks", Agreement.DIFFERS, said, declares, f"Airflow does not call {mine}", count)
+    unsure = [
+        *_same(theirs, mine),
+        *(f"Dagster does not call {name}" for name in _not_called(dag, task, mine)),
+    ]
+    if not unsure:
+        return Facet("callbacks", Agreement.AGREES, said, declares, compared=count)
+    detail = f"{'; '.join(unsure)}. Call what is missed from a Dagster sensor or hook, {ACCEPT}"
+    return Facet("callbacks", Agreement.UNDETERMINED, said, declares, detail, count)
+
+
+def _same(theirs: Sequence[str], mine: str | None) -> Iterator[str]:
+    if mine and mine not in theirs:
+        yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: see that it does the same"
+
+
+def _not_called(dag: Dag, task: Task, mine: str | None) -> Iterator[str]:
+    """Callbacks that no mirror has a place for, and failure callbacks beside the one that it has."""
+    theirs = task.callbacks.get(ON_FAILURE, ())
+    besides = tuple(name for name in theirs if name != mine) if mine in theirs else ()
+    own = {kind: named for kind, named in task.callbacks.items() if kind != ON_FAILURE}
+    yield from _named("the task's ", own | ({ON_FAILURE: besides} if besides else {}))
+    yield from _named("the DAG's ", dag.callbacks)
+
+
+def _named(whose: str, callbacks: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    return (f"{whose}{kind} {', '.join(named)}" for kind, named in callbacks.items())
+
+
+def _seconds_facet(name: str, theirs: float | None, mine: float | None) -> Facet:
+    """A limit in seconds, None where there is none."""
+    said, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
+    return _equal(name, said, declared)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _equal(name: str, theirs: str, mine: str) -> Facet:
+    return Facet(name, Agreement.AGREES if theirs == mine else Agreement.DIFFERS, theirs, mine)

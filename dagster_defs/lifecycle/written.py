@@ -1,0 +1,244 @@
+"""What is said of the windows of a unit and of who wrote them: writes, gaps, overlaps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import combinations, groupby
+from typing import Any
+
+from dagster_defs.lifecycle.units import Owner, Unit
+
+
+class Extent(StrEnum):
+    """How much of a window somebody has written; each window is in exactly one of these.
+
+    `part`: some assets of the unit only. `gap`: nothing, although a later window has been written. `skipped`: nothing,
+    because Airflow skipped the task, as it does by itself. `waiting`: it is over, and so far neither it nor a later
+    one has been written, or its run has not ended.
+    """
+
+    WRITTEN = "written"
+    PART = "part"
+    GAP = "gap"
+    SKIPPED = "skipped"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """One run's write of one window. A run that was proxied is Dagster's.
+
+    `at`: when Dagster was told; `began`, `ended` are None where nobody knows. `root` is the same in every try of one
+    run; `run`, `address` are empty where not known. `live`: the run has not ended. `asked`: it was a backfill that
+    somebody asked for.
+    """
+
+    owner: Owner
+    partition: str
+    at: datetime
+    run: str = ""
+    root: str = ""
+    began: datetime | None = None
+    ended: datetime | None = None
+    assets: frozenset[str] = frozenset()
+    address: str = ""
+    live: bool = False
+    asked: bool = False
+
+    @property
+    def when(self) -> datetime:
+        return self.ended or self.at
+
+    def collides_with(self, other: Wrote) -> bool:
+        """Whether both wrote the same asset at the same time, and neither is a later try of the other."""
+        if self.root == other.root or not self.assets & other.assets:
+            return False
+        if not (self.began and self.ended and other.began and other.ended):
+            return False
+        return self.began < other.ended and other.began < self.ended
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "by": self.owner.value,
+            "run": self.run,
+            "address": self.address,
+            "began": self.began and self.began.isoformat(),
+            "ended": self.ended and self.ended.isoformat(),
+            "at": self.at.isoformat(),
+        }
+
+    def __str__(self) -> str:
+        run = f" ({self.run})" if self.run else ""
+        return f"{self.owner}{run} at {self.when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What is known of a run that wrote nothing: `why`, in words. `live`: it has not ended. `at`: when it was told."""
+
+    why: str
+    skipped: bool = False
+    live: bool = False
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Windows that follow each other, by the keys of the first and the last."""
+
+    first: str
+    last: str
+    windows: int = 1
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"first": self.first, "last": self.last, "windows": self.windows}
+
+    def __str__(self) -> str:
+        return self.first if self.windows == 1 else f"{self.first} … {self.last} ({self.windows:,})"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowWrites:
+    """One window. `wrote`: oldest first. `why`: what is known of one that is not, or not wholly, written."""
+
+    partition: str
+    extent: Extent
+    wrote: tuple[Wrote, ...] = ()
+    why: str = ""
+
+    @property
+    def owners(self) -> frozenset[Owner]:
+        return frozenset(one.owner for one in self.wrote)
+
+    @property
+    def overlap(self) -> str:
+        """Why it has more than one writer; empty if it has not, or if somebody had it written once more since.
+
+        The same orchestrator again, later, is none.
+        """
+        *before, last = self.wrote or (None,)
+        if last and last.asked and last.began and all(one and one.when <= last.began for one in before):
+            return ""
+        if len(self.owners) > 1:
+            return "both orchestrators wrote it"
+        if any(one.collides_with(other) for one, other in combinations(self.wrote, 2)):
+            return f"two runs of {self.wrote[0].owner} wrote it at the same time"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Windows beside each other that are not, or not wholly, written for the same reason, and what to do about it."""
+
+    span: Span
+    extent: Extent
+    why: str
+    remedy: str
+
+    def as_json(self) -> Mapping[str, Any]:
+        kind = {"kind": self.extent.value, "why": self.why, "remedy": self.remedy}
+        return {**self.span.as_json(), **kind}
+
+    def __str__(self) -> str:
+        return f"{self.span}{f' ({self.why})' if self.why else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """The windows of one unit from the first since its enrolment to the last that is over, oldest first.
+
+    `enrolled`: by the ledger, else by the first write that is known; None without either. `lacks` are the gaps, and
+    what is written in part. `unknown`: written keys that are none of the schedule's, as after a change of it.
+    `problem`: why nobody can tell. `nothing_to_write`: the unit has no asset of its own, a run of tests alone.
+    """
+
+    unit: Unit
+    owner: Owner
+    enrolled: datetime | None = None
+    windows: tuple[WindowWrites, ...] = ()
+    lacks: tuple[Lack, ...] = ()
+    waiting: tuple[Lack, ...] = ()
+    unknown: tuple[str, ...] = ()
+    problem: str = ""
+    nothing_to_write: bool = False
+
+    @property
+    def overlaps(self) -> tuple[WindowWrites, ...]:
+        return tuple(window for window in self.windows if window.overlap)
+
+    @property
+    def by_owner(self) -> Mapping[Owner, tuple[Span, ...]]:
+        """What each has written, also in part; a window that both wrote is in both."""
+        wrote = {owner: {one.partition for one in self.windows if owner in one.owners} for owner in Owner}
+        return {owner: self._spans(keys) for owner, keys in wrote.items()}
+
+    @property
+    def skipped(self) -> tuple[Span, ...]:
+        return self._spans({one.partition for one in self.windows if one.extent is Extent.SKIPPED})
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether nobody has to look: one writer for each window, but for those that are waited for."""
+        return not (self.lacks or self.overlaps or self.problem)
+
+    @property
+    def gap_keys(self) -> list[str]:
+        """Partitions that nobody wrote, or not wholly: what a backfill would fill, oldest first."""
+        return [one.partition for one in self.windows if one.extent in (Extent.GAP, Extent.PART)]
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """What stands against calling the unit continuous, a clause for each."""
+        said = [self.problem] if self.problem else []
+        said += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
+        said += [f"{one.overlap}: {one.partition}" for one in self.overlaps]
+        if not said and not self.nothing_to_write and not any(one.wrote for one in self.windows):
+            said.append("no window is known to be written")
+        return tuple(said)
+
+    def remedy_of(self, overlap: WindowWrites) -> str:
+        window = f"{self.unit} --from {overlap.partition}"
+        again = f". To have it written once more: parity backfill {window}"
+        return f"See what stands there: parity check {window}{again if self.owner is Owner.DAGSTER else ''}"
+
+    def as_json(self) -> Mapping[str, Any]:
+        """See docs/reference.md."""
+        return {
+            "unit": str(self.unit),
+            "owner": self.owner.value,
+            "enrolled": self.enrolled and self.enrolled.isoformat(),
+            "windows": len(self.windows),
+            "continuous": self.is_continuous,
+            "written": {
+                owner.value: [span.as_json() for span in spans] for owner, spans in self.by_owner.items()
+            },
+            "gaps": [lack.as_json() for lack in self.lacks],
+            "overlaps": [
+                {
+                    "window": one.partition,
+                    "why": one.overlap,
+                    "remedy": self.remedy_of(one),
+                    "wrote": [wrote.as_json() for wrote in one.wrote],
+                }
+                for one in self.overlaps
+            ],
+            "skipped": [span.as_json() for span in self.skipped],
+            "waiting": [lack.as_json() for lack in self.waiting],
+            "unknown": list(self.unknown),
+            "problem": self.problem,
+        }
+
+    def _spans(self, wanted: Collection[str]) -> tuple[Span, ...]:
+        return spans((one.partition for one in self.windows), wanted)
+
+
+_IN_WORDS = {Extent.GAP: "written by nobody", Extent.PART: "written in part"}
+
+
+def spans(line: Iterable[str], wanted: Collection[str]) -> tuple[Span, ...]:
+    """Of keys in the order of their windows, the stretches that are wanted."""
+    found = [list(keys) for is_wanted, keys in groupby(line, key=wanted.__contains__) if is_wanted]
+    return tuple(Span(keys[0], keys[-1], len(keys)) for keys in found)

@@ -1,0 +1,53 @@
+"""Reports as text or JSON: the only place that knows about colour and tables."""
+
+from dagster_defs.render.base import Steps, print_error, print_json, print_plain, say, warn
+from dagster_defs.render.moves import (
+    continuity_json,
+    print_backfills,
+    print_continuity,
+    print_moved,
+    print_proposals,
+    print_windows,
+    proposals_json,
+)
+from dagster_defs.render.units import (
+    facets_json,
+    plan_block,
+    plan_json,
+    print_facets,
+    print_inventory,
+    print_scaffold,
+    print_status,
+    scaffold_json,
+    status_json,
+)
+from dagster_defs.render.verdicts import print_comparisons, print_explanations, print_noise, print_verdicts
+
+__all__ = [
+    "Steps",
+    "continuity_json",
+    "facets_json",
+    "plan_block",
+    "plan_json",
+    "print_backfills",
+    "print_comparisons",
+    "print_continuity",
+    "print_error",
+    "print_explanations",
+    "print_facets",
+    "print_inventory",
+    "print_json",
+    "print_moved",
+    "print_noise",
+    "print_plain",
+    "print_proposals",
+    "print_scaffold",
+    "print_status",
+    "print_verdicts",
+    "print_windows",
+    "proposals_json",
+    "say",
+    "scaffold_json",
+    "status_json",
+    "warn",
+]
