@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import groupby, islice
+from itertools import groupby
 
 from dagster_defs.adapters.continuity import continuity_of
 from dagster_defs.adapters.facts import OnRecord, read_all, read_record, with_live
@@ -24,7 +24,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers, soak_end
-from dagster_defs.lifecycle.moves import Plan, PlannedMove, Step, in_words, mend, noting, plan, resume
+from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 
@@ -100,23 +100,34 @@ def carry_out(
 ) -> Iterator[Plan]:
     """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
 
-    The units of a DAG that is retired come to their last step together: Dagster starts a DAG, not single units.
+    Units of one DAG go together, step by step: Airflow parses the DAG once for all of them, and a DAG that is retired
+    begins in Dagster with the last step of its last unit.
     """
-
-    def said(found: Plan, step: Step) -> None:
-        say(f"{found.unit}: {in_words(step, found.unit)}")
-
-    for together in _in_turn(proposals):
-        under_way = [(one.plan, _mover(one, reason).taking(one.plan)) for one in together]
-        for found, taking in under_way:
-            for step in islice(taking, len(found.steps) - 1):
-                said(found, step)
-        for found, taking in under_way:
-            for step in taking:
-                said(found, step)
-            yield found
+    for together in _by_dag(proposals):
+        steps = [_mover(one, reason).taking(one.plan) for one in together]
+        most = max(len(one.plan.steps) for one in together)
+        for turn in range(most):
+            for one, taking in zip(together, steps, strict=True):
+                found = one.plan
+                if turn >= most - len(found.steps):  # who has fewer steps left begins later
+                    step = next(taking)
+                    say(f"{found.unit}: {in_words(step, found.unit)}")
+        for one, taking in zip(together, steps, strict=True):
+            next(taking, None)  # lets the unit go
+            yield one.plan
     if any(one.plan.from_ is not one.plan.to for one in proposals):
         _load_anew(say)
+
+
+def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
+    in_order = sorted(proposals, key=lambda one: one.plan.unit)
+    for _, together in groupby(in_order, key=lambda one: one.plan.unit.dag_id):
+        yield list(together)
+
+
+def _mover(proposal: Proposal, reason: str) -> Mover:
+    forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
+    return Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
 
 
 def _load_anew(say: Callable[[str], None]) -> None:
@@ -126,20 +137,6 @@ def _load_anew(say: Callable[[str], None]) -> None:
         say("Dagster loads its definitions anew, for the tags of the assets")
     except DagsterUnreachable as error:
         say(f"Dagster shows the new stage when it loads its definitions next: {error}")
-
-
-def _in_turn(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
-    def whose(proposal: Proposal) -> str:
-        found = proposal.plan
-        return found.unit.dag_id if found.move is Move.RETIRE else str(found.unit)
-
-    for _, together in groupby(sorted(proposals, key=lambda one: one.plan.unit), key=whose):
-        yield list(together)
-
-
-def _mover(proposal: Proposal, reason: str) -> Mover:
-    forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    return Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
 
 
 def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:

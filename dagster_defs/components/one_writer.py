@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
@@ -42,24 +43,27 @@ def windows_to_write(
 def _refuse_second_run(
     context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule, windows: Sequence[Window]
 ) -> None:
-    for run in reversed(list(_live_runs(context.instance, unit))):
+    for run in reversed(list(_live_runs(context, unit))):
         if run.run_id == context.run.run_id:
             return  # what comes after it will see this one
         if any(window in windows for window in _windows_of(run, partitions)):
             raise RunLives(f"windows of {unit}", run.run_id)
 
 
-def _live_runs(instance: dg.DagsterInstance, unit: Unit) -> Iterator[dg.DagsterRun]:
-    """Runs that write the unit, the newest first; those of its DAG's job do too."""
-    found = [
-        record
-        for whose in ({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, {tags.DAG: unit.dag_id})
-        for record in instance.get_run_records(
-            dg.RunsFilter(tags=whose, statuses=list(NOT_FINISHED_STATUSES))
-        )
+def _live_runs(context: dg.AssetExecutionContext, unit: Unit) -> Iterator[dg.DagsterRun]:
+    """Runs that write the unit, the newest first: of its own job, of its DAG's, and of its assets as Dagster's UI
+    starts them, under a job that carries no tags of ours."""
+    own, live = context.assets_def.keys, list(NOT_FINISHED_STATUSES)
+    asked = [
+        dg.RunsFilter(tags={tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, statuses=live),
+        dg.RunsFilter(tags={tags.DAG: unit.dag_id}, statuses=live),
+        dg.RunsFilter(job_name=IMPLICIT_ASSET_JOB_NAME, statuses=live),
     ]
+    found = [record for wanted in asked for record in context.instance.get_run_records(wanted)]
     for record in sorted(found, key=lambda one: one.storage_id, reverse=True):
-        yield record.dagster_run
+        run = record.dagster_run
+        if run.job_name != IMPLICIT_ASSET_JOB_NAME or own & (run.asset_selection or own):
+            yield run
 
 
 def _windows_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> list[Window]:

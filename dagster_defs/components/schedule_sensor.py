@@ -72,10 +72,10 @@ def build_schedule_sensor(
             try:
                 started = cursor.get(dag.dag_id)
                 found = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
+                requests += [_request(dag, window) for window in found]
             except ParityError as error:  # of one DAG: the others go on
                 context.log.error(f"{dag.dag_id}: {error}")
                 continue
-            requests += [_request(dag, window) for window in found]
             if found:
                 cursor[dag.dag_id] = found[-1].start.isoformat()
         why = None if requests else "no window of a retired DAG is to be started"

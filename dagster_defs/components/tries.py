@@ -13,10 +13,18 @@ from types import FrameType
 import dagster as dg
 
 from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
-from dagster_defs.errors import NotOwner, NotRangeable, TimedOut, UsageError, WindowDiffers, WritesToLegacy
+from dagster_defs.errors import (
+    NotOwner,
+    NotRangeable,
+    RunLives,
+    TimedOut,
+    UsageError,
+    WindowDiffers,
+    WritesToLegacy,
+)
 
 # Questions that cannot be answered get no better by asking again.
-_HOPELESS = (UsageError, NotOwner, NotRangeable, WindowDiffers, WritesToLegacy, dg.DagsterError)
+_HOPELESS = (UsageError, NotOwner, NotRangeable, RunLives, WindowDiffers, WritesToLegacy, dg.DagsterError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import pendulum
 import psutil
 import pytest
 
+from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.processes import last_lines
+from dagster_defs.adapters.proxied_state import read_marks
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.ledger import Kind
+from dagster_defs.lifecycle.stages import Move
 from tests.estate import BIN, ROOT, foreign_environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(1000)]
 
-DAYS = ("2024-03-09", "2024-03-10", "2024-03-11", "2024-03-12")
-SPRING_DAY = DAYS[0]  # to 06:00 on the 10th, New York: 23 hours
+DAYS = tuple(f"2024-03-{day:02}" for day in range(8, 15))
+SPRING_DAY = DAYS[1]  # to 06:00 on the 10th, New York: 23 hours
+UNITS = ("taxi_daily.dbt_daily", "taxi_daily.dbt_zones", "taxi_daily.export_daily")
 
 
 @dataclass(frozen=True)
@@ -125,25 +133,26 @@ def test_the_demo_succeeds_after_an_interrupted_one(
 
 
 def test_the_report_is_written(place: Place, told: subprocess.CompletedProcess[str]) -> None:
-    """The demo ends with the address of a page that has every compared unit and its windows."""
+    """The demo ends with the address of a page that has every unit, its windows and the moves."""
     [said] = [line for line in told.stdout.splitlines() if line.startswith("Report:")]
     page = Path(said.removeprefix("Report:").strip()).read_text()
 
-    assert {"taxi_daily.dbt_daily", "taxi_ingest.load_trips"} <= {*re.findall(r"taxi_\w+\.\w+", page)}
-    assert all(day in page for day in DAYS)
+    assert {*UNITS, "taxi_ingest.load_trips"} <= {*re.findall(r"taxi_\w+\.\w+", page)}
+    assert all(day in page for day in DAYS[1:5])
     assert "set DAGSTER_HOME" not in page
+    assert "retire" in page
 
 
 def test_every_verdict_is_a_match(told: subprocess.CompletedProcess[str]) -> None:
-    """Every unit matches in every window, the 23-hour one among them, and rows were compared."""
+    """Every window that both sides ran matches, the 23-hour one among them, and rows were compared."""
     rows = [
         line.split() for line in told.stdout.splitlines() if line.startswith(("taxi_daily.", "taxi_ingest."))
     ]
 
     assert {row[-1] for row in rows} == {"match"}
     windows = {(row[0], row[1], row[2]) for row in rows}
-    assert {("taxi_daily.dbt_daily", "daily_metrics", day) for day in DAYS} <= windows
-    assert {("taxi_daily.export_daily", "daily_metrics_export", day) for day in DAYS} <= windows
+    assert {("taxi_daily.dbt_daily", "daily_metrics", day) for day in DAYS[1:5]} <= windows
+    assert {("taxi_daily.export_daily", "daily_metrics_export", day) for day in DAYS[1:5]} <= windows
     assert ("taxi_ingest.load_trips", "taxi_trips", "2024-03-01") in windows
     for row in rows:
         assert row[-3] == row[-2] != "0", row
@@ -159,37 +168,122 @@ def test_both_addresses_are_told(told: subprocess.CompletedProcess[str]) -> None
     assert any(line.startswith("Dagster: http://127.0.0.1:") for line in lines)
 
 
-def test_progress_is_told_on_the_way(told: subprocess.CompletedProcess[str]) -> None:
-    """Progress goes to stderr: the hand-over of a unit, its way back, and the comparison are in it."""
-    for said in (
-        "Airflow started",
-        "Dagster started",
-        "taxi_daily.dbt_daily is marked as proxied",
-        "taxi_daily.dbt_daily is Airflow's again",
-        "Dagster has run every window as a candidate, and compared it",
-    ):
-        assert said in told.stderr, said
+def test_the_whole_way_is_told(told: subprocess.CompletedProcess[str]) -> None:
+    """Progress goes to stderr: every move and every day of the way from observed to retired, in this order."""
+    steps = [
+        "Dagster has observed what Airflow ran",
+        "parity shadow taxi_daily --apply",
+        "Dagster has compared every window",
+        "parity rollback taxi_daily --rehearsed --apply",
+        "parity cutover taxi_daily --apply",
+        "Airflow has run a day through Dagster",
+        "parity rollback taxi_daily --apply",
+        "Airflow has run a day by itself again",
+        "Airflow has run one more day through Dagster, while it soaks",
+        "parity retire taxi_daily --apply",
+        "Dagster's own schedule has run the days that were left",
+    ]
+
+    places = [told.stderr.find(step) for step in steps]
+
+    assert -1 not in places, steps[places.index(-1)]
+    assert places == sorted(places)
 
 
-def test_one_day_went_through_the_proxy(place: Place, told: subprocess.CompletedProcess[str]) -> None:
-    """Airflow's own logs say it: dbt_daily of the third day ran in Dagster, and of no other day."""
+def test_each_window_has_one_writer(told: subprocess.CompletedProcess[str]) -> None:
+    """Since they were enrolled each window of the three units was written by one orchestrator, and all were."""
+    for unit in UNITS:
+        [said] = re.findall(rf"{unit} was written by (.*)", told.stderr)
+        by_owner = {owner: span for owner, _, span in (part.partition(" ") for part in said.split("; "))}
+        written = {owner: [*days_of(spans)] for owner, spans in by_owner.items()}
+        assert sorted([*written["Airflow"], *written["Dagster"]]) == [*DAYS[1:]], said
+        assert DAYS[2] in written["Dagster"], said
+        assert DAYS[3] in written["Airflow"], said
+        assert set(DAYS[4:]) <= set(written["Dagster"]), said
+
+
+def days_of(spans: str) -> Iterator[str]:
+    """`2024-03-09, 2024-03-11 … 2024-03-14 (4)` as days."""
+    for span in spans.split(", "):
+        found = re.findall(r"\d{4}-\d{2}-\d{2}", span)
+        if found:
+            yield from (day for day in DAYS if found[0] <= day <= found[-1])
+
+
+def test_the_ledger_has_the_whole_way(place: Place, told: subprocess.CompletedProcess[str]) -> None:
+    """Every move of each unit is in the ledger, done, and none of them was forced; its task stays a proxy."""
     assert told.returncode == 0
-    logs = place.folder / "airflow" / "logs" / "dag_id=taxi_daily"
-    proxied = {
-        log.parts[len(logs.parts)].split("__")[1][:10]
-        for log in logs.rglob("attempt=*.log")
-        if "Dagster run" in log.read_text(errors="replace")
+    folder = place.folder / "proxied_state"
+    histories = Ledger(folder).read().histories()
+
+    for unit in map(Unit.parse, UNITS):
+        done = [entry.move for entry in histories[unit].entries if entry.kind is Kind.DONE]
+        assert done == [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.CUTOVER, Move.RETIRE]
+        assert histories[unit].forced == ()
+        retired = histories[unit].retired
+        assert retired
+        assert str(retired.from_)[:10] in DAYS[5:]
+        assert read_marks(folder)[unit]
+
+
+@pytest.fixture(scope="module")
+def alone(
+    place: Place, told: subprocess.CompletedProcess[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The data folder of an Airflow that has run the same days from the same landing data, and no Dagster."""
+    assert told.returncode == 0
+    home = tmp_path_factory.mktemp("alone")
+    environment = {
+        **foreign_environment(),
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "legacy_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PARITY_PROXIED_STATE": str(home / "no_marks"),
+        "TAXI_DATA_DIR": str(home / "data"),
+        "TAXI_LANDING_DIR": str(place.folder / "data" / "landing"),
+        "TAXI_FIRST_DAY": DAYS[0],
+        "TAXI_LAST_DAY": DAYS[-1],
+        "TAXI_DBT_BIN_DIR": str(BIN),
     }
+    programs = ROOT / ".venv-airflow" / "bin"
+    ends = [pendulum.parse(day).add(days=1).at(6).isoformat() for day in DAYS]  # type: ignore[union-attr]  # a date
+    runs = [("taxi_ingest", "2024-04-01T00:00:00"), *(("taxi_daily", end) for end in ends)]
+    arguments = [
+        word
+        for dag_id, end in runs
+        for word in (dag_id, str(pendulum.parse(end[:19], tz="America/New_York")))
+    ]
+    for program in (
+        [str(programs / "airflow"), "db", "migrate"],
+        [str(programs / "python"), str(ROOT / "tests" / "journeys" / "run_alone.py"), *arguments],
+    ):
+        done = subprocess.run(
+            program, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return home / "data"
 
-    assert proxied == {DAYS[2]}
 
+def test_the_tables_are_those_of_airflow_alone(place: Place, alone: Path) -> None:
+    """After cutover, rollback, cutover and retirement the tables and files are those of an Airflow that ran alone."""
+    ours, theirs = (folder / "legacy" for folder in (place.folder / "data", alone))
 
-def test_the_marks_are_as_before(place: Place, told: subprocess.CompletedProcess[str]) -> None:
-    """After the demo no unit is marked as proxied any more."""
-    from dagster_defs.adapters.proxied_state import read_marks
-
-    assert told.returncode == 0
-    assert set(read_marks(place.folder / "proxied_state").values()) == {False}
+    with duckdb.connect() as connection:
+        for name, folder in (("ours", ours), ("theirs", theirs)):
+            connection.execute(f"attach '{folder / 'legacy.duckdb'}' as {name} (read_only)")
+        for table in ("daily_metrics", "location_metrics"):
+            sides = [f"from {name}.{table}" for name in ("ours", "theirs")]
+            for one, other in (sides, reversed(sides)):
+                assert connection.execute(f"({one}) except all ({other})").fetchall() == [], table
+        days = connection.execute(
+            "select distinct trip_date::varchar from ours.daily_metrics order by 1"
+        ).fetchall()
+    assert [day for (day,) in days] == [*DAYS]
+    exports = sorted(path.name for path in (theirs / "export").iterdir())
+    assert exports == [f"daily_metrics_{day}.csv" for day in DAYS]
+    for name in exports:
+        assert (ours / "export" / name).read_bytes() == (theirs / "export" / name).read_bytes(), name
 
 
 def test_nothing_is_left_running(place: Place, told: subprocess.CompletedProcess[str]) -> None:
