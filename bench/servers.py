@@ -41,7 +41,7 @@ UNIT = Unit(OURS, "dbt_daily")
 OUR_JOB, STOCK_JOB = UNIT.identifier, "stock_daily_job"
 FIRST_DAY = pendulum.date(2024, 3, 1)  # of the DAGs, of stock's partitions, and of the month that is ingested
 DAYS = 31
-PATIENCE = 180
+PATIENCE = 600
 
 # The moves that lead to a stage, each with the stage in which it begins.
 _MOVES = ((Stage.OBSERVED, Move.SHADOW), (Stage.SHADOWED, Move.CUTOVER), (Stage.CUT_OVER, Move.RETIRE))

@@ -131,25 +131,22 @@ class DagsterClient:
         partitions: tuple[str, str],
         *,
         tags: Mapping[str, str] | None = None,
-        location: str = "parity",
+        location: str = "",
     ) -> str:
         """Run a job over all partitions from the first to the last key, in one run; the run's id.
 
+        `location`: its code location, where several have a job of that name.
+
         Raises RunFailed with Dagster's reason if it refuses.
         """
-        entries = {entry["name"]: entry for entry in self._call(_LOCATIONS)["locationEntries"]}
-        if location not in entries:
-            raise RunFailed(f"the launch of {job}", f"no code location {location!r}", self.url)
-        entry = entries[location]
+        repository = self._repository_of(job, location)
+        if repository is None:
+            raise RunFailed(f"the launch of {job}", self.missing_job(job), self.url)
         run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
         params = {
             "mode": "default",
             "runConfigData": "{}",
-            "selector": {
-                "repositoryLocationName": entry["name"],
-                "repositoryName": entry["locationOrLoadError"]["repositories"][0]["name"],
-                "pipelineName": job,
-            },
+            "selector": {**repository, "pipelineName": job},
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in run_tags.items()]},
         }
         result = self._call(_LAUNCH, {"params": params})
@@ -192,21 +189,16 @@ class DagsterClient:
 
     def missing_job(self, job: str) -> str:
         """Why the job could not be launched, in words; empty if it could."""
-        entries = self._call(_LOCATIONS).get("locationEntries", ())
-        problems = [problem for entry in entries if (problem := _not_loaded(entry))]
-        for repository in _repositories(entries):
-            if (
-                self._call(_JOB, {"selector": {**repository, "pipelineName": job}})["__typename"]
-                == "Pipeline"
-            ):
-                return ""
+        if self._repository_of(job):
+            return ""
+        problems = [problem for entry in self._locations() if (problem := _not_loaded(entry))]
         return "; ".join(problems) or f"no code location of Dagster at {self.url} has the job {job}"
 
     def sleeping_sensors(self, job: str) -> str:
         """Why no sensor starts the job, in words; empty if one is there that does."""
         found = [
             sensor
-            for repository in _repositories(self._call(_LOCATIONS).get("locationEntries", ()))
+            for repository in _repositories(self._locations())
             for sensor in self._call(_SENSORS, {"selector": repository}).get("results", ())
             if job in [target["pipelineName"] for target in sensor["targets"] or ()]
         ]
@@ -217,9 +209,12 @@ class DagsterClient:
             f"the sensor {names} is switched off in Dagster" if found else f"no sensor starts the job {job}"
         )
 
-    def reload(self, location: str = "parity") -> None:
-        """Tell Dagster to load the definitions anew; nobody waits until it has."""
-        told = {"query": _RELOAD, "variables": {"name": location}}
+    def reload(self, job: str) -> None:
+        """Tell Dagster to load the definitions that the job is among anew; nobody waits until it has."""
+        repository = self._repository_of(job)
+        if repository is None:
+            raise DagsterUnreachable(self.url, self.missing_job(job))
+        told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
         try:
             self._http.post(f"{self.url}/graphql", json=told, timeout=httpx.Timeout(5, read=0.5))
         except httpx.ReadTimeout:
@@ -231,6 +226,21 @@ class DagsterClient:
         """The daemons that the instance needs and that have no fresh heartbeat."""
         found = self._call(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
         return [one["daemonType"] for one in found if one["required"] and not one["healthy"]]
+
+    def _locations(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self._call(_LOCATIONS).get("locationEntries", ())
+        return found
+
+    def _repository_of(self, job: str, location: str = "") -> dict[str, str] | None:
+        """Where the job is; None where no code location that is loaded has it."""
+        entries = self._locations()
+        for repository in _repositories(entry for entry in entries if location in ("", entry["name"])):
+            if (
+                self._call(_JOB, {"selector": {**repository, "pipelineName": job}})["__typename"]
+                == "Pipeline"
+            ):
+                return repository
+        return None
 
     def run_address(self, run_id: str) -> str:
         return f"{self.url}/runs/{run_id}"

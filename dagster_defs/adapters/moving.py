@@ -116,7 +116,7 @@ def carry_out(
             next(taking, None)  # lets the unit go
             yield one.plan
     if any(one.plan.from_ is not one.plan.to for one in proposals):
-        _load_anew(say)
+        _load_anew(proposals[0].plan.unit, say)
 
 
 def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
@@ -130,10 +130,10 @@ def _mover(proposal: Proposal, reason: str) -> Mover:
     return Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
 
 
-def _load_anew(say: Callable[[str], None]) -> None:
+def _load_anew(unit: Unit, say: Callable[[str], None]) -> None:
     """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
     try:
-        LiveOrchestrators.at_hand().dagster.reload()
+        LiveOrchestrators.at_hand().dagster.reload(unit.identifier)
         say("Dagster loads its definitions anew, for the tags of the assets")
     except DagsterUnreachable as error:
         say(f"Dagster shows the new stage when it loads its definitions next: {error}")

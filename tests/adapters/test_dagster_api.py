@@ -7,13 +7,14 @@ import pytest
 from dagster_defs.adapters.dagster_api import DagsterClient
 from dagster_defs.adapters.processes import free_port
 from dagster_defs.errors import DagsterUnreachable, RunFailed
-from tests.fakes import FakeDagster
+from tests.fakes import FakeDagster, Job
 
 DAYS = ("2024-03-09", "2024-03-12")
 
 
 def test_a_launch_covers_a_range_in_one_run(dagster_server: FakeDagster) -> None:
     """A launch names the job and, in the tags of a single-run backfill, the first and the last partition."""
+    dagster_server.jobs = [Job("shadow__taxi_daily__dbt_daily")]
     client = DagsterClient(dagster_server.url)
 
     run_id = client.launch("shadow__taxi_daily__dbt_daily", DAYS)
@@ -28,10 +29,17 @@ def test_a_launch_covers_a_range_in_one_run(dagster_server: FakeDagster) -> None
 
 def test_a_refused_launch_says_why(dagster_server: FakeDagster) -> None:
     """Dagster's own reason for refusing a run is in the error, with the job's name."""
+    dagster_server.jobs = [Job("x")]
     dagster_server.refusal = {"__typename": "PipelineNotFoundError", "message": "Could not find Pipeline x"}
 
     with pytest.raises(RunFailed, match=r"the launch of x.*PipelineNotFoundError.*Could not find Pipeline x"):
         DagsterClient(dagster_server.url).launch("x", DAYS)
+
+
+def test_a_launch_of_a_job_that_nobody_has(dagster_server: FakeDagster) -> None:
+    """A job that no code location has is not launched, and the error names it."""
+    with pytest.raises(RunFailed, match=r"no code location of Dagster at .* has the job nobody"):
+        DagsterClient(dagster_server.url).launch("nobody", DAYS)
 
 
 def test_ready_means_every_location_is_loaded(dagster_server: FakeDagster) -> None:

@@ -73,7 +73,9 @@ class Written:
         definitions = self.small.definitions
         job = definitions.resolve_job_def(UPSTREAM) if whole else asset_job(self.small)
         selection = None if whole else frozenset({dg.AssetKey("events")})
-        return self.instance.create_run_for_job(job, status=LIVE, tags=dict(said), asset_selection=selection)
+        return self.instance.create_run_for_job(
+            job, status=LIVE, tags={**job.tags, **said}, asset_selection=selection
+        )
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,9 @@ def test_a_refusal_is_not_tried_again(
     project.load()
     job, day = project.estate.definitions.resolve_job_def("own__dbt"), "2024-03-09"
     if refusal == "second":
-        project.estate.instance.create_run_for_job(job, status=LIVE, tags={"dagster/partition": day})
+        project.estate.instance.create_run_for_job(
+            job, status=LIVE, tags={**job.tags, "dagster/partition": day}
+        )
 
     result = project.estate.run("own__dbt", (day, day), must_succeed=False, by_owner=refusal == "second")
 

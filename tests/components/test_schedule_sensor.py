@@ -17,7 +17,7 @@ from dagster_defs.adapters.ledger import NAME, Ledger
 from dagster_defs.components import schedule_sensor
 from dagster_defs.components.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.windows import PartitionedSchedule, Schedule
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.estate import Estate
@@ -84,12 +84,10 @@ class Schedules:
         self.cursor, self.skipped = told.cursor, told.skip_message
         asked = told.run_requests or []
         self.keys = [str(request.run_key) for request in asked]
-        self.begun += [
-            self.instance.create_run_for_job(
-                definitions.resolve_job_def(str(request.job_name)), status=LIVE, tags=dict(request.tags)
-            )
-            for request in asked
-        ]
+        for request in asked:
+            job = definitions.resolve_job_def(str(request.job_name))
+            said = {**job.tags, **request.tags}
+            self.begun.append(self.instance.create_run_for_job(job, status=LIVE, tags=said))
         return [str(request.partition_key) for request in asked]
 
     def end(self, *statuses: dg.DagsterRunStatus) -> None:
@@ -120,7 +118,7 @@ def test_nothing_is_started_before_the_whole_dag_is_retired(schedules: Schedules
     assert schedules.tick(days_later(3)) == []
     assert schedules.skipped == "no window of a retired DAG is to be started"
 
-    *before, done = entries_to(last, Stage.RETIRED, TAKEN_OVER.add(days=1))
+    *before, done = entries_to(last, Stage.RETIRED, SPRING_END)
     schedules.write(*before)
     assert schedules.tick(days_later(3)) == []
 
@@ -281,8 +279,8 @@ def test_the_dags_job_runs_its_units_in_order(
         (
             "PythonUnit",
             {
-                "unit": f"own.{name}", "schedule": NEW_YORK_DAYS, "function": "in_order.note", "python_path": "dag_code",
-                "arguments": {"name": name}, "outputs": [{"key": name, "deps": deps}],
+                "unit": f"own.{name}", "schedule": NEW_YORK_DAYS, "function": "in_order.note",
+                "python_path": "dag_code", "arguments": {"name": name}, "outputs": [{"key": name, "deps": deps}],
             },
         )
         for name, deps in (("a_last", ["b_first"]), ("b_first", []))
