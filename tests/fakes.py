@@ -74,7 +74,8 @@ class FakeAirflow(LoopbackServer):
     """`failures`: status codes of the next answers; `login_page`: what a proxy in front of Airflow shows;
     `operators`: the class name of the operator that a task is served with; `rendered`: the fields of a task in a run,
     by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `meanwhile`: is called before each answer
-    to a list of task instances, with how many there have been."""
+    to a list of task instances, with how many there have been. `paused`: DAGs that are; `next_windows`: where the next
+    window of a DAG begins; `dag_tasks`: operators by task; `before`: is called with method and path of each request."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -85,6 +86,10 @@ class FakeAirflow(LoopbackServer):
         self.meanwhile: Callable[[int], None] = lambda lists: None
         self.lists = self._turn = 0
         self.dag_ids: list[str] = []
+        self.paused: set[str] = set()
+        self.next_windows: dict[str, str | None] = {}
+        self.dag_tasks: dict[str, dict[str, str]] = {}
+        self.before: Callable[[str, str], None] = lambda method, path: None
         self.failures: list[int] = []
         self.login_page = False
         self.operators: Callable[[str, str], str] = lambda dag_id, task_id: "BashOperator"
@@ -103,6 +108,7 @@ class FakeAirflow(LoopbackServer):
         self.dag_runs[dag_id, run_id] = {
             "dag_id": dag_id,
             "dag_run_id": run_id,
+            "run_type": "scheduled",
             "state": state,
             "logical_date": start,
             "data_interval_start": start,
@@ -145,6 +151,7 @@ class FakeAirflow(LoopbackServer):
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
         self.requests.append(f"{method} {path}")
+        self.before(method, path)
         if self.login_page:
             return 200, LOGIN_PAGE
         if self.failures:
@@ -160,6 +167,30 @@ class FakeAirflow(LoopbackServer):
             case "GET", ["dags"]:
                 rows = [{"dag_id": dag_id} for dag_id in self.dag_ids]
                 return 200, _page("dags", rows, int(asked["limit"]), int(asked["offset"]))
+            case "GET" | "PATCH", ["dags", dag_id]:
+                if method == "PATCH":
+                    (self.paused.add if json.loads(body)["is_paused"] else self.paused.discard)(dag_id)
+                return 200, self._dag(dag_id)
+            case "GET", ["dags", dag_id, "tasks"]:
+                tasks = self.dag_tasks.get(dag_id, {}).items()
+                rows = [{"task_id": task, "class_ref": {"class_name": operator}} for task, operator in tasks]
+                return 200, {"tasks": rows, "total_entries": len(rows)}
+            case "GET", ["dags", dag_id, "dagRuns"]:
+                states = parse_qs(split.query).get("state")
+                rows = [
+                    run
+                    for run in self.dag_runs.values()
+                    if run["dag_id"] == dag_id and (not states or run["state"] in states)
+                ]
+                rows.sort(key=lambda run: run["logical_date"], reverse=asked.get("order_by", "")[:1] == "-")
+                return 200, _page("dag_runs", rows, int(asked["limit"]), int(asked.get("offset", 0)))
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances"]:
+                rows = [self._row(task) for task in self.tasks if task["dag_run_id"] == run_id]
+                rows = [row for row in rows if row["dag_id"] == dag_id]
+                return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
+            case "PATCH", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
+                self.dag_runs[dag_id, run_id] |= json.loads(body)
+                return 200, self.dag_runs[dag_id, run_id]
             case "POST", ["dags", "~", "dagRuns", "~", "taskInstances", "list"]:
                 wanted = json.loads(body)
                 if self.forbidden & set(wanted.get("dag_ids") or ()):
@@ -211,6 +242,14 @@ class FakeAirflow(LoopbackServer):
         fields = self.rendered.get((task["dag_id"], task["dag_run_id"], task["task_id"]), {})
         return {**task, "execution_date": run.get("logical_date"), "rendered_fields": fields}
 
+    def _dag(self, dag_id: str) -> dict[str, Any]:
+        begins = self.next_windows.get(dag_id)
+        return {
+            "dag_id": dag_id,
+            "is_paused": dag_id in self.paused,
+            "next_dagrun_data_interval_start": begins,
+        }
+
     def _listed_runs(self, asked: dict[str, Any]) -> dict[str, Any]:
         rows = [
             run
@@ -260,7 +299,8 @@ class Job:
 
 
 class FakeDagster(LoopbackServer):
-    """Runs end at once as `run_status`; `refusal` is what a launch is answered with instead of a run."""
+    """Runs end at once as `run_status`; `refusal` is what a launch is answered with instead of a run. `sensors`: by
+    name their state and the jobs that they start; `reloads`: code locations that were loaded anew."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,6 +312,8 @@ class FakeDagster(LoopbackServer):
         self.listed: list[dict[str, Any]] = []
         self.terminated: list[str] = []
         self.sick_daemons: list[str] = []
+        self.sensors: dict[str, tuple[str, Sequence[str]]] = {}
+        self.reloads: list[str] = []
         self.login_page = False
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
@@ -291,6 +333,19 @@ class FakeDagster(LoopbackServer):
             kinds = ["SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"]
             rows = [{"daemonType": k, "required": True, "healthy": k not in self.sick_daemons} for k in kinds]
             return {"instance": {"daemonHealth": {"allDaemonStatuses": rows}}}
+        if "sensorsOrError" in query:
+            rows = [
+                {
+                    "name": name,
+                    "targets": [{"pipelineName": job} for job in jobs],
+                    "sensorState": {"status": status},
+                }
+                for name, (status, jobs) in self.sensors.items()
+            ]
+            return {"sensorsOrError": {"__typename": "Sensors", "results": rows}}
+        if "reloadRepositoryLocation" in query:
+            self.reloads.append(variables["name"])
+            return {"reloadRepositoryLocation": {"__typename": "WorkspaceLocationEntry"}}
         if "terminateRuns" in query:
             self.terminated += variables["ids"]
             return {"terminateRuns": {"__typename": "TerminateRunsResult"}}
@@ -324,7 +379,9 @@ class FakeDagster(LoopbackServer):
         return [
             run
             for run in self.listed
-            if run["status"] in filter["statuses"] and all(tag in run["tags"] for tag in filter["tags"])
+            if run["status"] in filter["statuses"]
+            and all(tag in run["tags"] for tag in filter["tags"])
+            and run["startTime"] >= filter.get("createdAfter", 0)
         ][:limit]
 
     def _launch(self, params: dict[str, Any]) -> dict[str, Any]:

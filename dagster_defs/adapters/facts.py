@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dagster_defs.adapters.evidence import evidence_at_hand
@@ -14,6 +14,7 @@ from dagster_defs.adapters.orchestrators import LiveOrchestrators
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import ParityError
+from dagster_defs.inventory.document import Inventory, Task
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
 from dagster_defs.lifecycle.facets import UnitFacets
@@ -28,7 +29,8 @@ from dagster_defs.lifecycle.written import Continuity
 @dataclass(frozen=True)
 class OnRecord:
     """Files and the event log. `facets`, `evidence` are None where they were not looked for or are not at hand;
-    `without_outputs` is known with the facets alone.
+    `without_outputs` is known with the facets alone, and `sensors`, of other DAGs that
+    wait for one, with the inventory.
     `cut_off`: what a crash has left after the ledger's last line."""
 
     mirrors: Mapping[Unit, Mirror]
@@ -39,6 +41,7 @@ class OnRecord:
     evidence: Mapping[Unit, Sequence[Evidence]] | None = None
     continuity: Mapping[Unit, Continuity] | None = None
     without_outputs: frozenset[Unit] = frozenset()
+    sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
@@ -65,7 +68,15 @@ class OnRecord:
             None if self.facets is None else self.facets.get(unit),
             self._compared(unit),
             continuity=None if self.continuity is None else self.continuity.get(unit),
+            other_schedules=self._other_schedules(unit),
         )
+
+    def _other_schedules(self, unit: Unit) -> tuple[Unit, ...]:
+        if unit not in self.mirrors:
+            return ()
+        own = self.mirrors[unit].partitions.schedule
+        mates = [one for one in self.mirrors if one.dag_id == unit.dag_id]
+        return tuple(one for one in sorted(mates) if self.mirrors[one].partitions.schedule != own)
 
     def _compared(self, unit: Unit) -> Compared | None:
         mirror = self.mirrors.get(unit)
@@ -112,19 +123,40 @@ def read_all(units: Sequence[Unit]) -> OnRecord:
     """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
     mirrors, file = load_mirrors(), inventory_file()
     only = str(units[0]) if len(units) == 1 else ""
-    verified = list(verify_mirrors(mirrors, read_inventory(file), only)) if file else None
-    return read_record(
+    inventory = read_inventory(file) if file else None
+    verified = list(verify_mirrors(mirrors, inventory, only)) if inventory else None
+    record = read_record(
         facets=None if verified is None else {one.unit: one for one in verified},
         evidence=evidence_at_hand(),
         mirrors=mirrors,
     )
+    return replace(record, sensors=_sensors(inventory) if inventory else {})
+
+
+def _sensors(inventory: Inventory) -> dict[str, list[Unit]]:
+    """By DAG, the tasks of other DAGs that wait for it."""
+    found: dict[str, list[Unit]] = {}
+    for dag in inventory.dags:
+        for task in dag.tasks:
+            if isinstance(task, Task) and (other := _waits_for(task)) and other != dag.dag_id:
+                found.setdefault(other, []).append(Unit(dag.dag_id, task.task_id))
+    return found
+
+
+def _waits_for(task: Task) -> str:
+    name = "external_dag_id"
+    return str(task.templated.get(name) or task.settings.get(name) or "")
 
 
 def with_live(
-    facts: Facts, world: LiveOrchestrators, now: datetime, mirrored: Container[Unit] | None = None
+    facts: Facts,
+    world: LiveOrchestrators,
+    now: datetime,
+    mirrored: Container[Unit] | None = None,
+    sensors: Sequence[Unit] = (),
 ) -> Facts:
-    """`mirrored` as for `LiveOrchestrators.live`."""
-    return replace(facts, live=world.live(facts.unit, now, mirrored))
+    """`mirrored`, `sensors` as for `LiveOrchestrators.live`."""
+    return replace(facts, live=world.live(facts.unit, now, mirrored, sensors))
 
 
 def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:

@@ -219,6 +219,9 @@ def _record(move: PlannedMove) -> OnRecord:
 def _against(
     move: PlannedMove, record: OnRecord, unit: Unit, world: LiveOrchestrators, now: datetime
 ) -> tuple[Blocker, ...]:
-    mirrored = record.mirrors if Gate.WHOLE_DAG in GATES[move] else None
-    facts = with_live(record.facts(unit), world, now, mirrored)
+    facts = record.facts(unit)
+    if Gate.WHOLE_DAG in GATES[move]:
+        facts = with_live(facts, world, now, record.mirrors, record.sensors.get(unit.dag_id, ()))
+    else:
+        facts = with_live(facts, world, now)
     return tuple(blockers(move, facts, record.settings(unit), now))

@@ -81,7 +81,8 @@ class LiveOrchestrators:
             return ""
         tasks = {run.run_id: self.airflow.task_instances(dag_id, run.run_id) for run in runs}
         left = [task for found in tasks.values() for task in found if task.state not in OVER]
-        if any(task.state not in UNDER_WAY for task in left) or not all(tasks.values()):
+        # A task that is deferred or rescheduled comes back through the scheduler: it is not begun for good.
+        if any(task.state != "running" for task in left) or not all(tasks.values()):
             if paused:
                 self.wake(unit)
             return f"Airflow still runs {', '.join(tasks)}"
@@ -131,10 +132,16 @@ class LiveOrchestrators:
         runs = self._strays(unit) if stray else self._dagster_runs(unit)
         self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
 
-    def live(self, unit: Unit, now: datetime, mirrored: Container[Unit] | None = None) -> Live:
+    def live(
+        self,
+        unit: Unit,
+        now: datetime,
+        mirrored: Container[Unit] | None = None,
+        sensors: Sequence[Unit] = (),
+    ) -> Live:
         """What both say of themselves and of the unit; one that does not answer is a fact too.
 
-        `mirrored`: the units, if it is asked what else is in the unit's DAG.
+        `mirrored`: the units, if it is asked what else is in the unit's DAG. `sensors`: those that wait for the DAG.
         """
         airflow = dagster = ""
         tasks: list[TaskInstance] = []
@@ -142,12 +149,14 @@ class LiveOrchestrators:
         legacy: list[float] = []
         candidate: list[float] = []
         unmirrored: list[str] = []
+        waiting: list[str] = []
         try:
             if not self.airflow.is_healthy():
                 airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
             tasks = [task for task in self._tasks(unit) if PROXY not in task.operator]
             legacy = self._legacy_seconds(unit, now)
             unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
+            waiting = [str(one) for one in sensors if not self.airflow.dag(one.dag_id)["is_paused"]]
         except AirflowUnreachable as error:
             airflow = airflow or str(error)
         try:
@@ -166,6 +175,7 @@ class LiveOrchestrators:
             tuple(legacy),
             tuple(candidate),
             tuple(unmirrored),
+            tuple(waiting),
         )
 
     def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> list[str]:

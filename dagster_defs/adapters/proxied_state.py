@@ -39,11 +39,17 @@ class Marks(Mapping[Unit, bool]):
         return len(self.units)
 
 
-def read_marks(folder: Path) -> Marks:
-    """Raises ProxiedStateUnreadable, which names the file, for one that is not in Airlift's format."""
+def read_marks(folder: Path, dag_id: str = "") -> Marks:
+    """All marks, or those of one DAG, to which another one's broken file does not matter.
+
+    Raises ProxiedStateUnreadable, which names the file, for one that is not in Airlift's format.
+    """
     units: dict[Unit, bool] = {}
     whole: dict[str, bool] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    paths = sorted(folder.glob("*.yaml")) if not dag_id else [folder / f"{dag_id}.yaml"]
+    for path in paths:
+        if dag_id and not path.exists():
+            continue
         try:
             said = yaml.safe_load(path.read_text())
             if "proxied" in said:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from dagster_defs.adapters.continuity import continuity_of
 from dagster_defs.adapters.estate import known_tasks
 from dagster_defs.adapters.evidence import evidence_at_hand
 from dagster_defs.adapters.facts import read_record
@@ -12,7 +14,7 @@ from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import EvidenceUnreadable
-from dagster_defs.lifecycle import Status, Unit
+from dagster_defs.lifecycle import Stage, Status, Unit
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.verdicts import Evidence, summary
 
@@ -28,10 +30,13 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     file = inventory_file() if facets else None
     verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
     record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    now = datetime.now(UTC)
+    cut_over = [unit for unit in record.units if record.state(unit).stage is Stage.CUT_OVER]
+    if facets and kept is not None and cut_over:
+        record = replace(record, continuity=continuity_of(cut_over, now, record=record))
     in_airflow = known_tasks()
     units = [unit for unit in record.units if unit in record.mirrors or record.histories.get(unit)]
     found = {unit: record.facts(unit) for unit in units}
-    now = datetime.now(UTC)
     return Status(
         states=tuple(record.state(unit) for unit in units),
         marks_without_unit=tuple(

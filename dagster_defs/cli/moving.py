@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,10 +21,11 @@ from dagster_defs.cli.app import (
     app,
 )
 from dagster_defs.errors import ReasonMissing
-from dagster_defs.lifecycle import Stage
+from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.gates import Proposal
 from dagster_defs.lifecycle.moves import Plan, PlannedMove
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.written import Span
 
 Wait = Annotated[
     bool,
@@ -122,7 +123,12 @@ def backfill(
     launched = [{"unit": str(one.unit), **run.span.as_json(), "run": run_id} for one, run, run_id in runs]
     if as_json:
         render.print_json(
-            {"applied": apply, "backfills": [one.as_json() for one in found], "launched": launched}
+            {
+                "schema": "parity/backfill/1",
+                "applied": apply,
+                "backfills": [one.as_json() for one in found],
+                "launched": launched,
+            }
         )
     _close(todo=bool(todo), apply=apply, closed=any(one.blockers for one in todo))
 
@@ -189,26 +195,33 @@ def _move(found: Sequence[Proposal], how: How) -> None:
     if not how.as_json:
         render.print_proposals(found)
     runs: list[dict[str, str]] = []
+    written: dict[Unit, Mapping[Owner, Sequence[Span]]] = {}
     if how.apply:
         refuse_closed(todo, force=how.force, reason=how.reason)
         steps, began = render.Steps(), datetime.now(UTC)
-        done = [_show(plan, how) for plan in carry_out(todo, reason=how.reason, say=steps.say)]
+        done = list(carry_out(todo, reason=how.reason, say=steps.say))
+        written = {plan.unit: _written_since(plan.unit, plan.since) for plan in done if plan.since}
+        if not how.as_json:
+            _show(done, written)
         runs = [follow_next(plan, began, steps.say) for plan in done] if how.wait else []
     if how.as_json:
-        render.print_json(render.proposals_json(found, applied=how.apply, runs=runs))
+        render.print_json(render.proposals_json(found, applied=how.apply, runs=runs, written=written))
     if any(run["state"] != "success" for run in runs):
         raise typer.Exit(1)
     _close(todo=bool(todo), apply=how.apply, closed=not how.force and any(one.blockers for one in todo))
 
 
-def _show(done: Plan, how: How) -> Plan:
+def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
     from dagster_defs.adapters.continuity import windows_by_side
 
-    if not how.as_json:
-        render.print_moved(done)
-        if done.move is Move.ROLLBACK and done.from_ is Stage.CUT_OVER and done.since:
-            render.print_windows(done.unit, windows_by_side(done.unit, done.since))
-    return done
+    return windows_by_side(unit, since)
+
+
+def _show(done: Sequence[Plan], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
+    for plan in done:
+        render.print_moved(plan)
+        if plan.unit in written:
+            render.print_windows(plan.unit, written[plan.unit])
 
 
 def _close(*, todo: bool, apply: bool, closed: bool) -> None:

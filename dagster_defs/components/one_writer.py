@@ -27,7 +27,7 @@ def windows_to_write(
     """
     windows = windows_of_run(context, partitions)
     history = Ledger.at_hand().history(unit)
-    state = state_of(unit, read_marks(proxied_state_dir()), recorded=history.stage)
+    state = state_of(unit, read_marks(proxied_state_dir(), unit.dag_id), recorded=history.stage)
     said, keys = context.run.tags, context.partition_key_range
     proxied_by = (
         Unit(said[tags.AIRFLOW_DAG], said[tags.AIRFLOW_TASK])

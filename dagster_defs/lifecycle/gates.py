@@ -44,6 +44,7 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
         Gate.FACETS,
         Gate.SOAK,
         Gate.WHOLE_DAG,
+        Gate.WAITED_FOR,
         Gate.CONTINUITY,
         Gate.AIRFLOW,
         Gate.DAGSTER,
@@ -69,6 +70,7 @@ class Blocker:
 class Live:
     """What the orchestrators themselves say. `airflow`, `dagster`: what is wrong, empty if nothing is. Runtimes in
     seconds, of the last runs. `unmirrored`: tasks of the unit's DAG that nothing mirrors and that do something.
+    `waiting`: sensors of other DAGs, not paused, that wait for this one.
     """
 
     airflow: str = ""
@@ -78,13 +80,15 @@ class Live:
     legacy_seconds: tuple[float, ...] = ()
     candidate_seconds: tuple[float, ...] = ()
     unmirrored: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` and
     `continuity` without an event log (then the gate is closed), `live` where nobody asks a server (then its gates are
-    left out)."""
+    left out). `other_schedules`: units of the
+    same DAG whose YAML has another schedule."""
 
     unit: Unit
     stage: Stage
@@ -94,6 +98,7 @@ class Facts:
     compared: Compared | None = None
     live: Live | None = None
     continuity: Continuity | None = None
+    other_schedules: tuple[Unit, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -199,6 +204,19 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
                     gate,
                     f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
                     "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
+                )
+            if facts.other_schedules:
+                yield Blocker(
+                    gate,
+                    f"another schedule than its own has {', '.join(map(str, facts.other_schedules))}",
+                    f"Write the schedule of {unit.dag_id} alike in the YAML of all its units",
+                )
+        case Gate.WAITED_FOR:
+            if live and live.waiting:
+                yield Blocker(
+                    gate,
+                    f"in Airflow {', '.join(live.waiting)} would wait for {unit.dag_id} in vain",
+                    "Retire that DAG first, or take the sensor away",
                 )
         case Gate.CONTINUITY:
             yield from _continuity(facts)

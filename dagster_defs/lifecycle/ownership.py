@@ -51,10 +51,12 @@ def refuse_foreign_run(state: UnitState, history: UnitHistory, asking: Asking) -
             unit, f"it is {state.stage}, and Airflow's own again", "Clear the task: Airflow runs it itself"
         )
     if state.owner is Owner.AIRFLOW:
+        first = f"Shadow it, then cut it over: parity shadow {unit} --apply"
+        remedy = first if state.stage is Stage.OBSERVED else f"Cut it over: parity cutover {unit} --apply"
         raise NotOwner(
             unit,
             f"it is {state.stage}: its windows are Airflow's",
-            f"Cut it over: parity cutover {unit} --apply. What is below shadow/ can be materialized at any time",
+            f"{remedy}. What is below shadow/ can be materialized at any time",
         )
     if not any(_lets(entry, asking) for entry in history.backfills):
         first, last = asking.keys

@@ -16,6 +16,7 @@ class Gate(StrEnum):
     REHEARSED = "rehearsed"
     SOAK = "soak"
     WHOLE_DAG = "whole_dag"
+    WAITED_FOR = "waited_for"
     CONTINUITY = "continuity"
     AIRFLOW = "airflow"
     DAGSTER = "dagster"

@@ -33,15 +33,23 @@ def print_proposals(proposals: Sequence[Proposal]) -> None:
 
 
 def proposals_json(
-    proposals: Sequence[Proposal], *, applied: bool, runs: Sequence[Mapping[str, str]] = ()
+    proposals: Sequence[Proposal],
+    *,
+    applied: bool,
+    runs: Sequence[Mapping[str, str]] = (),
+    written: Mapping[Unit, Mapping[Owner, Sequence[Span]]] | None = None,
 ) -> dict[str, Any]:
-    """`{schema, applied, units: [{unit, move, from, to, already, steps, blockers}], runs: [{unit, run, state}]}`;
-    see docs/reference.md."""
+    """`{schema, applied, units: [{unit, move, from, to, already, steps, blockers}], runs, written}`; see
+    docs/reference.md."""
     return {
         "schema": "parity/move/1",
         "applied": applied,
         "units": [proposal.as_json() for proposal in proposals],
         "runs": [dict(run) for run in runs],
+        "written": {
+            str(unit): {owner.value: [span.as_json() for span in spans] for owner, spans in by_side.items()}
+            for unit, by_side in (written or {}).items()
+        },
     }
 
 
@@ -63,9 +71,9 @@ def _print_blockers(blockers: Sequence[Blocker]) -> None:
         )
 
 
-def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]] | None) -> None:
-    """The windows that each orchestrator wrote; None: nobody knows."""
-    if by_side is None:
+def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
+    """The windows that each orchestrator wrote; without any entry nobody knows."""
+    if not by_side:
         err.print(
             Text("who wrote which window is not known: DAGSTER_HOME names no event log"), soft_wrap=True
         )

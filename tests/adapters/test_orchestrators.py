@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient
 from dagster_defs.adapters.dagster_api import DagsterClient
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
 from dagster_defs.adapters.processes import free_port
-from dagster_defs.errors import LedgerUnwritable
+from dagster_defs.errors import AirflowUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.parity import Side
 from tests.fakes import FakeAirflow, FakeDagster, Job
@@ -174,3 +174,146 @@ def test_servers_that_are_down_are_facts(nowhere: LiveOrchestrators) -> None:
 
     assert "Airflow at http://127.0.0.1" in live.airflow
     assert "Dagster does not answer at http://127.0.0.1" in live.dagster
+
+
+RUNNING = "scheduled__2024-03-10"
+NEXT = "2024-03-12T10:00:00+00:00"
+
+
+def under_way(airflow: FakeAirflow, **tasks: str | None) -> None:
+    """A run of the unit's DAG that has not ended, with these tasks."""
+    airflow.add_run(
+        "taxi_daily", RUNNING, "2024-03-10T10:00:00+00:00", "2024-03-11T10:00:00+00:00", "running"
+    )
+    airflow.next_windows["taxi_daily"] = NEXT
+    for task_id, state in tasks.items():
+        airflow.finish("taxi_daily", task_id, RUNNING, AT, state=state)  # type: ignore[arg-type]  # none: not begun
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        {},
+        {"first": "success", "last": None},
+        {"first": "running", "last": None},
+        {"first": "success", "last": "scheduled"},
+        {"first": "success", "last": "up_for_retry"},
+        {"first": "running", "beside": "success", "last": "deferred"},
+    ],
+    ids=["no-task-yet", "not-begun", "in-the-first", "scheduled", "to-be-retried", "deferred"],
+)
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_dag_with_something_left_to_start_is_not_paused(
+    world: LiveOrchestrators, airflow: FakeAirflow, tasks: Mapping[str, str | None], paused: bool
+) -> None:
+    """Airflow starts no task of a paused DAG: while a task is left to be started it runs on, and is woken if it was
+    paused; it does not rest."""
+    under_way(airflow, **tasks)
+    airflow.paused |= {"taxi_daily"} if paused else set()
+
+    assert world.rest(UNIT) == f"Airflow still runs {RUNNING}"
+    assert airflow.paused == set()
+
+
+def test_a_dag_is_paused_in_its_last_task(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """Paused while the last task runs, closed when that has succeeded, and at rest when no run is left: no window
+    begins meanwhile."""
+    under_way(airflow, first="success", beside="skipped", last="running")
+    airflow.dag_runs["taxi_daily", RUNNING]["state"] = "running"
+
+    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert airflow.paused == {"taxi_daily"}
+    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "running"
+
+    for task_id in ("beside", "last"):
+        airflow.finish("taxi_daily", task_id, RUNNING, AT)
+    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "success"
+    assert world.rest(UNIT) == ""
+    assert airflow.paused == {"taxi_daily"}
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed", "skipped"])
+def test_a_run_that_did_not_succeed_is_airflows_to_end(
+    world: LiveOrchestrators, airflow: FakeAirflow, state: str
+) -> None:
+    """A run whose tasks are over, and not all of them well, is not closed by us: Airflow is woken to say how it
+    ended."""
+    under_way(airflow, first="success", last=state)
+    airflow.paused.add("taxi_daily")
+
+    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert airflow.paused == set()
+    assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "running"
+
+
+def test_a_quiet_dag_rests_at_the_second_look(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """A run that begins in the moment of the pause is seen: the first look pauses, the second finds no run."""
+    airflow.next_windows["taxi_daily"] = NEXT
+
+    assert world.rest(UNIT) == "taxi_daily was paused a moment ago"
+    under_way(airflow, first=None)
+    assert world.rest(UNIT) == f"Airflow still runs {RUNNING}"
+    assert airflow.paused == set()
+    del airflow.dag_runs["taxi_daily", RUNNING]
+    assert world.rest(UNIT) == "taxi_daily was paused a moment ago"
+    assert world.rest(UNIT) == ""
+
+
+def test_another_dag_is_left_alone(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """Pausing and waking touch the unit's own DAG only."""
+    airflow.paused.add("taxi_hourly")
+    airflow.next_windows["taxi_daily"] = NEXT
+
+    world.rest(UNIT)
+    assert airflow.paused == {"taxi_hourly", "taxi_daily"}
+    world.wake(UNIT)
+    assert airflow.paused == {"taxi_hourly"}
+
+
+def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """Airflow says where the next window begins; of a DAG that has ended, where its last scheduled one ended; and a
+    DAG of which neither is known does not rest."""
+    airflow.next_windows["taxi_daily"] = NEXT
+    assert world.next_window(UNIT).isoformat() == NEXT
+
+    airflow.next_windows["taxi_daily"] = None
+    for day, kind in ((9, "scheduled"), (10, "scheduled"), (20, "manual")):
+        run = airflow.add_run(
+            "taxi_daily",
+            f"{kind}__{day}",
+            f"2024-03-{day:02}T10:00:00+00:00",
+            f"2024-03-{day + 1}T10:00:00+00:00",
+        )
+        airflow.dag_runs["taxi_daily", run]["run_type"] = kind
+    assert world.next_window(UNIT).isoformat() == "2024-03-11T10:00:00+00:00"
+
+    airflow.dag_runs.clear()
+    airflow.paused.add("taxi_daily")
+    with pytest.raises(AirflowUnreachable, match="does not say which window of taxi_daily comes next"):
+        world.rest(UNIT)
+
+
+def test_a_schedule_of_dagsters_own_is_asked_for(
+    world: LiveOrchestrators, dagster_server: FakeDagster
+) -> None:
+    """The DAG's job must be there, and a sensor that starts it and is switched on; what is missing is said."""
+    assert "has the job taxi_daily" in world.missing_schedule(UNIT)
+    dagster_server.jobs.append(Job("taxi_daily"))
+    dagster_server.sensors["airflow_shadow"] = ("RUNNING", ["shadow__taxi_daily__dbt_daily"])
+    assert world.missing_schedule(UNIT) == "no sensor starts the job taxi_daily"
+    dagster_server.sensors["airflow_schedules"] = ("STOPPED", ["taxi_daily"])
+    assert world.missing_schedule(UNIT) == "the sensor airflow_schedules is switched off in Dagster"
+    dagster_server.sensors["airflow_schedules"] = ("RUNNING", ["taxi_daily"])
+    assert world.missing_schedule(UNIT) == ""
+
+
+def test_what_nothing_mirrors_is_named(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """Tasks of the DAG that are no unit are told, but for those that do nothing; only where somebody asks."""
+    airflow.dag_tasks["taxi_daily"] = {
+        "begin": "EmptyOperator", "dbt_daily": "ProxyToDagster", "notify": "BashOperator",
+    }  # fmt: skip
+
+    assert world.live(UNIT, NOW, {UNIT}).unmirrored == ("notify",)
+    assert world.live(UNIT, NOW).unmirrored == ()

@@ -49,15 +49,15 @@ def test_status_as_json(estate: Estate) -> None:
         "units": [
             {
                 "unit": unit,
-                "stage": "shadowed",
+                "stage": "observed",
                 "owner": "airflow",
-                "condition": "waiting",
-                "why": "no inventory to verify it against (2 more)",
+                "condition": "ready",
+                "why": "",
                 "until": None,
             }
             for unit in estate.units
         ],
-        "next": "",
+        "next": f"parity shadow {estate.units[0]}",
         "forced": [],
         "drifted": [],
         "marks_without_unit": [],
@@ -72,10 +72,12 @@ def test_status_as_a_table(estate: Estate) -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     count = len(estate.units)
-    assert lines[0] == f"{count} units: {count} shadowed"
-    assert [line.split()[:4] for line in lines[-count:]] == [
-        [unit, "shadowed", "airflow", "waiting:"] for unit in estate.units
+    assert lines[0] == f"{count} units: {count} observed"
+    table = lines[3 : 3 + count]
+    assert [line.split() for line in table] == [
+        [unit, "observed", "airflow", "ready"] for unit in estate.units
     ]
+    assert lines[-1] == f"Next: parity shadow {estate.units[0]}"
     assert "\x1b" not in done.stdout
 
 
@@ -90,10 +92,10 @@ def test_a_mark_makes_dagster_the_owner(own_estate: Estate) -> None:
 
     [daily] = [one for one in found["units"] if one["unit"] == "taxi_daily.dbt_daily"]
     assert (daily["stage"], daily["owner"]) == ("cut_over", "dagster")
-    assert daily["why"].startswith("its cutover is not in the ledger")
+    assert daily["why"] == "no inventory to verify it against (2 more)"
     assert found["marks_without_unit"] == ["other.task"]
     count = len(own_estate.units)
-    assert f"{count} units: 1 cut over, {count - 1} shadowed" in shown.stdout
+    assert f"{count} units: 1 cut over, {count - 1} observed" in shown.stdout
     assert "warning: other.task is marked as proxied, but nothing mirrors it" in shown.stderr
     assert "warning" not in shown.stdout
 

@@ -57,7 +57,9 @@ def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) 
         pytest.param("timeout", "timeout: 1200", "timeout: 600", id="half the time-out"),
         pytest.param("sla", "retries: 2", "retries: 2\n  sla: 3600", id="an SLA of its own"),
         pytest.param("catchup", "catchup: true", "catchup: false", id="the newest window only"),
-        pytest.param("max_active_runs", ", max_active_runs: 1", "", id="Airflow's default number of runs"),
+        pytest.param(
+            "max_active_runs", "    max_active_runs: 1\n", "", id="Airflow's default number of runs"
+        ),
         pytest.param("depends_on_past", "retries: 2", "retries: 2\n  depends_on_past: true", id="in order"),
         pytest.param("callbacks", "  on_failure: include.alerts.report_failure\n", "", id="nobody is told"),
     ],

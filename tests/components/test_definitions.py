@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dagster_defs.lifecycle import Unit
 from tests.estate import Estate
 
 LOAD_WITHOUT_NETWORK = """
@@ -45,7 +46,7 @@ def test_definitions_load_with_nothing_around_them(estate: Estate, tmp_path: Pat
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert {*MODELS, *(f"shadow/{model}" for model in MODELS)} <= set(loaded["assets"])
     assert {"taxi_daily__dbt_daily", "shadow__taxi_daily__dbt_daily"} <= set(loaded["jobs"])
-    assert loaded["sensors"] == ["airflow_observer", "airflow_shadow"]
+    assert loaded["sensors"] == ["airflow_observer", "airflow_schedules", "airflow_shadow"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -68,13 +69,15 @@ def test_dg_lists_every_model(estate: Estate) -> None:
 
 def test_every_unit_has_a_job_on_both_sides(estate: Estate) -> None:
     """A unit's jobs are named by its DAG and task, the candidate's with `shadow__` before it; one that has something to
-    compare has a third, `compare__`."""
+    compare has a third, `compare__`. Each DAG has one of its own, for when it is retired."""
     units = {unit.replace(".", "__") for unit in estate.units}
     assert "taxi_daily__dbt_daily" in units
     jobs = {job.name for job in estate.definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
     comparing = {job.removeprefix("compare__") for job in jobs if job.startswith("compare__")}
-    assert jobs == units | {f"shadow__{unit}" for unit in units} | {f"compare__{unit}" for unit in comparing}
+    dags = {Unit.parse(unit).dag_id for unit in estate.units}
+    of_units = units | {f"shadow__{unit}" for unit in units} | {f"compare__{unit}" for unit in comparing}
+    assert jobs == of_units | dags
     # Views and tests leave nothing behind that could be compared.
     assert units - comparing == {"taxi_daily__dbt_zones", "taxi_weekly__dbt_test"}
 

@@ -203,6 +203,7 @@ def spoil_ledger(folder: Path) -> str:
 
 def tear_ledger(folder: Path) -> str:
     """The crash came while the end of the retirement was written."""
+    write_mark(folder, UNIT, proxied=True)
     *lines, last = entries_to(UNIT, Stage.RETIRED)
     whole = "".join(json.dumps(entry.as_json()) + "\n" for entry in lines)
     (folder / NAME).write_text(whole + json.dumps(last.as_json())[:-9])
@@ -264,7 +265,7 @@ def test_the_first_run_is_not_held_up_by_the_second(written: Written) -> None:
     """Of two live runs of a window the earlier one writes: they do not refuse each other."""
     written.bring_to(Stage.RETIRED)
     job, said = written.small.definitions.resolve_job_def(UPSTREAM), {"dagster/partition": SECOND}
-    first = written.instance.create_run_for_job(job, tags=said)
+    first = written.instance.create_run_for_job(job, tags={**job.tags, **said})
     written.begin(said)
 
     with written.small.entered(), pytest.MonkeyPatch.context() as monkeypatch:

@@ -29,6 +29,13 @@ def test_a_unit_has_its_own_bounds() -> None:
     )
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_a_unit_may_go_back_by_itself(said: bool) -> None:
+    """Whether a failing run rolls a soaking unit back is said in its YAML; without a word it does not."""
+    assert unit(rollback_on_failure=said).gate_settings.rollback_on_failure is said
+    assert unit().gate_settings.rollback_on_failure is False
+
+
 @pytest.mark.parametrize(
     ("gates", "said"),
     [

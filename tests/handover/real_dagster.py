@@ -22,7 +22,7 @@ def unit(name: str) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:
     def work(context: dg.AssetExecutionContext) -> None:
         [window] = windows_of_run(context, PARTITIONS)
         folder = Path(os.environ["HELD_UP_FOLDER"])
-        _note(folder / "began", f"{name} {context.run_id} {window}")
+        _note(folder / "began", f"{name} {context.run_id} {window} {os.getpid()}")
         while not (folder / "go").exists():
             time.sleep(0.1)
         _note(folder / "ended", f"{name} {context.run_id}")

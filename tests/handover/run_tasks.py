@@ -1,10 +1,10 @@
 """Run by Airflow's Python: takes a task instance through Airflow's own states, with Airflow's database.
 
-Input on stdin: `{"task": …, "day": …, "do": [action, …]}`. Actions: `run` a try as a worker does, `trigger` what a
-deferred task waits for and hand over its event, `lose` the try as the scheduler does with a worker that has vanished,
-`clear` the task, `clear_all` with the tasks before it, `fail_deferred` as somebody who marks a deferred task as failed,
-`time_out` as the scheduler does with one that has waited for too long. Output: the state after each action, as the
-last line of stdout.
+Input on stdin: `{"task": …, "day": …, "do": [action, …]}`, and `"dag"` if it is not `nightly`. Actions: `run` a try as a
+worker does, `trigger` what a deferred task waits for and hand over its event, `lose` the try as the scheduler does with
+a worker that has vanished, `clear` the task, `clear_all` with the tasks before it, `fail_deferred` as somebody who marks
+a deferred task as failed, `time_out` as the scheduler does with one that has waited for too long. Output: the state
+after each action, as the last line of stdout.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ async def _taken_away(trigger: Any) -> None:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    dag = DagBag(conf.get("core", "dags_folder"), include_examples=False).dags["nightly"]
+    dag = DagBag(conf.get("core", "dags_folder"), include_examples=False).dags[asked.get("dag", "nightly")]
     states = []
     with create_session() as session:
         run = _dag_run(dag, asked["day"], session)

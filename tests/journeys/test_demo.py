@@ -226,6 +226,11 @@ def test_the_ledger_has_the_whole_way(place: Place, told: subprocess.CompletedPr
         assert read_marks(folder)[unit]
 
 
+def new_york(day: str) -> pendulum.DateTime:
+    """Six in the morning, when the days of taxi_daily begin and end."""
+    return pendulum.from_format(f"{day} 06", "YYYY-MM-DD HH", tz="America/New_York")
+
+
 @pytest.fixture(scope="module")
 def alone(
     place: Place, told: subprocess.CompletedProcess[str], tmp_path_factory: pytest.TempPathFactory
@@ -247,13 +252,9 @@ def alone(
         "TAXI_DBT_BIN_DIR": str(BIN),
     }
     programs = ROOT / ".venv-airflow" / "bin"
-    ends = [pendulum.parse(day).add(days=1).at(6).isoformat() for day in DAYS]  # type: ignore[union-attr]  # a date
-    runs = [("taxi_ingest", "2024-04-01T00:00:00"), *(("taxi_daily", end) for end in ends)]
-    arguments = [
-        word
-        for dag_id, end in runs
-        for word in (dag_id, str(pendulum.parse(end[:19], tz="America/New_York")))
-    ]
+    ends = [day.add(days=1) for day in map(new_york, DAYS)]
+    runs = [("taxi_ingest", new_york("2024-04-01").at(0)), *(("taxi_daily", end) for end in ends)]
+    arguments = [word for dag_id, end in runs for word in (dag_id, end.isoformat())]
     for program in (
         [str(programs / "airflow"), "db", "migrate"],
         [str(programs / "python"), str(ROOT / "tests" / "journeys" / "run_alone.py"), *arguments],

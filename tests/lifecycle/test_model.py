@@ -246,8 +246,9 @@ def test_every_interleaving_is_legal() -> None:
         (Move.ROLLBACK, (Mark(Owner.AIRFLOW),), "two write one window"),
         (Move.ROLLBACK, (Mark(Owner.AIRFLOW), AwaitNoLiveRun(Owner.DAGSTER)), "two write one window"),
         (Move.ROLLBACK, (AwaitNoLiveRun(Owner.DAGSTER),), "AssertionError"),
+        (Move.RETIRE, (CheckDefinitions(Side.LEGACY),), "AssertionError"),
     ],
-    ids=["airflow-first", "nobody-waits", "nobody-waits-first", "no-mark"],
+    ids=["airflow-first", "nobody-waits", "nobody-waits-first", "no-mark", "no-rest"],
 )
 def test_the_model_finds_a_wrong_order(
     monkeypatch: pytest.MonkeyPatch, move: PlannedMove, wrong: tuple[Step, ...], law: str

@@ -39,6 +39,7 @@ IN_THE_MIDDLE = {
     "retire-undone": OpenMove(replace(INTENT, move=Move.RETIRE, stage=Stage.CUT_OVER), back=True),
 }
 RULED_OUT = {
+    "observed": ["its windows are Airflow's", "parity shadow taxi_daily.dbt_daily --apply"],
     "airflows": ["its windows are Airflow's", "Cut it over: parity cutover taxi_daily.dbt_daily --apply"],
     "gone-back": ["Airflow's own again", "Clear the task: Airflow runs it itself"],
     "nobody-asked": [
@@ -87,7 +88,7 @@ def test_the_owners_run_may_write(stage: Stage, marked: Owner | None, middle: st
 @pytest.mark.parametrize(
     ("stage", "marked", "middle", "asking", "why"),
     [
-        (OBSERVED, None, "", BY_HAND, "airflows"),
+        (OBSERVED, None, "", BY_HAND, "observed"),
         (SHADOWED, None, "", BY_HAND, "airflows"),
         (SHADOWED, None, "", BACKFILL, "airflows"),
         (SHADOWED, None, "cutover", BY_HAND, "airflows"),
