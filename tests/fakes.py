@@ -173,8 +173,10 @@ class FakeAirflow(LoopbackServer):
                 return 200, self._dag(dag_id)
             case "GET", ["dags", dag_id, "tasks"]:
                 tasks = self.dag_tasks.get(dag_id, {}).items()
-                rows = [{"task_id": task, "class_ref": {"class_name": operator}} for task, operator in tasks]
-                return 200, {"tasks": rows, "total_entries": len(rows)}
+                served = [
+                    {"task_id": name, "class_ref": {"class_name": operator}} for name, operator in tasks
+                ]
+                return 200, {"tasks": served, "total_entries": len(served)}
             case "GET", ["dags", dag_id, "dagRuns"]:
                 states = parse_qs(split.query).get("state")
                 rows = [

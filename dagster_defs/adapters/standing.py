@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 # Metadata of what the observer tells, for a person to read.
+PATIENCE = 2.0  # seconds for which Airflow is asked what has started since
 AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY = "Airflow run", "Airflow run id", "Try"
 PARTITION = "dagster/partition"
 RUNS = 100  # candidate runs of one unit that are looked at, the newest
@@ -243,7 +244,7 @@ def started_since(
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
     here = [key for key, run in running.items() if run.tags.get(PARTITION, partition) == partition]
     try:
-        client = AirflowClient(AirflowAddress.from_environment(), patience=2)
+        client = AirflowClient(AirflowAddress.from_environment(), patience=PATIENCE)
         started = [
             task
             for task in client.started_task_instances(unit, legacy.write.began)

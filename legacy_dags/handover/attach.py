@@ -69,17 +69,14 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
             return Decision(Act.OUTLAST, run, "it is being ended")
         if not alike(run, *WHAT):
             return Decision(Act.OUTLAST, run, "it is about another window")
+        # In the same round too: a database that was restored gives the same ids to what it makes again.
+        if not alike(run, UPSTREAM_TAG):
+            return Decision(Act.OUTLAST, run, "tasks before this one have run again since: its input is old")
         if alike(run, ROUND_TAG):
             return Decision(Act.FOLLOW, run, "an earlier try has launched it")
-        if alike(run, UPSTREAM_TAG):
-            return Decision(
-                Act.FOLLOW, run, "it was launched before the task was cleared, from the same input"
-            )
         return Decision(
-            Act.OUTLAST,
-            run,
-            "the task was cleared since, and tasks before it have run again: its input is old",
+            Act.FOLLOW, run, "it was launched before the task was cleared, from the same input"
         )
-    if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, *WHAT):
+    if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, UPSTREAM_TAG, *WHAT):
         return Decision(Act.ACCEPT, own[0], "it went on after the try that launched it had ended")
     return Decision(Act.LAUNCH)

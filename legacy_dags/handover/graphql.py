@@ -79,6 +79,7 @@ query Failures($runId: ID!) {
         __typename
         ... on ExecutionStepFailureEvent { stepKey error { message errorChain { error { message } } } }
         ... on RunFailureEvent { message error { message errorChain { error { message } } } }
+        ... on EngineEvent { message }
       }
     }
   }

@@ -8,6 +8,7 @@ Dagster run refuses to start its work if it is not the partition's window.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -19,7 +20,9 @@ from typing import Any
 import requests
 from airflow.exceptions import AirflowException
 from airflow.models import BaseOperator
+from airflow.models.taskinstance import TaskInstance
 from airflow.utils.context import Context
+from airflow.utils.session import create_session
 from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator
 
 from handover.attach import Act, decide
@@ -87,6 +90,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         self.conn_id, self.deferrable, self.patience = conn_id, deferrable, patience
         # What on_kill may have to end: the runs of the task instance that asks, one that is on its way too.
         self._asking: str | None = None
+        self._task: Any = None
         self._launching = False
         self._run_id: str | None = None
 
@@ -121,7 +125,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             LAUNCH_TAG: uuid.uuid4().hex,
             **_who_asks(context),
         }
-        self._asking = tags[TASK_INSTANCE_TAG]
+        self._asking, self._task = tags[TASK_INSTANCE_TAG], task
         while True:
             decision = decide(runs_of(client, self._asking), tags)
             if decision.run:
@@ -149,7 +153,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         """Goes on after the trigger has seen the run's end."""
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
-        self._asking, self._run_id = _name_of(task), event["run_id"]
+        self._asking, self._task, self._run_id = _name_of(task), task, event["run_id"]
         if "error" in event:
             raise AirflowException(
                 f"Dagster run {client.run_url(event['run_id'])} was lost sight of: {event['error']}"
@@ -159,13 +163,21 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """A task whose time is over while it is deferred is not killed, only failed: its run is ended here."""
         if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")):
-            self._asking = _name_of(context["task_instance"])
+            self._task = context["task_instance"]
+            self._asking = _name_of(self._task)
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """End the run that this task waits for, also one whose launch has not been answered yet."""
+        """End the run that this task waits for, also one whose launch has not been answered yet.
+
+        Not if a later try waits for it: Airflow gives up a try whose scheduler or worker it has lost, and ends what is
+        left of it when that turns up again.
+        """
         if not self._asking:
+            return
+        if self._task is not None and _has_later_try(self._task):
+            self.log.info("Dagster run %s is left to a later try of this task", self._run_id or "(launched)")
             return
         try:
             place = find_place(self.conn_id, KILL_PATIENCE)
@@ -174,7 +186,8 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
                 status = client.patiently(
                     lambda run_id=run_id: terminate(client, run_id, seconds=KILL_SECONDS), stubborn=True
                 )
-                self.log.info("Dagster run %s was ended with its task: %s", client.run_url(run_id), status)
+                said = "was ended with its task" if has_ended(status) else "was told to end, and has not yet"
+                self.log.info("Dagster run %s %s: %s", client.run_url(run_id), said, status)
         except Exception as error:
             self.log.error(
                 "Dagster run %s may go on, it could not be ended: %s", self._run_id or "(launched)", error
@@ -250,6 +263,16 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
 
 def _name_of(task: Any) -> str:
     return str(task_instance_name(task.dag_id, task.run_id, task.task_id, task.map_index))
+
+
+def _has_later_try(task: Any) -> bool:
+    """Whether Airflow has gone on to another try; not, if its database does not tell."""
+    with contextlib.suppress(Exception), create_session() as session:
+        known = session.query(TaskInstance.try_number).filter_by(
+            dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index
+        )
+        return bool((known.scalar() or 0) > task.try_number)
+    return False
 
 
 def _who_asks(context: Context) -> dict[str, str]:

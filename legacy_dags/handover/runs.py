@@ -205,9 +205,13 @@ def why_it_failed(client: Client, run_id: str) -> str:
     for event in events:
         if event["__typename"] == "ExecutionStepFailureEvent" and event.get("error"):
             return f"{event['stepKey']}: {_innermost(event['error'])}"
+    last_said = ""
     for event in events:
+        if event["__typename"] == "EngineEvent":
+            last_said = event["message"]
         if event["__typename"] == "RunFailureEvent":
-            return _innermost(event["error"]) if event.get("error") else str(event["message"])
+            # Of a run worker that has died the failure itself says only that somebody else has written it down.
+            return _innermost(event["error"]) if event.get("error") else f"{event['message']} {last_said}".strip()
     return "no step failed; look at the run"
 
 

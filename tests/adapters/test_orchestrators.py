@@ -317,3 +317,12 @@ def test_what_nothing_mirrors_is_named(world: LiveOrchestrators, airflow: FakeAi
 
     assert world.live(UNIT, NOW, {UNIT}).unmirrored == ("notify",)
     assert world.live(UNIT, NOW).unmirrored == ()
+
+
+def test_sensors_that_would_wait_in_vain_are_named(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
+    """Of tasks that wait for the DAG those are told whose own DAG is not paused: they would wait for ever."""
+    airflow.paused.add("monthly")
+
+    live = world.live(UNIT, NOW, {UNIT}, [Unit("weekly", "wait"), Unit("monthly", "wait")])
+
+    assert live.waiting == ("weekly.wait",)

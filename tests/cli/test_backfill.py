@@ -57,6 +57,7 @@ def test_windows_that_follow_each_other_are_one_run(night: Night) -> None:
     assert entry.until == datetime(2024, 3, 12, 10, tzinfo=UTC)
     span = {"first": "2024-03-09", "last": "2024-03-11", "windows": 3}
     assert json.loads(done.stdout) == {
+        "schema": "parity/backfill/1",
         "applied": True,
         "backfills": [{"unit": DAILY, "runs": [span], "blockers": []}],
         "launched": [{"unit": DAILY, **span, "run": "run-1"}],

@@ -125,8 +125,8 @@ def written(built: Small, tmp_path: Path) -> Iterator[Written]:
         yield Written(built, tmp_path / "proxied_state", instance)
 
 
-@pytest.mark.parametrize("stage", [Stage.OBSERVED, Stage.SHADOWED])
-def test_airflows_window_is_not_written_by_hand(written: Written, stage: Stage) -> None:
+@pytest.mark.parametrize(("stage", "way"), [(Stage.OBSERVED, "shadow"), (Stage.SHADOWED, "cutover")])
+def test_airflows_window_is_not_written_by_hand(written: Written, stage: Stage, way: str) -> None:
     """A run that somebody starts of a unit that Airflow owns writes nothing, and names the way to own it."""
     written.bring_to(stage)
 
@@ -134,7 +134,7 @@ def test_airflows_window_is_not_written_by_hand(written: Written, stage: Stage) 
 
     assert "NotOwner: this run may not write up.build" in said
     assert f"it is {stage}: its windows are Airflow's" in said
-    assert "parity cutover up.build --apply" in said
+    assert f"parity {way} up.build --apply" in said
 
 
 def test_the_ui_cannot_go_around_it(written: Written) -> None:
@@ -228,6 +228,14 @@ def test_nobody_writes_where_the_owner_is_not_known(written: Written, spoil: Cal
     said = spoil(written.folder)
 
     assert said in written.run(SECOND).refused
+
+
+def test_the_marks_of_another_dag_cost_nobody_a_run(written: Written) -> None:
+    """A file of marks that cannot be read holds up the units of its own DAG only."""
+    written.bring_to(Stage.RETIRED)
+    (written.folder / "other.yaml").write_text("<<<<<<< a merge")
+
+    assert written.run(SECOND).succeeded
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Schedules:
         sensor = build_schedule_sensor("own", self.dags, jobs, 30)
         definitions = dg.Definitions(assets=[asset for asset, _ in made], jobs=jobs, sensors=[sensor])
         self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
-        self.monkeypatch.setattr(schedule_sensor.pendulum, "now", lambda *_: now)
+        self.monkeypatch.setattr("dagster_defs.components.schedule_sensor.pendulum.now", lambda *_: now)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=definitions
         ) as context:

@@ -1,10 +1,11 @@
 """Run by Airflow's Python: takes a task instance through Airflow's own states, with Airflow's database.
 
-Input on stdin: `{"task": …, "day": …, "do": [action, …]}`, and `"dag"` if it is not `nightly`. Actions: `run` a try as a
-worker does, `trigger` what a deferred task waits for and hand over its event, `lose` the try as the scheduler does with
-a worker that has vanished, `clear` the task, `clear_all` with the tasks before it, `fail_deferred` as somebody who marks
-a deferred task as failed, `time_out` as the scheduler does with one that has waited for too long. Output: the state
-after each action, as the last line of stdout.
+Input on stdin: `{"task": …, "day": …, "do": [action, …]}`; `"dag"`, if it is not `nightly`, and `"kill_seconds"`, if a
+run that is told to end is not waited for as long as in earnest. Actions: `run` a try as a worker does, `trigger` what a
+deferred task waits for and hand over its event, `lose` the try as the scheduler does with a worker that has vanished,
+`clear` the task, `clear_all` with the tasks before it, `fail_deferred` as somebody who marks a deferred task as failed,
+`time_out` as the scheduler does with one that has waited for too long. Output: the state after each action, as the
+last line of stdout.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import pendulum
 from airflow.configuration import conf
-from airflow.exceptions import AirflowTaskTerminated
+from airflow.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
 from airflow.models.dagbag import DagBag
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
@@ -27,6 +28,7 @@ from airflow.utils.module_loading import import_string
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
+from handover import proxy as proxies
 
 
 def _dag_run(dag: Any, day: str, session: Any) -> DagRun:
@@ -66,7 +68,7 @@ def _act(action: str, ti: TaskInstance, run: DagRun, session: Any) -> None:
         session.commit()
         try:
             ti._run_raw_task(session=session)
-        except (Exception, AirflowTaskTerminated) as error:
+        except (Exception, AirflowTaskTerminated, AirflowTaskTimeout) as error:
             sys.stdout.write(f"\nended with {type(error).__name__}: {error}\n")
     elif action == "trigger":
         row = session.query(Trigger).filter_by(id=ti.trigger_id).one()
@@ -112,6 +114,7 @@ async def _taken_away(trigger: Any) -> None:
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    proxies.KILL_SECONDS = asked.get("kill_seconds", proxies.KILL_SECONDS)
     dag = DagBag(conf.get("core", "dags_folder"), include_examples=False).dags[asked.get("dag", "nightly")]
     states = []
     with create_session() as session:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,7 +81,9 @@ class KillableDagster:
         return [each.pid for each in psutil.Process(self.running[name].process.pid).children(recursive=True)]
 
     def is_loaded(self) -> bool:
+        """Whether the web server knows the jobs, and the code server that is there now can be asked."""
         try:
+            socket.create_connection(("127.0.0.1", self.code_port), 5).close()
             entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         except OSError:
             return False

@@ -24,4 +24,4 @@ with DAG(
 ) as dag:
     EmptyOperator(task_id="before") >> BashOperator(task_id="build", bash_command="exit 1")
 
-install_proxies(globals())
+install_proxies(globals(), patience=float(os.environ.get("PATIENCE", "600")))
