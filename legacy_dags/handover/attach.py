@@ -74,9 +74,7 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
             return Decision(Act.OUTLAST, run, "tasks before this one have run again since: its input is old")
         if alike(run, ROUND_TAG):
             return Decision(Act.FOLLOW, run, "an earlier try has launched it")
-        return Decision(
-            Act.FOLLOW, run, "it was launched before the task was cleared, from the same input"
-        )
+        return Decision(Act.FOLLOW, run, "it was launched before the task was cleared, from the same input")
     if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, UPSTREAM_TAG, *WHAT):
         return Decision(Act.ACCEPT, own[0], "it went on after the try that launched it had ended")
     return Decision(Act.LAUNCH)

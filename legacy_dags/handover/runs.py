@@ -211,7 +211,11 @@ def why_it_failed(client: Client, run_id: str) -> str:
             last_said = event["message"]
         if event["__typename"] == "RunFailureEvent":
             # Of a run worker that has died the failure itself says only that somebody else has written it down.
-            return _innermost(event["error"]) if event.get("error") else f"{event['message']} {last_said}".strip()
+            return (
+                _innermost(event["error"])
+                if event.get("error")
+                else f"{event['message']} {last_said}".strip()
+            )
     return "no step failed; look at the run"
 
 

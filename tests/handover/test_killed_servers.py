@@ -71,7 +71,9 @@ class Airflow:
         return self._do(query, "airflow")
 
     def _do(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(host=self.postgres.socket_dir, user="postgres", dbname=database)) as line:
+        with closing(
+            psycopg2.connect(host=self.postgres.socket_dir, user="postgres", dbname=database)
+        ) as line:
             line.autocommit = True  # a database is not made within a transaction
             with line.cursor() as cursor:
                 cursor.execute(statement)
@@ -321,18 +323,3 @@ def test_a_scheduler_that_comes_back_loses_no_run(dagster: KillableDagster, airf
     assert airflow.ask(try_and_state) == [(2, "success")]
     assert dagster.runs("")[runs_before:] == ["SUCCESS"]
     assert len(dagster.noted("began")) == len(dagster.noted("ended")) == 1
-
-
-def test_zz_explore(tried, dagster, day):
-    task = tried("run")
-    worker = dagster.wait_for_work(task)
-    dagster.kill("code", *(pid for pid in dagster.below("code") if pid != worker))
-    dagster.start("code")
-    dagster.wait(dagster.is_loaded)
-    task.process.send_signal(signal.SIGALRM)
-    assert task.answer() == ["up_for_retry"]
-    retried = tried("run")
-    dagster.wait_for_work(retried, 2)
-    print(dagster.runs(day), dagster.noted("began"), dagster.noted("ended"))
-    dagster.let_go()
-    print(retried.answer(), dagster.runs(day), dagster.noted("began"), dagster.noted("ended"))

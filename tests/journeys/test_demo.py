@@ -252,9 +252,10 @@ def alone(
         "TAXI_DBT_BIN_DIR": str(BIN),
     }
     programs = ROOT / ".venv-airflow" / "bin"
-    ends = [day.add(days=1) for day in map(new_york, DAYS)]
-    runs = [("taxi_ingest", new_york("2024-04-01").at(0)), *(("taxi_daily", end) for end in ends)]
-    arguments = [word for dag_id, end in runs for word in (dag_id, end.isoformat())]
+    month = new_york("2024-03-01").at(0)
+    windows = [(day, day.add(days=1)) for day in map(new_york, DAYS)]
+    runs = [("taxi_ingest", month, month.add(months=1)), *(("taxi_daily", *window) for window in windows)]
+    arguments = [word for dag_id, *window in runs for word in (dag_id, *(end.isoformat() for end in window))]
     for program in (
         [str(programs / "airflow"), "db", "migrate"],
         [str(programs / "python"), str(ROOT / "tests" / "journeys" / "run_alone.py"), *arguments],
