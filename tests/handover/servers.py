@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import yaml
 
+from dagster_defs.adapters.evidence import instance_at
 from dagster_defs.adapters.processes import Child, Supervisor, free_port
 from tests.estate import BIN, ROOT, foreign_environment
 from tests.handover.conftest import Started
@@ -150,6 +151,8 @@ def killable_dagster(folder: Path) -> Iterator[KillableDagster]:
         (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION))
         location = {"host": "127.0.0.1", "port": dagster.code_port, "location_name": "held_up"}
         (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
+        with instance_at(folder):
+            pass  # makes the storage: three processes that make it at once spoil it
         for name in ("code", "web", "daemon"):
             dagster.start(name)
         dagster.wait(dagster.is_loaded)

@@ -1,4 +1,4 @@
-"""A proxied run while the servers around it are killed, each with SIGKILL and by its process: real ones, all of them."""
+"""A proxied run while the servers around it are killed, each with SIGKILL and by its process id: real ones, all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from dagster_defs.adapters.local_airflow import LocalAirflow
@@ -84,10 +84,9 @@ class Airflow:
             **self.local.env,
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            # In seconds what takes minutes: a scheduler is dead, its tasks are looked for, a task looks at its state.
+            # In seconds what takes minutes: a scheduler is taken for dead, and its tasks are looked for.
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "5",
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "2",
-            "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
         }
         return self.supervisor.start(f"scheduler-{life}", [str(AIRFLOW), "scheduler"], env=env)
 
@@ -306,7 +305,7 @@ def test_a_try_that_was_given_up_leaves_the_run_to_the_next(
 
 
 def test_a_scheduler_that_comes_back_loses_no_run(dagster: KillableDagster, airflow: Airflow) -> None:
-    """It forgets the task that its dead predecessor had started: the next try follows the run, which is the only one."""
+    """It forgets the task that its dead predecessor had started: the next try follows the run; it is the only one."""
     airflow.restore()
     runs_before = len(dagster.runs(""))
     scheduler = airflow.start_scheduler("first")
