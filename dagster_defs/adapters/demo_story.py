@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dagster_defs.adapters.demo import Estate
 
 INGEST, DAILY = "taxi_ingest", "taxi_daily"
+LAST_TASK = Unit(DAILY, "export_daily")
 RUN_SECONDS = 600
 WHY = "the demo"
 
@@ -103,11 +104,16 @@ class Story:
         self.ran = len(self._over(DAILY))
 
     def _rests_after(self, days: int) -> bool:
-        """The DAG is laid to rest while its last day of them still runs: another one would begin at once."""
-        over = len(self._over(DAILY))
-        if over < days - 1 or (over == days - 1 and not self._airflow.live_dag_runs(DAILY)):
-            return False
-        return not self.world.rest(self._units[0])
+        """The DAG is laid to rest while the last task of its last day still runs: another day would begin at once."""
+        if self._airflow.dag(DAILY)["is_paused"]:
+            return not self.world.rest(LAST_TASK)
+        last_day = f"scheduled__{self.estate.days[days - 1]}"
+        running = self._airflow.task_instances_in(LAST_TASK, ("running",))
+        if any(task.run_id.startswith(last_day) for task in running):
+            self._airflow.set_paused(DAILY, paused=True)
+        elif len(self._over(DAILY)) >= days:  # it was over before anybody looked
+            self.world.rest(LAST_TASK)
+        return False
 
     def _wait_for_observation(self) -> None:
         """Until the day that Airflow ran is a materialization of every unit's assets."""

@@ -369,7 +369,7 @@ def test_a_schedule_in_another_zone_is_refused(
 ) -> None:
     """A schedule in UTC instead of New York: a run for Airflow's interval writes nothing and names both windows, and
     no window gets a new verdict."""
-    right = f'unit: {DAILY}\n  schedule: {{ cron: "0 6 * * *", timezone: America/New_York'
+    right = f'unit: {DAILY}\n  schedule:\n    cron: "0 6 * * *"\n    timezone: America/New_York'
     _, before = kept(estate, DAILY)
     with estate.declared("taxi_daily", (right, right.replace("America/New_York", "UTC"))):
         result = estate.run(DAILY, day, **{"parity/window_start": start, "parity/window_end": end})
@@ -388,7 +388,7 @@ def test_a_schedule_in_another_zone_is_refused(
 
 def test_a_schedule_in_another_zone_is_named_by_verify(estate: CorruptibleEstate) -> None:
     """`parity verify` says that the windows of the schedule in UTC are not those of Airflow."""
-    right = f'unit: {DAILY}\n  schedule: {{ cron: "0 6 * * *", timezone: America/New_York'
+    right = f'unit: {DAILY}\n  schedule:\n    cron: "0 6 * * *"\n    timezone: America/New_York'
     with estate.declared("taxi_daily", (right, right.replace("America/New_York", "UTC"))):
         exit_code, document = estate.parity("verify", DAILY, "--inventory", str(estate.inventory))
 
