@@ -40,11 +40,13 @@ WHY = "the demo"
 
 @dataclass
 class Story:
-    """`ran` counts the days of taxi_daily that Airflow has run; the first of them, before any comparison."""
+    """`ran` counts the days of taxi_daily that Airflow has run, `observed` those of them before any comparison."""
 
     estate: Estate
     instance: dg.DagsterInstance
     ran: int = 0
+    observed: int = 0
+    resting: bool = False
     world: LiveOrchestrators = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Story:
             self._wait("the ingest", lambda: len(self._over(INGEST)) >= 1)
         self._days(1, "Airflow has run a day, and Dagster has observed it")
         self._wait_for_observation()
+        self.observed = self.ran
         self._move(Move.SHADOW, DAILY)
         self._days(1, "Airflow has run another, and Dagster the same as a candidate")
         self._wait_for_verdicts()
@@ -99,20 +102,22 @@ class Story:
         """Airflow runs so many days more, and then the DAG rests. Raises RunFailed for a run that fails."""
         wanted = self.ran + count
         self._unpause(DAILY)
+        self.resting = False
         with self.estate.steps.step(title):
             self._wait(title, lambda: self._rests_after(wanted))
         self.ran = len(self._over(DAILY))
 
     def _rests_after(self, days: int) -> bool:
         """The DAG is laid to rest while the last task of its last day still runs: another day would begin at once."""
-        if self._airflow.dag(DAILY)["is_paused"]:
+        if self.resting:
             return not self.world.rest(LAST_TASK)
         last_day = f"scheduled__{self.estate.days[days - 1]}"
         running = self._airflow.task_instances_in(LAST_TASK, ("running",))
         if any(task.run_id.startswith(last_day) for task in running):
             self._airflow.set_paused(DAILY, paused=True)
-        elif len(self._over(DAILY)) >= days:  # it was over before anybody looked
-            self.world.rest(LAST_TASK)
+            self.resting = True
+        else:
+            self.resting = len(self._over(DAILY)) >= days  # it was over before anybody looked
         return False
 
     def _wait_for_observation(self) -> None:
@@ -139,8 +144,8 @@ class Story:
         return {(checked.unit, checked.check.name, key): checked for checked, key in kept}
 
     def _expected(self) -> Iterator[tuple[Unit, str, str]]:
-        """Unit, output and window of every verdict; of a whole table the last window's. The first day has none."""
-        first, last = self.estate.days[1], self.estate.days[self.ran - 1]
+        """Unit, output and window of every verdict; of a whole table the last window's."""
+        first, last = self.estate.days[self.observed], self.estate.days[self.ran - 1]
         for mirror in self._mirrors:
             windows = windows_asked(mirror, first, last)
             for window in windows:
