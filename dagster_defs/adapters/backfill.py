@@ -34,7 +34,7 @@ def propose_backfill(patterns: Sequence[str], first: str, last: str, *, gaps: bo
     units = chosen(patterns, record)
     for unit in units:
         _refuse_airflows(unit, record)
-    missing = continuity_of(units, now) if gaps else None
+    missing = continuity_of(units, now, record=record) if gaps else None
     if gaps and missing is None:
         raise EvidenceMissing()
     found: list[Backfill] = []

@@ -28,10 +28,10 @@ from dagster_defs.lifecycle.written import Continuity
 
 @dataclass(frozen=True)
 class OnRecord:
-    """Files and the event log. `facets`, `evidence` are None where they were not looked for or are not at hand;
-    `without_outputs` is known with the facets alone, and `sensors`, of other DAGs that
-    wait for one, with the inventory.
-    `cut_off`: what a crash has left after the ledger's last line."""
+    """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
+    at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
+    to compare, known with the facets alone. `sensors`: by DAG, those of other DAGs that wait for it, known with the
+    inventory alone."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Mapping[Unit, bool]

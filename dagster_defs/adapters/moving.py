@@ -55,7 +55,8 @@ def propose(
     now, world = now or datetime.now(UTC), LiveOrchestrators.at_hand()
     record = read_all([found.unit for found in open_plans])
     if Gate.CONTINUITY in GATES[move]:
-        record = replace(record, continuity=continuity_of([found.unit for found in open_plans], now))
+        units = [found.unit for found in open_plans]
+        record = replace(record, continuity=continuity_of(units, now, record=record))
     return [
         Proposal(found, _against(move, record, found.unit, world, now) if found in open_plans else ())
         for found in plans

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from dagster_defs.adapters.airflow import FINISHED, AirflowClient
-from dagster_defs.adapters.dagster_api import ENDED, DagsterClient
+from dagster_defs.adapters.dagster_api import ENDED, LIVE, DagsterClient
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Stage, Unit, tags
@@ -15,7 +15,6 @@ from dagster_defs.lifecycle.moves import Plan
 from dagster_defs.parity import Side
 
 PAUSE = 1.0  # seconds between two looks
-ANY = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING", *ENDED)
 
 
 def follow_next(done: Plan, since: datetime, say: Callable[[str], None]) -> dict[str, str]:
@@ -29,10 +28,9 @@ def follow_next(done: Plan, since: datetime, say: Callable[[str], None]) -> dict
     last = ""
     while True:
         try:
-            found = _look(world, done, since)
+            run, state, said = _look(world, done, since)
         except (AirflowUnreachable, DagsterUnreachable) as error:
-            found = (last, "", str(error))
-        run, state, said = found
+            run, state, said = "", "", str(error)
         if said and said != last:
             say(f"{unit}: {said}")
             last = said
@@ -64,7 +62,7 @@ def _in_airflow(airflow: AirflowClient, unit: Unit, since: datetime) -> tuple[st
 
 
 def _in_dagster(dagster: DagsterClient, wanted: dict[str, str], since: datetime) -> tuple[str, str, str]:
-    runs = dagster.runs(wanted, ANY, since=since)
+    runs = dagster.runs(wanted, (*LIVE, *ENDED), since=since)
     if not runs:
         return "", "", ""
     run = runs[-1]

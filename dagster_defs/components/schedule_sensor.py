@@ -37,7 +37,8 @@ class ScheduledDag:
         found = [histories.get(unit, UnitHistory(unit)) for unit in self.units]
         if any(history.stage is not Stage.RETIRED or history.open for history in found):
             return None
-        return max(history.retired.from_ for history in found if history.retired and history.retired.from_)
+        begins = [history.retired.from_ for history in found if history.retired and history.retired.from_]
+        return max(begins, default=None)
 
     def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
         """The windows from `begin` on that are over, the first first. A window begins its run when it is over."""
