@@ -22,6 +22,7 @@ import duckdb
 from rich.console import Console
 
 from bench.table import Bound, Row
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.parity import ComparisonSpec, Side, compare
@@ -133,14 +134,17 @@ def _tables(console: Console, rows: int) -> Path:
 
 
 def _write(rows: int, file: Path) -> None:
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    with duckdb.connect(str(unfinished)) as connection:
+    with atomic.replacing(file) as unfinished:
+        unfinished.unlink()  # DuckDB makes the file itself
+        _write_rows(rows, unfinished)
+
+
+def _write_rows(rows: int, file: Path) -> None:
+    with duckdb.connect(str(file)) as connection:
         for side in Side:
             connection.execute(f"create schema {side}")
         connection.execute(TRIPS.format(rows=rows))
         connection.execute(PLANTED.format(rows=rows))
-    unfinished.rename(file)
 
 
 def _peer(console: Console) -> Path | None:

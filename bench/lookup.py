@@ -22,6 +22,7 @@ from rich.console import Console
 
 from bench.table import Bound, Row
 from dagster_defs.adapters.dagster_api import DagsterClient
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.processes import Supervisor, free_port
 
@@ -95,9 +96,8 @@ def _dagsters(way: str) -> Iterator[dict[int, str]]:
 def _start(supervisor: Supervisor, way: str, assets: int) -> str:
     home = FOLDER / f"{way}-{assets}"
     home.mkdir()
-    (home / "dagster.yaml").write_text(
-        yaml.safe_dump({"telemetry": {"enabled": False}, "nux": {"enabled": False}})
-    )
+    configuration = {"telemetry": {"enabled": False}, "nux": {"enabled": False}}
+    atomic.write_text(home / "dagster.yaml", yaml.safe_dump(configuration))
     port = free_port()
     environment = {
         **os.environ,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from dagster_defs.adapters.files import atomic
+
 LAYERS = 10
 
 
@@ -24,14 +26,14 @@ def write_project(folder: Path, models: int) -> Path:
     }
     output = {"type": "duckdb", "path": str(folder / "synthetic.duckdb"), "threads": 2}
     profile = {"synthetic": {"target": "legacy", "outputs": {"legacy": output}}}
-    (folder / "dbt_project.yml").write_text(yaml.safe_dump(project))
-    (folder / "profiles.yml").write_text(yaml.safe_dump(profile))
+    atomic.write_text(folder / "dbt_project.yml", yaml.safe_dump(project))
+    atomic.write_text(folder / "profiles.yml", yaml.safe_dump(profile))
     width = max(1, models // LAYERS)
     for number in range(models):
         layer = folder / "models" / f"layer_{number // width}"
-        layer.mkdir(exist_ok=True)
-        (layer / f"m_{number}.sql").write_text(_sql(number, width))
-        (layer / f"m_{number}.yml").write_text(yaml.safe_dump(_properties(number), sort_keys=False))
+        atomic.write_text(layer / f"m_{number}.sql", _sql(number, width))
+        properties = yaml.safe_dump(_properties(number), sort_keys=False)
+        atomic.write_text(layer / f"m_{number}.yml", properties)
     return folder
 
 

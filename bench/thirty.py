@@ -18,6 +18,7 @@ from rich.console import Console
 
 from bench.servers import BARE, FIRST_DAY, OUR_JOB, STOCK, Servers, hand_over, running_servers
 from bench.table import Bound, Row
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.lifecycle import Stage
 
@@ -81,7 +82,7 @@ def _backfill(file: Path, windows: int, run: Callable[[int], None]) -> Backfill:
     began = time.monotonic()
     run(windows)
     seconds = time.monotonic() - began
-    written.rename(file)
+    atomic.move(written, file)
     return Backfill(windows, seconds, file)
 
 

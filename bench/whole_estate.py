@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench.projects import write_project
 from bench.table import Bound, Row
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-whole-estate"
@@ -53,7 +54,7 @@ def measure(console: Console) -> list[Row]:
     (FOLDER / "dags").mkdir(parents=True)
     for number in range(DAGS):
         text = _DAG.format(number=number, minute=number % 60, hour=number % 24, tasks=TASKS, models=MODELS)
-        (FOLDER / "dags" / f"estate_{number:03}.py").write_text(text)
+        atomic.write_text(FOLDER / "dags" / f"estate_{number:03}.py", text)
     project, inventory = write_project(FOLDER / "dbt", MODELS), FOLDER / "inventory.json"
     export: list[str | Path] = [
         *(

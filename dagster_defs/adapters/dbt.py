@@ -14,12 +14,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import jinja2
 import jinja2.nodes
@@ -28,10 +28,14 @@ from filelock import FileLock
 
 from dagster_defs.adapters.dbt_excerpt import excerpt
 from dagster_defs.adapters.dbt_run import DbtRun, collector_paused, working_directory_kept
+from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, NotComparable
 
 Manifest = Mapping[str, Any]
 
+T = TypeVar("T")
+
+_STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
 _EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
 _NOT_SOURCE = ("target", "logs", ".")
 _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
@@ -58,8 +62,7 @@ class DbtWorkspace:
         Raises DbtProjectUnreadable if there is no project or dbt cannot parse it.
         """
         with self.prepared():
-            manifest: Manifest = json.loads((self.target_path / "manifest.json").read_bytes())
-        return manifest
+            return self._read_kept(lambda: _read_document(self.target_path / "manifest.json"))
 
     def select(self, select: str, exclude: str = "", selector: str = "") -> frozenset[str]:
         """The unique ids that dbt's own selector picks, tests and unit tests included.
@@ -71,10 +74,10 @@ class DbtWorkspace:
         arguments += ["--exclude", exclude] if exclude else []
         kept_in, asked = self.target_path / "selections.json", json.dumps(arguments)
         with self.prepared():
-            kept: dict[str, list[str]] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
-            if asked not in kept:
+            kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
+            if not isinstance(kept.get(asked), list):
                 kept[asked] = self._list(arguments)
-                kept_in.write_text(json.dumps(kept))
+                atomic.write_json(kept_in, kept)
         return frozenset(kept[asked])
 
     @property
@@ -148,19 +151,34 @@ class DbtWorkspace:
         """
         with self.prepared(), collector_paused():
             if nodes is None:
-                return _read_manifest(self.target_path / "partial_parse.msgpack")
-            digest = hashlib.sha256("\0".join(sorted(nodes)).encode()).hexdigest()
-            kept = self.target_path / _EXCERPTS / f"{digest[:32]}.msgpack"
-            if kept.exists():
-                found = _read_manifest(kept)
-            else:
-                whole = _read_manifest(self.target_path / "partial_parse.msgpack")
-                part = excerpt(whole, nodes)
-                if part is not None:
-                    _write_manifest(part, kept)
-                found = part or whole
+                return self._read_kept(self._read_parsed)
+            found = self._read_kept(lambda: self._read_excerpt(nodes))
             found.build_flat_graph()  # what `graph` is in a model; dbt itself builds it after parsing only
             return found
+
+    def _read_excerpt(self, nodes: frozenset[str]) -> Any:
+        digest = hashlib.sha256("\0".join(sorted(nodes)).encode()).hexdigest()
+        kept = self.target_path / _EXCERPTS / f"{digest[:32]}.msgpack"
+        if kept.exists():
+            return _read_manifest(kept)
+        whole = self._read_parsed()
+        part = excerpt(whole, nodes)
+        if part is not None:
+            _write_manifest(part, kept)
+        return part or whole
+
+    def _read_parsed(self) -> Any:
+        return _read_manifest(self.target_path / _PARSED)
+
+    def _read_kept(self, read: Callable[[], T]) -> T:
+        """What the last parse has kept. A file that cannot be read is thrown away, and the project parsed again."""
+        try:
+            return read()
+        except Exception:  # a decoder raises whatever half a file makes it raise
+            for name in (_STAMP, _PARSED):
+                (self.target_path / name).unlink(missing_ok=True)
+            with self.prepared():
+                return read()
 
     def _parse(self) -> Any:
         """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
@@ -194,13 +212,14 @@ class DbtWorkspace:
             raise DbtProjectUnreadable(self.project_dir, "there is no dbt_project.yml in it")
         self.target_path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.target_path / ".lock", is_singleton=True):
-            stamp = self.target_path / "prepared.json"
-            if not (stamp.exists() and Preparation.read(stamp).is_current(self)):
+            stamp = self.target_path / _STAMP
+            kept = Preparation.read(stamp)
+            if kept is None or not kept.is_current(self):
                 stamp.unlink(missing_ok=True)
                 (self.target_path / "selections.json").unlink(missing_ok=True)
                 shutil.rmtree(self.target_path / _EXCERPTS, ignore_errors=True)
                 parsed = self._parse()
-                stamp.write_text(Preparation.of(self, parsed.env_vars).write())
+                atomic.write_text(stamp, Preparation.of(self, parsed.env_vars).write())
             yield
 
     @cached_property
@@ -244,9 +263,12 @@ class Preparation:
         return cls(str(workspace.project_dir), workspace.files_digest, environment)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        stored = json.loads(path.read_text())
-        return cls(stored.get("place", ""), stored["files"], stored["environment"])
+    def read(cls, path: Path) -> Self | None:
+        """None if there is none that can be read."""
+        match atomic.read_cache(path):
+            case {"place": str(place), "files": str(files), "environment": dict(environment)}:
+                return cls(place, files, environment)
+        return None
 
     def write(self) -> str:
         return json.dumps({"place": self.place, "files": self.files, "environment": dict(self.environment)})
@@ -256,6 +278,13 @@ class Preparation:
         return (self.place, self.files) == here and all(
             _digest_of_variable(name) == digest for name, digest in self.environment.items()
         )
+
+
+def _read_document(file: Path) -> Manifest:
+    found = json.loads(file.read_bytes())
+    if not isinstance(found, dict) or not isinstance(found.get("nodes"), dict):
+        raise ValueError(f"{file} is not a manifest")
+    return found
 
 
 def _read_manifest(file: Path) -> Any:
@@ -268,10 +297,7 @@ def _read_manifest(file: Path) -> Any:
 def _write_manifest(manifest: Any, file: Path) -> None:
     from dbt.parser.manifest import extended_mashumaro_encoder
 
-    file.parent.mkdir(exist_ok=True)
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_bytes(manifest.to_msgpack(extended_mashumaro_encoder))
-    unfinished.replace(file)
+    atomic.write_bytes(file, manifest.to_msgpack(extended_mashumaro_encoder))
 
 
 def env_vars_in(text: str) -> set[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable
 
 Variables = Mapping[str, str]
@@ -41,12 +42,12 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     kept_in = workspace.target_path / "windows.json"
     asked = json.dumps([workspace.files_digest, sorted(one)])
     with workspace.prepared():
-        kept: dict[str, list[str]] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
-        if asked not in kept:
+        kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
+        if not isinstance(kept.get(asked), list):
             kept = {asked: sorted(_differences(*_parse_both(workspace, one, other)))} | {
                 question: answer for question, answer in kept.items() if workspace.files_digest in question
             }
-            kept_in.write_text(json.dumps(kept))
+            atomic.write_json(kept_in, kept)
     return tuple(kept[asked])
 
 

@@ -6,12 +6,12 @@ resolved to the relation that the state names. See docs/decisions/0013-baseline-
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt import Manifest
+from dagster_defs.adapters.files import atomic
 from dagster_defs.parity import Relation
 
 REFERABLE = frozenset({"model", "seed", "snapshot"})
@@ -72,9 +72,8 @@ def write_state(folder: Path, manifest: Manifest, places: Mapping[str, Relation 
                 "relation_name": name,
             }
             nodes[node_id] |= moved
-    folder.mkdir(parents=True, exist_ok=True)
     state = {"metadata": manifest["metadata"], "nodes": nodes, **{section: {} for section in _EMPTY}}
-    (folder / "manifest.json").write_text(json.dumps(state))
+    atomic.write_json(folder / "manifest.json", state)
     return ["--defer", "--favor-state", "--defer-state", str(folder)]
 
 

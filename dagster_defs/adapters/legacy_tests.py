@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import DbtFailed, NotComparable, ParityError
 
@@ -165,7 +166,7 @@ def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
         if isinstance(profile, dict) and workspace.target in (outputs := profile.get("outputs") or {})
     }
     with TemporaryDirectory(prefix="parity-profile-") as folder:
-        Path(folder, _PROFILES).write_text(yaml.safe_dump(found))
+        atomic.write_text(Path(folder, _PROFILES), yaml.safe_dump(found), mode=atomic.PRIVATE)
         yield Path(folder)
 
 

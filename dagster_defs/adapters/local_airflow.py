@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.postgres import Postgres
 from dagster_defs.adapters.processes import Supervisor
@@ -113,7 +114,5 @@ class LocalAirflow:
         """One key for all of Airflow's processes: the web server reads task logs with it."""
         kept = self.home / "secret_key"
         if not kept.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            kept.write_text(secrets.token_hex(16))
-            kept.chmod(0o600)
+            atomic.write_text(kept, secrets.token_hex(16), mode=atomic.PRIVATE)
         return kept.read_text()

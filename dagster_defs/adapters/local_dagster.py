@@ -15,6 +15,7 @@ import yaml
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.dagster_api import DagsterClient
 from dagster_defs.adapters.evidence import instance_at
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.postgres import Postgres
 from dagster_defs.adapters.processes import Supervisor, free_port
@@ -49,7 +50,7 @@ class LocalDagster:
         self.write_configuration()
         workspace = self.home / "workspace.yaml"
         servers = [self._start_code_server(supervisor, name) for name in self.locations]
-        workspace.write_text(yaml.safe_dump({"load_from": servers}))
+        atomic.write_text(workspace, yaml.safe_dump({"load_from": servers}))
         web = ("-h", "127.0.0.1", "-p", str(self.port), "-w", str(workspace))
         supervisor.start(
             "dagster-webserver", self._program("dagster-webserver", *web), env=self.env, cwd=PROJECT_ROOT
@@ -88,7 +89,6 @@ class LocalDagster:
             yield instance
 
     def write_configuration(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
         configuration = {
             "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}},
             "telemetry": {"enabled": False},
@@ -100,7 +100,7 @@ class LocalDagster:
             "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
             "concurrency": {"pools": {"granularity": "op", "default_limit": 1}},
         }
-        (self.home / "dagster.yaml").write_text(yaml.safe_dump(configuration))
+        atomic.write_text(self.home / "dagster.yaml", yaml.safe_dump(configuration))
 
     @property
     def env(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.errors import MigrationPlanUnreadable
 
@@ -27,12 +28,7 @@ class MigrationPlan:
         if self.is_current(block):
             return False
         before, _, after = self._parts()
-        temporary = self.path.with_suffix(".md.tmp")
-        try:
-            temporary.write_text(f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}", encoding="utf-8")
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic.write_text(self.path, f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}")
         return True
 
     def _parts(self) -> tuple[str, str, str]:

@@ -5,12 +5,12 @@ The machinery is the rehearsal's: Airflow's rendered commands, in targets and a 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.rehearsal import legacy_run
 from dagster_defs.adapters.rehearsal_play import Play, Run
 from dagster_defs.adapters.rehearsal_setup import Progress, Ready, ready
@@ -68,5 +68,4 @@ def _moved_away(files: list[Path], folder: Path) -> Iterator[None]:
 
 def _move(source: Path, target: Path) -> None:
     if source.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, target)
+        atomic.move(source, target)

@@ -18,6 +18,7 @@ from typing import Self
 
 import psutil
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
 
 GRACE_SECONDS = 8
@@ -119,7 +120,7 @@ class Supervisor:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     started = psutil.Process(child.process.pid).create_time()
                     rows.append({"name": child.name, "pid": child.process.pid, "started": started})
-            self._record.write_text(json.dumps(rows))
+            atomic.write_json(self._record, rows)
 
     def end_leftovers(self) -> None:
         """End what a killed earlier supervisor of the same folder has left running."""

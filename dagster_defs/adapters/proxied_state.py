@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.errors import ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
@@ -86,15 +86,5 @@ def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
         {"tasks": [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]},
         sort_keys=False,
     )
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{unit.dag_id}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic.write_text(path, text, mode=atomic.SHARED)
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_defs.adapters.evidence import SHADOW, evidence_at_hand, instance_at
 from dagster_defs.adapters.facts import OnRecord, read_record
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.mirrors import load_mirrors
@@ -60,15 +60,7 @@ def read_report(now: datetime) -> Report:
 def write_page(path: Path, text: str) -> Path:
     """Whole or not at all: somebody may be looking at the last one. Raises ReportUnwritable."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        atomic.write_text(path, text)
     except OSError as error:
         raise ReportUnwritable(path, error.strerror or str(error)) from error
     return path

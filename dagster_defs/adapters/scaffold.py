@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.inventory import ProjectOnDisk, read_inventory
 from dagster_defs.adapters.legacy_code import LegacyFunction
 from dagster_defs.inventory import describe
@@ -55,8 +56,7 @@ def _write(draft: DagDraft, out: Path) -> Written:
         elif _is_edited(there):
             outcome = Outcome.EDITED
     if outcome is Outcome.WRITTEN:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(written, encoding="utf-8")
+        atomic.write_text(path, written)
     return Written(str(path), outcome, draft.units, draft.gaps)
 
 

@@ -12,6 +12,7 @@ from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManage
 
 from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
+from dagster_defs.adapters.files import atomic
 from dagster_defs.components.airflow_sensor import build_sensor
 from dagster_defs.components.dag_jobs import scheduled_dags
 from dagster_defs.components.schedule_sensor import build_schedule_sensor
@@ -73,7 +74,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             }
             for dag in estate.dag_datas.values()
         }
-        state_path.write_text(json.dumps(dags))
+        atomic.write_json(state_path, dags)
 
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None

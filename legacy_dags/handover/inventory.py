@@ -1933,16 +1933,41 @@ def _json(value: Any) -> str:
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    """All or nothing: a reader never sees half a document."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """All or nothing: a reader never sees half a document. For this user only: commands may hold secrets."""
+    path = Path(os.path.realpath(str(path)))
+    remove_leftovers(path)
+    prefix = f".{path.name[:60]}.{os.getpid()}-"
+    descriptor, name = tempfile.mkstemp(dir=str(path.parent), prefix=prefix, suffix=".tmp")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(pieces)
-        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp makes a file for one user only
-        os.replace(name, path)  # noqa: PTH105 - the same call on every Python
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o600)  # noqa: PTH101 - the same call on every Python
+        os.replace(name, str(path))  # noqa: PTH105 - the same call on every Python
     except BaseException:
         os.unlink(name)  # noqa: PTH108 - the same call on every Python
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """The unfinished files of exports that were killed: their process is gone."""
+    unfinished = re.compile(re.escape(f".{path.name[:60]}.") + r"(\d+)-\w{8}\.tmp")
+    for each in path.parent.iterdir():
+        found = unfinished.fullmatch(each.name)
+        if found and not is_running(int(found.group(1))):
+            with contextlib.suppress(OSError):
+                each.unlink()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it runs, as another user
+        return True
+    return True
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,16 +21,39 @@ def replacing(path: Path) -> Iterator[Path]:
     so that nobody who globs for `*.parquet` or `*.csv` picks it up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    _remove_leftovers(path)
+    prefix = f".{path.name}.{os.getpid()}-"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         # mkstemp makes the file private; the other orchestrator may run as another user.
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What a killed process has left of this file: its temporary one, whose name has the process's id."""
+    unfinished = re.compile(re.escape(f".{path.name}.") + r"(\d+)-\w{8}\.tmp")
+    for each in path.parent.iterdir():
+        found = unfinished.fullmatch(each.name)
+        if found and not _is_running(int(found[1])):
+            each.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it runs, as another user
+        return True
+    return True
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:

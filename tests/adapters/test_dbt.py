@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from dagster_defs.adapters.dbt import DbtWorkspace, env_vars_in
+from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
 
 PROFILES = """
@@ -266,3 +270,71 @@ def test_variables_that_a_profile_reads_are_found_whatever_its_quotes() -> None:
     """
     assert env_vars_in(text) == {"ONE", "TWO", "THREE"}
     assert env_vars_in("path: {{ env_var('FOUR') }}") == {"FOUR"}
+
+
+SPOILED = {
+    "half": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "null": lambda data: b"null",
+    "a list": lambda data: b"[]",
+    "another object": lambda data: b'{"place": 1}',
+    "no text": lambda data: b"\xff\xfe" + data,
+}
+CACHES = ("prepared.json", "selections.json", "manifest.json", "partial_parse.msgpack", "excerpts/*")
+
+
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("broken", SPOILED.values(), ids=SPOILED.keys())
+def test_a_broken_cache_is_made_again(project: Path, cache: str, broken: Callable[[bytes], bytes]) -> None:
+    """Each file that is kept between two commands may be broken: what is asked has the same answer as before."""
+    nodes = frozenset({"model.small.good"})
+
+    def asked() -> tuple[object, ...]:
+        workspace = DbtWorkspace(project, "legacy")
+        loaded = workspace.load_manifest(nodes).nodes.keys(), workspace.load_manifest().nodes.keys()
+        return workspace.select("good"), model_names(workspace), *map(sorted, loaded)
+
+    before = asked()
+    [file] = (project / "target" / "legacy").glob(cache)
+    file.write_bytes(broken(file.read_bytes()))
+
+    assert asked() == before == asked()
+
+
+@pytest.mark.parametrize("broken", SPOILED.values(), ids=SPOILED.keys())
+def test_a_broken_answer_about_windows_is_made_again(project: Path, broken: Callable[[bytes], bytes]) -> None:
+    """Whether windows shape the project is asked again where the kept answer is broken."""
+    (project / "models" / "good.sql").write_text("{{ config(tags=[var('day')]) }} select 1 as number\n")
+    (project / "dbt_project.yml").write_text(
+        (project / "dbt_project.yml").read_text() + "vars: {day: none}\n"
+    )
+    asked = ({"day": "2024-03-01"}, {"day": "2024-03-02"})
+    found = shaped_by_window(DbtWorkspace(project, "legacy"), *asked)
+    file = project / "target" / "legacy" / "windows.json"
+    file.write_bytes(broken(file.read_bytes()))
+
+    assert shaped_by_window(DbtWorkspace(project, "legacy"), *asked) == found == ("model.small.good",)
+
+
+SELECT = """
+import sys
+from pathlib import Path
+from dagster_defs.adapters.dbt import DbtWorkspace
+print("up", flush=True)
+print(sorted(DbtWorkspace(Path(sys.argv[1]), "legacy").select("good")))
+"""
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.0])
+def test_a_command_that_was_killed(project: Path, seconds: float) -> None:
+    """A selection that is killed with -9 on its way does not hinder the next one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SELECT, str(project)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        process.kill()
+
+    assert DbtWorkspace(project, "legacy").select("good") == frozenset({"model.small.good"})
