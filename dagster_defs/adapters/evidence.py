@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_defs.errors import EvidenceUnreadable, ParityError
+from dagster_defs.escape import markdown
 from dagster_defs.lifecycle.tags import WINDOW_END, WINDOW_START
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
 from dagster_defs.parity import Sample
@@ -172,7 +173,7 @@ def _cell(value: Any, most: int = CELL) -> str:
     """A value inside a Markdown table: on one line, cut, and no end of its cell."""
     text = "NULL" if value is None else str(value)
     text = text if len(text) <= most else text[: most - 1] + "…"
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").split())
+    return markdown(" ".join(text.split()))
 
 
 def _instant(timestamp: float) -> datetime:

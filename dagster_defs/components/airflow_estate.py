@@ -20,6 +20,7 @@ from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sen
 from dagster_defs.components.shadows import is_shadow
 from dagster_defs.components.unit import ShadowStarter, UnitComponent, all_units, shadow_starter
 from dagster_defs.components.way_back import build_way_back_sensor
+from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
 
@@ -118,7 +119,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         for dag_id, dag in sorted(dags.items()):
             yield dg.AssetSpec(
                 key=[self.name, dag_id],
-                description=dag["info"].get("description"),
+                description=markdown(dag["info"].get("description") or "") or None,
                 kinds={"airflow", "dag"},
                 group_name="airflow",
                 deps=[
@@ -130,14 +131,14 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
                 metadata={
                     "Link to DAG": dg.MetadataValue.url(dag["url"]),
                     "Schedule": json.dumps(dag["info"].get("schedule_interval")),
-                    "Source Code": dg.MetadataValue.md(f"```python\n{dag['source'] or ''}\n```"),
+                    "Source Code": dg.MetadataValue.md(code_block(dag["source"] or "", "python")),
                 },
             )
             for task_id, task in sorted(dag["tasks"].items()):
                 if Unit(dag_id, task_id) not in mirrored:
                     yield dg.AssetSpec(
                         key=self._task_key(dag_id, task_id),
-                        description=f"Task {task_id} of {dag_id}; nothing mirrors it.",
+                        description=markdown(f"Task {task_id} of {dag_id}; nothing mirrors it."),
                         kinds={"airflow", "task"},
                         group_name="airflow",
                         metadata={"Operator": (task.get("class_ref") or {}).get("class_name", "?")},

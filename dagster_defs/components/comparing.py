@@ -21,6 +21,7 @@ from dagster_defs.components.dbt_tests import LegacyVerdicts, Verdicts
 from dagster_defs.components.run_window import windows_of_run
 from dagster_defs.components.shadows import is_shadow, legacy_key
 from dagster_defs.errors import ParityError
+from dagster_defs.escape import markdown
 from dagster_defs.lifecycle.fairness import Standing, judged, read_as_of, why_tests_unfair, why_unfair
 from dagster_defs.lifecycle.mirrors import Mirror, Output
 from dagster_defs.lifecycle.rendered import RenderedValues, differing_values, outputs_of
@@ -219,7 +220,7 @@ class RunComparison:
             check_name=PARITY,
             passed=checked.verdict is Verdict.MATCH,
             severity=SEVERITY.get(checked.verdict, dg.AssetCheckSeverity.ERROR),
-            description=checked.check.reason,
+            description=markdown(checked.check.reason),
             metadata=evidence_metadata(
                 checked,
                 moment.window,

@@ -7,18 +7,51 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RunningBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from dagster_defs.escape import visible
+
 T = TypeVar("T")
 WIDE = 200  # where nobody looks at a terminal, no line is cut
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+
+
+class PlainText(Text):
+    """Styled text in which every character is seen; rich's own drops some control characters and obeys the others."""
+
+    def __init__(self, text: str = "", style: str = "", **settings: Any) -> None:
+        super().__init__(visible(text), style, **settings)
+
+    def append(self, text: Any, style: Any = None) -> Self:
+        super().append(visible(text) if isinstance(text, str) else text, style)
+        return self
+
+
+class PlainConsole(Console):
+    """A console on which text is text: square brackets are never markup, and no control character is obeyed.
+
+    Styles are given as `PlainText`. Whatever is printed, in whatever way, passes `render`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+out = PlainConsole(width=None if sys.stdout.isatty() else WIDE)
+err = PlainConsole(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
 def print_json(document: Any) -> None:
@@ -29,20 +62,21 @@ def print_json(document: Any) -> None:
 
 
 def print_plain(text: str) -> None:
-    out.out(text, highlight=False)
+    """Text as it stands, neither wrapped nor cut."""
+    out.out(visible(text), highlight=False)
 
 
 def say(message: str) -> None:
     """What was done, on stderr: stdout is for data."""
-    err.print(Text(message), soft_wrap=True)
+    err.print(PlainText(message), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    err.print(Text("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
+    err.print(PlainText("warning: ", style="yellow").append(message, style="default"), soft_wrap=True)
 
 
 def print_error(message: str) -> None:
-    err.print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+    err.print(PlainText("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
 
 
 def table(*headers: str) -> Table:
@@ -63,7 +97,7 @@ class Steps:
         """A step that runs alone; a tick and its seconds when it is over."""
         began = time.monotonic()
         if err.is_terminal:
-            with err.status(f"{title} …"):
+            with err.status(PlainText(f"{title} …")):
                 yield
         else:
             yield
@@ -87,4 +121,4 @@ class Steps:
 
     def say(self, line: str) -> None:
         elapsed = time.monotonic() - self._started
-        err.print(Text(f"{elapsed:5.0f} s  ", style="dim").append(line, style="default"), soft_wrap=True)
+        err.print(PlainText(f"{elapsed:5.0f} s  ", style="dim").append(line, style="default"), soft_wrap=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.text import Text
-
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.backfills import Backfill
 from dagster_defs.lifecycle.gates import Blocker, Proposal
 from dagster_defs.lifecycle.moves import Plan, explained
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.written import Continuity, Extent, Span
-from dagster_defs.render.base import err, out, table
+from dagster_defs.render.base import PlainText, err, out, table
 
 LISTED = 5  # parts of a line that may have any number of them
 
@@ -23,12 +21,12 @@ def print_proposals(proposals: Sequence[Proposal]) -> None:
     for proposal in proposals:
         plan = proposal.plan
         if plan.already:
-            out.print(Text(f"{plan.unit}: {plan.already}"), soft_wrap=True)
+            out.print(PlainText(f"{plan.unit}: {plan.already}"), soft_wrap=True)
             continue
         change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
-        out.print(Text(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
+        out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
         for number, said in enumerate(explained(plan), start=1):
-            out.print(Text(f"  {number}. {said}"), soft_wrap=True)
+            out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
         _print_blockers(proposal.blockers)
 
 
@@ -57,16 +55,16 @@ def print_backfills(found: Sequence[Backfill]) -> None:
     """One line for each run, and what stands against it."""
     for one in found:
         if not one.runs:
-            out.print(Text(f"{one.unit}: no window is to be filled"), soft_wrap=True)
+            out.print(PlainText(f"{one.unit}: no window is to be filled"), soft_wrap=True)
         for run in one.runs:
-            out.print(Text(f"backfill {one.unit}: Dagster runs {run}"), soft_wrap=True)
+            out.print(PlainText(f"backfill {one.unit}: Dagster runs {run}"), soft_wrap=True)
         _print_blockers(one.blockers)
 
 
 def _print_blockers(blockers: Sequence[Blocker]) -> None:
     for blocker in blockers:
         out.print(
-            Text("  blocked", style="bold red").append(f" ({blocker.gate}): {blocker}", "default"),
+            PlainText("  blocked", style="bold red").append(f" ({blocker.gate}): {blocker}", "default"),
             soft_wrap=True,
         )
 
@@ -75,13 +73,14 @@ def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
     """The windows that each orchestrator wrote; without any entry nobody knows."""
     if not by_side:
         err.print(
-            Text("who wrote which window is not known: DAGSTER_HOME names no event log"), soft_wrap=True
+            PlainText("who wrote which window is not known: DAGSTER_HOME names no event log"), soft_wrap=True
         )
         return
     for owner, spans in by_side.items():
         said = ", ".join(map(str, spans)) or "none"
         out.print(
-            Text(f"  since the cutover of {unit}, written by {owner.value.title()}: {said}"), soft_wrap=True
+            PlainText(f"  since the cutover of {unit}, written by {owner.value.title()}: {said}"),
+            soft_wrap=True,
         )
 
 
@@ -97,7 +96,7 @@ def print_continuity(found: Sequence[Continuity]) -> None:
     for unit in found:
         for kind, said in _continuity_lines(unit):
             style = "yellow" if kind in ("skipped", "waiting", "unknown") else "bold red"
-            out.print(Text(kind, style=style).append(f" {unit.unit}: {said}", "default"), soft_wrap=True)
+            out.print(PlainText(kind, style=style).append(f" {unit.unit}: {said}", "default"), soft_wrap=True)
     windows = [window for unit in found for window in unit.windows]
     counts = [(one.value, sum(window.extent is one for window in windows)) for one in Extent]
     counts.append(("overlapping", sum(len(unit.overlaps) for unit in found)))
@@ -137,4 +136,4 @@ def print_moved(plan: Plan) -> None:
     holding = {Move.HOLD: "held, still ", Move.RELEASE: "released, still "}
     moved = plan.from_ is not plan.to or plan.move in holding
     way = f" To undo it: parity {undo[plan.move]} {plan.unit}" if moved and plan.move in undo else ""
-    out.print(Text(f"{plan.unit} is {holding.get(plan.move, '')}{plan.to}.{way}"), soft_wrap=True)
+    out.print(PlainText(f"{plan.unit} is {holding.get(plan.move, '')}{plan.to}.{way}"), soft_wrap=True)

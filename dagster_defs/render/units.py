@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.text import Text
-
 from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
-from dagster_defs.render.base import out, print_error, print_plain, table, warn
+from dagster_defs.render.base import PlainText, out, print_error, print_plain, table, warn
 
 AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
 
@@ -107,7 +105,7 @@ def print_inventory(report: Report) -> None:
         known = "yes" if unit.determined else "no"
         bounds = (unit.window.start or "–", unit.window.end or "–")
         cells = (unit.name, unit.kind.value, str(models), unit.window.convention.value, *bounds, known)
-        lines.add_row(*map(Text, cells))
+        lines.add_row(*map(PlainText, cells))
     out.print(f"{len(shown)} of {len(report.units)} tasks run dbt (Airflow {report.airflow_version})")
     out.print()
     if shown:
@@ -116,13 +114,17 @@ def print_inventory(report: Report) -> None:
     for unit in report.units:
         for trap in unit.warnings:
             out.print(
-                Text(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
+                PlainText(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
             )
         if not unit.determined:
-            out.print(Text("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default"))
+            out.print(
+                PlainText("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default")
+            )
     for error in report.import_errors:
         out.print(
-            Text("does not import", style="bold red").append(f" {error['file']}: {error['error']}", "default")
+            PlainText("does not import", style="bold red").append(
+                f" {error['file']}: {error['error']}", "default"
+            )
         )
 
 
@@ -131,14 +133,16 @@ def print_facets(found: Sequence[UnitFacets]) -> None:
     lines = table("UNIT", "FACET", "AGREES", "LEGACY", "MIRROR")
     for unit in found:
         for facet in unit.facets:
-            verdict = Text(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
-            lines.add_row(str(unit.unit), facet.name, verdict, Text(facet.legacy), Text(facet.mirror))
+            verdict = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+            lines.add_row(
+                str(unit.unit), facet.name, verdict, PlainText(facet.legacy), PlainText(facet.mirror)
+            )
     out.print(lines)
     out.print()
     for unit in found:
         for facet in unit.facets:
             if facet.agrees is not Agreement.AGREES:
-                said = Text(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+                said = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
                 detail = facet.detail or f"{facet.legacy} in Airflow, {facet.mirror} in the mirror"
                 out.print(said.append(f" {unit.unit}, {facet.name}: {detail}", "default"), soft_wrap=True)
     facets = [facet for unit in found for facet in unit.facets]
@@ -155,10 +159,10 @@ def facets_json(found: Sequence[UnitFacets]) -> dict[str, Any]:
 def print_scaffold(written: Sequence[Written]) -> None:
     """A line for each file, then one for each gap that somebody has to fill."""
     for file in written:
-        out.print(Text(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
+        out.print(PlainText(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
     for file in written:
         for gap in file.gaps:
-            out.print(Text("gap", style="yellow").append(f" {gap}", "default"), soft_wrap=True)
+            out.print(PlainText("gap", style="yellow").append(f" {gap}", "default"), soft_wrap=True)
 
 
 def scaffold_json(written: Sequence[Written]) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.text import Text
-
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.noise import Noise
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Check, Sample, Verdict
-from dagster_defs.render.base import out, print_plain, table
+from dagster_defs.render.base import PlainText, out, print_plain, table
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -37,7 +35,9 @@ def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGAC
         noted = check.tolerated or check.expired_tolerances or check.schema_differences
         if check.verdict is not Verdict.MATCH or noted or check.key_violations.total:
             where = f" {checked.unit}, {check.name}, {checked.window}: "
-            said = Text("error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict])
+            said = PlainText(
+                "error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict]
+            )
             out.print(said.append(where + _why(checked), "default"), soft_wrap=True)
     out.print(summary(checks))
 
@@ -61,11 +61,11 @@ def print_comparisons(checks: Sequence[Check]) -> None:
     out.print(lines)
     for check in checks:
         for sample in check.samples:
-            out.print(Text(f"{check.name}: {_sampled(sample)}"), soft_wrap=True)
+            out.print(PlainText(f"{check.name}: {_sampled(sample)}"), soft_wrap=True)
 
 
-def _verdict(check: Check) -> Text:
-    return Text("error" if check.error else check.verdict_said, style=VERDICT_STYLE[check.verdict])
+def _verdict(check: Check) -> PlainText:
+    return PlainText("error" if check.error else check.verdict_said, style=VERDICT_STYLE[check.verdict])
 
 
 def _sampled(sample: Mapping[str, Any]) -> str:
@@ -92,18 +92,18 @@ def print_explanations(found: Sequence[Explanation]) -> None:
     """For each verdict why, where, one row of each kind of difference, and the SQL to look further."""
     for one in found:
         check = one.checked.check
-        verdict = Text(check.verdict.value, style=VERDICT_STYLE[check.verdict])
+        verdict = PlainText(check.verdict.value, style=VERDICT_STYLE[check.verdict])
         where = f" {one.checked.unit}, {check.name}, {one.partition}: {check.reason}"
         out.print(verdict.append(where, "default"), soft_wrap=True)
         if one.kept:
             when = f"{one.kept.at:%Y-%m-%d %H:%M:%S} UTC, Dagster run {one.kept.run or '–'}"
-            out.print(Text(f"  compared {when}"), soft_wrap=True)
+            out.print(PlainText(f"  compared {when}"), soft_wrap=True)
             if one.kept.airflow_run:
-                out.print(Text(f"  Airflow's run: {one.kept.airflow_run}"), soft_wrap=True)
+                out.print(PlainText(f"  Airflow's run: {one.kept.airflow_run}"), soft_wrap=True)
         if check.verdict is Verdict.MATCH:
             continue
         for line in _examples(check.samples):
-            out.print(Text(f"  {line}"), soft_wrap=True)
+            out.print(PlainText(f"  {line}"), soft_wrap=True)
         if one.sql:
             print_plain("\n" + one.sql + "\n")
     out.print(summary([one.checked for one in found]))

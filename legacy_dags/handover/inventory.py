@@ -46,6 +46,11 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
+# Control characters but for line feed and tab, and what turns the reading direction or hides itself.
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
 UTC = timezone.utc  # noqa: UP017 - Airflow 2.7 runs on Python 3.8 too, which has no datetime.UTC
 
 SCHEMA = "parity/inventory/1"
@@ -1905,12 +1910,12 @@ def document(asked: Asked, vault: Vault) -> Iterator[str]:
     for row in parsed.errors:
         row["error"] = mask(row["error"], vault.values(row["file"]))
         line = f", line {row['line']}" if row["line"] else ""
-        print(f"{row['file']}{line}: {row['error']}", file=sys.stderr)  # noqa: T201 - stderr is for messages
+        tell(f"{row['file']}{line}: {row['error']}")
     rows = []
     for text, problem in _described(parsed, asked, values):
         if problem:
             parsed.errors.append({"file": text, "error": problem, "line": None})
-            print(f"{text}: {problem}", file=sys.stderr)  # noqa: T201 - stderr is for messages
+            tell(f"{text}: {problem}")
         else:
             rows.append(text)
     head = {
@@ -1929,7 +1934,15 @@ def document(asked: Asked, vault: Vault) -> Iterator[str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half a surrogate pair, from a file name that is no text, has no UTF-8: it is written as its escape.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def tell(message: str) -> None:
+    """A message on stderr that no terminal obeys: an import error says what somebody else has written."""
+    shown = UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", message)
+    print(shown, file=sys.stderr)  # noqa: T201 - stderr is for messages
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
@@ -1986,7 +1999,7 @@ def main(argv: list[str] | None = None) -> int:
             pieces = list(document(asked, vault))
         write(asked.out, pieces)
     except (CannotExport, OSError) as error:
-        print(f"inventory: {error}", file=sys.stderr)  # noqa: T201 - stderr is for messages
+        tell(f"inventory: {error}")
         return 1
     return 0
 
