@@ -4,7 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_defs.components.project import load_project
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return load_project(Path(__file__).parent)

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from dagster_defs import cli
 from dagster_defs.adapters import comparison, verify
-from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.adapters.mirrors import Mirrors, mirrors_among
 from dagster_defs.parity import Side
 from tests.estate import ONE_TRY, ROOT, Estate, copy_project, put_legacy_code_on_path
 
@@ -191,11 +191,9 @@ class CorruptibleEstate:
         module.__file__ = str(self.declarations / "__init__.py")
         return dg.ComponentTree(defs_module=module, project_root=self.root)
 
-    def mirrors(self) -> list[Mirror]:
+    def mirrors(self) -> Mirrors:
         found = self._tree().get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
-        # A file with a single document is listed twice: as the file, and as its only document.
-        distinct = {id(one): one for one in found if hasattr(one, "outputs_of")}
-        return sorted(cast("list[Mirror]", [*distinct.values()]), key=lambda mirror: mirror.legacy_unit)
+        return mirrors_among(found)
 
     def ingest(self) -> None:
         """Raw files of one month on both sides, with one trip that began at MIDNIGHT."""

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
 import yaml
 
+from dagster_defs.adapters.mirrors import Mirrors, mirrors_among
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
 from tests.owned import bring_to
 
@@ -62,15 +62,14 @@ def proved() -> list[Path]:
     return sorted((ROOT / "dbt" / "target").glob("*/windows.json"))
 
 
-def mirrors_of(defs: Path, root: Path) -> list[Mirror]:
+def mirrors_of(defs: Path, root: Path) -> Mirrors:
     """The mirrors that a folder of YAML declares for the project at `root`, whatever was imported before."""
     module = types.ModuleType("own_defs")
     module.__path__ = [str(defs)]
     module.__file__ = str(defs / "__init__.py")
     tree = dg.ComponentTree(defs_module=module, project_root=root)
     found = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
-    distinct = {id(component): component for component in found}.values()
-    return [cast("Mirror", component) for component in distinct if hasattr(component, "outputs_of")]
+    return mirrors_among(found)
 
 
 def put_legacy_code_on_path() -> None:

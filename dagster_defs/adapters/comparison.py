@@ -21,7 +21,8 @@ from dagster_defs.adapters.places import (
     place_of_relation,
     relation_in,
 )
-from dagster_defs.errors import BadComparison, UnknownPartition, UsageError, WindowMissing
+from dagster_defs.errors import BadComparison, ParityError, UnknownPartition, UsageError, WindowMissing
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
 from dagster_defs.lifecycle.rendered import outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck
@@ -54,14 +55,30 @@ def compare_windows(
 def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
     """`compare_windows` for the named units (all if none is named), from one partition key to another.
 
-    Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, and UnknownPartition
-    for a key that is none of a unit's.
+    Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, UnknownPartition for a key
+    that is none of a unit's, and for a broken unit that is named what is wrong with it. Where none is named, that is
+    a wrong request in the place of its checks.
     """
     if not first:
         raise WindowMissing()
+    mirrors = load_mirrors()
     with Readers() as readers:
-        for mirror in mirrors_named(names):
-            yield from compare_windows(mirror, windows_asked(mirror, first, last), readers)
+        for mirror in named(mirrors, names):
+            try:
+                mirror.refuse_faults(resolved=True)
+            except ParityError as error:
+                if names:
+                    raise
+                yield _broken(mirror.legacy_unit, str(error))
+            else:
+                yield from compare_windows(mirror, windows_asked(mirror, first, last), readers)
+    if not names:
+        for unit, why in mirrors.broken_units.items():
+            yield _broken(unit, why)
+
+
+def _broken(unit: Unit, why: str) -> WindowCheck:
+    return WindowCheck(unit, None, Check.of_wrong_request(str(unit), why))
 
 
 def mirrors_named(names: Sequence[str]) -> list[Mirror]:

@@ -29,7 +29,7 @@ from filelock import FileLock
 from dagster_defs.adapters.dbt_excerpt import excerpt
 from dagster_defs.adapters.dbt_run import DbtRun, collector_paused, working_directory_kept
 from dagster_defs.adapters.files import atomic
-from dagster_defs.errors import DbtProjectUnreadable, NotComparable
+from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
 
 Manifest = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ class DbtWorkspace:
         """The unique ids that dbt's own selector picks, tests and unit tests included.
 
         dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
-        Raises DbtProjectUnreadable if dbt refuses the selection.
+        Raises DbtSelectionRefused if dbt cannot read the selection, DbtProjectUnreadable if not even the project.
         """
         arguments = ["--selector", selector] if selector else ["--select", select]
         arguments += ["--exclude", exclude] if exclude else []
@@ -180,14 +180,24 @@ class DbtWorkspace:
             with self.prepared():
                 return read()
 
+    @cached_property
+    def _refused(self) -> dict[frozenset[tuple[str, str]], DbtProjectUnreadable]:
+        """Why dbt could not parse the project, by the environment in which it tried."""
+        return {}
+
     def _parse(self) -> Any:
         """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
         from dbt.cli.main import dbtRunner
 
+        environment = frozenset(os.environ.items())
+        if environment in self._refused:
+            raise self._refused[environment]
         with working_directory_kept():
             outcome = dbtRunner().invoke(["--quiet", "parse", *self.flags(self.target_path)])
         if not outcome.success:
-            raise DbtProjectUnreadable(self.project_dir, str(outcome.exception or "dbt parse failed"))
+            # Hundreds of units ask for one project, and dbt takes seconds to say the same thing again.
+            self._refused[environment] = unreadable(self.project_dir, outcome.exception)
+            raise self._refused[environment]
         return outcome.result
 
     def _list(self, arguments: Sequence[str]) -> list[str]:
@@ -198,7 +208,7 @@ class DbtWorkspace:
         with working_directory_kept():
             outcome = dbtRunner(manifest=self._listed).invoke([*command, *self.flags(self.target_path)])
         if not outcome.success:
-            raise DbtProjectUnreadable(self.project_dir, f"dbt ls {' '.join(arguments)}: {outcome.exception}")
+            raise DbtSelectionRefused(self.project_dir, arguments, str(outcome.exception))
         return sorted(json.loads(line)["unique_id"] for line in outcome.result or ())
 
     @cached_property
@@ -285,6 +295,14 @@ def _read_document(file: Path) -> Manifest:
     if not isinstance(found, dict) or not isinstance(found.get("nodes"), dict):
         raise ValueError(f"{file} is not a manifest")
     return found
+
+
+def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:
+    """Our error for what dbt has raised while it parsed the project."""
+    from dbt.exceptions import UninstalledPackagesFoundError
+
+    deps = isinstance(error, UninstalledPackagesFoundError)
+    return DbtProjectUnreadable(project_dir, str(error or "dbt parse failed"), deps)
 
 
 def _read_manifest(file: Path) -> Any:

@@ -9,7 +9,7 @@ from datetime import datetime
 from dagster_defs.adapters.evidence import evidence_at_hand
 from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.adapters.mirrors import Mirrors, load_mirrors
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
@@ -31,7 +31,7 @@ class OnRecord:
     """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
     at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
     to compare, known with the facets alone. `sensors`: by DAG, those of other DAGs that wait for it, known with the
-    inventory alone."""
+    inventory alone. `broken`: what is wrong with mirrors that are not among `mirrors` for that."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Mapping[Unit, bool]
@@ -42,12 +42,13 @@ class OnRecord:
     continuity: Mapping[Unit, Continuity] | None = None
     without_outputs: frozenset[Unit] = frozenset()
     sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
+    broken: Mapping[Unit, str] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
-        """All that are mirrored, marked as proxied, or in the ledger."""
+        """All that are mirrored, well or badly, marked as proxied, or in the ledger."""
         marked = {unit for unit, proxied in self.marks.items() if proxied}
-        return sorted(self.mirrors.keys() | marked | self.histories.keys())
+        return sorted(self.mirrors.keys() | self.broken.keys() | marked | self.histories.keys())
 
     def history(self, unit: Unit) -> UnitHistory:
         return self.histories.get(unit, UnitHistory(unit))
@@ -69,6 +70,7 @@ class OnRecord:
             self._compared(unit),
             continuity=None if self.continuity is None else self.continuity.get(unit),
             other_schedules=self._other_schedules(unit),
+            broken=self.broken.get(unit, ""),
         )
 
     def _other_schedules(self, unit: Unit) -> tuple[Unit, ...]:
@@ -93,7 +95,7 @@ def read_record(
     *,
     facets: Mapping[Unit, UnitFacets] | None = None,
     evidence: Iterable[Evidence] | None = None,
-    mirrors: Sequence[Mirror] | None = None,
+    mirrors: Mirrors | None = None,
 ) -> OnRecord:
     """Without servers. Raises what reading the mirrors, the marks and the ledger raises."""
     found = load_mirrors() if mirrors is None else mirrors
@@ -112,16 +114,21 @@ def read_record(
         without_outputs=frozenset()
         if facets is None
         else frozenset(mirror.legacy_unit for mirror in found if _has_no_output(mirror)),
+        broken=found.broken_units,
     )
 
 
 def _has_no_output(mirror: Mirror) -> bool:
-    return not any(True for _ in mirror.outputs_of(mirror.partitions.schedule.first_window()))
+    """False too where nobody can tell: then it is not known that there is nothing to compare."""
+    try:
+        return not any(True for _ in mirror.outputs_of(mirror.partitions.schedule.first_window()))
+    except ParityError:
+        return False
 
 
 def read_all(units: Sequence[Unit]) -> OnRecord:
     """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
-    mirrors, file = load_mirrors(), inventory_file()
+    mirrors, file = load_mirrors().resolved(units), inventory_file()
     only = str(units[0]) if len(units) == 1 else ""
     inventory = read_inventory(file) if file else None
     verified = list(verify_mirrors(mirrors, inventory, only)) if inventory else None

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.dbt import unreadable
 from dagster_defs.adapters.dbt_run import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
@@ -258,7 +259,7 @@ class _Parsed:
             try:
                 cli.invoke(context)
             except ExceptionExit as failed:
-                raise DbtProjectUnreadable(self._root, str(failed.exception)) from failed
+                raise unreadable(self._root, failed.exception) from failed
             except ResultExit as failed:
                 raise DbtProjectUnreadable(self._root, "dbt parse failed") from failed
         return context.obj["manifest"], context.obj["runtime_config"]

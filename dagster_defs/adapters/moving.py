@@ -11,6 +11,7 @@ from itertools import groupby
 from dagster_defs.adapters.continuity import continuity_of
 from dagster_defs.adapters.facts import OnRecord, read_all, read_record, with_live
 from dagster_defs.adapters.ledger import Ledger, operator_name
+from dagster_defs.adapters.mirrors import Mirrors
 from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
 from dagster_defs.errors import (
@@ -214,7 +215,7 @@ def _record(move: PlannedMove) -> OnRecord:
     except MirrorsUnreadable:
         if GATES[move]:
             raise
-        return read_record(mirrors=())
+        return read_record(mirrors=Mirrors(()))
 
 
 def _against(

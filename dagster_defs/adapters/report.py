@@ -20,6 +20,7 @@ from dagster_defs.adapters.standing import EventLog
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import EvidenceUnreadable, ParityError, ReportUnwritable
 from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.mirrors import Mirror
@@ -41,19 +42,21 @@ def read_report(now: datetime) -> Report:
 
     Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report on.
     """
-    mirrors = load_mirrors()
+    mirrors = load_mirrors().resolved()
     verified, no_inventory = _facets(mirrors)
     kept, no_evidence = _evidence()
     record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    broken = {name: str(fault) for name, fault in mirrors.broken.items()}
     runs = {} if kept is None else _runs(record, Path(os.environ["DAGSTER_HOME"]))
-    units = [unit for unit in record.units if unit in record.mirrors or record.histories.get(unit)]
+    mirrored = record.mirrors.keys() | record.broken.keys()
+    units = [unit for unit in record.units if unit in mirrored or record.histories.get(unit)]
     return Report(
         now,
         tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
         Ledger.at_hand().read().entries,
         no_inventory,
         no_evidence,
-        tuple(_warnings(record, units)),
+        (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),
     )
 
 
@@ -109,7 +112,7 @@ def _evidence() -> tuple[list[Evidence] | None, str]:
 
 def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
     for unit, proxied in record.marks.items():
-        if proxied and unit not in record.mirrors:
+        if proxied and unit not in record.mirrors and unit not in record.broken:
             yield f"{unit} is marked as proxied, but nothing mirrors it: it will fail"
     for unit in units:
         if record.facts(unit).drifted:

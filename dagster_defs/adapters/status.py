@@ -15,6 +15,7 @@ from dagster_defs.adapters.mirrors import load_mirrors
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import EvidenceUnreadable
 from dagster_defs.lifecycle import Stage, Status, Unit
+from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.verdicts import Evidence, summary
 
@@ -22,11 +23,12 @@ from dagster_defs.lifecycle.verdicts import Evidence, summary
 def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
-    `facets`: the mirrors beside Airflow's inventory too, if there is one; it takes as long as `parity verify`.
+    `facets`: the mirrors beside their dbt projects and Airflow's inventory too, if there is one; it takes as long as
+    `parity verify`.
     `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
     """
     kept, problem = _evidence() if evidence else (None, "")
-    mirrors = load_mirrors()
+    mirrors = load_mirrors().resolved() if facets else load_mirrors()
     file = inventory_file() if facets else None
     verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
     record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
@@ -35,14 +37,15 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     if facets and kept is not None and cut_over:
         record = replace(record, continuity=continuity_of(cut_over, now, record=record))
     in_airflow = known_tasks()
-    units = [unit for unit in record.units if unit in record.mirrors or record.histories.get(unit)]
+    mirrored = record.mirrors.keys() | record.broken.keys()
+    units = [unit for unit in record.units if unit in mirrored or record.histories.get(unit)]
     found = {unit: record.facts(unit) for unit in units}
     return Status(
         states=tuple(record.state(unit) for unit in units),
         marks_without_unit=tuple(
-            unit for unit, proxied in record.marks.items() if proxied and unit not in record.mirrors
+            unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
         ),
-        not_in_airflow=tuple(unit for unit in record.mirrors if in_airflow and unit not in in_airflow),
+        not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
         facets=None if verified is None else {unit: one.summary for unit, one in verified.items()},
         evidence=None if record.evidence is None else _summaries(record.evidence),
         evidence_problem=problem,
@@ -52,6 +55,7 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
         forced=tuple(entry for unit in units for entry in record.history(unit).forced),
         drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
         ledger_cut_off=record.cut_off,
+        broken=faults({name: str(fault) for name, fault in mirrors.broken.items()}),
     )
 
 

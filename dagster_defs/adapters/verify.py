@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagster_defs.adapters.inventory import ProjectOnDisk, read_inventory
-from dagster_defs.adapters.mirrors import PROJECT_ROOT, load_mirrors
-from dagster_defs.errors import InventoryMissing, NoSuchUnit
+from dagster_defs.adapters.mirrors import PROJECT_ROOT, load_mirrors, named
+from dagster_defs.errors import InventoryMissing, ParityError
 from dagster_defs.inventory import Inventory, Kind, describe
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import UnitReading
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.broken import Fault, faults
 from dagster_defs.lifecycle.facets import (
     LegacyUnit,
     MirroredUnit,
@@ -40,24 +41,37 @@ def inventory_at_hand(file: Path | None) -> Inventory:
     return read_inventory(found)
 
 
-def verify(unit: str, file: Path | None) -> Iterator[UnitFacets]:
-    """The facets of one unit, or of all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file,
-    and what reading the inventory, the mirrors and the dbt projects raises."""
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`broken`: mirrors whose facets nobody can tell; not those of other units than the one that was asked for."""
+
+    units: tuple[UnitFacets, ...]
+    broken: tuple[Fault, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return any(one.differing for one in self.units)
+
+
+def verify(unit: str, file: Path | None) -> Verification:
+    """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, and what reading the
+    inventory and the YAML raises; and what is wrong with the one unit, if it is broken."""
     inventory = inventory_at_hand(file)
-    mirrors = load_mirrors()
-    names = [str(mirror.legacy_unit) for mirror in mirrors]
-    if unit and unit not in names:
-        raise NoSuchUnit(unit, names)
-    yield from verify_mirrors(mirrors, inventory, unit)
+    mirrors = load_mirrors().resolved()
+    if unit:
+        named(mirrors, [unit])
+    broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
+    return Verification(tuple(verify_mirrors(mirrors, inventory, unit)), faults(broken))
 
 
 def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = "") -> Iterator[UnitFacets]:
-    """The facets of each of the mirrors; the order of the units is held against the assets of all of them."""
-    declared = {mirror.legacy_unit: mirror.declared() for mirror in mirrors}
+    """The facets of each of the mirrors; the order of the units is held against the assets of all of them. One that
+    turns out to be broken has none."""
+    declared = {mirror.legacy_unit: found for mirror in mirrors if (found := _declared(mirror))}
     projects: dict[Path, ProjectOnDisk] = {}
     for mirror in mirrors:
         name = mirror.legacy_unit
-        if unit not in ("", str(name)):
+        if unit not in ("", str(name)) or name not in declared:
             continue
         dag, task = task_of(inventory, name)
         if dag is None or task is None:
@@ -69,6 +83,13 @@ def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = 
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span)
         yield UnitFacets(name, facets_of(legacy, mirrored))
+
+
+def _declared(mirror: Mirror) -> Declared | None:
+    try:
+        return mirror.declared()
+    except ParityError:
+        return None
 
 
 def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:

@@ -29,7 +29,7 @@ def status(as_json: AsJson = False) -> None:
         render.print_json(render.status_json(found))
     else:
         render.print_status(found)
-    raise typer.Exit(1 if found.not_in_airflow else 0)
+    raise typer.Exit(1 if found.not_in_airflow or found.broken else 0)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -223,12 +223,12 @@ def verify(
     """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""
     from dagster_defs.adapters.verify import verify
 
-    found = list(verify(unit, inventory))
+    found = verify(unit, inventory)
     if as_json:
-        render.print_json(render.facets_json(found))
+        render.print_json(render.facets_json(found.units, found.broken))
     else:
-        render.print_facets(found)
-    raise typer.Exit(3 if any(one.differing for one in found) else 0)
+        render.print_facets(found.units, found.broken)
+    raise typer.Exit(1 if found.broken else 3 if found.differs else 0)
 
 
 @app.command(rich_help_panel=LOOKING)

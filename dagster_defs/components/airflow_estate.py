@@ -14,11 +14,13 @@ from dagster_defs.adapters.airflow import AirflowAddress
 from dagster_defs.adapters.estate import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.components.airflow_sensor import build_sensor
-from dagster_defs.components.dag_jobs import scheduled_dags
+from dagster_defs.components.broken_unit import broken_key
+from dagster_defs.components.dag_jobs import held_dags, scheduled_dags
+from dagster_defs.components.project_units import ProjectUnits
 from dagster_defs.components.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.shadows import is_shadow
-from dagster_defs.components.unit import ShadowStarter, UnitComponent, all_units, shadow_starter
+from dagster_defs.components.unit import ShadowStarter, UnitComponent, project_units, shadow_starter
 from dagster_defs.components.way_back import build_way_back_sensor
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
@@ -80,40 +82,42 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        units = all_units(context)
+        project = project_units(context)
+        units = project.sound
         dags = read_estate(state_path)
         partitions = {unit.legacy_unit: unit.partitions for unit in units}
-        mirrored = {unit.legacy_unit: unit.asset_keys(context) for unit in units} if dags else {}
-        also_written = {unit.legacy_unit: unit.touched_keys(context) for unit in units}
+        mirrored = {unit.legacy_unit: unit.asset_keys() for unit in units} if dags else {}
+        mirrored |= {unit: [broken_key(str(unit))] for unit in map(Unit.named, project.broken) if unit}
+        also_written = {unit.legacy_unit: unit.touched_keys() for unit in units}
         observer = build_sensor(self.name, partitions, also_written, sorted(dags), self.poll_seconds)
         assets = list(self._asset_specs(dags, mirrored))
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
-        jobs = [unit.parts(context).jobs[Side.CANDIDATE] for unit in units]
-        shadowed = [_shadowed(unit, context) for unit in units]
+        jobs = [project.parts[unit.unit].jobs[Side.CANDIDATE] for unit in units]
+        shadowed = [_shadowed(unit, project) for unit in units]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
-        dags_with_jobs = list(scheduled_dags(units, context))
+        dags_with_jobs = list(scheduled_dags(project))
         dag_jobs = [job for _, job in dags_with_jobs]
         schedules = build_schedule_sensor(
-            self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds
+            self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds, held_dags(project)
         )
         return dg.Definitions(
             assets=assets,
             jobs=[*jobs, *dag_jobs],
-            sensors=[observer, shadow, schedules, *self._way_back(units, context)],
+            sensors=[observer, shadow, schedules, *self._way_back(project)],
         )
 
-    def _way_back(
-        self, units: Sequence[UnitComponent], context: dg.ComponentLoadContext
-    ) -> Iterator[dg.SensorDefinition]:
-        declared = {unit.legacy_unit: unit for unit in units if unit.gate_settings.rollback_on_failure}
+    def _way_back(self, project: ProjectUnits) -> Iterator[dg.SensorDefinition]:
+        declared = {
+            unit.legacy_unit: unit for unit in project.sound if unit.gate_settings.rollback_on_failure
+        }
         if declared:
-            jobs = [unit.parts(context).jobs[Side.LEGACY] for unit in declared.values()]
+            jobs = [project.parts[unit.unit].jobs[Side.LEGACY] for unit in declared.values()]
             settings = {unit: component.gate_settings for unit, component in declared.items()}
             yield build_way_back_sensor(self.name, jobs, settings)
 
     def _asset_specs(
-        self, dags: Mapping[str, Any], mirrored: Mapping[Unit, list[dg.AssetKey]]
+        self, dags: Mapping[str, Any], mirrored: Mapping[Unit, Sequence[dg.AssetKey]]
     ) -> Iterator[dg.AssetSpec]:
         """A DAG is downstream of what its last tasks make; a task that nothing mirrors is an asset of its own."""
         for dag_id, dag in sorted(dags.items()):
@@ -148,9 +152,9 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         return dg.AssetKey([self.name, dag_id, task_id])
 
 
-def _shadowed(unit: UnitComponent, context: dg.ComponentLoadContext) -> ShadowedUnit:
-    legacy, candidate = unit.parts(context).sides.values()
-    made_by = unit.makers(context)
+def _shadowed(unit: UnitComponent, project: ProjectUnits) -> ShadowedUnit:
+    legacy, candidate = project.parts[unit.unit].sides.values()
+    made_by = project.makers
     read = {dep.asset_key for spec in candidate.specs for dep in spec.deps if is_shadow(dep.asset_key)}
     return ShadowedUnit(
         unit.legacy_unit,

@@ -8,24 +8,37 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.components.project_units import ProjectUnits
 from dagster_defs.components.schedule_sensor import ScheduledDag
 from dagster_defs.components.unit import UnitComponent, own_selection
 from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
 
 
-def scheduled_dags(
-    units: Sequence[UnitComponent], context: dg.ComponentLoadContext
-) -> Iterator[tuple[ScheduledDag, Any]]:
-    """Each mirrored DAG with its job, but for one whose units have not the same schedule: it cannot be retired."""
+def scheduled_dags(project: ProjectUnits) -> Iterator[tuple[ScheduledDag, Any]]:
+    """Each mirrored DAG with its job, but for one whose units have not the same schedule: it cannot be retired.
+
+    One with a broken unit waits until that is mended: a window without one of its units is half a window.
+    """
+    waiting = held_dags(project)
     by_dag = groupby(
-        sorted(units, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
+        sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
     )
     for dag_id, found in by_dag:
         mates = list(found)
+        if dag_id in waiting:
+            continue
         schedules = [unit.partitions.schedule for unit in mates]
         if all(schedule == schedules[0] for schedule in schedules):
-            yield _scheduled(dag_id, mates), _job(dag_id, mates, context)
+            yield _scheduled(dag_id, mates), _job(dag_id, mates, project)
+
+
+def held_dags(project: ProjectUnits) -> dict[str, str]:
+    """DAGs with a broken unit, and what is wrong with the first of them."""
+    found: dict[str, str] = {}
+    for name, fault in project.broken.items():
+        found.setdefault(name.partition(".")[0], f"its unit {name} is broken. {fault}")
+    return found
 
 
 def _scheduled(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
@@ -41,9 +54,9 @@ def _scheduled(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
     )
 
 
-def _job(dag_id: str, mates: Sequence[UnitComponent], context: dg.ComponentLoadContext) -> Any:
+def _job(dag_id: str, mates: Sequence[UnitComponent], project: ProjectUnits) -> Any:
     """One step for each unit, in the order of their lineage."""
-    sides = [unit.parts(context).sides[Side.LEGACY] for unit in mates]
+    sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates]
     return dg.define_asset_job(
         name=mates[0].legacy_unit.dag_identifier,
         selection=reduce(or_, [own_selection(assets) for assets in sides]),

@@ -14,7 +14,6 @@ from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.dbt_tests import LegacyTests
 from dagster_defs.components.evidence import Compared
-from dagster_defs.components.python_unit import PythonUnit
 from dagster_defs.components.scaffold import DbtUnitScaffolder
 from dagster_defs.components.shadows import shadow_key
 from dagster_defs.components.terms import ComparisonTerms
@@ -25,7 +24,7 @@ from dagster_defs.components.unit import (
     UnitParts,
     target_of,
 )
-from dagster_defs.errors import BadUnit
+from dagster_defs.errors import BadUnit, DbtSelectionRefused
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side
@@ -111,11 +110,30 @@ class DbtUnit(UnitComponent):
     def takes_ranges(self) -> bool:
         return self.variables.can_range
 
-    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
-        self.refuse_bad_limits()
-        _ = self._terms  # refused when definitions load, not in the middle of a run
-        zones = self.time_zones(context)
-        nodes = {side: self._nodes(side, context) for side in Side}
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        _ = self.variables, self.event_times, self._terms
+        if resolved:
+            for side in Side:
+                self._selected(side)
+            self._refuse_unknown_models(self.workspace(Side.LEGACY).manifest)
+
+    def remark(self) -> str:
+        if self._runs_something:
+            return ""
+        arguments = " ".join(self.dbt_arguments())
+        return (
+            f"unit {self.unit}: its selection {arguments!r} matches nothing that dbt {self.command} runs, as if "
+            f"its task did nothing. Is that right? Look: dbt ls {arguments}"
+        )
+
+    @property
+    def _runs_something(self) -> bool:
+        return any(not node_id.startswith("source.") for node_id in self._selected(Side.LEGACY))
+
+    def make_parts(self) -> UnitParts:
+        zones = self.project_units.time_zones
+        nodes = {side: self._nodes(side) for side in Side}
         compared = Compared(
             self,
             self._compared(nodes[Side.LEGACY]),
@@ -139,36 +157,35 @@ class DbtUnit(UnitComponent):
         ids = {spec.key: test for test, spec in nodes.checks.items()}
         return LegacyTests(nodes.workspace, self.variables, ids, bool(nodes.shaped_by_window), self.timeout)
 
-    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def asset_keys(self) -> list[dg.AssetKey]:
         """Keys of the models that this mirror defines on the legacy side."""
-        return [spec.key for spec in self._nodes(Side.LEGACY, context).models.values()]
+        return [spec.key for spec in self._nodes(Side.LEGACY).models.values()]
 
-    def make_touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
-        nodes = self._nodes(Side.LEGACY, context)
-        touched = sorted(
-            node for node in nodes.selected & nodes.elsewhere.keys() if node in nodes.manifest["nodes"]
-        )
+    def touched_keys(self) -> list[dg.AssetKey]:
+        nodes = self._nodes(Side.LEGACY)
+        touched = sorted(nodes.selected & nodes.elsewhere.keys() & nodes.manifest["nodes"].keys())
         return [
             nodes.translator.get_asset_key(nodes.manifest["nodes"][node])
             for node in touched
-            if node.split(".")[0] in ASSET_TYPES
+            if nodes.manifest["nodes"][node]["resource_type"] in ASSET_TYPES
         ]
 
-    def _nodes(self, side: Side, context: dg.ComponentLoadContext) -> UnitNodes:
-        feeds = {
-            source: key
-            for unit in context.component_tree.get_all_components(of_type=PythonUnit)
-            for source, key in unit.feeds.items()
-        }
-        return UnitNodes(
-            workspace=self.workspace(side),
-            project=DbtProject(self.project_dir, target=target_of(side)),
-            side=side,
-            feeds=feeds,
-            selected=self._selected(side),
-            elsewhere=self._defined_elsewhere(context),
-            shaped_by_window=self._shaped_by_window(),
-        )
+    def _nodes(self, side: Side) -> UnitNodes:
+        if side not in self._nodes_by_side:
+            self._nodes_by_side[side] = UnitNodes(
+                workspace=self.workspace(side),
+                project=DbtProject(self.project_dir, target=target_of(side)),
+                side=side,
+                feeds=self.project_units.feeds,
+                selected=self._selected(side),
+                elsewhere=self._defined_elsewhere(side),
+                shaped_by_window=self._shaped_by_window(),
+            )
+        return self._nodes_by_side[side]
+
+    @cached_property
+    def _nodes_by_side(self) -> dict[Side, UnitNodes]:
+        return {}
 
     def _shaped_by_window(self) -> tuple[str, ...]:
         """Proved with the first window and one more than a year later, on the legacy target."""
@@ -264,28 +281,28 @@ class DbtUnit(UnitComponent):
         }
 
     def _selected(self, side: Side) -> frozenset[str]:
-        """Unique ids of what the unit's command runs of its selection. Raises BadUnit if that is nothing."""
+        """Unique ids of what the unit's command runs of its selection; none if it matches nothing.
+
+        Raises BadUnit for a selection that dbt cannot read, DbtProjectUnreadable.
+        """
         if side not in self._selections:
-            self._selections[side] = self._select(side)
-        return self._selections[side]
+            try:
+                self._selections[side] = self._select(side)
+            except DbtSelectionRefused as error:
+                self._selections[side] = BadUnit(self.unit, str(error), "Mend its selection in its YAML")
+        found = self._selections[side]
+        if isinstance(found, BadUnit):
+            raise found
+        return found
 
     @cached_property
-    def _selections(self) -> dict[Side, frozenset[str]]:
+    def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:
         """What was asked already: every other unit of the project asks for it too."""
         return {}
 
     def _select(self, side: Side) -> frozenset[str]:
-        workspace = self.workspace(side)
-        picked = workspace.select(self.select, self.exclude, self.selector)
-        selected = frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
-        if not selected - {node_id for node_id in selected if node_id.startswith("source.")}:
-            raise BadUnit(
-                self.unit,
-                f"its selection {' '.join(self.dbt_arguments())!r} matches no model",
-                f"Try: dbt ls {' '.join(self.dbt_arguments())}",
-            )
-        self._refuse_unknown_models(workspace.manifest)
-        return selected
+        picked = self.workspace(side).select(self.select, self.exclude, self.selector)
+        return frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
 
     def _refuse_unknown_models(self, manifest: Manifest) -> None:
         known = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES}
@@ -294,20 +311,20 @@ class DbtUnit(UnitComponent):
                 reason = f"`compare` names a model {compared.name!r} that is not there"
                 raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
 
-    def _defined_elsewhere(self, context: dg.ComponentLoadContext) -> Mapping[str, str]:
-        """Unique ids that this unit builds and another one defines, with that unit's name.
+    def _defined_elsewhere(self, side: Side) -> Mapping[str, str]:
+        """Unique ids that this unit builds and another one defines, with that unit's name."""
+        definers = self.project_units.definers
+        found = {
+            node_id: definers.get((self.project_dir, node_id), self)
+            for node_id in self._selected(side) | self._selected(Side.LEGACY)
+        }
+        return {node_id: unit.unit for node_id, unit in found.items() if unit is not self}
 
-        A model belongs to the unit that builds the fewest models, by name among equals: the more special one.
-        """
-        others = context.component_tree.get_all_components(of_type=DbtUnit)
-        mine = self._precedence()
-        elsewhere: dict[str, str] = {}
-        for other in sorted(others, key=DbtUnit._precedence, reverse=True):
-            if other._precedence() < mine and other.project_dir == self.project_dir:
-                elsewhere.update(dict.fromkeys(other._selected(Side.LEGACY), other.unit))
-        return elsewhere
+    def built(self) -> list[tuple[Path, str]]:
+        return [(self.project_dir, node_id) for node_id in self._selected(Side.LEGACY)]
 
-    def _precedence(self) -> tuple[int, Unit]:
+    def precedence(self) -> tuple[int, Unit]:
+        """A model belongs to the unit that builds the fewest models: the more special one."""
         selected = self._selected(Side.LEGACY)
         return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
 

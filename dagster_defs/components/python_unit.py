@@ -102,14 +102,17 @@ class PythonUnit(UnitComponent):
         """Keys of the outputs that are dbt sources, by `source_name.table`."""
         return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
 
-    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def asset_keys(self) -> list[dg.AssetKey]:
         """Keys of the outputs on the legacy side."""
         return [_key(output.key) for output in self.outputs]
 
-    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
-        self.refuse_bad_limits()
-        self._refuse_bad_templates()
-        zones = self.time_zones(context)
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        _ = self.variables, self._file_templates, self._terms
+        self._find_module()
+
+    def make_parts(self) -> UnitParts:
+        zones = self.project_units.time_zones
         compared = Compared(self, self._compared())
         sides = {side: self._asset_definition(side, zones, compared) for side in Side}
         external = [
@@ -258,10 +261,6 @@ class PythonUnit(UnitComponent):
             for output in self.outputs_of(window):
                 if isinstance(output, FileOutput) and output.legacy == output.candidate:
                     raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
-
-    def _refuse_bad_templates(self) -> None:
-        """Raises BadUnit when definitions load, not in the middle of a run."""
-        _ = self.variables, self._file_templates, self._terms
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
         """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""

@@ -48,9 +48,14 @@ class ScheduledDag:
 
 
 def build_schedule_sensor(
-    name: str, dags: Sequence[ScheduledDag], jobs: Sequence[Any], poll_seconds: int
+    name: str,
+    dags: Sequence[ScheduledDag],
+    jobs: Sequence[Any],
+    poll_seconds: int,
+    held: Mapping[str, str] | None = None,
 ) -> dg.SensorDefinition:
-    """`jobs`: of these DAGs. The cursor says of each DAG which window was the last to be started."""
+    """`jobs`: of these DAGs. `held`: why no window of another DAG can be started. The cursor says of each DAG which
+    window was the last to be started."""
 
     @dg.sensor(
         name=f"{name}_schedules",
@@ -66,6 +71,10 @@ def build_schedule_sensor(
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")
         requests: list[dg.RunRequest] = []
+        retired = {unit.dag_id for unit, history in histories.items() if history.stage is Stage.RETIRED}
+        for dag_id, fault in sorted((held or {}).items()):
+            if dag_id in retired:
+                context.log.error(f"{dag_id}: its windows wait, because {fault}")
         for dag in dags:
             begin = dag.takes_over(histories)
             if begin is None:

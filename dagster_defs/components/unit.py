@@ -12,10 +12,12 @@ import dagster as dg
 
 from dagster_defs.adapters.evidence import PARITY, SHADOW
 from dagster_defs.adapters.legacy_code import LegacyFunction
+from dagster_defs.components.broken_unit import broken_definitions
 from dagster_defs.components.callbacks import OnFailure
 from dagster_defs.components.evidence import Compared
 from dagster_defs.components.freshness import freshness_policy
 from dagster_defs.components.gates import Gates
+from dagster_defs.components.project_units import ProjectUnits
 from dagster_defs.components.shadows import shadow_key
 from dagster_defs.components.stage import state_when_loaded
 from dagster_defs.components.tries import Tries
@@ -140,11 +142,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
-    _parts = cast("UnitParts | None", None)
-    _asset_keys = cast("list[dg.AssetKey] | None", None)
-    _makers = cast("Mapping[dg.AssetKey, UnitComponent] | None", None)
-    _touched_keys = cast("list[dg.AssetKey] | None", None)
-    _zones = cast("Mapping[dg.AssetKey, str] | None", None)
+    _project = cast("ProjectUnits | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -152,32 +150,42 @@ class UnitComponent(dg.Component, dg.Resolvable):
         component.root = context.project_root
         return component
 
-    def asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
-        """Keys of the assets that this mirror defines on the legacy side, found out once."""
-        if self._asset_keys is None:
-            self._asset_keys = self.make_asset_keys(context)
-        return self._asset_keys
+    @property
+    def project_units(self) -> ProjectUnits:
+        """Every unit of the load that this one belongs to, once it is under way."""
+        if self._project is None:
+            raise LookupError(f"{self.unit} belongs to no load yet")
+        return self._project
 
-    def make_asset_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def asset_keys(self) -> Sequence[dg.AssetKey]:
+        """Keys of the assets that this mirror defines on the legacy side."""
         raise NotImplementedError
 
-    def touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
-        """Legacy keys of what this unit's run writes too and another mirror defines, found out once."""
-        if self._touched_keys is None:
-            self._touched_keys = self.make_touched_keys(context)
-        return self._touched_keys
-
-    def make_touched_keys(self, context: dg.ComponentLoadContext) -> list[dg.AssetKey]:
+    def touched_keys(self) -> Sequence[dg.AssetKey]:
+        """Legacy keys of what this unit's run writes too and another mirror defines."""
         return []
 
     @property
+    def feeds(self) -> Mapping[str, dg.AssetKey]:
+        """Keys of the unit's assets that are sources of dbt's, by `source_name.table`."""
+        return {}
+
+    @property
     def also_written(self) -> frozenset[dg.AssetKey]:
-        """`touched_keys` on both sides, once the unit's parts are made."""
-        return frozenset(key for legacy in self._touched_keys or () for key in (legacy, shadow_key(legacy)))
+        """`touched_keys` on both sides."""
+        return frozenset(key for legacy in self.touched_keys() for key in (legacy, shadow_key(legacy)))
 
     def maker_of(self, key: dg.AssetKey) -> "UnitComponent | None":
-        """The mirror that defines an asset, on whatever side, once the unit's parts are made."""
-        return (self._makers or {}).get(key)
+        """The mirror that defines an asset, on whatever side."""
+        return self.project_units.makers.get(key)
+
+    def built(self) -> Collection[Any]:
+        """What the unit builds and other units may build too. Raises as `refuse_faults`."""
+        return ()
+
+    def precedence(self) -> tuple[int, Unit]:
+        """The lowest of the units that build a thing defines it. Raises as `refuse_faults`."""
+        return 0, self.legacy_unit
 
     def partitions_over(self, window: Window) -> list[str]:
         """Keys of the unit's windows that share some time with another unit's; none where Airflow has none."""
@@ -187,20 +195,6 @@ class UnitComponent(dg.Component, dg.Resolvable):
             return [self.partitions.key_of(one) for one in found]
         except ParityError:
             return []
-
-    def makers(self, context: dg.ComponentLoadContext) -> "Mapping[dg.AssetKey, UnitComponent]":
-        """The mirror that defines each asset of the project, on both sides; one table for all units of a load."""
-        if self._makers is None:
-            units = all_units(context)
-            found = {
-                key: unit
-                for unit in units
-                for legacy in unit.asset_keys(context)
-                for key in (legacy, shadow_key(legacy))
-            }
-            for unit in (*units, self):
-                unit._makers = found
-        return cast("Mapping[dg.AssetKey, UnitComponent]", self._makers)
 
     @cached_property
     def legacy_unit(self) -> Unit:
@@ -232,6 +226,18 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @cached_property
     def tries(self) -> Tries:
         return Tries(self.retries, self.retry_delay)
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        """Raises a ParityError where the unit's definitions cannot be made, whatever the other units are.
+
+        `resolved`: what only the dbt project can tell counts too.
+        """
+        _ = self.legacy_unit, self.partitions
+        self.refuse_bad_limits()
+
+    def remark(self) -> str:
+        """What somebody should know who loads the definitions, though they can be made."""
+        return ""
 
     def refuse_bad_limits(self) -> None:
         """Raises BadUnit for a number of tries or seconds that cannot be."""
@@ -299,15 +305,6 @@ class UnitComponent(dg.Component, dg.Resolvable):
         dag = self.legacy_unit.dag_identifier
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
-    def time_zones(self, context: dg.ComponentLoadContext) -> Mapping[dg.AssetKey, str]:
-        """The time zone of the partitions of every mirrored asset, on both sides; one table for a whole load."""
-        if self._zones is None:
-            made_by = self.makers(context)
-            zones = {key: unit.partitions.schedule.timezone for key, unit in made_by.items()}
-            for unit in (*all_units(context), self):
-                unit._zones = zones
-        return cast("Mapping[dg.AssetKey, str]", self._zones)
-
     def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep:
         """The dependency with a partition mapping, if the other asset's windows lie in another time zone.
 
@@ -332,13 +329,16 @@ class UnitComponent(dg.Component, dg.Resolvable):
             description=f"The {side.value} of {self.unit}.",
             # The definitions are imported once: a run of one unit has one step.
             executor_def=dg.in_process_executor,
-            tags={
-                tags.UNIT: self.unit,
-                tags.SIDE: side.value,
-                tags.TIMEZONE: self.partitions.schedule.timezone,
-                tags.KEY_FORMAT: self.partitions.fmt,
-            },
+            tags=self.job_tags(side),
         )
+
+    def job_tags(self, side: Side) -> dict[str, str]:
+        return {
+            tags.UNIT: self.unit,
+            tags.SIDE: side.value,
+            tags.TIMEZONE: self.partitions.schedule.timezone,
+            tags.KEY_FORMAT: self.partitions.fmt,
+        }
 
     def comparing_job(self, compared: Compared) -> dg.JobDefinition | Any:
         """The job that compares both sides once more, as they are now, and builds nothing."""
@@ -351,25 +351,29 @@ class UnitComponent(dg.Component, dg.Resolvable):
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        parts = self.parts(context)
+        project = project_units(context, self)
+        if fault := project.broken.get(self.unit):
+            return self._broken_defs(project, fault)
+        parts = project.parts[self.unit]
         jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not shadow_starter(context)]
         return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
 
     def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The candidate's assets, and its job as one that builds and compares nothing: for a rehearsal."""
-        assets = self.parts(context).sides[Side.CANDIDATE]
+        project = project_units(context, self)
+        if fault := project.broken.get(self.unit):
+            raise fault
+        assets = project.parts[self.unit].sides[Side.CANDIDATE]
         parity = {key for key in assets.check_keys if key.name == PARITY}
         return dg.Definitions(assets=[assets], jobs=[self.job(Side.CANDIDATE, assets, parity)])
 
-    def parts(self, context: dg.ComponentLoadContext) -> UnitParts:
-        """What the unit defines, made once: a sensor needs the very same jobs."""
-        if self._parts is None:
-            self.makers(context)
-            self.touched_keys(context)
-            self._parts = self.make_parts(context)
-        return self._parts
+    def _broken_defs(self, project: ProjectUnits, fault: ParityError) -> dg.Definitions:
+        if not project.is_first(self):
+            return dg.Definitions()
+        return broken_definitions(self, fault, with_job=project.has_job_to_itself(self))
 
-    def make_parts(self, context: dg.ComponentLoadContext) -> UnitParts:
+    def make_parts(self) -> UnitParts:
+        """What the unit defines; asks `project_units`."""
         raise NotImplementedError()
 
     def job_name(self, side: Side) -> str:
@@ -400,11 +404,20 @@ def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
     return found[0] if found else None
 
 
-def all_units(context: dg.ComponentLoadContext) -> list[UnitComponent]:
-    """Every mirror of the project, by unit."""
-    units = context.component_tree.get_all_components(of_type=UnitComponent)
+def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None = None) -> ProjectUnits:
+    """The units of this load, found out once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
+    if asking is not None and asking._project is not None:
+        return asking._project
+    found = context.component_tree.get_all_components(of_type=UnitComponent)
     # A file with a single document is listed twice: as the file, and as its only document.
-    return sorted({unit.legacy_unit: unit for unit in units}.values(), key=lambda unit: unit.legacy_unit)
+    units = list({id(unit): unit for unit in (*found, *([asking] if asking else []))}.values())
+    if units and (known := units[0]._project) is not None:
+        return known
+    project = ProjectUnits(units)
+    for unit in units:
+        unit._project = project
+    project.settle()
+    return project
 
 
 def _variable(name: str, declared: Any) -> VariableTemplate:

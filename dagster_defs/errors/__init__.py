@@ -2,6 +2,7 @@
 
     ParityError                      exit 1   something went wrong; the message says what, why and what to do
     ├── DbtProjectUnreadable                  dbt cannot parse the project
+    ├── DbtSelectionRefused                   a selection that dbt cannot read
     ├── DbtFailed                             a dbt command ran and did not succeed
     ├── TimedOut                              a try took longer than the unit's time-out
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
@@ -56,6 +57,7 @@
     │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
     │   ├── BadUnit                           a unit's YAML declares something that cannot be
+    │   ├── BrokenUnits                       units whose mirrors are broken, where that is to stop the load
     │   ├── MoveImpossible                    a move that does not lead away from the unit's stage
     │   ├── AirflowsWindows                   a backfill in Dagster of windows that Airflow owns
     │   ├── PartOfDag                         units of a DAG that can only be retired together
@@ -116,6 +118,7 @@ from dagster_defs.errors.moves import (
 from dagster_defs.errors.project import (
     DbtFailed,
     DbtProjectUnreadable,
+    DbtSelectionRefused,
     InventoryMissing,
     InventoryUnreadable,
     InventoryVersion,
@@ -137,6 +140,7 @@ from dagster_defs.errors.servers import (
 )
 from dagster_defs.errors.units import (
     BadUnit,
+    BrokenUnits,
     EventLogMissing,
     EvidenceMissing,
     EvidenceUnreadable,
@@ -172,11 +176,13 @@ __all__ = [
     "BadPlace",
     "BadTolerance",
     "BadUnit",
+    "BrokenUnits",
     "DagsterUnreachable",
     "DatabaseLocked",
     "DatabaseUnreadable",
     "DbtFailed",
     "DbtProjectUnreadable",
+    "DbtSelectionRefused",
     "DoesNotAdvance",
     "EnvironmentMissing",
     "EventLogMissing",

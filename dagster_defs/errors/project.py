@@ -9,11 +9,23 @@ from dagster_defs.errors.base import ParityError, UsageError
 
 
 class DbtProjectUnreadable(ParityError):
-    def __init__(self, project_dir: Path, reason: str) -> None:
+    """`deps`: its packages are not installed, and that is all that is wrong with it."""
+
+    def __init__(self, project_dir: Path, reason: str, deps: bool = False) -> None:
         self.project_dir, self.reason = project_dir, reason
+        remedy = "Install its packages: dbt deps" if deps else "Look: dbt parse"
         super().__init__(
-            f"cannot read the dbt project {project_dir}: {reason}. Look: dbt parse --project-dir {project_dir}"
+            f"cannot read the dbt project {project_dir}: {reason.rstrip('.')}. {remedy} --project-dir {project_dir}"
         )
+
+
+class DbtSelectionRefused(ParityError):
+    """A selection that dbt itself cannot read; the project is fine."""
+
+    def __init__(self, project_dir: Path, arguments: Sequence[str], reason: str) -> None:
+        self.project_dir, self.arguments, self.reason = project_dir, tuple(arguments), reason
+        command = f"dbt ls {' '.join(arguments)}"
+        super().__init__(f"{command}: {reason.rstrip('.')}. Look: {command} --project-dir {project_dir}")
 
 
 class DbtFailed(ParityError):

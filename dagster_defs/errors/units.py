@@ -20,6 +20,17 @@ class BadUnit(UsageError):
         super().__init__(f"unit {unit}: {reason}. {remedy}")
 
 
+class BrokenUnits(UsageError):
+    """`faults`: what is wrong, each with the units that it breaks named in it."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            f"broken units, and PARITY_STRICT is set: {'; '.join(faults)}. Mend them, or unset PARITY_STRICT to load "
+            "everything else"
+        )
+
+
 class WindowMissing(UsageError):
     def __init__(self) -> None:
         super().__init__("no window was named. Say which partitions: --from 2024-03-08 --to 2024-03-12")

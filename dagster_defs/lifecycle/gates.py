@@ -21,8 +21,9 @@ from dagster_defs.parity import Verdict
 
 # A rollback has none: the way back is always open.
 GATES: Mapping[Move, tuple[Gate, ...]] = {
-    Move.SHADOW: (Gate.HELD, Gate.MARKS, Gate.DAGSTER),
+    Move.SHADOW: (Gate.MIRROR, Gate.HELD, Gate.MARKS, Gate.DAGSTER),
     Move.CUTOVER: (
+        Gate.MIRROR,
         Gate.HELD,
         Gate.MARKS,
         Gate.FACETS,
@@ -39,6 +40,7 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
     Move.HOLD: (),
     Move.RELEASE: (),
     Move.RETIRE: (
+        Gate.MIRROR,
         Gate.HELD,
         Gate.MARKS,
         Gate.FACETS,
@@ -49,7 +51,7 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
         Gate.AIRFLOW,
         Gate.DAGSTER,
     ),
-    Move.BACKFILL: (Gate.MARKS, Gate.DAGSTER, Gate.LIVE_RUN),
+    Move.BACKFILL: (Gate.MIRROR, Gate.MARKS, Gate.DAGSTER, Gate.LIVE_RUN),
 }
 
 
@@ -87,8 +89,8 @@ class Live:
 class Facts:
     """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` and
     `continuity` without an event log (then the gate is closed), `live` where nobody asks a server (then its gates are
-    left out). `other_schedules`: units of the
-    same DAG whose YAML has another schedule."""
+    left out). `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
+    mirror's definitions cannot be made; empty for a sound one."""
 
     unit: Unit
     stage: Stage
@@ -99,6 +101,7 @@ class Facts:
     live: Live | None = None
     continuity: Continuity | None = None
     other_schedules: tuple[Unit, ...] = ()
+    broken: str = ""
 
     @property
     def drifted(self) -> bool:
@@ -151,6 +154,9 @@ def soaked_windows(facts: Facts, settings: GateSettings) -> int:
 def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
     unit, live = facts.unit, facts.live
     match gate:
+        case Gate.MIRROR:
+            if facts.broken:
+                yield Blocker(gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Mend that first")
         case Gate.HELD:
             if held := facts.history.held:
                 yield Blocker(

@@ -122,6 +122,13 @@ class Mirror(Protocol):
         """Whether one run can build several windows that follow each other."""
         ...
 
+    def refuse_faults(self, *, resolved: bool) -> None:
+        """Raises a ParityError where the mirror is broken: its definitions cannot be made.
+
+        `resolved`: what only the dbt project can tell counts too; reading that is slow.
+        """
+        ...
+
     def declared(self) -> Declared:
         """May read the dbt project, which is slow."""
         ...

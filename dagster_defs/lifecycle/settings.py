@@ -7,6 +7,7 @@ from enum import StrEnum
 
 
 class Gate(StrEnum):
+    MIRROR = "mirror"
     HELD = "held"
     MARKS = "marks"
     FACETS = "facets"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagster_defs.errors import BadUnit
 
 if TYPE_CHECKING:
+    from dagster_defs.lifecycle.broken import Fault
     from dagster_defs.lifecycle.conditions import Condition
     from dagster_defs.lifecycle.ledger import Entry
 
@@ -46,6 +47,14 @@ class Unit:
                 text or "(empty)", "a unit is named dag_id.task_id", "Write for example taxi_daily.dbt_daily"
             )
         return cls(dag_id, task_id)
+
+    @classmethod
+    def named(cls, text: str) -> Unit | None:
+        """`parse`, or None for a name that no unit can have."""
+        try:
+            return cls.parse(text)
+        except BadUnit:
+            return None
 
     def __str__(self) -> str:
         return f"{self.dag_id}.{self.task_id}"
@@ -94,7 +103,7 @@ class Status:
     `evidence`: what the kept verdicts come to, such as `7/7 match`; None without an event log at hand, and
     `evidence_problem` says why one could not be read. `conditions`: None where they were not asked for. `forced`:
     what somebody has done against a gate, with the reason. `ledger_cut_off`: what a crash has left after the
-    ledger's last line.
+    ledger's last line. `broken`: what is wrong with mirrors whose definitions cannot be made.
     """
 
     states: tuple[UnitState, ...]
@@ -107,6 +116,7 @@ class Status:
     forced: tuple[Entry, ...] = ()
     drifted: tuple[Unit, ...] = ()
     ledger_cut_off: str = ""
+    broken: tuple[Fault, ...] = ()
 
     @property
     def next_command(self) -> str:

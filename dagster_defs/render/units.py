@@ -8,19 +8,20 @@ from typing import Any
 from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.scaffold import Written
 from dagster_defs.lifecycle import Stage, Status, UnitState
+from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
 from dagster_defs.render.base import PlainText, out, print_error, print_plain, table, warn
 
+NO_MIRRORS = (
+    "no units: nothing is mirrored below dagster_defs/defs/. Write mirrors from an inventory (parity scaffold), and by "
+    "hand where a gaps.yaml says what is missing"
+)
 AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
 
 
 def print_status(status: Status) -> None:
     states = status.states
-    out.print(
-        f"{len(states)} units: {_counts(states)}"
-        if states
-        else "no units: nothing is mirrored below dagster_defs/defs/"
-    )
+    out.print(f"{len(states)} units: {_counts(states)}" if states else NO_MIRRORS)
     if states:
         more = {"EVIDENCE": status.evidence, "FACETS": status.facets, "CONDITION": status.conditions}
         shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
@@ -30,6 +31,8 @@ def print_status(status: Status) -> None:
             lines.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
         out.print()
         out.print(lines)
+    for fault in status.broken:
+        print_error(f"broken: {fault}")
     if status.next_command:
         out.print()
         print_plain(f"Next: {status.next_command}")
@@ -56,7 +59,7 @@ def print_status(status: Status) -> None:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow}`; see docs/reference.md.
+    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow, broken}`; see docs/reference.md.
 
     With an inventory, each unit has `facets` too; with an event log at hand, each unit that has some, `evidence`."""
     facets, evidence, conditions = status.facets or {}, status.evidence or {}, status.conditions or {}
@@ -78,6 +81,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "drifted": [str(unit) for unit in status.drifted],
         "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
         "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
+        "broken": [fault.as_json() for fault in status.broken],
     }
 
 
@@ -128,8 +132,14 @@ def print_inventory(report: Report) -> None:
         )
 
 
-def print_facets(found: Sequence[UnitFacets]) -> None:
-    """One line for each facet, then a line for each detail of one that does not agree."""
+def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault]) -> None:
+    """One line for each facet, then a line for each detail of one that does not agree, and for each broken mirror."""
+    for fault in broken:
+        print_error(f"broken: {fault}")
+    if not found and not broken:
+        out.print(NO_MIRRORS)
+    if not found:
+        return
     lines = table("UNIT", "FACET", "AGREES", "LEGACY", "MIRROR")
     for unit in found:
         for facet in unit.facets:
@@ -151,9 +161,13 @@ def print_facets(found: Sequence[UnitFacets]) -> None:
     out.print(f"{len(found)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
 
 
-def facets_json(found: Sequence[UnitFacets]) -> dict[str, Any]:
-    """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}]}`."""
-    return {"schema": "parity/verify/1", "units": [unit.as_json() for unit in found]}
+def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault]) -> dict[str, Any]:
+    """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}], broken}`."""
+    return {
+        "schema": "parity/verify/1",
+        "units": [unit.as_json() for unit in found],
+        "broken": [fault.as_json() for fault in broken],
+    }
 
 
 def print_scaffold(written: Sequence[Written]) -> None:

@@ -10,7 +10,7 @@ from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.components.dbt_unit import DbtUnit
-from dagster_defs.components.unit import UnitComponent
+from dagster_defs.components.project_units import ProjectUnits
 from dagster_defs.parity import Side
 from tests.components.conftest import Project
 
@@ -19,17 +19,16 @@ from tests.components.conftest import Project
 def test_each_unit_is_asked_once(
     project: Project, dbt_unit: Callable[..., tuple[str, dict[str, Any]]], mocker: MockerFixture, count: int
 ) -> None:
-    """Keys and selections of a mirror are found out once for each load, and so is the table of all keys."""
+    """Keys and selections of a mirror are found out once for each load, and so is what is broken."""
     for number in range(count):
         project.declare(f"unit_{number}", dbt_unit(unit=f"own.dbt_{number}"))
     project.declare("airflow", ("AirflowEstate", {}))
-    keys = mocker.spy(DbtUnit, "make_asset_keys")
-    touched = mocker.spy(DbtUnit, "make_touched_keys")
+    parts = mocker.spy(DbtUnit, "make_parts")
     selections = mocker.spy(DbtWorkspace, "select")
-    zones = mocker.spy(UnitComponent, "time_zones")
+    settled = mocker.spy(ProjectUnits, "settle")
 
     project.load()
 
-    assert (keys.call_count, touched.call_count) == (count, count)
+    assert parts.call_count == count
     assert selections.call_count == count * len(Side)
-    assert len({id(table) for table in zones.spy_return_list}) == 1
+    assert settled.call_count == 1

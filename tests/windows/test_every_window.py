@@ -30,7 +30,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
 @pytest.fixture(scope="module")
 def verified(inventory: Inventory) -> list[UnitFacets]:
     """The estate's mirrors, begun as early as the span, beside that inventory."""
-    mirrors: list[Any] = load_mirrors()
+    mirrors: Any = load_mirrors()
     for mirror in mirrors:
         mirror.schedule.start = FIRST
     return list(verify_mirrors(mirrors, inventory))
