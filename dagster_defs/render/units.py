@@ -132,7 +132,7 @@ def print_inventory(report: Report) -> None:
         )
 
 
-def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault]) -> None:
+def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:
     """One line for each facet, then a line for each detail of one that does not agree, and for each broken mirror."""
     for fault in broken:
         print_error(f"broken: {fault}")
@@ -161,7 +161,7 @@ def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault]) -> None:
     out.print(f"{len(found)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
 
 
-def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault]) -> dict[str, Any]:
+def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> dict[str, Any]:
     """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}], broken}`."""
     return {
         "schema": "parity/verify/1",
