@@ -6,6 +6,7 @@ from rich.console import Console
 
 from bench import compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
 from bench.table import print_rows
+from dagster_defs.adapters.processes import signals_interrupt
 
 BENCHES = {
     "one-window": ("One window of taxi_daily.dbt_daily, seconds", one_window.measure, ()),
@@ -49,7 +50,8 @@ LARGE = {
 if __name__ == "__main__":
     console = Console(width=None if Console().is_terminal else 160)
     kept = True
-    for name in sys.argv[1:] or BENCHES:
-        title, measure, bounds = (BENCHES | LARGE)[name]
-        kept &= print_rows(console, title, measure(console), bounds)
+    with signals_interrupt():
+        for name in sys.argv[1:] or BENCHES:
+            title, measure, bounds = (BENCHES | LARGE)[name]
+            kept &= print_rows(console, title, measure(console), bounds)
     sys.exit(0 if kept else 1)

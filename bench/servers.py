@@ -172,9 +172,9 @@ def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
 
 def _end_daemon(supervisor: Supervisor) -> None:
     [daemon] = [child for child in supervisor.children if child.name == "dagster-daemon"]
-    supervisor.children.remove(daemon)
     daemon.process.terminate()
     daemon.process.wait(60)
+    supervisor.release(daemon)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,25 +12,26 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
-
-from filelock import FileLock, Timeout
 
 from dagster_defs.adapters import local_airflow, local_dagster
 from dagster_defs.adapters.airflow import AirflowClient
 from dagster_defs.adapters.demo_story import Story
+from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
 from dagster_defs.adapters.local_airflow import LocalAirflow
 from dagster_defs.adapters.local_dagster import LocalDagster
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.adapters.postgres import end_leftover_postgres, running_postgres
-from dagster_defs.adapters.processes import Supervisor, chosen_port
+from dagster_defs.adapters.processes import Supervisor, chosen_port, signals_interrupt
 from dagster_defs.adapters.report import read_report
-from dagster_defs.errors import AlreadyRunning, RunFailed
+from dagster_defs.errors import AlreadyRunning, DemoFolderTaken, RunFailed
 from dagster_defs.lifecycle.report import Report
 from dagster_defs.lifecycle.verdicts import WindowCheck
 
 FIRST_DAY, LAST_DAY = "2024-03-07", "2024-03-14"  # the third window, to 03-10 06:00, has 23 hours
+
+_MARK = ".parity-demo"  # in a folder that may be emptied
+_EMPTIED = ("data", "airflow", "dagster", "postgres", "proxied_state")
 
 
 class Steps(Protocol):
@@ -59,16 +58,9 @@ class Demo:
     def running(self) -> Iterator[Estate]:
         """Both orchestrators, up and empty; they end with the block.
 
-        Raises AlreadyRunning if another demo uses the folder.
+        Raises AlreadyRunning if another demo uses the folder, DemoFolderTaken if it is somebody else's.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_name(self.folder.name + ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise AlreadyRunning(self.folder) from error
-        with lock, _signals_interrupt():
-            self._empty_folder()
+        with self._own_folder(), signals_interrupt():
             os.environ.update(self.env)
             databases = (local_airflow.DATABASE, local_dagster.DATABASE)
             with (
@@ -104,11 +96,19 @@ class Demo:
             "PARITY_INVENTORY": str(self.folder / "inventory.json"),
         }
 
-    def _empty_folder(self) -> None:
-        self._supervisor().end_leftovers()
-        end_leftover_postgres(self.folder / "postgres")
-        for name in ("data", "airflow", "dagster", "postgres", "proxied_state"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+    @contextmanager
+    def _own_folder(self) -> Iterator[None]:
+        own = OwnFolder(self.folder, _MARK)
+        try:
+            with own.locked():
+                self._supervisor().end_leftovers()
+                end_leftover_postgres(self.folder / "postgres")
+                own.clear(_EMPTIED)
+                yield
+        except InUse as error:
+            raise AlreadyRunning(self.folder) from error
+        except NotOurs as error:
+            raise DemoFolderTaken(self.folder, str(error)) from error
 
 
 class Estate:
@@ -191,24 +191,6 @@ class Estate:
     def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         """Raises ServerDied if a server ends meanwhile, ServerSilent after so many seconds."""
         self._supervisor.wait_until(what, ready, seconds=seconds)
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Ctrl-C and a plain kill both unwind the stack, so that every child is stopped on the way out.
-
-    SIGINT too is set: a process that a script starts in the background inherits it ignored.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def make_landing_data() -> str:

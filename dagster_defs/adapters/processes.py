@@ -1,4 +1,4 @@
-"""Child processes that all end: with the parent, on Ctrl-C, or when the next start finds them left over."""
+"""Child processes that all end: with the parent, whatever ends it, or when the next start finds them left over."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
-import psutil
-
+from dagster_defs.adapters import guardian
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.guardian import GUARDIAN, Known
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
 
-GRACE_SECONDS = 8
+GRACE_SECONDS = guardian.GRACE_SECONDS
+SAY_SECONDS = 5.0  # between two lines that say what is waited for, on a terminal
+SAY_SELDOM_SECONDS = 30.0  # elsewhere: a log is read later
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,11 @@ class Child:
 
 
 class Supervisor:
-    """Starts processes and ends every one of them when its `with` block is left, however that happens.
+    """Starts processes and ends every one of them when its `with` block is left, however that happens: a guardian
+    ends them where this process cannot.
 
-    `folder` keeps logs and a list of what runs; what a killed earlier supervisor of the same folder has left
-    running is ended first.
+    `folder` keeps logs and a list of what runs; what an earlier supervisor of the same folder has left running, its
+    guardian killed too, is ended first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,16 +70,18 @@ class Supervisor:
     ) -> Child:
         log = self.folder / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        environment = GUARDIAN.environment(env)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 list(command),
-                env=dict(env),
+                env=environment,
                 cwd=cwd,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        GUARDIAN.watch(process.pid)
         child = Child(name, process, log)
         self.children.append(child)
         self._write_record()
@@ -88,7 +94,13 @@ class Supervisor:
         child = self.start(name, command, env=env, cwd=cwd)
         if child.process.wait() != 0:
             child.check_alive()
+        self.release(child)
+
+    def release(self, child: Child) -> None:
+        """Forget a child that has ended."""
         self.children.remove(child)
+        GUARDIAN.forget(child.process.pid)
+        self._write_record()
 
     def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float) -> None:
         """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
@@ -102,14 +114,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every child and all that it started; the youngest first."""
-        for child in reversed(self.children):
-            _signal_group(child.process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        for child in reversed(self.children):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
-            _signal_group(child.process.pid, signal.SIGKILL)
+        known = [known for child in reversed(self.children) if (known := Known.of(child.process.pid))]
+        guardian.end(known, grace=GRACE_SECONDS)
+        for child in self.children:
             child.process.wait()
+            GUARDIAN.forget(child.process.pid)
         self.children.clear()
         self._record.unlink(missing_ok=True)
 
@@ -117,21 +126,21 @@ class Supervisor:
         rows = []
         with self._recording:
             for child in self.children:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    started = psutil.Process(child.process.pid).create_time()
-                    rows.append({"name": child.name, "pid": child.process.pid, "started": started})
+                if known := Known.of(child.process.pid):
+                    rows.append({"name": child.name, **asdict(known), "mark": GUARDIAN.mark})
             atomic.write_json(self._record, rows)
 
     def end_leftovers(self) -> None:
         """End what a killed earlier supervisor of the same folder has left running."""
         if not self._record.exists():
             return
-        with contextlib.suppress(ValueError):
-            for row in json.loads(self._record.read_text()):
-                # A pid is used again sooner or later: the start time tells whether it is still ours.
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if abs(psutil.Process(row["pid"]).create_time() - row["started"]) < 1:
-                        _signal_group(row["pid"], signal.SIGKILL)
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            # A pid is used again sooner or later: the start time tells whether it is still ours.
+            rows = json.loads(self._record.read_bytes())
+            known = [Known(int(row["pid"]), float(row["started"])) for row in rows]
+            marks = {str(row.get("mark") or "") for row in rows} - {GUARDIAN.mark}
+            for mark in marks or {""}:
+                guardian.end(known, mark=mark, grace=0)
         self._record.unlink(missing_ok=True)
 
 
@@ -163,6 +172,23 @@ def last_lines(log: Path, count: int = 15) -> str:
     return ""
 
 
-def _signal_group(leader: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Ctrl-C, a plain kill and a terminal that closes all unwind the stack, so that every child ends in order.
+
+    SIGINT too is set: a process that a script starts in the background inherits it ignored. Under nohup the terminal
+    may close.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
 from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.errors import DbtProjectUnreadable, NoRehearsal, NotComparable
 from dagster_defs.parity import Side
@@ -70,24 +69,16 @@ class RehearsalFolder:
 
         Raises NoRehearsal if another rehearsal uses it, or if it holds what no rehearsal has put there.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_name(self.folder.name + ".lock"))
+        own = OwnFolder(self.folder, _MARK)
         try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
+            with own.emptied():
+                yield
+        except InUse as error:
             why = "is in use by another rehearsal"
             raise NoRehearsal(str(self.folder), why, "Wait for it, or set PARITY_REHEARSAL_DIR") from error
-        with lock:
-            self._empty()
-            yield
-
-    def _empty(self) -> None:
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / _MARK).exists():
-            why = "holds files that no rehearsal has written, and would be emptied"
-            raise NoRehearsal(str(self.folder), why, "Set PARITY_REHEARSAL_DIR to a folder of its own")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        (self.folder / _MARK).touch()
+        except NotOurs as error:
+            remedy = "Set PARITY_REHEARSAL_DIR to a folder of its own"
+            raise NoRehearsal(str(self.folder), str(error), remedy) from error
 
     def refuse_shared_targets(
         self, project_dir: Path, environments: Iterable[Mapping[str, str]] = ()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, ParityError, RunFailed
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.replay import DbtCall, FunctionCall
@@ -69,7 +70,7 @@ class LegacyDbt:
             return subprocess.run(
                 [str(Path(sys.executable).parent / "dbt"), *call.words, *self._places(call)],
                 cwd=self.workspace.project_dir,
-                env=command_environment(call, self.settings, self.folder),
+                env=GUARDIAN.environment(command_environment(call, self.settings, self.folder)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,

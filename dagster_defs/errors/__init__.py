@@ -62,6 +62,7 @@
     │   ├── AirflowsWindows                   a backfill in Dagster of windows that Airflow owns
     │   ├── PartOfDag                         units of a DAG that can only be retired together
     │   ├── ReasonMissing                     something that the ledger keeps with its reason, and none was given
+    │   ├── DemoFolderTaken                   the demo's folder holds what no demo has put there
     │   ├── PortInUse                         a port that was asked for is taken
     │   ├── BadPlace                          text that names no relation to compare
     │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
@@ -132,6 +133,7 @@ from dagster_defs.errors.servers import (
     AirflowUnreachable,
     AlreadyRunning,
     DagsterUnreachable,
+    DemoFolderTaken,
     EnvironmentMissing,
     PortInUse,
     RunFailed,
@@ -183,6 +185,7 @@ __all__ = [
     "DbtFailed",
     "DbtProjectUnreadable",
     "DbtSelectionRefused",
+    "DemoFolderTaken",
     "DoesNotAdvance",
     "EnvironmentMissing",
     "EventLogMissing",

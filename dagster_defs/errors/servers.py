@@ -46,6 +46,15 @@ class AlreadyRunning(ParityError):
         super().__init__(f"another demo is running in {folder}. Stop it with Ctrl-C in its terminal")
 
 
+class DemoFolderTaken(UsageError):
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(
+            f"the demo cannot use {folder}: it {reason}. Set PARITY_DEMO_DIR to a folder that does not exist yet, "
+            "or remove this one yourself"
+        )
+
+
 class EnvironmentMissing(ParityError):
     def __init__(self, program: Path, wanted_by: str) -> None:
         self.program, self.wanted_by = program, wanted_by

@@ -272,7 +272,7 @@ def test_variables_that_a_profile_reads_are_found_whatever_its_quotes() -> None:
     assert env_vars_in("path: {{ env_var('FOUR') }}") == {"FOUR"}
 
 
-SPOILED = {
+SPOILED: dict[str, Callable[[bytes], bytes]] = {
     "half": lambda data: data[: len(data) // 2],
     "empty": lambda data: b"",
     "null": lambda data: b"null",
@@ -283,9 +283,13 @@ SPOILED = {
 CACHES = ("prepared.json", "selections.json", "manifest.json", "partial_parse.msgpack", "excerpts/*")
 
 
-@pytest.mark.parametrize("cache", CACHES)
-@pytest.mark.parametrize("broken", SPOILED.values(), ids=SPOILED.keys())
-def test_a_broken_cache_is_made_again(project: Path, cache: str, broken: Callable[[bytes], bytes]) -> None:
+SPOILED_CACHES = [(cache, kind) for cache in CACHES for kind in ("half", "another object")] + [
+    ("prepared.json", kind) for kind in ("empty", "null", "a list", "no text")
+]
+
+
+@pytest.mark.parametrize(("cache", "kind"), SPOILED_CACHES)
+def test_a_broken_cache_is_made_again(project: Path, cache: str, kind: str) -> None:
     """Each file that is kept between two commands may be broken: what is asked has the same answer as before."""
     nodes = frozenset({"model.small.good"})
 
@@ -296,12 +300,12 @@ def test_a_broken_cache_is_made_again(project: Path, cache: str, broken: Callabl
 
     before = asked()
     [file] = (project / "target" / "legacy").glob(cache)
-    file.write_bytes(broken(file.read_bytes()))
+    file.write_bytes(SPOILED[kind](file.read_bytes()))
 
     assert asked() == before == asked()
 
 
-@pytest.mark.parametrize("broken", SPOILED.values(), ids=SPOILED.keys())
+@pytest.mark.parametrize("broken", [SPOILED["half"], SPOILED["another object"]])
 def test_a_broken_answer_about_windows_is_made_again(project: Path, broken: Callable[[bytes], bytes]) -> None:
     """Whether windows shape the project is asked again where the kept answer is broken."""
     (project / "models" / "good.sql").write_text("{{ config(tags=[var('day')]) }} select 1 as number\n")
@@ -325,7 +329,7 @@ print(sorted(DbtWorkspace(Path(sys.argv[1]), "legacy").select("good")))
 """
 
 
-@pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_a_command_that_was_killed(project: Path, seconds: float) -> None:
     """A selection that is killed with -9 on its way does not hinder the next one."""
     with subprocess.Popen(

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
 
+from dagster_defs.adapters import guardian
+from dagster_defs.adapters.postgres import end_leftover_postgres
 from dagster_defs.adapters.processes import Supervisor, chosen_port, free_port
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
 
@@ -28,6 +31,8 @@ SUPERVISE = """
 import os, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # inherited as ignored by what a script runs behind
+from dagster_defs.adapters import guardian
+from dagster_defs.adapters.postgres import end_leftover_postgres
 from dagster_defs.adapters.processes import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
     child = supervisor.start("family", [sys.executable, "-c", sys.argv[2]], env=dict(os.environ))
@@ -41,6 +46,14 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL can reach: started by root, it runs as another user."""
+    with TemporaryDirectory(prefix="parity-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def eventually(fact: Callable[[], bool], seconds: float = 15) -> bool:
@@ -65,13 +78,17 @@ def start_family(supervisor: Supervisor) -> tuple[int, int]:
     return child.process.pid, int(child.log.read_text())
 
 
-def start_supervisor(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
+def start_supervisor(folder: Path, family: str = FAMILY) -> tuple[subprocess.Popen[str], list[int]]:
+    """A process with a supervisor, and the ids of the child and of what that has started."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISE, str(folder), FAMILY], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SUPERVISE, str(folder), family], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    child, grandchild = map(int, process.stdout.readline().split())
-    return process, child, grandchild
+    return process, [int(pid) for pid in process.stdout.readline().split()]
+
+
+def guardians(parent: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(parent).children() if guardian.__file__ in child.cmdline()]
 
 
 def test_children_and_theirs_end_with_the_block(tmp_path: Path) -> None:
@@ -96,7 +113,7 @@ def test_they_end_when_the_block_fails(tmp_path: Path) -> None:
 
 def test_they_end_on_ctrl_c(tmp_path: Path) -> None:
     """SIGINT to the supervising process ends the whole family."""
-    process, child, grandchild = start_supervisor(tmp_path)
+    process, pids = start_supervisor(tmp_path)
     with process:
         process.send_signal(signal.SIGINT)
         try:
@@ -104,20 +121,131 @@ def test_they_end_on_ctrl_c(tmp_path: Path) -> None:
         finally:
             process.kill()  # else the block would wait for it for ever
 
-    assert eventually(lambda: gone(child, grandchild))
+    assert eventually(lambda: gone(*pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGQUIT])
+def test_they_end_with_a_parent_that_tidies_nothing_up(tmp_path: Path, number: signal.Signals) -> None:
+    """Whatever ends the parent, kill -9 too, ends the children, and theirs, within seconds."""
+    process, pids = start_supervisor(tmp_path)
+    with process:
+        process.send_signal(number)
+        process.wait(timeout=10)
+
+    assert len(pids) == 2
+    assert eventually(lambda: gone(*pids))
+
+
+SCATTERED = """
+import os, subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+in_a_session = subprocess.Popen(sleep, start_new_session=True)
+if os.fork() == 0:  # a daemon: its parent is gone, its session is its own
+    os.setsid()
+    daemon = subprocess.Popen(sleep, start_new_session=True)
+    print(in_a_session.pid, daemon.pid, flush=True)
+    os._exit(0)
+os.wait()
+time.sleep(600)
+"""
+
+
+def test_those_that_have_left_the_group_end_too(tmp_path: Path) -> None:
+    """A grandchild in a session of its own, and a daemon whose parent has ended, go with a parent that was killed."""
+    process, pids = start_supervisor(tmp_path, SCATTERED)
+    with process:
+        assert not any(map(gone, pids))
+        process.kill()
+
+    assert len(pids) == 3
+    assert eventually(lambda: gone(*pids))
+
+
+SUPERVISE_POSTGRES = """
+import sys
+from pathlib import Path
+from dagster_defs.adapters.postgres import running_postgres
+with running_postgres(Path(sys.argv[1]), ("one",)) as postgres:
+    print((postgres.folder / "postmaster.pid").read_text().splitlines()[0], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_real_postgres_ends_with_its_parent(open_folder: Path, number: signal.Signals) -> None:
+    """PostgreSQL makes itself a daemon; its parent's end is its own all the same."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE_POSTGRES, str(open_folder / "postgres")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        below = [each.pid for each in psutil.Process(server).children(recursive=True)]
+        process.send_signal(number)
+
+    assert below
+    assert eventually(lambda: gone(server, *below))
+
+
+@pytest.mark.parametrize(
+    "text", ["{pid}\n{folder}\n", "{pid}\n/elsewhere\n", "{pid}", "", "x\ny\n", "-1\n/\n", "9" * 30 + "\n/\n"]
+)
+def test_a_process_that_is_not_the_postgres_of_the_folder(tmp_path: Path, text: str) -> None:
+    """A file that names another process, as after a restart of the machine, ends nobody."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        try:
+            (tmp_path / "postmaster.pid").write_text(text.format(pid=other.pid, folder=tmp_path))
+            assert guardian.postgres_of(tmp_path) is None
+            end_leftover_postgres(tmp_path)
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+TWO_GUARDIANS = """
+import os, signal, sys
+from pathlib import Path
+import psutil
+from dagster_defs.adapters import guardian
+from dagster_defs.adapters.postgres import end_leftover_postgres
+from dagster_defs.adapters.processes import Supervisor
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+with Supervisor(Path(sys.argv[1])) as supervisor:
+    first = supervisor.start("first", sleep, env=dict(os.environ))
+    [guardian] = [each for each in psutil.Process().children() if each.pid != first.process.pid]
+    guardian.kill()
+    guardian.wait()
+    second = supervisor.start("second", sleep, env=dict(os.environ))
+    print(first.process.pid, second.process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_guardian_that_was_killed_is_replaced(tmp_path: Path) -> None:
+    """After the guardian is killed another one comes with the next child, and it knows all of them."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_GUARDIANS, str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    pids = [int(pid) for pid in done.stdout.split()]
+
+    assert len(pids) == 2
+    assert eventually(lambda: gone(*pids))
 
 
 def test_leftovers_of_a_killed_supervisor_are_ended(tmp_path: Path) -> None:
-    """What a killed supervisor has left running is ended by the next one in the same folder."""
-    process, child, grandchild = start_supervisor(tmp_path)
+    """What is left running where the guardian was killed too is ended by the next supervisor of the folder."""
+    process, pids = start_supervisor(tmp_path)
     with process:
+        for each in guardians(process.pid):
+            each.kill()
         process.kill()
         process.wait(timeout=10)
-    assert not gone(child)
-    assert not gone(grandchild)
+    assert not any(map(gone, pids))
 
     with Supervisor(tmp_path):
-        assert eventually(lambda: gone(child, grandchild))
+        assert eventually(lambda: gone(*pids))
 
 
 def test_a_pid_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
