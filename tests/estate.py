@@ -120,6 +120,8 @@ class Estate:
             "TAXI_DATA_DIR": str(self.data_dir),
             "PARITY_PROXIED_STATE": str(self.root / "proxied_state"),
             "AIRFLOW_URL": self.airflow_url,
+            "AIRFLOW_USER": "admin",
+            "AIRFLOW_PASSWORD": "admin",
         }
 
     @property

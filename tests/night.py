@@ -76,6 +76,8 @@ class Night:
     def settings(self) -> dict[str, str]:
         return {
             "AIRFLOW_URL": self.airflow.url,
+            "AIRFLOW_USER": "admin",
+            "AIRFLOW_PASSWORD": "admin",
             "DAGSTER_URL": self.dagster.url,
             "PARITY_OPERATOR": "ada@ops",
             "PARITY_PROXIED_STATE": str(self.folder),

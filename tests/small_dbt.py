@@ -133,6 +133,8 @@ class Small:
                 if name != "DAGSTER_HOME":
                     monkeypatch.delenv(name)
             monkeypatch.setenv("AIRFLOW_URL", self.airflow_url)
+            monkeypatch.setenv("AIRFLOW_USER", "admin")
+            monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
             monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.root / "proxied_state"))
             yield
 

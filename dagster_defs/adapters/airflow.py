@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
 
-import httpx
 import pendulum
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.adapters.web import (
+    NoAnswer,
+    Refusal,
+    Reply,
+    Unclear,
+    Web,
+    checked,
+    excerpt,
+    rows_of,
+    seconds,
+    segment,
+    text,
+    whole,
+    without_credentials,
+)
+from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Window
 
@@ -30,6 +45,9 @@ COMMANDS = (
     "op_kwargs",
 )  # what a task renders and then runs
 COMMAND_LENGTH = 2_000
+MOST_PAGES = 2_000  # of one list; more is a list without an end
+MISSING: Final = object()
+T = TypeVar("T")
 CROWD = 1_000  # rows that are asked for at once where many tasks end in one instant
 
 
@@ -45,9 +63,11 @@ class DagRun:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> DagRun:
-        start, end = _instant(row.get("data_interval_start")), _instant(row.get("data_interval_end"))
+        """Raises Unclear for a row that is not one."""
+        start, end = _instant(row, "data_interval_start"), _instant(row, "data_interval_end")
         window = Window(start, end) if start and end and start < end else None
-        return cls(row["dag_id"], row["dag_run_id"], row["state"], window, _instant(row.get("end_date")))
+        ids = text(row, "dag_id"), text(row, "dag_run_id")
+        return cls(*ids, text(row, "state"), window, _instant(row, "end_date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +91,20 @@ class TaskInstance:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
+        """Raises Unclear for a row that is not one."""
+        if "state" not in row:
+            raise Unclear("a task instance has no `state`")
         return cls(
-            unit=Unit(row["dag_id"], row["task_id"]),
-            run_id=row["dag_run_id"],
-            map_index=row.get("map_index", -1),
-            state=row["state"] or "none",
-            try_number=row.get("try_number") or 0,
-            start=_instant(row.get("start_date")),
-            end=_instant(row.get("end_date")),
-            duration=row.get("duration"),
-            operator=row.get("operator") or "",
-            logical_date=_instant(row.get("execution_date")),
+            unit=Unit(text(row, "dag_id"), text(row, "task_id")),
+            run_id=text(row, "dag_run_id"),
+            map_index=whole(row, "map_index", -1),
+            state=text(row, "state", "none"),
+            try_number=whole(row, "try_number", 0),
+            start=_instant(row, "start_date"),
+            end=_instant(row, "end_date"),
+            duration=seconds(row, "duration"),
+            operator=text(row, "operator", ""),
+            logical_date=_instant(row, "execution_date"),
             command=_command(row.get("rendered_fields")),
         )
 
@@ -98,46 +121,64 @@ class TaskInstance:
 
 @dataclass(frozen=True, slots=True)
 class AirflowAddress:
-    """Where Airflow is and who asks; taken from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD."""
+    """Where Airflow is and who asks; taken from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD.
+
+    `url` has no user and password in it, whatever it was made from: it goes into links, logs and metadata. Where
+    `user` is empty those of the address count, and without any nothing is sent.
+    """
 
     url: str
-    user: str
-    password: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        bare, user, password = without_credentials(self.url)
+        object.__setattr__(self, "url", bare)
+        if not self.user:
+            object.__setattr__(self, "user", user)
+            object.__setattr__(self, "password", self.password or password)
 
     @classmethod
     def from_environment(cls) -> AirflowAddress:
         return cls(
-            os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8080").rstrip("/"),
-            os.environ.get("AIRFLOW_USER", "admin"),
-            os.environ.get("AIRFLOW_PASSWORD", "admin"),
+            os.environ.get("AIRFLOW_URL") or "http://127.0.0.1:8080",
+            os.environ.get("AIRFLOW_USER", ""),
+            os.environ.get("AIRFLOW_PASSWORD", ""),
         )
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        return (self.user, self.password) if self.user or self.password else None
+
+    def run_link(self, dag_id: str, run_id: str) -> str:
+        """The page of a DAG run in Airflow's UI."""
+        return f"{self.url}/dags/{segment(dag_id)}/grid?{urlencode({'dag_run_id': run_id}, quote_via=quote)}"
 
     def link(self, unit: Unit, run_id: str) -> str:
         """The page of a task's run in Airflow's UI."""
-        return f"{self.url}/dags/{unit.dag_id}/grid?dag_run_id={run_id}&task_id={unit.task_id}"
+        return f"{self.run_link(unit.dag_id, run_id)}&{urlencode({'task_id': unit.task_id}, quote_via=quote)}"
 
 
 class AirflowClient:
-    """Every call raises AirflowUnreachable, with the reason, if Airflow does not answer as it should."""
+    """Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it says no, AirflowUnclear if
+    its answer does not mean anything; each with the reason."""
 
     def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
         """`patience`: seconds for which a call that got no answer, or a 5xx one, is tried again."""
         self.address = address
         self._patience = patience
-        self._http = httpx.Client(
-            base_url=f"{address.url}/api/v1",
-            auth=(address.user, address.password),
-            timeout=20,
-            trust_env=False,
-        )
+        self._web = Web(f"{address.url}/api/v1", address.auth)
 
     def is_healthy(self) -> bool:
         """Whether the web server answers and the scheduler has a heartbeat; never raises."""
         try:
-            health = self._http.get("/health").json()
-        except (httpx.HTTPError, ValueError):
+            health = self._web.ask("GET", "/health").document()
+        except (NoAnswer, Refusal, Unclear):
             return False
-        return bool(health.get("scheduler", {}).get("status") == "healthy")
+        match health:
+            case {"scheduler": {"status": "healthy"}}:
+                return True
+        return False
 
     def dags(self) -> list[Mapping[str, Any]]:
         return list(self._pages("GET", "/dags", "dags"))
@@ -146,19 +187,19 @@ class AirflowClient:
         return list(self._pages("GET", "/importErrors", "import_errors"))
 
     def tasks(self, dag_id: str) -> list[Mapping[str, Any]]:
-        tasks: list[Mapping[str, Any]] = self._call("GET", f"/dags/{dag_id}/tasks")["tasks"]
-        return tasks
+        path = f"/dags/{segment(dag_id)}/tasks"
+        return self._rows(path, "tasks", self._call("GET", path))
 
     def dag_runs(self, dag_id: str) -> list[DagRun]:
-        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns", "dag_runs", {"order_by": "execution_date"})
-        return [DagRun.parse(row) for row in rows]
+        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"order_by": "execution_date"})
+        return self._parsed(DagRun.parse, rows)
 
     def dag_run(self, dag_id: str, run_id: str) -> DagRun:
-        return DagRun.parse(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))
+        return self._one(DagRun.parse, self._call("GET", _run(dag_id, run_id)))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
-        return [TaskInstance.parse(row) for row in rows]
+        rows = self._pages("GET", f"{_run(dag_id, run_id)}/taskInstances", "task_instances")
+        return self._parsed(TaskInstance.parse, rows)
 
     def finished_task_instances(
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
@@ -168,12 +209,13 @@ class AirflowClient:
         The pages have no order, and rows that come in meanwhile shift them: ask for what lies in the past.
         """
         offset = 0
-        while True:
+        for _ in range(MOST_PAGES):
             rows, total, read = self._finished(dag_ids, since, before, CROWD, offset)
             yield from rows
             offset += read
             if not read or offset >= total:
                 return
+        raise self._unclear(f"more than {MOST_PAGES} pages of task instances")
 
     def finished_page(
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
@@ -196,12 +238,13 @@ class AirflowClient:
         if before:
             wanted["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
         answer = self._call("POST", path, json={**wanted, "dag_ids": list(dag_ids)}, allowed=(403,))
-        if "task_instances" not in answer:
+        if not isinstance(answer, Mapping) or "task_instances" not in answer:
             # One DAG that may not be read, or is gone, costs the whole list: then ask for all that may be.
             answer = self._call("POST", path, json=wanted)
-        rows = answer["task_instances"]
-        found = [TaskInstance.parse(row) for row in rows if row["dag_id"] in dag_ids]
-        return found, answer["total_entries"], len(rows)
+        rows = self._rows(path, "task_instances", answer)
+        total = self._total(path, answer, offset + len(rows) if rows else offset)
+        found = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
+        return found, total, len(rows)
 
     def dag_runs_between(
         self, dag_ids: Sequence[str], first: datetime, last: datetime, pages: int
@@ -214,25 +257,27 @@ class AirflowClient:
             "order_by": "execution_date",
             "page_limit": PAGE,
         }
+        path = "/dags/~/dagRuns/list"
         for page in range(pages):
-            answer = self._call("POST", "/dags/~/dagRuns/list", json={**wanted, "page_offset": page * PAGE})
-            yield from map(DagRun.parse, answer["dag_runs"])
-            if (page + 1) * PAGE >= answer["total_entries"]:
+            answer = self._call("POST", path, json={**wanted, "page_offset": page * PAGE})
+            rows = self._rows(path, "dag_runs", answer)
+            yield from self._parsed(DagRun.parse, rows)
+            if (page + 1) * PAGE >= self._total(path, answer, page * PAGE + len(rows)):
                 return
 
     def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
         """None if it is gone, or its DAG is."""
-        row = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}", allowed=(403, 404))
-        return DagRun.parse(row) if "dag_run_id" in row else None
+        row = self._call("GET", _run(dag_id, run_id), allowed=(403, 404), gone=None)
+        return None if row is None else self._one(DagRun.parse, row)
 
     def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
         """The tries before this one that Airflow remembers, the first first; Airflow before 2.10 remembers none."""
         if task.try_number <= 1:
             return []
         mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
-        instance = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}{mapped}"
-        answer = self._call("GET", f"{instance}/tries", allowed=(403, 404))
-        tries = [TaskInstance.parse(row) for row in answer.get("task_instances", ())]
+        path = f"{_instance(task.unit, task.run_id)}{mapped}/tries"
+        answer = self._call("GET", path, allowed=(403, 404), gone={"task_instances": []})
+        tries = self._parsed(TaskInstance.parse, self._rows(path, "task_instances", answer))
         return sorted(
             (one for one in tries if one.try_number < task.try_number), key=lambda one: one.try_number
         )
@@ -245,8 +290,8 @@ class AirflowClient:
 
     def task(self, unit: Unit) -> Mapping[str, Any]:
         """The task as Airflow serves it, from the last time that the DAG was parsed."""
-        found: Mapping[str, Any] = self._call("GET", f"/dags/{unit.dag_id}/tasks/{unit.task_id}")
-        return found
+        path = f"{_dag(unit.dag_id)}/tasks/{segment(unit.task_id)}"
+        return self._object(path, self._call("GET", path))
 
     def task_instances_in(
         self, unit: Unit, states: Sequence[str], since: datetime | None = None
@@ -256,109 +301,167 @@ class AirflowClient:
         yield from self._listed(wanted if since is None else wanted | {"start_date_gte": since.isoformat()})
 
     def _listed(self, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
-        offset = 0
-        while True:
-            answer = self._call(
-                "POST",
-                "/dags/~/dagRuns/~/taskInstances/list",
-                json={**wanted, "page_limit": PAGE, "page_offset": offset},
-            )
-            rows = answer["task_instances"]
-            yield from map(TaskInstance.parse, rows)
-            offset += len(rows)
-            if not rows or offset >= answer["total_entries"]:
-                return
+        path = "/dags/~/dagRuns/~/taskInstances/list"
+
+        def page(offset: int) -> Any:
+            return self._call("POST", path, json={**wanted, "page_limit": PAGE, "page_offset": offset})
+
+        yield from self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
 
     def trigger(self, dag_id: str, window: Window) -> DagRun:
         """A manual run whose data interval is the window."""
         start, end = window.start.isoformat(), window.end.isoformat()
         body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
-        return DagRun.parse(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body))
+        return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
 
     def dag(self, dag_id: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("GET", f"/dags/{dag_id}")
+        found = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
+        if not isinstance(found.get("is_paused"), bool):
+            raise self._unclear(f"GET {_dag(dag_id)} answered without saying whether the DAG `is_paused`")
         return found
 
     def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
         """Where the window of the next scheduled run begins; None where the DAG has ended or has no schedule."""
-        return _instant(self.dag(dag_id).get("next_dagrun_data_interval_start"))
+        return self._one(lambda row: _instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
 
     def live_dag_runs(self, dag_id: str) -> list[DagRun]:
-        rows = self._pages("GET", f"/dags/{dag_id}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
-        return [DagRun.parse(row) for row in rows]
+        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
+        return self._parsed(DagRun.parse, rows)
 
     def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
         """The last run that Airflow's own schedule has made."""
         params = {"order_by": "-execution_date", "limit": PAGE}
-        rows = self._call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]
-        scheduled = (DagRun.parse(row) for row in rows if row.get("run_type") == "scheduled")
-        return next(scheduled, None)
+        path = f"{_dag(dag_id)}/dagRuns"
+        rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
+        scheduled = self._parsed(DagRun.parse, (row for row in rows if row.get("run_type") == "scheduled"))
+        return next(iter(scheduled), None)
 
     def note_success(self, run: DagRun) -> None:
         """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
-        self._call("PATCH", f"/dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "success"})
+        self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
+        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
 
     def make_pool(self, name: str, slots: int) -> None:
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 
     def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
         """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
-        path = f"/dags/{unit.dag_id}/dagRuns/{run_id}/taskInstances/{unit.task_id}"
-        found: Mapping[str, Any] = self._call("GET", path).get("rendered_fields") or {}
-        return found
+        path = _instance(unit, run_id)
+        found = self._object(path, self._call("GET", path)).get("rendered_fields") or {}
+        return self._object(path, found)
 
     def log_of(self, task: TaskInstance) -> str:
-        instance = f"/dags/{task.unit.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.unit.task_id}"
-        path = f"{instance}/logs/{task.try_number}"
-        return self._http.get(path, headers={"Accept": "text/plain"}).text
+        path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"
+        reply = self._asked("GET", path, (), headers={"Accept": "text/plain"})
+        return reply.body.decode("utf-8", "replace")
 
     def _pages(
         self, method: str, path: str, name: str, params: Mapping[str, Any] | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        offset = 0
-        while True:
-            answer = self._call(method, path, params={**(params or {}), "limit": PAGE, "offset": offset})
-            yield from answer[name]
-            offset += len(answer[name])
-            if not answer[name] or offset >= answer["total_entries"]:
-                return
+        def page(offset: int) -> Any:
+            return self._call(method, path, params={**(params or {}), "limit": PAGE, "offset": offset})
 
-    def _call(self, method: str, path: str, *, allowed: Sequence[int] = (), **request: Any) -> Any:
+        return self._paged(path, name, page)
+
+    def _paged(self, path: str, name: str, page: Callable[[int], Any]) -> Iterator[Mapping[str, Any]]:
+        """Every row, page after page. Raises AirflowUnclear for pages that repeat, do not end, or contradict their
+        `total_entries`."""
+        offset, before = 0, None
+        for _ in range(MOST_PAGES):
+            answer = page(offset)
+            rows = self._rows(path, name, answer)
+            total = self._total(path, answer, offset + len(rows))
+            if rows and rows == before:
+                raise self._unclear(f"{path} gives the same page again and again")
+            if not rows and offset < total:
+                raise self._unclear(f"{path} says that it has {total} {name}, and gives {offset}")
+            yield from rows
+            offset, before = offset + len(rows), rows
+            if offset >= total:
+                return
+        raise self._unclear(f"{path} has more than {MOST_PAGES} pages")
+
+    def _total(self, path: str, answer: Any, read: int) -> int:
+        total = answer.get("total_entries")
+        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+            raise self._unclear(f"{path} answered without a number as `total_entries`")
+        if total < read:
+            raise self._unclear(f"{path} says that it has {total} entries, and has given {read}")
+        return total
+
+    def _rows(self, path: str, name: str, answer: Any) -> list[Mapping[str, Any]]:
+        return self._one(lambda found: rows_of(found, name, path), answer)
+
+    def _object(self, path: str, answer: Any) -> Mapping[str, Any]:
+        if not isinstance(answer, dict):
+            raise self._unclear(f"{path} answered with {type(answer).__name__} where an object belongs")
+        return answer
+
+    def _parsed(self, parse: Callable[[Mapping[str, Any]], T], rows: Iterable[Mapping[str, Any]]) -> list[T]:
+        return [self._one(parse, row) for row in rows]
+
+    def _one(self, parse: Callable[[Mapping[str, Any]], T], row: Any) -> T:
+        try:
+            return parse(self._object("Airflow", row))
+        except Unclear as error:
+            raise self._unclear(str(error)) from error
+
+    def _unclear(self, reason: str) -> AirflowUnclear:
+        return AirflowUnclear(self.address.url, reason, lasting=True)
+
+    def _call(
+        self, method: str, path: str, *, allowed: Sequence[int] = (), gone: Any = MISSING, **request: Any
+    ) -> Any:
+        """The answer's document. `gone`: what counts instead where the status is one of those `allowed`."""
+        reply = self._asked(method, path, allowed, **request)
+        if reply.status >= 400 and gone is not MISSING:
+            return gone
+        if not reply.body:
+            return {}
+        try:
+            return reply.document()
+        except Unclear as error:
+            if reply.status >= 400:  # allowed, and said by something in front of Airflow
+                return {}
+            raise self._unclear(str(error)) from error
+
+    def _asked(self, method: str, path: str, allowed: Sequence[int], **request: Any) -> Reply:
+        def once() -> Reply:
+            return checked(self._web.ask(method, path, **request), allowed)
+
         waiting = Retrying(
             stop=stop_after_delay(self._patience),
             wait=wait_exponential(multiplier=0.2, max=2),
-            retry=retry_if_exception_type((httpx.TransportError, _TryAgain)),
+            retry=retry_if_exception(_passes),
             reraise=True,
         )
         try:
-            answer = waiting(self._once, method, path, **request)
-        except (httpx.HTTPError, _TryAgain) as error:
-            raise AirflowUnreachable(self.address.url, str(error) or type(error).__name__) from error
-        if answer.status_code >= 400 and answer.status_code not in allowed:
-            reason = f"{method} {path} answered {answer.status_code} {answer.text[:200].strip()}"
-            raise AirflowUnreachable(self.address.url, reason)
-        if not answer.content:
-            return {}
-        try:
-            return answer.json()
-        except ValueError as error:
-            if answer.status_code >= 400:  # allowed, and said by something in front of Airflow
-                return {}
-            reason = f"{method} {path} answered with a page instead of JSON (a login page?)"
-            raise AirflowUnreachable(self.address.url, reason) from error
-
-    def _once(self, method: str, path: str, **request: Any) -> httpx.Response:
-        answer = self._http.request(method, path, **request)
-        if answer.status_code >= 500:
-            raise _TryAgain(f"{method} {path} answered {answer.status_code}")
-        return answer
+            return waiting(once)
+        except NoAnswer as error:
+            raise AirflowUnreachable(self.address.url, str(error)) from error
+        except Refusal as error:
+            raise AirflowRefuses(self.address.url, str(error), lasting=error.lasting) from error
+        except Unclear as error:
+            raise self._unclear(str(error)) from error
 
 
-class _TryAgain(Exception):
-    """A 5xx answer: Airflow on SQLite gives one now and then."""
+def _passes(error: BaseException) -> bool:
+    """A 5xx answer passes: Airflow on SQLite gives one now and then."""
+    return isinstance(error, NoAnswer) or (isinstance(error, Refusal) and not error.lasting)
+
+
+def _dag(dag_id: str) -> str:
+    return f"/dags/{segment(dag_id)}"
+
+
+def _run(dag_id: str, run_id: str) -> str:
+    return f"{_dag(dag_id)}/dagRuns/{segment(run_id)}"
+
+
+def _instance(unit: Unit, run_id: str) -> str:
+    return f"{_run(unit.dag_id, run_id)}/taskInstances/{segment(unit.task_id)}"
 
 
 def _command(rendered: Any) -> str:
@@ -372,9 +475,14 @@ def _command(rendered: Any) -> str:
     return whole if len(whole) <= COMMAND_LENGTH else f"{whole[: COMMAND_LENGTH - 1]}…"
 
 
-def _instant(text: str | None) -> pendulum.DateTime | None:
-    if not text:
+def _instant(row: Mapping[str, Any], name: str) -> pendulum.DateTime | None:
+    written = text(row, name, "")
+    if not written:
         return None
-    parsed = pendulum.parse(text)
-    assert isinstance(parsed, pendulum.DateTime), text  # noqa: S101 - the API writes ISO instants only
-    return parsed.in_timezone("UTC")
+    try:
+        parsed = pendulum.parse(written)
+        if isinstance(parsed, pendulum.DateTime):
+            return parsed.in_timezone("UTC")
+    except (ValueError, OverflowError):
+        pass
+    raise Unclear(f"`{name}` is not an instant: {excerpt(written)!r}")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
-
-from dagster_defs.errors import DagsterUnreachable, RunFailed
+from dagster_defs.adapters.web import (
+    NoAnswer,
+    Refusal,
+    Reply,
+    Unclear,
+    Web,
+    checked,
+    excerpt,
+    segment,
+    without_credentials,
+)
+from dagster_defs.errors import DagsterRefuses, DagsterUnclear, DagsterUnreachable, RunFailed
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -107,17 +118,18 @@ class FoundRun:
 
 
 class DagsterClient:
-    """Every call raises DagsterUnreachable, with the reason, if Dagster does not answer as it should."""
+    """Every call raises DagsterUnreachable if Dagster does not answer, DagsterRefuses if it says no, DagsterUnclear if
+    its answer does not mean anything; each with the reason. `url` is shown without the user and password in it."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        self.url, user, password = without_credentials(url)
+        self._web = Web(self.url, (user, password) if user or password else None)
 
     def is_ready(self) -> bool:
         """Whether every code location is loaded; never raises."""
         try:
             entries = self._call(_LOCATIONS)["locationEntries"]
-        except (DagsterUnreachable, KeyError):
+        except (DagsterUnreachable, KeyError, TypeError):
             return False
         return bool(entries) and all(
             entry["loadStatus"] == "LOADED"
@@ -216,11 +228,12 @@ class DagsterClient:
             raise DagsterUnreachable(self.url, self.missing_job(job))
         told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
         try:
-            self._http.post(f"{self.url}/graphql", json=told, timeout=httpx.Timeout(5, read=0.5))
-        except httpx.ReadTimeout:
+            self._web.ask("POST", "/graphql", json=told, seconds=0.5)
+        except (Refusal, Unclear):
             return
-        except httpx.HTTPError as error:
-            raise DagsterUnreachable(self.url, str(error) or type(error).__name__) from error
+        except NoAnswer as error:
+            if not error.late:
+                raise DagsterUnreachable(self.url, str(error)) from error
 
     def sick_daemons(self) -> list[str]:
         """The daemons that the instance needs and that have no fresh heartbeat."""
@@ -243,20 +256,44 @@ class DagsterClient:
         return None
 
     def run_address(self, run_id: str) -> str:
-        return f"{self.url}/runs/{run_id}"
+        return address_of_run(self.url, run_id)
 
     def _call(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
+        asked = {"query": query, "variables": dict(variables or {})}
         try:
-            answer = self._http.post(
-                f"{self.url}/graphql", json={"query": query, "variables": dict(variables or {})}
-            )
-            body = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise DagsterUnreachable(self.url, str(error) or type(error).__name__) from error
-        if not body.get("data"):
-            raise DagsterUnreachable(self.url, str(body.get("errors", body)))
-        [result] = body["data"].values()
-        return result
+            reply = self._web.ask("POST", "/graphql", json=asked)
+            return _result(reply)
+        except NoAnswer as error:
+            raise DagsterUnreachable(self.url, str(error)) from error
+        except Refusal as error:
+            raise DagsterRefuses(self.url, str(error), lasting=error.lasting) from error
+        except Unclear as error:
+            raise DagsterUnclear(self.url, str(error), lasting=True) from error
+
+
+def _result(reply: Reply) -> dict[str, Any]:
+    """The one field of the answer's data. Dagster answers 500 with a PythonError inside: that is an answer."""
+    try:
+        body = reply.document()
+    except Unclear:
+        checked(reply)
+        raise
+    match body:
+        case {"data": dict(data)} if len(data) == 1:
+            [result] = data.values()
+            if isinstance(result, dict):
+                return result
+    checked(reply)
+    said = body.get("errors", body) if isinstance(body, dict) else body
+    raise Unclear(f"{reply.what} answered {excerpt(json.dumps(said))}")
+
+
+def address_of_run(url: str, run_id: str) -> str:
+    return f"{without_credentials(url)[0]}/runs/{segment(run_id)}"
+
+
+def dagster_url() -> str:
+    return os.environ.get("DAGSTER_URL") or "http://127.0.0.1:3000"
 
 
 def _repositories(entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:

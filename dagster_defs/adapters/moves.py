@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
-from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, MoveOvertaken, StepFailed
+from dagster_defs.errors import MoveOvertaken, ServerFault, StepFailed
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
 from dagster_defs.lifecycle.moves import (
@@ -109,7 +109,10 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Mover:
-    """One operator with one command. `reason` goes to the ledger, with the gates that it has `forced`."""
+    """One operator with one command. `reason` goes to the ledger, with the gates that it has `forced`.
+
+    `say` hears every `say_seconds` what a step still waits for.
+    """
 
     ledger: LedgerStore
     world: Orchestrators
@@ -117,6 +120,8 @@ class Mover:
     reason: str = ""
     forced: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
+    say: Callable[[str], None] = lambda line: None
+    say_seconds: float = 5
     now: Callable[[], datetime] = _now
 
     def taking(self, plan: Plan) -> Iterator[Step]:
@@ -172,16 +177,22 @@ class Mover:
                 assert_never(step)
 
     def _await(self, step: Step, plan: Plan, seconds: float, problem: Callable[[], str]) -> None:
-        until = time.monotonic() + seconds
+        """Raises StepFailed after so many seconds, or at once where a server has said what it will say again."""
+        said = time.monotonic()
+        until = said + seconds
         while True:
+            lasting = False
             try:
                 fact = problem()
-            except (AirflowUnreachable, DagsterUnreachable) as error:
-                fact = str(error)
+            except ServerFault as error:
+                fact, lasting = str(error), error.lasting
             if not fact:
                 return
-            if time.monotonic() >= until:
+            if lasting or time.monotonic() >= until:
                 raise StepFailed(str(plan.unit), plan.move.value, in_words(step, plan.unit), fact)
+            if time.monotonic() >= said + self.say_seconds:
+                said = time.monotonic()
+                self.say(f"{plan.unit}: waiting, {in_words(step, plan.unit)}: {fact}")
             time.sleep(PAUSE)
 
     def _entry(self, kind: Kind, plan: Plan, attempt: str) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from dagster_defs.adapters.ledger import Ledger, operator_name
 from dagster_defs.adapters.mirrors import Mirrors
 from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
+from dagster_defs.adapters.processes import SAY_SECONDS, SAY_SELDOM_SECONDS
 from dagster_defs.errors import (
     DagsterUnreachable,
     GateClosed,
@@ -106,7 +108,7 @@ def carry_out(
     begins in Dagster with the last step of its last unit.
     """
     for together in _by_dag(proposals):
-        steps = [_mover(one, reason).taking(one.plan) for one in together]
+        steps = [_mover(one, reason, say).taking(one.plan) for one in together]
         most = max(len(one.plan.steps) for one in together)
         for turn in range(most):
             for one, taking in zip(together, steps, strict=True):
@@ -127,9 +129,11 @@ def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
         yield list(together)
 
 
-def _mover(proposal: Proposal, reason: str) -> Mover:
+def _mover(proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
     forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    return Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator_name(), reason, forced)
+    seldom = SAY_SECONDS if sys.stderr.isatty() else SAY_SELDOM_SECONDS
+    world = LiveOrchestrators.at_hand()
+    return Mover(Ledger.at_hand(), world, operator_name(), reason, forced, say=say, say_seconds=seldom)
 
 
 def _load_anew(unit: Unit, say: Callable[[str], None]) -> None:

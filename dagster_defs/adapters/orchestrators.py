@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +15,10 @@ from dagster_defs.adapters.airflow import (
     DagRun,
     TaskInstance,
 )
-from dagster_defs.adapters.dagster_api import LIVE, DagsterClient, FoundRun
+from dagster_defs.adapters.dagster_api import LIVE, DagsterClient, FoundRun, dagster_url
 from dagster_defs.adapters.evidence import SHADOW
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
-from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
+from dagster_defs.errors import AirflowUnclear, AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.gates import Live
 from dagster_defs.parity import Side
@@ -44,7 +43,7 @@ class LiveOrchestrators:
         return cls(
             proxied_state_dir(),
             AirflowClient(AirflowAddress.from_environment(), patience=patience),
-            DagsterClient(os.environ.get("DAGSTER_URL", "http://127.0.0.1:3000")),
+            DagsterClient(dagster_url()),
         )
 
     def marked(self, unit: Unit) -> bool:
@@ -104,14 +103,16 @@ class LiveOrchestrators:
         self.airflow.set_paused(unit.dag_id, paused=False)
 
     def next_window(self, unit: Unit) -> datetime:
-        """Raises AirflowUnreachable where Airflow does not say."""
+        """Raises AirflowUnclear where Airflow does not say."""
         start = self.airflow.next_window_start(unit.dag_id)
         if start is None:
             newest = self.airflow.newest_scheduled_run(unit.dag_id)
             start = newest.window.end if newest and newest.window else None
         if start is None:
-            raise AirflowUnreachable(
-                self.airflow.address.url, f"it does not say which window of {unit.dag_id} comes next"
+            raise AirflowUnclear(
+                self.airflow.address.url,
+                f"it does not say which window of {unit.dag_id} comes next",
+                lasting=True,
             )
         return start
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.adapters.dagster_api import address_of_run, dagster_url
 from dagster_defs.adapters.evidence import SHADOW, evidence_at_hand, instance_at
 from dagster_defs.adapters.facts import OnRecord, read_record
 from dagster_defs.adapters.files import atomic
@@ -265,4 +266,4 @@ def _instant(timestamp: float) -> datetime:
 
 def run_address(run_id: str) -> str:
     """Where Dagster shows the run."""
-    return f"{os.environ.get('DAGSTER_URL', 'http://127.0.0.1:3000').rstrip('/')}/runs/{run_id}"
+    return address_of_run(dagster_url(), run_id)

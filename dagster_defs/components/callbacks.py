@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster_api import address_of_run
 from dagster_defs.adapters.legacy_code import LegacyFunction
 from dagster_defs.errors import NotOwner, ParityError
 from dagster_defs.lifecycle import Unit, tags
@@ -79,5 +80,5 @@ class OnFailure:
 
 def _address(run_id: str) -> str:
     """Where the run's log is; its id alone where nobody says at which address Dagster answers."""
-    url = os.environ.get("DAGSTER_URL", "").rstrip("/")
-    return f"{url}/runs/{run_id}" if url else run_id
+    url = os.environ.get("DAGSTER_URL", "")
+    return address_of_run(url, run_id) if url else run_id

@@ -12,8 +12,13 @@
     ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
     ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
-    ├── AirflowUnreachable                    the Airflow REST API does not answer as it should
-    ├── DagsterUnreachable                    Dagster's GraphQL API does not answer as it should
+    ├── ServerFault                           a server does not do what it is asked for
+    │   ├── AirflowUnreachable                the Airflow REST API does not answer
+    │   │   ├── AirflowRefuses                it answers with a status that says no
+    │   │   └── AirflowUnclear                it answers with something that does not mean anything
+    │   └── DagsterUnreachable                Dagster's GraphQL API does not answer
+    │       ├── DagsterRefuses                it answers with a status that says no
+    │       └── DagsterUnclear                it answers with something that does not mean anything
     ├── ServerDied                            a server that was started here has ended
     ├── ServerSilent                          a server that was started here does not become ready
     ├── AlreadyRunning                        another demo uses the folder
@@ -130,14 +135,19 @@ from dagster_defs.errors.project import (
     TimedOut,
 )
 from dagster_defs.errors.servers import (
+    AirflowRefuses,
+    AirflowUnclear,
     AirflowUnreachable,
     AlreadyRunning,
+    DagsterRefuses,
+    DagsterUnclear,
     DagsterUnreachable,
     DemoFolderTaken,
     EnvironmentMissing,
     PortInUse,
     RunFailed,
     ServerDied,
+    ServerFault,
     ServerSilent,
 )
 from dagster_defs.errors.units import (
@@ -170,6 +180,8 @@ from dagster_defs.errors.windows import (
 )
 
 __all__ = [
+    "AirflowRefuses",
+    "AirflowUnclear",
     "AirflowUnreachable",
     "AirflowsWindows",
     "AlreadyRunning",
@@ -179,6 +191,8 @@ __all__ = [
     "BadTolerance",
     "BadUnit",
     "BrokenUnits",
+    "DagsterRefuses",
+    "DagsterUnclear",
     "DagsterUnreachable",
     "DatabaseLocked",
     "DatabaseUnreadable",
@@ -225,6 +239,7 @@ __all__ = [
     "RunLives",
     "ScheduleRefused",
     "ServerDied",
+    "ServerFault",
     "ServerSilent",
     "StatementFailed",
     "StepFailed",

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from dagster_defs.errors.base import ParityError, UsageError
 
 
-class AirflowUnreachable(ParityError):
-    def __init__(self, url: str, reason: str) -> None:
-        self.url, self.reason = url, reason
-        super().__init__(
-            f"Airflow does not answer at {url}: {reason}. Check that it runs, and AIRFLOW_URL, AIRFLOW_USER and "
-            "AIRFLOW_PASSWORD"
-        )
+class ServerFault(ParityError):
+    """Base of what a server does not do. `lasting`: asking again would not help."""
+
+    fact: ClassVar[str] = "{name} does not answer at {url}"
+    name: ClassVar[str] = "the server"
+    remedy: ClassVar[str] = "Check that it runs"
+
+    def __init__(self, url: str, reason: str, *, lasting: bool = False) -> None:
+        self.url, self.reason, self.lasting = url, reason, lasting
+        fact = self.fact.format(name=self.name, url=url)
+        super().__init__(f"{fact}: {reason}. {self.remedy}")
 
 
-class DagsterUnreachable(ParityError):
-    def __init__(self, url: str, reason: str) -> None:
-        self.url, self.reason = url, reason
-        super().__init__(f"Dagster does not answer at {url}: {reason}. Check that it runs, and DAGSTER_URL")
+class AirflowUnreachable(ServerFault):
+    """Its connection failed; base of its other two faults, so that whoever goes on without Airflow names one."""
+
+    name = "Airflow"
+    remedy = "Check that it runs, and AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD"
+
+
+class AirflowRefuses(AirflowUnreachable):
+    fact = "{name} at {url} refuses"
+    remedy = "Check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD, and what this user may do in Airflow"
+
+
+class AirflowUnclear(AirflowUnreachable):
+    fact = "{name} at {url} answers something else than was asked"
+    remedy = "Check that AIRFLOW_URL is the address of an Airflow with the REST API v1"
+
+
+class DagsterUnreachable(ServerFault):
+    """Its connection failed; base of its other two faults, so that whoever goes on without Dagster names one."""
+
+    name = "Dagster"
+    remedy = "Check that it runs, and DAGSTER_URL"
+
+
+class DagsterRefuses(DagsterUnreachable):
+    fact = "{name} at {url} refuses"
+    remedy = "Check DAGSTER_URL, and what lets you in there"
+
+
+class DagsterUnclear(DagsterUnreachable):
+    fact = "{name} at {url} answers something else than was asked"
+    remedy = "Check that DAGSTER_URL is the address of a Dagster, and of which version"
 
 
 class RunFailed(ParityError):

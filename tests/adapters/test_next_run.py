@@ -26,6 +26,8 @@ def said(
 ) -> list[str]:
     """What the command has told of; both servers are there, and looked at without pauses."""
     monkeypatch.setenv("AIRFLOW_URL", airflow.url)
+    monkeypatch.setenv("AIRFLOW_USER", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
     monkeypatch.setenv("DAGSTER_URL", dagster_server.url)
     monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path))
     monkeypatch.setattr(next_run, "PAUSE", 0.01)
@@ -113,4 +115,4 @@ def test_a_server_that_is_away_is_asked_again(said: list[str], dagster_server: F
         dagster_server.login_page = len(said) < 2
 
     assert follow_next(moved(Move.RETIRE, Stage.CUT_OVER), SINCE, say)["state"] == "success"
-    assert f"Dagster does not answer at {dagster_server.url}" in said[1]
+    assert f"Dagster at {dagster_server.url} answers something else than was asked" in said[1]

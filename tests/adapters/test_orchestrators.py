@@ -155,7 +155,7 @@ def test_healthy_servers_are_no_blocker(
     [
         (lambda server: server.sick_daemons.append("SENSOR"), "Dagster's daemons have no heartbeat: SENSOR"),
         (lambda server: server.jobs.clear(), "has the job taxi_daily__dbt_daily"),
-        (lambda server: setattr(server, "login_page", True), "does not answer"),
+        (lambda server: setattr(server, "login_page", True), "a login page?"),
     ],
     ids=["daemon", "job", "login-page"],
 )

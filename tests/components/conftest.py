@@ -102,6 +102,8 @@ def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_URL", airflow.url)
     monkeypatch.setenv("AIRFLOW_USER", "admin")
     monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
+    monkeypatch.setenv("AIRFLOW_USER", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
     monkeypatch.setattr("dagster_defs.components.airflow_sensor.pendulum.now", lambda *_: NOW)
     with dg.instance_for_test() as instance:
         yield Observer(estate, instance)

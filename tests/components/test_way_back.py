@@ -82,6 +82,8 @@ def soaking(
     monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path))
     monkeypatch.setenv("PARITY_OPERATOR", "daemon")
     monkeypatch.setenv("AIRFLOW_URL", airflow.url)
+    monkeypatch.setenv("AIRFLOW_USER", "admin")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
     monkeypatch.setenv("DAGSTER_URL", dagster_server.url)
     airflow.operators = lambda dag_id, task_id: (
         "ProxyToDagster" if read_marks(tmp_path)[Unit(dag_id, task_id)] else "BashOperator"

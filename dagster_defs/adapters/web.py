@@ -1,0 +1,263 @@
+"""One question over HTTP, bounded in time and size, and its answer as a JSON document.
+
+What can go wrong is of three kinds: nobody answered (`NoAnswer`), the answer is a status that says no (`Refusal`), or
+the answer does not mean anything (`Unclear`). Which address was asked is added by who calls.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import httpcore
+import httpx
+
+MOST_BYTES = 64 << 20  # of one answer, unpacked
+MOST_SECONDS = 60.0  # for one answer as a whole, however steadily it drips
+READ_SECONDS = 20.0
+PASSING = (408, 425, 429)  # and everything from 500: said by servers that will answer later
+_EXCERPT = 200
+
+
+class NoAnswer(Exception):
+    """The connection failed, or the answer was not there in time; then `late` is true."""
+
+    def __init__(self, reason: str, *, late: bool = False) -> None:
+        self.late = late
+        super().__init__(reason)
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        super().__init__(reason)
+
+    @property
+    def lasting(self) -> bool:
+        return self.status < 500 and self.status not in PASSING
+
+
+class Unclear(Exception):
+    """There is an answer, and it is not what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    what: str
+
+    def document(self) -> Any:
+        """Raises Unclear for what is not JSON as the standard has it."""
+        if self.body.lstrip()[:1] == b"<":
+            raise Unclear(f"{self.what} answered with a page instead of JSON (a login page?)")
+        try:
+            found = json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+            if b"\\ud" in self.body.lower():
+                json.dumps(found, ensure_ascii=False).encode()  # half a character cannot be written anywhere
+        except (ValueError, RecursionError) as error:
+            why = str(error) if isinstance(error, ValueError) else "it is nested too deep"
+            raise Unclear(f"{self.what} answered with something that is not JSON: {why}") from error
+        return found
+
+    @property
+    def excerpt(self) -> str:
+        return excerpt(self.body.decode("utf-8", "replace"))
+
+
+def excerpt(text: str) -> str:
+    """The beginning of what somebody else says, in one line that a terminal can show."""
+    line = " ".join(text.split())[:_EXCERPT]
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+
+
+def segment(identity: str) -> str:
+    """An id as one part of an address's path, whatever is in it."""
+    return "".join("%2E" for _ in identity) if identity in (".", "..") else quote(identity, safe="")
+
+
+def without_credentials(url: str) -> tuple[str, str, str]:
+    """The address as it may be shown, and the user and password that stood in it."""
+    try:
+        parts = urlsplit(url)
+        user, password = parts.username or "", parts.password or ""
+    except ValueError:
+        return url.rpartition("@")[2], "", ""
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+    return bare, unquote(user), unquote(password)
+
+
+def rows_of(document: Any, name: str, what: str) -> list[Mapping[str, Any]]:
+    """The list of objects under a name. Raises Unclear."""
+    rows = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Unclear(f"{what} answered without a list of objects as `{name}`")
+    return rows
+
+
+MISSING: Any = object()
+
+
+def text(row: Mapping[str, Any], name: str, default: Any = MISSING) -> Any:
+    """Raises Unclear for what is neither text nor, where there is a default, null or missing."""
+    return _value(row, name, default, str, "a text")
+
+
+def whole(row: Mapping[str, Any], name: str, default: Any = MISSING) -> Any:
+    return _value(row, name, default, int, "a whole number")
+
+
+def seconds(row: Mapping[str, Any], name: str) -> Any:
+    return _value(row, name, None, (int, float), "a number")
+
+
+def _value(row: Mapping[str, Any], name: str, default: Any, kind: Any, words: str) -> Any:
+    found = row.get(name)
+    if found is None and default is not MISSING:
+        return default
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise Unclear(f"`{name}` is not {words} but {excerpt(repr(found))}")
+    return found
+
+
+class Web:
+    """A server. `auth`: user and password; none is sent without. Redirects are not followed."""
+
+    def __init__(self, base: str, auth: tuple[str, str] | None = None, seconds: float = MOST_SECONDS) -> None:
+        self._seconds = seconds
+        self._http = httpx.Client(
+            base_url=base,
+            auth=auth,
+            timeout=READ_SECONDS,
+            headers={"Accept-Encoding": "gzip, deflate"},
+            transport=_Transport(secure=base.startswith("https:")),
+            trust_env=False,
+        )
+
+    def ask(self, method: str, path: str, *, seconds: float | None = None, **request: Any) -> Reply:
+        """Raises NoAnswer, Unclear for an answer that is too large or cannot be unpacked, Refusal for a redirect."""
+        what = f"{method} {path}"
+        limit = seconds or self._seconds
+        _DEADLINE.at = time.monotonic() + limit
+        try:
+            with self._http.stream(method, path, **request) as answer:
+                body = b"".join(_bounded(_unpacked(answer), what))
+                if 300 <= answer.status_code < 400:
+                    target = without_credentials(answer.headers.get("Location", "nowhere"))[0].partition("?")[
+                        0
+                    ]
+                    reason = f"{what} answered {answer.status_code} and redirects to {excerpt(target)}"
+                    raise Refusal(answer.status_code, f"{reason}: a login, or a wrong address")
+                return Reply(answer.status_code, body, what)
+        except zlib.error as error:
+            raise Unclear(f"{what} answered with something that cannot be unpacked: {error}") from error
+        except httpx.TimeoutException as error:
+            late = isinstance(error, httpx.ReadTimeout)
+            raise NoAnswer(f"{what} had no whole answer within {limit:g} s", late=late) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise NoAnswer(str(error) or type(error).__name__) from error
+        finally:
+            _DEADLINE.at = math.inf
+
+
+def checked(reply: Reply, allowed: Iterable[int] = ()) -> Reply:
+    """The reply, unless its status says no. Raises Refusal."""
+    if reply.status >= 400 and reply.status not in allowed:
+        raise Refusal(reply.status, f"{reply.what} answered {reply.status} {reply.excerpt}".rstrip())
+    return reply
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a number")
+    return number
+
+
+def _bounded(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise Unclear(f"{what} answered with more than {MOST_BYTES >> 20} MB")
+        yield chunk
+
+
+def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
+    """A megabyte at a time: a small answer may unpack to more than there is memory."""
+    packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed in ("identity", ""):
+        yield from answer.iter_raw()
+        return
+    if packed not in ("gzip", "deflate"):
+        raise Unclear(f"the answer is packed as {excerpt(packed)!r}, which was not asked for")
+    unpack = zlib.decompressobj(wbits=47)  # gzip or zlib, as its first bytes say
+    for chunk in answer.iter_raw():
+        left = chunk
+        while left:
+            yield unpack.decompress(left, 1 << 20)
+            left = unpack.unconsumed_tail
+    yield unpack.flush()
+
+
+class _Deadline(threading.local):
+    at = math.inf
+
+
+_DEADLINE = _Deadline()
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float:
+    left = _DEADLINE.at - time.monotonic()
+    if left <= 0:
+        raise error("the time for the whole answer is over")
+    return min(left, READ_SECONDS if timeout is None else timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection on which no read and no write outlasts the deadline of the question."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any) -> Any:
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(super().connect_tcp(host, port, limit, *rest, **more))
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over connections with a deadline: its time-outs count for each read, and not for the answer."""
+
+    def __init__(self, *, secure: bool) -> None:
+        super().__init__(verify=False, trust_env=False)  # of its pool, which is replaced
+        context = httpx.create_ssl_context(trust_env=False) if secure else None
+        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Backend())
