@@ -101,7 +101,7 @@ def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
             raise UnknownPartition(first, str(mirror.partitions.schedule), "it is no day either") from None
     if days[1] < days[0]:
         raise UnknownPartition(last, str(mirror.partitions.schedule), f"the range begins later, at {first}")
-    zone = mirror.partitions.schedule.timezone
+    zone = mirror.partitions.schedule.zone
     start, end = (pendulum.datetime(day.year, day.month, day.day, tz=zone) for day in days)
     found = list(mirror.partitions.schedule.windows(start, end.add(days=1)))
     return found or [mirror.partitions.window_containing(start)]

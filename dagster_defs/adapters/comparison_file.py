@@ -29,6 +29,7 @@ from dagster_defs.errors import BadComparison, BadComparisonFile
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind
 from dagster_defs.parity.records import Bound
 from dagster_defs.parity.tolerances import refuse_wrong
+from dagster_defs.windows import zone_named
 
 
 class _Model(BaseModel):
@@ -157,10 +158,7 @@ def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
     """
     if bound is None or timezone is None:
         return bound
-    try:
-        zone = pendulum.timezone(timezone)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"there is no time zone {timezone!r}") from error
+    zone = zone_named(timezone)
     if isinstance(bound, int):
         raise ValueError(f"{bound} is no time in {timezone}")
     found = datetime.fromisoformat(bound) if isinstance(bound, str) else bound

@@ -10,7 +10,7 @@ from dagster_defs.adapters.comparison import windows_asked
 from dagster_defs.errors import NotRendered, Unaligned
 from dagster_defs.inventory.document import Dag
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.windows import Window
+from dagster_defs.windows import Window, zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _is_over(window: Window) -> bool:
 def _not_rendered(mirror: Mirror, dag: Dag, missing: Sequence[Window]) -> NotRendered:
     if not missing:
         return NotRendered(str(mirror.legacy_unit), ["any window"], "DATE", "DATE", "START/END")
-    zone = dag.schedule.timezone
+    zone = zone_named(dag.timezone)
     first, last = (window.start.in_timezone(zone) for window in (missing[0], missing[-1]))
     return NotRendered(
         str(mirror.legacy_unit),

@@ -22,12 +22,12 @@ CLOCK_CHANGE = timedelta(hours=1)
 MOST_WINDOWS = 12_000  # more than a week of minutes, more than a year of hours
 
 
-def freshness_policy(schedule: Schedule, sla: float) -> dg.FreshnessPolicy:
+def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.FreshnessPolicy:
     """Fails `sla` seconds after a window's end if nothing was materialized since that end.
 
     Where no cron expression says these moments, it fails when the newest materialization is older than the longest
     window and `sla` together: later than Airflow's, by as long as the last run took, and never earlier. Dagster
-    counts in minutes, so `sla` is rounded up to one.
+    counts in minutes, so `sla` is rounded up to one. `zone`: an IANA name, where the schedule's zone has none.
     """
     late = timedelta(minutes=max(1, ceil(sla / 60)))
     deadline = deadline_cron(schedule.cron, late)
@@ -35,7 +35,9 @@ def freshness_policy(schedule: Schedule, sla: float) -> dg.FreshnessPolicy:
         return dg.FreshnessPolicy.time_window(fail_window=_longest_window(schedule) + late)
     # When the clock goes back between end and deadline, the end is an hour further away than `late`.
     lower_bound = min(late + CLOCK_CHANGE, shortest)
-    return dg.FreshnessPolicy.cron(deadline, lower_bound_delta=lower_bound, timezone=schedule.timezone)
+    return dg.FreshnessPolicy.cron(
+        deadline, lower_bound_delta=lower_bound, timezone=zone or schedule.timezone
+    )
 
 
 def deadline_cron(cron: str, late: timedelta) -> str | None:

@@ -237,7 +237,8 @@ class PythonUnit(UnitComponent):
         else:
             windows = windows_of_run(context, self.partitions)
             self._refuse_legacy_folder(windows)
-        facts: Mapping[str, Any] = {}
+        # By partition: a run over many windows has facts of each, and the last call's are not the others'.
+        facts: dict[str, Mapping[str, Any]] = {}
         with self.tries.of(context):
             function = self._load_function()
             for window in windows:
@@ -245,11 +246,8 @@ class PythonUnit(UnitComponent):
                 called = f"{self.function}({arguments})"
                 context.log.info(f"{self.unit} {side.value}: {window}, {called}")
                 with time_limit(context, f"{called} of {window}", self.timeout):
-                    facts = function(**arguments, side=side.value) or {}
-        for key in sorted(context.selected_asset_keys):
-            yield dg.MaterializeResult(
-                asset_key=key, metadata={**window_metadata(windows), **_metadata(facts)}
-            )
+                    facts[self.partitions.key_of(window)] = function(**arguments, side=side.value) or {}
+        yield from _materializations(context, windows, facts)
 
     def _refuse_legacy_folder(self, windows: Sequence[Window]) -> None:
         """Raises WritesToLegacy if the candidate's folder, or a file of it, is legacy's or lies in it."""

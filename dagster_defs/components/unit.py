@@ -41,16 +41,25 @@ class UnitSchedule(dg.Resolvable):
     start: Annotated[
         str,
         dg.Resolver.default(
-            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
+            description=(
+                "First day (or ISO date and time) of the partitions, in the DAG's time zone: the task's start date "
+                "where it has one of its own, else the DAG's."
+            ),
             examples=["2024-02-01"],
         ),
     ]
     timezone: Annotated[
         str,
-        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
+        dg.Resolver.default(
+            description="The DAG's time zone: an IANA name, or an offset that never changes.",
+            examples=["America/New_York", "+05:30"],
+        ),
     ] = "UTC"
     end: Annotated[
-        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
+        str | None,
+        dg.Resolver.default(
+            description="Last day on which a window may start, the task's or the DAG's; without it they go on."
+        ),
     ] = None
     catchup: Annotated[
         bool,
@@ -288,7 +297,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         """When the assets of this side are due; a candidate's are never."""
         if self.sla is None or side is Side.CANDIDATE:
             return None
-        return freshness_policy(self.partitions.schedule, self.sla)
+        return freshness_policy(self.partitions.schedule, self.sla, self.partitions.zone)
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""
@@ -311,7 +320,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         Dagster maps time windows onto each other in one zone only; across zones everything upstream counts.
         """
         zone = zones.get(dep.asset_key)
-        if zone is None or zone == self.partitions.schedule.timezone:
+        if zone is None or zone == self.partitions.zone:
             return dep
         return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
 
@@ -336,7 +345,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return {
             tags.UNIT: self.unit,
             tags.SIDE: side.value,
-            tags.TIMEZONE: self.partitions.schedule.timezone,
+            tags.TIMEZONE: self.partitions.zone,
             tags.KEY_FORMAT: self.partitions.fmt,
         }
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from dagster_defs.inventory.arguments import as_text
+from dagster_defs.windows import zone_named
 
 
 class Convention(StrEnum):
@@ -103,11 +103,11 @@ def name_window(candidates: Sequence[Candidate], zone: str) -> NamedWindow:
     for carrier in Carrier:
         mine = [candidate for candidate in candidates if candidate.carrier is carrier]
         if mine:
-            return _name(mine, carrier, ZoneInfo(zone))
+            return _name(mine, carrier, zone_named(zone))
     return NamedWindow(Convention.NONE)
 
 
-def _name(candidates: Sequence[Candidate], carrier: Carrier, zone: ZoneInfo) -> NamedWindow:
+def _name(candidates: Sequence[Candidate], carrier: Carrier, zone: tzinfo) -> NamedWindow:
     lower, upper = _bounds([c for c in candidates if c.determined and c.moments])
     unknown = [c for c in candidates if not c.determined]
     if unknown and (lower is None or upper is None or lower == upper or any(map(_bounding, unknown))):
@@ -158,7 +158,7 @@ def _bounds(candidates: Sequence[Candidate]) -> tuple[Candidate | None, Candidat
     return lower, upper
 
 
-def _compare(lower: Candidate, upper: Candidate, zone: ZoneInfo) -> Convention:
+def _compare(lower: Candidate, upper: Candidate, zone: tzinfo) -> Convention:
     low, high = _relations(lower, zone), _relations(upper, zone)
     lows, highs = lower.moments or [], upper.moments or []
     same = [as_text(a) for a in lows] == [as_text(b) for b in highs]
@@ -184,7 +184,7 @@ def _has(relations: frozenset[Relation], edge: str, days: int) -> bool:
     return any(relation[:2] == (edge, days) for relation in relations)
 
 
-def _relations(candidate: Candidate, zone: ZoneInfo) -> frozenset[Relation]:
+def _relations(candidate: Candidate, zone: tzinfo) -> frozenset[Relation]:
     """What holds between a bound and the window, in every sample."""
     each = [
         frozenset(_relate(moment, interval, zone))
@@ -193,7 +193,7 @@ def _relations(candidate: Candidate, zone: ZoneInfo) -> frozenset[Relation]:
     return frozenset.intersection(*each) if each else frozenset()
 
 
-def _relate(moment: date | datetime, interval: Interval, zone: ZoneInfo) -> set[Relation]:
+def _relate(moment: date | datetime, interval: Interval, zone: tzinfo) -> set[Relation]:
     found: set[Relation] = set()
     for name, instant in (("start", interval.start), ("end", interval.end)):
         for where, clock in (("UTC", UTC), ("local", zone)):
@@ -214,7 +214,7 @@ def _relate(moment: date | datetime, interval: Interval, zone: ZoneInfo) -> set[
     return found
 
 
-def _is_utc_date(candidate: Candidate, edge: str, zone: ZoneInfo) -> bool:
+def _is_utc_date(candidate: Candidate, edge: str, zone: tzinfo) -> bool:
     """A date that is nearer to the edge's date in UTC than to its local date."""
     if any(isinstance(moment, datetime) for moment in candidate.moments or []):
         return False

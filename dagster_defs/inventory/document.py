@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dagster_defs.errors import InventoryUnreadable, InventoryVersion
-from dagster_defs.windows import Window
+from dagster_defs.windows import Window, canonical_zone
 
 SCHEMA = "parity/inventory/1"
 
@@ -37,12 +38,15 @@ class Schedule:
     timezone: str
     interval_is_empty: bool
     delta_seconds: float | None = None
+    timetable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """`templated` are the raw fields; a field that names a template file holds the text of it. `callbacks` are
-    dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin."""
+    dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin. `start` and `end`
+    (both included, ISO with an offset) bound the task's logical dates; None too where an older inventory does not
+    say them."""
 
     dag_id: str
     task_id: str
@@ -62,6 +66,8 @@ class Task:
     sla: float | None = None
     owner: str = ""
     callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    start: str | None = None
+    end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,11 @@ class BrokenTask:
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """`catchup` and `max_active_runs` are Airflow's own defaults where an older inventory does not say them."""
+    """`catchup` and `max_active_runs` are Airflow's own defaults where an older inventory does not say them.
+
+    `span`: the inventory's days as instants, half-open; None in an older inventory. `bounds_move`: start or end are
+    computed when the DAG file is parsed.
+    """
 
     dag_id: str
     schedule: Schedule
@@ -87,11 +97,56 @@ class Dag:
     catchup: bool = True
     max_active_runs: int = 16
     callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    span: tuple[str, str] | None = None
+    bounds_move: bool = False
+
+    def bounds_of(self, task: Task) -> tuple[datetime | None, datetime | None]:
+        """From when to when Airflow runs the task, both included: the narrower of its bounds and the DAG's."""
+        starts, ends = (
+            [datetime.fromisoformat(bound) for bound in bounds if bound]
+            for bounds in ((self.start, task.start), (self.end, task.end))
+        )
+        return max(starts, default=None), min(ends, default=None)
+
+    def windows_of(self, task: Task) -> tuple[tuple[str, str], ...]:
+        """The windows of the span that the task has an instance in."""
+        start, end = self.bounds_of(task)
+        return tuple(
+            window
+            for window in self.windows
+            if (start is None or start <= datetime.fromisoformat(window[0]))
+            and (end is None or datetime.fromisoformat(window[0]) <= end)
+        )
+
+    @property
+    def why_it_moves(self) -> str:
+        return (
+            f"its start date ({self.start}) or end date is computed when the DAG file is parsed, so that partitions "
+            "would begin or end elsewhere each day"
+        )
+
+    def why_no_window(self, task: Task) -> str:
+        """Why the inventory has no window of the task, and so nothing that Airflow rendered; empty if it has one."""
+        if self.windows_of(task):
+            return ""
+        if self.bounds_move:
+            return self.why_it_moves
+        if self.schedule.kind not in ("cron", "delta", "cron-trigger", "delta-trigger"):
+            return (
+                ""
+                if self.windows
+                else f"its schedule {self.schedule.text} has no windows that are known ahead"
+            )
+        start, end = self.bounds_of(task)
+        if start is None:
+            return "it has no start date, so Airflow never schedules it"
+        lives = f"from {start.isoformat()}" + (f" to {end.isoformat()}" if end else "")
+        return f"Airflow runs it {lives}, and no window of that starts in the inventory's span: export other days"
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`span`: the first and the last day that were asked for, each in a DAG's own time zone."""
+    """`span`: the first and the last day that were asked for; `Dag.span` says which instants they are."""
 
     airflow_version: str
     import_errors: tuple[Mapping[str, Any], ...]
@@ -122,16 +177,18 @@ def read_document(document: Any, file: str) -> Inventory:
 
 def _dag(dag: Mapping[str, Any]) -> Dag:
     schedule = dag["schedule"]
-    zone = str(dag.get("timezone") or schedule.get("timezone") or "UTC")
+    zone = canonical_zone(str(dag.get("timezone") or schedule.get("timezone") or "UTC"))
+    span = dag.get("span")
     return Dag(
         str(dag["dag_id"]),
         Schedule(
             str(schedule["text"]),
             str(schedule["kind"]),
             schedule.get("cron"),
-            str(schedule.get("timezone") or "UTC"),
+            canonical_zone(str(schedule.get("timezone") or "UTC")),
             bool(schedule.get("interval_is_empty")),
             schedule.get("delta_seconds"),
+            str(schedule.get("timetable") or ""),
         ),
         zone,
         tuple(_task(str(dag["dag_id"]), task) for task in dag["tasks"]),
@@ -143,6 +200,8 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
         bool(dag.get("catchup", True)),
         16 if dag.get("max_active_runs") is None else int(dag["max_active_runs"]),
         _callbacks(dag),
+        (str(span["start"]), str(span["end"])) if span else None,
+        bool(dag.get("bounds_move")),
     )
 
 
@@ -169,6 +228,8 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             task.get("sla_seconds"),
             str(task.get("owner") or ""),
             _callbacks(task),
+            task.get("start"),
+            task.get("end"),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return BrokenTask(

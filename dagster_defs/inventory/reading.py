@@ -67,6 +67,8 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
             windowed = False
         candidates += _candidates(reading, number, invocation)
     window = name_window(_of_main(candidates), dag.timezone)
+    if window.reason == NOT_RENDERED and (why := dag.why_no_window(task)):
+        window = replace(window, reason=why)
     if window.convention is Convention.UNDETERMINED:
         windowed = False
         reasons += [] if any(window.reason in reason for reason in reasons) else [window.reason]
@@ -117,6 +119,7 @@ def _unsure(task: Task, reading: Reading) -> str:
     return ""
 
 
+NOT_RENDERED = "Airflow has rendered it for no window"
 _UNRENDERABLE = ("a valid template", "a template that renders", "the template file")
 
 
@@ -342,7 +345,7 @@ def _candidate(
     if why:
         return candidate if bound or windowed else None
     if not values and templates and (windowed or bound):
-        return replace(candidate, determined=False, reason="Airflow has rendered it for no window")
+        return replace(candidate, determined=False, reason=NOT_RENDERED)
     if not (windowed or varies):
         return candidate if carrier is Carrier.EVENT_TIME else None
     shaped = windowed and (bound or (carrier is Carrier.VARS and not _LABELS.issuperset(_names(text, holes))))

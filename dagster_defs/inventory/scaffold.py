@@ -121,7 +121,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
         operator = task.classes[0].rpartition(".")[2]
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
     found = _Attributes({"unit": reading.name})
-    _schedule(dag, found)
+    _schedule(dag, task, found)
     _selection(reading, found)
     if place.project != "dbt":
         found.values["project"] = place.project
@@ -186,35 +186,80 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _schedule(dag: Dag, found: _Attributes) -> None:
-    said = dag.schedule
-    if said.kind not in ("cron", "delta") or said.interval_is_empty:
-        found.refusals.append(f"its schedule {said.text} ({said.kind}) has no window that recurs")
+def _schedule(dag: Dag, task: Task, found: _Attributes) -> None:
+    if why := _unmirrored(dag):
+        found.refusals.append(why)
         return
-    if dag.start is None:
+    start, end = dag.bounds_of(task)
+    if start is None:
         found.refusals.append("the DAG has no start date, and partitions begin with it")
         return
     try:
-        schedule = (
-            Schedule.every(timedelta(seconds=said.delta_seconds or 0), datetime.fromisoformat(dag.start))
-            if said.kind == "delta"
-            else Schedule.of(said.cron or said.text, said.timezone, datetime.fromisoformat(dag.start))
-        )
+        schedule = _recurring(dag, start, end)
         PartitionedSchedule(schedule)
     except ParityError as error:
         found.refusals.append(_one_line(str(error)))
         return
     written = {"cron": schedule.expression, "timezone": schedule.timezone}
-    for name, instant in (("start", dag.start), ("end", dag.end)):
+    for name, instant in (("start", start), ("end", end)):
         if instant is not None:
-            local = datetime.fromisoformat(instant).astimezone(schedule.zone)
-            at_midnight = local.time() == local.time().min
-            written[name] = (
-                local.date().isoformat() if at_midnight else local.replace(tzinfo=None).isoformat()
-            )
+            written[name] = _local(instant, schedule)
     found.values["schedule"] = {
         **written, "catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)
     }  # fmt: skip
+
+
+def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
+    """Raises ScheduleRefused. A timedelta is counted from the DAG's start, wherever the task begins."""
+    said = dag.schedule
+    if said.kind == "cron":
+        return Schedule.of(said.cron or said.text, said.timezone, start, end)
+    anchor = datetime.fromisoformat(dag.start) if dag.start else start
+    counted = Schedule.every(timedelta(seconds=said.delta_seconds or 0), anchor)
+    return Schedule.of(counted.cron, counted.timezone, start, end)
+
+
+def _unmirrored(dag: Dag) -> str:
+    """Why windows of this kind of schedule have no mirror; empty if they may have one."""
+    said = dag.schedule
+    if said.kind not in ("cron", "delta"):
+        kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
+        reasons = {
+            "none": "its schedule is None: it runs only when somebody triggers it, and has no window",
+            "once": f"{kind} runs once, and has no window that recurs",
+            "continuous": f"{kind} starts again as soon as it has ended, and has no window that is known ahead",
+            "dataset": f"{kind} waits for datasets, and has no window that is known ahead",
+            "asset": f"{kind} waits for assets, and has no window that is known ahead",
+            "custom": f"{kind} is a timetable of your own, which is not mirrored",
+        }
+        if said.kind in reasons:
+            return reasons[said.kind]
+        empty = "; its data intervals are empty, and no data belongs to one" if said.interval_is_empty else ""
+        return f"{kind} is a trigger timetable, and those are not mirrored{empty}"
+    if dag.bounds_move:
+        return f"{dag.why_it_moves}. Write a fixed date in the DAG file first"
+    if said.kind == "delta" and said.delta_seconds is None:
+        return (
+            f"its schedule {said.text} has steps of different lengths: no cron recurs at that step, and Dagster's "
+            "partitions are crons"
+        )
+    return (
+        f"its schedule {said.text} has empty windows, and no data belongs to one"
+        if said.interval_is_empty
+        else ""
+    )
+
+
+def _local(instant: datetime, schedule: Schedule) -> str:
+    """As the clock of the schedule's zone shows it; with the offset where that alone would name another instant."""
+    local = instant.astimezone(schedule.zone)
+    shown = (
+        local.date().isoformat()
+        if local.time() == local.time().min
+        else local.replace(tzinfo=None).isoformat()
+    )
+    read_back = Schedule.of(schedule.expression, schedule.timezone, shown).start
+    return shown if read_back == instant else local.isoformat()
 
 
 def _selection(reading: UnitReading, found: _Attributes) -> None:

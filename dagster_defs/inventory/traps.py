@@ -16,7 +16,7 @@ from dagster_defs.inventory.records import Trap, UnitReading, Warn
 # Nothing recurs: there is no window that a schedule could have meant.
 _UNSCHEDULED = frozenset({"none", "once", "continuous", "dataset", "asset"})
 
-_UTC = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT", "Zulu", "+00:00"})
+_UTC = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT", "Zulu"})
 # `ds` and what is made of it; not the filter `| ds`, which takes the zone of what it is given.
 _UTC_NAMES = re.compile(r"(?<!\|)(?<!\| )\b(?:yesterday_|tomorrow_|prev_|next_)?ds(?:_nodash)?\b(?!_)")
 

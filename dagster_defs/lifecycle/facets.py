@@ -16,7 +16,7 @@ from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import PartitionedSchedule, Window, zone_named
 
 __all__ = [
     "Agreement",
@@ -33,7 +33,8 @@ SIDE = "side"  # the argument by which a Python unit is told for which side it w
 
 @dataclass(frozen=True, slots=True)
 class LegacyUnit:
-    """A task of the inventory; `reading` is None where it runs no dbt. `span` as in the inventory."""
+    """A task of the inventory; `reading` is None where it runs no dbt. `span` as in the inventory, for a DAG that
+    does not say which instants it is."""
 
     dag: Dag
     task: Task
@@ -94,19 +95,23 @@ def not_in_inventory(unit: Unit) -> UnitFacets:
 
 
 def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
-    """Airflow's windows in the inventory's span beside ours, and each beside its partition's."""
+    """Airflow's windows of the task in the inventory's span beside ours, and each beside its partition's."""
     dag, schedule = legacy.dag, partitions.schedule
     said = f"{dag.schedule.text} in {dag.schedule.timezone}"
-    if not dag.windows:
+    if dag.bounds_move:
+        return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), dag.why_it_moves, 0)
+    windows = dag.windows_of(legacy.task)
+    if not windows:
         verdict = Agreement.UNDETERMINED if dag.schedule.kind in ("cron", "delta") else Agreement.DIFFERS
-        return Facet(
-            "windows", verdict, said, str(schedule), "Airflow has no window in the inventory's span", 0
-        )
+        detail = dag.why_no_window(legacy.task) or "Airflow has no window in the inventory's span"
+        if other_bounds := _other_bounds(legacy, partitions):
+            verdict, detail = Agreement.DIFFERS, other_bounds
+        return Facet("windows", verdict, said, str(schedule), detail, 0)
     try:
-        theirs = [Window.between(start, end) for start, end in dag.windows]
+        theirs = [Window.between(start, end) for start, end in windows]
     except InvalidWindow:
         detail = "Airflow's windows are empty: no data belongs to a run"
-        return Facet("windows", Agreement.DIFFERS, said, str(schedule), detail, len(dag.windows))
+        return Facet("windows", Agreement.DIFFERS, said, str(schedule), detail, len(windows))
     try:
         ours = list(islice(_own_windows(legacy, partitions), 2 * len(theirs) + 1000))
     except ParityError as error:
@@ -118,6 +123,8 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
         window for window in theirs if window not in missing and not _has_partition(window, partitions)
     ]
     alone += [f"{len(unaligned)} are no partition's window, first {unaligned[0]}"] if unaligned else []
+    if other_bounds := _other_bounds(legacy, partitions):
+        alone.append(other_bounds)
     return Facet(
         "windows",
         Agreement.DIFFERS if alone else Agreement.AGREES,
@@ -131,10 +138,7 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
 def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:
     """The mirror's windows that start inside the span; where the DAG ends and the mirror goes on, as far as
     the DAG."""
-    first, last = _instant(legacy.span[0]), _instant(legacy.span[1])
-    zone = partitions.schedule.zone
-    from_ = zone.convert(first) if first else None
-    until = zone.convert(last + timedelta(days=1)) if last else None
+    from_, until = _span(legacy)
     if legacy.dag.windows_cut:
         until = datetime.fromisoformat(legacy.dag.windows[-1][0]) + timedelta(seconds=1)
     end = None if legacy.dag.end is None else datetime.fromisoformat(legacy.dag.end)
@@ -144,7 +148,17 @@ def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterato
         yield window
 
 
-def _instant(day: str) -> datetime | None:
+def _span(legacy: LegacyUnit) -> tuple[datetime | None, datetime | None]:
+    """The inventory's span as instants. Exporters that did not write them read the days in the schedule's zone."""
+    if legacy.dag.span is not None:
+        start, end = map(datetime.fromisoformat, legacy.dag.span)
+        return start, end
+    zone = zone_named(legacy.dag.schedule.timezone)
+    first, last = _midnight(legacy.span[0]), _midnight(legacy.span[1])
+    return zone.convert(first) if first else None, zone.convert(last + timedelta(days=1)) if last else None
+
+
+def _midnight(day: str) -> datetime | None:
     return datetime.combine(date.fromisoformat(day[:10]), datetime.min.time()) if day else None
 
 
@@ -153,6 +167,24 @@ def _has_partition(window: Window, partitions: PartitionedSchedule) -> bool:
         return partitions.window_of(partitions.key_of(window)) == window
     except ParityError:
         return False
+
+
+def _other_bounds(legacy: LegacyUnit, partitions: PartitionedSchedule) -> str:
+    """How the mirror's first or last window differs from the task's, where the task has bounds of its own; in or
+    outside of the inventory's span."""
+    dag, schedule = legacy.dag, partitions.schedule
+    start, end = dag.bounds_of(legacy.task)
+    said = []
+    if start is not None and legacy.task.start not in (None, dag.start):
+        theirs, ours = schedule.align_to_next(start), schedule.align_to_next(schedule.start)
+        if theirs != ours:
+            said.append(f"the task starts {start.isoformat()}, the mirror {schedule.start.isoformat()}")
+    if end is not None and legacy.task.end not in (None, dag.end):
+        if schedule.end is None:
+            said.append(f"the task ends {end.isoformat()}, the mirror goes on")
+        elif schedule.align_to_prev(end) != schedule.align_to_prev(schedule.end):
+            said.append(f"the task ends {end.isoformat()}, the mirror {schedule.end.isoformat()}")
+    return "; ".join(said)
 
 
 def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:

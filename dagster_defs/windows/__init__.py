@@ -6,6 +6,7 @@ from dagster_defs.windows.partitions import PartitionedSchedule
 from dagster_defs.windows.schedule import PRESETS, Schedule
 from dagster_defs.windows.vocabulary import TemplateContext
 from dagster_defs.windows.window import Window, covering
+from dagster_defs.windows.zones import canonical_zone, zone_named
 
 __all__ = [
     "PRESETS",
@@ -17,6 +18,8 @@ __all__ = [
     "VariableTemplate",
     "Window",
     "WindowTemplate",
+    "canonical_zone",
     "compile_template",
     "covering",
+    "zone_named",
 ]

@@ -20,6 +20,7 @@ from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.ticks import Tick, Ticks
 from dagster_defs.windows.window import Window, utc
+from dagster_defs.windows.zones import Zone
 
 # A schedule of every minute has 720 ticks between its quiet instants, a sparse hourly one a few dozen.
 _LONGEST_WALK = 5_000
@@ -166,11 +167,11 @@ def _pair_in_order(ticks: list[Tick], windows: list[Window]) -> Seam:
     return Seam(MappingProxyType(paired), tuple(phantoms), tuple(free))
 
 
-def _offset(zone: pendulum.Timezone, instant: datetime) -> timedelta:
+def _offset(zone: Zone, instant: datetime) -> timedelta:
     return instant.astimezone(zone).utcoffset() or timedelta(0)
 
 
-def _offset_is_constant(zone: pendulum.Timezone, first: pendulum.DateTime, last: pendulum.DateTime) -> bool:
+def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.DateTime) -> bool:
     # A zone that changes and changes back within a day is not known, so one look a day misses nothing.
     offset = _offset(zone, first)
     while first < last:
@@ -196,7 +197,7 @@ def counts_hours_alike(schedule: Schedule, until: datetime) -> bool:
     return len({frozenset((minute - part) % timedelta(hours=1) for minute in minutes) for part in parts}) == 1
 
 
-def clock_changes(zone: pendulum.Timezone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
+def clock_changes(zone: Zone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
     """The instants in `[start, until]` from which a new UTC offset holds, to the minute."""
     day, last = utc(start), utc(until)
     while day < last:

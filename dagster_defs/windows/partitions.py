@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 
 from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
@@ -17,12 +17,8 @@ from dagster._check import CheckError
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows.pairing import Pairing, Seam, counts_hours_alike
 from dagster_defs.windows.schedule import Schedule
-from dagster_defs.windows.ticks import Tick, Ticks
+from dagster_defs.windows.ticks import HORIZON, Tick, Ticks
 from dagster_defs.windows.window import Window, utc
-
-# How long after a schedule's start its clock changes are examined. Beyond, a key without a window is still
-# refused, but Dagster offers it.
-HORIZON = timedelta(days=15 * 366)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +119,12 @@ class PartitionedSchedule:
             if window is not None and utc(window.start) == first.instant:
                 return start
         return first.instant
+
+    @property
+    def zone(self) -> str:
+        """The IANA name of the zone in which Dagster counts and keys are written: for a fixed offset a zone
+        that keeps it."""
+        return self._ticks.zone
 
     @property
     def fmt(self) -> str:

@@ -19,6 +19,7 @@ from croniter import CroniterBadDateError, CroniterError, croniter
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows.window import Window, utc
+from dagster_defs.windows.zones import Zone, zone_named
 
 # airflow.utils.dates.cron_presets, and the two aliases that Airflow leaves to croniter.
 PRESETS = {
@@ -58,13 +59,16 @@ def _neighbour(cron: str, wall_clock: datetime, ahead: bool) -> datetime:
     return found
 
 
-def parse_timezone(name: str, schedule: str) -> pendulum.Timezone:
-    """The IANA zone of that name; `ScheduleRefused` if there is none."""
+def parse_timezone(name: str, schedule: str) -> Zone:
+    """The IANA zone of that name, or the fixed offset; `ScheduleRefused` if there is none."""
     try:
-        return pendulum.timezone(name)
-    except (ValueError, OSError) as error:
+        return zone_named(name)
+    except ValueError as error:
         raise ScheduleRefused(
-            schedule, name, "there is no such time zone", "Use an IANA name such as America/New_York or UTC"
+            schedule,
+            name,
+            "there is no such time zone",
+            "Use an IANA name such as America/New_York, or an offset such as +05:30",
         ) from error
 
 
@@ -119,7 +123,7 @@ class Schedule:
     start: pendulum.DateTime
     end: pendulum.DateTime | None = None
     cron: str = field(init=False, compare=False)
-    _zone: pendulum.Timezone = field(init=False, compare=False, repr=False)
+    _zone: Zone = field(init=False, compare=False, repr=False)
     minutes: tuple[int, ...] = field(init=False, compare=False, repr=False)
     covers_every_hour: bool = field(init=False, compare=False, repr=False)
     every_day: bool = field(init=False, compare=False, repr=False)
@@ -192,8 +196,17 @@ class Schedule:
         raise self._refused(f"{value!r} is no date", "Write 2024-03-01 or 2024-03-01T06:00")
 
     @property
-    def zone(self) -> pendulum.Timezone:
+    def zone(self) -> Zone:
         return self._zone
+
+    def recurs_like(self, other: Self) -> bool:
+        """Whether both have the same windows, wherever they begin and end."""
+        return (self.cron, self.timezone) == (other.cron, other.timezone)
+
+    def is_in_bounds(self, window: Window) -> bool:
+        """Whether Airflow runs a task with this schedule's start and end for the window: it compares where the
+        window starts with both, and both are included (`task_filter` of its DagRun)."""
+        return self.start <= window.start and (self.end is None or window.start <= self.end)
 
     def __str__(self) -> str:
         return f"{self.expression!r} in {self.timezone}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, dropwhile
 from zoneinfo import ZoneInfo
@@ -18,11 +18,15 @@ from dagster._utils.schedules import cron_string_iterator
 from dagster_defs.errors import ScheduleRefused, UnknownPartition
 from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.window import utc
+from dagster_defs.windows.zones import iana_zone
 
 DAY_FORMAT = "%Y-%m-%d"
 # Below a day the same wall-clock time comes twice in autumn: only the offset tells which.
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M%z"
 
+# How long after a schedule's start its clock changes are examined. Beyond, a key without a window is still
+# refused, but Dagster offers it.
+HORIZON = timedelta(days=15 * 366)
 _SLACKS = tuple(timedelta(hours=hours) for hours in (0, 30, 100))
 
 
@@ -45,8 +49,21 @@ class Ticks:
     """
 
     schedule: Schedule
+    zone: str = field(init=False)
+    """The IANA name of the schedule's zone: Dagster takes no other."""
 
     def __post_init__(self) -> None:
+        schedule = self.schedule
+        until = schedule.end or schedule.start + HORIZON
+        zone = iana_zone(schedule.zone, schedule.start, until)
+        if zone is None:
+            raise ScheduleRefused(
+                schedule.expression,
+                schedule.timezone,
+                "Dagster's partitions need an IANA time zone, and none keeps this offset in all those years",
+                "Mirror it without partitions, or move the DAG to a named time zone first",
+            )
+        object.__setattr__(self, "zone", zone)
         self.definition(self.schedule.start)  # Dagster judges the expression
 
     @property
@@ -62,12 +79,12 @@ class Ticks:
     def definition(
         self, start: datetime, end: datetime | None = None, exclusions: Sequence[datetime] = ()
     ) -> TimeWindowPartitionsDefinition:
-        zone = ZoneInfo(self.schedule.timezone)
+        zone = ZoneInfo(self.zone)
         try:
             return TimeWindowPartitionsDefinition(
                 start=_plain(start, zone),
                 end=None if end is None else _plain(end, zone),
-                timezone=self.schedule.timezone,
+                timezone=self.zone,
                 fmt=self.fmt,
                 cron_schedule=self.cron,
                 exclusions=[_plain(excluded, zone) for excluded in exclusions] or None,
@@ -88,7 +105,7 @@ class Ticks:
         at, way = utc(instant), 1 if ahead else -1
         for slack in _SLACKS:
             stream = cron_string_iterator(
-                (at - way * slack).timestamp(), self.cron, self.schedule.timezone, ascending=ahead
+                (at - way * slack).timestamp(), self.cron, self.zone, ascending=ahead
             )
             try:
                 head = next(stream)

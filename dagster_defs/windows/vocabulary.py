@@ -21,6 +21,7 @@ from dateutil import parser, relativedelta  # type: ignore[import-untyped]  # sh
 
 from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.window import Window
+from dagster_defs.windows.zones import Zone, zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class TemplateContext:
     timezone: str | None = None
 
     @property
-    def zone(self) -> pendulum.Timezone:
-        return self.schedule.zone if self.timezone is None else pendulum.timezone(self.timezone)
+    def zone(self) -> Zone:
+        return self.schedule.zone if self.timezone is None else zone_named(self.timezone)
 
 
 Value: TypeAlias = Callable[[Window, TemplateContext], Any]

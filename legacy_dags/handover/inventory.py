@@ -824,32 +824,51 @@ def zone_of(dag: Any, timetable: Any) -> Any:
 
 
 def zone_name(zone: Any) -> str:
-    return str(getattr(zone, "name", None) or getattr(zone, "key", None) or zone)
+    """An IANA name; `+05:30` for an offset that never changes, whichever library made it, and `UTC` for none."""
+    named = getattr(zone, "key", None) or getattr(zone, "zone", None)
+    if named:
+        return str(named)
+    with contextlib.suppress(Exception):  # of a zone whose offset depends on the date a library may raise
+        offset = zone.utcoffset(None)
+        if isinstance(offset, timedelta):
+            return _offset_name(offset)
+    return str(getattr(zone, "name", None) or zone)
 
 
-def walk(dag: Any, timetable: Any, zone: Any, first: date, last: date) -> Walk:
-    """Every window that starts on one of the days, catching up from the DAG's own start; bounded."""
+def _offset_name(offset: timedelta) -> str:
+    if not offset:
+        return "UTC"
+    sign, size = ("-", -offset) if offset < timedelta() else ("+", offset)
+    minutes, rest = divmod(int(size.total_seconds()), 60)
+    return f"{sign}{minutes // 60:02}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")
+
+
+def walk(dag: Any, timetable: Any, zone: Any, span: tuple[datetime, datetime]) -> Walk:
+    """Every window that starts in the span, catching up from the DAG's own start; bounded.
+
+    `zone` is the timetable's, in which its clock changes.
+    """
     earliest, latest = bounds(dag)
     if kind_of(timetable) in UNSCHEDULED or earliest is None:
         return Walk()
     if kind_of(timetable) not in ("cron", "delta"):
-        return _walk(timetable, zone, earliest, latest, first, last)
+        return _walk(timetable, zone, earliest, latest, span)
     # Many DAGs have the same schedule, and a walk takes longer than the rest.
     key = (
-        class_path(type(timetable)), getattr(timetable, "_expression", None), zone_name(zone), first, last,
+        class_path(type(timetable)), getattr(timetable, "_expression", None), zone_name(zone), span,
         str(getattr(timetable, "_delta", None)), utc(earliest), utc(latest) if latest else None,
     )  # fmt: skip
     if key not in _WALKS:
-        _WALKS[key] = _walk(timetable, zone, earliest, latest, first, last)
+        _WALKS[key] = _walk(timetable, zone, earliest, latest, span)
     return _WALKS[key]
 
 
 _WALKS: dict[Any, Walk] = {}
 
 
-def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, first: date, last: date) -> Walk:
+def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, span: tuple[datetime, datetime]) -> Walk:
     found = Walk()
-    begin, end = _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
+    begin, end = span
     before: tuple[datetime, datetime] | None = None
     try:
         for start, stop, due in _infos(timetable, earliest, latest, begin, zone):
@@ -869,7 +888,7 @@ def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, first: date, la
             found.windows.append((start, stop))
             found.due[start, stop] = due
     except _TooFar:
-        found.stuck = f"its timetable does not reach {first} in {MAX_STEPS:,} steps from {iso(earliest)}"
+        found.stuck = f"its timetable does not reach {iso(begin)} in {MAX_STEPS:,} steps from {iso(earliest)}"
     except _NoInterval:
         found.warnings.append("its runs carry a partition key and no data interval: no windows")
     except Exception as error:
@@ -883,6 +902,35 @@ class _TooFar(Exception):
 
 class _NoInterval(Exception):
     """A run of Airflow 3 that has no data interval."""
+
+
+def span_of(dag: Any, asked: Asked) -> tuple[datetime, datetime]:
+    """The days that were asked for as instants, the second excluded: days are read in the DAG's own time zone,
+    also where its timetable has another."""
+    return _midnight(asked.first, dag.timezone), _midnight(asked.last + timedelta(days=1), dag.timezone)
+
+
+def task_bounds(task: Any) -> tuple[datetime | None, datetime | None]:
+    """From when to when Airflow makes instances of the task, both included: `task_filter` of DagRun compares a
+    run's logical date with them. Where a task has none of its own, Airflow has put the DAG's there."""
+    from airflow.utils import timezone as zones
+
+    start, end = (getattr(task, name, None) for name in ("start_date", "end_date"))
+    return (
+        utc(zones.coerce_datetime(start)) if start else None,
+        utc(zones.coerce_datetime(end)) if end else None,
+    )
+
+
+def within(
+    windows: list[tuple[datetime, datetime]], start: datetime | None, end: datetime | None
+) -> list[tuple[datetime, datetime]]:
+    """The windows whose runs have an instance of a task with these bounds."""
+    return [
+        window
+        for window in windows
+        if (start is None or start <= window[0]) and (end is None or window[0] <= end)
+    ]
 
 
 def bounds(dag: Any) -> tuple[Any, Any]:
@@ -1006,9 +1054,12 @@ def _midnight(day: date, zone: Any) -> datetime:
 
 
 def samples(
-    windows: list[tuple[datetime, datetime]], zone: Any, asked: Asked
+    windows: list[tuple[datetime, datetime]], dag_zone: Any, zone: Any, asked: Asked
 ) -> tuple[list[tuple[datetime, datetime, list[str]]], list[str]]:
-    """The windows to render with the reasons why, and what could not be found."""
+    """The windows to render with the reasons why, and what could not be found.
+
+    Days are read in the DAG's zone; the clock that changes is that of `zone`, the timetable's.
+    """
     chosen: dict[int, list[str]] = {}
     notes = []
     if windows:
@@ -1017,18 +1068,18 @@ def samples(
     starts = [start for start, _ in windows]
     for boundary in _month_ends(asked.first, asked.last):
         # The window in which the month ends: the last one that starts before the next month does.
-        ends, index = _midnight(boundary, zone), _bisect(starts, _midnight(boundary, zone)) - 1
+        ends = _midnight(boundary, dag_zone)
+        index = _bisect(starts, ends) - 1
         if index >= 0 and (windows[index][1] >= ends or starts[index] >= ends - timedelta(days=28)):
             chosen.setdefault(index, []).append("month-end")
-    for change, _ in changes(
-        zone, _midnight(asked.first, zone), _midnight(asked.last + timedelta(days=1), zone)
-    ):
+    first, last = _midnight(asked.first, dag_zone), _midnight(asked.last + timedelta(days=1), dag_zone)
+    for change, _ in changes(zone, first, last):
         index = _bisect(starts, change)
         for near in {index - 1, index}:
             if 0 <= near < len(windows) and windows[near][0] <= change <= windows[near][1]:
                 chosen.setdefault(near, []).append("dst")
     for start, end in asked.spans:
-        low, high = (_bisect(starts, moment(text, zone)) for text in (start, end))
+        low, high = (_bisect(starts, moment(text, dag_zone)) for text in (start, end))
         if windows and low == high:
             notes.append(f"no window of the span starts in {start}/{end}")
         for index in range(low, high):
@@ -1151,8 +1202,15 @@ def callable_name(function: Any) -> str:
 
 
 def seconds(value: Any) -> float | None:
+    """Also of dateutil's relativedelta, unless its length depends on the date that it is added to."""
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if type(value).__name__ == "relativedelta":
+        absolute = ("year", "month", "day", "hour", "minute", "second", "microsecond", "weekday")
+        if value.years or value.months or value.leapdays or any(getattr(value, name) for name in absolute):
+            return None
+        parts = ("days", "hours", "minutes", "seconds", "microseconds")
+        return timedelta(**{name: getattr(value, name) for name in parts}).total_seconds()
     return float(value) if isinstance(value, (int, float)) else None
 
 
@@ -1292,10 +1350,13 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         for name in SETTINGS
         if name not in templated and getattr(task, name, None) is not None
     }
+    start, end = task_bounds(task)
     return {
         "task_id": task.task_id,
         "operator": operator,
         "bases": bases,
+        "start": iso(start) if start else None,
+        "end": iso(end) if end else None,
         "upstream": sorted(task.upstream_task_ids),
         "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
         "retries": int(task.retries or 0),
@@ -1637,6 +1698,8 @@ class Parsed:
     errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     #: (dag_id, task_id) → field → the file that the field named.
     files: dict[tuple[str, str], dict[str, str]] = dataclasses.field(default_factory=dict)
+    #: DAGs that begin or end at another time if their file is parsed at another time.
+    moving: set[str] = dataclasses.field(default_factory=set)
 
 
 def parse(folder: Path, vault: Vault) -> Parsed:
@@ -1660,12 +1723,99 @@ def parse(folder: Path, vault: Vault) -> Parsed:
                     found.errors.append(
                         _import_error(relative(where, folder) or file, str(text), path, folder)
                     )
-            found.dags += [(file, dag) for name, dag in bag.dags.items() if name not in taken]
+            new = [(file, dag) for name, dag in bag.dags.items() if name not in taken]
+            found.dags += new
             taken |= set(bag.dags)
+            if new and _asks_the_clock(path):
+                found.moving |= _moving(folder, path, [dag for _, dag in new])
     vault.file = None
     found.dags.sort(key=lambda pair: pair[1].dag_id)
     found.errors.sort(key=lambda row: (row["file"], row["error"]))
     return found
+
+
+_CLOCK_WORDS = re.compile(r"\b(now|utcnow|today|yesterday|tomorrow|days_ago|time)\b")
+#: Python functions that ask the clock, by the modules that DAG files take them from.
+_CLOCK_FUNCTIONS = {
+    "pendulum": ("now", "today", "yesterday", "tomorrow"),
+    "airflow.utils.dates": ("days_ago",),
+    "airflow.utils.timezone": ("utcnow",),
+    "airflow.sdk.timezone": ("utcnow",),
+}
+LATER = timedelta(days=11, hours=7)  # neither a whole week nor a whole day
+
+
+def _asks_the_clock(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(_CLOCK_WORDS.search(Path(path).read_text(encoding="utf-8", errors="replace")))
+    return False
+
+
+def _moving(folder: Path, path: str, dags: list[Any]) -> set[str]:
+    """The DAGs whose bounds come out otherwise when their file is parsed once more with a clock that is ahead.
+
+    A file that does not load under that clock tells nothing. Modules that are imported already keep their clock.
+    """
+    bag = _empty_bag(folder)
+    try:
+        with _clock_ahead(LATER):
+            bag.process_file(path, only_if_updated=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # as in `parse`, where the error of the first time is told
+        return set()
+    return {
+        dag.dag_id
+        for dag in dags
+        if dag.dag_id in bag.dags and _all_bounds(dag) != _all_bounds(bag.dags[dag.dag_id])
+    }
+
+
+def _all_bounds(dag: Any) -> list[Any]:
+    return [bounds(dag), *(task_bounds(task) for task in sorted(dag.tasks, key=lambda task: task.task_id))]
+
+
+@contextlib.contextmanager
+def _clock_ahead(by: timedelta) -> Iterator[None]:
+    """For code that is run anew in the meantime the clock is ahead; time zones and arithmetic are as ever."""
+    import datetime as module
+
+    real = module.datetime
+
+    class Kind(type):
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, real)
+
+        def __subclasscheck__(cls, kind: type) -> bool:
+            return issubclass(kind, real)
+
+    class Ahead(real, metaclass=Kind):  # type: ignore[valid-type, misc]  # a variable, for want of another name
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return real.now(tz) + by
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return real.now(UTC).replace(tzinfo=None) + by
+
+        @classmethod
+        def today(cls) -> Any:
+            return real.now() + by
+
+    def later(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: function(*args, **kwargs) + by
+
+    with contextlib.ExitStack() as patched:
+        for name, functions in _CLOCK_FUNCTIONS.items():
+            with contextlib.suppress(ImportError):
+                place = importlib.import_module(name)
+                for function in functions:
+                    if original := getattr(place, function, None):
+                        patched.callback(setattr, place, function, original)
+                        setattr(place, function, later(original))
+        patched.callback(setattr, module, "datetime", real)
+        module.datetime = Ahead  # type: ignore[misc]  # it is put back
+        yield
 
 
 def _empty_bag(folder: Path) -> Any:
@@ -1757,23 +1907,29 @@ def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Pars
         if hasattr(dag.timetable, "next_dagrun_info"):
             dag.timetable = timetable
     zone = zone_of(dag, timetable)
-    walked = walk(dag, timetable, zone, asked.first, asked.last)
-    chosen, notes = samples(walked.windows, zone, asked)
+    span = span_of(dag, asked)
+    walked = walk(dag, timetable, zone, span)
+    chosen, notes = samples(walked.windows, dag.timezone, zone, asked)
     scheduled = kind_of(timetable) not in UNSCHEDULED
     if not scheduled:
-        begin = _midnight(asked.first, zone)
-        chosen, notes = [(begin, begin, ["unscheduled"])], []
+        chosen, notes = [(span[0], span[0], ["unscheduled"])], []
     contexts = Contexts(dag, timetable, scheduled, walked.due)
     tasks = sorted(dag.tasks, key=lambda task: task.task_id)
     vault = values.vault
     vault.file = file
     renderer = Renderer(dag, contexts, values, file, asked.dags_folder)
+
+    def of_task(task: Any) -> list[tuple[datetime, datetime, list[str]]]:
+        """The DAG's samples, or those of the windows that a task with bounds of its own has."""
+        own = within(walked.windows, *task_bounds(task))
+        return chosen if len(own) == len(walked.windows) else samples(own, dag.timezone, zone, asked)[0]
+
     described = []
     for task in tasks:
         files = parsed.files.get((dag.dag_id, task.task_id), {})
         row = describe_task(task, values, asked.dags_folder, files)
         try:
-            row["rendered"] = renderer.render(task, chosen)
+            row["rendered"] = renderer.render(task, of_task(task) if scheduled else chosen)
         except Exception as error:  # one task must not take the DAG's others with it
             notes.append(f"task {task.task_id} is not rendered: {describe(error)}")
         described.append(row)
@@ -1786,6 +1942,8 @@ def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Pars
         "timezone": zone_name(dag.timezone),
         "start": iso(earliest) if earliest else None,
         "end": iso(latest) if latest else None,
+        "bounds_move": dag.dag_id in parsed.moving,
+        "span": {"start": iso(span[0]), "end": iso(span[1])},
         "catchup": bool(dag.catchup),
         "depends_on_past": any(row["depends_on_past"] for row in described),
         "max_active_runs": dag.max_active_runs,
@@ -1802,13 +1960,16 @@ def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Pars
         "windows_in_span": len(walked.windows),
         "windows_cut": walked.cut,
         "windows": [{"start": iso(start), "end": iso(end)} for start, end in walked.windows],
-        "warnings": notes + _dag_warnings(file, dag, timetable, walked, vault),
+        "warnings": notes
+        + _dag_warnings(file, dag, timetable, walked, vault, moves=dag.dag_id in parsed.moving),
         "tasks": described,
     }
     return masked_dag(found, vault.values(file))
 
 
-def _dag_warnings(file: str, dag: Any, timetable: Any, walked: Walk, vault: Vault) -> list[str]:
+def _dag_warnings(
+    file: str, dag: Any, timetable: Any, walked: Walk, vault: Vault, *, moves: bool
+) -> list[str]:
     found = list(walked.warnings)
     kind = kind_of(timetable)
     if walked.cut:
@@ -1821,6 +1982,10 @@ def _dag_warnings(file: str, dag: Any, timetable: Any, walked: Walk, vault: Vaul
         found.append("it has no start date, so Airflow never schedules it")
     elif kind not in UNSCHEDULED and not walked.windows and not walked.stuck and not walked.warnings:
         found.append("no window starts in the span")
+    if moves:
+        found.append(
+            "its start or end date is computed when the file is parsed: another day it begins elsewhere"
+        )
     if type(timetable).__name__ in ("DatasetOrTimeSchedule", "AssetOrTimeSchedule"):
         found.append("datasets or assets trigger it too: the windows here are those of its time schedule")
     for name in sorted(vault.defaulted.get(file, ())):

@@ -179,7 +179,7 @@ def mirrors_below(root: Path) -> list[Mirror]:
     ("given", "said"),
     [
         pytest.param(dag("x", task("t", "dbt run"), schedule={**CRON, "kind": "none", "text": "None"}),
-                     "no window that recurs", id="no schedule"),
+                     "it runs only when somebody triggers it", id="no schedule"),
         pytest.param(dag("x", task("t", "dbt run -s {{ params.model }}")), "params", id="a selection from params"),
         pytest.param(dag("x", task("t", "dbt run --vars '{day: \"{{ dag_run.conf.day }}\"}'")), "dag_run.conf",
                      id="a window from conf"),

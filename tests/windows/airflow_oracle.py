@@ -1,14 +1,15 @@
 """Asks the installed Airflow what it would do: runs in the Airflow environment, JSON on stdin and stdout.
 
 Input: `{"windows": [{"cron" | "delta", "timezone", "from", "until"}], "renders": [{"cron", "timezone",
-"start", "params", "windows": [[start, end], …], "texts": [str, …]}]}`. Output: for each of `windows` the data
+"start", "params", "windows": [[start, end], …], "texts": [str, …]}]}`; of `windows` one with `offset` (seconds) and
+`made_by` (a library) is a DAG whose start date is in that zone. Output: for each of `windows` the data
 intervals that Airflow's own timetable schedules, catching up, and whether it came back to time that was
 covered before; for each of `renders` a list of texts for each window. No scheduler, no rows in a database.
 """
 
 import json
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -19,14 +20,30 @@ from airflow.operators.empty import EmptyOperator
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.utils.types import DagRunType
+from dateutil import tz
 
 
 def instant(text: str) -> Any:
     return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")
 
 
+def fixed_offset(made_by: str, seconds: int) -> Any:
+    """The same offset as each library writes it in DAG files."""
+    if made_by == "pendulum":
+        return pendulum.FixedTimezone(seconds)
+    if made_by == "dateutil":
+        return tz.tzoffset(None, seconds) if seconds else tz.tzutc()
+    return timezone(timedelta(seconds=seconds))
+
+
 def windows(case: dict[str, Any]) -> dict[str, Any]:
-    if "delta" in case:
+    name = ""
+    if "offset" in case:
+        start = datetime.fromisoformat(case["from"]).astimezone(fixed_offset(case["made_by"], case["offset"]))
+        schedule = timedelta(seconds=case["delta"]) if "delta" in case else case["cron"]
+        dag = DAG("fixed", schedule=schedule, start_date=start)
+        timetable, name = dag.timetable, dag.timezone.name
+    elif "delta" in case:
         timetable = DeltaDataIntervalTimetable(timedelta(seconds=case["delta"]))
     else:
         timetable = CronDataIntervalTimetable(case["cron"], pendulum.timezone(case["timezone"]))
@@ -39,10 +56,10 @@ def windows(case: dict[str, Any]) -> dict[str, Any]:
         if start >= until:
             break
         if end <= start or (last is not None and start < last.end):
-            return {"windows": found, "stuck": True}
+            return {"windows": found, "stuck": True, "timezone": name}
         found.append([start.isoformat(), end.isoformat()])
         last = info.data_interval
-    return {"windows": found, "stuck": False}
+    return {"windows": found, "stuck": False, "timezone": name}
 
 
 def without_rows() -> MagicMock:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import PRESETS, PartitionedSchedule, Schedule, Window
-from dagster_defs.windows.partitions import HORIZON
+from dagster_defs.windows.ticks import HORIZON
 from tests.windows.schedules import cases, changes, offset
 from tests.windows.timetables import Case, Kind, Outcome, Timetables, Walk, running_timetables
 
