@@ -84,7 +84,7 @@ class ProjectUnits:
     @cached_property
     def time_zones(self) -> Mapping[dg.AssetKey, str]:
         """The time zone of the partitions of every mirrored asset, on both sides."""
-        return {key: unit.partitions.schedule.timezone for key, unit in self.makers.items()}
+        return {key: unit.partitions.zone for key, unit in self.makers.items()}
 
     @cached_property
     def definers(self) -> Mapping[Any, "UnitComponent"]:

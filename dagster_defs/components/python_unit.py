@@ -295,6 +295,19 @@ def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
     return shadow_key(key) if side is Side.CANDIDATE else key
 
 
+def _materializations(
+    context: dg.AssetExecutionContext, windows: list[Window], facts: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """One result for each asset; Dagster makes an event of it for each partition, each with its own window's facts."""
+    keys = sorted(context.selected_asset_keys)
+    for window, (partition, known) in zip(windows, facts.items(), strict=True):
+        metadata = {**window_metadata([window]), **_metadata(known)}
+        for key in keys:
+            context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
+    for key in keys:
+        yield dg.MaterializeResult(asset_key=key)
+
+
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The function's own facts; `rows` is what Dagster calls the row count."""
     return {("dagster/row_count" if name == "rows" else name): value for name, value in facts.items()}

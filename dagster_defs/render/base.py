@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -50,8 +51,22 @@ class PlainConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-out = PlainConsole(width=None if sys.stdout.isatty() else WIDE)
-err = PlainConsole(stderr=True, width=None if sys.stderr.isatty() else WIDE)
+class LazyConsole:
+    """A console that looks at the terminal and the environment when it is first used, and not on import."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> PlainConsole:
+        stream = sys.stderr if self._stderr else sys.stdout
+        return PlainConsole(stderr=self._stderr, width=None if stream.isatty() else WIDE)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+
+out, err = LazyConsole(stderr=False), LazyConsole(stderr=True)
 
 
 def print_json(document: Any) -> None:
@@ -108,7 +123,7 @@ class Steps:
         began = time.monotonic()
         with RunningBar(
             TextColumn("Windows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=err, transient=True, disable=not err.is_terminal,
+            console=err.console, transient=True, disable=not err.is_terminal,
         ) as bar:  # fmt: skip
             task = bar.add_task("windows", total=len(windows))
             for number, window in enumerate(windows, start=1):

@@ -47,12 +47,15 @@ from handover.place import DEFAULT_CONNECTION, find_place
 from handover.runs import GONE, find_job, has_ended, launch, runs_of, status_of, terminate, why_it_failed
 from handover.trigger import DagsterRunTrigger
 
-PROXIED_STATE = Path(
-    os.environ.get("PARITY_PROXIED_STATE") or Path(__file__).resolve().parents[1] / "proxied_state"
-)
-
 # Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
 KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
+
+
+def proxied_state() -> Path:
+    """The folder of the marks, asked for whenever a DAG file is parsed."""
+    return Path(
+        os.environ.get("PARITY_PROXIED_STATE") or Path(__file__).resolve().parents[1] / "proxied_state"
+    )
 
 
 def install_proxies(
@@ -67,7 +70,7 @@ def install_proxies(
     `deferrable`: whether proxies wait in Airflow's triggerer, or the ids of the tasks that do; None: as Airflow's
     `[operators] default_deferrable` says. `patience`: seconds that Dagster may be away; None: as the connection says.
     """
-    install(dag_file_globals, PROXIED_STATE, ProxyToDagster, Settings(conn_id, deferrable, patience))
+    install(dag_file_globals, proxied_state(), ProxyToDagster, Settings(conn_id, deferrable, patience))
 
 
 class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import re
 import tokenize
@@ -181,12 +180,3 @@ def test_the_tree_of_errors_is_drawn_whole() -> None:
             )
         assert kind.exit_code in (1, 2, 3)
     assert errors.UsageError.exit_code == 2
-
-
-def test_nothing_happens_on_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing a module of the product neither reads a setting nor changes the working directory."""
-    before = Path.cwd()
-    for path in sorted((ROOT / "dagster_defs").rglob("*.py")):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        importlib.import_module(module)
-    assert Path.cwd() == before

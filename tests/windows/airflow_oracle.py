@@ -20,7 +20,7 @@ from airflow.operators.empty import EmptyOperator
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.utils.types import DagRunType
-from dateutil import tz
+from dateutil import tz  # type: ignore[import-untyped]  # ships no type information
 
 
 def instant(text: str) -> Any:

@@ -66,7 +66,7 @@ def test_windows_of_a_fixed_offset_are_those_of_airflow(tmp_path: Path) -> None:
         zone = canonical_zone(answer["timezone"])
         assert zone == names[int(str(case["offset"]))], answer["timezone"]
         if "delta" in case:
-            schedule = Schedule.every(timedelta(seconds=float(case["delta"])), START)
+            schedule = Schedule.every(timedelta(seconds=float(str(case["delta"]))), START)
         else:
             schedule = Schedule.of(str(case["cron"]), zone, START)
         theirs = [Window.between(*window) for window in answer["windows"]]
