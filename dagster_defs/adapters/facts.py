@@ -78,7 +78,9 @@ class OnRecord:
             return ()
         own = self.mirrors[unit].partitions.schedule
         mates = [one for one in self.mirrors if one.dag_id == unit.dag_id]
-        return tuple(one for one in sorted(mates) if self.mirrors[one].partitions.schedule != own)
+        return tuple(
+            one for one in sorted(mates) if not self.mirrors[one].partitions.schedule.recurs_like(own)
+        )
 
     def _compared(self, unit: Unit) -> Compared | None:
         mirror = self.mirrors.get(unit)

@@ -97,7 +97,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         shadowed = [_shadowed(unit, project) for unit in units]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
         dags_with_jobs = list(scheduled_dags(project))
-        dag_jobs = [job for _, job in dags_with_jobs]
+        dag_jobs = [job for _, of_dag in dags_with_jobs for job in of_dag]
         schedules = build_schedule_sensor(
             self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds, held_dags(project)
         )

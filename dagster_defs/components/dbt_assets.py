@@ -159,7 +159,7 @@ def build_asset_definition(
     specs = [
         spec.replace_attributes(
             group_name=unit.group_name(nodes.side),
-            partitions_def=unit.partitions.partitions_def,
+            partitions_def=unit.offered,
             owners=[*unit.owners] or spec.owners,
             freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
             deps=[unit.dependency(dep, zones) for dep in spec.deps],
@@ -172,7 +172,7 @@ def build_asset_definition(
         specs=specs,
         check_specs=[*nodes.checks.values(), *parity],
         can_subset=True,
-        partitions_def=unit.partitions.partitions_def,
+        partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
         backfill_policy=unit.variables.backfill_policy,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",

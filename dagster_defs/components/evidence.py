@@ -39,7 +39,7 @@ class Compared:
                     PARITY,
                     asset=shadow,
                     description=f"The same rows as {legacy.to_user_string()}, window by window.",
-                    partitions_def=self.unit.partitions.partitions_def,
+                    partitions_def=self.unit.offered,
                     metadata={tags.UNIT: self.unit.unit, "parity/output": name},
                 )
                 for name, (legacy, shadow) in self.keys.items()

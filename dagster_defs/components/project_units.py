@@ -42,8 +42,12 @@ class ProjectUnits:
         """
         self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
         self.broken = {**self._names_taken_twice, **self.broken}
+        by_dag: dict[str, list[UnitComponent]] = {}
+        for unit in self.sound:
+            by_dag.setdefault(unit.legacy_unit.dag_id, []).append(unit)
         for unit in self.sound:
             try:
+                unit.offer_with(by_dag[unit.legacy_unit.dag_id])
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
                 self.broken[unit.unit] = _as_fault(unit, error)

@@ -217,7 +217,7 @@ class PythonUnit(UnitComponent):
             specs=specs,
             check_specs=compared.specs if side is Side.CANDIDATE else [],
             can_subset=side is Side.CANDIDATE,  # to compare again without calling the function
-            partitions_def=self.partitions.partitions_def,
+            partitions_def=self.offered,
             backfill_policy=dg.BackfillPolicy.single_run(),
             pool=self.pool and f"{self.pool}_{side.value}",
             op_tags={tags.UNIT: self.unit},

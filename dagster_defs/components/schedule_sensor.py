@@ -14,7 +14,7 @@ from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import PartitionedSchedule, Schedule, Window
 
 RUNS = 25  # that one tick starts for one DAG
 
@@ -22,15 +22,47 @@ RUNS = 25  # that one tick starts for one DAG
 @dataclass(frozen=True, slots=True)
 class ScheduledDag:
     """A mirrored DAG, and how Airflow ran its windows: `max_active_runs` at a time, the missed ones too with
-    `catchup`, and with `in_order` each only after the one before it has succeeded."""
+    `catchup`, and with `in_order` each only after the one before it has succeeded.
+
+    `partitions` go from the first unit's start to the last one's end; `schedules` say when each unit has windows, and
+    `job` runs a window that all of them have.
+    """
 
     dag_id: str
     job: str
     units: tuple[Unit, ...]
     partitions: PartitionedSchedule
+    schedules: Mapping[Unit, Schedule]
     catchup: bool
     max_active_runs: int
     in_order: bool
+
+    @property
+    def jobs(self) -> Mapping[str, frozenset[Unit]]:
+        """The units that each of the DAG's jobs runs: all of them, and those of each time in which some have not
+        begun or have ended."""
+        bounds = {schedule.start for schedule in self.schedules.values()}
+        bounds |= {schedule.end.add(seconds=1) for schedule in self.schedules.values() if schedule.end}
+        stretches = dict.fromkeys(self._units_at(instant) for instant in sorted(bounds))
+        everybody = frozenset(self.units)
+        fewer = [units for units in stretches if units and units != everybody]
+        return {
+            self.job: everybody,
+            **{f"part_{n}__{self.job}": units for n, units in enumerate(fewer, start=1)},
+        }
+
+    def _units_at(self, start: datetime) -> frozenset[Unit]:
+        """The units that have a window which starts at that instant, if one does."""
+        return frozenset(
+            unit
+            for unit, schedule in self.schedules.items()
+            if schedule.start <= start and (schedule.end is None or start <= schedule.end)
+        )
+
+    def job_of(self, window: Window) -> str | None:
+        """The job that runs exactly the units which have the window; None if none has it."""
+        units = self._units_at(window.start)
+        return next((name for name, mine in self.jobs.items() if mine == units), None)
 
     def takes_over(self, histories: Mapping[Unit, UnitHistory]) -> datetime | None:
         """Where its first window in Dagster begins; None until the last of its units is retired."""
@@ -43,7 +75,7 @@ class ScheduledDag:
     def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
         """The windows from `begin` on that are over, the first first. A window begins its run when it is over."""
         for window in self.partitions.schedule.windows(pendulum.instance(begin), pendulum.instance(now)):
-            if window.start >= begin and window.end <= now:
+            if window.start >= begin and window.end <= now and self.job_of(window):
                 yield window
 
 
@@ -126,7 +158,7 @@ def _request(dag: ScheduledDag, window: Window) -> dg.RunRequest:
     key = dag.partitions.key_of(window)
     return dg.RunRequest(
         run_key=f"{dag.dag_id}|{key}",
-        job_name=dag.job,
+        job_name=dag.job_of(window),
         partition_key=key,
         tags={tags.WINDOW_START: window.start.isoformat(), tags.WINDOW_END: window.end.isoformat()},
     )

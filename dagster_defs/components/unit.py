@@ -41,25 +41,16 @@ class UnitSchedule(dg.Resolvable):
     start: Annotated[
         str,
         dg.Resolver.default(
-            description=(
-                "First day (or ISO date and time) of the partitions, in the DAG's time zone: the task's start date "
-                "where it has one of its own, else the DAG's."
-            ),
+            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
             examples=["2024-02-01"],
         ),
     ]
     timezone: Annotated[
         str,
-        dg.Resolver.default(
-            description="The DAG's time zone: an IANA name, or an offset that never changes.",
-            examples=["America/New_York", "+05:30"],
-        ),
+        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
     ] = "UTC"
     end: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description="Last day on which a window may start, the task's or the DAG's; without it they go on."
-        ),
+        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
     ] = None
     catchup: Annotated[
         bool,
@@ -152,6 +143,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
     _project = cast("ProjectUnits | None", None)
+    _offered = cast("dg.TimeWindowPartitionsDefinition | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -220,6 +212,19 @@ class UnitComponent(dg.Component, dg.Resolvable):
             )
         except ParityError as error:
             raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
+
+    @property
+    def offered(self) -> dg.TimeWindowPartitionsDefinition:
+        """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
+        return self._offered or self.partitions.partitions_def
+
+    def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
+        """Offer the partitions of the whole DAG, whose units `mates` are.
+
+        A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
+        partitions only, and the DAG's job runs them all.
+        """
+        self._offered = widest(self.partitions, [mate.partitions for mate in mates]).partitions_def
 
     def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
         """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render."""
@@ -297,7 +302,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         """When the assets of this side are due; a candidate's are never."""
         if self.sla is None or side is Side.CANDIDATE:
             return None
-        return freshness_policy(self.partitions.schedule, self.sla, self.partitions.zone)
+        return freshness_policy(self.partitions.schedule, self.sla)
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""
@@ -320,7 +325,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         Dagster maps time windows onto each other in one zone only; across zones everything upstream counts.
         """
         zone = zones.get(dep.asset_key)
-        if zone is None or zone == self.partitions.zone:
+        if zone is None or zone == self.partitions.schedule.timezone:
             return dep
         return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
 
@@ -345,7 +350,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return {
             tags.UNIT: self.unit,
             tags.SIDE: side.value,
-            tags.TIMEZONE: self.partitions.zone,
+            tags.TIMEZONE: self.partitions.schedule.timezone,
             tags.KEY_FORMAT: self.partitions.fmt,
         }
 
@@ -393,6 +398,17 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     def op_name(self, side: Side) -> str:
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
+
+
+def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> PartitionedSchedule:
+    """From the first start to the last end of those that recur like it; itself where all are alike."""
+    alike = [own.schedule, *(one.schedule for one in others if one.schedule.recurs_like(own.schedule))]
+    start = min(schedule.start for schedule in alike)
+    ends = [schedule.end for schedule in alike if schedule.end is not None]
+    end = max(ends) if len(ends) == len(alike) else None
+    if (start, end) == (own.schedule.start, own.schedule.end):
+        return own
+    return PartitionedSchedule(Schedule(own.schedule.expression, own.schedule.timezone, start, end))
 
 
 def own_selection(

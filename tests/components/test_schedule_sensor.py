@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.ledger import NAME, Ledger
-from dagster_defs.components import schedule_sensor
+from dagster_defs.components import PythonUnit, schedule_sensor
+from dagster_defs.components.dag_jobs import scheduled_dag
 from dagster_defs.components.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
@@ -33,7 +35,8 @@ UNITS = (Unit("taxi", "build"), Unit("taxi", "export"))
 # The clocks go forward on the 10th: the window of the 9th ends an hour earlier than a day after its start.
 TAKEN_OVER = pendulum.datetime(2024, 3, 9, 11)
 SPRING_END = pendulum.datetime(2024, 3, 10, 10)
-TAXI = ScheduledDag("taxi", "taxi", UNITS, DAYS, catchup=True, max_active_runs=1, in_order=False)
+ALIKE = dict.fromkeys(UNITS, DAYS.schedule)
+TAXI = ScheduledDag("taxi", "taxi", UNITS, DAYS, ALIKE, catchup=True, max_active_runs=1, in_order=False)
 
 
 def jobs_of(dags: Iterable[ScheduledDag]) -> Iterator[tuple[Any, Any]]:
@@ -304,3 +307,57 @@ def test_the_dags_job_runs_its_units_in_order(
         )
     assert result.success
     assert (folder / "order.txt").read_text().split() == ["b_first", "a_last"]
+
+
+def test_a_window_runs_the_units_that_have_it(project: Project) -> None:
+    """Units of one DAG begin and end by their own bounds: each window has a job with exactly the units of it, and
+    Dagster takes these jobs although the bounds differ."""
+    days: dict[str, Any] = {"cron": "@daily", "start": "2024-03-01"}
+    code = project.estate.root / "bounds_code"
+    code.mkdir(exist_ok=True)
+    (code / "bounded.py").write_text("def work(side):\n    return {}\n")
+    bounds: dict[str, dict[str, Any]] = {
+        "always": {},
+        "later": {"start": "2024-03-03"},
+        "ended": {"end": "2024-03-04"},
+    }
+    documents: list[tuple[str, dict[str, Any]]] = [
+        ("PythonUnit", {
+            "unit": f"own.{task}", "schedule": {**days, **own}, "function": "bounded.work", "python_path": code.name,
+            "outputs": [{"key": task}],
+        })
+        for task, own in bounds.items()
+    ]  # fmt: skip
+    project.declare("own", *documents)
+    project.declare("airflow", ("AirflowEstate", {"name": "own_airflow"}))
+    definitions = project.load()
+    with project.estate.entered():
+        tree = dg.ComponentTree(defs_module=_module(project), project_root=project.estate.root)
+        units = tree.get_all_components(of_type=PythonUnit)
+    mates = sorted({unit.legacy_unit: unit for unit in units}.values(), key=lambda unit: unit.legacy_unit)
+    dag = scheduled_dag("own", mates)
+
+    windows = list(dag.due(pendulum.datetime(2024, 3, 1), pendulum.datetime(2024, 3, 7)))
+    ran = {
+        dag.partitions.key_of(window): sorted(unit.task_id for unit in dag.jobs[str(dag.job_of(window))])
+        for window in windows
+    }
+    assert ran == {
+        "2024-03-01": ["always", "ended"], "2024-03-02": ["always", "ended"],
+        "2024-03-03": ["always", "ended", "later"], "2024-03-04": ["always", "ended", "later"],
+        "2024-03-05": ["always", "later"], "2024-03-06": ["always", "later"],
+    }  # fmt: skip
+    for name, mine in dag.jobs.items():
+        job = definitions.resolve_job_def(name)
+        assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
+            unit.task_id for unit in mine
+        }
+    result = project.estate.run(str(dag.job_of(windows[-1])), ("2024-03-06", "2024-03-06"))
+    assert result.success
+
+
+def _module(project: Project) -> types.ModuleType:
+    module = types.ModuleType("own_defs")
+    module.__path__ = [str(project.defs_folder)]
+    module.__file__ = str(project.defs_folder / "__init__.py")
+    return module
