@@ -126,7 +126,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
     if place.project != "dbt":
         found.values["project"] = place.project
     _variables(reading, found)
-    if not reading.determined:
+    if not reading.determined and not any(reading.reason in refusal for refusal in found.refusals):
         found.refusals.append(reading.reason)
     if "." in dag.dag_id:
         found.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
