@@ -25,6 +25,7 @@ from sqlglot import exp
 
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.places import Files, Place, Table, place_of_target
+from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadComparison, BadComparisonFile
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind
 from dagster_defs.parity.records import Bound
@@ -34,6 +35,14 @@ from dagster_defs.windows import zone_named
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, written: Any) -> Any:
+        """`key:` with nothing behind it says what leaving it out says; of what is required, that it is missing."""
+        if not isinstance(written, dict):
+            return written
+        return {name: value for name, value in written.items() if value is not None}
 
 
 class ToleranceEntry(_Model):
@@ -176,18 +185,20 @@ def read_comparisons(file: Path) -> list[ComparisonEntry | BadComparison]:
     listed = document.get("comparisons") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise BadComparisonFile(file, "it has no list `comparisons`")
-    unknown = sorted(set(document) - {"comparisons"})
+    if not listed:
+        raise BadComparisonFile(file, "its list `comparisons` is empty, so nothing would be compared")
+    unknown = sorted(map(str, set(document) - {"comparisons"}))
     if unknown:
         raise BadComparisonFile(file, f"it has {', '.join(map(repr, unknown))} beside `comparisons`")
     return [_entry(entry, number) for number, entry in enumerate(listed, 1)]
 
 
 def _entry(entry: Any, number: int) -> ComparisonEntry | BadComparison:
-    name = str(entry.get("name", f"#{number}")) if isinstance(entry, dict) else f"#{number}"
+    name = str(entry.get("name") or f"#{number}") if isinstance(entry, dict) else f"#{number}"
     try:
         return ComparisonEntry.model_validate(entry)
     except ValidationError as error:
-        return BadComparison(name, _said(error))
+        return BadComparison(name, in_words(error, entry))
 
 
 def read_tolerances(file: Path) -> list[Tolerance]:
@@ -199,7 +210,7 @@ def read_tolerances(file: Path) -> list[Tolerance]:
     try:
         return [ToleranceEntry.model_validate(entry).tolerance() for entry in listed]
     except ValidationError as error:
-        raise BadComparisonFile(file, _said(error)) from error
+        raise BadComparisonFile(file, in_words(error)) from error
 
 
 def declared_tolerances(name: str, key: Sequence[str], entries: Sequence[Any]) -> tuple[Tolerance, ...]:
@@ -214,7 +225,7 @@ def declared_tolerances(name: str, key: Sequence[str], entries: Sequence[Any]) -
             found.append(ReasonedTolerance.model_validate(entry).tolerance())
         except ValidationError as error:
             which = f"the tolerance of column {column!r}" if column else f"tolerance #{number}"
-            raise BadComparison(name, f"{which}: {_said(error)}") from error
+            raise BadComparison(name, f"{which}: {in_words(error, entry)}") from error
     nowhere = Relation("", "", "")
     refuse_wrong(ComparisonSpec(name, nowhere, nowhere, tuple(key), tolerances=tuple(found)))
     return tuple(found)
@@ -228,13 +239,3 @@ def _load(file: Path) -> Any:
         raise BadComparisonFile(file, reason) from error
     except (yaml.YAMLError, ValueError) as error:
         raise BadComparisonFile(file, " ".join(str(error).split())) from error
-
-
-def _said(error: ValidationError) -> str:
-    """`legacy.table: Field required; window.start: …`."""
-    told = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        told.append(f"{where}: {message}" if where else message)
-    return "; ".join(told)

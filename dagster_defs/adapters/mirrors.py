@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import names_taken_twice
@@ -72,10 +73,7 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
             return Mirrors(())
         components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
     except Exception as error:
-        innermost: BaseException = error
-        while innermost.__cause__ is not None:
-            innermost = innermost.__cause__
-        raise MirrorsUnreadable(project_root, str(innermost).strip() or type(innermost).__name__) from error
+        raise MirrorsUnreadable(project_root, _reason(error)) from error
     return mirrors_among(components)
 
 
@@ -106,3 +104,14 @@ def _fault_of(mirror: Any, *, resolved: bool) -> ParityError | None:
     except Exception as error:  # whatever it is, it is this unit's
         return BadUnit(mirror.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
     return None
+
+
+def _reason(error: BaseException) -> str:
+    """Of the innermost cause, in words about the YAML where that is what is wrong."""
+    from pydantic import ValidationError
+
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, ValidationError):
+        return in_words(error)
+    return str(error).strip() or type(error).__name__

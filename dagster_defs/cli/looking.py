@@ -164,7 +164,8 @@ def compare(
         render.print_comparisons(checks)
     if any(check.error for check in checks):
         raise typer.Exit(2)
-    raise typer.Exit(0 if all(check.verdict is Verdict.MATCH for check in checks) else 3)
+    # A file that lists no comparison has compared nothing.
+    raise typer.Exit(0 if checks and all(check.verdict is Verdict.MATCH for check in checks) else 3)
 
 
 @app.command("migration-plan", rich_help_panel=LOOKING)

@@ -36,6 +36,10 @@ class ComparisonTerms(dg.Resolvable):
 
     def terms(self, unit: str, where: str, name: str, key: Sequence[str]) -> Terms:
         """`where` in the unit's YAML. Raises BadUnit for what is wrong without a look at the tables."""
+        for field_name, given in (("key", key), ("masked", self.masked), ("tolerances", self.tolerances)):
+            if isinstance(given, str):  # which Dagster takes for a template, and Python for a list of letters
+                reason = f"`{where}`: `{field_name}` of {name} must be a list such as [a, b], not {given!r}"
+                raise BadUnit(unit, reason, "Mend it in its YAML")
         try:
             tolerances = declared_tolerances(name, key, self.tolerances)
         except UsageError as error:

@@ -11,18 +11,41 @@ from dagster_defs.parity import Verdict
 _WORST_FIRST = (Verdict.MISMATCH, Verdict.INCONCLUSIVE, Verdict.MATCH)
 
 
+def window_verdict(evidence: Iterable[Evidence], missing: Sequence[str]) -> Verdict | None:
+    """The worst of the outputs' verdicts; without a verdict on each of them it is no match. None: nothing was compared.
+
+    Gates and reports alike go by it. `missing`: the unit's outputs that have no verdict on this window.
+    """
+    found = {one.checked.verdict for one in evidence}
+    if found and missing:
+        found.add(Verdict.INCONCLUSIVE)
+    return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+
+
+def missing_outputs(evidence: Iterable[Evidence], wanted: Iterable[str]) -> tuple[str, ...]:
+    """What of `wanted`, the outputs of a window, has no verdict."""
+    return tuple(sorted(set(wanted) - {one.checked.check.name for one in evidence}))
+
+
+def windowed_outputs(evidence: Iterable[Evidence]) -> set[str]:
+    """The outputs that have a verdict of their own on some window; a whole table has that of the last run alone."""
+    return {one.checked.check.name for one in evidence if one.checked.partition is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class WindowFact:
-    """One of the schedule's windows, and the standing verdicts on it; none: it was not compared."""
+    """One of the schedule's windows, and the standing verdicts on it; none: it was not compared.
+
+    `missing`: outputs without a verdict on it.
+    """
 
     partition: str
     evidence: tuple[Evidence, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst of its outputs'."""
-        found = {one.checked.verdict for one in self.evidence}
-        return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+        return window_verdict(self.evidence, self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +65,16 @@ def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
 
 
 def lined_up(evidence: Sequence[Evidence], partitions: Sequence[str]) -> Compared:
-    """`partitions`: every window from the first to the last that counts. A window in which not all outputs were
-    compared counts as not compared."""
+    """`partitions`: every window from the first to the last that counts."""
     whole = tuple(one for one in evidence if one.checked.partition is None)
     of_windows = [one for one in evidence if one.checked.partition is not None]
-    outputs = {one.checked.check.name for one in of_windows}
+    outputs = windowed_outputs(of_windows)
     by_partition: dict[str, list[Evidence]] = {}
     for one in of_windows:
         by_partition.setdefault(one.partition, []).append(one)
 
     def fact(partition: str) -> WindowFact:
         found = by_partition.get(partition, [])
-        complete = {one.checked.check.name for one in found} == outputs
-        return WindowFact(partition, tuple(found) if complete else ())
+        return WindowFact(partition, tuple(found), missing_outputs(found, outputs))
 
     return Compared(tuple(map(fact, partitions)), whole)

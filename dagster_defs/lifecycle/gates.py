@@ -139,16 +139,22 @@ def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
 
 
 def soaked_windows(facts: Facts, settings: GateSettings) -> int:
-    """Windows that were compared since the cutover. Of tables without a time column only the last comparison is
-    known: one since the cutover is enough."""
+    """Windows that were compared since the cutover; one whose comparison is inconclusive was not. Of tables without
+    a time column only the last comparison is known: one since the cutover is enough."""
     cut_over, compared = facts.history.cut_over, facts.compared
     if cut_over is None or compared is None:
         return 0
     if compared.nothing_to_compare:
         return settings.soak_windows
-    if not compared.windows and any(one.at > cut_over.at for one in compared.whole):
+    unknown = (None, Verdict.INCONCLUSIVE)
+    if not compared.windows and any(
+        one.at > cut_over.at and one.checked.verdict not in unknown for one in compared.whole
+    ):
         return settings.soak_windows
-    return len({one.partition for fact in compared.windows for one in fact.evidence if one.at > cut_over.at})
+    return sum(
+        fact.verdict not in unknown and any(one.at > cut_over.at for one in fact.evidence)
+        for fact in compared.windows
+    )
 
 
 def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
@@ -309,7 +315,9 @@ def _counted(found: Sequence[WindowFact], wanted: int, verdict: Verdict | None, 
             for column in one.checked.check.differing_columns
         }
     )
+    missing = sorted({name for fact in these if verdict is Verdict.INCONCLUSIVE for name in fact.missing})
     named = f" (column {', '.join(columns)})" if columns else ""
+    named += f" (not compared: {', '.join(missing)})" if missing else ""
     return f"{len(these)} of {wanted} windows {what}{named}"
 
 

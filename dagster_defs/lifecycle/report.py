@@ -8,6 +8,7 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
+from dagster_defs.lifecycle.compared import missing_outputs, window_verdict, windowed_outputs
 from dagster_defs.lifecycle.conditions import Condition
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.ledger import Entry
@@ -16,8 +17,6 @@ from dagster_defs.lifecycle.verdicts import Evidence, summary
 from dagster_defs.parity import Verdict
 
 WINDOWS = 60  # of each unit, the newest
-
-_WORST_FIRST = (Verdict.MISMATCH, Verdict.INCONCLUSIVE, Verdict.MATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,7 @@ class ReportedWindow:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst of its outputs'; a match of some of them is inconclusive. None: nothing was compared."""
-        found = {one.checked.verdict for one in self.evidence}
-        if self.missing and found:
-            found.add(Verdict.INCONCLUSIVE)
-        return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+        return window_verdict(self.evidence, self.missing)
 
     @property
     def tolerated(self) -> bool:
@@ -189,16 +184,16 @@ def reported_windows(
 ) -> tuple[ReportedWindow, ...]:
     """`legacy`, `candidate`: the last run of each partition. A table without a time column is shown with the window
     whose run was compared, and no other window lacks it."""
-    wanted = {one.checked.check.name for one in evidence if one.checked.partition is not None}
+    wanted = windowed_outputs(evidence)
     by_partition: dict[str, list[Evidence]] = {}
     for one in evidence:
         by_partition.setdefault(one.partition, []).append(one)
 
     def window(partition: str) -> ReportedWindow:
         found = by_partition.get(partition, [])
-        missing = sorted(wanted - {one.checked.check.name for one in found}) if found else []
+        missing = missing_outputs(found, wanted) if found else ()
         return ReportedWindow(
-            partition, legacy.get(partition), candidate.get(partition), tuple(found), tuple(missing)
+            partition, legacy.get(partition), candidate.get(partition), tuple(found), missing
         )
 
     return tuple(map(window, partitions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -26,7 +26,7 @@ from dagster_defs.parity.fragments import (
     when,
 )
 from dagster_defs.parity.leftovers import ONLY, compared_value, leftovers, pairs_rows
-from dagster_defs.parity.plan import Plan, render, side_rows, value_name
+from dagster_defs.parity.plan import Plan, hashable_value, render, side_rows, value_name
 from dagster_defs.parity.records import Side
 
 _SAMPLE_CHARACTERS = 200
@@ -51,9 +51,9 @@ def statement(plan: Plan, part: Part | None, sample_limit: int, *, unique_keys: 
     and outside the key `differs_<position>`: text is cut and masked, so it does not tell.
     """
     tables = [
-        *((f"{side}_rows", _chosen_rows(plan, side, part)) for side in Side),
+        *((f"{side}_rows", chosen_rows(plan, side, part)) for side in Side),
         *leftovers(plan, unique_keys=unique_keys),
-        ("counts", _counts(plan)),
+        ("counts", counts(plan, value_digests=True)),
     ]
     query = select(exp.Column(this=exp.Star(), table=quoted("counts"))).from_(named("counts"), copy=False)
     if sample_limit:
@@ -66,20 +66,25 @@ def statement(plan: Plan, part: Part | None, sample_limit: int, *, unique_keys: 
     return render(query, plan)
 
 
-def _counts(plan: Plan) -> exp.Select:
+def counts(plan: Plan, *, value_digests: bool) -> exp.Select:
     query = select(*(as_(_copies_of(ONLY[side]), f"only_in_{side}") for side in Side))
-    if not plan.key:
+    if value_digests and not plan.key:
         query = query.select(*_value_digests(plan), copy=False)
     if not pairs_rows(plan):
         return query.select(as_(number(0), "modified"), copy=False)
-    modified = as_(total(when(_modified(plan), column("copies"))), "modified")
-    return query.select(modified, *_changes(plan), copy=False).from_(named("paired"), copy=False)
+    changed_rows = as_(total(when(modified(plan), column("copies"))), "modified")
+    return query.select(changed_rows, *_changes(plan), copy=False).from_(named("paired"), copy=False)
 
 
 def _samples(plan: Plan, limit: int) -> exp.Query:
     kinds = [_one_sided_sample(plan, side, limit) for side in Side]
     if plan.key:
         kinds.insert(0, _modified_sample(plan, limit))
+    return one_after_another(kinds)
+
+
+def one_after_another(kinds: Iterable[exp.Select]) -> exp.Query:
+    """Each with an order and a limit of its own."""
     parts = [
         select("*").from_(kind.subquery(quoted(f"kind_{index}"), copy=False), copy=False)
         for index, kind in enumerate(kinds)
@@ -87,7 +92,8 @@ def _samples(plan: Plan, limit: int) -> exp.Query:
     return exp.union(*parts, distinct=False, copy=False)
 
 
-def _chosen_rows(plan: Plan, side: Side, part: Part | None) -> exp.Select:
+def chosen_rows(plan: Plan, side: Side, part: Part | None) -> exp.Select:
+    """The rows of the window, as `v0, v1, …`, that lie in those buckets."""
     rows = side_rows(plan, side)
     chosen = None if part is None else within(part.buckets, plan, side, part.chosen)
     return rows if chosen is None else rows.where(chosen, copy=False)
@@ -95,19 +101,19 @@ def _chosen_rows(plan: Plan, side: Side, part: Part | None) -> exp.Select:
 
 def _changes(plan: Plan) -> Iterator[exp.Expr]:
     for index in plan.others:
-        yield as_(total(when(_changed(index), column("copies"))), f"changed_{index}")
+        yield as_(total(when(changed(index), column("copies"))), f"changed_{index}")
         if index in plan.tolerances:
             excused = all_of(
-                _changed(index).not_(), other(column(f"legacy_{index}"), column(f"candidate_{index}"))
+                changed(index).not_(), other(column(f"legacy_{index}"), column(f"candidate_{index}"))
             )
             yield as_(total(when(excused, column("copies"))), f"tolerated_{index}")
 
 
-def _modified(plan: Plan) -> exp.Expr:
-    return any_of(exp.false(), *(_changed(index) for index in plan.others))
+def modified(plan: Plan) -> exp.Expr:
+    return any_of(exp.false(), *(changed(index) for index in plan.others))
 
 
-def _changed(index: int) -> exp.Expr:
+def changed(index: int) -> exp.Expr:
     return column(f"changed_{index}", "paired")
 
 
@@ -117,7 +123,7 @@ def _copies_of(name: str) -> exp.Expr:
 
 def _value_digests(plan: Plan) -> Iterator[exp.Expr]:
     for index in plan.compared:
-        digest = total(hashed(compared_value(plan, index)) * column("copies"))
+        digest = total(hashed(hashable_value(plan, index, compared_value(plan, index))) * column("copies"))
         legacy, candidate = (
             select(digest.copy()).from_(named(name), copy=False).subquery(copy=False)
             for name in ONLY.values()
@@ -127,7 +133,7 @@ def _value_digests(plan: Plan) -> Iterator[exp.Expr]:
 
 def _modified_sample(plan: Plan, limit: int) -> exp.Select:
     shown = [
-        as_(_shown(plan, index, column(f"{side}_{index}", "paired")), f"{side}_{index}")
+        as_(shown_text(plan, index, column(f"{side}_{index}", "paired")), f"{side}_{index}")
         for index in range(len(plan.pairs))
         for side in Side
     ]
@@ -135,11 +141,11 @@ def _modified_sample(plan: Plan, limit: int) -> exp.Select:
     return (
         select(as_(text("modified"), "kind"), column("copies"), *shown)
         .select(
-            *(as_(when(_changed(index), number(1), number(0)), f"differs_{index}") for index in plan.others),
+            *(as_(when(changed(index), number(1), number(0)), f"differs_{index}") for index in plan.others),
             copy=False,
         )
         .from_(named("paired"), copy=False)
-        .where(_modified(plan), copy=False)
+        .where(modified(plan), copy=False)
         .order_by(*order, copy=False)
         .limit(limit, copy=False)
     )
@@ -147,7 +153,10 @@ def _modified_sample(plan: Plan, limit: int) -> exp.Select:
 
 def _one_sided_sample(plan: Plan, side: Side, limit: int) -> exp.Select:
     shown = [
-        as_(_shown(plan, index, column(value_name(index))) if each is side else exp.Null(), f"{each}_{index}")
+        as_(
+            shown_text(plan, index, column(value_name(index))) if each is side else exp.Null(),
+            f"{each}_{index}",
+        )
         for index in range(len(plan.pairs))
         for each in Side
     ]
@@ -160,7 +169,7 @@ def _one_sided_sample(plan: Plan, side: Side, limit: int) -> exp.Select:
     )
 
 
-def _shown(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
+def shown_text(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
     if plan.masks(index):
         return text("***")
     return func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))

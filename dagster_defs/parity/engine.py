@@ -20,7 +20,7 @@ from dagster_defs.errors import (
     WarehouseError,
     WindowWithoutTime,
 )
-from dagster_defs.parity import drill, keys, renames, scan
+from dagster_defs.parity import drill, keys, renames, scan, wide
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
 from dagster_defs.parity.buckets import buckets_of, exactly
 from dagster_defs.parity.families import parse_type
@@ -98,7 +98,15 @@ def compare(
         check = _with_renames(check, plan, reader)
     except WarehouseError as error:
         return replace(check, reason=_said(error, discreet))
-    return judge(check)
+    return judge(check, _left_out(check, plan, active))
+
+
+def _left_out(check: Check, plan: Plan, tolerances: Iterable[Tolerance]) -> tuple[str, ...]:
+    """The ignored columns, if nothing is left beside them but a key. A table that *is* its key was compared."""
+    if set(plan.compared) - set(plan.key):
+        return ()
+    ignored = [pair.name for index, pair in enumerate(plan.pairs) if plan.ignores(index)]
+    return (*ignored, *_ignored_alone(check, tolerances))
 
 
 def _said(error: WarehouseError, discreet: bool) -> str:
@@ -180,8 +188,12 @@ def _with_counts(check: Check, plan: Plan, reader: Reader, sample_limit: int) ->
     if not scanned.differing:
         return check
     unique_keys = bool(plan.key) and not check.key_violations.total
-    query = drill.statement(plan, part, sample_limit, unique_keys=unique_keys)
-    return _with_differences(check, plan, reader.rows(query))
+    if wide.is_wide(plan):
+        looked_at = scanned.rows if part is None else scanned.differing_rows
+        rows = wide.answer(plan, part, sample_limit, looked_at.total, reader.rows, unique_keys=unique_keys)
+    else:
+        rows = reader.rows(drill.statement(plan, part, sample_limit, unique_keys=unique_keys))
+    return _with_differences(check, plan, rows)
 
 
 def _spans(plan: Plan, integer: int, reader: Reader) -> dict[Side, Span]:
@@ -280,7 +292,14 @@ def _with_renames(check: Check, plan: Plan, reader: Reader) -> Check:
 
 def _with_ignored_columns(check: Check, tolerances: Iterable[Tolerance]) -> Check:
     """A column of one side whose absence is tolerated counts as one tolerated difference."""
-    ignored = [
+    return replace(
+        check, tolerated={**check.tolerated, **dict.fromkeys(_ignored_alone(check, tolerances), 1)}
+    )
+
+
+def _ignored_alone(check: Check, tolerances: Iterable[Tolerance]) -> list[str]:
+    """Columns that only one side has, and that are ignored."""
+    return [
         difference.column
         for difference in check.schema_differences
         if difference.kind in (SchemaChange.MISSING, SchemaChange.EXTRA)
@@ -290,4 +309,3 @@ def _with_ignored_columns(check: Check, tolerances: Iterable[Tolerance]) -> Chec
             for tolerance in tolerances
         )
     ]
-    return replace(check, tolerated={**check.tolerated, **dict.fromkeys(ignored, 1)})

@@ -18,6 +18,7 @@ from dagster_defs.parity.fragments import (
     func,
     is_null,
     joined,
+    number,
     quoted,
     select,
     text,
@@ -76,10 +77,10 @@ def map_text(
 def json_text(value: exp.Expr) -> exp.Expr:
     """A document as one object of its paths in order, whatever its spacing and the order of its names.
 
-    Numbers of up to 28 digits before and 10 behind the point are written in one way, others as DuckDB
-    writes them. What a repeated name means is nobody's to say: such a document also counts as it stands.
+    Numbers are written in one way, whatever their length. What a repeated name means is nobody's to say: such a
+    document also counts as it stands.
     """
-    tree = exp.Anonymous(this="json_tree", expressions=[cast(value, "json")])
+    tree = exp.Anonymous(this="json_tree", expressions=[cast(_with_long_numbers_as_text(value), "json")])
     path, atom = column("fullkey", "tree"), cast(column("atom", "tree"), "varchar")
     scalar = exp.case(column("type", "tree"))
     for kind, written in (("OBJECT", text("{}")), ("ARRAY", text("[]")), ("NULL", text(_NULL))):
@@ -107,6 +108,65 @@ def json_text(value: exp.Expr) -> exp.Expr:
     return (
         select(joined(text("{"), lines, text("}"), literally)).from_(source, copy=False).subquery(copy=False)
     )
+
+
+def literally_if_long(value: exp.Expr) -> exp.Expr:
+    """A nested value as it stands, if there are numbers in it that lose digits on the way to JSON; else nothing."""
+    written = cast(value, "varchar")
+    return func("coalesce", when(_has_long_number(written), joined(text(" in "), written.copy())), text(""))
+
+
+# DuckDB reads a number with a point or an exponent as a double, which tells 15 digits apart, and not each 16.
+_SURE_DIGITS = 15
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_TOKENS = rf'{_STRING}|-?[0-9][0-9.eE+-]*|[^"0-9-]+|-'
+_LONG = rf"[0-9][0-9.]{{{_SURE_DIGITS},}}"
+_NUMBER = "\ue000"  # of a private use: no text begins with it
+
+
+def _has_long_number(written: exp.Expr) -> exp.Expr:
+    return func("regexp_matches", written.copy(), text(_LONG))
+
+
+def _with_long_numbers_as_text(value: exp.Expr) -> exp.Expr:
+    """The document, in which a text stands for each number of more digits than a double tells apart."""
+    written = cast(cast(value, "json"), "varchar")
+    tokens = func("regexp_extract_all", written.copy(), text(_TOKENS))
+    exact = exp.Anonymous(this="array_to_string", expressions=[_each(tokens, _exact_token), text("")])
+    return when(_has_long_number(written), exact, written.copy())
+
+
+def _exact_token(token: exp.Expr) -> exp.Expr:
+    """A long number as text of its digits and its power of ten, anything else as it is."""
+
+    def part(pattern: str) -> exp.Expr:
+        return exp.Anonymous(this="regexp_extract", expressions=[token.copy(), text(pattern), number(1)])
+
+    def length(written: exp.Expr) -> exp.Expr:
+        return exp.Anonymous(this="length", expressions=[written])
+
+    fraction, exponent = part(r"^-?[0-9]+\.([0-9]+)"), part(r"[eE]([+-]?[0-9]+)$")
+    digits = func("ltrim", joined(part("^-?([0-9]+)"), fraction), text("0"))
+    short = func("rtrim", digits.copy(), text("0"))
+    power = (
+        func("coalesce", try_cast(func("nullif", exponent, text("")), "bigint"), number(0))
+        - length(fraction.copy())
+        + (length(digits.copy()) - length(short.copy()))
+    )
+    exact = joined(
+        text(f'"{_NUMBER}'),
+        part("^(-?)"),
+        short.copy(),
+        text("e"),
+        cast(exp.paren(power), "varchar"),
+        text('"'),
+    )
+    is_long = exp.and_(
+        func("regexp_matches", token.copy(), text("^-?[0-9]")),
+        exp.GT(this=length(short), expression=number(_SURE_DIGITS)),
+        copy=False,
+    )
+    return when(is_long, exact, token.copy())
 
 
 def _json_number(atom: exp.Expr) -> exp.Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -12,13 +12,14 @@ from dagster_defs.parity.families import fold, parse_type
 from dagster_defs.parity.fragments import (
     as_,
     column,
+    hashed,
     number,
     select,
     stored,
 )
 from dagster_defs.parity.records import Column, ComparisonSpec, Dialect, Side, Tolerance, ToleranceKind
 from dagster_defs.parity.schema import ColumnPair
-from dagster_defs.parity.values import paired_values
+from dagster_defs.parity.values import hashable, paired_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,19 @@ def values(plan: Plan, side: Side) -> list[exp.Expr]:
     return [
         paired_values(pair.on(Side.LEGACY), pair.on(Side.CANDIDATE), plan.dialect)[own] for pair in plan.pairs
     ] or [number(1)]
+
+
+def hashable_value(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
+    """The value of `plan.names[index]`, or what it is compared by, as `hash` has to be given it."""
+    if index >= len(plan.pairs):  # the one value of tables without a common column
+        return value
+    legacy, candidate = (plan.pairs[index].on(side)[1] for side in Side)
+    return hashable(value, legacy, candidate, plan.dialect)
+
+
+def hash_of(plan: Plan, positions: Iterable[int], table: str | None = None) -> exp.Expr:
+    """One hash of the values at these positions of `plan.names`."""
+    return hashed(*(hashable_value(plan, index, column(plan.names[index], table)) for index in positions))
 
 
 def side_rows(plan: Plan, side: Side) -> exp.Select:

@@ -18,8 +18,8 @@ from sqlglot import exp
 
 from dagster_defs.parity import keys
 from dagster_defs.parity.buckets import Bucket, Buckets
-from dagster_defs.parity.fragments import any_of, as_, column, hashed, is_null, number, quoted, select, stored
-from dagster_defs.parity.plan import Plan, render, time_value, values, window_of
+from dagster_defs.parity.fragments import any_of, as_, column, is_null, number, quoted, select, stored
+from dagster_defs.parity.plan import Plan, hash_of, render, time_value, values, window_of
 from dagster_defs.parity.records import Side, SideCounts
 
 
@@ -136,11 +136,9 @@ def _hashed_rows(plan: Plan, side: Side, buckets: Buckets) -> exp.Select:
     window = window_of(plan, side)
     if window is not None:
         rows = rows.where(any_of(window, is_null(time_value(plan, side))), copy=False)
-    query = select(column("bucket"), as_(hashed(*map(column, plan.names)), "row_hash"))
+    query = select(column("bucket"), as_(hash_of(plan, range(len(plan.names))), "row_hash"))
     if _with_keys(plan, buckets):
-        query = query.select(
-            as_(hashed(*(column(plan.names[index]) for index in plan.key)), "key_hash"), copy=False
-        )
+        query = query.select(as_(hash_of(plan, plan.key), "key_hash"), copy=False)
     return query.from_(rows.subquery(quoted("side_rows"), copy=False), copy=False)
 
 

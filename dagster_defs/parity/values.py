@@ -12,10 +12,12 @@ from sqlglot import exp
 
 from dagster_defs.parity import nested
 from dagster_defs.parity.families import NESTED, NUMBERS, ColumnType, Family, comparable
-from dagster_defs.parity.fragments import cast, column, decimal_digits, func, number, try_cast
+from dagster_defs.parity.fragments import cast, column, decimal_digits, func, joined, number, try_cast
 from dagster_defs.parity.records import Dialect
 
 _MAX_PRECISION = 38
+_64_BITS = 18  # decimal digits that DuckDB holds in 64 bits
+_UP_TO_BIGINT = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 
 
 def paired_values(
@@ -31,6 +33,25 @@ def paired_values(
         _value(column(left), left_type, right_type, dialect),
         _value(column(right), right_type, left_type, dialect),
     )
+
+
+def hashable(value: exp.Expr, legacy: ColumnType, candidate: ColumnType, dialect: Dialect) -> exp.Expr:
+    """A shared value of two columns of these types in a form whose hash tells it from any other.
+
+    DuckDB folds 128 bits into 64 by an xor of the hashes of both halves: -1 would be 0, and a UUID's halves could
+    be swapped. As text they are told apart.
+    """
+    wide = any(
+        kind.name in ("UUID", "HUGEINT", "UHUGEINT")
+        or (kind.family is Family.EXACT and kind.digits + kind.scale > _64_BITS)
+        for kind in (legacy, candidate)
+    )
+    both = {legacy.name, candidate.name}
+    shared_decimal = max(legacy.digits, candidate.digits) + max(legacy.scale, candidate.scale)
+    wide = wide or (len(both) > 1 and shared_decimal > _64_BITS)
+    if dialect is not Dialect.DUCKDB or not wide or both <= _UP_TO_BIGINT or both == {"UBIGINT"}:
+        return value
+    return cast(value, "varchar")
 
 
 def _value(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialect) -> exp.Expr:
@@ -77,7 +98,8 @@ def _nested(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialec
         return nested.json_text(value)
     if own.contains(Family.JSON):
         # DuckDB reads a document in a subquery, and has none inside a list.
-        return nested.json_text(func("to_json", value))
+        document = nested.json_text(func("to_json", value))
+        return exp.DPipe(this=document, expression=nested.literally_if_long(value.copy()))
     parts = [(kind, other_kind) for (_, kind), (_, other_kind) in zip(own.parts, other.parts, strict=True)]
 
     def text(index: int) -> Callable[[exp.Expr], exp.Expr]:
@@ -121,6 +143,8 @@ def _number(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Dialec
         return _double_as_decimal(value, _exact_type(other, other, dialect))
     if other.family is Family.BINARY:
         return cast(cast(value, _exact_type(own, own, dialect)), "varchar")
+    if {own.name, other.name} <= _UP_TO_BIGINT:
+        return cast(value, "bigint")
     digits, scale = max(own.digits, other.digits), max(own.scale, other.scale)
     if digits + scale <= _MAX_PRECISION:
         return cast(value, f"decimal({digits + scale}, {scale})")
@@ -175,12 +199,16 @@ def _instant(value: exp.Expr, own: ColumnType, other: ColumnType, dialect: Diale
 
 
 def _interval(value: exp.Expr) -> exp.Expr:
-    """Months apart from time: DuckDB holds one month to equal 30 days."""
-    months = func("date_part", exp.Literal.string("year"), value) * 12 + func(
-        "date_part", exp.Literal.string("month"), value.copy()
-    )
-    rest = func("epoch_us", value.copy() - func("to_months", cast(months.copy(), "integer")))
-    return exp.DPipe(
-        this=exp.DPipe(this=cast(months, "varchar"), expression=exp.Literal.string(" months ")),
-        expression=exp.DPipe(this=cast(rest, "varchar"), expression=exp.Literal.string(" us")),
+    """Months, days and time apart: to DuckDB a month equals 30 days and a day 24 hours, which no calendar keeps to."""
+
+    def part(name: str) -> exp.Expr:
+        return func("date_part", exp.Literal.string(name), value.copy())
+
+    months = part("year") * 12 + part("month")
+    whole = func("to_months", cast(months.copy(), "integer")) + func("to_days", cast(part("day"), "integer"))
+    rest = func("epoch_us", value.copy() - exp.paren(whole))
+    days = cast(part("day"), "varchar")
+    return joined(
+        *(cast(months, "varchar"), exp.Literal.string(" months "), days, exp.Literal.string(" days ")),
+        *(cast(rest, "varchar"), exp.Literal.string(" us")),
     )

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dagster_defs.parity.records import Check, SchemaChange, SchemaDifference, Verdict
 
 
-def judge(check: Check) -> Check:
-    """The first that holds: mismatch, inconclusive, match."""
+def judge(check: Check, left_out: Sequence[str] = ()) -> Check:
+    """The first that holds: mismatch, inconclusive, match.
+
+    `left_out`: the ignored columns where no column outside the key was left to compare.
+    """
     differences = list(_differences(check))
     if differences:
         reason = [*differences, *_violations(check), *_null_times(check), *_excuses(check)]
         return replace(check, verdict=Verdict.MISMATCH, reason="; ".join(reason))
     if not check.rows.total:
         reason = ["neither side has a row to compare", *_null_times(check), *_excuses(check)]
+        return replace(check, verdict=Verdict.INCONCLUSIVE, reason="; ".join(reason))
+    if left_out:
+        reason = [_nothing_left(left_out), *_violations(check), *_null_times(check), *_expired(check)]
         return replace(check, verdict=Verdict.INCONCLUSIVE, reason="; ".join(reason))
     if check.null_time_rows.total:
         reason = [_equal(check), *_violations(check), *_null_times(check), *_expired(check)]
@@ -27,6 +33,11 @@ def judge(check: Check) -> Check:
 def _equal(check: Check) -> str:
     rows = _rows(check.rows.legacy)
     return f"match, {_tolerated(check)}, of {rows}" if check.tolerated else f"{rows} equal"
+
+
+def _nothing_left(left_out: Sequence[str]) -> str:
+    verb = "is" if len(left_out) == 1 else "are"
+    return f"no column outside the key was compared: {', '.join(left_out)} {verb} ignored"
 
 
 def _differences(check: Check) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.gates import GATES, Facts, Live, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.report import reported_windows
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
@@ -185,11 +186,40 @@ def test_older_windows_do_not_count() -> None:
     ]
 
 
-def test_a_window_with_half_of_its_outputs_is_not_compared() -> None:
-    """Where one of two outputs has no verdict the window counts as not compared."""
+def test_a_window_with_half_of_its_outputs_is_inconclusive() -> None:
+    """Where one of two outputs has no verdict the window is inconclusive, and the output is named."""
     other = [evidence(day, "location_metrics") for day in DAYS[1:]]
 
-    assert closed(compared(*GOOD, *other)) == [(Gate.WINDOWS, "1 of 7 windows not compared")]
+    assert closed(compared(*GOOD, *other)) == [
+        (Gate.WINDOWS, "1 of 7 windows inconclusive (not compared: location_metrics)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("half", "verdict"),
+    [
+        ((), None),
+        ((Verdict.MATCH,), Verdict.INCONCLUSIVE),
+        ((Verdict.INCONCLUSIVE,), Verdict.INCONCLUSIVE),
+        ((Verdict.MISMATCH,), Verdict.MISMATCH),
+        ((Verdict.MATCH, Verdict.MATCH), Verdict.MATCH),
+        ((Verdict.MATCH, Verdict.INCONCLUSIVE), Verdict.INCONCLUSIVE),
+        ((Verdict.INCONCLUSIVE, Verdict.MISMATCH), Verdict.MISMATCH),
+        ((Verdict.MATCH, Verdict.MISMATCH), Verdict.MISMATCH),
+    ],
+)
+def test_gate_and_report_give_a_window_one_verdict(
+    half: tuple[Verdict, ...], verdict: Verdict | None
+) -> None:
+    """Whatever a window's outputs say, or do not say, the gate and the report have the same verdict on it."""
+    names = ("daily_metrics", "location_metrics")
+    first = [evidence(DAYS[0], name, verdict=each) for name, each in zip(names, half, strict=False)]
+    kept = [*first, *(evidence(day, name) for day in DAYS[1:] for name in names)]
+
+    [fact, *_] = lined_up(kept, DAYS).windows
+    [window, *_] = reported_windows(DAYS, kept, {}, {})
+    assert (fact.verdict, window.verdict) == (verdict, verdict)
+    assert bool(closed(compared(*kept))) is (verdict is not Verdict.MATCH)
 
 
 def test_a_table_alone_is_enough() -> None:

@@ -32,3 +32,5 @@ def test_another_end_is_named() -> None:
 def test_nothing_is_no_match() -> None:
     """Where dbt ran nothing on either side, nothing was compared."""
     assert results_check({}, {}).verdict is Verdict.INCONCLUSIVE
+    skipped = {"model.t.a": "skipped", "test.t.a": "skipped"}
+    assert results_check(skipped, skipped).verdict is Verdict.INCONCLUSIVE

@@ -161,3 +161,19 @@ def test_tables_without_windows_soak_with_one_comparison() -> None:
 
     tonight = replace(SOAKED.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(hours=1)))
     assert soaked_windows(replace(SOAKED, compared=table, history=tonight), USUAL) == 0
+
+
+def test_an_inconclusive_window_does_not_soak() -> None:
+    """A window or table whose comparison since the cutover is inconclusive was not compared."""
+    unknown = [inconclusive(evidence(day)) for day in DAYS[:2]]
+    kept = [*unknown, *(evidence(day) for day in DAYS[2:])]
+    windows = tuple(WindowFact(one.partition, (one,)) for one in kept)
+
+    assert soaked_windows(replace(SOAKED, compared=Compared(windows)), USUAL) == len(DAYS) - 2
+    table = Compared(whole=(inconclusive(evidence(DAYS[-1], whole=True)),))
+    assert soaked_windows(replace(SOAKED, compared=table), USUAL) == 0
+
+
+def inconclusive(one: Evidence) -> Evidence:
+    check = replace(one.checked.check, verdict=Verdict.INCONCLUSIVE)
+    return replace(one, checked=replace(one.checked, check=check))

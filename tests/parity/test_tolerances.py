@@ -124,7 +124,9 @@ def test_bounds_are_inclusive_and_exact(
 ) -> None:
     """A difference of exactly the bound is tolerated, one above it is not, whatever the types."""
     check = values.compare(legacy, candidate, Tolerance("V", kind, value, "because"))
-    assert check.verdict is (Verdict.MATCH if within else Verdict.MISMATCH)
+    # An ignored column beside a key leaves nothing that was compared.
+    excused = Verdict.INCONCLUSIVE if kind is IGNORED else Verdict.MATCH
+    assert check.verdict is (excused if within else Verdict.MISMATCH)
     assert check.tolerated == ({"v": 1} if within else {})
     assert check.modified == (not within)
     if within:
@@ -254,3 +256,65 @@ def test_whether_a_tolerance_expired_needs_a_date(put: Put, reader: Reader) -> N
     spec = ComparisonSpec("t", legacy, candidate, tolerances=(Tolerance("v", IGNORED, expires=TODAY),))
     with pytest.raises(ValueError, match="today"):
         compare(spec, reader)
+
+
+def ignoring(*columns: str, **more: Any) -> tuple[Tolerance, ...]:
+    return tuple(Tolerance(column, ToleranceKind.IGNORED, reason="any", **more) for column in columns)
+
+
+NOTHING_LEFT = "no column outside the key was compared"
+
+
+@pytest.mark.parametrize(
+    ("key", "tolerances", "verdict", "said"),
+    [
+        (("id",), ignoring("v", "w"), Verdict.INCONCLUSIVE, f"{NOTHING_LEFT}: v, w are ignored"),
+        ((), ignoring("id", "v", "w"), Verdict.INCONCLUSIVE, f"{NOTHING_LEFT}: id, v, w are ignored"),
+        (("id", "v"), ignoring("W"), Verdict.INCONCLUSIVE, f"{NOTHING_LEFT}: w is ignored"),
+        (("id",), ignoring("v"), Verdict.MATCH, "2 rows equal"),
+        ((), ignoring("v", "w"), Verdict.MATCH, "2 rows equal"),
+        (("id", "v", "w"), (), Verdict.MATCH, "2 rows equal"),
+        (("id",), ignoring("v", "w", expires=date(2024, 1, 1)), Verdict.MATCH, "2 rows equal"),
+    ],
+)
+def test_a_match_needs_a_column_that_was_compared(
+    put: Put,
+    reader: Reader,
+    key: tuple[str, ...],
+    tolerances: tuple[Tolerance, ...],
+    verdict: Verdict,
+    said: str,
+) -> None:
+    """Where ignored columns leave nothing but a key, the verdict is inconclusive; a table that is its key is not so."""
+    columns = {"id": "INTEGER", "v": "INTEGER", "w": "VARCHAR"}
+    legacy, candidate = (put(side, columns, [(1, 2, "a"), (2, 3, "b")]) for side in Side)
+    spec = ComparisonSpec("left", legacy, candidate, key, tolerances=tolerances)
+    check = compare(spec, reader, today=date(2024, 6, 1))
+
+    assert check.verdict is verdict
+    assert check.reason.startswith(said)
+
+
+@pytest.mark.parametrize("legacy_only", [True, False])
+def test_columns_of_one_side_that_are_ignored_leave_only_the_key(
+    put: Put, reader: Reader, legacy_only: bool
+) -> None:
+    """A renamed column, ignored under both names, or one that a side alone has: only keys were compared."""
+    legacy = put(Side.LEGACY, {"id": "INTEGER", "old": "INTEGER"}, [(1, 2)])
+    more = {} if legacy_only else {"new": "INTEGER"}
+    candidate = put(Side.CANDIDATE, {"id": "INTEGER", **more}, [(1, *(3 for _ in more))])
+    spec = ComparisonSpec("alone", legacy, candidate, ("id",), tolerances=ignoring("old", *more))
+    check = compare(spec, reader)
+
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert NOTHING_LEFT in check.reason
+
+
+def test_other_rows_differ_even_where_columns_are_ignored(put: Put, reader: Reader) -> None:
+    """A row of one side alone is a mismatch, whatever is ignored."""
+    columns = {"id": "INTEGER", "v": "INTEGER"}
+    legacy = put(Side.LEGACY, columns, [(1, 2)])
+    candidate = put(Side.CANDIDATE, columns, [(1, 2), (2, 2)])
+    for key, ignored in ((("id",), ignoring("v")), ((), ignoring("id", "v"))):
+        check = compare(ComparisonSpec("rows", legacy, candidate, key, tolerances=ignored), reader)
+        assert check.verdict is Verdict.MISMATCH

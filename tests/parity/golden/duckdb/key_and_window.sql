@@ -10,7 +10,7 @@ SELECT 0 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "row_sum", 
 FROM (
 SELECT "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash"
 FROM (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
 FROM "legacy"."main"."tri""ps; --"
 WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMP)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
 GROUP BY "bucket"
@@ -18,7 +18,7 @@ UNION ALL SELECT 1 AS "side", "bucket", COUNT(*) AS "rows", SUM("row_hash") AS "
 FROM (
 SELECT "bucket", HASH(HASH("v0", "v1", "v2")) AS "row_hash"
 FROM (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2", COALESCE(EPOCH_US("picked up") // 3600000000, CASE WHEN NOT "picked up" IS NULL THEN 1000000000000 END) AS "bucket"
 FROM "candidate"."main"."tri""ps; --"
 WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) OR "picked up" IS NULL) AS "side_rows") AS "hashed_rows"
 GROUP BY "bucket";
@@ -27,7 +27,7 @@ SELECT COUNT(*) AS "keys"
 FROM (
 SELECT "v0"
 FROM (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2"
 FROM "legacy"."main"."tri""ps; --"
 WHERE "picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMP)) AS "side_rows"
 WHERE NOT "v0" IS NULL
@@ -37,18 +37,18 @@ SELECT COUNT(*) AS "keys"
 FROM (
 SELECT "v0"
 FROM (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2"
 FROM "candidate"."main"."tri""ps; --"
 WHERE "picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) AS "side_rows"
 WHERE NOT "v0" IS NULL
 GROUP BY "v0") AS "keys";
 
 WITH "legacy_rows" AS (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AS TIMESTAMP) AS "v1", "zone" COLLATE c AS "v2"
 FROM "legacy"."main"."tri""ps; --"
 WHERE ("picked up" >= CAST('2024-03-10 00:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-11 00:00:00' AS TIMESTAMP)) AND ("picked up" >= CAST('2024-03-10 01:00:00' AS TIMESTAMP) AND "picked up" < CAST('2024-03-10 02:00:00' AS TIMESTAMP))),
 "candidate_rows" AS (
-SELECT CAST("id" AS DECIMAL(19, 0)) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2"
+SELECT CAST("id" AS BIGINT) AS "v0", CAST("picked up" AT TIME ZONE 'UTC' AS TIMESTAMP) AS "v1", CAST("zone" AS TEXT) COLLATE c AS "v2"
 FROM "candidate"."main"."tri""ps; --"
 WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) AND ("picked up" >= CAST('2024-03-10 01:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-10 02:00:00+00:00' AS TIMESTAMPTZ))),
 "met" AS (
