@@ -30,6 +30,7 @@ from dagster_defs.parity import ComparisonSpec, Side, compare
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 FOLDER = PROJECT_ROOT / ".demo" / "bench-compare"
 ROWS, MANY_ROWS = 10_000_000, 100_000_000
+WIDE_ROWS, WIDE_COLUMNS = 1_000_000, 300
 PEER = "reladiff==0.6.0"
 
 TRIPS = """
@@ -70,6 +71,16 @@ def measure(console: Console) -> list[Row]:
     if peer is not None:
         program = str(PROJECT_ROOT / "bench" / "reladiff_peer.py")
         commands |= {way: [str(peer), program, way, str(file)] for way in ("joindiff", "hashdiff")}
+    return _rows(console, commands, REPETITIONS)
+
+
+def measure_wide(console: Console) -> list[Row]:
+    """Three hundred columns, beside the set difference and one pass over the same tables."""
+    file = _tables(console, WIDE_ROWS, wide=True)
+    commands = {
+        way: [sys.executable, "-m", "bench.compare", way, str(file)]
+        for way in ("ours", "hash", "equal", "except")
+    }
     return _rows(console, commands, REPETITIONS)
 
 
@@ -118,10 +129,16 @@ BOUNDS = [
     _MEMORY,
 ]
 LARGE_BOUNDS = [_MEMORY]
+WIDE_BOUNDS = [
+    Bound(_NAMES["ours"], 3.0, of=_NAMES["hash"]),
+    Bound(_NAMES["equal"], 1.5, of=_NAMES["hash"]),
+    Bound(_NAMES["ours"], 1.0, of=_NAMES["except"]),
+    _MEMORY,
+]
 
 
-def _tables(console: Console, rows: int) -> Path:
-    file = FOLDER / f"trips_{rows}.duckdb"
+def _tables(console: Console, rows: int, *, wide: bool = False) -> Path:
+    file = FOLDER / f"{'wide' if wide else 'trips'}_{rows}.duckdb"
     if file.exists():
         return file
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -143,8 +160,27 @@ def _write_rows(rows: int, file: Path) -> None:
     with duckdb.connect(str(file)) as connection:
         for side in Side:
             connection.execute(f"create schema {side}")
-        connection.execute(TRIPS.format(rows=rows))
+        connection.execute((_wide() if file.name.startswith("wide") else TRIPS).format(rows=rows))
         connection.execute(PLANTED.format(rows=rows))
+
+
+def _wide() -> str:
+    """As `TRIPS`: `id`, `fare`, and columns of four types up to `WIDE_COLUMNS`."""
+    kinds = (
+        "({0} % 1000)::integer",
+        "({0} % 10000 / 100)::decimal(9, 2)",
+        "({0} % 10000) / 7.0",
+        "'v' || {0} % 500",
+    )
+    columns = (
+        f"{kinds[each % len(kinds)].format(f'hash(range + {each})')} as c{each}"
+        for each in range(WIDE_COLUMNS - 2)
+    )
+    fare = "(hash(range) % 10000 / 100)::decimal(9, 2) as fare"
+    return (
+        f"create or replace table legacy.trips as select range as id, {fare}, {', '.join(columns)}"
+        " from range({rows})"
+    )
 
 
 def _peer(console: Console) -> Path | None:

@@ -102,7 +102,9 @@ class Recorder:
             return [{f"digest_{index}": len(self.statements) for index in range(9)}]
         # Of 18 rows. Where a key is repeated, rows are put against each other in order.
         keys = 17 if "fare" in self.names and "extra" not in self.names else 18
-        counts = dict.fromkeys(("first", "only_in_legacy", "only_in_candidate", "modified"), 1)
+        counts: dict[str, Any] = dict.fromkeys(
+            ("first", "only_in_legacy", "only_in_candidate", "modified"), 1
+        )
         sample = {"kind": "only_in_legacy", "copies": 1, "legacy_row": 7, "candidate_row": None}
         changed = {f"changed_{index}": 1 for index in range(9)}
         counts |= {**sample, **changed} if '"legacy_row"' in statement else {}
