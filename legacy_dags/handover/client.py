@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import requests
 from airflow.exceptions import AirflowException
@@ -18,6 +22,7 @@ from handover.place import Place
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+MOST_BYTES = 64 << 20  # of one answer, unpacked
 # Whoever stands in front of Dagster says these when Dagster itself is away for a while.
 PASSING_STATUS = (429, 500, 502, 503, 504)
 # Dagster's own errors that a code location raises while it is replaced, and a database while it restarts.
@@ -43,7 +48,7 @@ class Client:
         self._session = place.session()
 
     def run_url(self, run_id: str) -> str:
-        return f"{self.place.url}/runs/{run_id}"
+        return f"{self.place.url}/runs/{quote(run_id, safe='')}"
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None, *, stubborn: bool = False) -> Any:
         """The single field of the answer's `data`, asked for until it comes or patience ends."""
@@ -71,15 +76,13 @@ class Client:
         self, query: str, variables: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> Any:
         """Raises NoAnswer with what the other side really said."""
-        url = self.place.url
+        url, limit = self.place.url, timeout or self.place.timeout
+        asked = {"query": query, "variables": dict(variables or {})}
         try:
-            answer = self._session.post(
-                f"{url}/graphql",
-                json={"query": query, "variables": dict(variables or {})},
-                timeout=(min(5.0, self.place.timeout), timeout or self.place.timeout),
-                # A redirect is how a login begins; followed, it would look like a page of Dagster's.
-                allow_redirects=False,
-            )
+            answer, body = within(self._longest(limit), lambda: self._post(asked, limit))
+        except TimeoutError as error:
+            self._session = self.place.session()  # the old one still waits
+            raise NoAnswer(f"Dagster does not answer at {url}: {error}", passing=True) from error
         except (requests.exceptions.SSLError, ValueError) as error:
             raise NoAnswer(f"Dagster cannot be asked at {url}: {error}", passing=False) from error
         except requests.RequestException as error:
@@ -88,7 +91,50 @@ class Client:
             ) from error
         except OSError as error:  # a CA or a certificate that is not there
             raise NoAnswer(f"Dagster cannot be asked at {url}: {error}", passing=False) from error
-        return _read(url, answer)
+        return _read(url, answer, body)
+
+    def _longest(self, limit: float) -> float:
+        """Seconds for an answer as a whole: requests counts each read by itself, and a byte a second goes on for ever."""
+        return 3 * limit + 5
+
+    def _post(self, asked: Mapping[str, Any], limit: float) -> tuple[requests.Response, bytes]:
+        with self._session.post(
+            f"{self.place.url}/graphql",
+            json=asked,
+            timeout=(min(5.0, self.place.timeout), limit),
+            # A redirect is how a login begins; followed, it would look like a page of Dagster's.
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = bytearray()
+            for chunk in answer.iter_content(1 << 16):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise NoAnswer(
+                        f"Dagster at {self.place.url} answered with more than {MOST_BYTES >> 20} MB",
+                        passing=False,
+                    )
+            return answer, bytes(body)
+
+
+def within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """What the call gives or raises. Raises TimeoutError after so many seconds; the call is left to itself then."""
+    outcome: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
+
+    def run() -> None:
+        try:
+            outcome.put((call(), None))
+        except BaseException as error:  # it is raised again by who waits
+            outcome.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no whole answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return found  # type: ignore[no-any-return]  # what the call gave
 
 
 def reason(result: Mapping[str, Any]) -> str:
@@ -116,24 +162,38 @@ def _was_sent(error: requests.RequestException) -> bool:
     return not isinstance(cause, (NewConnectionError, ConnectTimeoutError))
 
 
-def _read(url: str, answer: requests.Response) -> Any:
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def without_credentials(address: str) -> str:
+    """An address as it may be shown: without user, password and query."""
+    before, _, _ = address.partition("?")
+    scheme, found, rest = before.partition("://")
+    if not found:
+        return before
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _read(url: str, answer: requests.Response, content: bytes) -> Any:
     code = answer.status_code
     if 300 <= code < 400:
-        target = answer.headers.get("Location", "nowhere")
+        target = without_credentials(answer.headers.get("Location", "nowhere"))
         raise NoAnswer(
             f"Dagster at {url} answered {code} and redirects to {target}: a login, or a wrong address",
             passing=False,
         )
     body: Any = None
-    with contextlib.suppress(ValueError):
-        body = answer.json()
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse)
     data = body.get("data") if isinstance(body, dict) else None
     if isinstance(data, dict) and len(data) == 1:
         [result] = data.values()
         if isinstance(result, dict):
             # Dagster answers 500 with a PythonError inside: that is an answer.
             return result
-    start = " ".join(answer.text[:200].split())
+    start = " ".join(content[:200].decode("utf-8", "replace").split())
     if code in (401, 403):
         raise NoAnswer(f"Dagster at {url} does not let this proxy in ({code}): {start}", passing=False)
     if body is None:

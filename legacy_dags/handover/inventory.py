@@ -414,6 +414,72 @@ def _passwords(connection: str) -> Iterator[str]:
                 yield from (part, urllib.parse.unquote(part)) if part else ()
 
 
+#: What a secret is called, at the end of the name of an option, a variable or a field.
+_TELLING_NAME = (
+    r"(?:password|passwd|passphrase|passcode|(?<=_)pwd|(?<=;)pwd|secret(?:[-_]?key)?|token|api[-_]?key"
+    r"|access[-_]?key(?:[-_]?id)?|private[-_]?key|account[-_]?key|shared[-_]?access[-_]?signature|x-amz-signature)"
+)
+#: A value as a shell, JSON or YAML text would have it. One that is a reference ($NAME, a template) is no secret.
+_VALUE = (
+    r"(?!\\?[\"']?(?:\$|\{\{|\*\*\*|<\(|__undetermined__))"
+    r"(?:\\?\"(?P<double>(?:\\[^\"]|[^\"\\])+)\\?\"|\\?'(?P<single>[^'\\]+)\\?'|(?P<bare>[^\s'\"&;|,)}\]]+))"
+)
+#: What looks like a secret wherever it stands. What is masked is the group that has matched.
+_LIKELY = [
+    re.compile(pattern, flags)
+    for pattern, flags in (
+        (r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))", re.DOTALL),
+        (
+            r"(?<![\w+.-])[a-z][\w+.-]{0,30}://[^\s/@:'\"{$]*:(?P<in_url>[^\s/@'\"{$*][^\s/@'\"]*)@",
+            re.IGNORECASE,
+        ),
+        (r"(?<![\w+.-])[a-z][\w+.-]{0,30}://(?P<user_only>[^\s/@:'\"{$*]{16,})@", re.IGNORECASE),
+        (
+            r"\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?(?!(?:bearer|basic|token)\s)(?P<header>[^\s'\"${*][^\s'\"]*)",
+            re.IGNORECASE,
+        ),
+        (r"\b(?:bearer|basic)\s+(?P<scheme>[\w+/=.~-]{8,})", re.IGNORECASE),
+        (r"(?<![\w-])--?[\w-]*" + _TELLING_NAME + r"(?:=|\s+)" + _VALUE, re.IGNORECASE),
+        (r"(?<![-\w])\w*" + _TELLING_NAME + r"\s*=\s*" + _VALUE, re.IGNORECASE),
+        (r"(?<![-\w])[\w-]*" + _TELLING_NAME + r"\\?['\"]?\s*:\s*" + _VALUE, re.IGNORECASE),
+        (r"\bsshpass\s+-p\s*" + _VALUE, 0),
+        (r"\b(?:mysql\w*|mariadb[\w-]*)\s(?:[^|;&\n]{0,300}\s)?-p(?P<attached>[^\s'\"${*]+)", 0),
+        (r"(?:(?<=\s)-u|--user)(?:\s+|=)['\"]?[^\s:'\"${]+:(?P<user>[^\s'\"${*][^\s'\"]*)", 0),
+        (
+            r"(?<![\w/])(?P<shape>(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
+            r"|xox[abeprs]-[\w-]{10,}|sk-[\w-]{20,}|[rs]k_(?:live|test)_\w{10,}|AIza[\w-]{35}|dapi[0-9a-f]{32}"
+            r"|npm_\w{30,}|hv[sb]\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)",
+            0,
+        ),
+    )
+]
+_SECRET_FIELD = re.compile(r"[\w.-]*" + _TELLING_NAME.replace("(?<=;)pwd", "pwd"), re.IGNORECASE)
+
+
+def mask_likely(text: str) -> str:
+    """The text without what looks like a secret by its name, its place or its shape."""
+    for pattern in _LIKELY:
+        text = pattern.sub(_masked_group, text)
+    return text
+
+
+def _masked_group(found: Any) -> str:
+    whole, start = found.group(0), found.start()
+    [(first, last)] = [found.span(name) for name, value in found.groupdict().items() if value is not None]
+    return str(whole[: first - start] + MASKED + whole[last - start :])
+
+
+def mask_named(name: Any, value: Any) -> Any:
+    """The mask for a value whose field is named like a secret; None where the name or the value says otherwise."""
+    if not isinstance(name, str) or not _SECRET_FIELD.fullmatch(name):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    text = str(value)
+    is_reference = text.startswith(("$", "{{")) or UNDETERMINED in text
+    return None if is_reference or not text else MASKED
+
+
 def mask(value: Any, secrets: list[str]) -> Any:
     """Replace each secret inside the texts of a JSON value; one of two characters or less only as a whole text."""
     long = [re.escape(secret) for secret in secrets if len(secret) > 2]
@@ -422,9 +488,12 @@ def mask(value: Any, secrets: list[str]) -> Any:
 
     def walk(item: Any) -> Any:
         if isinstance(item, str):
-            return MASKED if item in short else pattern.sub(MASKED, item)
+            return MASKED if item in short else mask_likely(pattern.sub(MASKED, item))
         if isinstance(item, dict):
-            return {pattern.sub(MASKED, key): walk(inner) for key, inner in item.items()}
+            return {
+                mask_likely(pattern.sub(MASKED, key)): mask_named(key, inner) or walk(inner)
+                for key, inner in item.items()
+            }
         if isinstance(item, list):
             return [walk(inner) for inner in item]
         if isinstance(item, (int, float)) and not isinstance(item, bool) and pattern.fullmatch(str(item)):
@@ -2014,8 +2083,6 @@ FREE_TEXT = {
 def masked_dag(dag: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
     text = json.dumps(dag, ensure_ascii=False)
     present = [secret for secret in secrets if secret in text or json.dumps(secret)[1:-1] in text]
-    if not present and not any(re.search(pattern, text) for pattern in _airflow_patterns()):
-        return dag
 
     def walk(item: Any) -> Any:
         if isinstance(item, dict):
