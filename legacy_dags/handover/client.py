@@ -94,7 +94,7 @@ class Client:
         return _read(url, answer, body)
 
     def _longest(self, limit: float) -> float:
-        """Seconds for an answer as a whole: requests counts each read by itself, and a byte a second goes on for ever."""
+        """Seconds for a whole answer: requests counts each read by itself, and a byte a second goes on for ever."""
         return 3 * limit + 5
 
     def _post(self, asked: Mapping[str, Any], limit: float) -> tuple[requests.Response, bytes]:

@@ -15,7 +15,10 @@ from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.adapters.proxied_state import read_marks, write_mark
 from dagster_defs.errors import (
+    AirflowRefuses,
+    AirflowUnclear,
     AirflowUnreachable,
+    DagsterRefuses,
     DagsterUnreachable,
     LedgerUnwritable,
     MoveOvertaken,
@@ -209,6 +212,50 @@ def test_a_server_that_is_down_stops_the_move(
     monkeypatch.setattr(world, "missing_definitions", down)
     with pytest.raises(StepFailed, match="refused"):
         take(plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AirflowRefuses("http://airflow", "403", lasting=True),
+        AirflowUnclear("http://airflow", "no next window", lasting=True),
+        DagsterRefuses("http://dagster", "401", lasting=True),
+    ],
+)
+def test_a_refusal_that_lasts_stops_the_move_at_once(
+    ledger: Ledger, world: WorldOnDisk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What a server would only say again is not waited for, however patient the step is."""
+    at(Stage.SHADOWED, ledger, world)
+    looks = 0
+
+    def refuse(*_: object) -> str:
+        nonlocal looks
+        looks += 1
+        raise error
+
+    monkeypatch.setattr(world, "missing_definitions", refuse)
+    found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    with pytest.raises(StepFailed, match=str(error)[:20]):
+        list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).taking(found))
+
+    assert looks == 1
+
+
+def test_a_long_step_says_what_it_waits_for(
+    ledger: Ledger, world: WorldOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is said again and again until it is gone, and a step that is done at once says nothing."""
+    at(Stage.SHADOWED, ledger, world)
+    reasons = ["the code location is loading"] * 3 + [""]
+    monkeypatch.setattr("dagster_defs.adapters.moves.PAUSE", 0.01)
+    monkeypatch.setattr(world, "missing_definitions", lambda *_: reasons.pop(0) if reasons else "")
+    said: list[str] = []
+    found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).taking(found))
+
+    assert len(said) == 3
+    assert all("the code location is loading" in line and str(UNIT) in line for line in said)
 
 
 def test_a_dagster_that_cannot_end_runs_stops_the_move(
