@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import socket
+import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from dagster_defs.adapters import ledger_lines
+from dagster_defs.adapters.ledger_lines import is_of_another, read_entry
 from dagster_defs.adapters.proxied_state import proxied_state_dir
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.ledger import Entry, UnitHistory, histories, refuse_overtaken
+from dagster_defs.lifecycle.ledger import Entry, Histories, UnitHistory, histories, refuse_overtaken
 from dagster_defs.lifecycle.moves import in_progress
 
 NAME = "ledger.jsonl"
+MOST_BYTES = 1 << 29  # of the file: more than a million entries
+SHOWN = 1000  # characters of a line that was cut off
 PATIENCE = 10.0  # seconds to wait for another command's append, which takes milliseconds
 
 
@@ -32,15 +38,19 @@ def operator_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """`cut_off`: what stands after the last whole line, if a crash has left it there; it counts for nothing.
-    `size`: bytes of all whole lines."""
+    """`cut_off`: what stands after the last whole line, if a crash has left it there; it counts for nothing. `size`:
+    bytes of all whole lines. `lines`: the number of each entry's line. `problems`: units with a line that cannot be
+    read. `path`: for messages."""
 
     entries: tuple[Entry, ...]
     cut_off: str
     size: int
+    lines: Sequence[int] = ()
+    problems: Mapping[Unit, LedgerUnreadable] = field(default_factory=dict)
+    path: Path = Path(NAME)
 
-    def histories(self) -> Mapping[Unit, UnitHistory]:
-        return histories(self.entries)
+    def histories(self) -> Histories:
+        return histories(self.entries, lambda index: f"{self.path} line {self.lines[index]}", self.problems)
 
 
 @dataclass(frozen=True)
@@ -57,28 +67,53 @@ class Ledger:
     def path(self) -> Path:
         return self.folder / NAME
 
-    def read(self) -> Contents:
-        """Raises LedgerUnreadable or LedgerVersion, with the line, for one that cannot be understood."""
+    def read(self, unit: Unit | None = None) -> Contents:
+        """All entries, or those of one unit. A line that cannot be read is a problem of the unit that it is about.
+
+        Raises LedgerUnreadable or LedgerVersion, with the line, for one that may be about any unit.
+        """
+        data = self._bytes()
+        *lines, tail = data.split(b"\n")
+        size, cut_off = len(data) - len(tail), ""
+        if tail:
+            if _is_cut_off(tail):
+                cut_off = _beginning(tail)
+            else:  # whole, but for its end of line: an editor or a merge has taken that away
+                lines.append(tail)
+                size = len(data)
+        entries: list[Entry] = []
+        numbers: list[int] = []
+        problems: dict[Unit, LedgerUnreadable] = {}
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or (unit is not None and is_of_another(line, unit)):
+                continue
+            try:
+                entries.append(read_entry(line, lambda number=number: f"{self.path} line {number}"))
+                numbers.append(number)
+            except LedgerUnreadable as error:
+                if not error.unit:
+                    raise
+                problems.setdefault(Unit.parse(error.unit), error)
+        return Contents(tuple(entries), cut_off, size, numbers, problems, self.path)
+
+    def _bytes(self) -> bytes:
         try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return Contents((), "", 0)
+            found = self.path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise LedgerUnreadable(str(self.path), "it is not a regular file")
+            if found.st_size > MOST_BYTES:
+                raise LedgerUnreadable(
+                    str(self.path), f"it has {found.st_size:,} bytes, and {MOST_BYTES:,} at most are read"
+                )
+            return self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
         except OSError as error:
             raise LedgerUnreadable(str(self.path), error.strerror or str(error)) from error
-        *lines, tail = data.split(b"\n")
-        entries = [self._entry(line, number) for number, line in enumerate(lines, 1) if line.strip()]
-        size = len(data) - len(tail)
-        if not tail:
-            return Contents(tuple(entries), "", size)
-        try:
-            json.loads(tail)
-        except ValueError:
-            return Contents(tuple(entries), tail.decode(errors="replace"), size)
-        # Whole, but for its end of line: an editor or a merge has taken that away.
-        return Contents((*entries, self._entry(tail, len(lines) + 1)), "", len(data))
 
     def history(self, unit: Unit) -> UnitHistory:
-        return self.read().histories().get(unit, UnitHistory(unit))
+        """Raises LedgerUnreadable too if the unit's entries cannot have come about as they stand there."""
+        return self.read(unit).histories().get(unit, UnitHistory(unit))
 
     def append(self, entry: Entry) -> None:
         """Add one line, whole and on the disk, or none.
@@ -87,7 +122,7 @@ class Ledger:
         """
         line = json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"
         with self._locked(".ledger", PATIENCE):
-            contents = self.read()
+            contents = self.read(entry.unit)
             refuse_overtaken(contents.histories().get(entry.unit, UnitHistory(entry.unit)), entry)
             try:
                 self._write(line, contents.size)
@@ -101,7 +136,7 @@ class Ledger:
         Raises MoveInProgress, with who and what, if another command is at it.
         """
         try:
-            with self._locked(f".{quote(str(unit), safe='')}", 0):
+            with self._locked(_lock_name(unit), 0):
                 yield
         except Timeout:
             raise self._who_is_moving(unit) from None
@@ -162,10 +197,24 @@ class Ledger:
             finally:
                 os.close(folder)
 
-    def _entry(self, line: bytes, number: int) -> Entry:
-        where = f"{self.path} line {number}"
-        try:
-            document = json.loads(line)
-        except ValueError as error:
-            raise LedgerUnreadable(where, f"it is no JSON ({error})") from error
-        return Entry.from_json(document, where)
+
+def _lock_name(unit: Unit) -> str:
+    """The unit's name where the file system takes it, which it does up to 255 bytes with its ending."""
+    name = f".{quote(str(unit), safe='')}"
+    return name if len(name) <= 200 else f".{hashlib.sha256(str(unit).encode()).hexdigest()}"
+
+
+def _is_cut_off(tail: bytes) -> bool:
+    """Whether what stands after the last end of line is a part of an entry. Longer than any, it is somebody's edit."""
+    if len(tail) > ledger_lines.MOST_BYTES:
+        return False
+    try:
+        json.loads(tail)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _beginning(tail: bytes) -> str:
+    text = tail.decode(errors="replace")
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -7,6 +7,7 @@
     ├── TimedOut                              a try took longer than the unit's time-out
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
+    ├── MarkedAsAWhole                        a mark of one unit where its DAG is marked as such
     ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
     ├── ReportUnwritable                      the page of a report cannot be written
     ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
@@ -128,6 +129,7 @@ from dagster_defs.errors.project import (
     InventoryMissing,
     InventoryUnreadable,
     InventoryVersion,
+    MarkedAsAWhole,
     MigrationPlanUnreadable,
     MirrorsUnreadable,
     ProxiedStateUnreadable,
@@ -215,6 +217,7 @@ __all__ = [
     "LedgerUnwritable",
     "LedgerVersion",
     "LegacyOutOfReach",
+    "MarkedAsAWhole",
     "MigrationPlanUnreadable",
     "MirrorsUnreadable",
     "MoveImpossible",

@@ -11,13 +11,15 @@ _VERBS = {"cutover": "cut over", "rollback": "roll back"}
 
 
 class LedgerUnreadable(ParityError):
-    """`where`: the file and the line."""
+    """`where`: the file and the line. `unit`: the only one that the line is about, or empty: then nobody knows."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where, self.reason = where, reason
+    def __init__(self, where: str, reason: str, unit: str = "") -> None:
+        self.where, self.reason, self.unit = where, reason, unit
+        what = f"the ledger of {unit}" if unit else "the ledger"
+        others = " Other units are not affected." if unit else ""
         super().__init__(
-            f"cannot read the ledger, {where}: {reason}. Nothing was done. Put back the ledger's last good copy; it is "
-            "never edited by hand"
+            f"cannot read {what}, {where}: {reason}. Nothing was done.{others} Put back the ledger's last good copy; "
+            "it is never edited by hand"
         )
 
 

@@ -62,6 +62,18 @@ class ProxiedStateUnreadable(ParityError):
         )
 
 
+class MarkedAsAWhole(ParityError):
+    """A mark of one unit in a file that marks its DAG as such."""
+
+    def __init__(self, unit: str, path: Path) -> None:
+        self.unit, self.path = unit, path
+        super().__init__(
+            f"cannot mark {unit}: {path} marks its DAG as a whole, and which tasks that means is known to Airflow alone. "
+            "Nothing was done. Write it task by task first: `tasks:` and below it, for each task, `- {id: …, proxied: "
+            "true}`"
+        )
+
+
 class MigrationPlanUnreadable(ParityError):
     def __init__(self, path: Path, reason: str, begin: str, end: str) -> None:
         self.path, self.reason = path, reason

@@ -5,17 +5,26 @@ Entries are ordered by their place in the ledger. Their times are for people: cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, assert_never
 
-from dagster_defs.errors import BadUnit, LedgerUnreadable, LedgerVersion, MoveInProgress, MoveOvertaken
+from dagster_defs.errors import (
+    BadUnit,
+    LedgerUnreadable,
+    LedgerVersion,
+    MoveInProgress,
+    MoveOvertaken,
+    ParityError,
+)
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.lifecycle.units import Stage, Unit
 
 SCHEMA = "parity/ledger/1"
+LAST_YEAR = 9000
 
 
 class Kind(StrEnum):
@@ -76,26 +85,62 @@ class Entry:
         if not isinstance(document, Mapping) or "schema" not in document:
             raise LedgerUnreadable(where, "it is no entry of a ledger")
         if document["schema"] != SCHEMA:
-            raise LedgerVersion(where, str(document["schema"]), SCHEMA)
+            raise LedgerVersion(where, str(document["schema"])[:60], SCHEMA)
         try:
-            return cls(
-                id=str(document["id"]),
-                at=_instant(document["at"]),
-                operator=str(document["operator"]),
-                unit=Unit.parse(document["unit"]),
-                move=Move(document["move"]),
-                kind=Kind(document["kind"]),
-                stage=Stage(document["stage"]),
-                reason=str(document["reason"]),
-                forced=tuple(map(str, document["forced"])),
-                steps=tuple(map(str, document["steps"])),
-                from_=_instant(document["from"]) if "from" in document else None,
-                until=_instant(document["until"]) if "until" in document else None,
+            return cls.from_texts(
+                _text(document["id"]),
+                _text(document["at"]),
+                _text(document["operator"]),
+                _text(document["unit"]),
+                _text(document["move"]),
+                _text(document["kind"]),
+                _text(document["stage"]),
+                _text(document["reason"]),
+                _texts(document["forced"]),
+                _texts(document["steps"]),
+                _text(document["from"]) if "from" in document else None,
+                _text(document["until"]) if "until" in document else None,
             )
         except KeyError as error:
             raise LedgerUnreadable(where, f"it has no {error}") from error
-        except (ValueError, TypeError, AttributeError, BadUnit) as error:
+        except (ValueError, TypeError) as error:
             raise LedgerUnreadable(where, str(error)) from error
+
+    @classmethod
+    def from_texts(
+        cls,
+        id_: str,
+        at: str,
+        operator: str,
+        unit: str,
+        move: str,
+        kind: str,
+        stage: str,
+        reason: str,
+        forced: tuple[str, ...],
+        steps: tuple[str, ...],
+        from_: str | None,
+        until: str | None,
+    ) -> Entry:
+        """The fields of the JSON one by one. Raises ValueError for a text that stands for nothing."""
+        try:
+            # An Enum's own look-up and the parsing of a name would take longer than all the rest of a long ledger.
+            return cls(
+                id_,
+                _instant(at),
+                operator,
+                _unit(unit),
+                _MOVES.get(move) or Move(move),
+                _KINDS.get(kind) or Kind(kind),
+                _STAGES.get(stage) or Stage(stage),
+                reason,
+                forced,
+                steps,
+                None if from_ is None else _instant(from_),
+                None if until is None else _instant(until),
+            )
+        except (OverflowError, BadUnit) as error:
+            raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +171,6 @@ class UnitHistory:
     stage: Stage | None = None
     open: OpenMove | None = None
     held: Entry | None = None
-    since: Entry | None = None
     cut_over: Entry | None = None
     forced: tuple[Entry, ...] = ()
     retired: Entry | None = None
@@ -135,17 +179,55 @@ class UnitHistory:
     entries: tuple[Entry, ...] = field(default=(), repr=False)
 
 
-def histories(entries: Iterable[Entry]) -> dict[Unit, UnitHistory]:
-    """What all entries come to, by unit. Raises LedgerUnreadable for a sequence that no command can have written."""
-    found: dict[Unit, UnitHistory] = {}
-    for position, entry in enumerate(entries, start=1):
-        before = found.get(entry.unit, UnitHistory(entry.unit))
-        after = _folded(before, entry, f"entry {position}")
-        found[entry.unit] = replace(after, entries=(*before.entries, entry))
-    return found
+@dataclass(frozen=True, eq=False)
+class Histories(Mapping[Unit, UnitHistory]):
+    """What all entries come to, by unit.
+
+    `problems`: units whose entries cannot be understood. They are not listed, and a look-up of one raises its problem.
+    """
+
+    known: Mapping[Unit, UnitHistory] = field(default_factory=dict)
+    problems: Mapping[Unit, ParityError] = field(default_factory=dict)
+
+    def __getitem__(self, unit: Unit) -> UnitHistory:
+        if problem := self.problems.get(unit):
+            raise problem.with_traceback(None)
+        return self.known[unit]
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
 
 
-def history_of(unit: Unit, entries: Sequence[Entry]) -> UnitHistory:
+def histories(
+    entries: Iterable[Entry],
+    place: Callable[[int], str] = lambda index: f"entry {index + 1}",
+    problems: Mapping[Unit, ParityError] | None = None,
+) -> Histories:
+    """A unit with a sequence of entries that no command can have written is a problem of that unit alone.
+
+    `place`: where the entry of an index stands, for messages. `problems`: units of which an entry could not even be
+    read.
+    """
+    found: dict[Unit, _History] = {}
+    wrong: dict[Unit, ParityError] = dict(problems or {})
+    for index, entry in enumerate(entries):
+        if entry.unit in wrong:
+            continue
+        if entry.unit not in found:
+            found[entry.unit] = _History(entry.unit)
+        try:
+            found[entry.unit].add(entry)
+        except _Impossible as reason:
+            wrong[entry.unit] = LedgerUnreadable(place(index), str(reason), str(entry.unit))
+    known = {unit: history.frozen() for unit, history in found.items() if unit not in wrong}
+    return Histories(known, wrong)
+
+
+def history_of(unit: Unit, entries: Iterable[Entry]) -> UnitHistory:
+    """Raises LedgerUnreadable for a sequence that no command can have written."""
     return histories(entry for entry in entries if entry.unit == unit).get(unit, UnitHistory(unit))
 
 
@@ -160,7 +242,9 @@ def refuse_overtaken(history: UnitHistory, entry: Entry) -> None:
             )
         case Kind.BACKFILLED if open_move is not None:
             raise MoveOvertaken(str(entry.unit), _last_said(history))
-        case Kind.INTENDED if history.stage not in (None, entry.stage):
+        case Kind.INTENDED | Kind.BACKFILLED | Kind.HELD | Kind.RELEASED | Kind.REHEARSED if (
+            history.stage not in (None, entry.stage)
+        ):
             raise MoveOvertaken(str(entry.unit), _last_said(history))
         case Kind.DONE | Kind.UNDONE | Kind.TURNED_BACK if (
             open_move is None or open_move.intent.id != entry.id
@@ -181,59 +265,149 @@ def _last_said(history: UnitHistory) -> str:
     )
 
 
-def _folded(before: UnitHistory, entry: Entry, where: str) -> UnitHistory:
-    match entry.kind:
-        case Kind.INTENDED:
-            if before.open is not None:
-                raise LedgerUnreadable(
-                    where, f"{entry.unit} begins {entry.move} in the middle of {before.open}"
-                )
-            if (entry.stage, entry.move) not in TRANSITIONS:
-                raise LedgerUnreadable(where, f"no {entry.move} leads away from {entry.stage}")
-            forced = (*before.forced, entry) if entry.forced else before.forced
-            return replace(before, stage=entry.stage, open=OpenMove(entry), forced=forced)
-        case Kind.TURNED_BACK:
-            _belongs(before, entry, where)
-            return replace(before, open=OpenMove(_open(before, entry, where), back=True))
-        case Kind.UNDONE:
-            _belongs(before, entry, where)
-            return replace(before, open=None)
-        case Kind.DONE:
-            _belongs(before, entry, where)
-            after = replace(before, stage=TRANSITIONS[entry.stage, entry.move], open=None, since=entry)
-            if entry.move is Move.CUTOVER:
-                return replace(after, cut_over=entry)
-            if entry.move is Move.ROLLBACK:
-                return replace(after, cut_over=None, rolled_back=(*before.rolled_back, entry))
-            return replace(after, retired=entry) if entry.move is Move.RETIRE else after
-        case Kind.HELD:
-            return replace(before, held=entry)
-        case Kind.RELEASED:
-            return replace(before, held=None)
-        case Kind.REHEARSED:
-            return replace(before, rolled_back=(*before.rolled_back, entry))
-        case Kind.BACKFILLED:
-            return replace(before, backfills=(*before.backfills, entry))
-        case _:
-            assert_never(entry.kind)
+class _Impossible(Exception):
+    """Why an entry cannot follow those before it."""
 
 
-def _belongs(before: UnitHistory, entry: Entry, where: str) -> None:
-    intent = _open(before, entry, where)
-    if (intent.id, intent.move, intent.stage) != (entry.id, entry.move, entry.stage):
-        raise LedgerUnreadable(where, f"{entry.kind} is about another move than the one that is open")
+# The only moves that these entries are of; the others belong to the move that was begun.
+_MOVE_OF = {
+    Kind.HELD: Move.HOLD,
+    Kind.RELEASED: Move.RELEASE,
+    Kind.REHEARSED: Move.ROLLBACK,
+    Kind.BACKFILLED: Move.BACKFILL,
+}
 
 
-def _open(before: UnitHistory, entry: Entry, where: str) -> Entry:
-    if before.open is None:
-        raise LedgerUnreadable(where, f"{entry.unit} has {entry.kind} without a move that was begun")
-    return before.open.intent
+@dataclass(slots=True)
+class _History:
+    """A UnitHistory while it grows: one of a hundred thousand entries costs no more than one of ten."""
+
+    unit: Unit
+    stage: Stage | None = None
+    open: OpenMove | None = None
+    held: Entry | None = None
+    cut_over: Entry | None = None
+    retired: Entry | None = None
+    forced: list[Entry] = field(default_factory=list)
+    rolled_back: list[Entry] = field(default_factory=list)
+    backfills: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    def frozen(self) -> UnitHistory:
+        return UnitHistory(
+            self.unit,
+            self.stage,
+            self.open,
+            self.held,
+            self.cut_over,
+            tuple(self.forced),
+            self.retired,
+            tuple(self.rolled_back),
+            tuple(self.backfills),
+            tuple(self.entries),
+        )
+
+    def add(self, entry: Entry) -> None:
+        """Raises _Impossible."""
+        match entry.kind:
+            case Kind.INTENDED:
+                self._begin(entry)
+            case Kind.TURNED_BACK:
+                self.open = OpenMove(self._intent_of(entry), back=True)
+            case Kind.UNDONE:
+                self._intent_of(entry)
+                self.open = None
+            case Kind.DONE:
+                self._finish(entry)
+            case Kind.HELD | Kind.RELEASED:
+                self._refuse_stray(entry)
+                self.held = entry if entry.kind is Kind.HELD else None
+            case Kind.REHEARSED:
+                self._refuse_stray(entry)
+                self.rolled_back.append(entry)
+            case Kind.BACKFILLED:
+                self._refuse_stray(entry)
+                if not (entry.from_ and entry.until and entry.from_ < entry.until):
+                    raise _Impossible("a backfill needs a `from` before its `until`")
+                self.backfills.append(entry)
+            case _:
+                assert_never(entry.kind)
+        self.entries.append(entry)
+
+    def _begin(self, entry: Entry) -> None:
+        if self.open is not None:
+            raise _Impossible(f"{entry.unit} begins {entry.move} in the middle of {self.open}")
+        self._refuse_other_stage(entry)
+        if (entry.stage, entry.move) not in TRANSITIONS or entry.move in _MOVE_OF_ONE_ENTRY:
+            raise _Impossible(f"no {entry.move} leads away from {entry.stage}")
+        self.stage, self.open = entry.stage, OpenMove(entry)
+        if entry.forced:
+            self.forced.append(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        self._intent_of(entry)
+        self.stage, self.open = TRANSITIONS[entry.stage, entry.move], None
+        if entry.move is Move.CUTOVER:
+            self.cut_over = entry
+        elif entry.move is Move.ROLLBACK:
+            self.cut_over = None
+            self.rolled_back.append(entry)
+        elif entry.move is Move.RETIRE:
+            self.retired = entry
+
+    def _refuse_stray(self, entry: Entry) -> None:
+        """An entry that is complete by itself says where the unit was, and changes no stage."""
+        if entry.move is not _MOVE_OF[entry.kind]:
+            raise _Impossible(f"{entry.kind} cannot be an entry of {entry.move}")
+        self._refuse_other_stage(entry)
+        if entry.kind is not Kind.REHEARSED and (entry.stage, entry.move) not in TRANSITIONS:
+            raise _Impossible(f"there is no {entry.move} of a unit that is {entry.stage}")
+
+    def _refuse_other_stage(self, entry: Entry) -> None:
+        if self.stage not in (None, entry.stage):
+            raise _Impossible(f"{entry.move} of a unit that is {entry.stage}, but the entries before say {self.stage}")
+
+    def _intent_of(self, entry: Entry) -> Entry:
+        if self.open is None:
+            raise _Impossible(f"{entry.unit} has {entry.kind} without a move that was begun")
+        intent = self.open.intent
+        if (intent.id, intent.move, intent.stage) != (entry.id, entry.move, entry.stage):
+            raise _Impossible(f"{entry.kind} is about another move than the one that is open")
+        return intent
+
+
+_MOVE_OF_ONE_ENTRY = frozenset({Move.HOLD, Move.RELEASE, Move.BACKFILL})
 
 
 def _utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+def _instant(value: str) -> datetime:
+    """Raises ValueError or OverflowError. Later than the year 9000, a soak that begins there would end in no year."""
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    if at.year > LAST_YEAR:
+        raise ValueError(f"{value} lies after the year {LAST_YEAR}")
+    return at
+
+
+_MOVES, _KINDS, _STAGES = ({member.value: member for member in enum} for enum in (Move, Kind, Stage))
+
+
+@lru_cache(maxsize=8192)
+def _unit(name: str) -> Unit:
+    return Unit.parse(name)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:60]} is not text")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:60]} is not a list of texts")
+    return tuple(map(_text, value))

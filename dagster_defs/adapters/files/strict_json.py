@@ -1,0 +1,60 @@
+"""JSON from a file that somebody may have edited: what Python's reader lets pass and nobody can have meant is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+DEPTH = 100  # levels of a document; no file of ours has ten
+
+
+def loads(data: bytes | str) -> Any:
+    """Raises ValueError, with the reason in words, for what is not JSON: bytes that are no UTF-8, NaN and Infinity, a
+    number beyond what a float holds, a key that is there twice, more than 100 levels."""
+    try:
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data.removeprefix("\ufeff")
+        found = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEPTH} levels deep") from None
+    _refuse_deep(found)
+    return found
+
+
+def _refuse_deep(document: Any) -> None:
+    level = [document]
+    for _ in range(DEPTH):
+        level = [child for one in level for child in _children(one)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEPTH} levels deep")
+
+
+def _children(value: Any) -> list[Any]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for one in inside if isinstance(one, dict | list)]
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} is there twice")
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float, object_pairs_hook=_object)
