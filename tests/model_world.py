@@ -74,8 +74,11 @@ class ModelWorld:
 
     # What a move sees and changes.
 
-    def marked(self, unit: Unit) -> bool:
+    def marked(self, unit: Unit) -> bool | None:
         return self.proxied
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        """Nothing here marks a DAG as a whole."""
 
     def mark(self, unit: Unit, owner: Owner) -> None:
         self.proxied = owner is Owner.DAGSTER
@@ -89,9 +92,13 @@ class ModelWorld:
     def missing_schedule(self, unit: Unit) -> str:
         return self.missing_definitions(unit, Side.LEGACY)
 
-    def rest(self, unit: Unit) -> str:
+    def is_paused(self, unit: Unit) -> bool:
+        return self.paused
+
+    def rest(self, unit: Unit, *, may_wake: bool) -> str:
         if self.waiting or self.live:
-            self.wake(unit)
+            if may_wake:
+                self.wake(unit)
             return "Airflow still runs"
         self.paused = True
         return ""

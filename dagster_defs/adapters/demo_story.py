@@ -110,7 +110,7 @@ class Story:
     def _rests_after(self, days: int) -> bool:
         """The DAG is laid to rest while the last task of its last day still runs: another day would begin at once."""
         if self.resting:
-            return not self.world.rest(LAST_TASK)
+            return not self.world.rest(LAST_TASK, may_wake=True)
         last_day = f"scheduled__{self.estate.days[days - 1]}"
         running = self._airflow.task_instances_in(LAST_TASK, ("running",))
         if any(task.run_id.startswith(last_day) for task in running):

@@ -11,7 +11,7 @@ from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.mirrors import Mirrors, load_mirrors
 from dagster_defs.adapters.orchestrators import LiveOrchestrators
-from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
+from dagster_defs.adapters.proxied_state import Marks, proxied_state_dir, read_marks
 from dagster_defs.adapters.verify import inventory_file, verify_mirrors
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
@@ -19,7 +19,7 @@ from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.gates import Facts
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.ledger import Histories, UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
@@ -34,8 +34,8 @@ class OnRecord:
     inventory alone. `broken`: what is wrong with mirrors that are not among `mirrors` for that."""
 
     mirrors: Mapping[Unit, Mirror]
-    marks: Mapping[Unit, bool]
-    histories: Mapping[Unit, UnitHistory]
+    marks: Marks
+    histories: Histories
     cut_off: str = ""
     facets: Mapping[Unit, UnitFacets] | None = None
     evidence: Mapping[Unit, Sequence[Evidence]] | None = None
@@ -48,13 +48,29 @@ class OnRecord:
     def units(self) -> list[Unit]:
         """All that are mirrored, well or badly, marked as proxied, or in the ledger."""
         marked = {unit for unit, proxied in self.marks.items() if proxied}
-        return sorted(self.mirrors.keys() | self.broken.keys() | marked | self.histories.keys())
+        found = self.mirrors.keys() | self.broken.keys() | marked | self.histories.keys()
+        return sorted(found | self.histories.problems.keys())
+
+    @property
+    def readable_units(self) -> list[Unit]:
+        """Those whose ledger can be read: what is wrong with another one's stops none of them."""
+        return [unit for unit in self.units if unit not in self.histories.problems]
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What cannot be read, by the unit or the DAG that it is about; files of DAGs without a unit are not ours."""
+        ours = {unit.dag_id for unit in self.units}
+        found = {str(unit): str(error) for unit, error in self.histories.problems.items()}
+        marks = {dag_id: "; ".join(said) for dag_id, said in self.marks.problems.items() if dag_id in ours}
+        return {**found, **marks}
 
     def history(self, unit: Unit) -> UnitHistory:
+        """Raises LedgerUnreadable if the unit's own entries cannot be read."""
         return self.histories.get(unit, UnitHistory(unit))
 
     def state(self, unit: Unit) -> UnitState:
-        return state_of(unit, self.marks, recorded=self.history(unit).stage)
+        """Whose the unit is by what Airflow does: it runs a task itself whose mark cannot be read."""
+        return state_of(unit, {unit: self.marks.honoured(unit)}, recorded=self.history(unit).stage)
 
     def settings(self, unit: Unit) -> GateSettings:
         mirror = self.mirrors.get(unit)
@@ -64,13 +80,14 @@ class OnRecord:
         return Facts(
             unit,
             self.state(unit).stage,
-            self.marks.get(unit, False),
+            self.marks.honoured(unit),
             self.history(unit),
             None if self.facets is None else self.facets.get(unit),
             self._compared(unit),
             continuity=None if self.continuity is None else self.continuity.get(unit),
             other_schedules=self._other_schedules(unit),
             broken=self.broken.get(unit, ""),
+            doubt=self.marks.doubt(unit),
         )
 
     def _other_schedules(self, unit: Unit) -> tuple[Unit, ...]:
@@ -99,7 +116,10 @@ def read_record(
     evidence: Iterable[Evidence] | None = None,
     mirrors: Mirrors | None = None,
 ) -> OnRecord:
-    """Without servers. Raises what reading the mirrors, the marks and the ledger raises."""
+    """Without servers. Raises what reading the mirrors and the ledger raises.
+
+    What is wrong with the marks or the entries of one unit, or one DAG, is raised where that one is asked for.
+    """
     found = load_mirrors() if mirrors is None else mirrors
     contents = Ledger.at_hand().read()
     by_unit: dict[Unit, list[Evidence]] = {}

@@ -88,7 +88,7 @@ class Ledger:
             if not line.strip() or (unit is not None and is_of_another(line, unit)):
                 continue
             try:
-                entries.append(read_entry(line, lambda number=number: f"{self.path} line {number}"))
+                entries.append(read_entry(line, f"{self.path} line {number}"))
                 numbers.append(number)
             except LedgerUnreadable as error:
                 if not error.unit:

@@ -1,14 +1,13 @@
 """One line of the ledger's file as an entry, and whose it is where it cannot be one.
 
-A line that cannot be read stops the unit that it is about. If that cannot be told for sure, it stops every unit: an entry
-that is lost in it may be anybody's.
+A line that cannot be read stops the unit that it is about. If that cannot be told for sure, it stops every unit: an
+entry that is lost in it may be anybody's.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from dagster_defs.adapters.files import strict_json
@@ -37,22 +36,22 @@ _NAMED = re.compile(
 )
 
 
-def read_entry(line: bytes, where: Callable[[], str]) -> Entry:
+def read_entry(line: bytes, where: str) -> Entry:
     """`where`: the file and the line. Raises LedgerUnreadable, with the unit if it is about one, or LedgerVersion."""
     try:
         if len(line) > MOST_BYTES:
             raise ValueError(f"it has {len(line):,} bytes, and an entry {MOST_BYTES:,} at most")
-        return _written_by_us(line) or Entry.from_json(strict_json.loads(line), where())
+        return _written_by_us(line) or Entry.from_json(strict_json.loads(line), where)
     except LedgerUnreadable as error:
-        raise LedgerUnreadable(where(), error.reason, _named(line)) from error
+        raise LedgerUnreadable(where, error.reason, _named(line)) from error
     except ValueError as error:
-        raise LedgerUnreadable(where(), f"it is no JSON ({error})", _named(line)) from error
+        raise LedgerUnreadable(where, f"it is no JSON ({error})", _named(line)) from error
 
 
 def is_of_another(line: bytes, unit: Unit) -> bool:
     """Whether the line names for sure another unit, and so need not be read."""
     found = _NAMED.match(line[:_BEGINNING])
-    if found is None or b"\\" in found[4] or line.count(b'"unit"') != 1:
+    if found is None or b"\\" in found[4] or b"." not in found[4] or line.count(b'"unit"') != 1:
         return False
     return found[4] != str(unit).encode()
 

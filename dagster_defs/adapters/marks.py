@@ -135,7 +135,8 @@ class _Plain(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()
+        peek: Any = self.peek_event
+        event = peek()
         line = event.start_mark.line + 1
         if getattr(event, "anchor", None):
             raise _Refused(f"{self.name}, line {line}: anchors and aliases are not read; write the entry out")

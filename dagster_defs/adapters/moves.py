@@ -39,8 +39,12 @@ class Orchestrators(Protocol):
     """What a step looks at or changes outside of the ledger. A server that does not answer raises
     AirflowUnreachable or DagsterUnreachable."""
 
-    def marked(self, unit: Unit) -> bool:
-        """Whether a task that starts now is handed to Dagster."""
+    def marked(self, unit: Unit) -> bool | None:
+        """Whether a task that starts now is handed to Dagster; None where its mark cannot be read."""
+        ...
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        """Raises a ParityError if the unit's mark could not be written, whatever it should say."""
         ...
 
     def mark(self, unit: Unit, owner: Owner) -> None: ...
@@ -57,8 +61,15 @@ class Orchestrators(Protocol):
         """Why Dagster would not start the windows of the unit's DAG, in words; empty if it would."""
         ...
 
-    def rest(self, unit: Unit) -> str:
-        """Pause the unit's DAG in Airflow between two of its runs; why it does not rest yet, in words, or empty."""
+    def is_paused(self, unit: Unit) -> bool:
+        """Whether the unit's DAG is paused in Airflow."""
+        ...
+
+    def rest(self, unit: Unit, *, may_wake: bool) -> str:
+        """Pause the unit's DAG in Airflow between two of its runs; why it does not rest yet, in words, or empty.
+
+        `may_wake`: it may be switched on for a run that has tasks left. Not where a person had paused it.
+        """
         ...
 
     def wake(self, unit: Unit) -> None:
@@ -134,6 +145,8 @@ class Mover:
             return
         with self.ledger.moving(plan.unit):
             self._refuse_old(plan)
+            if any(isinstance(step, Mark) for step in plan.steps):
+                self.world.refuse_unmarkable(plan.unit)  # before the intent: nothing is left half-done
             attempt = plan.finishes.intent.id if plan.finishes else uuid.uuid4().hex[:12]
             for step in plan.steps:
                 self._take(step, plan, attempt)
@@ -155,7 +168,9 @@ class Mover:
             case CheckSchedule():
                 self._await(step, plan, patience.definitions, lambda: world.missing_schedule(unit))
             case AwaitRest():
-                self._await(step, plan, patience.rest, lambda: world.rest(unit))
+                open_move = self.ledger.history(unit).open
+                may_wake = open_move is not None and not open_move.intent.paused
+                self._await(step, plan, patience.rest, lambda: world.rest(unit, may_wake=may_wake))
             case Wake():
                 self._await(step, plan, patience.definitions, lambda: _woken(world, unit))
             case AwaitNoLiveRun(owner):
@@ -211,6 +226,7 @@ class Mover:
             forced=self.forced if kind is Kind.INTENDED else (),
             steps=tuple(explained(plan)) if begins else (),
             from_=self.world.next_window(plan.unit) if takes_over else None,
+            paused=kind is Kind.INTENDED and plan.move is Move.RETIRE and self.world.is_paused(plan.unit),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -22,11 +22,13 @@ from dagster_defs.errors import (
     HalfRetired,
     MirrorsUnreadable,
     NoSuchUnit,
+    ParityError,
     PartOfDag,
     ReasonMissing,
 )
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers, soak_end
+from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
@@ -42,7 +44,7 @@ def propose(
 
     Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
     """
-    record = _record(move)
+    record = _record(needs_mirrors=bool(GATES[move]))
     units = chosen(patterns, record)
     if move is Move.RETIRE:
         refuse_part_of_a_dag(units, record)
@@ -68,14 +70,14 @@ def propose(
 
 def propose_resuming(patterns: Sequence[str], *, end_runs: bool = False) -> list[Proposal]:
     """What is left of half-done moves, and marks that say another thing than the ledger. Without patterns: all."""
-    record = read_record()
+    record = _record(needs_mirrors=False)
     found: list[Proposal] = []
-    for unit in chosen(patterns, record) if patterns else record.units:
+    for unit in chosen(patterns, record) if patterns else record.readable_units:
         open_move, facts = record.history(unit).open, record.facts(unit)
         if open_move is not None:
             found.append(Proposal(resume(open_move, end_runs=end_runs)))
         elif facts.drifted:
-            found.append(Proposal(mend(unit, facts.stage)))
+            found.append(Proposal(mend(unit, facts.stage, end_runs=end_runs)))
     return found
 
 
@@ -149,8 +151,11 @@ def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:
     """A note that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
-    record = read_record()
+    record = _record(needs_mirrors=False)
     return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
+
+
+UNASKED_OPERATOR = ", by itself"  # at the end of who has made an automatic move
 
 
 def roll_back_unasked(
@@ -158,19 +163,42 @@ def roll_back_unasked(
 ) -> bool:
     """A rollback by nobody's hand, within the seconds that a sensor has; whether there was something to roll back.
 
-    Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then stays
-    half-done, with the mark back at Airflow if it came that far.
+    Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then is finished by
+    `go_on_unasked`.
     """
     history = Ledger.at_hand().history(unit)
     end = soak_end(history, settings)
     if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
         return False
     found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    operator = f"{operator_name()}, by itself"
+    _take_unasked(found, reason, say)
+    return True
+
+
+def go_on_unasked(units: Iterable[Unit], say: Callable[[str], None]) -> list[Unit]:
+    """Go on with automatic rollbacks that stopped half-done, as at a server that was down; which ones are over now.
+
+    What stops one of them is said, and stops no other. Raises what reading the ledger raises.
+    """
+    histories, finished = Ledger.at_hand().read().histories(), []
+    for unit in units:
+        try:
+            open_move = histories.get(unit, UnitHistory(unit)).open
+            if open_move is None or open_move.move is not Move.ROLLBACK:
+                continue
+            if open_move.intent.operator.endswith(UNASKED_OPERATOR):
+                _take_unasked(resume(open_move), open_move.intent.reason, say)
+                finished.append(unit)
+        except ParityError as error:
+            say(f"{unit}: {error}")
+    return finished
+
+
+def _take_unasked(found: Plan, reason: str, say: Callable[[str], None]) -> None:
+    operator = f"{operator_name()}{UNASKED_OPERATOR}"
     mover = Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator, reason, patience=UNASKED)
     for step in mover.taking(found):
-        say(f"{unit}: {in_words(step, unit)}")
-    return True
+        say(f"{found.unit}: {in_words(step, found.unit)}")
 
 
 def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
@@ -200,7 +228,7 @@ def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
     """Raises HalfRetired where another unit of the DAG is retired for good, and this one is on its way there."""
     for unit in units:
         open_move = record.history(unit).open
-        mates = [one for one in record.units if one.dag_id == unit.dag_id]
+        mates = [one for one in record.readable_units if one.dag_id == unit.dag_id]
         retired = [one for one in mates if record.state(one).stage is Stage.RETIRED]
         if retired and open_move and open_move.move is Move.RETIRE and not open_move.back:
             raise HalfRetired(str(unit), str(retired[0]))
@@ -212,12 +240,12 @@ def _with_drift(found: Plan, record: OnRecord) -> Plan:
     return replace(found, already=f"{found.already}, but its mark is not: parity resume {found.unit}")
 
 
-def _record(move: PlannedMove) -> OnRecord:
-    """The way back is there although the mirrors cannot be loaded: marks and ledger say enough."""
+def _record(*, needs_mirrors: bool) -> OnRecord:
+    """What no gate stands before is there although the mirrors cannot be loaded: marks and ledger say enough."""
     try:
         return read_record()
     except MirrorsUnreadable:
-        if GATES[move]:
+        if needs_mirrors:
             raise
         return read_record(mirrors=Mirrors(()))
 

@@ -17,7 +17,12 @@ from dagster_defs.adapters.airflow import (
 )
 from dagster_defs.adapters.dagster_api import LIVE, DagsterClient, FoundRun, dagster_url
 from dagster_defs.adapters.evidence import SHADOW
-from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
+from dagster_defs.adapters.proxied_state import (
+    proxied_state_dir,
+    read_marks,
+    refuse_unmarkable,
+    write_mark,
+)
 from dagster_defs.errors import AirflowUnclear, AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.gates import Live
@@ -46,8 +51,12 @@ class LiveOrchestrators:
             DagsterClient(dagster_url()),
         )
 
-    def marked(self, unit: Unit) -> bool:
-        return read_marks(self.folder).get(unit, False)
+    def marked(self, unit: Unit) -> bool | None:
+        marks = read_marks(self.folder, unit.dag_id)
+        return None if marks.doubt(unit) else marks.get(unit, False)
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        refuse_unmarkable(self.folder, unit)
 
     def mark(self, unit: Unit, owner: Owner) -> None:
         """Raises LedgerUnwritable, with the file as it was, if it cannot be written."""
@@ -69,7 +78,10 @@ class LiveOrchestrators:
         job = unit.dag_identifier
         return self.dagster.missing_job(job) or self.dagster.sleeping_sensors(job)
 
-    def rest(self, unit: Unit) -> str:
+    def is_paused(self, unit: Unit) -> bool:
+        return bool(self.airflow.dag(unit.dag_id)["is_paused"])
+
+    def rest(self, unit: Unit, *, may_wake: bool) -> str:
         """Airflow starts no task of a paused DAG, in no run. So it is paused when of the runs under way nothing is
         left to be started, and woken again where that turns out to be wrong."""
         dag_id = unit.dag_id
@@ -82,22 +94,26 @@ class LiveOrchestrators:
         left = [task for found in tasks.values() for task in found if task.state not in OVER]
         # A task that is deferred or rescheduled comes back through the scheduler: it is not begun for good.
         if any(task.state != "running" for task in left) or not all(tasks.values()):
+            if paused and not may_wake:
+                return _stuck(dag_id, runs)
             if paused:
                 self.wake(unit)
             return f"Airflow still runs {', '.join(tasks)}"
         if not paused:
             self.airflow.set_paused(dag_id, paused=True)
-        elif not left:
-            self._close(runs, tasks, unit)
+        elif not left and not self._close(runs, tasks):
+            if not may_wake:
+                return _stuck(dag_id, runs)
+            self.wake(unit)
         return f"Airflow ends {', '.join(tasks)}" if runs else f"{dag_id} was paused a moment ago"
 
-    def _close(self, runs: Sequence[DagRun], tasks: Mapping[str, Sequence[TaskInstance]], unit: Unit) -> None:
-        """Runs whose tasks are over: Airflow notes the end of a run only while its DAG is not paused."""
-        if all(task.state == "success" for found in tasks.values() for task in found):
-            for run in runs:
-                self.airflow.note_success(run)
-        else:
-            self.wake(unit)
+    def _close(self, runs: Sequence[DagRun], tasks: Mapping[str, Sequence[TaskInstance]]) -> bool:
+        """Note the end of runs whose tasks are over, which Airflow does only while their DAG is not paused. False if
+        one has not succeeded: how it ended is Airflow's to say."""
+        succeeded = all(task.state == "success" for found in tasks.values() for task in found)
+        for run in runs if succeeded else ():
+            self.airflow.note_success(run)
+        return succeeded
 
     def wake(self, unit: Unit) -> None:
         self.airflow.set_paused(unit.dag_id, paused=False)
@@ -212,6 +228,14 @@ class LiveOrchestrators:
         wanted = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
         runs = self.dagster.runs(wanted, ("SUCCESS",), TIMES)
         return [run.seconds for run in runs if run.seconds is not None]
+
+
+def _stuck(dag_id: str, runs: Sequence[DagRun]) -> str:
+    names = ", ".join(run.run_id for run in runs)
+    return (
+        f"{dag_id} was paused before the retirement began, so {names} cannot end. Switch the DAG on in Airflow, or "
+        "mark those runs there"
+    )
 
 
 def _task(task: TaskInstance) -> str:

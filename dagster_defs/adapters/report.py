@@ -50,7 +50,7 @@ def read_report(now: datetime) -> Report:
     broken = {name: str(fault) for name, fault in mirrors.broken.items()}
     runs = {} if kept is None else _runs(record, Path(os.environ["DAGSTER_HOME"]))
     mirrored = record.mirrors.keys() | record.broken.keys()
-    units = [unit for unit in record.units if unit in mirrored or record.histories.get(unit)]
+    units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     return Report(
         now,
         tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
@@ -123,6 +123,7 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
                 f"{entry.operator} forced {entry.move} of {unit} on {entry.at:%Y-%m-%d} against "
                 f"{', '.join(entry.forced)}: {entry.reason}"
             )
+    yield from (f"{about}: {why}" for about, why in record.problems.items())
     if record.cut_off:
         yield "the ledger's last line is cut off, and counts for nothing"
 

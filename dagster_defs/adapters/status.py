@@ -33,12 +33,12 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
     record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
     now = datetime.now(UTC)
-    cut_over = [unit for unit in record.units if record.state(unit).stage is Stage.CUT_OVER]
+    cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]
     if facets and kept is not None and cut_over:
         record = replace(record, continuity=continuity_of(cut_over, now, record=record))
     in_airflow = known_tasks()
     mirrored = record.mirrors.keys() | record.broken.keys()
-    units = [unit for unit in record.units if unit in mirrored or record.histories.get(unit)]
+    units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     found = {unit: record.facts(unit) for unit in units}
     return Status(
         states=tuple(record.state(unit) for unit in units),
@@ -56,6 +56,7 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
         drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
         ledger_cut_off=record.cut_off,
         broken=faults({name: str(fault) for name, fault in mirrors.broken.items()}),
+        problems=record.problems,
     )
 
 

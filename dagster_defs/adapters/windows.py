@@ -20,7 +20,7 @@ def read_windows(patterns: Sequence[str], first: str, last: str, now: datetime) 
     Raises EventLogMissing, NoSuchUnit, UnknownPartition, and what reading the record raises.
     """
     record = read_record()
-    named = chosen(patterns, record) if patterns else record.units
+    named = chosen(patterns, record) if patterns else record.readable_units
     units = [unit for unit in named if unit in record.mirrors]
     only = {unit: _keys(record.mirrors[unit], first, last or first) for unit in units} if first else None
     found = continuity_of(units, now, record=record, only=only)

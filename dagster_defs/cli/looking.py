@@ -29,7 +29,7 @@ def status(as_json: AsJson = False) -> None:
         render.print_json(render.status_json(found))
     else:
         render.print_status(found)
-    raise typer.Exit(1 if found.not_in_airflow or found.broken else 0)
+    raise typer.Exit(1 if found.not_in_airflow or found.broken or found.problems else 0)
 
 
 @app.command(rich_help_panel=LOOKING)

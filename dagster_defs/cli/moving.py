@@ -20,7 +20,7 @@ from dagster_defs.cli.app import (
     Units,
     app,
 )
-from dagster_defs.errors import ReasonMissing
+from dagster_defs.errors import ParityError, ReasonMissing
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.gates import Proposal
 from dagster_defs.lifecycle.moves import Plan, PlannedMove
@@ -214,7 +214,11 @@ def _move(found: Sequence[Proposal], how: How) -> None:
 def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
     from dagster_defs.adapters.continuity import windows_by_side
 
-    return windows_by_side(unit, since)
+    try:
+        return windows_by_side(unit, since)
+    except ParityError as error:  # the move is done, and nothing that cannot be read changes that
+        render.warn(str(error))
+        return {}
 
 
 def _show(done: Sequence[Plan], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:

@@ -21,7 +21,7 @@ from dagster_defs.components.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.shadows import is_shadow
 from dagster_defs.components.unit import ShadowStarter, UnitComponent, project_units, shadow_starter
-from dagster_defs.components.way_back import build_way_back_sensor
+from dagster_defs.components.way_back import build_go_on_sensor, build_way_back_sensor
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
@@ -115,6 +115,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             jobs = [project.parts[unit.unit].jobs[Side.LEGACY] for unit in declared.values()]
             settings = {unit: component.gate_settings for unit, component in declared.items()}
             yield build_way_back_sensor(self.name, jobs, settings)
+            yield build_go_on_sensor(self.name, settings.keys(), self.poll_seconds)
 
     def _asset_specs(
         self, dags: Mapping[str, Any], mirrored: Mapping[Unit, Sequence[dg.AssetKey]]

@@ -108,10 +108,10 @@ def build_schedule_sensor(
             if dag_id in retired:
                 context.log.error(f"{dag_id}: its windows wait, because {fault}")
         for dag in dags:
-            begin = dag.takes_over(histories)
-            if begin is None:
-                continue
             try:
+                begin = dag.takes_over(histories)
+                if begin is None:
+                    continue
                 started = cursor.get(dag.dag_id)
                 found = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
                 requests += [_request(dag, window) for window in found]

@@ -13,7 +13,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_ST
 from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
 from dagster_defs.errors import ParityError
-from dagster_defs.lifecycle import Unit, state_of, tags
+from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionedSchedule
@@ -89,8 +89,10 @@ def build_shadow_sensor(
         cursor = Cursor.read(context.cursor)
         until, fresh = _read_log(context, cursor.until, by_key)
         waiting = _newest([*_parsed(context, by_unit, cursor.waiting), *_parsed(context, by_unit, fresh)])
-        waiting = [one for one in waiting if _is_shadowed(one.unit, marks, histories)]
+        shadowed = {unit: _is_shadowed(unit, marks, histories) for unit in {one.unit for one in waiting}}
+        waiting = [one for one in waiting if shadowed[one.unit] is not False]
         waiting, settled = _without_failed(context.instance, waiting)
+        settled = {one for one in settled if shadowed[one.unit]}
         started = list(_due(waiting, settled, by_unit, _busy(context.instance)))[:RUNS]
         left = [one for one in waiting if one not in started]
         kept = tuple((str(one.unit), one.partition, one.event, one.run_id) for one in left)
@@ -102,9 +104,17 @@ def build_shadow_sensor(
     return shadow
 
 
-def _is_shadowed(unit: Unit, marks: Mapping[Unit, bool], histories: Mapping[Unit, UnitHistory]) -> bool:
-    recorded = histories[unit].stage if unit in histories else None
-    return state_of(unit, marks, recorded=recorded).runs_candidate
+def _is_shadowed(
+    unit: Unit, marks: Mapping[Unit, bool], histories: Mapping[Unit, UnitHistory]
+) -> bool | None:
+    """None where its ledger or its mark cannot be read: its windows wait until somebody has mended that."""
+    try:
+        recorded = histories.get(unit, UnitHistory(unit)).stage
+        if recorded is not None:
+            return UnitState(unit, recorded).runs_candidate
+        return state_of(unit, marks).runs_candidate
+    except ParityError:
+        return None
 
 
 def _read_log(

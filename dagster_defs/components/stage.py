@@ -15,17 +15,25 @@ def state_when_loaded(unit: Unit) -> UnitState | None:
     """None where ledger or marks cannot be read: definitions load all the same, and runs are refused."""
     folder = proxied_state_dir()
     # Hundreds of units are loaded at once, and these files change by their replacement or at their end.
-    stamps = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in _files(folder))
+    stamps = tuple(_stamp(path) for path in _files(folder))
     try:
         marks, histories = _read(folder, stamps)
+        history = histories.get(unit, UnitHistory(unit))
+        return state_of(unit, marks, recorded=history.stage)
     except ParityError:
         return None
-    history = histories.get(unit, UnitHistory(unit))
-    return state_of(unit, marks, recorded=history.stage)
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.yaml"), *folder.glob(NAME)])
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob(NAME)])
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # a link that leads nowhere, a file that has just gone
+        return path.name, 0, 0
+    return path.name, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=1)

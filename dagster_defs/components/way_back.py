@@ -1,12 +1,12 @@
 """The sensor that gives a unit back to Airflow when a proxied run fails while it soaks, where its YAML says so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from dagster_defs.adapters.moving import roll_back_unasked
+from dagster_defs.adapters.moving import go_on_unasked, roll_back_unasked
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.settings import GateSettings
@@ -33,9 +33,29 @@ def build_way_back_sensor(
         try:
             done = roll_back_unasked(unit, settings[unit], reason, datetime.now(UTC), context.log.info)
         except ParityError as error:
-            # Half-done at most: status shows it, and `parity resume` ends it.
+            # Half-done at most: the sensor below goes on with it.
             context.log.error(str(error))
             return dg.SkipReason(str(error))
         return dg.SkipReason(f"{unit} is rolled back" if done else f"{unit} does not soak")
 
     return way_back
+
+
+def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) -> dg.SensorDefinition:
+    """`units`: those that have `rollback_on_failure`."""
+
+    @dg.sensor(
+        name=f"{name}_way_back_go_on",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=poll_seconds,
+        description="A rollback that a failure began, and that stopped half-done, is finished.",
+    )
+    def go_on(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        try:
+            finished = go_on_unasked(sorted(units), context.log.info)
+        except ParityError as error:
+            return dg.SkipReason(str(error))
+        said = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"
+        return dg.SkipReason(said)
+
+    return go_on

@@ -68,7 +68,7 @@ class MarkedAsAWhole(ParityError):
     def __init__(self, unit: str, path: Path) -> None:
         self.unit, self.path = unit, path
         super().__init__(
-            f"cannot mark {unit}: {path} marks its DAG as a whole, and which tasks that means is known to Airflow alone. "
+            f"cannot mark {unit}: {path} marks its DAG as a whole, and only Airflow knows which tasks that means. "
             "Nothing was done. Write it task by task first: `tasks:` and below it, for each task, `- {id: …, proxied: "
             "true}`"
         )

@@ -52,6 +52,7 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
         Gate.DAGSTER,
     ),
     Move.BACKFILL: (Gate.MIRROR, Gate.MARKS, Gate.DAGSTER, Gate.LIVE_RUN),
+    Move.MEND: (),
 }
 
 
@@ -90,7 +91,8 @@ class Facts:
     """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` and
     `continuity` without an event log (then the gate is closed), `live` where nobody asks a server (then its gates are
     left out). `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
-    mirror's definitions cannot be made; empty for a sound one."""
+    mirror's definitions cannot be made; empty for a sound one. `marked` is what Airflow does, and `doubt` why nobody
+    can tell what the mark should say, or empty."""
 
     unit: Unit
     stage: Stage
@@ -102,12 +104,15 @@ class Facts:
     continuity: Continuity | None = None
     other_schedules: tuple[Unit, ...] = ()
     broken: str = ""
+    doubt: str = ""
 
     @property
     def drifted(self) -> bool:
-        """Whether the mark says another thing than the ledger, and no open move explains it."""
+        """Whether the mark does not say what the ledger says, and no open move explains it."""
         if self.history.stage is None or self.history.open is not None:
             return False
+        if self.doubt:
+            return True
         return self.marked is not (self.history.stage in (Stage.CUT_OVER, Stage.RETIRED))
 
 
@@ -171,13 +176,17 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
                     f"Release it: parity release {unit} --apply",
                 )
         case Gate.MARKS:
-            if facts.drifted:
-                said = "proxied" if facts.marked else "not proxied"
+            mend = f"Put the mark right: parity resume {unit} --apply"
+            if facts.doubt:
+                by_hand = f"Mend the file in proxied_state/ by hand: nobody has moved {unit} yet"
                 yield Blocker(
                     gate,
-                    f"the ledger says {facts.history.stage}, the mark says {said}",
-                    f"Put the mark right: parity resume {unit} --apply",
+                    f"its mark cannot be read, so Airflow runs the task: {facts.doubt}",
+                    mend if facts.drifted else by_hand,
                 )
+            elif facts.drifted:
+                said = "proxied" if facts.marked else "not proxied"
+                yield Blocker(gate, f"the ledger says {facts.history.stage}, the mark says {said}", mend)
         case Gate.FACETS:
             yield from _facets(facts, settings)
         case Gate.WINDOWS:

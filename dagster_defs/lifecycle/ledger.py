@@ -47,7 +47,7 @@ class Entry:
     `id` is the same in all entries of one move. `stage` is where the move began, so that the ledger can be read
     without what else was known then. `forced` names the gates that `reason` has overruled. `steps` are the plan's,
     in words. `from_`, `until`: of a backfill, the start of its first and the end of its last window; of the end of a
-    retirement, where Dagster's own windows begin.
+    retirement, where Dagster's own windows begin. `paused`: Airflow's DAG was paused before a retirement began.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Entry:
     steps: tuple[str, ...] = ()
     from_: datetime | None = None
     until: datetime | None = None
+    paused: bool = False
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -77,6 +78,7 @@ class Entry:
             "forced": list(self.forced),
             "steps": list(self.steps),
             **{name: _utc(at) for name, at in (("from", self.from_), ("until", self.until)) if at},
+            **({"paused": True} if self.paused else {}),
         }
 
     @classmethod
@@ -100,6 +102,7 @@ class Entry:
                 _texts(document["steps"]),
                 _text(document["from"]) if "from" in document else None,
                 _text(document["until"]) if "until" in document else None,
+                paused=_flag(document.get("paused", False)),
             )
         except KeyError as error:
             raise LedgerUnreadable(where, f"it has no {error}") from error
@@ -121,6 +124,8 @@ class Entry:
         steps: tuple[str, ...],
         from_: str | None,
         until: str | None,
+        *,
+        paused: bool = False,
     ) -> Entry:
         """The fields of the JSON one by one. Raises ValueError for a text that stands for nothing."""
         try:
@@ -138,6 +143,7 @@ class Entry:
                 steps,
                 None if from_ is None else _instant(from_),
                 None if until is None else _instant(until),
+                paused,
             )
         except (OverflowError, BadUnit) as error:
             raise ValueError(str(error)) from error
@@ -157,6 +163,8 @@ class OpenMove:
     @property
     def backwards(self) -> bool:
         """Whether finishing it leaves the unit with Airflow."""
+        if self.move is Move.MEND:
+            return self.back or self.intent.stage not in (Stage.CUT_OVER, Stage.RETIRED)
         return self.move is Move.ROLLBACK or (self.back and self.move is not Move.RETIRE)
 
     def __str__(self) -> str:
@@ -365,7 +373,9 @@ class _History:
 
     def _refuse_other_stage(self, entry: Entry) -> None:
         if self.stage not in (None, entry.stage):
-            raise _Impossible(f"{entry.move} of a unit that is {entry.stage}, but the entries before say {self.stage}")
+            raise _Impossible(
+                f"{entry.move} of a unit that is {entry.stage}, but the entries before say {self.stage}"
+            )
 
     def _intent_of(self, entry: Entry) -> Entry:
         if self.open is None:
@@ -393,7 +403,9 @@ def _instant(value: str) -> datetime:
     return at
 
 
-_MOVES, _KINDS, _STAGES = ({member.value: member for member in enum} for enum in (Move, Kind, Stage))
+_MOVES = {move.value: move for move in Move}
+_KINDS = {kind.value: kind for kind in Kind}
+_STAGES = {stage.value: stage for stage in Stage}
 
 
 @lru_cache(maxsize=8192)
@@ -404,6 +416,12 @@ def _unit(name: str) -> Unit:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{str(value)[:60]} is not text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{str(value)[:60]} is neither true nor false")
     return value
 
 

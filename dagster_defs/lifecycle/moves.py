@@ -20,6 +20,7 @@ from dagster_defs.parity import Side
 
 PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE, Move.HOLD, Move.RELEASE]
 Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]  # those of more than one step
+Opened = Begun | Literal[Move.MEND]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,34 +152,36 @@ def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
     if open_move.back:
         return undo(open_move, end_runs=end_runs)
     intent = open_move.intent
-    steps = (*_between(_begun(open_move), end_runs=end_runs), Record(Kind.DONE))
+    move = _begun(open_move)
+    between = (
+        _mending(intent.stage, end_runs=end_runs) if move is Move.MEND else _between(move, end_runs=end_runs)
+    )
+    steps = (*between, Record(Kind.DONE))
     return Plan(
         intent.unit, intent.move, intent.stage, TRANSITIONS[intent.stage, intent.move], steps, open_move
     )
 
 
 def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
-    """What brings the unit back to where the open move began; an open rollback is finished."""
+    """What brings the unit back to where the open move began.
+
+    A rollback is finished, and so is the mending of a mark that is to be Airflow's, or of a retired unit: there is no
+    other way back.
+    """
     intent, move = open_move.intent, _begun(open_move)
-    if move is Move.ROLLBACK:
+    if move is Move.ROLLBACK or (move is Move.MEND and intent.stage is not Stage.CUT_OVER):
         return resume(OpenMove(intent), end_runs=end_runs)
     turn = () if open_move.back else (Record(Kind.TURNED_BACK),)
-    back = _back(move, end_runs=end_runs)
+    back = () if intent.paused else _back(move, end_runs=end_runs)
     steps = (*turn, *back, Record(Kind.UNDONE))
     return Plan(intent.unit, Move.ROLLBACK, intent.stage, intent.stage, steps, open_move)
 
 
-def mend(unit: Unit, stage: Stage) -> Plan:
-    """What makes the mark, and so Airflow, say again what the ledger says.
-
-    A retired unit's task stays a proxy for as long as Airflow has it: its own operator would write beside Dagster.
-    """
-    if stage is Stage.RETIRED:
-        return Plan(unit, Move.RETIRE, stage, stage, (Mark(Owner.DAGSTER),))
-    owner = Owner.DAGSTER if stage is Stage.CUT_OVER else Owner.AIRFLOW
-    move = Move.CUTOVER if owner is Owner.DAGSTER else Move.ROLLBACK
-    check = (CheckDefinitions(Side.LEGACY),) if owner is Owner.DAGSTER else ()
-    return Plan(unit, move, stage, stage, (*check, Mark(owner), AwaitServed(owner)))
+def mend(unit: Unit, stage: Stage, *, end_runs: bool = False) -> Plan:
+    """What makes the mark, and so Airflow, say again what the ledger says: a move with an entry like any other, which
+    waits for live runs as the one does that set the stage."""
+    steps = (Record(Kind.INTENDED), *_mending(stage, end_runs=end_runs), Record(Kind.DONE))
+    return Plan(unit, Move.MEND, stage, stage, steps)
 
 
 def noting(unit: Unit, stage: Stage) -> Plan:
@@ -264,10 +267,17 @@ def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
             assert_never(move)
 
 
-def _back(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
+def _mending(stage: Stage, *, end_runs: bool) -> tuple[Step, ...]:
+    if stage is Stage.RETIRED:
+        # Its task stays a proxy for as long as Airflow has it: its own operator would write beside Dagster.
+        return (Mark(Owner.DAGSTER),)
+    return _between(Move.CUTOVER if stage is Stage.CUT_OVER else Move.ROLLBACK, end_runs=end_runs)
+
+
+def _back(move: Opened, *, end_runs: bool) -> tuple[Step, ...]:
     """What takes back the steps of a move that was begun."""
     match move:
-        case Move.CUTOVER:
+        case Move.CUTOVER | Move.MEND:
             return _between(Move.ROLLBACK, end_runs=end_runs)
         case Move.RETIRE:
             return (Wake(),)
@@ -287,9 +297,11 @@ def _holding(unit: Unit, move: Literal[Move.HOLD, Move.RELEASE], stage: Stage, h
     return Plan(unit, move, stage, stage, (Record(kind),))
 
 
-def _begun(open_move: OpenMove) -> Begun:
+def _begun(open_move: OpenMove) -> Opened:
     """The open move as one that this version can finish. Raises LedgerVersion for another."""
     move = open_move.move
-    if move is Move.SHADOW or move is Move.CUTOVER or move is Move.ROLLBACK or move is Move.RETIRE:
-        return move
-    raise LedgerVersion(f"the open move of {open_move.intent.unit}", f"a {move}", SCHEMA)
+    match move:
+        case Move.SHADOW | Move.CUTOVER | Move.ROLLBACK | Move.RETIRE | Move.MEND:
+            return move
+        case _:
+            raise LedgerVersion(f"the open move of {open_move.intent.unit}", f"a {move}", SCHEMA)

@@ -18,6 +18,7 @@ class Move(StrEnum):
     RELEASE = "release"
     RETIRE = "retire"
     BACKFILL = "backfill"
+    MEND = "mend"  # puts a drifted mark right; `parity resume` begins it
 
 
 TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
@@ -31,6 +32,7 @@ TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
         for move in (Move.HOLD, Move.RELEASE)
     },
     **{(stage, Move.BACKFILL): stage for stage in (Stage.CUT_OVER, Stage.RETIRED)},
+    **{(stage, Move.MEND): stage for stage in Stage},
 }
 
 # Where a unit is when nothing is left to do for a move.
@@ -42,6 +44,7 @@ ARRIVED: Mapping[Move, frozenset[Stage]] = {
     Move.RELEASE: frozenset(),
     Move.RETIRE: frozenset({Stage.RETIRED}),
     Move.BACKFILL: frozenset(),
+    Move.MEND: frozenset(),
 }
 
 FORWARD = frozenset({Move.SHADOW, Move.CUTOVER, Move.RETIRE})
@@ -55,4 +58,5 @@ NEXT: Mapping[Stage, Move] = {
 
 
 def moves_from(stage: Stage) -> list[Move]:
-    return [move for (from_, move) in TRANSITIONS if from_ is stage]
+    """Those that a person asks for by name."""
+    return [move for (from_, move) in TRANSITIONS if from_ is stage and move is not Move.MEND]

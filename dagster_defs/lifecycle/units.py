@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,9 @@ class Status:
     `evidence`: what the kept verdicts come to, such as `7/7 match`; None without an event log at hand, and
     `evidence_problem` says why one could not be read. `conditions`: None where they were not asked for. `forced`:
     what somebody has done against a gate, with the reason. `ledger_cut_off`: what a crash has left after the
-    ledger's last line. `broken`: what is wrong with mirrors whose definitions cannot be made.
+    ledger's last line. `broken`: what is wrong with mirrors whose definitions cannot be made. `problems`: what of the
+    ledger or the marks cannot be read, by the unit or DAG that it is about; a unit whose ledger cannot be read is not
+    in `states`.
     """
 
     states: tuple[UnitState, ...]
@@ -117,6 +119,7 @@ class Status:
     drifted: tuple[Unit, ...] = ()
     ledger_cut_off: str = ""
     broken: tuple[Fault, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def next_command(self) -> str:
@@ -128,14 +131,14 @@ class Status:
 
 def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, recorded: Stage | None = None) -> UnitState:
     """The state of a unit: the stage that the ledger has `recorded`, or without one what the hand-over mark in
-    `proxied_state/` says."""
+    `proxied_state/` says. Raises what the look-up of the mark raises."""
+    if recorded is Stage.RETIRED:
+        # Nothing in Airflow starts a retired unit any more, whatever its mark says.
+        return UnitState(unit, recorded)
     if recorded is not None:
         state = UnitState(unit, recorded)
         owner = Owner.DAGSTER if proxied.get(unit, False) else Owner.AIRFLOW
-        # Nothing in Airflow starts a retired unit any more, whatever its mark says.
-        return (
-            state if recorded is Stage.RETIRED or state.owner is owner else UnitState(unit, recorded, owner)
-        )
+        return state if state.owner is owner else UnitState(unit, recorded, owner)
     if proxied.get(unit, False):
         return UnitState(unit, Stage.CUT_OVER)
     return UnitState(unit, Stage.OBSERVED)

@@ -45,6 +45,8 @@ def print_status(status: Status) -> None:
         )
     if status.ledger_cut_off:
         warn("the ledger's last line is cut off, and counts for nothing; the next move takes its place")
+    for about, why in status.problems.items():
+        print_error(f"{about}: {why}")
     if status.evidence_problem:
         warn(status.evidence_problem)
     for unit in status.marks_without_unit:
@@ -82,6 +84,9 @@ def status_json(status: Status) -> dict[str, Any]:
         "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
         "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
         "broken": [fault.as_json() for fault in status.broken],
+        "evidence_problem": status.evidence_problem,
+        "ledger_cut_off": status.ledger_cut_off,
+        "problems": [{"about": about, "why": why} for about, why in status.problems.items()],
     }
 
 

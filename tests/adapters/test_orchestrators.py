@@ -211,7 +211,7 @@ def test_a_dag_with_something_left_to_start_is_not_paused(
     under_way(airflow, **tasks)
     airflow.paused |= {"taxi_daily"} if paused else set()
 
-    assert world.rest(UNIT) == f"Airflow still runs {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow still runs {RUNNING}"
     assert airflow.paused == set()
 
 
@@ -221,16 +221,16 @@ def test_a_dag_is_paused_in_its_last_task(world: LiveOrchestrators, airflow: Fak
     under_way(airflow, first="success", beside="skipped", last="running")
     airflow.dag_runs["taxi_daily", RUNNING]["state"] = "running"
 
-    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow ends {RUNNING}"
     assert airflow.paused == {"taxi_daily"}
-    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow ends {RUNNING}"
     assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "running"
 
     for task_id in ("beside", "last"):
         airflow.finish("taxi_daily", task_id, RUNNING, AT)
-    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow ends {RUNNING}"
     assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "success"
-    assert world.rest(UNIT) == ""
+    assert world.rest(UNIT, may_wake=True) == ""
     assert airflow.paused == {"taxi_daily"}
 
 
@@ -243,7 +243,7 @@ def test_a_run_that_did_not_succeed_is_airflows_to_end(
     under_way(airflow, first="success", last=state)
     airflow.paused.add("taxi_daily")
 
-    assert world.rest(UNIT) == f"Airflow ends {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow ends {RUNNING}"
     assert airflow.paused == set()
     assert airflow.dag_runs["taxi_daily", RUNNING]["state"] == "running"
 
@@ -252,13 +252,32 @@ def test_a_quiet_dag_rests_at_the_second_look(world: LiveOrchestrators, airflow:
     """A run that begins in the moment of the pause is seen: the first look pauses, the second finds no run."""
     airflow.next_windows["taxi_daily"] = NEXT
 
-    assert world.rest(UNIT) == "taxi_daily was paused a moment ago"
+    assert world.rest(UNIT, may_wake=True) == "taxi_daily was paused a moment ago"
     under_way(airflow, first=None)
-    assert world.rest(UNIT) == f"Airflow still runs {RUNNING}"
+    assert world.rest(UNIT, may_wake=True) == f"Airflow still runs {RUNNING}"
     assert airflow.paused == set()
     del airflow.dag_runs["taxi_daily", RUNNING]
-    assert world.rest(UNIT) == "taxi_daily was paused a moment ago"
-    assert world.rest(UNIT) == ""
+    assert world.rest(UNIT, may_wake=True) == "taxi_daily was paused a moment ago"
+    assert world.rest(UNIT, may_wake=True) == ""
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [{}, {"first": "success", "last": None}, {"first": "running", "last": "scheduled"}, {"last": "failed"}],
+    ids=["no-task-yet", "not-begun", "scheduled", "failed"],
+)
+def test_a_dag_that_a_person_had_paused_stays_paused(
+    world: LiveOrchestrators, airflow: FakeAirflow, tasks: Mapping[str, str | None]
+) -> None:
+    """Where the DAG was paused before the retirement, nothing switches it on; what has to be done is said."""
+    under_way(airflow, **tasks)
+    airflow.paused.add("taxi_daily")
+    assert world.is_paused(UNIT)
+
+    said = world.rest(UNIT, may_wake=False)
+
+    assert said.startswith(f"taxi_daily was paused before the retirement began, so {RUNNING} cannot end.")
+    assert airflow.paused == {"taxi_daily"}
 
 
 def test_another_dag_is_left_alone(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
@@ -266,7 +285,7 @@ def test_another_dag_is_left_alone(world: LiveOrchestrators, airflow: FakeAirflo
     airflow.paused.add("taxi_hourly")
     airflow.next_windows["taxi_daily"] = NEXT
 
-    world.rest(UNIT)
+    world.rest(UNIT, may_wake=True)
     assert airflow.paused == {"taxi_hourly", "taxi_daily"}
     world.wake(UNIT)
     assert airflow.paused == {"taxi_hourly"}
@@ -292,7 +311,7 @@ def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: Fak
     airflow.dag_runs.clear()
     airflow.paused.add("taxi_daily")
     with pytest.raises(AirflowUnreachable, match="does not say which window of taxi_daily comes next"):
-        world.rest(UNIT)
+        world.rest(UNIT, may_wake=True)
 
 
 def test_a_schedule_of_dagsters_own_is_asked_for(

@@ -10,7 +10,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
-from dagster_defs.errors import ProxiedStateUnreadable
+from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 from tests.estate import ROOT
 
@@ -48,7 +48,7 @@ def test_a_mark_of_a_whole_dag_is_that_of_each_unit(tmp_path: Path) -> None:
     assert marks.get(ZONES, False)
     assert not marks.get(Unit("taxi_ingest", "load_trips"), False)
     assert list(marks) == []
-    with pytest.raises(ProxiedStateUnreadable, match="as a whole"):
+    with pytest.raises(MarkedAsAWhole, match="as a whole"):
         write_mark(tmp_path, DAILY, proxied=False)
 
 
@@ -103,11 +103,12 @@ def test_the_file_is_replaced_at_once(tmp_path: Path, mocker: MockerFixture) -> 
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, text: str) -> None:
-    """A file that is not in Airlift's format is named in the error, with what it should say."""
+    """A file that is not in Airlift's format is named in the error, with what it should say, when its DAG is asked
+    for."""
     (tmp_path / "taxi_daily.yaml").write_text(text)
 
     with pytest.raises(ProxiedStateUnreadable, match=r"(?s)taxi_daily\.yaml.*tasks:") as caught:
-        read_marks(tmp_path)
+        read_marks(tmp_path)[DAILY]
     assert caught.value.path.name == "taxi_daily.yaml"
 
 

@@ -26,7 +26,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
-from dagster_defs.lifecycle.moves import Begun, Plan, Step, plan, resume, undo
+from dagster_defs.lifecycle.moves import Begun, Plan, Step, mend, plan, resume, undo
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.parity import Side
 from tests.model_world import UNIT, ModelWorld
@@ -47,7 +47,7 @@ class WorldOnDisk(ModelWorld):
 
     folder: Path = Path()
 
-    def marked(self, unit: Unit) -> bool:
+    def marked(self, unit: Unit) -> bool:  # always readable
         return read_marks(self.folder).get(unit, False)
 
     def mark(self, unit: Unit, owner: Owner) -> None:
@@ -150,6 +150,48 @@ def test_killed_while_it_is_undone(ledger: Ledger, world: WorldOnDisk, taken: in
 
     assert ledger.history(UNIT).stage is Stage.SHADOWED
     assert not world.marked(UNIT)
+
+
+@pytest.mark.parametrize("way", ["resume", "rollback"])
+@pytest.mark.parametrize("stage", [Stage.SHADOWED, Stage.CUT_OVER])
+@pytest.mark.parametrize("taken", range(1, 7))
+def test_killed_while_a_mark_is_put_right(
+    ledger: Ledger, world: WorldOnDisk, stage: Stage, taken: int, way: str
+) -> None:
+    """A mark that has drifted is put right by a move that is in the ledger, and that can be killed like any other."""
+    at(stage, ledger, world)
+    world.mark(UNIT, Owner.AIRFLOW if stage is Stage.CUT_OVER else Owner.DAGSTER)
+    found = mend(UNIT, stage)
+    die_after(min(taken, len(found.steps)), found, ledger, world)
+
+    open_move = ledger.history(UNIT).open
+    undone = open_move is not None and way == "rollback" and stage is Stage.CUT_OVER
+    if open_move:
+        take(resume(open_move) if way == "resume" else undo(open_move), ledger, world, "eve@ops")
+
+    history = ledger.history(UNIT)
+    assert (history.stage, history.open) == (stage, None)
+    assert history.entries[-1].move is Move.MEND
+    assert history.entries[-1].kind is (Kind.UNDONE if undone else Kind.DONE)
+    assert world.marked(UNIT) is (stage is Stage.CUT_OVER and not undone)
+
+
+def test_a_paused_dag_is_not_switched_on_by_a_retirement(ledger: Ledger, world: WorldOnDisk) -> None:
+    """What the intent of a retirement found paused stays paused, also when somebody undoes it."""
+    at(Stage.CUT_OVER, ledger, world)
+    world.paused = True
+    world.waiting.add(0)
+
+    with pytest.raises(StepFailed, match="Airflow still runs"):
+        take(plan(UNIT, Move.RETIRE, Stage.CUT_OVER, ledger.history(UNIT)), ledger, world)
+    open_move = ledger.history(UNIT).open
+    assert open_move
+    assert open_move.intent.paused
+    assert world.paused
+    take(undo(open_move), ledger, world)
+
+    assert world.paused
+    assert ledger.history(UNIT).stage is Stage.CUT_OVER
 
 
 def test_taking_all_steps_twice_changes_nothing(ledger: Ledger, world: WorldOnDisk) -> None:

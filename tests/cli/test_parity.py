@@ -62,6 +62,9 @@ def test_status_as_json(estate: Estate) -> None:
         "drifted": [],
         "marks_without_unit": [],
         "not_in_airflow": [],
+        "evidence_problem": "",
+        "ledger_cut_off": "",
+        "problems": [],
     }
 
 
@@ -108,10 +111,23 @@ def test_a_bad_mark_is_one_message(own_estate: Estate) -> None:
 
     done = own_estate.parity("status")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: cannot read ")
-    assert "taxi_daily.yaml" in done.stderr
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{len(own_estate.units)} units: {len(own_estate.units)} observed")
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "taxi_daily: taxi_daily.yaml: `tasks` is not a list" in line
     assert "Traceback" not in done.stderr
+    assert json.loads(own_estate.parity("status", "--json").stdout)["problems"] == [
+        {"about": "taxi_daily", "why": "taxi_daily.yaml: `tasks` is not a list"}
+    ]
+
+
+def test_a_file_of_a_dag_that_is_not_ours_is_left_alone(own_estate: Estate) -> None:
+    """What is wrong with the marks of a DAG that nothing mirrors is no problem of this project."""
+    marks = Path(own_estate.settings["PARITY_PROXIED_STATE"])
+    marks.mkdir()
+    (marks / "elsewhere.yaml").write_bytes(b"\xff\xfe")
+
+    assert own_estate.parity("status").returncode == 0
 
 
 @pytest.mark.parametrize(

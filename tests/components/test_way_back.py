@@ -16,7 +16,7 @@ from dagster_defs.adapters import moving
 from dagster_defs.adapters.ledger import NAME, Ledger
 from dagster_defs.adapters.moves import Patience
 from dagster_defs.adapters.proxied_state import read_marks, write_mark
-from dagster_defs.components.way_back import build_way_back_sensor
+from dagster_defs.components.way_back import build_go_on_sensor, build_way_back_sensor
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.settings import GateSettings
@@ -24,6 +24,7 @@ from dagster_defs.lifecycle.stages import Move
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.fakes import FakeAirflow, FakeDagster
 from tests.owned import entries_to
+from tests.security.marks_table import TABLE, lay
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 OF_THE_UNIT = {tags.UNIT: str(UNIT), tags.SIDE: "legacy"}
@@ -152,6 +153,62 @@ def test_what_cannot_be_finished_is_half_done(
     open_move = Ledger(soaking.folder).history(UNIT).open
     assert open_move is not None
     assert open_move.move is Move.ROLLBACK
+
+
+def go_on() -> str:
+    skipped = build_go_on_sensor("own", [UNIT, Unit("taxi_daily", "dbt_zones")], 30)(
+        dg.build_sensor_context()
+    )
+    assert isinstance(skipped, dg.SkipReason)
+    return str(skipped.skip_message)
+
+
+def test_what_stopped_half_done_is_finished(
+    soaking: Soaking, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An automatic rollback that stopped, even before it could take the mark back, is finished by a later tick."""
+    monkeypatch.setattr(moving, "UNASKED", Patience(0, 0, 0, 0, 0))
+    own = airflow.operators
+    airflow.operators = lambda dag_id, task_id: "ProxyToDagster"
+    soaking.fail(PROXIED)
+    assert go_on() == "nothing is half-done"
+    airflow.operators = own
+
+    assert go_on() == f"rolled back: {UNIT}"
+    assert (soaking.stage, soaking.marked) == (Stage.SHADOWED, False)
+    assert go_on() == "nothing is half-done"
+
+
+def test_what_a_person_has_begun_is_left_to_that_person(soaking: Soaking) -> None:
+    """A rollback that somebody makes by hand is not carried on behind the back."""
+    soaking.write(Entry("r", YESTERDAY, "ada", UNIT, Move.ROLLBACK, Kind.INTENDED, Stage.CUT_OVER))
+
+    assert go_on() == "nothing is half-done"
+    assert soaking.marked
+
+
+@pytest.mark.parametrize("name", ["both-suffixes", "no-text", "half-a-file", "folder", "bad-beside-good"])
+def test_a_broken_file_stops_no_automatic_rollback(soaking: Soaking, airflow: FakeAirflow, name: str) -> None:
+    """Whatever has become of its own file and of those of other DAGs: the unit is Airflow's, and the move is over."""
+    own = soaking.folder / "taxi_daily.yaml"
+    own.unlink()
+    lay(soaking.folder, TABLE[name])
+    (soaking.folder / "other.yaml").write_bytes(b"\xff")
+    airflow.operators = lambda dag_id, task_id: "BashOperator"
+
+    assert soaking.fail(PROXIED) == f"{UNIT} is rolled back"
+
+    assert soaking.stage is Stage.SHADOWED
+    assert not read_marks(soaking.folder, "taxi_daily").get(UNIT)
+    assert not read_marks(soaking.folder, "taxi_daily").problems
+
+
+def test_nothing_is_begun_that_cannot_be_finished(soaking: Soaking) -> None:
+    """Where the DAG is marked as a whole no mark of a unit can be written: that is said before the intent."""
+    (soaking.folder / "taxi_daily.yaml").write_text("proxied: true\n")
+
+    assert "marks its DAG as a whole" in soaking.fail(PROXIED)
+    assert Ledger(soaking.folder).history(UNIT).open is None
 
 
 def test_only_units_that_say_so_are_watched(

@@ -26,7 +26,7 @@ TEXTS = st.text(max_size=20)
 ENTRIES = st.builds(
     Entry,
     id=TEXTS,
-    at=st.datetimes(timezones=st.just(UTC)),
+    at=st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - drawn with a zone
     operator=TEXTS,
     unit=st.just(UNIT),
     move=st.sampled_from(Move),
@@ -35,6 +35,7 @@ ENTRIES = st.builds(
     reason=TEXTS,
     forced=st.lists(TEXTS, max_size=3).map(tuple),
     steps=st.lists(TEXTS, max_size=3).map(tuple),
+    paused=st.booleans(),
 )
 
 
@@ -59,8 +60,22 @@ def test_another_version_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"move": "retreat"}, {"at": "yesterday"}, {"unit": "nameless"}, {"at": 3}, {"forced": 3}],
-    ids=lambda change: str(*change),
+    [
+        {"move": "retreat"},
+        {"at": "yesterday"},
+        {"unit": "nameless"},
+        {"at": 3},
+        {"forced": 3},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T00:00:00+00:00"},
+        {"from": "9001-01-01T00:00:00+00:00"},
+        {"move": ["cutover"]},
+        {"stage": {}},
+        {"id": 7},
+        {"reason": None},
+        {"steps": ["one", 2]},
+        {"paused": 1},
+    ],
 )
 def test_a_value_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
     """A line that no version has written is named, and nothing is guessed."""
@@ -154,8 +169,62 @@ def test_order_is_by_place_not_by_time(minutes: int) -> None:
 )
 def test_what_no_command_writes_is_refused(entries: list[Entry]) -> None:
     """A sequence that cannot have come about is refused with the place of the first entry that does not fit."""
-    with pytest.raises(LedgerUnreadable, match=f"entry {len(entries)}"):
-        histories(entries)
+    with pytest.raises(LedgerUnreadable, match=f"entry {len(entries)}.*Other units are not affected"):
+        histories(entries)[UNIT]
+
+
+HELD = replace(INTENT, move=Move.HOLD, kind=Kind.HELD, stage=Stage.CUT_OVER)
+BACKFILL = replace(
+    HELD, move=Move.BACKFILL, kind=Kind.BACKFILLED, from_=NIGHT, until=NIGHT + timedelta(days=1)
+)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        replace(INTENT, id="x"),
+        replace(INTENT, id="x", move=Move.RETIRE, stage=Stage.RETIRED),
+        replace(INTENT, id="x", move=Move.HOLD, stage=Stage.CUT_OVER),
+        replace(HELD, stage=Stage.SHADOWED),
+        replace(HELD, kind=Kind.RELEASED, move=Move.RELEASE, stage=Stage.OBSERVED),
+        replace(HELD, kind=Kind.REHEARSED, move=Move.ROLLBACK, stage=Stage.SHADOWED),
+        replace(HELD, move=Move.CUTOVER),
+        replace(BACKFILL, stage=Stage.SHADOWED),
+        replace(BACKFILL, until=NIGHT),
+        replace(BACKFILL, from_=None),
+        replace(BACKFILL, until=None),
+        replace(BACK, stage=Stage.SHADOWED),
+    ],
+    ids=[
+        "from-the-stage-before",
+        "retired-again",
+        "a-hold-that-begins",
+        "held-where-it-was",
+        "released-where-it-never-was",
+        "rehearsed-where-it-was",
+        "held-by-a-cutover",
+        "backfilled-before-it-was-dagsters",
+        "backfill-that-ends-at-its-start",
+        "backfill-without-start",
+        "backfill-without-end",
+        "rolled-back-from-shadowed",
+    ],
+)
+def test_an_entry_that_cannot_follow_costs_its_own_unit(entry: Entry) -> None:
+    """An entry that does not begin where the ones before it ended is refused with its place; other units go on."""
+    other = replace(INTENT, unit=OTHER)
+    found = histories([INTENT, DONE, entry, other, replace(other, kind=Kind.DONE)], lambda i: f"line {i + 7}")
+
+    with pytest.raises(LedgerUnreadable, match=r"ledger of taxi_daily\.dbt_daily, line 9: .*good copy"):
+        found.get(UNIT)
+    assert found[OTHER].stage is Stage.CUT_OVER
+    assert list(found) == [OTHER]
+
+
+def test_a_hold_that_another_move_has_overtaken_is_refused() -> None:
+    """What is complete by itself rests on the unit's stage too: it is not appended after that has changed."""
+    with pytest.raises(MoveOvertaken, match="ada@ops has done cutover"):
+        refuse_overtaken(folded(INTENT, DONE), replace(HELD, stage=Stage.SHADOWED))
 
 
 def test_the_second_of_two_is_told_who_and_what() -> None:

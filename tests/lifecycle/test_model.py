@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Owner, Stage, moves
+from dagster_defs.lifecycle.gates import GATES
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
@@ -29,6 +30,7 @@ from dagster_defs.lifecycle.moves import (
     PlannedMove,
     Step,
 )
+from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 from tests.model_world import UNIT, MemoryLedger, ModelWorld
@@ -47,6 +49,7 @@ class Estate(RuleBasedStateMachine):
         super().__init__()
         self.world, self.ledger = ModelWorld(defined=set()), MemoryLedger()
         self.busy: dict[str, Iterator[Step]] = {}
+        self.by_hand = False  # somebody has changed the mark, and nobody has put it right yet
 
     @initialize(stage=st.sampled_from([Stage.CUT_OVER, Stage.SHADOWED, Stage.OBSERVED]), killed=st.booleans())
     def came_this_far(self, stage: Stage, killed: bool) -> None:
@@ -90,6 +93,8 @@ class Estate(RuleBasedStateMachine):
     def plan(self, operator: str, move: moves.Begun, end_runs: bool, steps: int) -> None:
         if operator in self.busy:
             return
+        if self.drifted and Gate.MARKS in GATES[move]:
+            return
         try:
             found = moves.plan(UNIT, move, self.stage, self.ledger.history(UNIT), end_runs=end_runs)
         except ParityError:
@@ -97,12 +102,18 @@ class Estate(RuleBasedStateMachine):
         self.begin(operator, found)
         self.go(operator, steps)
 
-    @rule(operator=OPERATOR, steps=STEPS)
-    def resume(self, operator: str, steps: int) -> None:
-        open_move = self.ledger.history(UNIT).open
-        if open_move and operator not in self.busy:
-            self.begin(operator, moves.resume(open_move))
-            self.go(operator, steps)
+    @rule(operator=OPERATOR, steps=STEPS, end_runs=st.booleans())
+    def resume(self, operator: str, steps: int, end_runs: bool) -> None:
+        history = self.ledger.history(UNIT)
+        if operator in self.busy:
+            return
+        if history.open:
+            self.begin(operator, moves.resume(history.open))
+        elif self.drifted and history.stage:
+            self.begin(operator, moves.mend(UNIT, history.stage, end_runs=end_runs))
+        else:
+            return
+        self.go(operator, steps)
 
     @precondition(lambda self: self.busy)
     @rule(data=st.data(), steps=STEPS)
@@ -114,6 +125,29 @@ class Estate(RuleBasedStateMachine):
     def crash(self, data: st.DataObject) -> None:
         taking = self.busy.pop(data.draw(st.sampled_from(sorted(self.busy))))
         taking.close()  # type: ignore[attr-defined]  # a generator, which is what taking() gives
+
+    # Where a task runs, or a command is under way, whoever flips a mark makes two owners by that alone.
+    @precondition(
+        lambda self: (
+            not self.busy
+            and not self.world.live
+            and self.ledger.history(UNIT).stage is not None
+            and self.ledger.history(UNIT).open is None
+            and Side.LEGACY in self.world.defined
+        )
+    )
+    @rule()
+    def drift(self) -> None:
+        """Somebody edits the file of marks, or puts an old one back."""
+        self.world.proxied = not self.world.proxied
+        self.by_hand = True
+
+    @property
+    def drifted(self) -> bool:
+        history = self.ledger.history(UNIT)
+        return history.open is None and self.world.proxied is not (
+            history.stage in (Stage.CUT_OVER, Stage.RETIRED)
+        )
 
     # the orchestrators
 
@@ -186,7 +220,8 @@ class Estate(RuleBasedStateMachine):
     def the_mark_says_what_the_ledger_says(self) -> None:
         history = self.ledger.history(UNIT)
         if history.open is None:
-            assert self.world.proxied is (history.stage in (Stage.CUT_OVER, Stage.RETIRED))
+            self.by_hand = self.by_hand and self.drifted
+            assert self.drifted is self.by_hand
             assert self.world.paused is (history.stage is Stage.RETIRED)
 
     def run_everything(self) -> None:
@@ -217,6 +252,16 @@ class Estate(RuleBasedStateMachine):
             history = self.ledger.history(UNIT)
             assert history.open is None
             assert history.stage in legal
+        history = self.ledger.history(UNIT)
+        if self.drifted and history.stage:
+            self.run_everything()
+            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).taking(
+                moves.mend(UNIT, history.stage)
+            ):
+                if isinstance(step, Mark):
+                    world.parse()
+            assert not self.drifted
+            assert self.ledger.entries[-1].move is Move.MEND
         if self.stage is Stage.RETIRED:
             self.schedule()
         self.run_everything()
@@ -263,3 +308,48 @@ def test_the_model_finds_a_wrong_order(
     with pytest.raises(AssertionError) as caught:
         run_state_machine_as_test(Estate, settings=settings(EXAMPLES, phases=[Phase.generate]))
     assert law in repr(caught.value)
+
+
+def mended_beside_a_stray_run() -> Estate:
+    """A shadowed unit whose mark somebody has set: Dagster runs a window, its task is killed and cleared, and then the
+    mark is put right. Airflow starts what it may."""
+    estate = Estate()
+    estate.came_this_far(Stage.SHADOWED, killed=False)
+    estate.run_everything()
+    estate.world.defined = set(Side)
+    estate.drift()
+    estate.become_due(and_start=True)
+    estate.kill(and_clear=True)
+    estate.resume("ada@ops", 7, end_runs=False)
+    estate.start()
+    return estate
+
+
+def test_mending_waits_for_a_stray_run() -> None:
+    """A drifted mark is not put right beside a Dagster run whose task is gone; when that is over, it is."""
+    estate = mended_beside_a_stray_run()
+
+    estate.no_window_has_two_owners()
+    assert estate.world.proxied
+    estate.run_everything()
+    estate.resume("bob@ops", 7, end_runs=False)
+    estate.parse()
+    estate.resume("bob@ops", 7, end_runs=False)
+    assert not estate.drifted
+    assert not estate.world.proxied
+    estate.teardown()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(Mark(Owner.AIRFLOW),), (Mark(Owner.AIRFLOW), AwaitNoLiveRun(Owner.DAGSTER))],
+    ids=["nobody-waits", "nobody-waits-first"],
+)
+def test_a_mending_that_waits_for_nobody_breaks_a_law(
+    monkeypatch: pytest.MonkeyPatch, wrong: tuple[Step, ...]
+) -> None:
+    """The same walk with fewer waits has two who write one window."""
+    monkeypatch.setattr(moves, "_mending", lambda stage, end_runs: wrong)
+
+    with pytest.raises(AssertionError, match="two write one window"):
+        mended_beside_a_stray_run().no_window_has_two_owners()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
-from dagster_defs.lifecycle import Owner, Stage, Unit
+from dagster_defs.lifecycle import Owner, Stage, Unit, moves
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
@@ -211,14 +211,43 @@ def test_an_open_move_of_a_later_version_is_refused() -> None:
         resume(OpenMove(intent(Move.BACKFILL, Stage.CUT_OVER)))
 
 
-@pytest.mark.parametrize("stage", [Stage.SHADOWED, Stage.CUT_OVER])
-def test_mending_follows_the_ledger(stage: Stage) -> None:
-    """A mark that has drifted is put back to what the ledger says, and the ledger does not change."""
-    mending = mend(UNIT, stage)
+@pytest.mark.parametrize(
+    ("stage", "move"),
+    [(Stage.OBSERVED, Move.ROLLBACK), (Stage.SHADOWED, Move.ROLLBACK), (Stage.CUT_OVER, Move.CUTOVER)],
+)
+def test_mending_waits_as_the_move_does(stage: Stage, move: moves.Begun) -> None:
+    """A mark that has drifted is put back to what the ledger says, between two entries, and with every wait of the
+    move that set it."""
+    for end_runs in (False, True):
+        mending = mend(UNIT, stage, end_runs=end_runs)
 
-    owner = Owner.DAGSTER if stage is Stage.CUT_OVER else Owner.AIRFLOW
-    assert mending.steps[-2:] == (Mark(owner), AwaitServed(owner))
-    assert not any(isinstance(step, Record) for step in mending.steps)
+        assert mending.steps == (
+            Record(Kind.INTENDED),
+            *moves._between(move, end_runs=end_runs),
+            Record(Kind.DONE),
+        )
+        assert (mending.from_, mending.to, mending.move) == (stage, stage, Move.MEND)
+
+
+def test_a_half_done_mending_goes_on_or_back() -> None:
+    """Resuming finishes it. A rollback of one that gives the task to Dagster gives it to Airflow; one that gives it to
+    Airflow is the way back already."""
+    to_dagster, to_airflow = (
+        OpenMove(intent(Move.MEND, stage)) for stage in (Stage.CUT_OVER, Stage.SHADOWED)
+    )
+
+    assert resume(to_dagster).steps == mend(UNIT, Stage.CUT_OVER).steps[1:]
+    assert Mark(Owner.AIRFLOW) in moves.undo(to_dagster).steps
+    assert moves.undo(to_dagster).steps[0] == Record(Kind.TURNED_BACK)
+    assert moves.undo(to_airflow).steps == mend(UNIT, Stage.SHADOWED).steps[1:]
+    assert (to_dagster.backwards, to_airflow.backwards) == (False, True)
+
+
+def test_a_dag_that_was_paused_stays_so() -> None:
+    """Undoing a retirement that began with a paused DAG switches nothing on."""
+    half = OpenMove(replace(intent(Move.RETIRE, Stage.CUT_OVER), paused=True))
+
+    assert moves.undo(half).steps == (Record(Kind.TURNED_BACK), Record(Kind.UNDONE))
 
 
 def test_every_step_is_said_in_words() -> None:

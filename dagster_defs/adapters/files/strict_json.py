@@ -1,4 +1,4 @@
-"""JSON from a file that somebody may have edited: what Python's reader lets pass and nobody can have meant is refused."""
+"""JSON of a file that somebody may have edited: what Python's reader lets pass and nobody can have meant is refused."""
 
 from __future__ import annotations
 
