@@ -187,7 +187,7 @@ def test_what_a_person_has_begun_is_left_to_that_person(soaking: Soaking) -> Non
     assert soaking.marked
 
 
-@pytest.mark.parametrize("name", ["both-suffixes", "no-text", "half-a-file", "folder", "bad-beside-good"])
+@pytest.mark.parametrize("name", ["both-suffixes", "no-text", "half-a-file", "folder", "pipe"])
 def test_a_broken_file_stops_no_automatic_rollback(soaking: Soaking, airflow: FakeAirflow, name: str) -> None:
     """Whatever has become of its own file and of those of other DAGs: the unit is Airflow's, and the move is over."""
     own = soaking.folder / "taxi_daily.yaml"
