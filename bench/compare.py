@@ -130,7 +130,7 @@ BOUNDS = [
 ]
 LARGE_BOUNDS = [_MEMORY]
 WIDE_BOUNDS = [
-    Bound(_NAMES["ours"], 3.0, of=_NAMES["hash"]),
+    Bound(_NAMES["ours"], 4.0, of=_NAMES["hash"]),
     Bound(_NAMES["equal"], 1.5, of=_NAMES["hash"]),
     Bound(_NAMES["ours"], 1.0, of=_NAMES["except"]),
     _MEMORY,

@@ -185,8 +185,6 @@ def read_comparisons(file: Path) -> list[ComparisonEntry | BadComparison]:
     listed = document.get("comparisons") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise BadComparisonFile(file, "it has no list `comparisons`")
-    if not listed:
-        raise BadComparisonFile(file, "its list `comparisons` is empty, so nothing would be compared")
     unknown = sorted(map(str, set(document) - {"comparisons"}))
     if unknown:
         raise BadComparisonFile(file, f"it has {', '.join(map(repr, unknown))} beside `comparisons`")

@@ -94,12 +94,6 @@ def test_nulls_further_inside(tmp_path: Path) -> None:
     assert with_nulls == without
 
 
-def test_an_empty_list_compares_nothing(tmp_path: Path) -> None:
-    """A file that lists no comparison is refused: nothing compared is no match."""
-    with pytest.raises(BadComparisonFile, match="empty, so nothing would be compared"):
-        read(tmp_path)
-
-
 def test_a_wrong_file_of_tolerances_in_words(tmp_path: Path) -> None:
     """A file of tolerances is refused in the same words."""
     file = tmp_path / "tolerances.yaml"

@@ -217,9 +217,10 @@ def test_as_of_with_a_time_compares_duckdb_as_it_is(folder: Path) -> None:
 
 
 def test_all_match_is_exit_code_0(folder: Path) -> None:
-    """And a list of none is an empty list."""
+    """And a list of none is an empty list, which is no match."""
     assert compare("--spec", spec(folder, one("a", candidate={"files": "legacy.parquet"}))).exit_code == 0
     assert answer("--spec", spec(folder)) == []
+    assert compare("--spec", spec(folder)).exit_code == 3
 
 
 @pytest.mark.parametrize(
