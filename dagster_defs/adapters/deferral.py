@@ -22,7 +22,7 @@ _EMPTY = ("sources", "macros", "docs", "exposures", "metrics", "groups", "select
 
 def builds(manifest: Manifest, selected: Iterable[str]) -> bool:
     """Whether anything of the selection leaves a relation; a selection of tests alone does not."""
-    return any(_is_built(manifest["nodes"].get(node_id)) for node_id in selected)
+    return any(is_built(manifest["nodes"].get(node_id)) for node_id in selected)
 
 
 def outside(manifest: Manifest, selected: frozenset[str]) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def outside(manifest: Manifest, selected: frozenset[str]) -> tuple[str, ...]:
     return tuple(
         node_id
         for node_id in _read_by(manifest, selected | hooks, _is_ephemeral)
-        if node_id not in selected and _is_built(manifest["nodes"].get(node_id))
+        if node_id not in selected and is_built(manifest["nodes"].get(node_id))
     )
 
 
@@ -52,7 +52,7 @@ def data_behind(manifest: Manifest, selected: frozenset[str]) -> Mapping[str, bo
         node = manifest["nodes"].get(node_id)
         if node_id in manifest["sources"]:
             found[node_id] = False
-        elif node_id not in selected and _is_built(node) and not is_seen_through(node):
+        elif node_id not in selected and is_built(node) and not is_seen_through(node):
             assert node is not None  # noqa: S101 - what is not there is not built
             found[node_id] = node["config"].get("materialized") != "incremental"
     return found
@@ -77,6 +77,11 @@ def write_state(folder: Path, manifest: Manifest, places: Mapping[str, Relation 
     return ["--defer", "--favor-state", "--defer-state", str(folder)]
 
 
+def read_directly(manifest: Manifest, selected: Iterable[str]) -> list[str]:
+    """Unique ids of the nodes and sources that the selected nodes read; an ephemeral model is part of what reads it."""
+    return _read_by(manifest, selected, _is_ephemeral)
+
+
 def _read_by(manifest: Manifest, readers: Iterable[str], through: Any) -> list[str]:
     """What the readers read, and what is read by that of it which `through` says to look behind; sorted."""
     found: set[str] = set()
@@ -94,7 +99,8 @@ def _parents(manifest: Manifest, node_id: str) -> Iterable[str]:
     return parents
 
 
-def _is_built(node: Mapping[str, Any] | None) -> bool:
+def is_built(node: Mapping[str, Any] | None) -> bool:
+    """Whether a run of the node leaves a relation that others can refer to."""
     return node is not None and node["resource_type"] in REFERABLE and not _is_ephemeral(node)
 
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.identity import names_taken_twice
+from dagster_defs.lifecycle.identity import keys_taken_twice, names_taken_twice, prefixes_at_odds
 from dagster_defs.lifecycle.mirrors import Mirror
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +45,9 @@ class Mirrors(Sequence[Mirror]):
             if (units is None or mirror.legacy_unit in units) and (fault := _fault_of(mirror, resolved=True))
         }
         sound = [mirror for mirror in self._sound if str(mirror.legacy_unit) not in broken]
+        if units is None:
+            broken |= conflicts(sound)
+            sound = [mirror for mirror in sound if str(mirror.legacy_unit) not in broken]
         return Mirrors(sound, {**self.broken, **broken})
 
 
@@ -86,6 +89,18 @@ def mirrors_among(components: Iterable[Any]) -> Mirrors:
         if fault := _fault_of(component, resolved=False):
             broken[component.unit] = fault
     return Mirrors([component for component in declared if component.unit not in broken], broken)
+
+
+def conflicts(mirrors: Sequence[Any]) -> Mapping[str, ParityError]:
+    """What is wrong with mirrors, each sound by itself, that cannot be there together; by the unit's name."""
+    feeds = {source: key for mirror in mirrors for source, key in mirror.feeds.items()}
+    prefixes = [
+        (mirror.unit, str(mirror.project_dir), "/".join(mirror.key_prefix_parts))
+        for mirror in mirrors
+        if hasattr(mirror, "key_prefix_parts")
+    ]
+    claims = [claim for mirror in mirrors for claim in mirror.claims(feeds)]
+    return {**keys_taken_twice(claims), **prefixes_at_odds(prefixes)}
 
 
 def declares_nothing(defs_folder: Path) -> bool:

@@ -49,6 +49,7 @@ class UnitNodes:
     selected: frozenset[str]
     elsewhere: Mapping[str, str]
     shaped_by_window: tuple[str, ...]
+    key_prefix: tuple[str, ...] = ()
 
     @property
     def manifest(self) -> Manifest:
@@ -56,7 +57,7 @@ class UnitNodes:
 
     @cached_property
     def translator(self) -> UnitTranslator:
-        return UnitTranslator(self.side, self.feeds)
+        return UnitTranslator(self.side, self.feeds, self.key_prefix)
 
     @cached_property
     def models(self) -> Mapping[str, dg.AssetSpec]:
@@ -130,9 +131,10 @@ class UnitNodes:
             return check_key_of_test(self.manifest, self.translator, test_id, self.project)
         if kind == "unit_test":
             test = self.manifest["unit_tests"][test_id]
-            [model_id] = [node for node in test["depends_on"]["nodes"] if node.endswith(f".{test['model']}")]
+            # What it tests, of a versioned model the very version; its inputs, if dbt has added them, come after it.
+            tested = test["depends_on"]["nodes"][0]
             return dg.AssetCheckKey(
-                self.translator.get_asset_spec(self.manifest, model_id, self.project).key, test["name"]
+                self.translator.get_asset_spec(self.manifest, tested, self.project).key, test["name"]
             )
         return None
 

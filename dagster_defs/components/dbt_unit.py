@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt_names import distinct_names, names_of
 from dagster_defs.adapters.dbt_windows import shaped_by_window
 from dagster_defs.components.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.dbt_tests import LegacyTests
@@ -17,7 +18,7 @@ from dagster_defs.components.evidence import Compared
 from dagster_defs.components.scaffold import DbtUnitScaffolder
 from dagster_defs.components.shadows import shadow_key
 from dagster_defs.components.terms import ComparisonTerms
-from dagster_defs.components.translator import read_and_written
+from dagster_defs.components.translator import UnitTranslator, claims_of, read_and_written
 from dagster_defs.components.unit import (
     Templates,
     UnitComponent,
@@ -26,6 +27,7 @@ from dagster_defs.components.unit import (
 )
 from dagster_defs.errors import BadUnit, DbtSelectionRefused
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
@@ -44,7 +46,15 @@ RUN_BY: Mapping[str, frozenset[str]] = {
 class ComparedModel(ComparisonTerms):
     """How one model is compared: how its rows are told apart, and what may differ."""
 
-    name: Annotated[str, dg.Resolver.default(description="Name of the dbt model.")]
+    name: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "Name of the dbt model: `orders` (of a versioned model every version that is not named by itself), "
+                "`orders.v1`, with its package `shop.orders`, or its unique id."
+            )
+        ),
+    ]
     key: Annotated[
         Sequence[str],
         dg.Resolver.default(description="Columns that identify a row; none: rows are a multiset."),
@@ -87,6 +97,16 @@ class DbtUnit(UnitComponent):
     project: Annotated[
         str, dg.Resolver.default(description="The dbt project, relative to the root of this one.")
     ] = "dbt"
+    key_prefix: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "First parts, separated by slashes, of the asset keys of what the dbt project builds: for a second "
+                "project with models of the same names. All units of one project say the same. Sources keep their keys."
+            ),
+            examples=["finance"],
+        ),
+    ] = ""
     compare: Annotated[
         Sequence[ComparedModel],
         dg.Resolver.default(description="Keys, time columns and tolerances of the models it builds."),
@@ -146,9 +166,10 @@ class DbtUnit(UnitComponent):
         return UnitParts(sides, (), jobs, comparing)
 
     def _compared(self, nodes: UnitNodes) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
-        """Both keys of each table that this mirror defines, by the model's name."""
+        """Both keys of each table that this mirror defines, by the output's name."""
+        names = distinct_names(nodes.manifest)
         return {
-            nodes.manifest["nodes"][node_id]["name"]: (spec.key, shadow_key(spec.key))
+            names[node_id]: (spec.key, shadow_key(spec.key))
             for node_id, spec in nodes.models.items()
             if not _not_a_table(nodes.manifest["nodes"][node_id])
         }
@@ -180,6 +201,7 @@ class DbtUnit(UnitComponent):
                 selected=self._selected(side),
                 elsewhere=self._defined_elsewhere(side),
                 shaped_by_window=self._shaped_by_window(),
+                key_prefix=self.key_prefix_parts,
             )
         return self._nodes_by_side[side]
 
@@ -216,7 +238,7 @@ class DbtUnit(UnitComponent):
     @cached_property
     def _declared(self) -> Declared:
         manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
-        reads, writes = read_and_written(manifest, selected)
+        reads, writes = read_and_written(manifest, selected, self.key_prefix_parts)
         return Declared(
             runs=self.command,
             nodes=frozenset(
@@ -249,18 +271,18 @@ class DbtUnit(UnitComponent):
             for variable in declared.variables
         }
         manifest = self.workspace(Side.LEGACY).manifest
-        declared = {compared.name: compared for compared in self.compare}
+        names = distinct_names(manifest)
         theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
         for node_id in sorted(self._selected(Side.LEGACY)):
             node = manifest["nodes"].get(node_id)
             if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
                 continue
-            compared = declared.get(node["name"], ComparedModel(node["name"]))
+            compared = self._declared_for(node)
             if node_id not in theirs:
-                reason = f"model {node['name']!r} is not there in the target {target_of(Side.CANDIDATE)!r}"
+                reason = f"model {names[node_id]!r} is not there in the target {target_of(Side.CANDIDATE)!r}"
                 raise BadUnit(self.unit, reason, "Enable it on both targets, so that both can be compared")
             yield TableOutput(
-                name=node["name"],
+                name=names[node_id],
                 project_dir=str(self.project_dir),
                 legacy_target=target_of(Side.LEGACY),
                 candidate_target=target_of(Side.CANDIDATE),
@@ -272,6 +294,23 @@ class DbtUnit(UnitComponent):
                 upper=bounds.get(Bound.UPPER) if compared.time_column else None,
                 terms=self._terms.get(compared.name, Terms()),
             )
+
+    def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:
+        """What `compare` says of the node under the most precise of its names; the usual, if it says nothing."""
+        declared = {compared.name: compared for compared in self.compare}
+        return next(
+            (declared[name] for name in names_of(node) if name in declared), ComparedModel(node["name"])
+        )
+
+    @property
+    def key_prefix_parts(self) -> tuple[str, ...]:
+        return tuple(part for part in self.key_prefix.split("/") if part)
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
+        """The asset keys of what the unit builds and reads. `feeds` as in `ProjectUnits`."""
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        translator = UnitTranslator(Side.LEGACY, feeds, self.key_prefix_parts)
+        yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
 
     @cached_property
     def _terms(self) -> Mapping[str, Terms]:
@@ -305,7 +344,8 @@ class DbtUnit(UnitComponent):
         return frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
 
     def _refuse_unknown_models(self, manifest: Manifest) -> None:
-        known = {node["name"] for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES}
+        nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES]
+        known = {name for node in nodes for name in names_of(node)}
         for compared in self.compare:
             if compared.name not in known:
                 reason = f"`compare` names a model {compared.name!r} that is not there"

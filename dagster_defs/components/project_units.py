@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagster_defs.adapters.mirrors import conflicts
 from dagster_defs.components.shadows import shadow_key
 from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
@@ -42,6 +43,7 @@ class ProjectUnits:
         """
         self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
         self.broken = {**self._names_taken_twice, **self.broken}
+        self.broken |= conflicts(self.sound)
         by_dag: dict[str, list[UnitComponent]] = {}
         for unit in self.sound:
             by_dag.setdefault(unit.legacy_unit.dag_id, []).append(unit)

@@ -18,6 +18,7 @@ from dagster_defs.components.tries import time_limit
 from dagster_defs.components.unit import Templates, UnitComponent, UnitParts
 from dagster_defs.errors import BadUnit, WritesToLegacy
 from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionVars, Window
@@ -101,6 +102,20 @@ class PythonUnit(UnitComponent):
     def feeds(self) -> Mapping[str, dg.AssetKey]:
         """Keys of the outputs that are dbt sources, by `source_name.table`."""
         return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
+        mine = {
+            **{output.key: "output" for output in self.outputs},
+            **{read.key: "external" for read in self.reads},
+        }
+        for key, kind in mine.items():
+            said = f"{kind} {key} of {self.function}"
+            yield Claim(key, f"{self.unit}:{key}", said, self.unit, builds=True, is_written=True)
+        for source in self.feeds:
+            said = f"dbt_source {source} of {self.function}"
+            yield Claim(
+                f"source:{source}", f"{self.unit}:{source}", said, self.unit, builds=True, is_written=True
+            )
 
     def asset_keys(self) -> list[dg.AssetKey]:
         """Keys of the outputs on the legacy side."""

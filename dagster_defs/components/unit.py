@@ -1,7 +1,7 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ from dagster_defs.components.stage import state_when_loaded
 from dagster_defs.components.tries import Tries
 from dagster_defs.errors import BadUnit, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
+from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
@@ -170,6 +171,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def feeds(self) -> Mapping[str, dg.AssetKey]:
         """Keys of the unit's assets that are sources of dbt's, by `source_name.table`."""
         return {}
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterable[Claim]:
+        """Asset keys, and what the unit makes or reads under them. Raises as `refuse_faults`."""
+        return ()
 
     @property
     def also_written(self) -> frozenset[dg.AssetKey]:

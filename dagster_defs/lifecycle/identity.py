@@ -1,12 +1,96 @@
-"""Names that several things would have in Dagster: said before Dagster refuses them, and with the way out."""
+"""Names and keys that several things would have in Dagster: said before Dagster refuses them, and with the way out."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An asset key, and what it stands for in a unit. `thing` identifies that, `said` is it in words.
+
+    `builds`: the unit's run makes it. `is_written`: some unit's does, so that nothing else may have the key. `table`:
+    where its rows are, empty if that is not known. `aligned`: the YAML or the dbt project says by itself that the key
+    is that of something else.
+    """
+
+    key: str
+    thing: str
+    said: str
+    unit: str
+    builds: bool
+    is_written: bool
+    table: str = ""
+    aligned: bool = False
+
+
+def keys_taken_twice(claims: Iterable[Claim]) -> Mapping[str, BadUnit]:
+    """What is wrong with units for which one asset key stands for two tables, by unit.
+
+    A source is the same as what is written under its key, or as another project's source, if it is the same table or
+    if somebody has said so. To blame are the units that build one of the two, or without any all that read them.
+    """
+    by_key: defaultdict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_key[claim.key].append(claim)
+    found: dict[str, BadUnit] = {}
+    for key, together in by_key.items():
+        two = _two_tables(together)
+        if not two:
+            continue
+        blamed = {claim.unit for claim in together if claim.builds} or {claim.unit for claim in together}
+        things = " and ".join(
+            f"{thing.said} in {', '.join(sorted({one.unit for one in together if one.thing == thing.thing}))}"
+            for thing in two
+        )
+        for unit in blamed:
+            found.setdefault(
+                unit, BadUnit(unit, f"two tables would be the one asset {key!r}: {things}", _WAYS_OUT)
+            )
+    return found
+
+
+def prefixes_at_odds(said: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUnit]:
+    """What is wrong with units of a dbt project whose key prefixes differ. `said`: unit, project and prefix."""
+    by_project: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for unit, project, prefix in said:
+        by_project[project][unit] = prefix
+    found: dict[str, BadUnit] = {}
+    for project, units in by_project.items():
+        first: dict[str, str] = {}
+        for unit, prefix in sorted(units.items()):
+            first.setdefault(prefix, unit)
+        if len(first) > 1:
+            each = ", ".join(f"{prefix or 'none'!r} in {unit}" for prefix, unit in sorted(first.items()))
+            reason = f"units of the dbt project {project} have different key prefixes: {each}"
+            found |= {
+                unit: BadUnit(unit, reason, "Write one `key_prefix` in the YAML of all of them")
+                for unit in units
+            }
+    return found
+
+
+_WAYS_OUT = (
+    "Give one a key of its own: `key_prefix` in the YAML of all units of its dbt project, or "
+    "meta: {dagster: {asset_key: […]}} in the project; the latter on a source also says that both are the same"
+)
+
+
+def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
+    """Two of the claims on one key that are not about one table, if there are any."""
+    things = {claim.thing: claim for claim in sorted(claims, key=lambda claim: (claim.thing, claim.unit))}
+    written = [claim for claim in things.values() if claim.is_written]
+    if len(written) > 1:
+        return written[0], written[1]
+    read = [claim for claim in things.values() if not claim.is_written and not claim.aligned]
+    known = [claim for claim in (*written, *read) if claim.table]
+    other = next((claim for claim in known[1:] if claim.table != known[0].table), None)
+    return (known[0], other) if other else None
 
 
 def job_names(unit: Unit) -> tuple[str, ...]:
