@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -30,11 +30,13 @@ class Outcome(StrEnum):
     WRITTEN = "written"
     UNCHANGED = "unchanged"
     EDITED = "edited"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file of mirrors; `edited` ones were left as they are. `units` have a mirror in it."""
+    """A file of mirrors; `edited` ones were left as they are, and so were those that would belong to two DAGs
+    (`refused`). `units` have a mirror in it."""
 
     path: str
     outcome: Outcome
@@ -74,6 +76,18 @@ class DagDraft:
 
     dag: Dag
     drafts: tuple[Draft, ...]
+
+    def without(self, refused: Mapping[str, str]) -> DagDraft:
+        """The same, with units that cannot be mirrored and why."""
+        return DagDraft(
+            self.dag,
+            tuple(
+                replace(draft, attributes=None, gaps=(*draft.gaps, refused[draft.unit]))
+                if draft.unit in refused and draft.attributes is not None
+                else draft
+                for draft in self.drafts
+            ),
+        )
 
     @property
     def units(self) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.units import Unit
 
+RENAME = "Mirror only one of them, or rename the other in Airflow"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -95,11 +97,27 @@ def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
 
 def job_names(unit: Unit) -> tuple[str, ...]:
     """What the unit's jobs and the job of its DAG are called."""
-    return unit.identifier, f"shadow__{unit.identifier}", unit.dag_identifier
+    name = unit.identifier
+    return name, f"shadow__{name}", f"compare__{name}", unit.dag_identifier
+
+
+def dags_taken_twice(dag_ids: Iterable[str]) -> Mapping[str, BadUnit]:
+    """What is wrong with DAGs whose files, jobs and asset groups would have the name of another's."""
+    alike: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for dag_id in dag_ids:
+        alike[Unit(dag_id, "_").dag_identifier.casefold()][dag_id] = None
+    return {
+        dag_id: BadUnit(f"{dag_id}.*", _both(f"DAG {one}" for one in found) + f" {name!r} here", RENAME)
+        for name, found in alike.items()
+        if len(found) > 1
+        for dag_id in found
+    }
 
 
 def names_taken_twice(names: Iterable[str]) -> Mapping[str, BadUnit]:
     """What is wrong with units that are declared twice, or whose jobs would have the name of another's.
+
+    Names that differ in upper and lower case alone are one: a file system may not tell them apart.
 
     `names`: of all units as the YAML has them, each as often as it is declared; one that no unit can have is left out.
     """
@@ -109,15 +127,18 @@ def names_taken_twice(names: Iterable[str]) -> Mapping[str, BadUnit]:
     for name, unit in units.items():
         *own, of_dag = job_names(unit)
         for job in own:
-            owners[job][f"unit {name}"] = None
-        owners[of_dag][f"DAG {unit.dag_id}"] = None
+            owners[job.casefold()][f"unit {name}"] = None
+        owners[of_dag.casefold()][f"DAG {unit.dag_id}"] = None
     found: dict[str, BadUnit] = {}
     for name, unit in units.items():
-        taken = [job for job in job_names(unit) if len(owners[job]) > 1]
+        taken = [job for job in map(str.casefold, job_names(unit)) if len(owners[job]) > 1]
         if counts[name] > 1:
             reason = f"{counts[name]} mirrors are declared for it"
             found[name] = BadUnit(name, reason, "Leave one of them in the YAML below defs/")
         elif taken:
-            reason = f"{' and '.join(owners[taken[0]])} would both be called {taken[0]!r} in Dagster"
-            found[name] = BadUnit(name, reason, "Mirror only one of them, or rename the other in Airflow")
+            found[name] = BadUnit(name, f"{_both(owners[taken[0]])} {taken[0]!r} in Dagster", RENAME)
     return found
+
+
+def _both(things: Iterable[str]) -> str:
+    return f"{' and '.join(things)} would both be called"

@@ -300,3 +300,25 @@ def test_a_file_without_a_digest_is_a_hands(run: Any, tmp_path: Path) -> None:
 
     assert run(dag("a", task("t", "dbt run")))["a"]["outcome"] == "edited"
     assert path.read_text() == "# mine\n"
+
+
+def test_names_that_would_collide_are_refused_by_name(run: Any, tmp_path: Path) -> None:
+    """Two DAGs that would share a folder write nothing, a unit with the name of another DAG is a gap, and all of them
+    are named; a DAG beside them is written."""
+    build = "dbt run -s orders_per_day"
+    files = run(
+        dag("a-b", task("build", build)),
+        dag("a_b", task("other", build)),
+        dag("x", task("y", build), task("z", build)),
+        dag("x__y", task("z", build)),
+        dag("alone", task("build", build)),
+    )
+
+    out = tmp_path / "dagster_defs" / "defs"
+    assert not (out / "a_b").exists()
+    assert files["a_b"]["outcome"] == "refused"
+    assert "DAG a-b and DAG a_b would both be called 'a_b' here" in files["a_b"]["gaps"][0]
+    assert files["x"]["units"] == ["x.z"]
+    assert "unit x.y and DAG x__y would both be called 'x__y' in Dagster" in " ".join(files["x"]["gaps"])
+    assert files["x__y"]["units"] == []
+    assert files["alone"]["units"] == ["alone.build"]
