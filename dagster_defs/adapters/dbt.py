@@ -26,10 +26,12 @@ import jinja2.nodes
 import yaml
 from filelock import FileLock
 
+from dagster_defs.adapters.dbt_environment import options_set
 from dagster_defs.adapters.dbt_excerpt import excerpt
 from dagster_defs.adapters.dbt_run import DbtRun, collector_paused, working_directory_kept
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
+from dagster_defs.windows.values import as_yaml
 
 Manifest = Mapping[str, Any]
 
@@ -64,15 +66,18 @@ class DbtWorkspace:
         with self.prepared():
             return self._read_kept(lambda: _read_document(self.target_path / "manifest.json"))
 
-    def select(self, select: str, exclude: str = "", selector: str = "") -> frozenset[str]:
+    def select(self, select: str = "", exclude: str = "", selector: str = "") -> frozenset[str]:
         """The unique ids that dbt's own selector picks, tests and unit tests included.
 
+        Without any of the three it is the project's default selector, or else everything, as dbt has it.
         dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
         Raises DbtSelectionRefused if dbt cannot read the selection, DbtProjectUnreadable if not even the project.
         """
-        arguments = ["--selector", selector] if selector else ["--select", select]
+        arguments = ["--selector", selector] if selector else ["--select", select] if select else []
         arguments += ["--exclude", exclude] if exclude else []
-        kept_in, asked = self.target_path / "selections.json", json.dumps(arguments)
+        # dbt takes options that narrow a selection from the environment too.
+        asked = json.dumps([arguments, dict(options_set())] if options_set() else arguments)
+        kept_in = self.target_path / "selections.json"
         with self.prepared():
             kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
             if not isinstance(kept.get(asked), list):
@@ -119,7 +124,7 @@ class DbtWorkspace:
         self,
         arguments: Sequence[str],
         *,
-        variables: Mapping[str, str],
+        variables: Mapping[str, Any],
         run_dir: Path,
         nodes: frozenset[str] | None = None,
         parse_again: bool = False,
@@ -128,9 +133,10 @@ class DbtWorkspace:
         """A dbt command, not started yet; its artifacts and log go to `run_dir`.
 
         `nodes`: what it may select, by unique id; dbt starts faster if it is told. `parse_again`: the variables
-        shape the project, so that it must be parsed with them. `timeout` in seconds.
+        shape the project, so that it must be parsed with them. `timeout` in seconds. dbt gets the variables with
+        their types; ValueRefused is raised for a value that has none of dbt's.
         """
-        command = [*arguments, "--vars", json.dumps(dict(variables))] if variables else list(arguments)
+        command = [*arguments, "--vars", as_yaml(variables)] if variables else list(arguments)
         return DbtRun(self, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
 
     def flags(self, target_path: Path) -> list[str]:

@@ -17,8 +17,9 @@ from typing import Any
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable
+from dagster_defs.windows.values import as_yaml
 
-Variables = Mapping[str, str]
+Variables = Mapping[str, Any]
 
 _VOLATILE = frozenset({"created_at", "checksum", "build_path", "compiled_path", "root_path"})
 _SECTIONS = (
@@ -40,7 +41,8 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
     """
     kept_in = workspace.target_path / "windows.json"
-    asked = json.dumps([workspace.files_digest, sorted(one)])
+    # Units with variables of the same names and types share the answer: a project may not parse with another type.
+    asked = json.dumps([workspace.files_digest, _shape(dict(one))], sort_keys=True)
     with workspace.prepared():
         kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
         if not isinstance(kept.get(asked), list):
@@ -51,6 +53,12 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     return tuple(kept[asked])
 
 
+def _shape(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _shape(item) for name, item in value.items()}
+    return [_shape(item) for item in value] if isinstance(value, list | tuple) else type(value).__name__
+
+
 def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, Any]]:
     """Two full parses at the same time, each in a process and a target path of its own."""
     targets = [workspace.target_path / f"window-{number}" for number in range(len(windows))]
@@ -58,7 +66,7 @@ def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, 
         subprocess.Popen(
             [
                 str(Path(sys.executable).parent / "dbt"),
-                *("--quiet", "--no-partial-parse", "parse", "--vars", json.dumps(dict(window))),
+                *("--quiet", "--no-partial-parse", "parse", "--vars", as_yaml(window)),
                 *workspace.flags(target),
             ],
             cwd=workspace.project_dir,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt import unreadable
+from dagster_defs.adapters.dbt_environment import without_options
 from dagster_defs.adapters.dbt_run import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
@@ -77,6 +78,11 @@ class ProjectOnDisk:
     def refuse_unreadable(self) -> None:
         """Raises DbtProjectUnreadable if dbt cannot parse the project; else parses it now."""
         self._parse()
+
+    @property
+    def default_selector(self) -> str:
+        """What dbt selects where a command says nothing; empty for everything. Raises DbtProjectUnreadable."""
+        return self._parse().default_selector
 
     def executed(self, selection: Selection) -> tuple[str, ...]:
         if selection not in self._executed:
@@ -143,7 +149,8 @@ class _Parsed:
 
         with self._in_project():
             try:
-                flags = self._flags_of(selection)
+                with without_options():
+                    flags = self._flags_of(selection)
                 set_flags(flags)
                 self._config.args = flags
                 task = _tasks()[selection.command](flags, self._config, self.manifest)
@@ -161,6 +168,10 @@ class _Parsed:
                 and not getattr(node, "is_ephemeral_model", False)
             )
         )
+
+    @property
+    def default_selector(self) -> str:
+        return self._config.get_default_selector_name() or ""
 
     def _flags_of(self, selection: Selection) -> Any:
         """dbt's flags for the selection. Reading a command line takes as long as selecting, so one without a

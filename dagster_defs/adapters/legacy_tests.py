@@ -7,7 +7,6 @@ write. Hooks of the project are left out: they may write, and a comparison is no
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import yaml
 
 from dagster_defs.adapters.dbt import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt_environment import value_of
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import DbtFailed, NotComparable, ParityError
@@ -42,7 +42,7 @@ def evaluate_tests(
     workspace: DbtWorkspace,
     tests: Collection[str],
     *,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     run_dir: Path,
     parse_again: bool = False,
     wait_s: float = 10.0,
@@ -95,7 +95,7 @@ class _Call:
     """`tests`: nodes by unique id."""
 
     tests: Mapping[str, Mapping[str, Any]]
-    variables: Mapping[str, str]
+    variables: Mapping[str, Any]
     run_dir: Path
     parse_again: bool
     timeout: float | None
@@ -189,7 +189,7 @@ def _why_not(manifest: Manifest, test: str, file: Path | None, parse_again: bool
     config = _node(manifest, test).get("config", {})
     stores = config.get("store_failures")
     if stores is None:
-        stores = os.environ.get("DBT_STORE_FAILURES", "").lower() in ("1", "true", "t", "yes", "y")
+        stores = value_of("store_failures").lower() in ("1", "true", "t", "yes", "y")
     if stores or config.get("store_failures_as") in ("table", "view"):
         return "it stores its failures"
     if file is not None:

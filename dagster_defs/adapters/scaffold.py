@@ -33,7 +33,9 @@ def scaffold(file: Path, dbt_project: Path, out: Path) -> Iterator[Written]:
     }
     root = _root(out.resolve())
     project, code = os.path.relpath(dbt_project.resolve(), root), root / "legacy_dags"
-    place = Place(project, lambda path: LegacyFunction(path, code).refusal())
+    place = Place(
+        project, lambda path: LegacyFunction(path, code).refusal(), project_on_disk.default_selector
+    )
     drafts = [draft_dag(dag, by_dag[dag.dag_id], place) for dag in inventory.dags]
     dags = dags_taken_twice(draft.dag.dag_id for draft in drafts)
     units = names_taken_twice(unit for draft in drafts for unit in draft.units)

@@ -79,7 +79,12 @@ def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = 
             continue
         reading = _reading(mirror, dag, task, projects)
         mirrored = MirroredUnit(
-            name, mirror.partitions, declared[name], _upstream(name, declared), frozenset(declared)
+            name,
+            mirror.partitions,
+            declared[name],
+            _upstream(name, declared),
+            frozenset(declared),
+            dict(os.environ),
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span)
         yield UnitFacets(name, facets_of(legacy, mirrored))

@@ -26,6 +26,7 @@ from dagster_defs.components.translator import UnitTranslator, check_key_of_test
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
+from dagster_defs.windows.values import typed
 
 if TYPE_CHECKING:
     from dagster_defs.components.dbt_unit import DbtUnit
@@ -244,7 +245,7 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
     )
     metadata = {
         **window_metadata(windows),
-        **{f"vars/{name}": value for name, value in variables.items()},
+        **{f"vars/{name}": _metadata_of(value) for name, value in variables.items()},
         **{f"event_time/{end}": value for end, value in event_time.items()},
     }
     for event in run.events():
@@ -252,6 +253,11 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
         yield from _translate(
             context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
         )
+
+
+def _metadata_of(value: Any) -> Any:
+    """A variable as Dagster can show it: null and dates have no place in JSON metadata of their own."""
+    return value if isinstance(value, str | bool | int | float) else typed(value)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The mirror of a legacy task that runs dbt: every model it builds is an asset of its own."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,12 +26,13 @@ from dagster_defs.components.unit import (
     UnitParts,
     target_of,
 )
-from dagster_defs.errors import BadUnit, DbtSelectionRefused
+from dagster_defs.errors import BadUnit, DbtProjectUnreadable, DbtSelectionRefused
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionVars, Window
+from dagster_defs.windows.values import as_yaml
 
 # What each dbt command runs of a selection, by resource type.
 RUN_BY: Mapping[str, frozenset[str]] = {
@@ -81,9 +83,15 @@ class DbtUnit(UnitComponent):
         Literal["build", "run", "test", "snapshot", "seed"],
         dg.Resolver.default(description="The dbt command that the task runs."),
     ] = "build"
-    select: Annotated[str, dg.Resolver.default(description="dbt's --select, as in the legacy command.")] = (
-        "fqn:*"
-    )
+    select: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "dbt's --select, as in the legacy command. Without select, exclude and selector it is the default "
+                "selector of the project's selectors.yml, or else everything."
+            )
+        ),
+    ] = ""
     exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
     selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
     vars: Templates = field(default_factory=dict)
@@ -216,7 +224,15 @@ class DbtUnit(UnitComponent):
         first = self.partitions.schedule.first_window()
         later = next(self.partitions.schedule.windows(first.start.add(days=400)), first)
         windows = (self.variables.for_window(first), self.variables.for_window(later))
-        return shaped_by_window(self.workspace(Side.LEGACY), *windows)
+        try:
+            return shaped_by_window(self.workspace(Side.LEGACY), *windows)
+        except DbtProjectUnreadable as error:
+            variables = as_yaml(windows[0]).strip()
+            raise BadUnit(
+                self.unit,
+                f"dbt cannot parse the project with its variables ({', '.join(windows[0])}): {error.reason}",
+                f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
+            ) from error
 
     def workspace(self, side: Side) -> DbtWorkspace:
         return _workspace(self.project_dir, target_of(side))
@@ -229,8 +245,8 @@ class DbtUnit(UnitComponent):
         """The selection part of the command, as the legacy task has it."""
         if self.selector:
             return ["--selector", self.selector]
-        exclude = ["--exclude", self.exclude] if self.exclude else []
-        return ["--select", self.select, *exclude]
+        select = ["--select", self.select] if self.select else []
+        return [*select, *(["--exclude", self.exclude] if self.exclude else [])]
 
     def declared(self) -> Declared:
         return self._declared
@@ -265,10 +281,9 @@ class DbtUnit(UnitComponent):
     def outputs_of(self, window: Window) -> Iterator[Output]:
         # What dbt filters microbatch models by comes before what the models read themselves.
         bounds = {
-            variable.bound: values[variable.name]
+            bound: text
             for declared in (self.variables, self.event_times)
-            for values in (declared.for_window(window),)
-            for variable in declared.variables
+            for bound, text in declared.bounds_in(declared.for_window(window)).items()
         }
         manifest = self.workspace(Side.LEGACY).manifest
         names = distinct_names(manifest)

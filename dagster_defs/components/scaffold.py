@@ -23,7 +23,10 @@ class UnitParams(BaseModel):
 
 
 class DbtUnitParams(UnitParams):
-    select: str = Field(default="fqn:*", description="dbt's --select, as in the legacy command.")
+    select: str = Field(
+        default="",
+        description="dbt's --select, as in the legacy command; none: the default selector, or everything.",
+    )
 
 
 class PythonUnitParams(UnitParams):

@@ -21,12 +21,13 @@ from dagster_defs.components.project_units import ProjectUnits
 from dagster_defs.components.shadows import shadow_key
 from dagster_defs.components.stage import state_when_loaded
 from dagster_defs.components.tries import Tries
-from dagster_defs.errors import BadUnit, ParityError
+from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
+from dagster_defs.windows.values import typed
 
 
 @dataclass
@@ -66,10 +67,18 @@ Templates = Annotated[
     Mapping[str, Any],
     dg.Resolver.passthrough(
         description=(
-            "Airflow template text by name, as it stands in the DAG. A text alone, or `{template, bound}` where "
-            "`bound: lower | upper` says which end of the window it is, so that one run can cover many windows."
+            "Values by name; texts, inside lists and mappings too, are Airflow template text as it stands in the DAG. "
+            "A value alone, or `{template, bound, yaml}` where `bound: lower | upper` says which end of the window it "
+            "is, so that one run can cover many windows, and `yaml: true` that the rendered text is read as YAML, as "
+            "dbt reads what stands in `--vars` without quotes."
         ),
-        examples=[{"min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"}}],
+        examples=[
+            {
+                "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
+                "regions": ["north", "{{ params.region }}"],
+                "top": 5,
+            }
+        ],
     ),
 ]
 
@@ -232,15 +241,23 @@ class UnitComponent(dg.Component, dg.Resolvable):
         self._offered = widest(self.partitions, [mate.partitions for mate in mates]).partitions_def
 
     def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
-        """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render."""
+        """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
+        for a value that cannot be handed over."""
         unit = self.legacy_unit
-        try:
-            variables = [_variable(name, declared) for name, declared in templates.items()]
-            return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
-        except BadUnit:
-            raise
-        except (ParityError, ValueError, LookupError) as error:
-            raise BadUnit(self.unit, f"`{where}`: {error}", "Mend it in its YAML") from error
+        variables = [_variable(self.unit, where, name, declared) for name, declared in templates.items()]
+        for variable in variables:
+            try:
+                PartitionVars([variable], self.partitions, unit.dag_id, unit.task_id)
+            except BadVariable as error:
+                raise BadUnit(
+                    self.unit,
+                    f"`{where}`: variable {error.variable} {error.reason}",
+                    "Correct it in its YAML",
+                ) from error
+            except ParityError as error:
+                reason = f"`{where}`: variable {variable.name}: {error}"
+                raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
+        return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
 
     @cached_property
     def tries(self) -> Tries:
@@ -450,10 +467,32 @@ def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None
     return project
 
 
-def _variable(name: str, declared: Any) -> VariableTemplate:
-    if not isinstance(declared, Mapping):
-        return VariableTemplate(name, str(declared))
-    return VariableTemplate(name, str(declared["template"]), Bound(declared.get("bound", "none")))
+_OPTIONS = frozenset({"template", "bound", "yaml"})  # of a variable that is more than its value
+
+
+def _variable(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:
+    """A mapping with `template` says how its text is meant; any other mapping is the variable's value."""
+
+    def refused(reason: str) -> BadUnit:
+        return BadUnit(unit, f"`{where}`: variable {name} {reason}", "Correct it in its YAML")
+
+    if not isinstance(name, str):
+        raise refused(f"has a name that is {typed(name)}: write it in quotes")
+    if not isinstance(declared, Mapping) or _OPTIONS.isdisjoint(declared):
+        return VariableTemplate(name, declared)
+    if "template" not in declared or not declared.keys() <= _OPTIONS:
+        reason = (
+            f"has {', '.join(map(str, declared))}: beside `template` there may be `bound` and `yaml` only. A mapping "
+            "that is itself the value, and has such a name, is written as a text: {template: '{template: …}', "
+            "yaml: true}"
+        )
+        raise refused(reason)
+    bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
+    if bound not in [one.value for one in Bound]:
+        raise refused(f"has `bound: {bound}`, and a bound is lower, upper or none")
+    if not isinstance(as_yaml, bool):
+        raise refused(f"has `yaml: {as_yaml}`, and it is true or false")
+    return VariableTemplate(name, declared["template"], Bound(bound), as_yaml)
 
 
 def target_of(side: Side) -> str:

@@ -170,6 +170,7 @@ from dagster_defs.errors.units import (
     WritesToLegacy,
 )
 from dagster_defs.errors.windows import (
+    BadVariable,
     DoesNotAdvance,
     InvalidWindow,
     NotRangeable,
@@ -192,6 +193,7 @@ __all__ = [
     "BadPlace",
     "BadTolerance",
     "BadUnit",
+    "BadVariable",
     "BrokenUnits",
     "DagsterRefuses",
     "DagsterUnclear",

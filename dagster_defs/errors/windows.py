@@ -64,6 +64,14 @@ class NotRangeable(ParityError):
         )
 
 
+class BadVariable(UsageError):
+    """`reason` goes on after the variable's name."""
+
+    def __init__(self, unit: str, variable: str, reason: str) -> None:
+        self.unit, self.variable, self.reason = unit, variable, reason
+        super().__init__(f"unit {unit}: variable {variable} {reason}. Correct it in the unit's YAML")
+
+
 class TemplateBroken(UsageError):
     def __init__(self, text: str, line: int, reason: str) -> None:
         self.text, self.line, self.reason = text, line, reason

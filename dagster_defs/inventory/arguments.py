@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
-import yaml
-
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.windows.values import Source, ValueRefused, read_yaml, sources_in
 
 
 class Kind(StrEnum):
@@ -48,12 +46,10 @@ KINDS: Mapping[str, Kind] = {
 }
 """Sub-commands that are not here (`docs generate`, `ls`, `compile`, `debug`, …) build nothing."""
 
-PLACE_VARIABLES = frozenset(
-    f"{prefix}{name}"
-    for prefix in ("DBT_", "DBT_ENGINE_")
-    for name in ("TARGET", "PROFILE", "PROFILES_DIR", "PROJECT_DIR", "TARGET_PATH", "LOG_PATH")
-) | {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}
-"""Environment variables that say where dbt is, and where it reads and writes: each machine has its own."""
+# Options that say where dbt is, and where it reads and writes: each machine has its own.
+_PLACES = frozenset({"target", "profile", "profiles_dir", "project_dir", "target_path", "log_path"})
+# What a program is found by; dbt has no option for them.
+_PROGRAM_PLACES = frozenset({"PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 
 SELECTING = frozenset({"build", "run", "snapshot", "seed", "test", "source freshness"})
 
@@ -89,6 +85,7 @@ class DbtArguments:
     """One dbt command line. Texts may hold holes; `vars` is None where `--vars` is no mapping that can be read.
 
     `fewer_rows` are the options by which models see a part of their input only: `--empty`, `--sample=3 days`.
+    `unsure_flags` are values of the environment that switch a flag on or off, and are holes.
     """
 
     selection: Selection
@@ -96,11 +93,13 @@ class DbtArguments:
     target: str | None = None
     vars: Mapping[str, Any] | None = field(default_factory=dict)
     vars_text: str = ""
+    vars_sources: Mapping[str, Source] = field(default_factory=dict)
     event_start: str | None = None
     event_end: str | None = None
     project_dir: str | None = None
     operation: str | None = None
     fewer_rows: tuple[str, ...] = ()
+    unsure_flags: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -125,12 +124,10 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
     try:
         before, command, rest = _split(words)
         values, left, _ = _parser(command.command).parse_args(list(rest))
+        options = {name: value for name, value in {**before, **values}.items() if value is not None}
+        unsure = _add_environment(options, command.command, holes, env or {})
     except click.UsageError as error:
         raise ArgumentsUnreadable(holes.restore(error.format_message())) from error
-    options = {name: value for name, value in {**before, **values}.items() if value is not None}
-    for parameter in command.command.params:
-        if parameter.name in _FROM_ENV and parameter.name not in options:
-            options.update(_from_env(parameter, env or {}))
     takes_words = any(isinstance(parameter, click.Argument) for parameter in command.command.params)
     if left and not takes_words:
         raise ArgumentsUnreadable(f"dbt {command.name} takes no word {holes.restore(left[0])!r}")
@@ -147,12 +144,63 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
         _said(options.get("target")),
         read_vars(text),
         text,
+        sources_in(text),
         _said(options.get("event_time_start")),
         _said(options.get("event_time_end")),
         _said(options.get("project_dir")),
         _said(options.get("macro")),
         tuple(_fewer_rows(options)),
+        tuple(unsure),
     )
+
+
+@cache
+def option_variables() -> Mapping[str, str]:
+    """Every environment variable from which dbt takes an option, by its name, with the name of the option; dbt's
+    own list of them, which differs from version to version."""
+    found: dict[str, str] = {}
+    pending = [_cli()]
+    while pending:
+        command = pending.pop()
+        pending += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            found.update(dict.fromkeys(_variables(parameter), parameter.name))
+    return found
+
+
+@cache
+def place_variables() -> frozenset[str]:
+    """Environment variables that say where dbt is, and where it reads and writes: each machine has its own."""
+    own = {variable for variable, option in option_variables().items() if option in _PLACES}
+    return _PROGRAM_PLACES | own
+
+
+@cache
+def compared_variables() -> frozenset[str]:
+    """Environment variables of those options of dbt that are read as if they stood in the command."""
+    return frozenset(variable for variable, option in option_variables().items() if option in _READ)
+
+
+@cache
+def harmless_variables() -> frozenset[str]:
+    """Environment variables of those options of dbt that change what it prints and keeps, not what it builds."""
+    return frozenset(variable for variable, option in option_variables().items() if option in _HARMLESS)
+
+
+def _add_environment(
+    options: dict[str, Any], command: Any, holes: Holes, env: Mapping[str, str]
+) -> list[str]:
+    """Adds what the environment says and the command line does not; gives the holes that decide a flag."""
+    unsure: list[str] = []
+    for name, parameter in _parameters_with_variables(command).items():
+        if name in options or not (given := _given(parameter, env)):
+            continue
+        variable, value = given
+        if _is_flag(parameter) and holes.in_text(value):
+            unsure.append(value)
+        else:
+            options[name] = _converted(parameter, variable, value)
+    return unsure
 
 
 def accepts(command: str, option: str) -> bool:
@@ -165,11 +213,19 @@ def accepts(command: str, option: str) -> bool:
 
 # dbt prints something and ends, whatever else is said.
 _ASKS_ONLY = frozenset({"--version", "-v", "-V", "--help", "-h"})
-_FLAGS = frozenset({"full_refresh", "empty"})
-_FROM_ENV = _FLAGS | {"target", "event_time_start", "event_time_end", "project_dir", "sample"}
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_HARMLESS = frozenset(
+    {
+        "cache_selected_only", "debug", "deprecated_print", "log_cache_events", "log_file_max_bytes", "log_format",
+        "log_format_file", "log_level", "log_level_file", "macro_debugging", "partial_parse", "partial_parse_file_diff",
+        "partial_parse_file_path", "populate_cache", "print", "printer_width", "quiet", "send_anonymous_usage_stats",
+        "show_resource_report", "upload_to_artifacts_ingest_api", "use_colors", "use_colors_file", "version_check",
+        "write_json",
+    }
+)  # fmt: skip
+# Options that make a difference to what a unit is said to do.
+_READ = frozenset(
+    {*_NARROWING, "full_refresh", "empty", "sample", "event_time_start", "event_time_end", "target"}
+)
 
 
 def read_vars(text: str) -> Mapping[str, Any] | None:
@@ -178,26 +234,10 @@ def read_vars(text: str) -> Mapping[str, Any] | None:
     dbt's own loader is the safe one; it turns an unquoted date into a date object.
     """
     try:
-        value = yaml.load(text, Loader=_LOADER) if text.strip() else {}  # noqa: S506 - it is the safe one
-    except yaml.YAMLError:
+        value = read_yaml(text) if text.strip() else {}
+    except ValueRefused:
         return None
     return value if isinstance(value, dict) else None
-
-
-def as_text(value: Any) -> str:
-    """A value as a model reads it: a date object prints as ISO text."""
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def plain(value: Any) -> Any:
-    """Fit for JSON: dates become text, names become strings."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return as_text(value) if isinstance(value, date) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +314,37 @@ def _fewer_rows(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"--sample={options['sample']}"
 
 
-def _from_env(parameter: Any, env: Mapping[str, str]) -> dict[str, Any]:
-    names = parameter.envvar if isinstance(parameter.envvar, list | tuple) else [parameter.envvar]
-    for name in names:
-        if name and env.get(name):
-            value: Any = env[name]
-            if parameter.name in _FLAGS:
-                value = value.lower() in ("1", "true", "yes", "on", "t", "y")
-            return {parameter.name: value}
-    return {}
+def _parameters_with_variables(command: Any) -> dict[str, Any]:
+    """The options of the command, and dbt's global ones, that have an environment variable."""
+    return {
+        parameter.name: parameter for parameter in (*_cli().params, *command.params) if _variables(parameter)
+    }
+
+
+def _variables(parameter: Any) -> tuple[str, ...]:
+    """Its environment variables; the first that is set counts."""
+    named = parameter.envvar
+    return () if not named else (named,) if isinstance(named, str) else tuple(named)
+
+
+def _given(parameter: Any, env: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable that sets the option, and its value; an empty one sets nothing, as click has it."""
+    return next(((name, env[name]) for name in _variables(parameter) if env.get(name)), None)
+
+
+def _is_flag(parameter: Any) -> bool:
+    return bool(getattr(parameter, "is_flag", False))
+
+
+def _converted(parameter: Any, variable: str, value: str) -> Any:
+    """The value as the command line would have it. Raises click.UsageError where dbt would."""
+    import click
+
+    if _is_flag(parameter):
+        try:
+            return click.BOOL.convert(value, parameter, None)
+        except click.UsageError as error:
+            raise click.UsageError(f"{variable}: {error.format_message()}") from error
+    if parameter.multiple or parameter.nargs != 1:
+        return tuple(parameter.type.split_envvar_value(value))
+    return value

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from dagster_defs.inventory.arguments import as_text
 from dagster_defs.windows import zone_named
+from dagster_defs.windows.values import as_text
 
 
 class Convention(StrEnum):

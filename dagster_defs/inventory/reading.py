@@ -11,7 +11,7 @@ import pendulum
 
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory import traps
-from dagster_defs.inventory.arguments import SELECTING, DbtArguments, Kind, Selection
+from dagster_defs.inventory.arguments import SELECTING, DbtArguments, Kind, Selection, compared_variables
 from dagster_defs.inventory.convention import (
     Candidate,
     Carrier,
@@ -33,6 +33,7 @@ from dagster_defs.inventory.pairing import (
 )
 from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
 from dagster_defs.windows import Schedule, TemplateContext
+from dagster_defs.windows.values import Source
 from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 
@@ -216,6 +217,9 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
     reasons = [f"the selection: {why}"] if why else []
     if vars_unknown := _unknown_vars(arguments, holes, first):
         reasons.append(vars_unknown)
+    for given in [given for _, given in seen] or [arguments]:
+        if flag_unknown := _unknown(list(given.unsure_flags), holes, first):
+            reasons.append(f"a flag of dbt from the environment: {flag_unknown}")
     if target_unknown := _decided_elsewhere(written.target, arguments.target, holes, first):
         reasons.append(f"target: {target_unknown}")
     if not reading.samples and read.call.words and not reasons:
@@ -229,7 +233,7 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
                 tuple(map(holes.restore, selection.select)),
                 tuple(map(holes.restore, selection.exclude)),
                 selection.selector and holes.restore(selection.selector),
-                selection.options,
+                tuple(map(holes.restore, selection.options)),
             ),
             arguments.full_refresh,
             written.target and holes.restore(written.target),
@@ -248,9 +252,22 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
             ),
             not why,
             fewer_rows=tuple(map(holes.restore, written.fewer_rows or arguments.fewer_rows)),
+            vars_sources=_sources(written, holes),
+            vars_as_a_whole="" if written.vars is not None else holes.restore(written.vars_text),
         ),
         reasons,
     )
+
+
+def _sources(written: DbtArguments, holes: Holes) -> dict[str, Source]:
+    """How each variable is written; of the texts without quotes only those that a template makes."""
+    return {
+        holes.restore(name): Source(
+            holes.restore(source.text),
+            tuple(holes.restore(text) for text in source.unquoted if holes.in_text(text)),
+        )
+        for name, source in written.vars_sources.items()
+    }
 
 
 def _known(read: ReadCall) -> DbtArguments:
@@ -298,6 +315,7 @@ def _selecting(selection: Selection) -> Iterator[str]:
     yield from selection.select
     yield from selection.exclude
     yield from (selection.selector,) if selection.selector else ()
+    yield from selection.options
 
 
 def _unknown(value: Any, holes: Holes, sample: Sample | None) -> str:
@@ -369,7 +387,7 @@ def _values(read: ReadCall) -> Iterator[tuple[tuple[Carrier, str], Any]]:
             yield (Carrier.EVENT_TIME, name), value
     yield from (((Carrier.VARS, name), value) for name, value in _flat(arguments.vars or {}))
     for name, value in read.call.env.items():
-        if not name.upper().startswith(("DBT_EVENT_TIME", "DBT_ENGINE_")):
+        if name not in compared_variables():
             yield (Carrier.ENV, name), value
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from dagster_defs.inventory.arguments import PLACE_VARIABLES, Kind, Selection, plain
+from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
+from dagster_defs.windows.values import Source, plain
 
 SCHEMA = "parity/inventory-report/1"
 
@@ -67,7 +68,9 @@ class RenderedCall:
 class Invocation:
     """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute.
 
-    `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`.
+    `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`. `vars_sources`: how
+    each variable is written in `--vars`. `vars_as_a_whole`: the text of a `--vars` that is a mapping only when it is
+    rendered, so that nobody knows which of its values move with the window.
     """
 
     selection: Selection
@@ -80,6 +83,8 @@ class Invocation:
     selection_determined: bool = True
     models: tuple[str, ...] = ()
     fewer_rows: tuple[str, ...] = ()
+    vars_sources: Mapping[str, Source] = field(default_factory=dict)
+    vars_as_a_whole: str = ""
 
     @property
     def moving_env(self) -> tuple[str, ...]:
@@ -91,10 +96,10 @@ class Invocation:
     def constant_env(self) -> tuple[str, ...]:
         """Environment variables that the task sets to the same value in each window, as far as that is known.
 
-        Sorted, because a shell's variables have no order. Without `PLACE_VARIABLES`: a mirror has its own.
+        Sorted, because a shell's variables have no order. Without `place_variables`: a mirror has its own.
         """
         known = len(self.rendered) > 1
-        left_out = PLACE_VARIABLES.union(self.moving_env)
+        left_out = place_variables().union(self.moving_env)
         env = sorted(self.env.items())
         return tuple(name for name, text in env if name not in left_out and (known or "{{" not in text))
 

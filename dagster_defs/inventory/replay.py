@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import NotRehearsable
-from dagster_defs.inventory.arguments import PLACE_VARIABLES, as_text
+from dagster_defs.inventory.arguments import place_variables
 from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
 from dagster_defs.inventory.reading import read_task, template_context
@@ -28,15 +28,15 @@ class DbtCall:
     """`words` follow `dbt`, all but those that say where it reads and writes; `command` is one of `REPLAYED`.
 
     `rendered` are the environment variables that Airflow rendered for the window, `literal` those that the DAG
-    file says once and for all. `vars` and `event_time` (`start`, `end`) are what the words say, as text. A masked
-    call may fail without the task failing.
+    file says once and for all. `vars` and `event_time` (`start`, `end`) are what the words say, `vars` typed as dbt
+    reads them. A masked call may fail without the task failing.
     """
 
     command: str
     words: tuple[str, ...]
     literal: Mapping[str, str] = field(default_factory=dict)
     rendered: Mapping[str, str] = field(default_factory=dict)
-    vars: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
     event_time: Mapping[str, str] = field(default_factory=dict)
     masked: bool = False
 
@@ -85,7 +85,7 @@ def function_calls(task: Task) -> dict[Window, FunctionCall]:
     return {sample.window: _function(unit, task, sample) for sample in task.samples if sample.window}
 
 
-def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, str], Mapping[str, str]]]]:
+def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, Any], Mapping[str, str]]]]:
     """Variables and event times of the dbt calls of every rendered window, as far as they can be read."""
     try:
         reading = read_calls(task, None)
@@ -134,7 +134,7 @@ def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[D
             name: value
             for name, value in read.call.env.items()
             # What is masked, or comes from the shell around it, is this machine's to say.
-            if name not in PLACE_VARIABLES and not holes.in_text(value)
+            if name not in place_variables() and not holes.in_text(value)
         }
         literal = {name: value for name, value in env.items() if written.get(name) == value}
         rendered = {name: value for name, value in env.items() if name not in literal}
@@ -142,11 +142,11 @@ def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[D
         yield DbtCall(read.shape, words, literal, rendered, variables, event_time, read.call.masked)
 
 
-def _values(read: ReadCall) -> tuple[dict[str, str], dict[str, str]]:
+def _values(read: ReadCall) -> tuple[dict[str, Any], dict[str, str]]:
     arguments = read.arguments
     assert arguments is not None  # noqa: S101 - only calls that were read are replayed
     ends = {"start": arguments.event_start, "end": arguments.event_end}
-    variables = {str(name): as_text(value) for name, value in (arguments.vars or {}).items()}
+    variables = {str(name): value for name, value in (arguments.vars or {}).items()}
     return variables, {end: value for end, value in ends.items() if value is not None}
 
 

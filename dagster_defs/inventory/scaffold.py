@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import yaml
 
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.arguments import SELECTING, Kind, as_text
+from dagster_defs.inventory.arguments import SELECTING, Kind
 from dagster_defs.inventory.convention import Carrier, Convention
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.windows import PartitionedSchedule, Schedule, compile_template
+from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 COMPONENT = "dagster_defs.components.DbtUnit"
 ON_FAILURE = "on_failure_callback"
@@ -109,10 +110,12 @@ class DagDraft:
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the mirrors will be: `project` is the dbt project, relative to the root of ours; `refusal` says why
-    Dagster cannot call the function of a dotted path, empty if it can."""
+    Dagster cannot call the function of a dotted path, empty if it can. `default_selector` is that of the project's
+    selectors.yml, empty if there is none."""
 
     project: str
     refusal: Callable[[str], str]
+    default_selector: str = ""
 
 
 def draft_dag(dag: Dag, readings: Mapping[str, UnitReading], place: Place) -> DagDraft:
@@ -136,7 +139,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
     found = _Attributes({"unit": reading.name})
     _schedule(dag, task, found)
-    _selection(reading, found)
+    _selection(reading, place, found)
     if place.project != "dbt":
         found.values["project"] = place.project
     _variables(reading, found)
@@ -276,7 +279,7 @@ def _local(instant: datetime, schedule: Schedule) -> str:
     return shown if read_back == instant else local.isoformat()
 
 
-def _selection(reading: UnitReading, found: _Attributes) -> None:
+def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
     calls = [call for call in reading.invocations if call.selection.command in SELECTING]
     mirrored = [call for call in calls if call.selection.command in MIRRORED]
     if not mirrored:
@@ -296,8 +299,9 @@ def _selection(reading: UnitReading, found: _Attributes) -> None:
     for name, words in (("select", main.select), ("exclude", main.exclude)):
         if words:
             found.values[name] = " ".join(words)
-    if main.selector:
-        found.values["selector"] = main.selector
+    # As dbt has it: the default selector counts only where the command says nothing else.
+    if selector := main.selector or ("" if main.select or main.exclude else place.default_selector):
+        found.values["selector"] = selector
     if main.options:
         found.gaps.append(f"the mirror has no {' '.join(main.options)}")
     if any(call.full_refresh for call in mirrored):
@@ -317,14 +321,17 @@ def _variables(reading: UnitReading, found: _Attributes) -> None:
         )
     bounds = {window.start_name: "lower", window.end_name: "upper"} if window.convention in BOUNDED else {}
     declared: dict[str, Any] = {}
+    for call in calls:
+        if call.vars_as_a_whole and call.vars:
+            text = _one_line(call.vars_as_a_whole)
+            found.refusals.append(f"the names of its variables come from a template: --vars {text}")
+    sources = {name: source for call in reversed(calls) for name, source in call.vars_sources.items()}
     for name, value in _merged(calls, found).items():
-        if isinstance(value, Mapping | list | tuple):
-            found.refusals.append(f"the variable {name} is no plain value: write it in the mirror by hand")
+        if not isinstance(name, str) or "{{" in name:
+            found.refusals.append(f"a variable has the name {typed(name)}, and a mirror's have plain text")
             continue
-        text = as_text(value)
-        _compile(name, text, found)
         bound = bounds.get(name) if window.carrier is Carrier.VARS else None
-        declared[name] = {"template": text, "bound": bound} if bound else text
+        declared[name] = _declared(name, value, sources.get(name), bound, found)
     if declared:
         found.values["vars"] = declared
     times = next((call.event_time for call in calls if call.event_time), None)
@@ -338,11 +345,55 @@ def _variables(reading: UnitReading, found: _Attributes) -> None:
     found.values["event_time"] = {end: str(value) for end, value in times.items()}
 
 
+def _declared(name: str, value: Any, source: Source | None, bound: str | None, found: _Attributes) -> Any:
+    """A variable as the mirror's YAML has it, so that dbt gets a value of the same type from it."""
+    if why := uncarried(value):
+        found.refusals.append(f"the variable {name}: {why}")
+        return value
+    text = source.text if source else ""
+    if not source or not (source.unquoted or _is_read_otherwise(value)):
+        text = ""
+    for template in (text,) if text else _texts(value):
+        _compile(name, template, found)
+    if text:
+        return {"template": text, **({"bound": bound} if bound else {}), "yaml": True}
+    if _is_read_otherwise(value):
+        return {"template": value_as_yaml(value), "yaml": True}
+    return {"template": as_text(value), "bound": bound} if bound else value
+
+
+_OWN_WORDS = frozenset({"template", "bound", "yaml"})
+
+
+def _is_read_otherwise(value: Any) -> bool:
+    """Whether a mirror's YAML cannot have the value as it is: Dagster reads a date there as text, a mapping with
+    `template` is a variable's declaration, and a name inside a value is no template."""
+    if isinstance(value, Mapping):
+        return any(name in _OWN_WORDS or (isinstance(name, str) and "{{" in name) for name in value) or any(
+            _is_read_otherwise(each) for pair in value.items() for each in pair
+        )
+    if isinstance(value, list | tuple):
+        return any(map(_is_read_otherwise, value))
+    return isinstance(value, date)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value that are templates; a name inside a mapping must not be one."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
 def _merged(calls: Sequence[Invocation], found: _Attributes) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for call in calls:
         for name, value in call.vars.items():
-            if merged.setdefault(name, value) != value:
+            if not same(merged.setdefault(name, value), value):
                 found.gaps.append(f"its dbt calls give {name} different values; the mirror has the first")
     return merged
 

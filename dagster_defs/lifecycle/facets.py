@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import InvalidWindow, ParityError
-from dagster_defs.inventory.arguments import SELECTING, as_text
+from dagster_defs.inventory.arguments import SELECTING, compared_variables, harmless_variables
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.windows import PartitionedSchedule, Window, zone_named
+from dagster_defs.windows.values import as_text, same, typed
 
 __all__ = [
     "Agreement",
@@ -44,13 +46,14 @@ class LegacyUnit:
 
 @dataclass(frozen=True, slots=True)
 class MirroredUnit:
-    """`upstream`: the units whose assets this one's are made from, directly or not."""
+    """`upstream`: the units whose assets this one's are made from, directly or not. `environment`: Dagster's own."""
 
     unit: Unit
     partitions: PartitionedSchedule
     declared: Declared
     upstream: frozenset[Unit]
     mirrored: frozenset[Unit]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class UnitFacets:
 
     @property
     def summary(self) -> str:
-        """`12/12`, `11/12 (windows)` with what differs, `10/12 (2 undetermined)`."""
+        """`13/13`, `12/13 (windows)` with what differs, `11/13 (2 undetermined)`."""
         agreeing = len(self.facets) - len(self.differing) - len(self.undetermined)
         notes = [*self.differing, *([f"{len(self.undetermined)} undetermined"] if self.undetermined else [])]
         return f"{agreeing}/{len(self.facets)}" + (f" ({', '.join(notes)})" if notes else "")
@@ -78,13 +81,14 @@ class UnitFacets:
 
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
-    """Always the same twelve, in this order (`settings.FACETS`)."""
+    """Always the same ones, in this order (`settings.FACETS`)."""
     return (
         windows_facet(legacy, mirror.partitions),
         variables_facet(legacy, mirror.declared),
         selection_facet(legacy, mirror.declared),
         ordering_facet(legacy, mirror),
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
+        environment_facet(legacy, mirror.environment),
     )
 
 
@@ -213,17 +217,49 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
             window = _window(one.start, one.end)
             if window is None:
                 continue
-            theirs = {name: as_text(value) for name, value in one.vars.items()}
+            theirs: dict[Any, Any] = dict(one.vars)
             theirs |= {f"event-time-{end}": as_text(value) for end, value in (one.event_time or {}).items()}
-            ours = dict(declared.variables.for_window(window))
-            ours |= _event_times(declared.event_times, window)
+            try:
+                ours = {
+                    **declared.variables.for_window(window),
+                    **_event_times(declared.event_times, window),
+                }
+            except ParityError as error:
+                differences.append(" ".join(str(error).split()))
+                continue
             compared += 1
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    found = _rendered("variables", compared, differences, templates)
-    constant = sorted({name for call in calls for name in call.constant_env})
-    note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
-    return replace(found, detail=found.detail + note)
+    return _rendered("variables", compared, differences, templates)
+
+
+def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
+    """The environment variables that the task sets for dbt, beside those of Dagster, as far as they are at hand.
+
+    Left out are those that say where dbt is, options of dbt that other facets compare or that change nothing in the
+    tables, and those that bring the window: they are a difference of `variables`. A variable that Dagster does not
+    have, or has with another value, is undetermined: whether anything reads it is not in the inventory.
+    """
+    calls = legacy.reading.invocations if legacy.reading else ()
+    given = {
+        name: call.rendered[0].env.get(name, call.env[name]) if call.rendered else call.env[name]
+        for call in calls
+        for name in call.constant_env
+        if name not in compared_variables() | harmless_variables()
+    }
+    said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
+    mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
+    missing = sorted(name for name in given if name not in own)
+    others = sorted(name for name in given if name in own and own[name] != given[name])
+    if not missing and not others:
+        return Facet("environment", Agreement.AGREES, said, mine, compared=len(given) or 1)
+    parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
+    parts += [f"{', '.join(others)} has another value than in the task"] if others else []
+    detail = (
+        f"{'; '.join(parts)}. Set the same for Dagster, or see that nothing in the project depends on it, then accept "
+        "it in its YAML: gates: {undetermined: [environment]}"
+    )
+    return Facet("environment", Agreement.UNDETERMINED, said, mine, detail, len(given))
 
 
 def _arguments_facet(task: Task, declared: Declared) -> Facet:
@@ -236,9 +272,14 @@ def _arguments_facet(task: Task, declared: Declared) -> Facet:
         if sample.window is None:
             continue
         given = sample.fields.get("op_kwargs") or {}
-        theirs = {name: as_text(value) for name, value in given.items() if name != SIDE}
+        theirs = {name: value for name, value in given.items() if name != SIDE}
+        try:
+            ours = declared.variables.for_window(sample.window)
+        except ParityError as error:
+            differences.append(" ".join(str(error).split()))
+            continue
         compared += 1
-        differences += _different(theirs, declared.variables.for_window(sample.window), sample.window)
+        differences += _different(theirs, ours, sample.window)
     return _rendered("variables", compared, differences, written)
 
 
@@ -253,13 +294,12 @@ def _rendered(name: str, compared: int, differences: Sequence[str], templates: M
     return Facet(name, Agreement.AGREES, legacy, "the same", f"in {compared} windows", compared)
 
 
-def _different(theirs: Mapping[str, str], ours: Mapping[str, str], window: Window) -> Iterator[str]:
-    if theirs == ours:
-        return
-    for name in sorted(theirs.keys() | ours.keys()):
-        if theirs.get(name) != ours.get(name):
-            here, there = theirs.get(name, "not there"), ours.get(name, "not there")
-            yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
+def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Window) -> Iterator[str]:
+    for name in sorted(theirs.keys() | ours.keys(), key=str):
+        if name in theirs and name in ours and same(theirs[name], ours[name]):
+            continue
+        here, there = (typed(each[name]) if name in each else "not there" for each in (theirs, ours))
+        yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
 
 
 def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str]:

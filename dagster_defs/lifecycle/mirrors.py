@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
@@ -71,9 +71,9 @@ Output = TableOutput | FileOutput
 
 
 class Rendering(Protocol):
-    """Variables of a unit, rendered for a window."""
+    """Variables of a unit, rendered for a window and typed as dbt, or the function, gets them."""
 
-    def for_window(self, window: Window) -> Mapping[str, str]: ...
+    def for_window(self, window: Window) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dagster_defs.lifecycle.mirrors import Declared, Mirror, Output, TableOutput
 from dagster_defs.windows import Bound, PartitionVars, Window
+from dagster_defs.windows.values import same, typed
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedValues:
-    """Of one dbt call, as text: `--vars` by name, and the `start` and `end` of `--event-time-…`."""
+    """Of one dbt call: `--vars` by name, typed as dbt reads them, and the `start` and `end` of `--event-time-…`."""
 
-    variables: Mapping[str, str]
+    variables: Mapping[str, Any]
     event_times: Mapping[str, str]
 
 
@@ -52,12 +54,12 @@ def differing_values(declared: Declared, window: Window, calls: Sequence[Rendere
     for call in calls:
         for rendering, theirs in _beside(declared, call):
             for name, mine in rendering.for_window(window).items():
-                if name in theirs and theirs[name] != mine:
-                    said[name] = f"{name} is {mine}, and {theirs[name]} in Airflow"
+                if name in theirs and not same(theirs[name], mine):
+                    said[name] = f"{name} is {typed(mine)}, and {typed(theirs[name])} in Airflow"
     return sorted(said.values())
 
 
-def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[PartitionVars, Mapping[str, str]]]:
+def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[PartitionVars, Mapping[str, Any]]]:
     pairs = (declared.variables, call.variables), (declared.event_times, call.event_times)
     for rendering, said in pairs:
         if isinstance(rendering, PartitionVars):

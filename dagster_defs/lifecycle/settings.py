@@ -28,7 +28,7 @@ class Gate(StrEnum):
 # What `parity verify` compares of a unit, by name.
 FACETS = (
     "windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla", "catchup", "max_active_runs",
-    "depends_on_past", "callbacks",
+    "depends_on_past", "callbacks", "environment",
 )  # fmt: skip
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from dagster import BackfillPolicy
 
-from dagster_defs.errors import NotRangeable
+from dagster_defs.errors import BadVariable, NotRangeable
 from dagster_defs.windows.macros import WindowTemplate, compile_template
 from dagster_defs.windows.partitions import PartitionedSchedule
+from dagster_defs.windows.values import ValueRefused, as_text, read_yaml, uncarried
 from dagster_defs.windows.vocabulary import TemplateContext
 from dagster_defs.windows.window import Window
 
@@ -26,17 +27,80 @@ class Bound(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VariableTemplate:
-    """A variable as the unit's YAML declares it: its name, Airflow's template text, and its bound."""
+    """A variable as the unit's YAML declares it: its name, its value, and its bound.
+
+    Every text in the value, inside lists and mappings too, is Airflow's template text and stays text when it is
+    rendered; other values are handed over as they are. `yaml`: the value is one text, and what it renders to is read
+    as YAML, as dbt reads what stands in `--vars` without quotes.
+    """
 
     name: str
-    text: str
+    value: Any
     bound: Bound = Bound.NONE
+    yaml: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A variable with its templates read: `tree` is its value with a template in place of each text that is one."""
+
+    declared: VariableTemplate
+    tree: Any
+    depends_on_window: bool
+
+    def render(self, unit: str, window: Window, context: TemplateContext) -> Any:
+        """Raises TemplateFailed, or BadVariable where the text is not YAML that dbt could read."""
+        found = _rendered(self.tree, window, context)
+        if self.declared.yaml:
+            try:
+                found = read_yaml(found)
+            except ValueRefused as refused:
+                reason = f"of {window} renders to {found[:200]!r}, and {refused}"
+                raise BadVariable(unit, self.declared.name, reason) from refused
+        if why := uncarried(found):
+            raise BadVariable(unit, self.declared.name, f"of {window}: {why}")
+        if self.declared.bound is not Bound.NONE and isinstance(found, bool | list | Mapping | None):
+            reason = (
+                f"of {window} is {found!r}, which is not an end of the window; declare it without `bound`"
+            )
+            raise BadVariable(unit, self.declared.name, reason)
+        return found
+
+
+def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compiled:
+    templates: list[WindowTemplate] = []
+
+    def compiled(value: Any) -> Any:
+        if isinstance(value, str):
+            # Jinja would take a last newline away from a text that Airflow has no reason to render.
+            if not any(mark in value for mark in _MARKS):
+                return value
+            templates.append(compile_template(value, params))
+            return templates[-1]
+        if isinstance(value, Mapping):
+            return {name: compiled(item) for name, item in value.items()}
+        return [compiled(item) for item in value] if isinstance(value, list | tuple) else value
+
+    tree = compiled(variable.value)
+    return _Compiled(variable, tree, any(template.depends_on_window for template in templates))
+
+
+_MARKS = ("{{", "{%", "{#")
+
+
+def _rendered(tree: Any, window: Window, context: TemplateContext) -> Any:
+    if isinstance(tree, WindowTemplate):
+        return tree.render(window, context)
+    if isinstance(tree, Mapping):
+        return {name: _rendered(item, window, context) for name, item in tree.items()}
+    return [_rendered(item, window, context) for item in tree] if isinstance(tree, list) else tree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartitionVars:
     """The variables of one unit. Templates are read on construction, so a unit that needs what only Airflow
-    knows does not load: see `compile_template` for what is raised.
+    knows does not load: see `compile_template` for what is raised. BadVariable is raised for a value that cannot be
+    handed over.
 
     `params` are the defaults of the DAG and the task; `timezone` is the DAG's, where the schedule's differs.
     """
@@ -48,7 +112,7 @@ class PartitionVars:
     params: Mapping[str, Any] = field(default_factory=dict)
     timezone: str | None = None
     context: TemplateContext = field(init=False, repr=False)
-    _templates: Mapping[str, WindowTemplate] = field(init=False, repr=False)
+    _compiled: Mapping[str, _Compiled] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -58,7 +122,10 @@ class PartitionVars:
             "context",
             TemplateContext(self.partitions.schedule, self.dag_id, self.task_id, self.params, self.timezone),
         )
-        put(self, "_templates", {v.name: compile_template(v.text, self.params) for v in self.variables})
+        for variable in self.variables:
+            if why := _refusal(variable):
+                raise BadVariable(self.unit, variable.name, why)
+        put(self, "_compiled", {v.name: _compiled(v, self.params) for v in self.variables})
 
     @property
     def unit(self) -> str:
@@ -71,7 +138,7 @@ class PartitionVars:
         return tuple(
             v.name
             for v in self.variables
-            if v.bound is Bound.NONE and self._templates[v.name].depends_on_window
+            if v.bound is Bound.NONE and self._compiled[v.name].depends_on_window
         )
 
     @property
@@ -84,22 +151,53 @@ class PartitionVars:
         """One run for a whole backfill where that is right, else one run for each partition."""
         return BackfillPolicy.single_run() if self.can_range else BackfillPolicy.multi_run(1)
 
-    def bounds_in(self, values: Mapping[str, str]) -> dict[Bound, str]:
-        """The ends of a window among the values of variables."""
+    def bounds_in(self, values: Mapping[str, Any]) -> dict[Bound, str]:
+        """The ends of a window among the values of variables, as SQL shows them."""
         bounded = (variable for variable in self.variables if variable.bound is not Bound.NONE)
-        return {variable.bound: values[variable.name] for variable in bounded if variable.name in values}
+        return {
+            variable.bound: as_text(values[variable.name]) for variable in bounded if variable.name in values
+        }
 
-    def for_window(self, window: Window) -> dict[str, str]:
-        """The values of one window, as Airflow renders them. Raises `TemplateFailed`."""
-        return {name: template.render(window, self.context) for name, template in self._templates.items()}
+    def for_window(self, window: Window) -> dict[str, Any]:
+        """The values of one window, typed as dbt gets them from Airflow's command.
 
-    def for_range(self, first: Window, last: Window) -> dict[str, str]:
+        Raises TemplateFailed, or BadVariable for a value that dbt could not read."""
+        return {
+            name: compiled.render(self.unit, window, self.context)
+            for name, compiled in self._compiled.items()
+        }
+
+    def for_range(self, first: Window, last: Window) -> dict[str, Any]:
         """The values of one run over the windows from `first` to `last`: a lower bound has the first window's
         value, an upper bound the last's. Raises `NotRangeable` unless `can_range` or both are the same
-        window."""
+        window, and what `for_window` raises."""
         if first == last:
             return self.for_window(first)
         if not self.can_range:
             raise NotRangeable(self.unit, self.unbounded)
         window = {Bound.LOWER: first, Bound.UPPER: last, Bound.NONE: first}
-        return {v.name: self._templates[v.name].render(window[v.bound], self.context) for v in self.variables}
+        return {
+            v.name: self._compiled[v.name].render(self.unit, window[v.bound], self.context)
+            for v in self.variables
+        }
+
+
+def _refusal(variable: VariableTemplate) -> str:
+    """Why a variable cannot be handed over, whatever the window; empty if it can."""
+    if variable.yaml and not isinstance(variable.value, str):
+        return "with `yaml: true` is not a text"
+    if why := uncarried(variable.value):
+        return f"has a value that cannot be handed over: {why}"
+    if named := next((name for name in _names_in(variable.value) if any(m in name for m in _MARKS)), ""):
+        return f"has the template {named!r} as a name inside it; write the whole value as a text with `yaml: true`"
+    return ""
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from [name] if isinstance(name, str) else []
+            yield from _names_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _names_in(item)

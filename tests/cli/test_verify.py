@@ -85,7 +85,7 @@ def test_the_status_has_the_facets(estate: Estate, inventory: Path) -> None:
     done = estate.parity("status", "--json", PARITY_INVENTORY=str(inventory))
 
     found = {unit["unit"]: unit["facets"] for unit in json.loads(done.stdout)["units"]}
-    assert found[UNIT] == "12/12"
+    assert found[UNIT] == "13/13"
 
 
 def test_without_an_inventory_nothing_is_compared(estate: Estate) -> None:

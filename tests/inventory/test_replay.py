@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_chain_is_replayed_in_its_order() -> None:
         ("seed", False), ("run", False), ("test", True)
     ]  # fmt: skip
     assert calls[1].words == ("run", "--vars", "day: 2024-03-09")
-    assert calls[1].vars == {"day": "2024-03-09"}
+    assert calls[1].vars == {"day": date(2024, 3, 9)}  # without quotes: dbt reads a date
 
 
 def test_the_windows_environment_is_told_from_literals() -> None:

@@ -94,7 +94,7 @@ def other(task_id: str, *upstream: str) -> Task:
 
 
 def test_a_faithful_mirror_agrees_in_all() -> None:
-    """Twelve facets agree, windows and variables in every window of the span."""
+    """Every facet agrees, windows and variables in every window of the span."""
     facets = Case().facets()
 
     assert {name: facet.agrees for name, facet in facets.items()} == dict.fromkeys(FACETS, Agreement.AGREES)
@@ -243,7 +243,7 @@ def test_the_summary_names_what_differs() -> None:
     def summary(case: Case) -> str:
         return UnitFacets(unit, tuple(case.facets().values())).summary
 
-    assert summary(Case()) == "12/12"
-    assert summary(Case(cron="0 7 * * *")) == "11/12 (windows)"
-    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "10/12 (pool, 1 undetermined)"
+    assert summary(Case()) == "13/13"
+    assert summary(Case(cron="0 7 * * *")) == "12/13 (windows)"
+    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "11/13 (pool, 1 undetermined)"
     assert not_in_inventory(unit).summary == "0/1 (task)"
