@@ -31,6 +31,7 @@ from dagster_defs.adapters.dbt_excerpt import excerpt
 from dagster_defs.adapters.dbt_run import DbtRun, collector_paused, working_directory_kept
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
+from dagster_defs.windows.budget import parse
 from dagster_defs.windows.values import as_yaml
 
 Manifest = Mapping[str, Any]
@@ -346,7 +347,7 @@ def _strings_in(value: Any) -> Iterator[str]:
 
 def _env_vars_of(template: str) -> Iterator[str]:
     try:
-        calls = jinja2.Environment(autoescape=True).parse(template).find_all(jinja2.nodes.Call)
+        calls = parse(jinja2.Environment(autoescape=True), template).find_all(jinja2.nodes.Call)
     except jinja2.TemplateSyntaxError:
         return  # dbt will say what is wrong with it
     for call in calls:

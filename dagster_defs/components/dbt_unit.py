@@ -26,7 +26,7 @@ from dagster_defs.components.unit import (
     UnitParts,
     target_of,
 )
-from dagster_defs.errors import BadUnit, DbtProjectUnreadable, DbtSelectionRefused
+from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
@@ -223,7 +223,13 @@ class DbtUnit(UnitComponent):
             return ()
         first = self.partitions.schedule.first_window()
         later = next(self.partitions.schedule.windows(first.start.add(days=400)), first)
-        windows = (self.variables.for_window(first), self.variables.for_window(later))
+        try:
+            windows = (self.variables.for_window(first), self.variables.for_window(later))
+        except BadVariable as error:
+            reason = f"`vars`: variable {error.variable} {error.reason}"
+            raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
+        except ParityError as error:
+            raise BadUnit(self.unit, f"`vars`: {error}", "Correct it in its YAML") from error
         try:
             return shaped_by_window(self.workspace(Side.LEGACY), *windows)
         except DbtProjectUnreadable as error:

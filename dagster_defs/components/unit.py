@@ -255,7 +255,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
                     "Correct it in its YAML",
                 ) from error
             except ParityError as error:
-                reason = f"`{where}`: variable {variable.name}: {error}"
+                reason = f"`{where}`: {error} (the variable {variable.name})"
                 raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
         return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
 

@@ -75,7 +75,7 @@ class BadVariable(UsageError):
 class TemplateBroken(UsageError):
     def __init__(self, text: str, line: int, reason: str) -> None:
         self.text, self.line, self.reason = text, line, reason
-        super().__init__(f"template {text!r}, line {line}: {reason}. Correct the Jinja text")
+        super().__init__(f"template {_short(text)!r}, line {line}: {reason}. Correct the Jinja text")
 
 
 class TemplateRefused(UsageError):
@@ -84,7 +84,7 @@ class TemplateRefused(UsageError):
     def __init__(self, text: str, needs: str, reason: str) -> None:
         self.text, self.needs, self.reason = text, needs, reason
         super().__init__(
-            f"template {text!r} needs {needs}: {reason}. Use names that the schedule alone determines "
+            f"template {_short(text)!r} needs {needs}: {reason}. Use names that the schedule alone determines "
             "(data_interval_start, data_interval_end, ds, params, macros.ds_add, …)"
         )
 
@@ -92,4 +92,10 @@ class TemplateRefused(UsageError):
 class TemplateFailed(ParityError):
     def __init__(self, text: str, window: str, reason: str) -> None:
         self.text, self.window, self.reason = text, window, reason
-        super().__init__(f"template {text!r} fails on window {window}: {reason}. Correct the expression")
+        super().__init__(
+            f"template {_short(text)!r} fails on window {window}: {reason}. Correct the expression"
+        )
+
+
+def _short(text: str, most: int = 500) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

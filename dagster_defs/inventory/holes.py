@@ -14,6 +14,8 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError
 
+from dagster_defs.windows.budget import lex
+
 # The marks that the exporter leaves inside rendered values.
 UNDETERMINED_MARK, MASKED_MARK = "__undetermined__", "***"
 
@@ -58,7 +60,7 @@ class Holes:
         Text that Jinja cannot read is returned as it is: Airflow renders none of it.
         """
         try:
-            tokens = list(_LEXER.lex(text))
+            tokens = lex(_LEXER, text)
         except TemplateSyntaxError:
             return text
         masked, inside, expression = "", "", False
@@ -114,7 +116,7 @@ _DECIDING = {"if": "if ", "elif": "elif ", "for": " in ", "set": "="}
 def blocks(text: str) -> list[str]:
     """The expressions by which `{% if … %}`, `{% for … in … %}` and `{% set … = … %}` decide what the text is."""
     try:
-        tokens = list(_LEXER.lex(text))
+        tokens = lex(_LEXER, text)
     except TemplateSyntaxError:
         return []
     found, inside, within = [], "", False

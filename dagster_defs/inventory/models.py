@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.windows.budget import parse
 
 _JINJA = Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701 - it never renders
 _CLOCKS = frozenset(
@@ -42,7 +43,7 @@ def time_in(raw_code: str) -> ModelTime:
     holes = Holes()
     masked = holes.mask_template(raw_code)
     try:
-        tree = _JINJA.parse(raw_code)
+        tree = parse(_JINJA, raw_code)
         tokens = tokenize(masked)
     except (TemplateSyntaxError, SqlglotError):
         return ModelTime()
@@ -127,7 +128,7 @@ def _uppers(
     for number, token in enumerate(tokens):
         for hole in holes.in_text(token.text):
             try:
-                tree = _JINJA.parse(hole.text)
+                tree = parse(_JINJA, hole.text)
             except TemplateSyntaxError:
                 continue
             names = _variables(tree)

@@ -11,6 +11,7 @@ from typing import Any
 from dagster_defs.errors import InvalidWindow, ParityError
 from dagster_defs.inventory.arguments import SELECTING, compared_variables, harmless_variables
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.holes import MASKED_MARK, UNDETERMINED_MARK
 from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
@@ -250,16 +251,23 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
     said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
     mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
     missing = sorted(name for name in given if name not in own)
-    others = sorted(name for name in given if name in own and own[name] != given[name])
-    if not missing and not others:
+    unknown = sorted(name for name in given if name in own and _is_unknown(given[name]))
+    others = sorted(name for name in given.keys() & own.keys() - set(unknown) if own[name] != given[name])
+    if not (missing or unknown or others):
         return Facet("environment", Agreement.AGREES, said, mine, compared=len(given) or 1)
     parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
     parts += [f"{', '.join(others)} has another value than in the task"] if others else []
+    parts += [f"the task's value of {', '.join(unknown)} is not in the inventory"] if unknown else []
     detail = (
         f"{'; '.join(parts)}. Set the same for Dagster, or see that nothing in the project depends on it, then accept "
         "it in its YAML: gates: {undetermined: [environment]}"
     )
     return Facet("environment", Agreement.UNDETERMINED, said, mine, detail, len(given))
+
+
+def _is_unknown(value: str) -> bool:
+    """Whether Airflow masks the value, or knows it only while the task runs."""
+    return any(mark in value for mark in (MASKED_MARK, UNDETERMINED_MARK, "{{", "$"))
 
 
 def _arguments_facet(task: Task, declared: Declared) -> Facet:

@@ -1,8 +1,8 @@
 """Airflow's template text, evaluated on a window instead of a run.
 
 A template is read once (`compile_template`), where everything that the schedule cannot tell is refused by
-name, and rendered for any number of windows. It runs in Jinja's sandbox, without a loader, and sees the
-vocabulary only.
+name, and rendered for any number of windows. It runs in a sandbox with a budget, without a loader, and sees
+the vocabulary only.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import date, time
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import SandboxedEnvironment
 
 from dagster_defs.errors import TemplateBroken, TemplateFailed, TemplateRefused
+from dagster_defs.windows.budget import TooCostly, parse
+from dagster_defs.windows.sandbox import CLOCK, CLOCK_REASON, CLOCK_WITHOUT_ARGUMENT, Sandbox
 from dagster_defs.windows.vocabulary import (
-    FILTERS,
     MACROS,
     REASONS,
     RECORDS,
@@ -30,14 +29,6 @@ from dagster_defs.windows.vocabulary import (
 )
 from dagster_defs.windows.window import Window
 
-# Attributes of dates that ask the clock or the machine's own zone. The first kind always does, the second if
-# it is called without an argument.
-_CLOCK = frozenset({"now", "utcnow", "today", "age", "is_past", "is_future", "fromtimestamp"})
-_CLOCK_WITHOUT_ARGUMENT = frozenset(
-    {"diff", "diff_for_humans", "is_anniversary", "is_birthday", "astimezone"}
-)
-
-_CLOCK_REASON = "it asks the clock or the zone of the machine, not the window"
 _PRIVATE_REASON = "private attributes are out of the sandbox's reach"
 _FILE_REASON = "a template reads no other file"
 _UNKNOWN_REASON = "it is no template variable of Airflow (a user-defined macro, or a typo?)"
@@ -46,27 +37,7 @@ _RECORD_REASON = "the schedule does not tell it"
 _CONSTANTS: Mapping[str, Any] = {"test_mode": False}
 
 
-class _Sandbox(SandboxedEnvironment):
-    """Jinja's sandbox as Airflow sets it up, less what is random and less the clock."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            undefined=StrictUndefined,
-            extensions=["jinja2.ext.do"],
-            cache_size=0,
-            autoescape=False,
-        )
-        self.filters.update(FILTERS)
-        del self.filters["random"]
-        del self.globals["lipsum"]
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        # Jinja's `attr` filter and indirect names are only seen here, when they are rendered.
-        dates = isinstance(obj, date | time) or (isinstance(obj, type) and issubclass(obj, date | time))
-        return super().is_safe_attribute(obj, attr, value) and not (dates and attr in _CLOCK)
-
-
-_SANDBOX = _Sandbox()
+_SANDBOX = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +58,9 @@ class WindowTemplate:
 
         Raises `TemplateFailed` if the expression fails on it, `TemplateRefused` if it leaves the sandbox."""
         try:
-            return self._compiled.render(self._values(window, context))
+            return _SANDBOX.render(self._compiled, self._values(window, context))
+        except TooCostly as error:
+            raise TemplateFailed(self.text, str(window), str(error)) from error
         except SecurityError as error:
             raise TemplateRefused(self.text, "something outside the sandbox", str(error)) from error
         except Exception as error:  # a template can call any method of a date or a string
@@ -119,16 +92,16 @@ def compile_template(text: str, params: Mapping[str, Any] | None = None) -> Wind
     that has none is refused too.
     """
     try:
-        tree = _SANDBOX.parse(text)
+        tree = parse(_SANDBOX, text)
         _refuse_constructs(text, tree)
         names = set(_names(tree))
         for name in sorted(names):
             _refuse_name(text, name, params)
-        compiled = _SANDBOX.from_string(text)
+        compiled = _SANDBOX.bounded_template(tree)
     except TemplateSyntaxError as error:
         raise TemplateBroken(text, error.lineno, (error.message or "syntax error").rstrip(".")) from error
-    except TemplateError as error:
-        raise TemplateBroken(text, 1, str(error)) from error
+    except (TemplateError, RecursionError, MemoryError, SyntaxError, ValueError) as error:
+        raise TemplateBroken(text, 1, str(error) or type(error).__name__) from error
     roots = {name.partition(".")[0] for name in names}
     depends = not roots.isdisjoint(WINDOW_NAMES) or not roots.isdisjoint(WINDOW_RECORDS)
     return WindowTemplate(text, frozenset(names), depends, compiled)
@@ -217,12 +190,12 @@ def _refuse_constructs(text: str, tree: nodes.Template) -> None:
             continue
         if step.startswith("_"):
             raise TemplateRefused(text, dotted or step, _PRIVATE_REASON)
-        if step in _CLOCK:
-            raise TemplateRefused(text, dotted or step, _CLOCK_REASON)
+        if step in CLOCK:
+            raise TemplateRefused(text, dotted or step, CLOCK_REASON)
     for call in tree.find_all(nodes.Call):
         step, dotted = _step(call.node), _dotted(call.node)
         given = len(call.args) + len(call.kwargs)
-        if (step in _CLOCK_WITHOUT_ARGUMENT and not given) or (
+        if (step in CLOCK_WITHOUT_ARGUMENT and not given) or (
             dotted == "macros.datetime_diff_for_humans" and given < 2
         ):
-            raise TemplateRefused(text, f"{dotted or step}() without an argument", _CLOCK_REASON)
+            raise TemplateRefused(text, f"{dotted or step}() without an argument", CLOCK_REASON)

@@ -8,6 +8,7 @@ The names are those of Airflow 2.11's "Templates reference"; how each is compute
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,9 +18,10 @@ from typing import Any, TypeAlias
 
 import pendulum
 import yaml
-from dateutil import parser, relativedelta  # type: ignore[import-untyped]  # ships no type information
+from dateutil import parser, relativedelta, tz  # type: ignore[import-untyped]  # ships no type information
 
 from dagster_defs.windows.schedule import Schedule
+from dagster_defs.windows.values import read_yaml
 from dagster_defs.windows.window import Window
 from dagster_defs.windows.zones import Zone, zone_named
 
@@ -160,18 +162,35 @@ def ds_add(ds: str, days: int) -> str:
 
 
 def ds_format(ds: str, input_format: str, output_format: str) -> str:
+    if _OF_THE_MACHINE.search(input_format) or _OF_THE_MACHINE.search(output_format):
+        raise ValueError("%s and %Z ask the zone of the machine")
     return _wall_clock(ds, input_format).strftime(output_format)
 
 
-def datetime_diff_for_humans(dt: datetime, since: pendulum.DateTime) -> str:
+def datetime_diff_for_humans(dt: datetime, since: pendulum.DateTime | None = None) -> str:
     """Airflow's measures from now if `since` is left out; that needs a clock, so here it must be given."""
+    if since is None:
+        raise ValueError("datetime_diff_for_humans without `since` asks the clock")
     return pendulum.instance(dt).diff_for_humans(since)
+
+
+# Of strftime: seconds by the machine's zone, and the names of the machine's own zone.
+_OF_THE_MACHINE = re.compile(r"(?<!%)(?:%%)*%[-_0^#]*\d*[EO]?[sZ]")
+
+
+def _zone_said(name: str | None, offset: int | None) -> Any:
+    """dateutil takes a name like CET for the machine's own zone where that has the name: an offset must be given."""
+    if offset is not None:
+        return tz.UTC if offset == 0 else tz.tzoffset(name, offset)
+    if name is not None:
+        raise ValueError(f"what the zone {name} means depends on the machine; say its offset")
+    return None
 
 
 def _parse(text: str, **how: Any) -> datetime:
     """dateutil's parser fills what the text leaves out from today: both of these days must give the same."""
     days = (_wall_clock(day, "%Y-%m-%d") for day in ("2000-01-01", "2001-02-02"))
-    parsed = [parser.parse(text, default=day, **how) for day in days]
+    parsed = [parser.parse(text, **{"default": day, "tzinfos": _zone_said, **how}) for day in days]
     if parsed[0] != parsed[1]:
         raise ValueError(f"{text!r} leaves out a part of the date that dateutil would take from today")
     found: datetime = parsed[0]
@@ -186,7 +205,7 @@ MACROS: Mapping[str, Any] = MappingProxyType(
         "datetime": datetime,
         "timedelta": timedelta,
         "json": SimpleNamespace(dumps=json.dumps, loads=json.loads),
-        "yaml": SimpleNamespace(dump=yaml.safe_dump, safe_load=yaml.safe_load),
+        "yaml": SimpleNamespace(dump=yaml.safe_dump, safe_load=read_yaml),
         "dateutil": SimpleNamespace(
             parser=SimpleNamespace(parse=_parse),
             relativedelta=SimpleNamespace(relativedelta=relativedelta.relativedelta),
