@@ -130,7 +130,7 @@ BOUNDS = [
 ]
 LARGE_BOUNDS = [_MEMORY]
 WIDE_BOUNDS = [
-    Bound(_NAMES["ours"], 4.0, of=_NAMES["hash"]),
+    Bound(_NAMES["ours"], 3.0, of=_NAMES["hash"]),
     Bound(_NAMES["equal"], 1.5, of=_NAMES["hash"]),
     Bound(_NAMES["ours"], 1.0, of=_NAMES["except"]),
     _MEMORY,
@@ -153,14 +153,15 @@ def _tables(console: Console, rows: int, *, wide: bool = False) -> Path:
 def _write(rows: int, file: Path) -> None:
     with atomic.replacing(file) as unfinished:
         unfinished.unlink()  # DuckDB makes the file itself
-        _write_rows(rows, unfinished)
+        legacy = _wide() if file.name.startswith("wide") else TRIPS
+        _write_rows(legacy.format(rows=rows), rows, unfinished)
 
 
-def _write_rows(rows: int, file: Path) -> None:
+def _write_rows(legacy: str, rows: int, file: Path) -> None:
     with duckdb.connect(str(file)) as connection:
         for side in Side:
             connection.execute(f"create schema {side}")
-        connection.execute((_wide() if file.name.startswith("wide") else TRIPS).format(rows=rows))
+        connection.execute(legacy)
         connection.execute(PLANTED.format(rows=rows))
 
 
