@@ -46,7 +46,8 @@ class Task:
     """`templated` are the raw fields; a field that names a template file holds the text of it. `callbacks` are
     dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin. `start` and `end`
     (both included, ISO with an offset) bound the task's logical dates; None too where an older inventory does not
-    say them."""
+    say them. `reaches` and `code_reaches` are what an operator of the team's own and the Python callable can get at in
+    libraries; None where there is neither, or an older inventory."""
 
     dag_id: str
     task_id: str
@@ -68,6 +69,8 @@ class Task:
     callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: str | None = None
     end: str | None = None
+    reaches: tuple[str, ...] | None = None
+    code_reaches: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +233,17 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _callbacks(task),
             task.get("start"),
             task.get("end"),
+            _names(task.get("reaches")),
+            _names(code.get("reaches")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return BrokenTask(
             dag_id, name, f"the inventory's record of this task is not as it should be: {error!r}"
         )
+
+
+def _names(listed: Any) -> tuple[str, ...] | None:
+    return None if listed is None else tuple(map(str, listed))
 
 
 def _callbacks(holder: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:

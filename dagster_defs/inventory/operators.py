@@ -12,6 +12,7 @@ from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.knowledge import why_it_may_run_dbt
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
     DBT_IMAGES,
@@ -40,26 +41,48 @@ class Call:
 
 
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
-    """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run."""
+    """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run.
+
+    A task without one has a hidden call, unless it is known not to run dbt.
+    """
+    found, is_read = _calls_of(task, fields, holes)
+    if found or is_read:
+        return found
+    why = why_it_may_run_dbt(task)
+    return [Call(hidden=why)] if why else []
+
+
+def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], bool]:
+    """The calls, and whether all that the task starts was in sight."""
     for name, value in fields.items():
         if isinstance(value, dict) and "__expand__" in value:
-            return [
-                call for one in value["__expand__"] for call in find_calls(task, {**fields, name: one}, holes)
-            ]
+            each = [find_calls(task, {**fields, name: one}, holes) for one in value["__expand__"]]
+            return [call for calls in each for call in calls], bool(each)
     if (cosmos := _argument_fields(task)) is not None:
-        return _from_fields(cosmos, fields, holes)
+        return _from_fields(cosmos, fields, holes), True
     if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
         if not any(name.endswith("RunJobOperator") for name in task.classes):
-            return []
+            return [], True
         job = holes.restore(str(fields.get("job_id") or fields.get("job_name") or "?"))
-        return [Call(hidden=f"dbt Cloud job {job}: what it runs is known to dbt Cloud alone")]
+        return [Call(hidden=f"dbt Cloud job {job}: what it runs is known to dbt Cloud alone")], True
     if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
-        return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes)
+        return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
     if any(path.endswith("SSHOperator") for path in task.classes):
-        return _from_shell(task, fields.get("command"), _environment(fields, holes), holes)
+        return _from_shell(task, fields.get("command"), _environment(fields, holes), holes), True
     if task.source is not None or any("python" in path.lower() for path in task.classes):
-        return _from_python(task, fields, holes)
-    return list(_from_containers(task, fields, holes))
+        return _from_python(task, fields, holes), False
+    calls = list(_from_containers(task, fields, holes))
+    return calls, _starts_words({**task.settings, **fields}, holes)
+
+
+def _starts_words(fields: Fields, holes: Holes) -> bool:
+    """Whether a container of the task is given a command in words."""
+    return any(
+        _word_list(container[key], holes)
+        for container in _containers(fields)
+        for key in _COMMAND_KEYS
+        if container.get(key)
+    )
 
 
 def _from_shell(task: Task, text: Any, env: Mapping[str, str], holes: Holes) -> list[Call]:

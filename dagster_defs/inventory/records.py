@@ -9,6 +9,7 @@ from typing import Any
 
 from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
+from dagster_defs.inventory.knowledge import MAY_RUN
 from dagster_defs.windows.values import Source, plain
 
 SCHEMA = "parity/inventory-report/1"
@@ -144,6 +145,11 @@ class UnitReading:
     def kind(self) -> Kind:
         """The main one of a chain."""
         return min(self.kinds, key=list(Kind).index)
+
+    @property
+    def may_run_dbt(self) -> bool:
+        """Whether nothing in it names dbt, and it is only not known to run none."""
+        return self.kinds == (Kind.OPAQUE,) and self.reason.startswith(MAY_RUN)
 
     @property
     def models(self) -> frozenset[str]:

@@ -55,12 +55,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why."""
+    """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; of one that is
+    `unseen` nobody knows whether it runs dbt."""
 
     unit: str
     attributes: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    unseen: bool = False
 
     @property
     def text(self) -> str:
@@ -96,7 +98,10 @@ class DagDraft:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        return tuple(f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps)
+        """Of tasks that are not seen through one for the whole DAG: there may be hundreds."""
+        unseen = [draft.unit.partition(".")[2] for draft in self.drafts if draft.unseen]
+        told = tuple(f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps)
+        return (*told, f"{self.dag.dag_id}: {may_run_dbt(unseen)}") if unseen else told
 
     @property
     def text(self) -> str:
@@ -105,6 +110,12 @@ class DagDraft:
         mirrored = [draft.text for draft in self.drafts if draft.attributes is not None]
         head = "\n".join([f"# {self.dag.file or self.dag.dag_id}", *left])
         return head + "\n" + "\n---\n".join(mirrored) + ("\n" if mirrored else "")
+
+
+def may_run_dbt(tasks: Sequence[str]) -> str:
+    """One sentence on the tasks of a DAG that are not seen through."""
+    more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+    return f"{len(tasks)} tasks may run dbt and are not seen through ({', '.join(tasks[:3])}{more})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,8 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
     if reading.kind is Kind.NON_DBT:
         operator = task.classes[0].rpartition(".")[2]
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
+    if reading.may_run_dbt:
+        return Draft(reading.name, None, (f"{reading.name}: {_one_line(reading.reason)}",), unseen=True)
     found = _Attributes({"unit": reading.name})
     _schedule(dag, task, found)
     _selection(reading, place, found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagster_defs.inventory import Kind, Report
-from dagster_defs.inventory.scaffold import Written
+from dagster_defs.inventory.scaffold import Written, may_run_dbt
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
@@ -108,7 +108,11 @@ def plan_json(block: str, current: bool) -> dict[str, Any]:
 def print_inventory(report: Report) -> None:
     """The table of units that run dbt, then a line for each trap, each gap and each DAG that does not import."""
     lines = table("UNIT", "KIND", "MODELS", "WINDOW", "START", "END", "DETERMINED")
-    shown = [unit for unit in report.units if unit.kind is not Kind.NON_DBT]
+    shown = [unit for unit in report.units if unit.kind is not Kind.NON_DBT and not unit.may_run_dbt]
+    unseen: dict[str, list[str]] = {}
+    for unit in report.units:
+        if unit.may_run_dbt:
+            unseen.setdefault(unit.dag_id, []).append(unit.task_id)
     for unit in shown:
         models = sum(node.startswith("model.") for node in unit.models)
         known = "yes" if unit.determined else "no"
@@ -125,10 +129,12 @@ def print_inventory(report: Report) -> None:
             out.print(
                 PlainText(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
             )
-        if not unit.determined:
+        if not unit.determined and not unit.may_run_dbt:
             out.print(
                 PlainText("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default")
             )
+    for dag_id, tasks in unseen.items():
+        out.print(PlainText("not seen", style="yellow").append(f" {dag_id}: {may_run_dbt(tasks)}", "default"))
     for error in report.import_errors:
         out.print(
             PlainText("does not import", style="bold red").append(

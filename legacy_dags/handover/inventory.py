@@ -1382,6 +1382,7 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
         function = partial.get("python_callable") if isinstance(partial, Mapping) else None
     if function is None:
         return None
+    reaches = reached_by(function)
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -1393,7 +1394,121 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
         "file": relative(code.co_filename, folder) if code else None,
         "line": line,
         "source": text,
+        "reaches": reaches,
     }
+
+
+MOST_REACHED = 400  # functions of the team's that are followed from one callable
+
+
+def reached_by(*roots: Any) -> list[str]:
+    """What code can get at by name: libraries' modules, functions and classes, as `package.module.name`.
+
+    Functions and classes of the team's own are followed, through wrappers, closures, partials and helpers of helpers;
+    nothing is called or imported. `?name` is what cannot be followed from here.
+    """
+    found: set[str] = set()
+    seen: set[int] = set()
+    todo: list[Any] = list(roots)
+    while todo:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if len(seen) > 20 * MOST_REACHED:
+            found.add("?more")
+            break
+        if isinstance(item, functools.partial):
+            todo += [item.func, *item.args, *item.keywords.values()]
+        elif inspect.ismethod(item):
+            todo += [item.__func__, type(item.__self__)]
+        elif isinstance(item, (staticmethod, classmethod)):
+            todo.append(item.__func__)
+        elif isinstance(item, property):
+            todo += [item.fget, item.fset]
+        elif inspect.isfunction(item) or inspect.isclass(item):
+            if not _is_teams(item) and hasattr(item, "__wrapped__"):
+                todo.append(item.__wrapped__)  # Airflow wraps `execute`, contextlib a generator
+            elif not _is_teams(item):
+                found.add(callable_name(item))
+            elif inspect.isclass(item):
+                todo += [*vars(item).values(), *item.__bases__]
+            else:
+                todo += _used_by(item, found)
+        elif inspect.ismodule(item):
+            found.add(shown_module(item.__name__) if not _is_teams(item) else f"?{item.__name__}")
+        elif isinstance(item, Mapping):
+            todo += item.values()
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            todo += item
+        elif inspect.isroutine(item):
+            found.add(callable_name(item))
+        elif item is not None and not isinstance(
+            item, (str, bytes, int, float, Path, date, timedelta, property)
+        ):
+            todo.append(type(item))
+    return sorted(found - {"builtins.object"})
+
+
+def _used_by(function: Any, found: set[str]) -> list[Any]:
+    """The values of the names that a function's code uses; what it imports in its body goes to `found`."""
+    import builtins
+    import dis
+
+    values = [function.__defaults__ or (), function.__kwdefaults__ or {}]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # a cell that is not filled yet
+            values.append(cell.cell_contents)
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
+        held: Any = None  # the module that the step before has loaded
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                name = step.argval
+                value = function.__globals__.get(name, getattr(builtins, name, found))
+                if value is found:
+                    found.add(f"?{name}")
+                    held = None
+                elif inspect.ismodule(value):
+                    held = value
+                    continue
+                else:
+                    values.append(value)
+            elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and held is not None:
+                value = getattr(held, step.argval, None)
+                if inspect.ismodule(value):
+                    held = value
+                    continue
+                if _is_teams(held):
+                    values.append(value)
+                else:
+                    found.add(f"{held.__name__}.{step.argval}")
+            elif step.opname == "IMPORT_NAME":
+                found.add(f"import {step.argval}")
+            elif held is not None:
+                values.append(held)
+            held = None
+    return values
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def _library_folders() -> tuple[str, ...]:
+    import sysconfig
+
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def _is_teams(item: Any) -> bool:
+    """Whether its text is neither Python's nor an installed package's."""
+    code = getattr(item, "__code__", None)
+    file = getattr(code, "co_filename", None) or getattr(item, "__file__", None)
+    if file is None and inspect.isclass(item):
+        file = getattr(sys.modules.get(item.__module__), "__file__", None)
+        if file is None:
+            return shown_module(item.__module__) != item.__module__
+    return bool(file) and not str(file).startswith(("<frozen", *_library_folders()))
 
 
 def shown_module(name: str) -> str:
@@ -1420,10 +1535,16 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         if name not in templated and getattr(task, name, None) is not None
     }
     start, end = task_bounds(task)
+    kind = (
+        getattr(task, "operator_class", None)
+        if inspect.isclass(getattr(task, "operator_class", None))
+        else type(task)
+    )
     return {
         "task_id": task.task_id,
         "operator": operator,
         "bases": bases,
+        "reaches": reached_by(kind) if _is_teams(kind) else None,
         "start": iso(start) if start else None,
         "end": iso(end) if end else None,
         "upstream": sorted(task.upstream_task_ids),

@@ -1,0 +1,187 @@
+"""What is known not to run dbt. Whatever is not known here may run it, and is said to."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+
+from dagster_defs.inventory.document import Task
+
+__all__ = ["MAY_RUN", "why_it_may_run_dbt"]
+
+MAY_RUN = "it may run dbt: "
+
+# Operators that do nothing of their own, wait, send a message, move files, or execute SQL.
+_OPERATORS = re.compile(
+    r"airflow\.(providers\.standard\.)?operators\.(empty|dummy|dummy_operator|latest_only|branch|datetime|weekday|email|"
+    r"trigger_dagrun|smooth)\."
+    r"|airflow\.(sensors|providers\.standard\.sensors)\.(?!python|bash)\w+\."
+    r"|airflow\.providers\.(?!standard\.|cncf\.)(\w+\.)+sensors\."
+    r"|airflow\.(providers\.(\w+\.)+)transfers\."
+    r"|airflow\.(providers\.common\.sql\.)?operators\.(sql|generic_transfer)\."
+    r"|airflow\.providers\.(snowflake|postgres|mysql|sqlite|trino|presto|oracle|vertica|exasol|jdbc|odbc|teradata|ydb|"
+    r"microsoft\.mssql|apache\.hive|apache\.impala|apache\.druid|apache\.drill|apache\.pinot)\.operators\.(?!snowpark)"
+    r"|airflow\.providers\.google\.cloud\.operators\.(bigquery|gcs|cloud_sql|spanner|bigtable|pubsub)\."
+    r"|airflow\.providers\.amazon\.aws\.operators\.(s3|redshift_data|redshift_sql|athena|sns|sqs|dms)\."
+    r"|airflow\.providers\.microsoft\.azure\.operators\.(adls|wasb_delete)\."
+    r"|airflow\.providers\.(slack|telegram|discord|opsgenie|pagerduty|smtp|sendgrid|ftp|sftp|imap|redis|mongo|"
+    r"elasticsearch)\.(operators|notifications)\."
+)
+_PYTHON = re.compile(
+    r"airflow\.(decorators|operators|sensors|providers\.standard\.\w+|sdk\.bases)\.(\w+\.)*python"
+)
+_BASES = re.compile(r"airflow\.(models|sdk|utils|template|task|lineage|triggers)\b")
+# A program, a shell, a process, or code that is made while it runs.
+_STARTERS = frozenset(
+    {
+        *(
+            "subprocess",
+            "pty",
+            "runpy",
+            "importlib",
+            "ctypes",
+            "code",
+            "codeop",
+            "imp",
+            "multiprocessing",
+            "asyncio",
+        ),
+        *(
+            "http",
+            "urllib",
+            "xmlrpc",
+            "socket",
+            "socketserver",
+            "telnetlib",
+            "ftplib",
+            "smtplib",
+            "webbrowser",
+        ),
+    }
+)
+_NOT_STARTING = frozenset(
+    {"urllib.parse", "urllib.error", "http.HTTPStatus", "asyncio.sleep", "smtplib.SMTP"}
+)
+_BUILTIN_STARTERS = frozenset({"exec", "eval", "compile", "__import__", "breakpoint", "globals", "open_code"})
+_OS_STARTERS = re.compile(
+    r"(os|posix|nt)(\.(system|popen|exec\w*|spawn\w*|posix_spawn\w*|fork\w*|startfile))?"
+)
+_HARMLESS = frozenset(
+    {
+        *(
+            "numpy",
+            "pandas",
+            "polars",
+            "pyarrow",
+            "duckdb",
+            "sqlalchemy",
+            "psycopg2",
+            "psycopg",
+            "pymysql",
+            "pyodbc",
+        ),
+        *(
+            "pendulum",
+            "dateutil",
+            "pytz",
+            "yaml",
+            "jinja2",
+            "markupsafe",
+            "pydantic",
+            "attr",
+            "attrs",
+            "tabulate",
+        ),
+        *(
+            "openpyxl",
+            "xlrd",
+            "lxml",
+            "bs4",
+            "orjson",
+            "simplejson",
+            "structlog",
+            "typing_extensions",
+            "zoneinfo",
+        ),
+        *(
+            "sklearn",
+            "scipy",
+            "statsmodels",
+            "slugify",
+            "tenacity",
+            "cryptography",
+            "slack_sdk",
+            "fastavro",
+            "avro",
+        ),
+    }
+)
+_REQUESTS = re.compile(r"(requests|httpx)\.(get|head|options|exceptions\b.*|Response|HTTPError)")
+_AIRFLOW = re.compile(
+    r"airflow\.(exceptions|models\.(variable|connection|xcom|param|taskinstance|dagrun|baseoperator)|sdk\.\w*(exceptions|"
+    r"definitions|bases)|utils|macros|decorators|providers\.[\w.]+\.hooks\.(?!subprocess|ssh|docker|kubernetes|http|dbt))"
+)
+_EXECUTES_DBT = re.compile(r"\bexecute\s+(immediate\b|dbt\s+project\b|task\b)", re.IGNORECASE)
+
+
+def why_it_may_run_dbt(task: Task) -> str:
+    """Empty for what is known not to run dbt; asked of a task in which no call of dbt was found."""
+    own, library = _own_and_library(task)
+    if task.reaches is not None and (why := _unseen(task.reaches)):
+        return f"{MAY_RUN}its operator {own} {why}"
+    if library == "":
+        return "" if task.reaches is not None else f"{MAY_RUN}what operator {own} does is not known here"
+    if _PYTHON.match(library) or task.source is not None or task.callable_name:
+        return _of_callable(task)
+    if not _OPERATORS.match(library):
+        return f"{MAY_RUN}what operator {library} does is not known here"
+    texts = [value for value in task.templated.values() if isinstance(value, str)]
+    if any(_EXECUTES_DBT.search(text) for text in texts):
+        return f"{MAY_RUN}its SQL executes what the warehouse keeps"
+    return ""
+
+
+def _own_and_library(task: Task) -> tuple[str, str]:
+    """The operator, and the first class behind it that is a library's; empty if that is Airflow's base."""
+    library = (
+        task.classes
+        if task.reaches is None
+        else [path for path in task.classes[1:] if path.startswith("airflow.")]
+    )
+    first = next(iter(library), "")
+    return task.classes[0], "" if _BASES.match(first) and not _OPERATORS.match(first) else first
+
+
+def _of_callable(task: Task) -> str:
+    name = task.callable_name or "its callable"
+    if task.code_reaches is None:
+        return f"{MAY_RUN}the inventory does not say what {name} calls; export it again"
+    why = _unseen(task.code_reaches)
+    return f"{MAY_RUN}{name} {why}" if why else ""
+
+
+def _unseen(reaches: Iterable[str]) -> str:
+    found = sorted(name for name in reaches if not _is_harmless(name))
+    if not found:
+        return ""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"gets at {', '.join(name.removeprefix('import ') for name in found[:3])}{more}, which is not seen through"
+
+
+def _is_harmless(name: str) -> bool:
+    if name.startswith("?"):
+        return False
+    path = name.removeprefix("import ")
+    top, _, rest = path.partition(".")
+    if path in _NOT_STARTING or path.startswith(tuple(f"{known}." for known in _NOT_STARTING)):
+        return True
+    if top == "builtins":
+        return rest not in _BUILTIN_STARTERS
+    if top in ("os", "posix", "nt"):
+        return name == "import os" or path.startswith("os.path") or not _OS_STARTERS.fullmatch(path)
+    if top in sys.stdlib_module_names:
+        return top not in _STARTERS
+    if top == "airflow":
+        return bool(_AIRFLOW.match(path))
+    return top in _HARMLESS or bool(_REQUESTS.fullmatch(path))
