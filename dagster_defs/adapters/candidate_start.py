@@ -21,7 +21,7 @@ from dagster_defs.adapters.snowflake import SnowflakeReader
 from dagster_defs.adapters.snowflake_start import begin_with_legacy, holds_copy_of
 from dagster_defs.errors import LegacyOutOfReach, StatementFailed
 from dagster_defs.lifecycle.mirrors import TableOutput
-from dagster_defs.parity import Relation, Side
+from dagster_defs.parity import NO_ZONES, Relation, Side, Zones
 
 SECONDS_FOR_LOCKS = 60.0  # that a run waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
 
@@ -107,7 +107,7 @@ class CandidateStart:
     def _begin(self, file: CandidateFile, node_id: str, output: TableOutput | None) -> None:
         theirs = _name(self._theirs, node_id)
         if file.has_in_legacy(theirs):
-            file.begin_with_legacy(theirs, _name(self._ours, node_id), *_time_of(output))
+            file.begin_with_legacy(theirs, _name(self._ours, node_id), *_time_of(output), _zones_of(output))
 
     def _why_copied(self, file: CandidateFile, node_id: str, output: TableOutput | None) -> str:
         _, lower = _time_of(output)
@@ -120,7 +120,8 @@ class CandidateStart:
                 legacy = _on(self.legacy, self._theirs["nodes"][node_id]["relation_name"])
                 candidate = _on(self.candidate, self._ours["nodes"][node_id]["relation_name"])
                 try:
-                    begin_with_legacy(session, legacy, candidate, *_time_of(output), self.began(node_id))
+                    began = self.began(node_id)
+                    begin_with_legacy(session, legacy, candidate, *_time_of(output), began, _zones_of(output))
                 except StatementFailed as error:
                     remedy = "Give legacy's table a longer data_retention_time_in_days, or fill the candidate's by hand"
                     raise LegacyOutOfReach(self.unit, f"the past of {legacy}", error.why, remedy) from error
@@ -177,6 +178,10 @@ def _time_of(output: TableOutput | None) -> tuple[str | None, str | None]:
     if output is None or output.time_column is None or output.lower is None:
         return None, None
     return output.time_column, output.lower
+
+
+def _zones_of(output: TableOutput | None) -> Zones:
+    return NO_ZONES if output is None else output.zones
 
 
 def _on(workspace: DbtWorkspace, relation: str) -> Relation:

@@ -18,6 +18,7 @@ from dagster_defs.adapters.comparison_file import (
 from dagster_defs.adapters.places import Place, Readers, as_it_was, parse_place, relation_in
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
 from dagster_defs.parity import (
+    NO_ZONES,
     SAMPLE_LIMIT,
     Bound,
     Check,
@@ -25,8 +26,10 @@ from dagster_defs.parity import (
     Side,
     Tolerance,
     Verdict,
+    Zones,
     compare,
 )
+from dagster_defs.parity.clocks import zone_named
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Request:
     upper: Bound | None = None
     tolerances: Sequence[Tolerance] = ()
     masked: Sequence[str] = ()
+    zones: Zones = NO_ZONES
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Comparer:
                     upper=request.upper,
                     tolerances=tuple(request.tolerances),
                     masked=tuple(request.masked),
+                    zones=request.zones,
                 )
                 return compare(spec, reader, sample_limit=self.sample_limit, today=request.today)
         except UsageError as error:
@@ -118,6 +123,7 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
             upper,
             [tolerance.tolerance() for tolerance in entry.tolerances],
             entry.masked,
+            entry.zones,
         )
     )
 
@@ -131,11 +137,14 @@ def compare_two(
     time_column: str | None = None,
     bounds: tuple[str | None, str | None] = (None, None),
     zone: str | None = None,
+    naive_zone: str | None = None,
     tolerances: Path | None = None,
     masked: Sequence[str] = (),
     sample_limit: int = SAMPLE_LIMIT,
 ) -> Check:
     """One comparison in the words of the command line, judged today (in UTC); `zone` is that of both bounds.
+
+    `naive_zone`: as `Zones.naive`.
 
     Raises BadPlace, BadComparisonFile for the tolerances, BadComparison for a bound that is no time of the zone.
     """
@@ -143,6 +152,8 @@ def compare_two(
     today = pendulum.now("UTC").date()
     try:
         lower, upper = (in_zone(bound, zone) for bound in bounds)
+        if naive_zone is not None:
+            zone_named(naive_zone)
     except ValueError as error:
         raise BadComparison(name, f"window: {error}") from error
     told = read_tolerances(tolerances) if tolerances else []
@@ -159,5 +170,6 @@ def compare_two(
                 upper,
                 told,
                 masked,
+                Zones(window=zone, naive=naive_zone),
             )
         )

@@ -171,4 +171,6 @@ def _spec(output: Output, legacy: Relation, candidate: Relation) -> ComparisonSp
     )
     if isinstance(output, FileOutput):
         return spec
-    return replace(spec, time_column=output.time_column, lower=output.lower, upper=output.upper)
+    return replace(
+        spec, time_column=output.time_column, lower=output.lower, upper=output.upper, zones=output.zones
+    )

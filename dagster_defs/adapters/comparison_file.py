@@ -27,7 +27,8 @@ from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.places import Files, Place, Table, place_of_target
 from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadComparison, BadComparisonFile
-from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind
+from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind, Zones
+from dagster_defs.parity.clocks import instant_of, zone_named
 from dagster_defs.parity.records import Bound
 from dagster_defs.parity.tolerances import refuse_wrong
 from dagster_defs.windows import zone_named
@@ -132,18 +133,29 @@ def _within_the_calendar(value: datetime | date | None) -> datetime | date | Non
     return value
 
 
+def _known_zone(name: str | None) -> str | None:
+    if name is not None:
+        zone_named(name)
+    return name
+
+
 class ComparisonEntry(_Model):
     name: str
     legacy: PlaceEntry
     candidate: PlaceEntry
     key: Sequence[str] = ()
     time_column: str | None = None
+    naive_zone: Annotated[str | None, AfterValidator(_known_zone)] = None
     window: WindowEntry | None = None
     as_of: Annotated[
         datetime | date | None, BeforeValidator(_day_or_instant), AfterValidator(_within_the_calendar)
     ] = None
     tolerances: Sequence[ToleranceEntry] = ()
     masked: Sequence[str] = ()
+
+    @property
+    def zones(self) -> Zones:
+        return Zones(window=self.window.timezone if self.window else None, naive=self.naive_zone)
 
     @property
     def today(self) -> date:
@@ -163,17 +175,18 @@ class ComparisonEntry(_Model):
 def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
     """The bound as an instant, if a time zone is given and the bound says none itself; else as it is.
 
-    Raises ValueError for a time zone that there is not, or for a bound that is no date or time in it.
+    A day is its first instant. Raises ValueError for a time zone that there is not, for a bound that is no date or
+    time, and for a local time that its clocks show twice or never.
     """
     if bound is None or timezone is None:
         return bound
     zone = zone_named(timezone)
     if isinstance(bound, int):
         raise ValueError(f"{bound} is no time in {timezone}")
-    found = datetime.fromisoformat(bound) if isinstance(bound, str) else bound
-    if not isinstance(found, datetime):
-        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - the zone follows
-    return found if found.utcoffset() is not None else zone.convert(found.replace(fold=1))
+    found = _day_or_instant(bound)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    return found if isinstance(found, datetime) and found.tzinfo is not None else instant_of(found, zone)
 
 
 def read_comparisons(file: Path) -> list[ComparisonEntry | BadComparison]:

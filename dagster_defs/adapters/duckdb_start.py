@@ -21,7 +21,7 @@ from dagster_defs.adapters.dbt_run import working_directory_kept
 from dagster_defs.adapters.duckdb_views import Name, columns_of, definitions, kind_of
 from dagster_defs.adapters.warehouse import until_unlocked
 from dagster_defs.errors import StatementFailed
-from dagster_defs.parity import ComparisonSpec, Dialect, Relation
+from dagster_defs.parity import NO_ZONES, ComparisonSpec, Dialect, Relation, Zones
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
 from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.fragments import stored
@@ -106,7 +106,12 @@ class CandidateFile:
         return _copied(name)
 
     def begin_with_legacy(
-        self, name: Name, candidate: Name, time_column: str | None, lower: str | None
+        self,
+        name: Name,
+        candidate: Name,
+        time_column: str | None,
+        lower: str | None,
+        zones: Zones = NO_ZONES,
     ) -> None:
         """Copy legacy's rows before `lower`, all of them without a time column, as what the candidate has built.
 
@@ -114,7 +119,7 @@ class CandidateFile:
         """
         source = exp.select("*").from_(stored(Relation(self._legacy, *name)))
         if time_column is not None and lower is not None:
-            source = source.where(self._before(name, time_column, lower))
+            source = source.where(self._before(name, time_column, lower, zones))
         if not self._run(source.copy().limit(1).sql(dialect="duckdb")).fetchall():
             return
         for schema in (candidate[0], _KEPT[0]):
@@ -187,14 +192,14 @@ class CandidateFile:
     def _make_schema(self, name: str) -> None:
         self._run(f"create schema if not exists {_sql(Relation(self.catalog, name, ''))}")
 
-    def _before(self, name: Name, time_column: str, lower: str) -> exp.Expr:
+    def _before(self, name: Name, time_column: str, lower: str, zones: Zones) -> exp.Expr:
         relation = Relation(self._legacy, *name)
         time = find_column(time_column, columns_of(self._run, self._legacy, name))
         if time is None:
             raise StatementFailed(
                 f"{relation} has no column {time_column!r}: mend `time_column` in the unit's YAML"
             )
-        spec = ComparisonSpec(name[1], relation, relation, time_column=time.name, upper=lower)
+        spec = ComparisonSpec(name[1], relation, relation, time_column=time.name, upper=lower, zones=zones)
         return window_filter(spec, time, parse_type(time.type), Dialect.DUCKDB)
 
     def _kind(self, catalog: str, name: Name) -> str | None:

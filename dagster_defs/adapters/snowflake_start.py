@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlglot import exp
 
 from dagster_defs.errors import StatementFailed
-from dagster_defs.parity import Column, ComparisonSpec, Dialect, Relation
+from dagster_defs.parity import NO_ZONES, Column, ComparisonSpec, Dialect, Relation, Zones
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
 from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.fragments import quoted, stored
@@ -37,6 +37,7 @@ def begin_with_legacy(
     time_column: str | None,
     lower: str | None,
     began: datetime | None,
+    zones: Zones = NO_ZONES,
 ) -> None:
     """Clone legacy as it was when its run of the window `began`, as what the candidate has built.
 
@@ -50,7 +51,7 @@ def begin_with_legacy(
         return
     later: exp.Expr = exp.true()
     if time_column is not None and lower is not None:
-        later = _from(legacy, columns, time_column, lower)
+        later = _from(legacy, columns, time_column, lower, zones)
         if not session.rows(_any_row(legacy, exp.not_(later.copy()))):
             return
     elif began is not None and _made_since(session, legacy, began):
@@ -95,13 +96,13 @@ def _schema(candidate: Relation) -> str:
     return f"create schema if not exists {schema}"
 
 
-def _from(legacy: Relation, columns: list[Column], time_column: str, lower: str) -> exp.Expr:
+def _from(legacy: Relation, columns: list[Column], time_column: str, lower: str, zones: Zones) -> exp.Expr:
     time = find_column(time_column, columns)
     if time is None:
         raise StatementFailed(
             f"{legacy} has no column {time_column!r}: mend `time_column` in the unit's YAML"
         )
-    spec = ComparisonSpec(legacy.table, legacy, legacy, time_column=time.name, lower=lower)
+    spec = ComparisonSpec(legacy.table, legacy, legacy, time_column=time.name, lower=lower, zones=zones)
     return window_filter(spec, time, parse_type(time.type), Dialect.SNOWFLAKE)
 
 

@@ -126,6 +126,9 @@ def compare(
     first: Annotated[str | None, typer.Option("--from", help="Rows from here on count.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Rows before this count.")] = None,
     zone: Annotated[str | None, typer.Option(help="Time zone of --from and --to; without it UTC.")] = None,
+    naive_zone: Annotated[
+        str | None, typer.Option(help="Time zone in which a time column without one counts; without it UTC.")
+    ] = None,
     tolerances: Annotated[Path | None, typer.Option(help="A YAML file of tolerances.")] = None,
     spec: Annotated[Path | None, typer.Option(help="A YAML file of many comparisons.")] = None,
     samples: Annotated[int, typer.Option(min=0, help="Differing rows to show of each kind; 0: none.")] = 5,
@@ -138,7 +141,7 @@ def compare(
 
     if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
         raise typer.BadParameter("give LEGACY and CANDIDATE, or --spec FILE")
-    if spec and any((key, time_column, first, last, zone, tolerances, mask)):
+    if spec and any((key, time_column, first, last, zone, naive_zone, tolerances, mask)):
         raise typer.BadParameter("beside --spec the file says key, window, tolerances and masks")
     if spec:
         checks = list(compare.compare_file(spec, dbt_project, samples))
@@ -152,6 +155,7 @@ def compare(
                 time_column=time_column,
                 bounds=(first, last),
                 zone=zone,
+                naive_zone=naive_zone,
                 tolerances=tolerances,
                 masked=mask or [],
                 sample_limit=samples,

@@ -30,7 +30,8 @@ from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtS
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
-from dagster_defs.parity import Side
+from dagster_defs.parity import Side, Zones
+from dagster_defs.parity.clocks import zone_named
 from dagster_defs.windows import Bound, PartitionVars, Window
 from dagster_defs.windows.values import as_yaml
 
@@ -65,6 +66,24 @@ class ComparedModel(ComparisonTerms):
         str | None,
         dg.Resolver.default(
             description="Column that the window's bounds apply to; none: compared as a whole."
+        ),
+    ] = None
+    naive_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone in which a time column without one counts; none: UTC, and for a DATE the schedule's."
+            ),
+            examples=["America/New_York"],
+        ),
+    ] = None
+    bound_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone of bounds without an offset; none: they are values of the time column as they stand."
+            ),
+            examples=["UTC"],
         ),
     ] = None
 
@@ -141,6 +160,8 @@ class DbtUnit(UnitComponent):
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
         _ = self.variables, self.event_times, self._terms
+        for compared in self.compare:
+            self._zones_of(compared)
         if resolved:
             for side in Side:
                 self._selected(side)
@@ -314,6 +335,7 @@ class DbtUnit(UnitComponent):
                 lower=bounds.get(Bound.LOWER) if compared.time_column else None,
                 upper=bounds.get(Bound.UPPER) if compared.time_column else None,
                 terms=self._terms.get(compared.name, Terms()),
+                zones=self._zones_of(compared),
             )
 
     def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:
@@ -332,6 +354,16 @@ class DbtUnit(UnitComponent):
         manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
         translator = UnitTranslator(Side.LEGACY, feeds, self.key_prefix_parts)
         yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
+
+    def _zones_of(self, compared: ComparedModel) -> Zones:
+        for name in (compared.naive_zone, compared.bound_zone):
+            try:
+                _ = name and zone_named(name)
+            except ValueError as error:
+                raise BadUnit(
+                    self.unit, f"`compare.{compared.name}`: {error}", "Mend it in its YAML"
+                ) from error
+        return Zones(self.schedule.timezone, compared.naive_zone, compared.bound_zone)
 
     @cached_property
     def _terms(self) -> Mapping[str, Terms]:

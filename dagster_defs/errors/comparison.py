@@ -92,10 +92,16 @@ class WindowWithoutTime(UsageError):
 
 
 class UnusableBound(UsageError):
-    def __init__(self, comparison: str, bound: str, column: str, column_type: str) -> None:
+    """`why` is None where the bound and the column have no type in common."""
+
+    def __init__(
+        self, comparison: str, bound: str, column: str, column_type: str, why: str | None = None
+    ) -> None:
         self.comparison, self.bound, self.column, self.column_type = comparison, bound, column, column_type
+        self.why = why
+        reason = "the two have no type in common" if why is None else why
         super().__init__(
-            f"comparison {comparison}: the bound {bound!r} is no value of column {column!r} ({column_type})"
+            f"comparison {comparison}: the bound {bound!r} cannot bound column {column!r} ({column_type}): {reason}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from sqlglot import exp
 
 from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
-from dagster_defs.parity import Side, ToleranceKind
+from dagster_defs.parity import Side, ToleranceKind, Zones
+from dagster_defs.parity.bounds import bounding_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ def _rows(output: Output, side: Side) -> str:
         case FileOutput():
             path = output.legacy if side is Side.LEGACY else output.candidate
             csv = path.lower().endswith((".csv", ".tsv"))
-            # As the comparison reads them: types from all rows, and a quoted empty field is no NULL.
-            options = ", header = true, sample_size = -1, allow_quoted_nulls = false" if csv else ""
+            # A CSV file has text; a quoted empty field is no NULL.
+            options = ", header = true, all_varchar = true, allow_quoted_nulls = false" if csv else ""
             reader = "read_csv" if csv else "read_parquet"
-            read = f"{reader}({_text(path)}, hive_partitioning = false{options})"
+            read = f"{reader}({_text(path)}, union_by_name = true, hive_partitioning = false{options})"
             return f"select {_columns(output)} from {read}"  # noqa: S608 - quoted by sqlglot
         case TableOutput():
             table = exp.to_table(output.relation(side), dialect="duckdb")
@@ -97,11 +99,33 @@ def _columns(output: Output) -> str:
 
 def _window(output: TableOutput) -> str:
     bounds = [
-        f"{_name(output.time_column)} {operator} {_text(bound)}"
+        _bounded(output.time_column, operator, bound, output.zones)
         for operator, bound in ((">=", output.lower), ("<", output.upper))
         if output.time_column is not None and bound is not None
     ]
     return f" where {' and '.join(bounds)}" if bounds else ""
+
+
+def _bounded(time_column: str, operator: str, bound: str, zones: Zones) -> str:
+    """DuckDB reads a text as a value of the column's type, which is not known here and decides about all else."""
+    column, as_text = _name(time_column), _text(bound)
+    values = {
+        "DATE": ("date", {"is_date": True, "zoned": False}),
+        "TIMESTAMP WITH TIME ZONE": ("timestamptz", {"is_date": False, "zoned": True}),
+        "TIMESTAMP": ("timestamp", {"is_date": False, "zoned": False}),
+    }
+    branches = []
+    for kind, (cast, how) in values.items():
+        with suppress(ValueError):  # the comparison refuses it for such a column
+            value = bounding_value(zones, bound, **how)
+            if value is None:
+                return f"{column} {operator} {as_text}"
+            said = value.date().isoformat() if how["is_date"] else value.isoformat(" ")
+            plain = f"{said}+00" if how["zoned"] else said
+            branches.append(f"when {_text(kind)} then {column} {operator} {cast} {_text(plain)}")
+    if zones.naive is None and zones.bound is None and len(bound) == len("2024-03-10"):
+        return f"{column} {operator} {as_text}"  # a day is the same in each of them
+    return f"case typeof({column}) {' '.join(branches)} else {column} {operator} {as_text} end"
 
 
 def _name(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
-from dagster_defs.parity import SAMPLE_LIMIT, Side, Tolerance
+from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
 from dagster_defs.windows import PartitionedSchedule, Window
 
 
@@ -27,7 +27,7 @@ class TableOutput:
 
     `time_column` is None for a table without one: it is rebuilt as a whole by every run and can only be compared
     as a whole. `lower` and `upper` are the values of the unit's bound variables: rows of the window lie in
-    `lower <= time_column < upper`.
+    `lower <= time_column < upper`; `zones` says in which time zones that is meant.
     """
 
     name: str
@@ -41,6 +41,7 @@ class TableOutput:
     lower: str | None
     upper: str | None
     terms: Terms = Terms()
+    zones: Zones = NO_ZONES
 
     def relation(self, side: Side) -> str:
         return self.legacy if side is Side.LEGACY else self.candidate

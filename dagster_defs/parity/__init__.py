@@ -5,6 +5,7 @@
 
 from dagster_defs.parity.engine import SAMPLE_LIMIT, Reader, compare
 from dagster_defs.parity.records import (
+    NO_ZONES,
     PRECISIONS,
     Bound,
     Check,
@@ -20,9 +21,11 @@ from dagster_defs.parity.records import (
     Tolerance,
     ToleranceKind,
     Verdict,
+    Zones,
 )
 
 __all__ = [
+    "NO_ZONES",
     "PRECISIONS",
     "SAMPLE_LIMIT",
     "Bound",
@@ -40,5 +43,6 @@ __all__ = [
     "Tolerance",
     "ToleranceKind",
     "Verdict",
+    "Zones",
     "compare",
 ]

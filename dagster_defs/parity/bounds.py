@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
-from dagster_defs.parity.families import NUMBERS, ColumnType, Family
+from dagster_defs.parity.clocks import day_that_begins, instant_of, wall_clock, zone_named
+from dagster_defs.parity.families import NUMBERS, ColumnType, Family, parse_type
 from dagster_defs.parity.fragments import all_of, any_of, cast, column
-from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect
+from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect, Side, Zones
 
 # A timestamp in nanoseconds lies between these; a bound beyond them is one of them.
 _FIRST_NANOSECOND = datetime(1677, 9, 21, 0, 12, 43, 145225)  # noqa: DTZ001 - naive means UTC here
@@ -40,7 +41,8 @@ def window_length(lower: Bound | None, upper: Bound | None) -> timedelta | None:
 def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect: Dialect) -> exp.Expr:
     """`time >= lower and time < upper` for one side's column, the column bare so that its statistics help.
 
-    Raises UnusableBound where a bound is no value of such a column.
+    Raises UnusableBound where a bound is no value of such a column, or would cut one of its values in two: the day
+    of a DATE, or the hour that the clocks of a naive column's zone show twice.
     """
     value = column(time.name)
     terms: list[exp.Expr] = []
@@ -66,11 +68,40 @@ def instant_filter(
     )
 
 
+def refuse_uneven_bounds(spec: ComparisonSpec, times: Mapping[Side, Column]) -> None:
+    """Raises UnusableBound where one side has a DATE and the other times, and a bound would not cut both alike.
+
+    A date equals the midnight of UTC that begins it; rows that are equal have to be in the same windows.
+    """
+    kinds = {side: parse_type(time.type) for side, time in times.items()}
+    dates = [side for side, kind in kinds.items() if kind.is_date]
+    others = [side for side, kind in kinds.items() if kind.family is Family.INSTANT and not kind.is_date]
+    if len(dates) != 1 or len(others) != 1:
+        return
+    [dated], [timed] = dates, others
+    for bound in (spec.lower, spec.upper):
+        if bound is None:
+            continue
+        day, instant = (
+            bounding_value(spec.zones, bound, is_date=side is dated, zoned=kinds[side].zoned)
+            for side in (dated, timed)
+        )
+        if isinstance(day, datetime) and isinstance(instant, datetime) and day != instant:
+            why = (
+                f"it is a DATE in {dated} and {times[timed].type} in {timed}, and the bound would cut the two at "
+                f"different times ({day} and {instant}). Declare the zone in which both count (naive_zone)"
+            )
+            raise UnusableBound(spec.name, str(bound), times[dated].name, times[dated].type, why)
+
+
 def _literal(
     spec: ComparisonSpec, bound: Bound, time: Column, kind: ColumnType, dialect: Dialect
 ) -> exp.Expr:
     if kind.family is Family.INSTANT:
-        instant = _as_instant(bound)
+        try:
+            instant = bounding_value(spec.zones, bound, is_date=kind.is_date, zoned=kind.zoned)
+        except ValueError as error:
+            raise UnusableBound(spec.name, str(bound), time.name, time.type, str(error)) from error
         if instant is not None:
             return _instant_literal(instant, kind, dialect)
     elif kind.family in NUMBERS:
@@ -80,6 +111,64 @@ def _literal(
     elif kind.family is Family.TEXT and isinstance(bound, str):
         return exp.Literal.string(bound)
     raise UnusableBound(spec.name, str(bound), time.name, time.type)
+
+
+def bounding_value(zones: Zones, bound: Bound, *, is_date: bool, zoned: bool) -> datetime | None:
+    """What a column of that kind is held against: a naive time in the column's own reckoning, UTC for a zoned one.
+
+    A day is its midnight. None for a bound that is no time. Raises ValueError where the bound would cut a value in two,
+    or is a local time that there is twice or never.
+    """
+    moment = _as_moment(bound)
+    if moment is None:
+        return None
+    naive = zone_named(zones.naive) if zones.naive is not None else None
+    own = zone_named(zones.bound) if zones.bound is not None else None
+    try:
+        if own is not None and _has_no_offset(moment):
+            moment = instant_of(moment, own)
+        if zoned:
+            return _in_utc(instant_of(moment, naive or UTC) if _has_no_offset(moment) else moment)
+        if not isinstance(moment, datetime):
+            return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - as the column has it
+        if not is_date:
+            return moment if _has_no_offset(moment) else wall_clock(moment, naive or UTC)
+        if _has_no_offset(moment):
+            day = moment.date() if moment.time() == datetime.min.time() else None
+            where = ""
+        else:
+            window = zone_named(zones.window) if zones.window is not None else None
+            day = day_that_begins(moment, naive or window)
+            where = f" of {naive or window}" if naive or window else ""
+    except OverflowError:  # the year 1 or 9999 at the edge of a zone
+        return None
+    if day is None:
+        raise ValueError(
+            f"it lies inside a day{where}, and a DATE has no time of day. Bound it by whole days, or declare the zone "
+            "whose days the dates are (naive_zone)"
+        )
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - as the column has it
+
+
+def _as_moment(bound: Bound) -> datetime | date | None:
+    """A text without a time of day is a day."""
+    if isinstance(bound, str):
+        for read in (date.fromisoformat, datetime.fromisoformat):
+            try:
+                return read(bound)
+            except ValueError:
+                continue
+        return None
+    return bound if isinstance(bound, date) else None
+
+
+def _has_no_offset(moment: datetime | date) -> bool:
+    return not isinstance(moment, datetime) or moment.utcoffset() is None
+
+
+def _in_utc(instant: datetime | date) -> datetime:
+    assert isinstance(instant, datetime)  # noqa: S101 - a day has become an instant
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _instant_literal(instant: datetime, kind: ColumnType, dialect: Dialect) -> exp.Expr:

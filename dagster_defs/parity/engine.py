@@ -21,7 +21,7 @@ from dagster_defs.errors import (
     WindowWithoutTime,
 )
 from dagster_defs.parity import drill, keys, renames, scan, wide
-from dagster_defs.parity.bounds import reversed_bounds, window_filter
+from dagster_defs.parity.bounds import refuse_uneven_bounds, reversed_bounds, window_filter
 from dagster_defs.parity.buckets import buckets_of, exactly
 from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.integers import Span, leading_integer, span
@@ -89,6 +89,9 @@ def compare(
     if absent:
         return replace(check, reason="; ".join(absent))
 
+    if spec.windowed and spec.time_column is not None:
+        times = {side: find_column(spec.time_column, found) for side, found in columns.items()}
+        refuse_uneven_bounds(spec, {side: time for side, time in times.items() if time is not None})
     pairing = pair_columns(columns[Side.LEGACY], columns[Side.CANDIDATE])
     plan = _plan(spec, columns, pairing, reader.dialect, active)
     check = replace(check, schema_differences=pairing.differences)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 Bound = str | int | date | datetime
-"""A value of the time column. Text is ISO 8601 for dates and timestamps; without an offset it is UTC."""
+"""A value of the time column. Text is ISO 8601 for dates and timestamps; without an offset: see `Zones`."""
 
 
 class Side(StrEnum):
@@ -109,6 +109,24 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
+class Zones:
+    """The time zones that decide which rows of a time column lie in a window; names as Airflow writes them.
+
+    `window`: the zone whose local days the window is made of; the dates of a DATE column are days of it.
+    `naive`: the zone in which a column without one counts, a DATE column too; UTC if not declared. `bound`: the zone
+    of bounds without an offset; if not declared such a bound is a value of the column as it stands.
+    """
+
+    window: str | None = None
+    naive: str | None = None
+    bound: str | None = None
+
+
+NO_ZONES = Zones()
+"""None declared: bounds and columns count as they stand, in UTC where one of them has a zone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonSpec:
     """Two relations and the rows of them that count: `time_column >= lower and time_column < upper`.
 
@@ -125,6 +143,7 @@ class ComparisonSpec:
     upper: Bound | None = None
     tolerances: tuple[Tolerance, ...] = ()
     masked: tuple[str, ...] = ()
+    zones: Zones = NO_ZONES
 
     @property
     def windowed(self) -> bool:

@@ -285,3 +285,92 @@ def test_text_that_names_no_relation(place: str) -> None:
     error = compare(place, "candidate.parquet").exception
     assert isinstance(error, ParityError)
     assert "file.duckdb::schema.table" in str(error)
+
+
+WINDOW = {"start": "2024-03-10", "end": "2024-03-11", "timezone": "America/New_York"}
+DATES = "(select unnest([date '2024-03-09', date '2024-03-10', date '2024-03-11']) as d)"
+KINDS = {
+    "days": "d",
+    "naive": "d::timestamp + interval 23 hour",
+    "texts": "d::varchar",
+    "ints": "strftime(d, '%Y%m%d')::int",
+}
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of three days in March 2024; in `KIND_N` only the row of day N differs."""
+    folder = tmp_path_factory.mktemp("dated")
+    for side, value in (("legacy", 0), ("candidate", 1)):
+        with duckdb.connect(str(folder / f"{side}.duckdb")) as connection:
+            for kind, time in KINDS.items():
+                for day in (9, 10, 11):
+                    differs = f"case when d = date '2024-03-{day:02}' then {value} else 0 end"
+                    connection.execute(
+                        f"create table {kind}_{day} as select {time} as day, {differs} as v from {DATES}"  # noqa: S608 - ours
+                    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "verdict", "says"),
+    [
+        ("days_9", {}, "match", "1 row equal"),
+        ("days_10", {}, "mismatch", "v"),
+        ("days_11", {}, "match", "1 row equal"),
+        # 23:00 of a naive column is UTC's unless another zone is declared: then it is of New York's day.
+        ("naive_9", {}, "match", "1 row equal"),
+        ("naive_10", {}, "mismatch", "v"),
+        ("naive_11", {"naive_zone": "America/New_York"}, "match", "1 row equal"),
+        ("naive_10", {"naive_zone": "America/New_York"}, "mismatch", "v"),
+        ("naive_9", {"naive_zone": "Asia/Tokyo"}, "match", "1 row equal"),
+        ("texts_10", {}, "inconclusive", "cannot bound column 'day' (VARCHAR)"),
+        ("ints_10", {}, "inconclusive", "cannot bound column 'day' (INTEGER)"),
+        ("days_10", {"window": {**WINDOW, "start": "2024-03-10T06:00"}}, "inconclusive", "inside a day"),
+        ("days_10", {"naive_zone": "UTC"}, "inconclusive", "inside a day of UTC"),
+        ("naive_10", {"naive_zone": "Mars/Olympus"}, "inconclusive", "no time zone 'Mars/Olympus'"),
+        (
+            "days_10",
+            {"window": {**WINDOW, "end": "2024-11-03T01:30"}},
+            "inconclusive",
+            "twice: write its offset",
+        ),
+        ("days_10", {"window": {**WINDOW, "start": "2024-03-10T02:30"}}, "inconclusive", "never show"),
+    ],
+)
+def test_18_window_on_dates(dated: Path, table: str, more: dict[str, Any], verdict: str, says: str) -> None:
+    """A DATE has the local dates of the window; a naive time is UTC's, or of the zone that the comparison declares."""
+    sides = {side: {"database": f"{side}.duckdb", "table": table} for side in ("legacy", "candidate")}
+    entry = {"name": table, **sides, "time_column": "day", "window": WINDOW, **more}
+    [found] = answer("--spec", spec(dated, entry))
+    assert found["verdict"] == verdict
+    assert says in found["reason"]
+
+
+def test_zones_on_the_command_line(dated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--zone` is that of the bounds, `--naive-zone` that of a column without one."""
+    monkeypatch.chdir(dated)
+    bounds = (
+        "--time-column",
+        "day",
+        "--from",
+        "2024-03-10",
+        "--to",
+        "2024-03-11",
+        "--zone",
+        "America/New_York",
+    )
+
+    def verdict(table: str, *more: str) -> str:
+        sides = (f"{side}.duckdb::{table}" for side in ("legacy", "candidate"))
+        return str(answer(*sides, *bounds, *more)["verdict"])
+
+    assert [verdict(f"days_{day}") for day in (9, 10, 11)] == ["match", "mismatch", "match"]
+    assert [verdict(f"naive_{day}") for day in (9, 10, 11)] == ["match", "mismatch", "match"]
+    new_york = ("--naive-zone", "America/New_York")
+    assert [verdict(f"naive_{day}", *new_york) for day in (9, 10, 11)] == ["match", "mismatch", "match"]
+    assert [verdict(f"naive_{day}", "--naive-zone", "Etc/GMT+8") for day in (9, 10, 11)] == [
+        "mismatch",
+        "match",
+        "match",
+    ]

@@ -157,7 +157,7 @@ def test_windows_are_half_open(put: Put, reader: Reader, lower: Any, upper: Any,
 @pytest.mark.parametrize(
     ("kind", "values", "lower", "upper"),
     [
-        ("DATE", [date(2024, 3, 10), date(2024, 3, 11)], "2024-03-09 12:00", "2024-03-10 12:00"),
+        ("DATE", [date(2024, 3, 10), date(2024, 3, 11)], "2024-03-10 00:00", "2024-03-11"),
         ("INTEGER", [20240310, 20240311], "20240310", 20240311),
         ("VARCHAR", ["2024-03-10", "2024-03-11"], "2024-03-10", "2024-03-11"),
         ("TIMESTAMP_NS", [datetime(2024, 3, 10), datetime(2024, 3, 11)], "2024-03-10", "2024-03-11"),

@@ -168,6 +168,12 @@ WINDOWS = [
     (date(2024, 3, 11), None),
     (None, "2024-03-10 04:00:00+00:00"),
 ]
+DAYS = [
+    (None, None),
+    ("2024-03-10", "2024-03-11"),
+    (date(2024, 3, 11), None),
+    (None, "2024-03-10T00:00:00+00:00"),
+]
 
 
 @dataclass(frozen=True)
@@ -478,7 +484,8 @@ def cases(draw: st.DrawFn) -> Case:
 
     times = [name for name, own, _, other in shared if own in INSTANTS and other in INSTANTS]
     time = draw(st.sampled_from(times)) if times else None
-    lower, upper = draw(st.sampled_from(WINDOWS)) if times else (None, None)
+    dated = any("DATE" in (own, other) for name, own, _, other in shared if name == time)
+    lower, upper = draw(st.sampled_from(DAYS if dated else WINDOWS)) if times else (None, None)
     tolerances = draw(tolerances_of(shared, key, only)) if draw(st.booleans()) else ()
     return Case(
         legacy_columns, candidate_columns, legacy, candidate, tuple(key), time, lower, upper, tolerances

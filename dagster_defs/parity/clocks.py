@@ -1,0 +1,76 @@
+"""What a wall clock of a time zone says, and where it says the same twice or leaves an hour out."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+import pendulum
+
+_TICK = timedelta(microseconds=1)
+
+
+def zone_named(name: str) -> tzinfo:
+    """A zone by its IANA name. Raises ValueError where there is none of that name."""
+    try:
+        return pendulum.timezone(name)
+    except (ValueError, OSError) as error:  # OSError: the name of a folder of zones
+        raise ValueError(f"there is no time zone {name!r}") from error
+
+
+def instant_of(local: datetime | date, zone: tzinfo) -> datetime:
+    """The instant at which a clock of the zone shows a local time, in that zone; of a date its first instant.
+
+    Raises ValueError for a time that the clock shows twice or never: nobody can say which instant it is.
+    """
+    if not isinstance(local, datetime):
+        return _first_instant(local, zone)
+    earlier, later = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if earlier.utcoffset() == later.utcoffset():
+        return earlier
+    if _shown(earlier, zone) != local:
+        raise ValueError(f"clocks of {zone} never show {local}: they are put forward over it")
+    raise ValueError(f"clocks of {zone} show {local} twice: write its offset")
+
+
+def wall_clock(instant: datetime, zone: tzinfo) -> datetime:
+    """What a clock of the zone shows at that instant.
+
+    Raises ValueError where the clock shows later what it has shown before: times of a naive column on the two sides
+    of such an instant cannot be told apart.
+    """
+    shown = _shown(instant, zone)
+    if _is_twice(shown, zone) and (_fold(instant, zone) or _is_twice(shown - _TICK, zone)):
+        raise ValueError(
+            f"it lies in the time that clocks of {zone} show twice (as {shown}), and the column's values do not say "
+            "which of the two they mean"
+        )
+    return shown
+
+
+def day_that_begins(instant: datetime, zone: tzinfo | None) -> date | None:
+    """The day of which that is the first instant in the zone (None: in the instant's own); None inside a day."""
+    own = zone or instant.tzinfo or UTC
+    today = _shown(instant, own).date()
+    return today if _shown(instant.astimezone(UTC) - _TICK, own).date() < today else None
+
+
+def _first_instant(day: date, zone: tzinfo) -> datetime:
+    midnight = datetime.combine(day, time.min)
+    first = midnight.replace(tzinfo=zone, fold=0)
+    if _shown(first, zone) == midnight:
+        return first
+    # Clocks are put forward over midnight: with the offset from before, midnight is the instant of the change.
+    return first.astimezone(UTC).astimezone(zone)
+
+
+def _shown(instant: datetime, zone: tzinfo) -> datetime:
+    return instant.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _fold(instant: datetime, zone: tzinfo) -> int:
+    return instant.astimezone(UTC).astimezone(zone).fold
+
+
+def _is_twice(local: datetime, zone: tzinfo) -> bool:
+    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and first > second
