@@ -34,7 +34,8 @@ SNOWFLAKE = {"DATE": "DATE", "NAIVE": "TIMESTAMP_NTZ(9)", "ZONED": "TIMESTAMP_LT
 
 
 def condition(kind: str, bounds: tuple[Any, Any], zones: Zones, dialect: Dialect = Dialect.DUCKDB) -> str:
-    spec = ComparisonSpec("w", *2 * [Relation("", "", "")], (), "at", *bounds, zones=zones)
+    nowhere, (lower, upper) = Relation("", "", ""), bounds
+    spec = ComparisonSpec("w", nowhere, nowhere, (), "at", lower, upper, zones=zones)
     written = (DUCKDB if dialect is Dialect.DUCKDB else SNOWFLAKE)[kind]
     return window_filter(spec, Column("at", written), parse_type(written), dialect).sql(dialect.value)
 
