@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import pendulum
 
 from dagster_defs.adapters.comparison_file import (
     ComparisonEntry,
+    declared_types,
     in_zone,
     read_comparisons,
     read_tolerances,
 )
-from dagster_defs.adapters.places import Place, Readers, as_it_was, parse_place, relation_in
+from dagster_defs.adapters.places import Files, Place, Readers, as_it_was, parse_place, relations_in
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
 from dagster_defs.parity import (
     NO_ZONES,
@@ -23,13 +24,13 @@ from dagster_defs.parity import (
     Bound,
     Check,
     ComparisonSpec,
-    Side,
     Tolerance,
     Verdict,
     Zones,
     compare,
 )
 from dagster_defs.parity.clocks import zone_named
+from dagster_defs.parity.text_types import DeclaredType
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,18 @@ class Comparer:
         """What is wrong with the request, or with a warehouse, is in its check."""
         try:
             with self._readers.of(request.legacy, request.candidate, self.wait_s) as reader:
+                windowed = request.lower is not None or request.upper is not None
+                legacy, candidate = relations_in(
+                    request.legacy,
+                    request.candidate,
+                    request.name,
+                    reader,
+                    request.time_column if windowed else None,
+                )
                 spec = ComparisonSpec(
                     request.name,
-                    legacy=relation_in(request.legacy, Side.LEGACY, request.name, reader),
-                    candidate=relation_in(request.candidate, Side.CANDIDATE, request.name, reader),
+                    legacy=legacy,
+                    candidate=candidate,
                     key=tuple(request.key),
                     time_column=request.time_column,
                     lower=request.lower,
@@ -104,7 +113,9 @@ def compare_file(file: Path, project_dir: Path, sample_limit: int = SAMPLE_LIMIT
 def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, project_dir: Path) -> Check:
     try:
         lower, upper = entry.window.bounds() if entry.window else (None, None)
-        legacy, candidate = (side.place(folder, project_dir) for side in (entry.legacy, entry.candidate))
+        legacy, candidate = (
+            _typed(side.place(folder, project_dir), entry.types) for side in (entry.legacy, entry.candidate)
+        )
         if entry.instant is not None:
             legacy = as_it_was(legacy, entry.instant)
     except ParityError as error:
@@ -128,6 +139,15 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
     )
 
 
+def _typed(place: Place, types: Mapping[str, DeclaredType]) -> Place:
+    """With the types that are declared for both sides; those of the place itself count first."""
+    return (
+        replace(place, types=tuple({**types, **dict(place.types)}.items()))
+        if isinstance(place, Files)
+        else place
+    )
+
+
 def compare_two(
     legacy: str,
     candidate: str,
@@ -138,13 +158,14 @@ def compare_two(
     bounds: tuple[str | None, str | None] = (None, None),
     zone: str | None = None,
     naive_zone: str | None = None,
+    types: Sequence[str] = (),
     tolerances: Path | None = None,
     masked: Sequence[str] = (),
     sample_limit: int = SAMPLE_LIMIT,
 ) -> Check:
     """One comparison in the words of the command line, judged today (in UTC); `zone` is that of both bounds.
 
-    `naive_zone`: as `Zones.naive`.
+    `naive_zone`: as `Zones.naive`. `types`: `column=type`, of CSV files.
 
     Raises BadPlace, BadComparisonFile for the tolerances, BadComparison for a bound that is no time of the zone.
     """
@@ -156,13 +177,17 @@ def compare_two(
             zone_named(naive_zone)
     except ValueError as error:
         raise BadComparison(name, f"window: {error}") from error
+    try:
+        declared = declared_types(dict(_column_and_type(each) for each in types))
+    except ValueError as error:
+        raise BadComparison(name, f"--type: {error}") from error
     told = read_tolerances(tolerances) if tolerances else []
     with Comparer(sample_limit) as comparer:
         return comparer.compare(
             Request(
                 name,
-                parse_place(legacy, project_dir),
-                parse_place(candidate, project_dir),
+                _typed(parse_place(legacy, project_dir), declared),
+                _typed(parse_place(candidate, project_dir), declared),
                 today,
                 key,
                 time_column,
@@ -173,3 +198,10 @@ def compare_two(
                 Zones(window=zone, naive=naive_zone),
             )
         )
+
+
+def _column_and_type(said: str) -> tuple[str, str]:
+    name, equals, kind = said.partition("=")
+    if not equals or not name:
+        raise ValueError(f"{said!r} is not COLUMN=TYPE")
+    return name, kind

@@ -10,6 +10,7 @@ from pathlib import Path
 import pendulum
 
 from dagster_defs.adapters.airflow_values import values_exported
+from dagster_defs.adapters.comparison_file import declared_types
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.mirrors import load_mirrors, named
 from dagster_defs.adapters.places import (
@@ -19,7 +20,7 @@ from dagster_defs.adapters.places import (
     SnowflakeTable,
     as_it_was,
     place_of_relation,
-    relation_in,
+    relations_in,
 )
 from dagster_defs.errors import BadComparison, ParityError, UnknownPartition, UsageError, WindowMissing
 from dagster_defs.lifecycle import Unit
@@ -134,10 +135,7 @@ def compare_output(
     with Readers() as own:
         try:
             with (readers or own).of(legacy, candidate, wait_s) as reader:
-                sides = (
-                    relation_in(place, side, output.name, reader)
-                    for place, side in ((legacy, Side.LEGACY), (candidate, Side.CANDIDATE))
-                )
+                sides = relations_in(legacy, candidate, output.name, reader)
                 return compare(
                     _spec(output, *sides),
                     reader,
@@ -155,7 +153,8 @@ def keeps_its_past(output: Output) -> bool:
 
 def _place(output: Output, side: Side) -> Place:
     if isinstance(output, FileOutput):
-        return Files(Path(output.legacy if side is Side.LEGACY else output.candidate))
+        path = Path(output.legacy if side is Side.LEGACY else output.candidate)
+        return Files((path,), tuple(declared_types(dict(output.types)).items()))
     target = output.legacy_target if side is Side.LEGACY else output.candidate_target
     return place_of_relation(DbtWorkspace(Path(output.project_dir), target), output.relation(side))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -30,8 +30,20 @@ from dagster_defs.errors import BadComparison, BadComparisonFile
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind, Zones
 from dagster_defs.parity.clocks import instant_of, zone_named
 from dagster_defs.parity.records import Bound
+from dagster_defs.parity.text_types import DeclaredType
 from dagster_defs.parity.tolerances import refuse_wrong
 from dagster_defs.windows import zone_named
+
+
+def declared_types(types: Mapping[str, str]) -> dict[str, DeclaredType]:
+    """By column. Raises ValueError that names the column whose type cannot be declared."""
+    found = {}
+    for name, said in types.items():
+        try:
+            found[name] = DeclaredType.parse(said)
+        except ValueError as error:
+            raise ValueError(f"type of {name}: {error}") from error
+    return found
 
 
 class _Model(BaseModel):
@@ -70,7 +82,8 @@ class PlaceEntry(_Model):
     target: str | None = None
     db_schema: Annotated[str, Field(alias="schema")] = "main"
     table: str | None = None
-    files: str | None = None
+    files: str | Annotated[list[str], Field(min_length=1)] | None = None
+    types: Mapping[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -79,12 +92,17 @@ class PlaceEntry(_Model):
             raise ValueError(f"give one of database, target and files, not {' and '.join(given) or 'none'}")
         if (self.table is None) is (self.files is None):
             raise ValueError("a database or target needs a table, and files have none")
+        if self.types and self.files is None:
+            raise ValueError("only files have `types`: a table has its own")
+        declared_types(self.types)
         return self
 
     def place(self, folder: Path, project_dir: Path) -> Place:
         """Paths are relative to the folder of the file that they stand in, or else to the current one."""
         if self.files is not None:
-            return Files(_found(self.files, folder))
+            listed = [self.files] if isinstance(self.files, str) else self.files
+            paths = tuple(_found(path, folder) for path in listed)
+            return Files(paths, tuple(declared_types(self.types).items()))
         if self.target is not None:
             names = (exp.to_identifier(name, quoted=True) for name in (self.db_schema, self.table or ""))
             return place_of_target(DbtWorkspace(project_dir, self.target), *names)
@@ -139,12 +157,18 @@ def _known_zone(name: str | None) -> str | None:
     return name
 
 
+def _known_types(types: Mapping[str, str]) -> Mapping[str, str]:
+    declared_types(types)
+    return types
+
+
 class ComparisonEntry(_Model):
     name: str
     legacy: PlaceEntry
     candidate: PlaceEntry
     key: Sequence[str] = ()
     time_column: str | None = None
+    declared: Annotated[Mapping[str, str], Field(alias="types"), AfterValidator(_known_types)] = {}
     naive_zone: Annotated[str | None, AfterValidator(_known_zone)] = None
     window: WindowEntry | None = None
     as_of: Annotated[
@@ -152,6 +176,11 @@ class ComparisonEntry(_Model):
     ] = None
     tolerances: Sequence[ToleranceEntry] = ()
     masked: Sequence[str] = ()
+
+    @property
+    def types(self) -> Mapping[str, DeclaredType]:
+        """Of columns of CSV files, on both sides."""
+        return declared_types(self.declared)
 
     @property
     def zones(self) -> Zones:

@@ -12,14 +12,15 @@ from typing import Any, Self
 from sqlglot import exp
 from sqlglot.errors import ParseError
 
+from dagster_defs.adapters.data_files import SUFFIXES
 from dagster_defs.adapters.dbt import DbtWorkspace
 from dagster_defs.adapters.snowflake import SnowflakeReader
 from dagster_defs.adapters.warehouse import DuckDBPair
 from dagster_defs.errors import BadPlace, NotComparable
 from dagster_defs.parity import Relation, Side
+from dagster_defs.parity.text_types import DeclaredType
 
 _SEPARATOR = "::"
-_DATA = {".parquet", ".csv", ".tsv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Parquet or CSV files; the path may be a glob."""
+    """Parquet or CSV files; a path may be a glob or a folder. `types`: declared ones, of CSV files."""
 
-    path: Path
+    paths: tuple[Path, ...]
+    types: tuple[tuple[str, DeclaredType], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,18 @@ Place = Table | Files | SnowflakeTable
 
 
 def parse_place(text: str, project_dir: Path) -> Place:
-    """`file.duckdb::schema.table`, `folder/*.parquet`, or `target::schema.table` of the dbt project's profile.
+    """`file.duckdb::schema.table`, `folder/*.parquet`, `folder`, or `target::schema.table` of the dbt project.
 
     Names with dots or quotes are written in double quotes, as in SQL; without a schema it is `main`. Raises BadPlace,
     and for a target what `place_of_target` raises.
     """
     where, separator, name = text.partition(_SEPARATOR)
     if not separator:
-        if Path(where).suffix.lower() in _DATA:
-            return Files(Path(where))
-        raise BadPlace(text, f"there is no {_SEPARATOR} in it, and it is no Parquet or CSV file")
+        if Path(where).suffix.lower() in SUFFIXES or Path(where).is_dir():
+            return Files((Path(where),))
+        raise BadPlace(
+            text, f"there is no {_SEPARATOR} in it, and it is no Parquet or CSV file, and no folder"
+        )
     names = _names(text, name)
     if not Path(where).suffix and "/" not in where and not Path(where).exists():
         return place_of_target(DbtWorkspace(project_dir, where), *names)
@@ -183,12 +187,31 @@ class Readers:
         return known
 
 
-def relation_in(place: Place, side: Side, name: str, reader: DuckDBPair | SnowflakeReader) -> Relation:
+def relations_in(
+    legacy: Place,
+    candidate: Place,
+    name: str,
+    reader: DuckDBPair | SnowflakeReader,
+    time_column: str | None = None,
+) -> tuple[Relation, Relation]:
+    """Both sides for the reader. `time_column`: the one that bounds a window. Raises TypeOfNoColumn."""
+    places = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
+    relations = (
+        _relation_in(legacy, Side.LEGACY, name, reader),
+        _relation_in(candidate, Side.CANDIDATE, name, reader),
+    )
+    if isinstance(reader, DuckDBPair):
+        declared = {side: dict(place.types) for side, place in places.items() if isinstance(place, Files)}
+        reader.read_texts(*relations, declared, time_column)
+    return relations
+
+
+def _relation_in(place: Place, side: Side, name: str, reader: DuckDBPair | SnowflakeReader) -> Relation:
     if isinstance(place, SnowflakeTable):
         return place.relation
     assert isinstance(reader, DuckDBPair), place  # noqa: S101 - reader_of has seen to it
     if isinstance(place, Files):
-        return reader.files(side, name, place.path)
+        return reader.files(side, name, place.paths)
     return reader.relation(side, place.schema, place.table)
 
 

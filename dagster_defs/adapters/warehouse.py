@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -13,6 +14,8 @@ import duckdb
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
+from dagster_defs.adapters.data_files import FileRows, read_files
+from dagster_defs.adapters.text_reading import TextReading, refuse_unknown
 from dagster_defs.errors import (
     DatabaseLocked,
     DatabaseUnreadable,
@@ -20,6 +23,8 @@ from dagster_defs.errors import (
     StatementFailed,
 )
 from dagster_defs.parity import Column, Dialect, Relation, Side
+from dagster_defs.parity.fragments import stored
+from dagster_defs.parity.text_types import DeclaredType
 
 T = TypeVar("T")
 
@@ -60,6 +65,7 @@ class DuckDBPair:
         self._overflow: TemporaryDirectory[str] | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._unreadable: dict[Relation, str] = {}
+        self._read: dict[Relation, FileRows] = {}
 
     def __enter__(self) -> Self:
         self._overflow = TemporaryDirectory(prefix="parity-compare-")
@@ -101,18 +107,56 @@ class DuckDBPair:
     def files(self, side: Side, name: str, files: Path | Sequence[Path]) -> Relation:
         """One relation over Parquet or CSV files (by their suffix), under `name` in `<side>_files`.
 
-        A path may be a glob. CSV files have a header; types are found from all rows, an empty field is NULL
-        and a quoted empty one an empty string. Files that cannot be read make the comparison inconclusive.
+        A path may be a glob or a folder. CSV files have a header, and columns of text (`read_texts` gives them types);
+        an empty field is NULL and a quoted empty one an empty string. Files that cannot be read make the comparison
+        inconclusive.
         """
         paths = [files] if isinstance(files, Path) else list(files)
         relation = Relation("memory", f"{side}_files", name)
+        self._unreadable.pop(relation, None)
+        self._read.pop(relation, None)
         try:
             self._run(f"create schema if not exists {side}_files")
-            self._run(_view(relation, paths).sql(dialect="duckdb", identify=True))
-            self._unreadable.pop(relation, None)
+            found = read_files(lambda statement: self._answer(statement)[1], paths)
+            self._run(f"create or replace view {_sql(relation)} as {found.query}")
+            self._read[relation] = found
         except StatementFailed as error:
             self._unreadable[relation] = error.why
         return relation
+
+    def read_texts(
+        self,
+        legacy: Relation,
+        candidate: Relation,
+        declared: Mapping[Side, Mapping[str, DeclaredType]],
+        time_column: str | None = None,
+    ) -> None:
+        """Give the columns of CSV files the types in which they lose nothing, each beside its partner.
+
+        `time_column`: the one that bounds a window, which has to be more than text. What cannot be read as declared
+        makes the comparison inconclusive. Raises TypeOfNoColumn for a type of a column that no CSV file has.
+        """
+        relations = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
+        read = {side: self._read[each] for side, each in relations.items() if each in self._read}
+        texts = {side: files for side, files in read.items() if files.is_text}
+        if self._unreadable.keys().isdisjoint(relations.values()):
+            refuse_unknown(texts, declared)
+        if not texts:
+            return
+        columns = {side: [Column(*each) for each in files.columns] for side, files in read.items()}
+        for side, relation in relations.items():
+            if side not in columns:
+                with suppress(RelationUnreadable):
+                    columns[side] = self.columns(relation) or []
+        reading = TextReading(self.rows, texts, columns, declared)
+        for side, relation in relations.items():
+            if side not in texts or relation in self._unreadable:
+                continue
+            try:
+                query = reading.query(side, time_column)
+                self._run(f"create or replace view {_sql(relation)} as {query}")
+            except StatementFailed as error:
+                self._unreadable[relation] = error.why
 
     def columns(self, relation: Relation) -> list[Column] | None:
         if relation in self._unreadable:
@@ -123,6 +167,9 @@ class DuckDBPair:
                 raise RelationUnreadable(str(relation), f"no {relation.catalog} database was given")
             if not self._attached(relation.catalog):
                 raise RelationUnreadable(str(relation), f"the file {file} does not exist")
+        if relation in self._read:
+            described = self.rows(f"describe select * from {_sql(relation)}")  # noqa: S608 - quoted
+            return [Column(row["column_name"], row["column_type"]) for row in described]
         _, found = self._answer(
             "select column_name, data_type from duckdb_columns()"
             " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
@@ -188,27 +235,5 @@ def until_unlocked(file: Path, attempt: Callable[[], T], wait_s: float) -> T:
         raise DatabaseLocked(file, int(holder[1]) if holder else None, wait_s) from error
 
 
-def _view(relation: Relation, paths: Sequence[Path]) -> exp.Create:
-    listed = exp.Array(expressions=[exp.Literal.string(str(path)) for path in paths])
-    # Columns come from the files alone, never from the names of the folders that they are in.
-    options: dict[str, exp.Expr] = {"hive_partitioning": exp.false()}
-    reader = "read_parquet"
-    if any(path.suffix.lower() in {".csv", ".tsv"} for path in paths):
-        reader = "read_csv"
-        options |= {
-            "header": exp.true(),
-            "sample_size": exp.Literal.number(-1),
-            "allow_quoted_nulls": exp.false(),
-        }
-    arguments = [exp.EQ(this=exp.to_identifier(name), expression=value) for name, value in options.items()]
-    source = exp.Anonymous(this=reader, expressions=[listed, *arguments])
-    return exp.Create(
-        this=exp.Table(
-            this=exp.to_identifier(relation.table, quoted=True),
-            db=exp.to_identifier(relation.schema, quoted=True),
-            catalog=exp.to_identifier(relation.catalog, quoted=True),
-        ),
-        kind="VIEW",
-        replace=True,
-        expression=exp.select("*").from_(source),
-    )
+def _sql(relation: Relation) -> str:
+    return stored(relation).sql(dialect="duckdb")

@@ -129,6 +129,12 @@ def compare(
     naive_zone: Annotated[
         str | None, typer.Option(help="Time zone in which a time column without one counts; without it UTC.")
     ] = None,
+    column_types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", help="COLUMN=TYPE of CSV files, such as 'placed=date %d/%m/%Y'; repeat it for more."
+        ),
+    ] = None,
     tolerances: Annotated[Path | None, typer.Option(help="A YAML file of tolerances.")] = None,
     spec: Annotated[Path | None, typer.Option(help="A YAML file of many comparisons.")] = None,
     samples: Annotated[int, typer.Option(min=0, help="Differing rows to show of each kind; 0: none.")] = 5,
@@ -141,7 +147,7 @@ def compare(
 
     if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
         raise typer.BadParameter("give LEGACY and CANDIDATE, or --spec FILE")
-    if spec and any((key, time_column, first, last, zone, naive_zone, tolerances, mask)):
+    if spec and any((key, time_column, first, last, zone, naive_zone, column_types, tolerances, mask)):
         raise typer.BadParameter("beside --spec the file says key, window, tolerances and masks")
     if spec:
         checks = list(compare.compare_file(spec, dbt_project, samples))
@@ -156,6 +162,7 @@ def compare(
                 bounds=(first, last),
                 zone=zone,
                 naive_zone=naive_zone,
+                types=column_types or [],
                 tolerances=tolerances,
                 masked=mask or [],
                 sample_limit=samples,

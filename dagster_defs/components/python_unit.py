@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 
+from dagster_defs.adapters.comparison_file import declared_types
 from dagster_defs.components.evidence import Compared
 from dagster_defs.components.one_writer import windows_to_write
 from dagster_defs.components.run_window import window_metadata, windows_of_run
@@ -50,6 +51,13 @@ class PythonOutput(ComparisonTerms):
     file_key: Annotated[
         Sequence[str], dg.Resolver.default(description="Columns that identify a row of the file.")
     ] = field(default_factory=list)
+    file_types: Annotated[
+        Mapping[str, str],
+        dg.Resolver.default(
+            description="Types of columns of a CSV file, by name; none: text, or what nothing is lost as.",
+            examples=[{"placed": "date %d/%m/%Y"}],
+        ),
+    ] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,6 +191,7 @@ class PythonUnit(UnitComponent):
                 candidate=paths[Side.CANDIDATE],
                 key=tuple(output.file_key),
                 terms=self._terms[output.key],
+                types=tuple(output.file_types.items()),
             )
 
     @cached_property
@@ -194,6 +203,11 @@ class PythonUnit(UnitComponent):
                     f"`outputs.{output.key}` has tolerances or masks, and no `file` that could be compared"
                 )
                 raise BadUnit(self.unit, reason, "Name its `file`, or drop them")
+            try:
+                declared_types(output.file_types)
+            except ValueError as error:
+                reason = f"`outputs.{output.key}.file_types`: {error}"
+                raise BadUnit(self.unit, reason, "Mend it in its YAML") from error
         return {
             output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.file_key)
             for output in self.outputs

@@ -73,6 +73,7 @@
     │   ├── BadPlace                          text that names no relation to compare
     │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
     │   ├── BadComparison                     one comparison of such a file that cannot be read
+    │   ├── TypeOfNoColumn                    a type is declared for a column that no CSV file has
     │   ├── UnknownColumn                     a comparison names a column that a table does not have
     │   ├── ReversedWindow                    a comparison's window ends before it starts
     │   ├── WindowWithoutTime                 a comparison has bounds but no time column
@@ -104,6 +105,7 @@ from dagster_defs.errors.comparison import (
     ToleranceOnKey,
     ToleranceOnType,
     ToleranceWithoutKey,
+    TypeOfNoColumn,
     UnknownColumn,
     UnusableBound,
     WindowWithoutTime,
@@ -255,6 +257,7 @@ __all__ = [
     "ToleranceOnKey",
     "ToleranceOnType",
     "ToleranceWithoutKey",
+    "TypeOfNoColumn",
     "Unaligned",
     "UnknownColumn",
     "UnknownPartition",

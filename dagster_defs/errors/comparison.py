@@ -75,6 +75,15 @@ class UnknownColumn(UsageError):
         )
 
 
+class TypeOfNoColumn(UsageError):
+    def __init__(self, column: str, sides: Sequence[str]) -> None:
+        self.column, self.sides = column, tuple(sides)
+        super().__init__(
+            f"a type is declared for column {column!r}, and no CSV file of {' or '.join(sides)} has it. Correct its "
+            "name, or drop it: tables and Parquet files have their own types"
+        )
+
+
 class ReversedWindow(UsageError):
     def __init__(self, comparison: str, lower: str, upper: str) -> None:
         self.comparison, self.lower, self.upper = comparison, lower, upper

@@ -54,13 +54,17 @@ class TableOutput:
 
 @dataclass(frozen=True, slots=True)
 class FileOutput:
-    """A Parquet or CSV file that a task writes for one window, one path for each side."""
+    """A Parquet or CSV file that a task writes for one window, one path for each side.
+
+    `types`: what its columns are declared to hold, if it is a CSV file.
+    """
 
     name: str
     legacy: str
     candidate: str
     key: tuple[str, ...]
     terms: Terms = Terms()
+    types: tuple[tuple[str, str], ...] = ()
 
     @property
     def as_a_whole(self) -> bool:

@@ -179,12 +179,12 @@ def _instant_literal(instant: datetime, kind: ColumnType, dialect: Dialect) -> e
             # The year 10000 is past what Python can write; the last day itself is then the bound.
             day = day + timedelta(days=1) if day < date.max else day
         return cast(exp.Literal.string(day.isoformat()), "date")
-    precise = kind.fraction == 9 and not kind.zoned and dialect is Dialect.DUCKDB
+    precise = kind.fraction == 9 and dialect is Dialect.DUCKDB
     if precise:
         instant = min(max(instant, _FIRST_NANOSECOND), _LAST_NANOSECOND)
     text = instant.isoformat(sep=" ")
     if kind.zoned:
-        return cast(exp.Literal.string(f"{text}+00:00"), "timestamptz")
+        return cast(exp.Literal.string(f"{text}+00:00"), "timestamptz_ns" if precise else "timestamptz")
     return cast(exp.Literal.string(text), "timestamp_ns" if precise else "timestamp_ntz")
 
 

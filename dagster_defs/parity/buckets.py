@@ -183,6 +183,8 @@ def _time_bucket(time: exp.Expr, kind: ColumnType, seconds: int, dialect: Dialec
         bucket: exp.Expr = days * number(_DAY // seconds)
         present = func("isfinite", time.copy())
         return when(present, bucket).when(is_null(time.copy()).not_(), number(_ENDLESS))
+    if kind.zoned and kind.fraction == 9:  # of which DuckDB does not count the microseconds
+        time = cast(time, "timestamptz")
     # An infinite time has no microseconds.
     bucket = exp.IntDiv(this=func("epoch_us", time), expression=number(seconds * _MICROSECONDS))
     return func("coalesce", bucket, when(is_null(time.copy()).not_(), number(_ENDLESS)))

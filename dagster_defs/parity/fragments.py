@@ -72,7 +72,8 @@ def try_cast(expression: exp.Expr, to: str) -> exp.TryCast:
 
 @cache
 def _type(name: str) -> exp.DataType:
-    return exp.DataType.build(name, dialect="duckdb")
+    # Types of DuckDB that sqlglot does not know are written as they are.
+    return exp.DataType.build(name, dialect="duckdb", udt=True)
 
 
 def joined(*parts: exp.Expr) -> exp.Expr:

@@ -197,6 +197,7 @@ def test_parquet_and_csv_files_are_relations(tmp_path: Path) -> None:
     with DuckDBPair(None, None) as pair:
         legacy = pair.files(Side.LEGACY, "trips", [tmp_path / "it's 1.parquet", tmp_path / "2.parquet"])
         candidate = pair.files(Side.CANDIDATE, "trips", tmp_path / "export.csv")
+        pair.read_texts(legacy, candidate, {})
         check = compare(ComparisonSpec("export", legacy, candidate, ("id",)), pair)
     assert (check.verdict, check.rows) == (Verdict.MATCH, SideCounts(3, 3)), check
 

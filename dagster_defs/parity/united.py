@@ -1,0 +1,56 @@
+"""One type for a column that several files hold, each in a type of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dagster_defs.parity.families import Family, parse_type, type_change
+from dagster_defs.parity.records import SchemaChange
+
+UNTYPED = '"NULL"'  # DuckDB's type of a Parquet column that holds nothing but NULL
+_MAX_PRECISION = 38
+
+
+@dataclass(frozen=True, slots=True)
+class United:
+    """`proved`: the type holds every value of each file's type; else that has to be asked of the values."""
+
+    type: str
+    proved: bool = True
+
+
+def united(types: Iterable[str]) -> United | None:
+    """None where no type holds the values of all: text beside numbers, times with a zone beside times without."""
+    found = United(UNTYPED)
+    for own in dict.fromkeys(types):
+        both = _of_two(found.type, own)
+        if both is None:
+            return None
+        found = United(both.type, found.proved and both.proved)
+    return found
+
+
+def _of_two(one: str, other: str) -> United | None:
+    if one == other or other == UNTYPED:
+        return United(one)
+    if one == UNTYPED:
+        return United(other)
+    left, right = parse_type(one), parse_type(other)
+    for wide, narrow, name in ((left, right, one), (right, left, other)):
+        if type_change(narrow, wide) is SchemaChange.WIDENED:
+            return United(name)
+    families = {left.family, right.family}
+    if families == {Family.EXACT}:
+        digits, scale = max(left.digits, right.digits), max(left.scale, right.scale)
+        return United(f"DECIMAL({digits + scale},{scale})") if digits + scale <= _MAX_PRECISION else None
+    if families == {Family.EXACT, Family.BINARY}:
+        return United("DOUBLE", proved=False)
+    if families == {Family.TEXT}:
+        return United("VARCHAR")
+    if families == {Family.INSTANT} and left.zoned == right.zoned:
+        # A date is a midnight; the cast fails where the finer type does not reach as far.
+        if left.is_date or right.is_date:
+            return United(other if left.is_date else one)
+        return United(one if left.fraction >= right.fraction else other)
+    return None
