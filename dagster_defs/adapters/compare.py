@@ -29,8 +29,8 @@ from dagster_defs.parity import (
     Zones,
     compare,
 )
-from dagster_defs.parity.clocks import zone_named
 from dagster_defs.parity.text_types import DeclaredType
+from dagster_defs.windows import zone_named
 
 
 @dataclass(frozen=True)

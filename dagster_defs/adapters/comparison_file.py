@@ -28,7 +28,7 @@ from dagster_defs.adapters.places import Files, Place, Table, place_of_target
 from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadComparison, BadComparisonFile
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind, Zones
-from dagster_defs.parity.clocks import instant_of, zone_named
+from dagster_defs.parity.clocks import instant_of
 from dagster_defs.parity.records import Bound
 from dagster_defs.parity.text_types import DeclaredType
 from dagster_defs.parity.tolerances import refuse_wrong

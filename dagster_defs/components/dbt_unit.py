@@ -31,8 +31,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side, Zones
-from dagster_defs.parity.clocks import zone_named
-from dagster_defs.windows import Bound, PartitionVars, Window
+from dagster_defs.windows import Bound, PartitionVars, Window, zone_named
 from dagster_defs.windows.values import as_yaml
 
 # What each dbt command runs of a selection, by resource type.

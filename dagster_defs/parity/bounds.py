@@ -9,10 +9,11 @@ from decimal import Decimal, InvalidOperation
 from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
-from dagster_defs.parity.clocks import day_that_begins, instant_of, wall_clock, zone_named
+from dagster_defs.parity.clocks import day_that_begins, instant_of, wall_clock
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family, parse_type
 from dagster_defs.parity.fragments import all_of, any_of, cast, column
 from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect, Side, Zones
+from dagster_defs.windows import zone_named
 
 # A timestamp in nanoseconds lies between these; a bound beyond them is one of them.
 _FIRST_NANOSECOND = datetime(1677, 9, 21, 0, 12, 43, 145225)  # noqa: DTZ001 - naive means UTC here

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-import pendulum
-
 _TICK = timedelta(microseconds=1)
-
-
-def zone_named(name: str) -> tzinfo:
-    """A zone by its IANA name. Raises ValueError where there is none of that name."""
-    try:
-        return pendulum.timezone(name)
-    except (ValueError, OSError) as error:  # OSError: the name of a folder of zones
-        raise ValueError(f"there is no time zone {name!r}") from error
 
 
 def instant_of(local: datetime | date, zone: tzinfo) -> datetime:
