@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pendulum
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,6 +23,7 @@ from pydantic import (
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.files import strict_yaml
 from dagster_defs.adapters.places import Files, Place, Table, place_of_target
 from dagster_defs.adapters.wrong_input import in_words
 from dagster_defs.errors import BadComparison, BadComparisonFile
@@ -273,9 +273,8 @@ def declared_tolerances(name: str, key: Sequence[str], entries: Sequence[Any]) -
 
 def _load(file: Path) -> Any:
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
-        raise BadComparisonFile(file, reason) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise BadComparisonFile(file, " ".join(str(error).split())) from error
+        return strict_yaml.load(file)
+    except OSError as error:
+        raise BadComparisonFile(file, error.strerror or type(error).__name__) from error
+    except ValueError as error:
+        raise BadComparisonFile(file, str(error)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 from dagster_defs.adapters.dbt import unreadable
 from dagster_defs.adapters.dbt_environment import without_options
 from dagster_defs.adapters.dbt_run import collector_paused
+from dagster_defs.adapters.files import strict_json
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
     Inventory,
@@ -37,7 +37,7 @@ def read_inventory(file: Path) -> Inventory:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
         raise InventoryUnreadable(str(file), reason) from error
     try:
-        document = json.loads(text)
+        document = strict_json.loads(text)
     except ValueError as error:
         at = getattr(error, "pos", 0)
         cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())

@@ -174,7 +174,7 @@ def read_document(document: Any, file: str) -> Inventory:
             tuple(_dag(dag) for dag in document["dags"]),
             (str(span.get("start", "")), str(span.get("end", ""))),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InventoryUnreadable(file, f"a part of it is missing or of another shape: {error}") from error
 
 
@@ -236,7 +236,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _names(task.get("reaches")),
             _names(code.get("reaches")),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(
             dag_id, name, f"the inventory's record of this task is not as it should be: {error!r}"
         )

@@ -1,0 +1,67 @@
+"""YAML of a file that somebody has written: values as PyYAML reads them, without what makes a small file endless."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MOST_BYTES = 1 << 20  # thousands of comparisons, which PyYAML reads in ten seconds
+DEPTH = 100  # levels of a document; no file of ours has ten
+MOST_NODES = 200_000  # with what aliases stand for counted each time
+
+
+def load(file: Path) -> Any:
+    """Raises OSError, and ValueError with the reason in words for what is too large, too deep, or no YAML.
+
+    An alias counts as all that it stands for, so that ten lines of aliases cannot become a billion values.
+    """
+    with file.open("rb") as opened:
+        data = opened.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
+    try:
+        return _Bounded(text).get_single_data()
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+class _Bounded(yaml.SafeLoader):
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._level = 0
+        self._sizes: dict[int, int] = {}  # of each node by its identity; aliases share their anchor's
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._level += 1
+        if self._level > DEPTH:
+            raise ValueError(f"it is nested more than {DEPTH} levels deep")
+        node: Any = super().compose_node(parent, index)  # type: ignore[no-untyped-call]  # PyYAML has no types
+        self._level -= 1
+        if id(node) not in self._sizes:
+            self._sizes[id(node)] = 1 + sum(self._sizes.get(id(child), 0) for child in _children(node))
+        if self._sizes[id(node)] > MOST_NODES:
+            raise ValueError(f"it has more than {MOST_NODES:,} values, counting what its aliases stand for")
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ValueError(
+                    f"the key {key.value[:60]!r} is there twice (line {key.start_mark.line + 1})"
+                )
+            seen.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
