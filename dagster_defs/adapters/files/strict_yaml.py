@@ -41,7 +41,7 @@ class _Bounded(yaml.SafeLoader):
         self._level += 1
         if self._level > DEPTH:
             raise ValueError(f"it is nested more than {DEPTH} levels deep")
-        node: Any = super().compose_node(parent, index)  # type: ignore[no-untyped-call]  # PyYAML has no types
+        node: Any = super().compose_node(parent, index)
         self._level -= 1
         if id(node) not in self._sizes:
             self._sizes[id(node)] = 1 + sum(self._sizes.get(id(child), 0) for child in _children(node))
