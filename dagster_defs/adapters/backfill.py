@@ -102,7 +102,10 @@ def _launch(one: Backfill, run: BackfillRun, reason: str, dagster: DagsterClient
     with ledger.moving(one.unit):
         ledger.append(entry)
     return dagster.launch(
-        one.unit.identifier, (run.span.first, run.span.last), tags={tags.BACKFILL: entry.id}
+        one.unit.identifier,
+        (run.span.first, run.span.last),
+        # The entry holds for this run alone: another one in its place would be refused.
+        tags={tags.BACKFILL: entry.id, tags.MAX_RETRIES: "0"},
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.adapters.dagster_runs import PlannedAssets
 from dagster_defs.adapters.evidence import instance_at
 from dagster_defs.adapters.facts import OnRecord, read_record
 from dagster_defs.adapters.report import legacy_keys, run_address
@@ -17,6 +18,7 @@ from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
+from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.windows import PartitionedSchedule
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 PAGE = 1_000  # events of one asset, or runs, that are asked for at once
 RUNS = 200  # of a unit that did not succeed, the newest, that are looked at
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 STATE = "State"  # metadata of what the observer tells of a task: Airflow's word for how it ended
 
 
@@ -88,14 +89,15 @@ def _continuity(
             return Continuity(unit, owner, problem=f"nobody knows which assets it writes: {error}")
         return Continuity(unit, owner, nothing_to_write=True)
     entries = record.history(unit).entries
+    backfills = {entry.id for entry in entries if entry.kind is Kind.BACKFILLED}
     return continuity(
         unit,
         owner,
         mirror.partitions,
-        log.writes(keys),
+        log.writes(keys, backfills=backfills),
         enrolled=entries[0].at if entries else None,
         now=now,
-        unwritten=_newest(log.told(keys[0]), log.unfinished(unit, mirror.partitions)),
+        unwritten=_newest(log.told(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
         only=only,
     )
 
@@ -145,8 +147,12 @@ class WritesLog:
 
     instance: dg.DagsterInstance
 
-    def writes(self, keys: Sequence[dg.AssetKey], since: datetime | None = None) -> list[Wrote]:
+    def writes(
+        self, keys: Sequence[dg.AssetKey], since: datetime | None = None, *, backfills: Collection[str] = ()
+    ) -> list[Wrote]:
         """What runs have written of these assets, one for each run and partition; memory for these only.
+
+        `backfills`: ids of the ledger's entries; a run that names another one was asked for by nobody.
 
         A Dagster run over several partitions has written each of them. What was reported without a run and without a
         word of the observer's, as by hand in Dagster's UI, was written outside of Dagster, and counts as Airflow's.
@@ -175,7 +181,7 @@ class WritesLog:
                 )
                 one.add(key.to_user_string(), record, noted)
         runs = self._runs({one.dagster_run for one in found.values() if one.dagster_run})
-        return [_wrote(one, runs.get(one.dagster_run)) for one in found.values()]
+        return [_wrote(one, runs.get(one.dagster_run), backfills) for one in found.values()]
 
     def told(self, key: dg.AssetKey) -> dict[str, Unwritten]:
         """What the observer has told last of tasks of Airflow's that wrote nothing, by partition."""
@@ -190,24 +196,38 @@ class WritesLog:
                 found.setdefault(record.partition_key, Unwritten(why, skipped=state == "skipped", at=at))
         return found
 
-    def unfinished(self, unit: Unit, partitions: PartitionedSchedule) -> dict[str, Unwritten]:
-        """The newest runs of the unit in Dagster that have failed, or have not ended, by partition."""
+    def unfinished(
+        self, unit: Unit, partitions: PartitionedSchedule, keys: Collection[dg.AssetKey] = ()
+    ) -> dict[str, Unwritten]:
+        """The newest runs of the unit in Dagster that have failed, or have not ended, by partition.
+
+        `keys`: its assets, for runs that were started from their pages.
+        """
         import dagster as dg
+        from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
         from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
         failed = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
         # A run of the unit's own job, or of the one that runs its whole DAG once that is retired.
-        records = [
-            record
-            for whose in ({tags.UNIT: str(unit), tags.SIDE: "legacy"}, {tags.DAG: unit.dag_id})
-            for record in self.instance.get_run_records(
-                dg.RunsFilter(tags=whose, statuses=[*failed, *NOT_FINISHED_STATUSES]), limit=RUNS
-            )
+        statuses = [*failed, *NOT_FINISHED_STATUSES]
+        asked = [
+            dg.RunsFilter(tags={tags.UNIT: str(unit), tags.SIDE: "legacy"}, statuses=statuses),
+            dg.RunsFilter(tags={tags.DAG: unit.dag_id}, statuses=statuses),
+            dg.RunsFilter(job_name=IMPLICIT_ASSET_JOB_NAME, statuses=statuses),
         ]
+        planned, own = PlannedAssets(self.instance), set(keys)
+        records = {
+            record.storage_id: record
+            for wanted in asked
+            for record in self.instance.get_run_records(wanted, limit=RUNS)
+            if wanted.job_name is None or own & set(planned.of(record.dagster_run) or ())
+        }
         found: dict[str, Unwritten] = {}
-        for record in sorted(records, key=lambda one: one.create_timestamp, reverse=True):
+        for record in sorted(records.values(), key=lambda one: one.create_timestamp, reverse=True):
             run, ended = record.dagster_run, "has not ended"
-            if run.is_finished:
+            if refused := run.tags.get(tags.REFUSED):
+                ended = f"was refused ({refused})"
+            elif run.is_finished:
                 ended = "has failed" if run.status is failed[0] else "was cancelled"
             told = Unwritten(
                 f"Dagster run {run.run_id[:8]} {ended}", live=not run.is_finished, at=record.create_timestamp
@@ -227,7 +247,7 @@ class WritesLog:
         }
 
 
-def _wrote(one: _Write, record: dg.RunRecord | None) -> Wrote:
+def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str]) -> Wrote:
     at, assets = _instant(one.at), frozenset(one.assets)
     if not one.dagster_run:
         began = None if one.began is None else _instant(one.began)
@@ -259,7 +279,7 @@ def _wrote(one: _Write, record: dg.RunRecord | None) -> Wrote:
         assets,
         run_address(run.run_id),
         live=not run.is_finished,
-        asked=tags.BACKFILL in run.tags,
+        asked=run.tags.get(tags.BACKFILL) in backfills and not run.parent_run_id,
     )
 
 
@@ -267,7 +287,7 @@ def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Seque
     """Of one partition, of a stretch of them, or of none that the schedule has."""
     if PARTITION in run.tags:
         return [run.tags[PARTITION]]
-    first, last = run.tags.get(RANGE_START), run.tags.get(RANGE_END)
+    first, last = run.tags.get(tags.RANGE_START), run.tags.get(tags.RANGE_END)
     if not first or not last:
         return ()
     try:

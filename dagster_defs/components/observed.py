@@ -12,8 +12,10 @@ import dagster as dg
 from dagster_defs.adapters.airflow import RETRIED, AirflowClient, DagRun, TaskInstance
 from dagster_defs.adapters.observing import Finished
 from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
+from dagster_defs.components.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.attribution import Executor
 from dagster_defs.windows import PartitionedSchedule
 
 Event = dg.AssetMaterialization | dg.AssetObservation
@@ -52,32 +54,27 @@ class Teller:
     _tries: set[str] = field(default_factory=set)
 
     def tell(self, finished: Sequence[Finished]) -> Iterator[list[Event]]:
-        """Of each its events: none where Dagster ran the task itself, and with the tries that went unseen."""
-        proxied = self._ran_in_dagster([one.task for one in finished])
+        """The events of each: none of a try that Dagster has run itself, and with the tries that went unseen."""
+        runs = TaskRuns(self.instance, [one.task for one in finished])
         for one in finished:
-            is_proxied = (one.task.unit, one.task.run_id) in proxied
-            yield [] if is_proxied else [*self._unseen_tries(one), *self._told(one)]
+            earlier = self.client.earlier_tries(one.task)
+            events = [*self._unseen_tries(one, earlier, runs)]
+            executor, run = runs.executor(one.task, earlier)
+            if executor is not Executor.DAGSTER:
+                events += self._told(one, run if executor is Executor.UNCLEAR else "")
+            yield events
 
-    def _ran_in_dagster(self, tasks: Sequence[TaskInstance]) -> set[tuple[Unit, str]]:
-        """Tasks that were proxies, with their Airflow runs: their Dagster runs have told everything already."""
-        if not tasks:
-            return set()
-        whose = {
-            tags.AIRFLOW_DAG: sorted({task.unit.dag_id for task in tasks}),
-            tags.AIRFLOW_RUN: sorted({task.run_id for task in tasks}),
-        }
-        return {
-            (Unit(run.tags[tags.AIRFLOW_DAG], run.tags[tags.AIRFLOW_TASK]), run.tags[tags.AIRFLOW_RUN])
-            for run in self.instance.get_runs(dg.RunsFilter(tags=whose))
-            if tags.AIRFLOW_TASK in run.tags
-        }
-
-    def _unseen_tries(self, one: Finished) -> Iterator[Event]:
-        """Tries that failed and were cleared or retried before anybody looked."""
+    def _unseen_tries(
+        self, one: Finished, earlier: Sequence[TaskInstance], runs: TaskRuns
+    ) -> Iterator[Event]:
+        """Tries of Airflow's own that failed and were cleared or retried before anybody looked."""
         failed = [
             task
-            for task in self.client.earlier_tries(one.task)
-            if task.state in ("failed", RETRIED) and task.end and task.of_try not in self._tries
+            for task in earlier
+            if task.state in ("failed", RETRIED)
+            and task.end
+            and task.of_try not in self._tries
+            and runs.executor(task, earlier)[0] is Executor.AIRFLOW
         ]
         if failed:
             told = self._told_tries(one, failed)
@@ -114,8 +111,12 @@ class Teller:
         except Exception as error:  # one odd run must never stop the observation of the rest
             return keys[0], None, f"unaligned: {type(error).__name__}: {error}"
 
-    def _told(self, one: Finished) -> Iterator[Event]:
-        """Materializations with the window's partition; observations, with the reason, of everything else."""
+    def _told(self, one: Finished, contradiction: str = "") -> Iterator[Event]:
+        """Materializations with the window's partition; observations, with the reason, of everything else.
+
+        `contradiction`: the try has succeeded, and the Dagster run behind it has not, in words: somebody has marked it
+        by hand, or both have written. Nobody knows, so it is no materialization.
+        """
         task = one.task
         self._tries.add(task.of_try)
         first, partition, reason = self._place(one)
@@ -126,6 +127,9 @@ class Teller:
             if task.state != "success":
                 said = ". ".join(filter(None, (f"{task.state} in Airflow, try {task.try_number}", reason)))
                 yield dg.AssetObservation(key, partition=partition, description=said, metadata=metadata)
+            elif contradiction:
+                said = f"success in Airflow, try {task.try_number}, but its {contradiction}: it may be written in part"
+                yield dg.AssetObservation(key, partition=partition, description=said, metadata=written)
             elif reason:
                 yield dg.AssetObservation(key, description=reason, metadata=written)
             else:

@@ -1,19 +1,22 @@
 """Before a run writes where everybody reads: is it the owner's, and is it the only one?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
-from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from dagster_defs.adapters.dagster_runs import (
+    is_forgotten,
+    live_writers,
+    partition_bounds,
+    record_of,
+    related_before,
+)
 from dagster_defs.adapters.ledger import Ledger
 from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks
-from dagster_defs.components.run_window import windows_of_run
-from dagster_defs.errors import ParityError, RunLives
+from dagster_defs.components.run_window import window_of_tags, windows_of_run
+from dagster_defs.errors import NotOwner, ParityError, RunLives
 from dagster_defs.lifecycle import Unit, state_of, tags
-from dagster_defs.lifecycle.ownership import Asking, refuse_foreign_run
-from dagster_defs.parity import Side
+from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.windows import PartitionedSchedule, Window
 
 
@@ -23,19 +26,34 @@ def windows_to_write(
     """The windows of a legacy-side run, in order, once it is sure that the run may write them.
 
     Raises NotOwner if it may not, RunLives if an earlier run of these windows has not ended, and what reading the
-    ledger and the marks raises: without them nobody knows who the owner is.
+    ledger and the marks raises: without them nobody knows who the owner is. A run of the unit's own job that is
+    refused in its first try says so in its tags from then on: it has done nothing.
     """
-    windows = windows_of_run(context, partitions)
+    try:
+        return _windows_to_write(context, unit, partitions)
+    except Exception as error:
+        if context.retry_number == 0 and context.run.job_name == unit.identifier:
+            context.instance.add_run_tags(context.run.run_id, {tags.REFUSED: type(error).__name__})
+        raise
+
+
+def _windows_to_write(
+    context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule
+) -> list[Window]:
+    if is_forgotten(context.instance):
+        why = "what it does is recorded in a Dagster instance that ends with it, so nobody would see what it wrote"
+        raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
+    windows, keys = windows_of_run(context, partitions), context.partition_key_range
     history = Ledger.at_hand().history(unit)
     state = state_of(unit, read_marks(proxied_state_dir(), unit.dag_id), recorded=history.stage)
-    said, keys = context.run.tags, context.partition_key_range
-    proxied_by = (
-        Unit(said[tags.AIRFLOW_DAG], said[tags.AIRFLOW_TASK])
-        if tags.AIRFLOW_DAG in said and tags.AIRFLOW_TASK in said
-        else None
+    request = WriteRequest(
+        windows,
+        (keys.start, keys.end),
+        record_of(context.run),
+        window_of_tags(context.run.tags),
+        related_before(context.instance, context.run),
     )
-    asking = Asking(windows, (keys.start, keys.end), proxied_by, said.get(tags.BACKFILL, ""))
-    refuse_foreign_run(state, history, asking)
+    refuse_foreign_run(state, history, request)
     _refuse_second_run(context, unit, partitions, windows)
     return windows
 
@@ -43,35 +61,22 @@ def windows_to_write(
 def _refuse_second_run(
     context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule, windows: Sequence[Window]
 ) -> None:
-    for run in reversed(list(_live_runs(context, unit))):
-        if run.run_id == context.run.run_id:
-            return  # what comes after it will see this one
-        if any(window in windows for window in _windows_of(run, partitions)):
+    runs = list(live_writers(context.instance, context.assets_def.keys))
+    own = next((place for place, run in runs if run.run_id == context.run.run_id), None)
+    for place, run in reversed(runs):
+        is_earlier = own is None or place < own  # what comes after it will see this one
+        if run.run_id != context.run.run_id and is_earlier and _shares(run, partitions, windows):
             raise RunLives(f"windows of {unit}", run.run_id)
 
 
-def _live_runs(context: dg.AssetExecutionContext, unit: Unit) -> Iterator[dg.DagsterRun]:
-    """Runs that write the unit, the newest first: of its own job, of its DAG's, and of its assets as Dagster's UI
-    starts them, under a job that carries no tags of ours."""
-    own, live = context.assets_def.keys, list(NOT_FINISHED_STATUSES)
-    asked = [
-        dg.RunsFilter(tags={tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, statuses=live),
-        dg.RunsFilter(tags={tags.DAG: unit.dag_id}, statuses=live),
-        dg.RunsFilter(job_name=IMPLICIT_ASSET_JOB_NAME, statuses=live),
-    ]
-    found = [record for wanted in asked for record in context.instance.get_run_records(wanted)]
-    for record in sorted(found, key=lambda one: one.storage_id, reverse=True):
-        run = record.dagster_run
-        if run.job_name != IMPLICIT_ASSET_JOB_NAME or own & (run.asset_selection or own):
-            yield run
-
-
-def _windows_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> list[Window]:
-    """None for a run whose keys are no windows of the unit any more: it fails by itself."""
-    key = run.tags.get("dagster/partition", "")
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, key)
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, key)
+def _shares(run: dg.DagsterRun, partitions: PartitionedSchedule, windows: Sequence[Window]) -> bool:
+    """Whether the run is about one of the windows. One whose keys are no windows of the unit any more fails by
+    itself."""
+    bounds = partition_bounds(run)
+    if bounds is None:
+        return False
     try:
-        return list(partitions.windows_between(first, last)) if first and last else []
+        first, last = (partitions.window_of(key) for key in bounds)
     except ParityError:
-        return []
+        return False
+    return first.start < windows[-1].end and windows[0].start < last.end

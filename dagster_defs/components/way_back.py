@@ -6,9 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster_runs import record_of, related_before
 from dagster_defs.adapters.moving import go_on_unasked, roll_back_unasked
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.claims import claims_proxy, why_not_the_proxys
 from dagster_defs.lifecycle.settings import GateSettings
 
 
@@ -16,6 +18,8 @@ def build_way_back_sensor(
     name: str, jobs: Sequence[Any], settings: Mapping[Unit, GateSettings]
 ) -> dg.SensorDefinition:
     """`jobs`: of the legacy side of the units that have `rollback_on_failure`."""
+
+    by_job = {unit.identifier: unit for unit in settings}
 
     @dg.run_failure_sensor(
         name=f"{name}_way_back",
@@ -25,10 +29,15 @@ def build_way_back_sensor(
         description="A unit whose proxied run fails while it soaks is rolled back, if its YAML says so.",
     )
     def way_back(context: dg.RunFailureSensorContext) -> dg.SkipReason:
-        said = context.dagster_run.tags
-        if tags.AIRFLOW_TASK not in said or tags.UNIT not in said:
+        run = record_of(context.dagster_run)
+        unit = by_job[run.job]
+        if not claims_proxy(run):
             return dg.SkipReason("no proxy of Airflow has launched the run")
-        unit = Unit.parse(said[tags.UNIT])
+        if refused := run.tags.get(tags.REFUSED):
+            return dg.SkipReason(f"the run was refused before it did anything: {refused}")
+        earlier = related_before(context.instance, context.dagster_run)
+        if flaw := why_not_the_proxys(unit, run, earlier):
+            return dg.SkipReason(f"no proxy of Airflow has launched the run: {flaw}")
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:
             done = roll_back_unasked(unit, settings[unit], reason, datetime.now(UTC), context.log.info)

@@ -173,7 +173,10 @@ class OpenMove:
 
 @dataclass(frozen=True, slots=True)
 class UnitHistory:
-    """What the ledger says of one unit. `stage` is None until a move of the unit has been finished or begun."""
+    """What the ledger says of one unit. `stage` is None until a move of the unit has been finished or begun.
+
+    `backfills`: those since the last cutover or rollback; older ones permit nothing.
+    """
 
     unit: Unit
     stage: Stage | None = None
@@ -351,6 +354,8 @@ class _History:
         self.stage, self.open = entry.stage, OpenMove(entry)
         if entry.forced:
             self.forced.append(entry)
+        if entry.move is Move.CUTOVER:  # what somebody wanted before is nobody's wish any more
+            self.backfills.clear()
 
     def _finish(self, entry: Entry) -> None:
         self._intent_of(entry)
@@ -360,6 +365,7 @@ class _History:
         elif entry.move is Move.ROLLBACK:
             self.cut_over = None
             self.rolled_back.append(entry)
+            self.backfills.clear()
         elif entry.move is Move.RETIRE:
             self.retired = entry
 

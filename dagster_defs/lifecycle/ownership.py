@@ -6,69 +6,122 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dagster_defs.errors import NotOwner
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.claims import (
+    RunRecord,
+    claimed_task,
+    claims_proxy,
+    why_not_the_backfills,
+    why_not_the_proxys,
+)
 from dagster_defs.lifecycle.ledger import Entry, UnitHistory
-from dagster_defs.lifecycle.units import Owner, Stage, Unit, UnitState
+from dagster_defs.lifecycle.units import Owner, Stage, UnitState
 from dagster_defs.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A run that is about to write `windows`, side by side.
+class WriteRequest:
+    """A run that is about to write `windows`, side by side; `keys`: of the first and the last of them.
 
-    `proxied_by`: the Airflow task whose proxy has launched it, if one has. `backfill`: the ledger's entry that it
-    names, if it names one.
+    `bounds`: the window that the run's tags name, None if they name none. `earlier`: runs that were created before it
+    and carry its launch id, its task instance or its backfill, newest first.
     """
 
     windows: Sequence[Window]
     keys: tuple[str, str]
-    proxied_by: Unit | None = None
-    backfill: str = ""
+    run: RunRecord
+    bounds: Window | None = None
+    earlier: Sequence[RunRecord] = ()
 
 
-def refuse_foreign_run(state: UnitState, history: UnitHistory, asking: Asking) -> None:
+def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
     """Raises NotOwner, with the command that would make it legal, unless the run is the owner's.
 
     A unit that is retired is Dagster's. Before that a run writes for Airflow's task, which waits for it, or because
     the ledger says that somebody wanted these windows.
     """
-    unit = str(state.unit)
-    if asking.proxied_by is not None and asking.proxied_by != state.unit:
-        raise NotOwner(unit, f"the proxy of {asking.proxied_by} has launched it", "Run the unit's own job")
+    unit, is_claimed, task = str(state.unit), claims_proxy(request.run), claimed_task(request.run)
+    if task is not None and task != state.unit:
+        raise NotOwner(unit, f"the proxy of {task} has launched it", "Run the unit's own job")
     if state.stage is Stage.RETIRED:
-        if asking.proxied_by is not None:
+        _refuse_beside_dagster(state, request)
+        return
+    # A run of before waits in a queue while its unit is rolled back; the rollback waits for it.
+    under_way = is_claimed and history.open is not None and history.open.backwards
+    if state.owner is Owner.AIRFLOW and not under_way:
+        raise NotOwner(unit, *_airflows(state, is_claimed=is_claimed))
+    if is_claimed:
+        flaw = why_not_the_proxys(state.unit, request.run, request.earlier) or _why_another_window(request)
+        if flaw:
             raise NotOwner(
-                unit,
-                "it is retired: Dagster starts its windows, and Airflow's task has started one too",
-                f"Pause {state.unit.dag_id} in Airflow, or take it out of there",
+                unit, f"it says that Airflow's task has started it, but {flaw}", _again(request, unit)
             )
         return
-    if asking.proxied_by is not None:
-        # A run of before waits in a queue while its unit is rolled back; the rollback waits for it.
-        under_way = history.open is not None and history.open.backwards
-        if state.owner is Owner.DAGSTER or under_way:
-            return
-        raise NotOwner(
-            unit, f"it is {state.stage}, and Airflow's own again", "Clear the task: Airflow runs it itself"
-        )
-    if state.owner is Owner.AIRFLOW:
-        first = f"Shadow it, then cut it over: parity shadow {unit} --apply"
-        remedy = first if state.stage is Stage.OBSERVED else f"Cut it over: parity cutover {unit} --apply"
-        raise NotOwner(
-            unit,
-            f"it is {state.stage}: its windows are Airflow's",
-            f"{remedy}. What is below shadow/ can be materialized at any time",
-        )
-    if not any(_lets(entry, asking) for entry in history.backfills):
-        first, last = asking.keys
-        raise NotOwner(
-            unit,
-            "it is cut over: Airflow's task starts its runs, and did not start this one",
-            f"Clear the task in Airflow, or say which windows you want: parity backfill {unit} --from {first} --to "
-            f"{last} --apply",
-        )
+    _refuse_without_backfill(state, history, request)
 
 
-def _lets(entry: Entry, asking: Asking) -> bool:
-    if entry.id != asking.backfill or entry.from_ is None or entry.until is None:
-        return False
-    return entry.from_ <= asking.windows[0].start and asking.windows[-1].end <= entry.until
+def _refuse_beside_dagster(state: UnitState, request: WriteRequest) -> None:
+    if not claims_proxy(request.run):
+        return
+    unit = str(state.unit)
+    if request.run.parent:
+        raise NotOwner(
+            unit,
+            f"it is retired, and this run was executed again from {request.run.parent}, which Airflow had started",
+            f"Materialize the partition anew, by the job {state.unit.identifier}",
+        )
+    raise NotOwner(
+        unit,
+        "it is retired: Dagster starts its windows, and Airflow's task has started one too",
+        f"Pause {state.unit.dag_id} in Airflow, or take it out of there",
+    )
+
+
+def _airflows(state: UnitState, *, is_claimed: bool) -> tuple[str, str]:
+    """Why, and what to do."""
+    if is_claimed:
+        return (
+            f"it is {state.stage}, and Airflow's own again",
+            "Clear the task: Airflow runs it itself",
+        )
+    first = f"Shadow it, then cut it over: parity shadow {state.unit} --apply"
+    remedy = first if state.stage is Stage.OBSERVED else f"Cut it over: parity cutover {state.unit} --apply"
+    return (
+        f"it is {state.stage}: its windows are Airflow's",
+        f"{remedy}. What is below shadow/ can be materialized at any time",
+    )
+
+
+def _why_another_window(request: WriteRequest) -> str:
+    """The proxy's run is about one partition, whose window its tags name."""
+    first, last = request.keys
+    if first != last or request.run.tags[tags.PARTITION] != first:
+        return f"it writes {first} … {last}"
+    if list(request.windows) != [request.bounds]:
+        return f"it names the window {request.bounds} and writes {request.windows[0]}"
+    return ""
+
+
+def _refuse_without_backfill(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
+    unit, named = str(state.unit), request.run.tags.get(tags.BACKFILL, "")
+    entry = next((one for one in history.backfills if one.id == named), None)
+    why = "it is cut over: Airflow's task starts its runs, and did not start this one"
+    if entry is None:
+        raise NotOwner(unit, why, _again(request, unit))
+    flaw = why_not_the_backfills(state.unit, request.run, request.earlier)
+    if not flaw and not _is_about(entry, request):
+        flaw = "that is about other windows"
+    if flaw:
+        raise NotOwner(unit, f"{why}; it names the backfill {named}, but {flaw}", _again(request, unit))
+
+
+def _is_about(entry: Entry, request: WriteRequest) -> bool:
+    return (entry.from_, entry.until) == (request.windows[0].start, request.windows[-1].end)
+
+
+def _again(request: WriteRequest, unit: str) -> str:
+    first, last = request.keys
+    return (
+        f"Clear the task in Airflow, or say which windows you want: parity backfill {unit} --from {first} --to "
+        f"{last} --apply"
+    )

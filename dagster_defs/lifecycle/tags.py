@@ -18,6 +18,17 @@ DAG, BACKFILL = "parity/dag", "parity/backfill"
 WINDOW_START, WINDOW_END = "parity/window_start", "parity/window_end"
 AIRFLOW_TRY = "parity/airflow_try"
 AIRFLOW_TASK_INSTANCE = "parity/airflow_task_instance"
+AIRFLOW_MAP_INDEX, AIRFLOW_ROUND = "parity/airflow_map_index", "parity/airflow_round"
+AIRFLOW_UPSTREAM, LAUNCH = "parity/airflow_upstream", "parity/launch_id"
+
+# Of a run of one unit's job that was refused before it did anything: the error's name.
+REFUSED = "parity/refused"
+
+# Dagster's own: what a run is about, where it comes from.
+PARTITION = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+MAX_RETRIES = "dagster/max_retries"
+PARENT_RUN, ROOT_RUN = "dagster/parent_run_id", "dagster/root_run_id"
 
 # Of a job: how its partition keys are written.
 TIMEZONE, KEY_FORMAT = "parity/timezone", "parity/key_format"

@@ -9,8 +9,12 @@ from enum import Enum
 from handover.names import (
     DAG_RUN_TAG,
     DAG_TAG,
+    LAUNCH_TAG,
     MAP_INDEX_TAG,
+    PARENT_RUN_TAG,
     PARTITION_TAG,
+    REFUSED_TAG,
+    ROOT_RUN_TAG,
     ROUND_TAG,
     TASK_TAG,
     UPSTREAM_TAG,
@@ -56,15 +60,21 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
     """`runs`: of this task instance, newest first. `tags`: those that a run of this try would carry.
 
     At no time do two runs of one task instance live. A run that has succeeded counts only for a retry; who clears a
-    task wants it to run.
+    task wants it to run. A run that no proxy has launched is neither followed nor accepted, whatever its tags say;
+    while it lives it is waited for.
     """
 
     def alike(run: Run, *names: str) -> bool:
         return all(run.tags.get(name) == tags[name] for name in names)
 
-    own = [run for run in runs if alike(run, *WHOSE)]
-    run = next((run for run in own if run.is_live), None)
+    same_task = [run for run in runs if alike(run, *WHOSE)]
+    own = _launched_by_proxies(same_task)
+    run = next((run for run in same_task if run.is_live), None)
     if run:
+        if run not in own:
+            return Decision(
+                Act.OUTLAST, run, "it has this task's tags, and no try of the task has launched it"
+            )
         if run.status == "CANCELING":
             return Decision(Act.OUTLAST, run, "it is being ended")
         if not alike(run, *WHAT):
@@ -78,3 +88,14 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
     if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, UPSTREAM_TAG, *WHAT):
         return Decision(Act.ACCEPT, own[0], "it went on after the try that launched it had ended")
     return Decision(Act.LAUNCH)
+
+
+def _launched_by_proxies(runs: Sequence[Run]) -> list[Run]:
+    """Without runs that were executed again from another one, without a second run of one launch, and without those
+    that Dagster's side has refused: none of these has done anything. `runs`: newest first, as the result is."""
+    first_of: dict[str, Run] = {}
+    for run in reversed(runs):
+        launch_id = run.tags.get(LAUNCH_TAG, "")
+        if launch_id and not any(name in run.tags for name in (PARENT_RUN_TAG, ROOT_RUN_TAG, REFUSED_TAG)):
+            first_of.setdefault(launch_id, run)
+    return [run for run in runs if first_of.get(run.tags.get(LAUNCH_TAG, "")) is run]

@@ -30,6 +30,13 @@ UPSTREAM_TAG = "parity/airflow_upstream"
 # One for each launch: a launch whose answer was lost is found by it.
 LAUNCH_TAG = "parity/launch_id"
 
+# Of a run that Dagster's side has refused before it did anything.
+REFUSED_TAG = "parity/refused"
+
+# Of a run that somebody has executed again from another one: Dagster copies all other tags to it.
+PARENT_RUN_TAG = "dagster/parent_run_id"
+ROOT_RUN_TAG = "dagster/root_run_id"
+
 # Dagster shall not try a failed run again by itself: Airflow does.
 MAX_RETRIES_TAG = "dagster/max_retries"
 
