@@ -27,11 +27,20 @@ from tests.small_dbt import DAYS, UPSTREAM, Small
 FIRST, SECOND, THIRD = DAYS
 UNIT = Unit("up", "build")
 LIVE = dg.DagsterRunStatus.STARTED
-PROXIED = {tags.AIRFLOW_DAG: "up", tags.AIRFLOW_RUN: "scheduled__1", tags.AIRFLOW_TASK: "build"}
+PROXIED = {
+    tags.AIRFLOW_DAG: "up",
+    tags.AIRFLOW_RUN: "scheduled__1",
+    tags.AIRFLOW_TASK: "build",
+    tags.AIRFLOW_TASK_INSTANCE: "up.build scheduled__1",
+    tags.AIRFLOW_MAP_INDEX: "-1",
+    tags.AIRFLOW_TRY: "1",
+    tags.AIRFLOW_ROUND: "7.0",
+    tags.AIRFLOW_UPSTREAM: "",
+    tags.LAUNCH: "0123456789abcdef0123456789abcdef",
+}
 OF_THE_SECOND = {
     tags.WINDOW_START: f"{SECOND}T00:00:00+00:00",
     tags.WINDOW_END: f"{THIRD}T00:00:00+00:00",
-    tags.AIRFLOW_TRY: "1",
     **PROXIED,
 }
 
@@ -160,7 +169,7 @@ def test_a_proxied_run_is_let_through(written: Written) -> None:
     assert written.run(SECOND, said=OF_THE_SECOND).succeeded
 
     write_mark(written.folder, UNIT, proxied=False)
-    said = written.run(SECOND, said=OF_THE_SECOND).refused
+    said = written.run(SECOND, said={**OF_THE_SECOND, tags.LAUNCH: "f" * 32}).refused
 
     assert "Airflow's own again" in said
     assert "Clear the task" in said
@@ -176,8 +185,17 @@ def test_another_tasks_proxy_is_refused(written: Written, stage: Stage) -> None:
     assert "the proxy of up.other has launched it" in said
 
 
+def test_a_part_of_a_proxied_run_is_refused(written: Written) -> None:
+    """Whole tags on a single model from the page of an asset write nothing: the proxy launches the unit's own job."""
+    written.bring_to(Stage.CUT_OVER)
+
+    said = written.execute(asset_job(written.small), SECOND, said=OF_THE_SECOND).refused
+
+    assert "it is a run of the job __ASSET_JOB, not of up__build" in said
+
+
 def test_a_backfill_is_let_through_for_its_windows(written: Written) -> None:
-    """A run that names a backfill of the ledger writes the windows of that, and no others."""
+    """The one run that names a backfill of the ledger writes the windows of that, and no others."""
     written.bring_to(Stage.CUT_OVER)
     found = written.small.definitions.resolve_assets_def(dg.AssetKey("events")).partitions_def
     assert isinstance(found, dg.TimeWindowPartitionsDefinition)
@@ -189,10 +207,11 @@ def test_a_backfill_is_let_through_for_its_windows(written: Written) -> None:
     with (written.folder / NAME).open("a") as file:
         file.write(json.dumps(asked.as_json()) + "\n")
 
-    assert written.run(FIRST, SECOND, {tags.BACKFILL: "b1"}).succeeded
-    assert "parity backfill" in written.run(THIRD, said={tags.BACKFILL: "b1"}).refused
-    assert "parity backfill" in written.run(SECOND, THIRD, {tags.BACKFILL: "b1"}).refused
     assert "parity backfill" in written.run(FIRST, said={tags.BACKFILL: "b2"}).refused
+    assert written.run(FIRST, SECOND, {tags.BACKFILL: "b1"}).succeeded
+    assert "has used it" in written.run(FIRST, SECOND, {tags.BACKFILL: "b1"}).refused
+    assert "has used it" in written.run(SECOND, THIRD, {tags.BACKFILL: "b1"}).refused
+    assert "parity backfill" in written.run(THIRD, said={tags.BACKFILL: "b1"}).refused
 
 
 def spoil_ledger(folder: Path) -> str:

@@ -28,7 +28,20 @@ from tests.security.marks_table import TABLE, lay
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 OF_THE_UNIT = {tags.UNIT: str(UNIT), tags.SIDE: "legacy"}
-PROXIED = {**OF_THE_UNIT, tags.AIRFLOW_DAG: UNIT.dag_id, tags.AIRFLOW_TASK: UNIT.task_id}
+TWO_TAGS = {**OF_THE_UNIT, tags.AIRFLOW_DAG: UNIT.dag_id, tags.AIRFLOW_TASK: UNIT.task_id}
+PROXIED = {
+    **TWO_TAGS,
+    tags.AIRFLOW_RUN: "scheduled__1",
+    tags.AIRFLOW_TASK_INSTANCE: f"{UNIT} scheduled__1",
+    tags.AIRFLOW_MAP_INDEX: "-1",
+    tags.AIRFLOW_TRY: "1",
+    tags.AIRFLOW_ROUND: "7.0",
+    tags.AIRFLOW_UPSTREAM: "",
+    tags.LAUNCH: "0123456789abcdef0123456789abcdef",
+    tags.PARTITION: "2024-03-09",
+    tags.WINDOW_START: "2024-03-09T11:00:00+00:00",
+    tags.WINDOW_END: "2024-03-10T10:00:00+00:00",
+}
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
@@ -115,6 +128,36 @@ def test_only_a_run_that_airflow_waits_for_counts(soaking: Soaking) -> None:
     assert (soaking.stage, soaking.marked) == (Stage.CUT_OVER, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (TWO_TAGS, "it lacks"),
+        ({name: value for name, value in PROXIED.items() if name != tags.LAUNCH}, "it lacks parity/launch_id"),
+        ({**PROXIED, tags.PARENT_RUN: "before", tags.ROOT_RUN: "before"}, "it was executed again, from run before"),
+        ({**PROXIED, tags.RANGE_START: "2024-03-09"}, "it is about a range of partitions"),
+        ({**PROXIED, tags.REFUSED: "RunLives"}, "the run was refused before it did anything: RunLives"),
+        ({**PROXIED, tags.AIRFLOW_TASK: "other"}, "its tags name the task taxi_daily.other"),
+        ({**PROXIED, tags.UNIT: "taxi_daily.other"}, "the tags parity/unit and parity/side of its job were changed"),
+        ({**PROXIED, "dagster/sensor_name": "s"}, "a sensor has started it"),
+    ],
+    ids=["two-tags", "no-launch", "again", "range", "refused", "another-task", "another-unit", "sensor"],
+)  # fmt: skip
+def test_a_run_that_only_looks_like_the_proxys_moves_nothing(
+    soaking: Soaking, said: Mapping[str, str], why: str
+) -> None:
+    """A failed run with forged or copied tags, or one that was refused, is listened to by nobody."""
+    assert why in soaking.fail(said)
+    assert (soaking.stage, soaking.marked) == (Stage.CUT_OVER, True)
+
+
+def test_a_second_run_of_one_launch_moves_nothing(soaking: Soaking) -> None:
+    """The id of a launch counts once, also for its failure."""
+    failing.execute_in_process(instance=soaking.instance, tags=PROXIED, raise_on_error=False)
+
+    assert "was launched with the same parity/launch_id" in soaking.fail(PROXIED)
+    assert soaking.marked
+
+
 def test_a_unit_that_has_soaked_stays(soaking: Soaking) -> None:
     """After the days of its soak a failing run is a failing run."""
     assert soaking.fail(PROXIED, soak_days=0.5) == f"{UNIT} does not soak"
@@ -124,7 +167,7 @@ def test_a_unit_that_has_soaked_stays(soaking: Soaking) -> None:
 def test_a_unit_is_rolled_back_once(soaking: Soaking) -> None:
     """A second failure of before the rollback finds nothing to do."""
     soaking.fail(PROXIED)
-    assert soaking.fail(PROXIED) == f"{UNIT} does not soak"
+    assert soaking.fail({**PROXIED, tags.LAUNCH: "f" * 32}) == f"{UNIT} does not soak"
     assert len(Ledger(soaking.folder).history(UNIT).rolled_back) == 1
 
 

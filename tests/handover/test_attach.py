@@ -19,6 +19,7 @@ TAGS = {
     "dagster-airlift/airflow-dag-run-id": "scheduled__x",
     "dagster-airlift/airflow-task-id": "t",
     "parity/airflow_map_index": "-1",
+    "parity/launch_id": "of this try",
     "parity/airflow_round": "7.0",
     "parity/airflow_upstream": "10:00",
     "dagster/partition": "2024-03-09",
@@ -29,7 +30,9 @@ CLEARED = {"parity/airflow_round": "7.1"}
 
 
 def a_run(status: str, run_id: str = "r", **changes: str) -> Any:
-    return Run(run_id, status, {**TAGS, **{f"parity/{name}": value for name, value in changes.items()}})
+    """Launched by another try, under an id of its own unless that is said."""
+    said = {"parity/launch_id": run_id, **{f"parity/{name}": value for name, value in changes.items()}}
+    return Run(run_id, status, {**TAGS, **said})
 
 
 def test_without_a_run_one_is_launched() -> None:
@@ -49,12 +52,12 @@ def test_a_live_run_is_followed(status: str) -> None:
 @pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
 def test_a_failed_run_is_tried_again(status: str) -> None:
     """What has failed, or was ended, is launched again, also if an older run had succeeded."""
-    assert decide([a_run(status), a_run("SUCCESS")], TAGS).act is Act.LAUNCH
+    assert decide([a_run(status, "new"), a_run("SUCCESS")], TAGS).act is Act.LAUNCH
 
 
 def test_a_success_that_airflow_did_not_see_counts() -> None:
     """When the run went on and succeeded after Airflow had given the try up, the retry does not run it again."""
-    assert decide([a_run("SUCCESS"), a_run("FAILURE")], TAGS).act is Act.ACCEPT
+    assert decide([a_run("SUCCESS", "new"), a_run("FAILURE")], TAGS).act is Act.ACCEPT
 
 
 def test_a_cleared_task_runs_again() -> None:
@@ -96,6 +99,39 @@ def test_a_run_of_another_window_is_never_taken() -> None:
     """A DAG run that was made anew with another interval neither follows nor accepts the old one's run."""
     assert decide([a_run("STARTED", window_end="2024-03-11")], TAGS).act is Act.OUTLAST
     assert decide([a_run("SUCCESS", window_end="2024-03-11")], TAGS).act is Act.LAUNCH
+
+
+COPIED = ("dagster/parent_run_id", "dagster/root_run_id", "parity/refused")
+
+
+@pytest.mark.parametrize("tag", COPIED)
+def test_a_run_that_no_proxy_has_launched_counts_for_nothing(tag: str) -> None:
+    """One that was executed again, or that Dagster's side has refused, is not accepted when it has succeeded, does not
+    stand before the run that has, and is waited for while it lives."""
+    copy = Run("copy", "SUCCESS", {**a_run("SUCCESS").tags, tag: "r"})
+    failed, live = Run("copy", "FAILURE", copy.tags), Run("copy", "STARTED", copy.tags)
+
+    assert decide([copy], TAGS).act is Act.LAUNCH
+    assert decide([copy, a_run("FAILURE")], TAGS).act is Act.LAUNCH
+    assert decide([failed, a_run("SUCCESS")], TAGS).act is Act.ACCEPT
+    assert decide([live, a_run("SUCCESS")], TAGS).act is Act.OUTLAST
+    assert "no try of the task has launched it" in decide([live], TAGS).why
+
+
+def test_a_second_run_of_one_launch_counts_for_nothing() -> None:
+    """The first run under a launch's id is that launch's, whatever becomes of the second."""
+    second, first = a_run("FAILURE", "second", launch_id="x"), a_run("SUCCESS", "first", launch_id="x")
+
+    assert decide([second, first], TAGS).run.run_id == "first"
+    assert decide(
+        [a_run("SUCCESS", "second", launch_id="x"), a_run("FAILURE", "first", launch_id="x")], TAGS
+    ).act is (Act.LAUNCH)
+
+
+def test_a_run_without_a_launch_counts_for_nothing() -> None:
+    """Tags that somebody has typed in have no launch id, or none that he knows of."""
+    assert decide([a_run("SUCCESS", launch_id="")], TAGS).act is Act.LAUNCH
+    assert decide([a_run("STARTED", launch_id="")], TAGS).act is Act.OUTLAST
 
 
 def test_names_that_read_alike_are_told_apart() -> None:
