@@ -148,11 +148,16 @@ class WritesLog:
     instance: dg.DagsterInstance
 
     def writes(
-        self, keys: Sequence[dg.AssetKey], since: datetime | None = None, *, backfills: Collection[str] = ()
+        self,
+        keys: Sequence[dg.AssetKey],
+        since: datetime | None = None,
+        *,
+        backfills: Collection[str] | None = None,
     ) -> list[Wrote]:
         """What runs have written of these assets, one for each run and partition; memory for these only.
 
-        `backfills`: ids of the ledger's entries; a run that names another one was asked for by nobody.
+        `backfills`: ids of the ledger's entries; a run that names another one was asked for by nobody. None: without a
+        ledger at hand, a run is believed.
 
         A Dagster run over several partitions has written each of them. What was reported without a run and without a
         word of the observer's, as by hand in Dagster's UI, was written outside of Dagster, and counts as Airflow's.
@@ -247,7 +252,7 @@ class WritesLog:
         }
 
 
-def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str]) -> Wrote:
+def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None) -> Wrote:
     at, assets = _instant(one.at), frozenset(one.assets)
     if not one.dagster_run:
         began = None if one.began is None else _instant(one.began)
@@ -279,8 +284,14 @@ def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str])
         assets,
         run_address(run.run_id),
         live=not run.is_finished,
-        asked=run.tags.get(tags.BACKFILL) in backfills and not run.parent_run_id,
+        asked=_is_asked(run, backfills),
     )
+
+
+def _is_asked(run: dg.DagsterRun, backfills: Collection[str] | None) -> bool:
+    """An entry of the ledger is for the run that was launched for it, not for one that was executed again from that."""
+    named = run.tags.get(tags.BACKFILL)
+    return named is not None and (backfills is None or named in backfills) and not run.parent_run_id
 
 
 def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Sequence[str]:

@@ -31,12 +31,13 @@ def is_forgotten(instance: dg.DagsterInstance) -> bool:
 def record_of(run: dg.DagsterRun) -> RunRecord:
     import dagster as dg
 
-    parts = (run.asset_selection, run.asset_check_selection, run.op_selection, run.resolved_op_selection)
+    # Without any selection Dagster stores either none or an empty one of assets, and no selection of checks.
+    is_whole = not run.asset_selection and run.asset_check_selection is None and not run.op_selection
     return RunRecord(
         run.run_id,
         run.job_name,
         run.tags,
-        whole=all(part is None for part in parts),
+        whole=is_whole,
         parent=run.parent_run_id or run.root_run_id or "",
         succeeded=run.status is dg.DagsterRunStatus.SUCCESS,
     )

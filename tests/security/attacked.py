@@ -169,6 +169,7 @@ class Attacked:
     state: Path = Path()
     days: Iterator[str] = field(default_factory=lambda: map(_day, count(2, 4)))
     numbers: Iterator[int] = field(default_factory=count)
+    clock: pendulum.DateTime | None = None
 
     def free_day(self) -> str:
         """With the day before it and the two after it."""
@@ -245,6 +246,10 @@ class Attacked:
         return self._daemon("sensor", day, said, self._tick_sensors)
 
     def ask_schedule(self, day: str, said: Mapping[str, str]) -> str:
+        if self.clock is None:
+            self.clock = pendulum.now("UTC")
+            self._tick_schedules()  # the first look at a schedule only notes the time
+        self.clock = self.clock.add(minutes=1)
         return self._daemon("schedule", day, said, self._tick_schedules)
 
     # What came of it.
@@ -278,13 +283,6 @@ class Attacked:
     def materialized(self, run_id: str) -> list[str]:
         logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         return [str(log.dagster_event) for log in logs]
-
-    def set_status(self, run: dg.DagsterRun, status: dg.DagsterRunStatus) -> None:
-        kind = {
-            dg.DagsterRunStatus.STARTED: dg.DagsterEventType.RUN_START,
-            dg.DagsterRunStatus.QUEUED: dg.DagsterEventType.RUN_ENQUEUED,
-        }[status]
-        self.instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
 
     def _selector(self, job: str) -> dict[str, Any]:
         return {
@@ -323,10 +321,8 @@ class Attacked:
         list(execute_sensor_iteration(self.workspace, logging.getLogger("sensor"), None, None))
 
     def _tick_schedules(self) -> None:
-        # The first look at a schedule only notes the time; the next minute's is its first tick.
-        now = pendulum.now("UTC").add(minutes=2 * next(self.numbers))
-        for at in (now, now.add(minutes=1)):
-            list(launch_scheduled_runs(self.workspace, logging.getLogger("schedule"), at, {}))
+        assert self.clock is not None
+        list(launch_scheduled_runs(self.workspace, logging.getLogger("schedule"), self.clock, {}))
 
 
 def _day(number: int) -> str:

@@ -14,6 +14,7 @@ from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 
+from tests.components.conftest import observer as observer
 from tests.security.attacked import CODE, LOCATION, UNITS, Attacked
 
 

@@ -299,7 +299,7 @@ def renamed(day: str) -> dict[str, str]:
     ids=["own", "own-range", "own-renamed", "asset-page", "asset-page-range", "another-job", "uis-backfill",
          "another-day", "shadow", "shadow-renamed"],
 )  # fmt: skip
-@pytest.mark.parametrize("status", [LIVE, dg.DagsterRunStatus.QUEUED])
+@pytest.mark.parametrize("status", [LIVE, dg.DagsterRunStatus.NOT_STARTED])
 def test_live_runs_meet_by_asset_and_partition(
     attacked: Attacked,
     monkeypatch: pytest.MonkeyPatch,
@@ -317,8 +317,8 @@ def test_live_runs_meet_by_asset_and_partition(
         found.get_subset(asset_selection=selection) if selection else found,
         tags={**found.tags, **said(day)},
         asset_selection=selection,
+        status=status,
     )
-    attacked.set_status(first, status)
     try:
         run = attacked.launch(plain(day))
     finally:
@@ -328,7 +328,7 @@ def test_live_runs_meet_by_asset_and_partition(
     assert (f"RunLives: run {first.run_id}" in attacked.failure(run)) is is_met
 
 
-def test_a_window_of_a_queued_run_is_free_when_it_has_ended(
+def test_a_window_is_free_when_its_live_run_has_ended(
     attacked: Attacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal leaves nothing behind: after the live run is gone the same launch writes."""
