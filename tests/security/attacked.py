@@ -28,7 +28,7 @@ from dagster_defs.adapters.ledger import NAME
 from dagster_defs.adapters.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
-from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from tests.owned import LONG_AGO, bring_to
 
 SCHEMA = create_schema()
@@ -167,6 +167,7 @@ class Attacked:
     instance: dg.DagsterInstance
     workspace: WorkspaceProcessContext
     state: Path = Path()
+    stage: Stage = Stage.OBSERVED
     days: Iterator[str] = field(default_factory=lambda: map(_day, count(2, 4)))
     numbers: Iterator[int] = field(default_factory=count)
     clock: pendulum.DateTime | None = None
@@ -176,7 +177,7 @@ class Attacked:
         return next(self.days)
 
     def owned(self, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, marked: bool | None = None) -> None:
-        self.state = self.root / f"state-{next(self.numbers)}"
+        self.stage, self.state = stage, self.root / f"state-{next(self.numbers)}"
         bring_to(self.state, UNIT, stage)
         if stage in (Stage.CUT_OVER, Stage.RETIRED) or marked is not None:
             write_mark(self.state, UNIT, proxied=marked is not False)
@@ -184,12 +185,14 @@ class Attacked:
         monkeypatch.setenv("NOTES", str(self.root))
 
     def permit(self, first: str, last: str, entry: str) -> None:
-        """An entry as `parity backfill` makes one, for the windows of these days."""
+        """An entry as `parity backfill` makes one, for the windows of these days: of a unit that Dagster owns."""
+        if (self.stage, Move.BACKFILL) not in TRANSITIONS:
+            return
         begin, end = pendulum.parse(first), pendulum.parse(last)
         assert isinstance(begin, pendulum.DateTime)
         assert isinstance(end, pendulum.DateTime)
         asked = Entry(
-            entry, LONG_AGO, "ada", UNIT, Move.BACKFILL, Kind.BACKFILLED, Stage.CUT_OVER,
+            entry, LONG_AGO, "ada", UNIT, Move.BACKFILL, Kind.BACKFILLED, self.stage,
             from_=begin, until=end.add(days=1),
         )  # fmt: skip
         self.append(asked)

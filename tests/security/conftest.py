@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 
 from tests.components.conftest import observer as observer
 from tests.security.attacked import CODE, LOCATION, UNITS, Attacked
@@ -40,7 +40,7 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         dg.instance_for_test(overrides={"run_launcher": in_memory, "run_coordinator": at_once}) as instance,
     ):
         monkeypatch.setenv("PARITY_PROXIED_STATE", str(root / "nobody"))
-        load = InProcessTestWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin, location_name="attacked"))
+        load = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin, location_name="attacked"))
         with WorkspaceProcessContext(instance, load) as workspace:
             yield Attacked(root, instance, workspace)
 
