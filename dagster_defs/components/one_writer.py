@@ -45,7 +45,9 @@ def _windows_to_write(
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     windows, keys = windows_of_run(context, partitions), context.partition_key_range
     history = Ledger.at_hand().history(unit)
-    state = state_of(unit, read_marks(proxied_state_dir(), unit.dag_id), recorded=history.stage)
+    marks = read_marks(proxied_state_dir(), unit.dag_id)
+    marks.get(unit)  # also of a retired unit: with a mark in doubt its task in Airflow is its own operator
+    state = state_of(unit, marks, recorded=history.stage)
     request = WriteRequest(
         windows,
         (keys.start, keys.end),
