@@ -202,7 +202,7 @@ def test_a_refusal_says_the_true_reason(written: Written, dag: str, said: str, w
 
     assert said in gap
     assert why in gap
-    for untrue in ("0:00:00", "no window that recurs", "rendered it for no window"):
+    for untrue in ("'0:00:00'", "no window that recurs", "rendered it for no window"):
         assert untrue not in gap
 
 
