@@ -42,7 +42,7 @@ $(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
 	@touch $@
 
 demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
-	@$(BIN)/parity demo $(if $(DEMO_EXIT),--exit)
+	@$(BIN)/python -m demo $(if $(DEMO_EXIT),--exit)
 
 test: setup $(AIRFLOW3)/.installed ## unit, component and journey tests
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder

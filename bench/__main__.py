@@ -6,7 +6,7 @@ from rich.console import Console
 
 from bench import compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
 from bench.table import print_rows
-from dagster_defs.adapters.processes import signals_interrupt
+from dagster_defs.adapters.processes.supervisor import signals_interrupt
 
 BENCHES = {
     "one-window": ("One window of taxi_daily.dbt_daily, seconds", one_window.measure, ()),

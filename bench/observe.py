@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.table import Bound, Row
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT
 from tests.fakes import FakeAirflow
 
 BURST = int(os.environ.get("BENCH_BURST", "10000"))
@@ -109,7 +109,7 @@ def _specs() -> list[Any]:
 def _ours(instance: Any) -> Callable[[], None]:
     import dagster as dg
 
-    from dagster_defs.components.airflow_sensor import build_sensor
+    from dagster_defs.components.sensors.airflow_sensor import build_sensor
     from dagster_defs.lifecycle import Unit
     from dagster_defs.windows import PartitionedSchedule, Schedule
 

@@ -42,7 +42,7 @@ def _stock(project: Path, variables: dict[str, str]) -> Any:
 
 def _ours(project: Path, variables: dict[str, str], whole: bool) -> Any:
     """`whole`: with the manifest of all models, as for a unit whose models reach everywhere."""
-    from dagster_defs.adapters.dbt import DbtWorkspace
+    from dagster_defs.adapters.dbt.project import DbtWorkspace
 
     workspace = DbtWorkspace(project, "legacy")
     run_dir = workspace.target_path / "runs" / "bench"

@@ -26,8 +26,8 @@ from bench.servers import (
     running_servers,
 )
 from bench.table import Row
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.lifecycle import Stage
+from dagster_defs.settings import PROJECT_ROOT
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 FOLDER = PROJECT_ROOT / ".demo" / "bench-one-window"

@@ -19,22 +19,22 @@ from pathlib import Path
 import pendulum
 from rich.console import Console
 
-from dagster_defs.adapters import local_airflow, local_dagster
-from dagster_defs.adapters.airflow import AirflowClient, TaskInstance
-from dagster_defs.adapters.dagster_api import ENDED, DagsterClient
-from dagster_defs.adapters.demo import make_landing_data
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.local_airflow import LocalAirflow
-from dagster_defs.adapters.local_dagster import LocalDagster
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
-from dagster_defs.adapters.postgres import end_leftover_postgres, running_postgres
-from dagster_defs.adapters.processes import Supervisor, free_port
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.airflow.client import AirflowClient, TaskInstance
+from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
+from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import RunFailed
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.settings import PROJECT_ROOT
 from dagster_defs.windows import Window
+from demo import local_airflow, local_dagster
+from demo.local_airflow import LocalAirflow
+from demo.local_dagster import LocalDagster
+from demo.postgres import end_leftover_postgres, running_postgres
+from demo.servers import make_landing_data
 
 OURS, STOCK, BARE = "taxi_daily", "bench_stock", "bench_bare"
 UNIT = Unit(OURS, "dbt_daily")

@@ -19,8 +19,8 @@ from rich.console import Console
 from bench.servers import BARE, FIRST_DAY, OUR_JOB, STOCK, Servers, hand_over, running_servers
 from bench.table import Bound, Row
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
 from dagster_defs.lifecycle import Stage
+from dagster_defs.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-thirty"
 WINDOWS, FEWER = 30, 10

@@ -20,9 +20,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import comparison, verify
-from dagster_defs.adapters.mirrors import Mirrors, mirrors_among
+from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.parity import Side
+from dagster_defs.usecases import check as comparison
+from dagster_defs.usecases import verify
 from tests.estate import ONE_TRY, ROOT, Estate, copy_project, put_legacy_code_on_path
 
 DAILY, HOURLY = "taxi_daily.dbt_daily", "taxi_hourly.dbt_hourly"

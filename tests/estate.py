@@ -19,7 +19,7 @@ import duckdb
 import pytest
 import yaml
 
-from dagster_defs.adapters.mirrors import Mirrors, mirrors_among
+from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
 from tests.owned import bring_to
@@ -150,7 +150,7 @@ class Estate:
             for name, value in self.settings.items():
                 monkeypatch.setenv(name, value)
             if self.airflow_url == NOBODY:  # asked once, which is at once refused
-                monkeypatch.setattr("dagster_defs.adapters.standing.PATIENCE", 0.0)
+                monkeypatch.setattr("dagster_defs.usecases.shadow.standing.PATIENCE", 0.0)
             yield
 
     @cached_property

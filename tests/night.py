@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dagster_defs import cli
-from dagster_defs.adapters.ledger import NAME, Ledger
-from dagster_defs.adapters.proxied_state import read_marks, write_mark
+from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
 from tests.estate import BIN, ROOT, foreign_environment

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagster_defs.adapters.ledger import NAME, Ledger
+from dagster_defs.adapters.store.ledger import NAME, Ledger
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import NEXT, TRANSITIONS

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
 from tests.estate import foreign_environment
@@ -115,7 +115,7 @@ class Small:
         duckdb.execute(f"copy (select date '{day}' as day, {n} as n) to '{self.root}/data/{day}.parquet'")
 
     def _load(self) -> dg.Definitions:
-        from dagster_defs.components import dbt_unit
+        from dagster_defs.components.units import dbt_unit
 
         module = types.ModuleType("own_defs")
         module.__path__ = [str(self.root / "own_defs")]

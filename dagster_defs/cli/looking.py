@@ -22,7 +22,7 @@ from dagster_defs.parity import Verdict
 @app.command(rich_help_panel=LOOKING)
 def status(as_json: AsJson = False) -> None:
     """Show every mirrored unit with its stage, its owner and the evidence on it."""
-    from dagster_defs.adapters.status import read_status
+    from dagster_defs.usecases.status import read_status
 
     found = read_status(facets=True, evidence=True)
     if as_json:
@@ -50,7 +50,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare legacy and candidate, row for row, for each window from one partition to another."""
-    from dagster_defs.adapters.comparison import check_units
+    from dagster_defs.usecases.check import check_units
 
     if noise:
         if evidence or len(units or []) != 1:
@@ -69,7 +69,7 @@ def check(
 
 
 def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> NoReturn:
-    from dagster_defs.adapters.explain import kept_evidence, not_kept
+    from dagster_defs.usecases.explain import kept_evidence, not_kept
 
     kept = kept_evidence(units, first, last)
     missing = list(not_kept(units, first, last, kept))
@@ -82,8 +82,8 @@ def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> N
 
 
 def _check_noise(unit: str, first: str, last: str, inventory: Path | None, as_json: bool) -> NoReturn:
-    from dagster_defs.adapters.noise import find_noise
-    from dagster_defs.adapters.rehearsal_windows import Span
+    from dagster_defs.usecases.rehearse.noise import find_noise
+    from dagster_defs.usecases.rehearse.windows import Span
 
     found = find_noise(unit, Span(0, first, last), inventory, render.Steps())
     if as_json:
@@ -105,7 +105,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show what differs, where, an example row, and the SQL to look further."""
-    from dagster_defs.adapters.explain import explain
+    from dagster_defs.usecases.explain import explain
 
     found = list(explain(unit, window))
     if as_json:
@@ -143,7 +143,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare any two relations, row for row; or, with --spec, many."""
-    from dagster_defs.adapters import compare
+    from dagster_defs.usecases.compare import relations as compare
 
     if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
         raise typer.BadParameter("give LEGACY and CANDIDATE, or --spec FILE")
@@ -188,8 +188,8 @@ def migration_plan(
     as_json: AsJson = False,
 ) -> None:
     """Show the status block of migration_plan.md, as it should be now."""
-    from dagster_defs.adapters.migration_plan import MigrationPlan
-    from dagster_defs.adapters.status import read_status
+    from dagster_defs.usecases.migration_plan import MigrationPlan
+    from dagster_defs.usecases.status import read_status
 
     block, document = render.plan_block(read_status()), MigrationPlan()
     if write:
@@ -211,7 +211,7 @@ def inventory(
     as_json: AsJson = False,
 ) -> None:
     """Show what each Airflow task runs with dbt: models, window, convention, and traps."""
-    from dagster_defs.adapters.inventory import report
+    from dagster_defs.usecases.inventory import report
 
     found = report(file, dbt_project)
     if as_json:
@@ -233,7 +233,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""
-    from dagster_defs.adapters.verify import verify
+    from dagster_defs.usecases.verify import verify
 
     found = verify(unit, inventory)
     if as_json:
@@ -252,8 +252,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one page on all units: facets, windows, verdicts, runtimes, ledger. It needs no network."""
-    from dagster_defs import render_html
-    from dagster_defs.adapters.report import read_report, write_page
+    from dagster_defs.render.html import report as render_html
+    from dagster_defs.usecases.report import read_report, write_page
 
     found = read_report(datetime.now(UTC))
     if html or not as_json:
@@ -270,7 +270,7 @@ def windows(
     as_json: AsJson = False,
 ) -> None:
     """Show who wrote each window since a unit was enrolled, and where nobody or both did."""
-    from dagster_defs.adapters.windows import read_windows
+    from dagster_defs.usecases.windows import read_windows
 
     if last and not first:
         raise typer.BadParameter("--to is the end of what --from begins")

@@ -75,7 +75,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
-    from dagster_defs.adapters.moving import propose, propose_noting
+    from dagster_defs.usecases.move.propose import propose, propose_noting
 
     found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
     _move(found, How(apply, wait and not rehearsed, False, reason, as_json))
@@ -111,7 +111,7 @@ def backfill(
     as_json: AsJson = False,
 ) -> None:
     """Let Dagster run windows of a unit that it owns: in one run where the unit can take them together."""
-    from dagster_defs.adapters.backfill import propose_backfill, run_backfills
+    from dagster_defs.usecases.backfill import propose_backfill, run_backfills
 
     if gaps is bool(first):
         raise typer.BadParameter("say --from (and --to), or --gaps")
@@ -136,7 +136,7 @@ def backfill(
 @app.command(rich_help_panel=MOVING)
 def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let nobody move a unit further; the way back stays open. Needs --reason."""
-    from dagster_defs.adapters.moving import propose
+    from dagster_defs.usecases.move.propose import propose
 
     if not reason.strip():
         raise ReasonMissing("hold")
@@ -146,7 +146,7 @@ def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJso
 @app.command(rich_help_panel=MOVING)
 def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a hold."""
-    from dagster_defs.adapters.moving import propose
+    from dagster_defs.usecases.move.propose import propose
 
     _move(propose(Move.RELEASE, units), How(apply, False, False, reason, as_json))
 
@@ -161,7 +161,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Finish half-done moves, and put marks right that are not what the ledger says."""
-    from dagster_defs.adapters.moving import propose_resuming
+    from dagster_defs.usecases.move.propose import propose_resuming
 
     found = propose_resuming(units or [], end_runs=end_runs)
     if not found and not as_json:
@@ -181,15 +181,15 @@ class How:
 
 
 def _forward(move: PlannedMove, units: list[str], how: How) -> None:
-    from dagster_defs.adapters.moving import propose
+    from dagster_defs.usecases.move.propose import propose
 
     _move(propose(move, units), how)
 
 
 def _move(found: Sequence[Proposal], how: How) -> None:
     """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
-    from dagster_defs.adapters.moving import carry_out, refuse_closed
-    from dagster_defs.adapters.next_run import follow_next
+    from dagster_defs.usecases.move.next_run import follow_next
+    from dagster_defs.usecases.move.propose import carry_out, refuse_closed
 
     todo = [one for one in found if one.plan.steps]
     if not how.as_json:
@@ -212,7 +212,7 @@ def _move(found: Sequence[Proposal], how: How) -> None:
 
 
 def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
-    from dagster_defs.adapters.continuity import windows_by_side
+    from dagster_defs.usecases.continuity import windows_by_side
 
     try:
         return windows_by_side(unit, since)

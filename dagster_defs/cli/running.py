@@ -14,7 +14,6 @@ from dagster_defs.cli.app import (
     app,
     exit_by,
 )
-from dagster_defs.lifecycle.verdicts import all_match
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -25,7 +24,7 @@ def scaffold(
     as_json: AsJson = False,
 ) -> None:
     """Write the mirrors' YAML, one folder for each DAG; a file that somebody has edited is left alone."""
-    from dagster_defs.adapters.scaffold import scaffold
+    from dagster_defs.usecases.scaffold import scaffold
 
     written = list(scaffold(file, dbt_project, out))
     if as_json:
@@ -47,8 +46,8 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
-    from dagster_defs.adapters.rehearsal import rehearse
-    from dagster_defs.adapters.rehearsal_windows import Span
+    from dagster_defs.usecases.rehearse.run import rehearse
+    from dagster_defs.usecases.rehearse.windows import Span
 
     if last and (first or until):
         raise typer.BadParameter("say --last, or --from and --to, not both")
@@ -67,23 +66,14 @@ def demo(
     ] = False,
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
-    from dagster_defs import render_html
-    from dagster_defs.adapters.demo import Demo
-    from dagster_defs.adapters.report import write_page
+    import os
+    import sys
 
-    try:
-        with Demo(render.Steps()).running() as estate:
-            checks = estate.tell_the_story()
-            render.print_verdicts(checks)
-            render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")
-            render.print_plain(f"Dagster: {estate.dagster_url}")
-            render.print_plain(
-                f"Report:  {write_page(estate.report_file, render_html.page(estate.report()))}"
-            )
-            if not leave:
-                render.print_plain("Both stay up until you press Ctrl-C.")
-                estate.wait_for_ever()
-    except KeyboardInterrupt:
-        render.print_error("interrupted; everything that was started has been stopped")
-        raise typer.Exit(130) from None
-    raise typer.Exit(0 if all_match(checks) else 3)
+    from dagster_defs.errors import DemoMissing
+    from dagster_defs.settings import PROJECT_ROOT
+
+    if not (PROJECT_ROOT / "demo" / "__main__.py").is_file():
+        raise DemoMissing(PROJECT_ROOT)
+    # The demo is a program of its own beside the product, which does not import it: it takes this process's place.
+    os.chdir(PROJECT_ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--exit"] if leave else [])])  # noqa: S606 - no shell

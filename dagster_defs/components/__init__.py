@@ -1,7 +1,7 @@
 """Component types: a unit's mirror is declared in YAML, one document for each legacy task."""
 
-from dagster_defs.components.airflow_estate import AirflowEstate
-from dagster_defs.components.dbt_unit import DbtUnit
-from dagster_defs.components.python_unit import PythonUnit
+from dagster_defs.components.sensors.airflow_estate import AirflowEstate
+from dagster_defs.components.units.dbt_unit import DbtUnit
+from dagster_defs.components.units.python_unit import PythonUnit
 
 __all__ = ["AirflowEstate", "DbtUnit", "PythonUnit"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_defs.adapters.mirrors import declares_nothing
+from dagster_defs.adapters.dagster.mirrors import declares_nothing
 
 
 def load_project(path_within_project: Path) -> dg.Definitions:

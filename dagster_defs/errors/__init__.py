@@ -23,6 +23,7 @@
     ├── ServerDied                            a server that was started here has ended
     ├── ServerSilent                          a server that was started here does not become ready
     ├── AlreadyRunning                        another demo uses the folder
+    ├── DemoMissing                           the demo's package is not there
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
@@ -147,6 +148,7 @@ from dagster_defs.errors.servers import (
     DagsterUnclear,
     DagsterUnreachable,
     DemoFolderTaken,
+    DemoMissing,
     EnvironmentMissing,
     PortInUse,
     RunFailed,
@@ -206,6 +208,7 @@ __all__ = [
     "DbtProjectUnreadable",
     "DbtSelectionRefused",
     "DemoFolderTaken",
+    "DemoMissing",
     "DoesNotAdvance",
     "EnvironmentMissing",
     "EventLogMissing",

@@ -96,6 +96,15 @@ class EnvironmentMissing(ParityError):
         )
 
 
+class DemoMissing(ParityError):
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        super().__init__(
+            f"there is no demo beside {root}: it is a part of the repository, not of an installed package. "
+            "Check the repository out, and run there: make demo"
+        )
+
+
 class PortInUse(UsageError):
     def __init__(self, port: str, what: str, variable: str) -> None:
         self.port, self.what, self.variable = port, what, variable

@@ -1,4 +1,4 @@
-"""What a move would change: steps in their order. `explained` reads them, `adapters/moves.py` takes them.
+"""What a move would change: steps in their order. `explained` reads them, `usecases/move/carry_out.py` takes them.
 
 Each step names the fact that it brings about, and taking it where that fact holds already changes nothing. So what
 was interrupted is finished by taking all steps again. The order is what keeps a window from having no owner, or

@@ -1,7 +1,7 @@
 """Reports as text or JSON: the only place that knows about colour and tables."""
 
-from dagster_defs.render.base import Steps, print_error, print_json, print_plain, say, warn
-from dagster_defs.render.moves import (
+from dagster_defs.render.text.base import Steps, print_error, print_json, print_plain, say, warn
+from dagster_defs.render.text.moves import (
     continuity_json,
     print_backfills,
     print_continuity,
@@ -10,7 +10,7 @@ from dagster_defs.render.moves import (
     print_windows,
     proposals_json,
 )
-from dagster_defs.render.units import (
+from dagster_defs.render.text.units import (
     facets_json,
     plan_block,
     plan_json,
@@ -21,7 +21,12 @@ from dagster_defs.render.units import (
     scaffold_json,
     status_json,
 )
-from dagster_defs.render.verdicts import print_comparisons, print_explanations, print_noise, print_verdicts
+from dagster_defs.render.text.verdicts import (
+    print_comparisons,
+    print_explanations,
+    print_noise,
+    print_verdicts,
+)
 
 __all__ = [
     "Steps",

@@ -1,7 +1,7 @@
 """What the marks of one DAG say: its file in `proxied_state/`, in Airlift's own format.
 
 Both sides of the hand-over decide by this file whose a task is, so both read it with the same code: this module stands,
-byte for byte, in `legacy_dags/handover/marks.py` and in `dagster_defs/adapters/marks.py` (decision 17). It needs
+byte for byte, in `legacy_dags/handover/marks.py` and in `dagster_defs/adapters/store/marks.py` (decision 17). It needs
 PyYAML and Python 3.8, and imports nothing of either side.
 
 A mistake costs what it is about: an entry its task, a file its DAG. What is not honoured is named, and no file can make

@@ -1,7 +1,7 @@
 """Names that Airflow and Dagster share: of jobs, and of the tags that travel with a run.
 
-`dagster_defs/lifecycle/tags.py` and `dagster_defs/components/run_window.py` carry the same ones; a test holds the two
-together.
+`dagster_defs/lifecycle/tags.py` and `dagster_defs/components/runs/run_window.py` carry the same ones; a test holds
+them together.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pendulum
 import pytest
 
-from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient, DagRun
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, DagRun
+from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Window

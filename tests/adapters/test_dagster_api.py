@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_defs.adapters.dagster_api import DagsterClient
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.dagster.api import DagsterClient
+from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import DagsterUnreachable, RunFailed
 from tests.fakes import FakeDagster, Job
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace, env_vars_in
-from dagster_defs.adapters.dbt_windows import shaped_by_window
+from dagster_defs.adapters.dbt.project import DbtWorkspace, env_vars_in
+from dagster_defs.adapters.dbt.window_shape import shaped_by_window
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
 
 PROFILES = """
@@ -323,7 +323,7 @@ def test_a_broken_answer_about_windows_is_made_again(project: Path, broken: Call
 SELECT = """
 import sys
 from pathlib import Path
-from dagster_defs.adapters.dbt import DbtWorkspace
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 print("up", flush=True)
 print(sorted(DbtWorkspace(Path(sys.argv[1]), "legacy").select("good")))
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.dbt_excerpt import excerpt
+from dagster_defs.adapters.dbt.excerpt import excerpt
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 
 FILES = {
     "dbt_project.yml": (

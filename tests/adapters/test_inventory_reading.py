@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dagster_defs.adapters.inventory import ProjectOnDisk, read_inventory, report
 from dagster_defs.cli import app
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, InventoryVersion
 from dagster_defs.inventory import Selection, SelectionRefused
 from dagster_defs.inventory.document import Task, read_document
+from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory, report
 from tests.inventory.samples import codes, document, sampled, task
 
 FILES = {

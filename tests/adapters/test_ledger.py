@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.ledger import Ledger
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import (
     LedgerUnreadable,
     LedgerUnwritable,
@@ -154,7 +154,7 @@ def test_a_full_disk_changes_nothing(ledger: Ledger, mocker: MockerFixture, call
     ledger.append(INTENT)
     before = ledger.path.read_bytes()
     mocker.patch(
-        f"dagster_defs.adapters.ledger.os.{call}", side_effect=OSError(28, "No space left on device")
+        f"dagster_defs.adapters.store.ledger.os.{call}", side_effect=OSError(28, "No space left on device")
     )
 
     with pytest.raises(LedgerUnwritable, match=r"ledger\.jsonl: No space left on device. It is as it was"):
@@ -170,7 +170,7 @@ def test_a_disk_that_fills_in_the_middle_changes_nothing(ledger: Ledger, mocker:
     ledger.append(INTENT)
     before = ledger.path.read_bytes()
     write = os.write
-    mocker.patch("dagster_defs.adapters.ledger.os.write", lambda handle, line: write(handle, line[:20]))
+    mocker.patch("dagster_defs.adapters.store.ledger.os.write", lambda handle, line: write(handle, line[:20]))
 
     with pytest.raises(LedgerUnwritable, match="No space left"):
         ledger.append(DONE)
@@ -181,7 +181,9 @@ def test_a_disk_that_fills_in_the_middle_changes_nothing(ledger: Ledger, mocker:
 def test_a_read_only_folder_is_one_message(ledger: Ledger, mocker: MockerFixture) -> None:
     """A folder that may not be written is an error that names it; its ledger can still be read."""
     ledger.append(INTENT)
-    mocker.patch("dagster_defs.adapters.ledger.os.open", side_effect=PermissionError(13, "Permission denied"))
+    mocker.patch(
+        "dagster_defs.adapters.store.ledger.os.open", side_effect=PermissionError(13, "Permission denied")
+    )
 
     with pytest.raises(LedgerUnwritable, match=rf"{ledger.folder}: Permission denied"):
         ledger.append(DONE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.legacy_code import LegacyFunction
+from dagster_defs.adapters.files.legacy_code import LegacyFunction
 
 MODULES = {
     "shop_code/__init__.py": "raise RuntimeError('this must not be imported')",

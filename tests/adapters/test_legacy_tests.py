@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.legacy_tests import Evaluated, evaluate_tests
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.usecases.shadow.legacy_tests import Evaluated, evaluate_tests
 
 FILES = {
     "dbt_project.yml": """

@@ -8,11 +8,11 @@ from pathlib import Path
 import pendulum
 import pytest
 
-from dagster_defs.adapters import next_run
-from dagster_defs.adapters.next_run import follow_next
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.moves import Plan
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
+from dagster_defs.usecases.move import next_run
+from dagster_defs.usecases.move.next_run import follow_next
 from tests.fakes import FakeAirflow, FakeDagster
 
 UNIT = Unit("taxi_daily", "dbt_daily")

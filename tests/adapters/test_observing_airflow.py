@@ -12,11 +12,11 @@ import pendulum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_defs.adapters.airflow import AirflowClient, DagRun, TaskInstance
-from dagster_defs.adapters.observing import Finished, Looking
+from dagster_defs.adapters.airflow.client import AirflowClient, DagRun, TaskInstance
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor
+from dagster_defs.usecases.observe import Finished, Looking
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAGE = 3

@@ -9,13 +9,13 @@ from pathlib import Path
 import pendulum
 import pytest
 
-from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient
-from dagster_defs.adapters.dagster_api import DagsterClient
-from dagster_defs.adapters.orchestrators import LiveOrchestrators
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.dagster.api import DagsterClient
+from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.parity import Side
+from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.fakes import FakeAirflow, FakeDagster, Job
 
 UNIT = Unit("taxi_daily", "dbt_daily")
@@ -78,7 +78,7 @@ def test_a_mark_that_cannot_be_written_is_named(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dagster_defs.adapters.proxied_state.os.fsync", full)
+    monkeypatch.setattr("dagster_defs.adapters.store.proxied_state.os.fsync", full)
     with pytest.raises(LedgerUnwritable, match=r"taxi_daily\.yaml: No space left"):
         world.mark(UNIT, Owner.DAGSTER)
     assert not world.marked(UNIT)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.demo import Demo
 from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
-from dagster_defs.adapters.rehearsal_folder import RehearsalFolder
 from dagster_defs.errors import DemoFolderTaken, NoRehearsal
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder
+from demo.servers import Demo
 from tests.estate import ROOT
 
 MARK = ".mark"

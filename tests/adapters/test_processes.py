@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from dagster_defs.adapters import guardian
-from dagster_defs.adapters.postgres import end_leftover_postgres
-from dagster_defs.adapters.processes import Supervisor, chosen_port, free_port
+from dagster_defs.adapters.processes import guardian
+from dagster_defs.adapters.processes.supervisor import Supervisor, chosen_port, free_port
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
+from demo.postgres import end_leftover_postgres
 
 # A child that starts a child of its own, says so, and would stay for ever.
 FAMILY = """
@@ -31,9 +31,9 @@ SUPERVISE = """
 import os, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # inherited as ignored by what a script runs behind
-from dagster_defs.adapters import guardian
-from dagster_defs.adapters.postgres import end_leftover_postgres
-from dagster_defs.adapters.processes import Supervisor
+from dagster_defs.adapters.processes import guardian
+from demo.postgres import end_leftover_postgres
+from dagster_defs.adapters.processes.supervisor import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
     child = supervisor.start("family", [sys.executable, "-c", sys.argv[2]], env=dict(os.environ))
     supervisor.wait_until("family", lambda: child.log.read_text().strip() != "", seconds=30)
@@ -164,7 +164,7 @@ def test_those_that_have_left_the_group_end_too(tmp_path: Path) -> None:
 SUPERVISE_POSTGRES = """
 import sys
 from pathlib import Path
-from dagster_defs.adapters.postgres import running_postgres
+from demo.postgres import running_postgres
 with running_postgres(Path(sys.argv[1]), ("one",)) as postgres:
     print((postgres.folder / "postmaster.pid").read_text().splitlines()[0], flush=True)
     sys.stdin.read()
@@ -208,9 +208,9 @@ TWO_GUARDIANS = """
 import os, signal, sys
 from pathlib import Path
 import psutil
-from dagster_defs.adapters import guardian
-from dagster_defs.adapters.postgres import end_leftover_postgres
-from dagster_defs.adapters.processes import Supervisor
+from dagster_defs.adapters.processes import guardian
+from demo.postgres import end_leftover_postgres
+from dagster_defs.adapters.processes.supervisor import Supervisor
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 with Supervisor(Path(sys.argv[1])) as supervisor:
     first = supervisor.start("first", sleep, env=dict(os.environ))
@@ -275,7 +275,7 @@ def test_a_child_that_ignores_the_first_signal_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child that does not end when it is asked to is killed after a grace period."""
-    monkeypatch.setattr("dagster_defs.adapters.processes.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("dagster_defs.adapters.processes.supervisor.GRACE_SECONDS", 0.5)
     with Supervisor(tmp_path) as supervisor:
         child = supervisor.start("stubborn", [sys.executable, "-c", STUBBORN], env=dict(os.environ))
         supervisor.wait_until("stubborn", lambda: "up" in child.log.read_text(), seconds=30)

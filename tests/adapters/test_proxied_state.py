@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.proxied_state import proxied_state_dir, read_marks, write_mark
+from dagster_defs.adapters.store.proxied_state import proxied_state_dir, read_marks, write_mark
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 from tests.estate import ROOT
@@ -62,7 +62,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, mocker: MockerFi
     """If the disk fails in the middle, the file is as it was, and nothing else lies beside it."""
     path = write_mark(tmp_path, DAILY, proxied=True)
     before = path.read_text()
-    mocker.patch("dagster_defs.adapters.proxied_state.os.fsync", side_effect=OSError("disk full"))
+    mocker.patch("dagster_defs.adapters.store.proxied_state.os.fsync", side_effect=OSError("disk full"))
 
     with pytest.raises(OSError, match="disk full"):
         write_mark(tmp_path, DAILY, proxied=False)

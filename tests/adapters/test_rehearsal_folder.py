@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.rehearsal_folder import RehearsalFolder, environment
-from dagster_defs.adapters.rehearsal_sides import LegacyDbt, command_environment
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.errors import NoRehearsal
 from dagster_defs.inventory.replay import DbtCall
 from dagster_defs.parity import Side
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder, environment
+from dagster_defs.usecases.rehearse.sides import LegacyDbt, command_environment
 
 PROFILE = """
 shop:

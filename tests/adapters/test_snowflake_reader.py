@@ -13,8 +13,8 @@ import pytest
 from pytest_mock import MockerFixture
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
-from dagster_defs.adapters.places import Readers, SnowflakeTable
-from dagster_defs.adapters.snowflake import SnowflakeReader
+from dagster_defs.adapters.warehouse.places import Readers, SnowflakeTable
+from dagster_defs.adapters.warehouse.snowflake.reader import SnowflakeReader
 from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Relation
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.snowflake_start import begin_with_legacy, holds_copy_of
+from dagster_defs.adapters.warehouse.snowflake.start import begin_with_legacy, holds_copy_of
 from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Column, Relation
 

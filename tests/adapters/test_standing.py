@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters.standing import EventLog
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Write
+from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.windows import Window
 
 UNIT = Unit("up", "stream")

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.moves import Mover, Patience
-from dagster_defs.adapters.proxied_state import read_marks, write_mark
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.errors import (
     AirflowRefuses,
     AirflowUnclear,
@@ -29,6 +28,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.moves import Begun, Plan, Step, mend, plan, resume, undo
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.parity import Side
+from dagster_defs.usecases.move.carry_out import Mover, Patience
 from tests.model_world import UNIT, ModelWorld
 
 AT_ONCE = Patience(0, 0, 0, 0, 0)
@@ -290,7 +290,7 @@ def test_a_long_step_says_what_it_waits_for(
     """The reason is said again and again until it is gone, and a step that is done at once says nothing."""
     at(Stage.SHADOWED, ledger, world)
     reasons = ["the code location is loading"] * 3 + [""]
-    monkeypatch.setattr("dagster_defs.adapters.moves.PAUSE", 0.01)
+    monkeypatch.setattr("dagster_defs.usecases.move.carry_out.PAUSE", 0.01)
     monkeypatch.setattr(world, "missing_definitions", lambda *_: reasons.pop(0) if reasons else "")
     said: list[str] = []
     found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
@@ -324,7 +324,7 @@ def test_a_full_disk_stops_before_the_mark(
 
     at(Stage.SHADOWED, ledger, world)
     before = ledger.path.read_bytes()
-    monkeypatch.setattr("dagster_defs.adapters.ledger.os.write", full)
+    monkeypatch.setattr("dagster_defs.adapters.store.ledger.os.write", full)
 
     with pytest.raises(LedgerUnwritable, match="No space left"):
         take(plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.warehouse import DuckDBPair
+from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.errors import DatabaseLocked, DatabaseUnreadable, RelationUnreadable, StatementFailed
 from dagster_defs.parity import Check, Column, ComparisonSpec, Side, SideCounts, Verdict, compare
 

@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters import continuity
-from dagster_defs.adapters.continuity import PAGE, STATE, WritesLog
-from dagster_defs.adapters.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
-from dagster_defs.components import observed
+from dagster_defs.components.sensors import observed
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.written import Unwritten, Wrote
+from dagster_defs.usecases import continuity
+from dagster_defs.usecases.continuity import PAGE, STATE, WritesLog
+from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
 from dagster_defs.windows import PartitionedSchedule, Schedule
 
 UNIT = Unit("up", "stream")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dagster_defs.adapters.comparison_file import ComparisonEntry, read_comparisons, read_tolerances
-from dagster_defs.adapters.mirrors import _reason
+from dagster_defs.adapters.dagster.mirrors import _reason
 from dagster_defs.errors import BadComparison, BadComparisonFile
+from dagster_defs.usecases.compare.spec import ComparisonEntry, read_comparisons, read_tolerances
 from tests.estate import ROOT, mirrors_of
 
 PLACE = {"database": "a.duckdb", "table": "t"}

@@ -14,7 +14,7 @@ import yaml
 from dagster_defs import errors
 from tests.estate import ROOT
 
-PRODUCT = ("dagster_defs", "legacy_dags", "bench")
+PRODUCT = ("dagster_defs", "demo", "legacy_dags", "bench")
 MOST_LINES = 500
 LARGER = {
     "legacy_dags/handover/inventory.py": "one file on purpose: it is copied alone into anybody's Airflow",

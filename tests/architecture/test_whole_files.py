@@ -16,9 +16,9 @@ WRITERS = {
 }
 # What is no whole file that is put in place: logs while they are written, and files inside a `replacing` block.
 STREAMS = {
-    "dagster_defs/adapters/rehearsal_sides.py": "logs of commands",
-    "dagster_defs/adapters/rehearsal_upstream.py": "the log of a build",
-    "dagster_defs/adapters/processes.py": "logs of servers",
+    "dagster_defs/usecases/rehearse/sides.py": "logs of commands",
+    "dagster_defs/usecases/rehearse/upstream.py": "the log of a build",
+    "dagster_defs/adapters/processes/supervisor.py": "logs of servers",
     "legacy_dags/include/export.py": "inside `replacing`",
     "legacy_dags/include/landing.py": "inside `replacing`",
 }

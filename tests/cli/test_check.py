@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import comparison
-from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.usecases import check as comparison
 from tests.estate import DAYS, MONTH, UNITS, Estate
 
 Check = Callable[..., tuple[int, list[dict[str, Any]]]]

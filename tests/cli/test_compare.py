@@ -12,11 +12,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from dagster_defs.adapters.comparison_file import ComparisonEntry
-from dagster_defs.adapters.places import SnowflakeTable, Table, as_it_was
+from dagster_defs.adapters.warehouse.places import SnowflakeTable, Table, as_it_was
 from dagster_defs.cli import app
 from dagster_defs.errors import ParityError
 from dagster_defs.parity import Relation
+from dagster_defs.usecases.compare.spec import ComparisonEntry
 
 TRIPS = """
     create table trips as

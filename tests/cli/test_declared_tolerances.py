@@ -16,12 +16,13 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from dagster_defs import cli
-from dagster_defs.adapters import comparison, status
-from dagster_defs.adapters.evidence import PARITY, evidence_metadata
+from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.usecases import check as comparison
+from dagster_defs.usecases import status
 from tests.estate import DAYS, Estate, mirrors_of
 
 DAILY, EXPORT = "taxi_daily.dbt_daily", "taxi_daily.export_daily"

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from sqlglot import exp
 
-from dagster_defs.adapters import data_files, text_reading
-from dagster_defs.adapters.compare import compare_file
+from dagster_defs.adapters.warehouse.duckdb import data_files, text_reading
 from dagster_defs.parity import Zones, bounds, text_types
 from dagster_defs.parity.text_types import TextFacts
 from dagster_defs.parity.united import United
+from dagster_defs.usecases.compare.relations import compare_file
 from tests.parity.drawn_files import Drawn, draw
 from tests.parity.text_and_arrow import verdict
 

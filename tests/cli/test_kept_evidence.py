@@ -13,13 +13,15 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import comparison, evidence, status
-from dagster_defs.adapters.evidence import PARITY, evidence_metadata
-from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.adapters.dagster import evidence
+from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.usecases import check as comparison
+from dagster_defs.usecases import status
 from dagster_defs.windows import Window
 from tests.estate import DAYS, Estate
 

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import MirrorsUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
@@ -192,7 +192,7 @@ def test_the_way_back_needs_no_mirror(night: Night, monkeypatch: pytest.MonkeyPa
     def broken() -> list[Mirror]:
         raise MirrorsUnreadable(ROOT, "type: [")
 
-    monkeypatch.setattr("dagster_defs.adapters.facts.load_mirrors", broken)
+    monkeypatch.setattr("dagster_defs.usecases.move.facts.load_mirrors", broken)
     assert night.parity("cutover", ZONES).returncode == 1
     done = night.parity("rollback", ZONES, "--apply")
 

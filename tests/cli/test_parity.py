@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit
 from tests.estate import Estate, copy_project
 

@@ -16,10 +16,9 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from dagster_defs import cli, render_html
-from dagster_defs.adapters import report as gathering
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs import cli
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import ReportUnwritable
 from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState, tags
 from dagster_defs.lifecycle.conditions import Condition, ConditionKind
@@ -30,6 +29,8 @@ from dagster_defs.lifecycle.settings import FACETS
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.render.html import report as render_html
+from dagster_defs.usecases import report as gathering
 from tests.docs.documents import document, fenced
 from tests.estate import DAYS, Estate
 

@@ -14,12 +14,12 @@ import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters.inventory import read_inventory
-from dagster_defs.adapters.verify import verify_mirrors
 from dagster_defs.components import DbtUnit
 from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.verify import verify_mirrors
 from tests.estate import ROOT
 
 PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"

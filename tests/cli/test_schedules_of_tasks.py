@@ -18,9 +18,9 @@ import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters.inventory import read_inventory
-from dagster_defs.adapters.verify import verify_mirrors
 from dagster_defs.lifecycle.agreement import Facet
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, mirrors_below
 from tests.estate import ROOT, foreign_environment
 

@@ -15,17 +15,17 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import facts
-from dagster_defs.adapters.continuity import continuity_of, windows_by_side
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.mirrors import load_mirrors
-from dagster_defs.adapters.proxied_state import write_mark
-from dagster_defs.adapters.report import legacy_keys
-from dagster_defs.adapters.standing import AIRFLOW_RUN_ID, AIRFLOW_TRY
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import EventLogMissing, EvidenceUnreadable, NoSuchUnit, UnknownPartition
 from dagster_defs.lifecycle import Owner, Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.usecases.continuity import continuity_of, windows_by_side
+from dagster_defs.usecases.move import facts
+from dagster_defs.usecases.report import legacy_keys
+from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN_ID, AIRFLOW_TRY
 from tests.docs.documents import document, fenced
 from tests.estate import DAYS as BUILT
 from tests.estate import Estate, foreign_environment

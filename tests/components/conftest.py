@@ -48,7 +48,7 @@ class Project:
 
     def load(self) -> dg.Definitions:
         """Load what was declared, as a new process would; the estate runs these definitions from now on."""
-        from dagster_defs.components import dbt_unit
+        from dagster_defs.components.units import dbt_unit
 
         module = types.ModuleType("own_defs")
         module.__path__ = [str(self.defs_folder)]
@@ -104,6 +104,6 @@ def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
     monkeypatch.setenv("AIRFLOW_USER", "admin")
     monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
-    monkeypatch.setattr("dagster_defs.components.airflow_sensor.pendulum.now", lambda *_: NOW)
+    monkeypatch.setattr("dagster_defs.components.sensors.airflow_sensor.pendulum.now", lambda *_: NOW)
     with dg.instance_for_test() as instance:
         yield Observer(estate, instance)

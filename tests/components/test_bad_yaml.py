@@ -11,7 +11,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from dagster_defs.components import PythonUnit
-from dagster_defs.components.broken_unit import broken_key
+from dagster_defs.components.units.broken_unit import broken_key
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.estate import ONE_TRY
 

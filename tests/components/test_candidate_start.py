@@ -11,11 +11,11 @@ import duckdb
 import pytest
 from dagster import AssetKey
 
-from dagster_defs.adapters.candidate_start import CandidateStart, Start
-from dagster_defs.adapters.duckdb_start import CandidateFile
+from dagster_defs.adapters.warehouse.duckdb.start import CandidateFile
 from dagster_defs.errors import DatabaseLocked, LegacyOutOfReach
 from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
+from dagster_defs.usecases.shadow.start import CandidateStart, Start
 from tests.fakes import FakeAirflow
 from tests.small_dbt import DAYS, NAMES, TOTALS, UPSTREAM, Small
 

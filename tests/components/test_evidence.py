@@ -15,7 +15,7 @@ import pendulum
 import pytest
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey
 
-from dagster_defs.adapters.evidence import read_evidence
+from dagster_defs.adapters.dagster.evidence import read_evidence
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.fairness import NOT_ASKED
 from dagster_defs.parity import Side, Verdict
@@ -326,7 +326,7 @@ def test_the_airflow_run_is_linked(own: Evident, airflow: FakeAirflow) -> None:
 
 def test_a_failing_test_is_a_mismatch(own: Evident, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dbt test that passed in legacy and fails in the candidate is a mismatch that names it, though rows match."""
-    from dagster_defs.components import dbt_unit
+    from dagster_defs.components.units import dbt_unit
 
     broken = own.estate.root / "dbt" / "tests" / "candidate_is_wrong.sql"
     broken.write_text("select 1 from {{ ref('location_metrics') }} where '{{ target.name }}' = 'candidate'\n")

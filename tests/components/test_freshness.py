@@ -17,7 +17,7 @@ from dagster._core.definitions.freshness_evaluator import CronFreshnessPolicyEva
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.test_utils import freeze_time
 
-from dagster_defs.components.freshness import deadline_cron, freshness_policy
+from dagster_defs.components.units.freshness import deadline_cron, freshness_policy
 from dagster_defs.windows import Schedule
 from tests.components.conftest import NEW_YORK_DAYS, Project
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters import dbt as adapter
-from dagster_defs.adapters.mirrors import Mirrors, mirrors_among
-from dagster_defs.components.broken_unit import broken_key
+from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
+from dagster_defs.adapters.dbt import project as adapter
 from dagster_defs.components.project import load_project
+from dagster_defs.components.units.broken_unit import broken_key
 from dagster_defs.lifecycle.mirrors import TableOutput
 
 DAYS = {"cron": "@daily", "start": "2024-01-01"}
@@ -85,7 +85,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    from dagster_defs.components import dbt_unit
+    from dagster_defs.components.units import dbt_unit
 
     monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
     return World(tmp_path)
@@ -273,7 +273,7 @@ def test_packages_that_are_not_there_are_said_once(
 
 def test_a_folder_of_gaps_loads_as_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """estate-all_gaps: where nothing is mirrored yet there are no definitions and no mirrors, and no error."""
-    from dagster_defs.adapters.mirrors import load_mirrors
+    from dagster_defs.adapters.dagster.mirrors import load_mirrors
 
     gaps = tmp_path / "all_gaps" / "defs" / "by_hand" / "gaps.yaml"
     gaps.parent.mkdir(parents=True)

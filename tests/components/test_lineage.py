@@ -87,7 +87,7 @@ def test_source_tests_are_checks_of_the_ingest(estate: Estate) -> None:
 def test_what_dbt_tests_dagster_checks(estate: Estate) -> None:
     """Not one test that the two daily tasks run is lost: each is a check on the legacy side."""
     with estate.entered():
-        from dagster_defs.adapters.dbt import DbtWorkspace
+        from dagster_defs.adapters.dbt.project import DbtWorkspace
 
         workspace = DbtWorkspace(estate.root / "dbt", "legacy")
         selected = workspace.select("tag:daily tag:zones")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.components.dbt_unit import DbtUnit
-from dagster_defs.components.project_units import ProjectUnits
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.components.units.dbt_unit import DbtUnit
+from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.parity import Side
 from tests.components.conftest import Project
 

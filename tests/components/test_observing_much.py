@@ -89,7 +89,7 @@ def test_errors_in_the_middle_lose_nothing(
 ) -> None:
     """What was read before Airflow fell silent is told, the rest when it answers again, with the reason between."""
     wanted = burst(airflow, [NOW.subtract(hours=3).add(seconds=10 * n) for n in range(450)])
-    monkeypatch.setattr("dagster_defs.components.airflow_sensor.PATIENCE", 0.3)
+    monkeypatch.setattr("dagster_defs.components.sensors.airflow_sensor.PATIENCE", 0.3)
     failed: list[int] = []
 
     def meanwhile(lists: int) -> None:

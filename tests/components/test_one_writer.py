@@ -13,8 +13,8 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
-from dagster_defs.adapters.ledger import NAME
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.store.ledger import NAME
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move

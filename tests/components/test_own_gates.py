@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.components.gates import Gates
-from dagster_defs.components.unit import UnitComponent, UnitSchedule
+from dagster_defs.components.units.gates import Gates
+from dagster_defs.components.units.unit import UnitComponent, UnitSchedule
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 

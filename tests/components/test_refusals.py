@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters.dbt import DbtWorkspace
-from dagster_defs.adapters.dbt_places import refuse_legacy_relations
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
 from dagster_defs.errors import WritesToLegacy
 from dagster_defs.parity import Side
 from tests.components.conftest import NEW_YORK_DAYS, Project
@@ -27,7 +27,7 @@ def test_the_same_dbt_target_is_refused(
     project: Project, dbt_unit: Callable[..., tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A candidate target that is legacy's own: the run fails with the relation's name, and no database is made."""
-    from dagster_defs.components import dbt_assets
+    from dagster_defs.components.units import dbt_assets
 
     project.declare("own", dbt_unit())
     project.load()

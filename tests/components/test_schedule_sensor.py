@@ -14,10 +14,11 @@ import pendulum
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.ledger import NAME, Ledger
-from dagster_defs.components import PythonUnit, schedule_sensor
-from dagster_defs.components.dag_jobs import scheduled_dag
-from dagster_defs.components.schedule_sensor import ScheduledDag, build_schedule_sensor
+from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.components import PythonUnit
+from dagster_defs.components.sensors import schedule_sensor
+from dagster_defs.components.sensors.dag_jobs import scheduled_dag
+from dagster_defs.components.sensors.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.windows import PartitionedSchedule, Schedule
@@ -78,7 +79,9 @@ class Schedules:
         sensor = build_schedule_sensor("own", self.dags, jobs, 30)
         definitions = dg.Definitions(assets=[asset for asset, _ in made], jobs=jobs, sensors=[sensor])
         self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
-        self.monkeypatch.setattr("dagster_defs.components.schedule_sensor.pendulum.now", lambda *_: now)
+        self.monkeypatch.setattr(
+            "dagster_defs.components.sensors.schedule_sensor.pendulum.now", lambda *_: now
+        )
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=definitions
         ) as context:

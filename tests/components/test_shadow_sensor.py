@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.proxied_state import write_mark
-from dagster_defs.components import shadow_sensor
+from dagster_defs.adapters.store.proxied_state import write_mark
+from dagster_defs.components.sensors import shadow_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from tests.estate import Estate
 from tests.owned import bring_to

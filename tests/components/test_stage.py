@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters.ledger import NAME
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.store.ledger import NAME
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.owned import bring_to

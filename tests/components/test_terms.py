@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.components.dbt_unit import ComparedModel, DbtUnit
-from dagster_defs.components.unit import UnitSchedule
+from dagster_defs.components.units.dbt_unit import ComparedModel, DbtUnit
+from dagster_defs.components.units.unit import UnitSchedule
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.mirrors import TableOutput, Terms
 from dagster_defs.parity import Tolerance, ToleranceKind

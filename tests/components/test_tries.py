@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType
 
-from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
+from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS
 from dagster_defs.errors import TimedOut
 from dagster_defs.parity import Side
 from tests.components.conftest import NEW_YORK_DAYS, Project

@@ -12,15 +12,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters import moving
-from dagster_defs.adapters.ledger import NAME, Ledger
-from dagster_defs.adapters.moves import Patience
-from dagster_defs.adapters.proxied_state import read_marks, write_mark
-from dagster_defs.components.way_back import build_go_on_sensor, build_way_back_sensor
+from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
+from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.usecases.move import propose as moving
+from dagster_defs.usecases.move.carry_out import Patience
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.fakes import FakeAirflow, FakeDagster
 from tests.owned import entries_to

@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from dagster_defs.adapters.inventory import read_inventory
-from dagster_defs.adapters.scaffold import scaffold
-from dagster_defs.adapters.verify import verify_mirrors
 from dagster_defs.components import DbtUnit
 from dagster_defs.inventory import Inventory
 from dagster_defs.lifecycle.agreement import Facet
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.scaffold import scaffold
+from dagster_defs.usecases.verify import verify_mirrors
 from tests.estate import ROOT
 
 DAG_FILE = """
@@ -144,7 +144,7 @@ class TypedEstate:
         (folder / "defs.yaml").write_text(yaml.safe_dump(document))
 
     def tree(self, monkeypatch: pytest.MonkeyPatch) -> dg.ComponentTree:
-        from dagster_defs.components import dbt_unit
+        from dagster_defs.components.units import dbt_unit
 
         monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
         module = types.ModuleType("typed_defs")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import dagster_defs.components
-from dagster_defs.components.dbt_unit import ComparedModel
-from dagster_defs.components.python_unit import ExternalAsset, PythonOutput
-from dagster_defs.components.unit import UnitSchedule
+from dagster_defs.components.units.dbt_unit import ComparedModel
+from dagster_defs.components.units.python_unit import ExternalAsset, PythonOutput
+from dagster_defs.components.units.unit import UnitSchedule
 from tests.docs.documents import document
 
 TYPES = [getattr(dagster_defs.components, name) for name in dagster_defs.components.__all__]

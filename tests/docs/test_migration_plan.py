@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dagster_defs import render
-from dagster_defs.adapters.migration_plan import BEGIN, END, MigrationPlan
 from dagster_defs.errors import MigrationPlanUnreadable
 from dagster_defs.lifecycle import Stage, Status, Unit, UnitState
+from dagster_defs.usecases.migration_plan import BEGIN, END, MigrationPlan
 from tests.docs.conftest import Parity
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS, windows_of_run
+from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS, windows_of_run
 from dagster_defs.windows import PartitionedSchedule, Schedule
 
 PARTITIONS = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01"))

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import yaml
 
-from dagster_defs.adapters.evidence import instance_at
-from dagster_defs.adapters.processes import Child, Supervisor, free_port
+from dagster_defs.adapters.dagster.evidence import instance_at
+from dagster_defs.adapters.processes.supervisor import Child, Supervisor, free_port
 from tests.estate import BIN, ROOT, foreign_environment
 from tests.handover.conftest import Started
 from tests.handover.unruly import ask

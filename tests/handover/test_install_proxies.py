@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.proxied_state import write_mark
-from dagster_defs.components.run_window import AIRFLOW_RUN_TAGS
+from dagster_defs.adapters.store.proxied_state import write_mark
+from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS
 from dagster_defs.lifecycle import Unit
 from tests.handover.conftest import InAirflow
 

@@ -16,9 +16,9 @@ import psutil
 import psycopg2  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
-from dagster_defs.adapters.local_airflow import LocalAirflow
-from dagster_defs.adapters.postgres import Postgres, running_postgres
-from dagster_defs.adapters.processes import Child, Supervisor, free_port
+from dagster_defs.adapters.processes.supervisor import Child, Supervisor, free_port
+from demo.local_airflow import LocalAirflow
+from demo.postgres import Postgres, running_postgres
 from tests.estate import ROOT
 from tests.handover.conftest import Started, StartInAirflow
 from tests.handover.servers import KillableDagster, killable_dagster

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.processes.supervisor import free_port
 from tests.fakes import Job
 from tests.handover.conftest import InAirflow, StartInAirflow
 from tests.handover.unruly import BAD_GATEWAY, LOGIN, Fault, KnownRun, UnrulyDagster

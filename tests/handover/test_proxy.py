@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.windows import PartitionedSchedule, Schedule
 from tests.fakes import Job
 from tests.handover.conftest import InAirflow

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.processes import free_port
+from dagster_defs.adapters.processes.supervisor import free_port
 from tests.estate import BIN, ROOT, foreign_environment
 from tests.handover.conftest import AIRFLOW_PYTHON, Started, StartInAirflow
 from tests.handover.unruly import BAD_GATEWAY, Fault, Gateway, ask

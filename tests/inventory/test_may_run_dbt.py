@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.knowledge import why_it_may_run_dbt
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import UnitReading
+from dagster_defs.usecases.inventory import read_inventory
 from tests.estate import ROOT, foreign_environment
 
 HELPERS = """

@@ -19,9 +19,9 @@ import pendulum
 import psutil
 import pytest
 
-from dagster_defs.adapters.ledger import Ledger
-from dagster_defs.adapters.processes import last_lines
-from dagster_defs.adapters.proxied_state import read_marks
+from dagster_defs.adapters.processes.supervisor import last_lines
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move

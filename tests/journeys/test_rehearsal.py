@@ -13,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters import rehearsal, rehearsal_setup
-from dagster_defs.adapters.mirrors import load_mirrors
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import ParityError
 from dagster_defs.parity import Side
+from dagster_defs.usecases.rehearse import run as rehearsal
+from dagster_defs.usecases.rehearse import setup as rehearsal_setup
 from tests.estate import (
     Estate,
     copy_project,

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dagster_defs.adapters import comparison
 from dagster_defs.cli import app
 from dagster_defs.parity import Verdict
+from dagster_defs.usecases import check as comparison
 from tests.estate import copy_project, mirrors_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dagster_defs.adapters.moves import Mover, Patience
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Owner, Stage, moves
 from dagster_defs.lifecycle.gates import GATES
@@ -33,6 +32,7 @@ from dagster_defs.lifecycle.moves import (
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
+from dagster_defs.usecases.move.carry_out import Mover, Patience
 from tests.model_world import UNIT, MemoryLedger, ModelWorld
 
 NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)

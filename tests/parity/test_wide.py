@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.warehouse import DuckDBPair
+from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.parity import (
     Check,
     ComparisonSpec,

@@ -23,12 +23,12 @@ from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
 from dagster_graphql.schema import create_schema
 
-from dagster_defs.adapters.continuity import WritesLog
-from dagster_defs.adapters.ledger import NAME
-from dagster_defs.adapters.proxied_state import write_mark
+from dagster_defs.adapters.store.ledger import NAME
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
+from dagster_defs.usecases.continuity import WritesLog
 from tests.owned import LONG_AGO, bring_to
 
 SCHEMA = create_schema()

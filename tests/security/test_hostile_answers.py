@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from dagster_defs.adapters import web
-from dagster_defs.adapters.airflow import AirflowAddress, AirflowClient
-from dagster_defs.adapters.dagster_api import DagsterClient
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.dagster.api import DagsterClient
+from dagster_defs.adapters.http import question as web
 from dagster_defs.errors import (
     AirflowRefuses,
     AirflowUnclear,

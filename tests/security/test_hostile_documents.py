@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters.comparison_file import read_tolerances
-from dagster_defs.adapters.inventory import read_inventory
 from dagster_defs.errors import BadComparisonFile, InventoryUnreadable, ParityError
+from dagster_defs.usecases.compare.spec import read_tolerances
+from dagster_defs.usecases.inventory import read_inventory
 
 TASK = {"task_id": "t", "operator": "EmptyOperator", "templated": {}}
 DAG = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.ledger import Ledger
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import LedgerUnreadable, LedgerVersion
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.proxied_state import read_marks, write_mark
+from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 from tests.estate import ROOT
@@ -164,7 +164,7 @@ def test_a_file_that_may_not_be_read_is_broken(tmp_path: Path) -> None:
 
 def test_many_wrong_entries_are_few_lines() -> None:
     """A file in which everything is wrong says so in a bounded number of lines."""
-    from dagster_defs.adapters.marks import SHOWN, Marks
+    from dagster_defs.adapters.store.marks import SHOWN, Marks
 
     marks = Marks((Path("x.yaml"),), nameless=tuple(f"line {number}" for number in range(1000)))
 

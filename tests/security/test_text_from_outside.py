@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from dagster_defs import render
-from dagster_defs.adapters.evidence import samples_table
-from dagster_defs.adapters.mirrors import PROJECT_ROOT
+from dagster_defs.adapters.dagster.evidence import samples_table
 from dagster_defs.errors import ParityError
 from dagster_defs.escape import code_block, markdown, visible
 from dagster_defs.inventory import Report
@@ -29,7 +28,8 @@ from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
-from dagster_defs.render import base
+from dagster_defs.render.text import base
+from dagster_defs.settings import PROJECT_ROOT
 
 AIRFLOW_PYTHON = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
 EXPORTER = PROJECT_ROOT / "legacy_dags" / "handover" / "inventory.py"

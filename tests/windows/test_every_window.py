@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.inventory import read_inventory
-from dagster_defs.adapters.mirrors import load_mirrors
-from dagster_defs.adapters.verify import verify_mirrors
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.inventory.document import Inventory
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.verify import verify_mirrors
 from tests.estate import export_inventory
 
 FIRST, LAST, AFTER = "2023-10-01", "2025-03-31", "2025-04-01"

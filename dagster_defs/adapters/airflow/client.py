@@ -1,0 +1,488 @@
+"""Airflow's stable REST API (v1, Airflow 2.x), as far as observing and driving need it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import pendulum
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from dagster_defs.adapters.http.question import (
+    NoAnswer,
+    Refusal,
+    Reply,
+    Unclear,
+    Web,
+    checked,
+    excerpt,
+    rows_of,
+    seconds,
+    segment,
+    text,
+    whole,
+    without_credentials,
+)
+from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
+from dagster_defs.lifecycle import Unit
+from dagster_defs.windows import Window
+
+PAGE = 100  # Airflow's own default for `maximum_page_limit`
+UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
+FINISHED = ("success", "failed", "skipped", "upstream_failed")
+RETRIED = "up_for_retry"  # the try has failed, and Airflow waits before the next
+COMMANDS = (
+    "bash_command",
+    "command",
+    "cmds",
+    "arguments",
+    "sql",
+    "op_kwargs",
+)  # what a task renders and then runs
+COMMAND_LENGTH = 2_000
+MOST_PAGES = 2_000  # of one list; more is a list without an end
+MISSING: Final = object()
+T = TypeVar("T")
+CROWD = 1_000  # rows that are asked for at once where many tasks end in one instant
+
+
+@dataclass(frozen=True, slots=True)
+class DagRun:
+    """`window` is None where the run has no data interval, or an empty one."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    window: Window | None
+    end: pendulum.DateTime | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> DagRun:
+        """Raises Unclear for a row that is not one."""
+        start, end = _instant(row, "data_interval_start"), _instant(row, "data_interval_end")
+        window = Window(start, end) if start and end and start < end else None
+        ids = text(row, "dag_id"), text(row, "dag_run_id")
+        return cls(*ids, text(row, "state"), window, _instant(row, "end_date"))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInstance:
+    """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped.
+
+    `command`: what Airflow rendered, with its own masks, cut to a bound; empty where Airflow keeps it no longer.
+    """
+
+    unit: Unit
+    run_id: str
+    map_index: int
+    state: str
+    try_number: int
+    start: pendulum.DateTime | None
+    end: pendulum.DateTime | None
+    duration: float | None
+    operator: str
+    logical_date: pendulum.DateTime | None = None
+    command: str = ""
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
+        """Raises Unclear for a row that is not one."""
+        if "state" not in row:
+            raise Unclear("a task instance has no `state`")
+        return cls(
+            unit=Unit(text(row, "dag_id"), text(row, "task_id")),
+            run_id=text(row, "dag_run_id"),
+            map_index=whole(row, "map_index", -1),
+            state=text(row, "state", "none"),
+            try_number=whole(row, "try_number", 0),
+            start=_instant(row, "start_date"),
+            end=_instant(row, "end_date"),
+            duration=seconds(row, "duration"),
+            operator=text(row, "operator", ""),
+            logical_date=_instant(row, "execution_date"),
+            command=_command(row.get("rendered_fields")),
+        )
+
+    @property
+    def identity(self) -> str:
+        """The same for the same try of the same task, whenever it is read."""
+        return f"{self.of_try}|{self.end}"
+
+    @property
+    def of_try(self) -> str:
+        """The same also if the end was noted in two ways, in the list and in the history of tries."""
+        return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowAddress:
+    """Where Airflow is and who asks; taken from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD.
+
+    `url` has no user and password in it, whatever it was made from: it goes into links, logs and metadata. Where
+    `user` is empty those of the address count, and without any nothing is sent.
+    """
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        bare, user, password = without_credentials(self.url)
+        object.__setattr__(self, "url", bare)
+        if not self.user:
+            object.__setattr__(self, "user", user)
+            object.__setattr__(self, "password", self.password or password)
+
+    @classmethod
+    def from_environment(cls) -> AirflowAddress:
+        return cls(
+            os.environ.get("AIRFLOW_URL") or "http://127.0.0.1:8080",
+            os.environ.get("AIRFLOW_USER", ""),
+            os.environ.get("AIRFLOW_PASSWORD", ""),
+        )
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        return (self.user, self.password) if self.user or self.password else None
+
+    def run_link(self, dag_id: str, run_id: str) -> str:
+        """The page of a DAG run in Airflow's UI."""
+        return f"{self.url}/dags/{segment(dag_id)}/grid?{urlencode({'dag_run_id': run_id}, quote_via=quote)}"
+
+    def link(self, unit: Unit, run_id: str) -> str:
+        """The page of a task's run in Airflow's UI."""
+        return f"{self.run_link(unit.dag_id, run_id)}&{urlencode({'task_id': unit.task_id}, quote_via=quote)}"
+
+
+class AirflowClient:
+    """Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it says no, AirflowUnclear if
+    its answer does not mean anything; each with the reason."""
+
+    def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
+        """`patience`: seconds for which a call that got no answer, or a 5xx one, is tried again."""
+        self.address = address
+        self._patience = patience
+        self._web = Web(f"{address.url}/api/v1", address.auth)
+
+    def is_healthy(self) -> bool:
+        """Whether the web server answers and the scheduler has a heartbeat; never raises."""
+        try:
+            health = self._web.ask("GET", "/health").document()
+        except (NoAnswer, Refusal, Unclear):
+            return False
+        match health:
+            case {"scheduler": {"status": "healthy"}}:
+                return True
+        return False
+
+    def dags(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("GET", "/dags", "dags"))
+
+    def import_errors(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("GET", "/importErrors", "import_errors"))
+
+    def tasks(self, dag_id: str) -> list[Mapping[str, Any]]:
+        path = f"/dags/{segment(dag_id)}/tasks"
+        return self._rows(path, "tasks", self._call("GET", path))
+
+    def dag_runs(self, dag_id: str) -> list[DagRun]:
+        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"order_by": "execution_date"})
+        return self._parsed(DagRun.parse, rows)
+
+    def dag_run(self, dag_id: str, run_id: str) -> DagRun:
+        return self._one(DagRun.parse, self._call("GET", _run(dag_id, run_id)))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        rows = self._pages("GET", f"{_run(dag_id, run_id)}/taskInstances", "task_instances")
+        return self._parsed(TaskInstance.parse, rows)
+
+    def finished_task_instances(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
+    ) -> Iterator[TaskInstance]:
+        """Every try of these DAGs that ended in [since, before), whatever became of its DAG run.
+
+        The pages have no order, and rows that come in meanwhile shift them: ask for what lies in the past.
+        """
+        offset = 0
+        for _ in range(MOST_PAGES):
+            rows, total, read = self._finished(dag_ids, since, before, CROWD, offset)
+            yield from rows
+            offset += read
+            if not read or offset >= total:
+                return
+        raise self._unclear(f"more than {MOST_PAGES} pages of task instances")
+
+    def finished_page(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
+    ) -> tuple[list[TaskInstance], int]:
+        """One answer: tries that ended in [since, before), and how many there are. Whole if it has them all."""
+        rows, total, read = self._finished(dag_ids, since, before, PAGE, 0)
+        return rows, total - (read - len(rows))
+
+    def _finished(
+        self, dag_ids: Sequence[str], since: datetime, before: datetime | None, limit: int, offset: int
+    ) -> tuple[list[TaskInstance], int, int]:
+        """The rows of these DAGs, how many there are, and how many rows were read for them."""
+        path = "/dags/~/dagRuns/~/taskInstances/list"
+        wanted: dict[str, Any] = {
+            "end_date_gte": since.isoformat(),
+            "state": [*FINISHED, RETRIED],
+            "page_limit": limit,
+            "page_offset": offset,
+        }
+        if before:
+            wanted["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
+        answer = self._call("POST", path, json={**wanted, "dag_ids": list(dag_ids)}, allowed=(403,))
+        if not isinstance(answer, Mapping) or "task_instances" not in answer:
+            # One DAG that may not be read, or is gone, costs the whole list: then ask for all that may be.
+            answer = self._call("POST", path, json=wanted)
+        rows = self._rows(path, "task_instances", answer)
+        total = self._total(path, answer, offset + len(rows) if rows else offset)
+        found = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
+        return found, total, len(rows)
+
+    def dag_runs_between(
+        self, dag_ids: Sequence[str], first: datetime, last: datetime, pages: int
+    ) -> Iterator[DagRun]:
+        """Runs of these DAGs with a logical date in [first, last], so many pages of them at most."""
+        wanted = {
+            "dag_ids": list(dag_ids),
+            "execution_date_gte": first.isoformat(),
+            "execution_date_lte": last.isoformat(),
+            "order_by": "execution_date",
+            "page_limit": PAGE,
+        }
+        path = "/dags/~/dagRuns/list"
+        for page in range(pages):
+            answer = self._call("POST", path, json={**wanted, "page_offset": page * PAGE})
+            rows = self._rows(path, "dag_runs", answer)
+            yield from self._parsed(DagRun.parse, rows)
+            if (page + 1) * PAGE >= self._total(path, answer, page * PAGE + len(rows)):
+                return
+
+    def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
+        """None if it is gone, or its DAG is."""
+        row = self._call("GET", _run(dag_id, run_id), allowed=(403, 404), gone=None)
+        return None if row is None else self._one(DagRun.parse, row)
+
+    def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
+        """The tries before this one that Airflow remembers, the first first; Airflow before 2.10 remembers none."""
+        if task.try_number <= 1:
+            return []
+        mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
+        path = f"{_instance(task.unit, task.run_id)}{mapped}/tries"
+        answer = self._call("GET", path, allowed=(403, 404), gone={"task_instances": []})
+        tries = self._parsed(TaskInstance.parse, self._rows(path, "task_instances", answer))
+        return sorted(
+            (one for one in tries if one.try_number < task.try_number), key=lambda one: one.try_number
+        )
+
+    def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
+        """The task's instances, of whatever run, whose last try started at or after `since`."""
+        yield from self._listed(
+            {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "start_date_gte": since.isoformat()}
+        )
+
+    def task(self, unit: Unit) -> Mapping[str, Any]:
+        """The task as Airflow serves it, from the last time that the DAG was parsed."""
+        path = f"{_dag(unit.dag_id)}/tasks/{segment(unit.task_id)}"
+        return self._object(path, self._call("GET", path))
+
+    def task_instances_in(
+        self, unit: Unit, states: Sequence[str], since: datetime | None = None
+    ) -> Iterator[TaskInstance]:
+        """The task's instances, of whatever run, in one of these states; `since`: that started then or later."""
+        wanted: dict[str, Any] = {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "state": list(states)}
+        yield from self._listed(wanted if since is None else wanted | {"start_date_gte": since.isoformat()})
+
+    def _listed(self, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
+        path = "/dags/~/dagRuns/~/taskInstances/list"
+
+        def page(offset: int) -> Any:
+            return self._call("POST", path, json={**wanted, "page_limit": PAGE, "page_offset": offset})
+
+        yield from self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
+
+    def trigger(self, dag_id: str, window: Window) -> DagRun:
+        """A manual run whose data interval is the window."""
+        start, end = window.start.isoformat(), window.end.isoformat()
+        body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
+        return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
+
+    def dag(self, dag_id: str) -> Mapping[str, Any]:
+        found = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
+        if not isinstance(found.get("is_paused"), bool):
+            raise self._unclear(f"GET {_dag(dag_id)} answered without saying whether the DAG `is_paused`")
+        return found
+
+    def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
+        """Where the window of the next scheduled run begins; None where the DAG has ended or has no schedule."""
+        return self._one(lambda row: _instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
+
+    def live_dag_runs(self, dag_id: str) -> list[DagRun]:
+        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
+        return self._parsed(DagRun.parse, rows)
+
+    def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
+        """The last run that Airflow's own schedule has made."""
+        params = {"order_by": "-execution_date", "limit": PAGE}
+        path = f"{_dag(dag_id)}/dagRuns"
+        rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
+        scheduled = self._parsed(DagRun.parse, (row for row in rows if row.get("run_type") == "scheduled"))
+        return next(iter(scheduled), None)
+
+    def note_success(self, run: DagRun) -> None:
+        """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
+        self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
+
+    def make_pool(self, name: str, slots: int) -> None:
+        self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
+
+    def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
+        """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
+        path = _instance(unit, run_id)
+        found = self._object(path, self._call("GET", path)).get("rendered_fields") or {}
+        return self._object(path, found)
+
+    def log_of(self, task: TaskInstance) -> str:
+        path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"
+        reply = self._asked("GET", path, (), headers={"Accept": "text/plain"})
+        return reply.body.decode("utf-8", "replace")
+
+    def _pages(
+        self, method: str, path: str, name: str, params: Mapping[str, Any] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        def page(offset: int) -> Any:
+            return self._call(method, path, params={**(params or {}), "limit": PAGE, "offset": offset})
+
+        return self._paged(path, name, page)
+
+    def _paged(self, path: str, name: str, page: Callable[[int], Any]) -> Iterator[Mapping[str, Any]]:
+        """Every row, page after page. Raises AirflowUnclear for pages that repeat, do not end, or contradict their
+        `total_entries`."""
+        offset, before = 0, None
+        for _ in range(MOST_PAGES):
+            answer = page(offset)
+            rows = self._rows(path, name, answer)
+            total = self._total(path, answer, offset + len(rows))
+            if rows and rows == before:
+                raise self._unclear(f"{path} gives the same page again and again")
+            if not rows and offset < total:
+                raise self._unclear(f"{path} says that it has {total} {name}, and gives {offset}")
+            yield from rows
+            offset, before = offset + len(rows), rows
+            if offset >= total:
+                return
+        raise self._unclear(f"{path} has more than {MOST_PAGES} pages")
+
+    def _total(self, path: str, answer: Any, read: int) -> int:
+        total = answer.get("total_entries")
+        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+            raise self._unclear(f"{path} answered without a number as `total_entries`")
+        if total < read:
+            raise self._unclear(f"{path} says that it has {total} entries, and has given {read}")
+        return total
+
+    def _rows(self, path: str, name: str, answer: Any) -> list[Mapping[str, Any]]:
+        return self._one(lambda found: rows_of(found, name, path), answer)
+
+    def _object(self, path: str, answer: Any) -> Mapping[str, Any]:
+        if not isinstance(answer, dict):
+            raise self._unclear(f"{path} answered with {type(answer).__name__} where an object belongs")
+        return answer
+
+    def _parsed(self, parse: Callable[[Mapping[str, Any]], T], rows: Iterable[Mapping[str, Any]]) -> list[T]:
+        return [self._one(parse, row) for row in rows]
+
+    def _one(self, parse: Callable[[Mapping[str, Any]], T], row: Any) -> T:
+        try:
+            return parse(self._object("Airflow", row))
+        except Unclear as error:
+            raise self._unclear(str(error)) from error
+
+    def _unclear(self, reason: str) -> AirflowUnclear:
+        return AirflowUnclear(self.address.url, reason, lasting=True)
+
+    def _call(
+        self, method: str, path: str, *, allowed: Sequence[int] = (), gone: Any = MISSING, **request: Any
+    ) -> Any:
+        """The answer's document. `gone`: what counts instead where the status is one of those `allowed`."""
+        reply = self._asked(method, path, allowed, **request)
+        if reply.status >= 400 and gone is not MISSING:
+            return gone
+        if not reply.body:
+            return {}
+        try:
+            return reply.document()
+        except Unclear as error:
+            if reply.status >= 400:  # allowed, and said by something in front of Airflow
+                return {}
+            raise self._unclear(str(error)) from error
+
+    def _asked(self, method: str, path: str, allowed: Sequence[int], **request: Any) -> Reply:
+        def once() -> Reply:
+            return checked(self._web.ask(method, path, **request), allowed)
+
+        waiting = Retrying(
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(multiplier=0.2, max=2),
+            retry=retry_if_exception(_passes),
+            reraise=True,
+        )
+        try:
+            return waiting(once)
+        except NoAnswer as error:
+            raise AirflowUnreachable(self.address.url, str(error)) from error
+        except Refusal as error:
+            raise AirflowRefuses(self.address.url, str(error), lasting=error.lasting) from error
+        except Unclear as error:
+            raise self._unclear(str(error)) from error
+
+
+def _passes(error: BaseException) -> bool:
+    """A 5xx answer passes: Airflow on SQLite gives one now and then."""
+    return isinstance(error, NoAnswer) or (isinstance(error, Refusal) and not error.lasting)
+
+
+def _dag(dag_id: str) -> str:
+    return f"/dags/{segment(dag_id)}"
+
+
+def _run(dag_id: str, run_id: str) -> str:
+    return f"{_dag(dag_id)}/dagRuns/{segment(run_id)}"
+
+
+def _instance(unit: Unit, run_id: str) -> str:
+    return f"{_run(unit.dag_id, run_id)}/taskInstances/{segment(unit.task_id)}"
+
+
+def _command(rendered: Any) -> str:
+    """Of the rendered fields those that say what was run: not the environment, where secrets are."""
+    fields = rendered if isinstance(rendered, Mapping) else {}
+    said = {name: fields[name] for name in COMMANDS if fields.get(name)}
+    if not said:
+        return ""
+    [*texts] = said.values()
+    whole = texts[0] if len(texts) == 1 and isinstance(texts[0], str) else json.dumps(said, default=str)
+    return whole if len(whole) <= COMMAND_LENGTH else f"{whole[: COMMAND_LENGTH - 1]}…"
+
+
+def _instant(row: Mapping[str, Any], name: str) -> pendulum.DateTime | None:
+    written = text(row, name, "")
+    if not written:
+        return None
+    try:
+        parsed = pendulum.parse(written)
+        if isinstance(parsed, pendulum.DateTime):
+            return parsed.in_timezone("UTC")
+    except (ValueError, OverflowError):
+        pass
+    raise Unclear(f"`{name}` is not an instant: {excerpt(written)!r}")

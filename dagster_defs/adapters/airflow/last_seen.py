@@ -1,0 +1,32 @@
+"""What Airflow was last seen to contain: a file that `dg utils refresh-defs-state` fetches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import PROJECT_ROOT
+
+
+def estate_key(name: str) -> str:
+    """The key under which Dagster keeps the file of the Airflow of that name."""
+    return f"AirflowEstate[{name}]"
+
+
+def read_estate(state_file: Path | None) -> Mapping[str, Any]:
+    """By DAG id: `info`, `url`, `source` and `tasks` (by task id); empty if nothing was fetched yet."""
+    if state_file is None or not state_file.exists():
+        return {}
+    estate: Mapping[str, Any] = json.loads(state_file.read_text())
+    return estate
+
+
+def known_tasks(name: str = "airflow", project_root: Path = PROJECT_ROOT) -> frozenset[Unit]:
+    """Every task that Airflow was last seen to have; empty if nothing was fetched yet."""
+    from dagster.components.utils.project_paths import get_local_state_path
+
+    estate = read_estate(get_local_state_path(estate_key(name), project_root))
+    return frozenset(Unit(dag_id, task_id) for dag_id, dag in estate.items() for task_id in dag["tasks"])

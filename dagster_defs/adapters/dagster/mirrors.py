@@ -1,0 +1,131 @@
+"""The mirrors that defs/ declares, read from its YAML without building a single Dagster definition."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from dagster_defs.adapters.files.wrong_input import in_words
+from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.identity import keys_taken_twice, names_taken_twice, prefixes_at_odds
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.settings import PROJECT_ROOT
+
+
+class Mirrors(Sequence[Mirror]):
+    """The sound mirrors, by unit. `broken`: what is wrong with each of the others, by its name in the YAML."""
+
+    def __init__(self, sound: Sequence[Mirror], broken: Mapping[str, ParityError] | None = None) -> None:
+        self._sound = sorted(sound, key=lambda mirror: mirror.legacy_unit)
+        self.broken = broken or {}
+
+    @overload
+    def __getitem__(self, index: int) -> Mirror: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mirror]: ...
+    def __getitem__(self, index: int | slice) -> Mirror | Sequence[Mirror]:
+        return self._sound[index]
+
+    def __len__(self) -> int:
+        return len(self._sound)
+
+    @property
+    def broken_units(self) -> Mapping[Unit, str]:
+        """What is wrong, in words, by unit; without those whose name no unit can have."""
+        return {unit: str(fault) for name, fault in self.broken.items() if (unit := Unit.named(name))}
+
+    def resolved(self, units: Collection[Unit] | None = None) -> Mirrors:
+        """The same, with what only the dbt project can tell of these units (all, if none are named); that is slow."""
+        broken = {
+            str(mirror.legacy_unit): fault
+            for mirror in self._sound
+            if (units is None or mirror.legacy_unit in units) and (fault := _fault_of(mirror, resolved=True))
+        }
+        sound = [mirror for mirror in self._sound if str(mirror.legacy_unit) not in broken]
+        if units is None:
+            broken |= conflicts(sound)
+            sound = [mirror for mirror in sound if str(mirror.legacy_unit) not in broken]
+        return Mirrors(sound, {**self.broken, **broken})
+
+
+def named(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit, and for a broken unit what is
+    wrong with it."""
+    by_name = {str(mirror.legacy_unit): mirror for mirror in mirrors}
+    for name in names:
+        if isinstance(mirrors, Mirrors) and name in mirrors.broken:
+            raise mirrors.broken[name]
+        if name not in by_name:
+            raise NoSuchUnit(name, list(by_name))
+    return [by_name[name] for name in names or by_name]
+
+
+def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
+    """Every mirror, as far as it can be known without a dbt project.
+
+    Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded.
+    """
+    import dagster as dg
+
+    try:
+        tree = dg.ComponentTree.for_project(project_root)
+        if declares_nothing(tree.defs_module_path):
+            return Mirrors(())
+        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
+    except Exception as error:
+        raise MirrorsUnreadable(project_root, _reason(error)) from error
+    return mirrors_among(components)
+
+
+def mirrors_among(components: Iterable[Any]) -> Mirrors:
+    """The mirrors among loaded components; a file with a single document is listed twice, as itself and as that."""
+    distinct = {id(component): component for component in components}.values()
+    declared = [component for component in distinct if hasattr(component, "outputs_of")]
+    broken: dict[str, ParityError] = dict(names_taken_twice(component.unit for component in declared))
+    for component in declared:
+        if fault := _fault_of(component, resolved=False):
+            broken[component.unit] = fault
+    return Mirrors([component for component in declared if component.unit not in broken], broken)
+
+
+def conflicts(mirrors: Sequence[Any]) -> Mapping[str, ParityError]:
+    """What is wrong with mirrors, each sound by itself, that cannot be there together; by the unit's name."""
+    feeds = {source: key for mirror in mirrors for source, key in mirror.feeds.items()}
+    prefixes = [
+        (mirror.unit, str(mirror.project_dir), "/".join(mirror.key_prefix_parts))
+        for mirror in mirrors
+        if hasattr(mirror, "key_prefix_parts")
+    ]
+    claims = [claim for mirror in mirrors for claim in mirror.claims(feeds)]
+    return {**keys_taken_twice(claims), **prefixes_at_odds(prefixes)}
+
+
+def declares_nothing(defs_folder: Path) -> bool:
+    """Whether nothing below the folder is anything that Dagster loads, as when all units are gaps."""
+    return not any(
+        path.name in ("defs.yaml", "defs.yml", "component.yaml") or path.suffix == ".py"
+        for path in defs_folder.rglob("*")
+    )
+
+
+def _fault_of(mirror: Any, *, resolved: bool) -> ParityError | None:
+    try:
+        mirror.refuse_faults(resolved=resolved)
+    except ParityError as error:
+        return error
+    except Exception as error:  # whatever it is, it is this unit's
+        return BadUnit(mirror.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    """Of the innermost cause, in words about the YAML where that is what is wrong."""
+    from pydantic import ValidationError
+
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, ValidationError):
+        return in_words(error)
+    return str(error).strip() or type(error).__name__

@@ -1,0 +1,40 @@
+"""What a person calls a node of a dbt project; its unique id is what it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagster_defs.adapters.dbt.project import Manifest
+
+BUILT = frozenset({"model", "seed", "snapshot"})
+
+
+def names_of(node: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that names the node, the most precise first: its unique id, `package.model.v1`, `model.v1`,
+    `package.model`, `model`. The last two name every version of a model."""
+    package, name = node["package_name"], node["name"]
+    yield node["unique_id"]
+    if (version := node.get("version")) is not None:
+        yield f"{package}.{name}.v{version}"
+        yield f"{name}.v{version}"
+    yield f"{package}.{name}"
+    yield name
+
+
+def distinct_names(manifest: Manifest) -> Mapping[str, str]:
+    """By unique id, the shortest name that no other table of the project has: `model`, `model.v1` for a versioned
+    one, with its package in front where another package has the same."""
+    tables = {node_id: node for node_id, node in manifest["nodes"].items() if node["resource_type"] in BUILT}
+    short = {node_id: _with_version(node) for node_id, node in tables.items()}
+    counts = Counter(short.values())
+    return {
+        node_id: name if counts[name] == 1 else f"{tables[node_id]['package_name']}.{name}"
+        for node_id, name in short.items()
+    }
+
+
+def _with_version(node: Mapping[str, Any]) -> str:
+    version = node.get("version")
+    return str(node["name"]) if version is None else f"{node['name']}.v{version}"

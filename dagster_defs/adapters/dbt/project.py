@@ -1,0 +1,362 @@
+"""dbt, run inside the calling process with the manifest in hand.
+
+A `dbt` subprocess costs seconds of imports, and `--vars` that differ from the last run void dbt's partial parse.
+So the project is parsed once without any window (a partial parse, which sees edited files), and the command runs
+on that manifest: `--vars` then reach `var()` while models execute, not while they are parsed. The measurements
+are in docs/decisions/0003-dbt-in-process.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import jinja2
+import jinja2.nodes
+import yaml
+from filelock import FileLock
+
+from dagster_defs.adapters.dbt.environment import options_set
+from dagster_defs.adapters.dbt.excerpt import excerpt
+from dagster_defs.adapters.dbt.run import DbtRun, collector_paused, working_directory_kept
+from dagster_defs.adapters.files import atomic
+from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
+from dagster_defs.windows.budget import parse
+from dagster_defs.windows.values import as_yaml
+
+Manifest = Mapping[str, Any]
+
+T = TypeVar("T")
+
+_STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
+_EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
+_NOT_SOURCE = ("target", "logs", ".")
+_READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
+
+
+@dataclass(frozen=True)
+class DbtWorkspace:
+    """A dbt project with one target: what it contains, and running it.
+
+    Each target keeps its own target path, because target and profile are part of dbt's parse key.
+    """
+
+    project_dir: Path
+    target: str
+
+    @property
+    def target_path(self) -> Path:
+        return self.project_dir / "target" / self.target
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest of the project as its files are now; parsed again only if something has changed.
+
+        Raises DbtProjectUnreadable if there is no project or dbt cannot parse it.
+        """
+        with self.prepared():
+            return self._read_kept(lambda: _read_document(self.target_path / "manifest.json"))
+
+    def select(self, select: str = "", exclude: str = "", selector: str = "") -> frozenset[str]:
+        """The unique ids that dbt's own selector picks, tests and unit tests included.
+
+        Without any of the three it is the project's default selector, or else everything, as dbt has it.
+        dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
+        Raises DbtSelectionRefused if dbt cannot read the selection, DbtProjectUnreadable if not even the project.
+        """
+        arguments = ["--selector", selector] if selector else ["--select", select] if select else []
+        arguments += ["--exclude", exclude] if exclude else []
+        # dbt takes options that narrow a selection from the environment too.
+        asked = json.dumps([arguments, dict(options_set())] if options_set() else arguments)
+        kept_in = self.target_path / "selections.json"
+        with self.prepared():
+            kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
+            if not isinstance(kept.get(asked), list):
+                kept[asked] = self._list(arguments)
+                atomic.write_json(kept_in, kept)
+        return frozenset(kept[asked])
+
+    @property
+    def database_file(self) -> Path:
+        """The DuckDB file that the target writes, as dbt itself renders its profile.
+
+        Raises NotComparable for a target of another kind, DbtProjectUnreadable for one that is not in the profile.
+        """
+        credentials = self.credentials
+        if credentials.type != "duckdb":
+            raise NotComparable(self.target, credentials.type)
+        return Path(self.project_dir, credentials.path).resolve()  # a relative path starts where dbt runs
+
+    @property
+    def warehouse(self) -> str:
+        """What two targets have in common if a relation of one name is one relation: a file, or an account."""
+        credentials = self.credentials
+        if credentials.type == "duckdb":
+            return str(self.database_file)
+        return f"{credentials.type} {credentials.unique_field}"
+
+    @property
+    def credentials(self) -> Any:
+        """dbt's own credentials of the target. Raises DbtProjectUnreadable for one that is not in the profile."""
+        from dbt.config.runtime import load_profile
+        from dbt.flags import set_from_args
+        from dbt_common.context import set_invocation_context
+
+        with working_directory_kept():
+            os.chdir(self.project_dir)
+            set_invocation_context(os.environ)
+            set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
+            try:
+                return load_profile(str(self.project_dir), {}, None, self.target).credentials
+            except Exception as error:  # dbt has no common base for what can be wrong with a profile
+                raise DbtProjectUnreadable(self.project_dir, f"target {self.target!r}: {error}") from error
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        variables: Mapping[str, Any],
+        run_dir: Path,
+        nodes: frozenset[str] | None = None,
+        parse_again: bool = False,
+        timeout: float | None = None,
+    ) -> DbtRun:
+        """A dbt command, not started yet; its artifacts and log go to `run_dir`.
+
+        `nodes`: what it may select, by unique id; dbt starts faster if it is told. `parse_again`: the variables
+        shape the project, so that it must be parsed with them. `timeout` in seconds. dbt gets the variables with
+        their types; ValueRefused is raised for a value that has none of dbt's.
+        """
+        command = [*arguments, "--vars", as_yaml(variables)] if variables else list(arguments)
+        return DbtRun(self, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
+
+    def flags(self, target_path: Path) -> list[str]:
+        return [
+            *("--project-dir", str(self.project_dir)),
+            *("--profiles-dir", str(self.profiles_dir)),
+            *("--target", self.target),
+            *("--target-path", str(target_path)),
+            *("--log-path", str(target_path)),
+            "--no-send-anonymous-usage-stats",
+            "--no-use-colors",
+        ]
+
+    def load_manifest(self, nodes: frozenset[str] | None = None) -> Any:
+        """dbt's own manifest object, without parsing: from what the last parse has kept for the next one.
+
+        With `nodes`, what running these can reach, if that is known: see `dbt_excerpt`.
+        """
+        with self.prepared(), collector_paused():
+            if nodes is None:
+                return self._read_kept(self._read_parsed)
+            found = self._read_kept(lambda: self._read_excerpt(nodes))
+            found.build_flat_graph()  # what `graph` is in a model; dbt itself builds it after parsing only
+            return found
+
+    def _read_excerpt(self, nodes: frozenset[str]) -> Any:
+        digest = hashlib.sha256("\0".join(sorted(nodes)).encode()).hexdigest()
+        kept = self.target_path / _EXCERPTS / f"{digest[:32]}.msgpack"
+        if kept.exists():
+            return _read_manifest(kept)
+        whole = self._read_parsed()
+        part = excerpt(whole, nodes)
+        if part is not None:
+            _write_manifest(part, kept)
+        return part or whole
+
+    def _read_parsed(self) -> Any:
+        return _read_manifest(self.target_path / _PARSED)
+
+    def _read_kept(self, read: Callable[[], T]) -> T:
+        """What the last parse has kept. A file that cannot be read is thrown away, and the project parsed again."""
+        try:
+            return read()
+        except Exception:  # a decoder raises whatever half a file makes it raise
+            for name in (_STAMP, _PARSED):
+                (self.target_path / name).unlink(missing_ok=True)
+            with self.prepared():
+                return read()
+
+    @cached_property
+    def _refused(self) -> dict[frozenset[tuple[str, str]], DbtProjectUnreadable]:
+        """Why dbt could not parse the project, by the environment in which it tried."""
+        return {}
+
+    def _parse(self) -> Any:
+        """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
+        from dbt.cli.main import dbtRunner
+
+        environment = frozenset(os.environ.items())
+        if environment in self._refused:
+            raise self._refused[environment]
+        with working_directory_kept():
+            outcome = dbtRunner().invoke(["--quiet", "parse", *self.flags(self.target_path)])
+        if not outcome.success:
+            # Hundreds of units ask for one project, and dbt takes seconds to say the same thing again.
+            self._refused[environment] = unreadable(self.project_dir, outcome.exception)
+            raise self._refused[environment]
+        return outcome.result
+
+    def _list(self, arguments: Sequence[str]) -> list[str]:
+        from dbt.cli.main import dbtRunner
+
+        command = ["--log-level", "none", "--no-write-json"]
+        command += ["ls", "--output", "json", "--output-keys", "unique_id", *arguments]
+        with working_directory_kept():
+            outcome = dbtRunner(manifest=self._listed).invoke([*command, *self.flags(self.target_path)])
+        if not outcome.success:
+            raise DbtSelectionRefused(self.project_dir, arguments, str(outcome.exception))
+        return sorted(json.loads(line)["unique_id"] for line in outcome.result or ())
+
+    @cached_property
+    def _listed(self) -> Any:
+        return self.load_manifest()
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[None]:
+        """The target path, current and locked: several processes prepare one project, and take turns."""
+        if not (self.project_dir / "dbt_project.yml").is_file():
+            raise DbtProjectUnreadable(self.project_dir, "there is no dbt_project.yml in it")
+        self.target_path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.target_path / ".lock", is_singleton=True):
+            stamp = self.target_path / _STAMP
+            kept = Preparation.read(stamp)
+            if kept is None or not kept.is_current(self):
+                stamp.unlink(missing_ok=True)
+                (self.target_path / "selections.json").unlink(missing_ok=True)
+                shutil.rmtree(self.target_path / _EXCERPTS, ignore_errors=True)
+                parsed = self._parse()
+                atomic.write_text(stamp, Preparation.of(self, parsed.env_vars).write())
+            yield
+
+    @cached_property
+    def files_digest(self) -> str:
+        """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
+        digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
+        named = {str(path.relative_to(self.project_dir)): path for path in self._files()}
+        for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
+            digest.update(f"\0{name}\0".encode())
+            with contextlib.suppress(FileNotFoundError):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def profiles_dir(self) -> Path:
+        return Path(os.environ.get("DBT_PROFILES_DIR", self.project_dir))
+
+    def _files(self) -> Iterator[Path]:
+        for folder, folders, files in os.walk(self.project_dir):
+            folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
+            yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a kept manifest was made from: the files, where they lay, and the environment variables that they read.
+
+    Values are kept as digests: a profile reads passwords.
+    """
+
+    place: str
+    files: str
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, workspace: DbtWorkspace, names: Iterable[str]) -> Self:
+        """`names`: the variables that models read, as dbt has found them; the profile's are added."""
+        texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / "profiles.yml")
+        found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
+        environment = {name: _digest_of_variable(name) for name in sorted(found)}
+        return cls(str(workspace.project_dir), workspace.files_digest, environment)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """None if there is none that can be read."""
+        match atomic.read_cache(path):
+            case {"place": str(place), "files": str(files), "environment": dict(environment)}:
+                return cls(place, files, environment)
+        return None
+
+    def write(self) -> str:
+        return json.dumps({"place": self.place, "files": self.files, "environment": dict(self.environment)})
+
+    def is_current(self, workspace: DbtWorkspace) -> bool:
+        here = (str(workspace.project_dir), workspace.files_digest)
+        return (self.place, self.files) == here and all(
+            _digest_of_variable(name) == digest for name, digest in self.environment.items()
+        )
+
+
+def _read_document(file: Path) -> Manifest:
+    found = json.loads(file.read_bytes())
+    if not isinstance(found, dict) or not isinstance(found.get("nodes"), dict):
+        raise ValueError(f"{file} is not a manifest")
+    return found
+
+
+def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:
+    """Our error for what dbt has raised while it parsed the project."""
+    from dbt.exceptions import UninstalledPackagesFoundError
+
+    deps = isinstance(error, UninstalledPackagesFoundError)
+    return DbtProjectUnreadable(project_dir, str(error or "dbt parse failed"), deps)
+
+
+def _read_manifest(file: Path) -> Any:
+    from dbt.contracts.graph.manifest import Manifest as DbtManifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    return DbtManifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
+
+
+def _write_manifest(manifest: Any, file: Path) -> None:
+    from dbt.parser.manifest import extended_mashumaro_encoder
+
+    atomic.write_bytes(file, manifest.to_msgpack(extended_mashumaro_encoder))
+
+
+def env_vars_in(text: str) -> set[str]:
+    """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
+    try:
+        texts = list(_strings_in(yaml.safe_load(text)))
+    except yaml.YAMLError:
+        texts = [text]
+    return {name for each in texts for name in _env_vars_of(each)}
+
+
+def _strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings_in(item)
+
+
+def _env_vars_of(template: str) -> Iterator[str]:
+    try:
+        calls = parse(jinja2.Environment(autoescape=True), template).find_all(jinja2.nodes.Call)
+    except jinja2.TemplateSyntaxError:
+        return  # dbt will say what is wrong with it
+    for call in calls:
+        if isinstance(call.node, jinja2.nodes.Name) and call.node.name == "env_var" and call.args:
+            name = call.args[0]
+            if isinstance(name, jinja2.nodes.Const):
+                yield str(name.value)
+
+
+def _digest_of_variable(name: str) -> str:
+    value = os.environ.get(name)
+    return "" if value is None else hashlib.sha256(value.encode()).hexdigest()

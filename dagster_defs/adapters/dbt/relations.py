@@ -1,0 +1,38 @@
+"""Where a dbt target writes: every relation with the warehouse that it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.errors import WritesToLegacy
+
+if TYPE_CHECKING:
+    from dagster_defs.adapters.dbt.project import DbtWorkspace
+
+_WRITTEN = frozenset({"model", "seed", "snapshot"})
+Place = tuple[str, ...]
+
+
+def refuse_legacy_relations(
+    unit: str, legacy: DbtWorkspace, candidate: DbtWorkspace, selected: Iterable[str]
+) -> None:
+    """Raises WritesToLegacy if a selected node's relation in the candidate target is any node's in legacy's."""
+    if legacy.warehouse != candidate.warehouse:
+        return
+    theirs = {_place(node): node for node in _written(legacy.manifest)}
+    for node_id in sorted(set(selected) & candidate.manifest["nodes"].keys()):
+        node = candidate.manifest["nodes"][node_id]
+        if node["resource_type"] in _WRITTEN and _place(node) in theirs:
+            place = ".".join(_place(node))
+            remedy = f"Give the dbt target {candidate.target!r} a database or a schema of its own"
+            raise WritesToLegacy(unit, f"relation {place} ({candidate.warehouse})", remedy)
+
+
+def _written(manifest: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    return (node for node in manifest["nodes"].values() if node["resource_type"] in _WRITTEN)
+
+
+def _place(node: Mapping[str, Any]) -> Place:
+    """Without regard to case: a warehouse that keeps apart `A` and `a` is not worth the risk."""
+    return tuple((node[part] or "").lower() for part in ("database", "schema", "alias"))

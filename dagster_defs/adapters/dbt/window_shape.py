@@ -1,0 +1,99 @@
+"""Whether window variables shape a dbt project: then a manifest that was parsed without them would be wrong.
+
+A variable may be read while a project is parsed (in `config`, `ref`, `enabled`, a file name) and not only while a
+model runs. dbt does not say which, so the project is parsed twice, with two windows, and the manifests are compared.
+The answer is kept for as long as nothing of the project changes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.files import atomic
+from dagster_defs.errors import DbtProjectUnreadable
+from dagster_defs.windows.values import as_yaml
+
+Variables = Mapping[str, Any]
+
+_VOLATILE = frozenset({"created_at", "checksum", "build_path", "compiled_path", "root_path"})
+_SECTIONS = (
+    "nodes",
+    "sources",
+    "macros",
+    "exposures",
+    "metrics",
+    "unit_tests",
+    "disabled",
+    "selectors",
+    "groups",
+)
+
+
+def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) -> tuple[str, ...]:
+    """Ids of everything in the project that differs between the two windows, sorted; empty means proved.
+
+    Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
+    """
+    kept_in = workspace.target_path / "windows.json"
+    # Units with variables of the same names and types share the answer: a project may not parse with another type.
+    asked = json.dumps([workspace.files_digest, _shape(dict(one))], sort_keys=True)
+    with workspace.prepared():
+        kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
+        if not isinstance(kept.get(asked), list):
+            kept = {asked: sorted(_differences(*_parse_both(workspace, one, other)))} | {
+                question: answer for question, answer in kept.items() if workspace.files_digest in question
+            }
+            atomic.write_json(kept_in, kept)
+    return tuple(kept[asked])
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _shape(item) for name, item in value.items()}
+    return [_shape(item) for item in value] if isinstance(value, list | tuple) else type(value).__name__
+
+
+def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, Any]]:
+    """Two full parses at the same time, each in a process and a target path of its own."""
+    targets = [workspace.target_path / f"window-{number}" for number in range(len(windows))]
+    processes = [
+        subprocess.Popen(
+            [
+                str(Path(sys.executable).parent / "dbt"),
+                *("--quiet", "--no-partial-parse", "parse", "--vars", as_yaml(window)),
+                *workspace.flags(target),
+            ],
+            cwd=workspace.project_dir,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for window, target in zip(windows, targets, strict=True)
+    ]
+    for process in processes:
+        said, _ = process.communicate()
+        if process.returncode != 0:
+            raise DbtProjectUnreadable(workspace.project_dir, said.strip()[-2000:])
+    return [json.loads((target / "manifest.json").read_bytes()) for target in targets]
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    for section in _SECTIONS:
+        here, there = one.get(section) or {}, other.get(section) or {}
+        for identity in here.keys() | there.keys():
+            if _without_volatile(here.get(identity)) != _without_volatile(there.get(identity)):
+                yield identity
+
+
+def _without_volatile(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _without_volatile(value) for name, value in node.items() if name not in _VOLATILE}
+    if isinstance(node, list):
+        return [_without_volatile(item) for item in node]
+    return node

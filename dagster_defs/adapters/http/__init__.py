@@ -1,0 +1,1 @@
+"""HTTP, with bounds on time, size and pages."""

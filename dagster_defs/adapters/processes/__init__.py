@@ -1,0 +1,1 @@
+"""Child processes, and that none of them is left behind."""

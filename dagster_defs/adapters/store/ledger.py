@@ -1,0 +1,220 @@
+"""The ledger's file, `proxied_state/ledger.jsonl`: entries are added at its end, and never changed."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from dagster_defs.adapters.store import ledger_lines
+from dagster_defs.adapters.store.ledger_lines import is_of_another, read_entry
+from dagster_defs.adapters.store.proxied_state import proxied_state_dir
+from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.ledger import Entry, Histories, UnitHistory, histories, refuse_overtaken
+from dagster_defs.lifecycle.moves import in_progress
+
+NAME = "ledger.jsonl"
+MOST_BYTES = 1 << 29  # of the file: more than a million entries
+SHOWN = 1000  # characters of a line that was cut off
+PATIENCE = 10.0  # seconds to wait for another command's append, which takes milliseconds
+
+
+def operator_name() -> str:
+    """Who makes a move: PARITY_OPERATOR, or the account and the machine."""
+    return os.environ.get("PARITY_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """`cut_off`: what stands after the last whole line, if a crash has left it there; it counts for nothing. `size`:
+    bytes of all whole lines. `lines`: the number of each entry's line. `problems`: units with a line that cannot be
+    read. `path`: for messages."""
+
+    entries: tuple[Entry, ...]
+    cut_off: str
+    size: int
+    lines: Sequence[int] = ()
+    problems: Mapping[Unit, LedgerUnreadable] = field(default_factory=dict)
+    path: Path = Path(NAME)
+
+    def histories(self) -> Histories:
+        return histories(self.entries, lambda index: f"{self.path} line {self.lines[index]}", self.problems)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A missing file is a ledger without entries."""
+
+    folder: Path
+
+    @classmethod
+    def at_hand(cls) -> Ledger:
+        return cls(proxied_state_dir())
+
+    @property
+    def path(self) -> Path:
+        return self.folder / NAME
+
+    def read(self, unit: Unit | None = None) -> Contents:
+        """All entries, or those of one unit. A line that cannot be read is a problem of the unit that it is about.
+
+        Raises LedgerUnreadable or LedgerVersion, with the line, for one that may be about any unit.
+        """
+        data = self._bytes()
+        *lines, tail = data.split(b"\n")
+        size, cut_off = len(data) - len(tail), ""
+        if tail:
+            if _is_cut_off(tail):
+                cut_off = _beginning(tail)
+            else:  # whole, but for its end of line: an editor or a merge has taken that away
+                lines.append(tail)
+                size = len(data)
+        entries: list[Entry] = []
+        numbers: list[int] = []
+        problems: dict[Unit, LedgerUnreadable] = {}
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or (unit is not None and is_of_another(line, unit)):
+                continue
+            try:
+                entries.append(read_entry(line, f"{self.path} line {number}"))
+                numbers.append(number)
+            except LedgerUnreadable as error:
+                if not error.unit:
+                    raise
+                problems.setdefault(Unit.parse(error.unit), error)
+        return Contents(tuple(entries), cut_off, size, numbers, problems, self.path)
+
+    def _bytes(self) -> bytes:
+        try:
+            found = self.path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise LedgerUnreadable(str(self.path), "it is not a regular file")
+            if found.st_size > MOST_BYTES:
+                raise LedgerUnreadable(
+                    str(self.path), f"it has {found.st_size:,} bytes, and {MOST_BYTES:,} at most are read"
+                )
+            return self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
+        except OSError as error:
+            raise LedgerUnreadable(str(self.path), error.strerror or str(error)) from error
+
+    def history(self, unit: Unit) -> UnitHistory:
+        """Raises LedgerUnreadable too if the unit's entries cannot have come about as they stand there."""
+        return self.read(unit).histories().get(unit, UnitHistory(unit))
+
+    def append(self, entry: Entry) -> None:
+        """Add one line, whole and on the disk, or none.
+
+        Raises LedgerUnwritable; MoveInProgress or MoveOvertaken if what the entry rests on is no longer so.
+        """
+        line = json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"
+        with self._locked(".ledger", PATIENCE):
+            contents = self.read(entry.unit)
+            refuse_overtaken(contents.histories().get(entry.unit, UnitHistory(entry.unit)), entry)
+            try:
+                self._write(line, contents.size)
+            except OSError as error:
+                raise LedgerUnwritable(str(self.path), error.strerror or str(error)) from error
+
+    @contextmanager
+    def moving(self, unit: Unit) -> Iterator[None]:
+        """While a command moves the unit. It ends with its process, however that ends.
+
+        Raises MoveInProgress, with who and what, if another command is at it.
+        """
+        try:
+            with self._locked(_lock_name(unit), 0):
+                yield
+        except Timeout:
+            raise self._who_is_moving(unit) from None
+
+    def _who_is_moving(self, unit: Unit) -> MoveInProgress:
+        """The other command may have its lock, and its intent not yet in the ledger."""
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            if open_move := self.history(unit).open:
+                return in_progress(open_move, half_done=False)
+            time.sleep(0.02)
+        return MoveInProgress(str(unit), "a move", "another command", "this moment", half_done=False)
+
+    @contextmanager
+    def _locked(self, name: str, patience: float) -> Iterator[None]:
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            if not patience:
+                raise
+            raise LedgerUnwritable(str(self.path), "another command has held its lock too long") from None
+        except OSError as error:
+            raise LedgerUnwritable(str(self.folder), error.strerror or str(error)) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self, name: str) -> BaseFileLock:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerUnwritable(str(self.folder), error.strerror or str(error)) from error
+        return FileLock(self.folder / f"{name}.lock")
+
+    def _write(self, line: bytes, size: int) -> None:
+        new = not self.path.exists()
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if size and os.pread(handle, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            os.ftruncate(handle, size)  # what a crash has left after the last whole line
+            os.lseek(handle, size, os.SEEK_SET)
+            try:
+                if os.write(handle, line) != len(line):
+                    raise OSError(28, "No space left on device")
+                os.fsync(handle)
+            except BaseException:
+                os.ftruncate(handle, size)
+                raise
+        finally:
+            os.close(handle)
+        if new:
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the name of the file, too, survives a power cut
+            finally:
+                os.close(folder)
+
+
+def _lock_name(unit: Unit) -> str:
+    """The unit's name where the file system takes it, which it does up to 255 bytes with its ending."""
+    name = f".{quote(str(unit), safe='')}"
+    return name if len(name) <= 200 else f".{hashlib.sha256(str(unit).encode()).hexdigest()}"
+
+
+def _is_cut_off(tail: bytes) -> bool:
+    """Whether what stands after the last end of line is a part of an entry. Longer than any, it is somebody's edit."""
+    if len(tail) > ledger_lines.MOST_BYTES:
+        return False
+    try:
+        json.loads(tail)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _beginning(tail: bytes) -> str:
+    text = tail.decode(errors="replace")
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,0 +1,148 @@
+"""`proxied_state/<dag_id>.yaml`, in Airlift's own format: which tasks Airflow hands to Dagster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from filelock import FileLock
+
+from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.store import marks as one_dag
+from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
+from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import PROJECT_ROOT
+
+
+def proxied_state_dir() -> Path:
+    """The folder that Airflow reads too: PARITY_PROXIED_STATE, or the one beside the DAGs."""
+    return Path(os.environ.get("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
+
+
+@dataclass(frozen=True, eq=False)
+class Marks(Mapping[Unit, bool]):
+    """Which units are marked; a unit without a mark is not in it, and a DAG that is marked as a whole lists none.
+
+    A look-up raises ProxiedStateUnreadable where nobody can tell: what Airflow does not honour decides nothing here.
+    """
+
+    by_dag: Mapping[str, one_dag.Marks] = field(default_factory=dict)
+
+    def __getitem__(self, unit: Unit) -> bool:
+        found = self.by_dag.get(unit.dag_id, one_dag.Marks())
+        if problem := found.problem_of(unit.task_id):
+            raise ProxiedStateUnreadable(found.files[0] if found.files else Path(unit.dag_id), problem)
+        return found.tasks[unit.task_id] if found.whole is None else found.whole
+
+    def __iter__(self) -> Iterator[Unit]:
+        for dag_id, found in self.by_dag.items():
+            yield from (Unit(dag_id, task_id) for task_id in found.tasks)
+
+    def __len__(self) -> int:
+        return sum(len(found.tasks) for found in self.by_dag.values())
+
+    @property
+    def whole(self) -> Mapping[str, bool]:
+        """The marks of DAGs as such."""
+        return {dag_id: found.whole for dag_id, found in self.by_dag.items() if found.whole is not None}
+
+    @property
+    def problems(self) -> Mapping[str, Sequence[str]]:
+        """What Airflow does not honour, by DAG."""
+        return {dag_id: found.problems for dag_id, found in self.by_dag.items() if found.problems}
+
+    def honoured(self, unit: Unit) -> bool:
+        """What Airflow does: a task whose mark is in doubt runs there, as its own operator."""
+        found = self.by_dag.get(unit.dag_id)
+        return found is not None and found.honoured(unit.task_id)
+
+    def doubt(self, unit: Unit) -> str:
+        """Why nobody can tell whether the unit is marked; empty if it can be told."""
+        found = self.by_dag.get(unit.dag_id)
+        return found.problem_of(unit.task_id) if found else ""
+
+
+def read_marks(folder: Path, dag_id: str = "") -> Marks:
+    """All marks, or those of one DAG. A broken file is its own DAG's, and costs only that one.
+
+    Raises ProxiedStateUnreadable if the folder itself cannot be read; a folder that is not there has no marks.
+    """
+    if dag_id:
+        return Marks({dag_id: one_dag.read_marks(folder, dag_id)})
+    try:
+        names = sorted({path.stem for path in folder.iterdir() if path.suffix in one_dag.SUFFIXES})
+    except FileNotFoundError:
+        return Marks()
+    except OSError as error:
+        raise ProxiedStateUnreadable(folder, error.strerror or str(error)) from error
+    return Marks({name: one_dag.read_marks(folder, name) for name in names})
+
+
+def refuse_unmarkable(folder: Path, unit: Unit) -> None:
+    """Raises MarkedAsAWhole where the DAG is marked as a whole: which tasks that means is known to Airflow alone."""
+    found = one_dag.read_marks(folder, unit.dag_id)
+    if found.whole is not None:
+        raise MarkedAsAWhole(str(unit), found.files[0])
+
+
+def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
+    """Mark one unit; the file is replaced at once, so no reader sees half of it.
+
+    What Airflow honours of the file is kept. What it does not honour is left out, and the file as it was is kept beside
+    the new one under a name that nobody reads: a file that is broken must not close the way back.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Two who mark tasks of one DAG at the same time would each keep what the other has just changed.
+    with FileLock(folder / ".marks.lock", timeout=10):
+        refuse_unmarkable(folder, unit)
+        return _write_mark(folder, unit, proxied)
+
+
+def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
+    found = one_dag.read_marks(folder, unit.dag_id)
+    tasks = {**found.tasks, unit.task_id: proxied}
+    path, *others = found.files or (folder / f"{unit.dag_id}.yaml",)
+    if found.problems and os.path.lexists(path):
+        _keep(path, others)
+    _replace(path, tasks)
+    # Only now: alone, the other file would be honoured for a moment.
+    for other in others:
+        _set_aside(other)
+    return path
+
+
+def _keep(path: Path, others: list[Path]) -> None:
+    if not path.is_file():  # a folder, a pipe, a link that leads nowhere
+        while others:
+            _set_aside(others.pop())
+        _set_aside(path)
+        return
+    aside = _aside(path)
+    try:
+        os.link(path, aside, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, aside, follow_symlinks=False)
+
+
+def _set_aside(path: Path) -> None:
+    path.rename(_aside(path))
+
+
+def _aside(path: Path) -> Path:
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.broken-{number}")):
+        number += 1
+    return aside
+
+
+def _replace(path: Path, tasks: Mapping[str, bool]) -> None:
+    text = yaml.safe_dump(
+        {"tasks": [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]},
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    atomic.write_text(path, text, mode=atomic.SHARED)

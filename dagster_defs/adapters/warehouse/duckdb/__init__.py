@@ -1,0 +1,1 @@
+"""DuckDB: reading both sides, and the start of a candidate run."""

@@ -1,0 +1,1 @@
+"""Snowflake: reading both sides, and the start of a candidate run."""

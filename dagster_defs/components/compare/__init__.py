@@ -1,0 +1,1 @@
+"""The comparison that follows a candidate run."""

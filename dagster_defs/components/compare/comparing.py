@@ -1,0 +1,310 @@
+"""The comparisons of one candidate run: its own windows, and those beside them that it may have spoiled."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
+from dagster_defs.components.runs.run_window import windows_of_run
+from dagster_defs.components.units.dbt_tests import LegacyVerdicts, Verdicts
+from dagster_defs.components.units.shadows import is_shadow, legacy_key
+from dagster_defs.errors import ParityError
+from dagster_defs.escape import markdown
+from dagster_defs.lifecycle.fairness import Standing, judged, read_as_of, why_tests_unfair, why_unfair
+from dagster_defs.lifecycle.mirrors import Mirror, Output
+from dagster_defs.lifecycle.rendered import RenderedValues, differing_values, outputs_of
+from dagster_defs.lifecycle.verdicts import WindowCheck, with_tests
+from dagster_defs.parity import Check, Verdict
+from dagster_defs.usecases.airflow_values import values_of_run
+from dagster_defs.usecases.check import compare_output, keeps_its_past
+from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, Since, standing, started_since
+from dagster_defs.usecases.shadow.upstream_writes import written_between
+from dagster_defs.windows import Window
+
+if TYPE_CHECKING:
+    from dagster_defs.components.compare.evidence import Compared
+
+SECONDS_FOR_LOCKS = (
+    60.0  # that a comparison waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
+)
+SEVERITY = {Verdict.MISMATCH: dg.AssetCheckSeverity.ERROR, Verdict.INCONCLUSIVE: dg.AssetCheckSeverity.WARN}
+
+
+@dataclass
+class RunComparison:
+    """The comparisons of one run. `built`: it has built, or tried to, and failed with `failure`."""
+
+    compared: "Compared"
+    context: dg.AssetExecutionContext
+    wanted: Sequence[str]
+    built: bool
+    failure: Exception | None
+
+    @cached_property
+    def log(self) -> EventLog:
+        return EventLog(self.context.instance)
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        return cast("Mirror", self.compared.unit)  # the base has no outputs_of; every mirror has
+
+    def events(self) -> Iterator[Any]:
+        airflow_answers = True
+        for window in self.windows:
+            outputs = self._outputs(window)
+            checks = [(output, self._compare(output, window)) for output in outputs]
+            conclusive = any(check.verdict is not Verdict.INCONCLUSIVE for _, check in checks)
+            evaluated = self._evaluate_tests(outputs, window) if conclusive else None
+            # Asked when all are compared, so that what started meanwhile is known too.
+            moment = self._moment(window, outputs, airflow_answers, evaluated)
+            airflow_answers = moment.since.of_any is not None
+            for output, check in checks:
+                yield self._evaluation(output, *self._judged(output, check, moment), moment)
+        yield from self._overwritten()
+        for name in self.wanted:
+            check_key = dg.AssetCheckKey(self.compared.keys[name][1], PARITY)
+            yield dg.Output(None, _output_name(self.context, check_key))
+
+    @cached_property
+    def windows(self) -> list[Window]:
+        return windows_of_run(self.context, self.mirror.partitions)
+
+    def _outputs(self, window: Window) -> list[Output]:
+        """Where Airflow's command has written the window: the mirror's own variables may be what is wrong."""
+        found = outputs_of(self.mirror, window, self._rendered(window))
+        return [output for output in found if output.name in self.wanted]
+
+    def _rendered(self, window: Window) -> list[RenderedValues]:
+        if window not in self._asked:
+            self._asked[window] = values_of_run(self.mirror.legacy_unit, window, self._airflow_run(window))
+        return self._asked[window]
+
+    @cached_property
+    def _asked(self) -> dict[Window, list[RenderedValues]]:
+        return {}
+
+    def _airflow_run(self, window: Window) -> str:
+        """Where Airflow itself ran the window: of a proxy it has not rendered the unit's command."""
+        partition = self.mirror.partitions.key_of(window)
+        for legacy, _ in self.compared.keys.values():
+            record = self.log.last_write(legacy, partition)
+            run = self.log.legacy_run(self.mirror.legacy_unit, record) if record else None
+            if run and run.airflow_run and not run.dagster_run:
+                return run.airflow_run
+        return ""
+
+    def _overwritten(self) -> Iterator[dg.AssetCheckEvaluation]:
+        """New verdicts on the windows beside those of this run, where they are a mismatch now.
+
+        A run whose end counts, or that begins a day early, may spoil what matched before; what is kept on it would
+        still say so.
+        """
+        for window in self._beside() if self.built else ():
+            outputs = [output for output in self._outputs(window) if not output.as_a_whole]
+            partition = self.mirror.partitions.key_of(window)
+            known = [
+                output
+                for output in outputs
+                if self.log.last_write(self.compared.keys[output.name][1], partition)
+            ]
+            found = [(output, check) for output in known for check in [self._compare(output, window)]
+                     if check.verdict is Verdict.MISMATCH]  # fmt: skip
+            if not found:
+                continue
+            moment = self._moment(window, [output for output, _ in found], True, None)
+            for output, check in found:
+                now, tests = self._judged(output, check, moment)
+                if now.verdict is Verdict.MISMATCH:
+                    said = f"{now.reason}; found after the run of {self.windows[0]} … {self.windows[-1]}"
+                    yield self._evaluation(output, replace(now, reason=said), tests, moment)
+
+    def _beside(self) -> Iterator[Window]:
+        instants = (self.windows[0].start.subtract(microseconds=1), self.windows[-1].end)
+        for instant in instants:
+            with contextlib.suppress(ParityError):  # before the first window, or after the last
+                window = self.mirror.partitions.window_containing(instant)
+                self.mirror.partitions.key_of(window)
+                yield window
+
+    def _compare(self, output: Output, window: Window, as_of: datetime | None = None) -> Check:
+        last = self.windows[-1]
+        if output.as_a_whole and window != last:
+            reason = f"compared as a whole, with the last window of this run ({last})"
+            return Check(output.name, Verdict.INCONCLUSIVE, reason)
+        try:
+            return compare_output(output, wait_s=SECONDS_FOR_LOCKS, as_of=as_of)
+        except ParityError as error:
+            return Check(output.name, Verdict.INCONCLUSIVE, str(error))
+
+    def _evaluate_tests(self, outputs: Sequence[Output], window: Window) -> LegacyVerdicts | None:
+        """Legacy's dbt tests, where no Dagster run has told how they came out; once, with the last window."""
+        if self.compared.tests is None or window != self.windows[-1]:  # a test looks at every window's rows
+            return None
+        partition = self.mirror.partitions.key_of(window)
+        records = [self.log.records(self.compared.keys[output.name], partition) for output in outputs]
+        if any(self._tests_of(one.legacy) for one in records):
+            return None
+        ours = {check for one in records for check in self._tests_of(one.candidate)}
+        run_id = self.context.run.run_id
+        return self.compared.tests.evaluate(ours, self.windows, run_id, SECONDS_FOR_LOCKS)
+
+    def _moment(
+        self,
+        window: Window,
+        outputs: Sequence[Output],
+        airflow_answers: bool,
+        evaluated: LegacyVerdicts | None,
+    ) -> "_Moment":
+        unit, partition = self.mirror.legacy_unit, self.mirror.partitions.key_of(window)
+        records = {
+            output.name: self.log.records(self.compared.keys[output.name], partition) for output in outputs
+        }
+        runs = [run for one in records.values() if (run := self.log.legacy_run(unit, one.legacy))]
+        legacy = max(runs, key=lambda run: run.write.position, default=None)
+        since = (
+            started_since(self.log, unit, legacy, partition, window) if airflow_answers else Since(None, None)
+        )
+        return _Moment(window, partition, records, legacy, since, evaluated)
+
+    def _judged(self, output: Output, check: Check, moment: "_Moment") -> tuple[Check, str]:
+        """The check beside the dbt tests, the fairness of the moment, and what Airflow rendered; and what is said of
+        the tests."""
+        keys = _, shadow = self.compared.keys[output.name]
+        records = moment.records[output.name]
+        now = standing(
+            self.log,
+            keys,
+            records,
+            moment.window,
+            as_a_whole=output.as_a_whole,
+            started_since=moment.since.of_any if output.as_a_whole else moment.since.of_window,
+            not_built=self._not_built(shadow, records.candidate) if moment.window in self.windows else "",
+            not_made=self._not_made(shadow, moment.window, records.legacy),
+        )
+        past = read_as_of(now)
+        if now.legacy and why_unfair(now) and not why_unfair(past) and keeps_its_past(output):
+            check, now = self._compare(output, moment.window, now.legacy.ended), past
+        tests, differing = self._tests(output, records, now, moment)
+        check = with_tests(check, differing)
+        if check.verdict is Verdict.MISMATCH:
+            upstream = written_between(
+                self.log, self.compared.reads, now.legacy, now.candidate, moment.window
+            )
+            now = replace(now, upstream=upstream)
+        check = judged(check, now)
+        if others := differing_values(self.mirror.declared(), moment.window, self._rendered(moment.window)):
+            check = replace(check, reason=f"{check.reason}; the mirror's {', '.join(others)}")
+        return check, tests
+
+    def _evaluation(
+        self, output: Output, check: Check, tests: str, moment: "_Moment"
+    ) -> dg.AssetCheckEvaluation:
+        _, shadow = self.compared.keys[output.name]
+        records, partition = moment.records[output.name], moment.partition
+        checked = WindowCheck(self.mirror.legacy_unit, None if output.as_a_whole else partition, check)
+        self.context.log.info(f"{output.name} of {partition}: {checked.verdict}, {checked.check.reason}")
+        built = records.candidate
+        target = built and AssetCheckEvaluationTargetMaterializationData(
+            storage_id=built.storage_id, run_id=built.run_id, timestamp=built.timestamp
+        )
+        return dg.AssetCheckEvaluation(
+            asset_key=shadow,
+            check_name=PARITY,
+            passed=checked.verdict is Verdict.MATCH,
+            severity=SEVERITY.get(checked.verdict, dg.AssetCheckSeverity.ERROR),
+            description=markdown(checked.check.reason),
+            metadata=evidence_metadata(
+                checked,
+                moment.window,
+                airflow_run=moment.legacy.address if moment.legacy else "",
+                dbt_tests=tests,
+            ),
+            partition=partition,
+            target_materialization_data=target,
+        )
+
+    def _not_built(self, shadow: dg.AssetKey, record: Any) -> str:
+        """Why there is no candidate to compare although this run should have made it."""
+        if not self.built or shadow not in self.context.selected_asset_keys:
+            return ""
+        if record is not None and record.run_id == self.context.run.run_id:
+            return ""
+        said = str(self.failure).splitlines()[0] if self.failure else "dbt has skipped it"
+        return f"the candidate run has not built it: {said}"
+
+    def _not_made(self, shadow: dg.AssetKey, window: Window, legacy: Any) -> tuple[str, ...]:
+        """What this output reads and legacy had to read, and other units' candidates have not made of this window."""
+        said: list[str] = []
+        before = legacy.storage_id if legacy else 0
+        for key in self._read_by(shadow):
+            maker = self.compared.unit.maker_of(key)
+            partitions = maker.partitions_over(window) if maker else ()
+            if maker and partitions:
+                said += self.log.not_made(maker.legacy_unit, (legacy_key(key), key), partitions, before)
+        return tuple(said)
+
+    def _read_by(self, shadow: dg.AssetKey) -> list[dg.AssetKey]:
+        """Shadows of other units that this one is made from, through whatever the unit itself makes."""
+        specs = {spec.key: spec for spec in self.context.assets_def.specs}
+        found: set[dg.AssetKey] = set()
+        waiting = {shadow}
+        while waiting:
+            found |= waiting
+            deps = {dep.asset_key for key in waiting if key in specs for dep in specs[key].deps}
+            waiting = deps - found
+        own = specs.keys() | self.compared.unit.also_written
+        return sorted(key for key in found - own if is_shadow(key))
+
+    def _tests(
+        self, output: Output, records: Records, now: Standing, moment: "_Moment"
+    ) -> tuple[str, list[str]]:
+        """What is said of the dbt tests of both sides, and the names of those that differ."""
+        if self.compared.tests is None or not self.compared.tests.ids:
+            return "none: the unit runs no dbt tests", []
+        ours, theirs = self._tests_of(records.candidate), self._tests_of(records.legacy)
+        if not ours:
+            return "not known: no run has told of the candidate's", []
+        beside: LegacyVerdicts | None = LegacyVerdicts(theirs) if theirs else moment.evaluated
+        if beside is None:
+            return "not known: no Dagster run has told of legacy's", []
+        if not theirs and (why := why_tests_unfair(now, moment.since.of_any)):
+            return f"not known: {why}", []
+        compared = {key for key, _ in self.compared.keys.values()}
+        return beside.beside(ours, self.compared.keys[output.name][0], compared)
+
+    def _tests_of(self, record: Any) -> Verdicts:
+        """How the dbt tests came out in the run that left this record."""
+        run_id = record.run_id if record else ""
+        if run_id and run_id not in self._told:
+            found = self.log.tests(run_id)
+            self._told[run_id] = {check: passed for check, passed in found.items() if check.name != PARITY}
+        return self._told.get(run_id, {})
+
+    @cached_property
+    def _told(self) -> dict[str, Verdicts]:
+        return {}
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A window right after its outputs were compared."""
+
+    window: Window
+    partition: str
+    records: Mapping[str, Records]
+    legacy: LegacyRun | None
+    since: Since
+    evaluated: LegacyVerdicts | None
+
+
+def _output_name(context: dg.AssetExecutionContext, key: dg.AssetCheckKey) -> str:
+    specs: Mapping[str, dg.AssetCheckSpec] = context.assets_def.check_specs_by_output_name
+    return next(name for name, spec in specs.items() if spec.key == key)

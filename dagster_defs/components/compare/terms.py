@@ -1,0 +1,49 @@
+"""On what terms an output of a unit is compared, as its YAML declares them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import dagster as dg
+
+from dagster_defs.errors import BadUnit, UsageError
+from dagster_defs.lifecycle.mirrors import Terms
+from dagster_defs.parity import SAMPLE_LIMIT
+from dagster_defs.usecases.compare.spec import declared_tolerances
+
+
+@dataclass
+class ComparisonTerms(dg.Resolvable):
+    """Base of what is compared; not a component type of its own."""
+
+    tolerances: Annotated[
+        Sequence[Mapping[str, Any]],
+        dg.Resolver.passthrough(
+            description=(
+                "Differences that are excused, and counted. `kind` is ignored, absolute, relative or "
+                "timestamp_precision; `value` its bound; `reason` is required; `expires` is the last day on which it "
+                "applies."
+            ),
+            examples=[[{"column": "loaded_at", "kind": "ignored", "reason": "the time of the run"}]],
+        ),
+    ] = field(default_factory=list, kw_only=True)
+    masked: Annotated[
+        Sequence[str], dg.Resolver.default(description="Columns whose values are shown as ***.")
+    ] = field(default_factory=list, kw_only=True)
+    samples: Annotated[
+        int, dg.Resolver.default(description="Differing rows that are kept of each kind; 0: none.")
+    ] = field(default=SAMPLE_LIMIT, kw_only=True)
+
+    def terms(self, unit: str, where: str, name: str, key: Sequence[str]) -> Terms:
+        """`where` in the unit's YAML. Raises BadUnit for what is wrong without a look at the tables."""
+        for field_name, given in (("key", key), ("masked", self.masked), ("tolerances", self.tolerances)):
+            if isinstance(given, str):  # which Dagster takes for a template, and Python for a list of letters
+                reason = f"`{where}`: `{field_name}` of {name} must be a list such as [a, b], not {given!r}"
+                raise BadUnit(unit, reason, "Mend it in its YAML")
+        try:
+            tolerances = declared_tolerances(name, key, self.tolerances)
+        except UsageError as error:
+            raise BadUnit(unit, f"`{where}`: {error}", "Mend it in its YAML") from error
+        if self.samples < 0:
+            raise BadUnit(unit, f"`{where}`: `samples` of {name} is {self.samples}", "Mend it in its YAML")
+        return Terms(tolerances, tuple(self.masked), self.samples)

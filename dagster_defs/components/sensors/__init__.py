@@ -1,0 +1,1 @@
+"""Sensors: observation, candidate runs, schedules of retired DAGs, automatic rollback."""

@@ -1,0 +1,166 @@
+"""The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.utils.defs_state import DefsStateConfig
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
+
+from dagster_defs.adapters.airflow.client import AirflowAddress
+from dagster_defs.adapters.airflow.last_seen import estate_key, read_estate
+from dagster_defs.adapters.files import atomic
+from dagster_defs.components.sensors.airflow_sensor import build_sensor
+from dagster_defs.components.sensors.dag_jobs import held_dags, scheduled_dags
+from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
+from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
+from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
+from dagster_defs.components.units.broken_unit import broken_key
+from dagster_defs.components.units.project_units import ProjectUnits
+from dagster_defs.components.units.shadows import is_shadow
+from dagster_defs.components.units.unit import ShadowStarter, UnitComponent, project_units, shadow_starter
+from dagster_defs.escape import code_block, markdown
+from dagster_defs.lifecycle import Unit
+from dagster_defs.parity import Side
+
+
+@dataclass
+class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
+    """Shows every DAG and task of one Airflow, and what they did.
+
+    What Airflow contains is fetched by `dg utils refresh-defs-state` and kept in a file, so that definitions load
+    without Airflow; before the first fetch only the mirrored units are known. The sensor polls AIRFLOW_URL.
+    """
+
+    name: Annotated[
+        str, dg.Resolver.default(description="First part of the keys of DAGs and unmirrored tasks.")
+    ] = "airflow"
+    poll_seconds: Annotated[int, dg.Resolver.default(description="Seconds between two looks at Airflow.")] = (
+        30
+    )
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        # Never refreshed by a mere load, not even in development: definitions load without Airflow.
+        return DefsStateConfig(
+            key=estate_key(self.name),
+            management_type=DefsStateManagementType.LOCAL_FILESYSTEM,
+            refresh_if_dev=False,
+        )
+
+    def write_state_to_path(self, state_path: Path) -> None:
+        from dagster_airlift.core import AirflowBasicAuthBackend, AirflowInstance
+        from dagster_airlift.core.filter import AirflowFilter
+        from dagster_airlift.core.serialization.compute import compute_serialized_data
+
+        address = AirflowAddress.from_environment()
+        estate = compute_serialized_data(
+            airflow_instance=AirflowInstance(
+                auth_backend=AirflowBasicAuthBackend(address.url, address.user, address.password),
+                name=self.name,
+            ),
+            mapped_assets=[],
+            dag_selector_fn=None,
+            automapping_enabled=True,  # tasks too, not only DAGs
+            source_code_retrieval_enabled=True,
+            retrieval_filter=AirflowFilter(),
+        )
+        dags = {
+            dag.dag_id: {
+                "info": dag.dag_info.metadata,
+                "url": dag.dag_info.url,
+                "source": dag.source_code,
+                "tasks": {task_id: task.metadata for task_id, task in dag.task_infos.items()},
+            }
+            for dag in estate.dag_datas.values()
+        }
+        atomic.write_json(state_path, dags)
+
+    def build_defs_from_state(
+        self, context: dg.ComponentLoadContext, state_path: Path | None
+    ) -> dg.Definitions:
+        project = project_units(context)
+        units = project.sound
+        dags = read_estate(state_path)
+        partitions = {unit.legacy_unit: unit.partitions for unit in units}
+        mirrored = {unit.legacy_unit: unit.asset_keys() for unit in units} if dags else {}
+        mirrored |= {unit: [broken_key(str(unit))] for unit in map(Unit.named, project.broken) if unit}
+        also_written = {unit.legacy_unit: unit.touched_keys() for unit in units}
+        observer = build_sensor(self.name, partitions, also_written, sorted(dags), self.poll_seconds)
+        assets = list(self._asset_specs(dags, mirrored))
+        if not units or shadow_starter(context) is not self:
+            return dg.Definitions(assets=assets, sensors=[observer])
+        jobs = [project.parts[unit.unit].jobs[Side.CANDIDATE] for unit in units]
+        shadowed = [_shadowed(unit, project) for unit in units]
+        shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
+        dags_with_jobs = list(scheduled_dags(project))
+        dag_jobs = [job for _, of_dag in dags_with_jobs for job in of_dag]
+        schedules = build_schedule_sensor(
+            self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds, held_dags(project)
+        )
+        return dg.Definitions(
+            assets=assets,
+            jobs=[*jobs, *dag_jobs],
+            sensors=[observer, shadow, schedules, *self._way_back(project)],
+        )
+
+    def _way_back(self, project: ProjectUnits) -> Iterator[dg.SensorDefinition]:
+        declared = {
+            unit.legacy_unit: unit for unit in project.sound if unit.gate_settings.rollback_on_failure
+        }
+        if declared:
+            jobs = [project.parts[unit.unit].jobs[Side.LEGACY] for unit in declared.values()]
+            settings = {unit: component.gate_settings for unit, component in declared.items()}
+            yield build_way_back_sensor(self.name, jobs, settings)
+            yield build_go_on_sensor(self.name, settings.keys(), self.poll_seconds)
+
+    def _asset_specs(
+        self, dags: Mapping[str, Any], mirrored: Mapping[Unit, Sequence[dg.AssetKey]]
+    ) -> Iterator[dg.AssetSpec]:
+        """A DAG is downstream of what its last tasks make; a task that nothing mirrors is an asset of its own."""
+        for dag_id, dag in sorted(dags.items()):
+            yield dg.AssetSpec(
+                key=[self.name, dag_id],
+                description=markdown(dag["info"].get("description") or "") or None,
+                kinds={"airflow", "dag"},
+                group_name="airflow",
+                deps=[
+                    key
+                    for task_id, task in sorted(dag["tasks"].items())
+                    if not task.get("downstream_task_ids")
+                    for key in mirrored.get(Unit(dag_id, task_id)) or [self._task_key(dag_id, task_id)]
+                ],
+                metadata={
+                    "Link to DAG": dg.MetadataValue.url(dag["url"]),
+                    "Schedule": json.dumps(dag["info"].get("schedule_interval")),
+                    "Source Code": dg.MetadataValue.md(code_block(dag["source"] or "", "python")),
+                },
+            )
+            for task_id, task in sorted(dag["tasks"].items()):
+                if Unit(dag_id, task_id) not in mirrored:
+                    yield dg.AssetSpec(
+                        key=self._task_key(dag_id, task_id),
+                        description=markdown(f"Task {task_id} of {dag_id}; nothing mirrors it."),
+                        kinds={"airflow", "task"},
+                        group_name="airflow",
+                        metadata={"Operator": (task.get("class_ref") or {}).get("class_name", "?")},
+                    )
+
+    def _task_key(self, dag_id: str, task_id: str) -> dg.AssetKey:
+        return dg.AssetKey([self.name, dag_id, task_id])
+
+
+def _shadowed(unit: UnitComponent, project: ProjectUnits) -> ShadowedUnit:
+    legacy, candidate = project.parts[unit.unit].sides.values()
+    made_by = project.makers
+    read = {dep.asset_key for spec in candidate.specs for dep in spec.deps if is_shadow(dep.asset_key)}
+    return ShadowedUnit(
+        unit.legacy_unit,
+        unit.job_name(Side.CANDIDATE),
+        min(legacy.keys),
+        unit.partitions,
+        frozenset(made_by[key].legacy_unit for key in read & made_by.keys()) - {unit.legacy_unit},
+    )

@@ -1,0 +1,56 @@
+"""The sensor that turns finished Airflow tasks into events of the mirrored assets."""
+
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+import dagster as dg
+import pendulum
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.components.sensors.observed import Teller, TickLog, mirrored_keys
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.observing import Budget, Cursor, digest
+from dagster_defs.usecases.observe import Looking
+from dagster_defs.windows import PartitionedSchedule
+
+PATIENCE = 5.0  # seconds for which one call is tried again: the next tick is near
+
+
+def build_sensor(
+    name: str,
+    partitions: Mapping[Unit, PartitionedSchedule],
+    also_written: Mapping[Unit, Sequence[dg.AssetKey]],
+    dag_ids: Sequence[str],
+    poll_seconds: int,
+    budget: Budget = Budget(),  # noqa: B008 - frozen
+) -> dg.SensorDefinition:
+    """`dag_ids`: the DAGs that Airflow was last seen to have; those of mirrored units are watched anyway.
+
+    `also_written`: keys that a unit writes and another one's mirror defines; of these it leaves observations.
+    """
+    watched = sorted({unit.dag_id for unit in partitions} | set(dag_ids))
+
+    @dg.sensor(
+        name=f"{name}_observer",
+        minimum_interval_seconds=poll_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Finished Airflow tasks become materializations, with the partition of the data interval; failed "
+        "and retried ones become observations.",
+    )
+    def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        began, now = monotonic(), pendulum.now("UTC")
+        assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
+        client = AirflowClient(AirflowAddress.from_environment(), patience=PATIENCE)
+        keys = mirrored_keys(context.repository_def)
+        teller = Teller(name, client, context.instance, keys, partitions, also_written)
+        cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
+        look = Looking(client, watched, cursor, teller.tell, lambda: monotonic() - began, budget)
+        look.look(now)
+        log = TickLog(context.instance, dg.AssetKey([name, "observer"]))
+        return dg.SensorResult(
+            asset_events=log.opened(look.events, digest(context.cursor or ""), look.tasks),
+            cursor=look.cursor.write(),
+            skip_reason=str(look.trouble) if look.trouble else None,
+        )
+
+    return observe

@@ -1,0 +1,70 @@
+"""The job that runs a whole DAG for one window: Dagster's own, from where Airflow's DAG is retired."""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import groupby
+from operator import or_
+from typing import Any
+
+import dagster as dg
+
+from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
+from dagster_defs.components.units.project_units import ProjectUnits
+from dagster_defs.components.units.unit import UnitComponent, own_selection, widest
+from dagster_defs.lifecycle import tags
+from dagster_defs.parity import Side
+
+
+def scheduled_dags(project: ProjectUnits) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
+    """Each mirrored DAG with its jobs, but for one whose units have not the same schedule: it cannot be retired.
+
+    One with a broken unit waits until that is mended: a window without one of its units is half a window.
+    """
+    waiting = held_dags(project)
+    by_dag = groupby(
+        sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
+    )
+    for dag_id, found in by_dag:
+        mates = list(found)
+        if dag_id in waiting:
+            continue
+        schedules = [unit.partitions.schedule for unit in mates]
+        if all(schedule.recurs_like(schedules[0]) for schedule in schedules):
+            scheduled = scheduled_dag(dag_id, mates)
+            yield scheduled, [_job(scheduled, name, mates, project) for name in scheduled.jobs]
+
+
+def held_dags(project: ProjectUnits) -> dict[str, str]:
+    """DAGs with a broken unit, and what is wrong with the first of them."""
+    found: dict[str, str] = {}
+    for name, fault in project.broken.items():
+        found.setdefault(name.partition(".")[0], f"its unit {name} is broken. {fault}")
+    return found
+
+
+def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
+    """Of what the units say differently, the most careful counts; start and end are each unit's own."""
+    return ScheduledDag(
+        dag_id,
+        mates[0].legacy_unit.dag_identifier,
+        tuple(unit.legacy_unit for unit in mates),
+        widest(mates[0].partitions, [unit.partitions for unit in mates]),
+        {unit.legacy_unit: unit.partitions.schedule for unit in mates},
+        catchup=all(unit.schedule.catchup for unit in mates),
+        max_active_runs=min(unit.schedule.max_active_runs for unit in mates),
+        in_order=any(unit.depends_on_past for unit in mates),
+    )
+
+
+def _job(dag: ScheduledDag, name: str, mates: Sequence[UnitComponent], project: ProjectUnits) -> Any:
+    """One step for each unit that the job runs, in the order of their lineage."""
+    units = dag.jobs[name]
+    sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates if unit.legacy_unit in units]
+    whose = "All units" if len(units) == len(mates) else ", ".join(unit.task_id for unit in sorted(units))
+    return dg.define_asset_job(
+        name=name,
+        selection=reduce(or_, [own_selection(assets) for assets in sides]),
+        description=f"{whose} of {dag.dag_id}, for one window; started by Dagster once the DAG is retired.",
+        executor_def=dg.in_process_executor,
+        tags={tags.DAG: dag.dag_id, tags.SIDE: Side.LEGACY.value},
+    )

@@ -1,0 +1,213 @@
+"""What Airflow did, as events of the mirrored assets: success materializes, everything else is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from dagster_defs.adapters.airflow.client import RETRIED, AirflowClient, DagRun, TaskInstance
+from dagster_defs.components.sensors.task_runs import TaskRuns
+from dagster_defs.errors import ParityError, Unaligned
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.attribution import Executor
+from dagster_defs.usecases.observe import Finished
+from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
+from dagster_defs.windows import PartitionedSchedule
+
+Event = dg.AssetMaterialization | dg.AssetObservation
+
+STATE, COMMAND, MAP_INDEX = "State", "Command", "Map index"
+TOLD_FROM = "parity/told_from"  # of a tick's first event: digest of the cursor that the tick began with
+MOST = 5_000  # events of one asset that are looked through: more than one tick ever stores
+CLOCKS = timedelta(minutes=10)  # by which Airflow's and Dagster's may disagree
+
+
+def mirrored_keys(repository: dg.RepositoryDefinition) -> dict[Unit, list[dg.AssetKey]]:
+    """The assets of each unit, as their own metadata map them."""
+    found: dict[Unit, list[dg.AssetKey]] = {}
+    for node in repository.asset_graph.asset_nodes:
+        mapping: Any = node.metadata.get(tags.TASK_MAPPING)
+        for handle in getattr(mapping, "value", mapping) or ():
+            keys = found.setdefault(Unit(handle["dag_id"], handle["task_id"]), [])
+            if node.key not in keys:
+                keys.append(node.key)
+    return found
+
+
+@dataclass
+class Teller:
+    """`estate`: first part of the key of a task that nothing mirrors.
+
+    `also_written`: keys that a unit writes and another one's mirror defines; of these it leaves observations.
+    """
+
+    estate: str
+    client: AirflowClient
+    instance: dg.DagsterInstance
+    keys: Mapping[Unit, Sequence[dg.AssetKey]]
+    partitions: Mapping[Unit, PartitionedSchedule]
+    also_written: Mapping[Unit, Sequence[dg.AssetKey]]
+    _tries: set[str] = field(default_factory=set)
+
+    def tell(self, finished: Sequence[Finished]) -> Iterator[list[Event]]:
+        """The events of each: none of a try that Dagster has run itself, and with the tries that went unseen."""
+        runs = TaskRuns(self.instance, [one.task for one in finished])
+        for one in finished:
+            earlier = self.client.earlier_tries(one.task)
+            events = [*self._unseen_tries(one, earlier, runs)]
+            executor, run = runs.executor(one.task, earlier)
+            if executor is not Executor.DAGSTER:
+                events += self._told(one, run if executor is Executor.UNCLEAR else "")
+            yield events
+
+    def _unseen_tries(
+        self, one: Finished, earlier: Sequence[TaskInstance], runs: TaskRuns
+    ) -> Iterator[Event]:
+        """Tries of Airflow's own that failed and were cleared or retried before anybody looked."""
+        failed = [
+            task
+            for task in earlier
+            if task.state in ("failed", RETRIED)
+            and task.end
+            and task.of_try not in self._tries
+            and runs.executor(task, earlier)[0] is Executor.AIRFLOW
+        ]
+        if failed:
+            told = self._told_tries(one, failed)
+            for task in failed:
+                if task.of_try not in told:
+                    yield from self._told(replace(one, task=task))
+
+    def _told_tries(self, one: Finished, tries: Sequence[TaskInstance]) -> set[str]:
+        """Which tries of this task Dagster's event log knows."""
+        key, partition, _ = self._place(one)
+        since = min(task.end for task in tries if task.end) - CLOCKS
+        wanted = dg.AssetRecordsFilter(
+            asset_key=key,
+            asset_partitions=[partition] if partition else None,
+            after_timestamp=since.timestamp(),
+        )
+        records = self.instance.fetch_observations(wanted, limit=MOST).records
+        return {_said(record.asset_observation).rsplit("|", 1)[0] for record in records}
+
+    def _place(self, one: Finished) -> tuple[dg.AssetKey, str | None, str]:
+        """The first asset, the partition, and the reason if there is none."""
+        unit = one.task.unit
+        keys, partitions = self.keys.get(unit), self.partitions.get(unit)
+        if not keys or partitions is None:
+            return dg.AssetKey([self.estate, unit.dag_id, unit.task_id]), None, ""
+        try:
+            if one.run is None:
+                return keys[0], None, "unaligned: Airflow no longer has its DAG run"
+            if one.run.window is None:
+                raise Unaligned(str(partitions.schedule), "a run without a data interval", ())
+            return keys[0], partitions.key_of(one.run.window), ""
+        except ParityError as error:
+            return keys[0], None, f"unaligned: {error}"
+        except Exception as error:  # one odd run must never stop the observation of the rest
+            return keys[0], None, f"unaligned: {type(error).__name__}: {error}"
+
+    def _told(self, one: Finished, contradiction: str = "") -> Iterator[Event]:
+        """Materializations with the window's partition; observations, with the reason, of everything else.
+
+        `contradiction`: the try has succeeded, and the Dagster run behind it has not, in words: somebody has marked it
+        by hand, or both have written. Nobody knows, so it is no materialization.
+        """
+        task = one.task
+        self._tries.add(task.of_try)
+        first, partition, reason = self._place(one)
+        metadata = self._metadata(task, one.run)
+        written = {**metadata, tags.WRITTEN_BY: str(task.unit)}
+        is_mirrored = task.unit in self.partitions and bool(self.keys.get(task.unit))
+        for key in self.keys[task.unit] if is_mirrored else [first]:
+            if task.state != "success":
+                said = ". ".join(filter(None, (f"{task.state} in Airflow, try {task.try_number}", reason)))
+                yield dg.AssetObservation(key, partition=partition, description=said, metadata=metadata)
+            elif contradiction:
+                said = f"success in Airflow, try {task.try_number}, but its {contradiction}: it may be written in part"
+                yield dg.AssetObservation(key, partition=partition, description=said, metadata=written)
+            elif reason:
+                yield dg.AssetObservation(key, description=reason, metadata=written)
+            else:
+                yield dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+        if task.state == "success":
+            for key in self.also_written.get(task.unit, ()):
+                yield dg.AssetObservation(key, description=f"also built by {task.unit}", metadata=written)
+
+    def _metadata(self, task: TaskInstance, run: DagRun | None) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            AIRFLOW_RUN: dg.MetadataValue.url(self.client.address.link(task.unit, task.run_id)),
+            AIRFLOW_RUN_ID: task.run_id,
+            AIRFLOW_TRY: task.try_number,
+            STATE: task.state,
+            "Operator": task.operator,
+            tags.AIRFLOW_TASK_INSTANCE: task.identity,
+        }
+        if task.map_index >= 0:
+            facts[MAP_INDEX] = task.map_index
+        if task.command:
+            facts[COMMAND] = task.command
+        if task.duration is not None:
+            facts["Duration (s)"] = task.duration
+        if task.start and task.end:
+            facts[tags.BEGAN] = dg.MetadataValue.timestamp(task.start.timestamp())
+            facts[tags.ENDED] = dg.MetadataValue.timestamp(task.end.timestamp())
+        if run and run.window:
+            facts[tags.WINDOW_START] = dg.MetadataValue.timestamp(run.window.start.timestamp())
+            facts[tags.WINDOW_END] = dg.MetadataValue.timestamp(run.window.end.timestamp())
+        return facts
+
+
+@dataclass(frozen=True)
+class TickLog:
+    """Dagster stores a tick's events one by one and its cursor last: a tick that was cut off between is seen here.
+
+    The first event of a tick, an observation of `key`, says from which cursor the tick began. If that is the cursor
+    still, the tick has stored some of its events and they must not be stored again.
+    """
+
+    instance: dg.DagsterInstance
+    key: dg.AssetKey
+
+    def opened(self, events: Iterable[Event], token: str, tasks: int) -> list[Event]:
+        """The events that are still to be stored, behind the one that opens the tick."""
+        events = list(events)
+        if not events:
+            return []
+        newest = self.instance.fetch_observations(self.key, limit=1).records
+        if newest and _value(newest[0].asset_observation, TOLD_FROM) == token:
+            return list(self._missing(events, newest[0].storage_id))
+        opening = dg.AssetObservation(
+            self.key,
+            description=f"{tasks} finished tasks of Airflow",
+            metadata={TOLD_FROM: token, "Tasks": tasks},
+        )
+        return [opening, *events]
+
+    def _missing(self, events: Sequence[Event], since: int) -> Iterator[Event]:
+        stored: dict[dg.AssetKey, set[tuple[type, str]]] = {}
+        for event in events:
+            if event.asset_key not in stored:
+                stored[event.asset_key] = set(self._stored(event.asset_key, since))
+            if (type(event), _said(event)) not in stored[event.asset_key]:
+                yield event
+
+    def _stored(self, key: dg.AssetKey, since: int) -> Iterator[tuple[type, str]]:
+        wanted = dg.AssetRecordsFilter(asset_key=key, after_storage_id=since)
+        for record in self.instance.fetch_materializations(wanted, limit=MOST).records:
+            yield dg.AssetMaterialization, _said(record.asset_materialization)
+        for record in self.instance.fetch_observations(wanted, limit=MOST).records:
+            yield dg.AssetObservation, _said(record.asset_observation)
+
+
+def _said(event: Event | None) -> str:
+    return str(_value(event, tags.AIRFLOW_TASK_INSTANCE) or "")
+
+
+def _value(event: Event | None, name: str) -> Any:
+    found: Any = event.metadata.get(name) if event else None
+    return getattr(found, "value", found)

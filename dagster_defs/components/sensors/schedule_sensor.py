@@ -1,0 +1,164 @@
+"""The sensor that starts each window of a retired DAG: what Airflow's scheduler did, from where that stopped."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pendulum
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Stage, Unit, tags
+from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.windows import PartitionedSchedule, Schedule, Window
+
+RUNS = 25  # that one tick starts for one DAG
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledDag:
+    """A mirrored DAG, and how Airflow ran its windows: `max_active_runs` at a time, the missed ones too with
+    `catchup`, and with `in_order` each only after the one before it has succeeded.
+
+    `partitions` go from the first unit's start to the last one's end; `schedules` say when each unit has windows, and
+    `job` runs a window that all of them have.
+    """
+
+    dag_id: str
+    job: str
+    units: tuple[Unit, ...]
+    partitions: PartitionedSchedule
+    schedules: Mapping[Unit, Schedule]
+    catchup: bool
+    max_active_runs: int
+    in_order: bool
+
+    @property
+    def jobs(self) -> Mapping[str, frozenset[Unit]]:
+        """The units that each of the DAG's jobs runs: all of them, and those of each time in which some have not
+        begun or have ended."""
+        bounds = {schedule.start for schedule in self.schedules.values()}
+        bounds |= {schedule.end.add(seconds=1) for schedule in self.schedules.values() if schedule.end}
+        stretches = dict.fromkeys(self._units_at(instant) for instant in sorted(bounds))
+        everybody = frozenset(self.units)
+        fewer = [units for units in stretches if units and units != everybody]
+        return {
+            self.job: everybody,
+            **{f"part_{n}__{self.job}": units for n, units in enumerate(fewer, start=1)},
+        }
+
+    def _units_at(self, start: datetime) -> frozenset[Unit]:
+        """The units that have a window which starts at that instant, if one does."""
+        return frozenset(
+            unit
+            for unit, schedule in self.schedules.items()
+            if schedule.start <= start and (schedule.end is None or start <= schedule.end)
+        )
+
+    def job_of(self, window: Window) -> str | None:
+        """The job that runs exactly the units which have the window; None if none has it."""
+        units = self._units_at(window.start)
+        return next((name for name, mine in self.jobs.items() if mine == units), None)
+
+    def takes_over(self, histories: Mapping[Unit, UnitHistory]) -> datetime | None:
+        """Where its first window in Dagster begins; None until the last of its units is retired."""
+        found = [histories.get(unit, UnitHistory(unit)) for unit in self.units]
+        if any(history.stage is not Stage.RETIRED or history.open for history in found):
+            return None
+        begins = [history.retired.from_ for history in found if history.retired and history.retired.from_]
+        return max(begins, default=None)
+
+    def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
+        """The windows from `begin` on that are over, the first first. A window begins its run when it is over."""
+        for window in self.partitions.schedule.windows(pendulum.instance(begin), pendulum.instance(now)):
+            if window.start >= begin and window.end <= now and self.job_of(window):
+                yield window
+
+
+def build_schedule_sensor(
+    name: str,
+    dags: Sequence[ScheduledDag],
+    jobs: Sequence[Any],
+    poll_seconds: int,
+    held: Mapping[str, str] | None = None,
+) -> dg.SensorDefinition:
+    """`jobs`: of these DAGs. `held`: why no window of another DAG can be started. The cursor says of each DAG which
+    window was the last to be started."""
+
+    @dg.sensor(
+        name=f"{name}_schedules",
+        jobs=jobs,
+        minimum_interval_seconds=poll_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Each window of a retired DAG is run when it is over, as Airflow's scheduler did.",
+    )
+    def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            histories = Ledger.at_hand().read().histories()
+        except ParityError as error:
+            return dg.SkipReason(str(error))
+        cursor: dict[str, str] = json.loads(context.cursor or "{}")
+        requests: list[dg.RunRequest] = []
+        retired = {unit.dag_id for unit, history in histories.items() if history.stage is Stage.RETIRED}
+        for dag_id, fault in sorted((held or {}).items()):
+            if dag_id in retired:
+                context.log.error(f"{dag_id}: its windows wait, because {fault}")
+        for dag in dags:
+            try:
+                begin = dag.takes_over(histories)
+                if begin is None:
+                    continue
+                started = cursor.get(dag.dag_id)
+                found = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
+                requests += [_request(dag, window) for window in found]
+            except ParityError as error:  # of one DAG: the others go on
+                context.log.error(f"{dag.dag_id}: {error}")
+                continue
+            if found:
+                cursor[dag.dag_id] = found[-1].start.isoformat()
+        why = None if requests else "no window of a retired DAG is to be started"
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor), skip_reason=why)
+
+    return schedules
+
+
+def _to_start(instance: dg.DagsterInstance, dag: ScheduledDag, begin: datetime, started: Any) -> list[Window]:
+    """As many of the DAG's windows as may run now."""
+    now = pendulum.now("UTC")
+    waiting = [window for window in dag.due(started or begin, now) if not started or window.start > started]
+    if not dag.catchup:
+        waiting = waiting[-1:]
+    live = instance.get_runs_count(_runs(dag, statuses=list(NOT_FINISHED_STATUSES)))
+    room = min(dag.max_active_runs - live, RUNS)
+    if not waiting or room <= 0:
+        return []
+    if not dag.in_order:
+        return waiting[:room]
+    if started and not _has_succeeded(instance, dag, started):
+        return []
+    return waiting[:1]
+
+
+def _has_succeeded(instance: dg.DagsterInstance, dag: ScheduledDag, start: datetime) -> bool:
+    key = dag.partitions.key_of(dag.partitions.window_containing(pendulum.instance(start)))
+    newest = instance.get_runs(_runs(dag, partition=key), limit=1)
+    return bool(newest) and newest[0].status is dg.DagsterRunStatus.SUCCESS
+
+
+def _runs(dag: ScheduledDag, *, partition: str = "", statuses: Sequence[Any] = ()) -> dg.RunsFilter:
+    wanted = {tags.DAG: dag.dag_id} | ({"dagster/partition": partition} if partition else {})
+    return dg.RunsFilter(tags=wanted, statuses=list(statuses) or None)
+
+
+def _request(dag: ScheduledDag, window: Window) -> dg.RunRequest:
+    key = dag.partitions.key_of(window)
+    return dg.RunRequest(
+        run_key=f"{dag.dag_id}|{key}",
+        job_name=dag.job_of(window),
+        partition_key=key,
+        tags={tags.WINDOW_START: window.start.isoformat(), tags.WINDOW_END: window.end.isoformat()},
+    )

@@ -1,0 +1,1 @@
+"""Mirrors of legacy tasks."""

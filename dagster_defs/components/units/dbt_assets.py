@@ -1,0 +1,367 @@
+"""The Dagster definition of one dbt unit on one side: its specs, and the body that runs dbt."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster_dbt import DbtProject
+from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_node
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from dagster_defs.adapters.dagster.evidence import SHADOW
+from dagster_defs.adapters.dbt.deferral import builds, data_behind
+from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
+from dagster_defs.adapters.dbt.run import DbtRun
+from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.one_writer import windows_to_write
+from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.units.shadows import is_shadow, legacy_key
+from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.mirrors import TableOutput
+from dagster_defs.parity import Side
+from dagster_defs.usecases.shadow.standing import EventLog
+from dagster_defs.usecases.shadow.start import CandidateStart, Start
+from dagster_defs.windows.values import typed
+
+if TYPE_CHECKING:
+    from dagster_defs.components.units.dbt_unit import DbtUnit
+
+ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
+
+
+@dataclass(frozen=True)
+class UnitNodes:
+    """The dbt nodes of one unit on one side.
+
+    `selected` is everything that the unit's command builds and tests; of that, `elsewhere` (by unique id, with
+    the unit's name) is defined by another unit's mirror. `shaped_by_window`: what in the project depends on the
+    window variables already while it is parsed.
+    """
+
+    workspace: DbtWorkspace
+    project: DbtProject
+    side: Side
+    feeds: Mapping[str, dg.AssetKey]
+    selected: frozenset[str]
+    elsewhere: Mapping[str, str]
+    shaped_by_window: tuple[str, ...]
+    key_prefix: tuple[str, ...] = ()
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.workspace.manifest
+
+    @cached_property
+    def translator(self) -> UnitTranslator:
+        return UnitTranslator(self.side, self.feeds, self.key_prefix)
+
+    @cached_property
+    def models(self) -> Mapping[str, dg.AssetSpec]:
+        """Specs of the models, seeds and snapshots that this mirror defines, by unique id."""
+        specs = {
+            node_id: self.translator.get_asset_spec(self.manifest, node_id, self.project)
+            for node_id in sorted(self.selected - self.elsewhere.keys())
+            if node_id.split(".")[0] in ASSET_TYPES and not is_non_asset_node(self.manifest["nodes"][node_id])
+        }
+        if not self.defers:
+            return specs
+        return {
+            node_id: spec.replace_attributes(deps=self._deferred(spec.deps))
+            for node_id, spec in specs.items()
+        }
+
+    @property
+    def defers(self) -> bool:
+        """Whether a run reads legacy's version of what the unit does not build."""
+        return self.side is Side.CANDIDATE and builds(self.manifest, self.selected)
+
+    @cached_property
+    def reads_of_legacy(self) -> Mapping[dg.AssetKey, bool]:
+        """Legacy's assets that a candidate's rows are made from; whether each run that writes one writes all of it."""
+        if not self.defers:
+            return {}
+        behind = data_behind(self.manifest, self.selected)
+        nodes = {**self.manifest["nodes"], **self.manifest["sources"]}
+        keys = {node_id: self.translator.get_asset_key(nodes[node_id]) for node_id in behind}
+        return {legacy_key(key) if is_shadow(key) else key: behind[node_id] for node_id, key in keys.items()}
+
+    def _deferred(self, deps: Iterable[dg.AssetDep]) -> list[dg.AssetDep]:
+        """Of other units' models it is the real ones that are read."""
+        built = {
+            self.translator.get_asset_key(self.manifest["nodes"][node_id])
+            for node_id in self.selected
+            if node_id.split(".")[0] in ASSET_TYPES
+        }
+        return [
+            dg.AssetDep(legacy_key(dep.asset_key), partition_mapping=dep.partition_mapping)
+            if is_shadow(dep.asset_key) and dep.asset_key not in built
+            else dep
+            for dep in deps
+        ]
+
+    @cached_property
+    def checks(self) -> Mapping[str, dg.AssetCheckSpec]:
+        """Specs of the dbt tests and unit tests that this mirror evaluates, by unique id.
+
+        A test belongs to the unit that defines the model it is on. Tests on sources are evaluated on the legacy
+        side only: both sides read the same sources.
+        """
+        own_keys = {spec.key for spec in self.models.values()}
+        specs: dict[str, dg.AssetCheckSpec] = {}
+        for test_id in sorted(self.selected):
+            key = self.check_key(test_id)
+            if key is None or (key.asset_key not in own_keys and not self._is_on_own_source(test_id)):
+                continue
+            node = self.manifest["nodes"].get(test_id) or self.manifest["unit_tests"][test_id]
+            specs[test_id] = dg.AssetCheckSpec(
+                name=key.name,
+                asset=key.asset_key,
+                description=node.get("description") or None,
+                metadata={"dbt/unique_id": test_id},
+            )
+        return specs
+
+    def check_key(self, test_id: str) -> dg.AssetCheckKey | None:
+        kind = test_id.split(".")[0]
+        if kind == "test":
+            return check_key_of_test(self.manifest, self.translator, test_id, self.project)
+        if kind == "unit_test":
+            test = self.manifest["unit_tests"][test_id]
+            # What it tests, of a versioned model the very version; its inputs, if dbt has added them, come after it.
+            tested = test["depends_on"]["nodes"][0]
+            return dg.AssetCheckKey(
+                self.translator.get_asset_spec(self.manifest, tested, self.project).key, test["name"]
+            )
+        return None
+
+    def is_known_to_dagster_dbt(self, test_id: str) -> bool:
+        """Whether dagster-dbt translates the test's results by itself; a unit test it does not, for one."""
+        return test_id.startswith("test.") and bool(
+            get_asset_check_key_for_test(self.manifest, self.translator, test_id, self.project)
+        )
+
+    def _is_on_own_source(self, test_id: str) -> bool:
+        if self.side is Side.CANDIDATE or test_id in self.elsewhere or test_id not in self.manifest["nodes"]:
+            return False
+        read = self.manifest["nodes"][test_id]["depends_on"]["nodes"]
+        return bool(read) and all(node_id.startswith("source.") for node_id in read)
+
+
+def build_asset_definition(
+    unit: "DbtUnit", nodes: UnitNodes, zones: Mapping[dg.AssetKey, str], compared: Compared
+) -> dg.AssetsDefinition:
+    """One step for the whole unit: it runs as one, in Airflow and in Dagster. A candidate compares in it too."""
+    parity = compared.specs if nodes.side is Side.CANDIDATE else []
+    attributes = unit.spec_attributes(nodes.side)
+    stand_in = None if nodes.models else _stand_in(unit, nodes)
+    specs = [
+        spec.replace_attributes(
+            group_name=unit.group_name(nodes.side),
+            partitions_def=unit.offered,
+            owners=[*unit.owners] or spec.owners,
+            freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
+            deps=[unit.dependency(dep, zones) for dep in spec.deps],
+        ).merge_attributes(**attributes)
+        for spec in (stand_in and [stand_in]) or nodes.models.values()
+    ]
+
+    @dg.multi_asset(
+        name=unit.op_name(nodes.side),
+        specs=specs,
+        check_specs=[*nodes.checks.values(), *parity],
+        can_subset=True,
+        partitions_def=unit.offered,
+        allow_arbitrary_check_specs=True,
+        backfill_policy=unit.variables.backfill_policy,
+        pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
+        op_tags={tags.UNIT: unit.unit},
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        def one_try() -> Iterator[Any]:
+            with unit.telling_of_failure(context, nodes.side), unit.tries.of(context):
+                yield from _build(context, unit, nodes)
+            if stand_in:
+                yield dg.MaterializeResult(asset_key=stand_in.key)
+
+        yield from one_try() if nodes.side is Side.LEGACY else compared.after(context, one_try)
+
+    return build
+
+
+def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
+    """The asset of a unit whose models are all defined by other units: it says when the unit ran."""
+    name = [unit.legacy_unit.dag_id, unit.legacy_unit.task_id]
+    return dg.AssetSpec(
+        key=[SHADOW, *name] if nodes.side is Side.CANDIDATE else name,
+        description=f"{unit.unit} ran; all that it builds is defined by other units.",
+        kinds={"dbt"},
+        deps=[
+            nodes.translator.get_asset_spec(nodes.manifest, node, nodes.project).key
+            for node in nodes.elsewhere
+            if node in nodes.selected and node.split(".")[0] in ASSET_TYPES
+        ],
+    )
+
+
+def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
+    if nodes.side is Side.LEGACY:
+        windows = windows_to_write(context, unit.legacy_unit, unit.partitions)
+    else:
+        windows = windows_of_run(context, unit.partitions)
+    part = _part(context, nodes)
+    run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)
+    start = Start()
+    if nodes.side is Side.CANDIDATE:
+        workspaces = unit.workspace(Side.LEGACY), unit.workspace(Side.CANDIDATE)
+        refuse_legacy_relations(unit.unit, *workspaces, nodes.selected)
+        tables = [output for output in unit.outputs_of(windows[0]) if isinstance(output, TableOutput)]
+        running = nodes.selected if part is None else part
+        began = _LegacyBegan(context, nodes, unit.partitions.key_of(windows[0]))
+        start = CandidateStart(unit.unit, *workspaces, nodes.selected, running, tables, began).make(
+            run_dir / "state"
+        )
+    variables = unit.variables.for_range(windows[0], windows[-1])
+    event_time = unit.event_times.for_range(windows[0], windows[-1])
+    flags = [part for end, value in event_time.items() for part in (f"--event-time-{end}", value)]
+    context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
+    if nodes.shaped_by_window:
+        context.log.warning(
+            f"{len(nodes.shaped_by_window)} nodes depend on the window variables while the project is parsed "
+            f"({', '.join(nodes.shaped_by_window[:5])} …): the whole project is parsed again for this window. "
+            "Read the variables in the models' SQL only, not in config, ref or enabled"
+        )
+    run = nodes.workspace.run(
+        [unit.command, *_selection(unit, nodes, part), *flags, *start.flags],
+        variables=variables,
+        run_dir=run_dir,
+        nodes=nodes.selected,
+        parse_again=bool(nodes.shaped_by_window),
+        timeout=None if unit.timeout is None else unit.timeout * len(windows),
+    )
+    metadata = {
+        **window_metadata(windows),
+        **{f"vars/{name}": _metadata_of(value) for name, value in variables.items()},
+        **{f"event_time/{end}": value for end, value in event_time.items()},
+    }
+    for event in run.events():
+        copied = start.copied.get(event["data"]["node_info"]["unique_id"])
+        yield from _translate(
+            context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
+        )
+
+
+def _metadata_of(value: Any) -> Any:
+    """A variable as Dagster can show it: null and dates have no place in JSON metadata of their own."""
+    return value if isinstance(value, str | bool | int | float) else typed(value)
+
+
+@dataclass(frozen=True)
+class _LegacyBegan:
+    """When legacy's run of a partition began, by unique id of a model; None if Dagster knows of none."""
+
+    context: dg.AssetExecutionContext
+    nodes: UnitNodes
+    partition: str
+
+    def __call__(self, node_id: str) -> datetime | None:
+        key = legacy_key(self.nodes.translator.get_asset_key(self.nodes.manifest["nodes"][node_id]))
+        log = EventLog(self.context.instance)
+        write = log.write(log.last_write(key, self.partition))
+        return write.began if write else None
+
+
+def _part(context: dg.AssetExecutionContext, nodes: UnitNodes) -> list[str] | None:
+    """The nodes that somebody asked for, if it is not all of them."""
+    wanted = [node_id for node_id, spec in nodes.models.items() if spec.key in context.selected_asset_keys]
+    tests = [
+        node_id for node_id, spec in nodes.checks.items() if spec.key in context.selected_asset_check_keys
+    ]
+    whole = len(wanted) == len(nodes.models) and len(tests) == len(nodes.checks)
+    return None if whole else [*wanted, *tests]
+
+
+def _selection(unit: "DbtUnit", nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
+    """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
+    if part is None:
+        return unit.dbt_arguments()
+    names = [_name_for_selection(nodes.manifest, node_id) for node_id in part]
+    return ["--select", *names, "--indirect-selection", "empty"]
+
+
+def _name_for_selection(manifest: Manifest, node_id: str) -> str:
+    node = manifest["nodes"].get(node_id) or manifest["unit_tests"][node_id]
+    return "fqn:" + ".".join(node["fqn"])
+
+
+def _translate(
+    context: dg.AssetExecutionContext,
+    nodes: UnitNodes,
+    run: DbtRun,
+    event: dict[str, Any],
+    metadata: Mapping[str, Any],
+) -> Iterator[Any]:
+    """One dbt result as Dagster's events; what another unit's mirror defines becomes an observation."""
+    node_id = event["data"]["node_info"]["unique_id"]
+    context.log.info(event["info"]["msg"])
+    if node_id in nodes.elsewhere and node_id.split(".")[0] in ASSET_TYPES:
+        spec = nodes.translator.get_asset_spec(nodes.manifest, node_id, nodes.project)
+        yield dg.AssetObservation(
+            spec.key,
+            description=f"also built by {context.op_execution_context.op.name}",
+            metadata={
+                **metadata,
+                "dbt/unique_id": node_id,
+                tags.WRITTEN_BY: context.op_execution_context.op.tags[tags.UNIT],
+            },
+        )
+    elif node_id in nodes.checks and not nodes.is_known_to_dagster_dbt(node_id):
+        if nodes.checks[node_id].key in context.selected_asset_check_keys:
+            yield _check_result(nodes.checks[node_id], event)
+    elif node_id in nodes.models or node_id in nodes.checks:
+        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+        for translated in message.to_default_asset_events(
+            manifest=nodes.manifest,
+            dagster_dbt_translator=nodes.translator,
+            context=context,
+            project=nodes.project,
+        ):
+            if isinstance(translated, dg.Output):
+                yield translated.with_metadata(
+                    {**translated.metadata, **metadata, **_row_count(nodes.manifest["nodes"][node_id], run)}
+                )
+            else:
+                yield translated
+    elif (key := nodes.check_key(node_id)) is not None and _runs_tests_alone(nodes):
+        yield dg.AssetObservation(
+            key.asset_key,
+            description=f"{key.name}: {event['data']['status']}",
+            metadata={**metadata, "dbt/unique_id": node_id},
+        )
+
+
+def _runs_tests_alone(nodes: UnitNodes) -> bool:
+    """Whether the unit builds nothing: then the tests of other units' models are all that it has to tell."""
+    return not any(node_id.split(".")[0] in ASSET_TYPES for node_id in nodes.selected)
+
+
+def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
+    if node["config"]["materialized"] == "view":  # counting a view runs its query a second time
+        return {}
+    rows = run.count_rows(node["relation_name"])
+    return {} if rows is None else {"dagster/row_count": rows}
+
+
+def _check_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:
+    status = event["data"]["status"].lower()  # the node's own status is empty while a unit test runs
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=status == "pass",
+        severity=dg.AssetCheckSeverity.WARN if status == "warn" else dg.AssetCheckSeverity.ERROR,
+        metadata={"status": status, "unique_id": event["data"]["node_info"]["unique_id"]},
+    )

@@ -1,0 +1,433 @@
+"""The mirror of a legacy task that runs dbt: every model it builds is an asset of its own."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from dagster_dbt import DbtProject
+
+from dagster_defs.adapters.dbt.names import distinct_names, names_of
+from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt.window_shape import shaped_by_window
+from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.compare.terms import ComparisonTerms
+from dagster_defs.components.units.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
+from dagster_defs.components.units.dbt_tests import LegacyTests
+from dagster_defs.components.units.scaffold import DbtUnitScaffolder
+from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.components.units.translator import UnitTranslator, claims_of, read_and_written
+from dagster_defs.components.units.unit import (
+    Templates,
+    UnitComponent,
+    UnitParts,
+    target_of,
+)
+from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
+from dagster_defs.parity import Side, Zones
+from dagster_defs.windows import Bound, PartitionVars, Window, zone_named
+from dagster_defs.windows.values import as_yaml
+
+# What each dbt command runs of a selection, by resource type.
+RUN_BY: Mapping[str, frozenset[str]] = {
+    "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
+    "run": frozenset({"model"}),
+    "test": frozenset({"test", "unit_test"}),
+    "snapshot": frozenset({"snapshot"}),
+    "seed": frozenset({"seed"}),
+}
+
+
+@dataclass
+class ComparedModel(ComparisonTerms):
+    """How one model is compared: how its rows are told apart, and what may differ."""
+
+    name: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "Name of the dbt model: `orders` (of a versioned model every version that is not named by itself), "
+                "`orders.v1`, with its package `shop.orders`, or its unique id."
+            )
+        ),
+    ]
+    key: Annotated[
+        Sequence[str],
+        dg.Resolver.default(description="Columns that identify a row; none: rows are a multiset."),
+    ] = field(default_factory=list)
+    time_column: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Column that the window's bounds apply to; none: compared as a whole."
+        ),
+    ] = None
+    naive_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone in which a time column without one counts; none: UTC, and for a DATE the schedule's."
+            ),
+            examples=["America/New_York"],
+        ),
+    ] = None
+    bound_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone of bounds without an offset; none: they are values of the time column as they stand."
+            ),
+            examples=["UTC"],
+        ),
+    ] = None
+
+
+@dg.scaffold_with(DbtUnitScaffolder)
+@dataclass
+class DbtUnit(UnitComponent):
+    """A legacy task that runs `dbt build` over a selection, with the window as `--vars`.
+
+    Each model is an asset under its own key; a twin of it under `shadow/` writes to the candidate target. dbt
+    tests are asset checks. A model that several units build is defined by the most special of them; the
+    others report an observation when they touch it.
+    """
+
+    command: Annotated[
+        Literal["build", "run", "test", "snapshot", "seed"],
+        dg.Resolver.default(description="The dbt command that the task runs."),
+    ] = "build"
+    select: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "dbt's --select, as in the legacy command. Without select, exclude and selector it is the default "
+                "selector of the project's selectors.yml, or else everything."
+            )
+        ),
+    ] = ""
+    exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
+    selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
+    vars: Templates = field(default_factory=dict)
+    event_time: Annotated[
+        Mapping[str, str] | None,
+        dg.Resolver.passthrough(
+            description="Template text of --event-time-start and --event-time-end, for microbatch models.",
+            examples=[{"start": "{{ data_interval_start | ds }}", "end": "{{ data_interval_end | ds }}"}],
+        ),
+    ] = None
+    project: Annotated[
+        str, dg.Resolver.default(description="The dbt project, relative to the root of this one.")
+    ] = "dbt"
+    key_prefix: Annotated[
+        str,
+        dg.Resolver.default(
+            description=(
+                "First parts, separated by slashes, of the asset keys of what the dbt project builds: for a second "
+                "project with models of the same names. All units of one project say the same. Sources keep their keys."
+            ),
+            examples=["finance"],
+        ),
+    ] = ""
+    compare: Annotated[
+        Sequence[ComparedModel],
+        dg.Resolver.default(description="Keys, time columns and tolerances of the models it builds."),
+    ] = field(default_factory=list)
+
+    @cached_property
+    def variables(self) -> PartitionVars:
+        return self.compile_templates(self.vars, "vars")
+
+    @cached_property
+    def event_times(self) -> PartitionVars:
+        """Both ends of the window for microbatch models; nothing if the task does not say them."""
+        bounds = {"start": "lower", "end": "upper"}
+        declared = self.event_time or {}
+        if declared and declared.keys() != bounds.keys():
+            raise BadUnit(self.unit, "`event_time` needs both `start` and `end`", "Mend it in its YAML")
+        templates = {end: {"template": text, "bound": bounds[end]} for end, text in declared.items()}
+        return self.compile_templates(templates, "event_time")
+
+    @property
+    def takes_ranges(self) -> bool:
+        return self.variables.can_range
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        _ = self.variables, self.event_times, self._terms
+        for compared in self.compare:
+            self._zones_of(compared)
+        if resolved:
+            for side in Side:
+                self._selected(side)
+            self._refuse_unknown_models(self.workspace(Side.LEGACY).manifest)
+
+    def remark(self) -> str:
+        if self._runs_something:
+            return ""
+        arguments = " ".join(self.dbt_arguments())
+        return (
+            f"unit {self.unit}: its selection {arguments!r} matches nothing that dbt {self.command} runs, as if "
+            f"its task did nothing. Is that right? Look: dbt ls {arguments}"
+        )
+
+    @property
+    def _runs_something(self) -> bool:
+        return any(not node_id.startswith("source.") for node_id in self._selected(Side.LEGACY))
+
+    def make_parts(self) -> UnitParts:
+        zones = self.project_units.time_zones
+        nodes = {side: self._nodes(side) for side in Side}
+        compared = Compared(
+            self,
+            self._compared(nodes[Side.LEGACY]),
+            self._tests(nodes[Side.LEGACY]),
+            nodes[Side.CANDIDATE].reads_of_legacy,
+        )
+        sides = {side: build_asset_definition(self, nodes[side], zones, compared) for side in Side}
+        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
+        comparing = [self.comparing_job(compared)] if compared.keys else []
+        return UnitParts(sides, (), jobs, comparing)
+
+    def _compared(self, nodes: UnitNodes) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
+        """Both keys of each table that this mirror defines, by the output's name."""
+        names = distinct_names(nodes.manifest)
+        return {
+            names[node_id]: (spec.key, shadow_key(spec.key))
+            for node_id, spec in nodes.models.items()
+            if not _not_a_table(nodes.manifest["nodes"][node_id])
+        }
+
+    def _tests(self, nodes: UnitNodes) -> LegacyTests:
+        ids = {spec.key: test for test, spec in nodes.checks.items()}
+        return LegacyTests(nodes.workspace, self.variables, ids, bool(nodes.shaped_by_window), self.timeout)
+
+    def asset_keys(self) -> list[dg.AssetKey]:
+        """Keys of the models that this mirror defines on the legacy side."""
+        return [spec.key for spec in self._nodes(Side.LEGACY).models.values()]
+
+    def touched_keys(self) -> list[dg.AssetKey]:
+        nodes = self._nodes(Side.LEGACY)
+        touched = sorted(nodes.selected & nodes.elsewhere.keys() & nodes.manifest["nodes"].keys())
+        return [
+            nodes.translator.get_asset_key(nodes.manifest["nodes"][node])
+            for node in touched
+            if nodes.manifest["nodes"][node]["resource_type"] in ASSET_TYPES
+        ]
+
+    def _nodes(self, side: Side) -> UnitNodes:
+        if side not in self._nodes_by_side:
+            self._nodes_by_side[side] = UnitNodes(
+                workspace=self.workspace(side),
+                project=DbtProject(self.project_dir, target=target_of(side)),
+                side=side,
+                feeds=self.project_units.feeds,
+                selected=self._selected(side),
+                elsewhere=self._defined_elsewhere(side),
+                shaped_by_window=self._shaped_by_window(),
+                key_prefix=self.key_prefix_parts,
+            )
+        return self._nodes_by_side[side]
+
+    @cached_property
+    def _nodes_by_side(self) -> dict[Side, UnitNodes]:
+        return {}
+
+    def _shaped_by_window(self) -> tuple[str, ...]:
+        """Proved with the first window and one more than a year later, on the legacy target."""
+        if not self.vars:
+            return ()
+        first = self.partitions.schedule.first_window()
+        later = next(self.partitions.schedule.windows(first.start.add(days=400)), first)
+        try:
+            windows = (self.variables.for_window(first), self.variables.for_window(later))
+        except BadVariable as error:
+            reason = f"`vars`: variable {error.variable} {error.reason}"
+            raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
+        except ParityError as error:
+            raise BadUnit(self.unit, f"`vars`: {error}", "Correct it in its YAML") from error
+        try:
+            return shaped_by_window(self.workspace(Side.LEGACY), *windows)
+        except DbtProjectUnreadable as error:
+            variables = as_yaml(windows[0]).strip()
+            raise BadUnit(
+                self.unit,
+                f"dbt cannot parse the project with its variables ({', '.join(windows[0])}): {error.reason}",
+                f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
+            ) from error
+
+    def workspace(self, side: Side) -> DbtWorkspace:
+        return _workspace(self.project_dir, target_of(side))
+
+    @property
+    def project_dir(self) -> Path:
+        return (self.root / self.project).resolve()
+
+    def dbt_arguments(self) -> list[str]:
+        """The selection part of the command, as the legacy task has it."""
+        if self.selector:
+            return ["--selector", self.selector]
+        select = ["--select", self.select] if self.select else []
+        return [*select, *(["--exclude", self.exclude] if self.exclude else [])]
+
+    def declared(self) -> Declared:
+        return self._declared
+
+    @cached_property
+    def _declared(self) -> Declared:
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        reads, writes = read_and_written(manifest, selected, self.key_prefix_parts)
+        return Declared(
+            runs=self.command,
+            nodes=frozenset(
+                node_id
+                for node_id in selected
+                if not node_id.startswith("source.")
+                and manifest["nodes"].get(node_id, {}).get("config", {}).get("materialized") != "ephemeral"
+            ),
+            variables=self.variables,
+            event_times=self.event_times,
+            reads=reads,
+            writes=writes,
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            pool=self.pool,
+            timeout=self.timeout,
+            sla=self.sla,
+            catchup=self.schedule.catchup,
+            max_active_runs=self.schedule.max_active_runs,
+            depends_on_past=self.depends_on_past,
+            on_failure=self.on_failure,
+        )
+
+    def outputs_of(self, window: Window) -> Iterator[Output]:
+        # What dbt filters microbatch models by comes before what the models read themselves.
+        bounds = {
+            bound: text
+            for declared in (self.variables, self.event_times)
+            for bound, text in declared.bounds_in(declared.for_window(window)).items()
+        }
+        manifest = self.workspace(Side.LEGACY).manifest
+        names = distinct_names(manifest)
+        theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
+        for node_id in sorted(self._selected(Side.LEGACY)):
+            node = manifest["nodes"].get(node_id)
+            if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
+                continue
+            compared = self._declared_for(node)
+            if node_id not in theirs:
+                reason = f"model {names[node_id]!r} is not there in the target {target_of(Side.CANDIDATE)!r}"
+                raise BadUnit(self.unit, reason, "Enable it on both targets, so that both can be compared")
+            yield TableOutput(
+                name=names[node_id],
+                project_dir=str(self.project_dir),
+                legacy_target=target_of(Side.LEGACY),
+                candidate_target=target_of(Side.CANDIDATE),
+                legacy=node["relation_name"],
+                candidate=theirs[node_id]["relation_name"],
+                key=tuple(compared.key),
+                time_column=compared.time_column,
+                lower=bounds.get(Bound.LOWER) if compared.time_column else None,
+                upper=bounds.get(Bound.UPPER) if compared.time_column else None,
+                terms=self._terms.get(compared.name, Terms()),
+                zones=self._zones_of(compared),
+            )
+
+    def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:
+        """What `compare` says of the node under the most precise of its names; the usual, if it says nothing."""
+        declared = {compared.name: compared for compared in self.compare}
+        return next(
+            (declared[name] for name in names_of(node) if name in declared), ComparedModel(node["name"])
+        )
+
+    @property
+    def key_prefix_parts(self) -> tuple[str, ...]:
+        return tuple(part for part in self.key_prefix.split("/") if part)
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
+        """The asset keys of what the unit builds and reads. `feeds` as in `ProjectUnits`."""
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        translator = UnitTranslator(Side.LEGACY, feeds, self.key_prefix_parts)
+        yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
+
+    def _zones_of(self, compared: ComparedModel) -> Zones:
+        for name in (compared.naive_zone, compared.bound_zone):
+            try:
+                _ = name and zone_named(name)
+            except ValueError as error:
+                raise BadUnit(
+                    self.unit, f"`compare.{compared.name}`: {error}", "Mend it in its YAML"
+                ) from error
+        return Zones(self.schedule.timezone, compared.naive_zone, compared.bound_zone)
+
+    @cached_property
+    def _terms(self) -> Mapping[str, Terms]:
+        return {
+            compared.name: compared.terms(self.unit, "compare", compared.name, compared.key)
+            for compared in self.compare
+        }
+
+    def _selected(self, side: Side) -> frozenset[str]:
+        """Unique ids of what the unit's command runs of its selection; none if it matches nothing.
+
+        Raises BadUnit for a selection that dbt cannot read, DbtProjectUnreadable.
+        """
+        if side not in self._selections:
+            try:
+                self._selections[side] = self._select(side)
+            except DbtSelectionRefused as error:
+                self._selections[side] = BadUnit(self.unit, str(error), "Mend its selection in its YAML")
+        found = self._selections[side]
+        if isinstance(found, BadUnit):
+            raise found
+        return found
+
+    @cached_property
+    def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:
+        """What was asked already: every other unit of the project asks for it too."""
+        return {}
+
+    def _select(self, side: Side) -> frozenset[str]:
+        picked = self.workspace(side).select(self.select, self.exclude, self.selector)
+        return frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
+
+    def _refuse_unknown_models(self, manifest: Manifest) -> None:
+        nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES]
+        known = {name for node in nodes for name in names_of(node)}
+        for compared in self.compare:
+            if compared.name not in known:
+                reason = f"`compare` names a model {compared.name!r} that is not there"
+                raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
+
+    def _defined_elsewhere(self, side: Side) -> Mapping[str, str]:
+        """Unique ids that this unit builds and another one defines, with that unit's name."""
+        definers = self.project_units.definers
+        found = {
+            node_id: definers.get((self.project_dir, node_id), self)
+            for node_id in self._selected(side) | self._selected(Side.LEGACY)
+        }
+        return {node_id: unit.unit for node_id, unit in found.items() if unit is not self}
+
+    def built(self) -> list[tuple[Path, str]]:
+        return [(self.project_dir, node_id) for node_id in self._selected(Side.LEGACY)]
+
+    def precedence(self) -> tuple[int, Unit]:
+        """A model belongs to the unit that builds the fewest models: the more special one."""
+        selected = self._selected(Side.LEGACY)
+        return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
+
+
+_WORKSPACES: dict[tuple[Path, str], DbtWorkspace] = {}
+
+
+def _workspace(project_dir: Path, target: str) -> DbtWorkspace:
+    """One workspace for each project and target, so that units of one project share a manifest."""
+    return _WORKSPACES.setdefault((project_dir, target), DbtWorkspace(project_dir, target))
+
+
+def _not_a_table(node: Mapping[str, Any]) -> bool:
+    return node["config"]["materialized"] in ("view", "ephemeral")

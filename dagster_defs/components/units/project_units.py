@@ -1,0 +1,138 @@
+"""All mirrors of one load: which of them are sound, what is wrong with the others, and who defines what."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dagster_defs.adapters.dagster.mirrors import conflicts
+from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.broken import faults
+from dagster_defs.lifecycle.identity import names_taken_twice
+
+if TYPE_CHECKING:
+    from dagster_defs.components.units.unit import UnitComponent, UnitParts
+
+STRICT = "PARITY_STRICT"  # set to anything but 0: a broken unit stops the load, as a build server may want it
+
+logger = logging.getLogger(__name__)
+
+
+class ProjectUnits:
+    """One table for all units of a load: each of them asks what the others define.
+
+    A unit whose definitions cannot be made is broken and keeps no other from loading: what it would define is not
+    there, and a stand-in says why. What it builds stays its own, so that no other unit takes over its assets meanwhile.
+    """
+
+    def __init__(self, declared: Sequence["UnitComponent"]) -> None:
+        """`declared`: every mirror of the YAML, each once."""
+        self.declared = sorted(declared, key=lambda unit: unit.unit)
+        self.broken: dict[str, ParityError] = {}
+        self.parts: dict[str, UnitParts] = {}
+
+    def settle(self) -> None:
+        """Finds out what is broken, and makes the parts of all that is not.
+
+        Raises BrokenUnits if something is broken and PARITY_STRICT is set.
+        """
+        self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
+        self.broken = {**self._names_taken_twice, **self.broken}
+        self.broken |= conflicts(self.sound)
+        by_dag: dict[str, list[UnitComponent]] = {}
+        for unit in self.sound:
+            by_dag.setdefault(unit.legacy_unit.dag_id, []).append(unit)
+        for unit in self.sound:
+            try:
+                unit.offer_with(by_dag[unit.legacy_unit.dag_id])
+                self.parts[unit.unit] = unit.make_parts()
+            except Exception as error:  # whatever it is, it is this unit's
+                self.broken[unit.unit] = _as_fault(unit, error)
+        vars(self).pop("makers", None)  # those that have turned out to be broken make nothing
+        found = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
+        if found and os.environ.get(STRICT, "0") not in ("", "0"):
+            raise BrokenUnits(found)
+        for said in found:
+            logger.warning("broken: %s", said)
+        for unit in self.sound:
+            if remark := unit.remark():
+                logger.warning("%s", remark)
+
+    @property
+    def sound(self) -> list["UnitComponent"]:
+        """Units whose definitions can be made, by name."""
+        return [unit for unit in self.declared if unit.unit not in self.broken]
+
+    def is_first(self, unit: "UnitComponent") -> bool:
+        """Whether it is the one that stands for its name, should the name be declared twice."""
+        return next(one for one in self.declared if one.unit == unit.unit) is unit
+
+    @cached_property
+    def feeds(self) -> Mapping[str, dg.AssetKey]:
+        """Assets that are sources of dbt's, by `source_name.table`."""
+        return {source: key for unit in self.declared for source, key in unit.feeds.items()}
+
+    @cached_property
+    def makers(self) -> Mapping[dg.AssetKey, "UnitComponent"]:
+        """The mirror that defines each asset, on both sides."""
+        return {
+            key: unit
+            for unit in self.sound
+            for legacy in unit.asset_keys()
+            for key in (legacy, shadow_key(legacy))
+        }
+
+    @cached_property
+    def time_zones(self) -> Mapping[dg.AssetKey, str]:
+        """The time zone of the partitions of every mirrored asset, on both sides."""
+        return {key: unit.partitions.zone for key, unit in self.makers.items()}
+
+    @cached_property
+    def definers(self) -> Mapping[Any, "UnitComponent"]:
+        """The unit that defines each node that several may build: the one that builds the fewest, by name among equals.
+
+        Units that are broken count as far as it is known what they build.
+        """
+        in_order = sorted(
+            (unit for unit in self.declared if _is_resolved(unit)), key=lambda unit: unit.precedence()
+        )
+        found: dict[Any, UnitComponent] = {}
+        for unit in in_order:
+            for node in unit.built():
+                found.setdefault(node, unit)
+        return found
+
+    def has_job_to_itself(self, unit: "UnitComponent") -> bool:
+        """Whether the unit has a name to make a job's of, and nothing else would have the same."""
+        return Unit.named(unit.unit) is not None and unit.unit not in self._names_taken_twice
+
+    @cached_property
+    def _names_taken_twice(self) -> Mapping[str, ParityError]:
+        return names_taken_twice(unit.unit for unit in self.declared)
+
+
+def _is_resolved(unit: "UnitComponent") -> bool:
+    """Whether it is known what the unit builds."""
+    try:
+        return bool(unit.precedence()) and unit.built() is not None
+    except Exception:
+        return False
+
+
+def _fault_of(unit: "UnitComponent") -> ParityError | None:
+    try:
+        unit.refuse_faults(resolved=True)
+    except Exception as error:  # whatever it is, it is this unit's
+        return _as_fault(unit, error)
+    return None
+
+
+def _as_fault(unit: "UnitComponent", error: Exception) -> ParityError:
+    if isinstance(error, ParityError):
+        return error
+    return BadUnit(unit.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")

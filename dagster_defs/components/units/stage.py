@@ -1,0 +1,41 @@
+"""Where a unit stood when its definitions were loaded: for tags that Dagster's UI can filter by."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.adapters.store.proxied_state import Marks, proxied_state_dir, read_marks
+from dagster_defs.errors import ParityError
+from dagster_defs.lifecycle import Unit, UnitState, state_of
+from dagster_defs.lifecycle.ledger import UnitHistory
+
+
+def state_when_loaded(unit: Unit) -> UnitState | None:
+    """None where ledger or marks cannot be read: definitions load all the same, and runs are refused."""
+    folder = proxied_state_dir()
+    # Hundreds of units are loaded at once, and these files change by their replacement or at their end.
+    stamps = tuple(_stamp(path) for path in _files(folder))
+    try:
+        marks, histories = _read(folder, stamps)
+        history = histories.get(unit, UnitHistory(unit))
+        return state_of(unit, marks, recorded=history.stage)
+    except ParityError:
+        return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob(NAME)])
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # a link that leads nowhere, a file that has just gone
+        return path.name, 0, 0
+    return path.name, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> tuple[Marks, Mapping[Unit, UnitHistory]]:
+    return read_marks(folder), Ledger(folder).read().histories()

@@ -1,0 +1,501 @@
+"""What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self, cast
+
+import dagster as dg
+
+from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
+from dagster_defs.adapters.files.legacy_code import LegacyFunction
+from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.callbacks import OnFailure
+from dagster_defs.components.runs.tries import Tries
+from dagster_defs.components.units.broken_unit import broken_definitions
+from dagster_defs.components.units.freshness import freshness_policy
+from dagster_defs.components.units.gates import Gates
+from dagster_defs.components.units.project_units import ProjectUnits
+from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.components.units.stage import state_when_loaded
+from dagster_defs.errors import BadUnit, BadVariable, ParityError
+from dagster_defs.lifecycle import Stage, Unit, tags
+from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.parity import Side
+from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
+from dagster_defs.windows.values import typed
+
+
+@dataclass
+class UnitSchedule(dg.Resolvable):
+    """A legacy DAG's schedule, as it stands in the DAG file."""
+
+    cron: Annotated[
+        str,
+        dg.Resolver.default(
+            description="Airflow's `schedule`: a preset or five cron fields.", examples=["0 6 * * *"]
+        ),
+    ]
+    start: Annotated[
+        str,
+        dg.Resolver.default(
+            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
+            examples=["2024-02-01"],
+        ),
+    ]
+    timezone: Annotated[
+        str,
+        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
+    ] = "UTC"
+    end: Annotated[
+        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
+    ] = None
+    catchup: Annotated[
+        bool,
+        dg.Resolver.default(description="Airflow's `catchup`: whether windows that were missed are run."),
+    ] = True
+    max_active_runs: Annotated[
+        int, dg.Resolver.default(description="Airflow's `max_active_runs`: of the DAG, at the same time.")
+    ] = 16
+
+
+Templates = Annotated[
+    Mapping[str, Any],
+    dg.Resolver.passthrough(
+        description=(
+            "Values by name; texts, inside lists and mappings too, are Airflow template text as it stands in the DAG. "
+            "A value alone, or `{template, bound, yaml}` where `bound: lower | upper` says which end of the window it "
+            "is, so that one run can cover many windows, and `yaml: true` that the rendered text is read as YAML, as "
+            "dbt reads what stands in `--vars` without quotes."
+        ),
+        examples=[
+            {
+                "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
+                "regions": ["north", "{{ params.region }}"],
+                "top": 5,
+            }
+        ],
+    ),
+]
+
+
+class ShadowStarter(dg.Component):
+    """A component that starts candidate runs. The first of a project defines their jobs, beside its sensor.
+
+    Dagster wants a sensor's jobs to be the very objects that are defined, and each component's are copied.
+    """
+
+
+class UnitParts(NamedTuple):
+    """What one mirror defines; `comparing` is empty where it has nothing to compare."""
+
+    sides: Mapping[Side, dg.AssetsDefinition]
+    external: Sequence[dg.AssetSpec]
+    jobs: Mapping[Side, Any]
+    comparing: Sequence[Any]
+
+
+@dataclass
+class UnitComponent(dg.Component, dg.Resolvable):
+    """Base of the mirrors; not a component type of its own."""
+
+    unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
+    schedule: UnitSchedule
+    owners: Annotated[
+        Sequence[str], dg.Resolver.default(description="Owners of the assets: e-mail addresses or team:name.")
+    ] = field(default_factory=list, kw_only=True)
+    pool: Annotated[
+        str | None,
+        dg.Resolver.default(description="Concurrency pool; the candidate side gets one of its own."),
+    ] = field(default=None, kw_only=True)
+    retries: Annotated[
+        int,
+        dg.Resolver.default(
+            description="Airflow's `retries`: further tries in a run that Airflow did not launch."
+        ),
+    ] = field(default=0, kw_only=True)
+    retry_delay: Annotated[float, dg.Resolver.default(description="Airflow's `retry_delay`, in seconds.")] = (
+        field(default=30, kw_only=True)
+    )
+    timeout: Annotated[
+        float | None,
+        dg.Resolver.default(
+            description="Airflow's `execution_timeout`: seconds for each window of one try; none: no limit."
+        ),
+    ] = field(default=None, kw_only=True)
+    sla: Annotated[
+        float | None,
+        dg.Resolver.default(
+            description="Airflow's `sla`: seconds after a window's end at which its data is due; none: never."
+        ),
+    ] = field(default=None, kw_only=True)
+    depends_on_past: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Airflow's `depends_on_past`: a window runs only after the one before it has succeeded."
+        ),
+    ] = field(default=False, kw_only=True)
+    on_failure: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
+            examples=["include.alerts.report_failure"],
+        ),
+    ] = field(default=None, kw_only=True)
+    python_path: Annotated[
+        str, dg.Resolver.default(description="Folder to import functions from, relative to the project.")
+    ] = field(default="legacy_dags", kw_only=True)
+    gates: Gates = field(default_factory=Gates, kw_only=True)
+
+    root = Path()  # the project's; a component learns it when its YAML is loaded
+    _project = cast("ProjectUnits | None", None)
+    _offered = cast("dg.TimeWindowPartitionsDefinition | None", None)
+
+    @classmethod
+    def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
+        component = super().load(attributes, context)
+        component.root = context.project_root
+        return component
+
+    @property
+    def project_units(self) -> ProjectUnits:
+        """Every unit of the load that this one belongs to, once it is under way."""
+        if self._project is None:
+            raise LookupError(f"{self.unit} belongs to no load yet")
+        return self._project
+
+    def asset_keys(self) -> Sequence[dg.AssetKey]:
+        """Keys of the assets that this mirror defines on the legacy side."""
+        raise NotImplementedError
+
+    def touched_keys(self) -> Sequence[dg.AssetKey]:
+        """Legacy keys of what this unit's run writes too and another mirror defines."""
+        return []
+
+    @property
+    def feeds(self) -> Mapping[str, dg.AssetKey]:
+        """Keys of the unit's assets that are sources of dbt's, by `source_name.table`."""
+        return {}
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterable[Claim]:
+        """Asset keys, and what the unit makes or reads under them. Raises as `refuse_faults`."""
+        return ()
+
+    @property
+    def also_written(self) -> frozenset[dg.AssetKey]:
+        """`touched_keys` on both sides."""
+        return frozenset(key for legacy in self.touched_keys() for key in (legacy, shadow_key(legacy)))
+
+    def maker_of(self, key: dg.AssetKey) -> "UnitComponent | None":
+        """The mirror that defines an asset, on whatever side."""
+        return self.project_units.makers.get(key)
+
+    def built(self) -> Collection[Any]:
+        """What the unit builds and other units may build too. Raises as `refuse_faults`."""
+        return ()
+
+    def precedence(self) -> tuple[int, Unit]:
+        """The lowest of the units that build a thing defines it. Raises as `refuse_faults`."""
+        return 0, self.legacy_unit
+
+    def partitions_over(self, window: Window) -> list[str]:
+        """Keys of the unit's windows that share some time with another unit's; none where Airflow has none."""
+        try:
+            within = self.partitions.schedule.windows(window.start, window.end)
+            found = dict.fromkeys([self.partitions.window_containing(window.start), *within])
+            return [self.partitions.key_of(one) for one in found]
+        except ParityError:
+            return []
+
+    @cached_property
+    def legacy_unit(self) -> Unit:
+        return Unit.parse(self.unit)
+
+    @cached_property
+    def partitions(self) -> PartitionedSchedule:
+        """Raises BadUnit, which names the unit, for a schedule that cannot be."""
+        try:
+            return PartitionedSchedule(
+                Schedule.of(
+                    self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end or None
+                )
+            )
+        except ParityError as error:
+            raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
+
+    @property
+    def offered(self) -> dg.TimeWindowPartitionsDefinition:
+        """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
+        return self._offered or self.partitions.partitions_def
+
+    def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
+        """Offer the partitions of the whole DAG, whose units `mates` are.
+
+        A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
+        partitions only, and the DAG's job runs them all.
+        """
+        self._offered = widest(self.partitions, [mate.partitions for mate in mates]).partitions_def
+
+    def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
+        """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
+        for a value that cannot be handed over."""
+        unit = self.legacy_unit
+        variables = [_variable(self.unit, where, name, declared) for name, declared in templates.items()]
+        for variable in variables:
+            try:
+                PartitionVars([variable], self.partitions, unit.dag_id, unit.task_id)
+            except BadVariable as error:
+                raise BadUnit(
+                    self.unit,
+                    f"`{where}`: variable {error.variable} {error.reason}",
+                    "Correct it in its YAML",
+                ) from error
+            except ParityError as error:
+                reason = f"`{where}`: {error} (the variable {variable.name})"
+                raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
+        return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
+
+    @cached_property
+    def tries(self) -> Tries:
+        return Tries(self.retries, self.retry_delay)
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        """Raises a ParityError where the unit's definitions cannot be made, whatever the other units are.
+
+        `resolved`: what only the dbt project can tell counts too.
+        """
+        _ = self.legacy_unit, self.partitions
+        self.refuse_bad_limits()
+
+    def remark(self) -> str:
+        """What somebody should know who loads the definitions, though they can be made."""
+        return ""
+
+    def refuse_bad_limits(self) -> None:
+        """Raises BadUnit for a number of tries or seconds that cannot be."""
+        for name in ("retries", "retry_delay", "timeout", "sla"):
+            value = getattr(self, name)
+            if value is not None and (value < 0 or (name == "timeout" and value == 0)):
+                raise BadUnit(self.unit, f"`{name}` is {value:g}", "Mend it in its YAML")
+        if self.schedule.max_active_runs < 1:
+            reason = (
+                f"`schedule.max_active_runs` is {self.schedule.max_active_runs}: no window would ever run"
+            )
+            raise BadUnit(self.unit, reason, "Mend it in its YAML")
+        self._refuse_bad_callback()
+        self.gates.settings(self.unit)
+
+    @property
+    def takes_ranges(self) -> bool:
+        """Whether one run can build several windows that follow each other."""
+        return True
+
+    def _refuse_bad_callback(self) -> None:
+        """Nothing is imported: that it is missing must not be found out on the day when it is needed."""
+        if self.on_failure is None:
+            return
+        if reason := self.legacy_function(self.on_failure).refusal():
+            raise BadUnit(
+                self.unit,
+                f"`on_failure` names {self.on_failure!r}, and {reason}",
+                "Mend `on_failure` or `python_path` in its YAML",
+            )
+
+    def legacy_function(self, path: str) -> LegacyFunction:
+        return LegacyFunction(path, (self.root / self.python_path).resolve())
+
+    def telling_of_failure(
+        self, context: dg.AssetExecutionContext, side: Side
+    ) -> AbstractContextManager[None]:
+        """Calls `on_failure` if the block fails for good. Of a candidate's failure nobody is told."""
+        if self.on_failure is None or side is Side.CANDIDATE:
+            return nullcontext()
+        return OnFailure(self.legacy_unit, self.partitions, self.legacy_function(self.on_failure)).of(context)
+
+    @property
+    def gate_settings(self) -> GateSettings:
+        return self.gates.settings(self.unit)
+
+    def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
+        """When the assets of this side are due; a candidate's are never."""
+        if self.sla is None or side is Side.CANDIDATE:
+            return None
+        return freshness_policy(self.partitions.schedule, self.sla)
+
+    def spec_attributes(self, side: Side) -> dict[str, Any]:
+        """Group, tags and metadata that every asset of the unit carries on this side."""
+        unit, state = self.legacy_unit, state_when_loaded(self.legacy_unit)
+        attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
+        if state is not None:
+            attributes["tags"] |= {tags.STAGE: state.stage.value, tags.OWNER: state.owner.value}
+        # What Airflow did is history once the unit is retired.
+        if side is Side.LEGACY and not (state and state.stage is Stage.RETIRED):
+            attributes["metadata"] = {tags.TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
+        return attributes
+
+    def group_name(self, side: Side) -> str:
+        dag = self.legacy_unit.dag_identifier
+        return dag if side is Side.LEGACY else f"{dag}_shadow"
+
+    def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep:
+        """The dependency with a partition mapping, if the other asset's windows lie in another time zone.
+
+        Dagster maps time windows onto each other in one zone only; across zones everything upstream counts.
+        """
+        zone = zones.get(dep.asset_key)
+        if zone is None or zone == self.partitions.schedule.timezone:
+            return dep
+        return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
+
+    def job(
+        self, side: Side, assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
+    ) -> dg.JobDefinition | Any:
+        """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
+
+        Its tags say how a partition key is written, so that the proxy needs no look-up over the estate. `without`:
+        asset checks that it leaves out.
+        """
+        return dg.define_asset_job(
+            name=self.job_name(side),
+            selection=own_selection(assets, without),
+            description=f"The {side.value} of {self.unit}.",
+            # The definitions are imported once: a run of one unit has one step.
+            executor_def=dg.in_process_executor,
+            tags=self.job_tags(side),
+        )
+
+    def job_tags(self, side: Side) -> dict[str, str]:
+        return {
+            tags.UNIT: self.unit,
+            tags.SIDE: side.value,
+            tags.TIMEZONE: self.partitions.schedule.timezone,
+            tags.KEY_FORMAT: self.partitions.fmt,
+        }
+
+    def comparing_job(self, compared: Compared) -> dg.JobDefinition | Any:
+        """The job that compares both sides once more, as they are now, and builds nothing."""
+        return dg.define_asset_job(
+            name=f"compare__{self.legacy_unit.identifier}",
+            selection=dg.AssetSelection.checks(*compared.check_keys),
+            description=f"Compares legacy and candidate of {self.unit} again.",
+            executor_def=dg.in_process_executor,
+            tags={tags.UNIT: self.unit},
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        project = project_units(context, self)
+        if fault := project.broken.get(self.unit):
+            return self._broken_defs(project, fault)
+        parts = project.parts[self.unit]
+        jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not shadow_starter(context)]
+        return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
+
+    def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The candidate's assets, and its job as one that builds and compares nothing: for a rehearsal."""
+        project = project_units(context, self)
+        if fault := project.broken.get(self.unit):
+            raise fault
+        assets = project.parts[self.unit].sides[Side.CANDIDATE]
+        parity = {key for key in assets.check_keys if key.name == PARITY}
+        return dg.Definitions(assets=[assets], jobs=[self.job(Side.CANDIDATE, assets, parity)])
+
+    def _broken_defs(self, project: ProjectUnits, fault: ParityError) -> dg.Definitions:
+        if not project.is_first(self):
+            return dg.Definitions()
+        return broken_definitions(self, fault, with_job=project.has_job_to_itself(self))
+
+    def make_parts(self) -> UnitParts:
+        """What the unit defines; asks `project_units`."""
+        raise NotImplementedError()
+
+    def job_name(self, side: Side) -> str:
+        """`legacy_dags/handover/proxy.py` makes the legacy side's name by the same rule."""
+        return (
+            self.legacy_unit.identifier if side is Side.LEGACY else f"{SHADOW}__{self.legacy_unit.identifier}"
+        )
+
+    def op_name(self, side: Side) -> str:
+        return f"run__{self.job_name(side)}"  # a job and an op may not share a name
+
+
+def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> PartitionedSchedule:
+    """From the first start to the last end of those that recur like it; itself where all are alike."""
+    alike = [own.schedule, *(one.schedule for one in others if one.schedule.recurs_like(own.schedule))]
+    start = min(schedule.start for schedule in alike)
+    ends = [schedule.end for schedule in alike if schedule.end is not None]
+    end = max(ends) if len(ends) == len(alike) else None
+    if (start, end) == (own.schedule.start, own.schedule.end):
+        return own
+    return PartitionedSchedule(Schedule(own.schedule.expression, own.schedule.timezone, start, end))
+
+
+def own_selection(
+    assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
+) -> dg.AssetSelection:
+    """What a run of the unit makes and checks.
+
+    Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit whose
+    command runs them.
+    """
+    own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
+    return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
+
+
+def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
+    """The component that defines the candidate jobs of all units, if there is one."""
+    found = context.component_tree.get_all_components(of_type=ShadowStarter)  # type: ignore[type-abstract]  # a base will do
+    return found[0] if found else None
+
+
+def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None = None) -> ProjectUnits:
+    """The units of this load, found out once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
+    if asking is not None and asking._project is not None:
+        return asking._project
+    found = context.component_tree.get_all_components(of_type=UnitComponent)
+    # A file with a single document is listed twice: as the file, and as its only document.
+    units = list({id(unit): unit for unit in (*found, *([asking] if asking else []))}.values())
+    if units and (known := units[0]._project) is not None:
+        return known
+    project = ProjectUnits(units)
+    for unit in units:
+        unit._project = project
+    project.settle()
+    return project
+
+
+_OPTIONS = frozenset({"template", "bound", "yaml"})  # of a variable that is more than its value
+
+
+def _variable(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:
+    """A mapping with `template` says how its text is meant; any other mapping is the variable's value."""
+
+    def refused(reason: str) -> BadUnit:
+        return BadUnit(unit, f"`{where}`: variable {name} {reason}", "Correct it in its YAML")
+
+    if not isinstance(name, str):
+        raise refused(f"has a name that is {typed(name)}: write it in quotes")
+    if not isinstance(declared, Mapping) or _OPTIONS.isdisjoint(declared):
+        return VariableTemplate(name, declared)
+    if "template" not in declared or not declared.keys() <= _OPTIONS:
+        reason = (
+            f"has {', '.join(map(str, declared))}: beside `template` there may be `bound` and `yaml` only. A mapping "
+            "that is itself the value, and has such a name, is written as a text: {template: '{template: …}', "
+            "yaml: true}"
+        )
+        raise refused(reason)
+    bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
+    if bound not in [one.value for one in Bound]:
+        raise refused(f"has `bound: {bound}`, and a bound is lower, upper or none")
+    if not isinstance(as_yaml, bool):
+        raise refused(f"has `yaml: {as_yaml}`, and it is true or false")
+    return VariableTemplate(name, declared["template"], Bound(bound), as_yaml)
+
+
+def target_of(side: Side) -> str:
+    """The dbt target that a side writes to; set by the deployment, DuckDB by default."""
+    variable = {Side.LEGACY: "PARITY_LEGACY_TARGET", Side.CANDIDATE: "PARITY_CANDIDATE_TARGET"}[side]
+    return os.environ.get(variable, side.value)

@@ -1,0 +1,139 @@
+"""Plans of moves, and who wrote which window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.backfills import Backfill
+from dagster_defs.lifecycle.gates import Blocker, Proposal
+from dagster_defs.lifecycle.moves import Plan, explained
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.written import Continuity, Extent, Span
+from dagster_defs.render.text.base import PlainText, err, out, table
+
+LISTED = 5  # parts of a line that may have any number of them
+
+
+def print_proposals(proposals: Sequence[Proposal]) -> None:
+    """The plan of each unit, step by step, and what stands against it."""
+    for proposal in proposals:
+        plan = proposal.plan
+        if plan.already:
+            out.print(PlainText(f"{plan.unit}: {plan.already}"), soft_wrap=True)
+            continue
+        change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
+        out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
+        for number, said in enumerate(explained(plan), start=1):
+            out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
+        _print_blockers(proposal.blockers)
+
+
+def proposals_json(
+    proposals: Sequence[Proposal],
+    *,
+    applied: bool,
+    runs: Sequence[Mapping[str, str]] = (),
+    written: Mapping[Unit, Mapping[Owner, Sequence[Span]]] | None = None,
+) -> dict[str, Any]:
+    """`{schema, applied, units: [{unit, move, from, to, already, steps, blockers}], runs, written}`; see
+    docs/reference.md."""
+    return {
+        "schema": "parity/move/1",
+        "applied": applied,
+        "units": [proposal.as_json() for proposal in proposals],
+        "runs": [dict(run) for run in runs],
+        "written": {
+            str(unit): {owner.value: [span.as_json() for span in spans] for owner, spans in by_side.items()}
+            for unit, by_side in (written or {}).items()
+        },
+    }
+
+
+def print_backfills(found: Sequence[Backfill]) -> None:
+    """One line for each run, and what stands against it."""
+    for one in found:
+        if not one.runs:
+            out.print(PlainText(f"{one.unit}: no window is to be filled"), soft_wrap=True)
+        for run in one.runs:
+            out.print(PlainText(f"backfill {one.unit}: Dagster runs {run}"), soft_wrap=True)
+        _print_blockers(one.blockers)
+
+
+def _print_blockers(blockers: Sequence[Blocker]) -> None:
+    for blocker in blockers:
+        out.print(
+            PlainText("  blocked", style="bold red").append(f" ({blocker.gate}): {blocker}", "default"),
+            soft_wrap=True,
+        )
+
+
+def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
+    """The windows that each orchestrator wrote; without any entry nobody knows."""
+    if not by_side:
+        err.print(
+            PlainText("who wrote which window is not known: DAGSTER_HOME names no event log"), soft_wrap=True
+        )
+        return
+    for owner, spans in by_side.items():
+        said = ", ".join(map(str, spans)) or "none"
+        out.print(
+            PlainText(f"  since the cutover of {unit}, written by {owner.value.title()}: {said}"),
+            soft_wrap=True,
+        )
+
+
+def print_continuity(found: Sequence[Continuity]) -> None:
+    """A line for each unit and writer, then one for each gap, overlap and stretch that is waited for."""
+    lines = table("UNIT", "WRITTEN BY", "WINDOWS")
+    for unit in found:
+        rows = [(owner.value, _listed(spans)) for owner, spans in unit.by_owner.items() if spans]
+        for cells in rows or [("–", "it writes none" if unit.nothing_to_write else "none known")]:
+            lines.add_row(str(unit.unit), *cells)
+    out.print(lines)
+    out.print()
+    for unit in found:
+        for kind, said in _continuity_lines(unit):
+            style = "yellow" if kind in ("skipped", "waiting", "unknown") else "bold red"
+            out.print(PlainText(kind, style=style).append(f" {unit.unit}: {said}", "default"), soft_wrap=True)
+    windows = [window for unit in found for window in unit.windows]
+    counts = [(one.value, sum(window.extent is one for window in windows)) for one in Extent]
+    counts.append(("overlapping", sum(len(unit.overlaps) for unit in found)))
+    listed = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    out.print(f"{len(found)} units, {len(windows):,} windows{f': {listed}' if listed else ''}")
+
+
+def _continuity_lines(found: Continuity) -> Iterator[tuple[str, str]]:
+    """What somebody should know or do, each with its kind."""
+    if found.problem:
+        yield "error", found.problem
+    for lack in (*found.lacks, *found.waiting):
+        yield lack.extent.value, f"{lack}. {lack.remedy}"
+    for window in found.overlaps:
+        wrote = ", ".join(map(str, window.wrote))
+        yield "overlap", f"{window.partition}: {window.overlap}: {wrote}. {found.remedy_of(window)}"
+    if found.skipped:
+        yield "skipped", f"{_listed(found.skipped)}, as Airflow has skipped the task itself"
+    if found.unknown:
+        yield "unknown", f"{_listed(found.unknown)}: written, and no windows of the schedule as it is now"
+
+
+def _listed(parts: Sequence[object]) -> str:
+    """All of them if they are few; else the first ones, and how many more there are."""
+    more = f" and {len(parts) - LISTED:,} more" if len(parts) > LISTED else ""
+    return ", ".join(map(str, parts[:LISTED])) + more
+
+
+def continuity_json(found: Sequence[Continuity]) -> dict[str, Any]:
+    """`{schema, units: [...]}`; see docs/reference.md."""
+    return {"schema": "parity/windows/1", "units": [unit.as_json() for unit in found]}
+
+
+def print_moved(plan: Plan) -> None:
+    """The new stage, and how to undo it."""
+    undo = {Move.CUTOVER: "rollback", Move.ROLLBACK: "cutover", Move.HOLD: "release", Move.RELEASE: "hold"}
+    holding = {Move.HOLD: "held, still ", Move.RELEASE: "released, still "}
+    moved = plan.from_ is not plan.to or plan.move in holding
+    way = f" To undo it: parity {undo[plan.move]} {plan.unit}" if moved and plan.move in undo else ""
+    out.print(PlainText(f"{plan.unit} is {holding.get(plan.move, '')}{plan.to}.{way}"), soft_wrap=True)

@@ -1,0 +1,201 @@
+"""Units and their stage, facets, inventory and YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagster_defs.inventory import Kind, Report
+from dagster_defs.inventory.scaffold import Written, may_run_dbt
+from dagster_defs.lifecycle import Stage, Status, UnitState
+from dagster_defs.lifecycle.broken import Fault
+from dagster_defs.lifecycle.facets import Agreement, UnitFacets
+from dagster_defs.render.text.base import PlainText, out, print_error, print_plain, table, warn
+
+NO_MIRRORS = (
+    "no units: nothing is mirrored below dagster_defs/defs/. Write mirrors from an inventory (parity scaffold), and by "
+    "hand where a gaps.yaml says what is missing"
+)
+AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
+
+
+def print_status(status: Status) -> None:
+    states = status.states
+    out.print(f"{len(states)} units: {_counts(states)}" if states else NO_MIRRORS)
+    if states:
+        more = {"EVIDENCE": status.evidence, "FACETS": status.facets, "CONDITION": status.conditions}
+        shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
+        lines = table("UNIT", "STAGE", "OWNER", *shown)
+        for state in states:
+            said = [str(by_unit.get(state.unit, "–")) for by_unit in shown.values()]
+            lines.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
+        out.print()
+        out.print(lines)
+    for fault in status.broken:
+        print_error(f"broken: {fault}")
+    if status.next_command:
+        out.print()
+        print_plain(f"Next: {status.next_command}")
+    for entry in status.forced:
+        forced = f"{entry.operator} forced {entry.move} of {entry.unit} on {entry.at:%Y-%m-%d} against "
+        warn(f"{forced}{', '.join(entry.forced)}: {entry.reason}")
+    for unit in status.drifted:
+        warn(
+            f"{unit}: the mark in proxied_state/ is not what the ledger says. Put it right: parity resume {unit}"
+        )
+    if status.ledger_cut_off:
+        warn("the ledger's last line is cut off, and counts for nothing; the next move takes its place")
+    for about, why in status.problems.items():
+        print_error(f"{about}: {why}")
+    if status.evidence_problem:
+        warn(status.evidence_problem)
+    for unit in status.marks_without_unit:
+        warn(
+            f"{unit} is marked as proxied, but nothing mirrors it: it will fail. Mirror it, or remove the mark"
+        )
+    for unit in status.not_in_airflow:
+        print_error(
+            f"unit {unit}: Airflow was last seen without such a task. Mend `unit` in its YAML, or look again: "
+            "dg utils refresh-defs-state"
+        )
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow, broken}`; see docs/reference.md.
+
+    With an inventory, each unit has `facets` too; with an event log at hand, each unit that has some, `evidence`."""
+    facets, evidence, conditions = status.facets or {}, status.evidence or {}, status.conditions or {}
+    return {
+        "schema": "parity/status/1",
+        "units": [
+            {
+                "unit": str(state.unit),
+                "stage": state.stage.value,
+                "owner": state.owner.value,
+                **({"facets": facets[state.unit]} if state.unit in facets else {}),
+                **({"evidence": evidence[state.unit]} if state.unit in evidence else {}),
+                **(conditions[state.unit].as_json() if state.unit in conditions else {}),
+            }
+            for state in status.states
+        ],
+        "next": status.next_command,
+        "forced": [entry.as_json() for entry in status.forced],
+        "drifted": [str(unit) for unit in status.drifted],
+        "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
+        "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
+        "broken": [fault.as_json() for fault in status.broken],
+        "evidence_problem": status.evidence_problem,
+        "ledger_cut_off": status.ledger_cut_off,
+        "problems": [{"about": about, "why": why} for about, why in status.problems.items()],
+    }
+
+
+def plan_block(status: Status) -> str:
+    """The status block of migration_plan.md. Markdown, and without a date: it only changes when a unit moves."""
+    states = status.states
+    said = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
+    lines = [said, "", "| unit | stage | owner |", "|---|---|---|"]
+    lines += [f"| `{state.unit}` | {state.stage.value} | {state.owner.value} |" for state in states]
+    strays = ", ".join(f"`{unit}`" for unit in status.marks_without_unit)
+    return "\n".join([*lines, *(["", f"Marked as proxied without a mirror: {strays}."] if strays else [])])
+
+
+def plan_json(block: str, current: bool) -> dict[str, Any]:
+    """`{schema, current, block}`; documented in docs/reference.md."""
+    return {"schema": "parity/migration-plan/1", "current": current, "block": block}
+
+
+def print_inventory(report: Report) -> None:
+    """The table of units that run dbt, then a line for each trap, each gap and each DAG that does not import."""
+    lines = table("UNIT", "KIND", "MODELS", "WINDOW", "START", "END", "DETERMINED")
+    shown = [unit for unit in report.units if unit.kind is not Kind.NON_DBT and not unit.may_run_dbt]
+    unseen: dict[str, list[str]] = {}
+    for unit in report.units:
+        if unit.may_run_dbt:
+            unseen.setdefault(unit.dag_id, []).append(unit.task_id)
+    for unit in shown:
+        models = sum(node.startswith("model.") for node in unit.models)
+        known = "yes" if unit.determined else "no"
+        bounds = (unit.window.start or "–", unit.window.end or "–")
+        cells = (unit.name, unit.kind.value, str(models), unit.window.convention.value, *bounds, known)
+        lines.add_row(*map(PlainText, cells))
+    out.print(f"{len(shown)} of {len(report.units)} tasks run dbt (Airflow {report.airflow_version})")
+    out.print()
+    if shown:
+        out.print(lines)
+        out.print()
+    for unit in report.units:
+        for trap in unit.warnings:
+            out.print(
+                PlainText(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
+            )
+        if not unit.determined and not unit.may_run_dbt:
+            out.print(
+                PlainText("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default")
+            )
+    for dag_id, tasks in unseen.items():
+        out.print(PlainText("not seen", style="yellow").append(f" {dag_id}: {may_run_dbt(tasks)}", "default"))
+    for error in report.import_errors:
+        out.print(
+            PlainText("does not import", style="bold red").append(
+                f" {error['file']}: {error['error']}", "default"
+            )
+        )
+
+
+def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:
+    """One line for each facet, then a line for each detail of one that does not agree, and for each broken mirror."""
+    for fault in broken:
+        print_error(f"broken: {fault}")
+    if not found and not broken:
+        out.print(NO_MIRRORS)
+    if not found:
+        return
+    lines = table("UNIT", "FACET", "AGREES", "LEGACY", "MIRROR")
+    for unit in found:
+        for facet in unit.facets:
+            verdict = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+            lines.add_row(
+                str(unit.unit), facet.name, verdict, PlainText(facet.legacy), PlainText(facet.mirror)
+            )
+    out.print(lines)
+    out.print()
+    for unit in found:
+        for facet in unit.facets:
+            if facet.agrees is not Agreement.AGREES:
+                said = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+                detail = facet.detail or f"{facet.legacy} in Airflow, {facet.mirror} in the mirror"
+                out.print(said.append(f" {unit.unit}, {facet.name}: {detail}", "default"), soft_wrap=True)
+    facets = [facet for unit in found for facet in unit.facets]
+    counts = [f"{sum(facet.agrees is one for facet in facets)} {one.value}" for one in Agreement]
+    windows = sum(facet.compared for facet in facets if facet.name == "windows")
+    out.print(f"{len(found)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
+
+
+def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> dict[str, Any]:
+    """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}], broken}`."""
+    return {
+        "schema": "parity/verify/1",
+        "units": [unit.as_json() for unit in found],
+        "broken": [fault.as_json() for fault in broken],
+    }
+
+
+def print_scaffold(written: Sequence[Written]) -> None:
+    """A line for each file, then one for each gap that somebody has to fill."""
+    for file in written:
+        out.print(PlainText(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
+    for file in written:
+        for gap in file.gaps:
+            out.print(PlainText("gap", style="yellow").append(f" {gap}", "default"), soft_wrap=True)
+
+
+def scaffold_json(written: Sequence[Written]) -> dict[str, Any]:
+    """`{schema, files: [{path, outcome, units, gaps}]}`."""
+    return {"schema": "parity/scaffold/1", "files": [file.as_json() for file in written]}
+
+
+def _counts(states: Sequence[UnitState]) -> str:
+    """`1 cut over, 3 shadowed`: the stages that there are, the furthest first."""
+    counts = [(stage, sum(state.stage is stage for state in states)) for stage in reversed(Stage)]
+    return ", ".join(f"{count} {stage.value.replace('_', ' ')}" for stage, count in counts if count)

@@ -1,0 +1,74 @@
+"""What Airflow rendered for one run of a unit: asked of Airflow itself, or read in the inventory at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.errors import AirflowUnreachable, ParityError
+from dagster_defs.inventory import Inventory
+from dagster_defs.inventory.document import Sample, Task
+from dagster_defs.inventory.replay import rendered_calls
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.rendered import RenderedValues
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.verify import inventory_file, task_of
+from dagster_defs.windows import Window
+
+_PATIENCE = 2  # seconds: a comparison goes on without Airflow
+
+
+def values_of_run(unit: Unit, window: Window, airflow_run: str) -> list[RenderedValues]:
+    """The values of the unit's dbt calls in that run, or of the window in the inventory; empty: not known."""
+    task = _exported(unit)
+    fields = _fields_of_run(unit, airflow_run) if airflow_run else {}
+    if fields:
+        sample = Sample(window.start.isoformat(), window.end.isoformat(), fields)
+        known = task or Task(unit.dag_id, unit.task_id, _operator(fields), fields)
+        found = _values(replace(known, samples=(sample,)), window)
+        if found:
+            return found
+    return _values(task, window) if task else []
+
+
+def values_exported(unit: Unit, window: Window) -> list[RenderedValues]:
+    """As the inventory at hand has them; empty where there is none, or the window is not in it."""
+    task = _exported(unit)
+    return _values(task, window) if task else []
+
+
+def _values(task: Task, window: Window) -> list[RenderedValues]:
+    calls = rendered_calls(task).get(window, ())
+    return [RenderedValues(variables, event_times) for variables, event_times in calls]
+
+
+def _fields_of_run(unit: Unit, airflow_run: str) -> Mapping[str, Any]:
+    try:
+        client = AirflowClient(AirflowAddress.from_environment(), patience=_PATIENCE)
+        return client.rendered_fields(unit, airflow_run)
+    except AirflowUnreachable:
+        return {}
+
+
+def _operator(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Without an inventory the fields tell what kind of operator it is; that of a shell is the most common."""
+    return ("BashOperator",) if "bash_command" in fields else ()
+
+
+def _exported(unit: Unit) -> Task | None:
+    file = inventory_file()
+    if file is None or not file.is_file():
+        return None
+    try:
+        return task_of(_read(file, file.stat().st_mtime_ns), unit)[1]
+    except ParityError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path, changed: int) -> Inventory:
+    return read_inventory(file)

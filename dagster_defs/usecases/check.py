@@ -1,0 +1,175 @@
+"""Comparing what both sides left behind, unit by unit and window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pendulum
+
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.warehouse.places import (
+    Files,
+    Place,
+    Readers,
+    SnowflakeTable,
+    as_it_was,
+    place_of_relation,
+    relations_in,
+)
+from dagster_defs.errors import BadComparison, ParityError, UnknownPartition, UsageError, WindowMissing
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
+from dagster_defs.lifecycle.rendered import outputs_of
+from dagster_defs.lifecycle.verdicts import WindowCheck
+from dagster_defs.parity import Check, ComparisonSpec, Relation, Side, compare
+from dagster_defs.usecases.airflow_values import values_exported
+from dagster_defs.usecases.compare.spec import declared_types
+from dagster_defs.windows import Window
+
+
+def compare_windows(
+    mirror: Mirror, windows: Sequence[Window], readers: Readers | None = None
+) -> Iterator[WindowCheck]:
+    """One check for each output and window, oldest first; a wrong request becomes a check with `error` set.
+
+    A window lies between the bounds that the inventory at hand has for it, else between the mirror's own. Raises
+    what `compare_output` raises.
+    """
+    last = max(windows, default=None)
+    with Readers() as own:
+        for window in sorted(windows):
+            calls = values_exported(mirror.legacy_unit, window)
+            for output in outputs_of(mirror, window, calls):
+                if output.as_a_whole and window != last:
+                    continue
+                yield WindowCheck(
+                    unit=mirror.legacy_unit,
+                    partition=None if output.as_a_whole else mirror.partitions.key_of(window),
+                    check=compare_output(output, readers=readers or own),
+                )
+
+
+def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
+    """`compare_windows` for the named units (all if none is named), from one partition key to another.
+
+    Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, UnknownPartition for a key
+    that is none of a unit's, and for a broken unit that is named what is wrong with it. Where none is named, that is
+    a wrong request in the place of its checks.
+    """
+    if not first:
+        raise WindowMissing()
+    mirrors = load_mirrors()
+    with Readers() as readers:
+        for mirror in named(mirrors, names):
+            try:
+                mirror.refuse_faults(resolved=True)
+            except ParityError as error:
+                if names:
+                    raise
+                yield _broken(mirror.legacy_unit, str(error))
+            else:
+                yield from compare_windows(mirror, windows_asked(mirror, first, last), readers)
+    if not names:
+        for unit, why in mirrors.broken_units.items():
+            yield _broken(unit, why)
+
+
+def _broken(unit: Unit, why: str) -> WindowCheck:
+    return WindowCheck(unit, None, Check.of_wrong_request(str(unit), why))
+
+
+def mirrors_named(names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit."""
+    return named(load_mirrors(), names)
+
+
+def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
+    """The windows from one partition to another.
+
+    Where the two are days and not keys of this unit: the windows that start on those days, or, for a schedule
+    with longer windows, the one that the first day begins in. Raises UnknownPartition for anything else.
+    """
+    try:
+        return mirror.partitions.windows_between(first, last)
+    except UnknownPartition:
+        try:
+            days = [date.fromisoformat(day) for day in (first, last)]
+        except ValueError:
+            raise UnknownPartition(first, str(mirror.partitions.schedule), "it is no day either") from None
+    if days[1] < days[0]:
+        raise UnknownPartition(last, str(mirror.partitions.schedule), f"the range begins later, at {first}")
+    zone = mirror.partitions.schedule.zone
+    start, end = (pendulum.datetime(day.year, day.month, day.day, tz=zone) for day in days)
+    found = list(mirror.partitions.schedule.windows(start, end.add(days=1)))
+    return found or [mirror.partitions.window_containing(start)]
+
+
+def compare_output(
+    output: Output,
+    *,
+    wait_s: float = 10.0,
+    as_of: datetime | None = None,
+    today: date | None = None,
+    readers: Readers | None = None,
+) -> Check:
+    """One output on both sides. A wrong request becomes a check with `error` set.
+
+    Both are read as they are now; with `as_of` (an instant with a time zone) legacy as it was then, if
+    `keeps_its_past`. `today` is the day on which tolerances are judged, without it that of now in UTC.
+
+    Raises NotComparable for a warehouse that cannot be read; DatabaseLocked if a run holds one of the DuckDB files for
+    longer than `wait_s` seconds, StatementFailed where Snowflake does not let us in.
+    """
+    legacy, candidate = (_place(output, side) for side in Side)
+    if legacy == candidate:  # which would match, and say nothing
+        reason = (
+            "legacy and candidate are one and the same: give the candidate's dbt target a schema of its own"
+        )
+        return Check.of_wrong_request(output.name, str(BadComparison(output.name, reason)))
+    if as_of is not None:
+        legacy = as_it_was(legacy, as_of)
+    with Readers() as own:
+        try:
+            with (readers or own).of(legacy, candidate, wait_s) as reader:
+                sides = relations_in(legacy, candidate, output.name, reader)
+                return compare(
+                    _spec(output, *sides),
+                    reader,
+                    today=today or pendulum.now("UTC").date(),
+                    sample_limit=output.terms.samples,
+                )
+        except UsageError as error:
+            return Check.of_wrong_request(output.name, str(error))
+
+
+def keeps_its_past(output: Output) -> bool:
+    """Whether legacy's side can be read as of an instant. Raises as `compare_output`."""
+    return isinstance(_place(output, Side.LEGACY), SnowflakeTable)
+
+
+def _place(output: Output, side: Side) -> Place:
+    if isinstance(output, FileOutput):
+        path = Path(output.legacy if side is Side.LEGACY else output.candidate)
+        return Files((path,), tuple(declared_types(dict(output.types)).items()))
+    target = output.legacy_target if side is Side.LEGACY else output.candidate_target
+    return place_of_relation(DbtWorkspace(Path(output.project_dir), target), output.relation(side))
+
+
+def _spec(output: Output, legacy: Relation, candidate: Relation) -> ComparisonSpec:
+    spec = ComparisonSpec(
+        output.name,
+        legacy,
+        candidate,
+        output.key,
+        tolerances=output.terms.tolerances,
+        masked=output.terms.masked,
+    )
+    if isinstance(output, FileOutput):
+        return spec
+    return replace(
+        spec, time_column=output.time_column, lower=output.lower, upper=output.upper, zones=output.zones
+    )

@@ -1,0 +1,1 @@
+"""`parity compare`: any two relations, by arguments or by a file."""

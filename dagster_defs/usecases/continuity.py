@@ -1,0 +1,336 @@
+"""Who wrote each window of a unit, as Dagster's event log has it: read once for each asset, not for each window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.adapters.dagster.evidence import instance_at
+from dagster_defs.adapters.dagster.runs import PlannedAssets
+from dagster_defs.errors import EvidenceUnreadable, ParityError
+from dagster_defs.lifecycle import Owner, Unit, tags
+from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
+from dagster_defs.lifecycle.ledger import Kind
+from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
+from dagster_defs.usecases.move.facts import OnRecord, read_record
+from dagster_defs.usecases.report import legacy_keys, run_address
+from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY, PARTITION
+from dagster_defs.windows import PartitionedSchedule
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PAGE = 1_000  # events of one asset, or runs, that are asked for at once
+RUNS = 200  # of a unit that did not succeed, the newest, that are looked at
+STATE = "State"  # metadata of what the observer tells of a task: Airflow's word for how it ended
+
+
+def continuity_of(
+    units: Iterable[Unit],
+    now: datetime,
+    *,
+    record: OnRecord | None = None,
+    only: Mapping[Unit, Collection[str]] | None = None,
+) -> dict[Unit, Continuity] | None:
+    """Of each unit that is mirrored; `only`: nothing is said of other windows. None without an event log at hand.
+
+    Raises EvidenceUnreadable, and what reading the mirrors, the marks and the ledger raises.
+    """
+    with _log_at_hand() as log:
+        if log is None:
+            return None
+        record = record or read_record()
+        keys = legacy_keys(record.mirrors)
+        return {
+            unit: _continuity(log, record, unit, keys.get(unit, ()), now, (only or {}).get(unit))
+            for unit in units
+            if unit in record.mirrors
+        }
+
+
+def windows_by_side(
+    unit: Unit, since: datetime, now: datetime | None = None
+) -> Mapping[Owner, tuple[Span, ...]]:
+    """The windows that each orchestrator has written since then. Empty without an event log at hand, and where they
+    cannot be told, as of a unit that nothing mirrors."""
+    with _log_at_hand() as log:
+        if log is None:
+            return {}
+        record = read_record()
+        if unit not in record.mirrors:
+            return {}
+        writes = [
+            one for one in log.writes(legacy_keys(record.mirrors).get(unit, ()), since) if one.when >= since
+        ]
+        try:
+            return spans_by_owner(record.mirrors[unit].partitions, writes, now or datetime.now(UTC))
+        except ParityError:
+            return {}
+
+
+def _continuity(
+    log: WritesLog,
+    record: OnRecord,
+    unit: Unit,
+    keys: Sequence[dg.AssetKey],
+    now: datetime,
+    only: Collection[str] | None,
+) -> Continuity:
+    mirror, owner = record.mirrors[unit], record.state(unit).owner
+    if not keys:
+        try:
+            mirror.declared()
+        except ParityError as error:
+            return Continuity(unit, owner, problem=f"nobody knows which assets it writes: {error}")
+        return Continuity(unit, owner, nothing_to_write=True)
+    entries = record.history(unit).entries
+    backfills = {entry.id for entry in entries if entry.kind is Kind.BACKFILLED}
+    return continuity(
+        unit,
+        owner,
+        mirror.partitions,
+        log.writes(keys, backfills=backfills),
+        enrolled=entries[0].at if entries else None,
+        now=now,
+        unwritten=_newest(log.told(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
+        only=only,
+    )
+
+
+@contextmanager
+def _log_at_hand() -> Iterator[WritesLog | None]:
+    """Of DAGSTER_HOME; None without that variable. Raises EvidenceUnreadable."""
+    home = os.environ.get("DAGSTER_HOME")
+    if not home or not Path(home).is_dir():
+        yield None
+        return
+    with instance_at(Path(home)) as instance:
+        try:
+            yield WritesLog(instance)
+        except ParityError:
+            raise
+        except Exception as error:  # the storages have no common base for what can be wrong with them
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise EvidenceUnreadable(Path(home), said) from error
+
+
+@dataclass
+class _Write:
+    """One run's materializations of one partition, while they are read."""
+
+    partition: str
+    airflow_run: str
+    dagster_run: str
+    address: str
+    at: float
+    began: float | None = None
+    ended: float | None = None
+    assets: set[str] = field(default_factory=set)
+
+    def add(self, asset: str, record: Any, noted: Mapping[str, Any]) -> None:
+        """Of a mapped task each instance tells of the same run: it began with the first and ended with the last."""
+        self.assets.add(asset)
+        self.at = max(self.at, record.timestamp)
+        if tags.BEGAN in noted and tags.ENDED in noted:
+            self.began = min(self.began or noted[tags.BEGAN], noted[tags.BEGAN])
+            self.ended = max(self.ended or noted[tags.ENDED], noted[tags.ENDED])
+
+
+@dataclass(frozen=True)
+class WritesLog:
+    """Dagster's event log, as far as a unit's own assets are asked for."""
+
+    instance: dg.DagsterInstance
+
+    def writes(
+        self,
+        keys: Sequence[dg.AssetKey],
+        since: datetime | None = None,
+        *,
+        backfills: Collection[str] | None = None,
+    ) -> list[Wrote]:
+        """What runs have written of these assets, one for each run and partition; memory for these only.
+
+        `backfills`: ids of the ledger's entries; a run that names another one was asked for by nobody. None: without a
+        ledger at hand, a run is believed.
+
+        A Dagster run over several partitions has written each of them. What was reported without a run and without a
+        word of the observer's, as by hand in Dagster's UI, was written outside of Dagster, and counts as Airflow's.
+        """
+        import dagster as dg
+
+        found: dict[tuple[str, str, str], _Write] = {}
+        for key in keys:
+            wanted = dg.AssetRecordsFilter(
+                asset_key=key, after_timestamp=since.timestamp() if since else None
+            )
+            for record in _pages(self.instance.fetch_materializations, wanted):
+                if (partition := record.partition_key) is None:
+                    continue
+                noted = _noted(record.asset_materialization)
+                airflow_run = "" if record.run_id else str(noted.get(AIRFLOW_RUN_ID, ""))
+                one = found.setdefault(
+                    (partition, record.run_id or airflow_run, str(noted.get(AIRFLOW_TRY, ""))),
+                    _Write(
+                        partition,
+                        airflow_run,
+                        record.run_id,
+                        str(noted.get(AIRFLOW_RUN, "")),
+                        record.timestamp,
+                    ),
+                )
+                one.add(key.to_user_string(), record, noted)
+        runs = self._runs({one.dagster_run for one in found.values() if one.dagster_run})
+        return [_wrote(one, runs.get(one.dagster_run), backfills) for one in found.values()]
+
+    def told(self, key: dg.AssetKey) -> dict[str, Unwritten]:
+        """What the observer has told last of tasks of Airflow's that wrote nothing, by partition."""
+        import dagster as dg
+
+        found: dict[str, Unwritten] = {}
+        for record in _pages(self.instance.fetch_observations, dg.AssetRecordsFilter(asset_key=key)):
+            observation = record.asset_observation
+            state = _noted(observation).get(STATE)
+            if record.partition_key and state:
+                why, at = observation.description or str(state), _instant(record.timestamp)
+                found.setdefault(record.partition_key, Unwritten(why, skipped=state == "skipped", at=at))
+        return found
+
+    def unfinished(
+        self, unit: Unit, partitions: PartitionedSchedule, keys: Collection[dg.AssetKey] = ()
+    ) -> dict[str, Unwritten]:
+        """The newest runs of the unit in Dagster that have failed, or have not ended, by partition.
+
+        `keys`: its assets, for runs that were started from their pages.
+        """
+        import dagster as dg
+        from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+        from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+        failed = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+        # A run of the unit's own job, or of the one that runs its whole DAG once that is retired.
+        statuses = [*failed, *NOT_FINISHED_STATUSES]
+        asked = [
+            dg.RunsFilter(tags={tags.UNIT: str(unit), tags.SIDE: "legacy"}, statuses=statuses),
+            dg.RunsFilter(tags={tags.DAG: unit.dag_id}, statuses=statuses),
+            dg.RunsFilter(job_name=IMPLICIT_ASSET_JOB_NAME, statuses=statuses),
+        ]
+        planned, own = PlannedAssets(self.instance), set(keys)
+        records = {
+            record.storage_id: record
+            for wanted in asked
+            for record in self.instance.get_run_records(wanted, limit=RUNS)
+            if wanted.job_name is None or own & set(planned.of(record.dagster_run) or ())
+        }
+        found: dict[str, Unwritten] = {}
+        for record in sorted(records.values(), key=lambda one: one.create_timestamp, reverse=True):
+            run, ended = record.dagster_run, "has not ended"
+            if refused := run.tags.get(tags.REFUSED):
+                ended = f"was refused ({refused})"
+            elif run.is_finished:
+                ended = "has failed" if run.status is failed[0] else "was cancelled"
+            told = Unwritten(
+                f"Dagster run {run.run_id[:8]} {ended}", live=not run.is_finished, at=record.create_timestamp
+            )
+            for partition in _partitions_of(run, partitions):
+                found.setdefault(partition, told)
+        return found
+
+    def _runs(self, run_ids: Collection[str]) -> dict[str, dg.RunRecord]:
+        import dagster as dg
+
+        wanted = sorted(run_ids)
+        return {
+            record.dagster_run.run_id: record
+            for start in range(0, len(wanted), PAGE)
+            for record in self.instance.get_run_records(dg.RunsFilter(run_ids=wanted[start : start + PAGE]))
+        }
+
+
+def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None) -> Wrote:
+    at, assets = _instant(one.at), frozenset(one.assets)
+    if not one.dagster_run:
+        began = None if one.began is None else _instant(one.began)
+        ended = None if one.ended is None else _instant(one.ended)
+        return Wrote(
+            Owner.AIRFLOW,
+            one.partition,
+            at,
+            one.airflow_run,
+            one.airflow_run,
+            began,
+            ended,
+            assets,
+            one.address,
+        )
+    wrote = Wrote(Owner.DAGSTER, one.partition, at, one.dagster_run, one.dagster_run, None, None, assets)
+    if record is None:  # somebody has deleted the run, and not what it wrote
+        return wrote
+    run = record.dagster_run
+    return Wrote(
+        Owner.DAGSTER,
+        one.partition,
+        at,
+        run.run_id,
+        # A try of a proxied task is a run of its own; a try that Dagster makes has the first one as its root.
+        run.tags.get(tags.AIRFLOW_RUN) or run.root_run_id or run.run_id,
+        _instant(record.start_time) if record.start_time else record.create_timestamp,
+        _instant(record.end_time) if record.end_time else None,
+        assets,
+        run_address(run.run_id),
+        live=not run.is_finished,
+        asked=_is_asked(run, backfills),
+    )
+
+
+def _is_asked(run: dg.DagsterRun, backfills: Collection[str] | None) -> bool:
+    """An entry of the ledger is for the run that was launched for it, not for one that was executed again from that."""
+    named = run.tags.get(tags.BACKFILL)
+    return named is not None and (backfills is None or named in backfills) and not run.parent_run_id
+
+
+def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Sequence[str]:
+    """Of one partition, of a stretch of them, or of none that the schedule has."""
+    if PARTITION in run.tags:
+        return [run.tags[PARTITION]]
+    first, last = run.tags.get(tags.RANGE_START), run.tags.get(tags.RANGE_END)
+    if not first or not last:
+        return ()
+    try:
+        return [partitions.key_of(window) for window in partitions.windows_between(first, last)]
+    except ParityError:
+        return ()
+
+
+def _newest(*told: Mapping[str, Unwritten]) -> dict[str, Unwritten]:
+    """What was told last of each partition, by whomever."""
+    found: dict[str, Unwritten] = {}
+    for partition, one in (item for each in told for item in each.items()):
+        other = found.get(partition)
+        if other is None or (one.at and other.at and one.at > other.at):
+            found[partition] = one
+    return found
+
+
+def _pages(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter) -> Iterator[Any]:
+    """All records, the newest first."""
+    cursor: str | None = None
+    while True:
+        page = fetch(wanted, limit=PAGE, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor = page.cursor
+
+
+def _noted(event: Any) -> Mapping[str, Any]:
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def _instant(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, tz=UTC)

@@ -1,0 +1,310 @@
+"""The inventory file, and dbt's own answer to what a selection executes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.adapters.dbt.environment import without_options
+from dagster_defs.adapters.dbt.project import unreadable
+from dagster_defs.adapters.dbt.run import collector_paused
+from dagster_defs.adapters.files import strict_json
+from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
+from dagster_defs.inventory import (
+    Inventory,
+    ModelTime,
+    Report,
+    Selection,
+    SelectionRefused,
+    describe,
+    read_document,
+    time_in,
+)
+
+
+def read_inventory(file: Path) -> Inventory:
+    """Raises InventoryUnreadable, which says where a cut-off file ends, or InventoryVersion."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        raise InventoryUnreadable(str(file), reason) from error
+    try:
+        document = strict_json.loads(text)
+    except ValueError as error:
+        at = getattr(error, "pos", 0)
+        cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
+        reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
+        raise InventoryUnreadable(str(file), reason) from error
+    return read_document(document, str(file))
+
+
+def report(file: Path, project_dir: Path) -> Report:
+    """Every unit of the inventory beside the project. Raises InventoryUnreadable, InventoryVersion, or
+    DbtProjectUnreadable if there is no project; what is wrong with one unit is in its row. With a project that
+    does not parse, dbt says why on stderr, and units have all but their models."""
+    inventory = read_inventory(file)
+    _check_is_project(project_dir)
+    project = ProjectOnDisk(project_dir)
+    found = describe(inventory, project)
+    return replace(found, project_error=str(project.unreadable or ""))
+
+
+@dataclass
+class ProjectOnDisk:
+    """A dbt project, parsed once when the first selection is asked for; its own default target.
+
+    The manifest is the one without window variables: where vars shape the graph, so does a run that has them.
+    """
+
+    project_dir: Path
+    target: str = ""
+    _executed: dict[Selection, tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
+    _times: dict[str, ModelTime] = field(default_factory=dict)
+    _parsed: _Parsed | DbtProjectUnreadable | None = None
+
+    @property
+    def unreadable(self) -> DbtProjectUnreadable | None:
+        """Why dbt could not parse the project, if it was asked to."""
+        return self._parsed if isinstance(self._parsed, DbtProjectUnreadable) else None
+
+    def refuse_unreadable(self) -> None:
+        """Raises DbtProjectUnreadable if dbt cannot parse the project; else parses it now."""
+        self._parse()
+
+    @property
+    def default_selector(self) -> str:
+        """What dbt selects where a command says nothing; empty for everything. Raises DbtProjectUnreadable."""
+        return self._parse().default_selector
+
+    def executed(self, selection: Selection) -> tuple[str, ...]:
+        if selection not in self._executed:
+            try:
+                self._executed[selection] = self._parse().executed(selection)
+            except SelectionRefused as refused:
+                self._executed[selection] = refused
+        found = self._executed[selection]
+        if isinstance(found, SelectionRefused):
+            raise found
+        return found
+
+    def time_of(self, unique_id: str) -> ModelTime:
+        if unique_id not in self._times:
+            node = self._parse().manifest.nodes.get(unique_id)
+            self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
+        return self._times[unique_id]
+
+    def _parse(self) -> _Parsed:
+        if self._parsed is None:
+            try:
+                self._parsed = _Parsed(self.project_dir, self.target)
+            except DbtProjectUnreadable as unreadable:
+                self._parsed = unreadable
+        if isinstance(self._parsed, DbtProjectUnreadable):
+            raise self._parsed
+        return self._parsed
+
+
+def _check_is_project(root: Path) -> None:
+    if not (root / "dbt_project.yml").is_file():
+        raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
+
+
+class _Parsed:
+    """dbt's manifest, graph and configuration. dbt's own task classes select from them, as they would at the
+    start of a run; nothing is run, and no warehouse is asked."""
+
+    def __init__(self, root: Path, target: str) -> None:
+        self._root = root.resolve()
+        self._flags = [
+            "--project-dir",
+            str(self._root),
+            "--target-path",
+            str(self._root / "target" / "inventory"),
+        ]
+        self._flags += [
+            "--log-path",
+            str(self._root / "target" / "inventory"),
+            "--no-send-anonymous-usage-stats",
+        ]
+        if "DBT_PROFILES_DIR" not in os.environ and (self._root / "profiles.yml").is_file():
+            self._flags += ["--profiles-dir", str(self._root)]
+        self._flags += ["--target", target] if target else []
+        _check_is_project(self._root)
+        self._selectors: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._bare_flags: dict[Selection, Any] = {}
+        with collector_paused():
+            self.manifest, self._config = self._parse()
+
+    def executed(self, selection: Selection) -> tuple[str, ...]:
+        from dbt.flags import set_flags
+        from dbt.node_types import NodeType
+
+        with self._in_project():
+            try:
+                with without_options():
+                    flags = self._flags_of(selection)
+                set_flags(flags)
+                self._config.args = flags
+                task = _tasks()[selection.command](flags, self._config, self.manifest)
+                selector = self._selector(selection, task)
+                chosen = selector.get_selected(task.get_selection_spec(), warn_on_no_nodes=False)
+            except Exception as error:  # dbt has no common base for what can be wrong with a selection
+                raise SelectionRefused(f"dbt {' '.join(selection.arguments)}: {error}") from error
+        # `build` goes past exposures and saved queries without doing anything.
+        idle = {NodeType.Exposure, NodeType.SavedQuery}
+        return tuple(
+            sorted(
+                unique_id
+                for unique_id in chosen
+                if (node := self.manifest.expect(unique_id)).resource_type not in idle
+                and not getattr(node, "is_ephemeral_model", False)
+            )
+        )
+
+    @property
+    def default_selector(self) -> str:
+        return self._config.get_default_selector_name() or ""
+
+    def _flags_of(self, selection: Selection) -> Any:
+        """dbt's flags for the selection. Reading a command line takes as long as selecting, so one without a
+        selection is read for each command, and the words are put in."""
+        from dbt.cli.flags import Flags, args_to_context
+
+        if selection.selector:
+            return Flags(args_to_context([*selection.arguments, *self._flags]))
+        bare = Selection(selection.command, options=selection.options)
+        if bare not in self._bare_flags:
+            self._bare_flags[bare] = Flags(args_to_context([*bare.arguments, *self._flags]))
+        flags = copy(self._bare_flags[bare])
+        # Each flag is there under two names, and all of them are frozen.
+        flags.__dict__.update(SELECT=selection.select, select=selection.select)
+        flags.__dict__.update(EXCLUDE=selection.exclude, exclude=selection.exclude)
+        return flags
+
+    def _selector(self, selection: Selection, task: Any) -> Any:
+        """dbt's selector for the command and its options; making one goes through the whole graph."""
+        key = selection.command, selection.options
+        if key not in self._selectors:
+            task.graph = self._build_graph if selection.command == "build" else self._graph
+            selector = task.get_node_selector()
+            # dbt's is a filtered view of the whole, which is asked for all its nodes again and again.
+            selector.graph = type(selector.graph)(selector.graph.graph.copy())
+            selector.get_method = partial(self._method, selector.get_method)
+            selector.select_included = partial(self._select_included, selector.select_included)
+            self._selectors[key] = selector
+        return self._selectors[key]
+
+    def _select_included(self, select: Any, included: Any, criteria: Any) -> set[str]:
+        """A plain name is looked for only where dbt could find it: its search compares it with every node."""
+        if criteria.method == "fqn" and not set("*?[]") & set(criteria.value):
+            near = self._by_name.get(criteria.value.partition(".")[0], set()) | self._versioned
+            included = near.intersection(included)
+        found: set[str] = select(included, criteria)
+        return found
+
+    def _method(self, get_method: Any, *arguments: Any) -> Any:
+        """One of dbt's ways to select; it looks at the nodes that it is asked about, and not at all there are."""
+        method = get_method(*arguments)
+        nodes = self.manifest.nodes
+        method.parsed_nodes = lambda included: [(name, nodes[name]) for name in included if name in nodes]
+        return method
+
+    @cached_property
+    def _nodes(self) -> list[tuple[str, Any]]:
+        """What dbt searches by name: everything but sources."""
+        kinds = (
+            "nodes",
+            "exposures",
+            "functions",
+            "metrics",
+            "unit_tests",
+            "semantic_models",
+            "saved_queries",
+        )
+        return [item for kind in kinds for item in getattr(self.manifest, kind, {}).items()]
+
+    @cached_property
+    def _by_name(self) -> dict[str, set[str]]:
+        """Nodes by each part of their qualified name."""
+        found: dict[str, set[str]] = {}
+        for unique_id, node in self._nodes:
+            for part in ".".join(node.fqn).split("."):
+                found.setdefault(part, set()).add(unique_id)
+        return found
+
+    @cached_property
+    def _versioned(self) -> set[str]:
+        return {unique_id for unique_id, node in self._nodes if getattr(node, "is_versioned", False)}
+
+    @cached_property
+    def _graph(self) -> Any:
+        from dbt.compilation import Compiler
+
+        return Compiler(self._config).compile(self.manifest, write=False)
+
+    @cached_property
+    def _build_graph(self) -> Any:
+        """`build` makes what lies below a model wait for its tests: its graph has edges for that."""
+        from dbt.compilation import Compiler
+
+        return Compiler(self._config).compile(self.manifest, write=False, add_test_edges=True)
+
+    def _parse(self) -> tuple[Any, Any]:
+        from dbt.cli.main import cli
+        from dbt.cli.requires import ExceptionExit, ResultExit
+
+        arguments = ["--quiet", "parse", "--no-write-json", *self._flags, *self._earlier_parse()]
+        # dbt prints what is wrong; stdout is the report's.
+        with self._in_project(), contextlib.redirect_stdout(sys.stderr):
+            context = cli.make_context(cli.name, list(arguments))
+            # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
+            context.obj = {"manifest": None, "callbacks": [], "dbt_runner_command_args": arguments}
+            try:
+                cli.invoke(context)
+            except ExceptionExit as failed:
+                raise unreadable(self._root, failed.exception) from failed
+            except ResultExit as failed:
+                raise DbtProjectUnreadable(self._root, "dbt parse failed") from failed
+        return context.obj["manifest"], context.obj["runtime_config"]
+
+    def _earlier_parse(self) -> list[str]:
+        """A parse of the project that dbt may go on from; dbt itself refuses one that does not fit."""
+        mine = self._root / "target" / "inventory" / "partial_parse.msgpack"
+        others = [
+            *self._root.glob("target/partial_parse.msgpack"),
+            *self._root.glob("target/*/partial_parse.msgpack"),
+        ]
+        if mine.exists() or not others:
+            return []
+        return ["--partial-parse-file-path", str(max(others, key=lambda file: file.stat().st_mtime))]
+
+    @contextlib.contextmanager
+    def _in_project(self) -> Iterator[None]:
+        with contextlib.chdir(self._root):  # a relative path in the profile starts where dbt runs
+            yield
+
+
+def _tasks() -> dict[str, Any]:
+    from dbt.task.build import BuildTask
+    from dbt.task.freshness import FreshnessTask
+    from dbt.task.run import RunTask
+    from dbt.task.seed import SeedTask
+    from dbt.task.snapshot import SnapshotTask
+    from dbt.task.test import TestTask
+
+    return {
+        "build": BuildTask,
+        "run": RunTask,
+        "seed": SeedTask,
+        "snapshot": SnapshotTask,
+        "source freshness": FreshnessTask,
+        "test": TestTask,
+    }

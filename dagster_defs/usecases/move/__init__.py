@@ -1,0 +1,1 @@
+"""Moves of units: proposed on facts, carried out step by step."""

@@ -1,0 +1,200 @@
+"""What is known of units, gathered for their gates and their conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from dagster_defs.adapters.dagster.evidence import evidence_at_hand
+from dagster_defs.adapters.dagster.mirrors import Mirrors, load_mirrors
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import Marks, proxied_state_dir, read_marks
+from dagster_defs.errors import ParityError
+from dagster_defs.inventory.document import Inventory, Task
+from dagster_defs.lifecycle import Unit, UnitState, state_of
+from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.gates import Facts
+from dagster_defs.lifecycle.ledger import Histories, UnitHistory
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.lifecycle.written import Continuity
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+
+
+@dataclass(frozen=True)
+class OnRecord:
+    """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
+    at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
+    to compare, known with the facets alone. `sensors`: by DAG, those of other DAGs that wait for it, known with the
+    inventory alone. `broken`: what is wrong with mirrors that are not among `mirrors` for that."""
+
+    mirrors: Mapping[Unit, Mirror]
+    marks: Marks
+    histories: Histories
+    cut_off: str = ""
+    facets: Mapping[Unit, UnitFacets] | None = None
+    evidence: Mapping[Unit, Sequence[Evidence]] | None = None
+    continuity: Mapping[Unit, Continuity] | None = None
+    without_outputs: frozenset[Unit] = frozenset()
+    sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
+    broken: Mapping[Unit, str] = field(default_factory=dict)
+
+    @property
+    def units(self) -> list[Unit]:
+        """All that are mirrored, well or badly, marked as proxied, or in the ledger."""
+        marked = {unit for unit, proxied in self.marks.items() if proxied}
+        found = self.mirrors.keys() | self.broken.keys() | marked | self.histories.keys()
+        return sorted(found | self.histories.problems.keys())
+
+    @property
+    def readable_units(self) -> list[Unit]:
+        """Those whose ledger can be read: what is wrong with another one's stops none of them."""
+        return [unit for unit in self.units if unit not in self.histories.problems]
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What cannot be read, by the unit or the DAG that it is about; files of DAGs without a unit are not ours."""
+        ours = {unit.dag_id for unit in self.units}
+        found = {str(unit): str(error) for unit, error in self.histories.problems.items()}
+        marks = {dag_id: "; ".join(said) for dag_id, said in self.marks.problems.items() if dag_id in ours}
+        return {**found, **marks}
+
+    def history(self, unit: Unit) -> UnitHistory:
+        """Raises LedgerUnreadable if the unit's own entries cannot be read."""
+        return self.histories.get(unit, UnitHistory(unit))
+
+    def state(self, unit: Unit) -> UnitState:
+        """Whose the unit is by what Airflow does: it runs a task itself whose mark cannot be read."""
+        return state_of(unit, {unit: self.marks.honoured(unit)}, recorded=self.history(unit).stage)
+
+    def settings(self, unit: Unit) -> GateSettings:
+        mirror = self.mirrors.get(unit)
+        return mirror.gate_settings if mirror else GateSettings()
+
+    def facts(self, unit: Unit) -> Facts:
+        return Facts(
+            unit,
+            self.state(unit).stage,
+            self.marks.honoured(unit),
+            self.history(unit),
+            None if self.facets is None else self.facets.get(unit),
+            self._compared(unit),
+            continuity=None if self.continuity is None else self.continuity.get(unit),
+            other_schedules=self._other_schedules(unit),
+            broken=self.broken.get(unit, ""),
+            doubt=self.marks.doubt(unit),
+        )
+
+    def _other_schedules(self, unit: Unit) -> tuple[Unit, ...]:
+        if unit not in self.mirrors:
+            return ()
+        own = self.mirrors[unit].partitions.schedule
+        mates = [one for one in self.mirrors if one.dag_id == unit.dag_id]
+        return tuple(
+            one for one in sorted(mates) if not self.mirrors[one].partitions.schedule.recurs_like(own)
+        )
+
+    def _compared(self, unit: Unit) -> Compared | None:
+        mirror = self.mirrors.get(unit)
+        if self.evidence is None or mirror is None:
+            return None
+        if unit in self.without_outputs:
+            return Compared(nothing_to_compare=True)
+        evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
+        newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
+        return lined_up(evidence, _from_first_to_last(mirror, newest))
+
+
+def read_record(
+    *,
+    facets: Mapping[Unit, UnitFacets] | None = None,
+    evidence: Iterable[Evidence] | None = None,
+    mirrors: Mirrors | None = None,
+) -> OnRecord:
+    """Without servers. Raises what reading the mirrors and the ledger raises.
+
+    What is wrong with the marks or the entries of one unit, or one DAG, is raised where that one is asked for.
+    """
+    found = load_mirrors() if mirrors is None else mirrors
+    contents = Ledger.at_hand().read()
+    by_unit: dict[Unit, list[Evidence]] = {}
+    for one in evidence or ():
+        by_unit.setdefault(one.checked.unit, []).append(one)
+    return OnRecord(
+        {mirror.legacy_unit: mirror for mirror in found},
+        read_marks(proxied_state_dir()),
+        contents.histories(),
+        contents.cut_off,
+        facets,
+        None if evidence is None else by_unit,
+        # Asks the dbt project, which is slow where nothing else has asked it yet.
+        without_outputs=frozenset()
+        if facets is None
+        else frozenset(mirror.legacy_unit for mirror in found if _has_no_output(mirror)),
+        broken=found.broken_units,
+    )
+
+
+def _has_no_output(mirror: Mirror) -> bool:
+    """False too where nobody can tell: then it is not known that there is nothing to compare."""
+    try:
+        return not any(True for _ in mirror.outputs_of(mirror.partitions.schedule.first_window()))
+    except ParityError:
+        return False
+
+
+def read_all(units: Sequence[Unit]) -> OnRecord:
+    """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
+    mirrors, file = load_mirrors().resolved(units), inventory_file()
+    only = str(units[0]) if len(units) == 1 else ""
+    inventory = read_inventory(file) if file else None
+    verified = list(verify_mirrors(mirrors, inventory, only)) if inventory else None
+    record = read_record(
+        facets=None if verified is None else {one.unit: one for one in verified},
+        evidence=evidence_at_hand(),
+        mirrors=mirrors,
+    )
+    return replace(record, sensors=_sensors(inventory) if inventory else {})
+
+
+def _sensors(inventory: Inventory) -> dict[str, list[Unit]]:
+    """By DAG, the tasks of other DAGs that wait for it."""
+    found: dict[str, list[Unit]] = {}
+    for dag in inventory.dags:
+        for task in dag.tasks:
+            if isinstance(task, Task) and (other := _waits_for(task)) and other != dag.dag_id:
+                found.setdefault(other, []).append(Unit(dag.dag_id, task.task_id))
+    return found
+
+
+def _waits_for(task: Task) -> str:
+    name = "external_dag_id"
+    return str(task.templated.get(name) or task.settings.get(name) or "")
+
+
+def with_live(
+    facts: Facts,
+    world: LiveOrchestrators,
+    now: datetime,
+    mirrored: Container[Unit] | None = None,
+    sensors: Sequence[Unit] = (),
+) -> Facts:
+    """`mirrored`, `sensors` as for `LiveOrchestrators.live`."""
+    return replace(facts, live=world.live(facts.unit, now, mirrored, sensors))
+
+
+def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:
+    """Every window of the schedule between them; they alone where the schedule does not have them any more."""
+    if not partitions:
+        return []
+    try:
+        windows = [mirror.partitions.window_of(key) for key in (partitions[0], partitions[-1])]
+        between = mirror.partitions.schedule.windows(windows[0].start, windows[-1].end)
+        return [mirror.partitions.key_of(window) for window in between]
+    except ParityError:
+        return list(partitions)

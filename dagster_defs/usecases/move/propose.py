@@ -1,0 +1,261 @@
+"""A move of many units: which they are, what stands against it, and the making of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from itertools import groupby
+
+from dagster_defs.adapters.dagster.mirrors import Mirrors
+from dagster_defs.adapters.processes.supervisor import SAY_SECONDS, SAY_SELDOM_SECONDS
+from dagster_defs.adapters.store.ledger import Ledger, operator_name
+from dagster_defs.errors import (
+    DagsterUnreachable,
+    GateClosed,
+    HalfRetired,
+    MirrorsUnreadable,
+    NoSuchUnit,
+    ParityError,
+    PartOfDag,
+    ReasonMissing,
+)
+from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers, soak_end
+from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
+from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.usecases.continuity import continuity_of
+from dagster_defs.usecases.move.carry_out import Mover, Patience
+from dagster_defs.usecases.move.facts import OnRecord, read_all, read_record, with_live
+from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+
+# A sensor's tick is ended after a minute.
+UNASKED = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
+
+
+def propose(
+    move: PlannedMove, patterns: Sequence[str], *, end_runs: bool = False, now: datetime | None = None
+) -> list[Proposal]:
+    """What the move would change, unit by unit. Asks Airflow and Dagster where one of the move's gates needs it.
+
+    Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
+    """
+    record = _record(needs_mirrors=bool(GATES[move]))
+    units = chosen(patterns, record)
+    if move is Move.RETIRE:
+        refuse_part_of_a_dag(units, record)
+    if move is Move.ROLLBACK:
+        _refuse_half_retired(units, record)
+    plans = [
+        plan(unit, move, record.state(unit).stage, record.history(unit), end_runs=end_runs) for unit in units
+    ]
+    plans = [_with_drift(found, record) for found in plans]
+    open_plans = [found for found in plans if found.steps and GATES[move]]
+    if not open_plans:
+        return [Proposal(found) for found in plans]
+    now, world = now or datetime.now(UTC), LiveOrchestrators.at_hand()
+    record = read_all([found.unit for found in open_plans])
+    if Gate.CONTINUITY in GATES[move]:
+        units = [found.unit for found in open_plans]
+        record = replace(record, continuity=continuity_of(units, now, record=record))
+    return [
+        Proposal(found, _against(move, record, found.unit, world, now) if found in open_plans else ())
+        for found in plans
+    ]
+
+
+def propose_resuming(patterns: Sequence[str], *, end_runs: bool = False) -> list[Proposal]:
+    """What is left of half-done moves, and marks that say another thing than the ledger. Without patterns: all."""
+    record = _record(needs_mirrors=False)
+    found: list[Proposal] = []
+    for unit in chosen(patterns, record) if patterns else record.readable_units:
+        open_move, facts = record.history(unit).open, record.facts(unit)
+        if open_move is not None:
+            found.append(Proposal(resume(open_move, end_runs=end_runs)))
+        elif facts.drifted:
+            found.append(Proposal(mend(unit, facts.stage, end_runs=end_runs)))
+    return found
+
+
+def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) -> None:
+    """Nothing is moved while a gate of one of the units is closed, unless somebody forces it and says why.
+
+    Raises GateClosed or ReasonMissing.
+    """
+    if force and not reason.strip():
+        raise ReasonMissing("--force")
+    closed = [proposal for proposal in proposals if proposal.blockers]
+    if closed and not force:
+        raise GateClosed(
+            closed[0].plan.move.value,
+            ", ".join(str(proposal.plan.unit) for proposal in closed),
+            [
+                f"{proposal.plan.unit}: {blocker}" if len(closed) > 1 else str(blocker)
+                for proposal in closed
+                for blocker in proposal.blockers
+            ],
+        )
+
+
+def carry_out(
+    proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
+) -> Iterator[Plan]:
+    """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
+
+    Units of one DAG go together, step by step: Airflow parses the DAG once for all of them, and a DAG that is retired
+    begins in Dagster with the last step of its last unit.
+    """
+    for together in _by_dag(proposals):
+        steps = [_mover(one, reason, say).taking(one.plan) for one in together]
+        most = max(len(one.plan.steps) for one in together)
+        for turn in range(most):
+            for one, taking in zip(together, steps, strict=True):
+                found = one.plan
+                if turn >= most - len(found.steps):  # who has fewer steps left begins later
+                    step = next(taking)
+                    say(f"{found.unit}: {in_words(step, found.unit)}")
+        for one, taking in zip(together, steps, strict=True):
+            next(taking, None)  # lets the unit go
+            yield one.plan
+    if any(one.plan.from_ is not one.plan.to for one in proposals):
+        _load_anew(proposals[0].plan.unit, say)
+
+
+def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
+    in_order = sorted(proposals, key=lambda one: one.plan.unit)
+    for _, together in groupby(in_order, key=lambda one: one.plan.unit.dag_id):
+        yield list(together)
+
+
+def _mover(proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
+    forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
+    seldom = SAY_SECONDS if sys.stderr.isatty() else SAY_SELDOM_SECONDS
+    world = LiveOrchestrators.at_hand()
+    return Mover(Ledger.at_hand(), world, operator_name(), reason, forced, say=say, say_seconds=seldom)
+
+
+def _load_anew(unit: Unit, say: Callable[[str], None]) -> None:
+    """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
+    try:
+        LiveOrchestrators.at_hand().dagster.reload(unit.identifier)
+        say("Dagster loads its definitions anew, for the tags of the assets")
+    except DagsterUnreachable as error:
+        say(f"Dagster shows the new stage when it loads its definitions next: {error}")
+
+
+def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:
+    """A note that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
+    if not reason.strip():
+        raise ReasonMissing("--rehearsed")
+    record = _record(needs_mirrors=False)
+    return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
+
+
+UNASKED_OPERATOR = ", by itself"  # at the end of who has made an automatic move
+
+
+def roll_back_unasked(
+    unit: Unit, settings: GateSettings, reason: str, now: datetime, say: Callable[[str], None]
+) -> bool:
+    """A rollback by nobody's hand, within the seconds that a sensor has; whether there was something to roll back.
+
+    Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then is finished by
+    `go_on_unasked`.
+    """
+    history = Ledger.at_hand().history(unit)
+    end = soak_end(history, settings)
+    if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
+        return False
+    found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
+    _take_unasked(found, reason, say)
+    return True
+
+
+def go_on_unasked(units: Iterable[Unit], say: Callable[[str], None]) -> list[Unit]:
+    """Go on with automatic rollbacks that stopped half-done, as at a server that was down; which ones are over now.
+
+    What stops one of them is said, and stops no other. Raises what reading the ledger raises.
+    """
+    histories, finished = Ledger.at_hand().read().histories(), []
+    for unit in units:
+        try:
+            open_move = histories.get(unit, UnitHistory(unit)).open
+            if open_move is None or open_move.move is not Move.ROLLBACK:
+                continue
+            if open_move.intent.operator.endswith(UNASKED_OPERATOR):
+                _take_unasked(resume(open_move), open_move.intent.reason, say)
+                finished.append(unit)
+        except ParityError as error:
+            say(f"{unit}: {error}")
+    return finished
+
+
+def _take_unasked(found: Plan, reason: str, say: Callable[[str], None]) -> None:
+    operator = f"{operator_name()}{UNASKED_OPERATOR}"
+    mover = Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator, reason, patience=UNASKED)
+    for step in mover.taking(found):
+        say(f"{found.unit}: {in_words(step, found.unit)}")
+
+
+def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
+    """Units by name, by glob (`taxi_daily.*`) or by DAG (`taxi_daily`). Raises NoSuchUnit for one that finds none."""
+    found: set[Unit] = set()
+    for pattern in patterns:
+        matching = {
+            unit
+            for unit in record.units
+            if fnmatchcase(str(unit), pattern) or fnmatchcase(unit.dag_id, pattern)
+        }
+        if not matching:
+            raise NoSuchUnit(pattern, [str(unit) for unit in record.units])
+        found |= matching
+    return sorted(found)
+
+
+def refuse_part_of_a_dag(units: Sequence[Unit], record: OnRecord) -> None:
+    """Raises PartOfDag: Airflow pauses a DAG, not single tasks of it."""
+    for dag_id in {unit.dag_id for unit in units}:
+        left = [unit for unit in record.units if unit.dag_id == dag_id and unit not in units]
+        if left:
+            raise PartOfDag(dag_id, [str(unit) for unit in left])
+
+
+def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
+    """Raises HalfRetired where another unit of the DAG is retired for good, and this one is on its way there."""
+    for unit in units:
+        open_move = record.history(unit).open
+        mates = [one for one in record.readable_units if one.dag_id == unit.dag_id]
+        retired = [one for one in mates if record.state(one).stage is Stage.RETIRED]
+        if retired and open_move and open_move.move is Move.RETIRE and not open_move.back:
+            raise HalfRetired(str(unit), str(retired[0]))
+
+
+def _with_drift(found: Plan, record: OnRecord) -> Plan:
+    if not found.already or not record.facts(found.unit).drifted:
+        return found
+    return replace(found, already=f"{found.already}, but its mark is not: parity resume {found.unit}")
+
+
+def _record(*, needs_mirrors: bool) -> OnRecord:
+    """What no gate stands before is there although the mirrors cannot be loaded: marks and ledger say enough."""
+    try:
+        return read_record()
+    except MirrorsUnreadable:
+        if needs_mirrors:
+            raise
+        return read_record(mirrors=Mirrors(()))
+
+
+def _against(
+    move: PlannedMove, record: OnRecord, unit: Unit, world: LiveOrchestrators, now: datetime
+) -> tuple[Blocker, ...]:
+    facts = record.facts(unit)
+    if Gate.WHOLE_DAG in GATES[move]:
+        facts = with_live(facts, world, now, record.mirrors, record.sensors.get(unit.dag_id, ()))
+    else:
+        facts = with_live(facts, world, now)
+    return tuple(blockers(move, facts, record.settings(unit), now))

@@ -1,0 +1,150 @@
+"""Reads what Airflow has finished, slice after slice, as far as one tick may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from dagster_defs.adapters.airflow.client import PAGE, AirflowClient, DagRun, TaskInstance
+from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
+
+MOST_PAGES = 5  # of DAG runs at once; what is not among them is asked for one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A try that is over, and its DAG run; None if that is gone."""
+
+    task: TaskInstance
+    run: DagRun | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`tasks`: those that are news, oldest first. `before`: where the slice ends, None: it is open.
+
+    `is_whole`: whether nothing of the slice was left out.
+    """
+
+    tasks: Sequence[TaskInstance]
+    before: datetime | None
+    is_whole: bool
+
+
+@dataclass
+class Looking:
+    """One tick's look. `tell` makes events of what is news, one after the other.
+
+    `seconds` says how long this tick has taken.
+    """
+
+    client: AirflowClient
+    dag_ids: Sequence[str]
+    cursor: Cursor
+    tell: Callable[[Sequence[Finished]], Iterable[Sequence[Any]]]
+    seconds: Callable[[], float]
+    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    events: list[Any] = field(default_factory=list)
+    tasks: int = 0
+    trouble: AirflowUnreachable | None = None
+    _runs: dict[tuple[str, str], DagRun | None] = field(default_factory=dict)
+
+    def look(self, now: datetime) -> None:
+        """Until the present is reached or the budget is spent. `cursor` is only ever past what is in `events`.
+
+        Where Airflow stops answering, that is the `trouble`, and what was read before it counts.
+        """
+        self.cursor = self.cursor.begun(now)
+        try:
+            while self.cursor.ceiling and not self._is_spent():
+                if part := self._next():
+                    self._take(part)
+        except AirflowUnreachable as error:
+            self.trouble = error
+
+    def _is_spent(self) -> bool:
+        spent = self.tasks >= self.budget.tasks or len(self.events) >= self.budget.events
+        return spent or self.seconds() >= self.budget.seconds
+
+    def _take(self, part: Slice) -> None:
+        finished = [
+            Finished(task, run) for task, run in zip(part.tasks, self._runs_of(part.tasks), strict=True)
+        ]
+        told = 0
+        for events in self.tell(finished):
+            self.events += events
+            told += 1
+            if len(self.events) >= self.budget.events or self.seconds() >= self.budget.seconds:
+                break
+        self.tasks += told
+        ends = [(task.identity, task.end) for task in part.tasks[:told] if task.end]
+        self.cursor = self.cursor.telling(ends)
+        if not part.is_whole or told < len(part.tasks):
+            return
+        self.cursor = self.cursor.arrived() if part.before is None else self.cursor.passing(part.before)
+
+    def _next(self) -> Slice | None:
+        """From where the round is: all that there is if one answer holds it, else as much as one holds.
+
+        None if this was too much: the next is narrower, in this tick or in a later one.
+        """
+        start, width = self.cursor.reached, self.cursor.width
+        ceiling = self.cursor.ceiling or start
+        before = None if width is None else start + width
+        rows, total = self.client.finished_page(self.dag_ids, start, before)
+        if total <= len(rows):
+            is_last = width is None or start + width >= ceiling
+            self._try(None if is_last else fitting(width or INSTANT, total, PAGE))
+            return self._news(rows, before, is_whole=True)
+        if before and width and width <= INSTANT:
+            return self._crowd(start, before, total)
+        # Where nothing but the future is left, the clocks disagree: go on by seconds.
+        wide = width or max(ceiling - start, timedelta(seconds=1))
+        self._try(max(INSTANT, min(wide / 2, fitting(wide, total, PAGE))))
+        return None
+
+    def _try(self, width: timedelta | None) -> None:
+        self.cursor = replace(self.cursor, width=width)
+
+    def _crowd(self, start: datetime, before: datetime, total: int) -> Slice:
+        """More tasks ended in one instant than one answer holds, as when Airflow skips many at once."""
+        news: dict[str, TaskInstance] = {}
+        seen: set[str] = set()
+        for task in self.client.finished_task_instances(self.dag_ids, start, before):
+            seen.add(task.identity)
+            if self._is_news(task) and len(news) <= self._left():
+                news[task.identity] = task
+        # Pages without an order may repeat one row and leave out another: then the instant is read once more.
+        is_whole = len(seen) >= total or not news
+        self._try(None)
+        return self._news(list(news.values()), before, is_whole=is_whole)
+
+    def _news(self, rows: Sequence[TaskInstance], before: datetime | None, *, is_whole: bool) -> Slice:
+        news = sorted(
+            filter(self._is_news, rows), key=lambda task: (task.end is None, task.end, task.identity)
+        )
+        kept = news[: self._left()]
+        return Slice(kept, before, is_whole=is_whole and len(kept) == len(news))
+
+    def _left(self) -> int:
+        return self.budget.tasks - self.tasks
+
+    def _is_news(self, task: TaskInstance) -> bool:
+        return task.end is not None and not self.cursor.knows(task.identity, task.end)
+
+    def _runs_of(self, tasks: Sequence[TaskInstance]) -> Iterator[DagRun | None]:
+        wanted = {(task.unit.dag_id, task.run_id): task.logical_date for task in tasks}
+        missing = {place: at for place, at in wanted.items() if place not in self._runs}
+        dated = [at for at in missing.values() if at]
+        if len(missing) > 1 and dated:
+            found = self.client.dag_runs_between(
+                sorted({dag_id for dag_id, _ in missing}), min(dated), max(dated), MOST_PAGES
+            )
+            self._runs |= {place: run for run in found if (place := (run.dag_id, run.run_id)) in missing}
+        for place in missing:
+            if place not in self._runs:
+                self._runs[place] = self.client.find_dag_run(*place)
+        return iter([self._runs[task.unit.dag_id, task.run_id] for task in tasks])

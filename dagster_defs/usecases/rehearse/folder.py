@@ -1,0 +1,145 @@
+"""Where a rehearsal writes: a folder of its own, two dbt targets that lie in it, and nothing else.
+
+Everything here is about not touching what is not ours: see docs/decisions/0011-rehearsal.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
+from dagster_defs.errors import DbtProjectUnreadable, NoRehearsal, NotComparable
+from dagster_defs.parity import Side
+from dagster_defs.settings import PROJECT_ROOT
+
+_MARK = ".parity-rehearsal"  # in a folder that may be emptied
+
+
+def rehearsal_dir() -> Path:
+    """PARITY_REHEARSAL_DIR, or `.rehearsal` in the project."""
+    return Path(os.environ.get("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
+
+
+@contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """This process has these variables too; afterwards its environment is as it was."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@dataclass(frozen=True)
+class RehearsalFolder:
+    """The folder, and which dbt target each side of a rehearsal has."""
+
+    folder: Path = field(default_factory=rehearsal_dir)
+
+    @property
+    def targets(self) -> Mapping[Side, str]:
+        return {
+            Side.LEGACY: os.environ.get("PARITY_REHEARSAL_TARGET") or "rehearsal",
+            Side.CANDIDATE: os.environ.get("PARITY_REHEARSAL_CANDIDATE_TARGET") or "rehearsal_candidate",
+        }
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Under these, the project's two sides are those of the rehearsal."""
+        return {
+            "PARITY_REHEARSAL_DIR": str(self.folder),
+            "PARITY_LEGACY_TARGET": self.targets[Side.LEGACY],
+            "PARITY_CANDIDATE_TARGET": self.targets[Side.CANDIDATE],
+        }
+
+    @contextmanager
+    def emptied(self) -> Iterator[None]:
+        """The folder, empty and ours for as long as the block takes.
+
+        Raises NoRehearsal if another rehearsal uses it, or if it holds what no rehearsal has put there.
+        """
+        own = OwnFolder(self.folder, _MARK)
+        try:
+            with own.emptied():
+                yield
+        except InUse as error:
+            why = "is in use by another rehearsal"
+            raise NoRehearsal(str(self.folder), why, "Wait for it, or set PARITY_REHEARSAL_DIR") from error
+        except NotOurs as error:
+            remedy = "Set PARITY_REHEARSAL_DIR to a folder of its own"
+            raise NoRehearsal(str(self.folder), str(error), remedy) from error
+
+    def refuse_shared_targets(
+        self, project_dir: Path, environments: Iterable[Mapping[str, str]] = ()
+    ) -> None:
+        """Raises NoRehearsal unless both targets are DuckDB files of their own in the folder.
+
+        Under each of the `environments` of legacy commands too, because a profile reads them.
+        """
+        for variables in (self.settings, *environments):
+            with environment(variables):
+                ours = {target: _file(project_dir, target) for target in self.targets.values()}
+                others = {target: file for target, file in _files(project_dir) if target not in ours}
+            self._refuse(ours, others)
+
+    def make_folders(self, project_dir: Path) -> None:
+        """What a DuckDB target needs before its first run: dbt does not make folders."""
+        with environment(self.settings):
+            for target in self.targets.values():
+                _file(project_dir, target).parent.mkdir(parents=True, exist_ok=True)
+
+    def _refuse(self, ours: Mapping[str, Path], others: Mapping[str, Path]) -> None:
+        for target, file in ours.items():
+            if not file.is_relative_to(self.folder):
+                raise NoRehearsal(
+                    f"the dbt target {target!r}",
+                    f"writes {file}, which is not below {self.folder}",
+                    "Say `path: \"{{ env_var('PARITY_REHEARSAL_DIR', '../.rehearsal') }}/…\"` in profiles.yml",
+                )
+            for other, same in {**ours, **others}.items():
+                if other != target and same == file:
+                    why = f"writes the same database as {other!r}: {file}"
+                    remedy = "Give it a path of its own in profiles.yml"
+                    raise NoRehearsal(f"the dbt target {target!r}", why, remedy)
+        if len(ours) < len(Side):
+            raise NoRehearsal(
+                f"the dbt target {next(iter(ours))!r}",
+                "is that of both sides",
+                "Set PARITY_REHEARSAL_TARGET and PARITY_REHEARSAL_CANDIDATE_TARGET to two targets",
+            )
+
+    def refuse_foreign_databases(self, workspace: DbtWorkspace, node_ids: Iterable[str]) -> None:
+        """Raises NoRehearsal for a model that writes to another database, whatever the target says."""
+        with environment(self.settings):
+            own = workspace.database_file.stem
+        for node_id in sorted(node_ids):
+            node: Mapping[str, Any] = workspace.manifest["nodes"].get(node_id) or {}
+            database = node.get("database")
+            if node.get("relation_name") and database and database != own:
+                why = f"writes to the database {database!r} in every target"
+                raise NoRehearsal(node_id, why, "Take `database` out of its config, or let `target` decide")
+
+
+def _file(project_dir: Path, target: str) -> Path:
+    return DbtWorkspace(project_dir, target).database_file
+
+
+def _files(project_dir: Path) -> Iterator[tuple[str, Path]]:
+    """The DuckDB files of all targets of the project's profile, as far as they can be told here."""
+    profile = yaml.safe_load((project_dir / "dbt_project.yml").read_text()).get("profile")
+    profiles = yaml.safe_load((DbtWorkspace(project_dir, "").profiles_dir / "profiles.yml").read_text())
+    for target in profiles.get(profile, {}).get("outputs") or {}:
+        # One that needs a variable that is not set here, or is no DuckDB file, shares none with us.
+        with contextlib.suppress(NotComparable, DbtProjectUnreadable):
+            yield target, _file(project_dir, target)

@@ -1,0 +1,48 @@
+"""A rehearsal: Airflow's commands and Dagster's runs of the same windows, side by side, without an Airflow.
+
+What is decided here, and why, stands in docs/decisions/0011-rehearsal.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from dagster_defs.inventory.replay import FunctionCall
+from dagster_defs.lifecycle.rehearsals import Rehearsal
+from dagster_defs.parity import Side
+from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.usecases.rehearse.play import Play, Run
+from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
+from dagster_defs.usecases.rehearse.sides import CandidateJob, LegacyDbt, Statuses, call_legacy_function
+from dagster_defs.usecases.rehearse.upstream import PythonMirror, as_dbt
+from dagster_defs.usecases.rehearse.windows import Span
+from dagster_defs.windows import Window
+
+
+def rehearse(unit: str, span: Span, file: Path | None, progress: Progress) -> Rehearsal:
+    """Run the windows on both sides and compare them. Raises what `ready` raises."""
+    with ready(unit, span, file, progress) as prepared:
+        with progress.step("Candidate job loaded"):
+            log = prepared.run_dir / "candidate.log"
+            candidate = CandidateJob.of(prepared.mirror, PROJECT_ROOT, log)
+        # The candidate runs first: whatever it takes from the legacy side is of the windows before.
+        runs = {Side.CANDIDATE: candidate.run, Side.LEGACY: legacy_run(prepared)}
+        return Play(prepared, runs).all_windows(progress)
+
+
+def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") -> Run:
+    """What Airflow's task does in a window; dbt writes to the target of the `side`, and logs below `name`."""
+    dbt, legacy = as_dbt(prepared.mirror), None
+    if dbt is not None:
+        legacy = LegacyDbt(dbt.workspace(side), prepared.run_dir / name, prepared.folder.settings)
+
+    def run(window: Window, key: str) -> Statuses:
+        calls = prepared.calls[window]
+        if isinstance(calls, FunctionCall):
+            python = cast("PythonMirror", prepared.mirror)
+            return call_legacy_function(calls, (python.root / python.python_path).resolve())
+        assert legacy is not None  # noqa: S101 - only a dbt unit has dbt calls
+        return legacy.run(calls, key)
+
+    return run

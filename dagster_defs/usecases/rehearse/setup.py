@@ -1,0 +1,137 @@
+"""What a rehearsal needs before its first window: commands, targets that are nobody else's, and what is read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.errors import NotRehearsable, WindowMissing
+from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
+from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
+from dagster_defs.parity import Side
+from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder, environment
+from dagster_defs.usecases.rehearse.sides import command_environment
+from dagster_defs.usecases.rehearse.upstream import Upstream, as_dbt, refuse_missing_files, upstream_of
+from dagster_defs.usecases.rehearse.windows import Span, windows_in
+from dagster_defs.usecases.verify import inventory_at_hand, task_of
+from dagster_defs.windows import Window
+
+Calls = Mapping[Window, Sequence[DbtCall] | FunctionCall]
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Where progress goes."""
+
+    def step(self, title: str) -> AbstractContextManager[None]: ...
+
+    def each(self, windows: Sequence[T]) -> Iterator[T]:
+        """The windows one by one, with what is done and an estimate of what is left."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A unit to rehearse in the folder: its windows, and what Airflow calls in each."""
+
+    folder: RehearsalFolder
+    mirror: Mirror
+    calls: Calls
+    windows: Sequence[Window]
+
+    @property
+    def run_dir(self) -> Path:
+        return _run_dir(self.folder)
+
+    def dbt_calls(self, window: Window) -> Sequence[DbtCall]:
+        return _dbt(self.calls[window])
+
+
+@contextlib.contextmanager
+def ready(unit: str, span: Span, file: Path | None, progress: Progress) -> Iterator[Ready]:
+    """The unit with its upstream built on both sides, and this process in the rehearsal's environment.
+
+    Raises before anything is run: NoSuchUnit, InventoryMissing, WindowMissing, NotRendered, NotRehearsable,
+    NoRehearsal; DbtFailed if what is upstream cannot be built.
+    """
+    inventory = inventory_at_hand(file)
+    if span.is_empty:
+        raise WindowMissing()
+    folder = RehearsalFolder()
+    with environment(folder.settings), progress.step(f"What {unit} runs, and what it reads"):
+        mirrors = load_mirrors()
+        [mirror] = named(mirrors, [unit])
+        dag, task = task_of(inventory, mirror.legacy_unit)
+        if dag is None or task is None:
+            raise NotRehearsable(unit, "the inventory has no such task")
+        calls: Calls = dbt_calls(task, dag) if as_dbt(mirror) else function_calls(task)
+        windows = windows_in(span, mirror, dag, calls)
+        upstream = upstream_of(mirror, mirrors)
+        if upstream is not None:
+            refuse_missing_files(mirror, upstream, mirrors, windows)
+            _refuse_unsafe(folder, upstream, [call for window in windows for call in _dbt(calls[window])])
+    with folder.emptied(), environment(folder.settings):
+        if upstream is not None:
+            _build(upstream, folder, windows, progress)
+        with _moved(mirror, folder, windows) as moved:
+            yield Ready(folder, moved, calls, windows)
+
+
+def _run_dir(folder: RehearsalFolder) -> Path:
+    return folder.folder / "run"
+
+
+def _dbt(calls: Sequence[DbtCall] | FunctionCall) -> Sequence[DbtCall]:
+    return () if isinstance(calls, FunctionCall) else calls
+
+
+def _refuse_unsafe(folder: RehearsalFolder, upstream: Upstream, calls: Sequence[DbtCall]) -> None:
+    given = [command_environment(call, folder.settings, _run_dir(folder)) for call in calls]
+    distinct = {tuple(sorted(variables.items())): variables for variables in given}
+    folder.refuse_shared_targets(upstream.mirror.project_dir, distinct.values())
+    for side in Side:
+        folder.refuse_foreign_databases(upstream.mirror.workspace(side), upstream.own | upstream.nodes)
+
+
+def _build(
+    upstream: Upstream, folder: RehearsalFolder, windows: Sequence[Window], progress: Progress
+) -> None:
+    folder.make_folders(upstream.mirror.project_dir)
+    with progress.step(f"{len(upstream.nodes)} models upstream built on both sides"):
+        for side in Side:
+            upstream.build(side, (windows[0], windows[-1]), _run_dir(folder) / f"upstream-{side.value}")
+
+
+@contextlib.contextmanager
+def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -> Iterator[Mirror]:
+    """The mirror under an environment in which its function writes below the folder; a dbt unit as it is.
+
+    Raises NotRehearsable if one of the files that are compared would lie somewhere else.
+    """
+    if as_dbt(mirror) is not None:
+        yield mirror
+        return
+    unit = str(mirror.legacy_unit)
+    settings: Mapping[str, str] = getattr(mirror, "rehearsal", {})
+    # A relative path in the YAML starts at the project's root.
+    with environment(settings), contextlib.chdir(PROJECT_ROOT):
+        [moved] = named(load_mirrors(), [unit])
+        files = [
+            file
+            for window in windows
+            for output in moved.outputs_of(window)
+            if isinstance(output, FileOutput)
+            for file in (output.legacy, output.candidate)
+        ]
+        if not files:
+            raise NotRehearsable(unit, "it declares no `file` that could be compared")
+        if outside := [file for file in files if not Path(file).is_relative_to(folder.folder)]:
+            reason = f"{outside[0]} is not below {folder.folder}. Declare `rehearsal` in its YAML"
+            raise NotRehearsable(unit, reason)
+        yield moved

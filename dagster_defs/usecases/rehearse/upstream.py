@@ -1,0 +1,155 @@
+"""What a unit reads and does not make: built once on both sides of a rehearsal, before the first window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
+from dagster_defs.errors import NoRehearsal, Unaligned
+from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
+from dagster_defs.parity import Side
+from dagster_defs.windows import Window
+
+
+class DbtMirror(Mirror, Protocol):
+    """A mirror of a task that runs dbt."""
+
+    @property
+    def project_dir(self) -> Path: ...
+
+    def workspace(self, side: Side) -> DbtWorkspace: ...
+
+
+class PythonMirror(Mirror, Protocol):
+    """A mirror of a task that calls a function. `feeds` has its output's key for each dbt source that it makes."""
+
+    root: Path
+    python_path: str
+
+    @property
+    def feeds(self) -> Mapping[str, Any]: ...
+
+    def job_name(self, side: Side) -> str: ...
+
+
+def as_dbt(mirror: Mirror) -> DbtMirror | None:
+    return cast("DbtMirror", mirror) if hasattr(mirror, "project_dir") else None
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """`nodes` are built on each side; `own`, which the unit itself builds, are not. `sources` are only read.
+
+    `mirror` lends its dbt project.
+    """
+
+    mirror: DbtMirror
+    own: frozenset[str]
+    nodes: frozenset[str]
+    sources: frozenset[str]
+
+    def build(self, side: Side, span: tuple[Window, Window], run_dir: Path) -> None:
+        """One dbt command, without tests and with the project's own defaults for its variables.
+
+        Raises DbtFailed.
+        """
+        if not self.nodes:
+            return
+        workspace = self.mirror.workspace(side)
+        nodes = workspace.manifest["nodes"]
+        names = ["fqn:" + ".".join(nodes[node_id]["fqn"]) for node_id in sorted(self.nodes)]
+        without = [
+            word for kind in ("test", "unit_test", "source") for word in ("--exclude-resource-type", kind)
+        ]
+        command = ["build", "--select", *names, *without, *_event_times(nodes, self.nodes, span)]
+        run = workspace.run(command, variables={}, run_dir=run_dir, nodes=self.nodes)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with (run_dir / "output.log").open("w", encoding="utf-8") as output, redirect_stdout(output):
+            # dbt's results come one by one; what fails is raised after the last.
+            for _ in run.events():
+                pass
+
+
+def upstream_of(mirror: Mirror, mirrors: Sequence[Mirror]) -> Upstream | None:
+    """Of a Python unit: the units that make the models that it reads. None if the unit knows no dbt project."""
+    if (own := as_dbt(mirror)) is not None:
+        return _upstream(own, mirror.declared().nodes or frozenset(), frozenset())
+    reads = mirror.declared().reads
+    for other in mirrors:
+        makers = as_dbt(other)
+        if makers is not None and not reads.isdisjoint(other.declared().writes):
+            return _upstream(makers, frozenset(), other.declared().nodes or frozenset())
+    return None
+
+
+def _upstream(mirror: DbtMirror, own: frozenset[str], also: frozenset[str]) -> Upstream:
+    manifest = mirror.workspace(Side.LEGACY).manifest
+    above = _ancestors(manifest, own | also)
+    nodes = frozenset(node_id for node_id in (above | also) - own if _is_built(manifest, node_id))
+    return Upstream(mirror, own, nodes, frozenset(name for name in above if name.startswith("source.")))
+
+
+def _is_built(manifest: Manifest, node_id: str) -> bool:
+    node = manifest["nodes"].get(node_id)
+    return (
+        node is not None
+        and node["resource_type"] in ("model", "seed", "snapshot")
+        and node["config"]["materialized"] != "ephemeral"
+    )
+
+
+def _ancestors(manifest: Manifest, node_ids: frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(node_ids)
+    while waiting:
+        waiting = {parent for name in waiting for parent in manifest["parent_map"].get(name, ())} - found
+        found |= waiting
+    return found
+
+
+def _event_times(nodes: Manifest, wanted: frozenset[str], span: tuple[Window, Window]) -> list[str]:
+    """The span of all windows, where a microbatch model would else run from its `begin` to now."""
+    if not any(nodes[name]["config"].get("incremental_strategy") == "microbatch" for name in wanted):
+        return []
+    start, end = (instant.format("YYYY-MM-DDTHH:mm:ss") for instant in (span[0].start, span[1].end))
+    return ["--event-time-start", start, "--event-time-end", end]
+
+
+def refuse_missing_files(
+    unit: Mirror, upstream: Upstream, mirrors: Sequence[Mirror], windows: Sequence[Window]
+) -> None:
+    """Raises NoRehearsal for a file of a source that a mirrored Python unit makes for one of the windows."""
+    sources = upstream.mirror.workspace(Side.LEGACY).manifest["sources"]
+    names = {f"{sources[source]['source_name']}.{sources[source]['name']}" for source in upstream.sources}
+    for feeder in mirrors:
+        for source, key in getattr(feeder, "feeds", {}).items():
+            if source in names:
+                _refuse_missing(unit, cast("PythonMirror", feeder), source, "/".join(key.path), windows)
+
+
+def _refuse_missing(
+    unit: Mirror, feeder: PythonMirror, source: str, output: str, windows: Sequence[Window]
+) -> None:
+    for delivered in dict.fromkeys(_delivered(feeder, windows)):
+        for found in feeder.outputs_of(delivered):
+            if isinstance(found, FileOutput) and found.name == output and not Path(found.legacy).exists():
+                key = feeder.partitions.key_of(delivered)
+                maker = f"Airflow's {feeder.legacy_unit}, partition {key}, makes it"
+                raise NoRehearsal(
+                    f"the source {source} of {unit.legacy_unit}",
+                    f"has no file {found.legacy}",
+                    f"{maker}; here: dg launch --job {feeder.job_name(Side.LEGACY)} --partition {key}",
+                )
+
+
+def _delivered(feeder: Mirror, windows: Sequence[Window]) -> Iterator[Window]:
+    """The feeder's windows in which the others begin."""
+    for window in windows:
+        try:
+            yield feeder.partitions.window_containing(window.start)
+        except Unaligned:
+            continue

@@ -1,0 +1,270 @@
+"""Everything that a report shows, gathered from files and from Dagster's event log."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.adapters.dagster.api import address_of_run, dagster_url
+from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at_hand, instance_at
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.errors import EvidenceUnreadable, ParityError, ReportUnwritable
+from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.broken import faults
+from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.report import WINDOWS, Report, ReportedUnit, SideRun, reported_windows
+from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.move.facts import OnRecord, read_record
+from dagster_defs.usecases.shadow.standing import EventLog
+from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+NO_EVIDENCE = "no evidence at hand: set DAGSTER_HOME to the folder of Dagster's dagster.yaml"
+NO_INVENTORY = "no inventory at hand: export one with inventory.py, and set PARITY_INVENTORY to its file"
+RECORDS = 4 * WINDOWS  # of one asset that are looked at, the newest: a window may have been run again
+
+Runs = Mapping[str, SideRun]
+
+
+def read_report(now: datetime) -> Report:
+    """Reads files and the event log, and asks no server. What is not at hand is said in its place.
+
+    Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report on.
+    """
+    mirrors = load_mirrors().resolved()
+    verified, no_inventory = _facets(mirrors)
+    kept, no_evidence = _evidence()
+    record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    broken = {name: str(fault) for name, fault in mirrors.broken.items()}
+    runs = {} if kept is None else _runs(record, Path(os.environ["DAGSTER_HOME"]))
+    mirrored = record.mirrors.keys() | record.broken.keys()
+    units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
+    return Report(
+        now,
+        tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
+        Ledger.at_hand().read().entries,
+        no_inventory,
+        no_evidence,
+        (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),
+    )
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Whole or not at all: somebody may be looking at the last one. Raises ReportUnwritable."""
+    try:
+        atomic.write_text(path, text)
+    except OSError as error:
+        raise ReportUnwritable(path, error.strerror or str(error)) from error
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOfUnit:
+    """`partitions`: the windows to show, in order. `legacy`, `candidate`: the last run of each, where one is known."""
+
+    partitions: Sequence[str] = ()
+    legacy: Runs = field(default_factory=dict)
+    candidate: Runs = field(default_factory=dict)
+
+
+def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> ReportedUnit:
+    facts = record.facts(unit)
+    evidence = sorted((record.evidence or {}).get(unit, ()), key=lambda one: (one.window_start, one.at))
+    return ReportedUnit(
+        record.state(unit),
+        condition(facts, record.settings(unit), now),
+        facts.facets,
+        reported_windows(runs.partitions, evidence, runs.legacy, runs.candidate),
+        tuple(evidence),
+    )
+
+
+def _facets(mirrors: Sequence[Mirror]) -> tuple[dict[Unit, UnitFacets] | None, str]:
+    """The facets, or why there are none."""
+    file = inventory_file()
+    if file is None:
+        return None, NO_INVENTORY
+    try:
+        return {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))}, ""
+    except ParityError as error:
+        return None, str(error)
+
+
+def _evidence() -> tuple[list[Evidence] | None, str]:
+    """The kept verdicts, or why there are none."""
+    try:
+        kept = evidence_at_hand()
+    except EvidenceUnreadable as error:
+        return None, str(error)
+    return kept, "" if kept is not None else NO_EVIDENCE
+
+
+def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
+    for unit, proxied in record.marks.items():
+        if proxied and unit not in record.mirrors and unit not in record.broken:
+            yield f"{unit} is marked as proxied, but nothing mirrors it: it will fail"
+    for unit in units:
+        if record.facts(unit).drifted:
+            yield f"{unit}: the mark in proxied_state/ is not what the ledger says"
+        for entry in record.history(unit).forced:
+            yield (
+                f"{entry.operator} forced {entry.move} of {unit} on {entry.at:%Y-%m-%d} against "
+                f"{', '.join(entry.forced)}: {entry.reason}"
+            )
+    yield from (f"{about}: {why}" for about, why in record.problems.items())
+    if record.cut_off:
+        yield "the ledger's last line is cut off, and counts for nothing"
+
+
+def _runs(record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
+    """Of every mirrored unit: its last windows, and the last run of each on both sides."""
+    keys = legacy_keys(record.mirrors)
+    evidence = record.evidence or {}
+    with instance_at(home) as instance:
+        log = EventLog(instance)
+        return {
+            unit: _runs_of(log, mirror, keys.get(unit, ()), evidence.get(unit, ()))
+            for unit, mirror in record.mirrors.items()
+        }
+
+
+def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
+    """The assets that each unit's mirror defines: one that several units write is the one's that writes the fewest."""
+    import dagster as dg
+
+    written: dict[Unit, frozenset[str]] = {}
+    for unit, mirror in mirrors.items():
+        try:
+            written[unit] = frozenset(
+                key for key in mirror.declared().writes if not key.startswith("source:")
+            )
+        except ParityError:
+            continue  # `parity verify` says what is wrong with it; its verdicts are shown without runs
+    owners: dict[str, Unit] = {}
+    for unit in sorted(written, key=lambda unit: (len(written[unit]), unit), reverse=True):
+        owners.update(dict.fromkeys(written[unit], unit))
+    found: dict[Unit, list[dg.AssetKey]] = {}
+    for text, unit in sorted(owners.items()):
+        found.setdefault(unit, []).append(dg.AssetKey.from_user_string(text))
+    return found
+
+
+def _runs_of(
+    log: EventLog, mirror: Mirror, keys: Sequence[dg.AssetKey], evidence: Sequence[Evidence]
+) -> RunsOfUnit:
+    unit = mirror.legacy_unit
+    legacy = _last_records(log, keys)
+    candidate = _last_records(log, [key.with_prefix(SHADOW) for key in keys])
+    partitions = _last_windows(mirror, {*legacy, *candidate}, evidence)
+    made = _candidate_runs(log, _only(candidate, partitions))
+    failed = log.failed_runs(unit, partitions) if partitions else {}
+    return RunsOfUnit(
+        partitions,
+        _legacy_runs(log, unit, _only(legacy, partitions)),
+        {**made, **{partition: _failed_run(log, run) for partition, run in failed.items()}},
+    )
+
+
+def _last_records(log: EventLog, keys: Iterable[dg.AssetKey]) -> dict[str, Any]:
+    """The newest materialization of each partition, whichever of the assets it is of."""
+    import dagster as dg
+
+    newest: dict[str, Any] = {}
+    for key in keys:
+        wanted = dg.AssetRecordsFilter(asset_key=key)
+        for one in log.instance.fetch_materializations(wanted, limit=RECORDS).records:
+            partition = one.partition_key
+            if partition and (partition not in newest or newest[partition].storage_id < one.storage_id):
+                newest[partition] = one
+    return newest
+
+
+def _only(records: Mapping[str, Any], partitions: Sequence[str]) -> dict[str, Any]:
+    return {partition: records[partition] for partition in partitions if partition in records}
+
+
+def _last_windows(mirror: Mirror, ran: Iterable[str], evidence: Sequence[Evidence]) -> list[str]:
+    """The last windows that anything is known of, with those that the schedule has between them, in order."""
+    starts: dict[str, datetime] = {one.partition: one.window_start for one in evidence}
+    for partition in set(ran) - starts.keys():
+        try:
+            starts[partition] = mirror.partitions.window_of(partition).start
+        except ParityError:
+            continue  # the unit's schedule was another one then
+    known = sorted(starts, key=starts.__getitem__)[-WINDOWS:]
+    if not known:
+        return []
+    shown = {partition: starts[partition] for partition in known}
+    try:
+        after_last = starts[known[-1]] + timedelta(microseconds=1)
+        between = mirror.partitions.schedule.windows(starts[known[0]], after_last)
+        for window in deque(between, WINDOWS):
+            shown.setdefault(mirror.partitions.key_of(window), window.start)
+    except ParityError:
+        pass  # a schedule that cannot be walked there: what is known is shown without what lies between
+    return sorted(shown, key=lambda partition: (shown[partition], partition))[-WINDOWS:]
+
+
+def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
+    """Airflow's own runs, and Dagster's that its proxy has launched."""
+    shared = Counter(record.run_id for record in records.values())
+    found: dict[str, SideRun] = {}
+    for partition, record in records.items():
+        run = log.legacy_run(unit, record)
+        if run is not None:
+            found[partition] = SideRun(
+                Owner.DAGSTER if run.dagster_run else Owner.AIRFLOW,
+                run.write.began,
+                run.write.ended,
+                run.dagster_run or run.airflow_run,
+                run.address or (run_address(run.dagster_run) if run.dagster_run else ""),
+                windows=shared[record.run_id] if record.run_id else 1,
+            )
+    return found
+
+
+def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
+    shared = Counter(record.run_id for record in records.values())
+    found: dict[str, SideRun] = {}
+    for partition, record in records.items():
+        write = log.write(record)
+        if write is not None:
+            found[partition] = SideRun(
+                Owner.DAGSTER,
+                write.began,
+                write.ended,
+                record.run_id,
+                run_address(record.run_id) if record.run_id else "",
+                windows=shared[record.run_id] if record.run_id else 1,
+            )
+    return found
+
+
+def _failed_run(log: EventLog, run: dg.DagsterRun) -> SideRun:
+    """One that was cancelled before it began has taken no time."""
+    found = log.instance.get_run_record_by_id(run.run_id)
+    assert found is not None, run.run_id  # noqa: S101 - it has just been read
+    began = _instant(found.start_time) if found.start_time else found.create_timestamp
+    ended = _instant(found.end_time) if found.end_time else began
+    return SideRun(Owner.DAGSTER, began, ended, run.run_id, run_address(run.run_id), failed=True)
+
+
+def _instant(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, tz=UTC)
+
+
+def run_address(run_id: str) -> str:
+    """Where Dagster shows the run."""
+    return address_of_run(dagster_url(), run_id)

@@ -1,0 +1,291 @@
+"""What Dagster's event log and Airflow know of both sides of a window that has just been compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, TaskInstance
+from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.fairness import Standing, Write
+from dagster_defs.windows import Window
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# Metadata of what the observer tells, for a person to read.
+PATIENCE = 2.0  # seconds for which Airflow is asked what has started since
+AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY = "Airflow run", "Airflow run id", "Try"
+PARTITION = "dagster/partition"
+RUNS = 100  # candidate runs of one unit that are looked at, the newest
+OBSERVATIONS = 1_000  # of one asset that are looked at, the newest
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyRun:
+    """The run that wrote a window in legacy: Airflow's own, or a Dagster run that Airflow's proxy launched."""
+
+    write: Write
+    airflow_run: str = ""
+    airflow_try: int = 0
+    address: str = ""
+    dagster_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The last materialization records of both sides of one output: of a partition, and of any; None: there is none."""
+
+    legacy: Any
+    candidate: Any
+    newest_legacy: Any
+    newest_candidate: Any
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """Dagster's event log, as far as a unit's writes and tests are asked for."""
+
+    instance: dg.DagsterInstance
+
+    def last_write(self, key: dg.AssetKey, partition: str | None = None) -> Any:
+        """The newest materialization record of a partition, without one of all partitions; None if there is none."""
+        import dagster as dg
+
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
+        records = self.instance.fetch_materializations(wanted, limit=1).records
+        return records[0] if records else None
+
+    def records(self, keys: tuple[dg.AssetKey, dg.AssetKey], partition: str) -> Records:
+        """`keys`: of the legacy asset and of its shadow."""
+        legacy, shadow = keys
+        return Records(
+            self.last_write(legacy, partition),
+            self.last_write(shadow, partition),
+            self.last_write(legacy),
+            self.last_write(shadow),
+        )
+
+    def write(self, record: Any) -> Write | None:
+        """A materialization as a write: its run's start and end, or those that the observer has noted."""
+        if record is None:
+            return None
+        materialization = record.asset_materialization
+        noted = _noted(materialization)
+        at = _instant(record.timestamp)
+        began = ended = at
+        if record.run_id and (run := self.instance.get_run_record_by_id(record.run_id)):
+            began = _instant(run.start_time) if run.start_time else run.create_timestamp
+            ended = _instant(run.end_time) if run.end_time else at
+        elif tags.BEGAN in noted and tags.ENDED in noted:
+            began, ended = _instant(noted[tags.BEGAN]), _instant(noted[tags.ENDED])
+        return Write(record.storage_id, materialization.partition, began, ended)
+
+    def written_since(self, key: dg.AssetKey, own: Write | None, window: Window | None) -> tuple[str, ...]:
+        """Runs, in words, that have written the asset since a write without materializing it, oldest first.
+
+        `window`: only those that are about some of it, or about nobody knows what; None: all.
+        """
+        import dagster as dg
+
+        if own is None:
+            return ()
+        since = own.began.timestamp()
+        wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
+        found: dict[str, None] = {}
+        for record in reversed(self.instance.fetch_observations(wanted, limit=OBSERVATIONS).records):
+            noted = _noted(record.asset_observation)
+            if tags.WRITTEN_BY not in noted or noted.get(tags.ENDED, record.timestamp) <= since:
+                continue
+            # Without a window it may have been about any.
+            start, end = noted.get(tags.WINDOW_START, -inf), noted.get(tags.WINDOW_END, inf)
+            if window is None or (start < window.end.timestamp() and window.start.timestamp() < end):
+                found[f"{noted[tags.WRITTEN_BY]}{_run_said(record, noted)}"] = None
+        return tuple(found)
+
+    def failed_runs(self, unit: Unit, partitions: Sequence[str]) -> Mapping[str, dg.DagsterRun]:
+        """The newest candidate run of each partition, where it has not succeeded, by partition."""
+        import dagster as dg
+
+        wanted = {tags.UNIT: str(unit), tags.SIDE: "candidate", PARTITION: list(partitions)}
+        statuses = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+        newest: dict[str, dg.DagsterRun] = {}
+        for run in self.instance.get_runs(dg.RunsFilter(tags=wanted, statuses=statuses), limit=RUNS):
+            newest.setdefault(run.tags[PARTITION], run)
+        return {key: run for key, run in newest.items() if run.status is not dg.DagsterRunStatus.SUCCESS}
+
+    def not_made(
+        self, unit: Unit, keys: tuple[dg.AssetKey, dg.AssetKey], partitions: Sequence[str], before: int
+    ) -> tuple[str, ...]:
+        """Why the shadow of another unit has no data of partitions that legacy has run, a line for each partition.
+
+        Its last candidate run has failed before it wrote the shadow, or there was none. `keys`: of the legacy asset
+        and of its shadow; `before`: place in the event log, what legacy has written later was read by nobody yet.
+        """
+        legacy, shadow = keys
+        there = self.instance.get_materialized_partitions(legacy)
+        wanted = [partition for partition in partitions if partition in there]
+        if not wanted:
+            return ()
+        failed = self.failed_runs(unit, wanted)
+        made = self.instance.get_materialized_partitions(shadow)
+        said: list[str] = []
+        for partition in wanted:
+            run = failed.get(partition)
+            last = self.last_write(shadow, partition) if run and partition in made else None
+            if run and not (last and last.run_id == run.run_id):
+                why = f"candidate run {run.run_id[:8]} of {unit} has failed"
+            elif partition not in made:
+                why = f"{unit} has had no candidate run of it"
+            else:
+                continue
+            if self.last_write(legacy, partition).storage_id > before:
+                continue
+            said.append(f"{shadow.to_user_string()} of {partition} is not made, {why}")
+        return tuple(said)
+
+    def legacy_run(self, unit: Unit, record: Any) -> LegacyRun | None:
+        """The run that left this materialization of a legacy asset."""
+        write = self.write(record)
+        if write is None:
+            return None
+        noted = _noted(record.asset_materialization)
+        if not record.run_id:
+            return LegacyRun(
+                write,
+                str(noted.get(AIRFLOW_RUN_ID, "")),
+                int(noted.get(AIRFLOW_TRY, 0)),
+                str(noted.get(AIRFLOW_RUN, "")),
+            )
+        run = self.instance.get_run_by_id(record.run_id)
+        airflow_run = run.tags.get(tags.AIRFLOW_RUN, "") if run else ""
+        address = AirflowAddress.from_environment().link(unit, airflow_run) if airflow_run else ""
+        airflow_try = int(run.tags.get(tags.AIRFLOW_TRY, 0)) if run else 0
+        return LegacyRun(write, airflow_run, airflow_try, address, record.run_id)
+
+    def made_for(self, run_id: str) -> int | None:
+        run = self.instance.get_run_by_id(run_id) if run_id else None
+        said = run.tags.get(tags.LEGACY_EVENT, "") if run else ""
+        return int(said) if said.isdigit() else None
+
+    def tests(self, run_id: str) -> Mapping[dg.AssetCheckKey, bool]:
+        """Whether each asset check that a run has evaluated passed."""
+        import dagster as dg
+
+        logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        events = [log.dagster_event for log in logs if log.dagster_event is not None]
+        found = [event.asset_check_evaluation_data for event in events]
+        return {one.asset_check_key: one.passed for one in found}
+
+    def running(self, unit: Unit, besides: str) -> list[dg.DagsterRun]:
+        """Runs of the unit's legacy side that have not ended, other than that one."""
+        import dagster as dg
+        from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+        whose = {tags.UNIT: str(unit), tags.SIDE: "legacy"}
+        wanted = dg.RunsFilter(tags=whose, statuses=list(NOT_FINISHED_STATUSES))
+        return [run for run in self.instance.get_runs(wanted) if run.run_id != besides]
+
+
+def standing(
+    log: EventLog,
+    keys: tuple[dg.AssetKey, dg.AssetKey],
+    records: Records,
+    window: Window,
+    *,
+    as_a_whole: bool,
+    started_since: tuple[str, ...] | None,
+    not_built: str = "",
+    not_made: tuple[str, ...] = (),
+) -> Standing:
+    """`keys`: of the legacy asset and of its shadow."""
+    legacy_key, shadow_key = keys
+    legacy, candidate = log.write(records.legacy), log.write(records.candidate)
+    rows = None if as_a_whole else window
+    return Standing(
+        as_a_whole=as_a_whole,
+        legacy=legacy,
+        candidate=candidate,
+        newest_legacy=log.write(records.newest_legacy),
+        newest_candidate=log.write(records.newest_candidate),
+        made_for=log.made_for(records.candidate.run_id) if records.candidate else None,
+        started_since=started_since,
+        not_built=not_built,
+        not_made=not_made,
+        other_legacy=log.written_since(legacy_key, legacy, rows),
+        other_candidate=log.written_since(shadow_key, candidate, rows),
+        copied=str(_noted(records.candidate.asset_materialization).get(tags.BASELINE, ""))
+        if candidate
+        else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Runs of a legacy task that have started since its run of a window, in words; None: Airflow did not answer.
+
+    `of_window`: those of the same window; `of_any`: all of them.
+    """
+
+    of_window: tuple[str, ...] | None = ()
+    of_any: tuple[str, ...] | None = ()
+
+
+def started_since(
+    log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Window
+) -> Since:
+    """Asks Dagster for runs that a proxy launched, and Airflow for its own."""
+    if legacy is None:
+        return Since()
+    running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
+    here = [key for key, run in running.items() if run.tags.get(PARTITION, partition) == partition]
+    try:
+        client = AirflowClient(AirflowAddress.from_environment(), patience=PATIENCE)
+        started = [
+            task
+            for task in client.started_task_instances(unit, legacy.write.began)
+            if not _is_of_run(task, legacy)
+        ]
+        of_window = [task for task in started if _is_of(client, task, legacy, window)]
+    except AirflowUnreachable:
+        return Since(None, None)
+    return Since(
+        (*map(_said, of_window), *(f"Dagster run {key[:8]}" for key in here)),
+        (*map(_said, started), *(f"Dagster run {key[:8]}" for key in running)),
+    )
+
+
+def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
+    """Whether the task instance is the run itself. A later try of a proxy follows the Dagster run of an earlier one."""
+    if task.run_id != legacy.airflow_run:
+        return False
+    return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
+
+
+def _is_of(client: AirflowClient, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:
+    """Whether the task instance writes the window; one without a window may write anything."""
+    if task.run_id == legacy.airflow_run:
+        return True
+    other = client.dag_run(task.unit.dag_id, task.run_id).window
+    return other is None or (other.start < window.end and window.start < other.end)
+
+
+def _noted(event: Any) -> Mapping[str, Any]:
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def _run_said(record: Any, noted: Mapping[str, Any]) -> str:
+    run = noted.get(AIRFLOW_RUN_ID) or (f"Dagster run {record.run_id[:8]}" if record.run_id else "")
+    return f" ({run})" if run else ""
+
+
+def _said(task: TaskInstance) -> str:
+    return f"try {task.try_number} of {task.run_id}"
+
+
+def _instant(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, tz=UTC)

@@ -1,0 +1,54 @@
+"""What legacy wrote upstream of a window between its own run of the window and the candidate's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.fairness import Upstream, Write
+from dagster_defs.usecases.shadow.standing import EventLog
+from dagster_defs.windows import Window
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+WRITES = 50  # of one asset that are looked at, the newest
+
+
+def written_between(
+    log: EventLog,
+    reads: Mapping[dg.AssetKey, bool],
+    legacy: Write | None,
+    candidate: Write | None,
+    window: Window,
+) -> Upstream:
+    """`reads`: legacy's assets that the rows are made from; whether every run that writes one writes all of it.
+
+    A write counts as one of the window's rows if it is of all rows, of an overlapping window, or nobody knows of which.
+    """
+    import dagster as dg
+
+    if legacy is None or candidate is None:
+        return Upstream()
+    spoiling: list[str] = []
+    beside: list[str] = []
+    for key, whole in sorted(reads.items()):
+        wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=legacy.began.timestamp())
+        for record in reversed(log.instance.fetch_materializations(wanted, limit=WRITES).records):
+            write = log.write(record)
+            if write is None or write.ended <= legacy.began or write.began >= candidate.ended:
+                continue
+            said = " of ".join(part for part in (key.to_user_string(), write.partition) if part)
+            apart = not whole and _is_apart(record.asset_materialization, window)
+            (beside if apart else spoiling).append(said)
+    return Upstream(tuple(dict.fromkeys(spoiling)), tuple(dict.fromkeys(beside)))
+
+
+def _is_apart(materialization: Any, window: Window) -> bool:
+    """Whether the write says of itself that it is about another time."""
+    noted = {name: value.value for name, value in materialization.metadata.items()}
+    start, end = noted.get(tags.WINDOW_START), noted.get(tags.WINDOW_END)
+    if start is None or end is None:
+        return False
+    return bool(end <= window.start.timestamp() or start >= window.end.timestamp())

@@ -1,0 +1,72 @@
+"""Where every unit stands, from the mirrors, the ledger and the hand-over marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from dagster_defs.adapters.airflow.last_seen import known_tasks
+from dagster_defs.adapters.dagster.evidence import evidence_at_hand
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.errors import EvidenceUnreadable
+from dagster_defs.lifecycle import Stage, Status, Unit
+from dagster_defs.lifecycle.broken import faults
+from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.verdicts import Evidence, summary
+from dagster_defs.usecases.continuity import continuity_of
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.move.facts import read_record
+from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+
+
+def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
+    """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
+
+    `facets`: the mirrors beside their dbt projects and Airflow's inventory too, if there is one; it takes as long as
+    `parity verify`.
+    `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
+    """
+    kept, problem = _evidence() if evidence else (None, "")
+    mirrors = load_mirrors().resolved() if facets else load_mirrors()
+    file = inventory_file() if facets else None
+    verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
+    record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    now = datetime.now(UTC)
+    cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]
+    if facets and kept is not None and cut_over:
+        record = replace(record, continuity=continuity_of(cut_over, now, record=record))
+    in_airflow = known_tasks()
+    mirrored = record.mirrors.keys() | record.broken.keys()
+    units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
+    found = {unit: record.facts(unit) for unit in units}
+    return Status(
+        states=tuple(record.state(unit) for unit in units),
+        marks_without_unit=tuple(
+            unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
+        ),
+        not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
+        facets=None if verified is None else {unit: one.summary for unit, one in verified.items()},
+        evidence=None if record.evidence is None else _summaries(record.evidence),
+        evidence_problem=problem,
+        conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in found.items()}
+        if facets and evidence
+        else None,
+        forced=tuple(entry for unit in units for entry in record.history(unit).forced),
+        drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
+        ledger_cut_off=record.cut_off,
+        broken=faults({name: str(fault) for name, fault in mirrors.broken.items()}),
+        problems=record.problems,
+    )
+
+
+def _evidence() -> tuple[list[Evidence] | None, str]:
+    """The kept verdicts; an event log that cannot be read is no reason to stop."""
+    try:
+        return evidence_at_hand(), ""
+    except EvidenceUnreadable as error:
+        return None, str(error)
+
+
+def _summaries(by_unit: Mapping[Unit, Sequence[Evidence]]) -> dict[Unit, str]:
+    return {unit: summary([one.checked for one in kept]) for unit, kept in by_unit.items()}

@@ -1,0 +1,134 @@
+"""The mirrors beside an inventory file: every facet of every unit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.errors import InventoryMissing, ParityError
+from dagster_defs.inventory import Inventory, Kind, describe
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.records import UnitReading
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.broken import Fault, faults
+from dagster_defs.lifecycle.facets import (
+    LegacyUnit,
+    MirroredUnit,
+    UnitFacets,
+    facets_of,
+    not_in_inventory,
+)
+from dagster_defs.lifecycle.mirrors import Declared, Mirror
+from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
+
+
+def inventory_file() -> Path | None:
+    """Where PARITY_INVENTORY says, or legacy_dags/inventory.json if there is one."""
+    if said := os.environ.get("PARITY_INVENTORY"):
+        return Path(said)
+    usual = PROJECT_ROOT / "legacy_dags" / "inventory.json"
+    return usual if usual.is_file() else None
+
+
+def inventory_at_hand(file: Path | None) -> Inventory:
+    """The named one, or the usual one. Raises InventoryMissing, and what reading it raises."""
+    found = file or inventory_file()
+    if found is None:
+        raise InventoryMissing()
+    return read_inventory(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`broken`: mirrors whose facets nobody can tell; not those of other units than the one that was asked for."""
+
+    units: tuple[UnitFacets, ...]
+    broken: tuple[Fault, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return any(one.differing for one in self.units)
+
+
+def verify(unit: str, file: Path | None) -> Verification:
+    """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, and what reading the
+    inventory and the YAML raises; and what is wrong with the one unit, if it is broken."""
+    inventory = inventory_at_hand(file)
+    mirrors = load_mirrors().resolved()
+    if unit:
+        named(mirrors, [unit])
+    broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
+    return Verification(tuple(verify_mirrors(mirrors, inventory, unit)), faults(broken))
+
+
+def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = "") -> Iterator[UnitFacets]:
+    """The facets of each of the mirrors; the order of the units is held against the assets of all of them. One that
+    turns out to be broken has none."""
+    declared = {mirror.legacy_unit: found for mirror in mirrors if (found := _declared(mirror))}
+    projects: dict[Path, ProjectOnDisk] = {}
+    for mirror in mirrors:
+        name = mirror.legacy_unit
+        if unit not in ("", str(name)) or name not in declared:
+            continue
+        dag, task = task_of(inventory, name)
+        if dag is None or task is None:
+            yield not_in_inventory(name)
+            continue
+        reading = _reading(mirror, dag, task, projects)
+        mirrored = MirroredUnit(
+            name,
+            mirror.partitions,
+            declared[name],
+            _upstream(name, declared),
+            frozenset(declared),
+            dict(os.environ),
+        )
+        legacy = LegacyUnit(dag, task, reading, inventory.span)
+        yield UnitFacets(name, facets_of(legacy, mirrored))
+
+
+def _declared(mirror: Mirror) -> Declared | None:
+    try:
+        return mirror.declared()
+    except ParityError:
+        return None
+
+
+def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:
+    dag = next((dag for dag in inventory.dags if dag.dag_id == unit.dag_id), None)
+    tasks = dag.tasks if dag else ()
+    found = next((task for task in tasks if isinstance(task, Task) and task.task_id == unit.task_id), None)
+    return dag, found
+
+
+def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectOnDisk]) -> UnitReading | None:
+    """What the task runs with dbt, its selection resolved on the mirror's own dbt project; None for a Python
+    unit."""
+    project_dir: Path | None = getattr(mirror, "project_dir", None)
+    if project_dir is None:
+        return None
+    project = projects.setdefault(project_dir, ProjectOnDisk(project_dir))
+    [reading] = describe(Inventory("", (), (replace(dag, tasks=(task,)),)), project).units
+    return reading if reading.kind is not Kind.NON_DBT else replace(reading, reason="it runs no dbt")
+
+
+def _upstream(unit: Unit, declared: Mapping[Unit, Declared]) -> frozenset[Unit]:
+    """The units whose assets the unit's are made from, through as many others as there are.
+
+    An asset that several units write is defined by the one that writes the fewest.
+    """
+    defined: dict[str, Unit] = {}
+    for other in sorted(declared, key=lambda other: (len(declared[other].writes), other), reverse=True):
+        defined.update(dict.fromkeys(declared[other].writes, other))
+    found: set[Unit] = set()
+    todo = [unit]
+    while todo:
+        reads = declared[todo.pop()].reads
+        above = {defined[key] for key in reads if key in defined} - found - {unit}
+        found |= above
+        todo += sorted(above)
+    return frozenset(found)

