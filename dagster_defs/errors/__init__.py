@@ -55,6 +55,7 @@
     │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
     │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
     │   ├── TemplateBroken                    a template with a syntax error
+    │   ├── BadVariable                       a variable whose value dbt could not be given
     │   ├── TemplateRefused                   a template that needs more than the schedule can tell
     │   ├── NoSuchUnit                        a unit that nothing mirrors
     │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none

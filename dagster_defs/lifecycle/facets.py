@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -231,7 +231,10 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
             compared += 1
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    return _rendered("variables", compared, differences, templates)
+    found = _rendered("variables", compared, differences, templates)
+    constant = sorted({name for call in calls for name in call.constant_env})
+    note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
+    return replace(found, detail=found.detail + note)
 
 
 def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:

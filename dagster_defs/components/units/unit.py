@@ -21,13 +21,13 @@ from dagster_defs.components.units.gates import Gates
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import state_when_loaded
+from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
-from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
-from dagster_defs.windows.values import typed
+from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule, Window
 
 
 @dataclass
@@ -244,7 +244,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
         for a value that cannot be handed over."""
         unit = self.legacy_unit
-        variables = [_variable(self.unit, where, name, declared) for name, declared in templates.items()]
+        variables = [variable_of(self.unit, where, name, declared) for name, declared in templates.items()]
         for variable in variables:
             try:
                 PartitionVars([variable], self.partitions, unit.dag_id, unit.task_id)
@@ -465,34 +465,6 @@ def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None
         unit._project = project
     project.settle()
     return project
-
-
-_OPTIONS = frozenset({"template", "bound", "yaml"})  # of a variable that is more than its value
-
-
-def _variable(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:
-    """A mapping with `template` says how its text is meant; any other mapping is the variable's value."""
-
-    def refused(reason: str) -> BadUnit:
-        return BadUnit(unit, f"`{where}`: variable {name} {reason}", "Correct it in its YAML")
-
-    if not isinstance(name, str):
-        raise refused(f"has a name that is {typed(name)}: write it in quotes")
-    if not isinstance(declared, Mapping) or _OPTIONS.isdisjoint(declared):
-        return VariableTemplate(name, declared)
-    if "template" not in declared or not declared.keys() <= _OPTIONS:
-        reason = (
-            f"has {', '.join(map(str, declared))}: beside `template` there may be `bound` and `yaml` only. A mapping "
-            "that is itself the value, and has such a name, is written as a text: {template: '{template: …}', "
-            "yaml: true}"
-        )
-        raise refused(reason)
-    bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
-    if bound not in [one.value for one in Bound]:
-        raise refused(f"has `bound: {bound}`, and a bound is lower, upper or none")
-    if not isinstance(as_yaml, bool):
-        raise refused(f"has `yaml: {as_yaml}`, and it is true or false")
-    return VariableTemplate(name, declared["template"], Bound(bound), as_yaml)
 
 
 def target_of(side: Side) -> str:

@@ -1,0 +1,38 @@
+"""One variable of a mirror's YAML: a value, or a template with what is meant by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster_defs.errors import BadUnit
+from dagster_defs.windows import Bound, VariableTemplate
+from dagster_defs.windows.values import typed
+
+_OPTIONS = frozenset({"template", "bound", "yaml"})  # of a variable that is more than its value
+
+
+def variable_of(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:
+    """`where` it stands is for messages. Raises BadUnit, which names unit and variable.
+
+    A mapping with `template` says how its text is meant; any other mapping is the variable's value.
+    """
+
+    def refused(reason: str) -> BadUnit:
+        return BadUnit(unit, f"`{where}`: variable {name} {reason}", "Correct it in its YAML")
+
+    if not isinstance(name, str):
+        raise refused(f"has a name that is {typed(name)}: write it in quotes")
+    if not isinstance(declared, Mapping) or _OPTIONS.isdisjoint(declared):
+        return VariableTemplate(name, declared)
+    if "template" not in declared or not declared.keys() <= _OPTIONS:
+        reason = (
+            f"has {', '.join(map(str, declared))}: beside `template` there may be `bound` and `yaml` only. A mapping "
+            "that is itself the value, and has such a name, is written as a text: {template: '{template: …}', "
+            "yaml: true}"
+        )
+        raise refused(reason)
+    bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
+    if bound not in [one.value for one in Bound]:
+        raise refused(f"has `bound: {bound}`, and a bound is lower, upper or none")
+    if not isinstance(as_yaml, bool):
+        raise refused(f"has `yaml: {as_yaml}`, and it is true or false")
+    return VariableTemplate(name, declared["template"], Bound(bound), as_yaml)
