@@ -45,7 +45,7 @@ def test_no_false_verdict(tmp_path: Path, first: int) -> None:
             false.append((case.entry["name"], f"is {said}, and {right} is right", reason))
     assert not false, "\n".join(map(str, false))
     # A reference that refuses everything would find nothing.
-    assert min(found["match"], found["mismatch"]) >= BATCH // 5, found
+    assert min(found["match"], found["mismatch"]) >= BATCH // 8, found
     assert 0 < found["inconclusive"] <= BATCH * 2 // 5, found
 
 

@@ -91,6 +91,10 @@ def draw(seed: int, folder: Path) -> Drawn:
         {"id": number, **{name: _KINDS[kind](chance) for name, kind in kinds.items()}}
         for number in range(chance.randint(1, 6))
     ]
+    if chance.random() < 0.15:  # a column that came later: the first file of neither side has it
+        kinds["late"] = "integer"
+        for row in rows:
+            row["late"] = chance.choice([None, *_INTEGERS[:2]])
     other = [dict(row) for row in rows]
     _change(chance, other, kinds)
     chance.shuffle(other)
@@ -197,9 +201,11 @@ def _write(
     shared = {name: _arrow_types(chance, kind) for name, kind in kinds.items()}
     paths = []
     for part in range(parts):
-        own = list(rows[part::parts])
+        own = [row for index, row in enumerate(rows) if _place(row, index, parts) == part]
         names = [name for name in ("id", *kinds) if name == "id" or any(name in row for row in rows)]
-        if part and chance.random() < 0.1:
+        if "late" in kinds and parts > 1 and part == 0:
+            names.remove("late")
+        elif part and chance.random() < 0.1:
             names.remove(chance.choice(names[1:]))
         chance.shuffle(names)
         path = folder / f"part-{part}.{suffix}"
@@ -213,6 +219,13 @@ def _write(
             _write_parquet(path, names, own, drifting)
         paths.append(path)
     return paths
+
+
+def _place(row: Row, index: int, parts: int) -> int:
+    """The file of a row; the first one has none with a value in the column that came later."""
+    if parts == 1 or "late" not in row:
+        return index % parts
+    return 0 if row["late"] is None else 1 + index % (parts - 1)
 
 
 def _write_csv(
