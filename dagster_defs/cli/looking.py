@@ -8,20 +8,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dagster_defs import render
 from dagster_defs.cli.app import (
     LOOKING,
     AsJson,
     app,
     exit_by,
 )
-from dagster_defs.lifecycle.verdicts import all_match, evidence_as_json
-from dagster_defs.parity import Verdict
 
 
 @app.command(rich_help_panel=LOOKING)
 def status(as_json: AsJson = False) -> None:
     """Show every mirrored unit with its stage, its owner and the evidence on it."""
+    from dagster_defs import render
     from dagster_defs.usecases.status import read_status
 
     found = read_status(facets=True, evidence=True)
@@ -50,6 +48,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare legacy and candidate, row for row, for each window from one partition to another."""
+    from dagster_defs import render
     from dagster_defs.usecases.check import check_units
 
     if noise:
@@ -69,6 +68,8 @@ def check(
 
 
 def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> NoReturn:
+    from dagster_defs import render
+    from dagster_defs.lifecycle.verdicts import all_match, evidence_as_json
     from dagster_defs.usecases.explain import kept_evidence, not_kept
 
     kept = kept_evidence(units, first, last)
@@ -82,6 +83,7 @@ def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> N
 
 
 def _check_noise(unit: str, first: str, last: str, inventory: Path | None, as_json: bool) -> NoReturn:
+    from dagster_defs import render
     from dagster_defs.usecases.rehearse.noise import find_noise
     from dagster_defs.usecases.rehearse.windows import Span
 
@@ -105,6 +107,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show what differs, where, an example row, and the SQL to look further."""
+    from dagster_defs import render
+    from dagster_defs.lifecycle.verdicts import all_match
     from dagster_defs.usecases.explain import explain
 
     found = list(explain(unit, window))
@@ -143,6 +147,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare any two relations, row for row; or, with --spec, many."""
+    from dagster_defs import render
+    from dagster_defs.parity import Verdict
     from dagster_defs.usecases.compare import relations as compare
 
     if bool(spec) == bool(legacy or candidate) or bool(legacy) != bool(candidate):
@@ -188,6 +194,7 @@ def migration_plan(
     as_json: AsJson = False,
 ) -> None:
     """Show the status block of migration_plan.md, as it should be now."""
+    from dagster_defs import render
     from dagster_defs.usecases.migration_plan import MigrationPlan
     from dagster_defs.usecases.status import read_status
 
@@ -211,6 +218,7 @@ def inventory(
     as_json: AsJson = False,
 ) -> None:
     """Show what each Airflow task runs with dbt: models, window, convention, and traps."""
+    from dagster_defs import render
     from dagster_defs.usecases.inventory import report
 
     found = report(file, dbt_project)
@@ -233,6 +241,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""
+    from dagster_defs import render
     from dagster_defs.usecases.verify import verify
 
     found = verify(unit, inventory)
@@ -252,6 +261,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one page on all units: facets, windows, verdicts, runtimes, ledger. It needs no network."""
+    from dagster_defs import render
     from dagster_defs.render.html import report as render_html
     from dagster_defs.usecases.report import read_report, write_page
 
@@ -270,6 +280,7 @@ def windows(
     as_json: AsJson = False,
 ) -> None:
     """Show who wrote each window since a unit was enrolled, and where nobody or both did."""
+    from dagster_defs import render
     from dagster_defs.usecases.windows import read_windows
 
     if last and not first:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_defs import render
 from dagster_defs.cli.app import (
     MOVING,
     Apply,
@@ -21,11 +20,12 @@ from dagster_defs.cli.app import (
     app,
 )
 from dagster_defs.errors import ParityError, ReasonMissing
-from dagster_defs.lifecycle import Owner, Unit
-from dagster_defs.lifecycle.gates import Proposal
-from dagster_defs.lifecycle.moves import Plan, PlannedMove
-from dagster_defs.lifecycle.stages import Move
-from dagster_defs.lifecycle.written import Span
+
+if TYPE_CHECKING:  # a verb's help is shown without its code
+    from dagster_defs.lifecycle import Owner, Unit
+    from dagster_defs.lifecycle.gates import Proposal
+    from dagster_defs.lifecycle.moves import Plan, PlannedMove
+    from dagster_defs.lifecycle.written import Span
 
 Wait = Annotated[
     bool,
@@ -45,6 +45,8 @@ def shadow(
     as_json: AsJson = False,
 ) -> None:
     """Let Dagster run each window too, into candidate tables, to be compared."""
+    from dagster_defs.lifecycle.stages import Move
+
     _forward(Move.SHADOW, units, How(apply, wait, force, reason, as_json))
 
 
@@ -58,6 +60,8 @@ def cutover(
     as_json: AsJson = False,
 ) -> None:
     """Make the Airflow task a proxy, so that Dagster's run of each window counts."""
+    from dagster_defs.lifecycle.stages import Move
+
     _forward(Move.CUTOVER, units, How(apply, wait, force, reason, as_json))
 
 
@@ -75,6 +79,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
+    from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose, propose_noting
 
     found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
@@ -91,6 +96,8 @@ def retire(
     as_json: AsJson = False,
 ) -> None:
     """Pause a whole DAG in Airflow after its last window; Dagster starts every window from the next one on."""
+    from dagster_defs.lifecycle.stages import Move
+
     _forward(Move.RETIRE, units, How(apply, wait, force, reason, as_json))
 
 
@@ -111,6 +118,7 @@ def backfill(
     as_json: AsJson = False,
 ) -> None:
     """Let Dagster run windows of a unit that it owns: in one run where the unit can take them together."""
+    from dagster_defs import render
     from dagster_defs.usecases.backfill import propose_backfill, run_backfills
 
     if gaps is bool(first):
@@ -136,6 +144,7 @@ def backfill(
 @app.command(rich_help_panel=MOVING)
 def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let nobody move a unit further; the way back stays open. Needs --reason."""
+    from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose
 
     if not reason.strip():
@@ -146,6 +155,7 @@ def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJso
 @app.command(rich_help_panel=MOVING)
 def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
     """End a hold."""
+    from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose
 
     _move(propose(Move.RELEASE, units), How(apply, False, False, reason, as_json))
@@ -161,6 +171,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Finish half-done moves, and put marks right that are not what the ledger says."""
+    from dagster_defs import render
     from dagster_defs.usecases.move.propose import propose_resuming
 
     found = propose_resuming(units or [], end_runs=end_runs)
@@ -188,6 +199,7 @@ def _forward(move: PlannedMove, units: list[str], how: How) -> None:
 
 def _move(found: Sequence[Proposal], how: How) -> None:
     """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
+    from dagster_defs import render
     from dagster_defs.usecases.move.next_run import follow_next
     from dagster_defs.usecases.move.propose import carry_out, refuse_closed
 
@@ -212,6 +224,7 @@ def _move(found: Sequence[Proposal], how: How) -> None:
 
 
 def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
+    from dagster_defs import render
     from dagster_defs.usecases.continuity import windows_by_side
 
     try:
@@ -222,6 +235,8 @@ def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]
 
 
 def _show(done: Sequence[Plan], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
+    from dagster_defs import render
+
     for plan in done:
         render.print_moved(plan)
         if plan.unit in written:
@@ -229,6 +244,8 @@ def _show(done: Sequence[Plan], written: Mapping[Unit, Mapping[Owner, Sequence[S
 
 
 def _close(*, todo: bool, apply: bool, closed: bool) -> None:
+    from dagster_defs import render
+
     if todo and not apply:
         render.say("Nothing was done. To do it, add --apply")
         raise typer.Exit(3 if closed else 0)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from dagster_defs import render
 from dagster_defs.cli.app import (
     RUNNING,
     AsJson,
@@ -24,6 +23,7 @@ def scaffold(
     as_json: AsJson = False,
 ) -> None:
     """Write the mirrors' YAML, one folder for each DAG; a file that somebody has edited is left alone."""
+    from dagster_defs import render
     from dagster_defs.usecases.scaffold import scaffold
 
     written = list(scaffold(file, dbt_project, out))
@@ -46,6 +46,7 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
+    from dagster_defs import render
     from dagster_defs.usecases.rehearse.run import rehearse
     from dagster_defs.usecases.rehearse.windows import Span
 

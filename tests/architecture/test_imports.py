@@ -6,11 +6,14 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer.main
 
-from tests.estate import BIN, ROOT
+from dagster_defs.cli import app
+from tests.estate import BIN, ROOT, foreign_environment
 
 AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 
@@ -104,16 +107,78 @@ def test_no_two_test_files_have_one_name() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-def test_looking_costs_no_orchestrator() -> None:
-    """`parity --help` imports neither dagster nor dbt: help answers at once."""
-    program = "import sys, dagster_defs.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+# What takes longer to import than help takes to print.
+HEAVY = frozenset(
+    {
+        "dagster",
+        "dagster_dbt",
+        "dagster_airlift",
+        "dagster_shared",
+        "dbt",
+        "duckdb",
+        "snowflake",
+        "sqlglot",
+        "pyarrow",
+    }
+    | {"pydantic", "pendulum", "croniter", "jinja2", "yaml", "rich", "httpx", "tree_sitter"}
+)
 
+
+def names_of_commands() -> list[str]:
+    return sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def imported_by_parity(*arguments: str, **environment: str) -> tuple[set[str], str]:
+    """The heavy packages that a fresh interpreter has imported when `parity` has answered, and its answer."""
+    program = (
+        "import atexit, sys; from dagster_defs.cli import main;"
+        "atexit.register(lambda: print(sorted({m.split('.')[0] for m in sys.modules}), file=sys.stderr));"
+        "sys.argv[:] = ['parity', *sys.argv[1:]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env=foreign_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    heavy = {"dagster_dbt", "dagster_airlift", "dbt", "duckdb", "snowflake"}
-    assert not heavy & set(ast.literal_eval(done.stdout))
+    return HEAVY & set(ast.literal_eval(done.stderr.splitlines()[-1])), done.stdout
+
+
+@pytest.mark.parametrize("name", ["", *names_of_commands()])
+def test_help_answers_at_once(name: str) -> None:
+    """Help, of the program and of each command, imports typer and nothing that is slow."""
+    heavy, answer = imported_by_parity(*filter(None, [name]), "--help")
+
+    assert f"Usage: parity {name}".rstrip() in answer
+    assert not heavy
+
+
+def test_the_version_answers_at_once() -> None:
+    """`parity --version` is the installed package's, and imports nothing that is slow."""
+    assert imported_by_parity("--version") == (set(), f"parity {version('airflow-parity')}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param("parity stat", ["status"], id="a command"),
+        pytest.param("parity --ver", ["--version"], id="an option"),
+    ],
+)
+def test_completion_answers_at_once(words: str, expected: list[str]) -> None:
+    """The shell completes commands and the program's options, and what it asks imports nothing that is slow."""
+    asked = {
+        "_PARITY_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    heavy, answer = imported_by_parity(**asked)
+
+    assert (answer.split(), heavy) == (expected, set())
 
 
 @pytest.mark.airflow
