@@ -12,11 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.completion import (
-    completion_init,  # type: ignore[attr-defined] # typer calls it only for its own two options
-    install_callback,
-    show_callback,
-)
+from typer import completion
 from typer.core import TyperGroup
 
 from dagster_defs.errors import ParityError
@@ -97,7 +93,7 @@ def _root(
         bool,
         typer.Option(
             "--install-completion",
-            callback=install_callback,
+            callback=completion.install_callback,
             is_eager=True,
             help="Install completion for the shell that is running.",
         ),
@@ -105,7 +101,10 @@ def _root(
     show_completion: Annotated[
         bool,
         typer.Option(
-            "--show-completion", callback=show_callback, is_eager=True, help="Show that completion instead."
+            "--show-completion",
+            callback=completion.show_callback,
+            is_eager=True,
+            help="Show that completion instead.",
         ),
     ] = False,
 ) -> None:
@@ -123,7 +122,8 @@ def exit_by(checks: Sequence[WindowCheck]) -> NoReturn:
 
 def main() -> None:
     """Entry point: an expected error is one message on stderr and its exit code, never a stack trace."""
-    completion_init()
+    # typer does this itself only for options of its own.
+    completion.completion_init()  # type: ignore[attr-defined]
     try:
         app()
     except ParityError as error:

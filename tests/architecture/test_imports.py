@@ -145,7 +145,8 @@ def imported_by_parity(*arguments: str, **environment: str) -> tuple[set[str], s
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return HEAVY & set(ast.literal_eval(done.stderr.splitlines()[-1])), done.stdout
+    loaded: set[str] = set(ast.literal_eval(done.stderr.splitlines()[-1]))
+    return loaded & HEAVY, done.stdout
 
 
 @pytest.mark.parametrize("name", ["", *names_of_commands()])
