@@ -167,20 +167,27 @@ def airflow_version() -> str:
 def isolated_airflow(dags_folder: Path) -> Iterator[None]:
     """Settings under which Airflow touches no database, no log folder and no secrets backend of the team.
 
-    The team's own airflow.cfg, plugins and local settings stay in force: they shape DAGs. Airflow reads all of this
-    while it is imported, so this comes first.
+    The team's own AIRFLOW_HOME, airflow.cfg, plugins and local settings stay in force: they shape DAGs, and DAG files
+    read them. Nothing is written there. Airflow reads all of this while it is imported, so this comes first.
     """
     team_home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
     team_config = Path(os.environ.get("AIRFLOW_CONFIG") or team_home / "airflow.cfg")
     home = Path(tempfile.mkdtemp(prefix="airflow-inventory-"))
     settings = {
-        "AIRFLOW_HOME": str(home),
+        # Airflow makes the folder if it is not there: one that nobody has is looked for elsewhere.
+        "AIRFLOW_HOME": str(team_home if team_home.is_dir() else home),
+        # Where there is no airflow.cfg, Airflow writes its own.
+        "AIRFLOW_CONFIG": str(team_config if team_config.is_file() else home / "airflow.cfg"),
+        "AIRFLOW__WEBSERVER__CONFIG_FILE": str(home / "webserver_config.py"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Airflow only puts the configured folder, never an argument of DagBag, on the path of the DAGs' imports.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'empty.db'}",
         "AIRFLOW__SECRETS__BACKEND": "",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__SCHEDULER__CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "scheduler"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_MANAGER_LOG_LOCATION": str(home / "logs" / "manager.log"),
         "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "",
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
@@ -188,10 +195,6 @@ def isolated_airflow(dags_folder: Path) -> Iterator[None]:
         "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",  # without it Airflow 2 warns on every start
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    if team_config.is_file():
-        settings["AIRFLOW_CONFIG"] = str(team_config)
-    elif (team_home / "plugins").is_dir() and "AIRFLOW__CORE__PLUGINS_FOLDER" not in os.environ:
-        settings["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(team_home / "plugins")
     before = dict(os.environ)
     os.environ.update(settings)
     # Python puts this file's own folder first on the path; its neighbours must not stand in for libraries.

@@ -626,3 +626,39 @@ def test_no_database_is_touched(version: str, zoo_folder: Path, tmp_path: Path) 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []
+
+
+def test_the_teams_home_is_the_dag_files_own(version: str, tmp_path: Path) -> None:
+    """estate-airflow_home: a DAG file reads a table list below AIRFLOW_HOME, and a plugin; both tasks come out."""
+    home, dags = tmp_path / "home", tmp_path / "dags"
+    for folder in (home / "config", home / "plugins", dags):
+        folder.mkdir(parents=True)
+    (home / "config" / "tables.json").write_text('["orders", "items"]')
+    (home / "plugins" / "ours.py").write_text("SUFFIX = '_daily'\n")
+    (dags / "per_table.py").write_text(
+        "import datetime, json, os\n"
+        "from airflow import DAG\n"
+        "from airflow.operators.bash import BashOperator\n"
+        "from ours import SUFFIX\n"
+        "tables = json.load(open(os.environ['AIRFLOW_HOME'] + '/config/tables.json'))\n"
+        "with DAG('per_table', start_date=datetime.datetime(2026, 9, 1), schedule='@daily', catchup=False):\n"
+        "    for t in tables:\n"
+        "        BashOperator(task_id=f'dbt_{t}{SUFFIX}', bash_command=f'dbt run --select {t}')\n"
+    )
+    before = sorted(path for path in home.rglob("*") if "__pycache__" not in path.parts)
+
+    done = export(
+        PYTHONS[version],
+        dags,
+        tmp_path / "out.json",
+        ("2026-09-01", "2026-09-03"),
+        AIRFLOW_HOME=str(home),
+        **HUSH,
+    )
+
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["import_errors"] == []
+    [dag] = document["dags"]
+    assert sorted(task["task_id"] for task in dag["tasks"]) == ["dbt_items_daily", "dbt_orders_daily"]
+    assert sorted(path for path in home.rglob("*") if "__pycache__" not in path.parts) == before
