@@ -18,10 +18,10 @@ UNIT = "taxi_daily.dbt_daily"
 
 
 @pytest.fixture(scope="module")
-def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A week of the estate, over a clock change."""
+def inventory(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A week of the estate, over a clock change, from an Airflow with the data folder that Dagster has."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
-    return export_inventory(file, "2024-03-06", "2024-03-12")
+    return export_inventory(file, "2024-03-06", "2024-03-12", TAXI_DATA_DIR=str(estate.data_dir))
 
 
 @pytest.fixture(scope="module")
