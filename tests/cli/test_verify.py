@@ -35,7 +35,7 @@ def units(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) -> None:
-    """Of every mirrored unit nothing differs from Airflow; all but its order and its environment is known; exit code 0."""
+    """Nothing of any unit differs from Airflow; all but its order and its environment is known; exit code 0."""
     assert verified.returncode == 0, verified.stdout + verified.stderr
     found = units(verified)
     assert UNIT in found
