@@ -51,11 +51,13 @@ class WindowFact:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """`windows` lie side by side, the newest last; `whole` are the tables without a time column, as of the last
-    window. `nothing_to_compare`: the unit leaves nothing behind that could be, only views or tests."""
+    window. `nothing_to_compare`: the unit leaves nothing behind that could be, only views or tests. `never`: outputs
+    that the unit's own runs are to compare, and of which no verdict is known at all."""
 
     windows: tuple[WindowFact, ...] = ()
     whole: tuple[Evidence, ...] = ()
     nothing_to_compare: bool = False
+    never: tuple[str, ...] = ()
 
 
 def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
@@ -64,8 +66,11 @@ def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
     return sorted(starts, key=starts.__getitem__)[-count:] if count else []
 
 
-def lined_up(evidence: Sequence[Evidence], partitions: Sequence[str]) -> Compared:
-    """`partitions`: every window from the first to the last that counts."""
+def lined_up(
+    evidence: Sequence[Evidence], partitions: Sequence[str], own_outputs: Iterable[str] = ()
+) -> Compared:
+    """`partitions`: every window from the first to the last that counts. `own_outputs`: what the unit's candidate runs
+    compare, as far as that is known."""
     whole = tuple(one for one in evidence if one.checked.partition is None)
     of_windows = [one for one in evidence if one.checked.partition is not None]
     outputs = windowed_outputs(of_windows)
@@ -77,4 +82,4 @@ def lined_up(evidence: Sequence[Evidence], partitions: Sequence[str]) -> Compare
         found = by_partition.get(partition, [])
         return WindowFact(partition, tuple(found), missing_outputs(found, outputs))
 
-    return Compared(tuple(map(fact, partitions)), whole)
+    return Compared(tuple(map(fact, partitions)), whole, never=missing_outputs(evidence, own_outputs))

@@ -306,8 +306,11 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
     ]
     if not bad and not found and not facts.compared.whole:
         bad = ["nothing of it was compared"]
-    elif len(found) < wanted and (found or not facts.compared.whole):
-        bad.append(f"{len(found)} of {wanted} windows are compared")
+    else:
+        if facts.compared.never:
+            bad.append(f"never compared: {', '.join(facts.compared.never)}")
+        if len(found) < wanted and (found or not facts.compared.whole):
+            bad.append(f"{len(found)} of {wanted} windows are compared")
     if bad:
         yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
 

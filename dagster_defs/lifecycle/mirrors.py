@@ -134,6 +134,10 @@ class Mirror(Protocol):
         """
         ...
 
+    def precedence(self) -> tuple[int, Unit]:
+        """The lowest of the units that build a thing defines it; may read the dbt project."""
+        ...
+
     def declared(self) -> Declared:
         """May read the dbt project, which is slow."""
         ...

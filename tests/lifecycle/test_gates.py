@@ -96,6 +96,11 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
         (replace(READY, compared=Compared()), Gate.WINDOWS, "nothing of it was compared"),
         (replace(READY, compared=lined_up(GOOD[:3], DAYS[:3])), Gate.WINDOWS, "3 of 7 windows are compared"),
         (
+            replace(READY, compared=lined_up(GOOD, DAYS, ["daily_metrics", "orders.v1", "orders.v2"])),
+            Gate.WINDOWS,
+            "never compared: orders.v1, orders.v2",
+        ),
+        (
             compared(
                 *GOOD[:5],
                 *(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partition
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.gates import Facts
 from dagster_defs.lifecycle.ledger import Histories, UnitHistory
-from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
@@ -30,8 +31,9 @@ from dagster_defs.usecases.verify import inventory_file, verify_mirrors
 class OnRecord:
     """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
     at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
-    to compare, known with the facets alone. `sensors`: by DAG, those of other DAGs that wait for it, known with the
-    inventory alone. `broken`: what is wrong with mirrors that are not among `mirrors` for that."""
+    to compare; `own_outputs`: what the runs of a unit compare; both are known with the facets alone. `sensors`: by DAG,
+    those of other DAGs that wait for it, known with the inventory alone. `broken`: what is wrong with mirrors that are
+    not among `mirrors` for that."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Marks
@@ -41,6 +43,7 @@ class OnRecord:
     evidence: Mapping[Unit, Sequence[Evidence]] | None = None
     continuity: Mapping[Unit, Continuity] | None = None
     without_outputs: frozenset[Unit] = frozenset()
+    own_outputs: Mapping[Unit, Collection[str]] = field(default_factory=dict)
     sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
     broken: Mapping[Unit, str] = field(default_factory=dict)
 
@@ -107,7 +110,7 @@ class OnRecord:
             return Compared(nothing_to_compare=True)
         evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
         newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
-        return lined_up(evidence, _from_first_to_last(mirror, newest))
+        return lined_up(evidence, _from_first_to_last(mirror, newest), self.own_outputs.get(unit, ()))
 
 
 def read_record(
@@ -125,6 +128,8 @@ def read_record(
     by_unit: dict[Unit, list[Evidence]] = {}
     for one in evidence or ():
         by_unit.setdefault(one.checked.unit, []).append(one)
+    # Asks the dbt project, which is slow where nothing else has asked it yet.
+    without_outputs, own_outputs = _outputs(() if facets is None else found)
     return OnRecord(
         {mirror.legacy_unit: mirror for mirror in found},
         read_marks(proxied_state_dir()),
@@ -132,20 +137,35 @@ def read_record(
         contents.cut_off,
         facets,
         None if evidence is None else by_unit,
-        # Asks the dbt project, which is slow where nothing else has asked it yet.
-        without_outputs=frozenset()
-        if facets is None
-        else frozenset(mirror.legacy_unit for mirror in found if _has_no_output(mirror)),
+        without_outputs=without_outputs,
+        own_outputs=own_outputs,
         broken=found.broken_units,
     )
 
 
-def _has_no_output(mirror: Mirror) -> bool:
-    """False too where nobody can tell: then it is not known that there is nothing to compare."""
-    try:
-        return not any(True for _ in mirror.outputs_of(mirror.partitions.schedule.first_window()))
-    except ParityError:
-        return False
+def _outputs(mirrors: Iterable[Mirror]) -> tuple[frozenset[Unit], Mapping[Unit, Collection[str]]]:
+    """Which units leave nothing behind to compare, and which outputs the runs of each unit compare.
+
+    What several units build is compared by the one that defines it, the first by `precedence`. A unit is in neither
+    where nobody can tell: then it is not known that there is nothing to compare.
+    """
+    listed: list[tuple[tuple[int, Unit], Unit, list[Output]]] = []
+    for mirror in mirrors:
+        with suppress(ParityError):
+            outputs = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
+            listed.append((mirror.precedence(), mirror.legacy_unit, outputs))
+    defined: set[object] = set()
+    own: dict[Unit, list[str]] = {}
+    for _, unit, outputs in sorted(listed, key=lambda one: one[0]):
+        tables = {_identity(unit, output): output.name for output in outputs}
+        own[unit] = [name for table, name in tables.items() if table not in defined]
+        defined |= tables.keys()
+    return frozenset(unit for _, unit, outputs in listed if not outputs), own
+
+
+def _identity(unit: Unit, output: Output) -> object:
+    """What two units have in common if they build one table; a file is its own unit's."""
+    return (output.project_dir, output.legacy) if isinstance(output, TableOutput) else (unit, output.name)
 
 
 def read_all(units: Sequence[Unit]) -> OnRecord:
