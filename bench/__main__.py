@@ -4,11 +4,12 @@ import sys
 
 from rich.console import Console
 
-from bench import compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
+from bench import answers, compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
 from bench.table import print_rows
 from dagster_defs.adapters.processes.supervisor import signals_interrupt
 
 BENCHES = {
+    "answers": ("CPU time of commands, milliseconds", answers.measure, answers.BOUNDS),
     "one-window": ("One window of taxi_daily.dbt_daily, seconds", one_window.measure, ()),
     "no-reparse": (
         "From the start of a run to the first model's start, seconds",

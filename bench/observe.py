@@ -25,6 +25,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.table import Bound, Row
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.settings import PROJECT_ROOT
 from tests.fakes import FakeAirflow
 
@@ -111,12 +112,12 @@ def _ours(instance: Any) -> Callable[[], None]:
 
     from dagster_defs.components.sensors.airflow_sensor import build_sensor
     from dagster_defs.lifecycle import Unit
-    from dagster_defs.windows import PartitionedSchedule, Schedule
+    from dagster_defs.windows import Schedule
 
-    daily = PartitionedSchedule(Schedule.of("0 0 * * *", "UTC", "2020-01-01"))
+    daily = partitioned(Schedule.of("0 0 * * *", "UTC", "2020-01-01"))
     partitions = {Unit(DAG, f"task_{number}"): daily for number in range(UNITS)}
     sensor = build_sensor("airflow", partitions, {}, [], 30)
-    specs = [spec.replace_attributes(partitions_def=daily.partitions_def) for spec in _specs()]
+    specs = [spec.replace_attributes(partitions_def=definition_of(daily)) for spec in _specs()]
     definitions = dg.Definitions(assets=specs, sensors=[sensor])
 
     def observe() -> None:

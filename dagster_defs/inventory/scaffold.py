@@ -15,7 +15,7 @@ from dagster_defs.inventory.arguments import SELECTING, Kind
 from dagster_defs.inventory.convention import Carrier, Convention
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import Invocation, UnitReading
-from dagster_defs.windows import PartitionedSchedule, Schedule, compile_template
+from dagster_defs.windows import CronTicks, PartitionedSchedule, Schedule, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 COMPONENT = "dagster_defs.components.DbtUnit"
@@ -121,11 +121,12 @@ def may_run_dbt(tasks: Sequence[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the mirrors will be: `project` is the dbt project, relative to the root of ours; `refusal` says why
-    Dagster cannot call the function of a dotted path, empty if it can. `default_selector` is that of the project's
-    selectors.yml, empty if there is none."""
+    Dagster cannot call the function of a dotted path, empty if it can; `crons` are Dagster's own. `default_selector`
+    is that of the project's selectors.yml, empty if there is none."""
 
     project: str
     refusal: Callable[[str], str]
+    crons: CronTicks
     default_selector: str = ""
 
 
@@ -151,7 +152,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
     if reading.may_run_dbt:
         return Draft(reading.name, None, (f"{reading.name}: {_one_line(reading.reason)}",), unseen=True)
     found = _Attributes({"unit": reading.name})
-    _schedule(dag, task, found)
+    _schedule(dag, task, place.crons, found)
     _selection(reading, place, found)
     if place.project != "dbt":
         found.values["project"] = place.project
@@ -216,7 +217,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _schedule(dag: Dag, task: Task, found: _Attributes) -> None:
+def _schedule(dag: Dag, task: Task, crons: CronTicks, found: _Attributes) -> None:
     if why := _unmirrored(dag):
         found.refusals.append(why)
         return
@@ -226,7 +227,7 @@ def _schedule(dag: Dag, task: Task, found: _Attributes) -> None:
         return
     try:
         schedule = _recurring(dag, start, end)
-        PartitionedSchedule(schedule)
+        PartitionedSchedule(schedule, crons)
     except ParityError as error:
         found.refusals.append(_one_line(str(error)))
         return

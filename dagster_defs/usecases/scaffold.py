@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.inventory import describe
@@ -34,7 +35,10 @@ def scaffold(file: Path, dbt_project: Path, out: Path) -> Iterator[Written]:
     root = _root(out.resolve())
     project, code = os.path.relpath(dbt_project.resolve(), root), root / "legacy_dags"
     place = Place(
-        project, lambda path: LegacyFunction(path, code).refusal(), project_on_disk.default_selector
+        project,
+        lambda path: LegacyFunction(path, code).refusal(),
+        DagsterCrons.asked_now(),
+        project_on_disk.default_selector,
     )
     drafts = [draft_dag(dag, by_dag[dag.dag_id], place) for dag in inventory.dags]
     dags = dags_taken_twice(draft.dag.dag_id for draft in drafts)

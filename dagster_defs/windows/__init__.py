@@ -4,6 +4,7 @@ from dagster_defs.windows.hook import Bound, PartitionVars, VariableTemplate
 from dagster_defs.windows.macros import WindowTemplate, compile_template
 from dagster_defs.windows.partitions import PartitionedSchedule
 from dagster_defs.windows.schedule import PRESETS, Schedule
+from dagster_defs.windows.ticks import CronTicks
 from dagster_defs.windows.vocabulary import TemplateContext
 from dagster_defs.windows.window import Window, covering
 from dagster_defs.windows.zones import canonical_zone, zone_named
@@ -11,6 +12,7 @@ from dagster_defs.windows.zones import canonical_zone, zone_named
 __all__ = [
     "PRESETS",
     "Bound",
+    "CronTicks",
     "PartitionVars",
     "PartitionedSchedule",
     "Schedule",

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from dagster import BackfillPolicy
-
 from dagster_defs.errors import BadVariable, NotRangeable
 from dagster_defs.windows.macros import WindowTemplate, compile_template
 from dagster_defs.windows.partitions import PartitionedSchedule
@@ -145,11 +143,6 @@ class PartitionVars:
     def can_range(self) -> bool:
         """Whether one run can take several windows."""
         return not self.unbounded
-
-    @property
-    def backfill_policy(self) -> BackfillPolicy:
-        """One run for a whole backfill where that is right, else one run for each partition."""
-        return BackfillPolicy.single_run() if self.can_range else BackfillPolicy.multi_run(1)
 
     def bounds_in(self, values: Mapping[str, Any]) -> dict[Bound, str]:
         """The ends of a window among the values of variables, as SQL shows them."""

@@ -181,15 +181,15 @@ def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.Dat
     return True
 
 
-def counts_hours_alike(schedule: Schedule, until: datetime) -> bool:
+def counts_hours_alike(schedule: Schedule, until: datetime, asked_at: datetime) -> bool:
     """Whether Dagster places the minutes of an hourly schedule the same way whenever it is asked.
 
     Its `cron_string_iterator` (`dagster/_utils/schedules.py`, 1.13) takes the minutes of "every hour, every
-    day" crons from the zone's clock if *today's* UTC offset has a part of an hour, else from UTC's.
+    day" crons from the zone's clock if the UTC offset at `asked_at` has a part of an hour, else from UTC's.
     """
     if not (schedule.covers_every_hour and schedule.every_day):
         return True
-    now = pendulum.now("UTC")
+    now = utc(asked_at)
     examined = [now, *clock_changes(schedule.zone, now, now.add(years=1))]
     examined += [schedule.start, *clock_changes(schedule.zone, schedule.start, until)]
     parts = {_offset(schedule.zone, instant) % timedelta(hours=1) for instant in examined}

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 
-from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
-from dagster._check import CheckError
+import pendulum
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows.pairing import Pairing, Seam, counts_hours_alike
 from dagster_defs.windows.schedule import Schedule
-from dagster_defs.windows.ticks import HORIZON, Tick, Ticks
+from dagster_defs.windows.ticks import HORIZON, CronTicks, Tick, Ticks
 from dagster_defs.windows.window import Window, utc
 
 
@@ -25,17 +24,21 @@ from dagster_defs.windows.window import Window, utc
 class PartitionedSchedule:
     """The partitions of a schedule.
 
-    `partitions_def` begins with Airflow's first window and, if the schedule ends, ends with Airflow's last.
-    Keys are local dates (`2024-03-10`) if a local day has at most one boundary, else local times with their
-    offset (`2024-03-10T03:00-0400`). `keyless_windows` are the windows of Airflow's that no partition stands
-    for, up to `HORIZON`; `impassable` are the clock changes up to there that Airflow's own timetable does not
-    get past. A key there raises, all others are unaffected.
+    `first_boundary` is the tick of Airflow's first window; if the schedule ends, `end_boundary` is the tick after that
+    of Airflow's last. `phantoms` are ticks between them that no window of Airflow's stands behind: no partitions. Keys
+    are local dates (`2024-03-10`) if a local day has at most one boundary, else local times with their offset
+    (`2024-03-10T03:00-0400`). `keyless_windows` are the windows of Airflow's that no partition stands for, up to
+    `HORIZON`; `impassable` are the clock changes up to there that Airflow's own timetable does not get past. A key
+    there raises, all others are unaffected.
 
     Raises `ScheduleRefused` if Dagster cannot express the cron, or counts its hours by today's UTC offset.
     """
 
     schedule: Schedule
-    partitions_def: TimeWindowPartitionsDefinition = field(init=False)
+    crons: CronTicks = field(repr=False)
+    first_boundary: pendulum.DateTime = field(init=False, repr=False)
+    end_boundary: pendulum.DateTime | None = field(init=False, repr=False)
+    phantoms: tuple[pendulum.DateTime, ...] = field(init=False, repr=False)
     keyless_windows: tuple[Window, ...] = field(init=False, repr=False)
     impassable: tuple[DoesNotAdvance, ...] = field(init=False, repr=False)
     _ticks: Ticks = field(init=False, repr=False)
@@ -44,11 +47,11 @@ class PartitionedSchedule:
     def __post_init__(self) -> None:
         put = object.__setattr__
         schedule = self.schedule
-        ticks = Ticks(schedule)
+        ticks = Ticks(schedule, self.crons)
         put(self, "_ticks", ticks)
         put(self, "_pairing", Pairing(schedule, ticks))
         until = utc(schedule.start + HORIZON) if schedule.end is None else schedule.end
-        if not counts_hours_alike(schedule, until):
+        if not counts_hours_alike(schedule, until, self.crons.asked_at):
             raise ScheduleRefused(
                 schedule.expression,
                 schedule.timezone,
@@ -62,10 +65,12 @@ class PartitionedSchedule:
         first, passed = self._first_tick()
         keyless = [*passed, *(window for seam in seams for window in seam.keyless)]
         put(self, "keyless_windows", tuple(dict.fromkeys(keyless)))
-        # A partition that has no window must not be offered: Dagster leaves excluded ticks out.
-        phantoms = [tick.instant for seam in seams for tick in seam.phantoms if tick >= first]
+        put(self, "first_boundary", first.instant)
+        put(
+            self, "phantoms", tuple(tick.instant for seam in seams for tick in seam.phantoms if tick >= first)
+        )
         end = None if schedule.end is None else ticks.after(self._last_tick(first, schedule.end)).instant
-        put(self, "partitions_def", ticks.definition(self._askable(first), end, phantoms))
+        put(self, "end_boundary", end)
 
     def _first_tick(self) -> tuple[Tick, list[Window]]:
         """The first partition's, and Airflow's windows before it."""
@@ -108,17 +113,10 @@ class PartitionedSchedule:
             "Correct start or end",
         )
 
-    def _askable(self, first: Tick) -> datetime:
-        """A start from which Dagster can count and has `first` as its first tick: see `Ticks.walk`."""
-        for minutes in (0, 30, 59, 119):
-            start = first.instant.subtract(minutes=minutes)
-            try:
-                window = self._ticks.definition(start).get_next_partition_window(start, respect_bounds=False)
-            except CheckError:
-                continue
-            if window is not None and utc(window.start) == first.instant:
-                return start
-        return first.instant
+    @property
+    def cron(self) -> str:
+        """The expression as Dagster is given it."""
+        return self._ticks.cron
 
     @property
     def zone(self) -> str:
@@ -155,20 +153,25 @@ class PartitionedSchedule:
                 return window
         raise self._unaligned(utc(instant).isoformat(), instant)
 
-    def range_windows(self, keys: PartitionKeyRange) -> tuple[Window, Window]:
+    def range_windows(self, first_key: str, last_key: str) -> tuple[Window, Window]:
         """The first and the last window of a single-run backfill. `UnknownPartition` if they are in wrong
         order."""
-        first, last = self.window_of(keys.start), self.window_of(keys.end)
+        first, last = self.window_of(first_key), self.window_of(last_key)
         if last < first:
-            raise UnknownPartition(keys.end, str(self.schedule), f"the range begins later, at {keys.start}")
+            raise UnknownPartition(last_key, str(self.schedule), f"the range begins later, at {first_key}")
         return first, last
 
     def windows_between(self, first_key: str, last_key: str) -> list[Window]:
         """The windows of all partitions from one key to another, both included, oldest first."""
-        self.range_windows(PartitionKeyRange(first_key, last_key))
+        self.range_windows(first_key, last_key)
         return [
             window for window in map(self._pairing.window_at, self._between(first_key, last_key)) if window
         ]
+
+    def keys_between(self, first_key: str, last_key: str) -> list[str]:
+        """The keys that Dagster offers from one to another, both included: far quicker than their windows."""
+        phantoms = set(self.phantoms)
+        return [tick.key for tick in self._between(first_key, last_key) if tick.instant not in phantoms]
 
     def _between(self, first_key: str, last_key: str) -> Iterator[Tick]:
         first, last = self._ticks.of_key(first_key), self._ticks.of_key(last_key)

@@ -4,16 +4,13 @@ them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain, dropwhile
-from zoneinfo import ZoneInfo
+from itertools import dropwhile
+from typing import Protocol
 
 import pendulum
-from dagster import DagsterInvalidDefinitionError, TimeWindowPartitionsDefinition
-from dagster._check import CheckError
-from dagster._utils.schedules import cron_string_iterator
 
 from dagster_defs.errors import ScheduleRefused, UnknownPartition
 from dagster_defs.windows.schedule import Schedule
@@ -28,6 +25,26 @@ INSTANT_FORMAT = "%Y-%m-%dT%H:%M%z"
 # refused, but Dagster offers it.
 HORIZON = timedelta(days=15 * 366)
 _SLACKS = tuple(timedelta(hours=hours) for hours in (0, 30, 100))
+
+
+class CronTicks(Protocol):
+    """Where Dagster's own cron puts boundaries, in an IANA zone; the adapter asks Dagster."""
+
+    @property
+    def asked_at(self) -> datetime:
+        """When Dagster is asked: some crons it counts by the UTC offset of that day."""
+        ...
+
+    def is_expressible(self, cron: str, zone: str, fmt: str, start: datetime) -> bool:
+        """Whether Dagster's partitions can be defined by this cron, with keys in this format, from `start` on."""
+        ...
+
+    def boundaries(
+        self, cron: str, zone: str, instant: datetime, *, ahead: bool
+    ) -> Iterator[datetime] | None:
+        """In local time, later and later or earlier and earlier; None where Dagster cannot begin at `instant`, but
+        would pass it if it began elsewhere."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,6 +66,7 @@ class Ticks:
     """
 
     schedule: Schedule
+    crons: CronTicks
     zone: str = field(init=False)
     """The IANA name of the schedule's zone: Dagster takes no other."""
 
@@ -64,7 +82,13 @@ class Ticks:
                 "Mirror it without partitions, or move the DAG to a named time zone first",
             )
         object.__setattr__(self, "zone", zone)
-        self.definition(self.schedule.start)  # Dagster judges the expression
+        if not self.crons.is_expressible(self.cron, zone, self.fmt, schedule.start):
+            raise ScheduleRefused(
+                schedule.expression,
+                schedule.timezone,
+                "Dagster's partitions cannot express it",
+                "Mirror it without partitions, or declare a plain five-field cron",
+            )
 
     @property
     def cron(self) -> str:
@@ -76,27 +100,6 @@ class Ticks:
     def fmt(self) -> str:
         return DAY_FORMAT if self.schedule.once_a_day else INSTANT_FORMAT
 
-    def definition(
-        self, start: datetime, end: datetime | None = None, exclusions: Sequence[datetime] = ()
-    ) -> TimeWindowPartitionsDefinition:
-        zone = ZoneInfo(self.zone)
-        try:
-            return TimeWindowPartitionsDefinition(
-                start=_plain(start, zone),
-                end=None if end is None else _plain(end, zone),
-                timezone=self.zone,
-                fmt=self.fmt,
-                cron_schedule=self.cron,
-                exclusions=[_plain(excluded, zone) for excluded in exclusions] or None,
-            )
-        except DagsterInvalidDefinitionError as error:
-            raise ScheduleRefused(
-                self.schedule.expression,
-                self.schedule.timezone,
-                "Dagster's partitions cannot express it",
-                "Mirror it without partitions, or declare a plain five-field cron",
-            ) from error
-
     def _tick(self, start: datetime) -> Tick:
         return Tick(utc(start), start.strftime(self.fmt))
 
@@ -104,16 +107,10 @@ class Ticks:
         """The ticks from `instant` on, itself included: later and later, or earlier and earlier."""
         at, way = utc(instant), 1 if ahead else -1
         for slack in _SLACKS:
-            stream = cron_string_iterator(
-                (at - way * slack).timestamp(), self.cron, self.zone, ascending=ahead
-            )
-            try:
-                head = next(stream)
-            except CheckError:
-                # Dagster's short cut for daily and weekly crons cannot begin at some instants of a day whose
-                # midnight does not exist or comes twice. Begun earlier, it passes them.
+            starts = self.crons.boundaries(self.cron, self.zone, at - way * slack, ahead=ahead)
+            if starts is None:
                 continue
-            ticks = (self._tick(start) for start in chain([head], stream))
+            ticks = (self._tick(start) for start in starts)
             return dropwhile(lambda tick: tick.instant < at if ahead else tick.instant > at, ticks)
         raise ScheduleRefused(
             self.schedule.expression,
@@ -158,8 +155,3 @@ class Ticks:
         raise UnknownPartition(
             key, str(self.schedule), f"no boundary is there, the next is {self.at_or_after(named).key}"
         )
-
-
-def _plain(instant: datetime, zone: ZoneInfo) -> datetime:
-    # Dagster keeps the wall-clock fields and the fold and puts its own zone object in.
-    return datetime.fromtimestamp(instant.timestamp(), tz=zone)

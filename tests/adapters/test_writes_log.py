@@ -8,18 +8,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.components.sensors import observed
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.written import Unwritten, Wrote
 from dagster_defs.usecases import continuity
 from dagster_defs.usecases.continuity import PAGE, STATE, WritesLog
 from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
-from dagster_defs.windows import PartitionedSchedule, Schedule
+from dagster_defs.windows import Schedule
 
 UNIT = Unit("up", "stream")
 ROWS, TOTALS = dg.AssetKey("rows"), dg.AssetKey(["mart", "totals"])
 DAYS = dg.DailyPartitionsDefinition("2024-03-01")
-SCHEDULE = PartitionedSchedule(Schedule.of("@daily", "UTC", "2024-03-01"))
+SCHEDULE = partitioned(Schedule.of("@daily", "UTC", "2024-03-01"))
 AT = datetime(2024, 3, 12, 4, tzinfo=UTC)
 SEEN: list[tuple[list[Wrote], dict[str, Unwritten]]] = []  # by runs that look at the log they write
 LINK = "http://airflow.example/dags/up/grid"

@@ -72,6 +72,66 @@ def test_the_airflow_side_knows_no_dagster() -> None:
     assert all(name.startswith("dagster_airlift.in_airflow") for name in airlift), airlift
 
 
+PURE = ("windows", "inventory", "parity", "lifecycle")
+CLOCK = frozenset({"now", "utcnow", "today", "time", "monotonic", "perf_counter", "process_time"})
+
+
+def clock_calls(program: str) -> list[str]:
+    """The calls in a program that read a clock: `now` and its kin of any object, `time` of the module only."""
+    names = (ast.unparse(node.func) for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call))
+    return [
+        name
+        for name in names
+        for last in [name.rpartition(".")[2]]
+        if last in CLOCK and (last != "time" or name in ("time", "time.time"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            "datetime.now(UTC)",
+            "pendulum.now('UTC')",
+            "datetime.utcnow()",
+            "date.today()",
+            "time.time()",
+            "now()",
+        ),
+        *("time.monotonic()", "dt.datetime.now()", "f(x=monotonic())", "self.clock.now().isoformat()"),
+    ],
+)
+def test_a_call_of_the_clock_is_seen(call: str) -> None:
+    """Whatever object it is asked of, and wherever it stands in an expression."""
+    assert len(clock_calls(f"x = {call}")) == 1
+
+
+@pytest.mark.parametrize("text", ["x = now", "f(now=now)", "x = 'datetime.now()'", "x = instant.time()"])
+def test_what_only_looks_like_the_clock_is_let_pass(text: str) -> None:
+    """An instant that is handed down, text, and the time of a datetime."""
+    assert clock_calls(text) == []
+
+
+@pytest.mark.parametrize("folder", PURE)
+def test_pure_folders_call_no_clock(folder: str) -> None:
+    """What time it is, is handed down to windows, inventory, parity and lifecycle."""
+    found = {
+        str(path.relative_to(ROOT)): calls
+        for path in modules(f"dagster_defs/{folder}")
+        if (calls := clock_calls(path.read_text(encoding="utf-8")))
+    }
+
+    assert found == {}
+
+
+@pytest.mark.parametrize("folder", PURE)
+def test_pure_folders_know_no_dagster(folder: str) -> None:
+    """Not even inside a function: Dagster's own boundaries of a cron are handed down."""
+    forbidden = {"dagster", "dagster_dbt", "dagster_airlift", "dagster_shared", "os", "time"}
+
+    assert offenders(f"dagster_defs/{folder}", forbidden) == []
+
+
 def test_business_code_knows_no_orchestrator() -> None:
     """What both orchestrators call imports neither of them."""
     assert offenders("legacy_dags/include", {"airflow", "dagster", "dagster_airlift", "handover"}) == []

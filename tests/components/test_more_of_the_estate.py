@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster import AssetKey
 
+from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.components import DbtUnit
 from dagster_defs.parity import Side
 from tests.estate import Estate, copy_project, put_legacy_code_on_path
@@ -29,7 +30,7 @@ def units(estate: Estate) -> dict[str, DbtUnit]:
 
 
 def hours_of(unit: DbtUnit, day: str) -> list[str]:
-    keys = unit.partitions.partitions_def.get_partition_keys()
+    keys = definition_of(unit.partitions).get_partition_keys()
     return [key for key in keys if key.startswith(day)]
 
 

@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from pytest_mock import MockerFixture
 
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.adapters.store.ledger import NAME, Ledger
 from dagster_defs.components import PythonUnit
 from dagster_defs.components.sensors import schedule_sensor
@@ -21,7 +22,7 @@ from dagster_defs.components.sensors.dag_jobs import scheduled_dag
 from dagster_defs.components.sensors.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
-from dagster_defs.windows import PartitionedSchedule, Schedule
+from dagster_defs.windows import Schedule
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.estate import Estate
 from tests.owned import bring_to, entries_to
@@ -31,7 +32,7 @@ SUCCESS, FAILURE, LIVE = (
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.STARTED,
 )
-DAYS = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", None))
+DAYS = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", None))
 UNITS = (Unit("taxi", "build"), Unit("taxi", "export"))
 # The clocks go forward on the 10th: the window of the 9th ends an hour earlier than a day after its start.
 TAKEN_OVER = pendulum.datetime(2024, 3, 9, 11)
@@ -44,7 +45,7 @@ def jobs_of(dags: Iterable[ScheduledDag]) -> Iterator[tuple[Any, Any]]:
     """Each DAG's job, with an asset that it makes."""
     for dag in dags:
 
-        @dg.asset(name=f"made_by_{dag.job}", partitions_def=dag.partitions.partitions_def)
+        @dg.asset(name=f"made_by_{dag.job}", partitions_def=definition_of(dag.partitions))
         def made() -> None:
             raise AssertionError("nothing is run here")
 
@@ -218,7 +219,7 @@ def test_a_tick_is_bounded(schedules: Schedules, mocker: MockerFixture) -> None:
 
 def test_after_the_schedules_end_nothing_is_started(schedules: Schedules) -> None:
     """A DAG with an end has no windows behind it."""
-    ends = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", "2024-03-10T06:00"))
+    ends = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", "2024-03-10T06:00"))
     schedules.dags = [replace(TAXI, partitions=ends, max_active_runs=9)]
     schedules.retire()
 
@@ -228,7 +229,7 @@ def test_after_the_schedules_end_nothing_is_started(schedules: Schedules) -> Non
 
 def test_one_dags_trouble_does_not_stop_the_others(schedules: Schedules) -> None:
     """A DAG whose windows cannot be told, as Airflow itself does not get past a clock change, is left alone."""
-    stuck = PartitionedSchedule(Schedule.of("0 * * * 1-5", "America/New_York", "2023-09-01", None))
+    stuck = partitioned(Schedule.of("0 * * * 1-5", "America/New_York", "2023-09-01", None))
     other = Unit("stuck", "build")
     schedules.dags = [replace(TAXI, dag_id="stuck", job="stuck", units=(other,), partitions=stuck), TAXI]
     schedules.retire(other, at=pendulum.datetime(2023, 11, 3, 12))

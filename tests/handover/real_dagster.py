@@ -9,10 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS, windows_of_run
-from dagster_defs.windows import PartitionedSchedule, Schedule
+from dagster_defs.windows import Schedule
 
-PARTITIONS = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01"))
+PARTITIONS = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01"))
 DEFINITION = dg.DailyPartitionsDefinition("2024-03-01", timezone="America/New_York", hour_offset=6)
 TAGS = {AIRFLOW_RUN_TAGS.timezone: "America/New_York", AIRFLOW_RUN_TAGS.key_format: "%Y-%m-%d"}
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.windows import PartitionedSchedule, Schedule
+from dagster_defs.windows import Schedule
 from tests.fakes import Job
 from tests.handover.conftest import InAirflow
 from tests.handover.unruly import UnrulyDagster
@@ -64,7 +65,7 @@ def test_the_partition_is_the_data_intervals(in_airflow: InAirflow, dagster_serv
     # Dagster's side reads these keys as exactly these intervals.
     for case, key in [cases[0], *cases[3:]]:
         cron = "0 6 * * *" if case is DAILY else "@hourly"
-        partitions = PartitionedSchedule(Schedule.of(cron, "America/New_York", "2023-11-01"))
+        partitions = partitioned(Schedule.of(cron, "America/New_York", "2023-11-01"))
         window = partitions.window_of(key)
         assert (window.start.isoformat(), window.end.isoformat()) == (case["start"], case["end"])
 

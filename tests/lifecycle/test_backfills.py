@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.errors import Unaligned
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.backfills import Backfill, BackfillRun, runs_over
@@ -15,7 +16,7 @@ from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
 
-NEW_YORK = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", None))
+NEW_YORK = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", None))
 
 
 @dataclass(frozen=True)

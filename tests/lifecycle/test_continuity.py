@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
 from dagster_defs.lifecycle.written import Continuity, Extent, Span, Unwritten, Wrote
-from dagster_defs.windows import PartitionedSchedule, Schedule
+from dagster_defs.windows import Schedule
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 START = datetime(2024, 3, 1, tzinfo=UTC)
-DAYS = PartitionedSchedule(Schedule.of("@daily", "UTC", START))
-HOURS = PartitionedSchedule(Schedule.of("@hourly", "Europe/Berlin", START))
+DAYS = partitioned(Schedule.of("@daily", "UTC", START))
+HOURS = partitioned(Schedule.of("@hourly", "Europe/Berlin", START))
 DAY = timedelta(days=1)
 TABLES = frozenset({"one", "two"})
 
@@ -343,7 +344,7 @@ def test_the_hour_that_comes_twice() -> None:
 
 def test_a_schedule_that_has_ended() -> None:
     """After the schedule's last window nothing is waited for."""
-    ended = PartitionedSchedule(Schedule.of("@daily", "UTC", START, START + 4 * DAY))
+    ended = partitioned(Schedule.of("@daily", "UTC", START, START + 4 * DAY))
 
     one = continuity(UNIT, Owner.AIRFLOW, ended, map(wrote, range(5)), enrolled=None, now=end_of(300))
 

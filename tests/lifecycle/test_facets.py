@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.inventory import Convention, Invocation, Kind, NamedWindow, Selection, UnitReading
 from dagster_defs.inventory.document import Dag, Schedule, Task
 from dagster_defs.inventory.records import RenderedCall
@@ -22,8 +23,8 @@ from dagster_defs.lifecycle.facets import (
 )
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.settings import FACETS
-from dagster_defs.windows import PartitionedSchedule, Window
 from dagster_defs.windows import Schedule as Cron
+from dagster_defs.windows import Window
 
 ZONE = "America/New_York"
 SPAN = ("2024-03-08", "2024-03-11")  # the clocks go forward on the 10th
@@ -84,7 +85,7 @@ class Case:
         )
         unit = Unit("taxi", "daily")
         mirrored = frozenset({unit, *(Unit("taxi", other.task_id) for other in self.others)})
-        partitions = PartitionedSchedule(Cron.of(self.cron, ZONE, self.start))
+        partitions = partitioned(Cron.of(self.cron, ZONE, self.start))
         mirror = MirroredUnit(unit, partitions, declared, self.upstream, mirrored)
         return {facet.name: facet for facet in facets_of(LegacyUnit(dag, task, reading, SPAN), mirror)}
 

@@ -14,6 +14,7 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import PRESETS, PartitionedSchedule, Schedule, Window
 from dagster_defs.windows.ticks import HORIZON
@@ -168,7 +169,7 @@ def test_keys_and_airflows_windows_belong_together(timetables: Timetables) -> No
             return
         schedule = schedule_of(case)
         try:
-            partitions = PartitionedSchedule(schedule)
+            partitions = partitioned(schedule)
         except ScheduleRefused as refusal:
             assert no_partitions(schedule, theirs, refusal), (refusal, theirs)  # noqa: PT017 - as above
             seen[f"refused: {refusal.reason[:30]}"] += 1
@@ -213,7 +214,7 @@ def pair_off(partitions: PartitionedSchedule, theirs: Walk) -> Counter[str]:
 def windows_of_keys(partitions: PartitionedSchedule) -> dict[str, Window]:
     """The window of each key that has one; without one are only keys near an impassable clock change."""
     found = {}
-    for key in partitions.partitions_def.get_partition_keys(datetime(2060, 1, 1, tzinfo=UTC))[
+    for key in definition_of(partitions).get_partition_keys(datetime(2060, 1, 1, tzinfo=UTC))[
         : MOST_KEYS + 20
     ]:
         try:

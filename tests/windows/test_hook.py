@@ -3,10 +3,11 @@
 import pytest
 from dagster import BackfillPolicy
 
+from dagster_defs.adapters.dagster.partitions import backfill_policy, partitioned
 from dagster_defs.errors import NotRangeable, TemplateRefused
-from dagster_defs.windows import Bound, PartitionedSchedule, PartitionVars, Schedule, VariableTemplate, Window
+from dagster_defs.windows import Bound, PartitionVars, Schedule, VariableTemplate, Window
 
-DAILY = PartitionedSchedule(Schedule.of("0 6 * * *", "America/New_York", "2024-01-01"))
+DAILY = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-01-01"))
 MIN = VariableTemplate("min_date", "{{ data_interval_start | ds }}", Bound.LOWER)
 MAX = VariableTemplate("max_date", "{{ data_interval_end | ds }}", Bound.UPPER)
 
@@ -29,7 +30,7 @@ def test_a_run_over_many_windows_takes_the_bounds_of_the_whole() -> None:
     """A lower bound has the first window's value, an upper bound the last's."""
     hook = variables(MIN, MAX, VariableTemplate("target", "{{ params.target }}"), target="prod")
     assert hook.can_range
-    assert hook.backfill_policy == BackfillPolicy.single_run()
+    assert backfill_policy(hook) == BackfillPolicy.single_run()
     assert hook.for_range(window("2024-03-01"), window("2024-03-31")) == {
         "min_date": "2024-03-01",
         "max_date": "2024-04-01",
@@ -42,7 +43,7 @@ def test_a_variable_that_is_no_bound_keeps_runs_single() -> None:
     not."""
     hook = variables(MIN, VariableTemplate("batch", "{{ ts_nodash }}"))
     assert not hook.can_range
-    assert hook.backfill_policy == BackfillPolicy.multi_run(1)
+    assert backfill_policy(hook) == BackfillPolicy.multi_run(1)
     with pytest.raises(NotRangeable, match="batch") as caught:
         hook.for_range(window("2024-03-01"), window("2024-03-02"))
     assert caught.value.variables == ("batch",)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
-from dagster_defs.windows import PartitionedSchedule, Schedule, TemplateContext, Window, compile_template
+from dagster_defs.windows import Schedule, TemplateContext, Window, compile_template
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,12 +196,12 @@ def test_partition_keys_pair_off_with_airflow_windows(walks: list[Walk]) -> None
         case = walk.case
         schedule = Schedule.of(case["cron"], case["timezone"], case["from"], case["until"])
         try:
-            partitions = PartitionedSchedule(schedule)
+            partitions = partitioned(schedule)
         except ScheduleRefused as refusal:
             assert case["timezone"] == "Australia/Lord_Howe", refusal  # noqa: PT017 - by zone
             assert schedule.cron.endswith(" * * * *"), refusal  # noqa: PT017 - and hourly only
             continue
-        definition = partitions.partitions_def
+        definition = definition_of(partitions)
         later = walk.until + timedelta(days=3000)
         keys = {key: partitions.window_of(key) for key in definition.get_partition_keys(later)}
         # Airflow's end is inclusive, the span is not.

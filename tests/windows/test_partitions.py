@@ -9,6 +9,7 @@ from dagster import PartitionKeyRange
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
 from dagster_defs.windows.pairing import counts_hours_alike
@@ -48,7 +49,7 @@ def stops_at(schedule: Schedule, until: datetime) -> bool:
 
 
 def of(cron: str, zone: str, start: str, end: str | None = None) -> PartitionedSchedule:
-    return PartitionedSchedule(Schedule.of(cron, zone, start, end))
+    return partitioned(Schedule.of(cron, zone, start, end))
 
 
 @settings(
@@ -72,9 +73,9 @@ def test_windows_of_partitions_tile_time_and_give_their_keys_back(
     assume(not stops_at(schedule, until + timedelta(seconds=1)))
     theirs = list(schedule.windows())
     assume(theirs)
-    assume(counts_hours_alike(schedule, until))
-    partitions = PartitionedSchedule(schedule)
-    keys = partitions.partitions_def.get_partition_keys(until + timedelta(days=4000))
+    assume(counts_hours_alike(schedule, until, datetime.now(UTC)))
+    partitions = partitioned(schedule)
+    keys = definition_of(partitions).get_partition_keys(until + timedelta(days=4000))
     ours = [partitions.window_of(key) for key in keys]
     assert len(set(keys)) == len(keys)
     assert ours == [window for window in theirs if window not in partitions.keyless_windows]
@@ -163,7 +164,7 @@ def test_the_window_of_a_key_is_airflow_interval_on_clock_change_days(
 
 def test_dagster_itself_differs_there() -> None:
     """The map is needed: Dagster's own window of the key starts half an hour before Airflow's."""
-    own = of("30 2 * * *", "America/New_York", "2023-01-01").partitions_def.time_window_for_partition_key(
+    own = definition_of(of("30 2 * * *", "America/New_York", "2023-01-01")).time_window_for_partition_key(
         "2024-03-10"
     )
     assert own.start.astimezone(UTC).isoformat() == "2024-03-10T07:00:00+00:00"
@@ -173,7 +174,7 @@ def test_a_partition_without_a_window_is_not_offered() -> None:
     """`30 1-3` in New York has a boundary in Dagster at 03:00 of the spring day that Airflow does not
     have."""
     partitions = of("30 1-3 * * *", "America/New_York", "2024-03-10", "2024-03-11")
-    keys = partitions.partitions_def.get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC))
+    keys = definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC))
     assert keys == ["2024-03-10T01:30-0500", "2024-03-10T03:30-0400"]
     with pytest.raises(UnknownPartition, match="no window"):
         partitions.window_of("2024-03-10T03:00-0400")
@@ -210,7 +211,7 @@ def test_hours_that_dagster_counts_by_the_offset_of_today_are_refused(
 def test_hours_of_a_zone_that_keeps_its_part_of_an_hour_are_counted(zone: str) -> None:
     """A zone that is always half or three quarters of an hour off is as good as any."""
     partitions = of("1 * * * *", zone, "2024-03-01", "2024-03-02")
-    assert [key[-10:-5] for key in partitions.partitions_def.get_partition_keys()][:2] == ["00:01", "01:01"]
+    assert [key[-10:-5] for key in definition_of(partitions).get_partition_keys()][:2] == ["00:01", "01:01"]
 
 
 def test_an_interval_that_is_no_window_names_the_nearest_ones() -> None:
@@ -238,7 +239,7 @@ def test_a_day_without_a_boundary_is_no_key() -> None:
 def test_the_partitions_begin_and_end_with_airflow_windows() -> None:
     """The first key is Airflow's first window, the last key is the one that starts at or before the end."""
     partitions = of("0 6 * * *", "America/New_York", "2024-01-01T07:00", "2024-01-04")
-    assert partitions.partitions_def.get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC)) == [
+    assert definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC)) == [
         "2024-01-02",
         "2024-01-03",
     ]
@@ -254,11 +255,11 @@ def test_a_range_of_keys_is_its_first_and_last_window() -> None:
     """range_windows and windows_between agree."""
     partitions = of("@daily", "America/New_York", "2024-01-01")
     keys = PartitionKeyRange("2024-03-09", "2024-03-11")
-    first, last = partitions.range_windows(keys)
+    first, last = partitions.range_windows(keys.start, keys.end)
     between = partitions.windows_between("2024-03-09", "2024-03-11")
     assert (between[0], between[-1], len(between)) == (first, last, 3)
     with pytest.raises(UnknownPartition, match="begins later"):
-        partitions.range_windows(PartitionKeyRange("2024-03-11", "2024-03-09"))
+        partitions.range_windows("2024-03-11", "2024-03-09")
 
 
 def test_an_instant_falls_into_one_window() -> None:
@@ -276,7 +277,7 @@ def test_a_29_february_has_its_key() -> None:
     """Dagster's short cut for leap days misses the day itself; the key and its window are there all the
     same."""
     partitions = of("0 0 29 2 *", "UTC", "2024-02-01", "2030-01-01")
-    keys = partitions.partitions_def.get_partition_keys(datetime(2040, 1, 1, tzinfo=UTC))
+    keys = definition_of(partitions).get_partition_keys(datetime(2040, 1, 1, tzinfo=UTC))
     assert [(key, partitions.window_of(key).start.year) for key in keys] == [
         ("2024-02-29", 2024),
         ("2028-02-29", 2028),

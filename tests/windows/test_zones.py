@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import ScheduleRefused
-from dagster_defs.windows import PartitionedSchedule, Schedule, Window, canonical_zone, zone_named
+from dagster_defs.windows import Schedule, Window, canonical_zone, zone_named
 from tests.windows.test_oracle import ask_airflow, ours
 
 
@@ -73,8 +74,8 @@ def test_windows_of_a_fixed_offset_are_those_of_airflow(tmp_path: Path) -> None:
         assert ours(schedule, datetime.fromisoformat(UNTIL))[0] == theirs, case
         if case["made_by"] != "pendulum":  # the same schedule as before
             continue
-        partitions = PartitionedSchedule(Schedule.of(schedule.expression, schedule.timezone, START, UNTIL))
-        keys = partitions.partitions_def.get_partition_keys()[: len(theirs)]  # Airflow's end is included
+        partitions = partitioned(Schedule.of(schedule.expression, schedule.timezone, START, UNTIL))
+        keys = definition_of(partitions).get_partition_keys()[: len(theirs)]  # Airflow's end is included
         assert [partitions.window_of(key) for key in keys] == theirs, case
         assert [partitions.key_of(window) for window in theirs] == keys, case
         compared += len(theirs)
@@ -95,9 +96,9 @@ def test_dagster_counts_in_a_zone_that_keeps_the_offset(
     zone: str, start: str, end: str | None, dagster: str
 ) -> None:
     """Dagster takes IANA names only: for each offset one whose clock is the same in all the years of the partitions."""
-    partitions = PartitionedSchedule(Schedule.of("0 6 * * *", zone, start, end))
+    partitions = partitioned(Schedule.of("0 6 * * *", zone, start, end))
 
-    assert partitions.zone == partitions.partitions_def.timezone == dagster
+    assert partitions.zone == definition_of(partitions).timezone == dagster
 
 
 @pytest.mark.parametrize(
@@ -112,4 +113,4 @@ def test_dagster_counts_in_a_zone_that_keeps_the_offset(
 def test_an_offset_that_dagster_cannot_count_in_is_refused(zone: str, start: str) -> None:
     """Where no zone keeps the offset, the refusal says that this is the reason."""
     with pytest.raises(ScheduleRefused, match="need an IANA time zone, and none keeps this offset"):
-        PartitionedSchedule(Schedule.of("0 6 * * *", zone, start))
+        partitioned(Schedule.of("0 6 * * *", zone, start))

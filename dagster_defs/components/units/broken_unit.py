@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
@@ -39,7 +40,7 @@ def broken_definitions(unit: "UnitComponent", fault: ParityError, *, with_job: b
                 metadata={"why": str(fault)},
             )
         ],
-        partitions_def=partitions.partitions_def if partitions else None,
+        partitions_def=definition_of(partitions) if partitions else None,
         backfill_policy=dg.BackfillPolicy.single_run(),
         op_tags={tags.UNIT: unit.unit},
     )

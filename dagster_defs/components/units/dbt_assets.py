@@ -12,6 +12,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_n
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from dagster_defs.adapters.dagster.evidence import SHADOW
+from dagster_defs.adapters.dagster.partitions import backfill_policy
 from dagster_defs.adapters.dbt.deferral import builds, data_behind
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
@@ -177,7 +178,7 @@ def build_asset_definition(
         can_subset=True,
         partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
-        backfill_policy=unit.variables.backfill_policy,
+        backfill_policy=backfill_policy(unit.variables),
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={tags.UNIT: unit.unit},
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self, cast
 import dagster as dg
 
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
+from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.callbacks import OnFailure
@@ -219,7 +220,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def partitions(self) -> PartitionedSchedule:
         """Raises BadUnit, which names the unit, for a schedule that cannot be."""
         try:
-            return PartitionedSchedule(
+            return partitioned(
                 Schedule.of(
                     self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end or None
                 )
@@ -230,7 +231,9 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @property
     def offered(self) -> dg.TimeWindowPartitionsDefinition:
         """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
-        return self._offered or self.partitions.partitions_def
+        if self._offered is None:
+            self._offered = definition_of(self.partitions)
+        return self._offered
 
     def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
         """Offer the partitions of the whole DAG, whose units `mates` are.
@@ -238,7 +241,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
         partitions only, and the DAG's job runs them all.
         """
-        self._offered = widest(self.partitions, [mate.partitions for mate in mates]).partitions_def
+        self._offered = definition_of(widest(self.partitions, [mate.partitions for mate in mates]))
 
     def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
         """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
@@ -430,7 +433,8 @@ def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> P
     end = max(ends) if len(ends) == len(alike) else None
     if (start, end) == (own.schedule.start, own.schedule.end):
         return own
-    return PartitionedSchedule(Schedule(own.schedule.expression, own.schedule.timezone, start, end))
+    schedule = Schedule(own.schedule.expression, own.schedule.timezone, start, end)
+    return PartitionedSchedule(schedule, own.crons)
 
 
 def own_selection(

@@ -1,0 +1,48 @@
+"""CPU time of commands that only answer, beside that of importing Dagster in the same run."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.table import Bound, Row
+
+BIN = Path(sys.executable).parent
+PEER = "import dagster"
+COMPLETION = {"_PARITY_COMPLETE": "complete_bash", "COMP_WORDS": "parity st", "COMP_CWORD": "1"}
+COMMANDS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
+    PEER: ((sys.executable, "-c", PEER), {}),
+    "dagster --help": ((str(BIN / "dagster"), "--help"), {}),
+    "dbt --version": ((str(BIN / "dbt"), "--version"), {}),
+    "parity --help": ((str(BIN / "parity"), "--help"), {}),
+    "parity compare --help": ((str(BIN / "parity"), "compare", "--help"), {}),
+    "parity --version": ((str(BIN / "parity"), "--version"), {}),
+    "parity st<TAB>": ((str(BIN / "parity"),), COMPLETION),
+    "parity status": ((str(BIN / "parity"), "status"), {}),
+}
+AT_ONCE = ("parity --help", "parity compare --help", "parity --version", "parity st<TAB>")
+BOUNDS = [
+    *(Bound(name, 0.25, of=PEER) for name in AT_ONCE),
+    Bound("parity status", 1.5, of=PEER),
+]
+ROUNDS = 5
+
+
+def cpu_milliseconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Of the process and those that it starts: another process that keeps the machine busy counts for little."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=300)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def measure(console: Console) -> list[Row]:
+    """Each command in turn, so that all meet the same machine; the first round, which fills caches, does not count."""
+    rounds = [
+        {name: cpu_milliseconds(*command) for name, command in COMMANDS.items()} for _ in range(ROUNDS + 1)
+    ]
+    return [Row(name, [one[name] for one in rounds[1:]]) for name in COMMANDS]

@@ -1,0 +1,108 @@
+"""Dagster's side of a schedule's partitions: where its own cron puts boundaries, and the definitions made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from zoneinfo import ZoneInfo
+
+from dagster import BackfillPolicy, DagsterInvalidDefinitionError, TimeWindowPartitionsDefinition
+from dagster._check import CheckError
+from dagster._utils.schedules import cron_string_iterator
+
+from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule
+from dagster_defs.windows.window import utc
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterCrons:
+    """Obeys `windows.ticks.CronTicks`."""
+
+    asked_at: datetime
+
+    @classmethod
+    def asked_now(cls) -> DagsterCrons:
+        return cls(datetime.now(UTC))
+
+    def is_expressible(self, cron: str, zone: str, fmt: str, start: datetime) -> bool:
+        try:
+            _definition(cron, zone, fmt, start)
+        except DagsterInvalidDefinitionError:
+            return False
+        return True
+
+    def boundaries(
+        self, cron: str, zone: str, instant: datetime, *, ahead: bool
+    ) -> Iterator[datetime] | None:
+        stream = cron_string_iterator(instant.timestamp(), cron, zone, ascending=ahead)
+        try:
+            head = next(stream)
+        except CheckError:
+            # The short cut for daily and weekly crons cannot begin at some instants of a day whose midnight does not
+            # exist or comes twice.
+            return None
+        return chain([head], stream)
+
+
+def partitioned(schedule: Schedule) -> PartitionedSchedule:
+    """The partitions of a schedule, counted by Dagster as of now. Raises what PartitionedSchedule raises."""
+    return PartitionedSchedule(schedule, DagsterCrons.asked_now())
+
+
+def definition_of(partitions: PartitionedSchedule) -> TimeWindowPartitionsDefinition:
+    """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A tick that no window of
+    Airflow's stands behind is not offered: Dagster leaves excluded ticks out."""
+    return _definition(
+        partitions.cron,
+        partitions.zone,
+        partitions.fmt,
+        _askable_start(partitions),
+        partitions.end_boundary,
+        partitions.phantoms,
+    )
+
+
+def backfill_policy(variables: PartitionVars) -> BackfillPolicy:
+    """One run for a whole backfill where that is right, else one run for each partition."""
+    return BackfillPolicy.single_run() if variables.can_range else BackfillPolicy.multi_run(1)
+
+
+def _askable_start(partitions: PartitionedSchedule) -> datetime:
+    """A start from which Dagster can count and whose first tick is the first partition's: see `boundaries`."""
+    first = partitions.first_boundary
+    for minutes in (0, 30, 59, 119):
+        start = first.subtract(minutes=minutes)
+        definition = _definition(partitions.cron, partitions.zone, partitions.fmt, start)
+        try:
+            window = definition.get_next_partition_window(start, respect_bounds=False)
+        except CheckError:
+            continue
+        if window is not None and utc(window.start) == first:
+            return start
+    return first
+
+
+def _definition(
+    cron: str,
+    zone: str,
+    fmt: str,
+    start: datetime,
+    end: datetime | None = None,
+    exclusions: Sequence[datetime] = (),
+) -> TimeWindowPartitionsDefinition:
+    local = ZoneInfo(zone)
+    return TimeWindowPartitionsDefinition(
+        start=_plain(start, local),
+        end=None if end is None else _plain(end, local),
+        timezone=zone,
+        fmt=fmt,
+        cron_schedule=cron,
+        exclusions=[_plain(excluded, local) for excluded in exclusions] or None,
+    )
+
+
+def _plain(instant: datetime, zone: ZoneInfo) -> datetime:
+    # Dagster keeps the wall-clock fields and the fold and puts its own zone object in.
+    return datetime.fromtimestamp(instant.timestamp(), tz=zone)
