@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from dagster_defs import cli
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.store.ledger import NAME, Ledger
 from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.lifecycle import Stage, Unit
@@ -99,7 +100,7 @@ class Night:
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """The command as a program, while it runs."""
-        return subprocess.Popen(
+        return GUARDIAN.start(
             [str(BIN / "parity"), *arguments],
             cwd=ROOT,
             env={**foreign_environment(), **self.settings},

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 
 # Writes a file of one letter over and over, each time with another letter; says when it has begun.
 WRITER = """
@@ -40,7 +41,7 @@ with atomic.replacing(Path(sys.argv[1])) as temporary:
 
 
 def spawn(script: str, path: Path) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    process = GUARDIAN.start([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
 

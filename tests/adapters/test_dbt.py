@@ -15,6 +15,7 @@ import pytest
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace, env_vars_in
 from dagster_defs.adapters.dbt.window_shape import shaped_by_window
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
 
 PROFILES = """
@@ -332,7 +333,7 @@ print(sorted(DbtWorkspace(Path(sys.argv[1]), "legacy").select("good")))
 @pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_a_command_that_was_killed(project: Path, seconds: float) -> None:
     """A selection that is killed with -9 on its way does not hinder the next one."""
-    with subprocess.Popen(
+    with GUARDIAN.start(
         [sys.executable, "-c", SELECT, str(project)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

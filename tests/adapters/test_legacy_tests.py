@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.usecases.shadow.legacy_tests import Evaluated, evaluate_tests
 
 FILES = {
@@ -82,7 +83,7 @@ def evaluated(workspace: DbtWorkspace, tmp_path: Path) -> Callable[..., Evaluate
 @pytest.fixture
 def writer(workspace: DbtWorkspace) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the file open for writing."""
-    with subprocess.Popen(
+    with GUARDIAN.start(
         [sys.executable, "-c", HOLD, str(workspace.database_file)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -161,6 +161,57 @@ def test_those_that_have_left_the_group_end_too(tmp_path: Path) -> None:
     assert eventually(lambda: gone(*pids))
 
 
+START_BARE = """
+import sys
+from dagster_defs.adapters.processes.guardian import GUARDIAN
+bare = GUARDIAN.start([sys.executable, "-c", sys.argv[1]], stdout=sys.stdout)
+bare.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_what_a_test_starts_ends_with_it(number: signal.Signals) -> None:
+    """A server that was started without a supervisor ends, with its family, when whoever started it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", START_BARE, FAMILY.replace("print(", "print(os.getpid(), ")],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert not any(map(gone, pids))
+        process.send_signal(number)
+        process.wait(timeout=10)
+
+        assert len(pids) == 2
+        assert eventually(lambda: gone(*pids))
+
+
+# A program that does not listen to SIGTERM, with a supervisor of its own whose child leaves every family.
+STUBBORN_SUPERVISOR = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SUPERVISE
+
+
+def test_a_guardian_lets_another_do_its_work(tmp_path: Path) -> None:
+    """Where a test has started a demo, the demo's own guardian is not ended by the test's: it ends the daemons."""
+    outer = (
+        "import sys\nfrom dagster_defs.adapters.processes.guardian import GUARDIAN\n"
+        "GUARDIAN.start([sys.executable, '-c', *sys.argv[1:]], stdout=sys.stdout).wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", outer, STUBBORN_SUPERVISOR, str(tmp_path), SCATTERED],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert not any(map(gone, pids))
+        process.kill()
+        process.wait(timeout=10)
+
+        assert len(pids) == 3
+        assert eventually(lambda: gone(*pids), 40)
+
+
 SUPERVISE_POSTGRES = """
 import sys
 from pathlib import Path

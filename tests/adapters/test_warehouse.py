@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from pytest_mock import MockerFixture
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.errors import DatabaseLocked, DatabaseUnreadable, RelationUnreadable, StatementFailed
 from dagster_defs.parity import Check, Column, ComparisonSpec, Side, SideCounts, Verdict, compare
@@ -45,7 +46,7 @@ def database(file: Path, *statements: str) -> Path:
 
 @contextmanager
 def held_by_another_process(file: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    process = GUARDIAN.start(
         [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from tests.estate import ROOT, foreign_environment
 from tests.handover.unruly import UnrulyDagster
 
@@ -63,7 +64,7 @@ def start_in_airflow(airflow_home: Path, tmp_path: Path) -> Iterator[StartInAirf
     def start(program: str, document: Any, **settings: str) -> Started:
         log = tmp_path / f"airflow-{len(started)}.log"
         with log.open("w") as file:
-            process = subprocess.Popen(
+            process = GUARDIAN.start(
                 [str(AIRFLOW_PYTHON), str(Path(__file__).with_name(program))],
                 stdin=subprocess.PIPE,
                 stdout=file,

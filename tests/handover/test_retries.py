@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
 from tests.estate import BIN, ROOT, foreign_environment
 from tests.handover.conftest import AIRFLOW_PYTHON, Started, StartInAirflow
@@ -75,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDagster]:
     port = free_port()
     log = home / "webserver.log"
     with log.open("w") as file:
-        process = subprocess.Popen(
+        process = GUARDIAN.start(
             [
                 str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port),
                 "-f", str(Path(__file__).with_name("real_dagster.py")),

@@ -19,6 +19,7 @@ import pendulum
 import psutil
 import pytest
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import last_lines
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.adapters.store.proxied_state import read_marks
@@ -46,7 +47,7 @@ class Place:
         return {**foreign_environment(), "PATH": path, "PARITY_DEMO_DIR": str(self.folder)}
 
     def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return GUARDIAN.start(
             [str(BIN / "parity"), "demo", "--exit"],
             cwd=ROOT,
             env=self.environment,
@@ -301,7 +302,7 @@ def test_two_demos_do_not_share_a_folder(place: Place, told: subprocess.Complete
     """A second demo in a folder where one runs is refused by name, and starts nothing."""
     held = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     lock = place.folder.with_name(place.folder.name + ".lock")
-    with subprocess.Popen(
+    with GUARDIAN.start(
         [sys.executable, "-c", held, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None

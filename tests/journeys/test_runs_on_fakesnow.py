@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.cli import app
 from dagster_defs.parity import Verdict
 from dagster_defs.usecases import check as comparison
@@ -56,7 +57,7 @@ create table raw.trips (
 @pytest.fixture(scope="module")
 def server_port() -> Iterator[int]:
     launcher = Path(__file__).with_name("fakesnow_server.py")
-    with subprocess.Popen(
+    with GUARDIAN.start(
         [sys.executable, str(launcher)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:

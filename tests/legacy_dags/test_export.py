@@ -12,6 +12,8 @@ import pytest
 from include import export, settings
 from include.errors import BadSetting, ExportNotHere, WarehouseBusy, WarehouseMissing
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
+
 HEADER = ",".join(export.COLUMNS)
 
 
@@ -45,7 +47,7 @@ def database(data_dir: Path) -> Path:
 def locked_database(database: Path) -> Iterator[Path]:
     """The database while another process writes to it."""
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
+    with GUARDIAN.start(
         [sys.executable, "-c", hold, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

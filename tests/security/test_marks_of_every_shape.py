@@ -18,7 +18,8 @@ from tests.estate import ROOT
 from tests.security.marks_table import DAG, TABLE, lay
 
 HERE = Path(__file__).parent
-OURS, THEIRS = ROOT / "dagster_defs" / "adapters" / "marks.py", ROOT / "legacy_dags" / "handover" / "marks.py"
+OURS = ROOT / "dagster_defs" / "adapters" / "store" / "marks.py"
+THEIRS = ROOT / "legacy_dags" / "handover" / "marks.py"
 EVERY = pytest.mark.parametrize("name", list(TABLE))
 AIRFLOWS = [
     pytest.param(python, marks=pytest.mark.airflow, id=python)

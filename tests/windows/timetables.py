@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
 
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.windows import Window
 from tests.estate import ROOT, foreign_environment
 
@@ -82,7 +83,7 @@ def running_timetables(home: Path) -> Iterator[Timetables]:
     python = ROOT / ".venv-airflow" / "bin" / "python"
     assert python.exists(), f"{python} is missing: make setup"
     with (home / "stderr").open("w") as errors:
-        process = subprocess.Popen(
+        process = GUARDIAN.start(
             [str(python), str(Path(__file__).with_name("timetable_oracle.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from typing import Any
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.windows.values import as_yaml
 
@@ -63,7 +64,7 @@ def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, 
     """Two full parses at the same time, each in a process and a target path of its own."""
     targets = [workspace.target_path / f"window-{number}" for number in range(len(windows))]
     processes = [
-        subprocess.Popen(
+        GUARDIAN.start(
             [
                 str(Path(sys.executable).parent / "dbt"),
                 *("--quiet", "--no-partial-parse", "parse", "--vars", as_yaml(window)),
@@ -78,6 +79,7 @@ def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, 
     ]
     for process in processes:
         said, _ = process.communicate()
+        GUARDIAN.forget(process.pid)
         if process.returncode != 0:
             raise DbtProjectUnreadable(workspace.project_dir, said.strip()[-2000:])
     return [json.loads((target / "manifest.json").read_bytes()) for target in targets]

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import psutil
 GRACE_SECONDS = 8
 # In the environment of what is started here; its value names the guardian.
 MARK = "PARITY_GUARDED_BY"
+_GUARDIAN = "guardian"  # the value in a guardian's own environment: another one lets it do its work
 _LOOK_SECONDS = 0.5
 _POSTGRES_SECONDS = 3  # in which a server that was being started when the parent went has written its file
 
@@ -80,7 +81,13 @@ def family(leaders: Iterable[Known], mark: str = "") -> list[Known]:
             if os.getpgid(process.pid) in groups or (mark and process.environ().get(MARK) == mark):
                 found[Known(process.pid, process.create_time())] = None
     mine = os.getpid()
-    return [each for each in found if each.pid != mine]
+    return [each for each in found if each.pid != mine and not _is_guardian(each)]
+
+
+def _is_guardian(each: Known) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return psutil.Process(each.pid).environ().get(MARK) == _GUARDIAN
+    return False
 
 
 def end(leaders: Iterable[Known], *, mark: str = "", grace: float = GRACE_SECONDS) -> None:
@@ -141,6 +148,19 @@ class Guardian:
     _parent: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def start(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[Any]:
+        """A process that ends, with all that it starts, when this one does, whatever ends this one.
+
+        `env`: this process's own where it is None. `options` are those of `subprocess.Popen`.
+        """
+        process = subprocess.Popen(
+            list(command), env=self.environment(os.environ if env is None else env), **options
+        )
+        self.watch(process.pid)
+        return process
+
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """For a process that is started next: the guardian runs by now, and will know it by its environment."""
         with self._lock:
@@ -195,6 +215,7 @@ class Guardian:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",
+            env={**os.environ, MARK: _GUARDIAN},
         )
         for known in self._watched:
             self._write({"watch": [known.pid, known.started]})

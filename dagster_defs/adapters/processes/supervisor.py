@@ -70,18 +70,16 @@ class Supervisor:
     ) -> Child:
         log = self.folder / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = GUARDIAN.environment(env)
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                list(command),
-                env=environment,
+            process = GUARDIAN.start(
+                command,
+                env=env,
                 cwd=cwd,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        GUARDIAN.watch(process.pid)
         child = Child(name, process, log)
         self.children.append(child)
         self._write_record()

@@ -81,6 +81,7 @@ class Ledger:
             else:  # whole, but for its end of line: an editor or a merge has taken that away
                 lines.append(tail)
                 size = len(data)
+        path = str(self.path)
         entries: list[Entry] = []
         numbers: list[int] = []
         problems: dict[Unit, LedgerUnreadable] = {}
@@ -88,7 +89,7 @@ class Ledger:
             if not line.strip() or (unit is not None and is_of_another(line, unit)):
                 continue
             try:
-                entries.append(read_entry(line, f"{self.path} line {number}"))
+                entries.append(read_entry(line, f"{path} line {number}"))
                 numbers.append(number)
             except LedgerUnreadable as error:
                 if not error.unit:
