@@ -14,8 +14,10 @@ from tests.fakes import FakeAirflow, FakeDagster
 
 # The same examples in every run, so that a red run says something about the change that it tests. To look for
 # new ones: HYPOTHESIS_PROFILE=explore, and then `--hypothesis-seed` draws them anew.
-hypothesis.settings.register_profile("steady", derandomize=True)
-hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
+# No example has a deadline: how long one takes says something about the machine, and `make bench` measures.
+untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("steady", untimed, derandomize=True)
+hypothesis.settings.register_profile("explore", untimed, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
