@@ -123,7 +123,7 @@ def exit_by(checks: Sequence[WindowCheck]) -> NoReturn:
 def main() -> None:
     """Entry point: an expected error is one message on stderr and its exit code, never a stack trace."""
     # typer does this itself only for options of its own.
-    completion.completion_init()  # type: ignore[attr-defined]
+    completion.completion_init()  # type: ignore[attr-defined]  # not among the names that it exports
     try:
         app()
     except ParityError as error:
