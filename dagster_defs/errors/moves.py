@@ -128,11 +128,14 @@ class GateClosed(ParityError):
 
 
 class StepFailed(ParityError):
-    """A step did not bring about what it should; the move is half-done. `fact` is what holds instead."""
+    """A step did not bring about what it should; the move is half-done. `fact` is what holds instead, `so_far` what
+    the steps before it have changed."""
 
-    def __init__(self, unit: str, move: str, step: str, fact: str) -> None:
-        self.unit, self.move, self.step, self.fact = unit, move, step, fact
+    def __init__(self, unit: str, move: str, step: str, fact: str, so_far: str = "") -> None:
+        self.unit, self.move, self.step, self.fact, self.so_far = unit, move, step, fact, so_far
+        changed = f" {so_far}." if so_far else ""
+        undo = "" if move == "rollback" else f", or undo it: parity rollback {unit} --apply"
         super().__init__(
-            f"{move} of {unit} stopped at `{step}`: {fact}. Finish it: parity resume {unit} --apply, or undo it: "
-            f"parity rollback {unit} --apply"
+            f"{move} of {unit} stopped at `{step}`: {fact}.{changed} "
+            f"Finish it when that holds: parity resume {unit} --apply{undo}"
         )

@@ -8,7 +8,7 @@ two: Dagster before Airflow on the way in, Airflow before Dagster on the way bac
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, assert_never
 
@@ -102,7 +102,8 @@ Step = (
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`steps` is empty where there is nothing left to do, and `already` says so. `finishes`: the open move that
-    this goes on with, or undoes. `since`: of a rollback, when the unit was cut over."""
+    this goes on with, or undoes; an `intended` among the steps begins a move of its own after it. `since`: of a
+    rollback, when the unit was cut over."""
 
     unit: Unit
     move: Move
@@ -136,15 +137,20 @@ def plan(
         return _holding(unit, move, stage, history)
     if history.open is not None:
         if move is Move.ROLLBACK:
-            return undo(history.open, end_runs=end_runs)
+            found = undo(history.open, end_runs=end_runs)
+            return found if found.to is stage else replace(found, since=_since(history))
         raise in_progress(history.open, half_done=True)
     if stage in ARRIVED[move]:
         return Plan(unit, move, stage, stage, (), already=f"already {stage}")
     if (stage, move) not in TRANSITIONS:
         raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
     steps = (Record(Kind.INTENDED), *_between(move, end_runs=end_runs), Record(Kind.DONE))
-    since = history.cut_over.at if move is Move.ROLLBACK and history.cut_over else None
+    since = _since(history) if move is Move.ROLLBACK else None
     return Plan(unit, move, stage, TRANSITIONS[stage, move], steps, since=since)
+
+
+def _since(history: UnitHistory) -> datetime | None:
+    return history.cut_over.at if history.cut_over else None
 
 
 def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
@@ -166,10 +172,14 @@ def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
     """What brings the unit back to where the open move began.
 
     A rollback is finished, and so is the mending of a mark that is to be Airflow's, or of a retired unit: there is no
-    other way back.
+    other way back. Where the mark was to be Dagster's, the mending is given up, and a whole rollback follows.
     """
     intent, move = open_move.intent, _begun(open_move)
-    if move is Move.ROLLBACK or (move is Move.MEND and intent.stage is not Stage.CUT_OVER):
+    if move is Move.MEND and intent.stage is Stage.CUT_OVER:
+        between = _between(Move.ROLLBACK, end_runs=end_runs)
+        steps = (Record(Kind.UNDONE), Record(Kind.INTENDED), *between, Record(Kind.DONE))
+        return Plan(intent.unit, Move.ROLLBACK, intent.stage, Stage.SHADOWED, steps, open_move)
+    if move is Move.ROLLBACK or move is Move.MEND:
         return resume(OpenMove(intent), end_runs=end_runs)
     turn = () if open_move.back else (Record(Kind.TURNED_BACK),)
     back = () if intent.paused else _back(move, end_runs=end_runs)
@@ -222,6 +232,20 @@ def in_words(step: Step, unit: Unit) -> str:
             return f"Airflow serves the task as {'a proxy' if owner is Owner.DAGSTER else 'its own'}"
         case _:
             assert_never(step)
+
+
+def while_it_waits(plan: Plan, step: Step) -> str:
+    """What holds already if a plan stops at this step, and what it means, in words; empty where nothing was changed
+    that a person has to know of."""
+    if Mark(Owner.AIRFLOW) not in plan.steps[: plan.steps.index(step)]:
+        return ""
+    mine = "The mark is back: a task that starts now is Airflow's"
+    if step in (EndRuns(stray=False), AwaitNoLiveRun(Owner.DAGSTER)):
+        return (
+            f"{mine}. Only Dagster can say that no run of its own still writes, so until it has, clear no task of a "
+            "window that Dagster may have begun"
+        )
+    return mine
 
 
 def in_progress(open_move: OpenMove, *, half_done: bool) -> MoveInProgress:
@@ -277,11 +301,11 @@ def _mending(stage: Stage, *, end_runs: bool) -> tuple[Step, ...]:
 def _back(move: Opened, *, end_runs: bool) -> tuple[Step, ...]:
     """What takes back the steps of a move that was begun."""
     match move:
-        case Move.CUTOVER | Move.MEND:
+        case Move.CUTOVER:
             return _between(Move.ROLLBACK, end_runs=end_runs)
         case Move.RETIRE:
             return (Wake(),)
-        case Move.SHADOW | Move.ROLLBACK:
+        case Move.SHADOW | Move.ROLLBACK | Move.MEND:
             return ()
         case _:
             assert_never(move)

@@ -12,7 +12,7 @@ import pytest
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import AirflowUnreachable, LedgerUnwritable
+from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
@@ -133,8 +133,14 @@ def test_a_run_that_no_task_waits_for_is_stray(
 
 
 def test_the_way_back_waits_for_nobody_who_is_down(nowhere: LiveOrchestrators) -> None:
-    """Servers that do not answer have no stray runs: the mark is taken back all the same."""
+    """Servers that do not answer have no stray runs, and none to be ended: the mark is taken back all the same. Whether
+    a run of Dagster's is under way is asked of Dagster alone."""
     assert nowhere.stray_runs(UNIT) == []
+    nowhere.end_runs(UNIT, stray=True)
+    with pytest.raises(DagsterUnreachable):
+        nowhere.end_runs(UNIT, stray=False)
+    with pytest.raises(DagsterUnreachable):
+        nowhere.live_runs(UNIT, Owner.DAGSTER)
 
 
 def test_healthy_servers_are_no_blocker(

@@ -170,9 +170,9 @@ def test_killed_while_a_mark_is_put_right(
         take(resume(open_move) if way == "resume" else undo(open_move), ledger, world, "eve@ops")
 
     history = ledger.history(UNIT)
-    assert (history.stage, history.open) == (stage, None)
-    assert history.entries[-1].move is Move.MEND
-    assert history.entries[-1].kind is (Kind.UNDONE if undone else Kind.DONE)
+    assert (history.stage, history.open) == (Stage.SHADOWED if undone else stage, None)
+    assert history.entries[-1].move is (Move.ROLLBACK if undone else Move.MEND)
+    assert history.entries[-1].kind is Kind.DONE
     assert world.marked(UNIT) is (stage is Stage.CUT_OVER and not undone)
 
 
@@ -312,6 +312,41 @@ def test_a_dagster_that_cannot_end_runs_stops_the_move(
     monkeypatch.setattr(world, "end_runs", down)
     with pytest.raises(StepFailed, match=r"refused.*parity resume"):
         take(plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=True), ledger, world)
+
+
+@pytest.mark.parametrize("end_runs", [False, True])
+def test_the_mark_goes_back_while_dagster_is_down(
+    ledger: Ledger, world: WorldOnDisk, monkeypatch: pytest.MonkeyPatch, end_runs: bool
+) -> None:
+    """A rollback while Dagster does not answer gives Airflow the next task, and stays half-done: a run of Dagster's may
+    still write. The error says both, and the way on; afterwards `resume` ends it."""
+    at(Stage.CUT_OVER, ledger, world)
+
+    def down(*_: object, **asked: bool) -> list[str]:
+        if asked.get("stray"):
+            return []  # as the real one answers where a server is down
+        raise DagsterUnreachable("http://dagster", "refused")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(world, "live_runs", down)
+        outage.setattr(world, "end_runs", down)
+        found = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=end_runs)
+        with pytest.raises(StepFailed) as caught:
+            take(found, ledger, world)
+
+    message = str(caught.value)
+    for said in (
+        "The mark is back: a task that starts now is Airflow's",
+        "clear no task of a window that Dagster may have begun",
+        f"parity resume {UNIT} --apply",
+    ):
+        assert said in message
+    assert "or undo it" not in message
+    assert not world.marked(UNIT)
+    open_move = ledger.history(UNIT).open
+    assert open_move
+    take(resume(open_move), ledger, world)
+    assert ledger.history(UNIT).stage is Stage.SHADOWED
 
 
 def test_a_full_disk_stops_before_the_mark(

@@ -353,3 +353,31 @@ def test_a_mending_that_waits_for_nobody_breaks_a_law(
 
     with pytest.raises(AssertionError, match="two write one window"):
         mended_beside_a_stray_run().no_window_has_two_owners()
+
+
+@pytest.mark.parametrize("steps", range(5))
+@pytest.mark.parametrize("begun_by_an_older_version", [False, True])
+def test_one_rollback_of_a_half_done_mending_is_enough(steps: int, begun_by_an_older_version: bool) -> None:
+    """However far the mending of a unit that is cut over has come, one rollback leaves it shadowed and with Airflow."""
+    estate = Estate()
+    estate.came_this_far(Stage.CUT_OVER, killed=False)
+    estate.run_everything()
+    estate.drift()
+    estate.parse()
+    estate.begin("ada@ops", moves.mend(UNIT, Stage.CUT_OVER))
+    estate.go("ada@ops", 1 + steps)
+    if "ada@ops" in estate.busy:
+        estate.busy.pop("ada@ops").close()  # type: ignore[attr-defined]  # a generator, which is what taking() gives
+    if begun_by_an_older_version and (half := estate.ledger.history(UNIT).open):
+        estate.ledger.append(replace(half.intent, kind=Kind.TURNED_BACK))
+
+    found = moves.plan(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
+    for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).taking(found):
+        if isinstance(step, Mark):
+            estate.parse()
+
+    assert estate.stage is Stage.SHADOWED
+    assert not estate.world.proxied
+    assert not estate.drifted
+    assert len({entry.id for entry in estate.ledger.entries if entry.kind is Kind.DONE}) == 3
+    estate.teardown()

@@ -28,6 +28,7 @@ from dagster_defs.lifecycle.moves import (
     Wake,
     explained,
     in_words,
+    while_it_waits,
 )
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
@@ -147,9 +148,14 @@ class Mover:
             self._refuse_old(plan)
             if any(isinstance(step, Mark) for step in plan.steps):
                 self.world.refuse_unmarkable(plan.unit)  # before the intent: nothing is left half-done
-            attempt = plan.finishes.intent.id if plan.finishes else uuid.uuid4().hex[:12]
+            intent = plan.finishes.intent if plan.finishes else None
+            attempt = intent.id if intent else _new_id()
             for step in plan.steps:
-                self._take(step, plan, attempt)
+                if intent and step == Record(
+                    Kind.INTENDED
+                ):  # what was open is over: a move of its own begins
+                    intent, attempt = None, _new_id()
+                self._take(step, plan, attempt, intent)
                 yield step
 
     def _refuse_old(self, plan: Plan) -> None:
@@ -158,11 +164,11 @@ class Mover:
         if plan.finishes and (open_move is None or open_move.intent.id != plan.finishes.intent.id):
             raise MoveOvertaken(str(plan.unit), "the half-done move is over")
 
-    def _take(self, step: Step, plan: Plan, attempt: str) -> None:
+    def _take(self, step: Step, plan: Plan, attempt: str, intent: Entry | None) -> None:
         unit, world, patience = plan.unit, self.world, self.patience
         match step:
             case Record(kind):
-                self.ledger.append(self._entry(kind, plan, attempt))
+                self.ledger.append(self._entry(kind, plan, attempt, intent))
             case CheckDefinitions(side):
                 self._await(step, plan, patience.definitions, lambda: world.missing_definitions(unit, side))
             case CheckSchedule():
@@ -204,14 +210,14 @@ class Mover:
             if not fact:
                 return
             if lasting or time.monotonic() >= until:
-                raise StepFailed(str(plan.unit), plan.move.value, in_words(step, plan.unit), fact)
+                so_far = while_it_waits(plan, step)
+                raise StepFailed(str(plan.unit), plan.move.value, in_words(step, plan.unit), fact, so_far)
             if time.monotonic() >= said + self.say_seconds:
                 said = time.monotonic()
                 self.say(f"{plan.unit}: waiting, {in_words(step, plan.unit)}: {fact}")
             time.sleep(PAUSE)
 
-    def _entry(self, kind: Kind, plan: Plan, attempt: str) -> Entry:
-        intent = plan.finishes.intent if plan.finishes else None
+    def _entry(self, kind: Kind, plan: Plan, attempt: str, intent: Entry | None) -> Entry:
         begins = kind in (Kind.INTENDED, Kind.TURNED_BACK)
         takes_over = kind is Kind.DONE and plan.move is Move.RETIRE
         return Entry(
@@ -228,6 +234,10 @@ class Mover:
             from_=self.world.next_window(plan.unit) if takes_over else None,
             paused=kind is Kind.INTENDED and plan.move is Move.RETIRE and self.world.is_paused(plan.unit),
         )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _told(world: Orchestrators, unit: Unit, stray: bool) -> str:

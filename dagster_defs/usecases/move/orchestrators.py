@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -146,8 +147,10 @@ class LiveOrchestrators:
             return []
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
-        runs = self._strays(unit) if stray else self._dagster_runs(unit)
-        self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
+        """Where a server does not answer no stray run is ended, and the mark goes back all the same."""
+        with contextlib.suppress(*((AirflowUnreachable, DagsterUnreachable) if stray else ())):
+            runs = self._strays(unit) if stray else self._dagster_runs(unit)
+            self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
 
     def live(
         self,
