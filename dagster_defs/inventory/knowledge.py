@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dagster_defs.inventory.document import Task
 
-__all__ = ["MAY_RUN", "why_it_may_run_dbt"]
+__all__ = ["MAY_RUN", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
 
 MAY_RUN = "it may run dbt: "
 
@@ -185,3 +185,92 @@ def _is_harmless(name: str) -> bool:
     if top == "airflow":
         return bool(_AIRFLOW.match(path))
     return top in _HARMLESS or bool(_REQUESTS.fullmatch(path))
+
+
+# Programs that start no other, or none that an argument names: the shell's own, files and texts, archives, clients of
+# databases and of storage.
+_PROGRAMS = frozenset({
+    ":", "[", "[[", "alias", "bg", "bind", "break", "caller", "cd", "compgen", "complete", "continue", "declare",
+    "dirs", "disown", "echo", "exit", "export", "false", "fc", "fg", "getopts", "hash", "help", "history", "jobs",
+    "kill", "let", "local", "logout", "mapfile", "popd", "printf", "pushd", "pwd", "read", "readarray", "readonly",
+    "return", "set", "shift", "shopt", "suspend", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask",
+    "unalias", "unset", "wait", "xargs", "",
+    "arch", "b2sum", "base32", "base64", "basename", "basenc", "cat", "chgrp", "chmod", "chown", "cksum", "cmp",
+    "column", "comm", "cp", "csplit", "cut", "date", "dd", "df", "diff", "dircolors", "dirname", "dos2unix", "du",
+    "egrep", "expand", "expr", "factor", "fgrep", "file", "find", "fmt", "fold", "free", "getent", "grep", "groups",
+    "head", "hexdump", "hostid", "hostname", "iconv", "id", "install", "join", "less", "link", "ln", "locale",
+    "logger", "logname", "ls", "lsof", "md5sum", "mkdir", "mkfifo", "mknod", "mktemp", "more", "mv", "nl", "nproc",
+    "numfmt", "od", "paste", "patch", "pathchk", "pgrep", "pidof", "pinky", "pkill", "pr", "printenv", "ps", "ptx",
+    "readlink", "realpath", "rev", "rm", "rmdir", "seq", "sha1sum", "sha224sum", "sha256sum", "sha384sum",
+    "sha512sum", "shred", "shuf", "sleep", "sort", "stat", "strings", "stty", "sum", "sync", "tac", "tail", "tee",
+    "top", "touch", "tput", "tr", "truncate", "tsort", "tty", "uname", "unexpand", "uniq", "unlink", "unix2dos",
+    "uptime", "users", "uuidgen", "vdir", "wc", "whereis", "which", "who", "whoami", "xxd", "yes",
+    "7z", "bunzip2", "bzip2", "gpg", "gunzip", "gzip", "lz4", "openssl", "rsync", "scp", "sftp", "tar", "unxz", "unzip",
+    "xz", "zcat", "zip", "zstd",
+    "awk", "gawk", "mawk", "sed", "jq", "yq", "xmllint", "csvcut", "csvgrep", "csvstat", "envsubst",
+    "apk", "apt", "apt-get", "dnf", "pip", "pip3", "yum", "git",
+    "dig", "host", "ip", "netstat", "nslookup", "ping", "ss", "curl", "wget",
+    "gsutil", "s3cmd", "azcopy", "rclone", "bq",
+    "clickhouse-client", "duckdb", "mongosh", "mysql", "mysqldump", "pg_dump", "pg_isready", "pg_restore", "psql",
+    "redis-cli", "snowsql", "sqlcmd", "sqlite3", "bcp",
+})  # fmt: skip
+# Programs that do many things: the first word that says which, of those that start nothing.
+_VERBS = {
+    "aws": r"s3|s3api|sts|configure|secretsmanager|kms|iam|ecr|sns|sqs|logs|cloudwatch|athena|redshift-data|dynamodb|"
+    r"rds",
+    "gcloud": r"storage|auth|config|secrets|logging|pubsub|info|version|projects|kms|sql",
+    "az": r"storage|login|logout|account|keyvault|version|acr|monitor",
+    "docker|podman": r"pull|push|build|login|logout|ps|images|tag|rm|rmi|stop|kill|cp|inspect|logs|network|volume|info|"
+    r"version|search|save|load|prune|system|top|stats|wait",
+    "kubectl": r"get|describe|logs|delete|wait|config|version|cp|top|explain|label|annotate|cluster-info",
+    "airflow": r"variables|connections|pools|db|version|info|config|dags|users|roles|providers",
+    "poetry|pipenv|pdm|hatch|uv|pipx|conda|mamba|micromamba": r"install|uninstall|sync|lock|add|remove|update|upgrade|"
+    r"env|config|init|self|pip|venv|create|activate|deactivate|info|list|show|search|export|cache|tool|version|check|"
+    r"clean|python|inject|ensurepath",
+    r"source|\.": r"(.*/)?(activate|\.?(bashrc|bash_profile|profile|env)|.*\.env|conda\.sh|nvm\.sh)",
+}
+_TAKE_WORD = frozenset(
+    {"--profile", "--region", "--output", "--endpoint-url", "--query", "--project", "--account", "--subscription",
+     "-n", "--namespace", "--context", "--kubeconfig", "-H", "--host", "-c"}
+)  # fmt: skip
+# What such a program's arguments may still start: a request that changes something, a program, a stored project.
+_STARTS = {
+    "curl": r"(^|\s)(-[a-zA-Z]*[dFTX]|--(data|form|json|request|upload-file))",
+    "wget": r"--(post|method|body|use-askpass)",
+    "g?awk|mawk": r"system\s*\(|getline|\|",
+    "tar": r"--(to-command|checkpoint-action|use-compress-program|rsh-command)|(^|\s)-I",
+    "psql|mysql|snowsql|sqlcmd|duckdb|sqlite3|clickhouse-client": rf"\\!|\.(shell|system)\b|{_EXECUTES_DBT.pattern}",
+    "rsync|scp|sftp": r"(^|\s)(-[a-zA-Z]*[eSo]\b|--rsh|--rsync-path)",
+    "git": r"\bbisect\s+run\b|\bforeach\b|(^|\s)-c\s*\S*(alias|hookspath|sshcommand)",
+}
+_READS = re.compile(r"(-X\s*|--request[\s=])[\"']?(GET|HEAD|OPTIONS)\b")
+_MODULES = frozenset(
+    {"pip", "venv", "virtualenv", "ensurepip", "json.tool", "zipfile", "tarfile", "gzip", "base64", "calendar", "site",
+     "sysconfig", "platform", "compileall", "py_compile"}
+)  # fmt: skip
+
+
+def runs_no_dbt(name: str, arguments: Sequence[str]) -> bool:
+    """Whether a program, by its name without a folder, is known not to run dbt with these arguments."""
+    for names, verbs in _VERBS.items():
+        if re.fullmatch(names, name):
+            return re.fullmatch(verbs, _first_word(arguments)) is not None
+    if name not in _PROGRAMS:
+        return False
+    said = _READS.sub("", " ".join(arguments))
+    return not any(
+        re.fullmatch(names, name) and re.search(pattern, said, re.IGNORECASE if "execute" in pattern else 0)
+        for names, pattern in _STARTS.items()
+    )
+
+
+def module_runs_no_dbt(module: str) -> bool:
+    """Whether `python -m module` is known not to run dbt."""
+    return module in _MODULES
+
+
+def _first_word(arguments: Sequence[str]) -> str:
+    rest = list(arguments)
+    while rest and rest[0].startswith("-"):
+        rest = rest[2 if rest[0] in _TAKE_WORD else 1 :]
+    return rest[0] if rest else ""

@@ -12,7 +12,7 @@ from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
-from dagster_defs.inventory.knowledge import why_it_may_run_dbt
+from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
     DBT_IMAGES,
@@ -30,7 +30,10 @@ _CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "conta
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One dbt call of a task; `words` follow `dbt`. Where `hidden` says why, the words cannot be trusted."""
+    """One dbt call of a task; `words` follow `dbt`. Where `hidden` says why, the words cannot be trusted.
+
+    With `beside` it is no call of dbt, but a program that is not seen through, by its command line.
+    """
 
     words: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -38,14 +41,33 @@ class Call:
     skips: bool = False
     conditional: bool = False
     hidden: str = ""
+    beside: str = ""
+
+    @property
+    def builds_nothing(self) -> bool:
+        """Whether it is known that no node of a project is touched: `dbt deps`, `dbt --version`."""
+        command = next((word for word in self.words if word in DBT_COMMANDS), "")
+        return not self.hidden and (bool(self.beside) or command in _PREPARING)
+
+
+# What stands around the calls that a task is about, and `dbt --version` (no sub-command).
+_PREPARING = frozenset(
+    {"", "clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "show"}
+)
 
 
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run.
 
-    A task without one has a hidden call, unless it is known not to run dbt.
+    A task without one has a hidden call, unless it is known not to run dbt. Programs that are not seen through are
+    listed beside calls that build something; where there are none, what hides is that dbt may be run by them.
     """
     found, is_read = _calls_of(task, fields, holes)
+    unseen = list(dict.fromkeys(call.beside for call in found if call.beside))
+    if unseen and all(call.builds_nothing for call in found):
+        more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
+        why = f"{MAY_RUN}{', '.join(unseen[:3])}{more} {'is' if len(unseen) == 1 else 'are'} not seen through"
+        return [*(call for call in found if not call.beside), Call(hidden=why)]
     if found or is_read:
         return found
     why = why_it_may_run_dbt(task)
@@ -106,9 +128,10 @@ def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -
         )
         for call in reading.calls
     ]
-    if reading.unreadable and "dbt" in text:
-        calls.append(Call(hidden="a part of the shell text cannot be read, or is too long to be followed"))
-    return calls
+    if reading.unreadable:
+        why = "a part of the shell text cannot be read, or is too long to be followed"
+        calls.append(Call(hidden=why if "dbt" in text else f"{MAY_RUN}{why}"))
+    return [*calls, *(Call(beside=said) for said in reading.unseen)]
 
 
 def _of_words(
@@ -127,6 +150,8 @@ def _of_words(
         return _of_script(reading, script.text, holes, skips=False)
     if program.kind is ProgramKind.DBT:
         return [Call(program.arguments, {**env, **program.env}, masked)]
+    if program.kind is ProgramKind.UNSEEN:
+        return [Call(beside=program.reason)]
     return [Call(hidden=program.reason)] if program.kind is ProgramKind.OPAQUE else []
 
 
@@ -256,6 +281,7 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
                     False,
                     call.conditional or c.conditional,
                     c.hidden,
+                    c.beside,
                 )
                 for c in _of_script(reading, call.script, holes, skips=False)
             ]
@@ -268,10 +294,11 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
                     False,
                     call.conditional or c.conditional,
                     c.hidden,
+                    c.beside,
                 )
                 for c in _of_words(call.words, call.env, holes)
             ]
-    if visible.hidden and not calls:
+    if visible.hidden and not any(call.words or call.hidden for call in calls):
         calls.append(Call(hidden=_unseen(task)))
     return calls
 

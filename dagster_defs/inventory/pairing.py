@@ -33,12 +33,14 @@ class ReadCall:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`samples` are empty where Airflow rendered nothing; each has the calls in the order of `raw`."""
+    """`samples` are empty where Airflow rendered nothing; each has the calls in the order of `raw`. `beside` are the
+    command lines of programs that are not seen through, beside dbt."""
 
     raw: tuple[ReadCall, ...]
     samples: tuple[tuple[Sample, tuple[ReadCall, ...]], ...]
     holes: Holes
     agree: bool
+    beside: tuple[str, ...] = ()
 
     @property
     def base(self) -> tuple[ReadCall, ...]:
@@ -56,15 +58,19 @@ def read_calls(task: Task, context: TemplateContext | None) -> Reading:
     """`context` lets the context values of a python callable be rendered; None where the schedule has none."""
     holes = Holes()
     raw_fields = prepared(dict(task.templated), holes, rendered=False)
-    raw = tuple(_read(call, holes) for call in find_calls(task, raw_fields, holes))
+    written = find_calls(task, raw_fields, holes)
+    beside = [call.beside for call in written]
+    raw = tuple(_read(call, holes) for call in written if not call.beside)
     samples = []
     for sample in task.samples:
         rendered = prepared(dict(sample.fields), holes, rendered=True)
         fields = {**raw_fields, **rendered}
-        calls = [_read(_filled(c, holes, sample, context), holes) for c in find_calls(task, fields, holes)]
+        found = find_calls(task, fields, holes)
+        beside += [] if any(beside) else [call.beside for call in found]
+        calls = [_read(_filled(call, holes, sample, context), holes) for call in found if not call.beside]
         samples.append((sample, tuple(calls)))
     shapes = {tuple(call.shape for call in calls) for _, calls in samples}
-    return Reading(raw, tuple(samples), holes, len(shapes) <= 1)
+    return Reading(raw, tuple(samples), holes, len(shapes) <= 1, tuple(dict.fromkeys(filter(None, beside))))
 
 
 def _read(call: Call, holes: Holes) -> ReadCall:

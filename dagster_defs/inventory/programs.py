@@ -1,12 +1,16 @@
-"""Which program a list of words starts: dbt, a shell, something that hides what it runs, or anything else."""
+"""Which program a list of words starts: dbt, a shell, one that hides a call of dbt, one that is not seen through, or
+one that is known not to run dbt."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.inventory.knowledge import module_runs_no_dbt, runs_no_dbt
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 DBT_COMMANDS = frozenset(
@@ -76,55 +80,27 @@ _CONTAINER_FLAGS = frozenset(
 # dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
 DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
 _PYTHON_OPTIONS = frozenset({"-W", "-X"})
-# Programs for which a word `dbt` is a thing to print, to find or to install, not to run.
-_HARMLESS = frozenset(
-    {
-        *(
-            "echo",
-            "printf",
-            "cat",
-            "ls",
-            "mkdir",
-            "rm",
-            "cp",
-            "mv",
-            "touch",
-            "pip",
-            "pip3",
-            "which",
-            "type",
-            "git",
-        ),
-        *(
-            "test",
-            "cd",
-            "grep",
-            "sed",
-            "awk",
-            "tar",
-            "gsutil",
-            "aws",
-            "curl",
-            "sleep",
-            "date",
-            "hash",
-            "chmod",
-        ),
-        *("chown", "find", "ln", "head", "tail", "export", "source", ".", "trap", "wait"),
-    }
+# A dbt call inside a text that something else runs: `cd /app && dbt --quiet run`.
+_DBT_CALL = re.compile(
+    rf"(?<![\w.-])dbt(-ol)?\s+(-\S+(\s+[^\s-]\S*)?\s+)*?({'|'.join(sorted(DBT_COMMANDS))})(?![\w-])"
 )
+_LONGEST = 80  # what is said of a command that is not seen through
+_XARGS_TAKES = frozenset({"-n", "-P", "-I", "-L", "-d", "-a", "-s", "-E"})
 
 
 class ProgramKind(StrEnum):
+    """`OPAQUE` calls dbt in a way that hides what it runs; `UNSEEN` may run dbt or not; `OTHER` is known not to."""
+
     DBT = "dbt"
     SHELL = "shell"
     OPAQUE = "opaque"
+    UNSEEN = "unseen"
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`arguments` are the words after the program; `reason` says what hides an opaque one."""
+    """`arguments` are the words after the program. `reason` says what hides an opaque one, and names an unseen one."""
 
     kind: ProgramKind
     arguments: tuple[str, ...] = ()
@@ -155,37 +131,93 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
         rest = _after_prefix(name, rest, env)
     if not rest:
         return Program(ProgramKind.OTHER)
-    name, first, arguments = _base(rest[0]), rest[0], tuple(rest[1:])
+    name, arguments = _base(rest[0]), tuple(rest[1:])
     set_env = tuple(env.items())
-    if found := holes.in_text(first):
-        if not _base(holes.restore(first).replace("}}", "")).strip().startswith("dbt") or "/" not in first:
-            return Program(ProgramKind.OPAQUE, arguments, f"the command comes from {found[0].text}", set_env)
-        name = first.rpartition("/")[2]
+    if found := holes.in_text(name):
+        return Program(ProgramKind.OPAQUE, arguments, f"the command comes from {found[0].text}", set_env)
     if name in _DBT:
         return Program(ProgramKind.DBT, arguments, set_env=set_env)
-    if name.startswith("python") and (module := _module(arguments)):
-        if module[0] in _DBT_MODULES:
-            return Program(ProgramKind.DBT, module[1:], set_env=set_env)
-        return Program(ProgramKind.OTHER)
+    if name.startswith("python") and (module := _module(arguments)) and module[0] in _DBT_MODULES:
+        return Program(ProgramKind.DBT, module[1:], set_env=set_env)
     if name == "su" and "-c" in arguments[:-1]:
         return Program(ProgramKind.SHELL, arguments[arguments.index("-c") :], set_env=set_env)
     if name in _CONTAINERS and (inside := _in_container(name, arguments, holes)):
         return replace(inside, set_env=(*set_env, *inside.set_env))
-    if name in SHELLS:
-        if shell_script(arguments) is not None:
-            return Program(ProgramKind.SHELL, arguments, set_env=set_env)
-        return _hidden(rest, holes, set_env)
-    if name in _HARMLESS:
+    if name in SHELLS and shell_script(arguments) is not None:
+        return Program(ProgramKind.SHELL, arguments, set_env=set_env)
+    if name in ("xargs", "find") and (started := _started_by(name, arguments)):
+        inside = what_runs(started, holes)
+        if inside.kind is ProgramKind.OTHER:
+            return inside
+        if inside.kind is ProgramKind.DBT:
+            return Program(
+                ProgramKind.OPAQUE, arguments, f"what {_said(rest, holes)} runs cannot be seen", set_env
+            )
+    elif _is_harmless(name, arguments, holes):
         return Program(ProgramKind.OTHER)
-    return _hidden(rest, holes, set_env)
+    return _not_seen(rest, holes, set_env)
 
 
-def _hidden(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
-    """A program that is neither dbt nor harmless: opaque if it carries dbt's name, else none of our business."""
-    if any("dbt" in holes.restore(word).lower() for word in words):
-        said = holes.restore(" ".join(words))
-        return Program(ProgramKind.OPAQUE, tuple(words), f"what `{said}` runs cannot be seen", env)
-    return Program(ProgramKind.OTHER)
+def _is_harmless(name: str, arguments: Sequence[str], holes: Holes) -> bool:
+    if name.startswith("python"):
+        module = _module(arguments)
+        return tuple(arguments) in (("-V",), ("--version",)) or bool(module and module_runs_no_dbt(module[0]))
+    return runs_no_dbt(name, [holes.restore(word) for word in arguments])
+
+
+def _not_seen(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
+    """Opaque if a call of dbt stands among the words; what the program and its files are called says nothing."""
+    said = _said(words, holes)
+    if _calls_dbt([holes.restore(word) for word in words]):
+        return Program(ProgramKind.OPAQUE, tuple(words), f"what {said} runs cannot be seen", env)
+    return Program(ProgramKind.UNSEEN, tuple(words), said, env)
+
+
+def _said(words: Sequence[str], holes: Holes) -> str:
+    said = " ".join(holes.restore(" ".join(words)).split())
+    return f"`{said if len(said) <= _LONGEST else said[: _LONGEST - 1] + '…'}`"
+
+
+def _calls_dbt(words: Sequence[str]) -> bool:
+    for number, word in enumerate(words):
+        after = next((other for other in words[number + 1 :] if not other.startswith("-")), "")
+        if (_base(word) in _DBT or word in _DBT_MODULES) and after in DBT_COMMANDS:
+            return True
+    name = _base(words[0])
+    if name.startswith("python"):
+        return "-c" in words[:-1] and python_calls_dbt(words[words.index("-c") + 1])
+    # A script of one's own may be told about dbt ("dbt run failed"); a tool runs the text that it is given.
+    is_tool = name == words[0] and "." not in name and name not in SHELLS
+    return is_tool and any(map(speaks_of_dbt_call, words))
+
+
+def speaks_of_dbt_call(text: str) -> bool:
+    """Whether a shell that were given this text would call dbt."""
+    return _DBT_CALL.search(text) is not None
+
+
+def python_calls_dbt(code: str) -> bool:
+    visible = calls_in(code, {}, Holes())
+    return visible.hidden or any(_visible_dbt(call) for call in visible.calls)
+
+
+def _visible_dbt(call: PythonCall | Invoked) -> bool:
+    if isinstance(call, Invoked):
+        return True
+    return speaks_of_dbt_call(" ".join(call.words) if call.script is None else call.script)
+
+
+def _started_by(name: str, words: Sequence[str]) -> list[str]:
+    """The program that `xargs` or `find -exec` starts, with its words; empty if it starts none."""
+    rest = list(words)
+    if name == "find":
+        at = next(
+            (n for n, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")), len(rest)
+        )
+        return rest[at + 1 :]
+    while rest and rest[0].startswith("-"):
+        rest = rest[2 if rest[0] in _XARGS_TAKES else 1 :]
+    return rest
 
 
 def _module(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -197,13 +229,15 @@ def _module(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def _in_container(name: str, words: Sequence[str], holes: Holes) -> Program | None:
-    """What `docker run` or `kubectl exec` starts; None if it starts nothing."""
+    """What `docker run` or `kubectl exec` starts; None if its words do not say."""
     verb = next((n for n, word in enumerate(words) if word in ("run", "exec")), None)
-    if verb is None:
+    if verb is None or runs_no_dbt(name, words):
         return None
     rest, env, entrypoint = list(words[verb + 1 :]), {}, ""
     if name == "kubectl":
-        rest = rest[rest.index("--") :] if "--" in rest else []
+        if "--" not in rest:
+            return None
+        rest = rest[rest.index("--") :]
     while name != "kubectl" and rest and rest[0].startswith("-"):
         option, has_value, value = rest[0].partition("=")
         takes = not has_value and option not in _CONTAINER_FLAGS
@@ -216,13 +250,13 @@ def _in_container(name: str, words: Sequence[str], holes: Holes) -> Program | No
     image, command = (rest[0] if rest else ""), rest[1:]
     if entrypoint:
         command = [entrypoint, *command]
-    elif command and command[0] in DBT_COMMANDS:
+    elif command and command[0] in DBT_COMMANDS and words[verb] == "run" and name != "kubectl":
         if image.startswith(DBT_IMAGES) or image == "dbt":
             return Program(ProgramKind.DBT, tuple(command), set_env=tuple(env.items()))
         said = holes.restore(" ".join(command))
         return Program(ProgramKind.OPAQUE, tuple(command), f"the image {image} decides what `{said}` starts")
-    elif not command and "dbt" in image:
-        return Program(ProgramKind.OPAQUE, (), f"the image {image} decides what it starts")
+    elif not command:
+        return None
     inside = what_runs(command, holes)
     return replace(inside, set_env=(*env.items(), *inside.set_env))
 
@@ -268,7 +302,7 @@ def _after_prefix(name: str, words: Sequence[str], env: dict[str, str]) -> list[
             runs, rest = True, rest[1:]
         else:
             break
-    return rest if runs else []
+    return [] if not runs and runs_no_dbt(name, words[1:]) else rest
 
 
 def _base(word: str) -> str:

@@ -86,6 +86,7 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
         any(read.call.masked for read in reading.base),
         (),
         tuple(invocations),
+        reading.beside,
     )
     return unit.warned(*traps.of_task(task, dag, reading, unit))
 

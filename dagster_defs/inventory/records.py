@@ -34,6 +34,7 @@ class Trap(StrEnum):
     IRREGULAR_WINDOW = "irregular-window"
     SEVERAL_WINDOWS = "several-windows"
     FEWER_ROWS = "fewer-rows"
+    NOT_SEEN_THROUGH = "not-seen-through"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class UnitReading:
-    """One legacy task. `reason` says why something is undetermined, and is empty if nothing is."""
+    """One legacy task. `reason` says why something is undetermined, and is empty if nothing is. `beside` are command
+    lines of programs that it runs beside dbt and that are not seen through: a mirror of its dbt calls leaves them out.
+    """
 
     dag_id: str
     task_id: str
@@ -136,6 +139,7 @@ class UnitReading:
     masks_failure: bool = False
     warnings: tuple[Warn, ...] = ()
     invocations: tuple[Invocation, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -148,8 +152,8 @@ class UnitReading:
 
     @property
     def may_run_dbt(self) -> bool:
-        """Whether nothing in it names dbt, and it is only not known to run none."""
-        return self.kinds == (Kind.OPAQUE,) and self.reason.startswith(MAY_RUN)
+        """Whether no call of dbt was read in it, and it is only not known to run none."""
+        return self.kinds == (Kind.OPAQUE,) and MAY_RUN in self.reason
 
     @property
     def models(self) -> frozenset[str]:

@@ -56,13 +56,14 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; of one that is
-    `unseen` nobody knows whether it runs dbt."""
+    `unseen` nobody knows whether it runs dbt. The mirror leaves out what the task runs `beside` dbt."""
 
     unit: str
     attributes: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     unseen: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -98,10 +99,12 @@ class DagDraft:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """Of tasks that are not seen through one for the whole DAG: there may be hundreds."""
+        """What is not seen through is one gap for the whole DAG: there may be hundreds of such tasks."""
         unseen = [draft.unit.partition(".")[2] for draft in self.drafts if draft.unseen]
-        told = tuple(f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps)
-        return (*told, f"{self.dag.dag_id}: {may_run_dbt(unseen)}") if unseen else told
+        beside = {draft.unit.partition(".")[2]: draft.beside for draft in self.drafts if draft.beside}
+        told = [f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps]
+        told += [f"{self.dag.dag_id}: {runs_beside(beside)}"] if beside else []
+        return (*told, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
 
     @property
     def text(self) -> str:
@@ -114,8 +117,21 @@ class DagDraft:
 
 def may_run_dbt(tasks: Sequence[str]) -> str:
     """One sentence on the tasks of a DAG that are not seen through."""
-    more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
-    return f"{len(tasks)} tasks may run dbt and are not seen through ({', '.join(tasks[:3])}{more})"
+    may = "task may run dbt and is" if len(tasks) == 1 else "tasks may run dbt and are"
+    return f"{len(tasks)} {may} not seen through ({_first(tasks)})"
+
+
+def runs_beside(tasks: Mapping[str, Sequence[str]]) -> str:
+    """One sentence on what the tasks of a DAG run beside dbt and is not seen through."""
+    programs = list(dict.fromkeys(said for each in tasks.values() for said in each))
+    runs, leaves = (
+        ("task runs", "its mirror leaves") if len(tasks) == 1 else ("tasks run", "their mirrors leave")
+    )
+    return f"{len(tasks)} {runs} {_first(programs)} beside dbt ({_first(list(tasks))}): {leaves} that out"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +188,7 @@ def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draf
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
     notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
-    return Draft(reading.name, found.values, notes, tuple(found.gaps))
+    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=reading.beside)
 
 
 def _limits(task: Task, found: _Attributes) -> None:

@@ -29,6 +29,7 @@ class ShellReading:
     skipping: frozenset[tuple[object, ...]]
     conditional: frozenset[tuple[object, ...]]
     unreadable: bool
+    unseen: tuple[str, ...] = ()
 
 
 def read_script(
@@ -44,6 +45,7 @@ def read_script(
     (`$0` left out)."""
     tree = parse(script)
     cut: list[bool] = []
+    unseen: dict[str, None] = {}
 
     def walk(failing: frozenset[tuple[object, ...]]) -> list[tuple[list[ShellCall], int | None]]:
         paths: list[tuple[list[ShellCall], int | None]] = []
@@ -54,6 +56,7 @@ def read_script(
             set_options(options.split(), scope)
             paths.append((path.calls, path.run(tree, scope)))
             cut.append(path.cut)
+            unseen.update(dict.fromkeys(path.unseen))
             plan = path.taken
             while plan and not plan[-1]:
                 plan.pop()
@@ -91,4 +94,5 @@ def read_script(
         frozenset(skipping),
         frozenset(key for key in calls if not all(key in path for path in every_path)),
         tree.has_error or any(cut),
+        tuple(unseen),
     )

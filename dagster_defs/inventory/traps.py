@@ -25,8 +25,10 @@ TimeOf = Callable[[str], ModelTime]
 
 def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterator[Warn]:
     """What the DAG's own text and its rendered values show."""
-    if all(kind is Kind.NON_DBT for kind in unit.kinds):
+    if unit.may_run_dbt or all(kind is Kind.NON_DBT for kind in unit.kinds):
         return
+    for said in reading.beside:
+        yield Warn(Trap.NOT_SEEN_THROUGH, f"{said} runs beside dbt; a mirror of the dbt calls leaves it out")
     masked = [read.shape for read in reading.base if read.call.masked and not read.call.skips]
     if masked:
         named = ", ".join(f"dbt {name}" for name in dict.fromkeys(masked))

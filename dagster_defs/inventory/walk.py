@@ -13,7 +13,16 @@ from dagster_defs.inventory.builtins import BUILTINS, set_options
 from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall
 from dagster_defs.inventory.conditions import truth_of
 from dagster_defs.inventory.holes import Holes
-from dagster_defs.inventory.programs import FED, SHELLS, Program, ProgramKind, shell_script, what_runs
+from dagster_defs.inventory.programs import (
+    FED,
+    SHELLS,
+    Program,
+    ProgramKind,
+    python_calls_dbt,
+    shell_script,
+    speaks_of_dbt_call,
+    what_runs,
+)
 from dagster_defs.inventory.words import Expander, Scope, arithmetic, compare
 
 _PARSER = Parser(Language(tree_sitter_bash.language()))
@@ -38,6 +47,7 @@ class Path:
         self.cut = False
         self.taken: list[bool] = []
         self.calls: list[ShellCall] = []
+        self.unseen: list[str] = []
 
     def run(self, program: Node, scope: Scope) -> int | None:
         """The exit status; None if this path never ends."""
@@ -366,7 +376,8 @@ class Path:
 
     def _program(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> None:
         program = what_runs(words, self._holes)
-        if program.kind is ProgramKind.OTHER and self._reads_script(words, scope, seen, at):
+        fed = program.kind in (ProgramKind.OTHER, ProgramKind.UNSEEN)
+        if fed and self._reads_script(words, scope, seen, at):
             return
         script = shell_script(program.arguments) if program.kind is ProgramKind.SHELL else None
         scope.status = 0
@@ -381,6 +392,8 @@ class Path:
             call = ShellCall(program, {**env, **program.env}, scope.cwd, (*self._stack, at))
             self.calls.append(call)
             scope.status = 1 if call.key in self._failing else 0
+        elif program.kind is ProgramKind.UNSEEN:
+            self.unseen.append(program.reason)
 
     def _reads_script(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> bool:
         """Whether this is a program that runs what it is fed: a shell without a script, or one far away."""
@@ -388,14 +401,17 @@ class Path:
         name = words[0].rpartition("/")[2]
         options = [word for word in words[1:] if word.startswith("-")]
         is_shell = name in SHELLS and len(options) == len(words) - 1
-        if "dbt" not in self._holes.restore(text) or not (is_shell or name in FED):
-            return False
-        scope.status = 0
-        if is_shell and known:
+        if is_shell and known and text:
+            scope.status = 0
             nested, self._stdin = seen.copy(), ("", True)
             self._nested(text, " ".join(options), (), nested, at)
             scope.status = nested.status
             return True
+        restored = self._holes.restore(text)
+        speaks = python_calls_dbt if name.startswith("python") and known else speaks_of_dbt_call
+        if not (is_shell or name in FED or name.startswith("python")) or not speaks(restored):
+            return False
+        scope.status = 0
         hidden = Program(ProgramKind.OPAQUE, tuple(words), f"what is fed to `{words[0]}` cannot be seen")
         call = ShellCall(hidden, {}, scope.cwd, (*self._stack, at))
         self.calls.append(call)

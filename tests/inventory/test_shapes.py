@@ -80,8 +80,8 @@ BOUNDS = {"start": "{{ ds }}", "end": "{{ macros.ds_add(ds, 1) }}"}
         ("{% for m in ['a', 'b'] %}dbt run -s {{ m }}; {% endfor %}", ["dbt-run"], ["a", "b"]),
         ("{% set m = 'a' %}dbt run -s {{ m }}", ["dbt-run"], ["a"]),
         ("echo dbt run; pip install dbt-core; ls dbt", ["non-dbt"], []),
-        ("docker run python:3 python x.py", ["non-dbt"], []),
-        ("python ingest.py", ["non-dbt"], []),
+        ("docker run --rm alpine cat x", ["non-dbt"], []),
+        ("aws s3 sync s3://a b && psql -c 'select 1'", ["non-dbt"], []),
     ],
 )  # fmt: skip
 def test_shell_chains(command: str, kinds: list[str], selects: list[str | None]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagster_defs.inventory import Kind, Report
-from dagster_defs.inventory.scaffold import Written, may_run_dbt
+from dagster_defs.inventory.records import Trap
+from dagster_defs.inventory.scaffold import Written, may_run_dbt, runs_beside
 from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
@@ -110,7 +111,10 @@ def print_inventory(report: Report) -> None:
     lines = table("UNIT", "KIND", "MODELS", "WINDOW", "START", "END", "DETERMINED")
     shown = [unit for unit in report.units if unit.kind is not Kind.NON_DBT and not unit.may_run_dbt]
     unseen: dict[str, list[str]] = {}
+    beside: dict[str, dict[str, Sequence[str]]] = {}
     for unit in report.units:
+        if unit.beside:
+            beside.setdefault(unit.dag_id, {})[unit.task_id] = unit.beside
         if unit.may_run_dbt:
             unseen.setdefault(unit.dag_id, []).append(unit.task_id)
     for unit in shown:
@@ -126,6 +130,8 @@ def print_inventory(report: Report) -> None:
         out.print()
     for unit in report.units:
         for trap in unit.warnings:
+            if trap.code is Trap.NOT_SEEN_THROUGH:
+                continue  # once for each DAG
             out.print(
                 PlainText(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
             )
@@ -133,6 +139,9 @@ def print_inventory(report: Report) -> None:
             out.print(
                 PlainText("undetermined", style="yellow").append(f" {unit.name}: {unit.reason}", "default")
             )
+    for dag_id, programs in beside.items():
+        code = PlainText(Trap.NOT_SEEN_THROUGH.value, style="yellow")
+        out.print(code.append(f" {dag_id}: {runs_beside(programs)}", "default"))
     for dag_id, tasks in unseen.items():
         out.print(PlainText("not seen", style="yellow").append(f" {dag_id}: {may_run_dbt(tasks)}", "default"))
     for error in report.import_errors:
