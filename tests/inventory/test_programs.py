@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.inventory import UnitReading
 from dagster_defs.inventory.document import Task, read_document
 from dagster_defs.inventory.holes import Holes
@@ -253,6 +254,6 @@ def test_hundreds_of_opaque_tasks_are_one_line(capsys: pytest.CaptureFixture[str
     [dag] = read_document(content, "inventory.json").dags
     assert all(isinstance(one, Task) for one in dag.tasks)
     readings = {unit.task_id: unit for unit in found.units}
-    gaps = draft_dag(dag, readings, Place("dbt", lambda _: "")).gaps
+    gaps = draft_dag(dag, readings, Place("dbt", lambda _: "", DagsterCrons.asked_now())).gaps
     told = [gap for gap in gaps if "seen through" in gap or "beside dbt" in gap]
     assert len(told) == 2, told
