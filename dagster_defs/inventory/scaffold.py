@@ -305,8 +305,9 @@ def _local(instant: datetime, schedule: Schedule) -> str:
         if local.time() == local.time().min
         else local.replace(tzinfo=None).isoformat()
     )
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
     read_back = Schedule.of(schedule.expression, schedule.timezone, shown).start
-    return shown if read_back == instant else local.isoformat()
+    return shown if read_back == instant and not twice else local.isoformat()
 
 
 def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dagster_defs.parity import Check, Verdict
+from dagster_defs.windows import instant_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,4 @@ def why_tests_unfair(standing: Standing, started: tuple[str, ...] | None) -> str
 
 
 def _text(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="seconds")
+    return instant_text(moment, "seconds")

@@ -18,6 +18,7 @@ from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.parity import Verdict
+from dagster_defs.windows import instant_text
 
 # A rollback has none: the way back is always open.
 GATES: Mapping[Move, tuple[Gate, ...]] = {
@@ -343,7 +344,7 @@ def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Block
         )
         return
     if now < end:
-        yield Blocker(Gate.SOAK, f"it soaks until {end.isoformat(sep=' ', timespec='minutes')}", "Wait")
+        yield Blocker(Gate.SOAK, f"it soaks until {instant_text(end)}", "Wait")
     if (windows := soaked_windows(facts, settings)) < settings.soak_windows:
         yield Blocker(
             Gate.SOAK, f"{windows} of {settings.soak_windows} windows since the cutover", "Wait for its runs"

@@ -22,6 +22,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.lifecycle.units import Stage, Unit
+from dagster_defs.windows import instant_text
 
 SCHEMA = "parity/ledger/1"
 LAST_YEAR = 9000
@@ -247,7 +248,7 @@ def refuse_overtaken(history: UnitHistory, entry: Entry) -> None:
     open_move = history.open
     match entry.kind:
         case Kind.INTENDED if open_move is not None:
-            since = open_move.intent.at.isoformat(sep=" ", timespec="seconds")
+            since = instant_text(open_move.intent.at, "seconds")
             raise MoveInProgress(
                 str(entry.unit), str(open_move), open_move.intent.operator, since, half_done=True
             )

@@ -17,6 +17,7 @@ from dagster_defs.lifecycle.ledger import SCHEMA, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
 from dagster_defs.lifecycle.units import Owner, Stage, Unit
 from dagster_defs.parity import Side
+from dagster_defs.windows import instant_text
 
 PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE, Move.HOLD, Move.RELEASE]
 Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]  # those of more than one step
@@ -250,7 +251,7 @@ def while_it_waits(plan: Plan, step: Step) -> str:
 
 def in_progress(open_move: OpenMove, *, half_done: bool) -> MoveInProgress:
     intent = open_move.intent
-    since = intent.at.isoformat(sep=" ", timespec="seconds")
+    since = instant_text(intent.at, "seconds")
     return MoveInProgress(str(intent.unit), str(open_move), intent.operator, since, half_done=half_done)
 
 

@@ -10,6 +10,7 @@ from itertools import combinations, groupby
 from typing import Any
 
 from dagster_defs.lifecycle.units import Owner, Unit
+from dagster_defs.windows import instant_text
 
 
 class Extent(StrEnum):
@@ -72,7 +73,7 @@ class Wrote:
 
     def __str__(self) -> str:
         run = f" ({self.run})" if self.run else ""
-        return f"{self.owner}{run} at {self.when:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.owner}{run} at {instant_text(self.when, 'seconds')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,4 +172,7 @@ def _one_sided_sample(plan: Plan, side: Side, limit: int) -> exp.Select:
 def shown_text(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
     if plan.masks(index):
         return text("***")
-    return func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))
+    said: exp.Expr = func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))
+    if plan.shows_utc(index):
+        said = exp.DPipe(this=said, expression=text(" UTC"))
+    return said

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dagster_defs.parity.bounds import window_filter
-from dagster_defs.parity.families import fold, parse_type
+from dagster_defs.parity.families import Family, fold, parse_type
 from dagster_defs.parity.fragments import (
     as_,
     column,
@@ -50,6 +50,12 @@ class Plan:
         pair = self.pairs[index]
         masked = {fold(name) for name in self.spec.masked}
         return not masked.isdisjoint({fold(pair.legacy.name), fold(pair.candidate.name)})
+
+    def shows_utc(self, index: int) -> bool:
+        """Whether values of the pair are compared as wall-clock times of UTC, because a side is an instant."""
+        own, other = (self.pairs[index].on(side)[1] for side in Side)
+        both = {own.family, other.family} == {Family.INSTANT}
+        return both and own.name != other.name and (own.zoned or other.zoned)
 
     @property
     def names(self) -> list[str]:

@@ -27,6 +27,7 @@ from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.move.facts import OnRecord, read_record
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+from dagster_defs.windows import instant_text
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -120,7 +121,7 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
             yield f"{unit}: the mark in proxied_state/ is not what the ledger says"
         for entry in record.history(unit).forced:
             yield (
-                f"{entry.operator} forced {entry.move} of {unit} on {entry.at:%Y-%m-%d} against "
+                f"{entry.operator} forced {entry.move} of {unit} on {instant_text(entry.at)} against "
                 f"{', '.join(entry.forced)}: {entry.reason}"
             )
     yield from (f"{about}: {why}" for about, why in record.problems.items())

@@ -21,6 +21,11 @@ def utc(instant: datetime) -> pendulum.DateTime:
     return pendulum.instance(instant.astimezone(UTC)).in_timezone("UTC")
 
 
+def instant_text(instant: datetime, timespec: str = "minutes") -> str:
+    """As people read it, `2024-11-03 05:30 UTC`: the same whatever zone the datetime is in."""
+    return f"{utc(instant).naive().isoformat(sep=' ', timespec=timespec)} UTC"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
     """`[start, end)`, both in UTC; any aware datetime is accepted and converted.

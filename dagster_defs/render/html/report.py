@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.report import Report, ReportedUnit, ReportedWindow, SideRun
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.parity import Verdict
+from dagster_defs.windows import instant_text
 
 TEMPLATE = "report.html.jinja"
 REASON = 60  # characters of a reason in a tooltip; the tables have all of it
@@ -47,7 +47,7 @@ def page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters.update(instant=_instant, seconds=_seconds, linked=_linked)
+    templates.filters.update(instant=instant_text, seconds=_seconds, linked=_linked)
     entries = report.ledger[::-1]
     return templates.get_template(TEMPLATE).render(
         report=report,
@@ -204,10 +204,6 @@ def _done(entry: Entry) -> str:
     kind = entry.kind.value.replace("_", " ")
     alone = entry.kind in (Kind.HELD, Kind.RELEASED, Kind.REHEARSED)
     return kind if alone else f"{entry.move} {kind}"
-
-
-def _instant(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _seconds(seconds: float) -> str:

@@ -12,6 +12,7 @@ from dagster_defs.lifecycle import Stage, Status, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
 from dagster_defs.render.text.base import PlainText, out, print_error, print_plain, table, warn
+from dagster_defs.windows import instant_text
 
 NO_MIRRORS = (
     "no units: nothing is mirrored below dagster_defs/defs/. Write mirrors from an inventory (parity scaffold), and by "
@@ -38,7 +39,7 @@ def print_status(status: Status) -> None:
         out.print()
         print_plain(f"Next: {status.next_command}")
     for entry in status.forced:
-        forced = f"{entry.operator} forced {entry.move} of {entry.unit} on {entry.at:%Y-%m-%d} against "
+        forced = f"{entry.operator} forced {entry.move} of {entry.unit} on {instant_text(entry.at)} against "
         warn(f"{forced}{', '.join(entry.forced)}: {entry.reason}")
     for unit in status.drifted:
         warn(

@@ -10,6 +10,7 @@ from dagster_defs.lifecycle.noise import Noise
 from dagster_defs.lifecycle.verdicts import WindowCheck, summary
 from dagster_defs.parity import Check, Sample, Verdict
 from dagster_defs.render.text.base import PlainText, out, print_plain, table
+from dagster_defs.windows import instant_text
 
 VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -96,7 +97,7 @@ def print_explanations(found: Sequence[Explanation]) -> None:
         where = f" {one.checked.unit}, {check.name}, {one.partition}: {check.reason}"
         out.print(verdict.append(where, "default"), soft_wrap=True)
         if one.kept:
-            when = f"{one.kept.at:%Y-%m-%d %H:%M:%S} UTC, Dagster run {one.kept.run or '–'}"
+            when = f"{instant_text(one.kept.at, 'seconds')}, Dagster run {one.kept.run or '–'}"
             out.print(PlainText(f"  compared {when}"), soft_wrap=True)
             if one.kept.airflow_run:
                 out.print(PlainText(f"  Airflow's run: {one.kept.airflow_run}"), soft_wrap=True)
