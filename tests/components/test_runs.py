@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -15,6 +16,8 @@ from dagster import AssetKey, DagsterEventType
 from dagster_defs.errors import WindowDiffers
 from dagster_defs.parity import Side
 from tests.estate import DAYS, ONE_TRY, Estate, copy_project
+
+NEW_YORK = ZoneInfo("America/New_York")
 
 DAILY = "taxi_daily__dbt_daily"
 SPRING_DAY = "2024-03-09"  # six o'clock to six o'clock, an hour short
@@ -76,6 +79,12 @@ def test_one_run_covers_all_windows_of_a_backfill(built_estate: Estate, job: str
         "2024-03-09",
         "2024-03-11",
     )
+    for event in materializations(result, key):
+        said = [in_window(event.metadata[f"parity/window_{end}"].value) for end in ("start", "end")]
+        six = datetime.fromisoformat(str(event.partition)).replace(hour=6, tzinfo=NEW_YORK)
+        assert said == [six, six + timedelta(days=1)], (
+            "each day's materialization has its own window's bounds"
+        )
     side = Side.LEGACY if job == DAILY else Side.CANDIDATE
     days = built_estate.query(side, "select distinct trip_date::varchar from daily_metrics order by 1")
     assert [day for (day,) in days] == list(DAYS)

@@ -249,6 +249,13 @@ def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes)
         **{f"vars/{name}": _metadata_of(value) for name, value in variables.items()},
         **{f"event_time/{end}": value for end, value in event_time.items()},
     }
+    if len(windows) > 1:
+        # Dagster makes a materialization of each partition from the one result, each with its own window's bounds.
+        keys = {spec.key for spec in nodes.models.values()} & context.selected_asset_keys
+        for window in windows:
+            partition = unit.partitions.key_of(window)
+            for key in keys:
+                context.add_asset_metadata(window_metadata([window]), asset_key=key, partition_key=partition)
     for event in run.events():
         copied = start.copied.get(event["data"]["node_info"]["unique_id"])
         yield from _translate(
