@@ -4,7 +4,18 @@ import sys
 
 from rich.console import Console
 
-from bench import answers, compare, lookup, no_reparse, observe, one_window, proxied, thirty, whole_estate
+from bench import (
+    answers,
+    compare,
+    ledger,
+    lookup,
+    no_reparse,
+    observe,
+    one_window,
+    proxied,
+    thirty,
+    whole_estate,
+)
 from bench.table import print_rows
 from dagster_defs.adapters.processes.supervisor import signals_interrupt
 
@@ -17,6 +28,7 @@ BENCHES = {
         no_reparse.BOUNDS,
     ),
     "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure, whole_estate.BOUNDS),
+    "ledger": ("The ledger's file, seconds of CPU", ledger.measure, ledger.BOUNDS),
     "observe": (
         f"A burst of {observe.BURST:,} finished task instances, seconds for each thousand (peak memory)",
         observe.measure,

@@ -128,7 +128,7 @@ def at_most_each_second(ask: Callable[[], bool]) -> Callable[[], bool]:
 @contextmanager
 def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
     """Both orchestrators in an emptied folder, the unit cut over, each way run once; all ends with the block."""
-    supervisor = Supervisor(folder / "run")
+    supervisor = Supervisor(folder / "run", console.print)
     supervisor.end_leftovers()
     end_leftover_postgres(folder / "postgres")
     shutil.rmtree(folder, ignore_errors=True)

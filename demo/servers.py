@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -79,7 +78,7 @@ class Demo:
                 yield estate
 
     def _supervisor(self) -> Supervisor:
-        return Supervisor(self.folder / "run")
+        return Supervisor(self.folder / "run", self.steps.say)
 
     @property
     def env(self) -> dict[str, str]:
@@ -148,7 +147,7 @@ class Estate:
             inventory = pool.submit(
                 self._airflow.export_inventory, self._supervisor, file, FIRST_DAY, LAST_DAY
             )
-            refresh_estate(self._dagster.env)
+            refresh_estate(self._supervisor, self._dagster.env)
             self._dagster.start(self._supervisor)
             inventory.result()
         # What a team would set for its commands.
@@ -208,18 +207,9 @@ def make_landing_data() -> str:
     return f"{rows:,} trips in {len(files)} months"
 
 
-def refresh_estate(env: dict[str, str]) -> None:
-    """Ask Airflow what it contains, for the definitions: `dg utils refresh-defs-state`. Raises RunFailed."""
+def refresh_estate(supervisor: Supervisor, env: dict[str, str]) -> None:
+    """Ask Airflow what it contains, for the definitions. Raises ServerDied."""
     program = Path(sys.executable).parent / "dg"
-    done = subprocess.run(
-        [str(program), "utils", "refresh-defs-state"],
-        env=env,
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    supervisor.run(
+        "refresh-defs-state", [str(program), "utils", "refresh-defs-state"], env=env, cwd=PROJECT_ROOT
     )
-    if done.returncode != 0:
-        raise RunFailed(
-            "dg utils refresh-defs-state", f"exit code {done.returncode}", done.stdout + done.stderr
-        )

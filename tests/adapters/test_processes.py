@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from dagster_defs.adapters.processes import guardian
+from dagster_defs.adapters.processes import guardian, waiting
 from dagster_defs.adapters.processes.supervisor import Supervisor, chosen_port, free_port
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
 from demo.postgres import end_leftover_postgres
@@ -31,7 +31,7 @@ SUPERVISE = """
 import os, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # inherited as ignored by what a script runs behind
-from dagster_defs.adapters.processes import guardian
+from dagster_defs.adapters.processes import guardian, waiting
 from demo.postgres import end_leftover_postgres
 from dagster_defs.adapters.processes.supervisor import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
@@ -259,7 +259,7 @@ TWO_GUARDIANS = """
 import os, signal, sys
 from pathlib import Path
 import psutil
-from dagster_defs.adapters.processes import guardian
+from dagster_defs.adapters.processes import guardian, waiting
 from demo.postgres import end_leftover_postgres
 from dagster_defs.adapters.processes.supervisor import Supervisor
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -352,6 +352,35 @@ def test_a_server_that_keeps_silent_is_reported(tmp_path: Path) -> None:
     """Waiting has a bound, and its error says where the logs are."""
     with Supervisor(tmp_path) as supervisor, pytest.raises(ServerSilent, match="logs"):
         supervisor.wait_until("server", lambda: False, seconds=0.3)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_wait_says_what_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    """Both kinds of waiting say what for, again and again, on a terminal more often than in a log."""
+    monkeypatch.setattr(waiting, "SAY_SECONDS", 0.1 if terminal else 60)
+    monkeypatch.setattr(waiting, "SAY_SELDOM_SECONDS", 60 if terminal else 0.1)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    said: list[str] = []
+    with Supervisor(tmp_path, said.append) as supervisor:
+        with pytest.raises(ServerSilent):
+            supervisor.wait_until("the DAGs", lambda: False, seconds=1)
+        waited = len(said)
+        supervisor.run("migrate", [sys.executable, "-c", "import time; time.sleep(1)"], env=dict(os.environ))
+
+    assert waited > 1
+    assert all("waiting for the DAGs: " in line and "1 s at most" in line for line in said[:waited])
+    assert len(said) > waited + 1
+    assert all("waiting for migrate, which writes to " in line for line in said[waited:])
+
+
+def test_what_is_over_at_once_says_nothing(tmp_path: Path) -> None:
+    """Neither a fact that holds nor a command that ends at once is talked about."""
+    said: list[str] = []
+    with Supervisor(tmp_path, said.append) as supervisor:
+        supervisor.wait_until("the DAGs", lambda: True, seconds=1)
+        supervisor.run("migrate", [sys.executable, "-c", ""], env=dict(os.environ))
+
+    assert said == []
 
 
 def test_a_command_that_fails_is_reported_with_its_log(tmp_path: Path) -> None:

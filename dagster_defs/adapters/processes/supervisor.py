@@ -20,11 +20,10 @@ from typing import Self
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes import guardian
 from dagster_defs.adapters.processes.guardian import GUARDIAN, Known
+from dagster_defs.adapters.processes.waiting import Reminder, Say, reminding, say_nothing, say_seconds
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
 
 GRACE_SECONDS = guardian.GRACE_SECONDS
-SAY_SECONDS = 5.0  # between two lines that say what is waited for, on a terminal
-SAY_SELDOM_SECONDS = 30.0  # elsewhere: a log is read later
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,12 @@ class Supervisor:
     ends them where this process cannot.
 
     `folder` keeps logs and a list of what runs; what an earlier supervisor of the same folder has left running, its
-    guardian killed too, is ended first.
+    guardian killed too, is ended first. `say` hears every few seconds what is waited for.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, say: Say = say_nothing) -> None:
         self.folder = folder
+        self.say = say
         self.children: list[Child] = []
         self._record = folder / "processes.json"
         self._recording = threading.Lock()
@@ -90,7 +90,9 @@ class Supervisor:
     ) -> None:
         """Start and wait. Raises ServerDied, with the end of its log, unless it exits 0."""
         child = self.start(name, command, env=env, cwd=cwd)
-        if child.process.wait() != 0:
+        with reminding(f"waiting for {name}, which writes to {child.log}", self.say):
+            code = child.process.wait()
+        if code != 0:
             child.check_alive()
         self.release(child)
 
@@ -102,12 +104,16 @@ class Supervisor:
 
     def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float) -> None:
         """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
+        deadline = began + seconds
+        reminder = Reminder(self.say, say_seconds())
         while not ready():
             for child in self.children:
                 child.check_alive()
             if time.monotonic() > deadline:
                 raise ServerSilent(name, seconds, self.folder / "logs")
+            waited = time.monotonic() - began
+            reminder.remind(f"waiting for {name}: {waited:.0f} s so far, {seconds:.0f} s at most")
             time.sleep(0.2)
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
+from dagster_defs.adapters.processes.waiting import Reminder
 from dagster_defs.errors import MoveOvertaken, ServerFault, StepFailed
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
@@ -199,8 +200,8 @@ class Mover:
 
     def _await(self, step: Step, plan: Plan, seconds: float, problem: Callable[[], str]) -> None:
         """Raises StepFailed after so many seconds, or at once where a server has said what it will say again."""
-        said = time.monotonic()
-        until = said + seconds
+        until = time.monotonic() + seconds
+        reminder = Reminder(self.say, self.say_seconds)
         while True:
             lasting = False
             try:
@@ -212,9 +213,7 @@ class Mover:
             if lasting or time.monotonic() >= until:
                 so_far = while_it_waits(plan, step)
                 raise StepFailed(str(plan.unit), plan.move.value, in_words(step, plan.unit), fact, so_far)
-            if time.monotonic() >= said + self.say_seconds:
-                said = time.monotonic()
-                self.say(f"{plan.unit}: waiting, {in_words(step, plan.unit)}: {fact}")
+            reminder.remind(f"{plan.unit}: waiting, {in_words(step, plan.unit)}: {fact}")
             time.sleep(PAUSE)
 
     def _entry(self, kind: Kind, plan: Plan, attempt: str, intent: Entry | None) -> Entry:

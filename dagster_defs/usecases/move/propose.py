@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 
 from dagster_defs.adapters.dagster.mirrors import Mirrors
-from dagster_defs.adapters.processes.supervisor import SAY_SECONDS, SAY_SELDOM_SECONDS
+from dagster_defs.adapters.processes.waiting import say_seconds
 from dagster_defs.adapters.store.ledger import Ledger, operator_name
 from dagster_defs.errors import (
     DagsterUnreachable,
@@ -133,9 +132,8 @@ def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
 
 def _mover(proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
     forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    seldom = SAY_SECONDS if sys.stderr.isatty() else SAY_SELDOM_SECONDS
     world = LiveOrchestrators.at_hand()
-    return Mover(Ledger.at_hand(), world, operator_name(), reason, forced, say=say, say_seconds=seldom)
+    return Mover(Ledger.at_hand(), world, operator_name(), reason, forced, say=say, say_seconds=say_seconds())
 
 
 def _load_anew(unit: Unit, say: Callable[[str], None]) -> None:

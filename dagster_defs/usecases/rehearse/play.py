@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import Unaligned
 from dagster_defs.lifecycle.mirrors import Output, TableOutput
 from dagster_defs.lifecycle.rehearsals import RUN_NAMES, Rehearsal, results_check
@@ -38,7 +39,7 @@ class Play:
         """A run that fails makes its window inconclusive, and leaves the others alone."""
         began = time.monotonic()
         windows = self.ready.windows
-        checks = [check for window in progress.each(windows) for check in self._window(window)]
+        checks = [check for window in progress.each(windows) for check in self._window(window, progress)]
         not_run = {*self.names.values(), _NO_PARTITION}
         complete = not_run.isdisjoint(checked.check.name for checked in checks)
         whole = list(self._whole_tables(windows[-1], complete))
@@ -46,7 +47,7 @@ class Play:
         seconds = time.monotonic() - began
         return Rehearsal(self.ready.mirror.legacy_unit, names, seconds, (*checks, *whole))
 
-    def _window(self, window: Window) -> Iterator[WindowCheck]:
+    def _window(self, window: Window, progress: Progress) -> Iterator[WindowCheck]:
         try:
             key = self.ready.mirror.partitions.key_of(window)
         except Unaligned as error:
@@ -55,7 +56,8 @@ class Play:
         found: dict[Side, Statuses] = {}
         for side, run in self.runs.items():
             try:
-                found[side] = run(window, key)
+                with reminding(f"{key}: waiting for {self.names[side]}", progress.say):
+                    found[side] = run(window, key)
             except Exception as error:  # a window that fails is a verdict; the others go on
                 yield self._inconclusive(key, self.names[side], reason_of(error))
         if len(found) < len(Side):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
@@ -34,6 +35,8 @@ class Progress(Protocol):
     def each(self, windows: Sequence[T]) -> Iterator[T]:
         """The windows one by one, with what is done and an estimate of what is left."""
         ...
+
+    def say(self, line: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def _build(
     folder.make_folders(upstream.mirror.project_dir)
     with progress.step(f"{len(upstream.nodes)} models upstream built on both sides"):
         for side in Side:
-            upstream.build(side, (windows[0], windows[-1]), _run_dir(folder) / f"upstream-{side.value}")
+            with reminding(f"waiting for dbt to build what is upstream, {side.value} side", progress.say):
+                upstream.build(side, (windows[0], windows[-1]), _run_dir(folder) / f"upstream-{side.value}")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,53 @@
+"""What a long step waits for, said every few seconds to whoever sits before it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SAY_SECONDS = 5.0  # between two lines that say what is waited for, on a terminal
+SAY_SELDOM_SECONDS = 30.0  # elsewhere: a log is read later
+
+Say = Callable[[str], None]
+
+
+def say_seconds() -> float:
+    return SAY_SECONDS if sys.stderr.isatty() else SAY_SELDOM_SECONDS
+
+
+def say_nothing(line: str) -> None:
+    """For who waits in silence."""
+
+
+class Reminder:
+    """Passes on what a loop says in each of its turns, once in so many seconds; never at once."""
+
+    def __init__(self, say: Say, seconds: float) -> None:
+        self._say, self._seconds, self._said = say, seconds, time.monotonic()
+
+    def remind(self, line: str) -> None:
+        if time.monotonic() >= self._said + self._seconds:
+            self._said = time.monotonic()
+            self._say(line)
+
+
+@contextmanager
+def reminding(line: str, say: Say, seconds: float | None = None) -> Iterator[None]:
+    """For a block that does not come back in between: the line, with the seconds so far, until it is over."""
+    began, over = time.monotonic(), threading.Event()
+    pause = say_seconds() if seconds is None else seconds
+
+    def remind() -> None:
+        while not over.wait(pause):
+            say(f"{line}: {time.monotonic() - began:.0f} s so far")
+
+    thread = threading.Thread(target=remind, name="reminder", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
