@@ -6,7 +6,7 @@ they would read the value; `restore` puts the original text back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -21,6 +21,17 @@ UNDETERMINED_MARK, MASKED_MARK = "__undetermined__", "***"
 
 _OPEN, _CLOSE = "zqh", "hqz"  # letters only: no shell, YAML or dbt gives them a meaning
 _LEXER = Environment(autoescape=False)  # noqa: S701 - it never renders
+
+
+def is_known(value: Any) -> bool:
+    """Whether a value has none of the exporter's marks, at any depth. Text that has one may be anything."""
+    if isinstance(value, str):
+        return not any(mark in value for mark in (UNDETERMINED_MARK, MASKED_MARK))
+    if isinstance(value, Mapping):
+        return all(is_known(key) and is_known(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_known, value))
+    return True
 
 
 class HoleKind(StrEnum):

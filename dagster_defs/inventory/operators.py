@@ -363,9 +363,9 @@ def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
 
 
 def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:
-    """Fields with their texts masked: templates of raw ones, the exporter's marks of rendered ones."""
+    """Fields with holes in their texts: the exporter's marks, and the templates of raw ones."""
     if isinstance(value, str):
-        return holes.mask_marks(value) if rendered else holes.mask_template(value)
+        return holes.mask_marks(value if rendered else holes.mask_template(value))
     if isinstance(value, dict):
         if "__xcom__" in value:
             return holes.dig(f"{{{{ ti.xcom_pull({value['__xcom__']!r}) }}}}", HoleKind.TEMPLATE)

@@ -218,11 +218,13 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
     reasons = [f"the selection: {why}"] if why else []
     if vars_unknown := _unknown_vars(arguments, holes, first):
         reasons.append(vars_unknown)
+    unsure = []
     for given in [given for _, given in seen] or [arguments]:
         if flag_unknown := _unknown(list(given.unsure_flags), holes, first):
-            reasons.append(f"a flag of dbt from the environment: {flag_unknown}")
+            unsure.append(f"a flag of dbt from the environment: {flag_unknown}")
     if target_unknown := _decided_elsewhere(written.target, arguments.target, holes, first):
-        reasons.append(f"target: {target_unknown}")
+        unsure.append(f"target: {target_unknown}")
+    reasons += unsure
     if not reading.samples and read.call.words and not reasons:
         outside = [needs_of(h.text).outside for w in read.call.words for h in holes.in_text(w)]
         reasons += [why for why in outside if why][:1]
@@ -255,6 +257,7 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
             fewer_rows=tuple(map(holes.restore, written.fewer_rows or arguments.fewer_rows)),
             vars_sources=_sources(written, holes),
             vars_as_a_whole="" if written.vars is not None else holes.restore(written.vars_text),
+            unsure="; ".join(dict.fromkeys(unsure)),
         ),
         reasons,
     )

@@ -71,7 +71,8 @@ class Invocation:
     """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute.
 
     `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`. `vars_sources`: how
-    each variable is written in `--vars`. `vars_as_a_whole`: the text of a `--vars` that is a mapping only when it is
+    each variable is written in `--vars`. `unsure`: why its target, or a flag of it, is not known; dbt may enable other
+    nodes, or do something else with them. `vars_as_a_whole`: the text of a `--vars` that is a mapping only when it is
     rendered, so that nobody knows which of its values move with the window.
     """
 
@@ -87,6 +88,7 @@ class Invocation:
     fewer_rows: tuple[str, ...] = ()
     vars_sources: Mapping[str, Source] = field(default_factory=dict)
     vars_as_a_whole: str = ""
+    unsure: str = ""
 
     @property
     def moving_env(self) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import InvalidWindow, ParityError
-from dagster_defs.inventory.arguments import SELECTING, compared_variables, harmless_variables
+from dagster_defs.inventory.arguments import SELECTING, Kind, compared_variables, harmless_variables
 from dagster_defs.inventory.document import Dag, Task
-from dagster_defs.inventory.holes import MASKED_MARK, UNDETERMINED_MARK
+from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
@@ -208,6 +208,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
         reason = reading.reason or f"Airflow's task runs no dbt {declared.runs}"
         return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", reason, 0)
     differences: list[str] = []
+    unknown: set[str] = set()
     compared = 0
     for call in calls:
         if moving := call.moving_env:
@@ -229,9 +230,10 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
                 differences.append(" ".join(str(error).split()))
                 continue
             compared += 1
+            unknown |= _unknown_names(theirs)
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    found = _rendered("variables", compared, differences, templates)
+    found = _rendered("variables", compared, differences, templates, unknown)
     constant = sorted({name for call in calls for name in call.constant_env})
     note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
     return replace(found, detail=found.detail + note)
@@ -244,6 +246,8 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
     tables, and those that bring the window: they are a difference of `variables`. A variable that Dagster does not
     have, or has with another value, is undetermined: whether anything reads it is not in the inventory.
     """
+    if legacy.reading and Kind.OPAQUE in legacy.reading.kinds:
+        return Facet("environment", Agreement.UNDETERMINED, "?", "none", legacy.reading.reason, 0)
     calls = legacy.reading.invocations if legacy.reading else ()
     given = {
         name: call.rendered[0].env.get(name, call.env[name]) if call.rendered else call.env[name]
@@ -254,7 +258,9 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
     said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
     mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
     missing = sorted(name for name in given if name not in own)
-    unknown = sorted(name for name in given if name in own and _is_unknown(given[name]))
+    unknown = sorted(
+        name for name in given if name in own and (_is_unknown(given[name]) or not is_known(name))
+    )
     others = sorted(name for name in given.keys() & own.keys() - set(unknown) if own[name] != given[name])
     if not (missing or unknown or others):
         return Facet("environment", Agreement.AGREES, said, mine, compared=len(given) or 1)
@@ -270,12 +276,13 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
 
 def _is_unknown(value: str) -> bool:
     """Whether Airflow masks the value, or knows it only while the task runs."""
-    return any(mark in value for mark in (MASKED_MARK, UNDETERMINED_MARK, "{{", "$"))
+    return not is_known(value) or any(mark in value for mark in ("{{", "$"))
 
 
 def _arguments_facet(task: Task, declared: Declared) -> Facet:
     written = {name: text for name, text in (task.templated.get("op_kwargs") or {}).items() if name != SIDE}
     differences: list[str] = []
+    unknown: set[str] = set()
     compared = 0
     for sample in task.samples:
         if "op_kwargs" in sample.needs:
@@ -290,11 +297,23 @@ def _arguments_facet(task: Task, declared: Declared) -> Facet:
             differences.append(" ".join(str(error).split()))
             continue
         compared += 1
+        unknown |= _unknown_names(theirs)
         differences += _different(theirs, ours, sample.window)
-    return _rendered("variables", compared, differences, written)
+    return _rendered("variables", compared, differences, written, unknown)
 
 
-def _rendered(name: str, compared: int, differences: Sequence[str], templates: Mapping[str, Any]) -> Facet:
+def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
+    """Variables whose value the exporter has masked, or could not know."""
+    return {str(name) for name, value in theirs.items() if not is_known({name: value})}
+
+
+def _rendered(
+    name: str,
+    compared: int,
+    differences: Sequence[str],
+    templates: Mapping[str, Any],
+    unknown: Iterable[str] = (),
+) -> Facet:
     legacy = ", ".join(f"{key}={text}" for key, text in templates.items()) or "none"
     if differences:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
@@ -302,12 +321,21 @@ def _rendered(name: str, compared: int, differences: Sequence[str], templates: M
     if not compared:
         reason = "Airflow has rendered it for no window"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
+    if names := ", ".join(sorted(unknown)):
+        detail = f"Airflow's value of {names} is masked in the inventory, or known only while the task runs"
+        return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", detail, compared)
     return Facet(name, Agreement.AGREES, legacy, "the same", f"in {compared} windows", compared)
 
 
 def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Window) -> Iterator[str]:
+    """What is known to differ. A masked value does not, whatever the mirror says; a masked name may be any name."""
+    any_name = any(not is_known(name) for name in theirs)
     for name in sorted(theirs.keys() | ours.keys(), key=str):
         if name in theirs and name in ours and same(theirs[name], ours[name]):
+            continue
+        if name in theirs and (not is_known(name) or (name in ours and not is_known(theirs[name]))):
+            continue
+        if name not in theirs and any_name:
             continue
         here, there = (typed(each[name]) if name in each else "not there" for each in (theirs, ours))
         yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
@@ -339,6 +367,8 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     mine = f"dbt {declared.runs}, {len(declared.nodes)} nodes"
     if not reading.selection_determined:
         return Facet("selection", Agreement.UNDETERMINED, "?", mine, reading.reason, 0)
+    if unsure := "; ".join(dict.fromkeys(call.unsure for call in reading.invocations if call.unsure)):
+        return Facet("selection", Agreement.UNDETERMINED, "?", mine, unsure, 0)
     nodes = frozenset(node for node in reading.models if not node.startswith("source."))
     missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)
     alone = [f"Airflow's alone: {_some(missing)}"] if missing else []

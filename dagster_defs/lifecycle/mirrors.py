@@ -27,7 +27,8 @@ class TableOutput:
 
     `time_column` is None for a table without one: it is rebuilt as a whole by every run and can only be compared
     as a whole. `lower` and `upper` are the values of the unit's bound variables: rows of the window lie in
-    `lower <= time_column < upper`; `zones` says in which time zones that is meant.
+    `lower <= time_column < upper`; `zones` says in which time zones that is meant. `former_name`: what evidence on it
+    may be kept under, where versions or packages of one model have that name together; empty if there is no such.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TableOutput:
     upper: str | None
     terms: Terms = Terms()
     zones: Zones = NO_ZONES
+    former_name: str = ""
 
     def relation(self, side: Side) -> str:
         return self.legacy if side is Side.LEGACY else self.candidate

@@ -140,3 +140,19 @@ def test_airlift_reads_what_we_write(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == {
         str(unit): mark for unit, mark in read_marks(tmp_path).items()
     }
+
+
+def test_what_is_behind_a_link_is_kept(tmp_path: Path) -> None:
+    """A broken file that a symbolic link leads to is replaced behind the link, and its text is kept beside it."""
+    behind = tmp_path / "data" / "marks"
+    behind.parent.mkdir()
+    behind.write_text("tasks: [")
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    (folder / f"{DAILY.dag_id}.yaml").symlink_to(behind)
+
+    write_mark(folder, DAILY, proxied=True)
+
+    assert read_marks(folder) == {DAILY: True}
+    assert (folder / f"{DAILY.dag_id}.yaml").is_symlink()
+    assert (folder / f"{DAILY.dag_id}.yaml.broken-1").read_text() == "tasks: ["

@@ -19,7 +19,6 @@ STREAMS = {
     "dagster_defs/usecases/rehearse/sides.py": "logs of commands",
     "dagster_defs/usecases/rehearse/upstream.py": "the log of a build",
     "dagster_defs/adapters/processes/supervisor.py": "logs of servers",
-    "dagster_defs/adapters/store/proxied_state.py": "puts a broken file aside, under a name that nobody reads",
     "legacy_dags/include/export.py": "inside `replacing`",
     "legacy_dags/include/landing.py": "inside `replacing`",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.adapters.dbt import project as adapter
 from dagster_defs.components.project import load_project
 from dagster_defs.components.units.broken_unit import broken_key
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import TableOutput
+from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
+from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.usecases.move.facts import read_record
 
 DAYS = {"cron": "@daily", "start": "2024-01-01"}
 VERSIONS = {
@@ -140,6 +145,46 @@ def test_every_version_is_compared(world: World) -> None:
     relations = {name: output.legacy for name, output in outputs.items() if isinstance(output, TableOutput)}
     assert relations["customers.v1"].endswith('"customers_v1"')
     assert relations["readers"].endswith('"main_marts"."reader_facts"')
+
+
+def kept(name: str, partition: str = "2024-01-01") -> Evidence:
+    start = datetime.fromisoformat(f"{partition}T00:00:00+00:00")
+    check = Check(name, Verdict.MATCH, "", rows=SideCounts(1, 1))
+    return Evidence(WindowCheck(Unit("shop", "build"), partition, check), partition, start, start)
+
+
+def test_evidence_under_the_bare_name_of_versions_does_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verdict that was kept as `customers` is one version's, and nobody can tell whose: it proves neither, and closes
+    no gate for ever; verdicts under names that are still an output's count."""
+    monkeypatch.setenv("PARITY_PROXIED_STATE", str(world.root / "proxied_state"))
+    world.project("dbt", VERSIONS)
+    world.declare({"unit": "shop.build", "select": "customers readers"})
+    evidence = [kept("customers"), kept("customers.v1"), kept("readers"), kept("gone")]
+
+    record = read_record(facets={}, evidence=evidence, mirrors=world.mirrors())
+
+    unit = Unit("shop", "build")
+    assert record.evidence is not None
+    assert [one.checked.check.name for one in record.evidence[unit]] == ["customers.v1", "readers", "gone"]
+    compared = record.facts(unit).compared
+    assert compared is not None
+    assert compared.never == ("customers.v2",)
+    [window] = compared.windows
+    assert window.missing == ()
+
+
+def test_a_model_without_versions_keeps_its_evidence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is the output's own today is not a former one."""
+    monkeypatch.setenv("PARITY_PROXIED_STATE", str(world.root / "proxied_state"))
+    world.project("dbt", {"models/customers.sql": "{{ config(materialized='table') }} select 1 as id"})
+    world.declare({"unit": "shop.build", "select": "customers"})
+
+    record = read_record(facets={}, evidence=[kept("customers")], mirrors=world.mirrors())
+
+    assert record.evidence is not None
+    assert [one.checked.check.name for one in record.evidence[Unit("shop", "build")]] == ["customers"]
 
 
 @pytest.mark.parametrize("name", ["customers.v3", "customer", "other.customers.v1", "model.shop.customers"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,13 +122,14 @@ def _keep(path: Path, others: list[Path]) -> None:
         return
     aside = _aside(path)
     try:
-        os.link(path, aside, follow_symlinks=False)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, aside, follow_symlinks=False)
+        # Behind a symbolic link the file itself is what will be replaced.
+        os.link(path.resolve(), aside)
+    except OSError:  # a file system without links, or another one
+        atomic.write_bytes(aside, path.read_bytes())
 
 
 def _set_aside(path: Path) -> None:
-    path.rename(_aside(path))
+    atomic.move(path, _aside(path))
 
 
 def _aside(path: Path) -> Path:

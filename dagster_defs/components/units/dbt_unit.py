@@ -335,6 +335,7 @@ class DbtUnit(UnitComponent):
                 upper=bounds.get(Bound.UPPER) if compared.time_column else None,
                 terms=self._terms.get(compared.name, Terms()),
                 zones=self._zones_of(compared),
+                former_name=node["name"] if names[node_id] != node["name"] else "",
             )
 
     def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:

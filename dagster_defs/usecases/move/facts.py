@@ -126,10 +126,12 @@ def read_record(
     found = load_mirrors() if mirrors is None else mirrors
     contents = Ledger.at_hand().read()
     by_unit: dict[Unit, list[Evidence]] = {}
-    for one in evidence or ():
-        by_unit.setdefault(one.checked.unit, []).append(one)
     # Asks the dbt project, which is slow where nothing else has asked it yet.
-    without_outputs, own_outputs = _outputs(() if facets is None else found)
+    outputs = _outputs(() if facets is None else found)
+    without_outputs, own_outputs = _compared_outputs(found, outputs)
+    for one in evidence or ():
+        if one.checked.check.name not in _former_names(outputs.get(one.checked.unit, ())):
+            by_unit.setdefault(one.checked.unit, []).append(one)
     return OnRecord(
         {mirror.legacy_unit: mirror for mirror in found},
         read_marks(proxied_state_dir()),
@@ -143,24 +145,38 @@ def read_record(
     )
 
 
-def _outputs(mirrors: Iterable[Mirror]) -> tuple[frozenset[Unit], Mapping[Unit, Collection[str]]]:
+def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:
+    """Without the units of which nobody can tell."""
+    found: dict[Unit, Sequence[Output]] = {}
+    for mirror in mirrors:
+        with suppress(ParityError):
+            found[mirror.legacy_unit] = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
+    return found
+
+
+def _former_names(outputs: Iterable[Output]) -> set[str]:
+    """Names under which the verdict of one version of a model was kept, and nobody can tell of which."""
+    tables = [output for output in outputs if isinstance(output, TableOutput)]
+    return {table.former_name for table in tables} - {table.name for table in tables}
+
+
+def _compared_outputs(
+    mirrors: Iterable[Mirror], outputs: Mapping[Unit, Sequence[Output]]
+) -> tuple[frozenset[Unit], Mapping[Unit, Collection[str]]]:
     """Which units leave nothing behind to compare, and which outputs the runs of each unit compare.
 
     What several units build is compared by the one that defines it, the first by `precedence`. A unit is in neither
     where nobody can tell: then it is not known that there is nothing to compare.
     """
-    listed: list[tuple[tuple[int, Unit], Unit, list[Output]]] = []
-    for mirror in mirrors:
-        with suppress(ParityError):
-            outputs = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
-            listed.append((mirror.precedence(), mirror.legacy_unit, outputs))
+    known = [mirror for mirror in mirrors if mirror.legacy_unit in outputs]
     defined: set[object] = set()
     own: dict[Unit, list[str]] = {}
-    for _, unit, outputs in sorted(listed, key=lambda one: one[0]):
-        tables = {_identity(unit, output): output.name for output in outputs}
+    for mirror in sorted(known, key=lambda mirror: mirror.precedence()):
+        unit = mirror.legacy_unit
+        tables = {_identity(unit, output): output.name for output in outputs[unit]}
         own[unit] = [name for table, name in tables.items() if table not in defined]
         defined |= tables.keys()
-    return frozenset(unit for _, unit, outputs in listed if not outputs), own
+    return frozenset(unit for unit, found in outputs.items() if not found), own
 
 
 def _identity(unit: Unit, output: Output) -> object:
