@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from bench.table import Bound, Row
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
@@ -57,13 +58,12 @@ def long_ledger(folder: Path, entries: int, units: int) -> Ledger:
     """Cutovers and rollbacks in turn."""
     ledger = Ledger(folder)
     at = datetime(2024, 3, 9, 22, tzinfo=UTC)
-    with ledger.path.open("w") as file:
-        for number in range(entries // 2):
-            move, stage = _WAY[number // units % 2]
-            unit = Unit(f"dag_{number % units}", "dbt")
-            intent = Entry(
-                f"{number:012x}", at, "ada@ops", unit, move, Kind.INTENDED, stage, "why", (), _STEPS
-            )
-            for entry in (intent, replace(intent, kind=Kind.DONE, reason="", steps=())):
-                file.write(f"{json.dumps(entry.as_json())}\n")
+    lines: list[str] = []
+    for number in range(entries // 2):
+        move, stage = _WAY[number // units % 2]
+        unit = Unit(f"dag_{number % units}", "dbt")
+        intent = Entry(f"{number:012x}", at, "ada@ops", unit, move, Kind.INTENDED, stage, "why", (), _STEPS)
+        for entry in (intent, replace(intent, kind=Kind.DONE, reason="", steps=())):
+            lines.append(f"{json.dumps(entry.as_json())}\n")
+    atomic.write_text(ledger.path, "".join(lines))
     return ledger
