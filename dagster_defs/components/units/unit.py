@@ -461,7 +461,11 @@ def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None
         return asking._project
     found = context.component_tree.get_all_components(of_type=UnitComponent)
     # A file with a single document is listed twice: as the file, and as its only document.
-    units = list({id(unit): unit for unit in (*found, *([asking] if asking else []))}.values())
+    units = list({id(unit): unit for unit in found}.values())
+    if asking is not None and all(unit is not asking for unit in units):
+        # A rehearsal has loaded it before this load: it stands in the place of its twin, and is no second mirror.
+        twins = [unit for unit in units if unit.unit == asking.unit]
+        units = [*(unit for unit in units if len(twins) != 1 or unit is not twins[0]), asking]
     if units and (known := units[0]._project) is not None:
         return known
     project = ProjectUnits(units)
