@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from dagster_defs.inventory.builtins import set_options
 from dagster_defs.inventory.calls import ShellCall
 from dagster_defs.inventory.holes import Holes
-from dagster_defs.inventory.walk import Path, parse
+from dagster_defs.inventory.syntax import parse
+from dagster_defs.inventory.walk import Path
 from dagster_defs.inventory.words import Scope
 
 _MOST_PATHS, _MOST_CALLS = 32, 200

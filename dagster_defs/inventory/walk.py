@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-import tree_sitter_bash
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
 from dagster_defs.inventory.builtins import BUILTINS, set_options
 from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall
@@ -23,14 +22,10 @@ from dagster_defs.inventory.programs import (
     speaks_of_dbt_call,
     what_runs,
 )
+from dagster_defs.inventory.syntax import ENDS_ON_ERROR, parse
 from dagster_defs.inventory.words import Expander, Scope, arithmetic, compare
 
-_PARSER = Parser(Language(tree_sitter_bash.language()))
 _MOST_ROUNDS, _MOST_DEPTH, _MOST_STEPS = 50, 40, 2_000
-
-
-def parse(script: str) -> Node:
-    return _PARSER.parse(script.encode()).root_node
 
 
 class Path:
@@ -101,7 +96,7 @@ class Path:
         method = _STATEMENTS.get(node.type)
         if method is not None:
             method(self, node, scope, guarded)
-        if guarded or not scope.status or node.type not in _ENDS_ON_ERROR:
+        if guarded or not scope.status or node.type not in ENDS_ON_ERROR:
             return
         if on_error := self.traps.pop("ERR", ""):
             status = scope.status
@@ -482,8 +477,7 @@ class Path:
         return None
 
 
-_Statement = Callable[[Path, Node, Scope, bool], None]
-_STATEMENTS: dict[str, _Statement] = {
+_STATEMENTS: dict[str, Callable[[Path, Node, Scope, bool], None]] = {
     "program": lambda path, node, scope, guarded: path._body(node.children, scope, guarded=guarded),
     "list": Path._list,
     "pipeline": Path._pipeline,
@@ -491,21 +485,15 @@ _STATEMENTS: dict[str, _Statement] = {
     "compound_statement": Path._group,
     "negated_command": Path._negated,
     "if_statement": Path._if,
-    "while_statement": Path._while,
-    "until_statement": Path._while,
+    **dict.fromkeys(("while_statement", "until_statement"), Path._while),
     "for_statement": Path._for,
     "c_style_for_statement": Path._for,
     "case_statement": Path._case,
     "redirected_statement": Path._redirected,
     "function_definition": Path._function,
-    "variable_assignment": Path._assignment,
-    "variable_assignments": Path._assignment,
+    **dict.fromkeys(("variable_assignment", "variable_assignments"), Path._assignment),
     "declaration_command": Path._declaration,
     "unset_command": Path._unset,
     "test_command": Path._test,
     "command": Path._command,
 }
-# A list, a group or a loop has ended on an error where it happened inside, or has forgiven it.
-_ENDS_ON_ERROR = frozenset(
-    {"command", "pipeline", "subshell", "test_command", "variable_assignment", "variable_assignments"}
-)
