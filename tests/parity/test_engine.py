@@ -480,3 +480,28 @@ def test_without_a_key_the_differing_columns_are_named(
     assert (check.only_in_legacy, check.only_in_candidate, check.modified) == (2, 2, 0)
     assert check.differing_columns == ("fare",)
     assert check.reason == "2 rows only in legacy; 2 rows only in candidate; their values differ in fare"
+
+
+@pytest.mark.parametrize(
+    ("legacy", "candidate", "said"),
+    [
+        ("TIMESTAMPTZ", "TIMESTAMP", ["2024-11-03 05:30:00 UTC", "2024-11-03 06:30:00 UTC"]),
+        ("TIMESTAMP", "TIMESTAMPTZ", ["2024-11-03 05:30:00 UTC", "2024-11-03 06:30:00 UTC"]),
+        ("TIMESTAMPTZ", "TIMESTAMPTZ", ["2024-11-03 11:15:00+05:45", "2024-11-03 12:15:00+05:45"]),
+        ("TIMESTAMP", "TIMESTAMP", ["2024-11-03 05:30:00", "2024-11-03 06:30:00"]),
+    ],
+)
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_sample_says_where_an_instant_is_read(
+    put: Put, reader: Reader, legacy: str, candidate: str, said: list[str], key: tuple[str, ...]
+) -> None:
+    """An instant has an offset or UTC behind it in a sample, and a time of no zone stays as it stands."""
+    rows = {}
+    for side, kind, hour in ((Side.LEGACY, legacy, 5), (Side.CANDIDATE, candidate, 6)):
+        at = datetime(2024, 11, 3, hour, 30, tzinfo=UTC if kind == "TIMESTAMPTZ" else None)
+        rows[side] = put(side, {"id": "INTEGER", "at": kind}, [(1, at)])
+
+    samples = compare(ComparisonSpec("trips", rows[Side.LEGACY], rows[Side.CANDIDATE], key), reader).samples
+
+    shown = [sample["columns"]["at"] if key else sample["row"]["at"] for sample in samples]
+    assert ([*shown[0].values()] if key else shown) == said

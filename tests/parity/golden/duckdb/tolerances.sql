@@ -103,20 +103,20 @@ FROM "paired"),
 "samples" AS (
 SELECT *
 FROM (
-SELECT 'modified' AS "kind", "copies", SUBSTRING(CAST("paired"."legacy_0" AS TEXT), 1, 200) AS "legacy_0", SUBSTRING(CAST("paired"."candidate_0" AS TEXT), 1, 200) AS "candidate_0", SUBSTRING(CAST("paired"."legacy_1" AS TEXT), 1, 200) AS "legacy_1", SUBSTRING(CAST("paired"."candidate_1" AS TEXT), 1, 200) AS "candidate_1", SUBSTRING(CAST("paired"."legacy_2" AS TEXT), 1, 200) AS "legacy_2", SUBSTRING(CAST("paired"."candidate_2" AS TEXT), 1, 200) AS "candidate_2", SUBSTRING(CAST("paired"."legacy_3" AS TEXT), 1, 200) AS "legacy_3", SUBSTRING(CAST("paired"."candidate_3" AS TEXT), 1, 200) AS "candidate_3", SUBSTRING(CAST("paired"."legacy_4" AS TEXT), 1, 200) AS "legacy_4", SUBSTRING(CAST("paired"."candidate_4" AS TEXT), 1, 200) AS "candidate_4", CASE WHEN "paired"."changed_1" THEN 1 ELSE 0 END AS "differs_1", CASE WHEN "paired"."changed_2" THEN 1 ELSE 0 END AS "differs_2", CASE WHEN "paired"."changed_3" THEN 1 ELSE 0 END AS "differs_3", CASE WHEN "paired"."changed_4" THEN 1 ELSE 0 END AS "differs_4"
+SELECT 'modified' AS "kind", "copies", SUBSTRING(CAST("paired"."legacy_0" AS TEXT), 1, 200) AS "legacy_0", SUBSTRING(CAST("paired"."candidate_0" AS TEXT), 1, 200) AS "candidate_0", SUBSTRING(CAST("paired"."legacy_1" AS TEXT), 1, 200) || ' UTC' AS "legacy_1", SUBSTRING(CAST("paired"."candidate_1" AS TEXT), 1, 200) || ' UTC' AS "candidate_1", SUBSTRING(CAST("paired"."legacy_2" AS TEXT), 1, 200) AS "legacy_2", SUBSTRING(CAST("paired"."candidate_2" AS TEXT), 1, 200) AS "candidate_2", SUBSTRING(CAST("paired"."legacy_3" AS TEXT), 1, 200) AS "legacy_3", SUBSTRING(CAST("paired"."candidate_3" AS TEXT), 1, 200) AS "candidate_3", SUBSTRING(CAST("paired"."legacy_4" AS TEXT), 1, 200) AS "legacy_4", SUBSTRING(CAST("paired"."candidate_4" AS TEXT), 1, 200) AS "candidate_4", CASE WHEN "paired"."changed_1" THEN 1 ELSE 0 END AS "differs_1", CASE WHEN "paired"."changed_2" THEN 1 ELSE 0 END AS "differs_2", CASE WHEN "paired"."changed_3" THEN 1 ELSE 0 END AS "differs_3", CASE WHEN "paired"."changed_4" THEN 1 ELSE 0 END AS "differs_4"
 FROM "paired"
 WHERE FALSE OR "paired"."changed_1" OR "paired"."changed_2" OR "paired"."changed_3" OR "paired"."changed_4"
 ORDER BY "paired"."legacy_0", "paired"."candidate_0", "paired"."legacy_1", "paired"."candidate_1", "paired"."legacy_2", "paired"."candidate_2", "paired"."legacy_3", "paired"."candidate_3", "paired"."legacy_4", "paired"."candidate_4"
 LIMIT 5) AS "kind_0"
 UNION ALL SELECT *
 FROM (
-SELECT 'only_in_legacy' AS "kind", "copies", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "legacy_0", NULL AS "candidate_0", SUBSTRING(CAST("v1" AS TEXT), 1, 200) AS "legacy_1", NULL AS "candidate_1", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "legacy_2", NULL AS "candidate_2", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "legacy_3", NULL AS "candidate_3", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "legacy_4", NULL AS "candidate_4", 0 AS "differs_1", 0 AS "differs_2", 0 AS "differs_3", 0 AS "differs_4"
+SELECT 'only_in_legacy' AS "kind", "copies", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "legacy_0", NULL AS "candidate_0", SUBSTRING(CAST("v1" AS TEXT), 1, 200) || ' UTC' AS "legacy_1", NULL AS "candidate_1", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "legacy_2", NULL AS "candidate_2", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "legacy_3", NULL AS "candidate_3", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "legacy_4", NULL AS "candidate_4", 0 AS "differs_1", 0 AS "differs_2", 0 AS "differs_3", 0 AS "differs_4"
 FROM "only_legacy"
 ORDER BY "v0", "v1", "v2", "v3", "v4"
 LIMIT 5) AS "kind_1"
 UNION ALL SELECT *
 FROM (
-SELECT 'only_in_candidate' AS "kind", "copies", NULL AS "legacy_0", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "candidate_0", NULL AS "legacy_1", SUBSTRING(CAST("v1" AS TEXT), 1, 200) AS "candidate_1", NULL AS "legacy_2", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "candidate_2", NULL AS "legacy_3", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "candidate_3", NULL AS "legacy_4", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "candidate_4", 0 AS "differs_1", 0 AS "differs_2", 0 AS "differs_3", 0 AS "differs_4"
+SELECT 'only_in_candidate' AS "kind", "copies", NULL AS "legacy_0", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "candidate_0", NULL AS "legacy_1", SUBSTRING(CAST("v1" AS TEXT), 1, 200) || ' UTC' AS "candidate_1", NULL AS "legacy_2", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "candidate_2", NULL AS "legacy_3", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "candidate_3", NULL AS "legacy_4", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "candidate_4", 0 AS "differs_1", 0 AS "differs_2", 0 AS "differs_3", 0 AS "differs_4"
 FROM "only_candidate"
 ORDER BY "v0", "v1", "v2", "v3", "v4"
 LIMIT 5) AS "kind_2") SELECT "counts".*, "samples".*

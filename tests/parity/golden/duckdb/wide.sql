@@ -207,7 +207,7 @@ FROM "candidate"."main"."tri""ps; --"
 WHERE ("picked up" >= CAST('2024-03-10 00:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-11 00:00:00+00:00' AS TIMESTAMPTZ)) AND ("picked up" >= CAST('2024-03-10 01:00:00+00:00' AS TIMESTAMPTZ) AND "picked up" < CAST('2024-03-10 02:00:00+00:00' AS TIMESTAMPTZ))) AS "candidate_rows"
 ON "legacy_rows"."v0" = "candidate_rows"."v0";
 
-SELECT "row", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "text_0", HASH(HASH("v0")) AS "hash_0", SUBSTRING(CAST("v1" AS TEXT), 1, 200) AS "text_1", HASH(HASH("v1")) AS "hash_1", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "text_2", HASH(HASH("v2")) AS "hash_2", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "text_3", HASH(HASH("v3")) AS "hash_3", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "text_4", HASH(HASH("v4")) AS "hash_4", SUBSTRING(CAST("v5" AS TEXT), 1, 200) AS "text_5", HASH(HASH("v5")) AS "hash_5", SUBSTRING(CAST("v6" AS TEXT), 1, 200) AS "text_6", HASH(HASH("v6")) AS "hash_6"
+SELECT "row", SUBSTRING(CAST("v0" AS TEXT), 1, 200) AS "text_0", HASH(HASH("v0")) AS "hash_0", SUBSTRING(CAST("v1" AS TEXT), 1, 200) || ' UTC' AS "text_1", HASH(HASH("v1")) AS "hash_1", SUBSTRING(CAST("v2" AS TEXT), 1, 200) AS "text_2", HASH(HASH("v2")) AS "hash_2", SUBSTRING(CAST("v3" AS TEXT), 1, 200) AS "text_3", HASH(HASH("v3")) AS "hash_3", SUBSTRING(CAST("v4" AS TEXT), 1, 200) AS "text_4", HASH(HASH("v4")) AS "hash_4", SUBSTRING(CAST("v5" AS TEXT), 1, 200) AS "text_5", HASH(HASH("v5")) AS "hash_5", SUBSTRING(CAST("v6" AS TEXT), 1, 200) AS "text_6", HASH(HASH("v6")) AS "hash_6"
 FROM (
 SELECT "row", ANY_VALUE("v0") AS "v0", ANY_VALUE("v1") AS "v1", ANY_VALUE("v2") AS "v2", ANY_VALUE("v3") AS "v3", ANY_VALUE("v4") AS "v4", ANY_VALUE("v5") AS "v5", ANY_VALUE("v6") AS "v6"
 FROM (

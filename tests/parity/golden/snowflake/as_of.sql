@@ -61,20 +61,20 @@ FROM "paired"),
 "samples" AS (
 SELECT *
 FROM (
-SELECT 'modified' AS "kind", "copies", SUBSTRING(CAST("paired"."legacy_0" AS VARCHAR), 1, 200) AS "legacy_0", SUBSTRING(CAST("paired"."candidate_0" AS VARCHAR), 1, 200) AS "candidate_0", SUBSTRING(CAST("paired"."legacy_1" AS VARCHAR), 1, 200) AS "legacy_1", SUBSTRING(CAST("paired"."candidate_1" AS VARCHAR), 1, 200) AS "candidate_1", SUBSTRING(CAST("paired"."legacy_2" AS VARCHAR), 1, 200) AS "legacy_2", SUBSTRING(CAST("paired"."candidate_2" AS VARCHAR), 1, 200) AS "candidate_2", CASE WHEN "paired"."changed_1" THEN 1 ELSE 0 END AS "differs_1", CASE WHEN "paired"."changed_2" THEN 1 ELSE 0 END AS "differs_2"
+SELECT 'modified' AS "kind", "copies", SUBSTRING(CAST("paired"."legacy_0" AS VARCHAR), 1, 200) AS "legacy_0", SUBSTRING(CAST("paired"."candidate_0" AS VARCHAR), 1, 200) AS "candidate_0", SUBSTRING(CAST("paired"."legacy_1" AS VARCHAR), 1, 200) || ' UTC' AS "legacy_1", SUBSTRING(CAST("paired"."candidate_1" AS VARCHAR), 1, 200) || ' UTC' AS "candidate_1", SUBSTRING(CAST("paired"."legacy_2" AS VARCHAR), 1, 200) AS "legacy_2", SUBSTRING(CAST("paired"."candidate_2" AS VARCHAR), 1, 200) AS "candidate_2", CASE WHEN "paired"."changed_1" THEN 1 ELSE 0 END AS "differs_1", CASE WHEN "paired"."changed_2" THEN 1 ELSE 0 END AS "differs_2"
 FROM "paired"
 WHERE FALSE OR "paired"."changed_1" OR "paired"."changed_2"
 ORDER BY "paired"."legacy_0", "paired"."candidate_0", "paired"."legacy_1", "paired"."candidate_1", "paired"."legacy_2", "paired"."candidate_2"
 LIMIT 5) AS "kind_0"
 UNION ALL SELECT *
 FROM (
-SELECT 'only_in_legacy' AS "kind", "copies", SUBSTRING(CAST("v0" AS VARCHAR), 1, 200) AS "legacy_0", NULL AS "candidate_0", SUBSTRING(CAST("v1" AS VARCHAR), 1, 200) AS "legacy_1", NULL AS "candidate_1", SUBSTRING(CAST("v2" AS VARCHAR), 1, 200) AS "legacy_2", NULL AS "candidate_2", 0 AS "differs_1", 0 AS "differs_2"
+SELECT 'only_in_legacy' AS "kind", "copies", SUBSTRING(CAST("v0" AS VARCHAR), 1, 200) AS "legacy_0", NULL AS "candidate_0", SUBSTRING(CAST("v1" AS VARCHAR), 1, 200) || ' UTC' AS "legacy_1", NULL AS "candidate_1", SUBSTRING(CAST("v2" AS VARCHAR), 1, 200) AS "legacy_2", NULL AS "candidate_2", 0 AS "differs_1", 0 AS "differs_2"
 FROM "only_legacy"
 ORDER BY "v0", "v1", "v2"
 LIMIT 5) AS "kind_1"
 UNION ALL SELECT *
 FROM (
-SELECT 'only_in_candidate' AS "kind", "copies", NULL AS "legacy_0", SUBSTRING(CAST("v0" AS VARCHAR), 1, 200) AS "candidate_0", NULL AS "legacy_1", SUBSTRING(CAST("v1" AS VARCHAR), 1, 200) AS "candidate_1", NULL AS "legacy_2", SUBSTRING(CAST("v2" AS VARCHAR), 1, 200) AS "candidate_2", 0 AS "differs_1", 0 AS "differs_2"
+SELECT 'only_in_candidate' AS "kind", "copies", NULL AS "legacy_0", SUBSTRING(CAST("v0" AS VARCHAR), 1, 200) AS "candidate_0", NULL AS "legacy_1", SUBSTRING(CAST("v1" AS VARCHAR), 1, 200) || ' UTC' AS "candidate_1", NULL AS "legacy_2", SUBSTRING(CAST("v2" AS VARCHAR), 1, 200) AS "candidate_2", 0 AS "differs_1", 0 AS "differs_2"
 FROM "only_candidate"
 ORDER BY "v0", "v1", "v2"
 LIMIT 5) AS "kind_2") SELECT "counts".*, "samples".*
