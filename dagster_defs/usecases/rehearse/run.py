@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.inventory.replay import FunctionCall
 from dagster_defs.lifecycle.rehearsals import Rehearsal
 from dagster_defs.parity import Side
@@ -23,7 +24,8 @@ from dagster_defs.windows import Window
 def rehearse(unit: str, span: Span, file: Path | None, progress: Progress) -> Rehearsal:
     """Run the windows on both sides and compare them. Raises what `ready` raises."""
     with ready(unit, span, file, progress) as prepared:
-        with progress.step("Candidate job loaded"):
+        loading = "waiting for Dagster to load the candidate job, and for dbt to parse the project"
+        with progress.step("Candidate job loaded"), reminding(loading, progress.say):
             log = prepared.run_dir / "candidate.log"
             candidate = CandidateJob.of(prepared.mirror, PROJECT_ROOT, log)
         # The candidate runs first: whatever it takes from the legacy side is of the windows before.

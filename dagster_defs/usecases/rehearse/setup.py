@@ -67,7 +67,11 @@ def ready(unit: str, span: Span, file: Path | None, progress: Progress) -> Itera
     if span.is_empty:
         raise WindowMissing()
     folder = RehearsalFolder()
-    with environment(folder.settings), progress.step(f"What {unit} runs, and what it reads"):
+    with (
+        environment(folder.settings),
+        progress.step(f"What {unit} runs, and what it reads"),
+        reminding("waiting for dbt to parse the project", progress.say),
+    ):
         mirrors = load_mirrors()
         [mirror] = named(mirrors, [unit])
         dag, task = task_of(inventory, mirror.legacy_unit)

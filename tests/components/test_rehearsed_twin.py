@@ -1,0 +1,46 @@
+"""A rehearsal loads a mirror twice: once to read it, once to run its candidate job."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_defs.components.units import dbt_unit as module
+from dagster_defs.components.units.unit import UnitComponent
+from tests.components.conftest import Project
+
+Declared = tuple[str, dict[str, Any]]
+
+
+def tree_of(project: Project) -> dg.ComponentTree:
+    defs = types.ModuleType("own_defs")
+    defs.__path__ = [str(project.defs_folder)]
+    defs.__file__ = str(project.defs_folder / "__init__.py")
+    return dg.ComponentTree(defs_module=defs, project_root=project.estate.root)
+
+
+@pytest.mark.parametrize(("mirrors", "broken"), [(1, False), (2, True)])
+def test_a_mirror_of_an_earlier_load_is_no_second_one(
+    project: Project,
+    dbt_unit: Callable[..., Declared],
+    monkeypatch: pytest.MonkeyPatch,
+    mirrors: int,
+    broken: bool,
+) -> None:
+    """It stands in the place of its twin of the later load; two in the YAML are still two."""
+    monkeypatch.setattr(module, "_WORKSPACES", {})
+    for number in range(mirrors):
+        project.declare(f"own{number}", dbt_unit())
+    with project.estate.entered():
+        earlier = tree_of(project).get_all_components(of_type=UnitComponent)[0]
+        context = tree_of(project).load_context
+        if broken:
+            with pytest.raises(Exception, match="mirrors are declared for it"):
+                earlier.building_defs(context)
+        else:
+            job = earlier.building_defs(context).resolve_job_def("shadow__own__dbt")
+            assert job.name == "shadow__own__dbt"
