@@ -28,7 +28,7 @@ from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
-from dagster_defs.render.text import base
+from dagster_defs.render.text import base, moves, units, verdicts
 from dagster_defs.settings import PROJECT_ROOT
 
 AIRFLOW_PYTHON = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
@@ -136,7 +136,7 @@ def shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> io
     on_terminal = request.param == "terminal"
     for name in ("out", "err"):
         console = base.PlainConsole(file=written, force_terminal=on_terminal, width=10_000)
-        for module in (base, *(getattr(render, part) for part in ("moves", "units", "verdicts"))):
+        for module in (base, moves, units, verdicts):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, console)
     return written
