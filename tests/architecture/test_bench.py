@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +10,10 @@ import duckdb
 import pytest
 from rich.console import Console
 
+from bench import lookup, phases, servers, table, thirty
 from dagster_defs.lifecycle import Stage
 from dagster_defs.lifecycle.ledger import histories
-from tests.estate import ROOT
 
-# The folder is no installed package: a bench runs from the project's root.
-_spec = importlib.util.spec_from_file_location("bench", ROOT / "bench" / "__init__.py")
-assert _spec is not None
-assert _spec.loader is not None
-sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sys.modules[_spec.name])
-lookup, phases, servers, table, thirty = (
-    importlib.import_module(f"bench.{name}") for name in ("lookup", "phases", "servers", "table", "thirty")
-)
 Bound, Row = table.Bound, table.Row
 
 ROWS = [Row("ours", [1.0, 1.2, 1.1], 0.7), Row("peer", [2.0]), Row("bare", [1.0])]

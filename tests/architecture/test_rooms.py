@@ -158,7 +158,7 @@ def test_the_named_packages_are_required() -> None:
     for package in ("dagster", "dagster-dbt", "dagster-airlift[core]", "dbt-core", "dbt-snowflake", "dbt-duckdb",
                     "pytest-mock"):  # fmt: skip
         assert f'"{package}>=' in text, package
-    assert 'include = ["dagster_defs*", "demo*"]' in text
+    assert 'include = ["dagster_defs*", "demo*", "bench*"]' in text
 
 
 def test_the_tree_of_errors_is_drawn_whole() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -313,12 +314,17 @@ class Attacked:
         file = self.root / "asked.txt"
         file.write_text(json.dumps({"by": by, "day": day, "tags": dict(said)}))
         before = {run.run_id for run in self.instance.get_runs()}
+        started: list[str] = []
+        until = time.monotonic() + 30
         try:
-            tick()
+            # A sensor is asked once a second at most: the tick after another's may be too early.
+            while not started and time.monotonic() < until:
+                tick()
+                started = [run.run_id for run in self.instance.get_runs() if run.run_id not in before]
         finally:
             file.unlink()
-        [started] = [run.run_id for run in self.instance.get_runs() if run.run_id not in before]
-        return started
+        [run_id] = started
+        return run_id
 
     def _tick_sensors(self) -> None:
         list(execute_sensor_iteration(self.workspace, logging.getLogger("sensor"), None, None))
