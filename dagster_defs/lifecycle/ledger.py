@@ -226,12 +226,12 @@ def histories(
     found: dict[Unit, _History] = {}
     wrong: dict[Unit, ParityError] = dict(problems or {})
     for index, entry in enumerate(entries):
-        if entry.unit in wrong:
+        if wrong and entry.unit in wrong:
             continue
-        if entry.unit not in found:
-            found[entry.unit] = _History(entry.unit)
+        if (history := found.get(entry.unit)) is None:
+            history = found[entry.unit] = _History(entry.unit)
         try:
-            found[entry.unit].add(entry)
+            history.add(entry)
         except _Impossible as reason:
             wrong[entry.unit] = LedgerUnreadable(place(index), str(reason), str(entry.unit))
     known = {unit: history.frozen() for unit, history in found.items() if unit not in wrong}
