@@ -27,7 +27,7 @@ from rich.console import Console
 from bench.table import Bound, Row
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.settings import PROJECT_ROOT
-from tests.fakes import FakeAirflow
+from tests.support.fakes import FakeAirflow
 
 BURST = int(os.environ.get("BENCH_BURST", "10000"))
 UNITS = 10

@@ -9,8 +9,8 @@ import dagster as dg
 import hypothesis
 import pytest
 
-from tests.estate import Estate, copy_project
-from tests.fakes import FakeAirflow, FakeDagster
+from tests.support.estate import Estate, copy_project
+from tests.support.fakes import FakeAirflow, FakeDagster
 
 # The same examples in every run, so that a red run says something about the change that it tests. To look for
 # new ones: HYPOTHESIS_PROFILE=explore, and then `--hypothesis-seed` draws them anew.

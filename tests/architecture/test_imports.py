@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from dagster_defs.cli import app
-from tests.estate import BIN, ROOT, foreign_environment
+from tests.support.estate import BIN, ROOT, foreign_environment
 
 AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 

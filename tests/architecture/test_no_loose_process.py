@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import ROOT
+from tests.support.estate import ROOT
 
 # What starts a process that goes on beside its parent.
 STARTING = frozenset(
@@ -16,7 +16,9 @@ STARTING = frozenset(
 )
 WITH_A_REASON = {
     "dagster_defs/adapters/processes/guardian.py": "the guardian itself, and the door",
-    "tests/adapters/test_processes.py": "who starts and dies there is the subject; each child ends in ten minutes",
+    "tests/adapters/processes/test_processes.py": (
+        "who starts and dies there is the subject; each child ends in ten minutes"
+    ),
 }
 
 

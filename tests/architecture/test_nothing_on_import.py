@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import ROOT, foreign_environment
+from tests.support.estate import ROOT, foreign_environment
 
 WATCHER = Path(__file__).with_name("watched_imports.py")
 AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dagster_defs import errors
-from tests.estate import ROOT
+from tests.support.estate import ROOT
 
 PRODUCT = ("dagster_defs", "demo", "legacy_dags", "bench")
 MOST_LINES = 500

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from tests.architecture.test_rooms import files
-from tests.estate import ROOT
+from tests.support.estate import ROOT
 
 WRITERS = {
     "dagster_defs/adapters/files/atomic.py": "the one of the Dagster side",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import FakeAirflow, FakeDagster
-from tests.night import Night
+from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.night import Night
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from tests.estate import NOBODY, ROOT, Estate, copy_project, foreign_environment
+from tests.support.estate import NOBODY, ROOT, Estate, copy_project, foreign_environment
 
 pytestmark = pytest.mark.airflow
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from dagster_defs.lifecycle.ledger import Kind
-from tests.night import DAILY, ZONES, Night
+from tests.support.night import DAILY, ZONES, Night
 
 DAYS = ("--from", "2024-03-09", "--to", "2024-03-11")
 

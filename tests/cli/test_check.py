@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from dagster_defs import cli
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.usecases import check as comparison
-from tests.estate import DAYS, MONTH, UNITS, Estate
+from tests.support.estate import DAYS, MONTH, UNITS, Estate
 
 Check = Callable[..., tuple[int, list[dict[str, Any]]]]
 

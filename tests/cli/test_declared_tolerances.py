@@ -23,7 +23,7 @@ from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.usecases import check as comparison
 from dagster_defs.usecases import status
-from tests.estate import DAYS, Estate, mirrors_of
+from tests.support.estate import DAYS, Estate, mirrors_of
 
 DAILY, EXPORT = "taxi_daily.dbt_daily", "taxi_daily.export_daily"
 DAY = ("--from", DAYS[1])

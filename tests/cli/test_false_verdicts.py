@@ -17,8 +17,8 @@ from dagster_defs.parity import Zones, bounds, text_types
 from dagster_defs.parity.text_types import TextFacts
 from dagster_defs.parity.united import United
 from dagster_defs.usecases.compare.relations import compare_file
-from tests.parity.drawn_files import Drawn, draw
-from tests.parity.text_and_arrow import verdict
+from tests.support.drawn_files import Drawn, draw
+from tests.support.text_and_arrow import verdict
 
 BATCH = 250
 

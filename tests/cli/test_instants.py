@@ -28,7 +28,7 @@ from dagster_defs.lifecycle.written import Wrote
 from dagster_defs.parity import Check, Relation, Verdict
 from dagster_defs.render.html.report import page
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
-from tests.inventory.samples import document, report, sampled, task
+from tests.support.inventory_samples import document, report, sampled, task
 
 NEW_YORK = ZoneInfo("America/New_York")
 SUMMER, WINTER = (datetime(2024, 11, 3, 1, 30, tzinfo=NEW_YORK, fold=fold) for fold in (0, 1))

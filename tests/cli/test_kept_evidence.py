@@ -23,7 +23,7 @@ from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.usecases import check as comparison
 from dagster_defs.usecases import status
 from dagster_defs.windows import Window
-from tests.estate import DAYS, Estate
+from tests.support.estate import DAYS, Estate
 
 DAILY = Unit("taxi_daily", "dbt_daily")
 LINK = "http://airflow.example/dags/taxi_daily/grid?dag_run_id=x"

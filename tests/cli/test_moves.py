@@ -12,8 +12,8 @@ from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import MirrorsUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
-from tests.estate import ROOT
-from tests.night import DAILY, FORCED, ZONES, Night, wait_for
+from tests.support.estate import ROOT
+from tests.support.night import DAILY, FORCED, ZONES, Night, wait_for
 
 
 def test_without_apply_nothing_happens(night: Night) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit
-from tests.estate import Estate, copy_project
+from tests.support.estate import Estate, copy_project
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.render.html import report as render_html
 from dagster_defs.usecases import report as gathering
-from tests.docs.documents import document, fenced
-from tests.estate import DAYS, Estate
+from tests.support.documents import document, fenced
+from tests.support.estate import DAYS, Estate
 
 AT = datetime(2024, 3, 12, 14, 5, tzinfo=UTC)
 FIRST = datetime(2024, 1, 1, 11, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 from dagster_defs.lifecycle import Stage
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
-from tests.estate import ROOT, mirrors_of
-from tests.night import DAILY, EXPORT, FORCED, NEXT_WINDOW, ZONES, Night, wait_for
+from tests.support.estate import ROOT, mirrors_of
+from tests.support.night import DAILY, EXPORT, FORCED, NEXT_WINDOW, ZONES, Night, wait_for
 
 UNITS = (DAILY, ZONES, EXPORT)
 

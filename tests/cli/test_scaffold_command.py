@@ -20,7 +20,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.estate import ROOT
+from tests.support.estate import ROOT
 
 PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"
 CRON = {"text": "0 5 * * *", "kind": "cron", "cron": "0 5 * * *", "timezone": "Europe/Berlin"}

@@ -22,7 +22,7 @@ from dagster_defs.lifecycle.agreement import Facet
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, mirrors_below
-from tests.estate import ROOT, foreign_environment
+from tests.support.estate import ROOT, foreign_environment
 
 pytestmark = pytest.mark.airflow
 

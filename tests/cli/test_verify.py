@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dagster_defs.lifecycle.settings import FACETS
-from tests.estate import Estate, copy_project, export_inventory
+from tests.support.estate import Estate, copy_project, export_inventory
 
 pytestmark = pytest.mark.airflow
 

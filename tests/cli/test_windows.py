@@ -26,9 +26,9 @@ from dagster_defs.usecases.continuity import continuity_of, windows_by_side
 from dagster_defs.usecases.move import facts
 from dagster_defs.usecases.report import legacy_keys
 from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN_ID, AIRFLOW_TRY
-from tests.docs.documents import document, fenced
-from tests.estate import DAYS as BUILT
-from tests.estate import Estate, foreign_environment
+from tests.support.documents import document, fenced
+from tests.support.estate import DAYS as BUILT
+from tests.support.estate import Estate, foreign_environment
 
 DAILY = Unit("taxi_daily", "dbt_daily")
 DAYS = [f"2024-03-{day:02}" for day in range(8, 13)]

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 import yaml
 
-from tests.estate import Estate, copy_project
-from tests.fakes import FakeAirflow
-from tests.observing import NOW, Observer
+from tests.support.estate import Estate, copy_project
+from tests.support.fakes import FakeAirflow
+from tests.support.observing import NOW, Observer
 
 NEW_YORK_DAYS = {"cron": "0 6 * * *", "timezone": "America/New_York", "start": "2023-11-01"}
 WINDOW = {

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dagster_defs.lifecycle import Unit
-from tests.estate import Estate
+from tests.support.estate import Estate
 
 LOAD_WITHOUT_NETWORK = """
 import json, os, socket, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import ROOT
+from tests.support.documents import ROOT
 
 Parity = Callable[..., subprocess.CompletedProcess[str]]
 

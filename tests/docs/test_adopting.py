@@ -12,7 +12,7 @@ import dagster_defs.components
 from dagster_defs.components.units.dbt_unit import ComparedModel
 from dagster_defs.components.units.python_unit import ExternalAsset, PythonOutput
 from dagster_defs.components.units.unit import UnitSchedule
-from tests.docs.documents import document
+from tests.support.documents import document
 
 TYPES = [getattr(dagster_defs.components, name) for name in dagster_defs.components.__all__]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.documents import ROOT, document
+from tests.support.documents import ROOT, document
 
 PASSED = "============================== 3 passed in 0.12s ==============================="
 FAILED = "========================= 1 failed, 2 passed in 0.12s =========================="

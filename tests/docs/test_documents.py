@@ -11,7 +11,7 @@ import typer.main
 from dagster_defs.cli import app
 from dagster_defs.lifecycle import Owner, Stage
 from dagster_defs.parity import Verdict
-from tests.docs.documents import ROOT, Document, all_documents, document
+from tests.support.documents import ROOT, Document, all_documents, document
 
 DOCUMENTS = all_documents()
 COMMANDS = frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.docs.conftest import Parity
-from tests.docs.documents import ROOT, document
+from tests.support.documents import ROOT, document
 
 
 def test_the_status_block_is_the_real_output(run_parity: Parity) -> None:

@@ -14,7 +14,7 @@ import typer.main
 from dagster_defs.cli import app
 from dagster_defs.errors import ParityError, UsageError
 from tests.docs.conftest import Parity
-from tests.docs.documents import ROOT, document, fenced
+from tests.support.documents import ROOT, document, fenced
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 VARIABLE = re.compile(r"""["']((?:PARITY|TAXI|AIRFLOW|DAGSTER|SNOWFLAKE|DBT)_(?!_)[A-Z_]*[A-Z])["']""")

@@ -13,7 +13,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import Agreement, Facet, LegacyUnit, MirroredUnit, facets_of
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.windows import Schedule, Window
-from tests.inventory import samples
+from tests.support import inventory_samples as samples
 
 S = "***"
 NODE = "model.shop.orders"

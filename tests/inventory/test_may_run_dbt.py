@@ -12,7 +12,7 @@ from dagster_defs.inventory.knowledge import why_it_may_run_dbt
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import UnitReading
 from dagster_defs.usecases.inventory import read_inventory
-from tests.estate import ROOT, foreign_environment
+from tests.support.estate import ROOT, foreign_environment
 
 HELPERS = """
 import contextlib

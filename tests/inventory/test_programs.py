@@ -11,7 +11,7 @@ from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.programs import ProgramKind, what_runs
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.render.text.units import print_inventory
-from tests.inventory.samples import BASH, POD, bash, document, read, report, sampled, task
+from tests.support.inventory_samples import BASH, POD, bash, document, read, report, sampled, task
 
 DOCKER = "airflow.providers.docker.operators.docker.DockerOperator"
 SSH = "airflow.providers.ssh.operators.ssh.SSHOperator"

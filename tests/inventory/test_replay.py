@@ -12,7 +12,7 @@ from dagster_defs.errors import NotRehearsable
 from dagster_defs.inventory.document import Dag, Task, read_document
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls, without_places
 from dagster_defs.windows import Window
-from tests.inventory.samples import BASH, PYTHON
+from tests.support.inventory_samples import BASH, PYTHON
 
 NIGHT = Window.between("2024-03-09T00:00:00+00:00", "2024-03-10T00:00:00+00:00")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.inventory.samples import POD, PYTHON, bash, document, read, report, sampled, task
+from tests.support.inventory_samples import POD, PYTHON, bash, document, read, report, sampled, task
 
 ECS = "airflow.providers.amazon.aws.operators.ecs.EcsRunTaskOperator"
 DOCKER = "airflow.providers.docker.operators.docker.DockerOperator"

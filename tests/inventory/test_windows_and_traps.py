@@ -14,7 +14,7 @@ from dagster_defs.inventory.arguments import read_vars
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.models import UpperBound
 from dagster_defs.inventory.shell import read_script
-from tests.inventory.samples import FakeProject, bash, codes, document, read, report, sampled, task
+from tests.support.inventory_samples import FakeProject, bash, codes, document, read, report, sampled, task
 
 NEW_YORK = "America/New_York"
 

@@ -14,9 +14,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from tests.corruptions import DAILY, EXPORT, HOURLY, WEEKLY, CorruptibleEstate, corruptible_project
-from tests.estate import export_inventory
-from tests.fakes import FakeAirflow
+from tests.support.corruptions import DAILY, EXPORT, HOURLY, WEEKLY, CorruptibleEstate, corruptible_project
+from tests.support.estate import export_inventory
+from tests.support.fakes import FakeAirflow
 
 pytestmark = pytest.mark.airflow
 

@@ -26,7 +26,7 @@ from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
-from tests.estate import BIN, ROOT, foreign_environment
+from tests.support.estate import BIN, ROOT, foreign_environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(1000)]
 

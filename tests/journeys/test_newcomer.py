@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.documents import document, fenced
-from tests.estate import BIN, ROOT, copy_project, foreign_environment
+from tests.support.documents import document, fenced
+from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
 
 pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 

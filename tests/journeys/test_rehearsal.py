@@ -18,7 +18,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.parity import Side
 from dagster_defs.usecases.rehearse import run as rehearsal
 from dagster_defs.usecases.rehearse import setup as rehearsal_setup
-from tests.estate import (
+from tests.support.estate import (
     Estate,
     copy_project,
     export_inventory,

@@ -19,7 +19,7 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.cli import app
 from dagster_defs.parity import Verdict
 from dagster_defs.usecases import check as comparison
-from tests.estate import copy_project, mirrors_of
+from tests.support.estate import copy_project, mirrors_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]
 

@@ -33,7 +33,7 @@ from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.carry_out import Mover, Patience
-from tests.model_world import UNIT, MemoryLedger, ModelWorld
+from tests.support.model_world import UNIT, MemoryLedger, ModelWorld
 
 NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
 OPERATORS = ("ada@ops", "bob@ops")

@@ -15,7 +15,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 
 from tests.components.conftest import observer as observer
-from tests.security.attacked import CODE, LOCATION, UNITS, Attacked
+from tests.support.attacked import CODE, LOCATION, UNITS, Attacked
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     origin = LoadableTargetOrigin(
         executable_path=sys.executable, python_file=str(root / "location.py"), working_directory=str(root)
     )
-    in_memory = {"module": "tests.security.attacked", "class": "InThread"}
+    in_memory = {"module": "tests.support.attacked", "class": "InThread"}
     at_once = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     with (
         pytest.MonkeyPatch.context() as monkeypatch,

@@ -25,7 +25,7 @@ from dagster_defs.errors import (
     DagsterUnreachable,
 )
 from dagster_defs.lifecycle import Unit
-from tests.fakes import FakeAirflow
+from tests.support.fakes import FakeAirflow
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

@@ -8,8 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.estate import ROOT, foreign_environment
-from tests.handover.conftest import AIRFLOW_PYTHON
+from tests.legacy_dags.handover.conftest import AIRFLOW_PYTHON
 from tests.security.test_hostile_answers import (
     GRAPHQL,
     OK,
@@ -20,6 +19,7 @@ from tests.security.test_hostile_answers import (
     saying,
     whole,
 )
+from tests.support.estate import ROOT, foreign_environment
 
 ASK = """
 import json, sys, time

@@ -14,8 +14,8 @@ import pytest
 from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
-from tests.estate import ROOT
-from tests.security.marks_table import DAG, TABLE, lay
+from tests.support.estate import ROOT
+from tests.support.marks_table import DAG, TABLE, lay
 
 HERE = Path(__file__).parent
 OURS = ROOT / "dagster_defs" / "adapters" / "store" / "marks.py"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.estate import ROOT
+from tests.support.estate import ROOT
 
 
 def load() -> ModuleType:

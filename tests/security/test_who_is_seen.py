@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from dagster_defs.lifecycle import tags
-from tests.fakes import FakeAirflow
-from tests.observing import DAILY, NOW, Observer, materialized, spring_run
+from tests.support.fakes import FakeAirflow
+from tests.support.observing import DAILY, NOW, Observer, materialized, spring_run
 
 KEY = "2024-03-09"
 MODELS = {(model, KEY) for model in ("stg_trips", "location_metrics", "daily_metrics")}

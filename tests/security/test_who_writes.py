@@ -18,9 +18,9 @@ import pytest
 from dagster_defs.lifecycle import Stage, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
-from tests.estate import BIN, ROOT, foreign_environment
-from tests.owned import LONG_AGO
-from tests.security.attacked import ASSET_JOB, JOB, KEYS, OTHER_JOB, UNIT, Attacked
+from tests.support.attacked import ASSET_JOB, JOB, KEYS, OTHER_JOB, UNIT, Attacked
+from tests.support.estate import BIN, ROOT, foreign_environment
+from tests.support.owned import LONG_AGO
 
 OBSERVED, SHADOWED, CUT_OVER, RETIRED = Stage
 SHADOW_JOB = f"shadow__{JOB}"

@@ -18,8 +18,8 @@ from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import PRESETS, PartitionedSchedule, Schedule, Window
 from dagster_defs.windows.ticks import HORIZON
-from tests.windows.schedules import cases, changes, offset
-from tests.windows.timetables import Case, Kind, Outcome, Timetables, Walk, running_timetables
+from tests.support.schedules import cases, changes, offset
+from tests.support.timetables import Case, Kind, Outcome, Timetables, Walk, running_timetables
 
 pytestmark = pytest.mark.airflow
 

@@ -12,7 +12,7 @@ from dagster_defs.inventory.document import Inventory
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.estate import export_inventory
+from tests.support.estate import export_inventory
 
 FIRST, LAST, AFTER = "2023-10-01", "2025-03-31", "2025-04-01"
 

@@ -1,0 +1,158 @@
+"""Marks of every shape, good and bad, as Airflow's own DagBag meets them: a mistake costs what it is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.legacy_dags.handover.conftest import InAirflow, StartInAirflow
+
+pytestmark = pytest.mark.airflow
+
+DAGS = Path(__file__).with_name("proxied_dags")
+BROKEN = "parity: proxied_state broken"
+PROXY, BASH = "ProxyToDagster", "BashOperator"
+
+MARKS: dict[str, str | bytes] = {
+    "fine.yaml": "tasks:\n- {id: b, proxied: true}\n- {id: c, proxied: false}\n",
+    "bad_yaml.yaml": "tasks: [{id: b, proxied: true}\n\t- what",
+    "no_text.yaml": b"tasks: \xff\xfe",
+    "unknown_task.yaml": "tasks:\n- {id: b, proxied: true}\n- {id: bb, proxied: true}\n",
+    "bad_entry.yaml": "tasks:\n- {id: b, proxied: true}\n- {id: a, proxied: perhaps}\n- just text\n",
+    "contradiction.yaml": "tasks:\n- {id: b, proxied: true}\n- {id: c, proxied: true}\n- {id: c, proxied: false}\n",
+    "both_kinds.yaml": "proxied: true\ntasks:\n- {id: b, proxied: true}\n",
+    "two_files.yaml": "tasks:\n- {id: b, proxied: true}\n",
+    "two_files.yml": "tasks:\n- {id: b, proxied: false}\n",
+    "mapped.yaml": (
+        "tasks:\n- {id: many, proxied: true}\n- {id: one, proxied: true}\n- {id: group.inside, proxied: true}\n"
+    ),
+    "grouped.yaml": "tasks:\n- {id: outer.load, proxied: true}\n- {id: clean, proxied: true}\n",
+    "whole.yaml": "proxied: true\n",
+    "of_no_dag.yaml": "][",
+}
+
+
+def write(folder: Path) -> Path:
+    for name, text in MARKS.items():
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unmarked(in_airflow: InAirflow) -> dict[str, Any]:
+    described: dict[str, Any] = in_airflow("describe_handover.py", [], AIRFLOW__CORE__DAGS_FOLDER=str(DAGS))
+    return described
+
+
+@pytest.fixture(scope="module")
+def marked(in_airflow: InAirflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    described: dict[str, Any] = in_airflow(
+        "describe_handover.py",
+        [],
+        AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),
+        PARITY_PROXIED_STATE=str(write(tmp_path_factory.mktemp("marks"))),
+    )
+    return described
+
+
+def proxied(marked: dict[str, Any], dag_id: str) -> list[str]:
+    return sorted(
+        name.removeprefix(f"{dag_id}.")
+        for name, operator in marked["operators"].items()
+        if name.startswith(f"{dag_id}.") and operator == PROXY
+    )
+
+
+def test_no_mark_breaks_an_import(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:
+    """Whatever the folder holds, every DAG is there and Airflow can store it."""
+    assert marked["errors"] == {}
+    assert set(marked["dag_tags"]) == set(unmarked["dag_tags"])
+    assert marked["serializable"] == [True] * len(marked["dag_tags"])
+
+
+def test_a_good_file_beside_bad_ones_counts(marked: dict[str, Any]) -> None:
+    """A DAG whose own file is good is proxied as marked, and has no warning."""
+    assert proxied(marked, "fine") == ["b"]
+    assert marked["dag_tags"]["fine"] == ["1 Task Marked as Proxied to Dagster", "own"]
+
+
+@pytest.mark.parametrize("dag_id", ["bad_yaml", "no_text", "both_kinds", "two_files"])
+def test_a_file_that_says_nothing_leaves_its_dag(marked: dict[str, Any], dag_id: str) -> None:
+    """A file that cannot be read leaves its own DAG as it was, with a tag that everybody sees."""
+    assert proxied(marked, dag_id) == []
+    assert marked["dag_tags"][dag_id] == ["own", BROKEN]
+
+
+@pytest.mark.parametrize("dag_id", ["unknown_task", "bad_entry", "contradiction"])
+def test_a_wrong_entry_leaves_its_task(marked: dict[str, Any], dag_id: str) -> None:
+    """An entry that cannot be honoured costs its own task; the others of the file count."""
+    assert proxied(marked, dag_id) == ["b"]
+    assert BROKEN in marked["dag_tags"][dag_id]
+
+
+def test_the_log_names_file_task_and_reason(start_in_airflow: StartInAirflow, tmp_path: Path) -> None:
+    """Each mistake is a warning with the DAG and what is wrong."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    started = start_in_airflow(
+        "describe_handover.py",
+        [],
+        AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),
+        PARITY_PROXIED_STATE=str(write(marks)),
+    )
+    started.answer()
+
+    for said in (
+        "proxied_state of DAG bad_yaml: bad_yaml.yaml cannot be read: ",
+        "proxied_state of DAG unknown_task: there is no task 'bb'; its tasks are ['a', 'b', 'c']",
+        "proxied_state of DAG bad_entry: bad_entry.yaml: 'just text' is no `id` with `proxied: true` or ",
+        "proxied_state of DAG contradiction: contradiction.yaml marks c both as proxied and as not",
+        "proxied_state of DAG both_kinds: both_kinds.yaml has neither, or both, of `tasks` and `proxied`",
+        "proxied_state of DAG two_files: both two_files.yaml and two_files.yml are there; keep one",
+        "proxied_state of DAG mapped: task 'many' is mapped (`.expand`), and a unit has one run for each window",
+        "proxied_state of DAG mapped: task 'group.inside' is in a mapped task group",
+    ):
+        assert said in started.log()
+
+
+def test_mapped_tasks_are_refused_by_name(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:
+    """A mapped task, and one in a mapped group, stays as it was; its neighbour is proxied."""
+    assert proxied(marked, "mapped") == ["one"]
+    assert marked["operators"]["mapped.many"] == unmarked["operators"]["mapped.many"]
+    assert BROKEN in marked["dag_tags"]["mapped"]
+
+
+def test_groups_keep_their_tasks(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:
+    """A task in a group, with the group's prefix or without, is proxied in its place, with its id and its edges."""
+    assert proxied(marked, "grouped") == ["clean", "outer.load"]
+    for fact in ("groups", "order", "downstream", "settings"):
+        assert marked[fact] == unmarked[fact]
+
+
+def test_a_dag_as_a_whole_keeps_its_shape(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:
+    """A mark of the DAG proxies each task that works; those that only steer, and set-ups, stay in Airflow."""
+    assert proxied(marked, "whole") == ["build", "export"]
+    assert marked["downstream"] == unmarked["downstream"]
+    assert "2 Tasks Marked as Proxied to Dagster" in marked["dag_tags"]["whole"]
+    assert BROKEN not in marked["dag_tags"]["whole"]
+
+
+def test_single_tasks_can_wait_in_the_triggerer(marked: dict[str, Any]) -> None:
+    """The tasks that the DAG file names wait there, the others do not."""
+    assert marked["deferrable"] == ["grouped.outer.load"]
+
+
+def test_airflows_default_decides_where_the_dag_is_silent(in_airflow: InAirflow, tmp_path: Path) -> None:
+    """With `default_deferrable` every proxy of a file that says nothing waits in the triggerer."""
+    (tmp_path / "taxi_daily.yaml").write_text("tasks:\n- {id: dbt_daily, proxied: true}\n")
+
+    described = in_airflow(
+        "describe_handover.py",
+        [],
+        PARITY_PROXIED_STATE=str(tmp_path),
+        AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE="True",
+    )
+
+    assert "taxi_daily.dbt_daily" in described["deferrable"]

@@ -1,0 +1,192 @@
+"""The proxy, run by a real Airflow operator in Airflow's environment, against a loopback Dagster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagster_defs.adapters.dagster.partitions import partitioned
+from dagster_defs.adapters.processes.supervisor import free_port
+from dagster_defs.windows import Schedule
+from tests.legacy_dags.handover.conftest import InAirflow
+from tests.support.fakes import Job
+from tests.support.unruly_dagsters import UnrulyDagster
+
+pytestmark = pytest.mark.airflow
+
+DAILY_TAGS = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%d"}
+HOURLY_TAGS = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%dT%H:%M%z"}
+DAILY = {
+    "dag_id": "taxi_daily",
+    "task_id": "dbt_daily",
+    "start": "2024-03-09T11:00:00+00:00",
+    "end": "2024-03-10T10:00:00+00:00",
+}
+DAILY_RUN = f"scheduled__{DAILY['start']}"
+
+
+@pytest.fixture
+def dagster_server(dagster_server: UnrulyDagster) -> UnrulyDagster:
+    dagster_server.jobs = [Job("taxi_daily__dbt_daily", DAILY_TAGS), Job("taxi_hourly__dbt", HOURLY_TAGS)]
+    return dagster_server
+
+
+def failure(in_airflow: InAirflow, url: str, **changes: Any) -> str:
+    [outcome] = in_airflow("run_proxy.py", {"url": url, "cases": [{**DAILY, **changes}]})
+    assert outcome["error"] is not None
+    return str(outcome["error"])
+
+
+def test_the_partition_is_the_data_intervals(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """The key comes from the data interval in the partition's zone and format, on every kind of day.
+
+    21:00 New York is the next day in UTC; the two hours of the fall-back night that are both called 01:00 are
+    told apart by their offset.
+    """
+    hourly = {"dag_id": "taxi_hourly", "task_id": "dbt"}
+    cases = [
+        (DAILY, "2024-03-09"),
+        ({**DAILY, "start": "2024-03-10T01:00:00+00:00", "end": "2024-03-11T01:00:00+00:00"}, "2024-03-09"),
+        ({**DAILY, "start": "2023-11-04T10:00:00+00:00", "end": "2023-11-05T11:00:00+00:00"}, "2023-11-04"),
+        ({**hourly, "start": "2023-11-05T05:00:00+00:00", "end": "2023-11-05T06:00:00+00:00"},
+         "2023-11-05T01:00-0400"),
+        ({**hourly, "start": "2023-11-05T06:00:00+00:00", "end": "2023-11-05T07:00:00+00:00"},
+         "2023-11-05T01:00-0500"),
+        ({**hourly, "start": "2024-03-10T07:00:00+00:00", "end": "2024-03-10T08:00:00+00:00"},
+         "2024-03-10T03:00-0400"),
+    ]  # fmt: skip
+
+    outcomes = in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": [case for case, _ in cases]})
+
+    assert [outcome["error"] for outcome in outcomes] == [None] * len(cases)
+    launched = [launch.tags["dagster/partition"] for launch in dagster_server.launches]
+    assert launched == [key for _, key in cases]
+    # Dagster's side reads these keys as exactly these intervals.
+    for case, key in [cases[0], *cases[3:]]:
+        cron = "0 6 * * *" if case is DAILY else "@hourly"
+        partitions = partitioned(Schedule.of(cron, "America/New_York", "2023-11-01"))
+        window = partitions.window_of(key)
+        assert (window.start.isoformat(), window.end.isoformat()) == (case["start"], case["end"])
+
+
+def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """The run carries the data interval, the try, and the names by which sensor and retries know it again."""
+    in_airflow("run_proxy.py", {"url": f"{dagster_server.url}/", "cases": [{**DAILY, "try_number": 3}]})
+
+    [launch] = dagster_server.launches
+    assert launch.selector == {
+        "pipelineName": "taxi_daily__dbt_daily",
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "parity",
+    }
+    assert len(launch.tags.pop("parity/launch_id")) == 32
+    assert launch.tags == {
+        "dagster/partition": "2024-03-09",
+        "dagster/max_retries": "0",
+        "parity/window_start": DAILY["start"],
+        "parity/window_end": DAILY["end"],
+        "parity/airflow_try": "3",
+        "parity/airflow_map_index": "-1",
+        "parity/airflow_task_instance": f"taxi_daily.dbt_daily {DAILY_RUN}",
+        "parity/airflow_round": "7.0",
+        "parity/airflow_upstream": "",
+        "dagster-airlift/airflow-dag-id": "taxi_daily",
+        "dagster-airlift/airflow-dag-run-id": DAILY_RUN,
+        "dagster-airlift/airflow-task-id": "dbt_daily",
+    }
+
+
+def test_the_reason_of_a_failed_run_is_in_airflows_log(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """When the Dagster run fails, the task fails with the run's address and the innermost reason."""
+    dagster_server.run_status = "FAILURE"
+    chain = [
+        {"error": {"message": "StepError: outer"}},
+        {"error": {"message": "DbtFailed: model x is broken\n"}},
+    ]
+    dagster_server.failure_events = [
+        {"__typename": "MessageEvent"},
+        {"__typename": "ExecutionStepFailureEvent", "stepKey": "run__x", "error": {"message": "", "errorChain": chain}},
+    ]  # fmt: skip
+
+    said = failure(in_airflow, dagster_server.url)
+
+    assert said.startswith("AirflowException: ")
+    assert f"{dagster_server.url}/runs/run-1 ended as FAILURE" in said
+    assert "run__x: DbtFailed: model x is broken" in said
+
+
+def test_a_cancelled_run_fails_the_task(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """A run that somebody cancels in Dagster is no success in Airflow."""
+    dagster_server.run_status = "CANCELED"
+
+    assert "ended as CANCELED" in failure(in_airflow, dagster_server.url)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        ({"__typename": "PythonError", "message": "daemon is off"}, "PythonError: daemon is off"),
+        (
+            {"__typename": "RunConfigValidationInvalid", "errors": [{"message": "no such partition"}]},
+            "RunConfigValidationInvalid: no such partition",
+        ),
+        ({"__typename": "UnauthorizedError", "message": "not you"}, "UnauthorizedError: not you"),
+    ],
+)
+def test_a_rejected_launch_says_why(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster, refusal: dict[str, Any], said: str
+) -> None:
+    """Dagster's own reason for refusing a run is what fails the task."""
+    dagster_server.refusal = refusal
+
+    assert f"refuses the run of taxi_daily__dbt_daily: {said}" in failure(in_airflow, dagster_server.url)
+
+
+def test_a_login_page_is_told_as_what_it_is(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """An answer that is a page and no JSON names the address and what it probably is."""
+    dagster_server.login_page = True
+
+    said = failure(in_airflow, dagster_server.url)
+
+    assert dagster_server.url in said
+    assert "a login page?" in said
+
+
+def test_a_unit_without_a_mirror_is_told(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """A job that no code location has is named, and nothing is launched."""
+    said = failure(in_airflow, dagster_server.url, task_id="dbt_nowhere")
+
+    assert "has the job taxi_daily__dbt_nowhere: is the unit mirrored, is it loaded?" in said
+    assert dagster_server.launches == []
+
+
+def test_a_unit_that_is_mirrored_twice_is_refused(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """When two code locations have the job, neither is guessed."""
+    dagster_server.jobs.append(Job("taxi_daily__dbt_daily", DAILY_TAGS, location="other"))
+
+    said = failure(in_airflow, dagster_server.url)
+
+    assert "other, parity" in said
+    assert "mirrored once" in said
+    assert dagster_server.launches == []
+
+
+def test_a_job_of_somebody_else_is_refused(in_airflow: InAirflow, dagster_server: UnrulyDagster) -> None:
+    """A job of the right name that does not say how its keys are written is not launched."""
+    dagster_server.jobs = [Job("taxi_daily__dbt_daily")]
+
+    assert "does not say how its partition keys are written" in failure(in_airflow, dagster_server.url)
+    assert dagster_server.launches == []
+
+
+def test_a_dagster_that_is_not_there_is_told(in_airflow: InAirflow) -> None:
+    """A closed port, and no address at all, are told with the address or the variable."""
+    url = f"http://127.0.0.1:{free_port()}"
+
+    assert f"Dagster does not answer at {url}" in failure(in_airflow, url)
+    assert "DAGSTER_URL is not set" in failure(in_airflow, "")
