@@ -10,14 +10,11 @@ from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
 from dagster_defs.parity.clocks import day_that_begins, instant_of, wall_clock
+from dagster_defs.parity.dialects import sql_of
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family, parse_type
-from dagster_defs.parity.fragments import all_of, any_of, cast, column
+from dagster_defs.parity.fragments import all_of, any_of, column
 from dagster_defs.parity.records import Bound, Column, ComparisonSpec, Dialect, Side, Zones
 from dagster_defs.windows import zone_named
-
-# A timestamp in nanoseconds lies between these; a bound beyond them is one of them.
-_FIRST_NANOSECOND = datetime(1677, 9, 21, 0, 12, 43, 145225)  # noqa: DTZ001 - naive means UTC here
-_LAST_NANOSECOND = datetime(2262, 4, 11, 23, 47, 16, 854775)  # noqa: DTZ001 - naive means UTC here
 
 
 def reversed_bounds(lower: Bound | None, upper: Bound | None) -> bool:
@@ -61,8 +58,8 @@ def instant_filter(
     return any_of(
         *(
             all_of(
-                exp.GTE(this=column(time.name), expression=_instant_literal(start, kind, dialect)),
-                exp.LT(this=column(time.name), expression=_instant_literal(end, kind, dialect)),
+                exp.GTE(this=column(time.name), expression=sql_of(dialect).instant_literal(start, kind)),
+                exp.LT(this=column(time.name), expression=sql_of(dialect).instant_literal(end, kind)),
             )
             for start, end in spans
         )
@@ -104,13 +101,13 @@ def _literal(
         except ValueError as error:
             raise UnusableBound(spec.name, str(bound), time.name, time.type, str(error)) from error
         if instant is not None:
-            return _instant_literal(instant, kind, dialect)
+            return sql_of(dialect).instant_literal(instant, kind)
     elif kind.family in NUMBERS:
         number = _as_number(bound)
         if number is not None:
             return exp.Literal.number(f"{number:f}")
     elif kind.family is Family.TEXT and isinstance(bound, str):
-        return exp.Literal.string(bound)
+        return sql_of(dialect).text_bound(bound)
     raise UnusableBound(spec.name, str(bound), time.name, time.type)
 
 
@@ -170,23 +167,6 @@ def _has_no_offset(moment: datetime | date) -> bool:
 def _in_utc(instant: datetime | date) -> datetime:
     assert isinstance(instant, datetime)  # noqa: S101 - a day has become an instant
     return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-def _instant_literal(instant: datetime, kind: ColumnType, dialect: Dialect) -> exp.Expr:
-    if kind.is_date:
-        # `day >= bound` and `day < bound` both stay the same when the bound moves up to the next midnight.
-        day = instant.date()
-        if instant.time() != datetime.min.time():
-            # The year 10000 is past what Python can write; the last day itself is then the bound.
-            day = day + timedelta(days=1) if day < date.max else day
-        return cast(exp.Literal.string(day.isoformat()), "date")
-    precise = kind.fraction == 9 and dialect is Dialect.DUCKDB
-    if precise:
-        instant = min(max(instant, _FIRST_NANOSECOND), _LAST_NANOSECOND)
-    text = instant.isoformat(sep=" ")
-    if kind.zoned:
-        return cast(exp.Literal.string(f"{text}+00:00"), "timestamptz_ns" if precise else "timestamptz")
-    return cast(exp.Literal.string(text), "timestamp_ns" if precise else "timestamp_ntz")
 
 
 def _as_instant(bound: Bound) -> datetime | None:

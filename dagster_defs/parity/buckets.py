@@ -14,20 +14,18 @@ from typing import Protocol
 from sqlglot import exp
 
 from dagster_defs.parity.bounds import instant_filter, window_length
-from dagster_defs.parity.families import ColumnType, Family, parse_type
-from dagster_defs.parity.fragments import all_of, any_of, cast, column, func, hashed, is_null, number, when
+from dagster_defs.parity.dialects.sql import DAY_SECONDS
+from dagster_defs.parity.families import Family, parse_type
+from dagster_defs.parity.fragments import all_of, any_of, column, is_null, number, when
 from dagster_defs.parity.integers import Span
 from dagster_defs.parity.plan import Plan, time_value, values
-from dagster_defs.parity.records import Dialect, Side
+from dagster_defs.parity.records import Side
 
 HASH_BUCKETS = 1_024
 # Hours cost the pass no more than days; beyond this, too many lines would come back.
 _HOURS_UP_TO = timedelta(days=62)
-_HOUR, _DAY = 3_600, 86_400
-_MICROSECONDS = 1_000_000
+_HOUR, _DAY = 3_600, DAY_SECONDS
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive means UTC here
-# The bucket of an infinite time: later than any timestamp's.
-_ENDLESS = 10**12
 _MANY_SPANS = 16
 # A flag or a year would hardly tell rows apart.
 _FEW_INTEGERS = 100
@@ -58,7 +56,8 @@ class HashBuckets:
     def of(self, plan: Plan, side: Side) -> exp.Expr:
         shared = values(plan, side)
         bucket = exp.Mod(
-            this=hashed(*([shared[index] for index in plan.key] or shared)), expression=number(HASH_BUCKETS)
+            this=plan.sql.hashed(*([shared[index] for index in plan.key] or shared)),
+            expression=number(HASH_BUCKETS),
         )
         return when(self.missing(plan, side).not_(), bucket) if plan.spec.windowed else bucket
 
@@ -78,7 +77,7 @@ class TimeBuckets:
 
     def of(self, plan: Plan, side: Side) -> exp.Expr:
         kind = parse_type(plan.time[side].type)
-        return _time_bucket(time_value(plan, side), kind, self.seconds, plan.dialect)
+        return plan.sql.time_bucket(time_value(plan, side), kind, self.seconds)
 
     def holding(self, plan: Plan, side: Side, chosen: Sequence[int]) -> exp.Expr | None:
         time = plan.time[side]
@@ -172,22 +171,6 @@ def exactly(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket])
 
 def _listed(buckets: Buckets, plan: Plan, side: Side, chosen: Iterable[int]) -> exp.In:
     return exp.In(this=buckets.of(plan, side), expressions=[number(each) for each in chosen])
-
-
-def _time_bucket(time: exp.Expr, kind: ColumnType, seconds: int, dialect: Dialect) -> exp.Expr:
-    if dialect is Dialect.SNOWFLAKE:
-        since_epoch = exp.Extract(this=exp.Var(this="epoch_second"), expression=time)
-        return exp.Floor(this=exp.Div(this=since_epoch, expression=number(seconds)))
-    if kind.is_date:
-        days = exp.paren(time - cast(exp.Literal.string("1970-01-01"), "date"))
-        bucket: exp.Expr = days * number(_DAY // seconds)
-        present = func("isfinite", time.copy())
-        return when(present, bucket).when(is_null(time.copy()).not_(), number(_ENDLESS))
-    if kind.zoned and kind.fraction == 9:  # of which DuckDB does not count the microseconds
-        time = cast(time, "timestamptz")
-    # An infinite time has no microseconds.
-    bucket = exp.IntDiv(this=func("epoch_us", time), expression=number(seconds * _MICROSECONDS))
-    return func("coalesce", bucket, when(is_null(time.copy()).not_(), number(_ENDLESS)))
 
 
 def _spans(buckets: Iterable[int], width: int) -> list[tuple[int, int]]:

@@ -15,7 +15,6 @@ from dagster_defs.parity.fragments import (
     cast,
     column,
     func,
-    hashed,
     named,
     number,
     other,
@@ -123,7 +122,8 @@ def _copies_of(name: str) -> exp.Expr:
 
 def _value_digests(plan: Plan) -> Iterator[exp.Expr]:
     for index in plan.compared:
-        digest = total(hashed(hashable_value(plan, index, compared_value(plan, index))) * column("copies"))
+        each_hash = plan.sql.hashed(hashable_value(plan, index, compared_value(plan, index)))
+        digest = total(plan.sql.weighted(each_hash, column("copies")))
         legacy, candidate = (
             select(digest.copy()).from_(named(name), copy=False).subquery(copy=False)
             for name in ONLY.values()

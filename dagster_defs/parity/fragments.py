@@ -84,11 +84,6 @@ def joined(*parts: exp.Expr) -> exp.Expr:
     return first
 
 
-def hashed(*parts: exp.Expr) -> exp.Expr:
-    """Why twice: `scan.py`."""
-    return func("hash", func("hash", *(part.copy() for part in parts)))
-
-
 def total(expression: exp.Expr) -> exp.Expr:
     """0 of no rows."""
     return func("coalesce", exp.Sum(this=expression), number(0))

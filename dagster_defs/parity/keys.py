@@ -10,14 +10,14 @@ from sqlglot import exp
 from dagster_defs.parity.fragments import as_, column, func, is_null, number, quoted, select
 from dagster_defs.parity.integers import Span, bare, in_window, is_integer
 from dagster_defs.parity.plan import Plan, render, side_rows
-from dagster_defs.parity.records import Dialect, Side
+from dagster_defs.parity.records import Side
 
 _MOST_BITS = 2**28
 _MOST_BITS_A_ROW = 64
 
 
 def can_be_a_bitmap(plan: Plan) -> bool:
-    return plan.dialect is Dialect.DUCKDB and len(plan.key) == 1 and is_integer(plan, plan.key[0])
+    return plan.sql.counts_keys_in_a_bitmap and len(plan.key) == 1 and is_integer(plan, plan.key[0])
 
 
 def count(plan: Plan, side: Side, span: Span | None, rows: int, only: exp.Expr | None = None) -> str:

@@ -16,7 +16,6 @@ from dagster_defs.parity.fragments import (
     all_of,
     any_of,
     as_,
-    cast,
     column,
     func,
     is_null,
@@ -205,9 +204,8 @@ def _firm(plan: Plan) -> list[exp.Expr]:
 def _order(plan: Plan) -> Iterator[exp.Expr]:
     """First what has to be equal, then what has to be near, so that rows meet their likes."""
     yield from _firm(plan)
-    # As numbers: the shared value may be text, in which 10 comes before 9.
     yield from (
-        cast(column(value_name(index)), "double")
+        plan.sql.in_order(column(value_name(index)))
         for index, tolerance in plan.tolerances.items()
         if tolerance.kind in NUMERIC
     )

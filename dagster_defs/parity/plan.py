@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from dagster_defs.parity.bounds import window_filter
+from dagster_defs.parity.dialects import Sql, sql_of
 from dagster_defs.parity.families import Family, fold, parse_type
 from dagster_defs.parity.fragments import (
     as_,
     column,
-    hashed,
     number,
     select,
     stored,
 )
 from dagster_defs.parity.records import Column, ComparisonSpec, Dialect, Side, Tolerance, ToleranceKind
 from dagster_defs.parity.schema import ColumnPair
-from dagster_defs.parity.values import hashable, paired_values
+from dagster_defs.parity.values import paired_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Plan:
     time: Mapping[Side, Column]
     dialect: Dialect
     tolerances: Mapping[int, Tolerance]
+
+    @property
+    def sql(self) -> Sql:
+        return sql_of(self.dialect)
 
     @property
     def others(self) -> tuple[int, ...]:
@@ -80,12 +84,14 @@ def hashable_value(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
     if index >= len(plan.pairs):  # the one value of tables without a common column
         return value
     legacy, candidate = (plan.pairs[index].on(side)[1] for side in Side)
-    return hashable(value, legacy, candidate, plan.dialect)
+    return plan.sql.hashable(value, legacy, candidate)
 
 
 def hash_of(plan: Plan, positions: Iterable[int], table: str | None = None) -> exp.Expr:
     """One hash of the values at these positions of `plan.names`."""
-    return hashed(*(hashable_value(plan, index, column(plan.names[index], table)) for index in positions))
+    return plan.sql.hashed(
+        *(hashable_value(plan, index, column(plan.names[index], table)) for index in positions)
+    )
 
 
 def side_rows(plan: Plan, side: Side) -> exp.Select:

@@ -11,14 +11,13 @@ from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.fragments import (
     as_,
     column,
-    hashed,
     quoted,
     select,
     stored,
 )
 from dagster_defs.parity.plan import Plan, render, window_of
 from dagster_defs.parity.records import SchemaChange, SchemaDifference, Side
-from dagster_defs.parity.values import hashable, paired_values
+from dagster_defs.parity.values import paired_values
 
 _ONLY = {Side.LEGACY: SchemaChange.MISSING, Side.CANDIDATE: SchemaChange.EXTRA}
 
@@ -43,7 +42,7 @@ def statement(plan: Plan, side: Side, columns: Sequence[SchemaDifference]) -> st
     for position, each in enumerate(columns):
         own = (each.column, parse_type(_type(each)))
         shared.append(as_(paired_values(own, own, plan.dialect)[0], f"c{position}"))
-        each_hash = hashed(hashable(column(f"c{position}"), own[1], own[1], plan.dialect))
+        each_hash = plan.sql.hashed(plan.sql.hashable(column(f"c{position}"), own[1], own[1]))
         digests.append(as_(exp.Sum(this=each_hash), f"sum_{position}"))
         digests.append(as_(exp.BitwiseXorAgg(this=each_hash.copy()), f"xor_{position}"))
     rows = select(*shared).from_(stored(plan.spec.relation(side)), copy=False)

@@ -1,14 +1,10 @@
-"""Which tolerances apply, what is wrong with one, and what it excuses, as SQL.
-
-Numbers are compared as exact decimals: of 38 digits, with a double standing for its shortest round-trip decimal.
-Where these do not hold the numbers (2 ** 200, 1e-30) the difference is taken in doubles.
-"""
+"""Which tolerances apply, what is wrong with one, and what it excuses, as SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation, localcontext
+from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
@@ -19,8 +15,10 @@ from dagster_defs.errors import (
     ToleranceWithoutKey,
     UnknownColumn,
 )
+from dagster_defs.parity.dialects import sql_of
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family, fold, parse_type
-from dagster_defs.parity.fragments import all_of, cast, func, number, other, try_cast
+from dagster_defs.parity.fragments import all_of, cast, func, number, other
+from dagster_defs.parity.nearness import amount
 from dagster_defs.parity.records import (
     PRECISIONS,
     Column,
@@ -30,14 +28,9 @@ from dagster_defs.parity.records import (
     ToleranceKind,
 )
 from dagster_defs.parity.schema import ColumnPair, find_column
-from dagster_defs.parity.values import instants_as_text
 
 NUMERIC = frozenset({ToleranceKind.ABSOLUTE, ToleranceKind.RELATIVE})
 _MICROSECONDS = 1_000_000
-_DIGITS = 38
-# Of a double: the places behind the point of its decimal, for most numbers and for small ones.
-# Snowflake has no `try` around a product that does not fit, and few products of the second kind do.
-_BINARY_SCALES = {Dialect.DUCKDB: (18, 36), Dialect.SNOWFLAKE: (18,)}
 
 
 def split_expired(
@@ -88,11 +81,7 @@ def refuse_wrong_columns(spec: ComparisonSpec, tables: Sequence[Sequence[Column]
 def cut(value: exp.Expr, tolerance: Tolerance, pair: ColumnPair, dialect: Dialect) -> exp.Expr:
     """A shared value of instants, cut down to the precision, as text."""
     width = number(int(_seconds(tolerance) * _MICROSECONDS))
-    if dialect is Dialect.SNOWFLAKE:
-        micros: exp.Expr = exp.Extract(this=exp.Var(this="epoch_microsecond"), expression=value.copy())
-    else:
-        instant = cast(value.copy(), "timestamp") if instants_as_text(*_types(pair)) else value.copy()
-        micros = func("epoch_us", instant)
+    micros = sql_of(dialect).microseconds(value, *_types(pair))
     # The remainder has the sign of the dividend; times before 1970 are cut downwards too.
     remainder = exp.Mod(
         this=exp.paren(exp.Mod(this=micros, expression=width) + width.copy()), expression=width.copy()
@@ -111,91 +100,12 @@ def exceeds(
         return exp.false()
     if tolerance.kind is ToleranceKind.TIMESTAMP_PRECISION:
         return other(*(cut(value, tolerance, pair, dialect) for value in (legacy, candidate)))
-    near = _within(legacy, candidate, tolerance, _types(pair), dialect)
+    near = sql_of(dialect).nearness(legacy, candidate, tolerance, _types(pair))
     return all_of(other(legacy, candidate), exp.paren(near).not_())
 
 
 def _types(pair: ColumnPair) -> tuple[ColumnType, ColumnType]:
     return parse_type(pair.legacy.type), parse_type(pair.candidate.type)
-
-
-def _within(
-    legacy: exp.Expr,
-    candidate: exp.Expr,
-    tolerance: Tolerance,
-    types: tuple[ColumnType, ColumnType],
-    dialect: Dialect,
-) -> exp.Expr:
-    """Never NULL: a NULL is near nothing."""
-    binary = Family.BINARY in {kind.family for kind in types}
-    own = max(kind.scale for kind in types)
-    scales = dict.fromkeys(max(scale, own) for scale in _BINARY_SCALES[dialect]) if binary else [own]
-    only_binary = {kind.family for kind in types} == {Family.BINARY}
-    exactly = []
-    for scale in scales:
-        left, right = (_exact(value, scale, binary, only_binary) for value in (legacy, candidate))
-        exactly.append(_near_exactly(left, right, tolerance, scale, dialect))
-    floats = [cast(value.copy(), "double") for value in (legacy, candidate)]
-    finite = [
-        exp.LT(this=exp.Abs(this=each.copy()), expression=exp.Literal.number("1e308")) for each in floats
-    ]
-    return func(
-        "coalesce",
-        *exactly,
-        all_of(*finite, _near(floats[0], floats[1], tolerance)),
-        exp.false(),
-    )
-
-
-def _exact(value: exp.Expr, scale: int, binary: bool, only_binary: bool) -> exp.Expr:
-    """NULL where a decimal of that scale does not hold the very number."""
-    # A float32 is widened as it is.
-    written = cast(cast(value.copy(), "double") if only_binary else value.copy(), "varchar")
-    decimal = try_cast(written, f"decimal({_DIGITS}, {scale})")
-    if not binary:
-        return decimal
-    reads_back = exp.EQ(
-        this=cast(cast(decimal.copy(), "varchar"), "double"), expression=cast(written.copy(), "double")
-    )
-    return exp.case().when(reads_back, decimal)
-
-
-def _near_exactly(
-    legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance, scale: int, dialect: Dialect
-) -> exp.Expr:
-    """NULL where 38 digits do not do."""
-    allowed = amount(tolerance)
-    numerator, denominator = allowed.as_integer_ratio()
-    if max(numerator, denominator) >= 10**_DIGITS:
-        return exp.Null()
-    difference: exp.Expr = exp.Abs(this=exp.paren(legacy - candidate))
-    if tolerance.kind is ToleranceKind.ABSOLUTE:
-        # A difference of that scale is within the bound iff it is within the bound cut to it.
-        near = exp.LTE(this=difference, expression=exp.Literal.number(f"{_floor(allowed, scale):f}"))
-    else:
-        # As |l - c| * 200 <= 3 * |l| for 0.015: no product gets more places than its factor.
-        allowance = exp.Abs(this=legacy.copy()) * number(numerator)
-        near = exp.LTE(this=difference * number(denominator), expression=allowance)
-    return func("try", near) if dialect is Dialect.DUCKDB else near
-
-
-def _near(legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance) -> exp.Expr:
-    """In doubles."""
-    allowed: exp.Expr = exp.Literal.number(f"{amount(tolerance):e}")
-    if tolerance.kind is ToleranceKind.RELATIVE:
-        allowed = exp.Abs(this=legacy.copy()) * allowed
-    return exp.LTE(this=exp.Abs(this=exp.paren(legacy - candidate)), expression=allowed)
-
-
-def _floor(value: Decimal, scale: int) -> Decimal:
-    with localcontext() as context:
-        context.prec = 2 * _DIGITS
-        return value.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_FLOOR)
-
-
-def amount(tolerance: Tolerance) -> Decimal:
-    """The bound of a numeric tolerance; InvalidOperation where there is none."""
-    return Decimal(str(tolerance.value))
 
 
 def _seconds(tolerance: Tolerance) -> Decimal:

@@ -20,7 +20,6 @@ from dagster_defs.parity.fragments import (
     as_,
     column,
     func,
-    hashed,
     named,
     number,
     other,
@@ -138,7 +137,7 @@ class Thin:
         count = -(-rows * len(self.plan.pairs) // _CELLS)
         if count <= 1 or not group:
             return [None]
-        share = func("abs", exp.Mod(this=hashed(*map(column, group)), expression=number(count)))
+        share = func("abs", exp.Mod(this=self.plan.sql.hashed(*map(column, group)), expression=number(count)))
         return [exp.EQ(this=share.copy(), expression=number(batch)) for batch in range(count)]
 
     def rows(self, side: Side, batch: exp.Expr | None) -> exp.Select:
@@ -194,7 +193,7 @@ class Thin:
             )
         for side in Side:
             row = column(value_name(self.row))
-            hashes = [as_(row if each is side else exp.Null(), f"{each}_row") for each in Side]
+            hashes = [as_(row if each is side else self.plan.sql.no_hash(), f"{each}_row") for each in Side]
             order = [column(value_name(index)) for index in (*self.plan.key, self.row)]
             kinds.append(
                 select(as_(text(f"only_in_{side}"), "kind"), column("copies"), *hashes)
@@ -243,7 +242,7 @@ def _digests(
     """
     key = [hashable_value(plan, index, column(value_name(index), "own")) for index in plan.key if keyed]
     values = {index: hashable_value(plan, index, compared_value(plan, index, "own")) for index in positions}
-    sums = [as_(total(hashed(*key, value)), f"digest_{index}") for index, value in values.items()]
+    sums = [as_(total(plan.sql.hashed(*key, value)), f"digest_{index}") for index, value in values.items()]
     own = _subquery(drill.chosen_rows(plan, side, part), "own")
     query = select(*sums).from_(own, copy=False)
     if with_partner:
@@ -322,7 +321,9 @@ def _by_row(thin: Thin, side: Side, positions: Sequence[int], only: exp.Expr) ->
         *(column(value_name(index)) for index in positions),
         as_(hash_of(thin.full, range(len(thin.full.pairs))), "row"),
     ).from_(_subquery(drill.chosen_rows(thin.full, side, thin.part)), copy=False)
-    values = (as_(func("any_value", column(value_name(index))), value_name(index)) for index in positions)
+    values = (
+        as_(thin.full.sql.any_of_group(column(value_name(index))), value_name(index)) for index in positions
+    )
     return (
         select(column("row"), *values)
         .from_(_subquery(rows, "hashed_rows"), copy=False)
