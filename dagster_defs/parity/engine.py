@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from dagster_defs.errors import (
 from dagster_defs.parity import drill, keys, renames, scan, wide
 from dagster_defs.parity.bounds import refuse_uneven_bounds, reversed_bounds, window_filter
 from dagster_defs.parity.buckets import buckets_of, exactly
+from dagster_defs.parity.dialects import sql_of
 from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.integers import Span, leading_integer, span
 from dagster_defs.parity.plan import Plan
@@ -83,7 +84,8 @@ def compare(
 
     check = Check(spec.name, Verdict.INCONCLUSIVE, "not compared", expired_tolerances=expired)
     discreet = bool(spec.masked) or not sample_limit
-    columns, absent = _columns(spec, reader, discreet)
+    shown = _Shown(sql_of(reader.dialect).quotes if discreet else "")
+    columns, absent = _columns(spec, reader, shown)
     refuse_wrong_columns(spec, list(columns.values()))
     _refuse_unknown_masks(spec, list(columns.values()))
     if absent:
@@ -95,12 +97,14 @@ def compare(
     pairing = pair_columns(columns[Side.LEGACY], columns[Side.CANDIDATE])
     plan = _plan(spec, columns, pairing, reader.dialect, active)
     check = replace(check, schema_differences=pairing.differences)
+    if refused := list(_incomparable(plan)):
+        return replace(check, reason="; ".join(refused))
     try:
         check = _with_counts(check, plan, reader, sample_limit)
         check = _with_ignored_columns(check, active)
         check = _with_renames(check, plan, reader)
     except WarehouseError as error:
-        return replace(check, reason=_said(error, discreet))
+        return replace(check, reason=shown.text(error))
     return judge(check, _left_out(check, plan, active))
 
 
@@ -112,13 +116,28 @@ def _left_out(check: Check, plan: Plan, tolerances: Iterable[Tolerance]) -> tupl
     return (*ignored, *_ignored_alone(check, tolerances))
 
 
-def _said(error: WarehouseError, discreet: bool) -> str:
-    """What a warehouse says may quote values: not where none may be shown."""
-    return re.sub(r"'[^']*'", "'***'", str(error)) if discreet else str(error)
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a warehouse says may quote values: not where none may be shown. `quoted` is empty where they may."""
+
+    quoted: str
+
+    def text(self, error: WarehouseError) -> str:
+        return re.sub(self.quoted, "'***'", str(error)) if self.quoted else str(error)
+
+
+def _incomparable(plan: Plan) -> Iterator[str]:
+    for index in plan.compared:
+        for side in Side:
+            _, kind = plan.pairs[index].on(side)
+            if why := plan.sql.incomparable(kind):
+                name = plan.pairs[index].name
+                yield f"column {name} was not compared: {why}. Ignore it by a tolerance, or compare views that cast it"
+                break
 
 
 def _columns(
-    spec: ComparisonSpec, reader: Reader, discreet: bool
+    spec: ComparisonSpec, reader: Reader, shown: _Shown
 ) -> tuple[dict[Side, list[Column]], list[str]]:
     """The columns of the sides that are there, and why the others are not."""
     columns: dict[Side, list[Column]] = {}
@@ -128,7 +147,7 @@ def _columns(
         try:
             found = reader.columns(relation)
         except WarehouseError as error:
-            absent.append(f"{side}: {_said(error, discreet)}")
+            absent.append(f"{side}: {shown.text(error)}")
             continue
         if found is None:
             absent.append(f"{side} relation {relation} does not exist")

@@ -79,7 +79,21 @@ _INTEGER_DIGITS = {
     "BIGNUM": 9_999,
 }
 _BINARY = {"FLOAT", "REAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT4", "FLOAT8"}
-_TEXT = {"VARCHAR", "TEXT", "STRING", "CHAR", "ENUM"}
+_TEXT = {
+    "VARCHAR",
+    "TEXT",
+    "STRING",
+    "CHAR",
+    "ENUM",
+    "CHARACTER VARYING",
+    "CHARACTER",
+    "BPCHAR",
+    "NAME",
+    "CITEXT",
+}
+_UNBOUNDED = ColumnType(
+    "NUMERIC", Family.EXACT, digits=131_072, scale=16_383
+)  # PostgreSQL's, without a scale
 # name → (decimal places, zoned)
 _INSTANTS = {
     "DATE": (0, False),
@@ -95,21 +109,31 @@ _INSTANTS = {
     "TIMESTAMP_LTZ": (9, True),
     "TIMESTAMP_TZ": (9, True),
 }
-_JSON = {"JSON", "VARIANT", "OBJECT", "ARRAY"}
+_JSON = {"JSON", "JSONB", "VARIANT", "OBJECT", "ARRAY"}
+_SIZED = {"BIT", "BIT VARYING"}
 _DECIMALS = {"DECIMAL", "NUMERIC", "NUMBER", "FIXED"}
 _SQLGLOT_NAMES = {"INT128": "HUGEINT", "UINT128": "UHUGEINT"}
+# PostgreSQL's words: the precision of a time stands inside of its name, and lower case tells an array from DuckDB's.
+_TIME = re.compile(r"(timestamp|time)(?:\(\d\))? (with|without) time zone")
+_ARRAY = re.compile(r"([a-z\"][^A-Z]*)\[\]")
 _SCALAR = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]*?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 @lru_cache(maxsize=1_000)
 def parse_type(text: str) -> ColumnType:
-    """Reads a type as DuckDB or Snowflake writes it; whatever is not known is OTHER."""
+    """Reads a type as DuckDB, PostgreSQL or Snowflake writes it; whatever is not known is OTHER."""
+    if array := _ARRAY.fullmatch(text):
+        return ColumnType(text, Family.LIST, parts=(("element", parse_type(array[1])),))
+    if time := _TIME.fullmatch(text):
+        text = time[1] if time[2] == "without" else f"{time[1]} with time zone"
     scalar = _SCALAR.fullmatch(text)
     if scalar is None or scalar[1].upper() in {"STRUCT", "MAP"}:
         return _parse_nested(text)
     name, arguments = scalar[1].upper(), scalar[2] or ""
     if name in _INTEGER_DIGITS:
         return ColumnType(name, Family.EXACT, digits=_INTEGER_DIGITS[name])
+    if name == _UNBOUNDED.name and not arguments:
+        return _UNBOUNDED
     if name in _DECIMALS:
         precision, _, scale = (arguments or "38,0").partition(",")
         return ColumnType(
@@ -125,11 +149,11 @@ def parse_type(text: str) -> ColumnType:
         return ColumnType(text.strip() if name == "ENUM" else name, Family.TEXT)
     if name in {"BOOLEAN", "BOOL"}:
         return ColumnType(name, Family.BOOLEAN)
-    if name == "INTERVAL":
-        return ColumnType(name, Family.INTERVAL)
+    if name.partition(" ")[0] == "INTERVAL":
+        return ColumnType("INTERVAL", Family.INTERVAL)
     if name in _JSON:
         return ColumnType(name, Family.JSON)
-    return ColumnType(text.strip(), Family.OTHER)
+    return ColumnType(text.strip() if name not in _SIZED else name, Family.OTHER)
 
 
 def _parse_nested(text: str) -> ColumnType:

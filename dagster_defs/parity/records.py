@@ -24,6 +24,7 @@ class Dialect(StrEnum):
     """The warehouses that we speak to; the values are sqlglot's names."""
 
     DUCKDB = "duckdb"
+    POSTGRES = "postgres"
     SNOWFLAKE = "snowflake"
 
 

@@ -11,15 +11,9 @@ import pendulum
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
 from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.adapters.warehouse.places import (
-    Files,
-    Place,
-    Readers,
-    SnowflakeTable,
-    as_it_was,
-    place_of_relation,
-    relations_in,
-)
+from dagster_defs.adapters.warehouse import places
+from dagster_defs.adapters.warehouse.places import Readers, as_it_was, place_of_relation, relations_in
+from dagster_defs.adapters.warehouse.seam import Files, Place
 from dagster_defs.errors import BadComparison, ParityError, UnknownPartition, UsageError, WindowMissing
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
@@ -122,7 +116,7 @@ def compare_output(
     `keeps_its_past`. `today` is the day on which tolerances are judged, without it that of now in UTC.
 
     Raises NotComparable for a warehouse that cannot be read; DatabaseLocked if a run holds one of the DuckDB files for
-    longer than `wait_s` seconds, StatementFailed where Snowflake does not let us in.
+    longer than `wait_s` seconds, StatementFailed where a server does not let us in.
     """
     legacy, candidate = (_place(output, side) for side in Side)
     if legacy == candidate:  # which would match, and say nothing
@@ -148,7 +142,7 @@ def compare_output(
 
 def keeps_its_past(output: Output) -> bool:
     """Whether legacy's side can be read as of an instant. Raises as `compare_output`."""
-    return isinstance(_place(output, Side.LEGACY), SnowflakeTable)
+    return places.keeps_its_past(_place(output, Side.LEGACY))
 
 
 def _place(output: Output, side: Side) -> Place:

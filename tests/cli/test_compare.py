@@ -12,7 +12,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from dagster_defs.adapters.warehouse.places import SnowflakeTable, Table, as_it_was
+from dagster_defs.adapters.warehouse.places import as_it_was
+from dagster_defs.adapters.warehouse.seam import Table, TargetTable
 from dagster_defs.cli import app
 from dagster_defs.errors import ParityError
 from dagster_defs.parity import Relation
@@ -202,9 +203,9 @@ def test_as_of_is_a_day_or_an_instant(as_of: Any, day: date, instant: datetime |
 def test_as_of_reads_the_past_on_snowflake_only() -> None:
     """On Snowflake the place carries the instant, and the message names it; a DuckDB file is read as it is now."""
     noon = datetime(2024, 3, 12, 12, tzinfo=UTC)
-    there = SnowflakeTable(Relation("TAXI", "LEGACY", "TRIPS"), "account", None)
+    there = TargetTable("snowflake", Relation("TAXI", "LEGACY", "TRIPS"), "account", None)
     then = as_it_was(there, noon)
-    assert isinstance(then, SnowflakeTable)
+    assert isinstance(then, TargetTable)
     assert str(then.relation) == "TAXI.LEGACY.TRIPS as of 2024-03-12T12:00:00+00:00"
     here = Table(Path("legacy.duckdb"), "main", "trips")
     assert as_it_was(here, noon) == here

@@ -31,6 +31,7 @@ from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.run import DbtRun, collector_paused, working_directory_kept
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
+from dagster_defs.parity.dialects import in_a_file, told_apart_by
 from dagster_defs.windows.budget import parse
 from dagster_defs.windows.values import as_yaml
 
@@ -93,17 +94,18 @@ class DbtWorkspace:
         Raises NotComparable for a target of another kind, DbtProjectUnreadable for one that is not in the profile.
         """
         credentials = self.credentials
-        if credentials.type != "duckdb":
+        if not in_a_file(credentials.type):
             raise NotComparable(self.target, credentials.type)
         return Path(self.project_dir, credentials.path).resolve()  # a relative path starts where dbt runs
 
     @property
     def warehouse(self) -> str:
-        """What two targets have in common if a relation of one name is one relation: a file, or an account."""
+        """What two targets have in common if a relation of one name is one relation: a file, or an account. It stands
+        in messages, so it has no address."""
         credentials = self.credentials
-        if credentials.type == "duckdb":
+        if in_a_file(credentials.type):
             return str(self.database_file)
-        return f"{credentials.type} {credentials.unique_field}"
+        return f"{credentials.type} {getattr(credentials, told_apart_by(credentials.type))}"
 
     @property
     def credentials(self) -> Any:

@@ -26,6 +26,10 @@ class Sql(ABC):
     dialect: ClassVar[Dialect]
     in_a_file: ClassVar[bool] = False
     """Whether a database is a file with one writer, at the credentials' `path`."""
+    told_apart_by: ClassVar[str] = "unique_field"
+    """The field of dbt's credentials that tells one server from another, and is no address."""
+    quotes: ClassVar[str] = r"'[^']*'"
+    """What the warehouse's messages put values in."""
     counts_keys_in_a_bitmap: ClassVar[bool] = False
     nearness: ClassVar[Nearness]
 

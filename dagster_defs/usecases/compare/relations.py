@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pendulum
 
-from dagster_defs.adapters.warehouse.places import Files, Place, Readers, as_it_was, parse_place, relations_in
+from dagster_defs.adapters.warehouse.places import Readers, as_it_was, parse_place, relations_in
+from dagster_defs.adapters.warehouse.seam import Files, Place
 from dagster_defs.errors import BadComparison, ParityError, UsageError, WarehouseError
 from dagster_defs.parity import (
     NO_ZONES,

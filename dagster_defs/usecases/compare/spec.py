@@ -25,7 +25,8 @@ from sqlglot import exp
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files import strict_yaml
 from dagster_defs.adapters.files.wrong_input import in_words
-from dagster_defs.adapters.warehouse.places import Files, Place, Table, place_of_target
+from dagster_defs.adapters.warehouse.places import place_of_target
+from dagster_defs.adapters.warehouse.seam import Files, Place, Table
 from dagster_defs.errors import BadComparison, BadComparisonFile
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind, Zones
 from dagster_defs.parity.clocks import instant_of

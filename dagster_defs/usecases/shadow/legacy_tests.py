@@ -1,8 +1,8 @@
 """dbt tests evaluated on legacy's data as it stands, without writing anything.
 
 Where Airflow ran legacy, nobody in Dagster knows how its tests came out. So they are run once more, by their unique
-ids, when both sides are compared: on DuckDB over a connection that cannot write, elsewhere only those that do not
-write. Hooks of the project are left out: they may write, and a comparison is no run.
+ids, when both sides are compared: in a database file over a connection that cannot write, elsewhere only those that do
+not write. Hooks of the project are left out: they may write, and a comparison is no run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import yaml
 from dagster_defs.adapters.dbt.environment import value_of
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
+from dagster_defs.adapters.warehouse.registry import FILES
 from dagster_defs.errors import DbtFailed, NotComparable, ParityError
 
 _LOCKED = re.compile(r"Could not set lock|Unique file handle conflict|different configuration", re.IGNORECASE)
@@ -65,7 +65,7 @@ def evaluate_tests(
         if file is None:
             found = call.run(_Hookless(workspace.project_dir, workspace.target))
         else:
-            found = _on_duckdb(call, workspace, file, wait_s)
+            found = _on_file(call, workspace, file, wait_s)
     except ParityError as error:
         found = Evaluated(not_known=dict.fromkeys(asked, str(error)))
     return replace(found, not_known={**refused, **found.not_known})
@@ -134,7 +134,7 @@ class _Call:
         return " ".join(said.split())[:_REASON]
 
 
-def _on_duckdb(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) -> Evaluated:
+def _on_file(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) -> Evaluated:
     """Raises DatabaseLocked after waiting for `wait_s` seconds, DatabaseUnreadable."""
     if not file.exists():
         return Evaluated(not_known=dict.fromkeys(call.tests, f"the file {file} does not exist"))
@@ -143,8 +143,7 @@ def _on_duckdb(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) 
         reading = _Hookless(workspace.project_dir, workspace.target, profiles)
         while True:
             # Who waits here holds nothing; dbt's own retries would sleep for as long as they like.
-            with DuckDBPair(file, None, wait_s=max(0.0, deadline - time.monotonic())):
-                pass
+            FILES.wait_for(file, max(0.0, deadline - time.monotonic()))
             try:
                 return call.run(reading)
             except DbtFailed:
@@ -161,7 +160,10 @@ def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
     """
     profiles: Mapping[str, Any] = yaml.safe_load((workspace.profiles_dir / _PROFILES).read_text())
     found = {
-        name: {"target": workspace.target, "outputs": {workspace.target: _reading(outputs[workspace.target])}}
+        name: {
+            "target": workspace.target,
+            "outputs": {workspace.target: FILES.for_reading(outputs[workspace.target])},
+        }
         for name, profile in profiles.items()
         if isinstance(profile, dict) and workspace.target in (outputs := profile.get("outputs") or {})
     }
@@ -170,22 +172,8 @@ def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _reading(output: Mapping[str, Any]) -> dict[str, Any]:
-    options = {**(output.get("config_options") or {}), "access_mode": "READ_ONLY"}
-    attached = [_attached_for_reading(one) for one in output.get("attach") or ()]
-    kept = {name: value for name, value in output.items() if name not in ("retries", "attach")}
-    return {**kept, "config_options": options, **({"attach": attached} if attached else {})}
-
-
-def _attached_for_reading(attachment: Mapping[str, Any]) -> dict[str, Any]:
-    options = {
-        name: value for name, value in (attachment.get("options") or {}).items() if name != "read_only"
-    }
-    return {**attachment, "read_only": True, **({"options": options} if options else {})}
-
-
 def _why_not(manifest: Manifest, test: str, file: Path | None, parse_again: bool) -> str:
-    """Why a test is not evaluated; empty for one that is. `file`: the DuckDB file, which cannot be written to."""
+    """Why a test is not evaluated; empty for one that is. `file`: the database, which cannot be written to."""
     config = _node(manifest, test).get("config", {})
     stores = config.get("store_failures")
     if stores is None:
@@ -207,7 +195,7 @@ def _node(manifest: Manifest, test: str) -> Mapping[str, Any]:
 
 
 def _database_file(workspace: DbtWorkspace) -> Path | None:
-    """None where the target is no DuckDB."""
+    """None where the target's database is not a file."""
     try:
         return workspace.database_file
     except NotComparable:

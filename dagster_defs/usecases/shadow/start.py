@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt.deferral import builds, outside, write_state
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
-from dagster_defs.adapters.warehouse.duckdb.start import CandidateFile
-from dagster_defs.adapters.warehouse.duckdb.views import Name
-from dagster_defs.adapters.warehouse.places import SnowflakeTable, place_of_relation
-from dagster_defs.adapters.warehouse.snowflake.reader import SnowflakeReader
-from dagster_defs.adapters.warehouse.snowflake.start import begin_with_legacy, holds_copy_of
-from dagster_defs.errors import LegacyOutOfReach, StatementFailed
+from dagster_defs.adapters.warehouse.registry import warehouse_of
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Past, ReadModel
+from dagster_defs.errors import LegacyOutOfReach
 from dagster_defs.lifecycle.mirrors import TableOutput
-from dagster_defs.parity import NO_ZONES, Relation, Side, Zones
+from dagster_defs.parity import NO_ZONES, Side
+from dagster_defs.parity.dialects import in_a_file
 
 SECONDS_FOR_LOCKS = 60.0  # that a run waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
 
@@ -59,75 +57,48 @@ class CandidateStart:
         if not builds(self._theirs, self.selected):
             return Start()  # tests alone: they are on what other units' candidates have built
         read, pasts = outside(self._theirs, self.selected), self._pasts()
-        if all(credentials.type == "duckdb" for credentials in self._credentials.values()):
-            places, copied = self._on_duckdb(read, pasts)
-        else:
-            self._refuse_another_warehouse(read)
-            snowflake = self._credentials[Side.CANDIDATE].type == "snowflake"
-            places, copied = dict.fromkeys(read), self._on_snowflake(pasts) if snowflake and pasts else {}
-        flags = write_state(state, self._theirs, places) if places else []
-        return Start(flags, copied)
-
-    def _on_duckdb(
-        self, read: Sequence[str], pasts: Mapping[str, TableOutput | None]
-    ) -> tuple[dict[str, Relation | None], dict[str, str]]:
         if not (read or pasts):
-            return {}, {}
-        legacy, candidate = self._file(Side.LEGACY), self._file(Side.CANDIDATE)
-        there = legacy.exists()
-        if read and not there:
-            raise self._not_built(read)
-        database, ours = self._credentials[Side.LEGACY].database, self._credentials[Side.CANDIDATE]
-        with CandidateFile(
-            legacy, candidate, ours, self.candidate.project_dir, wait_s=SECONDS_FOR_LOCKS
-        ) as file:
-            new = [node_id for node_id in pasts if not file.has_in_candidate(_name(self._ours, node_id))]
-            if there and (read or new):
-                file.attach_legacy()
-            # Another database than legacy's own is one that the profile attaches: dbt reads it where it is.
-            copies = [
-                node_id
-                for node_id in read
-                if self._theirs["nodes"][node_id]["database"] == database and legacy != candidate
-            ]
-            names = {node_id: _name(self._theirs, node_id) for node_id in copies}
-            if missing := [node_id for node_id, name in names.items() if not file.has_in_legacy(name)]:
-                raise self._not_built(missing)
-            places: dict[str, Relation | None] = dict.fromkeys(read)
-            places |= {node_id: Relation(file.catalog, *file.copy(name)) for node_id, name in names.items()}
-            for node_id in new if there else ():
-                self._begin(file, node_id, pasts[node_id])
-            copied = {
-                node_id: why
-                for node_id, output in pasts.items()
-                if (why := self._why_copied(file, node_id, output))
-            }
-        return places, copied
+            return Start()
+        begun = self._begin(read, pasts)
+        flags = write_state(state, self._theirs, begun.places) if begun.places else []
+        return Start(flags, begun.copied)
 
-    def _begin(self, file: CandidateFile, node_id: str, output: TableOutput | None) -> None:
-        theirs = _name(self._theirs, node_id)
-        if file.has_in_legacy(theirs):
-            file.begin_with_legacy(theirs, _name(self._ours, node_id), *_time_of(output), _zones_of(output))
+    def _begin(self, read: Sequence[str], pasts: Mapping[str, TableOutput | None]) -> Begun:
+        kinds = {credentials.type for credentials in self._credentials.values()}
+        warehouse = warehouse_of(self._credentials[Side.CANDIDATE].type)
+        self._refuse_another_warehouse([*read, *pasts], kinds)
+        if warehouse is None:  # one that we cannot compare; dbt defers in it all the same
+            return Begun(dict.fromkeys(read))
+        return warehouse.begin(
+            Begin(
+                self.legacy,
+                self.candidate,
+                self._credentials[Side.LEGACY],
+                self._credentials[Side.CANDIDATE],
+                [self._read_model(node_id) for node_id in read],
+                [self._past(node_id, output) for node_id, output in pasts.items()],
+                partial(LegacyOutOfReach, self.unit),
+                SECONDS_FOR_LOCKS,
+            )
+        )
 
-    def _why_copied(self, file: CandidateFile, node_id: str, output: TableOutput | None) -> str:
-        _, lower = _time_of(output)
-        return file.holds_copy_of(_name(self._ours, node_id), lower, self.began(node_id))
+    def _read_model(self, node_id: str) -> ReadModel:
+        node = self._theirs["nodes"][node_id]
+        return ReadModel(node_id, node["name"], node["database"], _name(self._theirs, node_id))
 
-    def _on_snowflake(self, pasts: Mapping[str, TableOutput | None]) -> dict[str, str]:
-        copied: dict[str, str] = {}
-        with SnowflakeReader(self._credentials[Side.CANDIDATE]) as session:
-            for node_id, output in pasts.items():
-                legacy = _on(self.legacy, self._theirs["nodes"][node_id]["relation_name"])
-                candidate = _on(self.candidate, self._ours["nodes"][node_id]["relation_name"])
-                try:
-                    began = self.began(node_id)
-                    begin_with_legacy(session, legacy, candidate, *_time_of(output), began, _zones_of(output))
-                except StatementFailed as error:
-                    remedy = "Give legacy's table a longer data_retention_time_in_days, or fill the candidate's by hand"
-                    raise LegacyOutOfReach(self.unit, f"the past of {legacy}", error.why, remedy) from error
-                if why := holds_copy_of(session, candidate, _time_of(output)[1]):
-                    copied[node_id] = why
-        return copied
+    def _past(self, node_id: str, output: TableOutput | None) -> Past:
+        time_column, lower = _time_of(output)
+        return Past(
+            node_id,
+            self._theirs["nodes"][node_id]["relation_name"],
+            self._ours["nodes"][node_id]["relation_name"],
+            _name(self._theirs, node_id),
+            _name(self._ours, node_id),
+            time_column,
+            lower,
+            NO_ZONES if output is None else output.zones,
+            self.began(node_id),
+        )
 
     def _pasts(self) -> dict[str, TableOutput | None]:
         """Models of this run that read what they have built before, each with its output."""
@@ -139,24 +110,35 @@ class CandidateStart:
             if reads_its_past(nodes[node_id])
         }
 
-    def _refuse_another_warehouse(self, read: Sequence[str]) -> None:
-        if read and self.legacy.warehouse != self.candidate.warehouse:
-            reason = f"target {self.legacy.target!r} is in {self.legacy.warehouse}, {self.candidate.target!r} is not"
-            remedy = "Give both targets one account, and a database or schema of their own"
-            raise LegacyOutOfReach(self.unit, ", ".join(read), reason, remedy)
+    def _refuse_another_warehouse(self, wanted: Sequence[str], kinds: Collection[str]) -> None:
+        """A database that is a file has a copy of what it reads; on a server both sides have to be on one."""
+        if len(kinds) == 1 and all(map(in_a_file, kinds)):
+            return
+        (own, legacy), (other, candidate) = (self._server(side) for side in Side)
+        if own == other:
+            return
+        is_there = (
+            f"{candidate!r} is not" if legacy == candidate else f"{self.candidate.target!r} is in {candidate}"
+        )
+        raise LegacyOutOfReach(
+            self.unit,
+            ", ".join(wanted),
+            f"target {self.legacy.target!r} is in {legacy}, {is_there}",
+            "Give both targets one account or server, and a database or schema of their own",
+        )
 
-    def _not_built(self, node_ids: Sequence[str]) -> LegacyOutOfReach:
-        names = ", ".join(self._theirs["nodes"][node_id]["name"] for node_id in node_ids)
-        reason = f"there is no such relation in {self._file(Side.LEGACY)}"
-        return LegacyOutOfReach(self.unit, names, reason, "Let Airflow build it first")
+    def _server(self, side: Side) -> tuple[str, str]:
+        """What it is, and how it is called."""
+        credentials = self._credentials[side]
+        warehouse = warehouse_of(credentials.type)
+        if warehouse is None:
+            return f"{credentials.type} {credentials.unique_field}", f"a {credentials.type} warehouse"
+        return warehouse.server(credentials, self.candidate.project_dir)
 
     @cached_property
     def _credentials(self) -> Mapping[Side, Any]:
         """Read once: dbt takes as long for it as everything else does."""
         return {Side.LEGACY: self.legacy.credentials, Side.CANDIDATE: self.candidate.credentials}
-
-    def _file(self, side: Side) -> Path:
-        return Path(self.candidate.project_dir, self._credentials[side].path).resolve()
 
     @property
     def _theirs(self) -> Manifest:
@@ -180,16 +162,6 @@ def _time_of(output: TableOutput | None) -> tuple[str | None, str | None]:
     return output.time_column, output.lower
 
 
-def _zones_of(output: TableOutput | None) -> Zones:
-    return NO_ZONES if output is None else output.zones
-
-
-def _on(workspace: DbtWorkspace, relation: str) -> Relation:
-    place = place_of_relation(workspace, relation)
-    assert isinstance(place, SnowflakeTable), place  # noqa: S101 - asked of Snowflake alone
-    return place.relation
-
-
-def _name(manifest: Manifest, node_id: str) -> Name:
+def _name(manifest: Manifest, node_id: str) -> tuple[str, str]:
     node = manifest["nodes"][node_id]
     return node["schema"], node["alias"]

@@ -13,7 +13,8 @@ import pytest
 from pytest_mock import MockerFixture
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
-from dagster_defs.adapters.warehouse.places import Readers, SnowflakeTable
+from dagster_defs.adapters.warehouse.places import Readers
+from dagster_defs.adapters.warehouse.seam import TargetTable
 from dagster_defs.adapters.warehouse.snowflake.reader import SnowflakeReader
 from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Relation
@@ -77,8 +78,8 @@ def credentials(**more: str) -> Any:
     return SnowflakeCredentials(**said)
 
 
-def table(**more: str) -> SnowflakeTable:
-    return SnowflakeTable(Relation("D", "S", "T"), "a", credentials(**more))
+def table(**more: str) -> TargetTable:
+    return TargetTable("snowflake", Relation("D", "S", "T"), "a", credentials(**more))
 
 
 def test_a_session_is_in_utc_and_tagged(sessions: list[Session]) -> None:

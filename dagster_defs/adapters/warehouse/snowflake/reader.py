@@ -62,6 +62,9 @@ class SnowflakeReader:
             self._session.close()
             self._session = None
 
+    def rest(self) -> None:
+        """Each statement reads what there is when it begins."""
+
     def columns(self, relation: Relation) -> list[Column] | None:
         """As dbt asks, for tables and views. Snowflake does not tell what is not there from what may not be seen."""
         try:

@@ -1,0 +1,1 @@
+"""PostgreSQL: reading both sides, and the start of a candidate run."""
