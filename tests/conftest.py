@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.postgres import PostgresServer, serving
 
 # The same examples in every run, so that a red run says something about the change that it tests. To look for
 # new ones: HYPOTHESIS_PROFILE=explore, and then `--hypothesis-seed` draws them anew.
@@ -41,6 +42,13 @@ def built_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
         built.make_landing_data()
         built.build_both_sides()
         yield built
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server with the empty database `parity`."""
+    with serving(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture

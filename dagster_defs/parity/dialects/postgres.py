@@ -62,7 +62,7 @@ def _near(
     allowed = amount(tolerance)
     if tolerance.kind is ToleranceKind.ABSOLUTE:
         difference = exp.Abs(this=exp.paren(legacy - candidate))
-        near = exp.LTE(this=difference, expression=exp.Literal.number(f"{allowed:f}"))
+        near: exp.Expr = exp.LTE(this=difference, expression=exp.Literal.number(f"{allowed:f}"))
     else:
         near = within_share(legacy, candidate, allowed)
     return func("coalesce", when(all_of(*finite), near), exp.false())

@@ -111,7 +111,7 @@ class PostgresSession:
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def _answer(
-        self, statement: str, parameters: Sequence[str] | None = None
+        self, statement: str, parameters: Sequence[str | None] | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         if self._session is None:
             raise StatementFailed("the session is not open")
