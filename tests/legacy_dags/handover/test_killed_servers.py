@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg2  # type: ignore[import-untyped]  # it comes without types
+import psycopg2
 import pytest
 
 from dagster_defs.adapters.processes.supervisor import Child, Supervisor, free_port
