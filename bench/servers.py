@@ -28,7 +28,7 @@ from dagster_defs.errors import RunFailed
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
 from dagster_defs.windows import Window
 from demo import local_airflow, local_dagster
 from demo.local_airflow import LocalAirflow
@@ -134,10 +134,12 @@ def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     environment = _environment(folder)
-    os.environ.update(environment)
-    console.print(f"{make_landing_data()}; starting Airflow and Dagster …")
-    _prepare_estates(folder)
+    settings = Settings.from_process().with_variables(environment)
     with ExitStack() as stack:
+        # What makes the raw data reads the environment of its process.
+        stack.enter_context(process_environment(environment))
+        console.print(f"{make_landing_data()}; starting Airflow and Dagster …")
+        _prepare_estates(folder)
         databases = (local_airflow.DATABASE, local_dagster.DATABASE)
         postgres = stack.enter_context(running_postgres(folder / "postgres", databases))
         stack.enter_context(supervisor)
@@ -146,7 +148,7 @@ def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
             folder / "airflow",
             free_port(),
             postgres,
-            {**environment, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"},
+            settings.with_variables({"DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}),
             dags_folder=PROJECT_ROOT / "bench" / "dags",
         )
         dagster = LocalDagster(
@@ -154,7 +156,7 @@ def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
             dagster_port,
             postgres,
             airflow.address,
-            environment,
+            settings,
             {"parity": "dagster_defs.definitions", "stock": "bench.stock.definitions"},
         )
         airflow.prepare(supervisor)

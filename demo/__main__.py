@@ -11,6 +11,7 @@ from dagster_defs import render
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle.verdicts import all_match
 from dagster_defs.render.html import report as page_of
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.report import write_page
 from demo.servers import Demo
 
@@ -22,7 +23,7 @@ def tell(
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
     try:
-        with Demo(render.Steps()).running() as estate:
+        with Demo(render.Steps(), Settings.from_process()).running() as estate:
             checks = estate.tell_the_story()
             render.print_verdicts(checks)
             render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")

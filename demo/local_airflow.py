@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor
 from dagster_defs.errors import EnvironmentMissing
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT, Settings
 from demo.postgres import Postgres
 
 DATABASE = "airflow"
@@ -22,12 +21,12 @@ START_SECONDS = 240
 
 @dataclass(frozen=True)
 class LocalAirflow:
-    """What is needed to start it: a folder for its home, a port, and the environment of its tasks."""
+    """What is needed to start it: a folder for its home, a port, and the settings of its tasks."""
 
     home: Path
     port: int
     postgres: Postgres
-    task_env: Mapping[str, str]
+    settings: Settings
     dags_folder: Path = PROJECT_ROOT / "legacy_dags"
 
     @property
@@ -76,7 +75,9 @@ class LocalAirflow:
     @property
     def env(self) -> dict[str, str]:
         """Airflow's configuration; nothing of the caller's own AIRFLOW__ settings passes."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        inherited = {
+            name: value for name, value in self.settings.variables.items() if not name.startswith("AIRFLOW_")
+        }
         return {
             **inherited,
             "PATH": os.pathsep.join([str(Path(self._program).parent), inherited.get("PATH", os.defpath)]),
@@ -99,7 +100,6 @@ class LocalAirflow:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-            **self.task_env,
         }
 
     @property

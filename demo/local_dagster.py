@@ -17,7 +17,7 @@ from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
 from demo.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ START_SECONDS = 240
 
 @dataclass(frozen=True)
 class LocalDagster:
-    """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and its environment.
+    """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and settings.
 
     `locations`: the module of each code location, by name.
     """
@@ -38,7 +38,7 @@ class LocalDagster:
     port: int
     postgres: Postgres
     airflow: AirflowAddress
-    run_env: Mapping[str, str]
+    settings: Settings
     locations: Mapping[str, str] = field(default_factory=lambda: {"parity": "dagster_defs.definitions"})
 
     @property
@@ -82,10 +82,11 @@ class LocalDagster:
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """Its storage, from this process: event log and runs."""
-        os.environ["DAGSTER_POSTGRES_URL"] = self.postgres.url(
-            DATABASE
-        )  # its dagster.yaml names the variable
-        with instance_at(self.home) as instance:
+        # Its dagster.yaml names the variable, which Dagster reads in this process's environment.
+        with (
+            process_environment({"DAGSTER_POSTGRES_URL": self.postgres.url(DATABASE)}),
+            instance_at(self.home) as instance,
+        ):
             yield instance
 
     def write_configuration(self) -> None:
@@ -104,16 +105,20 @@ class LocalDagster:
 
     @property
     def env(self) -> dict[str, str]:
+        return {**self.settings.variables, **self.variables}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its processes have beside the settings."""
+        path = self.settings.variables.get("PATH", os.defpath)
         return {
-            **os.environ,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), path]),
             "DAGSTER_HOME": str(self.home),
             "DAGSTER_POSTGRES_URL": self.postgres.url(DATABASE),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
             "AIRFLOW_URL": self.airflow.url,
             "AIRFLOW_USER": self.airflow.user,
             "AIRFLOW_PASSWORD": self.airflow.password,
-            **self.run_env,
         }
 
     @staticmethod

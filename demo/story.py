@@ -50,7 +50,7 @@ class Story:
     world: LiveOrchestrators = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = LiveOrchestrators.at_hand(patience=20)
+        self.world = LiveOrchestrators.of(self.estate.settings, patience=20)
 
     def tell(self) -> list[WindowCheck]:
         """From observed to retired; the verdicts on every window that was compared on the way."""
@@ -65,7 +65,7 @@ class Story:
         self._days(1, "Airflow has run another, and Dagster the same as a candidate")
         self._wait_for_verdicts()
         with self.estate.steps.step(f"parity rollback {DAILY} --rehearsed --apply"):
-            self._carry_out(propose_noting([DAILY], WHY))
+            self._carry_out(propose_noting(self.estate.settings, [DAILY], WHY))
         self._move(Move.CUTOVER, DAILY)
         self._days(1, "Airflow has run a day through Dagster")
         self._move(Move.ROLLBACK, DAILY)
@@ -91,11 +91,11 @@ class Story:
     def _move(self, move: PlannedMove, dag_id: str) -> None:
         """As `parity MOVE DAG --apply`. Raises GateClosed where a gate is."""
         with self.estate.steps.step(f"parity {move} {dag_id} --apply"):
-            self._carry_out(propose(move, [dag_id]))
+            self._carry_out(propose(self.estate.settings, move, [dag_id]))
 
     def _carry_out(self, found: list[Proposal]) -> None:
         refuse_closed(found, force=False, reason="")
-        for _ in carry_out(found, reason=WHY, say=self.estate.steps.say):
+        for _ in carry_out(self.estate.settings, found, reason=WHY, say=self.estate.steps.say):
             pass
 
     def _days(self, count: int, title: str) -> None:
@@ -166,7 +166,8 @@ class Story:
 
     def _tell_who_wrote(self) -> None:
         """Raises RunFailed unless each window has one writer."""
-        for unit, found in (continuity_of(self._units, datetime.now(UTC)) or {}).items():
+        written_by = continuity_of(self.estate.settings, self._units, datetime.now(UTC))
+        for unit, found in (written_by or {}).items():
             if found.against:
                 raise RunFailed(str(unit), "; ".join(found.against), self.estate.dagster_url)
             written = "; ".join(

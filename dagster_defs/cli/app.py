@@ -6,7 +6,6 @@ command needs besides is imported when it is called.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,6 +15,7 @@ from typer import completion
 from typer.core import TyperGroup
 
 from dagster_defs.errors import ParityError
+from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:
     from dagster_defs.lifecycle.verdicts import WindowCheck
@@ -127,7 +127,7 @@ def main() -> None:
     try:
         app()
     except ParityError as error:
-        if os.environ.get("PARITY_DEBUG"):
+        if Settings.from_process().debug:
             raise
         from dagster_defs import render
 

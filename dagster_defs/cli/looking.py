@@ -14,6 +14,7 @@ from dagster_defs.cli.app import (
     app,
     exit_by,
 )
+from dagster_defs.settings import Settings
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -22,7 +23,7 @@ def status(as_json: AsJson = False) -> None:
     from dagster_defs import render
     from dagster_defs.usecases.status import read_status
 
-    found = read_status(facets=True, evidence=True)
+    found = read_status(Settings.from_process(), facets=True, evidence=True)
     if as_json:
         render.print_json(render.status_json(found))
     else:
@@ -59,7 +60,7 @@ def check(
         raise typer.BadParameter("--inventory is for --noise alone")
     if evidence:
         _check_evidence(units or [], first, last, as_json)
-    checks = list(check_units(units or [], first, last or first))
+    checks = list(check_units(Settings.from_process(), units or [], first, last or first))
     if as_json:
         render.print_json([one.as_json() for one in checks])
     else:
@@ -72,7 +73,7 @@ def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> N
     from dagster_defs.lifecycle.verdicts import all_match, evidence_as_json
     from dagster_defs.usecases.explain import kept_evidence, not_kept
 
-    kept = kept_evidence(units, first, last)
+    kept = kept_evidence(Settings.from_process(), units, first, last)
     missing = list(not_kept(units, first, last, kept))
     checks = [*(one.checked for one in kept), *missing]
     if as_json:
@@ -87,7 +88,7 @@ def _check_noise(unit: str, first: str, last: str, inventory: Path | None, as_js
     from dagster_defs.usecases.rehearse.noise import find_noise
     from dagster_defs.usecases.rehearse.windows import Span
 
-    found = find_noise(unit, Span(0, first, last), inventory, render.Steps())
+    found = find_noise(Settings.from_process(), unit, Span(0, first, last), inventory, render.Steps())
     if as_json:
         render.print_json(found.as_json())
     else:
@@ -111,7 +112,7 @@ def explain(
     from dagster_defs.lifecycle.verdicts import all_match
     from dagster_defs.usecases.explain import explain
 
-    found = list(explain(unit, window))
+    found = list(explain(Settings.from_process(), unit, window))
     if as_json:
         render.print_json([one.as_json() for one in found])
     else:
@@ -198,7 +199,7 @@ def migration_plan(
     from dagster_defs.usecases.migration_plan import MigrationPlan
     from dagster_defs.usecases.status import read_status
 
-    block, document = render.plan_block(read_status()), MigrationPlan()
+    block, document = render.plan_block(read_status(Settings.from_process())), MigrationPlan()
     if write:
         render.say("status block renewed" if document.write(block) else "status block is current already")
     current = document.is_current(block)
@@ -244,7 +245,7 @@ def verify(
     from dagster_defs import render
     from dagster_defs.usecases.verify import verify
 
-    found = verify(unit, inventory)
+    found = verify(Settings.from_process(), unit, inventory)
     if as_json:
         render.print_json(render.facets_json(found.units, found.broken))
     else:
@@ -265,7 +266,7 @@ def report(
     from dagster_defs.render.html import report as render_html
     from dagster_defs.usecases.report import read_report, write_page
 
-    found = read_report(datetime.now(UTC))
+    found = read_report(Settings.from_process(), datetime.now(UTC))
     if html or not as_json:
         render.say(f"written: {write_page(file, render_html.page(found))}")
     if as_json:
@@ -285,7 +286,7 @@ def windows(
 
     if last and not first:
         raise typer.BadParameter("--to is the end of what --from begins")
-    found = read_windows(units or [], first, last, datetime.now(UTC))
+    found = read_windows(Settings.from_process(), units or [], first, last, datetime.now(UTC))
     if as_json:
         render.print_json(render.continuity_json(found))
     else:

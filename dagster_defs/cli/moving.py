@@ -20,6 +20,7 @@ from dagster_defs.cli.app import (
     app,
 )
 from dagster_defs.errors import ParityError, ReasonMissing
+from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:  # a verb's help is shown without its code
     from dagster_defs.lifecycle import Owner, Unit
@@ -82,7 +83,11 @@ def rollback(
     from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose, propose_noting
 
-    found = propose_noting(units, reason) if rehearsed else propose(Move.ROLLBACK, units, end_runs=end_runs)
+    settings = Settings.from_process()
+    if rehearsed:
+        found = propose_noting(settings, units, reason)
+    else:
+        found = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
     _move(found, How(apply, wait and not rehearsed, False, reason, as_json))
 
 
@@ -123,11 +128,13 @@ def backfill(
 
     if gaps is bool(first):
         raise typer.BadParameter("say --from (and --to), or --gaps")
-    found = propose_backfill(units, first, last, gaps=gaps)
+    settings = Settings.from_process()
+    found = propose_backfill(settings, units, first, last, gaps=gaps)
     if not as_json:
         render.print_backfills(found)
     todo = [one for one in found if one.runs]
-    runs = run_backfills(todo, reason=reason, wait=wait, say=render.Steps().say) if apply else ()
+    say = render.Steps().say
+    runs = run_backfills(settings, todo, reason=reason, wait=wait, say=say) if apply else ()
     launched = [{"unit": str(one.unit), **run.span.as_json(), "run": run_id} for one, run, run_id in runs]
     if as_json:
         render.print_json(
@@ -149,7 +156,7 @@ def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJso
 
     if not reason.strip():
         raise ReasonMissing("hold")
-    _move(propose(Move.HOLD, units), How(apply, False, False, reason, as_json))
+    _move(propose(Settings.from_process(), Move.HOLD, units), How(apply, False, False, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -158,7 +165,7 @@ def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: As
     from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose
 
-    _move(propose(Move.RELEASE, units), How(apply, False, False, reason, as_json))
+    _move(propose(Settings.from_process(), Move.RELEASE, units), How(apply, False, False, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -174,7 +181,7 @@ def resume(
     from dagster_defs import render
     from dagster_defs.usecases.move.propose import propose_resuming
 
-    found = propose_resuming(units or [], end_runs=end_runs)
+    found = propose_resuming(Settings.from_process(), units or [], end_runs=end_runs)
     if not found and not as_json:
         render.print_plain("nothing is half-done")
     _move(found, How(apply, False, False, "", as_json))
@@ -194,7 +201,7 @@ class How:
 def _forward(move: PlannedMove, units: list[str], how: How) -> None:
     from dagster_defs.usecases.move.propose import propose
 
-    _move(propose(move, units), how)
+    _move(propose(Settings.from_process(), move, units), how)
 
 
 def _move(found: Sequence[Proposal], how: How) -> None:
@@ -203,7 +210,7 @@ def _move(found: Sequence[Proposal], how: How) -> None:
     from dagster_defs.usecases.move.next_run import follow_next
     from dagster_defs.usecases.move.propose import carry_out, refuse_closed
 
-    todo = [one for one in found if one.plan.steps]
+    settings, todo = Settings.from_process(), [one for one in found if one.plan.steps]
     if not how.as_json:
         render.print_proposals(found)
     runs: list[dict[str, str]] = []
@@ -211,11 +218,11 @@ def _move(found: Sequence[Proposal], how: How) -> None:
     if how.apply:
         refuse_closed(todo, force=how.force, reason=how.reason)
         steps, began = render.Steps(), datetime.now(UTC)
-        done = list(carry_out(todo, reason=how.reason, say=steps.say))
-        written = {plan.unit: _written_since(plan.unit, plan.since) for plan in done if plan.since}
+        done = list(carry_out(settings, todo, reason=how.reason, say=steps.say))
+        written = {plan.unit: _written_since(settings, plan.unit, plan.since) for plan in done if plan.since}
         if not how.as_json:
             _show(done, written)
-        runs = [follow_next(plan, began, steps.say) for plan in done] if how.wait else []
+        runs = [follow_next(settings, plan, began, steps.say) for plan in done] if how.wait else []
     if how.as_json:
         render.print_json(render.proposals_json(found, applied=how.apply, runs=runs, written=written))
     if any(run["state"] != "success" for run in runs):
@@ -223,12 +230,12 @@ def _move(found: Sequence[Proposal], how: How) -> None:
     _close(todo=bool(todo), apply=how.apply, closed=not how.force and any(one.blockers for one in todo))
 
 
-def _written_since(unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
+def _written_since(settings: Settings, unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
     from dagster_defs import render
     from dagster_defs.usecases.continuity import windows_by_side
 
     try:
-        return windows_by_side(unit, since)
+        return windows_by_side(settings, unit, since)
     except ParityError as error:  # the move is done, and nothing that cannot be read changes that
         render.warn(str(error))
         return {}

@@ -13,6 +13,7 @@ from dagster_defs.cli.app import (
     app,
     exit_by,
 )
+from dagster_defs.settings import Settings
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -52,7 +53,7 @@ def rehearse(
 
     if last and (first or until):
         raise typer.BadParameter("say --last, or --from and --to, not both")
-    found = rehearse(unit, Span(last, first, until), inventory, render.Steps())
+    found = rehearse(Settings.from_process(), unit, Span(last, first, until), inventory, render.Steps())
     if as_json:
         render.print_json(found.as_json())
     else:

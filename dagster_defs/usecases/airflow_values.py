@@ -15,17 +15,18 @@ from dagster_defs.inventory.document import Sample, Task
 from dagster_defs.inventory.replay import rendered_calls
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.rendered import RenderedValues
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
-from dagster_defs.usecases.verify import inventory_file, task_of
+from dagster_defs.usecases.verify import task_of
 from dagster_defs.windows import Window
 
 _PATIENCE = 2  # seconds: a comparison goes on without Airflow
 
 
-def values_of_run(unit: Unit, window: Window, airflow_run: str) -> list[RenderedValues]:
+def values_of_run(settings: Settings, unit: Unit, window: Window, airflow_run: str) -> list[RenderedValues]:
     """The values of the unit's dbt calls in that run, or of the window in the inventory; empty: not known."""
-    task = _exported(unit)
-    fields = _fields_of_run(unit, airflow_run) if airflow_run else {}
+    task = _exported(settings, unit)
+    fields = _fields_of_run(settings, unit, airflow_run) if airflow_run else {}
     if fields:
         sample = Sample(window.start.isoformat(), window.end.isoformat(), fields)
         known = task or Task(unit.dag_id, unit.task_id, _operator(fields), fields)
@@ -35,9 +36,9 @@ def values_of_run(unit: Unit, window: Window, airflow_run: str) -> list[Rendered
     return _values(task, window) if task else []
 
 
-def values_exported(unit: Unit, window: Window) -> list[RenderedValues]:
+def values_exported(settings: Settings, unit: Unit, window: Window) -> list[RenderedValues]:
     """As the inventory at hand has them; empty where there is none, or the window is not in it."""
-    task = _exported(unit)
+    task = _exported(settings, unit)
     return _values(task, window) if task else []
 
 
@@ -46,9 +47,9 @@ def _values(task: Task, window: Window) -> list[RenderedValues]:
     return [RenderedValues(variables, event_times) for variables, event_times in calls]
 
 
-def _fields_of_run(unit: Unit, airflow_run: str) -> Mapping[str, Any]:
+def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[str, Any]:
     try:
-        client = AirflowClient(AirflowAddress.from_environment(), patience=_PATIENCE)
+        client = AirflowClient(AirflowAddress.of(settings), patience=_PATIENCE)
         return client.rendered_fields(unit, airflow_run)
     except AirflowUnreachable:
         return {}
@@ -59,8 +60,8 @@ def _operator(fields: Mapping[str, Any]) -> tuple[str, ...]:
     return ("BashOperator",) if "bash_command" in fields else ()
 
 
-def _exported(unit: Unit) -> Task | None:
-    file = inventory_file()
+def _exported(settings: Settings, unit: Unit) -> Task | None:
+    file = settings.inventory_file
     if file is None or not file.is_file():
         return None
     try:

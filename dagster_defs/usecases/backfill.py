@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
-from dagster_defs.adapters.store.ledger import Ledger, operator_name
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import AirflowsWindows, EvidenceMissing, GateClosed, RunFailed
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.backfills import Backfill, BackfillRun, runs_over
@@ -16,6 +16,7 @@ from dagster_defs.lifecycle.gates import blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.check import windows_asked
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import OnRecord, read_record, with_live
@@ -25,16 +26,18 @@ from dagster_defs.usecases.move.propose import chosen
 PAUSE = 1.0  # seconds between two looks at a run
 
 
-def propose_backfill(patterns: Sequence[str], first: str, last: str, *, gaps: bool) -> list[Backfill]:
+def propose_backfill(
+    settings: Settings, patterns: Sequence[str], first: str, last: str, *, gaps: bool
+) -> list[Backfill]:
     """The runs that would fill the windows between two keys or days, or, with `gaps`, those that nobody wrote.
 
     Raises AirflowsWindows for a unit whose windows are Airflow's, MoveInProgress for one in the middle of a move.
     """
-    now, record, world = datetime.now(UTC), read_record(), LiveOrchestrators.at_hand()
+    now, record, world = datetime.now(UTC), read_record(settings), LiveOrchestrators.of(settings)
     units = chosen(patterns, record)
     for unit in units:
         _refuse_airflows(unit, record)
-    missing = continuity_of(units, now, record=record) if gaps else None
+    missing = continuity_of(settings, units, now, record=record) if gaps else None
     if gaps and missing is None:
         raise EvidenceMissing()
     found: list[Backfill] = []
@@ -53,7 +56,7 @@ def propose_backfill(patterns: Sequence[str], first: str, last: str, *, gaps: bo
 
 
 def run_backfills(
-    found: Sequence[Backfill], *, reason: str, wait: bool, say: Callable[[str], None]
+    settings: Settings, found: Sequence[Backfill], *, reason: str, wait: bool, say: Callable[[str], None]
 ) -> Iterator[tuple[Backfill, BackfillRun, str]]:
     """Launches each run and gives it with the run's id; with `wait`, when it has succeeded.
 
@@ -64,10 +67,10 @@ def run_backfills(
         raise GateClosed(
             Move.BACKFILL.value, ", ".join(str(one.unit) for one in found if one.blockers), closed
         )
-    dagster = LiveOrchestrators.at_hand().dagster
+    dagster = LiveOrchestrators.of(settings).dagster
     for one in found:
         for position, run in enumerate(one.runs):
-            run_id = _launch(one, run, reason, dagster)
+            run_id = _launch(settings, one, run, reason, dagster)
             say(f"{one.unit} {run}: {dagster.run_address(run_id)}")
             # Runs of one unit follow each other: they write the same tables.
             if wait or position + 1 < len(one.runs):
@@ -83,12 +86,12 @@ def _refuse_airflows(unit: Unit, record: OnRecord) -> None:
         raise AirflowsWindows(str(unit), stage.value)
 
 
-def _launch(one: Backfill, run: BackfillRun, reason: str, dagster: DagsterClient) -> str:
+def _launch(settings: Settings, one: Backfill, run: BackfillRun, reason: str, dagster: DagsterClient) -> str:
     """The entry comes first: the run looks for it before it writes."""
     entry = Entry(
         id=uuid.uuid4().hex[:12],
         at=datetime.now(UTC),
-        operator=operator_name(),
+        operator=settings.operator,
         unit=one.unit,
         move=Move.BACKFILL,
         kind=Kind.BACKFILLED,
@@ -98,7 +101,7 @@ def _launch(one: Backfill, run: BackfillRun, reason: str, dagster: DagsterClient
         from_=run.windows[0].start,
         until=run.windows[-1].end,
     )
-    ledger = Ledger.at_hand()
+    ledger = Ledger(settings.proxied_state)
     with ledger.moving(one.unit):
         ledger.append(entry)
     return dagster.launch(

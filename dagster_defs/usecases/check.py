@@ -20,13 +20,14 @@ from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
 from dagster_defs.lifecycle.rendered import outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, ComparisonSpec, Relation, Side, compare
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_exported
 from dagster_defs.usecases.compare.spec import declared_types
 from dagster_defs.windows import Window
 
 
 def compare_windows(
-    mirror: Mirror, windows: Sequence[Window], readers: Readers | None = None
+    settings: Settings, mirror: Mirror, windows: Sequence[Window], readers: Readers | None = None
 ) -> Iterator[WindowCheck]:
     """One check for each output and window, oldest first; a wrong request becomes a check with `error` set.
 
@@ -36,7 +37,7 @@ def compare_windows(
     last = max(windows, default=None)
     with Readers() as own:
         for window in sorted(windows):
-            calls = values_exported(mirror.legacy_unit, window)
+            calls = values_exported(settings, mirror.legacy_unit, window)
             for output in outputs_of(mirror, window, calls):
                 if output.as_a_whole and window != last:
                     continue
@@ -47,7 +48,7 @@ def compare_windows(
                 )
 
 
-def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
+def check_units(settings: Settings, names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
     """`compare_windows` for the named units (all if none is named), from one partition key to another.
 
     Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, UnknownPartition for a key
@@ -66,7 +67,7 @@ def check_units(names: Sequence[str], first: str, last: str) -> Iterator[WindowC
                     raise
                 yield _broken(mirror.legacy_unit, str(error))
             else:
-                yield from compare_windows(mirror, windows_asked(mirror, first, last), readers)
+                yield from compare_windows(settings, mirror, windows_asked(mirror, first, last), readers)
     if not names:
         for unit, why in mirrors.broken_units.items():
             yield _broken(unit, why)

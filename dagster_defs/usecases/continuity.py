@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.dagster.runs import PlannedAssets
 from dagster_defs.errors import EvidenceUnreadable, ParityError
@@ -17,8 +16,9 @@ from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
-from dagster_defs.usecases.report import legacy_keys, run_address
+from dagster_defs.usecases.report import legacy_keys
 from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY, PARTITION
 from dagster_defs.windows import PartitionedSchedule
 
@@ -31,6 +31,7 @@ STATE = "State"  # metadata of what the observer tells of a task: Airflow's word
 
 
 def continuity_of(
+    settings: Settings,
     units: Iterable[Unit],
     now: datetime,
     *,
@@ -41,10 +42,10 @@ def continuity_of(
 
     Raises EvidenceUnreadable, and what reading the mirrors, the marks and the ledger raises.
     """
-    with _log_at_hand() as log:
+    with _log_at_hand(settings) as log:
         if log is None:
             return None
-        record = record or read_record()
+        record = record or read_record(settings)
         keys = legacy_keys(record.mirrors)
         return {
             unit: _continuity(log, record, unit, keys.get(unit, ()), now, (only or {}).get(unit))
@@ -54,14 +55,14 @@ def continuity_of(
 
 
 def windows_by_side(
-    unit: Unit, since: datetime, now: datetime | None = None
+    settings: Settings, unit: Unit, since: datetime, now: datetime | None = None
 ) -> Mapping[Owner, tuple[Span, ...]]:
     """The windows that each orchestrator has written since then. Empty without an event log at hand, and where they
     cannot be told, as of a unit that nothing mirrors."""
-    with _log_at_hand() as log:
+    with _log_at_hand(settings) as log:
         if log is None:
             return {}
-        record = read_record()
+        record = read_record(settings)
         if unit not in record.mirrors:
             return {}
         writes = [
@@ -103,20 +104,20 @@ def _continuity(
 
 
 @contextmanager
-def _log_at_hand() -> Iterator[WritesLog | None]:
-    """Of DAGSTER_HOME; None without that variable. Raises EvidenceUnreadable."""
-    home = os.environ.get("DAGSTER_HOME")
-    if not home or not Path(home).is_dir():
+def _log_at_hand(settings: Settings) -> Iterator[WritesLog | None]:
+    """The event log of DAGSTER_HOME; None without one. Raises EvidenceUnreadable."""
+    home = settings.dagster_home
+    if home is None:
         yield None
         return
-    with instance_at(Path(home)) as instance:
+    with instance_at(home) as instance:
         try:
-            yield WritesLog(instance)
+            yield WritesLog(instance, settings)
         except ParityError:
             raise
         except Exception as error:  # the storages have no common base for what can be wrong with them
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise EvidenceUnreadable(Path(home), said) from error
+            raise EvidenceUnreadable(home, said) from error
 
 
 @dataclass
@@ -146,6 +147,7 @@ class WritesLog:
     """Dagster's event log, as far as a unit's own assets are asked for."""
 
     instance: dg.DagsterInstance
+    settings: Settings
 
     def writes(
         self,
@@ -186,7 +188,10 @@ class WritesLog:
                 )
                 one.add(key.to_user_string(), record, noted)
         runs = self._runs({one.dagster_run for one in found.values() if one.dagster_run})
-        return [_wrote(one, runs.get(one.dagster_run), backfills) for one in found.values()]
+        return [
+            _wrote(one, runs.get(one.dagster_run), backfills, self.settings.dagster_url)
+            for one in found.values()
+        ]
 
     def told(self, key: dg.AssetKey) -> dict[str, Unwritten]:
         """What the observer has told last of tasks of Airflow's that wrote nothing, by partition."""
@@ -252,7 +257,9 @@ class WritesLog:
         }
 
 
-def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None) -> Wrote:
+def _wrote(
+    one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None, dagster_url: str
+) -> Wrote:
     at, assets = _instant(one.at), frozenset(one.assets)
     if not one.dagster_run:
         began = None if one.began is None else _instant(one.began)
@@ -282,7 +289,7 @@ def _wrote(one: _Write, record: dg.RunRecord | None, backfills: Collection[str] 
         _instant(record.start_time) if record.start_time else record.create_timestamp,
         _instant(record.end_time) if record.end_time else None,
         assets,
-        run_address(run.run_id),
+        address_of_run(dagster_url, run.run_id),
         live=not run.is_finished,
         asked=_is_asked(run, backfills),
     )

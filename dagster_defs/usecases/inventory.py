@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from copy import copy
@@ -12,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from dagster_defs.adapters.dbt.environment import without_options
+from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
 from dagster_defs.adapters.dbt.project import unreadable
 from dagster_defs.adapters.dbt.run import collector_paused
 from dagster_defs.adapters.files import strict_json
@@ -134,7 +133,7 @@ class _Parsed:
             str(self._root / "target" / "inventory"),
             "--no-send-anonymous-usage-stats",
         ]
-        if "DBT_PROFILES_DIR" not in os.environ and (self._root / "profiles.yml").is_file():
+        if "DBT_PROFILES_DIR" not in dbt_environment() and (self._root / "profiles.yml").is_file():
             self._flags += ["--profiles-dir", str(self._root)]
         self._flags += ["--target", target] if target else []
         _check_is_project(self._root)

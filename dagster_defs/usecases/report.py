@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_defs.adapters.dagster.api import address_of_run, dagster_url
-from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at_hand, instance_at
+from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.store.ledger import Ledger
@@ -23,10 +21,11 @@ from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.report import WINDOWS, Report, ReportedUnit, SideRun, reported_windows
 from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.move.facts import OnRecord, read_record
 from dagster_defs.usecases.shadow.standing import EventLog
-from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+from dagster_defs.usecases.verify import verify_mirrors
 from dagster_defs.windows import instant_text
 
 if TYPE_CHECKING:
@@ -39,23 +38,24 @@ RECORDS = 4 * WINDOWS  # of one asset that are looked at, the newest: a window m
 Runs = Mapping[str, SideRun]
 
 
-def read_report(now: datetime) -> Report:
+def read_report(settings: Settings, now: datetime) -> Report:
     """Reads files and the event log, and asks no server. What is not at hand is said in its place.
 
     Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report on.
     """
     mirrors = load_mirrors().resolved()
-    verified, no_inventory = _facets(mirrors)
-    kept, no_evidence = _evidence()
-    record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    verified, no_inventory = _facets(settings, mirrors)
+    home = settings.dagster_home
+    kept, no_evidence = _evidence(settings)
+    record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
     broken = {name: str(fault) for name, fault in mirrors.broken.items()}
-    runs = {} if kept is None else _runs(record, Path(os.environ["DAGSTER_HOME"]))
+    runs = {} if kept is None or home is None else _runs(settings, record, home)
     mirrored = record.mirrors.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     return Report(
         now,
         tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
-        Ledger.at_hand().read().entries,
+        Ledger(settings.proxied_state).read().entries,
         no_inventory,
         no_evidence,
         (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),
@@ -92,21 +92,21 @@ def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> Repo
     )
 
 
-def _facets(mirrors: Sequence[Mirror]) -> tuple[dict[Unit, UnitFacets] | None, str]:
+def _facets(settings: Settings, mirrors: Sequence[Mirror]) -> tuple[dict[Unit, UnitFacets] | None, str]:
     """The facets, or why there are none."""
-    file = inventory_file()
+    file = settings.inventory_file
     if file is None:
         return None, NO_INVENTORY
     try:
-        return {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))}, ""
+        return {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))}, ""
     except ParityError as error:
         return None, str(error)
 
 
-def _evidence() -> tuple[list[Evidence] | None, str]:
+def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
     """The kept verdicts, or why there are none."""
     try:
-        kept = evidence_at_hand()
+        kept = evidence_at(settings.dagster_home)
     except EvidenceUnreadable as error:
         return None, str(error)
     return kept, "" if kept is not None else NO_EVIDENCE
@@ -129,12 +129,12 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
         yield "the ledger's last line is cut off, and counts for nothing"
 
 
-def _runs(record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
+def _runs(settings: Settings, record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
     """Of every mirrored unit: its last windows, and the last run of each on both sides."""
     keys = legacy_keys(record.mirrors)
     evidence = record.evidence or {}
     with instance_at(home) as instance:
-        log = EventLog(instance)
+        log = EventLog(instance, settings)
         return {
             unit: _runs_of(log, mirror, keys.get(unit, ()), evidence.get(unit, ()))
             for unit, mirror in record.mirrors.items()
@@ -230,7 +230,7 @@ def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
                 run.write.began,
                 run.write.ended,
                 run.dagster_run or run.airflow_run,
-                run.address or (run_address(run.dagster_run) if run.dagster_run else ""),
+                run.address or (log.run_address(run.dagster_run) if run.dagster_run else ""),
                 windows=shared[record.run_id] if record.run_id else 1,
             )
     return found
@@ -247,7 +247,7 @@ def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
                 write.began,
                 write.ended,
                 record.run_id,
-                run_address(record.run_id) if record.run_id else "",
+                log.run_address(record.run_id) if record.run_id else "",
                 windows=shared[record.run_id] if record.run_id else 1,
             )
     return found
@@ -259,13 +259,8 @@ def _failed_run(log: EventLog, run: dg.DagsterRun) -> SideRun:
     assert found is not None, run.run_id  # noqa: S101 - it has just been read
     began = _instant(found.start_time) if found.start_time else found.create_timestamp
     ended = _instant(found.end_time) if found.end_time else began
-    return SideRun(Owner.DAGSTER, began, ended, run.run_id, run_address(run.run_id), failed=True)
+    return SideRun(Owner.DAGSTER, began, ended, run.run_id, log.run_address(run.run_id), failed=True)
 
 
 def _instant(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, tz=UTC)
-
-
-def run_address(run_id: str) -> str:
-    """Where Dagster shows the run."""
-    return address_of_run(dagster_url(), run_id)

@@ -7,35 +7,38 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from dagster_defs.adapters.airflow.last_seen import known_tasks
-from dagster_defs.adapters.dagster.evidence import evidence_at_hand
+from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import EvidenceUnreadable
 from dagster_defs.lifecycle import Stage, Status, Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.verdicts import Evidence, summary
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.move.facts import read_record
-from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+from dagster_defs.usecases.verify import verify_mirrors
 
 
-def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
+def read_status(settings: Settings, *, facets: bool = False, evidence: bool = False) -> Status:
     """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
     `facets`: the mirrors beside their dbt projects and Airflow's inventory too, if there is one; it takes as long as
     `parity verify`.
     `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
     """
-    kept, problem = _evidence() if evidence else (None, "")
+    kept, problem = _evidence(settings) if evidence else (None, "")
     mirrors = load_mirrors().resolved() if facets else load_mirrors()
-    file = inventory_file() if facets else None
-    verified = {one.unit: one for one in verify_mirrors(mirrors, read_inventory(file))} if file else None
-    record = read_record(facets=verified, evidence=kept, mirrors=mirrors)
+    file = settings.inventory_file if facets else None
+    verified = (
+        {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))} if file else None
+    )
+    record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
     now = datetime.now(UTC)
     cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]
     if facets and kept is not None and cut_over:
-        record = replace(record, continuity=continuity_of(cut_over, now, record=record))
+        record = replace(record, continuity=continuity_of(settings, cut_over, now, record=record))
     in_airflow = known_tasks()
     mirrored = record.mirrors.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
@@ -60,10 +63,10 @@ def read_status(*, facets: bool = False, evidence: bool = False) -> Status:
     )
 
 
-def _evidence() -> tuple[list[Evidence] | None, str]:
+def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
     """The kept verdicts; an event log that cannot be read is no reason to stop."""
     try:
-        return evidence_at_hand(), ""
+        return evidence_at(settings.dagster_home), ""
     except EvidenceUnreadable as error:
         return None, str(error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,21 +21,13 @@ from dagster_defs.lifecycle.facets import (
     not_in_inventory,
 )
 from dagster_defs.lifecycle.mirrors import Declared, Mirror
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
 
 
-def inventory_file() -> Path | None:
-    """Where PARITY_INVENTORY says, or legacy_dags/inventory.json if there is one."""
-    if said := os.environ.get("PARITY_INVENTORY"):
-        return Path(said)
-    usual = PROJECT_ROOT / "legacy_dags" / "inventory.json"
-    return usual if usual.is_file() else None
-
-
-def inventory_at_hand(file: Path | None) -> Inventory:
+def inventory_at_hand(settings: Settings, file: Path | None) -> Inventory:
     """The named one, or the usual one. Raises InventoryMissing, and what reading it raises."""
-    found = file or inventory_file()
+    found = file or settings.inventory_file
     if found is None:
         raise InventoryMissing()
     return read_inventory(found)
@@ -54,18 +45,20 @@ class Verification:
         return any(one.differing for one in self.units)
 
 
-def verify(unit: str, file: Path | None) -> Verification:
+def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
     """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, and what reading the
     inventory and the YAML raises; and what is wrong with the one unit, if it is broken."""
-    inventory = inventory_at_hand(file)
+    inventory = inventory_at_hand(settings, file)
     mirrors = load_mirrors().resolved()
     if unit:
         named(mirrors, [unit])
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
-    return Verification(tuple(verify_mirrors(mirrors, inventory, unit)), faults(broken))
+    return Verification(tuple(verify_mirrors(settings, mirrors, inventory, unit)), faults(broken))
 
 
-def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = "") -> Iterator[UnitFacets]:
+def verify_mirrors(
+    settings: Settings, mirrors: Sequence[Mirror], inventory: Inventory, unit: str = ""
+) -> Iterator[UnitFacets]:
     """The facets of each of the mirrors; the order of the units is held against the assets of all of them. One that
     turns out to be broken has none."""
     declared = {mirror.legacy_unit: found for mirror in mirrors if (found := _declared(mirror))}
@@ -85,7 +78,7 @@ def verify_mirrors(mirrors: Sequence[Mirror], inventory: Inventory, unit: str = 
             declared[name],
             _upstream(name, declared),
             frozenset(declared),
-            dict(os.environ),
+            settings.variables,
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span)
         yield UnitFacets(name, facets_of(legacy, mirrored))

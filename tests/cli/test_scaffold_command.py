@@ -18,6 +18,7 @@ from dagster_defs.components import DbtUnit
 from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import ROOT
@@ -111,7 +112,11 @@ def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
     declared = {name: marts["attributes"].get(name) for name in ("retries", "retry_delay", "timeout", "sla")}
     assert declared == {"retries": 3, "retry_delay": 90, "timeout": 1800, "sla": 5400.5}
     assert not free["attributes"].keys() & declared.keys()
-    verified = list(verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")))
+    verified = list(
+        verify_mirrors(
+            Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        )
+    )
     assert [str(unit.unit) for unit in verified] == ["orders.free", "orders.marts"]
     for unit in verified:
         assert unit.differing == (), unit
@@ -134,7 +139,9 @@ def test_what_a_dag_promises_verifies(run: Any, tmp_path: Path) -> None:
         "include.alerts.report_failure",
     )
     assert written["gaps"] == []
-    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
     promised = ("catchup", "max_active_runs", "depends_on_past", "callbacks")
     assert {
         facet.name: facet.agrees.value for facet in unit.facets if facet.name in promised
@@ -160,7 +167,9 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -
     assert not_called.endswith(
         "Dagster does not call the task's on_retry_callback orders.note, the DAG's sla_miss_callback orders.late"
     )
-    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
     assert unit.differing == ("callbacks",)
 
 
@@ -220,7 +229,9 @@ def test_what_the_task_sets_for_dbt_is_a_gap(run: Any, tmp_path: Path) -> None:
     text = Path(written["path"]).read_text()
     assert f"# GAP: {gap}\n" in text
     assert "DBT_TARGET" not in text
-    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
     variables = next(facet for facet in unit.facets if facet.name == "variables")
     note = "in 1 windows; the task sets SHOP_DATA, SHOP_MODE for dbt: set the same for Dagster"
     assert (variables.agrees.value, variables.detail) == ("agrees", note)
@@ -244,7 +255,9 @@ def test_fewer_rows_are_a_difference(
     (tmp_path / "pyproject.toml").touch()
     written = run(dag("orders", given))["orders"]
 
-    [unit] = verify_mirrors(mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json"))
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
     selection = next(facet for facet in unit.facets if facet.name == "selection")
     assert (selection.agrees.value, selection.detail) == (
         ("differs", f"Airflow's alone: {said}") if said else ("agrees", "")

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from dagster_defs import cli
 from dagster_defs.lifecycle.agreement import Facet
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, mirrors_below
@@ -134,7 +135,9 @@ def written(root: Path) -> Iterator[Written]:
         )
         assert outcome.exit_code == 0, outcome.output
         files = {Path(file["path"]).parent.name: file for file in json.loads(outcome.stdout)["files"]}
-        verified = verify_mirrors(mirrors_below(root), read_inventory(root / "inventory.json"))
+        verified = verify_mirrors(
+            Settings.from_process(), mirrors_below(root), read_inventory(root / "inventory.json")
+        )
         yield Written(files, {str(unit.unit): unit.facets[0] for unit in verified})
 
 
@@ -228,7 +231,9 @@ def test_other_bounds_are_a_difference(
     documents[own] = documents[own].replace(line, instead)
     file.write_text("---\n".join(documents))
     try:
-        verified = verify_mirrors(mirrors_below(root), read_inventory(root / "inventory.json"), unit)
+        verified = verify_mirrors(
+            Settings.from_process(), mirrors_below(root), read_inventory(root / "inventory.json"), unit
+        )
         [facet] = [each.facets[0] for each in verified]
     finally:
         file.write_text(before)

@@ -22,6 +22,7 @@ from dagster_defs.errors import EventLogMissing, EvidenceUnreadable, NoSuchUnit,
 from dagster_defs.lifecycle import Owner, Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of, windows_by_side
 from dagster_defs.usecases.move import facts
 from dagster_defs.usecases.report import legacy_keys
@@ -135,7 +136,7 @@ def test_gaps_and_overlaps_exit_with_3(home: Home) -> None:
         "1 overlapping",
     ):
         assert said in outcome.stdout, outcome.stdout
-    found = continuity_of([DAILY], datetime.now(UTC))
+    found = continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC))
     assert found is not None
     assert found[DAILY].gap_keys == [DAYS[1], "2024-03-13"]
 
@@ -184,13 +185,13 @@ def test_what_each_side_wrote_since(home: Home) -> None:
     home.dagster_wrote(*DAYS[1:4])
     home.airflow_wrote(DAYS[4])
 
-    by_side = windows_by_side(DAILY, since)
+    by_side = windows_by_side(Settings.from_process(), DAILY, since)
 
     assert {owner: list(map(str, spans)) for owner, spans in by_side.items()} == {
         Owner.AIRFLOW: [DAYS[4]],
         Owner.DAGSTER: ["2024-03-09 … 2024-03-11 (3)"],
     }
-    assert windows_by_side(Unit("no", "unit"), since) == {}
+    assert windows_by_side(Settings.from_process(), Unit("no", "unit"), since) == {}
 
 
 def test_a_unit_that_writes_nothing(home: Home) -> None:
@@ -198,7 +199,7 @@ def test_a_unit_that_writes_nothing(home: Home) -> None:
     outcome = home.parity("taxi_weekly.dbt_test")
 
     assert (outcome.exit_code, "it writes none" in outcome.stdout) == (0, True)
-    found = continuity_of([Unit("taxi_weekly", "dbt_test")], datetime.now(UTC))
+    found = continuity_of(Settings.from_process(), [Unit("taxi_weekly", "dbt_test")], datetime.now(UTC))
     assert found is not None
     assert [one.against for one in found.values()] == [()]
 
@@ -211,8 +212,8 @@ def test_without_an_event_log(home: Home, monkeypatch: pytest.MonkeyPatch) -> No
 
     assert isinstance(outcome.exception, EventLogMissing)
     assert outcome.exception.exit_code == 2
-    assert continuity_of([DAILY], datetime.now(UTC)) is None
-    assert windows_by_side(DAILY, datetime.now(UTC)) == {}
+    assert continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC)) is None
+    assert windows_by_side(Settings.from_process(), DAILY, datetime.now(UTC)) == {}
 
 
 def test_wrong_requests(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

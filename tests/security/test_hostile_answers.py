@@ -25,6 +25,7 @@ from dagster_defs.errors import (
     DagsterUnreachable,
 )
 from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import Settings
 from tests.support.fakes import FakeAirflow
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -325,6 +326,6 @@ def test_nothing_is_sent_that_nobody_has_set(monkeypatch: pytest.MonkeyPatch) ->
 
     with Listening() as airflow:
         monkeypatch.setenv("AIRFLOW_URL", airflow.url)
-        AirflowClient(AirflowAddress.from_environment()).dags()
+        AirflowClient(AirflowAddress.of(Settings.from_process())).dags()
 
     assert seen == [None]

@@ -29,6 +29,7 @@ from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import WritesLog
 from tests.support.owned import LONG_AGO, bring_to
 
@@ -264,7 +265,7 @@ class Attacked:
 
     def seen(self) -> list[str]:
         """The windows that Dagster's event log has as written, once for each run."""
-        return sorted(one.partition for one in WritesLog(self.instance).writes(KEYS))
+        return sorted(one.partition for one in WritesLog(self.instance, Settings()).writes(KEYS))
 
     def failure(self, run_id: str) -> str:
         """Why a run failed; empty if it did not."""

@@ -16,6 +16,7 @@ import yaml
 from dagster_defs.components import DbtUnit
 from dagster_defs.inventory import Inventory
 from dagster_defs.lifecycle.agreement import Facet
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.scaffold import scaffold
 from dagster_defs.usecases.verify import verify_mirrors
@@ -155,5 +156,5 @@ class TypedEstate:
     def facets(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Facet]]:
         """By DAG and by facet."""
         units = {u.unit: u for u in self.tree(monkeypatch).get_all_components(of_type=DbtUnit)}
-        verified = verify_mirrors(list(units.values()), self.inventory)
+        verified = verify_mirrors(Settings.from_process(), list(units.values()), self.inventory)
         return {unit.unit.dag_id: {facet.name: facet for facet in unit.facets} for unit in verified}

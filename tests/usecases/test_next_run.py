@@ -11,6 +11,7 @@ import pytest
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.moves import Plan
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.move import next_run
 from dagster_defs.usecases.move.next_run import follow_next
 from tests.support.fakes import FakeAirflow, FakeDagster
@@ -57,7 +58,7 @@ def test_airflows_next_task_is_followed(
 
     airflow.meanwhile = end
 
-    assert follow_next(moved(move, from_), SINCE, said.append) == {
+    assert follow_next(Settings.from_process(), moved(move, from_), SINCE, said.append) == {
         "unit": str(UNIT), "run": "first", "state": "success",
     }  # fmt: skip
     assert said == [
@@ -79,7 +80,10 @@ def test_a_task_that_is_retried_is_not_over(said: list[str], airflow: FakeAirflo
 
     airflow.meanwhile = end
 
-    assert follow_next(moved(Move.CUTOVER, Stage.SHADOWED), SINCE, said.append)["state"] == "failed"
+    assert (
+        follow_next(Settings.from_process(), moved(Move.CUTOVER, Stage.SHADOWED), SINCE, said.append)["state"]
+        == "failed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_dagsters_next_run_is_followed(
         dagster_server.list_run(run_id, "FAILURE" if run_id == "next" else "SUCCESS", 9, **tags)
         dagster_server.listed[-1]["startTime"] = SINCE.timestamp() + began
 
-    found = follow_next(moved(move, from_), SINCE, said.append)
+    found = follow_next(Settings.from_process(), moved(move, from_), SINCE, said.append)
 
     assert found == {"unit": str(UNIT), "run": "next", "state": "failure"}
     assert f"{UNIT}: Dagster run {dagster_server.url}/runs/next: failure" in said
@@ -114,5 +118,8 @@ def test_a_server_that_is_away_is_asked_again(said: list[str], dagster_server: F
         said.append(text)
         dagster_server.login_page = len(said) < 2
 
-    assert follow_next(moved(Move.RETIRE, Stage.CUT_OVER), SINCE, say)["state"] == "success"
+    assert (
+        follow_next(Settings.from_process(), moved(Move.RETIRE, Stage.CUT_OVER), SINCE, say)["state"]
+        == "success"
+    )
     assert f"Dagster at {dagster_server.url} answers something else than was asked" in said[1]

@@ -12,7 +12,8 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.errors import NoRehearsal
 from dagster_defs.inventory.replay import DbtCall
 from dagster_defs.parity import Side
-from dagster_defs.usecases.rehearse.folder import RehearsalFolder, environment
+from dagster_defs.settings import Settings, process_environment
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.usecases.rehearse.sides import LegacyDbt, command_environment
 
 PROFILE = """
@@ -37,12 +38,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RehearsalFolder:
     (project / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     (project / "profiles.yml").write_text(PROFILE)
     (project / "macros" / "where.sql").write_text(MACRO)
-    return RehearsalFolder(tmp_path / "rehearsal")
+    settings = Settings.from_process()
+    return RehearsalFolder(settings.with_variables({"PARITY_REHEARSAL_DIR": str(tmp_path / "rehearsal")}))
 
 
 def refuse(folder: RehearsalFolder, call: DbtCall) -> None:
     project = folder.folder.parent / "dbt"
-    given = command_environment(call, folder.settings, folder.folder / "run")
+    given = command_environment(call, folder, folder.folder / "run")
     folder.refuse_shared_targets(project, [given])
 
 
@@ -57,30 +59,33 @@ def test_a_command_that_would_write_elsewhere_is_refused(folder: RehearsalFolder
         refuse(folder, call)
 
 
-def test_a_literal_that_yields_is_no_danger(folder: RehearsalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where this machine says the variable, the command gets that and not the DAG file's, and so does the check."""
-    monkeypatch.setenv("SHOP_WHERE", str(folder.folder))
+def with_variable(folder: RehearsalFolder, name: str, value: str) -> RehearsalFolder:
+    """The same folder on a machine that sets the variable."""
+    return RehearsalFolder(folder.settings.with_variables({name: value}))
 
-    refuse(folder, DbtCall("run", ("run",), literal={"SHOP_WHERE": "/production"}))
+
+def test_a_literal_that_yields_is_no_danger(folder: RehearsalFolder) -> None:
+    """Where this machine says the variable, the command gets that and not the DAG file's, and so does the check."""
+    here = with_variable(folder, "SHOP_WHERE", str(folder.folder))
+
+    refuse(here, DbtCall("run", ("run",), literal={"SHOP_WHERE": "/production"}))
 
 
 @pytest.mark.parametrize("here", [True, False])
-def test_the_command_gets_what_was_checked(
-    folder: RehearsalFolder, monkeypatch: pytest.MonkeyPatch, here: bool
-) -> None:
+def test_the_command_gets_what_was_checked(folder: RehearsalFolder, here: bool) -> None:
     """dbt itself, started by the rehearsal, prints the value that the check has seen."""
     if here:
-        monkeypatch.setenv("SHOP_WHERE", str(folder.folder / "here"))
+        folder = with_variable(folder, "SHOP_WHERE", str(folder.folder / "here"))
     words = ("run-operation", "where")
     call = DbtCall("run-operation", words, literal={"SHOP_WHERE": str(folder.folder / "literal")})
     run_dir = folder.folder / "run"
     (folder.folder / "here").mkdir(parents=True)
     (folder.folder / "literal").mkdir()
-    with environment(folder.settings):
-        seen = command_environment(call, folder.settings, run_dir)["SHOP_WHERE"]
+    with process_environment(folder.variables):
+        seen = command_environment(call, folder, run_dir)["SHOP_WHERE"]
 
         workspace = DbtWorkspace(folder.folder.parent / "dbt", folder.targets[Side.LEGACY])
-        LegacyDbt(workspace, run_dir, folder.settings).run([call], "key")
+        LegacyDbt(workspace, run_dir, folder).run([call], "key")
 
     assert seen == str(folder.folder / ("here" if here else "literal"))
     assert f"WHERE={seen}" in (run_dir / "key-1.log").read_text()
@@ -90,7 +95,7 @@ def test_the_environment_comes_back(folder: RehearsalFolder) -> None:
     """After a block with settings the process has the environment of before."""
     before = dict(os.environ)
 
-    with environment(folder.settings):
+    with process_environment(folder.variables):
         assert os.environ["PARITY_REHEARSAL_DIR"] == str(folder.folder)
 
     assert dict(os.environ) == before

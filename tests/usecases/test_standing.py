@@ -9,6 +9,7 @@ import pytest
 
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Write
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.windows import Window
 
@@ -27,7 +28,7 @@ def shadow_rows(context: dg.AssetExecutionContext) -> None:
 @pytest.fixture
 def log() -> Iterator[EventLog]:
     with dg.instance_for_test() as instance:
-        yield EventLog(instance)
+        yield EventLog(instance, Settings())
 
 
 def wrote(log: EventLog, key: dg.AssetKey) -> int:

@@ -10,6 +10,7 @@ import pytest
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.inventory.document import Inventory
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import export_inventory
@@ -33,7 +34,7 @@ def verified(inventory: Inventory) -> list[UnitFacets]:
     mirrors: Any = load_mirrors()
     for mirror in mirrors:
         mirror.schedule.start = FIRST
-    return list(verify_mirrors(mirrors, inventory))
+    return list(verify_mirrors(Settings.from_process(), mirrors, inventory))
 
 
 def facets(verified: list[UnitFacets], name: str) -> dict[str, Facet]:

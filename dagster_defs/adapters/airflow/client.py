@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +29,7 @@ from dagster_defs.adapters.http.question import (
 )
 from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
 from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 
 PAGE = 100  # Airflow's own default for `maximum_page_limit`
@@ -121,7 +121,7 @@ class TaskInstance:
 
 @dataclass(frozen=True, slots=True)
 class AirflowAddress:
-    """Where Airflow is and who asks; taken from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD.
+    """Where Airflow is and who asks; as AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD say.
 
     `url` has no user and password in it, whatever it was made from: it goes into links, logs and metadata. Where
     `user` is empty those of the address count, and without any nothing is sent.
@@ -139,12 +139,8 @@ class AirflowAddress:
             object.__setattr__(self, "password", self.password or password)
 
     @classmethod
-    def from_environment(cls) -> AirflowAddress:
-        return cls(
-            os.environ.get("AIRFLOW_URL") or "http://127.0.0.1:8080",
-            os.environ.get("AIRFLOW_USER", ""),
-            os.environ.get("AIRFLOW_PASSWORD", ""),
-        )
+    def of(cls, settings: Settings) -> AirflowAddress:
+        return cls(settings.airflow_url, settings.airflow_user, settings.airflow_password)
 
     @property
     def auth(self) -> tuple[str, str] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -290,10 +289,6 @@ def _result(reply: Reply) -> dict[str, Any]:
 
 def address_of_run(url: str, run_id: str) -> str:
     return f"{without_credentials(url)[0]}/runs/{segment(run_id)}"
-
-
-def dagster_url() -> str:
-    return os.environ.get("DAGSTER_URL") or "http://127.0.0.1:3000"
 
 
 def _repositories(entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:

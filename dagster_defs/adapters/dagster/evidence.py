@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -87,21 +86,20 @@ def read_evidence(instance: dg.DagsterInstance) -> list[Evidence]:
     return standing_evidence(kept)
 
 
-def evidence_at_hand() -> list[Evidence] | None:
-    """The evidence in the event log of DAGSTER_HOME; None without that variable.
+def evidence_at(home: Path | None) -> list[Evidence] | None:
+    """The evidence in the event log of that DAGSTER_HOME; None without one.
 
     Raises EvidenceUnreadable if the storage that it names does not answer.
     """
-    home = os.environ.get("DAGSTER_HOME")
-    if not home or not Path(home).is_dir():
+    if home is None:
         return None
-    with instance_at(Path(home)) as instance:
+    with instance_at(home) as instance:
         try:
             return read_evidence(instance)
         except ParityError:
             raise
         except Exception as error:  # the storages have no common base for what can be wrong with them
-            raise EvidenceUnreadable(Path(home), _said(error)) from error
+            raise EvidenceUnreadable(home, _said(error)) from error
 
 
 @contextmanager

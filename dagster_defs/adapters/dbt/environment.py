@@ -1,39 +1,43 @@
-"""dbt's options in this process's own environment: which there are, and a while without them."""
+"""dbt's environment, which is always that of the process in which dbt runs: its options, and a while without them.
+
+dbt reads it at each call, so what is kept of an earlier call is compared with it as it is now, and not with a record
+that was made before.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from dagster_defs.inventory.arguments import option_variables, place_variables
+from dagster_defs.settings import Settings, process_environment
+
+
+def dbt_environment() -> Mapping[str, str]:
+    """What dbt would read if it were called now."""
+    return Settings.from_process().variables
 
 
 def options_set() -> Mapping[str, str]:
     """The environment variables of this process from which dbt takes an option, those of places aside."""
     names = option_variables().keys() - place_variables()
-    return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
+    environment = dbt_environment()
+    return {name: environment[name] for name in sorted(names) if environment.get(name)}
 
 
 def value_of(option: str) -> str:
     """What this process's environment says of an option (`store_failures`); empty if nothing."""
+    environment = dbt_environment()
     return next(
         (
-            os.environ[name]
+            environment[name]
             for name, known in option_variables().items()
-            if known == option and os.environ.get(name)
+            if known == option and environment.get(name)
         ),
         "",
     )
 
 
-@contextmanager
-def without_options() -> Iterator[None]:
+def without_options() -> AbstractContextManager[None]:
     """What Airflow's task runs does not depend on the options that Dagster's environment sets."""
-    kept = options_set()
-    for name in kept:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
+    return process_environment({}, without=options_set())

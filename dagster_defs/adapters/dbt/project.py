@@ -26,7 +26,7 @@ import jinja2.nodes
 import yaml
 from filelock import FileLock
 
-from dagster_defs.adapters.dbt.environment import options_set
+from dagster_defs.adapters.dbt.environment import dbt_environment, options_set
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.run import DbtRun, collector_paused, working_directory_kept
 from dagster_defs.adapters.files import atomic
@@ -116,7 +116,7 @@ class DbtWorkspace:
 
         with working_directory_kept():
             os.chdir(self.project_dir)
-            set_invocation_context(os.environ)
+            set_invocation_context(dbt_environment())
             set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
             try:
                 return load_profile(str(self.project_dir), {}, None, self.target).credentials
@@ -198,7 +198,7 @@ class DbtWorkspace:
         """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
         from dbt.cli.main import dbtRunner
 
-        environment = frozenset(os.environ.items())
+        environment = frozenset(dbt_environment().items())
         if environment in self._refused:
             raise self._refused[environment]
         with working_directory_kept():
@@ -254,7 +254,7 @@ class DbtWorkspace:
 
     @property
     def profiles_dir(self) -> Path:
-        return Path(os.environ.get("DBT_PROFILES_DIR", self.project_dir))
+        return Path(dbt_environment().get("DBT_PROFILES_DIR", self.project_dir))
 
     def _files(self) -> Iterator[Path]:
         for folder, folders, files in os.walk(self.project_dir):
@@ -360,5 +360,5 @@ def _env_vars_of(template: str) -> Iterator[str]:
 
 
 def _digest_of_variable(name: str) -> str:
-    value = os.environ.get(name)
+    value = dbt_environment().get(name)
     return "" if value is None else hashlib.sha256(value.encode()).hexdigest()

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.dbt.environment import dbt_environment
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.guardian import GUARDIAN
@@ -70,6 +71,7 @@ def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, 
                 *("--quiet", "--no-partial-parse", "parse", "--vars", as_yaml(window)),
                 *workspace.flags(target),
             ],
+            env=dbt_environment(),
             cwd=workspace.project_dir,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

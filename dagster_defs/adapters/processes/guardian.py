@@ -155,9 +155,11 @@ class Guardian:
 
         `env`: this process's own where it is None. `options` are those of `subprocess.Popen`.
         """
-        process = subprocess.Popen(
-            list(command), env=self.environment(os.environ if env is None else env), **options
-        )
+        if env is None:
+            command = ["env", *(f"{name}={value}" for name, value in self.environment({}).items()), *command]
+        else:
+            env = self.environment(env)
+        process = subprocess.Popen(list(command), env=env, **options)
         self.watch(process.pid)
         return process
 
@@ -189,7 +191,6 @@ class Guardian:
             self._forget_after_fork()
             self._folders.add(str(folder))
             self._tell({"postgres": str(folder)})
-            os.environ[MARK] = self.mark  # pgserver hands on this process's own environment, and no other
         try:
             yield
         finally:
@@ -209,13 +210,13 @@ class Guardian:
         self._parent = os.getpid()
         self.mark = self.mark or f"{self._parent}-{uuid.uuid4().hex}"
         self._process = subprocess.Popen(
-            [sys.executable, "-I", __file__, str(self._parent), self.mark],
+            # What it inherits is this process's environment, but for its mark.
+            ["env", f"{MARK}={_GUARDIAN}", sys.executable, "-I", __file__, str(self._parent), self.mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, MARK: _GUARDIAN},
         )
         for known in self._watched:
             self._write({"watch": [known.pid, known.started]})

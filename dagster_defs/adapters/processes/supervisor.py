@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -155,9 +154,8 @@ def free_port() -> int:
     return port
 
 
-def chosen_port(variable: str, what: str) -> int:
-    """The port that an environment variable asks for, or any free one. Raises PortInUse if that one is taken."""
-    text = os.environ.get(variable, "0")
+def chosen_port(text: str, variable: str, what: str) -> int:
+    """The port that `variable` asks for with this text, or any free one. Raises PortInUse if that one is taken."""
     wanted = int(text) if text.isdecimal() else -1
     if wanted == 0:
         return free_port()

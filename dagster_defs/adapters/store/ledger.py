@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import os
-import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +17,6 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from dagster_defs.adapters.store import ledger_lines
 from dagster_defs.adapters.store.ledger_lines import is_of_another, read_entry
-from dagster_defs.adapters.store.proxied_state import proxied_state_dir
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.ledger import Entry, Histories, UnitHistory, histories, refuse_overtaken
@@ -29,11 +26,6 @@ NAME = "ledger.jsonl"
 MOST_BYTES = 1 << 29  # of the file: more than a million entries
 SHOWN = 1000  # characters of a line that was cut off
 PATIENCE = 10.0  # seconds to wait for another command's append, which takes milliseconds
-
-
-def operator_name() -> str:
-    """Who makes a move: PARITY_OPERATOR, or the account and the machine."""
-    return os.environ.get("PARITY_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +50,6 @@ class Ledger:
     """A missing file is a ledger without entries."""
 
     folder: Path
-
-    @classmethod
-    def at_hand(cls) -> Ledger:
-        return cls(proxied_state_dir())
 
     @property
     def path(self) -> Path:

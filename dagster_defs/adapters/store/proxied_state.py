@@ -14,12 +14,6 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
-from dagster_defs.settings import PROJECT_ROOT
-
-
-def proxied_state_dir() -> Path:
-    """The folder that Airflow reads too: PARITY_PROXIED_STATE, or the one beside the DAGs."""
-    return Path(os.environ.get("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from dagster_defs.lifecycle.mirrors import Mirror, Output
 from dagster_defs.lifecycle.rendered import RenderedValues, differing_values, outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck, with_tests
 from dagster_defs.parity import Check, Verdict
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_of_run
 from dagster_defs.usecases.check import compare_output, keeps_its_past
 from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, Since, standing, started_since
@@ -49,8 +50,12 @@ class RunComparison:
     failure: Exception | None
 
     @cached_property
+    def settings(self) -> Settings:
+        return Settings.from_process()
+
+    @cached_property
     def log(self) -> EventLog:
-        return EventLog(self.context.instance)
+        return EventLog(self.context.instance, self.settings)
 
     @cached_property
     def mirror(self) -> Mirror:
@@ -84,7 +89,9 @@ class RunComparison:
 
     def _rendered(self, window: Window) -> list[RenderedValues]:
         if window not in self._asked:
-            self._asked[window] = values_of_run(self.mirror.legacy_unit, window, self._airflow_run(window))
+            self._asked[window] = values_of_run(
+                self.settings, self.mirror.legacy_unit, window, self._airflow_run(window)
+            )
         return self._asked[window]
 
     @cached_property

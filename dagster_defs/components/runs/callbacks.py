@@ -1,6 +1,5 @@
 """Airflow's `on_failure_callback`, for runs that Airflow does not see fail: it calls the same function."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.errors import NotOwner, ParityError
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule
 
 
@@ -80,5 +80,5 @@ class OnFailure:
 
 def _address(run_id: str) -> str:
     """Where the run's log is; its id alone where nobody says at which address Dagster answers."""
-    url = os.environ.get("DAGSTER_URL", "")
+    url = Settings.from_process().named_dagster_url
     return address_of_run(url, run_id) if url else run_id

@@ -12,11 +12,12 @@ from dagster_defs.adapters.dagster.runs import (
     related_before,
 )
 from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.adapters.store.proxied_state import proxied_state_dir, read_marks
+from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.components.runs.run_window import window_of_tags, windows_of_run
 from dagster_defs.errors import NotOwner, ParityError, RunLives
 from dagster_defs.lifecycle import Unit, state_of, tags
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
+from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Window
 
 
@@ -44,8 +45,9 @@ def _windows_to_write(
         why = "what it does is recorded in a Dagster instance that ends with it, so nobody would see what it wrote"
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     windows, keys = windows_of_run(context, partitions), context.partition_key_range
-    history = Ledger.at_hand().history(unit)
-    marks = read_marks(proxied_state_dir(), unit.dag_id)
+    folder = Settings.from_process().proxied_state
+    history = Ledger(folder).history(unit)
+    marks = read_marks(folder, unit.dag_id)
     marks.get(unit)  # also of a retired unit: with a mark in doubt its task in Airflow is its own operator
     state = state_of(unit, marks, recorded=history.stage)
     request = WriteRequest(

@@ -25,6 +25,7 @@ from dagster_defs.components.units.unit import ShadowStarter, UnitComponent, pro
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 
 
 @dataclass
@@ -56,7 +57,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         from dagster_airlift.core.filter import AirflowFilter
         from dagster_airlift.core.serialization.compute import compute_serialized_data
 
-        address = AirflowAddress.from_environment()
+        address = AirflowAddress.of(Settings.from_process())
         estate = compute_serialized_data(
             airflow_instance=AirflowInstance(
                 auth_backend=AirflowBasicAuthBackend(address.url, address.user, address.password),

@@ -14,6 +14,7 @@ from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
 
 RUNS = 25  # that one tick starts for one DAG
@@ -98,7 +99,7 @@ def build_schedule_sensor(
     )
     def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            histories = Ledger.at_hand().read().histories()
+            histories = Ledger(Settings.from_process().proxied_state).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")

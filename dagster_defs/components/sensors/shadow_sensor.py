@@ -11,11 +11,12 @@ import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
 from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.adapters.store.proxied_state import proxied_state_dir, read_marks
+from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule
 
 EVENTS = 1_000  # materializations that one tick reads
@@ -83,7 +84,8 @@ def build_shadow_sensor(
     )
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            marks, histories = read_marks(proxied_state_dir()), Ledger.at_hand().read().histories()
+            folder = Settings.from_process().proxied_state
+            marks, histories = read_marks(folder), Ledger(folder).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor = Cursor.read(context.cursor)

@@ -12,6 +12,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor, TaskRun, Try, executor_of, given_back
 from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.settings import Settings
 
 Place = tuple[Unit, str, int]  # unit, DAG run, map index
 PAGE = 500  # DAG runs that are asked for at once
@@ -41,7 +42,7 @@ class TaskRuns:
     def _histories(self) -> Mapping[Unit, UnitHistory]:
         """Without a ledger that can be read, the runs' own tags and states decide."""
         try:
-            return Ledger.at_hand().read().histories()
+            return Ledger(Settings.from_process().proxied_state).read().histories()
         except ParityError:
             return {}
 

@@ -11,6 +11,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.claims import claims_proxy, why_not_the_proxys
 from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.propose import go_on_unasked, roll_back_unasked
 
 
@@ -40,7 +41,14 @@ def build_way_back_sensor(
             return dg.SkipReason(f"no proxy of Airflow has launched the run: {flaw}")
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:
-            done = roll_back_unasked(unit, settings[unit], reason, datetime.now(UTC), context.log.info)
+            done = roll_back_unasked(
+                Settings.from_process(),
+                unit,
+                settings[unit],
+                reason,
+                datetime.now(UTC),
+                context.log.info,
+            )
         except ParityError as error:
             # Half-done at most: the sensor below goes on with it.
             context.log.error(str(error))
@@ -61,7 +69,7 @@ def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) ->
     )
     def go_on(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
-            finished = go_on_unasked(sorted(units), context.log.info)
+            finished = go_on_unasked(Settings.from_process(), sorted(units), context.log.info)
         except ParityError as error:
             return dg.SkipReason(str(error))
         said = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"

@@ -25,6 +25,7 @@ from dagster_defs.components.units.translator import UnitTranslator, check_key_o
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
 from dagster_defs.windows.values import typed
@@ -278,7 +279,7 @@ class _LegacyBegan:
 
     def __call__(self, node_id: str) -> datetime | None:
         key = legacy_key(self.nodes.translator.get_asset_key(self.nodes.manifest["nodes"][node_id]))
-        log = EventLog(self.context.instance)
+        log = EventLog(self.context.instance, Settings.from_process())
         write = log.write(log.last_write(key, self.partition))
         return write.began if write else None
 

@@ -1,7 +1,6 @@
 """All mirrors of one load: which of them are sound, what is wrong with the others, and who defines what."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,10 @@ from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.identity import names_taken_twice
+from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:
     from dagster_defs.components.units.unit import UnitComponent, UnitParts
-
-STRICT = "PARITY_STRICT"  # set to anything but 0: a broken unit stops the load, as a build server may want it
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class ProjectUnits:
                 self.broken[unit.unit] = _as_fault(unit, error)
         vars(self).pop("makers", None)  # those that have turned out to be broken make nothing
         found = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
-        if found and os.environ.get(STRICT, "0") not in ("", "0"):
+        if found and Settings.from_process().strict:
             raise BrokenUnits(found)
         for said in found:
             logger.warning("broken: %s", said)

@@ -5,15 +5,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from dagster_defs.adapters.store.ledger import NAME, Ledger
-from dagster_defs.adapters.store.proxied_state import Marks, proxied_state_dir, read_marks
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.settings import Settings
 
 
 def state_when_loaded(unit: Unit) -> UnitState | None:
     """None where ledger or marks cannot be read: definitions load all the same, and runs are refused."""
-    folder = proxied_state_dir()
+    folder = Settings.from_process().proxied_state
     # Hundreds of units are loaded at once, and these files change by their replacement or at their end.
     stamps = tuple(_stamp(path) for path in _files(folder))
     try:

@@ -1,6 +1,5 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule, Window
 
 
@@ -477,5 +477,5 @@ def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None
 
 def target_of(side: Side) -> str:
     """The dbt target that a side writes to; set by the deployment, DuckDB by default."""
-    variable = {Side.LEGACY: "PARITY_LEGACY_TARGET", Side.CANDIDATE: "PARITY_CANDIDATE_TARGET"}[side]
-    return os.environ.get(variable, side.value)
+    settings = Settings.from_process()
+    return settings.legacy_target if side is Side.LEGACY else settings.candidate_target

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dagster_defs.adapters.dagster.evidence import evidence_at_hand
+from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dagster.mirrors import Mirrors, load_mirrors
 from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.adapters.store.proxied_state import Marks, proxied_state_dir, read_marks
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
 from dagster_defs.lifecycle import Unit, UnitState, state_of
@@ -22,9 +22,10 @@ from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from dagster_defs.usecases.verify import inventory_file, verify_mirrors
+from dagster_defs.usecases.verify import verify_mirrors
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class OnRecord:
 
 
 def read_record(
+    settings: Settings,
     *,
     facets: Mapping[Unit, UnitFacets] | None = None,
     evidence: Iterable[Evidence] | None = None,
@@ -124,7 +126,7 @@ def read_record(
     What is wrong with the marks or the entries of one unit, or one DAG, is raised where that one is asked for.
     """
     found = load_mirrors() if mirrors is None else mirrors
-    contents = Ledger.at_hand().read()
+    contents = Ledger(settings.proxied_state).read()
     by_unit: dict[Unit, list[Evidence]] = {}
     # Asks the dbt project, which is slow where nothing else has asked it yet.
     outputs = _outputs(() if facets is None else found)
@@ -134,7 +136,7 @@ def read_record(
             by_unit.setdefault(one.checked.unit, []).append(one)
     return OnRecord(
         {mirror.legacy_unit: mirror for mirror in found},
-        read_marks(proxied_state_dir()),
+        read_marks(settings.proxied_state),
         contents.histories(),
         contents.cut_off,
         facets,
@@ -184,15 +186,16 @@ def _identity(unit: Unit, output: Output) -> object:
     return (output.project_dir, output.legacy) if isinstance(output, TableOutput) else (unit, output.name)
 
 
-def read_all(units: Sequence[Unit]) -> OnRecord:
+def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
     """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
-    mirrors, file = load_mirrors().resolved(units), inventory_file()
+    mirrors, file = load_mirrors().resolved(units), settings.inventory_file
     only = str(units[0]) if len(units) == 1 else ""
     inventory = read_inventory(file) if file else None
-    verified = list(verify_mirrors(mirrors, inventory, only)) if inventory else None
+    verified = list(verify_mirrors(settings, mirrors, inventory, only)) if inventory else None
     record = read_record(
+        settings,
         facets=None if verified is None else {one.unit: one for one in verified},
-        evidence=evidence_at_hand(),
+        evidence=evidence_at(settings.dagster_home),
         mirrors=mirrors,
     )
     return replace(record, sensors=_sensors(inventory) if inventory else {})

@@ -12,18 +12,21 @@ from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.moves import Plan
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 
 PAUSE = 1.0  # seconds between two looks
 
 
-def follow_next(done: Plan, since: datetime, say: Callable[[str], None]) -> dict[str, str]:
+def follow_next(
+    settings: Settings, done: Plan, since: datetime, say: Callable[[str], None]
+) -> dict[str, str]:
     """Waits for the first run of the unit that begins after `since`, and for its end, however long that takes.
 
     The run is Airflow's task; after a retirement the DAG's run in Dagster, after `shadow` the candidate's. A server
     that does not answer meanwhile is asked again. `state` is Airflow's, or Dagster's in small letters.
     """
-    world, unit = LiveOrchestrators.at_hand(), done.unit
+    world, unit = LiveOrchestrators.of(settings), done.unit
     say(f"{unit}: waiting for its next run")
     last = ""
     while True:

@@ -16,10 +16,9 @@ from dagster_defs.adapters.airflow.client import (
     DagRun,
     TaskInstance,
 )
-from dagster_defs.adapters.dagster.api import LIVE, DagsterClient, FoundRun, dagster_url
+from dagster_defs.adapters.dagster.api import LIVE, DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.store.proxied_state import (
-    proxied_state_dir,
     read_marks,
     refuse_unmarkable,
     write_mark,
@@ -28,6 +27,7 @@ from dagster_defs.errors import AirflowUnclear, AirflowUnreachable, DagsterUnrea
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.gates import Live
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
 OVER = (*FINISHED, "removed")  # states that a task does not leave by itself
@@ -44,12 +44,12 @@ class LiveOrchestrators:
     dagster: DagsterClient
 
     @classmethod
-    def at_hand(cls, *, patience: float = 5) -> LiveOrchestrators:
-        """AIRFLOW_URL, DAGSTER_URL and PARITY_PROXIED_STATE say where. `patience`: seconds for one call."""
+    def of(cls, settings: Settings, *, patience: float = 5) -> LiveOrchestrators:
+        """`patience`: seconds for one call."""
         return cls(
-            proxied_state_dir(),
-            AirflowClient(AirflowAddress.from_environment(), patience=patience),
-            DagsterClient(dagster_url()),
+            settings.proxied_state,
+            AirflowClient(AirflowAddress.of(settings), patience=patience),
+            DagsterClient(settings.dagster_url),
         )
 
     def marked(self, unit: Unit) -> bool | None:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from dagster_defs.adapters.dagster.mirrors import Mirrors
 from dagster_defs.adapters.processes.waiting import say_seconds
-from dagster_defs.adapters.store.ledger import Ledger, operator_name
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import (
     DagsterUnreachable,
     GateClosed,
@@ -27,6 +27,7 @@ from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.carry_out import Mover, Patience
 from dagster_defs.usecases.move.facts import OnRecord, read_all, read_record, with_live
@@ -37,13 +38,18 @@ UNASKED = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
 
 
 def propose(
-    move: PlannedMove, patterns: Sequence[str], *, end_runs: bool = False, now: datetime | None = None
+    settings: Settings,
+    move: PlannedMove,
+    patterns: Sequence[str],
+    *,
+    end_runs: bool = False,
+    now: datetime | None = None,
 ) -> list[Proposal]:
     """What the move would change, unit by unit. Asks Airflow and Dagster where one of the move's gates needs it.
 
     Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
     """
-    record = _record(needs_mirrors=bool(GATES[move]))
+    record = _record(settings, needs_mirrors=bool(GATES[move]))
     units = chosen(patterns, record)
     if move is Move.RETIRE:
         refuse_part_of_a_dag(units, record)
@@ -56,20 +62,22 @@ def propose(
     open_plans = [found for found in plans if found.steps and GATES[move]]
     if not open_plans:
         return [Proposal(found) for found in plans]
-    now, world = now or datetime.now(UTC), LiveOrchestrators.at_hand()
-    record = read_all([found.unit for found in open_plans])
+    now, world = now or datetime.now(UTC), LiveOrchestrators.of(settings)
+    record = read_all(settings, [found.unit for found in open_plans])
     if Gate.CONTINUITY in GATES[move]:
         units = [found.unit for found in open_plans]
-        record = replace(record, continuity=continuity_of(units, now, record=record))
+        record = replace(record, continuity=continuity_of(settings, units, now, record=record))
     return [
         Proposal(found, _against(move, record, found.unit, world, now) if found in open_plans else ())
         for found in plans
     ]
 
 
-def propose_resuming(patterns: Sequence[str], *, end_runs: bool = False) -> list[Proposal]:
+def propose_resuming(
+    settings: Settings, patterns: Sequence[str], *, end_runs: bool = False
+) -> list[Proposal]:
     """What is left of half-done moves, and marks that say another thing than the ledger. Without patterns: all."""
-    record = _record(needs_mirrors=False)
+    record = _record(settings, needs_mirrors=False)
     found: list[Proposal] = []
     for unit in chosen(patterns, record) if patterns else record.readable_units:
         open_move, facts = record.history(unit).open, record.facts(unit)
@@ -101,7 +109,7 @@ def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) ->
 
 
 def carry_out(
-    proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
+    settings: Settings, proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
 ) -> Iterator[Plan]:
     """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
 
@@ -109,7 +117,7 @@ def carry_out(
     begins in Dagster with the last step of its last unit.
     """
     for together in _by_dag(proposals):
-        steps = [_mover(one, reason, say).taking(one.plan) for one in together]
+        steps = [_mover(settings, one, reason, say).taking(one.plan) for one in together]
         most = max(len(one.plan.steps) for one in together)
         for turn in range(most):
             for one, taking in zip(together, steps, strict=True):
@@ -121,7 +129,7 @@ def carry_out(
             next(taking, None)  # lets the unit go
             yield one.plan
     if any(one.plan.from_ is not one.plan.to for one in proposals):
-        _load_anew(proposals[0].plan.unit, say)
+        _load_anew(settings, proposals[0].plan.unit, say)
 
 
 def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
@@ -130,26 +138,27 @@ def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
         yield list(together)
 
 
-def _mover(proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
+def _mover(settings: Settings, proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
     forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    world = LiveOrchestrators.at_hand()
-    return Mover(Ledger.at_hand(), world, operator_name(), reason, forced, say=say, say_seconds=say_seconds())
+    world = LiveOrchestrators.of(settings)
+    ledger = Ledger(settings.proxied_state)
+    return Mover(ledger, world, settings.operator, reason, forced, say=say, say_seconds=say_seconds())
 
 
-def _load_anew(unit: Unit, say: Callable[[str], None]) -> None:
+def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
     """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
     try:
-        LiveOrchestrators.at_hand().dagster.reload(unit.identifier)
+        LiveOrchestrators.of(settings).dagster.reload(unit.identifier)
         say("Dagster loads its definitions anew, for the tags of the assets")
     except DagsterUnreachable as error:
         say(f"Dagster shows the new stage when it loads its definitions next: {error}")
 
 
-def propose_noting(patterns: Sequence[str], reason: str) -> list[Proposal]:
+def propose_noting(settings: Settings, patterns: Sequence[str], reason: str) -> list[Proposal]:
     """A note that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
-    record = _record(needs_mirrors=False)
+    record = _record(settings, needs_mirrors=False)
     return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
 
 
@@ -157,44 +166,50 @@ UNASKED_OPERATOR = ", by itself"  # at the end of who has made an automatic move
 
 
 def roll_back_unasked(
-    unit: Unit, settings: GateSettings, reason: str, now: datetime, say: Callable[[str], None]
+    settings: Settings,
+    unit: Unit,
+    gates: GateSettings,
+    reason: str,
+    now: datetime,
+    say: Callable[[str], None],
 ) -> bool:
     """A rollback by nobody's hand, within the seconds that a sensor has; whether there was something to roll back.
 
     Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then is finished by
     `go_on_unasked`.
     """
-    history = Ledger.at_hand().history(unit)
-    end = soak_end(history, settings)
+    history = Ledger(settings.proxied_state).history(unit)
+    end = soak_end(history, gates)
     if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
         return False
     found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    _take_unasked(found, reason, say)
+    _take_unasked(settings, found, reason, say)
     return True
 
 
-def go_on_unasked(units: Iterable[Unit], say: Callable[[str], None]) -> list[Unit]:
+def go_on_unasked(settings: Settings, units: Iterable[Unit], say: Callable[[str], None]) -> list[Unit]:
     """Go on with automatic rollbacks that stopped half-done, as at a server that was down; which ones are over now.
 
     What stops one of them is said, and stops no other. Raises what reading the ledger raises.
     """
-    histories, finished = Ledger.at_hand().read().histories(), []
+    histories, finished = Ledger(settings.proxied_state).read().histories(), []
     for unit in units:
         try:
             open_move = histories.get(unit, UnitHistory(unit)).open
             if open_move is None or open_move.move is not Move.ROLLBACK:
                 continue
             if open_move.intent.operator.endswith(UNASKED_OPERATOR):
-                _take_unasked(resume(open_move), open_move.intent.reason, say)
+                _take_unasked(settings, resume(open_move), open_move.intent.reason, say)
                 finished.append(unit)
         except ParityError as error:
             say(f"{unit}: {error}")
     return finished
 
 
-def _take_unasked(found: Plan, reason: str, say: Callable[[str], None]) -> None:
-    operator = f"{operator_name()}{UNASKED_OPERATOR}"
-    mover = Mover(Ledger.at_hand(), LiveOrchestrators.at_hand(), operator, reason, patience=UNASKED)
+def _take_unasked(settings: Settings, found: Plan, reason: str, say: Callable[[str], None]) -> None:
+    operator = f"{settings.operator}{UNASKED_OPERATOR}"
+    ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
+    mover = Mover(ledger, world, operator, reason, patience=UNASKED)
     for step in mover.taking(found):
         say(f"{found.unit}: {in_words(step, found.unit)}")
 
@@ -238,14 +253,14 @@ def _with_drift(found: Plan, record: OnRecord) -> Plan:
     return replace(found, already=f"{found.already}, but its mark is not: parity resume {found.unit}")
 
 
-def _record(*, needs_mirrors: bool) -> OnRecord:
+def _record(settings: Settings, *, needs_mirrors: bool) -> OnRecord:
     """What no gate stands before is there although the mirrors cannot be loaded: marks and ledger say enough."""
     try:
-        return read_record()
+        return read_record(settings)
     except MirrorsUnreadable:
         if needs_mirrors:
             raise
-        return read_record(mirrors=Mirrors(()))
+        return read_record(settings, mirrors=Mirrors(()))
 
 
 def _against(

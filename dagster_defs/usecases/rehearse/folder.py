@@ -6,10 +6,9 @@ Everything here is about not touching what is not ours: see docs/decisions/0011-
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +18,30 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
 from dagster_defs.errors import DbtProjectUnreadable, NoRehearsal, NotComparable
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import Settings, process_environment
 
 _MARK = ".parity-rehearsal"  # in a folder that may be emptied
-
-
-def rehearsal_dir() -> Path:
-    """PARITY_REHEARSAL_DIR, or `.rehearsal` in the project."""
-    return Path(os.environ.get("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
-
-
-@contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """This process has these variables too; afterwards its environment is as it was."""
-    before = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @dataclass(frozen=True)
 class RehearsalFolder:
     """The folder, and which dbt target each side of a rehearsal has."""
 
-    folder: Path = field(default_factory=rehearsal_dir)
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.rehearsal_dir
 
     @property
     def targets(self) -> Mapping[Side, str]:
         return {
-            Side.LEGACY: os.environ.get("PARITY_REHEARSAL_TARGET") or "rehearsal",
-            Side.CANDIDATE: os.environ.get("PARITY_REHEARSAL_CANDIDATE_TARGET") or "rehearsal_candidate",
+            Side.LEGACY: self.settings.rehearsal_target,
+            Side.CANDIDATE: self.settings.rehearsal_candidate_target,
         }
 
     @property
-    def settings(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """Under these, the project's two sides are those of the rehearsal."""
         return {
             "PARITY_REHEARSAL_DIR": str(self.folder),
@@ -87,15 +73,15 @@ class RehearsalFolder:
 
         Under each of the `environments` of legacy commands too, because a profile reads them.
         """
-        for variables in (self.settings, *environments):
-            with environment(variables):
+        for variables in (self.variables, *environments):
+            with process_environment(variables):
                 ours = {target: _file(project_dir, target) for target in self.targets.values()}
                 others = {target: file for target, file in _files(project_dir) if target not in ours}
             self._refuse(ours, others)
 
     def make_folders(self, project_dir: Path) -> None:
         """What a DuckDB target needs before its first run: dbt does not make folders."""
-        with environment(self.settings):
+        with process_environment(self.variables):
             for target in self.targets.values():
                 _file(project_dir, target).parent.mkdir(parents=True, exist_ok=True)
 
@@ -121,7 +107,7 @@ class RehearsalFolder:
 
     def refuse_foreign_databases(self, workspace: DbtWorkspace, node_ids: Iterable[str]) -> None:
         """Raises NoRehearsal for a model that writes to another database, whatever the target says."""
-        with environment(self.settings):
+        with process_environment(self.variables):
             own = workspace.database_file.stem
         for node_id in sorted(node_ids):
             node: Mapping[str, Any] = workspace.manifest["nodes"].get(node_id) or {}

@@ -14,6 +14,7 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.lifecycle.mirrors import FileOutput
 from dagster_defs.lifecycle.noise import NOISE_NAMES, Noise
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.rehearse.play import Play, Run
 from dagster_defs.usecases.rehearse.run import legacy_run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
@@ -25,9 +26,9 @@ from dagster_defs.windows import Window
 TIME_TO_MEND = timedelta(days=90)
 
 
-def find_noise(unit: str, span: Span, file: Path | None, progress: Progress) -> Noise:
+def find_noise(settings: Settings, unit: str, span: Span, file: Path | None, progress: Progress) -> Noise:
     """Run each window's legacy command twice and compare both runs. Raises what `ready` raises."""
-    with ready(unit, span, file, progress) as prepared:
+    with ready(settings, unit, span, file, progress) as prepared:
         second = legacy_run(prepared, Side.CANDIDATE, "legacy-again")
         runs = {Side.LEGACY: legacy_run(prepared), Side.CANDIDATE: _into_candidate_files(prepared, second)}
         found = Play(prepared, runs, NOISE_NAMES).all_windows(progress)

@@ -12,7 +12,7 @@ from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.inventory.replay import FunctionCall
 from dagster_defs.lifecycle.rehearsals import Rehearsal
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.usecases.rehearse.play import Play, Run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
 from dagster_defs.usecases.rehearse.sides import CandidateJob, LegacyDbt, Statuses, call_legacy_function
@@ -21,9 +21,9 @@ from dagster_defs.usecases.rehearse.windows import Span
 from dagster_defs.windows import Window
 
 
-def rehearse(unit: str, span: Span, file: Path | None, progress: Progress) -> Rehearsal:
+def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progress: Progress) -> Rehearsal:
     """Run the windows on both sides and compare them. Raises what `ready` raises."""
-    with ready(unit, span, file, progress) as prepared:
+    with ready(settings, unit, span, file, progress) as prepared:
         loading = "waiting for Dagster to load the candidate job, and for dbt to parse the project"
         with progress.step("Candidate job loaded"), reminding(loading, progress.say):
             log = prepared.run_dir / "candidate.log"
@@ -37,7 +37,7 @@ def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") 
     """What Airflow's task does in a window; dbt writes to the target of the `side`, and logs below `name`."""
     dbt, legacy = as_dbt(prepared.mirror), None
     if dbt is not None:
-        legacy = LegacyDbt(dbt.workspace(side), prepared.run_dir / name, prepared.folder.settings)
+        legacy = LegacyDbt(dbt.workspace(side), prepared.run_dir / name, prepared.folder)
 
     def run(window: Window, key: str) -> Statuses:
         calls = prepared.calls[window]

@@ -15,8 +15,8 @@ from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT
-from dagster_defs.usecases.rehearse.folder import RehearsalFolder, environment
+from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.usecases.rehearse.sides import command_environment
 from dagster_defs.usecases.rehearse.upstream import Upstream, as_dbt, refuse_missing_files, upstream_of
 from dagster_defs.usecases.rehearse.windows import Span, windows_in
@@ -57,18 +57,20 @@ class Ready:
 
 
 @contextlib.contextmanager
-def ready(unit: str, span: Span, file: Path | None, progress: Progress) -> Iterator[Ready]:
+def ready(
+    settings: Settings, unit: str, span: Span, file: Path | None, progress: Progress
+) -> Iterator[Ready]:
     """The unit with its upstream built on both sides, and this process in the rehearsal's environment.
 
     Raises before anything is run: NoSuchUnit, InventoryMissing, WindowMissing, NotRendered, NotRehearsable,
     NoRehearsal; DbtFailed if what is upstream cannot be built.
     """
-    inventory = inventory_at_hand(file)
+    inventory = inventory_at_hand(settings, file)
     if span.is_empty:
         raise WindowMissing()
-    folder = RehearsalFolder()
+    folder = RehearsalFolder(settings)
     with (
-        environment(folder.settings),
+        process_environment(folder.variables),
         progress.step(f"What {unit} runs, and what it reads"),
         reminding("waiting for dbt to parse the project", progress.say),
     ):
@@ -83,7 +85,7 @@ def ready(unit: str, span: Span, file: Path | None, progress: Progress) -> Itera
         if upstream is not None:
             refuse_missing_files(mirror, upstream, mirrors, windows)
             _refuse_unsafe(folder, upstream, [call for window in windows for call in _dbt(calls[window])])
-    with folder.emptied(), environment(folder.settings):
+    with folder.emptied(), process_environment(folder.variables):
         if upstream is not None:
             _build(upstream, folder, windows, progress)
         with _moved(mirror, folder, windows) as moved:
@@ -99,7 +101,7 @@ def _dbt(calls: Sequence[DbtCall] | FunctionCall) -> Sequence[DbtCall]:
 
 
 def _refuse_unsafe(folder: RehearsalFolder, upstream: Upstream, calls: Sequence[DbtCall]) -> None:
-    given = [command_environment(call, folder.settings, _run_dir(folder)) for call in calls]
+    given = [command_environment(call, folder, _run_dir(folder)) for call in calls]
     distinct = {tuple(sorted(variables.items())): variables for variables in given}
     folder.refuse_shared_targets(upstream.mirror.project_dir, distinct.values())
     for side in Side:
@@ -126,9 +128,9 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
         yield mirror
         return
     unit = str(mirror.legacy_unit)
-    settings: Mapping[str, str] = getattr(mirror, "rehearsal", {})
+    variables: Mapping[str, str] = getattr(mirror, "rehearsal", {})
     # A relative path in the YAML starts at the project's root.
-    with environment(settings), contextlib.chdir(PROJECT_ROOT):
+    with process_environment(variables), contextlib.chdir(PROJECT_ROOT):
         [moved] = named(load_mirrors(), [unit])
         files = [
             file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import os
 import subprocess
 import sys
 import warnings
@@ -21,14 +20,15 @@ from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.replay import DbtCall, FunctionCall
 from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
+from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.windows import Window
 
 Statuses = Mapping[str, str]
 """How dbt's nodes ended, by unique id; empty for a unit that runs no dbt."""
 
 
-def command_environment(call: DbtCall, settings: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The whole environment of a legacy command whose artifacts go to `folder`.
+def command_environment(call: DbtCall, rehearsal: RehearsalFolder, folder: Path) -> dict[str, str]:
+    """The whole environment of a legacy command of that rehearsal, whose artifacts go to `folder`.
 
     What Airflow rendered for the window counts most; a literal of the DAG file yields to what is set here.
     """
@@ -37,7 +37,13 @@ def command_environment(call: DbtCall, settings: Mapping[str, str], folder: Path
         "DBT_LOG_PATH": str(folder),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
-    return {**call.literal, **os.environ, **call.rendered, **settings, **ours}
+    return {
+        **call.literal,
+        **rehearsal.settings.variables,
+        **call.rendered,
+        **rehearsal.variables,
+        **ours,
+    }
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class LegacyDbt:
 
     workspace: DbtWorkspace
     folder: Path
-    settings: Mapping[str, str]
+    rehearsal: RehearsalFolder
 
     def run(self, calls: Sequence[DbtCall], name: str) -> Statuses:
         """The calls in their order; one that fails ends it, unless the task would not have noticed.
@@ -70,7 +76,7 @@ class LegacyDbt:
             return subprocess.run(
                 [str(Path(sys.executable).parent / "dbt"), *call.words, *self._places(call)],
                 cwd=self.workspace.project_dir,
-                env=GUARDIAN.environment(command_environment(call, self.settings, self.folder)),
+                env=GUARDIAN.environment(command_environment(call, self.rehearsal, self.folder)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,

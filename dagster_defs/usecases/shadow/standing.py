@@ -9,9 +9,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, TaskInstance
+from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 
 if TYPE_CHECKING:
@@ -51,6 +53,11 @@ class EventLog:
     """Dagster's event log, as far as a unit's writes and tests are asked for."""
 
     instance: dg.DagsterInstance
+    settings: Settings
+
+    def run_address(self, run_id: str) -> str:
+        """Where Dagster shows the run."""
+        return address_of_run(self.settings.dagster_url, run_id)
 
     def last_write(self, key: dg.AssetKey, partition: str | None = None) -> Any:
         """The newest materialization record of a partition, without one of all partitions; None if there is none."""
@@ -163,7 +170,7 @@ class EventLog:
             )
         run = self.instance.get_run_by_id(record.run_id)
         airflow_run = run.tags.get(tags.AIRFLOW_RUN, "") if run else ""
-        address = AirflowAddress.from_environment().link(unit, airflow_run) if airflow_run else ""
+        address = AirflowAddress.of(self.settings).link(unit, airflow_run) if airflow_run else ""
         airflow_try = int(run.tags.get(tags.AIRFLOW_TRY, 0)) if run else 0
         return LegacyRun(write, airflow_run, airflow_try, address, record.run_id)
 
@@ -244,7 +251,7 @@ def started_since(
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
     here = [key for key, run in running.items() if run.tags.get(PARTITION, partition) == partition]
     try:
-        client = AirflowClient(AirflowAddress.from_environment(), patience=PATIENCE)
+        client = AirflowClient(AirflowAddress.of(log.settings), patience=PATIENCE)
         started = [
             task
             for task in client.started_task_instances(unit, legacy.write.began)

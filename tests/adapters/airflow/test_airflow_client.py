@@ -9,6 +9,7 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, 
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 from tests.support.fakes import FakeAirflow
 
@@ -190,7 +191,7 @@ def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AIRFLOW_USER", "reader")
     monkeypatch.setenv("AIRFLOW_PASSWORD", "secret")
 
-    assert AirflowAddress.from_environment() == AirflowAddress(
+    assert AirflowAddress.of(Settings.from_process()) == AirflowAddress(
         "http://airflow.internal:8080", "reader", "secret"
     )
 

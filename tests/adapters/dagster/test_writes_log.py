@@ -12,6 +12,7 @@ from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.components.sensors import observed
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.written import Unwritten, Wrote
+from dagster_defs.settings import Settings
 from dagster_defs.usecases import continuity
 from dagster_defs.usecases.continuity import PAGE, STATE, WritesLog
 from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
@@ -33,7 +34,7 @@ LINK = "http://airflow.example/dags/up/grid"
 def both(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
     yield dg.MaterializeResult(ROWS)
     if "look" in context.run.tags:
-        here = WritesLog(context.instance)
+        here = WritesLog(context.instance, Settings())
         SEEN.append((here.writes([ROWS, TOTALS]), here.unfinished(UNIT, SCHEDULE)))
     if "fail" in context.run.tags:
         raise ValueError("half-done")
@@ -44,7 +45,7 @@ def both(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any
 def log(tmp_path: Path) -> Iterator[WritesLog]:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        yield WritesLog(instance)
+        yield WritesLog(instance, Settings())
 
 
 def told(log: WritesLog, day: str, run: str, tries: int = 1, ended: datetime = AT) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
 from dagster_defs.errors import DemoFolderTaken, NoRehearsal
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from demo.servers import Demo
 from tests.support.estate import ROOT
@@ -66,12 +67,12 @@ def test_a_folder_of_somebody_else(tmp_path: Path, make: Callable[[Path], None])
         pass
     with (
         pytest.raises(DemoFolderTaken, match="PARITY_DEMO_DIR") as taken,
-        Demo(NoSteps(), tmp_path / "folder").running(),
+        Demo(NoSteps(), Settings({"PARITY_DEMO_DIR": str(tmp_path / "folder")})).running(),
     ):
         pass
     with (
         pytest.raises(NoRehearsal, match="PARITY_REHEARSAL_DIR"),
-        RehearsalFolder(tmp_path / "folder").emptied(),
+        RehearsalFolder(Settings({"PARITY_REHEARSAL_DIR": str(tmp_path / "folder")})).emptied(),
     ):
         pass
 

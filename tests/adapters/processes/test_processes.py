@@ -18,6 +18,7 @@ import pytest
 from dagster_defs.adapters.processes import guardian, waiting
 from dagster_defs.adapters.processes.supervisor import Supervisor, chosen_port, free_port
 from dagster_defs.errors import PortInUse, ServerDied, ServerSilent
+from dagster_defs.settings import Settings
 from demo.postgres import end_leftover_postgres
 
 # A child that starts a child of its own, says so, and would stay for ever.
@@ -389,15 +390,14 @@ def test_a_command_that_fails_is_reported_with_its_log(tmp_path: Path) -> None:
         supervisor.run("migrate", [sys.executable, "-c", "raise SystemExit('bad migration')"], env={})
 
 
-def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_is_refused() -> None:
     """A port that was asked for and is taken is a usage error that names port, server and variable."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        monkeypatch.setenv("AIRFLOW_PORT", str(port))
         with pytest.raises(PortInUse) as caught:
-            chosen_port("AIRFLOW_PORT", "Airflow")
+            chosen_port(str(port), "AIRFLOW_PORT", "Airflow")
 
     assert caught.value.exit_code == 2
     for said in (str(port), "Airflow", "AIRFLOW_PORT"):
@@ -405,20 +405,16 @@ def test_a_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("text", ["eighty", "-1", "70000", ""])
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_port_that_is_none_is_refused(text: str) -> None:
     """Text that is no port is refused like a taken one."""
-    monkeypatch.setenv("DAGSTER_PORT", text)
-
     with pytest.raises(PortInUse):
-        chosen_port("DAGSTER_PORT", "Dagster")
+        chosen_port(text, "DAGSTER_PORT", "Dagster")
 
 
-def test_any_free_port_without_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_free_port_without_a_wish() -> None:
     """Without the variable, or with 0, any free port is chosen; a free one that was asked for is taken."""
-    monkeypatch.delenv("AIRFLOW_PORT", raising=False)
-    assert chosen_port("AIRFLOW_PORT", "Airflow") > 0
-    monkeypatch.setenv("AIRFLOW_PORT", "0")
-    assert chosen_port("AIRFLOW_PORT", "Airflow") > 0
+    assert chosen_port(Settings().airflow_port, "AIRFLOW_PORT", "Airflow") > 0
+    assert chosen_port("0", "AIRFLOW_PORT", "Airflow") > 0
     wish = free_port()
-    monkeypatch.setenv("AIRFLOW_PORT", str(wish))
-    assert chosen_port("AIRFLOW_PORT", "Airflow") == wish
+    wanted = Settings({"AIRFLOW_PORT": str(wish)})
+    assert chosen_port(wanted.airflow_port, "AIRFLOW_PORT", "Airflow") == wish

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.store.proxied_state import proxied_state_dir, read_marks, write_mark
+from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import Settings
 from tests.support.estate import ROOT
 
 DAILY, ZONES = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
@@ -112,12 +113,10 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str) -> None:
     assert caught.value.path.name == "taxi_daily.yaml"
 
 
-def test_the_folder_is_the_one_that_airflow_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_is_the_one_that_airflow_reads(tmp_path: Path) -> None:
     """PARITY_PROXIED_STATE names the folder for both sides; without it, it lies beside the DAGs."""
-    monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path))
-    assert proxied_state_dir() == tmp_path
-    monkeypatch.delenv("PARITY_PROXIED_STATE")
-    assert proxied_state_dir() == ROOT / "legacy_dags" / "proxied_state"
+    assert Settings({"PARITY_PROXIED_STATE": str(tmp_path)}).proxied_state == tmp_path
+    assert Settings().proxied_state == ROOT / "legacy_dags" / "proxied_state"
 
 
 @pytest.mark.airflow

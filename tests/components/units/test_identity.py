@@ -21,6 +21,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import read_record
 
 DAYS = {"cron": "@daily", "start": "2024-01-01"}
@@ -163,7 +164,7 @@ def test_evidence_under_the_bare_name_of_versions_does_not_count(
     world.declare({"unit": "shop.build", "select": "customers readers"})
     evidence = [kept("customers"), kept("customers.v1"), kept("readers"), kept("gone")]
 
-    record = read_record(facets={}, evidence=evidence, mirrors=world.mirrors())
+    record = read_record(Settings.from_process(), facets={}, evidence=evidence, mirrors=world.mirrors())
 
     unit = Unit("shop", "build")
     assert record.evidence is not None
@@ -181,7 +182,9 @@ def test_a_model_without_versions_keeps_its_evidence(world: World, monkeypatch: 
     world.project("dbt", {"models/customers.sql": "{{ config(materialized='table') }} select 1 as id"})
     world.declare({"unit": "shop.build", "select": "customers"})
 
-    record = read_record(facets={}, evidence=[kept("customers")], mirrors=world.mirrors())
+    record = read_record(
+        Settings.from_process(), facets={}, evidence=[kept("customers")], mirrors=world.mirrors()
+    )
 
     assert record.evidence is not None
     assert [one.checked.check.name for one in record.evidence[Unit("shop", "build")]] == ["customers"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from dagster_defs.adapters.processes.supervisor import Child, Supervisor, free_port
+from dagster_defs.settings import Settings
 from demo.local_airflow import LocalAirflow
 from demo.postgres import Postgres, running_postgres
 from tests.legacy_dags.handover.conftest import Started, StartInAirflow
@@ -48,16 +49,18 @@ def dagster(server: KillableDagster) -> Iterator[KillableDagster]:
 
 @dataclass(frozen=True)
 class Airflow:
-    """`local`: its settings. It has no process of its own until a test starts one with `supervisor`."""
+    """`local`: its settings; `tasks`: what its tasks have besides. It has no process of its own until a test starts
+    one with `supervisor`."""
 
     local: LocalAirflow
+    tasks: Mapping[str, str]
     postgres: Postgres
     supervisor: Supervisor
 
     @property
     def settings(self) -> dict[str, str]:
         airflows = {name: value for name, value in self.local.env.items() if name.startswith("AIRFLOW_")}
-        return {**airflows, **self.local.task_env}
+        return {**airflows, **self.tasks}
 
     def back_up(self) -> None:
         self._do("create database backup template airflow")
@@ -121,9 +124,11 @@ def airflow(airflow_folder: Path, server: KillableDagster) -> Iterator[Airflow]:
     }
     dags = Path(__file__).with_name("killed_dags")
     with running_postgres(folder / "postgres", ("airflow",)) as postgres, Supervisor(folder) as supervisor:
-        local = LocalAirflow(folder / "airflow", free_port(), postgres, tasks, dags)
+        local = LocalAirflow(
+            folder / "airflow", free_port(), postgres, Settings.from_process().with_variables(tasks), dags
+        )
         supervisor.run("migrate", [str(AIRFLOW), "db", "migrate"], env=local.env)
-        airflow = Airflow(local, postgres, supervisor)
+        airflow = Airflow(local, tasks, postgres, supervisor)
         airflow.back_up()
         yield airflow
         airflow.end_all()
