@@ -31,10 +31,10 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
 from dagster_defs.windows import Window
 from demo import local_airflow, local_dagster
+from demo.estate import make_landing_data
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
 from demo.postgres import end_leftover_postgres, running_postgres
-from demo.servers import make_landing_data
 
 OURS, STOCK, BARE = "taxi_daily", "bench_stock", "bench_bare"
 UNIT = Unit(OURS, "dbt_daily")

@@ -14,6 +14,7 @@ from dagster_defs.render.html import report as page_of
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.report import write_page
 from demo.servers import Demo
+from demo.story import tell_the_story
 
 
 def tell(
@@ -24,7 +25,7 @@ def tell(
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
     try:
         with Demo(render.Steps(), Settings.from_process()).running() as estate:
-            checks = estate.tell_the_story()
+            checks = tell_the_story(estate)
             render.print_verdicts(checks)
             render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")
             render.print_plain(f"Dagster: {estate.dagster_url}")

@@ -26,16 +26,21 @@ from dagster_defs.usecases.check import windows_asked
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from dagster_defs.usecases.move.propose import carry_out, propose, propose_noting, refuse_closed
+from demo.estate import Estate
 
 if TYPE_CHECKING:
     import dagster as dg
-
-    from demo.servers import Estate
 
 INGEST, DAILY = "taxi_ingest", "taxi_daily"
 LAST_TASK = Unit(DAILY, "export_daily")
 RUN_SECONDS = 600
 WHY = "the demo"
+
+
+def tell_the_story(estate: Estate) -> list[WindowCheck]:
+    """Everything after the start; the verdicts on every window that was compared."""
+    with estate.instance() as instance:
+        return Story(estate, instance).tell()
 
 
 @dataclass

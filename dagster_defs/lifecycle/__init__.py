@@ -1,5 +1,5 @@
 """PURE. Where a unit stands on its way from Airflow to Dagster, and who owns it."""
 
-from dagster_defs.lifecycle.units import Owner, Stage, Status, Unit, UnitState, state_of
+from dagster_defs.lifecycle.units import Owner, Stage, Unit, UnitState, state_of
 
-__all__ = ["Owner", "Stage", "Status", "Unit", "UnitState", "state_of"]
+__all__ = ["Owner", "Stage", "Unit", "UnitState", "state_of"]

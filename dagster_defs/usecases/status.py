@@ -10,9 +10,10 @@ from dagster_defs.adapters.airflow.last_seen import known_tasks
 from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import EvidenceUnreadable
-from dagster_defs.lifecycle import Stage, Status, Unit
+from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.status import Status
 from dagster_defs.lifecycle.verdicts import Evidence, summary
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of

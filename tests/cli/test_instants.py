@@ -16,13 +16,14 @@ from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.errors import MoveInProgress
 from dagster_defs.inventory.document import read_document
 from dagster_defs.inventory.scaffold import Place, draft_dag
-from dagster_defs.lifecycle import Owner, Stage, Status, Unit
+from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.fairness import Standing, Write, why_unfair
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory, refuse_overtaken
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.lifecycle.report import Report
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.status import Status
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.lifecycle.written import Wrote
 from dagster_defs.parity import Check, Relation, Verdict

@@ -8,7 +8,8 @@ import pytest
 
 from dagster_defs import render
 from dagster_defs.errors import MigrationPlanUnreadable
-from dagster_defs.lifecycle import Stage, Status, Unit, UnitState
+from dagster_defs.lifecycle import Stage, Unit, UnitState
+from dagster_defs.lifecycle.status import Status
 from dagster_defs.usecases.migration_plan import BEGIN, END, MigrationPlan
 from tests.docs.conftest import Parity
 

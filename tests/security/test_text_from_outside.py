@@ -21,11 +21,12 @@ from dagster_defs.errors import ParityError
 from dagster_defs.escape import code_block, markdown, visible
 from dagster_defs.inventory import Report
 from dagster_defs.inventory.scaffold import Outcome, Written
-from dagster_defs.lifecycle import Owner, Stage, Status, Unit, UnitState
+from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle.status import Status
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.render.text import base, moves, units, verdicts

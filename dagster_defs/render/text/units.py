@@ -8,9 +8,10 @@ from typing import Any
 from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.records import Trap
 from dagster_defs.inventory.scaffold import Written, may_run_dbt, runs_beside
-from dagster_defs.lifecycle import Stage, Status, UnitState
+from dagster_defs.lifecycle import Stage, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
+from dagster_defs.lifecycle.status import Status
 from dagster_defs.render.text.base import PlainText, out, print_error, print_plain, table, warn
 from dagster_defs.windows import instant_text
 
