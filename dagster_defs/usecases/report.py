@@ -63,8 +63,12 @@ def read_report(settings: Settings, now: datetime) -> Report:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Whole or not at all: somebody may be looking at the last one. Raises ReportUnwritable."""
+    """Whole or not at all: somebody may be looking at the last one. A folder that is missing may be a slip: it is not made.
+
+    Raises ReportUnwritable.
+    """
     try:
+        path.parent.stat()
         atomic.write_text(path, text)
     except OSError as error:
         raise ReportUnwritable(path, error.strerror or str(error)) from error

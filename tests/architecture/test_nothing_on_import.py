@@ -23,7 +23,7 @@ def deeds(python: Path | str, root: Path, modules: list[str], **environment: str
         env={**foreign_environment(), **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr

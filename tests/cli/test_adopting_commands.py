@@ -82,7 +82,7 @@ def adopt(root: Path, dag_files: dict[str, str], *more: str) -> Chain:
         [str(ROOT / ".venv-airflow" / "bin" / "python"), str(exporter), "--dags-folder", str(dags),
          "--from", "2026-09-01", "--to", "2026-09-03", "--out", str(inventory)],
         env={**foreign_environment(), "AIRFLOW_HOME": str(root / "airflow")},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert exported.returncode == 0, exported.stdout + exported.stderr
     return Chain(

@@ -105,7 +105,7 @@ def test_killed_in_the_middle(night: Night) -> None:
     wait_for(night.marked)
     other = night.parity("cutover", ZONES, "--apply", operator="bob@ops")
     victim.send_signal(signal.SIGKILL)
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=300)
 
     assert other.returncode == 1
     assert "taxi_daily.dbt_zones is in the middle of cutover, begun by ada@ops at 20" in other.stderr
@@ -133,7 +133,7 @@ def test_a_move_under_way_is_left_alone(night: Night) -> None:
             assert "begun by ada@ops" in refused.stderr
             assert "under way now" in refused.stderr
         night.lags = False
-        out, err = mover.communicate(timeout=60)
+        out, err = mover.communicate(timeout=300)
     finally:
         mover.kill()
     assert mover.returncode == 0, err
@@ -146,7 +146,7 @@ def test_killed_and_rolled_back(night: Night) -> None:
     victim = night.begin("cutover", ZONES, *FORCED)
     wait_for(night.marked)
     victim.send_signal(signal.SIGKILL)
-    victim.communicate(timeout=60)
+    victim.communicate(timeout=300)
     night.lags = False
 
     undone = night.parity("rollback", ZONES, "--apply")

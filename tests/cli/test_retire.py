@@ -158,7 +158,7 @@ def test_killed_between_the_ends_of_two_units(soaked: Night) -> None:
     try:
         wait_for(lambda: any(entry.kind is Kind.DONE for entry in soaked.entries()), 240)
         victim.send_signal(signal.SIGKILL)
-        victim.communicate(timeout=60)
+        victim.communicate(timeout=300)
     finally:
         victim.kill()
         go_on.set()
@@ -192,7 +192,7 @@ def test_begun_and_rolled_back(soaked: Night) -> None:
     try:
         wait_for(lambda: "taxi_daily" in soaked.airflow.paused, 240)
         victim.send_signal(signal.SIGKILL)
-        victim.communicate(timeout=60)
+        victim.communicate(timeout=300)
     finally:
         victim.kill()
         go_on.set()

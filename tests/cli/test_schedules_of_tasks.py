@@ -120,7 +120,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=foreign_environment(),
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=1200,
     )
     return root
 

@@ -38,7 +38,7 @@ def test_definitions_load_with_nothing_around_them(estate: Estate, tmp_path: Pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -146,7 +146,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, UnitReading]:
         env=foreign_environment(),
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=1200,
     )
     [dag] = read_inventory(Path(out)).dags
     return {task.task_id: read_task(task, dag) for task in dag.tasks if isinstance(task, Task)}

@@ -28,7 +28,7 @@ from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
 from tests.support.estate import BIN, ROOT, foreign_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(3000)]
 
 DAYS = tuple(f"2024-03-{day:02}" for day in range(7, 15))
 SPRING_DAY = DAYS[2]  # to 06:00 on the 10th, New York: 23 hours
@@ -107,7 +107,7 @@ def interrupted(place: Place) -> subprocess.CompletedProcess[str]:
     assert demo.poll() is None, demo.communicate()
     assert len(place.processes()) > 2
     demo.send_signal(signal.SIGINT)
-    out, err = demo.communicate(timeout=60)
+    out, err = demo.communicate(timeout=300)
     return subprocess.CompletedProcess(demo.args, demo.returncode, out, err)
 
 
@@ -115,7 +115,7 @@ def interrupted(place: Place) -> subprocess.CompletedProcess[str]:
 def told(place: Place, interrupted: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
     """The whole demo, right after the interrupted one, in the same folder."""
     demo = place.start()
-    out, err = demo.communicate(timeout=900)
+    out, err = demo.communicate(timeout=1800)
     return subprocess.CompletedProcess(demo.args, demo.returncode, out, err)
 
 
@@ -265,7 +265,7 @@ def alone(
         [str(programs / "python"), str(ROOT / "tests" / "journeys" / "run_alone.py"), *arguments],
     ):
         done = subprocess.run(
-            program, env=environment, capture_output=True, text=True, timeout=600, check=False
+            program, env=environment, capture_output=True, text=True, timeout=1800, check=False
         )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return home / "data"
@@ -308,7 +308,7 @@ def test_two_demos_do_not_share_a_folder(place: Place, told: subprocess.Complete
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         second = place.start()
-        _, err = second.communicate(timeout=60)
+        _, err = second.communicate(timeout=300)
         holder.communicate("")
 
     assert second.returncode == 1

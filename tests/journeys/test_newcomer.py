@@ -53,7 +53,7 @@ def run(clone: Path) -> Run:
             },
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=1200,
             check=False,
         )
 

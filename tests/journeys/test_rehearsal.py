@@ -366,7 +366,7 @@ def test_a_folder_with_other_files_is_not_emptied(
 
     said = refuse(DAILY, "--last", "1", PARITY_REHEARSAL_DIR=str(tmp_path))
 
-    assert "holds files that no rehearsal has written" in said
+    assert "holds files of somebody else, and would be emptied" in said
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     assert "the same database as 'legacy'" in refuse(
         DAILY, "--last", "1", PARITY_REHEARSAL_DIR=str(ingested.data_dir)

@@ -21,7 +21,7 @@ from dagster_defs.parity import Verdict
 from dagster_defs.usecases import check as comparison
 from tests.support.estate import copy_project, mirrors_of
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(1500)]
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 DATABASE = "TAXI"

@@ -50,7 +50,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[st
             },
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -35,7 +35,7 @@ def _dbt(arguments: list[str], data_dir: Path, target_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -61,7 +61,7 @@ def test_a_proxy_is_told_in_one_line_and_in_time() -> None:
             env={**foreign_environment(), "PYTHONPATH": str(ROOT / "legacy_dags")},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
     assert done.returncode == 0, done.stderr

@@ -66,7 +66,7 @@ def honoured_by_airflow(
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -264,7 +264,7 @@ def test_the_exporter_tells_import_errors_harmlessly(tmp_path: Path) -> None:
             AIRFLOW_PYTHON, EXPORTER, "--dags-folder", dags, "--from", "2024-03-01", "--to", "2024-03-02", "--out", out,
         ],
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )  # fmt: skip
 

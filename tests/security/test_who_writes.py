@@ -404,7 +404,7 @@ def test_the_command_line(
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
 
     assert (done.returncode == 0) is writes, done.stderr[-2000:]

@@ -236,7 +236,7 @@ class CorruptibleEstate:
                 env=own.environment,
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=1200,
                 check=False,
             )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr

@@ -45,7 +45,7 @@ def copy_project(root: Path, *, code: bool = True) -> Path:
     made_by_runs = shutil.ignore_patterns(
         "target*", "logs", "__pycache__", "proxied_state", ".user.yml", ".local_defs_state"
     )
-    for folder in ("dbt", "legacy_dags", *(["dagster_defs"] if code else [])):
+    for folder in ("dbt", "legacy_dags", *(["dagster_defs", "demo"] if code else [])):
         shutil.copytree(ROOT / folder, root / folder, ignore=made_by_runs)
     shutil.copy(ROOT / "pyproject.toml", root)
     for proofs in proved():
@@ -96,7 +96,7 @@ def export_inventory(file: Path, first: str, last: str, window: str = "", **sett
         env={**foreign_environment(), **settings},
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=1200,
     )
     return file
 
@@ -227,6 +227,6 @@ class Estate:
             env={**self.environment, **settings},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )

@@ -112,7 +112,7 @@ class TypedEstate:
         command += ["--dags-folder", str(root / "legacy_dags"), "--from", "2024-01-01", "--to", "2024-01-04"]
         command += ["--out", str(root / "inventory.json")]
         home = {"AIRFLOW_HOME": str(root / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **home}, timeout=300)
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **home}, timeout=1200)
         return cls(root)
 
     @property

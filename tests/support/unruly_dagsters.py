@@ -154,7 +154,7 @@ class Gateway(LoopbackServer):
 def ask(url: str, path: str, body: bytes) -> tuple[int, Any]:
     request = urllib.request.Request(f"{url}{path}", body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 - loopback
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:  # Dagster's own errors come with a body, too
         return error.code, json.loads(error.read())

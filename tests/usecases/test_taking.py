@@ -87,7 +87,7 @@ def die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> Non
     """In a process of its own, which ends right after so many steps without any tidying up."""
     victim = FORK.Process(target=_die_after, args=(steps, found, ledger, world))
     victim.start()
-    victim.join(timeout=60)
+    victim.join(timeout=300)
     assert victim.exitcode == 9
 
 

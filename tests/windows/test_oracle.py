@@ -116,7 +116,7 @@ def ask_airflow(question: Mapping[str, Any], home: Path) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,
         env={**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
     )
     assert done.returncode == 0, done.stderr

@@ -110,7 +110,7 @@ def test_the_command_in_a_home(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

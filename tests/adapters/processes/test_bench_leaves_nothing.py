@@ -18,7 +18,7 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN, postgres_of
 from tests.adapters.processes.test_processes import eventually
 from tests.support.estate import ROOT, foreign_environment
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1500)
 
 # The benches' own way to start everything, with two processes in the place of Airflow's: one that forks a worker into
 # a session of its own, as its executor does, and one that makes itself a daemon.

@@ -118,7 +118,7 @@ def test_they_end_on_ctrl_c(tmp_path: Path) -> None:
     with process:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(timeout=60) != 0
+            assert process.wait(timeout=300) != 0
         finally:
             process.kill()  # else the block would wait for it for ever
 
@@ -131,7 +131,7 @@ def test_they_end_with_a_parent_that_tidies_nothing_up(tmp_path: Path, number: s
     process, pids = start_supervisor(tmp_path)
     with process:
         process.send_signal(number)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
     assert len(pids) == 2
     assert eventually(lambda: gone(*pids))
@@ -293,7 +293,7 @@ def test_leftovers_of_a_killed_supervisor_are_ended(tmp_path: Path) -> None:
         for each in guardians(process.pid):
             each.kill()
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     assert not any(map(gone, pids))
 
     with Supervisor(tmp_path):

@@ -215,9 +215,9 @@ def test_of_two_operators_one_wins(tmp_path: Path) -> None:
     for racer in racers:
         racer.start()
     start.set()
-    found = [outcomes.get(timeout=60) for _ in racers]
+    found = [outcomes.get(timeout=300) for _ in racers]
     for racer in racers:
-        racer.join(timeout=60)
+        racer.join(timeout=300)
 
     [winner] = [operator for operator, said in found if said == ""]
     losers = [said for _, said in found if said]
@@ -233,7 +233,7 @@ def test_many_units_at_once_lose_no_entry(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=100)
+        worker.join(timeout=600)
 
     found = Ledger(tmp_path).read().histories()
     assert [worker.exitcode for worker in workers] == [0] * 4
@@ -246,19 +246,19 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     began = FORK.Event()
     victim = FORK.Process(target=_begin_and_stay, args=(tmp_path, began))
     victim.start()
-    assert began.wait(timeout=60)
+    assert began.wait(timeout=300)
     ledger = Ledger(tmp_path)
     with pytest.raises(MoveInProgress, match="under way now"), ledger.moving(UNIT):
         pass
     victim.kill()
-    victim.join(timeout=60)
+    victim.join(timeout=300)
 
     with ledger.moving(UNIT):
         assert ledger.history(UNIT).open is not None
 
 
 def _begin(folder: Path, operator: str, start: Any, outcomes: Any) -> None:
-    start.wait(timeout=60)
+    start.wait(timeout=300)
     ledger = Ledger(folder)
     try:
         with ledger.moving(UNIT):

@@ -131,7 +131,7 @@ def test_airlift_reads_what_we_write(tmp_path: Path) -> None:
         env={"AIRFLOW_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

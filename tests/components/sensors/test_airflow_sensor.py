@@ -24,7 +24,7 @@ def test_a_finished_task_materializes_its_models(observer: Observer, airflow: Fa
     metadata = events[0].metadata
     assert metadata["parity/window_start"].value == pendulum.datetime(2024, 3, 9, 11).timestamp()
     assert metadata["parity/window_end"].value == pendulum.datetime(2024, 3, 10, 10).timestamp()
-    assert "dag_run_id=scheduled__2024-03-09T11:00:00+00:00" in str(metadata["Airflow run"].value)
+    assert "dag_run_id=scheduled__2024-03-09T11%3A00%3A00%2B00%3A00" in str(metadata["Airflow run"].value)
 
 
 def test_what_a_unit_writes_beside_its_own_is_observed(observer: Observer, airflow: FakeAirflow) -> None:

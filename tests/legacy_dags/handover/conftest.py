@@ -110,7 +110,7 @@ def in_airflow(airflow_home: Path) -> InAirflow:
             env=_environment(airflow_home, settings),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

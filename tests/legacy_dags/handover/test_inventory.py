@@ -57,7 +57,7 @@ def export(
         env={**outer, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 
@@ -276,7 +276,7 @@ def test_bare_expressions_differ_between_airflows(zoo: Exported) -> None:
 def oracle(version: str, folder: Path) -> dict[str, Any]:
     outer = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     command = [str(PYTHONS[version]), str(HERE / "inventory_oracle.py"), str(folder), "2025-01-10"]
-    done = subprocess.run(command, env=outer, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=outer, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

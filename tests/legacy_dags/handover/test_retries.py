@@ -143,7 +143,7 @@ def airflow_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
         env={**foreign_environment(), **settings},
         check=True,
         capture_output=True,
-        timeout=180,
+        timeout=600,
     )
     return settings
 
