@@ -7,11 +7,13 @@ DAGSTER := .venv
 AIRFLOW := .venv-airflow
 AIRFLOW3 := .venv-airflow3
 BIN     := $(DAGSTER)/bin
+PYTEST  := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
+FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test test-fast journeys check format bench lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(DAGSTER)/.installed $(AIRFLOW)/.installed ## make both environments (Dagster + dbt, Airflow)
 
@@ -44,8 +46,14 @@ $(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
 demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
 	@$(BIN)/python -m demo $(if $(DEMO_EXIT),--exit)
 
-test: setup $(AIRFLOW3)/.installed ## unit, component and journey tests
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test-fast: setup ## the pure folders and the files: no server, no Airflow
+	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST)
+
+test: setup $(AIRFLOW3)/.installed ## all of that, components and commands, and one whole journey: the demo
+	@$(PYTEST) -m "whole or not (journey or thorough)"
+
+journeys: setup $(AIRFLOW3)/.installed ## the other stories on real servers, and the laws on thousands of drawn cases
+	@$(PYTEST) -m "(journey or thorough) and not whole"
 
 check: setup ## linters, types, the import law, SQL style and the architecture tests
 	$(BIN)/ruff format --check .

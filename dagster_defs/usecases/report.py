@@ -63,7 +63,7 @@ def read_report(settings: Settings, now: datetime) -> Report:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Whole or not at all: somebody may be looking at the last one. A folder that is missing may be a slip: it is not made.
+    """Whole or not at all: somebody may be looking at the last one. A missing folder may be a slip: it is not made.
 
     Raises ReportUnwritable.
     """

@@ -32,6 +32,7 @@ def drawn(folder: Path, seeds: range) -> Iterator[tuple[Drawn, str, str]]:
         yield case, check.verdict.value, check.reason
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("first", range(0, 1_000, BATCH))
 def test_no_false_verdict(tmp_path: Path, first: int) -> None:
@@ -78,6 +79,7 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:

@@ -28,7 +28,7 @@ from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
 from tests.support.estate import BIN, ROOT, foreign_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.journey, pytest.mark.whole, pytest.mark.timeout(3000)]
 
 DAYS = tuple(f"2024-03-{day:02}" for day in range(7, 15))
 SPRING_DAY = DAYS[2]  # to 06:00 on the 10th, New York: 23 hours

@@ -275,6 +275,7 @@ class Estate(RuleBasedStateMachine):
 EXAMPLES = settings(max_examples=2000, stateful_step_count=25, deadline=None)
 
 
+@pytest.mark.thorough
 def test_every_interleaving_is_legal() -> None:
     """Thousands of walks through moves, crashes and runs break none of the laws."""
     run_state_machine_as_test(Estate, settings=EXAMPLES)

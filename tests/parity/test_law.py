@@ -573,6 +573,7 @@ def counterpart(draw: st.DrawFn, legacy_kind: str, candidate_kind: str, value: A
     return draw(st.sampled_from(same)) if same else draw(values(candidate_kind))
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(2400)  # a minute and a half, and more where every core is taken
 @settings(
     max_examples=2_000,

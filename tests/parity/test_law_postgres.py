@@ -50,7 +50,8 @@ def session(postgres: PostgresServer) -> Iterator[LawSession]:
         yield session
 
 
-@pytest.mark.timeout(1_200)
+@pytest.mark.thorough
+@pytest.mark.timeout(2400)
 @settings(
     max_examples=2_000,
     deadline=None,
