@@ -24,8 +24,9 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.usecases.check import windows_asked
 from dagster_defs.usecases.continuity import continuity_of
+from dagster_defs.usecases.move.apply import carry_out
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from dagster_defs.usecases.move.propose import carry_out, propose, propose_noting, refuse_closed
+from dagster_defs.usecases.move.propose import propose, propose_noting, refuse_closed
 from demo.estate import Estate
 
 if TYPE_CHECKING:

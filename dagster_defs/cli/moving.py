@@ -207,8 +207,9 @@ def _forward(move: PlannedMove, units: list[str], how: How) -> None:
 def _move(found: Sequence[Proposal], how: How) -> None:
     """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
     from dagster_defs import render
+    from dagster_defs.usecases.move.apply import carry_out
     from dagster_defs.usecases.move.next_run import follow_next
-    from dagster_defs.usecases.move.propose import carry_out, refuse_closed
+    from dagster_defs.usecases.move.propose import refuse_closed
 
     settings, todo = Settings.from_process(), [one for one in found if one.plan.steps]
     if not how.as_json:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
 from dagster_defs.errors import AirflowUnreachable, ParityError
 from dagster_defs.inventory import Inventory
 from dagster_defs.inventory.document import Sample, Task
@@ -49,7 +49,7 @@ def _values(task: Task, window: Window) -> list[RenderedValues]:
 
 def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[str, Any]:
     try:
-        client = AirflowClient(AirflowAddress.of(settings), patience=_PATIENCE)
+        client = AirflowReader(AirflowAddress.of(settings), patience=_PATIENCE)
         return client.rendered_fields(unit, airflow_run)
     except AirflowUnreachable:
         return {}

@@ -20,7 +20,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.check import windows_asked
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import OnRecord, read_record, with_live
-from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.move.live import LiveReader
 from dagster_defs.usecases.move.propose import chosen
 
 PAUSE = 1.0  # seconds between two looks at a run
@@ -33,7 +33,7 @@ def propose_backfill(
 
     Raises AirflowsWindows for a unit whose windows are Airflow's, MoveInProgress for one in the middle of a move.
     """
-    now, record, world = datetime.now(UTC), read_record(settings), LiveOrchestrators.of(settings)
+    now, record, world = datetime.now(UTC), read_record(settings), LiveReader.of(settings)
     units = chosen(patterns, record)
     for unit in units:
         _refuse_airflows(unit, record)
@@ -67,7 +67,7 @@ def run_backfills(
         raise GateClosed(
             Move.BACKFILL.value, ", ".join(str(one.unit) for one in found if one.blockers), closed
         )
-    dagster = LiveOrchestrators.of(settings).dagster
+    dagster = DagsterClient(settings.dagster_url)
     for one in found:
         for position, run in enumerate(one.runs):
             run_id = _launch(settings, one, run, reason, dagster)

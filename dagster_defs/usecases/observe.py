@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import PAGE, AirflowClient, DagRun, TaskInstance
+from dagster_defs.adapters.airflow.client import PAGE, AirflowReader, DagRun, TaskInstance
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
 
@@ -41,7 +41,7 @@ class Looking:
     `seconds` says how long this tick has taken.
     """
 
-    client: AirflowClient
+    client: AirflowReader
     dag_ids: Sequence[str]
     cursor: Cursor
     tell: Callable[[Sequence[Finished]], Iterable[Sequence[Any]]]

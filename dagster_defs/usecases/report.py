@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import EvidenceUnreadable, ParityError, ReportUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.broken import faults
@@ -55,7 +55,7 @@ def read_report(settings: Settings, now: datetime) -> Report:
     return Report(
         now,
         tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
-        Ledger(settings.proxied_state).read().entries,
+        LedgerReader(settings.proxied_state).read().entries,
         no_inventory,
         no_evidence,
         (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),

@@ -150,7 +150,7 @@ def test_healthy_servers_are_no_blocker(
     airflow.finish("taxi_daily", "dbt_daily", "over", AT)
     dagster_server.list_run("a", "SUCCESS", 9, **CANDIDATE)
 
-    live = world.live(UNIT, NOW)
+    live = world.reader.live(UNIT, NOW)
 
     assert (live.airflow, live.dagster, live.airflow_runs, live.dagster_runs) == ("", "", (), ())
     assert (live.legacy_seconds, live.candidate_seconds) == ((7.0,), (9.0,))
@@ -171,12 +171,12 @@ def test_a_sick_dagster_is_told(
     """A daemon without a heartbeat, a missing job and a login page are each said in words."""
     spoil(dagster_server)
 
-    assert said in world.live(UNIT, NOW).dagster
+    assert said in world.reader.live(UNIT, NOW).dagster
 
 
 def test_servers_that_are_down_are_facts(nowhere: LiveOrchestrators) -> None:
     """Nothing is raised where neither server is there; both are named with their address."""
-    live = nowhere.live(UNIT, NOW)
+    live = nowhere.reader.live(UNIT, NOW)
 
     assert "Airflow at http://127.0.0.1" in live.airflow
     assert "Dagster does not answer at http://127.0.0.1" in live.dagster
@@ -340,14 +340,14 @@ def test_what_nothing_mirrors_is_named(world: LiveOrchestrators, airflow: FakeAi
         "begin": "EmptyOperator", "dbt_daily": "ProxyToDagster", "notify": "BashOperator",
     }  # fmt: skip
 
-    assert world.live(UNIT, NOW, {UNIT}).unmirrored == ("notify",)
-    assert world.live(UNIT, NOW).unmirrored == ()
+    assert world.reader.live(UNIT, NOW, {UNIT}).unmirrored == ("notify",)
+    assert world.reader.live(UNIT, NOW).unmirrored == ()
 
 
 def test_sensors_that_would_wait_in_vain_are_named(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
     """Of tasks that wait for the DAG those are told whose own DAG is not paused: they would wait for ever."""
     airflow.paused.add("monthly")
 
-    live = world.live(UNIT, NOW, {UNIT}, [Unit("weekly", "wait"), Unit("monthly", "wait")])
+    live = world.reader.live(UNIT, NOW, {UNIT}, [Unit("weekly", "wait"), Unit("monthly", "wait")])
 
     assert live.waiting == ("weekly.wait",)

@@ -155,9 +155,12 @@ class AirflowAddress:
         return f"{self.run_link(unit.dag_id, run_id)}&{urlencode({'task_id': unit.task_id}, quote_via=quote)}"
 
 
-class AirflowClient:
-    """Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it says no, AirflowUnclear if
-    its answer does not mean anything; each with the reason."""
+class AirflowReader:
+    """What looks at Airflow, and changes nothing in it.
+
+    Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it says no, AirflowUnclear if its
+    answer does not mean anything; each with the reason.
+    """
 
     def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
         """`patience`: seconds for which a call that got no answer, or a 5xx one, is tried again."""
@@ -304,12 +307,6 @@ class AirflowClient:
 
         yield from self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
 
-    def trigger(self, dag_id: str, window: Window) -> DagRun:
-        """A manual run whose data interval is the window."""
-        start, end = window.start.isoformat(), window.end.isoformat()
-        body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
-        return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
-
     def dag(self, dag_id: str) -> Mapping[str, Any]:
         found = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
         if not isinstance(found.get("is_paused"), bool):
@@ -331,16 +328,6 @@ class AirflowClient:
         rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
         scheduled = self._parsed(DagRun.parse, (row for row in rows if row.get("run_type") == "scheduled"))
         return next(iter(scheduled), None)
-
-    def note_success(self, run: DagRun) -> None:
-        """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
-        self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
-
-    def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
-
-    def make_pool(self, name: str, slots: int) -> None:
-        self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 
     def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
         """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
@@ -441,6 +428,26 @@ class AirflowClient:
             raise AirflowRefuses(self.address.url, str(error), lasting=error.lasting) from error
         except Unclear as error:
             raise self._unclear(str(error)) from error
+
+
+class AirflowClient(AirflowReader):
+    """What changes Airflow too; raises as its reader does."""
+
+    def trigger(self, dag_id: str, window: Window) -> DagRun:
+        """A manual run whose data interval is the window."""
+        start, end = window.start.isoformat(), window.end.isoformat()
+        body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
+        return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
+
+    def note_success(self, run: DagRun) -> None:
+        """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
+        self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
+
+    def make_pool(self, name: str, slots: int) -> None:
+        self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 
 
 def _passes(error: BaseException) -> bool:

@@ -116,9 +116,12 @@ class FoundRun:
         return cls(row["runId"], row["status"], tags, end - start if start and end else None)
 
 
-class DagsterClient:
-    """Every call raises DagsterUnreachable if Dagster does not answer, DagsterRefuses if it says no, DagsterUnclear if
-    its answer does not mean anything; each with the reason. `url` is shown without the user and password in it."""
+class DagsterReader:
+    """What looks at Dagster, and changes nothing in it.
+
+    Every call raises DagsterUnreachable if Dagster does not answer, DagsterRefuses if it says no, DagsterUnclear if its
+    answer does not mean anything; each with the reason. `url` is shown without the user and password in it.
+    """
 
     def __init__(self, url: str) -> None:
         self.url, user, password = without_credentials(url)
@@ -135,37 +138,6 @@ class DagsterClient:
             and (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
             for entry in entries
         )
-
-    def launch(
-        self,
-        job: str,
-        partitions: tuple[str, str],
-        *,
-        tags: Mapping[str, str] | None = None,
-        location: str = "",
-    ) -> str:
-        """Run a job over all partitions from the first to the last key, in one run; the run's id.
-
-        `location`: its code location, where several have a job of that name.
-
-        Raises RunFailed with Dagster's reason if it refuses.
-        """
-        repository = self._repository_of(job, location)
-        if repository is None:
-            raise RunFailed(f"the launch of {job}", self.missing_job(job), self.url)
-        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
-        params = {
-            "mode": "default",
-            "runConfigData": "{}",
-            "selector": {**repository, "pipelineName": job},
-            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in run_tags.items()]},
-        }
-        result = self._call(_LAUNCH, {"params": params})
-        if result["__typename"] != "LaunchRunSuccess":
-            said = result.get("message") or "; ".join(error["message"] for error in result.get("errors", ()))
-            raise RunFailed(f"the launch of {job}", f"{result['__typename']} ({said})", self.url)
-        run_id: str = result["run"]["id"]
-        return run_id
 
     def status(self, run_id: str) -> str:
         """Dagster's run status, such as STARTED or SUCCESS; NOT_FOUND if there is no such run."""
@@ -191,13 +163,6 @@ class DagsterClient:
             raise DagsterUnreachable(self.url, f"it cannot list its runs: {found.get('message', found)}")
         return [FoundRun.parse(row) for row in found["results"]]
 
-    def terminate(self, run_ids: Sequence[str]) -> None:
-        """Tell runs to end; they go on until their workers have seen it."""
-        if run_ids:
-            told = self._call(_TERMINATE, {"ids": list(run_ids)})
-            if told["__typename"] != "TerminateRunsResult":
-                raise DagsterUnreachable(self.url, f"it cannot end runs: {told.get('message', told)}")
-
     def missing_job(self, job: str) -> str:
         """Why the job could not be launched, in words; empty if it could."""
         if self._repository_of(job):
@@ -219,20 +184,6 @@ class DagsterClient:
         return (
             f"the sensor {names} is switched off in Dagster" if found else f"no sensor starts the job {job}"
         )
-
-    def reload(self, job: str) -> None:
-        """Tell Dagster to load the definitions that the job is among anew; nobody waits until it has."""
-        repository = self._repository_of(job)
-        if repository is None:
-            raise DagsterUnreachable(self.url, self.missing_job(job))
-        told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
-        try:
-            self._web.ask("POST", "/graphql", json=told, seconds=0.5)
-        except (Refusal, Unclear):
-            return
-        except NoAnswer as error:
-            if not error.late:
-                raise DagsterUnreachable(self.url, str(error)) from error
 
     def sick_daemons(self) -> list[str]:
         """The daemons that the instance needs and that have no fresh heartbeat."""
@@ -268,6 +219,62 @@ class DagsterClient:
             raise DagsterRefuses(self.url, str(error), lasting=error.lasting) from error
         except Unclear as error:
             raise DagsterUnclear(self.url, str(error), lasting=True) from error
+
+
+class DagsterClient(DagsterReader):
+    """What changes Dagster too; raises as its reader does."""
+
+    def launch(
+        self,
+        job: str,
+        partitions: tuple[str, str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        location: str = "",
+    ) -> str:
+        """Run a job over all partitions from the first to the last key, in one run; the run's id.
+
+        `location`: its code location, where several have a job of that name.
+
+        Raises RunFailed with Dagster's reason if it refuses.
+        """
+        repository = self._repository_of(job, location)
+        if repository is None:
+            raise RunFailed(f"the launch of {job}", self.missing_job(job), self.url)
+        run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
+        params = {
+            "mode": "default",
+            "runConfigData": "{}",
+            "selector": {**repository, "pipelineName": job},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in run_tags.items()]},
+        }
+        result = self._call(_LAUNCH, {"params": params})
+        if result["__typename"] != "LaunchRunSuccess":
+            said = result.get("message") or "; ".join(error["message"] for error in result.get("errors", ()))
+            raise RunFailed(f"the launch of {job}", f"{result['__typename']} ({said})", self.url)
+        run_id: str = result["run"]["id"]
+        return run_id
+
+    def terminate(self, run_ids: Sequence[str]) -> None:
+        """Tell runs to end; they go on until their workers have seen it."""
+        if run_ids:
+            told = self._call(_TERMINATE, {"ids": list(run_ids)})
+            if told["__typename"] != "TerminateRunsResult":
+                raise DagsterUnreachable(self.url, f"it cannot end runs: {told.get('message', told)}")
+
+    def reload(self, job: str) -> None:
+        """Tell Dagster to load the definitions that the job is among anew; nobody waits until it has."""
+        repository = self._repository_of(job)
+        if repository is None:
+            raise DagsterUnreachable(self.url, self.missing_job(job))
+        told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
+        try:
+            self._web.ask("POST", "/graphql", json=told, seconds=0.5)
+        except (Refusal, Unclear):
+            return
+        except NoAnswer as error:
+            if not error.late:
+                raise DagsterUnreachable(self.url, str(error)) from error
 
 
 def _result(reply: Reply) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class LedgerReader:
     """A missing file is a ledger without entries."""
 
     folder: Path
@@ -103,6 +103,11 @@ class Ledger:
     def history(self, unit: Unit) -> UnitHistory:
         """Raises LedgerUnreadable too if the unit's entries cannot have come about as they stand there."""
         return self.read(unit).histories().get(unit, UnitHistory(unit))
+
+
+@dataclass(frozen=True)
+class Ledger(LedgerReader):
+    """What adds entries too."""
 
     def append(self, entry: Entry) -> None:
         """Add one line, whole and on the disk, or none.

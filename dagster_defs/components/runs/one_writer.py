@@ -11,7 +11,7 @@ from dagster_defs.adapters.dagster.runs import (
     record_of,
     related_before,
 )
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.components.runs.run_window import window_of_tags, windows_of_run
 from dagster_defs.errors import NotOwner, ParityError, RunLives
@@ -46,7 +46,7 @@ def _windows_to_write(
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     windows, keys = windows_of_run(context, partitions), context.partition_key_range
     folder = Settings.from_process().proxied_state
-    history = Ledger(folder).history(unit)
+    history = LedgerReader(folder).history(unit)
     marks = read_marks(folder, unit.dag_id)
     marks.get(unit)  # also of a retired unit: with a mark in doubt its task in Airflow is its own operator
     state = state_of(unit, marks, recorded=history.stage)

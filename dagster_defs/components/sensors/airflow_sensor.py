@@ -6,7 +6,7 @@ from time import monotonic
 import dagster as dg
 import pendulum
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
 from dagster_defs.components.sensors.observed import Teller, TickLog, mirrored_keys
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor, digest
@@ -41,7 +41,7 @@ def build_sensor(
     def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         began, now = monotonic(), pendulum.now("UTC")
         assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
-        client = AirflowClient(AirflowAddress.of(Settings.from_process()), patience=PATIENCE)
+        client = AirflowReader(AirflowAddress.of(Settings.from_process()), patience=PATIENCE)
         keys = mirrored_keys(context.repository_def)
         teller = Teller(name, client, context.instance, keys, partitions, also_written)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.adapters.airflow.client import RETRIED, AirflowClient, DagRun, TaskInstance
+from dagster_defs.adapters.airflow.client import RETRIED, AirflowReader, DagRun, TaskInstance
 from dagster_defs.components.sensors.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
@@ -46,7 +46,7 @@ class Teller:
     """
 
     estate: str
-    client: AirflowClient
+    client: AirflowReader
     instance: dg.DagsterInstance
     keys: Mapping[Unit, Sequence[dg.AssetKey]]
     partitions: Mapping[Unit, PartitionedSchedule]

@@ -10,7 +10,7 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
@@ -99,7 +99,7 @@ def build_schedule_sensor(
     )
     def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            histories = Ledger(Settings.from_process().proxied_state).read().histories()
+            histories = LedgerReader(Settings.from_process().proxied_state).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")

@@ -10,7 +10,7 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
@@ -85,7 +85,7 @@ def build_shadow_sensor(
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
             folder = Settings.from_process().proxied_state
-            marks, histories = read_marks(folder), Ledger(folder).read().histories()
+            marks, histories = read_marks(folder), LedgerReader(folder).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor = Cursor.read(context.cursor)

@@ -7,7 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from dagster_defs.adapters.airflow.client import TaskInstance
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor, TaskRun, Try, executor_of, given_back
@@ -42,7 +42,7 @@ class TaskRuns:
     def _histories(self) -> Mapping[Unit, UnitHistory]:
         """Without a ledger that can be read, the runs' own tags and states decide."""
         try:
-            return Ledger(Settings.from_process().proxied_state).read().histories()
+            return LedgerReader(Settings.from_process().proxied_state).read().histories()
         except ParityError:
             return {}
 

@@ -12,7 +12,7 @@ from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.claims import claims_proxy, why_not_the_proxys
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.move.propose import go_on_unasked, roll_back_unasked
+from dagster_defs.usecases.move.apply import auto_rollback, resume_auto_rollbacks
 
 
 def build_way_back_sensor(
@@ -41,7 +41,7 @@ def build_way_back_sensor(
             return dg.SkipReason(f"no proxy of Airflow has launched the run: {flaw}")
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:
-            done = roll_back_unasked(
+            done = auto_rollback(
                 Settings.from_process(),
                 unit,
                 settings[unit],
@@ -69,7 +69,7 @@ def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) ->
     )
     def go_on(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
-            finished = go_on_unasked(Settings.from_process(), sorted(units), context.log.info)
+            finished = resume_auto_rollbacks(Settings.from_process(), sorted(units), context.log.info)
         except ParityError as error:
             return dg.SkipReason(str(error))
         said = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.adapters.store.ledger import NAME, LedgerReader
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of
@@ -39,4 +39,4 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=1)
 def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> tuple[Marks, Mapping[Unit, UnitHistory]]:
-    return read_marks(folder), Ledger(folder).read().histories()
+    return read_marks(folder), LedgerReader(folder).read().histories()

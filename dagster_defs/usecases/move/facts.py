@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dagster.mirrors import Mirrors, load_mirrors
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
@@ -24,7 +24,7 @@ from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
-from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.move.live import LiveFacts
 from dagster_defs.usecases.verify import verify_mirrors
 
 
@@ -126,7 +126,7 @@ def read_record(
     What is wrong with the marks or the entries of one unit, or one DAG, is raised where that one is asked for.
     """
     found = load_mirrors() if mirrors is None else mirrors
-    contents = Ledger(settings.proxied_state).read()
+    contents = LedgerReader(settings.proxied_state).read()
     by_unit: dict[Unit, list[Evidence]] = {}
     # Asks the dbt project, which is slow where nothing else has asked it yet.
     outputs = _outputs(() if facets is None else found)
@@ -218,12 +218,12 @@ def _waits_for(task: Task) -> str:
 
 def with_live(
     facts: Facts,
-    world: LiveOrchestrators,
+    world: LiveFacts,
     now: datetime,
     mirrored: Container[Unit] | None = None,
     sensors: Sequence[Unit] = (),
 ) -> Facts:
-    """`mirrored`, `sensors` as for `LiveOrchestrators.live`."""
+    """`mirrored`, `sensors` as for `LiveFacts.live`."""
     return replace(facts, live=world.live(facts.unit, now, mirrored, sensors))
 
 

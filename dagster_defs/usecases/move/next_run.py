@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from dagster_defs.adapters.airflow.client import FINISHED, AirflowClient
-from dagster_defs.adapters.dagster.api import ENDED, LIVE, DagsterClient
+from dagster_defs.adapters.airflow.client import FINISHED, AirflowReader
+from dagster_defs.adapters.dagster.api import ENDED, LIVE, DagsterReader
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.moves import Plan
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.move.live import LiveReader
 
 PAUSE = 1.0  # seconds between two looks
 
@@ -26,7 +26,7 @@ def follow_next(
     The run is Airflow's task; after a retirement the DAG's run in Dagster, after `shadow` the candidate's. A server
     that does not answer meanwhile is asked again. `state` is Airflow's, or Dagster's in small letters.
     """
-    world, unit = LiveOrchestrators.of(settings), done.unit
+    world, unit = LiveReader.of(settings), done.unit
     say(f"{unit}: waiting for its next run")
     last = ""
     while True:
@@ -42,7 +42,7 @@ def follow_next(
         time.sleep(PAUSE)
 
 
-def _look(world: LiveOrchestrators, done: Plan, since: datetime) -> tuple[str, str, str]:
+def _look(world: LiveReader, done: Plan, since: datetime) -> tuple[str, str, str]:
     """The run, its state if it has ended, and what to say."""
     if done.to is Stage.RETIRED:
         return _in_dagster(world.dagster, {tags.DAG: done.unit.dag_id}, since)
@@ -52,7 +52,7 @@ def _look(world: LiveOrchestrators, done: Plan, since: datetime) -> tuple[str, s
     return _in_airflow(world.airflow, done.unit, since)
 
 
-def _in_airflow(airflow: AirflowClient, unit: Unit, since: datetime) -> tuple[str, str, str]:
+def _in_airflow(airflow: AirflowReader, unit: Unit, since: datetime) -> tuple[str, str, str]:
     started = sorted(
         airflow.started_task_instances(unit, since),
         key=lambda task: task.start.timestamp() if task.start else 0,
@@ -64,7 +64,7 @@ def _in_airflow(airflow: AirflowClient, unit: Unit, since: datetime) -> tuple[st
     return task.run_id, task.state if task.state in FINISHED else "", said
 
 
-def _in_dagster(dagster: DagsterClient, wanted: dict[str, str], since: datetime) -> tuple[str, str, str]:
+def _in_dagster(dagster: DagsterReader, wanted: dict[str, str], since: datetime) -> tuple[str, str, str]:
     runs = dagster.runs(wanted, (*LIVE, *ENDED), since=since)
     if not runs:
         return "", "", ""

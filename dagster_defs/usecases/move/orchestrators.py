@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from dagster_defs.adapters.airflow.client import (
     FINISHED,
-    UNDER_WAY,
     AirflowAddress,
     AirflowClient,
     DagRun,
     TaskInstance,
 )
-from dagster_defs.adapters.dagster.api import LIVE, DagsterClient, FoundRun
+from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.store.proxied_state import (
     read_marks,
@@ -25,23 +24,24 @@ from dagster_defs.adapters.store.proxied_state import (
 )
 from dagster_defs.errors import AirflowUnclear, AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit, tags
-from dagster_defs.lifecycle.gates import Live
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
+from dagster_defs.usecases.move.live import PROXY, LiveReader, run_in_words, task_in_words
 
-PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
 OVER = (*FINISHED, "removed")  # states that a task does not leave by itself
-TIMES = 7  # runs of each side whose times are compared
-TIMES_SINCE = timedelta(days=60)
 
 
 @dataclass(frozen=True)
 class LiveOrchestrators:
-    """Obeys `adapters.moves.Orchestrators`."""
+    """Obeys `carry_out.Orchestrators`."""
 
     folder: Path
     airflow: AirflowClient
     dagster: DagsterClient
+
+    @property
+    def reader(self) -> LiveReader:
+        return LiveReader(self.airflow, self.dagster)
 
     @classmethod
     def of(cls, settings: Settings, *, patience: float = 5) -> LiveOrchestrators:
@@ -136,101 +136,26 @@ class LiveOrchestrators:
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
         """A proxy that waits for Dagster is no run of Airflow's."""
         if owner is Owner.DAGSTER:
-            return [_run(run) for run in self._dagster_runs(unit)]
-        return [_task(task) for task in self._tasks(unit) if PROXY not in task.operator]
+            return [run_in_words(run) for run in self.reader.dagster_runs(unit)]
+        return [task_in_words(task) for task in self.reader.tasks(unit) if PROXY not in task.operator]
 
     def stray_runs(self, unit: Unit) -> Sequence[str]:
         """None where a server does not answer: the way back waits for nobody who is down."""
         try:
-            return [_run(run) for run in self._strays(unit)]
+            return [run_in_words(run) for run in self._strays(unit)]
         except (AirflowUnreachable, DagsterUnreachable):
             return []
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
         """Where a server does not answer no stray run is ended, and the mark goes back all the same."""
         with contextlib.suppress(*((AirflowUnreachable, DagsterUnreachable) if stray else ())):
-            runs = self._strays(unit) if stray else self._dagster_runs(unit)
+            runs = self._strays(unit) if stray else self.reader.dagster_runs(unit)
             self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
 
-    def live(
-        self,
-        unit: Unit,
-        now: datetime,
-        mirrored: Container[Unit] | None = None,
-        sensors: Sequence[Unit] = (),
-    ) -> Live:
-        """What both say of themselves and of the unit; one that does not answer is a fact too.
-
-        `mirrored`: the units, if it is asked what else is in the unit's DAG. `sensors`: those that wait for the DAG.
-        """
-        airflow = dagster = ""
-        tasks: list[TaskInstance] = []
-        runs: list[FoundRun] = []
-        legacy: list[float] = []
-        candidate: list[float] = []
-        unmirrored: list[str] = []
-        waiting: list[str] = []
-        try:
-            if not self.airflow.is_healthy():
-                airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
-            tasks = [task for task in self._tasks(unit) if PROXY not in task.operator]
-            legacy = self._legacy_seconds(unit, now)
-            unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
-            waiting = [str(one) for one in sensors if not self.airflow.dag(one.dag_id)["is_paused"]]
-        except AirflowUnreachable as error:
-            airflow = airflow or str(error)
-        try:
-            dagster = self.dagster.missing_job(unit.identifier)
-            if sick := self.dagster.sick_daemons():
-                dagster = dagster or f"Dagster's daemons have no heartbeat: {', '.join(sick)}"
-            runs = self._dagster_runs(unit)
-            candidate = self._candidate_seconds(unit)
-        except DagsterUnreachable as error:
-            dagster = dagster or str(error)
-        return Live(
-            airflow,
-            dagster,
-            tuple(map(_task, tasks)),
-            tuple(map(_run, runs)),
-            tuple(legacy),
-            tuple(candidate),
-            tuple(unmirrored),
-            tuple(waiting),
-        )
-
-    def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> list[str]:
-        return [
-            task["task_id"]
-            for task in self.airflow.tasks(dag_id)
-            if Unit(dag_id, task["task_id"]) not in mirrored
-            and (task.get("class_ref") or {}).get("class_name") != "EmptyOperator"
-        ]
-
-    def _tasks(self, unit: Unit) -> list[TaskInstance]:
-        return list(self.airflow.task_instances_in(unit, UNDER_WAY))
-
-    def _dagster_runs(self, unit: Unit) -> list[FoundRun]:
-        """Of the legacy side: those of the candidate write nothing that anybody reads."""
-        return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
-
     def _strays(self, unit: Unit) -> list[FoundRun]:
-        runs = self._dagster_runs(unit)
-        waited_for = {task.run_id for task in self._tasks(unit)} if runs else set()
+        runs = self.reader.dagster_runs(unit)
+        waited_for = {task.run_id for task in self.reader.tasks(unit)} if runs else set()
         return [run for run in runs if run.tags.get(tags.AIRFLOW_RUN) not in waited_for]
-
-    def _legacy_seconds(self, unit: Unit, now: datetime) -> list[float]:
-        tasks = [
-            task
-            for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE)
-            if task.duration is not None and PROXY not in task.operator
-        ]
-        newest = sorted(tasks, key=lambda task: task.start.timestamp() if task.start else 0)[-TIMES:]
-        return [task.duration for task in newest if task.duration is not None]
-
-    def _candidate_seconds(self, unit: Unit) -> list[float]:
-        wanted = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
-        runs = self.dagster.runs(wanted, ("SUCCESS",), TIMES)
-        return [run.seconds for run in runs if run.seconds is not None]
 
 
 def _stuck(dag_id: str, runs: Sequence[DagRun]) -> str:
@@ -239,11 +164,3 @@ def _stuck(dag_id: str, runs: Sequence[DagRun]) -> str:
         f"{dag_id} was paused before the retirement began, so {names} cannot end. Switch the DAG on in Airflow, or "
         "mark those runs there"
     )
-
-
-def _task(task: TaskInstance) -> str:
-    return f"Airflow's {task.unit} of {task.run_id} ({task.state}, try {task.try_number})"
-
-
-def _run(run: FoundRun) -> str:
-    return f"Dagster run {run.run_id[:8]} ({run.status.lower()})"

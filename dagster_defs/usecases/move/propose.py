@@ -1,40 +1,30 @@
-"""A move of many units: which they are, what stands against it, and the making of it."""
+"""A move of many units: which they are, what it would change, and what stands against it. Nothing is changed here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import groupby
 
 from dagster_defs.adapters.dagster.mirrors import Mirrors
-from dagster_defs.adapters.processes.waiting import say_seconds
-from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import (
-    DagsterUnreachable,
     GateClosed,
     HalfRetired,
     MirrorsUnreadable,
     NoSuchUnit,
-    ParityError,
     PartOfDag,
     ReasonMissing,
 )
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers, soak_end
-from dagster_defs.lifecycle.ledger import UnitHistory
-from dagster_defs.lifecycle.moves import Plan, PlannedMove, in_words, mend, noting, plan, resume
-from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers
+from dagster_defs.lifecycle.moves import Plan, PlannedMove, mend, noting, plan, resume
+from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
-from dagster_defs.usecases.move.carry_out import Mover, Patience
 from dagster_defs.usecases.move.facts import OnRecord, read_all, read_record, with_live
-from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-
-# A sensor's tick is ended after a minute.
-UNASKED = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
+from dagster_defs.usecases.move.live import LiveFacts, LiveReader
 
 
 def propose(
@@ -62,7 +52,7 @@ def propose(
     open_plans = [found for found in plans if found.steps and GATES[move]]
     if not open_plans:
         return [Proposal(found) for found in plans]
-    now, world = now or datetime.now(UTC), LiveOrchestrators.of(settings)
+    now, world = now or datetime.now(UTC), LiveReader.of(settings)
     record = read_all(settings, [found.unit for found in open_plans])
     if Gate.CONTINUITY in GATES[move]:
         units = [found.unit for found in open_plans]
@@ -108,110 +98,12 @@ def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) ->
         )
 
 
-def carry_out(
-    settings: Settings, proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
-) -> Iterator[Plan]:
-    """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
-
-    Units of one DAG go together, step by step: Airflow parses the DAG once for all of them, and a DAG that is retired
-    begins in Dagster with the last step of its last unit.
-    """
-    for together in _by_dag(proposals):
-        steps = [_mover(settings, one, reason, say).taking(one.plan) for one in together]
-        most = max(len(one.plan.steps) for one in together)
-        for turn in range(most):
-            for one, taking in zip(together, steps, strict=True):
-                found = one.plan
-                if turn >= most - len(found.steps):  # who has fewer steps left begins later
-                    step = next(taking)
-                    say(f"{found.unit}: {in_words(step, found.unit)}")
-        for one, taking in zip(together, steps, strict=True):
-            next(taking, None)  # lets the unit go
-            yield one.plan
-    if any(one.plan.from_ is not one.plan.to for one in proposals):
-        _load_anew(settings, proposals[0].plan.unit, say)
-
-
-def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
-    in_order = sorted(proposals, key=lambda one: one.plan.unit)
-    for _, together in groupby(in_order, key=lambda one: one.plan.unit.dag_id):
-        yield list(together)
-
-
-def _mover(settings: Settings, proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
-    forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    world = LiveOrchestrators.of(settings)
-    ledger = Ledger(settings.proxied_state)
-    return Mover(ledger, world, settings.operator, reason, forced, say=say, say_seconds=say_seconds())
-
-
-def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
-    """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
-    try:
-        LiveOrchestrators.of(settings).dagster.reload(unit.identifier)
-        say("Dagster loads its definitions anew, for the tags of the assets")
-    except DagsterUnreachable as error:
-        say(f"Dagster shows the new stage when it loads its definitions next: {error}")
-
-
 def propose_noting(settings: Settings, patterns: Sequence[str], reason: str) -> list[Proposal]:
     """A note that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
     record = _record(settings, needs_mirrors=False)
     return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
-
-
-UNASKED_OPERATOR = ", by itself"  # at the end of who has made an automatic move
-
-
-def roll_back_unasked(
-    settings: Settings,
-    unit: Unit,
-    gates: GateSettings,
-    reason: str,
-    now: datetime,
-    say: Callable[[str], None],
-) -> bool:
-    """A rollback by nobody's hand, within the seconds that a sensor has; whether there was something to roll back.
-
-    Only while the unit soaks by the clock. Raises what taking the steps raises; what it has begun then is finished by
-    `go_on_unasked`.
-    """
-    history = Ledger(settings.proxied_state).history(unit)
-    end = soak_end(history, gates)
-    if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
-        return False
-    found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    _take_unasked(settings, found, reason, say)
-    return True
-
-
-def go_on_unasked(settings: Settings, units: Iterable[Unit], say: Callable[[str], None]) -> list[Unit]:
-    """Go on with automatic rollbacks that stopped half-done, as at a server that was down; which ones are over now.
-
-    What stops one of them is said, and stops no other. Raises what reading the ledger raises.
-    """
-    histories, finished = Ledger(settings.proxied_state).read().histories(), []
-    for unit in units:
-        try:
-            open_move = histories.get(unit, UnitHistory(unit)).open
-            if open_move is None or open_move.move is not Move.ROLLBACK:
-                continue
-            if open_move.intent.operator.endswith(UNASKED_OPERATOR):
-                _take_unasked(settings, resume(open_move), open_move.intent.reason, say)
-                finished.append(unit)
-        except ParityError as error:
-            say(f"{unit}: {error}")
-    return finished
-
-
-def _take_unasked(settings: Settings, found: Plan, reason: str, say: Callable[[str], None]) -> None:
-    operator = f"{settings.operator}{UNASKED_OPERATOR}"
-    ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
-    mover = Mover(ledger, world, operator, reason, patience=UNASKED)
-    for step in mover.taking(found):
-        say(f"{found.unit}: {in_words(step, found.unit)}")
 
 
 def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
@@ -264,7 +156,7 @@ def _record(settings: Settings, *, needs_mirrors: bool) -> OnRecord:
 
 
 def _against(
-    move: PlannedMove, record: OnRecord, unit: Unit, world: LiveOrchestrators, now: datetime
+    move: PlannedMove, record: OnRecord, unit: Unit, world: LiveFacts, now: datetime
 ) -> tuple[Blocker, ...]:
     facts = record.facts(unit)
     if Gate.WHOLE_DAG in GATES[move]:

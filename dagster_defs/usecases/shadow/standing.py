@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, TaskInstance
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader, TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit, tags
@@ -251,7 +251,7 @@ def started_since(
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
     here = [key for key, run in running.items() if run.tags.get(PARTITION, partition) == partition]
     try:
-        client = AirflowClient(AirflowAddress.of(log.settings), patience=PATIENCE)
+        client = AirflowReader(AirflowAddress.of(log.settings), patience=PATIENCE)
         started = [
             task
             for task in client.started_task_instances(unit, legacy.write.began)
@@ -273,7 +273,7 @@ def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
     return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
 
 
-def _is_of(client: AirflowClient, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:
+def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:
     """Whether the task instance writes the window; one without a window may write anything."""
     if task.run_id == legacy.airflow_run:
         return True

@@ -19,7 +19,7 @@ from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
-from dagster_defs.usecases.move import propose as moving
+from dagster_defs.usecases.move import apply as moving
 from dagster_defs.usecases.move.carry_out import Patience
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.fakes import FakeAirflow, FakeDagster
@@ -185,7 +185,7 @@ def test_what_cannot_be_finished_is_half_done(
 ) -> None:
     """Where Airflow goes on serving the proxy the mark is back at Airflow, the move is open, and the tick says what
     is to be done."""
-    monkeypatch.setattr(moving, "UNASKED", Patience(0, 0, 0, 0, 0))
+    monkeypatch.setattr(moving, "SENSOR_PATIENCE", Patience(0, 0, 0, 0, 0))
     airflow.operators = lambda dag_id, task_id: "ProxyToDagster"
 
     said = soaking.fail(PROXIED)
@@ -210,7 +210,7 @@ def test_what_stopped_half_done_is_finished(
     soaking: Soaking, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An automatic rollback that stopped, even before it could take the mark back, is finished by a later tick."""
-    monkeypatch.setattr(moving, "UNASKED", Patience(0, 0, 0, 0, 0))
+    monkeypatch.setattr(moving, "SENSOR_PATIENCE", Patience(0, 0, 0, 0, 0))
     own = airflow.operators
     airflow.operators = lambda dag_id, task_id: "ProxyToDagster"
     soaking.fail(PROXIED)

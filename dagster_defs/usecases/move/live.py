@@ -1,0 +1,131 @@
+"""What Airflow and Dagster say of a unit while it is asked whether it may move; nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader, TaskInstance
+from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
+from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.gates import Live
+from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
+
+PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
+TIMES = 7  # runs of each side whose times are compared
+TIMES_SINCE = timedelta(days=60)
+
+
+class LiveFacts(Protocol):
+    """What a plan is made with: a protocol without a method that could change anything."""
+
+    def live(
+        self,
+        unit: Unit,
+        now: datetime,
+        mirrored: Container[Unit] | None = None,
+        sensors: Sequence[Unit] = (),
+    ) -> Live:
+        """What both orchestrators say of themselves and of the unit."""
+        ...
+
+
+@dataclass(frozen=True)
+class LiveReader:
+    """Obeys `LiveFacts`. The clients that it is given can only read."""
+
+    airflow: AirflowReader
+    dagster: DagsterReader
+
+    @classmethod
+    def of(cls, settings: Settings, *, patience: float = 5) -> LiveReader:
+        """`patience`: seconds for one call."""
+        airflow = AirflowReader(AirflowAddress.of(settings), patience=patience)
+        return cls(airflow, DagsterReader(settings.dagster_url))
+
+    def live(
+        self,
+        unit: Unit,
+        now: datetime,
+        mirrored: Container[Unit] | None = None,
+        sensors: Sequence[Unit] = (),
+    ) -> Live:
+        """What both say of themselves and of the unit; one that does not answer is a fact too.
+
+        `mirrored`: the units, if it is asked what else is in the unit's DAG. `sensors`: those that wait for the DAG.
+        """
+        airflow = dagster = ""
+        tasks: list[TaskInstance] = []
+        runs: list[FoundRun] = []
+        legacy: list[float] = []
+        candidate: list[float] = []
+        unmirrored: list[str] = []
+        waiting: list[str] = []
+        try:
+            if not self.airflow.is_healthy():
+                airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
+            tasks = [task for task in self.tasks(unit) if PROXY not in task.operator]
+            legacy = self._legacy_seconds(unit, now)
+            unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
+            waiting = [str(one) for one in sensors if not self.airflow.dag(one.dag_id)["is_paused"]]
+        except AirflowUnreachable as error:
+            airflow = airflow or str(error)
+        try:
+            dagster = self.dagster.missing_job(unit.identifier)
+            if sick := self.dagster.sick_daemons():
+                dagster = dagster or f"Dagster's daemons have no heartbeat: {', '.join(sick)}"
+            runs = self.dagster_runs(unit)
+            candidate = self._candidate_seconds(unit)
+        except DagsterUnreachable as error:
+            dagster = dagster or str(error)
+        return Live(
+            airflow,
+            dagster,
+            tuple(map(task_in_words, tasks)),
+            tuple(map(run_in_words, runs)),
+            tuple(legacy),
+            tuple(candidate),
+            tuple(unmirrored),
+            tuple(waiting),
+        )
+
+    def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> list[str]:
+        return [
+            task["task_id"]
+            for task in self.airflow.tasks(dag_id)
+            if Unit(dag_id, task["task_id"]) not in mirrored
+            and (task.get("class_ref") or {}).get("class_name") != "EmptyOperator"
+        ]
+
+    def tasks(self, unit: Unit) -> list[TaskInstance]:
+        return list(self.airflow.task_instances_in(unit, UNDER_WAY))
+
+    def dagster_runs(self, unit: Unit) -> list[FoundRun]:
+        """Of the legacy side: those of the candidate write nothing that anybody reads."""
+        return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
+
+    def _legacy_seconds(self, unit: Unit, now: datetime) -> list[float]:
+        tasks = [
+            task
+            for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE)
+            if task.duration is not None and PROXY not in task.operator
+        ]
+        newest = sorted(tasks, key=lambda task: task.start.timestamp() if task.start else 0)[-TIMES:]
+        return [task.duration for task in newest if task.duration is not None]
+
+    def _candidate_seconds(self, unit: Unit) -> list[float]:
+        wanted = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
+        runs = self.dagster.runs(wanted, ("SUCCESS",), TIMES)
+        return [run.seconds for run in runs if run.seconds is not None]
+
+
+def task_in_words(task: TaskInstance) -> str:
+    return f"Airflow's {task.unit} of {task.run_id} ({task.state}, try {task.try_number})"
+
+
+def run_in_words(run: FoundRun) -> str:
+    return f"Dagster run {run.run_id[:8]} ({run.status.lower()})"
