@@ -65,7 +65,7 @@ def condition(facts: Facts, settings: GateSettings, now: datetime) -> Condition:
     if facts.stage is Stage.CUT_OVER and not facts.drifted and (soak := _soaking(facts, settings, now)):
         return soak
     move = NEXT[facts.stage]
-    if closed := blockers(move, facts, settings, now):
+    if closed := blockers(move, facts, settings, now, on_record=True):
         more = f" ({len(closed) - 1} more)" if len(closed) > 1 else ""
         mending = f"parity resume {unit}" if facts.drifted else ""
         return Condition(ConditionKind.WAITING, closed[0].why + more, next=mending)

@@ -57,6 +57,12 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
 }
 
 
+# What Airflow and Dagster have to be asked for; whoever has not asked them opens none of these.
+ASK_SERVERS = frozenset(
+    {Gate.WHOLE_DAG, Gate.WAITED_FOR, Gate.AIRFLOW, Gate.DAGSTER, Gate.LIVE_RUN, Gate.RUNTIME}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     gate: Gate
@@ -89,9 +95,9 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a unit. None is what was not looked at: `facets` without an inventory, `compared` and
-    `continuity` without an event log (then the gate is closed), `live` where nobody asks a server (then its gates are
-    left out). `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
+    """What is known of a unit. None is what was not looked at, and closes the gates that need it: `facets` without an
+    inventory, `compared` and `continuity` without an event log, `live` where nobody has asked the servers.
+    `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
     mirror's definitions cannot be made; empty for a sound one. `marked` is what Airflow does, and `doubt` why nobody
     can tell what the mark should say, or empty."""
 
@@ -128,14 +134,26 @@ class Proposal:
         return {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
 
 
-def blockers(move: Move, facts: Facts, settings: GateSettings, now: datetime) -> list[Blocker]:
-    """Why the move may not be made now, gate by gate."""
+def blockers(
+    move: Move, facts: Facts, settings: GateSettings, now: datetime, *, on_record: bool = False
+) -> list[Blocker]:
+    """Why the move may not be made now, gate by gate.
+
+    `on_record`: only as far as it can be told without asking a server; the move itself will ask.
+    """
+    gates = [gate for gate in GATES[move] if gate not in settings.without]
     return [
         blocker
-        for gate in GATES[move]
-        if gate not in settings.without
-        for blocker in _closed(gate, facts, settings, now)
+        for gate in gates
+        for blocker in (
+            *_closed(gate, facts, settings, now),
+            *(() if on_record or facts.live or gate not in ASK_SERVERS else [_not_asked(gate, move, facts)]),
+        )
     ]
+
+
+def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:
+    return Blocker(gate, "neither Airflow nor Dagster was asked", f"Ask them: parity {move} {facts.unit}")
 
 
 def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:

@@ -238,11 +238,6 @@ def histories(
     return Histories(known, wrong)
 
 
-def history_of(unit: Unit, entries: Iterable[Entry]) -> UnitHistory:
-    """Raises LedgerUnreadable for a sequence that no command can have written."""
-    return histories(entry for entry in entries if entry.unit == unit).get(unit, UnitHistory(unit))
-
-
 def refuse_overtaken(history: UnitHistory, entry: Entry) -> None:
     """Raises MoveOvertaken if the entry rests on what is no longer so, MoveInProgress if another move is open."""
     open_move = history.open

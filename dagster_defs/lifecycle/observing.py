@@ -12,7 +12,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 OVERLAP = timedelta(minutes=2)
@@ -56,8 +56,6 @@ class Cursor:
     @classmethod
     def read(cls, text: str) -> Cursor:
         stored = json.loads(text)
-        if "until" in stored:
-            return _of_before(stored)
         told = {
             int(minute): frozenset(digests[at : at + _LETTERS] for at in range(0, len(digests), _LETTERS))
             for minute, digests in stored["told"].items()
@@ -132,13 +130,3 @@ def _plain(instant: datetime) -> datetime:
 
 def _minute(end: datetime) -> int:
     return int(end.timestamp()) // 60
-
-
-def _of_before(stored: Mapping[str, object]) -> Cursor:
-    """As the observer wrote it when it still kept whole identities, whose last part is the end."""
-    until, seen = stored["until"], stored["seen"]
-    assert isinstance(until, float | int)  # noqa: S101 - its own writing
-    assert isinstance(seen, list)  # noqa: S101 - its own writing
-    settled = datetime.fromtimestamp(until, UTC) - OVERLAP
-    ends = [(identity, datetime.fromisoformat(identity.rsplit("|", 1)[1])) for identity in seen]
-    return replace(Cursor(settled, settled).telling(ends), latest=datetime.fromtimestamp(until, UTC))

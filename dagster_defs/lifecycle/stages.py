@@ -47,8 +47,6 @@ ARRIVED: Mapping[Move, frozenset[Stage]] = {
     Move.MEND: frozenset(),
 }
 
-FORWARD = frozenset({Move.SHADOW, Move.CUTOVER, Move.RETIRE})
-
 # What a person would do next with a unit that nothing stands against.
 NEXT: Mapping[Stage, Move] = {
     Stage.OBSERVED: Move.SHADOW,

@@ -6,7 +6,7 @@ from dagster_defs.windows.partitions import PartitionedSchedule
 from dagster_defs.windows.schedule import PRESETS, Schedule
 from dagster_defs.windows.ticks import CronTicks
 from dagster_defs.windows.vocabulary import TemplateContext
-from dagster_defs.windows.window import Window, covering, instant_text
+from dagster_defs.windows.window import Window, instant_text
 from dagster_defs.windows.zones import canonical_zone, zone_named
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "WindowTemplate",
     "canonical_zone",
     "compile_template",
-    "covering",
     "instant_text",
     "zone_named",
 ]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Self
 
 import pendulum
@@ -68,17 +66,3 @@ class Window:
 
     def __str__(self) -> str:
         return self.isoformat()
-
-
-def covering(windows: Iterable[Window]) -> Window:
-    """The one window that a contiguous series fills, in any order. Raises `InvalidWindow` on none, a gap or
-    an overlap: a run over the whole would touch data that no member is about."""
-    ordered = sorted(windows)
-    if not ordered:
-        raise InvalidWindow("", "", "there is no window to cover")
-    for earlier, later in pairwise(ordered):
-        if earlier.end != later.start:
-            raise InvalidWindow(
-                earlier.end.isoformat(), later.start.isoformat(), f"{later} does not follow {earlier}"
-            )
-    return Window(ordered[0].start, ordered[-1].end)

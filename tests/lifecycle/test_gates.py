@@ -11,7 +11,7 @@ from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
-from dagster_defs.lifecycle.gates import GATES, Facts, Live, blockers
+from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.report import reported_windows
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
@@ -241,8 +241,20 @@ def test_a_rollback_has_no_gate() -> None:
 
 
 def test_status_asks_no_server() -> None:
-    """Where nobody has asked a server its gates are left out, and the others are not."""
-    assert closed(replace(READY, live=None)) == []
+    """What is told on record leaves out the gates that only a server can open, and no others."""
+    assert blockers(Move.CUTOVER, replace(READY, live=None), USUAL, NIGHT, on_record=True) == []
+
+
+@pytest.mark.parametrize("move", [Move.SHADOW, Move.CUTOVER, Move.RETIRE, Move.BACKFILL])
+def test_what_nobody_has_asked_opens_no_gate(move: Move) -> None:
+    """Without the servers' answers each gate that needs them is closed, and says whom to ask; with them it is open."""
+    unasked = [
+        each for each in blockers(move, replace(READY, live=None), USUAL, NIGHT) if "asked" in each.why
+    ]
+
+    assert [each.gate for each in unasked] == [gate for gate in GATES[move] if gate in ASK_SERVERS]
+    assert all(each.remedy == f"Ask them: parity {move} {UNIT}" for each in unasked)
+    assert not [each for each in blockers(move, READY, USUAL, NIGHT) if "asked" in each.why]
 
 
 def test_the_newest_partitions_are_in_order() -> None:

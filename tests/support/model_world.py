@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from dagster_defs.errors import MoveInProgress
 from dagster_defs.lifecycle import Owner, Unit
-from dagster_defs.lifecycle.ledger import Entry, UnitHistory, history_of, refuse_overtaken
+from dagster_defs.lifecycle.ledger import Entry, UnitHistory, histories, refuse_overtaken
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.parity import Side
 
@@ -28,7 +28,8 @@ class MemoryLedger:
     locked: set[Unit] = field(default_factory=set)
 
     def history(self, unit: Unit) -> UnitHistory:
-        return history_of(unit, self.entries)
+        own = [entry for entry in self.entries if entry.unit == unit]
+        return histories(own).get(unit, UnitHistory(unit))
 
     def append(self, entry: Entry) -> None:
         refuse_overtaken(self.history(entry.unit), entry)

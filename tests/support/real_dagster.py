@@ -10,12 +10,13 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import partitioned
-from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS, windows_of_run
+from dagster_defs.components.runs.run_window import windows_of_run
+from dagster_defs.lifecycle import tags
 from dagster_defs.windows import Schedule
 
 PARTITIONS = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01"))
 DEFINITION = dg.DailyPartitionsDefinition("2024-03-01", timezone="America/New_York", hour_offset=6)
-TAGS = {AIRFLOW_RUN_TAGS.timezone: "America/New_York", AIRFLOW_RUN_TAGS.key_format: "%Y-%m-%d"}
+TAGS = {tags.TIMEZONE: "America/New_York", tags.KEY_FORMAT: "%Y-%m-%d"}
 
 
 def unit(name: str) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:

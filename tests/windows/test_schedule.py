@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dagster_defs.errors import DoesNotAdvance, InvalidWindow, ScheduleRefused
-from dagster_defs.windows import PRESETS, Schedule, Window, covering
+from dagster_defs.windows import PRESETS, Schedule, Window
 
 NEW_YORK = "America/New_York"
 
@@ -181,15 +181,3 @@ def test_a_window_is_half_open() -> None:
     assert window.contains(window.start)
     assert not window.contains(window.end)
     assert str(window) == "[2024-01-01T05:00:00+00:00, 2024-01-02T05:00:00+00:00)"
-
-
-def test_contiguous_windows_are_covered_by_one() -> None:
-    """covering takes windows in any order, and refuses a gap."""
-    first, second, third = [
-        w for w, _ in zip(Schedule.of("@daily", "UTC", "2024-01-01").windows(), range(3), strict=False)
-    ]
-    assert covering([second, first]) == Window(first.start, second.end)
-    with pytest.raises(InvalidWindow, match="does not follow"):
-        covering([first, third])
-    with pytest.raises(InvalidWindow, match="no window"):
-        covering([])

@@ -1,7 +1,6 @@
 """Which windows a Dagster run is about, and whether the caller meant the same ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -10,24 +9,6 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster_defs.errors import ParityError, RunLives, WindowDiffers
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import PartitionedSchedule, Window
-
-
-@dataclass(frozen=True, slots=True)
-class RunTags:
-    """Names of the tags that travel between the proxy in Airflow and the run in Dagster.
-
-    `legacy_dags/handover/names.py` carries the same names; a test holds the two together.
-    """
-
-    timezone: str = tags.TIMEZONE
-    key_format: str = tags.KEY_FORMAT
-    window_start: str = tags.WINDOW_START
-    window_end: str = tags.WINDOW_END
-    airflow_try: str = tags.AIRFLOW_TRY
-    airflow_task_instance: str = tags.AIRFLOW_TASK_INSTANCE
-
-
-AIRFLOW_RUN_TAGS = RunTags()
 
 
 def windows_of_run(context: dg.AssetExecutionContext, partitions: PartitionedSchedule) -> list[Window]:

@@ -12,7 +12,6 @@ from types import FrameType
 
 import dagster as dg
 
-from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS
 from dagster_defs.errors import (
     NotOwner,
     NotRangeable,
@@ -22,6 +21,7 @@ from dagster_defs.errors import (
     WindowDiffers,
     WritesToLegacy,
 )
+from dagster_defs.lifecycle import tags
 
 # Questions that cannot be answered get no better by asking again.
 _HOPELESS = (UsageError, NotOwner, NotRangeable, RunLives, WindowDiffers, WritesToLegacy, dg.DagsterError)
@@ -53,9 +53,7 @@ class Tries:
         # What could not be stopped would meet its successor.
         hopeless = isinstance(error, _HOPELESS) or (isinstance(error, TimedOut) and error.goes_on)
         return (
-            AIRFLOW_RUN_TAGS.airflow_try not in context.run.tags
-            and not hopeless
-            and context.retry_number < self.retries
+            tags.AIRFLOW_TRY not in context.run.tags and not hopeless and context.retry_number < self.retries
         )
 
 

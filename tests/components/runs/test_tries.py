@@ -12,15 +12,15 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType
 
-from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS
 from dagster_defs.errors import TimedOut
+from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import ROOT, Estate, copy_project
 
 DAY = ("2024-03-09", "2024-03-09")
 THREE_DAYS = ("2024-03-09", "2024-03-11")
-PROXIED = {AIRFLOW_RUN_TAGS.airflow_try: "1"}
+PROXIED = {tags.AIRFLOW_TRY: "1"}
 
 STEADY = "select 1 as id"
 # There after dbt's first run, whatever became of that: see FLAKY_PROJECT.
@@ -164,7 +164,7 @@ def test_a_proxied_run_tries_once(own: Project, python_unit: Callable[..., str])
     assert (result.success, retried(result), calls(own)) == (False, [], 1)
     assert "OSError: the share is not there yet" in why(result)
     names = ROOT / "legacy_dags" / "handover" / "names.py"
-    assert f'"{AIRFLOW_RUN_TAGS.airflow_try}"' in names.read_text()
+    assert f'"{tags.AIRFLOW_TRY}"' in names.read_text()
 
 
 def test_a_run_that_somebody_ends_stays_ended(own: Project, python_unit: Callable[..., str]) -> None:

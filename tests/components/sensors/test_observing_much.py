@@ -234,16 +234,3 @@ def test_the_rendered_command(observer: Observer, airflow: FakeAirflow) -> None:
     assert command.startswith("dbt run xxx")
     assert len(command) == 2_000
     assert "secret" not in str(event.metadata)
-
-
-def test_the_cursor_of_an_earlier_version(observer: Observer, airflow: FakeAirflow) -> None:
-    """A cursor that kept whole identities is read on: what it has seen is not told again."""
-    run = spring_run(airflow)
-    airflow.finish(*ZONES, run, NOW)
-    seen = f"taxi_daily.dbt_zones|{run}|-1|1|{NOW}"
-    observer.cursor = f'{{"until": {NOW.timestamp()}, "seen": ["{seen}"]}}'
-    assert observer.tick() == []
-
-    airflow.finish("taxi_daily", "unmirrored", run, NOW.subtract(minutes=1))
-
-    assert materialized(observer.tick()) == {("airflow/taxi_daily/unmirrored", None)}

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from dagster_defs.adapters.store.proxied_state import write_mark
-from dagster_defs.components.runs.run_window import AIRFLOW_RUN_TAGS
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Unit, tags
 from tests.legacy_dags.handover.conftest import InAirflow
 
 pytestmark = pytest.mark.airflow
@@ -46,7 +45,7 @@ def test_both_sides_name_a_job_alike(unmarked: dict[str, Any]) -> None:
 
 def test_both_sides_name_the_tags_alike(unmarked: dict[str, Any]) -> None:
     """The tags that travel between proxy and run have one name on both sides."""
-    assert unmarked["tags"] == {name: getattr(AIRFLOW_RUN_TAGS, name) for name in unmarked["tags"]}
+    assert unmarked["tags"] == {name: getattr(tags, name.upper()) for name in unmarked["tags"]}
     assert len(unmarked["tags"]) == 6
 
 
