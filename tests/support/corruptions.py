@@ -9,7 +9,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,9 @@ MACROS = """
 {# A fault comes and goes with a file, so that the project need not be parsed again. #}
 {% macro planted(name) %}
   {% if not execute %}{{ return(false) }}{% endif %}
-  {{ return(run_query("select count(*) from glob('FAULTS/" ~ name ~ "')").columns[0][0] > 0) }}
+  {% set planted = "public.faults where name = '" ~ name ~ "'" if target.type == "postgres"
+     else "glob('FAULTS/" ~ name ~ "')" %}
+  {{ return(run_query("select count(*) from " ~ planted).columns[0][0] > 0) }}
 {% endmacro %}
 
 {% macro earlier(name) %}{{ return(" - interval '1 day'" if planted(name) else "") }}{% endmacro %}
@@ -163,6 +165,7 @@ class CorruptibleEstate:
     airflow_url: str
     inventory: Path
     definitions: dg.Definitions | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def declarations(self) -> Path:
@@ -178,7 +181,7 @@ class CorruptibleEstate:
         self.home.mkdir(exist_ok=True)
         (self.home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            own = Estate(self.root, instance, airflow_url=self.airflow_url)
+            own = Estate(self.root, instance, airflow_url=self.airflow_url, more_settings=self.settings)
             if self.definitions is None:
                 with own.entered():
                     self.definitions = self._tree().build_defs()

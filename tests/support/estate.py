@@ -37,7 +37,7 @@ ONE_TRY = {
     "parity/airflow_try": "1"
 }  # as if Airflow's proxy had launched the run: further tries are Airflow's
 
-_OURS = ("TAXI_", "PARITY_", "DBT_", "AIRFLOW", "DAGSTER_", "SNOWFLAKE_")
+_OURS = ("TAXI_", "PARITY_", "DBT_", "AIRFLOW", "DAGSTER_", "SNOWFLAKE_", "POSTGRES_")
 
 
 def copy_project(root: Path, *, code: bool = True) -> Path:
@@ -109,6 +109,7 @@ class Estate:
     instance: dg.DagsterInstance
     results: dict[str, dg.ExecuteInProcessResult] = field(default_factory=dict)
     airflow_url: str = NOBODY
+    more_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data_dir(self) -> Path:
@@ -122,6 +123,7 @@ class Estate:
             "AIRFLOW_URL": self.airflow_url,
             "AIRFLOW_USER": "admin",
             "AIRFLOW_PASSWORD": "admin",
+            **self.more_settings,
         }
 
     @property

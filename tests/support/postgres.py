@@ -43,6 +43,11 @@ class PostgresServer:
                 rows = cursor.fetchall() if cursor.description else []
         return rows
 
+    def load(self, table: str, csv: Path, database: str = _DATABASE) -> None:
+        """The rows of a CSV file without a header."""
+        with self._connected(database) as connection, connection.cursor() as cursor, csv.open() as rows:
+            cursor.copy_expert(f"copy {table} from stdin with (format csv)", rows)
+
     @contextmanager
     def _connected(self, database: str) -> Iterator[psycopg2.extensions.connection]:
         connection = psycopg2.connect(host=self.socket_dir, user="postgres", dbname=database)
