@@ -45,9 +45,9 @@ def built_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server with the empty database `parity`."""
-    with serving(tmp_path_factory.mktemp("postgres")) as server:
+    with serving() as server:
         yield server
 
 

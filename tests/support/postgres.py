@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
@@ -59,9 +60,16 @@ class PostgresServer:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[PostgresServer]:
-    """A server in the folder, which ends with the tests, whatever ends them."""
-    with running_postgres(folder, (_DATABASE,)) as running:
+def serving() -> Iterator[PostgresServer]:
+    """A server that ends with the tests, whatever ends them.
+
+    Its folder is not pytest's: under root the server runs as another user, and each pytest that starts closes the
+    folder of all of pytest's to others.
+    """
+    with (
+        TemporaryDirectory(prefix="parity-postgres-", ignore_cleanup_errors=True) as folder,
+        running_postgres(Path(folder, "data"), (_DATABASE,)) as running,
+    ):
         server = PostgresServer(running.socket_dir)
         # Nothing has to outlive a crash of the machine.
         server.run(

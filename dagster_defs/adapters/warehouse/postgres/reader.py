@@ -150,7 +150,8 @@ def _connect(credentials: Any) -> Any:
 
 def without_address(said: str) -> str:
     """The reason of a failed connection, without the server, the database and the user."""
-    line = (said.strip() or "the connection failed").splitlines()[0]
+    said = said.strip().removeprefix("Database Error").strip()  # what dbt puts above the driver's words
+    line = (said or "the connection failed").splitlines()[0]
     _, failed, reason = line.rpartition(" failed: ")
     if failed:
         line = reason
