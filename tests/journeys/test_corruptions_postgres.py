@@ -29,7 +29,11 @@ from tests.support.estate import export_inventory
 from tests.support.fakes import FakeAirflow
 from tests.support.postgres import PostgresServer
 
-pytestmark = [pytest.mark.airflow, pytest.mark.journey]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.journey,
+    pytest.mark.timeout(1_800),
+]  # four parses of the project before the first
 
 STARTS = {EARLIER: f"{EARLIER}T11:00:00+00:00", DAY: f"{DAY}T10:00:00+00:00"}
 
