@@ -46,8 +46,8 @@ class TargetTable:
 
     kind: str
     relation: Relation
-    server: str
-    credentials: Any = field(compare=False)
+    server: str = field(repr=False)
+    credentials: Any = field(compare=False, repr=False)  # a password is in it
     said: str = field(default="", compare=False)
 
 
@@ -106,8 +106,8 @@ class Begin:
 
     legacy: DbtWorkspace
     candidate: DbtWorkspace
-    legacy_credentials: Any
-    candidate_credentials: Any
+    legacy_credentials: Any = field(repr=False)
+    candidate_credentials: Any = field(repr=False)
     read: Sequence[ReadModel]
     pasts: Sequence[Past]
     out_of_reach: Callable[[str, str, str], Exception]

@@ -117,13 +117,11 @@ class CandidateStart:
         (own, legacy), (other, candidate) = (self._server(side) for side in Side)
         if own == other:
             return
-        is_there = (
-            f"{candidate!r} is not" if legacy == candidate else f"{self.candidate.target!r} is in {candidate}"
-        )
+        there = "one of that name on another server" if legacy == candidate else candidate
         raise LegacyOutOfReach(
             self.unit,
             ", ".join(wanted),
-            f"target {self.legacy.target!r} is in {legacy}, {is_there}",
+            f"target {self.legacy.target!r} is in {legacy}, and {self.candidate.target!r} in {there}",
             "Give both targets one account or server, and a database or schema of their own",
         )
 

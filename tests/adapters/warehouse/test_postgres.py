@@ -11,13 +11,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.places import Readers
 from dagster_defs.adapters.warehouse.postgres.reader import PostgresSession, without_address
 from dagster_defs.adapters.warehouse.postgres.start import begin_with_legacy, holds_copy_of
 from dagster_defs.adapters.warehouse.postgres.warehouse import PostgresWarehouse
 from dagster_defs.adapters.warehouse.seam import TargetTable
 from dagster_defs.cli import app
-from dagster_defs.errors import BadPlace, StatementFailed
+from dagster_defs.errors import BadPlace, LegacyOutOfReach, StatementFailed
 from dagster_defs.parity import (
     Check,
     Column,
@@ -28,6 +29,7 @@ from dagster_defs.parity import (
     ToleranceKind,
     compare,
 )
+from dagster_defs.usecases.shadow.start import CandidateStart
 from tests.support.postgres import PostgresServer
 
 DATABASE = "reading"
@@ -305,7 +307,9 @@ def test_two_databases_are_refused(server: PostgresServer) -> None:
     def table(database: str) -> TargetTable:
         credentials = server.credentials(database)
         where, said = PostgresWarehouse().server(credentials, Path())
-        return TargetTable("postgres", Relation(database, "legacy", "t"), where, credentials, said)
+        found = TargetTable("postgres", Relation(database, "legacy", "t"), where, credentials, said)
+        assert server.socket_dir not in repr(found)
+        return found
 
     with (
         Readers() as readers,
@@ -366,3 +370,34 @@ def test_a_candidate_begins_with_legacys_past(server: PostgresServer) -> None:
     assert copied == [{"n": 4, "last": "2024-03-04"}]
     assert "rows before 2024-03-05" in earlier
     assert own == ""
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (
+            {"dbname": "parity"},
+            "in PostgreSQL database 'reading', and 'candidate' in PostgreSQL database 'parity'",
+        ),
+        (
+            {"host": "db.internal"},
+            "database 'reading', and 'candidate' in one of that name on another server",
+        ),
+    ],
+)
+def test_a_candidate_cannot_read_another_database(
+    server: PostgresServer, tmp_path: Path, other: dict[str, str], said: str
+) -> None:
+    """Targets in two databases, or on two servers, are refused before anything is read; no address is said."""
+    (tmp_path / "dbt_project.yml").write_text("name: own\nversion: '1'\nprofile: own\n")
+    outputs = {side: server.profile(side, DATABASE) for side in ("legacy", "candidate")}
+    outputs["candidate"] |= other
+    (tmp_path / "profiles.yml").write_text(yaml.safe_dump({"own": {"target": "legacy", "outputs": outputs}}))
+    legacy, candidate = (DbtWorkspace(tmp_path, side) for side in ("legacy", "candidate"))
+    start = CandidateStart("daily.dbt", legacy, candidate, frozenset(), (), (), lambda _: None)
+
+    with pytest.raises(LegacyOutOfReach) as refused:
+        start._refuse_another_warehouse(["model.own.a"], {"postgres"})
+    assert said in str(refused.value)
+    assert "db.internal" not in str(refused.value)
+    assert server.socket_dir not in str(refused.value)
