@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -140,7 +140,8 @@ class DbtWorkspace:
         their types; ValueRefused is raised for a value that has none of dbt's.
         """
         command = [*arguments, "--vars", as_yaml(variables)] if variables else list(arguments)
-        return DbtRun(self, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
+        here = replace(self, project_dir=self.project_dir.absolute())
+        return DbtRun(here, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
 
     def flags(self, target_path: Path) -> list[str]:
         return [

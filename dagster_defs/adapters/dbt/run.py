@@ -8,20 +8,30 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dagster_defs.errors import DbtFailed, NotComparable, TimedOut
-
-if TYPE_CHECKING:
-    from dagster_defs.adapters.dbt.project import DbtWorkspace
 
 _RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
 # Before the first statement of each node, and of each batch.
 _START_EVENTS = frozenset({"LogStartLine", "LogStartBatch"})
 _SECONDS_TO_STOP = 10
+
+
+class Runnable(Protocol):
+    """What a run needs of its project, whose folder is an absolute path."""
+
+    @property
+    def project_dir(self) -> Path: ...
+
+    @property
+    def database_file(self) -> Path: ...
+
+    def load_manifest(self, nodes: frozenset[str] | None = None) -> Any: ...
+
+    def flags(self, target_path: Path) -> list[str]: ...
 
 
 class DbtRun:
@@ -33,7 +43,7 @@ class DbtRun:
 
     def __init__(
         self,
-        workspace: DbtWorkspace,
+        workspace: Runnable,
         command: Sequence[str],
         run_dir: Path,
         *,
@@ -41,7 +51,7 @@ class DbtRun:
         parse_again: bool,
         timeout: float | None = None,
     ) -> None:
-        self.workspace = replace(workspace, project_dir=workspace.project_dir.absolute())
+        self.workspace = workspace
         self.command = list(command)
         self.run_dir = run_dir.absolute()
         self.nodes = nodes

@@ -1,11 +1,11 @@
 """The comparisons of one candidate run: its own windows, and those beside them that it may have spoiled."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -13,6 +13,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
+from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.run_window import windows_of_run
 from dagster_defs.components.units.dbt_tests import LegacyVerdicts, Verdicts
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
@@ -30,20 +31,43 @@ from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, 
 from dagster_defs.usecases.shadow.upstream_writes import written_between
 from dagster_defs.windows import Window
 
-if TYPE_CHECKING:
-    from dagster_defs.components.compare.evidence import Compared
-
 SECONDS_FOR_LOCKS = (
     60.0  # that a comparison waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
 )
 SEVERITY = {Verdict.MISMATCH: dg.AssetCheckSeverity.ERROR, Verdict.INCONCLUSIVE: dg.AssetCheckSeverity.WARN}
 
 
+def build_and_compare(
+    compared: Compared, context: dg.AssetExecutionContext, build: Callable[[], Iterator[Any]]
+) -> Iterator[Any]:
+    """Build, if anything but `parity` is selected, then compare what is selected of it.
+
+    A build that failed is compared too, so that its window has a verdict; its error is raised afterwards.
+    """
+    failure: Exception | None = None
+    built = bool(context.selected_asset_keys)
+    if built or context.selected_asset_check_keys - set(compared.check_keys):
+        try:
+            yield from build()
+        except dg.RetryRequested:
+            raise
+        except Exception as error:
+            failure = error
+    wanted = [
+        name for name, (_, shadow) in compared.keys.items()
+        if dg.AssetCheckKey(shadow, PARITY) in context.selected_asset_check_keys
+    ]  # fmt: skip
+    if wanted:
+        yield from RunComparison(compared, context, wanted, built, failure).events()
+    if failure is not None:
+        raise failure
+
+
 @dataclass
 class RunComparison:
     """The comparisons of one run. `built`: it has built, or tried to, and failed with `failure`."""
 
-    compared: "Compared"
+    compared: Compared
     context: dg.AssetExecutionContext
     wanted: Sequence[str]
     built: bool
@@ -59,7 +83,7 @@ class RunComparison:
 
     @cached_property
     def mirror(self) -> Mirror:
-        return cast("Mirror", self.compared.unit)  # the base has no outputs_of; every mirror has
+        return self.compared.unit
 
     def events(self) -> Iterator[Any]:
         airflow_answers = True

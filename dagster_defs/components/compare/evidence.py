@@ -1,20 +1,41 @@
 """The asset check `parity` on every compared shadow: a verdict for each window that a candidate run is about."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning
 
 from dagster_defs.adapters.dagster.evidence import PARITY
-from dagster_defs.components.compare.comparing import RunComparison
 from dagster_defs.components.units.dbt_tests import LegacyTests
-from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.windows import Window
 
-if TYPE_CHECKING:
-    from dagster_defs.components.units.unit import UnitComponent
+
+class Maker(Protocol):
+    """The mirror whose candidate run makes an asset."""
+
+    @property
+    def legacy_unit(self) -> Unit: ...
+
+    def partitions_over(self, window: Window) -> list[str]: ...
+
+
+class ComparedUnit(Mirror, Protocol):
+    """What a comparison asks of the unit that is compared, besides its windows and outputs."""
+
+    unit: str
+
+    @property
+    def offered(self) -> dg.TimeWindowPartitionsDefinition: ...
+
+    @property
+    def also_written(self) -> frozenset[dg.AssetKey]: ...
+
+    def maker_of(self, key: dg.AssetKey) -> Maker | None: ...
 
 
 @dataclass(frozen=True)
@@ -25,7 +46,7 @@ class Compared:
     whether every run that writes one writes all of it.
     """
 
-    unit: "UnitComponent"
+    unit: ComparedUnit
     keys: Mapping[str, tuple[dg.AssetKey, dg.AssetKey]]
     tests: LegacyTests | None = None
     reads: Mapping[dg.AssetKey, bool] = field(default_factory=dict)
@@ -48,26 +69,3 @@ class Compared:
     @property
     def check_keys(self) -> list[dg.AssetCheckKey]:
         return [spec.key for spec in self.specs]
-
-    def after(self, context: dg.AssetExecutionContext, build: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-        """Build, if anything but `parity` is selected, then compare what is selected of it.
-
-        A build that failed is compared too, so that its window has a verdict; its error is raised afterwards.
-        """
-        failure: Exception | None = None
-        built = bool(context.selected_asset_keys)
-        if built or context.selected_asset_check_keys - set(self.check_keys):
-            try:
-                yield from build()
-            except dg.RetryRequested:
-                raise
-            except Exception as error:
-                failure = error
-        wanted = [
-            name for name, (_, shadow) in self.keys.items()
-            if dg.AssetCheckKey(shadow, PARITY) in context.selected_asset_check_keys
-        ]  # fmt: skip
-        if wanted:
-            yield from RunComparison(self, context, wanted, built, failure).events()
-        if failure is not None:
-            raise failure

@@ -1,20 +1,34 @@
 """What stands in Dagster for a unit whose definitions cannot be made: it says why, and does nothing else."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.errors import ParityError
-from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.windows import PartitionedSchedule
 
-if TYPE_CHECKING:
-    from dagster_defs.components.units.unit import UnitComponent
-
 BROKEN = "broken_units"  # the group of the stand-ins, and the first part of their keys
+
+
+class BrokenMirror(Protocol):
+    """What a stand-in takes over of the mirror in whose place it is."""
+
+    unit: str
+
+    @property
+    def legacy_unit(self) -> Unit: ...
+
+    @property
+    def partitions(self) -> PartitionedSchedule: ...
+
+    def job_name(self, side: Side) -> str: ...
+
+    def job_tags(self, side: Side) -> Mapping[str, str]: ...
 
 
 def broken_key(name: str) -> dg.AssetKey:
@@ -22,7 +36,7 @@ def broken_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([BROKEN, *(part for part in name.split(".", 1) if part)])
 
 
-def broken_definitions(unit: "UnitComponent", fault: ParityError, *, with_job: bool) -> dg.Definitions:
+def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool) -> dg.Definitions:
     """An asset that says what is wrong, and fails with it when it is run.
 
     `with_job`: under the name of the unit's own job too, so that Airflow's log says why a proxied run has failed.
@@ -59,7 +73,7 @@ def broken_definitions(unit: "UnitComponent", fault: ParityError, *, with_job: b
     return dg.Definitions(assets=[stand_in], jobs=[job])
 
 
-def _partitions_of(unit: "UnitComponent") -> PartitionedSchedule | None:
+def _partitions_of(unit: BrokenMirror) -> PartitionedSchedule | None:
     """None where what is broken is the schedule, or the unit's name."""
     try:
         return unit.partitions if unit.legacy_unit else None

@@ -1,10 +1,11 @@
 """The Dagster definition of one dbt unit on one side: its specs, and the body that runs dbt."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import dagster as dg
 from dagster_dbt import DbtProject
@@ -17,23 +18,63 @@ from dagster_defs.adapters.dbt.deferral import builds, data_behind
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
 from dagster_defs.adapters.dbt.run import DbtRun
+from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import windows_to_write
 from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.mirrors import TableOutput
+from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
+from dagster_defs.windows import PartitionVars
 from dagster_defs.windows.values import typed
 
-if TYPE_CHECKING:
-    from dagster_defs.components.units.dbt_unit import DbtUnit
-
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
+
+
+class DbtMirror(Mirror, Protocol):
+    """What the definition of a unit's assets asks of its mirror."""
+
+    unit: str
+    command: Any
+    owners: Sequence[str]
+    pool: str | None
+    timeout: float | None
+
+    @property
+    def offered(self) -> dg.TimeWindowPartitionsDefinition: ...
+
+    @property
+    def variables(self) -> PartitionVars: ...
+
+    @property
+    def event_times(self) -> PartitionVars: ...
+
+    @property
+    def tries(self) -> Tries: ...
+
+    def workspace(self, side: Side) -> DbtWorkspace: ...
+
+    def dbt_arguments(self) -> list[str]: ...
+
+    def op_name(self, side: Side) -> str: ...
+
+    def group_name(self, side: Side) -> str: ...
+
+    def spec_attributes(self, side: Side) -> dict[str, Any]: ...
+
+    def freshness(self, side: Side) -> dg.FreshnessPolicy | None: ...
+
+    def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep: ...
+
+    def telling_of_failure(
+        self, context: dg.AssetExecutionContext, side: Side
+    ) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
@@ -155,7 +196,7 @@ class UnitNodes:
 
 
 def build_asset_definition(
-    unit: "DbtUnit", nodes: UnitNodes, zones: Mapping[dg.AssetKey, str], compared: Compared
+    unit: DbtMirror, nodes: UnitNodes, zones: Mapping[dg.AssetKey, str], compared: Compared
 ) -> dg.AssetsDefinition:
     """One step for the whole unit: it runs as one, in Airflow and in Dagster. A candidate compares in it too."""
     parity = compared.specs if nodes.side is Side.CANDIDATE else []
@@ -190,12 +231,12 @@ def build_asset_definition(
             if stand_in:
                 yield dg.MaterializeResult(asset_key=stand_in.key)
 
-        yield from one_try() if nodes.side is Side.LEGACY else compared.after(context, one_try)
+        yield from one_try() if nodes.side is Side.LEGACY else build_and_compare(compared, context, one_try)
 
     return build
 
 
-def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
+def _stand_in(unit: DbtMirror, nodes: UnitNodes) -> dg.AssetSpec:
     """The asset of a unit whose models are all defined by other units: it says when the unit ran."""
     name = [unit.legacy_unit.dag_id, unit.legacy_unit.task_id]
     return dg.AssetSpec(
@@ -210,7 +251,7 @@ def _stand_in(unit: "DbtUnit", nodes: UnitNodes) -> dg.AssetSpec:
     )
 
 
-def _build(context: dg.AssetExecutionContext, unit: "DbtUnit", nodes: UnitNodes) -> Iterator[Any]:
+def _build(context: dg.AssetExecutionContext, unit: DbtMirror, nodes: UnitNodes) -> Iterator[Any]:
     if nodes.side is Side.LEGACY:
         windows = windows_to_write(context, unit.legacy_unit, unit.partitions)
     else:
@@ -294,7 +335,7 @@ def _part(context: dg.AssetExecutionContext, nodes: UnitNodes) -> list[str] | No
     return None if whole else [*wanted, *tests]
 
 
-def _selection(unit: "DbtUnit", nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
+def _selection(unit: DbtMirror, nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
     """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
     if part is None:
         return unit.dbt_arguments()

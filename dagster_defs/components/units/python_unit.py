@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 
+from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.compare.terms import ComparisonTerms
 from dagster_defs.components.runs.one_writer import windows_to_write
@@ -256,7 +257,7 @@ class PythonUnit(UnitComponent):
                 with self.telling_of_failure(context, side):
                     yield from self._call(context, side)
 
-            yield from one_try() if side is Side.LEGACY else compared.after(context, one_try)
+            yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
 
         return call
 
