@@ -167,7 +167,7 @@ class Story:
         for run in runs:
             if run.is_failure_or_canceled:
                 raise RunFailed(f"Dagster's run of {DAILY}", run.status.value, self.estate.dagster_url)
-        days = {run.tags["dagster/partition"] for run in runs if run.is_success}
+        days = {run.tags[tags.PARTITION] for run in runs if run.is_success}
         return days == set(self.estate.days[self.ran :])
 
     def _tell_who_wrote(self) -> None:

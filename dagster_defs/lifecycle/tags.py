@@ -41,6 +41,8 @@ BASELINE = "parity/baseline"
 
 # Of an event that tells what Airflow did: when the task began and ended.
 BEGAN, ENDED = "parity/legacy_began", "parity/legacy_ended"
+# Of such an event, for a person to read: Airflow's run with its link, its id and try, and how the task ended.
+SHOWN_RUN, SHOWN_RUN_ID, SHOWN_TRY, SHOWN_STATE = "Airflow run", "Airflow run id", "Try", "State"
 # Of an observation: the unit whose run wrote an asset that another unit's mirror defines.
 WRITTEN_BY = "parity/written_by"
 

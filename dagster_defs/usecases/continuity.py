@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.dagster.api import address_of_run
+from dagster_defs.adapters.dagster.event_log import WindowEvent, instant, pages
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.dagster.runs import PlannedAssets
 from dagster_defs.errors import EvidenceUnreadable, ParityError
@@ -19,7 +20,6 @@ from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
 from dagster_defs.usecases.report import legacy_keys
-from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY, PARTITION
 from dagster_defs.windows import PartitionedSchedule
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 PAGE = 1_000  # events of one asset, or runs, that are asked for at once
 RUNS = 200  # of a unit that did not succeed, the newest, that are looked at
-STATE = "State"  # metadata of what the observer tells of a task: Airflow's word for how it ended
 
 
 def continuity_of(
@@ -128,18 +127,18 @@ class _Write:
     airflow_run: str
     dagster_run: str
     address: str
-    at: float
-    began: float | None = None
-    ended: float | None = None
+    at: datetime
+    began: datetime | None = None
+    ended: datetime | None = None
     assets: set[str] = field(default_factory=set)
 
-    def add(self, asset: str, record: Any, noted: Mapping[str, Any]) -> None:
+    def add(self, asset: str, event: WindowEvent) -> None:
         """Of a mapped task each instance tells of the same run: it began with the first and ended with the last."""
         self.assets.add(asset)
-        self.at = max(self.at, record.timestamp)
-        if tags.BEGAN in noted and tags.ENDED in noted:
-            self.began = min(self.began or noted[tags.BEGAN], noted[tags.BEGAN])
-            self.ended = max(self.ended or noted[tags.ENDED], noted[tags.ENDED])
+        self.at = max(self.at, event.at)
+        if event.began and event.ended:
+            self.began = min(self.began or event.began, event.began)
+            self.ended = max(self.ended or event.ended, event.ended)
 
 
 @dataclass(frozen=True)
@@ -171,22 +170,16 @@ class WritesLog:
             wanted = dg.AssetRecordsFilter(
                 asset_key=key, after_timestamp=since.timestamp() if since else None
             )
-            for record in _pages(self.instance.fetch_materializations, wanted):
+            for record in pages(self.instance.fetch_materializations, wanted, PAGE):
                 if (partition := record.partition_key) is None:
                     continue
-                noted = _noted(record.asset_materialization)
-                airflow_run = "" if record.run_id else str(noted.get(AIRFLOW_RUN_ID, ""))
+                event = WindowEvent.of(record)
+                airflow_run = "" if event.run_id else event.airflow_run
                 one = found.setdefault(
-                    (partition, record.run_id or airflow_run, str(noted.get(AIRFLOW_TRY, ""))),
-                    _Write(
-                        partition,
-                        airflow_run,
-                        record.run_id,
-                        str(noted.get(AIRFLOW_RUN, "")),
-                        record.timestamp,
-                    ),
+                    (partition, event.run_id or airflow_run, event.airflow_try),
+                    _Write(partition, airflow_run, event.run_id, event.address, event.at),
                 )
-                one.add(key.to_user_string(), record, noted)
+                one.add(key.to_user_string(), event)
         runs = self._runs({one.dagster_run for one in found.values() if one.dagster_run})
         return [
             _wrote(one, runs.get(one.dagster_run), backfills, self.settings.dagster_url)
@@ -198,12 +191,11 @@ class WritesLog:
         import dagster as dg
 
         found: dict[str, Unwritten] = {}
-        for record in _pages(self.instance.fetch_observations, dg.AssetRecordsFilter(asset_key=key)):
-            observation = record.asset_observation
-            state = _noted(observation).get(STATE)
-            if record.partition_key and state:
-                why, at = observation.description or str(state), _instant(record.timestamp)
-                found.setdefault(record.partition_key, Unwritten(why, skipped=state == "skipped", at=at))
+        for record in pages(self.instance.fetch_observations, dg.AssetRecordsFilter(asset_key=key), PAGE):
+            event = WindowEvent.of(record)
+            if event.partition and event.state:
+                why, skipped = event.description or event.state, event.state == "skipped"
+                found.setdefault(event.partition, Unwritten(why, skipped=skipped, at=event.at))
         return found
 
     def unfinished(
@@ -260,18 +252,16 @@ class WritesLog:
 def _wrote(
     one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None, dagster_url: str
 ) -> Wrote:
-    at, assets = _instant(one.at), frozenset(one.assets)
+    at, assets = one.at, frozenset(one.assets)
     if not one.dagster_run:
-        began = None if one.began is None else _instant(one.began)
-        ended = None if one.ended is None else _instant(one.ended)
         return Wrote(
             Owner.AIRFLOW,
             one.partition,
             at,
             one.airflow_run,
             one.airflow_run,
-            began,
-            ended,
+            one.began,
+            one.ended,
             assets,
             one.address,
         )
@@ -286,8 +276,8 @@ def _wrote(
         run.run_id,
         # A try of a proxied task is a run of its own; a try that Dagster makes has the first one as its root.
         run.tags.get(tags.AIRFLOW_RUN) or run.root_run_id or run.run_id,
-        _instant(record.start_time) if record.start_time else record.create_timestamp,
-        _instant(record.end_time) if record.end_time else None,
+        instant(record.start_time) if record.start_time else record.create_timestamp,
+        instant(record.end_time) if record.end_time else None,
         assets,
         address_of_run(dagster_url, run.run_id),
         live=not run.is_finished,
@@ -303,8 +293,8 @@ def _is_asked(run: dg.DagsterRun, backfills: Collection[str] | None) -> bool:
 
 def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Sequence[str]:
     """Of one partition, of a stretch of them, or of none that the schedule has."""
-    if PARTITION in run.tags:
-        return [run.tags[PARTITION]]
+    if tags.PARTITION in run.tags:
+        return [run.tags[tags.PARTITION]]
     first, last = run.tags.get(tags.RANGE_START), run.tags.get(tags.RANGE_END)
     if not first or not last:
         return ()
@@ -322,22 +312,3 @@ def _newest(*told: Mapping[str, Unwritten]) -> dict[str, Unwritten]:
         if other is None or (one.at and other.at and one.at > other.at):
             found[partition] = one
     return found
-
-
-def _pages(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter) -> Iterator[Any]:
-    """All records, the newest first."""
-    cursor: str | None = None
-    while True:
-        page = fetch(wanted, limit=PAGE, cursor=cursor)
-        yield from page.records
-        if not page.has_more:
-            return
-        cursor = page.cursor
-
-
-def _noted(event: Any) -> Mapping[str, Any]:
-    return {name: value.value for name, value in event.metadata.items()}
-
-
-def _instant(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)

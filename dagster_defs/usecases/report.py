@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.adapters.dagster.event_log import instant
 from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.adapters.files import atomic
@@ -261,10 +262,6 @@ def _failed_run(log: EventLog, run: dg.DagsterRun) -> SideRun:
     """One that was cancelled before it began has taken no time."""
     found = log.instance.get_run_record_by_id(run.run_id)
     assert found is not None, run.run_id  # noqa: S101 - it has just been read
-    began = _instant(found.start_time) if found.start_time else found.create_timestamp
-    ended = _instant(found.end_time) if found.end_time else began
+    began = instant(found.start_time) if found.start_time else found.create_timestamp
+    ended = instant(found.end_time) if found.end_time else began
     return SideRun(Owner.DAGSTER, began, ended, run.run_id, log.run_address(run.run_id), failed=True)
-
-
-def _instant(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)

@@ -26,7 +26,6 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of, windows_by_side
 from dagster_defs.usecases.move import facts
 from dagster_defs.usecases.report import legacy_keys
-from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN_ID, AIRFLOW_TRY
 from tests.support.documents import document, fenced
 from tests.support.estate import DAYS as BUILT
 from tests.support.estate import Estate, foreign_environment
@@ -45,7 +44,7 @@ class Home:
 
     def airflow_wrote(self, day: str) -> None:
         """As the observer tells of it."""
-        noted: dict[str, Any] = {AIRFLOW_RUN_ID: f"scheduled__{day}", AIRFLOW_TRY: 1}
+        noted: dict[str, Any] = {tags.SHOWN_RUN_ID: f"scheduled__{day}", tags.SHOWN_TRY: 1}
         for key in self.keys:
             event = dg.AssetMaterialization(key, partition=day, metadata=noted)
             self.instance.report_runless_asset_event(event)

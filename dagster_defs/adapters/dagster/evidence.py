@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.adapters.dagster.event_log import instant
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.escape import markdown
-from dagster_defs.lifecycle.tags import WINDOW_END, WINDOW_START
+from dagster_defs.lifecycle.tags import SHOWN_RUN, WINDOW_END, WINDOW_START
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
 from dagster_defs.parity import Sample
 from dagster_defs.windows import Window
@@ -54,7 +54,7 @@ def evidence_metadata(
     if check.samples:
         metadata["samples"] = dg.MetadataValue.md(samples_table(check.samples))
     if airflow_run:
-        metadata["Airflow run"] = dg.MetadataValue.url(airflow_run)
+        metadata[SHOWN_RUN] = dg.MetadataValue.url(airflow_run)
     return metadata
 
 
@@ -132,10 +132,10 @@ def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[E
         yield Evidence(
             WindowCheck.from_json(noted[DOCUMENT]),
             partition=evaluation.partition or "",
-            window_start=_instant(noted[WINDOW_START]),
-            at=_instant(record.event.timestamp if record.event else record.create_timestamp),
+            window_start=instant(noted[WINDOW_START]),
+            at=instant(record.event.timestamp if record.event else record.create_timestamp),
             run=record.run_id,
-            airflow_run=str(noted.get("Airflow run", "")),
+            airflow_run=str(noted.get(SHOWN_RUN, "")),
         )
 
 
@@ -172,7 +172,3 @@ def _cell(value: Any, most: int = CELL) -> str:
     text = "NULL" if value is None else str(value)
     text = text if len(text) <= most else text[: most - 1] + "…"
     return markdown(" ".join(text.split()))
-
-
-def _instant(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)

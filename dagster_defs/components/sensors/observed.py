@@ -15,12 +15,11 @@ from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor
 from dagster_defs.usecases.observe import Finished
-from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
 from dagster_defs.windows import PartitionedSchedule
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 
-STATE, COMMAND, MAP_INDEX = "State", "Command", "Map index"
+COMMAND, MAP_INDEX = "Command", "Map index"
 TOLD_FROM = "parity/told_from"  # of a tick's first event: digest of the cursor that the tick began with
 MOST = 5_000  # events of one asset that are looked through: more than one tick ever stores
 CLOCKS = timedelta(minutes=10)  # by which Airflow's and Dagster's may disagree
@@ -140,10 +139,10 @@ class Teller:
 
     def _metadata(self, task: TaskInstance, run: DagRun | None) -> dict[str, Any]:
         facts: dict[str, Any] = {
-            AIRFLOW_RUN: dg.MetadataValue.url(self.client.address.link(task.unit, task.run_id)),
-            AIRFLOW_RUN_ID: task.run_id,
-            AIRFLOW_TRY: task.try_number,
-            STATE: task.state,
+            tags.SHOWN_RUN: dg.MetadataValue.url(self.client.address.link(task.unit, task.run_id)),
+            tags.SHOWN_RUN_ID: task.run_id,
+            tags.SHOWN_TRY: task.try_number,
+            tags.SHOWN_STATE: task.state,
             "Operator": task.operator,
             tags.AIRFLOW_TASK_INSTANCE: task.identity,
         }

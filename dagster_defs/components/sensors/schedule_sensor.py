@@ -151,7 +151,7 @@ def _has_succeeded(instance: dg.DagsterInstance, dag: ScheduledDag, start: datet
 
 
 def _runs(dag: ScheduledDag, *, partition: str = "", statuses: Sequence[Any] = ()) -> dg.RunsFilter:
-    wanted = {tags.DAG: dag.dag_id} | ({"dagster/partition": partition} if partition else {})
+    wanted = {tags.DAG: dag.dag_id} | ({tags.PARTITION: partition} if partition else {})
     return dg.RunsFilter(tags=wanted, statuses=list(statuses) or None)
 
 

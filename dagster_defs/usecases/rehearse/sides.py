@@ -141,7 +141,7 @@ class CandidateJob:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # As Airflow's proxy launches it: the run makes sure that this is its window, and leaves tries to others.
         proxied = {
-            "dagster/partition": partition,
+            tags.PARTITION: partition,
             tags.WINDOW_START: window.start.isoformat(),
             tags.WINDOW_END: window.end.isoformat(),
             tags.AIRFLOW_TRY: "1",

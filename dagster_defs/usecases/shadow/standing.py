@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader, TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
+from dagster_defs.adapters.dagster.event_log import WindowEvent, instant
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
@@ -19,10 +18,7 @@ from dagster_defs.windows import Window
 if TYPE_CHECKING:
     import dagster as dg
 
-# Metadata of what the observer tells, for a person to read.
 PATIENCE = 2.0  # seconds for which Airflow is asked what has started since
-AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY = "Airflow run", "Airflow run id", "Try"
-PARTITION = "dagster/partition"
 RUNS = 100  # candidate runs of one unit that are looked at, the newest
 OBSERVATIONS = 1_000  # of one asset that are looked at, the newest
 
@@ -81,16 +77,14 @@ class EventLog:
         """A materialization as a write: its run's start and end, or those that the observer has noted."""
         if record is None:
             return None
-        materialization = record.asset_materialization
-        noted = _noted(materialization)
-        at = _instant(record.timestamp)
-        began = ended = at
+        event = WindowEvent.of(record)
+        began = ended = event.at
         if record.run_id and (run := self.instance.get_run_record_by_id(record.run_id)):
-            began = _instant(run.start_time) if run.start_time else run.create_timestamp
-            ended = _instant(run.end_time) if run.end_time else at
-        elif tags.BEGAN in noted and tags.ENDED in noted:
-            began, ended = _instant(noted[tags.BEGAN]), _instant(noted[tags.ENDED])
-        return Write(record.storage_id, materialization.partition, began, ended)
+            began = instant(run.start_time) if run.start_time else run.create_timestamp
+            ended = instant(run.end_time) if run.end_time else event.at
+        elif event.began and event.ended:
+            began, ended = event.began, event.ended
+        return Write(event.position, event.partition, began, ended)
 
     def written_since(self, key: dg.AssetKey, own: Write | None, window: Window | None) -> tuple[str, ...]:
         """Runs, in words, that have written the asset since a write without materializing it, oldest first.
@@ -101,28 +95,25 @@ class EventLog:
 
         if own is None:
             return ()
-        since = own.began.timestamp()
-        wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=since)
+        wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=own.began.timestamp())
         found: dict[str, None] = {}
         for record in reversed(self.instance.fetch_observations(wanted, limit=OBSERVATIONS).records):
-            noted = _noted(record.asset_observation)
-            if tags.WRITTEN_BY not in noted or noted.get(tags.ENDED, record.timestamp) <= since:
+            event = WindowEvent.of(record)
+            if not event.written_by or (event.ended or event.at) <= own.began:
                 continue
-            # Without a window it may have been about any.
-            start, end = noted.get(tags.WINDOW_START, -inf), noted.get(tags.WINDOW_END, inf)
-            if window is None or (start < window.end.timestamp() and window.start.timestamp() < end):
-                found[f"{noted[tags.WRITTEN_BY]}{_run_said(record, noted)}"] = None
+            if window is None or event.may_be_of(window):
+                found[f"{event.written_by}{_run_in_words(event)}"] = None
         return tuple(found)
 
     def failed_runs(self, unit: Unit, partitions: Sequence[str]) -> Mapping[str, dg.DagsterRun]:
         """The newest candidate run of each partition, where it has not succeeded, by partition."""
         import dagster as dg
 
-        wanted = {tags.UNIT: str(unit), tags.SIDE: "candidate", PARTITION: list(partitions)}
+        wanted = {tags.UNIT: str(unit), tags.SIDE: "candidate", tags.PARTITION: list(partitions)}
         statuses = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
         newest: dict[str, dg.DagsterRun] = {}
         for run in self.instance.get_runs(dg.RunsFilter(tags=wanted, statuses=statuses), limit=RUNS):
-            newest.setdefault(run.tags[PARTITION], run)
+            newest.setdefault(run.tags[tags.PARTITION], run)
         return {key: run for key, run in newest.items() if run.status is not dg.DagsterRunStatus.SUCCESS}
 
     def not_made(
@@ -160,14 +151,9 @@ class EventLog:
         write = self.write(record)
         if write is None:
             return None
-        noted = _noted(record.asset_materialization)
-        if not record.run_id:
-            return LegacyRun(
-                write,
-                str(noted.get(AIRFLOW_RUN_ID, "")),
-                int(noted.get(AIRFLOW_TRY, 0)),
-                str(noted.get(AIRFLOW_RUN, "")),
-            )
+        event = WindowEvent.of(record)
+        if not event.run_id:
+            return LegacyRun(write, event.airflow_run, int(event.airflow_try or 0), event.address)
         run = self.instance.get_run_by_id(record.run_id)
         airflow_run = run.tags.get(tags.AIRFLOW_RUN, "") if run else ""
         address = AirflowAddress.of(self.settings).link(unit, airflow_run) if airflow_run else ""
@@ -225,9 +211,7 @@ def standing(
         not_made=not_made,
         other_legacy=log.written_since(legacy_key, legacy, rows),
         other_candidate=log.written_since(shadow_key, candidate, rows),
-        copied=str(_noted(records.candidate.asset_materialization).get(tags.BASELINE, ""))
-        if candidate
-        else "",
+        copied=WindowEvent.of(records.candidate).baseline if candidate else "",
     )
 
 
@@ -249,7 +233,7 @@ def started_since(
     if legacy is None:
         return Since()
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
-    here = [key for key, run in running.items() if run.tags.get(PARTITION, partition) == partition]
+    here = [key for key, run in running.items() if run.tags.get(tags.PARTITION, partition) == partition]
     try:
         client = AirflowReader(AirflowAddress.of(log.settings), patience=PATIENCE)
         started = [
@@ -281,18 +265,10 @@ def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window:
     return other is None or (other.start < window.end and window.start < other.end)
 
 
-def _noted(event: Any) -> Mapping[str, Any]:
-    return {name: value.value for name, value in event.metadata.items()}
-
-
-def _run_said(record: Any, noted: Mapping[str, Any]) -> str:
-    run = noted.get(AIRFLOW_RUN_ID) or (f"Dagster run {record.run_id[:8]}" if record.run_id else "")
+def _run_in_words(event: WindowEvent) -> str:
+    run = event.airflow_run or (f"Dagster run {event.run_id[:8]}" if event.run_id else "")
     return f" ({run})" if run else ""
 
 
 def _said(task: TaskInstance) -> str:
     return f"try {task.try_number} of {task.run_id}"
-
-
-def _instant(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)

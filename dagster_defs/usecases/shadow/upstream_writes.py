@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dagster_defs.lifecycle import tags
+from dagster_defs.adapters.dagster.event_log import WindowEvent
 from dagster_defs.lifecycle.fairness import Upstream, Write
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.windows import Window
@@ -40,15 +40,6 @@ def written_between(
             if write is None or write.ended <= legacy.began or write.began >= candidate.ended:
                 continue
             said = " of ".join(part for part in (key.to_user_string(), write.partition) if part)
-            apart = not whole and _is_apart(record.asset_materialization, window)
+            apart = not whole and not WindowEvent.of(record).may_be_of(window)
             (beside if apart else spoiling).append(said)
     return Upstream(tuple(dict.fromkeys(spoiling)), tuple(dict.fromkeys(beside)))
-
-
-def _is_apart(materialization: Any, window: Window) -> bool:
-    """Whether the write says of itself that it is about another time."""
-    noted = {name: value.value for name, value in materialization.metadata.items()}
-    start, end = noted.get(tags.WINDOW_START), noted.get(tags.WINDOW_END)
-    if start is None or end is None:
-        return False
-    return bool(end <= window.start.timestamp() or start >= window.end.timestamp())

@@ -9,13 +9,11 @@ import dagster as dg
 import pytest
 
 from dagster_defs.adapters.dagster.partitions import partitioned
-from dagster_defs.components.sensors import observed
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.written import Unwritten, Wrote
 from dagster_defs.settings import Settings
 from dagster_defs.usecases import continuity
-from dagster_defs.usecases.continuity import PAGE, STATE, WritesLog
-from dagster_defs.usecases.shadow.standing import AIRFLOW_RUN, AIRFLOW_RUN_ID, AIRFLOW_TRY
+from dagster_defs.usecases.continuity import PAGE, WritesLog
 from dagster_defs.windows import Schedule
 
 UNIT = Unit("up", "stream")
@@ -52,9 +50,9 @@ def told(log: WritesLog, day: str, run: str, tries: int = 1, ended: datetime = A
     """As the observer tells of a task that succeeded in Airflow."""
     for key in (ROWS, TOTALS):
         metadata: dict[str, Any] = {
-            AIRFLOW_RUN: dg.MetadataValue.url(LINK),
-            AIRFLOW_RUN_ID: run,
-            AIRFLOW_TRY: tries,
+            tags.SHOWN_RUN: dg.MetadataValue.url(LINK),
+            tags.SHOWN_RUN_ID: run,
+            tags.SHOWN_TRY: tries,
             tags.BEGAN: dg.MetadataValue.timestamp(ended.timestamp() - 60),
             tags.ENDED: dg.MetadataValue.timestamp(ended.timestamp()),
         }
@@ -150,7 +148,7 @@ def test_what_airflow_did_not_write(log: WritesLog) -> None:
     """The newest word of the observer's on a task that wrote nothing is kept by partition, and skipped is known."""
     for day, state in (("2024-03-08", "failed"), ("2024-03-08", "skipped"), ("2024-03-09", "failed")):
         said = dg.AssetObservation(
-            ROWS, partition=day, description=f"{state} in Airflow", metadata={STATE: state}
+            ROWS, partition=day, description=f"{state} in Airflow", metadata={tags.SHOWN_STATE: state}
         )
         log.instance.report_runless_asset_event(said)
     log.instance.report_runless_asset_event(dg.AssetObservation(ROWS, partition="2024-03-10"))
@@ -161,7 +159,6 @@ def test_what_airflow_did_not_write(log: WritesLog) -> None:
         "2024-03-08": ("skipped in Airflow", True),
         "2024-03-09": ("failed in Airflow", False),
     }
-    assert STATE == observed.STATE
 
 
 def test_a_failed_run_of_the_whole_dag(log: WritesLog) -> None:
