@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.units import Unit
+
+T = TypeVar("T", bound=Hashable)
 
 RENAME = "Mirror only one of them, or rename the other in Airflow"
 
@@ -93,6 +96,16 @@ def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
     known = [claim for claim in (*written, *read) if claim.table]
     other = next((claim for claim in known[1:] if claim.table != known[0].table), None)
     return (known[0], other) if other else None
+
+
+def definers(built: Mapping[tuple[int, Unit], Iterable[T]]) -> dict[T, Unit]:
+    """The unit that defines each thing, where several may build it: the one that builds the fewest, by name among
+    equals. `built`: what each unit builds, by its precedence, which is how much that is and then its name."""
+    found: dict[T, Unit] = {}
+    for precedence in sorted(built):
+        for thing in built[precedence]:
+            found.setdefault(thing, precedence[1])
+    return found
 
 
 def job_names(unit: Unit) -> tuple[str, ...]:

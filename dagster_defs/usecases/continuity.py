@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.event_log import WindowEvent, instant, pages
 from dagster_defs.adapters.dagster.evidence import instance_at
+from dagster_defs.adapters.dagster.mirrors import legacy_keys
 from dagster_defs.adapters.dagster.runs import PlannedAssets
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.lifecycle import Owner, Unit, tags
@@ -19,7 +20,6 @@ from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
-from dagster_defs.usecases.report import legacy_keys
 from dagster_defs.windows import PartitionedSchedule
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_defs.adapters.dagster.event_log import instant
 from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
-from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.dagster.mirrors import legacy_keys, load_mirrors
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import EvidenceUnreadable, ParityError, ReportUnwritable
@@ -144,27 +144,6 @@ def _runs(settings: Settings, record: OnRecord, home: Path) -> dict[Unit, RunsOf
             unit: _runs_of(log, mirror, keys.get(unit, ()), evidence.get(unit, ()))
             for unit, mirror in record.mirrors.items()
         }
-
-
-def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
-    """The assets that each unit's mirror defines: one that several units write is the one's that writes the fewest."""
-    import dagster as dg
-
-    written: dict[Unit, frozenset[str]] = {}
-    for unit, mirror in mirrors.items():
-        try:
-            written[unit] = frozenset(
-                key for key in mirror.declared().writes if not key.startswith("source:")
-            )
-        except ParityError:
-            continue  # `parity verify` says what is wrong with it; its verdicts are shown without runs
-    owners: dict[str, Unit] = {}
-    for unit in sorted(written, key=lambda unit: (len(written[unit]), unit), reverse=True):
-        owners.update(dict.fromkeys(written[unit], unit))
-    found: dict[Unit, list[dg.AssetKey]] = {}
-    for text, unit in sorted(owners.items()):
-        found.setdefault(unit, []).append(dg.AssetKey.from_user_string(text))
-    return found
 
 
 def _runs_of(

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.dagster.mirrors import legacy_keys, load_mirrors
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import EventLogMissing, EvidenceUnreadable, NoSuchUnit, UnknownPartition
@@ -25,7 +25,6 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of, windows_by_side
 from dagster_defs.usecases.move import facts
-from dagster_defs.usecases.report import legacy_keys
 from tests.support.documents import document, fenced
 from tests.support.estate import DAYS as BUILT
 from tests.support.estate import Estate, foreign_environment

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_defs.lifecycle.identity import dags_taken_twice, names_taken_twice
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.identity import dags_taken_twice, definers, names_taken_twice
 
 ALONE = [
     "taxi_daily.dbt_daily",
@@ -66,3 +67,13 @@ def test_dags_with_one_folder_are_refused_by_name(dags: tuple[str, str]) -> None
     assert all(
         f"DAG {dags[0]} and DAG {dags[1]} would both be called" in str(error) for error in found.values()
     )
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_unit_that_builds_the_fewest_defines_a_thing(backwards: bool) -> None:
+    """Among equals the first by name; what one unit alone builds is its own, in whatever order they are told."""
+    wide, narrow, twin = Unit("a", "wide"), Unit("b", "narrow"), Unit("b", "twin")
+    built = {(3, wide): ["x", "y", "z"], (1, narrow): ["x"], (1, twin): ["x"]}
+    told = dict(reversed(built.items())) if backwards else built
+
+    assert definers(told) == {"x": narrow, "y": wide, "z": wide}

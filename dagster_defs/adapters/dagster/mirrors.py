@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.identity import keys_taken_twice, names_taken_twice, prefixes_at_odds
+from dagster_defs.lifecycle.identity import definers, keys_taken_twice, names_taken_twice, prefixes_at_odds
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 class Mirrors(Sequence[Mirror]):
@@ -100,6 +103,23 @@ def conflicts(mirrors: Sequence[Any]) -> Mapping[str, ParityError]:
     ]
     claims = [claim for mirror in mirrors for claim in mirror.claims(feeds)]
     return {**keys_taken_twice(claims), **prefixes_at_odds(prefixes)}
+
+
+def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
+    """The assets that each unit's mirror defines, in the order of their keys."""
+    import dagster as dg
+
+    written: dict[tuple[int, Unit], frozenset[str]] = {}
+    for unit, mirror in mirrors.items():
+        try:
+            keys = frozenset(key for key in mirror.declared().writes if not key.startswith("source:"))
+        except ParityError:
+            continue  # `parity verify` says what is wrong with it; its verdicts are shown without runs
+        written[len(keys), unit] = keys
+    found: dict[Unit, list[dg.AssetKey]] = {}
+    for text, unit in sorted(definers(written).items()):
+        found.setdefault(unit, []).append(dg.AssetKey.from_user_string(text))
+    return found
 
 
 def declares_nothing(defs_folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.gates import Facts
+from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.ledger import Histories, UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
 from dagster_defs.lifecycle.settings import GateSettings
@@ -167,21 +168,23 @@ def _compared_outputs(
 ) -> tuple[frozenset[Unit], Mapping[Unit, Collection[str]]]:
     """Which units leave nothing behind to compare, and which outputs the runs of each unit compare.
 
-    What several units build is compared by the one that defines it, the first by `precedence`. A unit is in neither
+    What several units build is compared by the one that defines it. A unit is in neither
     where nobody can tell: then it is not known that there is nothing to compare.
     """
-    known = [mirror for mirror in mirrors if mirror.legacy_unit in outputs]
-    defined: set[object] = set()
-    own: dict[Unit, list[str]] = {}
-    for mirror in sorted(known, key=lambda mirror: mirror.precedence()):
-        unit = mirror.legacy_unit
-        tables = {_identity(unit, output): output.name for output in outputs[unit]}
-        own[unit] = [name for table, name in tables.items() if table not in defined]
-        defined |= tables.keys()
+    known = {mirror.precedence(): mirror.legacy_unit for mirror in mirrors if mirror.legacy_unit in outputs}
+    tables = {
+        precedence: {_identity(unit, output): output.name for output in outputs[unit]}
+        for precedence, unit in known.items()
+    }
+    defined_by = definers(tables)
+    own = {
+        known[precedence]: [name for table, name in found.items() if defined_by[table] == known[precedence]]
+        for precedence, found in tables.items()
+    }
     return frozenset(unit for unit, found in outputs.items() if not found), own
 
 
-def _identity(unit: Unit, output: Output) -> object:
+def _identity(unit: Unit, output: Output) -> Hashable:
     """What two units have in common if they build one table; a file is its own unit's."""
     return (output.project_dir, output.legacy) if isinstance(output, TableOutput) else (unit, output.name)
 
