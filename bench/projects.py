@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,7 @@ from dagster_defs.adapters.files import atomic
 LAYERS = 10
 
 
-def write_project(folder: Path, models: int) -> Path:
+def write_project(folder: Path, models: int, targets: Sequence[str] = ("legacy",)) -> Path:
     """A project of that many models in ten layers, each with a description, two columns and a test.
 
     Every tenth model reads the window variables; `m_0` of the first layer is tagged `first`.
@@ -24,8 +25,12 @@ def write_project(folder: Path, models: int) -> Path:
         "model-paths": ["models"],
         "flags": {"send_anonymous_usage_stats": False},
     }
-    output = {"type": "duckdb", "path": str(folder / "synthetic.duckdb"), "threads": 2}
-    profile = {"synthetic": {"target": "legacy", "outputs": {"legacy": output}}}
+    files = {"legacy": "synthetic.duckdb"}
+    outputs = {
+        target: {"type": "duckdb", "path": str(folder / files.get(target, f"{target}.duckdb")), "threads": 2}
+        for target in targets
+    }
+    profile = {"synthetic": {"target": targets[0], "outputs": outputs}}
     atomic.write_text(folder / "dbt_project.yml", yaml.safe_dump(project))
     atomic.write_text(folder / "profiles.yml", yaml.safe_dump(profile))
     width = max(1, models // LAYERS)

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
 from dagster_defs.adapters.dbt.project import unreadable
 from dagster_defs.adapters.dbt.run import collector_paused
+from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.files import strict_json
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
@@ -193,55 +194,12 @@ class _Parsed:
         key = selection.command, selection.options
         if key not in self._selectors:
             task.graph = self._build_graph if selection.command == "build" else self._graph
-            selector = task.get_node_selector()
-            # dbt's is a filtered view of the whole, which is asked for all its nodes again and again.
-            selector.graph = type(selector.graph)(selector.graph.graph.copy())
-            selector.get_method = partial(self._method, selector.get_method)
-            selector.select_included = partial(self._select_included, selector.select_included)
-            self._selectors[key] = selector
+            self._selectors[key] = self._search.speed_up(task.get_node_selector())
         return self._selectors[key]
 
-    def _select_included(self, select: Any, included: Any, criteria: Any) -> set[str]:
-        """A plain name is looked for only where dbt could find it: its search compares it with every node."""
-        if criteria.method == "fqn" and not set("*?[]") & set(criteria.value):
-            near = self._by_name.get(criteria.value.partition(".")[0], set()) | self._versioned
-            included = near.intersection(included)
-        found: set[str] = select(included, criteria)
-        return found
-
-    def _method(self, get_method: Any, *arguments: Any) -> Any:
-        """One of dbt's ways to select; it looks at the nodes that it is asked about, and not at all there are."""
-        method = get_method(*arguments)
-        nodes = self.manifest.nodes
-        method.parsed_nodes = lambda included: [(name, nodes[name]) for name in included if name in nodes]
-        return method
-
     @cached_property
-    def _nodes(self) -> list[tuple[str, Any]]:
-        """What dbt searches by name: everything but sources."""
-        kinds = (
-            "nodes",
-            "exposures",
-            "functions",
-            "metrics",
-            "unit_tests",
-            "semantic_models",
-            "saved_queries",
-        )
-        return [item for kind in kinds for item in getattr(self.manifest, kind, {}).items()]
-
-    @cached_property
-    def _by_name(self) -> dict[str, set[str]]:
-        """Nodes by each part of their qualified name."""
-        found: dict[str, set[str]] = {}
-        for unique_id, node in self._nodes:
-            for part in ".".join(node.fqn).split("."):
-                found.setdefault(part, set()).add(unique_id)
-        return found
-
-    @cached_property
-    def _versioned(self) -> set[str]:
-        return {unique_id for unique_id, node in self._nodes if getattr(node, "is_versioned", False)}
+    def _search(self) -> QuickSearch:
+        return QuickSearch(self.manifest)
 
     @cached_property
     def _graph(self) -> Any:

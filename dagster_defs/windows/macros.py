@@ -7,9 +7,10 @@ the vocabulary only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,6 +92,11 @@ def compile_template(text: str, params: Mapping[str, Any] | None = None) -> Wind
     that it needs and the schedule cannot tell. `params` are the defaults, if they are known: then a param
     that has none is refused too.
     """
+    return _compile(text, None if params is None else frozenset(params))
+
+
+@lru_cache(maxsize=4096)  # hundreds of units have the same few texts
+def _compile(text: str, params: Collection[str] | None) -> WindowTemplate:
     try:
         tree = parse(_SANDBOX, text)
         _refuse_constructs(text, tree)
@@ -145,7 +151,7 @@ def _names(tree: nodes.Template) -> Iterator[str]:
             yield dotted
 
 
-def _refuse_name(text: str, name: str, params: Mapping[str, Any] | None) -> None:
+def _refuse_name(text: str, name: str, params: Collection[str] | None) -> None:
     root, *steps = name.split(".")
     if root in WINDOW_NAMES or root in _CONSTANTS:
         return
@@ -166,7 +172,7 @@ def _refuse_name(text: str, name: str, params: Mapping[str, Any] | None) -> None
     raise TemplateRefused(text, name, reason)
 
 
-def _refuse_param(text: str, steps: list[str], params: Mapping[str, Any] | None) -> None:
+def _refuse_param(text: str, steps: list[str], params: Collection[str] | None) -> None:
     if params is None or not steps or steps[0] in params or hasattr(dict, steps[0]):
         return
     raise TemplateRefused(text, f"params.{steps[0]}", "the unit declares no default for it")

@@ -72,8 +72,10 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
     """
     import dagster as dg
 
+    from dagster_defs.adapters.dagster.component_tree import EstateTree
+
     try:
-        tree = dg.ComponentTree.for_project(project_root)
+        tree = EstateTree.for_project(project_root)
         if declares_nothing(tree.defs_module_path):
             return Mirrors(())
         components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do

@@ -17,9 +17,13 @@ def dbt_environment() -> Mapping[str, str]:
     """What dbt would read if it were called now."""
     return Settings.from_process().variables
 
+_PREFIX = "DBT_"  # of every variable from which dbt takes an option
+
 
 def options_set() -> Mapping[str, str]:
     """The environment variables of this process from which dbt takes an option, those of places aside."""
+    if not any(name.startswith(_PREFIX) for name in os.environ):
+        return {}  # to ask dbt takes a second of imports
     names = option_variables().keys() - place_variables()
     environment = dbt_environment()
     return {name: environment[name] for name in sorted(names) if environment.get(name)}

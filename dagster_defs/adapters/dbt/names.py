@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dagster_defs.adapters.dbt.project import Manifest
-
 BUILT = frozenset({"model", "seed", "snapshot"})
 
 
@@ -23,7 +21,7 @@ def names_of(node: Mapping[str, Any]) -> Iterator[str]:
     yield name
 
 
-def distinct_names(manifest: Manifest) -> Mapping[str, str]:
+def distinct_names(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     """By unique id, the shortest name that no other table of the project has: `model`, `model.v1` for a versioned
     one, with its package in front where another package has the same."""
     tables = {node_id: node for node_id, node in manifest["nodes"].items() if node["resource_type"] in BUILT}

@@ -28,7 +28,9 @@ from filelock import FileLock
 
 from dagster_defs.adapters.dbt.environment import dbt_environment, options_set
 from dagster_defs.adapters.dbt.excerpt import excerpt
+from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
 from dagster_defs.adapters.dbt.run import DbtRun, collector_paused, working_directory_kept
+from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
 from dagster_defs.parity.dialects import in_a_file, told_apart_by
@@ -38,6 +40,7 @@ from dagster_defs.windows.values import as_yaml
 Manifest = Mapping[str, Any]
 
 T = TypeVar("T")
+Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are none
 
 _STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
 _EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
@@ -68,6 +71,22 @@ class DbtWorkspace:
         with self.prepared():
             return self._read_kept(lambda: _read_document(self.target_path / "manifest.json"))
 
+    @cached_property
+    def shapes(self) -> dict[str, tuple[str, ...]]:
+        """What `shaped_by_window` has found out already: hundreds of units have variables of the same names."""
+        return {}
+
+    @cached_property
+    def table_names(self) -> Mapping[str, str]:
+        """See `distinct_names`."""
+        return distinct_names(self.manifest)
+
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """Everything that names a model, a seed or a snapshot; see `names_of`."""
+        tables = (node for node in self.manifest["nodes"].values() if node["resource_type"] in BUILT)
+        return frozenset(name for node in tables for name in names_of(node))
+
     def select(self, select: str = "", exclude: str = "", selector: str = "") -> frozenset[str]:
         """The unique ids that dbt's own selector picks, tests and unit tests included.
 
@@ -75,17 +94,50 @@ class DbtWorkspace:
         dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
         Raises DbtSelectionRefused if dbt cannot read the selection, DbtProjectUnreadable if not even the project.
         """
-        arguments = ["--selector", selector] if selector else ["--select", select] if select else []
-        arguments += ["--exclude", exclude] if exclude else []
-        # dbt takes options that narrow a selection from the environment too.
-        asked = json.dumps([arguments, dict(options_set())] if options_set() else arguments)
+        arguments = _arguments(select, exclude, selector)
+        known = self._known()
+        asked = _question(arguments)
+        if asked not in known:
+            known |= self._ask([arguments])
+        found = known[asked]
+        if isinstance(found, DbtSelectionRefused):
+            raise found
+        return frozenset(found)
+
+    def select_all(self, wanted: Iterable[tuple[str, str, str]]) -> None:
+        """Find out at once what `select` will be asked, and keep it: one file is written, and not one for each.
+
+        What dbt refuses is raised by `select`. Raises DbtProjectUnreadable.
+        """
+        known = self._known()
+        arguments = [_arguments(*one) for one in dict.fromkeys(wanted)]
+        if missing := [each for each in arguments if _question(each) not in known]:
+            known |= self._ask(missing)
+
+    def _known(self) -> dict[str, Picked]:
+        """What this process has learnt of selections, for as long as it has the same environment."""
+        return self._picked.setdefault(frozenset(os.environ.items()), {})
+
+    @cached_property
+    def _picked(self) -> dict[frozenset[tuple[str, str]], dict[str, Picked]]:
+        return {}
+
+    def _ask(self, wanted: Iterable[Sequence[str]]) -> dict[str, Picked]:
+        """By question; what was kept, and what dbt says to the rest."""
         kept_in = self.target_path / "selections.json"
         with self.prepared():
-            kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
-            if not isinstance(kept.get(asked), list):
-                kept[asked] = self._list(arguments)
-                atomic.write_json(kept_in, kept)
-        return frozenset(kept[asked])
+            kept: dict[str, Any] = atomic.read_cache(kept_in) or {}
+            found: dict[str, Picked] = {asked: ids for asked, ids in kept.items() if isinstance(ids, list)}
+            missing = {asked: each for each in wanted if (asked := _question(each)) not in found}
+            refused: dict[str, Picked] = {}
+            for asked, arguments in missing.items():
+                try:
+                    found[asked] = self._list(arguments)
+                except DbtSelectionRefused as error:
+                    refused[asked] = error
+            if missing.keys() - refused.keys():
+                atomic.write_json(kept_in, found)
+        return {**found, **refused}
 
     @property
     def database_file(self) -> Path:
@@ -211,15 +263,15 @@ class DbtWorkspace:
         return outcome.result
 
     def _list(self, arguments: Sequence[str]) -> list[str]:
-        from dbt.cli.main import dbtRunner
+        options = tuple(options_set().items())
+        if options not in self._listers:
+            self._listers[options] = Lister(self.project_dir, self._listed, self.flags(self.target_path))
+        return self._listers[options].select(arguments)
 
-        command = ["--log-level", "none", "--no-write-json"]
-        command += ["ls", "--output", "json", "--output-keys", "unique_id", *arguments]
-        with working_directory_kept():
-            outcome = dbtRunner(manifest=self._listed).invoke([*command, *self.flags(self.target_path)])
-        if not outcome.success:
-            raise DbtSelectionRefused(self.project_dir, arguments, str(outcome.exception))
-        return sorted(json.loads(line)["unique_id"] for line in outcome.result or ())
+    @cached_property
+    def _listers(self) -> dict[tuple[tuple[str, str], ...], Lister]:
+        """By the options that the environment sets."""
+        return {}
 
     @cached_property
     def _listed(self) -> Any:
@@ -246,21 +298,22 @@ class DbtWorkspace:
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
-        named = {str(path.relative_to(self.project_dir)): path for path in self._files()}
-        for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
+        start = len(str(self.project_dir)) + 1
+        named = {path[start:]: path for path in self._files()}
+        for name, path in {**named, "the profile": str(self.profiles_dir / "profiles.yml")}.items():
             digest.update(f"\0{name}\0".encode())
-            with contextlib.suppress(FileNotFoundError):
-                digest.update(path.read_bytes())
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                digest.update(file.read())
         return digest.hexdigest()
 
     @property
     def profiles_dir(self) -> Path:
         return Path(dbt_environment().get("DBT_PROFILES_DIR", self.project_dir))
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[str]:
         for folder, folders, files in os.walk(self.project_dir):
             folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
-            yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
+            yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +351,17 @@ class Preparation:
         return (self.place, self.files) == here and all(
             _digest_of_variable(name) == digest for name, digest in self.environment.items()
         )
+
+
+def _arguments(select: str, exclude: str, selector: str) -> list[str]:
+    arguments = ["--selector", selector] if selector else ["--select", select] if select else []
+    return [*arguments, *(["--exclude", exclude] if exclude else [])]
+
+
+def _question(arguments: Sequence[str]) -> str:
+    """Under what the answer is kept: dbt takes options that narrow a selection from the environment too."""
+    options = options_set()
+    return json.dumps([[*arguments], dict(options)] if options else [*arguments])
 
 
 def _read_document(file: Path) -> Manifest:

@@ -45,6 +45,8 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     kept_in = workspace.target_path / "windows.json"
     # Units with variables of the same names and types share the answer: a project may not parse with another type.
     asked = json.dumps([workspace.files_digest, _shape(dict(one))], sort_keys=True)
+    if (known := workspace.shapes.get(asked)) is not None:
+        return known
     with workspace.prepared():
         kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
         if not isinstance(kept.get(asked), list):
@@ -52,7 +54,8 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
                 question: answer for question, answer in kept.items() if workspace.files_digest in question
             }
             atomic.write_json(kept_in, kept)
-    return tuple(kept[asked])
+    workspace.shapes[asked] = tuple(kept[asked])
+    return workspace.shapes[asked]
 
 
 def _shape(value: Any) -> Any:

@@ -89,19 +89,14 @@ class UnitNodes:
     workspace: DbtWorkspace
     project: DbtProject
     side: Side
-    feeds: Mapping[str, dg.AssetKey]
+    translator: UnitTranslator
     selected: frozenset[str]
     elsewhere: Mapping[str, str]
     shaped_by_window: tuple[str, ...]
-    key_prefix: tuple[str, ...] = ()
 
     @property
     def manifest(self) -> Manifest:
         return self.workspace.manifest
-
-    @cached_property
-    def translator(self) -> UnitTranslator:
-        return UnitTranslator(self.side, self.feeds, self.key_prefix)
 
     @cached_property
     def models(self) -> Mapping[str, dg.AssetSpec]:

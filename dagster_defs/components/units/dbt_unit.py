@@ -2,16 +2,17 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import dagster as dg
 from dagster_dbt import DbtProject
 
-from dagster_defs.adapters.dbt.names import distinct_names, names_of
-from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt.names import names_of
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.window_shape import shaped_by_window
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.compare.terms import ComparisonTerms
@@ -31,7 +32,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side, Zones
-from dagster_defs.windows import Bound, PartitionVars, Window, zone_named
+from dagster_defs.windows import Bound, PartitionVars, Schedule, Window, zone_named
 from dagster_defs.windows.values import as_yaml
 
 # What each dbt command runs of a selection, by resource type.
@@ -164,7 +165,7 @@ class DbtUnit(UnitComponent):
         if resolved:
             for side in Side:
                 self._selected(side)
-            self._refuse_unknown_models(self.workspace(Side.LEGACY).manifest)
+            self._refuse_unknown_models()
 
     def remark(self) -> str:
         if self._runs_something:
@@ -195,7 +196,7 @@ class DbtUnit(UnitComponent):
 
     def _compared(self, nodes: UnitNodes) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
         """Both keys of each table that this mirror defines, by the output's name."""
-        names = distinct_names(nodes.manifest)
+        names = nodes.workspace.table_names
         return {
             names[node_id]: (spec.key, shadow_key(spec.key))
             for node_id, spec in nodes.models.items()
@@ -221,28 +222,36 @@ class DbtUnit(UnitComponent):
 
     def _nodes(self, side: Side) -> UnitNodes:
         if side not in self._nodes_by_side:
+            project, translator = self.project_units.once(
+                (self.project_dir, side, self.key_prefix_parts), lambda: self._translation(side)
+            )
             self._nodes_by_side[side] = UnitNodes(
                 workspace=self.workspace(side),
-                project=DbtProject(self.project_dir, target=target_of(side)),
+                project=project,
                 side=side,
-                feeds=self.project_units.feeds,
+                translator=translator,
                 selected=self._selected(side),
                 elsewhere=self._defined_elsewhere(side),
-                shaped_by_window=self._shaped_by_window(),
-                key_prefix=self.key_prefix_parts,
+                shaped_by_window=self._shaped_by_window,
             )
         return self._nodes_by_side[side]
+
+    def _translation(self, side: Side) -> tuple[DbtProject, UnitTranslator]:
+        """For all units of a project: a translator keeps what it has translated, and each model all that is above it."""
+        project = DbtProject(self.project_dir, target=target_of(side))
+        return project, UnitTranslator(side, self.project_units.feeds, self.key_prefix_parts)
 
     @cached_property
     def _nodes_by_side(self) -> dict[Side, UnitNodes]:
         return {}
 
+    @cached_property
     def _shaped_by_window(self) -> tuple[str, ...]:
         """Proved with the first window and one more than a year later, on the legacy target."""
         if not self.vars:
             return ()
-        first = self.partitions.schedule.first_window()
-        later = next(self.partitions.schedule.windows(first.start.add(days=400)), first)
+        schedule = self.partitions.schedule
+        first, later = self.project_units.once((_two_windows, schedule), lambda: _two_windows(schedule))
         try:
             windows = (self.variables.for_window(first), self.variables.for_window(later))
         except BadVariable as error:
@@ -263,7 +272,7 @@ class DbtUnit(UnitComponent):
     def workspace(self, side: Side) -> DbtWorkspace:
         return _workspace(self.project_dir, target_of(side))
 
-    @property
+    @cached_property
     def project_dir(self) -> Path:
         return (self.root / self.project).resolve()
 
@@ -311,8 +320,8 @@ class DbtUnit(UnitComponent):
             for declared in (self.variables, self.event_times)
             for bound, text in declared.bounds_in(declared.for_window(window)).items()
         }
-        manifest = self.workspace(Side.LEGACY).manifest
-        names = distinct_names(manifest)
+        workspace = self.workspace(Side.LEGACY)
+        manifest, names = workspace.manifest, workspace.table_names
         theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
         for node_id in sorted(self._selected(Side.LEGACY)):
             node = manifest["nodes"].get(node_id)
@@ -387,6 +396,16 @@ class DbtUnit(UnitComponent):
             raise found
         return found
 
+    @classmethod
+    def look_up(cls, units: Sequence[Self]) -> None:
+        wanted: dict[DbtWorkspace, list[tuple[str, str, str]]] = {}
+        for unit in units:
+            for side in Side:
+                wanted.setdefault(unit.workspace(side), []).append((unit.select, unit.exclude, unit.selector))
+        for workspace, selections in wanted.items():
+            with suppress(Exception):  # whatever it is, each unit of the project meets it by itself
+                workspace.select_all(selections)
+
     @cached_property
     def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:
         """What was asked already: every other unit of the project asks for it too."""
@@ -396,9 +415,8 @@ class DbtUnit(UnitComponent):
         picked = self.workspace(side).select(self.select, self.exclude, self.selector)
         return frozenset(node_id for node_id in picked if node_id.split(".")[0] in RUN_BY[self.command])
 
-    def _refuse_unknown_models(self, manifest: Manifest) -> None:
-        nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ASSET_TYPES]
-        known = {name for node in nodes for name in names_of(node)}
+    def _refuse_unknown_models(self) -> None:
+        known = self.workspace(Side.LEGACY).known_names
         for compared in self.compare:
             if compared.name not in known:
                 reason = f"`compare` names a model {compared.name!r} that is not there"
@@ -428,6 +446,11 @@ _WORKSPACES: dict[tuple[Path, str], DbtWorkspace] = {}
 def _workspace(project_dir: Path, target: str) -> DbtWorkspace:
     """One workspace for each project and target, so that units of one project share a manifest."""
     return _WORKSPACES.setdefault((project_dir, target), DbtWorkspace(project_dir, target))
+
+
+def _two_windows(schedule: Schedule) -> tuple[Window, Window]:
+    first = schedule.first_window()
+    return first, next(schedule.windows(first.start.add(days=400)), first)
 
 
 def _not_a_table(node: Mapping[str, Any]) -> bool:

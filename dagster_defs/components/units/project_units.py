@@ -1,9 +1,9 @@
 """All mirrors of one load: which of them are sound, what is wrong with the others, and who defines what."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dagster as dg
 
@@ -17,6 +17,8 @@ from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:
     from dagster_defs.components.units.unit import UnitComponent, UnitParts
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +35,14 @@ class ProjectUnits:
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
         self.parts: dict[str, UnitParts] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def settle(self) -> None:
         """Finds out what is broken, and makes the parts of all that is not.
 
         Raises BrokenUnits if something is broken and PARITY_STRICT is set.
         """
+        self._select_at_once()
         self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
         self.broken = {**self._names_taken_twice, **self.broken}
         self.broken |= conflicts(self.sound)
@@ -61,6 +65,20 @@ class ProjectUnits:
             if remark := unit.remark():
                 logger.warning("%s", remark)
 
+    def _select_at_once(self) -> None:
+        """What all units select, asked for together; what is wrong with it is said by each of them."""
+        by_kind: dict[type[UnitComponent], list[UnitComponent]] = {}
+        for unit in self.declared:
+            by_kind.setdefault(type(unit), []).append(unit)
+        for kind, units in by_kind.items():
+            kind.look_up(units)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What units of the load have in common, made by the first that asks for it under this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast("T", self._made[key])
+
     @property
     def sound(self) -> list["UnitComponent"]:
         """Units whose definitions can be made, by name."""
@@ -68,7 +86,11 @@ class ProjectUnits:
 
     def is_first(self, unit: "UnitComponent") -> bool:
         """Whether it is the one that stands for its name, should the name be declared twice."""
-        return next(one for one in self.declared if one.unit == unit.unit) is unit
+        return self._first[unit.unit] is unit
+
+    @cached_property
+    def _first(self) -> Mapping[str, "UnitComponent"]:
+        return {unit.unit: unit for unit in reversed(self.declared)}
 
     @cached_property
     def feeds(self) -> Mapping[str, dg.AssetKey]:

@@ -1,11 +1,11 @@
 """What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self, cast
+from typing import Annotated, Any, NamedTuple, Self, TypeVar, cast
 
 import dagster as dg
 
@@ -20,7 +20,7 @@ from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadows import shadow_key
-from dagster_defs.components.units.stage import state_when_loaded
+from dagster_defs.components.units.stage import Standings
 from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
@@ -29,6 +29,8 @@ from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule, Window
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -219,12 +221,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @cached_property
     def partitions(self) -> PartitionedSchedule:
         """Raises BadUnit, which names the unit, for a schedule that cannot be."""
+        declared = self.schedule
+        parts = declared.cron, declared.timezone, declared.start, declared.end or None
         try:
-            return partitioned(
-                Schedule.of(
-                    self.schedule.cron, self.schedule.timezone, self.schedule.start, self.schedule.end or None
-                )
-            )
+            return self._once((partitioned, *parts), lambda: partitioned(Schedule.of(*parts)))
         except ParityError as error:
             raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
 
@@ -232,7 +232,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def offered(self) -> dg.TimeWindowPartitionsDefinition:
         """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
         if self._offered is None:
-            self._offered = definition_of(self.partitions)
+            self._offered = self._definition_of(self.partitions)
         return self._offered
 
     def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
@@ -241,7 +241,18 @@ class UnitComponent(dg.Component, dg.Resolvable):
         A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
         partitions only, and the DAG's job runs them all.
         """
-        self._offered = definition_of(widest(self.partitions, [mate.partitions for mate in mates]))
+        whole = self._once(
+            (widest, self.legacy_unit.dag_id, self.partitions.schedule),
+            lambda: widest(self.partitions, [mate.partitions for mate in mates]),
+        )
+        self._offered = self._definition_of(whole)
+
+    def _definition_of(self, partitions: PartitionedSchedule) -> dg.TimeWindowPartitionsDefinition:
+        return self._once((definition_of, partitions.schedule), lambda: definition_of(partitions))
+
+    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What units of one load have in common is made once for all of them."""
+        return make() if self._project is None else self._project.once(key, make)
 
     def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
         """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
@@ -331,7 +342,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """Group, tags and metadata that every asset of the unit carries on this side."""
-        unit, state = self.legacy_unit, state_when_loaded(self.legacy_unit)
+        unit, state = self.legacy_unit, self._once(Standings, Standings.now).state(self.legacy_unit)
         attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
         if state is not None:
             attributes["tags"] |= {tags.STAGE: state.stage.value, tags.OWNER: state.owner.value}
@@ -394,7 +405,8 @@ class UnitComponent(dg.Component, dg.Resolvable):
         if fault := project.broken.get(self.unit):
             return self._broken_defs(project, fault)
         parts = project.parts[self.unit]
-        jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not shadow_starter(context)]
+        elsewhere = project.once(shadow_starter, lambda: shadow_starter(context)) is not None
+        jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not elsewhere]
         return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
 
     def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -410,6 +422,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
         if not project.is_first(self):
             return dg.Definitions()
         return broken_definitions(self, fault, with_job=project.has_job_to_itself(self))
+
+    @classmethod
+    def look_up(cls, units: Sequence[Self]) -> None:
+        """Find out in one go what each of the units will ask for; raises nothing: each of them will say what is wrong."""
 
     def make_parts(self) -> UnitParts:
         """What the unit defines; asks `project_units`."""
