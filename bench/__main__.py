@@ -8,6 +8,7 @@ from bench import (
     answers,
     compare,
     ledger,
+    location,
     lookup,
     no_reparse,
     observe,
@@ -29,6 +30,7 @@ BENCHES = {
     ),
     "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure, whole_estate.BOUNDS),
     "ledger": ("The ledger's file, seconds of CPU", ledger.measure, ledger.BOUNDS),
+    "location": ("Loading a code location, seconds of CPU", location.measure, location.BOUNDS),
     "observe": (
         f"A burst of {observe.BURST:,} finished task instances, seconds for each thousand (peak memory)",
         observe.measure,

@@ -55,7 +55,7 @@ defs = dg.Definitions(assets=[models], resources={"dbt": DbtCliResource(PROJECT)
 
 
 def write_estate(folder: Path, units: int) -> Path:
-    """A project root with two code locations: `bench_estate.definitions`, and `bench_estate.stock` over the same models.
+    """A project root with two code locations over the same models: `bench_estate.definitions`, `bench_estate.stock`.
 
     Ten units for each DAG, whose documents stand in one file.
     """

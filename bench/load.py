@@ -1,4 +1,4 @@
-"""`python -m bench.load ours|stock FOLDER`: loads a code location as a run's worker does; prints the peak in KB."""
+"""`python -m bench.load ours|stock FOLDER`: loads a code location as a run's worker does; prints its peak in KB."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ def main(way: str, folder: str) -> int:
     """The definitions, and the repository that Dagster makes of them."""
     sys.path.insert(0, folder)
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-    from dagster._core.definitions.definitions_class import Definitions
     from dagster.components.definitions import LazyDefinitions
 
     DefinitionsLoadContext.set(DefinitionsLoadContext(load_type=DefinitionsLoadType.RECONSTRUCTION))
     found = importlib.import_module(MODULES[way]).defs
-    if isinstance(found, LazyDefinitions):
-        found = found()
-    assert isinstance(found, Definitions)
-    repository = found.get_repository_def()
-    if "-v" in sys.argv:
-        print(len(repository.asset_graph.get_all_asset_keys()), len(repository.job_names))
+    definitions = found() if isinstance(found, LazyDefinitions) else found
+    assets = definitions.get_repository_def().asset_graph.get_all_asset_keys()
+    if not assets:
+        raise SystemExit(f"{folder} has no assets")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -28,8 +28,8 @@ class Row:
 class Bound:
     """What a row promises: at most `times` the median of the row `of`, and at most so many seconds or gigabytes.
 
-    `over`: the row that is taken off both before they are compared. A peer that could not be measured leaves its bound
-    open, and an open bound is not kept.
+    `memory_times`: likewise of the peaks. `over`: the row that is taken off both before they are compared. A peer that
+    could not be measured leaves its bound open, and an open bound is not kept.
     """
 
     what: str
@@ -38,6 +38,7 @@ class Bound:
     over: str = ""
     seconds: float | None = None
     gigabytes: float | None = None
+    memory_times: float | None = None
 
     def figures(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, float, float]]:
         """What is bounded, the figure (infinite: not measured), and its limit."""
@@ -49,6 +50,10 @@ class Bound:
             yield f"{self.what} / {self.of}{said}", ratio, self.times
         if self.seconds is not None:
             yield f"{self.what}, seconds", row.median, self.seconds
+        if self.memory_times is not None:
+            peaks = row.gigabytes, rows[self.of].gigabytes if self.of in rows else None
+            ratio = peaks[0] / peaks[1] if peaks[0] and peaks[1] else inf
+            yield f"{self.what} / {self.of}, GB", ratio, self.memory_times
         if self.gigabytes is not None and row.gigabytes is not None:
             yield f"{self.what}, GB", row.gigabytes, self.gigabytes
 

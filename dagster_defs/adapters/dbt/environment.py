@@ -9,29 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from dagster_defs.inventory.arguments import option_variables, place_variables
 from dagster_defs.settings import Settings, process_environment
+
+_PREFIX = "DBT_"  # of every variable from which dbt takes an option
 
 
 def dbt_environment() -> Mapping[str, str]:
     """What dbt would read if it were called now."""
     return Settings.from_process().variables
 
-_PREFIX = "DBT_"  # of every variable from which dbt takes an option
-
 
 def options_set() -> Mapping[str, str]:
     """The environment variables of this process from which dbt takes an option, those of places aside."""
-    if not any(name.startswith(_PREFIX) for name in os.environ):
-        return {}  # to ask dbt takes a second of imports
-    names = option_variables().keys() - place_variables()
     environment = dbt_environment()
+    if not any(name.startswith(_PREFIX) for name in environment):
+        return {}  # to ask dbt takes a second of imports
+    from dagster_defs.inventory.arguments import option_variables, place_variables
+
+    names = option_variables().keys() - place_variables()
     return {name: environment[name] for name in sorted(names) if environment.get(name)}
 
 
 def value_of(option: str) -> str:
     """What this process's environment says of an option (`store_failures`); empty if nothing."""
     environment = dbt_environment()
+    if not any(name.startswith(_PREFIX) for name in environment):
+        return ""
+    from dagster_defs.inventory.arguments import option_variables
+
     return next(
         (
             environment[name]

@@ -116,7 +116,7 @@ class DbtWorkspace:
 
     def _known(self) -> dict[str, Picked]:
         """What this process has learnt of selections, for as long as it has the same environment."""
-        return self._picked.setdefault(frozenset(os.environ.items()), {})
+        return self._picked.setdefault(frozenset(dbt_environment().items()), {})
 
     @cached_property
     def _picked(self) -> dict[frozenset[tuple[str, str]], dict[str, Picked]]:
@@ -298,22 +298,21 @@ class DbtWorkspace:
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
-        start = len(str(self.project_dir)) + 1
-        named = {path[start:]: path for path in self._files()}
-        for name, path in {**named, "the profile": str(self.profiles_dir / "profiles.yml")}.items():
+        named = {str(path.relative_to(self.project_dir)): path for path in self._files()}
+        for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
             digest.update(f"\0{name}\0".encode())
-            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-                digest.update(file.read())
+            with contextlib.suppress(FileNotFoundError):
+                digest.update(path.read_bytes())
         return digest.hexdigest()
 
     @property
     def profiles_dir(self) -> Path:
         return Path(dbt_environment().get("DBT_PROFILES_DIR", self.project_dir))
 
-    def _files(self) -> Iterator[str]:
+    def _files(self) -> Iterator[Path]:
         for folder, folders, files in os.walk(self.project_dir):
             folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
-            yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
+            yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ class Lister:
         self._project_dir = project_dir
         self._manifest = manifest
         self._flags = flags
-        self._configured: Mapping[str, Any] = {}  # dbt's flags and configuration, once it has listed something
+        self._configured: Mapping[
+            str, Any
+        ] = {}  # dbt's flags and configuration, once it has listed something
 
     def select(self, arguments: Sequence[str]) -> list[str]:
         """Unique ids, sorted. Raises DbtSelectionRefused."""
@@ -119,7 +121,10 @@ class Lister:
         from dbt.task.list import ListTask
         from dbt_common.events.functions import warn_or_error
 
-        flags, asked = copy(self._configured["flags"]), Flags(args_to_context([*_LS, *arguments, *self._flags]))
+        flags, asked = (
+            copy(self._configured["flags"]),
+            Flags(args_to_context([*_LS, *arguments, *self._flags])),
+        )
         for name in ("select", "exclude", "selector"):
             # Each flag is there under two names, and all of them are frozen.
             flags.__dict__.update({each: getattr(asked, each) for each in (name, name.upper())})

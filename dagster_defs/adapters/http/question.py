@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import httpcore
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 MOST_BYTES = 64 << 20  # of one answer, unpacked
 MOST_SECONDS = 60.0  # for one answer as a whole, however steadily it drips
-READ_SECONDS = 20.0
 PASSING = (408, 425, 429)  # and everything from 500: said by servers that will answer later
 _EXCERPT = 200
 
@@ -131,21 +129,29 @@ class Web:
     """A server. `auth`: user and password; none is sent without. Redirects are not followed."""
 
     def __init__(self, base: str, auth: tuple[str, str] | None = None, seconds: float = MOST_SECONDS) -> None:
+        import httpx
+
+        from dagster_defs.adapters.http.transport import READ_SECONDS, Transport
+
         self._seconds = seconds
         self._http = httpx.Client(
             base_url=base,
             auth=auth,
             timeout=READ_SECONDS,
             headers={"Accept-Encoding": "gzip, deflate"},
-            transport=_Transport(secure=base.startswith("https:")),
+            transport=Transport(secure=base.startswith("https:")),
             trust_env=False,
         )
 
     def ask(self, method: str, path: str, *, seconds: float | None = None, **request: Any) -> Reply:
         """Raises NoAnswer, Unclear for an answer that is too large or cannot be unpacked, Refusal for a redirect."""
+        import httpx
+
+        from dagster_defs.adapters.http.transport import DEADLINE
+
         what = f"{method} {path}"
         limit = seconds or self._seconds
-        _DEADLINE.at = time.monotonic() + limit
+        DEADLINE.at = time.monotonic() + limit
         try:
             with self._http.stream(method, path, **request) as answer:
                 body = b"".join(_bounded(_unpacked(answer), what))
@@ -164,7 +170,7 @@ class Web:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise NoAnswer(str(error) or type(error).__name__) from error
         finally:
-            _DEADLINE.at = math.inf
+            DEADLINE.at = math.inf
 
 
 def checked(reply: Reply, allowed: Iterable[int] = ()) -> Reply:
@@ -209,55 +215,3 @@ def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
             yield unpack.decompress(left, 1 << 20)
             left = unpack.unconsumed_tail
     yield unpack.flush()
-
-
-class _Deadline(threading.local):
-    at = math.inf
-
-
-_DEADLINE = _Deadline()
-
-
-def _left(timeout: float | None, error: type[Exception]) -> float:
-    left = _DEADLINE.at - time.monotonic()
-    if left <= 0:
-        raise error("the time for the whole answer is over")
-    return min(left, READ_SECONDS if timeout is None else timeout)
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection on which no read and no write outlasts the deadline of the question."""
-
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
-        limit = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, limit))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any) -> Any:
-        limit = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(host, port, limit, *rest, **more))
-
-
-class _Transport(httpx.HTTPTransport):
-    """httpx's own, over connections with a deadline: its time-outs count for each read, and not for the answer."""
-
-    def __init__(self, *, secure: bool) -> None:
-        super().__init__(verify=False, trust_env=False)  # of its pool, which is replaced
-        context = httpx.create_ssl_context(trust_env=False) if secure else None
-        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Backend())

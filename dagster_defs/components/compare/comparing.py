@@ -25,8 +25,6 @@ from dagster_defs.lifecycle.rendered import RenderedValues, differing_values, ou
 from dagster_defs.lifecycle.verdicts import WindowCheck, with_tests
 from dagster_defs.parity import Check, Verdict
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.airflow_values import values_of_run
-from dagster_defs.usecases.check import compare_output, keeps_its_past
 from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, Since, standing, started_since
 from dagster_defs.usecases.shadow.upstream_writes import written_between
 from dagster_defs.windows import Window
@@ -112,6 +110,8 @@ class RunComparison:
         return [output for output in found if output.name in self.wanted]
 
     def _rendered(self, window: Window) -> list[RenderedValues]:
+        from dagster_defs.usecases.airflow_values import values_of_run
+
         if window not in self._asked:
             self._asked[window] = values_of_run(
                 self.settings, self.mirror.legacy_unit, window, self._airflow_run(window)
@@ -166,6 +166,8 @@ class RunComparison:
                 yield window
 
     def _compare(self, output: Output, window: Window, as_of: datetime | None = None) -> Check:
+        from dagster_defs.usecases.check import compare_output
+
         last = self.windows[-1]
         if output.as_a_whole and window != last:
             reason = f"compared as a whole, with the last window of this run ({last})"
@@ -208,6 +210,8 @@ class RunComparison:
     def _judged(self, output: Output, check: Check, moment: "_Moment") -> tuple[Check, str]:
         """The check beside the dbt tests, the fairness of the moment, and what Airflow rendered; and what is said of
         the tests."""
+        from dagster_defs.usecases.check import keeps_its_past
+
         keys = _, shadow = self.compared.keys[output.name]
         records = moment.records[output.name]
         now = standing(

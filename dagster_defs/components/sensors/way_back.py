@@ -12,7 +12,6 @@ from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.claims import claims_proxy, why_not_the_proxys
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.move.apply import auto_rollback, resume_auto_rollbacks
 
 
 def build_way_back_sensor(
@@ -30,6 +29,8 @@ def build_way_back_sensor(
         description="A unit whose proxied run fails while it soaks is rolled back, if its YAML says so.",
     )
     def way_back(context: dg.RunFailureSensorContext) -> dg.SkipReason:
+        from dagster_defs.usecases.move.apply import auto_rollback
+
         run = record_of(context.dagster_run)
         unit = by_job[run.job]
         if not claims_proxy(run):
@@ -68,6 +69,8 @@ def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) ->
         description="A rollback that a failure began, and that stopped half-done, is finished.",
     )
     def go_on(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from dagster_defs.usecases.move.apply import resume_auto_rollbacks
+
         try:
             finished = resume_auto_rollbacks(Settings.from_process(), sorted(units), context.log.info)
         except ParityError as error:

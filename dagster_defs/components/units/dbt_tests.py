@@ -8,7 +8,6 @@ import dagster as dg
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import ParityError
-from dagster_defs.usecases.shadow.legacy_tests import evaluate_tests
 from dagster_defs.windows import PartitionVars, Window
 
 Verdicts = Mapping[dg.AssetCheckKey, bool]
@@ -38,6 +37,8 @@ class LegacyTests:
             variables = self.variables.for_range(windows[0], windows[-1])
         except ParityError as error:
             return LegacyVerdicts(not_known=dict.fromkeys(wanted, str(error)))
+        from dagster_defs.usecases.shadow.legacy_tests import evaluate_tests
+
         found = evaluate_tests(
             self.workspace,
             frozenset(wanted.values()),

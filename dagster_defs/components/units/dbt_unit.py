@@ -237,7 +237,7 @@ class DbtUnit(UnitComponent):
         return self._nodes_by_side[side]
 
     def _translation(self, side: Side) -> tuple[DbtProject, UnitTranslator]:
-        """For all units of a project: a translator keeps what it has translated, and each model all that is above it."""
+        """For all units of a project: a translator keeps what it has translated, and that is all above a model too."""
         project = DbtProject(self.project_dir, target=target_of(side))
         return project, UnitTranslator(side, self.project_units.feeds, self.key_prefix_parts)
 

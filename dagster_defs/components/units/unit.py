@@ -425,7 +425,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @classmethod
     def look_up(cls, units: Sequence[Self]) -> None:
-        """Find out in one go what each of the units will ask for; raises nothing: each of them will say what is wrong."""
+        """Find out in one go what each of the units will ask for. Raises nothing: each will say what is wrong."""
 
     def make_parts(self) -> UnitParts:
         """What the unit defines; asks `project_units`."""

@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import duckdb
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
@@ -25,6 +24,9 @@ from dagster_defs.errors import (
 from dagster_defs.parity import Column, Dialect, Relation, Side
 from dagster_defs.parity.fragments import stored
 from dagster_defs.parity.text_types import DeclaredType
+
+if TYPE_CHECKING:
+    import duckdb
 
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ class DuckDBPair:
         self._read: dict[Relation, FileRows] = {}
 
     def __enter__(self) -> Self:
+        import duckdb
+
         self._overflow = TemporaryDirectory(prefix="parity-compare-")
         try:
             self._connection = duckdb.connect(
@@ -196,6 +200,8 @@ class DuckDBPair:
         self, statement: str, parameters: list[str] | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The names of the columns, and the rows. DuckDB may fail as late as while these are fetched."""
+        import duckdb
+
         if self._connection is None:
             raise StatementFailed("the pair of databases is not open")
         try:
@@ -210,6 +216,8 @@ def until_unlocked(file: Path, attempt: Callable[[], T], wait_s: float) -> T:
 
     Raises DatabaseLocked after `wait_s` seconds, DatabaseUnreadable for anything else that is wrong with it.
     """
+    import duckdb
+
     held: list[str] = []
 
     def once() -> T:

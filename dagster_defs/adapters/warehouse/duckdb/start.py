@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import duckdb
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt.run import working_directory_kept
@@ -216,6 +215,8 @@ class CandidateFile:
         return _sql(Relation(self.catalog, *name))
 
     def _run(self, statement: str, parameters: list[Any] | None = None) -> Any:
+        import duckdb
+
         try:
             return self._cursor.execute(statement, parameters)
         except duckdb.Error as error:

@@ -1,0 +1,68 @@
+"""Loading a code location, which each run's worker does: ours of N units beside one stock `@dbt_assets` of N models."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.estates import write_estate
+from bench.table import Bound, Row
+from dagster_defs.settings import PROJECT_ROOT
+
+FOLDER = PROJECT_ROOT / ".demo" / "bench-location"
+SIZES = {300: 1.5, 2000: 2.0}  # units, and how many times as long as stock's a load may take
+MEMORY = 1.5
+REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
+
+
+def _name(way: str, units: int) -> str:
+    return f"{way}: {units} {'units' if way == 'ours' else 'models'}"
+
+
+BOUNDS = [
+    Bound(_name("ours", units), times, of=_name("stock", units), memory_times=MEMORY)
+    for units, times in SIZES.items()
+]
+
+
+def measure(console: Console) -> list[Row]:
+    """CPU time, imports included, in turn; the first load of each, which asks dbt, does not count."""
+    rows = []
+    for units in SIZES:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        folder = write_estate(FOLDER, units)
+        found: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
+        for repetition in range(REPETITIONS + 1):
+            for way, loads in found.items():
+                loads.append(_load(way, folder, first=repetition == 0))
+                console.print(f"  {repetition}  {_name(way, units)}: {loads[-1][0]:.1f} s")
+        rows += [
+            Row(_name(way, units), [seconds for seconds, _ in loads[1:]], max(peak for _, peak in loads[1:]))
+            for way, loads in found.items()
+        ]
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return rows
+
+
+def _load(way: str, folder: Path, *, first: bool) -> tuple[float, float]:
+    """Seconds of CPU, and the peak in GB. Stock prepares its manifest where `dagster dev` is said to run, and only
+    there."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "PARITY_PROXIED_STATE": str(folder / "proxied_state")}
+    environment |= {"DAGSTER_IS_DEV_CLI": "1"} if first else {}
+    command = [sys.executable, "-m", "bench.load", way, str(folder)]
+    done = subprocess.run(
+        command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, int(done.stdout.split()[-1]) / 1e6

@@ -1,0 +1,68 @@
+"""Connections on which a whole answer has a deadline.
+
+A module of its own, because importing httpx takes as long as a hundred mirrors: who asks no server does not need it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Any
+
+import httpcore
+import httpx
+
+READ_SECONDS = 20.0
+
+
+class _Deadline(threading.local):
+    at = math.inf
+
+
+DEADLINE = _Deadline()
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float:
+    left = DEADLINE.at - time.monotonic()
+    if left <= 0:
+        raise error("the time for the whole answer is over")
+    return min(left, READ_SECONDS if timeout is None else timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection on which no read and no write outlasts the deadline of the question."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any) -> Any:
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(super().connect_tcp(host, port, limit, *rest, **more))
+
+
+class Transport(httpx.HTTPTransport):
+    """httpx's own, over connections with a deadline: its time-outs count for each read, and not for the answer."""
+
+    def __init__(self, *, secure: bool) -> None:
+        super().__init__(verify=False, trust_env=False)  # of its pool, which is replaced
+        context = httpx.create_ssl_context(trust_env=False) if secure else None
+        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Backend())
