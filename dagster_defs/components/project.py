@@ -7,6 +7,7 @@ from dagster._utils.warnings import suppress_dagster_warnings
 
 from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.mirrors import declares_nothing
+from dagster_defs.adapters.dbt.run import collector_paused
 
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`
@@ -15,4 +16,5 @@ def load_project(path_within_project: Path) -> dg.Definitions:
     tree = EstateTree.for_project(path_within_project)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()
-    return tree.build_defs()
+    with collector_paused():
+        return tree.load()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,7 @@ from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.context import ComponentDeclLoadContext
 from dagster.components.core.decl import ComponentDecl
 from dagster.components.core.defs_module import ComponentLoc
+from dagster.components.resolved import base
 from dagster.components.resolved.context import ResolutionContext
 from dagster_shared import yaml_utils
 from jinja2.nativetypes import native_concat
@@ -41,25 +42,33 @@ class EstateTree(ComponentTree):
     """The component tree of one load."""
 
     @cached_property
-    def decl_load_context(self) -> ComponentDeclLoadContext:  # type: ignore[override]  # kept by the base, too
+    def decl_load_context(self) -> ComponentDeclLoadContext:
         usual = super().decl_load_context
         scope = usual.resolution_context.scope
         return replace(usual, resolution_context=PlainTextContext(scope=scope))
 
-    def _get_filesystem_decl(self) -> ComponentDecl:
+    def _get_filesystem_decl(self) -> ComponentDecl[Any]:
         with _put(decl, "parse_yamls_with_source_position", _parse_yamls):
             return super()._get_filesystem_decl()
 
-    def _component_decl_tree(self) -> dict[ComponentLoc, ComponentDecl]:
+    def _component_decl_tree(self) -> dict[ComponentLoc, ComponentDecl[Any]]:
         return self._declarations
 
     @cached_property
-    def _declarations(self) -> dict[ComponentLoc, ComponentDecl]:
+    def _declarations(self) -> dict[ComponentLoc, ComponentDecl[Any]]:
         return super()._component_decl_tree()
 
     def reload_with_state(self, changed_state_keys: Iterable[str]) -> dg.Definitions:
         vars(self).pop("_declarations", None)
         return super().reload_with_state(changed_state_keys)
+
+    def load(self) -> dg.Definitions:
+        """The definitions of the whole project."""
+        with (
+            _put(base, "_get_annotations", cache(base._get_annotations)),
+            _put(base, "_get_init_kwargs", cache(base._get_init_kwargs)),
+        ):
+            return self.build_defs()
 
     def build_defs(self, loc: Any = None) -> dg.Definitions:
         if DefinitionsLoadContext.get().load_type is not DefinitionsLoadType.RECONSTRUCTION:
@@ -82,7 +91,7 @@ def _parse_yamls(src: str, filename: str = "<string>", **options: Any) -> Any:
     try:
         with _put(yaml_utils, "yaml", SimpleNamespace(**in_c)):
             return parse(src, filename, **options)
-    except yaml.YAMLError:
+    except Exception:  # Dagster adds the file's name to the error, and those of the parser in C take none
         return parse(src, filename, **options)
 
 

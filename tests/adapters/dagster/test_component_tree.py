@@ -1,0 +1,86 @@
+"""Our component tree gives components what Dagster's gives them, and asks for less."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+import yaml
+from dagster.components.resolved.context import ResolutionContext
+from dagster_shared import yaml_utils
+from dagster_shared.yaml_utils.source_position import SourcePositionTree
+
+from dagster_defs.adapters.dagster import component_tree
+from dagster_defs.adapters.dagster.component_tree import EstateTree, PlainTextContext
+from dagster_defs.settings import PROJECT_ROOT
+
+TEXTS = ["plain", "5", "05", "1.5", "2024-03-01", "'quoted'", "[1, 2]", "None", "true", "True", " 7", "0x10", "a\nb",
+         "a\n", "{one: 2}", "{'one': 2}", "{{ 1 + 1 }}", "x {{ 'y' }}", "{% if true %}z{% endif %}", "{# no #}w",
+         "# a", "1_000", "é"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_plain_text_is_what_dagster_would_make_of_it(text: str) -> None:
+    """A text without a template resolves to the value, and the type, to which Dagster's own template renders it."""
+    usual = ResolutionContext.default()
+
+    resolved = PlainTextContext(scope=usual.scope).resolve_value(text)
+
+    assert (type(resolved), resolved) == (type(usual.resolve_value(text)), usual.resolve_value(text))
+
+
+def test_yaml_is_read_as_dagster_reads_it() -> None:
+    """Values and the lines on which they begin are the same from the parser in C, for each file of this estate."""
+    files = sorted((PROJECT_ROOT / "dagster_defs" / "defs").rglob("*.yaml"))
+    assert files
+    for file in files:
+        text = file.read_text()
+        ours = component_tree._parse_yamls(text, str(file))
+        theirs = yaml_utils.parse_yamls_with_source_position(text, str(file))
+        assert [one.value for one in ours] == [one.value for one in theirs]
+        assert [_lines(one.source_position_tree) for one in ours] == [
+            _lines(one.source_position_tree) for one in theirs
+        ]
+
+
+def _lines(tree: SourcePositionTree) -> object:
+    return tree.position.start.line, {name: _lines(child) for name, child in tree.children.items()}
+
+
+def test_a_broken_file_is_described_as_dagster_describes_it() -> None:
+    """The message, with its line, is that of the usual parser."""
+    text = "type: x\nattributes: [1, 2\n"
+    with pytest.raises(yaml.YAMLError) as theirs:
+        yaml_utils.parse_yamls_with_source_position(text, "some.yaml")
+    with pytest.raises(yaml.YAMLError) as ours:
+        component_tree._parse_yamls(text, "some.yaml")
+
+    assert str(ours.value) == str(theirs.value)
+    assert vars(yaml_utils)["yaml"] is yaml
+
+
+def test_the_definitions_are_those_of_dagsters_tree() -> None:
+    """Assets with their specs, jobs, checks, sensors and schedules of this estate, from both trees."""
+    ours, theirs = (tree.for_project(PROJECT_ROOT).build_defs() for tree in (EstateTree, dg.ComponentTree))
+
+    assert _described(ours) == _described(theirs)
+
+
+def _described(definitions: dg.Definitions) -> object:
+    graph = definitions.resolve_asset_graph()
+    specs = {
+        key.to_user_string(): (
+            node.group_name,
+            node.description,
+            sorted(node.tags.items()),
+            sorted(node.metadata),
+        )
+        for key in sorted(graph.get_all_asset_keys())
+        if (node := graph.get(key))
+    }
+    return (
+        specs,
+        sorted(key.to_user_string() for key in graph.asset_check_keys),
+        sorted(job.name for job in definitions.resolve_all_job_defs()),
+        sorted(sensor.name for sensor in definitions.sensors or ()),
+        sorted(definitions.metadata),
+    )
