@@ -1,6 +1,6 @@
 """A world small enough to be walked through thousands of times: one Airflow, one Dagster, one folder of marks.
 
-It obeys the same protocols as the real one (`adapters.moves.Orchestrators`, `adapters.moves.LedgerStore`).
+It obeys the same protocols as the real one (`carry_out.Orchestrators`, `carry_out.LedgerStore`).
 """
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ class DbtWorkspace:
     def load_manifest(self, nodes: frozenset[str] | None = None) -> Any:
         """dbt's own manifest object, without parsing: from what the last parse has kept for the next one.
 
-        With `nodes`, what running these can reach, if that is known: see `dbt_excerpt`.
+        With `nodes`, what running these can reach, if that is known: see `excerpt`.
         """
         with self.prepared(), collector_paused():
             if nodes is None:

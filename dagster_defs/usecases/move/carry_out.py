@@ -96,7 +96,7 @@ class Orchestrators(Protocol):
 
 
 class LedgerStore(Protocol):
-    """What `adapters.ledger.Ledger` is to a move."""
+    """What the ledger is to a move."""
 
     def history(self, unit: Unit) -> UnitHistory: ...
 
