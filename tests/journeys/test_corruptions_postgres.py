@@ -74,8 +74,8 @@ def estate(prepared: PostgresEstate) -> PostgresEstate:
 
 
 def test_without_a_fault_everything_matches(estate: PostgresEstate) -> None:
-    """Candidate runs on PostgreSQL begin from legacy's past, read other units' models from legacy, and match in every
-    window, with rows on both sides; the evidence is on the instance."""
+    """Candidate runs on PostgreSQL read other units' models from legacy and match in every window, with rows on both
+    sides; the evidence is on the instance."""
     for unit, *windows in (
         (DAILY, DAY), (HOURLY, WINTER_HOUR), (HOURLY, BEFORE_NOON, AFTER_NOON), (WEEKLY, WEEK)
     ):  # fmt: skip
@@ -91,8 +91,6 @@ def test_without_a_fault_everything_matches(estate: PostgresEstate) -> None:
         assert {check["verdict"] for check in checks.values()} == {"match"}, checks
         assert all(check["rows"]["legacy"] == check["rows"]["candidate"] > 0 for check in checks.values())
         assert exit_code == 0
-    began = estate.rows("select table_name from candidate.parity_baselines order by 1")
-    assert [name for (name,) in began] == ["hourly_metrics"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
