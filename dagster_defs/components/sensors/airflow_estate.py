@@ -108,7 +108,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             sensors=[observer, shadow, schedules, *self._way_back(project)],
         )
 
-    def _way_back(self, project: ProjectUnits) -> Iterator[dg.SensorDefinition]:
+    def _way_back(self, project: ProjectUnits[UnitComponent]) -> Iterator[dg.SensorDefinition]:
         declared = {
             unit.legacy_unit: unit for unit in project.sound if unit.gate_settings.rollback_on_failure
         }
@@ -154,7 +154,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         return dg.AssetKey([self.name, dag_id, task_id])
 
 
-def _shadowed(unit: UnitComponent, project: ProjectUnits) -> ShadowedUnit:
+def _shadowed(unit: UnitComponent, project: ProjectUnits[UnitComponent]) -> ShadowedUnit:
     legacy, candidate = project.parts[unit.unit].sides.values()
     made_by = project.makers
     read = {dep.asset_key for spec in candidate.specs for dep in spec.deps if is_shadow(dep.asset_key)}

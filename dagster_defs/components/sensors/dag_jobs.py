@@ -15,7 +15,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
 
 
-def scheduled_dags(project: ProjectUnits) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
+def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
     """Each mirrored DAG with its jobs, but for one whose units have not the same schedule: it cannot be retired.
 
     One with a broken unit waits until that is mended: a window without one of its units is half a window.
@@ -34,7 +34,7 @@ def scheduled_dags(project: ProjectUnits) -> Iterator[tuple[ScheduledDag, Sequen
             yield scheduled, [_job(scheduled, name, mates, project) for name in scheduled.jobs]
 
 
-def held_dags(project: ProjectUnits) -> dict[str, str]:
+def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
     """DAGs with a broken unit, and what is wrong with the first of them."""
     found: dict[str, str] = {}
     for name, fault in project.broken.items():
@@ -56,7 +56,9 @@ def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
     )
 
 
-def _job(dag: ScheduledDag, name: str, mates: Sequence[UnitComponent], project: ProjectUnits) -> Any:
+def _job(
+    dag: ScheduledDag, name: str, mates: Sequence[UnitComponent], project: ProjectUnits[UnitComponent]
+) -> Any:
     """One step for each unit that the job runs, in the order of their lineage."""
     units = dag.jobs[name]
     sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates if unit.legacy_unit in units]

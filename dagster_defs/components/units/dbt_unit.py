@@ -18,13 +18,13 @@ from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.compare.terms import ComparisonTerms
 from dagster_defs.components.units.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.units.dbt_tests import LegacyTests
+from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.translator import UnitTranslator, claims_of, read_and_written
 from dagster_defs.components.units.unit import (
     Templates,
     UnitComponent,
-    UnitParts,
     target_of,
 )
 from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError

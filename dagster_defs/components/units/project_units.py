@@ -1,36 +1,70 @@
 """All mirrors of one load: which of them are sound, what is wrong with the others, and who defines what."""
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import dagster as dg
 
 from dagster_defs.adapters.dagster.mirrors import conflicts
+from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.identity import names_taken_twice
 from dagster_defs.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster_defs.components.units.unit import UnitComponent, UnitParts
+from dagster_defs.windows import PartitionedSchedule
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class ProjectUnits:
+class DeclaredUnit(Protocol):
+    """What the table of a load asks of each of its units; `UnitComponent` says what each of these is."""
+
+    unit: str
+
+    @property
+    def legacy_unit(self) -> Unit: ...
+
+    @property
+    def partitions(self) -> PartitionedSchedule: ...
+
+    @property
+    def feeds(self) -> Mapping[str, dg.AssetKey]: ...
+
+    def asset_keys(self) -> Sequence[dg.AssetKey]: ...
+
+    def built(self) -> Collection[Any]: ...
+
+    def precedence(self) -> tuple[int, Unit]: ...
+
+    def refuse_faults(self, *, resolved: bool) -> None: ...
+
+    def remark(self) -> str: ...
+
+    def offer_with(self, mates: Sequence[Any]) -> None: ...
+
+    def make_parts(self) -> UnitParts: ...
+
+    @classmethod
+    def look_up(cls, units: Sequence[Any]) -> None: ...
+
+
+U = TypeVar("U", bound=DeclaredUnit)
+
+
+class ProjectUnits(Generic[U]):
     """One table for all units of a load: each of them asks what the others define.
 
     A unit whose definitions cannot be made is broken and keeps no other from loading: what it would define is not
     there, and a stand-in says why. What it builds stays its own, so that no other unit takes over its assets meanwhile.
     """
 
-    def __init__(self, declared: Sequence["UnitComponent"]) -> None:
+    def __init__(self, declared: Sequence[U]) -> None:
         """`declared`: every mirror of the YAML, each once."""
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
@@ -46,7 +80,7 @@ class ProjectUnits:
         self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
         self.broken = {**self._names_taken_twice, **self.broken}
         self.broken |= conflicts(self.sound)
-        by_dag: dict[str, list[UnitComponent]] = {}
+        by_dag: dict[str, list[U]] = {}
         for unit in self.sound:
             by_dag.setdefault(unit.legacy_unit.dag_id, []).append(unit)
         for unit in self.sound:
@@ -67,7 +101,7 @@ class ProjectUnits:
 
     def _select_at_once(self) -> None:
         """What all units select, asked for together; what is wrong with it is said by each of them."""
-        by_kind: dict[type[UnitComponent], list[UnitComponent]] = {}
+        by_kind: dict[type[U], list[U]] = {}
         for unit in self.declared:
             by_kind.setdefault(type(unit), []).append(unit)
         for kind, units in by_kind.items():
@@ -80,16 +114,16 @@ class ProjectUnits:
         return cast("T", self._made[key])
 
     @property
-    def sound(self) -> list["UnitComponent"]:
+    def sound(self) -> list[U]:
         """Units whose definitions can be made, by name."""
         return [unit for unit in self.declared if unit.unit not in self.broken]
 
-    def is_first(self, unit: "UnitComponent") -> bool:
+    def is_first(self, unit: U) -> bool:
         """Whether it is the one that stands for its name, should the name be declared twice."""
         return self._first[unit.unit] is unit
 
     @cached_property
-    def _first(self) -> Mapping[str, "UnitComponent"]:
+    def _first(self) -> Mapping[str, U]:
         return {unit.unit: unit for unit in reversed(self.declared)}
 
     @cached_property
@@ -98,7 +132,7 @@ class ProjectUnits:
         return {source: key for unit in self.declared for source, key in unit.feeds.items()}
 
     @cached_property
-    def makers(self) -> Mapping[dg.AssetKey, "UnitComponent"]:
+    def makers(self) -> Mapping[dg.AssetKey, U]:
         """The mirror that defines each asset, on both sides."""
         return {
             key: unit
@@ -113,7 +147,7 @@ class ProjectUnits:
         return {key: unit.partitions.zone for key, unit in self.makers.items()}
 
     @cached_property
-    def definers(self) -> Mapping[Any, "UnitComponent"]:
+    def definers(self) -> Mapping[Any, U]:
         """The unit that defines each node that several may build: the one that builds the fewest, by name among equals.
 
         Units that are broken count as far as it is known what they build.
@@ -121,13 +155,13 @@ class ProjectUnits:
         in_order = sorted(
             (unit for unit in self.declared if _is_resolved(unit)), key=lambda unit: unit.precedence()
         )
-        found: dict[Any, UnitComponent] = {}
+        found: dict[Any, U] = {}
         for unit in in_order:
             for node in unit.built():
                 found.setdefault(node, unit)
         return found
 
-    def has_job_to_itself(self, unit: "UnitComponent") -> bool:
+    def has_job_to_itself(self, unit: U) -> bool:
         """Whether the unit has a name to make a job's of, and nothing else would have the same."""
         return Unit.named(unit.unit) is not None and unit.unit not in self._names_taken_twice
 
@@ -136,7 +170,7 @@ class ProjectUnits:
         return names_taken_twice(unit.unit for unit in self.declared)
 
 
-def _is_resolved(unit: "UnitComponent") -> bool:
+def _is_resolved(unit: DeclaredUnit) -> bool:
     """Whether it is known what the unit builds."""
     try:
         return bool(unit.precedence()) and unit.built() is not None
@@ -144,7 +178,7 @@ def _is_resolved(unit: "UnitComponent") -> bool:
         return False
 
 
-def _fault_of(unit: "UnitComponent") -> ParityError | None:
+def _fault_of(unit: DeclaredUnit) -> ParityError | None:
     try:
         unit.refuse_faults(resolved=True)
     except Exception as error:  # whatever it is, it is this unit's
@@ -152,7 +186,7 @@ def _fault_of(unit: "UnitComponent") -> ParityError | None:
     return None
 
 
-def _as_fault(unit: "UnitComponent", error: Exception) -> ParityError:
+def _as_fault(unit: DeclaredUnit, error: Exception) -> ParityError:
     if isinstance(error, ParityError):
         return error
     return BadUnit(unit.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")

@@ -14,9 +14,10 @@ from dagster_defs.components.compare.terms import ComparisonTerms
 from dagster_defs.components.runs.one_writer import windows_to_write
 from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
 from dagster_defs.components.runs.tries import time_limit
+from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
 from dagster_defs.components.units.shadows import shadow_key
-from dagster_defs.components.units.unit import Templates, UnitComponent, UnitParts
+from dagster_defs.components.units.unit import Templates, UnitComponent
 from dagster_defs.errors import BadUnit, WritesToLegacy
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim

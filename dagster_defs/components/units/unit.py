@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast
 
 import dagster as dg
 
@@ -18,6 +18,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.broken_unit import broken_definitions
 from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
+from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
@@ -93,15 +94,6 @@ class ShadowStarter(dg.Component):
     """
 
 
-class UnitParts(NamedTuple):
-    """What one mirror defines; `comparing` is empty where it has nothing to compare."""
-
-    sides: Mapping[Side, dg.AssetsDefinition]
-    external: Sequence[dg.AssetSpec]
-    jobs: Mapping[Side, Any]
-    comparing: Sequence[Any]
-
-
 @dataclass
 class UnitComponent(dg.Component, dg.Resolvable):
     """Base of the mirrors; not a component type of its own."""
@@ -155,7 +147,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
-    _project = cast("ProjectUnits | None", None)
+    _project = cast("ProjectUnits[UnitComponent] | None", None)
     _offered = cast("dg.TimeWindowPartitionsDefinition | None", None)
 
     @classmethod
@@ -165,7 +157,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return component
 
     @property
-    def project_units(self) -> ProjectUnits:
+    def project_units(self) -> "ProjectUnits[UnitComponent]":
         """Every unit of the load that this one belongs to, once it is under way."""
         if self._project is None:
             raise LookupError(f"{self.unit} belongs to no load yet")
@@ -418,7 +410,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         parity = {key for key in assets.check_keys if key.name == PARITY}
         return dg.Definitions(assets=[assets], jobs=[self.job(Side.CANDIDATE, assets, parity)])
 
-    def _broken_defs(self, project: ProjectUnits, fault: ParityError) -> dg.Definitions:
+    def _broken_defs(self, project: "ProjectUnits[UnitComponent]", fault: ParityError) -> dg.Definitions:
         if not project.is_first(self):
             return dg.Definitions()
         return broken_definitions(self, fault, with_job=project.has_job_to_itself(self))
@@ -471,7 +463,9 @@ def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
     return found[0] if found else None
 
 
-def project_units(context: dg.ComponentLoadContext, asking: UnitComponent | None = None) -> ProjectUnits:
+def project_units(
+    context: dg.ComponentLoadContext, asking: UnitComponent | None = None
+) -> "ProjectUnits[UnitComponent]":
     """The units of this load, found out once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
     if asking is not None and asking._project is not None:
         return asking._project
