@@ -142,3 +142,14 @@ def test_an_inclusive_end_is_named(estate: PostgresEstate) -> None:
         assert (exit_code, bad["verdict"]) == (3, "mismatch")
         assert {"trips", "total_amount"} <= {*bad["differing_columns"]}
         assert checks["daily_metrics", EARLIER]["verdict"] == "match"
+
+
+def test_a_candidate_begins_with_legacys_past(estate: PostgresEstate) -> None:
+    """A model that reads its own past starts from legacy's hours before the window, and its own windows match."""
+    assert estate.run(HOURLY, BEFORE_NOON, AFTER_NOON).success
+
+    assert estate.rows("select table_name from candidate.parity_baselines") == [("hourly_metrics",)]
+    hours = "select distinct extract(hour from pickup_hour_utc)::int from {}.hourly_metrics order by 1"
+    assert estate.rows(hours.format("candidate")) == estate.rows(hours.format("legacy"))
+    exit_code, checks = kept(estate, HOURLY)
+    assert (exit_code, {check["verdict"] for check in checks.values()}) == (0, {"match"})
