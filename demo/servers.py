@@ -60,7 +60,7 @@ class Demo:
                 )
                 estate = Estate(self.steps, self.folder, supervisor, airflow, dagster)
                 # The generator of the landing data, the mirrors and dagster.yaml look at this process's environment.
-                with process_environment(estate.variables):
+                with process_environment({**self.env, **estate.variables}):
                     estate.start()
                     yield estate
 
