@@ -84,4 +84,4 @@ lock: $(TOOLS)/.installed ## renew requirements/*.txt: versions and hashes, no a
 	  --python-version 3.11 --upgrade --output-file requirements/tools.txt requirements/tools.in
 
 clean: ## remove data, state and caches; the environments stay
-	rm -rf data .demo .local_defs_state dbt/target* dbt/logs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf data .demo .parity .local_defs_state dbt/target* dbt/logs .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -33,3 +34,15 @@ class Facet:
             "detail": self.detail,
             "compared": self.compared,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Facet:
+        """Raises KeyError or ValueError for what `as_json` does not write."""
+        return cls(
+            document["facet"],
+            Agreement(document["agrees"]),
+            document["legacy"],
+            document["mirror"],
+            document["detail"],
+            document["compared"],
+        )

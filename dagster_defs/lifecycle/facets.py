@@ -80,6 +80,11 @@ class UnitFacets:
     def as_json(self) -> dict[str, Any]:
         return {"unit": str(self.unit), "facets": [facet.as_json() for facet in self.facets]}
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> UnitFacets:
+        """Raises KeyError, ValueError or BadUnit for what `as_json` does not write."""
+        return cls(Unit.parse(document["unit"]), tuple(map(Facet.from_json, document["facets"])))
+
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same ones, in this order (`settings.FACETS`)."""

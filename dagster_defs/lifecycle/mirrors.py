@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from dagster_defs.lifecycle.settings import GateSettings
@@ -127,6 +128,11 @@ class Mirror(Protocol):
     @property
     def takes_ranges(self) -> bool:
         """Whether one run can build several windows that follow each other."""
+        ...
+
+    @property
+    def folders(self) -> frozenset[Path]:
+        """Those with the files, besides its YAML, that its definitions are made from."""
         ...
 
     def refuse_faults(self, *, resolved: bool) -> None:

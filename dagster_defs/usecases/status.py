@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dagster_defs.adapters.airflow.last_seen import known_tasks
+from dagster_defs.adapters.airflow.last_seen import known_tasks, last_seen_file
 from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import EvidenceUnreadable
@@ -18,7 +18,8 @@ from dagster_defs.lifecycle.verdicts import Evidence, summary
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.inventory import read_inventory
-from dagster_defs.usecases.move.facts import read_record
+from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
+from dagster_defs.usecases.move.facts import known_record, read_record
 from dagster_defs.usecases.verify import verify_mirrors
 
 
@@ -26,22 +27,34 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
     """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
     `facets`: the mirrors beside their dbt projects and Airflow's inventory too, if there is one; it takes as long as
-    `parity verify`.
+    `parity verify`, or, where nothing has changed since the last time and there is no event log, no time at all.
     `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
     """
     kept, problem = _evidence(settings) if evidence else (None, "")
-    mirrors = load_mirrors().resolved() if facets else load_mirrors()
-    file = settings.inventory_file if facets else None
-    verified = (
-        {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))} if file else None
-    )
-    record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
     now = datetime.now(UTC)
+    known = recall(settings) if facets and kept is None else None
+    if known is None:
+        mirrors = load_mirrors().resolved() if facets else load_mirrors()
+        file = settings.inventory_file if facets else None
+        verified = (
+            {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))}
+            if file
+            else None
+        )
+        record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
+        broken = {name: str(fault) for name, fault in mirrors.broken.items()}
+        known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen_file())
+        if facets:
+            keep(
+                settings, known, {folder for mirror in mirrors for folder in mirror.folders}, now.timestamp()
+            )
+    else:
+        record = known_record(settings, known)
     cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]
     if facets and kept is not None and cut_over:
         record = replace(record, continuity=continuity_of(settings, cut_over, now, record=record))
-    in_airflow = known_tasks()
-    mirrored = record.mirrors.keys() | record.broken.keys()
+    in_airflow = known_tasks(known.last_seen)
+    mirrored = record.gates.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     found = {unit: record.facts(unit) for unit in units}
     return Status(
@@ -50,7 +63,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
             unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
         ),
         not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
-        facets=None if verified is None else {unit: one.summary for unit, one in verified.items()},
+        facets=None if known.facets is None else {unit: one.summary for unit, one in known.facets.items()},
         evidence=None if record.evidence is None else _summaries(record.evidence),
         evidence_problem=problem,
         conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in found.items()}
@@ -59,7 +72,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         forced=tuple(entry for unit in units for entry in record.history(unit).forced),
         drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
         ledger_cut_off=record.cut_off,
-        broken=faults({name: str(fault) for name, fault in mirrors.broken.items()}),
+        broken=faults(known.broken),
         problems=record.problems,
     )
 

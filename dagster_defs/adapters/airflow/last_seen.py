@@ -24,9 +24,15 @@ def read_estate(state_file: Path | None) -> Mapping[str, Any]:
     return estate
 
 
-def known_tasks(name: str = "airflow", project_root: Path = PROJECT_ROOT) -> frozenset[Unit]:
-    """Every task that Airflow was last seen to have; empty if nothing was fetched yet."""
+def last_seen_file(name: str = "airflow", project_root: Path = PROJECT_ROOT) -> Path:
+    """Where Dagster keeps it for the Airflow of that name."""
     from dagster.components.utils.project_paths import get_local_state_path
 
-    estate = read_estate(get_local_state_path(estate_key(name), project_root))
-    return frozenset(Unit(dag_id, task_id) for dag_id, dag in estate.items() for task_id in dag["tasks"])
+    return get_local_state_path(estate_key(name), project_root)
+
+
+def known_tasks(file: Path) -> frozenset[Unit]:
+    """Every task that Airflow was last seen to have; empty if nothing was fetched yet."""
+    return frozenset(
+        Unit(dag_id, task_id) for dag_id, dag in read_estate(file).items() for task_id in dag["tasks"]
+    )

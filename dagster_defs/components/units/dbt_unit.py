@@ -272,6 +272,10 @@ class DbtUnit(UnitComponent):
     def workspace(self, side: Side) -> DbtWorkspace:
         return _workspace(self.project_dir, target_of(side))
 
+    @property
+    def folders(self) -> frozenset[Path]:
+        return super().folders | {self.project_dir}
+
     @cached_property
     def project_dir(self) -> Path:
         return (self.root / self.project).resolve()

@@ -163,6 +163,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
             raise LookupError(f"{self.unit} belongs to no load yet")
         return self._project
 
+    @property
+    def folders(self) -> frozenset[Path]:
+        return frozenset({(self.root / self.python_path).resolve()})
+
     def asset_keys(self) -> Sequence[dg.AssetKey]:
         """Keys of the assets that this mirror defines on the legacy side."""
         raise NotImplementedError

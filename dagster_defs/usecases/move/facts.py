@@ -25,6 +25,7 @@ from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.known_mirrors import KnownMirrors
 from dagster_defs.usecases.move.live import LiveFacts
 from dagster_defs.usecases.verify import verify_mirrors
 
@@ -35,7 +36,8 @@ class OnRecord:
     at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
     to compare; `own_outputs`: what the runs of a unit compare; both are known with the facets alone. `sensors`: by DAG,
     those of other DAGs that wait for it, known with the inventory alone. `broken`: what is wrong with mirrors that are
-    not among `mirrors` for that."""
+    not among `mirrors` for that. `gates`: the units of the sound mirrors, with their settings; `mirrors` is empty where
+    only that is known of them. `other_schedules`: units of the same DAG with another schedule."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Marks
@@ -48,12 +50,14 @@ class OnRecord:
     own_outputs: Mapping[Unit, Collection[str]] = field(default_factory=dict)
     sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
     broken: Mapping[Unit, str] = field(default_factory=dict)
+    gates: Mapping[Unit, GateSettings] = field(default_factory=dict)
+    other_schedules: Mapping[Unit, tuple[Unit, ...]] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
         """All that are mirrored, well or badly, marked as proxied, or in the ledger."""
         marked = {unit for unit, proxied in self.marks.items() if proxied}
-        found = self.mirrors.keys() | self.broken.keys() | marked | self.histories.keys()
+        found = self.gates.keys() | self.broken.keys() | marked | self.histories.keys()
         return sorted(found | self.histories.problems.keys())
 
     @property
@@ -78,8 +82,7 @@ class OnRecord:
         return state_of(unit, {unit: self.marks.honoured(unit)}, recorded=self.history(unit).stage)
 
     def settings(self, unit: Unit) -> GateSettings:
-        mirror = self.mirrors.get(unit)
-        return mirror.gate_settings if mirror else GateSettings()
+        return self.gates.get(unit, GateSettings())
 
     def facts(self, unit: Unit) -> Facts:
         return Facts(
@@ -90,18 +93,9 @@ class OnRecord:
             None if self.facets is None else self.facets.get(unit),
             self._compared(unit),
             continuity=None if self.continuity is None else self.continuity.get(unit),
-            other_schedules=self._other_schedules(unit),
+            other_schedules=self.other_schedules.get(unit, ()),
             broken=self.broken.get(unit, ""),
             doubt=self.marks.doubt(unit),
-        )
-
-    def _other_schedules(self, unit: Unit) -> tuple[Unit, ...]:
-        if unit not in self.mirrors:
-            return ()
-        own = self.mirrors[unit].partitions.schedule
-        mates = [one for one in self.mirrors if one.dag_id == unit.dag_id]
-        return tuple(
-            one for one in sorted(mates) if not self.mirrors[one].partitions.schedule.recurs_like(own)
         )
 
     def _compared(self, unit: Unit) -> Compared | None:
@@ -145,7 +139,40 @@ def read_record(
         without_outputs=without_outputs,
         own_outputs=own_outputs,
         broken=found.broken_units,
+        gates={mirror.legacy_unit: mirror.gate_settings for mirror in found},
+        other_schedules=other_schedules(found),
     )
+
+
+def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:
+    """The same without evidence, from what is known of the mirrors; none of them is loaded."""
+    contents = LedgerReader(settings.proxied_state).read()
+    return OnRecord(
+        {},
+        read_marks(settings.proxied_state),
+        contents.histories(),
+        contents.cut_off,
+        known.facets,
+        broken={unit: why for name, why in known.broken.items() if (unit := Unit.named(name))},
+        gates=known.gates,
+        other_schedules=known.other_schedules,
+    )
+
+
+def other_schedules(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[Unit, ...]]:
+    """By unit, those of the same DAG whose windows are others, wherever they begin and end."""
+    by_dag: dict[str, list[Mirror]] = {}
+    for mirror in mirrors:
+        by_dag.setdefault(mirror.legacy_unit.dag_id, []).append(mirror)
+    return {
+        mirror.legacy_unit: tuple(
+            other.legacy_unit
+            for other in sorted(mates, key=lambda mate: mate.legacy_unit)
+            if not other.partitions.schedule.recurs_like(mirror.partitions.schedule)
+        )
+        for mates in by_dag.values()
+        for mirror in mates
+    }
 
 
 def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:

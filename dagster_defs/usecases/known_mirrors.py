@@ -1,0 +1,136 @@
+"""What `parity status` has to know of the mirrors, kept between two calls.
+
+Loading the mirrors takes seconds of imports of Dagster and dbt. What one call has found holds for the next one as long
+as every file, variable and installed package that it rests on is the same. The ledger, the marks and the event log are
+never kept: they are read each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster_defs.adapters.files import atomic
+from dagster_defs.errors import BadUnit
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.settings import PROJECT_ROOT, Settings
+
+SCHEMA = "parity/known-mirrors/1"
+FILE = PROJECT_ROOT / ".parity" / "known-mirrors.json"
+
+_MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
+_SHELLS_OWN = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR"})
+# A file that changes twice within a tick of the file system's clock may look as if it had changed once.
+_TICK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMirrors:
+    """`gates`: of each sound mirror. `broken`: what is wrong with each of the others, by its name in the YAML.
+    `other_schedules`: the units of the same DAG whose schedule is another. `facets`: None without an inventory.
+    `last_seen`: the file with what Airflow was last seen to contain, which need not be there."""
+
+    gates: Mapping[Unit, GateSettings]
+    broken: Mapping[str, str]
+    other_schedules: Mapping[Unit, tuple[Unit, ...]]
+    facets: Mapping[Unit, UnitFacets] | None
+    last_seen: Path
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "gates": {str(unit): asdict(gates) for unit, gates in self.gates.items()},
+            "broken": dict(self.broken),
+            "other_schedules": {
+                str(unit): [str(other) for other in others] for unit, others in self.other_schedules.items()
+            },
+            "facets": None if self.facets is None else [facets.as_json() for facets in self.facets.values()],
+            "last_seen": str(self.last_seen),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> KnownMirrors:
+        """Raises KeyError, TypeError, ValueError or BadUnit for what `as_json` does not write."""
+        facets = document["facets"]
+        return cls(
+            {Unit.parse(unit): _gates(said) for unit, said in document["gates"].items()},
+            {str(name): str(why) for name, why in document["broken"].items()},
+            {
+                Unit.parse(unit): tuple(map(Unit.parse, others))
+                for unit, others in document["other_schedules"].items()
+            },
+            None if facets is None else {one.unit: one for one in map(UnitFacets.from_json, facets)},
+            Path(document["last_seen"]),
+        )
+
+
+def _gates(said: Mapping[str, Any]) -> GateSettings:
+    lists = {"undetermined": tuple(said["undetermined"]), "without": tuple(map(Gate, said["without"]))}
+    return GateSettings(**{**said, **lists})
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What the mirrors rest on. `folders`: their YAML and this package, the legacy code, the dbt projects."""
+
+    settings: Settings
+    folders: tuple[str, ...]
+
+    def digest(self) -> tuple[str, float]:
+        """A digest of all of it, and when the newest of the files changed, in seconds since 1970."""
+        variables = sorted((k, v) for k, v in self.settings.variables.items() if k not in _SHELLS_OWN)
+        packages = Path(sysconfig.get_path("purelib")).stat().st_mtime_ns
+        digest = hashlib.sha256(repr((SCHEMA, sys.version, packages, str(Path.cwd()), variables)).encode())
+        newest = 0
+        for path in self._files():
+            try:
+                facts = path.stat()
+            except OSError:
+                digest.update(f"\0{path}\0".encode(errors="surrogateescape"))
+                continue
+            newest = max(newest, facts.st_ctime_ns)
+            at = (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            digest.update(f"\0{path}\0{at}".encode(errors="surrogateescape"))
+        return digest.hexdigest(), newest / 1e9
+
+    def _files(self) -> Iterator[Path]:
+        yield PROJECT_ROOT / "pyproject.toml"
+        if inventory := self.settings.inventory_file:
+            yield inventory
+        if profiles := self.settings.variables.get("DBT_PROFILES_DIR"):
+            yield Path(profiles) / "profiles.yml"
+        for top in self.folders:
+            for folder, folders, files in os.walk(top, followlinks=True):
+                folders[:] = sorted(name for name in folders if not name.startswith(_MADE_BY_RUNS))
+                yield from (Path(folder, name) for name in sorted(files))
+
+
+def recall(settings: Settings) -> KnownMirrors | None:
+    """What was kept, if all that it rests on is as it was. A file that holds anything else is as good as none."""
+    with suppress(OSError, AttributeError, KeyError, TypeError, ValueError, BadUnit):
+        match atomic.read_cache(FILE):
+            case {"digest": str(digest), "folders": list(folders), "known": dict(known)}:
+                foundation = Foundation(settings, tuple(map(str, folders)))
+                if foundation.digest()[0] == digest:
+                    return KnownMirrors.from_json(known)
+    return None
+
+
+def keep(settings: Settings, known: KnownMirrors, folders: Collection[Path], began: float) -> None:
+    """`folders`: those of the mirrors themselves. `began`: when reading them began, in seconds since 1970: nothing is
+    kept if a file has changed since then, or so shortly before that nobody can tell. A folder that cannot be written to
+    costs the next call its time, and nothing else."""
+    foundation = Foundation(settings, tuple(sorted({*map(str, folders), str(PROJECT_ROOT / "dagster_defs")})))
+    with suppress(OSError):
+        digest, newest = foundation.digest()
+        if newest < began - _TICK_SECONDS:
+            document = {"digest": digest, "folders": foundation.folders, "known": known.as_json()}
+            atomic.write_json(FILE, document, mode=atomic.PRIVATE)
