@@ -84,7 +84,7 @@ def table(**more: str) -> TargetTable:
 
 def test_a_session_is_in_utc_and_tagged(sessions: list[Session]) -> None:
     """Before anything is read the session has its time zone, its tag and its time-out; at the end it is closed."""
-    with SnowflakeReader(credentials(), timeout=300) as reader:
+    with SnowflakeReader(credentials(), timeout=60) as reader:
         reader.rows("select 1")
 
     assert sessions[0].said == [
