@@ -121,7 +121,8 @@ class Estate:
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         """Raises ServerDied if a server ends meanwhile, ServerSilent after so many seconds."""
-        self._supervisor.wait_until(what, ready, seconds=seconds)
+        # A look costs Airflow a tenth of a second: more looks than these would keep from running what is waited for.
+        self._supervisor.wait_until(what, ready, seconds=seconds, pause=1)
 
 
 def make_landing_data() -> str:

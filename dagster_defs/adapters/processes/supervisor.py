@@ -101,8 +101,8 @@ class Supervisor:
         GUARDIAN.forget(child.process.pid)
         self._write_record()
 
-    def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
+    def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float, pause: float = 0.2) -> None:
+        """Poll until `ready`, each `pause` seconds. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
         began = time.monotonic()
         deadline = began + seconds
         reminder = Reminder(self.say, say_seconds())
@@ -113,7 +113,7 @@ class Supervisor:
                 raise ServerSilent(name, seconds, self.folder / "logs")
             waited = time.monotonic() - began
             reminder.remind(f"waiting for {name}: {waited:.0f} s so far, {seconds:.0f} s at most")
-            time.sleep(0.2)
+            time.sleep(pause)
 
     def stop(self) -> None:
         """End every child and all that it started; the youngest first."""
