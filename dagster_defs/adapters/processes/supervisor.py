@@ -102,7 +102,7 @@ class Supervisor:
         self._write_record()
 
     def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float, pause: float = 0.2) -> None:
-        """Poll until `ready`, each `pause` seconds. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
+        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
         began = time.monotonic()
         deadline = began + seconds
         reminder = Reminder(self.say, say_seconds())
