@@ -18,7 +18,7 @@ from tests.support.corruptions import DAILY, EXPORT, HOURLY, WEEKLY, Corruptible
 from tests.support.estate import export_inventory
 from tests.support.fakes import FakeAirflow
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 
 EARLIER, DAY = "2024-03-09", "2024-03-10"  # the clocks change on the second, two hours after its midnight
 WEEK = "2024-03-11"

@@ -30,6 +30,7 @@ from tests.support.fakes import FakeAirflow
 from tests.support.postgres import PostgresServer
 
 pytestmark = [
+    pytest.mark.journey,
     pytest.mark.airflow,
     pytest.mark.journey,
     pytest.mark.timeout(1_800),

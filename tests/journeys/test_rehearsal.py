@@ -25,7 +25,7 @@ from tests.support.estate import (
     put_legacy_code_on_path,
 )
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 
 DAILY, HOURLY, EXPORT = "taxi_daily.dbt_daily", "taxi_hourly.dbt_hourly", "taxi_daily.export_daily"
 SPRING = ["2024-03-08", "2024-03-09", "2024-03-10"]  # the second window has 23 hours
