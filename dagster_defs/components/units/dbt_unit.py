@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -406,9 +405,14 @@ class DbtUnit(UnitComponent):
         for unit in units:
             for side in Side:
                 wanted.setdefault(unit.workspace(side), []).append((unit.select, unit.exclude, unit.selector))
+        unreadable: set[Path] = set()
         for workspace, selections in wanted.items():
-            with suppress(Exception):  # whatever it is, each unit of the project meets it by itself
+            if workspace.project_dir in unreadable:
+                continue  # dbt would take seconds to say of its other target the same
+            try:
                 workspace.select_all(selections)
+            except Exception:  # whatever it is, each unit of the project meets it by itself
+                unreadable.add(workspace.project_dir)
 
     @cached_property
     def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:
