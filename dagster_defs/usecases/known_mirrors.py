@@ -28,6 +28,7 @@ SCHEMA = "parity/known-mirrors/1"
 FILE = PROJECT_ROOT / ".parity" / "known-mirrors.json"
 
 _MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
+_DBTS_OWN = ".user.yml"  # an id that dbt makes up when it runs for the first time
 _SHELLS_OWN = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR"})
 # A file that changes twice within a tick of the file system's clock may look as if it had changed once.
 _TICK_SECONDS = 1.0
@@ -110,7 +111,7 @@ class Foundation:
         for top in self.folders:
             for folder, folders, files in os.walk(top, followlinks=True):
                 folders[:] = sorted(name for name in folders if not name.startswith(_MADE_BY_RUNS))
-                yield from (Path(folder, name) for name in sorted(files))
+                yield from (Path(folder, name) for name in sorted(files) if name != _DBTS_OWN)
 
 
 def recall(settings: Settings) -> KnownMirrors | None:

@@ -106,7 +106,7 @@ def test_a_change_is_seen(project: Path, change: Callable[[Path], object]) -> No
 
 @pytest.mark.parametrize(
     "name",
-    ["dbt/target/manifest.json", "dbt/logs/dbt.log", "dbt/.user.yml.d/x", "dagster_defs/__pycache__/a.pyc"],
+    ["dbt/target/manifest.json", "dbt/logs/dbt.log", "dbt/.user.yml", "dagster_defs/__pycache__/a.pyc"],
 )
 def test_what_runs_leave_behind_is_no_change(project: Path, name: str) -> None:
     """Files that dbt and Python make by themselves are not what the mirrors are made from."""

@@ -255,7 +255,8 @@ class DbtWorkspace:
         if environment in self._refused:
             raise self._refused[environment]
         with working_directory_kept():
-            outcome = dbtRunner().invoke(["--quiet", "parse", *self.flags(self.target_path)])
+            silent = ("--quiet", "--log-level", "none")  # stdout may be JSON; what is wrong is ours to say
+            outcome = dbtRunner().invoke([*silent, "parse", *self.flags(self.target_path)])
         if not outcome.success:
             # Hundreds of units ask for one project, and dbt takes seconds to say the same thing again.
             self._refused[environment] = unreadable(self.project_dir, outcome.exception)
