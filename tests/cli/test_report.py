@@ -30,6 +30,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.render.html import report as render_html
+from dagster_defs.settings import Settings
 from dagster_defs.usecases import report as gathering
 from tests.support.documents import document, fenced
 from tests.support.estate import DAYS, Estate
@@ -300,7 +301,7 @@ def parity(built_estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The command in this process on the estate that both sides have run, with a folder of marks of its own and, if
     `home` is said, its event log."""
     monkeypatch.setattr(gathering, "load_mirrors", lambda: load_mirrors(built_estate.root))
-    monkeypatch.setattr(gathering, "inventory_file", lambda: None)
+    monkeypatch.setattr(Settings, "inventory_file", None)
     with built_estate.entered():
         monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path / "proxied_state"))
         monkeypatch.chdir(tmp_path)
