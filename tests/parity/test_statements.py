@@ -74,6 +74,16 @@ COLUMNS = {
         "loaded": ("DATE", "DATE"),
         "extra": ("VARIANT", "OBJECT"),
     },
+    Dialect.POSTGRES: {
+        "id": ("bigint", "integer"),
+        "picked up": ("timestamp without time zone", "timestamp with time zone"),
+        'fa"re': ("double precision", "double precision"),
+        "fare": ("numeric(9,2)", "double precision"),
+        "tip": ("numeric(9,2)", "numeric(12,4)"),
+        "zone": ("text", "character varying(10)"),
+        "loaded": ("date", "date"),
+        "extra": ("jsonb", "jsonb"),
+    },
 }
 
 
