@@ -107,7 +107,7 @@ def test_the_log_names_file_task_and_reason(start_in_airflow: StartInAirflow, tm
     for said in (
         "proxied_state of DAG bad_yaml: bad_yaml.yaml cannot be read: ",
         "proxied_state of DAG unknown_task: there is no task 'bb'; its tasks are ['a', 'b', 'c']",
-        "proxied_state of DAG bad_entry: bad_entry.yaml: 'just text' is no `id` with `proxied: true` or ",
+        "proxied_state of DAG bad_entry: bad_entry.yaml, line 4: 'just text' is not an `id` with `proxied: true` or ",
         "proxied_state of DAG contradiction: contradiction.yaml marks c both as proxied and as not",
         "proxied_state of DAG both_kinds: both_kinds.yaml has neither, or both, of `tasks` and `proxied`",
         "proxied_state of DAG two_files: both two_files.yaml and two_files.yml are there; keep one",
