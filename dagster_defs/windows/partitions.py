@@ -19,6 +19,9 @@ from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.ticks import HORIZON, CronTicks, Tick, Ticks
 from dagster_defs.windows.window import Window, utc
 
+# Hours by which a clock change may move a boundary away from Dagster's tick.
+_FARTHEST = 3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartitionedSchedule:
@@ -152,6 +155,25 @@ class PartitionedSchedule:
             if window.contains(instant):
                 return window
         raise self._unaligned(utc(instant).isoformat(), instant)
+
+    def keys_over(self, window: Window) -> list[str]:
+        """The partitions, within the schedule's start and end, whose windows share some time with `window`, oldest
+        first. A window of Airflow's without a key, and a clock change that Airflow does not get past, have none."""
+        found: list[str] = []
+        for tick in self._ticks.walk(window.end.add(hours=_FARTHEST), ahead=False):
+            if tick.instant < self.first_boundary:
+                break
+            try:
+                own = self._pairing.window_at(tick)
+            except DoesNotAdvance:
+                continue
+            if own is None:
+                continue
+            if own.end <= window.start:
+                break
+            if own.overlaps(window) and self.schedule.is_in_bounds(own):
+                found.append(tick.key)
+        return found[::-1]
 
     def range_windows(self, first_key: str, last_key: str) -> tuple[Window, Window]:
         """The first and the last window of a single-run backfill. `UnknownPartition` if they are in wrong

@@ -61,6 +61,10 @@ class Window:
     def contains(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether they share some time; two that only touch do not."""
+        return self.start < other.end and other.start < self.end
+
     def isoformat(self) -> str:
         return f"[{self.start.isoformat()}, {self.end.isoformat()})"
 

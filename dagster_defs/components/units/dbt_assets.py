@@ -71,7 +71,7 @@ class DbtMirror(Mirror, Protocol):
 
     def freshness(self, side: Side) -> dg.FreshnessPolicy | None: ...
 
-    def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep: ...
+    def dependency(self, dep: dg.AssetDep) -> dg.AssetDep: ...
 
     def telling_of_failure(
         self, context: dg.AssetExecutionContext, side: Side
@@ -191,9 +191,7 @@ class UnitNodes:
         return bool(read) and all(node_id.startswith("source.") for node_id in read)
 
 
-def build_asset_definition(
-    unit: DbtMirror, nodes: UnitNodes, zones: Mapping[dg.AssetKey, str], compared: Compared
-) -> dg.AssetsDefinition:
+def build_asset_definition(unit: DbtMirror, nodes: UnitNodes, compared: Compared) -> dg.AssetsDefinition:
     """One step for the whole unit: it runs as one, in Airflow and in Dagster. A candidate compares in it too."""
     parity = compared.specs if nodes.side is Side.CANDIDATE else []
     attributes = unit.spec_attributes(nodes.side)
@@ -204,7 +202,7 @@ def build_asset_definition(
             partitions_def=unit.offered,
             owners=[*unit.owners] or spec.owners,
             freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
-            deps=[unit.dependency(dep, zones) for dep in spec.deps],
+            deps=[unit.dependency(dep) for dep in spec.deps],
         ).merge_attributes(**attributes)
         for spec in (stand_in and [stand_in]) or nodes.models.values()
     ]

@@ -180,7 +180,6 @@ class DbtUnit(UnitComponent):
         return any(not node_id.startswith("source.") for node_id in self._selected(Side.LEGACY))
 
     def make_parts(self) -> UnitParts:
-        zones = self.project_units.time_zones
         nodes = {side: self._nodes(side) for side in Side}
         compared = Compared(
             self,
@@ -188,7 +187,7 @@ class DbtUnit(UnitComponent):
             self._tests(nodes[Side.LEGACY]),
             nodes[Side.CANDIDATE].reads_of_legacy,
         )
-        sides = {side: build_asset_definition(self, nodes[side], zones, compared) for side in Side}
+        sides = {side: build_asset_definition(self, nodes[side], compared) for side in Side}
         jobs = {side: self.job(side, assets) for side, assets in sides.items()}
         comparing = [self.comparing_job(compared)] if compared.keys else []
         return UnitParts(sides, (), jobs, comparing)

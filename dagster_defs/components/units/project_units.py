@@ -86,6 +86,10 @@ class ProjectUnits(Generic[U]):
         for unit in self.sound:
             try:
                 unit.offer_with(by_dag[unit.legacy_unit.dag_id])
+            except Exception as error:  # whatever it is, it is this unit's
+                self.broken[unit.unit] = _as_fault(unit, error)
+        for unit in self.sound:
+            try:
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
                 self.broken[unit.unit] = _as_fault(unit, error)
@@ -140,11 +144,6 @@ class ProjectUnits(Generic[U]):
             for legacy in unit.asset_keys()
             for key in (legacy, shadow_key(legacy))
         }
-
-    @cached_property
-    def time_zones(self) -> Mapping[dg.AssetKey, str]:
-        """The time zone of the partitions of every mirrored asset, on both sides."""
-        return {key: unit.partitions.zone for key, unit in self.makers.items()}
 
     @cached_property
     def definers(self) -> Mapping[Any, U]:

@@ -137,9 +137,8 @@ class PythonUnit(UnitComponent):
         self._find_module()
 
     def make_parts(self) -> UnitParts:
-        zones = self.project_units.time_zones
         compared = Compared(self, self._compared())
-        sides = {side: self._asset_definition(side, zones, compared) for side in Side}
+        sides = {side: self._asset_definition(side, compared) for side in Side}
         external = [
             dg.AssetSpec(
                 _key(read.key),
@@ -222,9 +221,7 @@ class PythonUnit(UnitComponent):
             for output in self.outputs
         ]
 
-    def _asset_definition(
-        self, side: Side, zones: Mapping[dg.AssetKey, str], compared: Compared
-    ) -> dg.AssetsDefinition:
+    def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
         attributes = self.spec_attributes(side)
         source = self._find_module().origin
         metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
@@ -233,7 +230,7 @@ class PythonUnit(UnitComponent):
                 key=_key(output.key, side),
                 description=output.description,
                 kinds=set(output.kinds),
-                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side)), zones) for dep in output.deps],
+                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side))) for dep in output.deps],
                 owners=[*self.owners],
                 freshness_policy=self.freshness(side),
                 group_name=self.group_name(side),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, TypeVar, cast
 import dagster as dg
 
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
+from dagster_defs.adapters.dagster.overlap import overlap_mapping
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.components.compare.evidence import Compared
@@ -148,7 +149,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
     _project = cast("ProjectUnits[UnitComponent] | None", None)
-    _offered = cast("dg.TimeWindowPartitionsDefinition | None", None)
+    _whole = cast("PartitionedSchedule | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -204,9 +205,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def partitions_over(self, window: Window) -> list[str]:
         """Keys of the unit's windows that share some time with another unit's; none where Airflow has none."""
         try:
-            within = self.partitions.schedule.windows(window.start, window.end)
-            found = dict.fromkeys([self.partitions.window_containing(window.start), *within])
-            return [self.partitions.key_of(one) for one in found]
+            return self.partitions.keys_over(window)
         except ParityError:
             return []
 
@@ -227,9 +226,12 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @property
     def offered(self) -> dg.TimeWindowPartitionsDefinition:
         """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
-        if self._offered is None:
-            self._offered = self._definition_of(self.partitions)
-        return self._offered
+        return self._once((definition_of, self.whole.schedule), lambda: definition_of(self.whole))
+
+    @property
+    def whole(self) -> PartitionedSchedule:
+        """The schedule of what is offered."""
+        return self._whole or self.partitions
 
     def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
         """Offer the partitions of the whole DAG, whose units `mates` are.
@@ -237,14 +239,10 @@ class UnitComponent(dg.Component, dg.Resolvable):
         A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
         partitions only, and the DAG's job runs them all.
         """
-        whole = self._once(
+        self._whole = self._once(
             (widest, self.legacy_unit.dag_id, self.partitions.schedule),
             lambda: widest(self.partitions, [mate.partitions for mate in mates]),
         )
-        self._offered = self._definition_of(whole)
-
-    def _definition_of(self, partitions: PartitionedSchedule) -> dg.TimeWindowPartitionsDefinition:
-        return self._once((definition_of, partitions.schedule), lambda: definition_of(partitions))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What units of one load have in common is made once for all of them."""
@@ -351,15 +349,13 @@ class UnitComponent(dg.Component, dg.Resolvable):
         dag = self.legacy_unit.dag_identifier
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
-    def dependency(self, dep: dg.AssetDep, zones: Mapping[dg.AssetKey, str]) -> dg.AssetDep:
-        """The dependency with a partition mapping, if the other asset's windows lie in another time zone.
-
-        Dagster maps time windows onto each other in one zone only; across zones everything upstream counts.
-        """
-        zone = zones.get(dep.asset_key)
-        if zone is None or zone == self.partitions.schedule.timezone:
+    def dependency(self, dep: dg.AssetDep) -> dg.AssetDep:
+        """The dependency with a partition mapping, if the other asset's windows are not this unit's."""
+        maker = self.maker_of(dep.asset_key)
+        if maker is None or maker.offered == self.offered:
             return dep
-        return dg.AssetDep(dep.asset_key, partition_mapping=dg.AllPartitionMapping(), metadata=dep.metadata)
+        mapping = overlap_mapping(self.whole, maker.whole)
+        return dg.AssetDep(dep.asset_key, partition_mapping=mapping, metadata=dep.metadata)
 
     def job(
         self, side: Side, assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()

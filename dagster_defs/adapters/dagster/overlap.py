@@ -1,0 +1,166 @@
+"""Dependencies between assets of different windows: a window depends on the windows that it shares some time with.
+
+Dagster's own mapping refuses two time zones, takes its own boundaries for Airflow's, and holds that what begins later
+or has not ended yet is missing. A web server and a daemon, which have no code of ours, read ours as the mapping of
+Dagster's that it is made from: the same overlap within one zone, and everything upstream across zones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from dagster import (
+    AllPartitionMapping,
+    PartitionMapping,
+    PartitionsDefinition,
+    TimeWindowPartitionMapping,
+)
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.partitions.mapping import UpstreamPartitionsResult
+from dagster._core.definitions.partitions.subset import PartitionsSubset
+from dagster._utils.warnings import disable_dagster_warnings
+from dagster_shared.serdes.serdes import _WHITELIST_MAP
+
+from dagster_defs.errors import ParityError
+from dagster_defs.windows import PartitionedSchedule, Window
+
+if TYPE_CHECKING:
+    from dagster._core.instance import DynamicPartitionsStore
+
+__all__ = ["overlap_mapping"]
+
+
+def overlap_mapping(downstream: PartitionedSchedule, upstream: PartitionedSchedule) -> PartitionMapping:
+    """Each of `downstream`'s windows on those of `upstream`'s that it overlaps."""
+    kind = _InOneZone if downstream.zone == upstream.zone else _AcrossZones
+    return kind.between(downstream, upstream)
+
+
+class _Overlap:
+    """What both mappings below do, whatever Dagster reads them as elsewhere."""
+
+    downstream: PartitionedSchedule
+    upstream: PartitionedSchedule
+
+    @classmethod
+    def between(cls, downstream: PartitionedSchedule, upstream: PartitionedSchedule) -> Self:
+        with disable_dagster_warnings():  # that one of the options is a beta
+            made = cls._bare()
+        made.downstream, made.upstream = downstream, upstream
+        return made
+
+    @classmethod
+    def _bare(cls) -> Self:
+        return cls()
+
+    def __eq__(self, other: object) -> bool:  # the base class's is that of an empty tuple
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @property
+    def description(self) -> str:
+        return "Each window depends on the windows upstream that it shares some time with."
+
+    def validate_partition_mapping(self, *definitions: Any) -> None:
+        """Both are the definitions of the schedules that it was made of."""
+
+    def get_upstream_mapped_partitions_result_for_partitions(
+        self,
+        downstream_partitions_subset: PartitionsSubset | None,
+        downstream_partitions_def: PartitionsDefinition | None,
+        upstream_partitions_def: PartitionsDefinition,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> UpstreamPartitionsResult:
+        """Airflow waits for nothing upstream, so no partition that there is not is required."""
+        with partition_loading_context(current_time, dynamic_partitions_store):
+            found = _mapped(
+                downstream_partitions_subset,
+                downstream_partitions_def,
+                self.downstream,
+                upstream_partitions_def,
+                self.upstream,
+            )
+            return UpstreamPartitionsResult(
+                partitions_subset=found,
+                required_but_nonexistent_subset=upstream_partitions_def.empty_subset(),
+            )
+
+    def get_downstream_partitions_for_partitions(
+        self,
+        upstream_partitions_subset: PartitionsSubset,
+        upstream_partitions_def: PartitionsDefinition,
+        downstream_partitions_def: PartitionsDefinition | None,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> PartitionsSubset:
+        with partition_loading_context(current_time, dynamic_partitions_store):
+            return _mapped(
+                upstream_partitions_subset,
+                upstream_partitions_def,
+                self.upstream,
+                cast("PartitionsDefinition", downstream_partitions_def),
+                self.downstream,
+            )
+
+
+class _InOneZone(_Overlap, TimeWindowPartitionMapping):
+    @classmethod
+    def _bare(cls) -> Self:
+        return cls(allow_nonexistent_upstream_partitions=True)
+
+
+class _AcrossZones(_Overlap, AllPartitionMapping):
+    pass
+
+
+# A snapshot of the location names the base class, which every process of Dagster's knows.
+for _ours, _read_as in ((_InOneZone, TimeWindowPartitionMapping), (_AcrossZones, AllPartitionMapping)):
+    _WHITELIST_MAP.object_serializers[_ours.__name__] = _WHITELIST_MAP.object_serializers[_read_as.__name__]
+
+
+def _mapped(
+    subset: PartitionsSubset | None,
+    own: PartitionsDefinition | None,
+    from_: PartitionedSchedule,
+    other: PartitionsDefinition,
+    to: PartitionedSchedule,
+) -> PartitionsSubset:
+    """The partitions of `other` that overlap those of the subset and exist by now."""
+    if subset is None or own is None:
+        return other.subset_with_all_partitions()
+    found: dict[str, None] = {}
+    for span in _spans(window for window in _windows(subset, own, from_)):
+        found |= dict.fromkeys(to.keys_over(span))
+    return other.subset_with_partition_keys([key for key in found if other.has_partition_key(key)])
+
+
+def _windows(
+    subset: PartitionsSubset, own: PartitionsDefinition, partitions: PartitionedSchedule
+) -> Iterator[Window]:
+    for keys in subset.get_partition_key_ranges(own):
+        try:
+            yield from partitions.windows_between(keys.start, keys.end)
+        except ParityError:  # at one of its keys Airflow is stuck
+            for key in own.get_partition_keys_in_range(keys):
+                with suppress(ParityError):
+                    yield partitions.window_of(key)
+
+
+def _spans(windows: Iterable[Window]) -> Iterator[Window]:
+    """Windows that follow each other without a hole, as one."""
+    span: Window | None = None
+    for window in sorted(windows):
+        if span is not None and window.start <= span.end:
+            span = Window(span.start, max(span.end, window.end))
+            continue
+        if span is not None:
+            yield span
+        span = window
+    if span is not None:
+        yield span
