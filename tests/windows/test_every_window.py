@@ -13,7 +13,7 @@ from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.support.estate import copy_project, export_inventory
+from tests.support.estate import copy_project, export_inventory, mirrors_of
 
 FIRST, LAST, AFTER = "2023-10-01", "2025-03-31", "2025-04-01"
 
@@ -32,9 +32,10 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
 def verified(inventory: Inventory, tmp_path_factory: pytest.TempPathFactory) -> list[UnitFacets]:
     """A copy of the estate's mirrors, begun as early as the span, beside that inventory."""
     root = copy_project(tmp_path_factory.mktemp("early") / "project")
-    for file in (root / "dagster_defs" / "defs").rglob("*.yaml"):
+    defs = root / "dagster_defs" / "defs"
+    for file in defs.rglob("*.yaml"):
         file.write_text(re.sub(r'(?<=[ {]start: )"[0-9-]{10}"', f'"{FIRST}"', file.read_text()))
-    return list(verify_mirrors(Settings.from_process(), load_mirrors(root), inventory))
+    return list(verify_mirrors(Settings.from_process(), mirrors_of(defs, root), inventory))
 
 
 def facets(verified: list[UnitFacets], name: str) -> dict[str, Facet]:
