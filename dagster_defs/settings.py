@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+TEAM_FILE = PROJECT_ROOT / "parity.yaml"  # what the team knows of its estate; it need not be there
 
 _CHANGING = threading.RLock()
 

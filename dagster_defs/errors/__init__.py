@@ -57,6 +57,7 @@
     │   ├── TemplateBroken                    a template with a syntax error
     │   ├── BadVariable                       a variable whose value dbt could not be given
     │   ├── TemplateRefused                   a template that needs more than the schedule can tell
+    │   ├── TeamFileUnreadable                parity.yaml, the team's own file, is not as it should be
     │   ├── NoSuchUnit                        a unit that nothing mirrors
     │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
     │   ├── EvidenceMissing                   evidence was asked for, and there is no event log at hand
@@ -138,6 +139,7 @@ from dagster_defs.errors.project import (
     MirrorsUnreadable,
     ProxiedStateUnreadable,
     ReportUnwritable,
+    TeamFileUnreadable,
     TimedOut,
 )
 from dagster_defs.errors.servers import (
@@ -254,6 +256,7 @@ __all__ = [
     "ServerSilent",
     "StatementFailed",
     "StepFailed",
+    "TeamFileUnreadable",
     "TemplateBroken",
     "TemplateFailed",
     "TemplateRefused",

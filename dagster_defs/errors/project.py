@@ -99,6 +99,17 @@ class InventoryUnreadable(ParityError):
         )
 
 
+class TeamFileUnreadable(UsageError):
+    """The file in which a team says what it knows of its estate."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(
+            f"cannot read {file}: {reason}. It may have images, functions and dead_dags "
+            "(docs/reference.md). Mend it, or remove it"
+        )
+
+
 class InventoryVersion(ParityError):
     def __init__(self, file: str, found: str, wanted: str) -> None:
         self.file, self.found, self.wanted = file, found, wanted

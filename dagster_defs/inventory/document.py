@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from dagster_defs.errors import InventoryUnreadable, InventoryVersion
+from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.windows import Window, canonical_zone
 
 SCHEMA = "parity/inventory/1"
@@ -47,7 +48,7 @@ class Task:
     dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin. `start` and `end`
     (both included, ISO with an offset) bound the task's logical dates; None too where an older inventory does not
     say them. `reaches` and `code_reaches` are what an operator of the team's own and the Python callable can get at in
-    libraries; None where there is neither, or an older inventory."""
+    libraries; None where there is neither, or an older inventory. `team`: what is known beside the DAG files."""
 
     dag_id: str
     task_id: str
@@ -71,6 +72,7 @@ class Task:
     end: str | None = None
     reaches: tuple[str, ...] | None = None
     code_reaches: tuple[str, ...] | None = None
+    team: Team = NO_TEAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,15 @@ class Inventory:
     import_errors: tuple[Mapping[str, Any], ...]
     dags: tuple[Dag, ...]
     span: tuple[str, str] = ("", "")
+
+    def told_by(self, team: Team) -> Inventory:
+        """The same, with what the team knows of its tasks, and without the DAGs that it calls dead."""
+        living = [dag for dag in self.dags if dag.dag_id not in team.dead_dags]
+        return replace(self, dags=tuple(replace(dag, tasks=_told(dag.tasks, team)) for dag in living))
+
+
+def _told(tasks: Sequence[Task | BrokenTask], team: Team) -> tuple[Task | BrokenTask, ...]:
+    return tuple(replace(task, team=team) if isinstance(task, Task) else task for task in tasks)
 
 
 def read_document(document: Any, file: str) -> Inventory:

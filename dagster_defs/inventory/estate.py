@@ -28,6 +28,10 @@ class Project(Protocol):
 
     def time_of(self, unique_id: str) -> ModelTime: ...
 
+    def reads(self, variable: str) -> bool:
+        """Whether it may read an environment variable; true where nobody can tell."""
+        ...
+
 
 def describe(inventory: Inventory, project: Project) -> Report:
     """A row for each task, whatever is wrong with it or with another."""
@@ -44,7 +48,7 @@ def _unit(task: Task | BrokenTask, dag: Dag, project: Project) -> UnitReading:
     if isinstance(task, BrokenTask):
         return _unread(task.dag_id, task.task_id, task.reason)
     try:
-        return _with_models(read_task(task, dag), project)
+        return _with_models(read_task(task, dag, project.reads), project)
     except Exception as error:  # one unit that breaks our reading must not take the estate's map with it
         return _unread(task.dag_id, task.task_id, f"it cannot be read: {type(error).__name__}: {error}")
 

@@ -15,12 +15,12 @@ from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
-    DBT_IMAGES,
     ProgramKind,
     shell_script,
     what_runs,
 )
 from dagster_defs.inventory.shell import ShellReading, read_script
+from dagster_defs.inventory.team import FILE, untagged
 
 Fields = Mapping[str, Any]
 _COMMAND_KEYS, _ARGUMENT_KEYS = ("cmds", "entrypoint", "command"), ("arguments", "args")
@@ -91,6 +91,8 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
         return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
     if any(path.endswith("SSHOperator") for path in task.classes):
         return _from_shell(task, fields.get("command"), _environment(fields, holes), holes), True
+    if words := task.team.call_of(task.callable_name):
+        return [Call(words)], True
     if task.source is not None or any("python" in path.lower() for path in task.classes):
         return _from_python(task, fields, holes), False
     calls = list(_from_containers(task, fields, holes))
@@ -176,13 +178,10 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
         here = str(container.get("image") or image)
         if words[0] in DBT_COMMANDS or (words[0].startswith("--") and set(words) & DBT_COMMANDS):
             found = True
-            if here.startswith(DBT_IMAGES):
-                yield Call(tuple(words), env)
+            if entrypoint := task.team.entrypoint_of(here):
+                yield from _of_words((*entrypoint, *words), env, holes)
             else:
-                said = holes.restore(" ".join(words))
-                yield Call(
-                    hidden=f"the image decides what `{said}` starts: no command is given, only its arguments"
-                )
+                yield Call(hidden=_image_decides(words, here, holes))
             continue
         calls = _of_words(words, env, holes)
         found, started = found or bool(calls), True
@@ -191,6 +190,13 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
         yield Call(hidden=f"operator {task.classes[0]} is not known here")
     elif not (found or started) and (named := _names_dbt({**task.settings, **fields})):
         yield Call(hidden=f"it has no command, and what {named} starts cannot be seen")
+
+
+def _image_decides(words: Sequence[str], image: str, holes: Holes) -> str:
+    said = f"the image decides what `{holes.restore(' '.join(words))}` starts: no command is given, only its arguments"
+    name = untagged(image)
+    known = name and not holes.in_text(name)
+    return f"{said}. If it is dbt, say so in {FILE}: images: {{{name}: dbt}}" if known else said
 
 
 _IMAGE_KEYS = ("image", "task_definition", "pod_template_file", "job_name", "name", "function_name", "job_id")

@@ -11,6 +11,7 @@ from enum import StrEnum
 from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.knowledge import module_runs_no_dbt, runs_no_dbt
+from dagster_defs.inventory.team import DBT_IMAGES
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 DBT_COMMANDS = frozenset(
@@ -77,8 +78,6 @@ _CONTAINER_FLAGS = frozenset(
         *("--tty", "-T", "--no-deps", "--stdin", "--no-TTY", "--read-only"),
     }
 )
-# dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
-DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
 _PYTHON_OPTIONS = frozenset({"-W", "-X"})
 # A dbt call inside a text that something else runs: `cd /app && dbt --quiet run`.
 _DBT_CALL = re.compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,14 @@ import pendulum
 
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory import traps
-from dagster_defs.inventory.arguments import SELECTING, DbtArguments, Kind, Selection, compared_variables
+from dagster_defs.inventory.arguments import (
+    SELECTING,
+    DbtArguments,
+    Kind,
+    Selection,
+    compared_variables,
+    place_variables,
+)
 from dagster_defs.inventory.convention import (
     Candidate,
     Carrier,
@@ -36,8 +43,11 @@ from dagster_defs.windows import Schedule, TemplateContext
 from dagster_defs.windows.values import Source
 from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
+# Whether the dbt project may read an environment variable of this name.
+ReadsVariable = Callable[[str], bool]
 
-def read_task(task: Task, dag: Dag) -> UnitReading:
+
+def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
     """The unit without its models; which nodes a selection means is the project's to say."""
     reading = read_calls(task, template_context(task, dag))
     reasons: list[str] = []
@@ -56,7 +66,7 @@ def read_task(task: Task, dag: Dag) -> UnitReading:
             selected = windowed = False
             continue
         kinds.append(read.arguments.kind)
-        invocation, unknown = _invocation(reading, number)
+        invocation, unknown = _invocation(reading, number, reads)
         invocations.append(invocation)
         selected = selected and invocation.selection_determined
         reasons += unknown
@@ -204,7 +214,7 @@ def _hidden(reading: Reading, number: int) -> str:
     return ""
 
 
-def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
+def _invocation(reading: Reading, number: int, reads: ReadsVariable) -> tuple[Invocation, list[str]]:
     """The call, and why parts of it are undetermined."""
     holes, read = reading.holes, reading.base[number]
     arguments = _known(read)
@@ -229,6 +239,8 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
         outside = [needs_of(h.text).outside for w in read.call.words for h in holes.in_text(w)]
         reasons += [why for why in outside if why][:1]
     env = raw.call.env if raw else read.call.env
+    rendered_names = {name for _, calls in reading.samples for name in calls[number].call.env}
+    asked = env.keys() | rendered_names - place_variables()
     return (
         Invocation(
             Selection(
@@ -258,6 +270,7 @@ def _invocation(reading: Reading, number: int) -> tuple[Invocation, list[str]]:
             vars_sources=_sources(written, holes),
             vars_as_a_whole="" if written.vars is not None else holes.restore(written.vars_text),
             unsure="; ".join(dict.fromkeys(unsure)),
+            unread_env=tuple(sorted(name for name in asked if not reads(name))),
         ),
         reasons,
     )
@@ -336,6 +349,8 @@ def _candidates(reading: Reading, number: int, invocation: Invocation) -> list[C
     rendered = [(sample, dict(_values(calls[number]))) for sample, calls in reading.samples]
     names = dict.fromkeys([*written, *(name for _, values in rendered for name in values)])
     for carrier, name in names:
+        if carrier is Carrier.ENV and not invocation.brings_window(name):
+            continue
         key = carrier, name
         text = written.get(key, rendered[0][1].get(key) if rendered else None)
         values = tuple(

@@ -10,6 +10,7 @@ from typing import Any
 from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
+from dagster_defs.inventory.labels import labels_a_run
 from dagster_defs.windows.values import Source, plain
 
 SCHEMA = "parity/inventory-report/1"
@@ -35,6 +36,7 @@ class Trap(StrEnum):
     SEVERAL_WINDOWS = "several-windows"
     FEWER_ROWS = "fewer-rows"
     NOT_SEEN_THROUGH = "not-seen-through"
+    UNREAD_ENVIRONMENT = "unread-environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Invocation:
     `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`. `vars_sources`: how
     each variable is written in `--vars`. `unsure`: why its target, or a flag of it, is not known; dbt may enable other
     nodes, or do something else with them. `vars_as_a_whole`: the text of a `--vars` that is a mapping only when it is
-    rendered, so that nobody knows which of its values move with the window.
+    rendered, so that nobody knows which of its values move with the window. `unread_env`: variables of `env` that the
+    dbt project asks for nowhere.
     """
 
     selection: Selection
@@ -89,23 +92,37 @@ class Invocation:
     vars_sources: Mapping[str, Source] = field(default_factory=dict)
     vars_as_a_whole: str = ""
     unsure: str = ""
+    unread_env: tuple[str, ...] = ()
+
+    def brings_window(self, variable: str) -> bool:
+        """Whether a variable of the environment may say the window: the project may read it, and it does more than
+        tell one run from another."""
+        return variable not in self.unread_env and not labels_a_run(self.env.get(variable, ""))
 
     @property
     def moving_env(self) -> tuple[str, ...]:
-        """Environment variables whose values change from window to window."""
+        """Environment variables that may bring the window: their values change with it."""
         names = dict.fromkeys(name for one in self.rendered for name in one.env)
-        return tuple(name for name in names if len({one.env.get(name) for one in self.rendered}) > 1)
+        return tuple(name for name in names if self.brings_window(name) and self._changes(name))
+
+    def _changes(self, variable: str) -> bool:
+        return len({one.env.get(variable) for one in self.rendered}) > 1
 
     @property
     def constant_env(self) -> tuple[str, ...]:
-        """Environment variables that the task sets to the same value in each window, as far as that is known.
+        """Environment variables that the task sets whatever the window is, as far as that is known, and that the
+        project may read. One that tells runs from each other counts: what it says is not the window.
 
         Sorted, because a shell's variables have no order. Without `place_variables`: a mirror has its own.
         """
         known = len(self.rendered) > 1
-        left_out = place_variables().union(self.moving_env)
+        left_out = place_variables().union(self.moving_env, self.unread_env)
         env = sorted(self.env.items())
-        return tuple(name for name, text in env if name not in left_out and (known or "{{" not in text))
+        return tuple(
+            name
+            for name, text in env
+            if name not in left_out and (known or "{{" not in text or labels_a_run(text))
+        )
 
     def as_json(self) -> dict[str, Any]:
         selection = self.selection

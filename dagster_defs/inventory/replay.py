@@ -11,7 +11,7 @@ from dagster_defs.errors import NotRehearsable
 from dagster_defs.inventory.arguments import place_variables
 from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
-from dagster_defs.inventory.reading import read_task, template_context
+from dagster_defs.inventory.reading import ReadsVariable, read_task, template_context
 from dagster_defs.windows import Window
 
 # What writes, or tests what was written. `deps`, `docs`, `ls`, `source freshness` and their kin make no table.
@@ -50,14 +50,14 @@ class FunctionCall:
     kwargs: Mapping[str, Any]
 
 
-def dbt_calls(task: Task, dag: Dag) -> dict[Window, tuple[DbtCall, ...]]:
-    """The dbt calls of every rendered window, in the order in which they run.
+def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[DbtCall, ...]]:
+    """The dbt calls of every rendered window, in the order in which they run; `reads`: of their dbt project.
 
     Raises NotRehearsable where what runs, or with which window, is known to Airflow alone.
     """
     unit = f"{task.dag_id}.{task.task_id}"
     try:
-        known = read_task(task, dag)
+        known = read_task(task, dag, reads)
     except Exception as error:  # as everywhere: a unit that breaks our reading is one that cannot be read
         raise NotRehearsable(unit, f"it cannot be read: {type(error).__name__}: {error}") from error
     if not (known.selection_determined and known.window_determined):

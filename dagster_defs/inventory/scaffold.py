@@ -341,6 +341,10 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
         found.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
     if names := sorted({name for call in mirrored for name in call.constant_env}):
         found.gaps.append(f"the task sets {', '.join(names)} for dbt: set the same for Dagster")
+    if names := sorted({name for call in mirrored for name in call.moving_env}):
+        found.gaps.append(
+            f"the task sets {', '.join(names)} for dbt to another value in each window, the mirror does not"
+        )
 
 
 def _variables(reading: UnitReading, found: _Attributes) -> None:

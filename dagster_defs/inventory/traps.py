@@ -29,6 +29,11 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
         return
     for said in reading.beside:
         yield Warn(Trap.NOT_SEEN_THROUGH, f"{said} runs beside dbt; a mirror of the dbt calls leaves it out")
+    if names := sorted({name for call in unit.invocations for name in call.unread_env}):
+        yield Warn(
+            Trap.UNREAD_ENVIRONMENT,
+            f"the task sets {', '.join(names)}, and the dbt project has no env_var() that asks for it",
+        )
     masked = [read.shape for read in reading.base if read.call.masked and not read.call.skips]
     if masked:
         named = ", ".join(f"dbt {name}" for name in dict.fromkeys(masked))

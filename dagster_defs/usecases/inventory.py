@@ -11,12 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+from pydantic import ValidationError
+
+from dagster_defs.adapters.dbt.env_vars import ReadVariables
 from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
-from dagster_defs.adapters.dbt.project import unreadable
+from dagster_defs.adapters.dbt.project import files_of, profiles_dir_of, unreadable
 from dagster_defs.adapters.dbt.run import collector_paused
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.files import strict_json
-from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
+from dagster_defs.adapters.files.wrong_input import in_words
+from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, TeamFileUnreadable
 from dagster_defs.inventory import (
     Inventory,
     ModelTime,
@@ -27,10 +32,13 @@ from dagster_defs.inventory import (
     read_document,
     time_in,
 )
+from dagster_defs.inventory.team import NO_TEAM, Team
+from dagster_defs.settings import TEAM_FILE
 
 
-def read_inventory(file: Path) -> Inventory:
-    """Raises InventoryUnreadable, which says where a cut-off file ends, or InventoryVersion."""
+def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
+    """The inventory, with what the team's own file says. Raises InventoryUnreadable, which says where a cut-off file
+    ends, InventoryVersion, or TeamFileUnreadable."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -43,7 +51,23 @@ def read_inventory(file: Path) -> Inventory:
         cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
         reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
         raise InventoryUnreadable(str(file), reason) from error
-    return read_document(document, str(file))
+    return read_document(document, str(file)).told_by(read_team(team_file))
+
+
+def read_team(file: Path) -> Team:
+    """What the file says; nothing where there is none. Raises TeamFileUnreadable."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return NO_TEAM
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise TeamFileUnreadable(str(file), " ".join(str(error).split())) from error
+    if document is None:
+        return NO_TEAM
+    try:
+        return Team.model_validate(document)
+    except ValidationError as error:
+        raise TeamFileUnreadable(str(file), in_words(error, document)) from error
 
 
 def report(file: Path, project_dir: Path) -> Report:
@@ -100,6 +124,14 @@ class ProjectOnDisk:
             node = self._parse().manifest.nodes.get(unique_id)
             self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
         return self._times[unique_id]
+
+    def reads(self, variable: str) -> bool:
+        return self._variables.may_be_read(variable)
+
+    @cached_property
+    def _variables(self) -> ReadVariables:
+        profile = profiles_dir_of(self.project_dir) / "profiles.yml"
+        return ReadVariables.in_files([*files_of(self.project_dir), profile])
 
     def _parse(self) -> _Parsed:
         if self._parsed is None:

@@ -22,7 +22,7 @@ from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.settings import Gate, GateSettings
-from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.settings import PROJECT_ROOT, TEAM_FILE, Settings
 
 SCHEMA = "parity/known-mirrors/1"
 FILE = PROJECT_ROOT / ".parity" / "known-mirrors.json"
@@ -104,6 +104,7 @@ class Foundation:
 
     def _files(self) -> Iterator[Path]:
         yield PROJECT_ROOT / "pyproject.toml"
+        yield TEAM_FILE
         if inventory := self.settings.inventory_file:
             yield inventory
         if profiles := self.settings.variables.get("DBT_PROFILES_DIR"):

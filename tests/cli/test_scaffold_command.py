@@ -222,6 +222,9 @@ def test_what_the_task_sets_for_dbt_is_a_gap(run: Any, tmp_path: Path) -> None:
     given = task("marts", command, rendered=[sample])
     given["templated"]["env"] = env
     (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "dbt" / "macros").mkdir()
+    mode = "{% macro mode() %}{{ env_var('SHOP_MODE', 'slow') }}{% endmacro %}"
+    (tmp_path / "dbt" / "macros" / "mode.sql").write_text(mode)
     written = run(dag("orders", given))["orders"]
 
     gap = "orders.marts: the task sets SHOP_DATA, SHOP_MODE for dbt: set the same for Dagster"

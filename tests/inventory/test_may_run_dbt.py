@@ -12,6 +12,7 @@ from dagster_defs.inventory.knowledge import why_it_may_run_dbt
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import UnitReading
 from dagster_defs.usecases.inventory import read_inventory
+from tests.support import inventory_samples as samples
 from tests.support.estate import ROOT, foreign_environment
 
 HELPERS = """
@@ -149,7 +150,11 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, UnitReading]:
         timeout=1200,
     )
     [dag] = read_inventory(Path(out)).dags
-    return {task.task_id: read_task(task, dag) for task in dag.tasks if isinstance(task, Task)}
+    return {
+        task.task_id: read_task(task, dag, samples.FakeProject().reads)
+        for task in dag.tasks
+        if isinstance(task, Task)
+    }
 
 
 @pytest.mark.airflow

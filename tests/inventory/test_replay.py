@@ -12,6 +12,7 @@ from dagster_defs.errors import NotRehearsable
 from dagster_defs.inventory.document import Dag, Task, read_document
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls, without_places
 from dagster_defs.windows import Window
+from tests.support import inventory_samples as samples
 from tests.support.inventory_samples import BASH, PYTHON
 
 NIGHT = Window.between("2024-03-09T00:00:00+00:00", "2024-03-10T00:00:00+00:00")
@@ -34,7 +35,8 @@ def one_task(raw: Mapping[str, Any], rendered: Mapping[str, Any], **more: Any) -
 
 
 def shell(raw: str, rendered: str, **fields: Any) -> tuple[DbtCall, ...]:
-    return dbt_calls(*one_task({"bash_command": raw, **fields}, {"bash_command": rendered, **fields}))[NIGHT]
+    task, dag = one_task({"bash_command": raw, **fields}, {"bash_command": rendered, **fields})
+    return dbt_calls(task, dag, samples.FakeProject().reads)[NIGHT]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_the_windows_environment_is_told_from_literals() -> None:
         },
     )
 
-    [call] = dbt_calls(task, dag)[NIGHT]
+    [call] = dbt_calls(task, dag, samples.FakeProject().reads)[NIGHT]
 
     assert (call.rendered, call.literal) == ({"RUN_DAY": "2024-03-09"}, {"REGION": "eu"})
 

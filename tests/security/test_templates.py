@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from jinja2 import Environment, TemplateSyntaxError
 
-from dagster_defs.adapters.dbt.project import env_vars_in
+from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.errors import ParityError, TemplateBroken, TemplateFailed, TemplateRefused
 from dagster_defs.inventory.arguments import read_vars
 from dagster_defs.inventory.holes import Holes, blocks

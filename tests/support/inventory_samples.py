@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,12 +20,15 @@ DAYS = ("2024-03-01", "2024-03-09", "2024-03-10", "2024-03-31", "2024-11-03")
 
 
 class FakeProject:
-    """Names for selections; a model's time by its unique id."""
+    """Names for selections; a model's time by its unique id; the variables that it reads, None: nobody can tell."""
 
     def __init__(
-        self, models: Mapping[str, Sequence[str]] | None = None, times: Mapping[str, ModelTime] | None = None
+        self,
+        models: Mapping[str, Sequence[str]] | None = None,
+        times: Mapping[str, ModelTime] | None = None,
+        variables: Collection[str] | None = None,
     ) -> None:
-        self.models, self.times = models or {}, times or {}
+        self.models, self.times, self.variables = models or {}, times or {}, variables
         self.asked: list[Selection] = []
 
     def executed(self, selection: Selection) -> Sequence[str]:
@@ -34,6 +37,9 @@ class FakeProject:
 
     def time_of(self, unique_id: str) -> ModelTime:
         return self.times.get(unique_id, ModelTime())
+
+    def reads(self, variable: str) -> bool:
+        return self.variables is None or variable in self.variables
 
 
 def windows_of(cron: str, zone: str, days: Sequence[str] = DAYS) -> list[Window]:

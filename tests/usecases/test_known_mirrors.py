@@ -45,6 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.write_text("before")
     (tmp_path / "inventory.json").write_text("{}")
     monkeypatch.setattr(known_mirrors, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(known_mirrors, "TEAM_FILE", tmp_path / "parity.yaml")
     monkeypatch.setattr(known_mirrors, "FILE", tmp_path / ".parity" / "known.json")
     keep(settings(tmp_path), KNOWN, {tmp_path / "dbt"}, time.time() + 10)
     return tmp_path
@@ -92,6 +93,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a package of dbt's": new("dbt/dbt_packages/p/macros/m.sql"),
     "this package": new("dagster_defs/windows/schedule.py"),
     "the inventory": edited("inventory.json"),
+    "what the team says": new("parity.yaml"),
     "no inventory": lambda project: (project / "inventory.json").unlink(),
     "the profile": edited("profiles/profiles.yml"),
 }

@@ -21,11 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import jinja2
-import jinja2.nodes
-import yaml
 from filelock import FileLock
 
+from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.environment import dbt_environment, options_set
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
@@ -34,7 +32,6 @@ from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
 from dagster_defs.parity.dialects import in_a_file, told_apart_by
-from dagster_defs.windows.budget import parse
 from dagster_defs.windows.values import as_yaml
 
 Manifest = Mapping[str, Any]
@@ -299,7 +296,7 @@ class DbtWorkspace:
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
-        named = {str(path.relative_to(self.project_dir)): path for path in self._files()}
+        named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
         for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
             digest.update(f"\0{name}\0".encode())
             with contextlib.suppress(FileNotFoundError):
@@ -308,12 +305,19 @@ class DbtWorkspace:
 
     @property
     def profiles_dir(self) -> Path:
-        return Path(dbt_environment().get("DBT_PROFILES_DIR", self.project_dir))
+        return profiles_dir_of(self.project_dir)
 
-    def _files(self) -> Iterator[Path]:
-        for folder, folders, files in os.walk(self.project_dir):
-            folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
-            yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
+
+def profiles_dir_of(project_dir: Path) -> Path:
+    """Where dbt finds the profile of the project, in this environment."""
+    return Path(dbt_environment().get("DBT_PROFILES_DIR", project_dir))
+
+
+def files_of(project_dir: Path) -> Iterator[Path]:
+    """Every file that dbt may read for the project, its installed packages included; the profile may lie elsewhere."""
+    for folder, folders, files in os.walk(project_dir):
+        folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,38 +394,6 @@ def _write_manifest(manifest: Any, file: Path) -> None:
     from dbt.parser.manifest import extended_mashumaro_encoder
 
     atomic.write_bytes(file, manifest.to_msgpack(extended_mashumaro_encoder))
-
-
-def env_vars_in(text: str) -> set[str]:
-    """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
-    try:
-        texts = list(_strings_in(yaml.safe_load(text)))
-    except yaml.YAMLError:
-        texts = [text]
-    return {name for each in texts for name in _env_vars_of(each)}
-
-
-def _strings_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings_in(item)
-
-
-def _env_vars_of(template: str) -> Iterator[str]:
-    try:
-        calls = parse(jinja2.Environment(autoescape=True), template).find_all(jinja2.nodes.Call)
-    except jinja2.TemplateSyntaxError:
-        return  # dbt will say what is wrong with it
-    for call in calls:
-        if isinstance(call.node, jinja2.nodes.Name) and call.node.name == "env_var" and call.args:
-            name = call.args[0]
-            if isinstance(name, jinja2.nodes.Const):
-                yield str(name.value)
 
 
 def _digest_of_variable(name: str) -> str:

@@ -21,6 +21,7 @@ _WANTED: Mapping[str, str] = {
     "list": "a list such as [a, b]",
     "tuple": "a list such as [a, b]",
     "set": "a list such as [a, b]",
+    "frozen": "a list such as [a, b]",
     "sequence": "a list such as [a, b]",
     "dict": "a mapping, `name: value`",
     "mapping": "a mapping, `name: value`",

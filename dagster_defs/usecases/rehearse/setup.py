@@ -16,6 +16,7 @@ from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, func
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
 from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
+from dagster_defs.usecases.inventory import ProjectOnDisk
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.usecases.rehearse.sides import command_environment
 from dagster_defs.usecases.rehearse.upstream import Upstream, as_dbt, refuse_missing_files, upstream_of
@@ -79,7 +80,10 @@ def ready(
         dag, task = task_of(inventory, mirror.legacy_unit)
         if dag is None or task is None:
             raise NotRehearsable(unit, "the inventory has no such task")
-        calls: Calls = dbt_calls(task, dag) if as_dbt(mirror) else function_calls(task)
+        if dbt := as_dbt(mirror):
+            calls: Calls = dbt_calls(task, dag, ProjectOnDisk(dbt.project_dir).reads)
+        else:
+            calls = function_calls(task)
         windows = windows_in(span, mirror, dag, calls)
         upstream = upstream_of(mirror, mirrors)
         if upstream is not None:

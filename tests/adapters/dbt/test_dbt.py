@@ -13,7 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_defs.adapters.dbt.project import DbtWorkspace, env_vars_in
+from dagster_defs.adapters.dbt.env_vars import env_vars_in
+from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.window_shape import shaped_by_window
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable

@@ -1,0 +1,72 @@
+"""What a team knows of its estate and no file of it says: `parity.yaml`, in the folder of the project."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+FILE = "parity.yaml"
+# dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
+DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
+
+
+def untagged(image: str) -> str:
+    """The name of an image without its tag and its digest; a registry's port stays."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
+
+
+def _without_tags(images: Mapping[str, str]) -> Mapping[str, str]:
+    for name in images:
+        if untagged(name) != name:
+            raise ValueError(f"{name} has a tag: write {untagged(name)}, which stands for each of its tags")
+    return images
+
+
+def _in_words(texts: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in texts.items():
+        if "{{" in text or "{%" in text:
+            raise ValueError(f"{name}: a template, and nobody renders it here. Write the words as they are")
+        if not shlex.split(text):
+            raise ValueError(f"{name}: no words. Write what it starts, such as dbt")
+    return texts
+
+
+def _of_dbt(functions: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in functions.items():
+        if shlex.split(text)[0] != "dbt":
+            raise ValueError(f"{name}: {text!r} is not a call of dbt. Write it as dbt run --select tag:daily")
+    return functions
+
+
+_Words = AfterValidator(_in_words)
+
+
+class Team(BaseModel):
+    """`images`: what an image starts, by its name without a tag; the arguments of a container follow these words.
+    `functions`: the call of dbt that a Python function makes, by its dotted path. `dead_dags`: DAGs that are not to be
+    moved; they are left out of everything.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    images: Annotated[Mapping[str, str], _Words, AfterValidator(_without_tags)] = Field(default_factory=dict)
+    functions: Annotated[Mapping[str, str], _Words, AfterValidator(_of_dbt)] = Field(default_factory=dict)
+    dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
+
+    def entrypoint_of(self, image: str) -> tuple[str, ...]:
+        """The words that a container of the image starts with; none if nobody knows them."""
+        if said := self.images.get(untagged(image)):
+            return tuple(shlex.split(said))
+        return ("dbt",) if image.startswith(DBT_IMAGES) else ()
+
+    def call_of(self, function: str) -> tuple[str, ...]:
+        """The words after `dbt` of the call that the function makes; none if nobody has said."""
+        return tuple(shlex.split(self.functions.get(function, ""))[1:])
+
+
+NO_TEAM = Team()
