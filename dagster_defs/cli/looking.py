@@ -217,11 +217,27 @@ def inventory(
     file: Annotated[Path, typer.Argument(help="What inventory.py exported from Airflow.")],
     dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
     as_json: AsJson = False,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Only count: tasks by kind, mirrors, gaps, and why there is none."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 1 if a DAG file does not import in Airflow.")
+    ] = False,
 ) -> None:
     """Show what each Airflow task runs with dbt: models, window, convention, and traps."""
     from dagster_defs import render
     from dagster_defs.usecases.inventory import report
 
+    if summary:
+        from dagster_defs.usecases.scaffold import summarize
+
+        counts = summarize(file, dbt_project)
+        if as_json:
+            render.print_json(counts.as_json())
+        else:
+            render.print_summary(counts)
+        raise typer.Exit(1 if strict and counts.import_errors else 0)
     found = report(file, dbt_project)
     if as_json:
         render.print_json(found.as_json())
@@ -229,7 +245,7 @@ def inventory(
         render.print_inventory(found)
     if found.project_error:
         render.print_error(found.project_error)
-        raise typer.Exit(1)
+    raise typer.Exit(1 if found.project_error or (strict and found.import_errors) else 0)
 
 
 @app.command(rich_help_panel=LOOKING)

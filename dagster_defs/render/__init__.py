@@ -18,6 +18,7 @@ from dagster_defs.render.text.units import (
     print_inventory,
     print_scaffold,
     print_status,
+    print_summary,
     scaffold_json,
     status_json,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "print_proposals",
     "print_scaffold",
     "print_status",
+    "print_summary",
     "print_verdicts",
     "print_windows",
     "proposals_json",

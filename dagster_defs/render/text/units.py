@@ -8,6 +8,7 @@ from typing import Any
 from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.records import Trap
 from dagster_defs.inventory.scaffold import Written, may_run_dbt, runs_beside
+from dagster_defs.inventory.summary import Summary
 from dagster_defs.lifecycle import Stage, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
@@ -152,6 +153,40 @@ def print_inventory(report: Report) -> None:
                 f" {error['file']}: {error['error']}", "default"
             )
         )
+    if report.import_errors:
+        out.print(
+            f"DAG files that do not import, and whose tasks are missing here: {len(report.import_errors)}"
+        )
+
+
+def print_summary(found: Summary) -> None:
+    """Counts of DAGs, tasks and mirrors, then a line for each reason, the most frequent first."""
+    broken = f"; DAG files that do not import: {found.import_errors}" if found.import_errors else ""
+    out.print(f"{found.dags} DAGs, {found.tasks} tasks (Airflow {found.airflow_version}){broken}")
+    out.print()
+    kinds = table("KIND", "TASKS")
+    for kind, tasks in found.kinds.items():
+        kinds.add_row(kind, str(tasks))
+    out.print(kinds)
+    out.print()
+    made = table("", "ALL", "DETERMINED", "MIRROR", "MIRROR WITH A GAP", "NO MIRROR")
+    dbt_left = found.dbt_tasks - found.dbt_mirrored - found.dbt_with_gap
+    counts = (found.dbt_tasks, found.determined, found.dbt_mirrored, found.dbt_with_gap, dbt_left)
+    made.add_row("dbt tasks", *map(str, counts))
+    made.add_row(
+        "all tasks", str(found.tasks), "", *map(str, (found.mirrored, found.with_gap, found.unmirrored))
+    )
+    out.print(made)
+    out.print()
+    whole, sound = len(found.whole_dags), len(found.sound_dags)
+    out.print(f"Every task has a mirror in {whole} of {found.dags} DAGs, in {sound} without a gap")
+    for title, reasons in (("NO MIRROR, BECAUSE", found.reasons), ("GAP", found.gaps)):
+        if reasons:
+            lines = table("TASKS", title)
+            for reason, tasks in reasons.items():
+                lines.add_row(str(tasks), PlainText(reason))
+            out.print()
+            out.print(lines)
 
 
 def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:

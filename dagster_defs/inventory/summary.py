@@ -1,0 +1,132 @@
+"""How far an estate can be moved as it is: tasks by kind, mirrors, and why there is none, counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagster_defs.inventory.arguments import Kind
+from dagster_defs.inventory.document import BrokenTask
+from dagster_defs.inventory.records import Report
+from dagster_defs.inventory.scaffold import DagDraft, Draft
+
+SCHEMA = "parity/inventory-summary/1"
+_LONGEST = 160  # characters of a reason
+# What makes two reasons differ and is the same reason: templates, quoted names, numbers.
+_PARTICULAR = (
+    (re.compile(r"\{[{%].*?[%}]\}"), "{{ … }}"),
+    (re.compile(r"(['`\"]).{1,200}?\1"), r"\1…\1"),
+    (re.compile(r"\d+(?:[.,:T-]\d+)*"), "N"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`kinds`: tasks by what they run, with those apart that may run dbt and are not seen through. `dbt_tasks` are
+    those of which a call of dbt was read, and `mirrored`, `with_gap`, `unmirrored` divide all tasks. `reasons`: why
+    tasks have no mirror; `gaps`: what mirrors lack; both by tasks, the most frequent first. `whole_dags`: DAGs each of
+    whose tasks has a mirror, and `sound_dags` those where no mirror has a gap.
+    """
+
+    airflow_version: str
+    dags: int
+    import_errors: int
+    tasks: int
+    kinds: Mapping[str, int]
+    dbt_tasks: int
+    determined: int
+    mirrored: int
+    with_gap: int
+    unmirrored: int
+    dbt_mirrored: int
+    dbt_with_gap: int
+    whole_dags: tuple[str, ...]
+    sound_dags: tuple[str, ...]
+    reasons: Mapping[str, int]
+    gaps: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "airflow_version": self.airflow_version,
+            "dags": {
+                "all": self.dags,
+                "import_errors": self.import_errors,
+                "every_task_mirrored": list(self.whole_dags),
+                "without_a_gap": list(self.sound_dags),
+            },
+            "tasks": {
+                "all": self.tasks,
+                "kinds": dict(self.kinds),
+                "mirrored": self.mirrored,
+                "with_gap": self.with_gap,
+                "unmirrored": self.unmirrored,
+            },
+            "dbt_tasks": {
+                "all": self.dbt_tasks,
+                "determined": self.determined,
+                "mirrored": self.dbt_mirrored,
+                "with_gap": self.dbt_with_gap,
+            },
+            "reasons": dict(self.reasons),
+            "gaps": dict(self.gaps),
+        }
+
+
+MAY_RUN_DBT = "may-run-dbt"
+
+
+def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
+    """`report`: every unit of the inventory; `drafts`: its DAGs as the scaffold would write them."""
+    drafted = {draft.unit: draft for dag in drafts for draft in dag.drafts}
+    made = {name for name, draft in drafted.items() if draft.attributes is not None}
+    lacking = {name for name in made if drafted[name].gaps or drafted[name].beside}
+    dbt = [unit for unit in report.units if unit.kind is not Kind.NON_DBT and not unit.may_run_dbt]
+    kinds = Counter(MAY_RUN_DBT if unit.may_run_dbt else unit.kind.value for unit in report.units)
+    names = {dag.dag.dag_id: [f"{dag.dag.dag_id}.{task.task_id}" for task in dag.dag.tasks] for dag in drafts}
+    whole = [dag_id for dag_id, tasks in names.items() if tasks and made.issuperset(tasks)]
+    broken = [task.reason for dag in drafts for task in dag.dag.tasks if isinstance(task, BrokenTask)]
+    return Summary(
+        report.airflow_version,
+        len(drafts),
+        len(report.import_errors),
+        len(report.units),
+        dict(kinds.most_common()),
+        len(dbt),
+        sum(unit.determined for unit in dbt),
+        len(made) - len(lacking),
+        len(lacking),
+        len(report.units) - len(made),
+        sum(unit.name in made - lacking for unit in dbt),
+        sum(unit.name in lacking for unit in dbt),
+        tuple(whole),
+        tuple(dag_id for dag_id in whole if not lacking.intersection(names[dag_id])),
+        _counted([*(_why_not(drafted[name]) for name in drafted.keys() - made), *broken]),
+        _counted(gap for name in lacking for gap in {_general(each) for each in _gaps_of(drafted[name])}),
+    )
+
+
+def _why_not(draft: Draft) -> str:
+    """The first reason; the others may go away with it."""
+    said = draft.gaps or draft.notes
+    return said[0].removeprefix(draft.unit).lstrip(": ") if said else "nobody knows why"
+
+
+def _gaps_of(draft: Draft) -> list[str]:
+    beside = ["it runs programs beside dbt that are not seen through"] if draft.beside else []
+    return [*draft.gaps, *beside]
+
+
+def _counted(reasons: Iterable[str]) -> dict[str, int]:
+    found = Counter(map(_general, reasons))
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _general(reason: str) -> str:
+    """A reason without what is particular of one task."""
+    for pattern, general in _PARTICULAR:
+        reason = pattern.sub(general, reason)
+    return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"

@@ -1,0 +1,83 @@
+"""`parity inventory --summary`: what the scaffold would make of an estate, counted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dagster_defs import cli
+from tests.cli.test_scaffold_command import PROJECT, dag, task
+
+UNSCHEDULED = {"text": "None", "kind": "none", "cron": None, "timezone": "UTC", "interval_is_empty": False}
+EMPTY = "airflow.operators.empty.EmptyOperator"
+BROKEN_FILE = {"file": "dags/broken.py", "error": "ModuleNotFoundError: No module named 'vendor'"}
+BUILD, TWICE = "dbt run -s orders_per_day", "dbt run -s orders_per_day && dbt test -s orders_per_day"
+
+DAGS = [
+    dag("sound", task("one", BUILD), task("two", BUILD)),
+    dag("lacking", task("chain", TWICE), task("masked", BUILD, callbacks={"on_retry_callback": ["a.b"]})),
+    dag("mixed", task("fine", BUILD), task("script", "./run.sh"), task("start", "", operator=EMPTY)),
+    dag("by_hand", task("now", BUILD), task("then", f"{BUILD} --vars '{{day: 3}}'"), schedule=UNSCHEDULED),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`parity inventory --summary` on DAGs; its options, its exit code and what it prints."""
+    monkeypatch.setenv("SHOP_DATA", str(tmp_path))
+    project = tmp_path / "dbt"
+    shutil.copytree(PROJECT, project)
+
+    def summary(*options: str, errors: list[dict[str, str]] | None = None, code: int = 0) -> str:
+        document = {"schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2",
+                    "import_errors": errors or [], "dags": DAGS}  # fmt: skip
+        file = tmp_path / "inventory.json"
+        file.write_text(json.dumps(document))
+        arguments = ["inventory", str(file), "--dbt-project", str(project), "--summary", *options]
+        outcome = CliRunner().invoke(cli.app, arguments)
+        assert outcome.exit_code == code, outcome.exception
+        return outcome.stdout
+
+    return summary
+
+
+def test_every_task_is_counted_once(run: Any) -> None:
+    """By kind, by mirror, and by the reason where there is none."""
+    found = json.loads(run("--json"))
+
+    assert found["dags"] == {
+        "all": 4,
+        "import_errors": 0,
+        "every_task_mirrored": ["sound", "lacking"],
+        "without_a_gap": ["sound"],
+    }
+    tasks = found["tasks"]
+    assert (tasks["all"], tasks["mirrored"], tasks["with_gap"], tasks["unmirrored"]) == (9, 3, 2, 4)
+    assert tasks["kinds"] == {"dbt-run": 7, "may-run-dbt": 1, "non-dbt": 1}
+    assert found["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2}
+    assert sum(found["reasons"].values()) == tasks["unmirrored"]
+    [twice] = [reason for reason, count in found["reasons"].items() if count == 2]
+    assert twice.startswith("its schedule is None")
+    assert any("on_retry_callback" in gap for gap in found["gaps"])
+
+
+def test_it_is_shown_to_a_person(run: Any) -> None:
+    """The same counts, the most frequent reasons first."""
+    shown = run()
+
+    assert "4 DAGs, 9 tasks (Airflow 2.11.2)" in shown
+    assert "Every task has a mirror in 2 of 4 DAGs, in 1 without a gap" in shown
+    because = shown.partition("NO MIRROR, BECAUSE")[2]
+    assert because.index("its schedule is None") < because.index("not seen through")
+
+
+def test_a_file_that_does_not_import_is_counted(run: Any) -> None:
+    """It is an error where somebody asks for that."""
+    assert "DAG files that do not import: 1" in run(errors=[BROKEN_FILE])
+    run("--strict", errors=[BROKEN_FILE], code=1)
+    run("--strict")
