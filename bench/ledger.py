@@ -25,7 +25,7 @@ ROUNDS = int(os.environ.get("BENCH_REPETITIONS", "5"))
 LOOP = "a loop of 30 M additions"
 ALL = f"{ENTRIES:,} entries of {UNITS} units, read and understood"
 ONE = "one unit of them"
-BOUNDS = [Bound(ALL, 3.5, of=LOOP), Bound(ONE, 2, of=LOOP)]
+BOUNDS = [Bound(ALL, 2.5, of=LOOP), Bound(ONE, 1, of=LOOP)]
 
 _WAY = ((Move.CUTOVER, Stage.SHADOWED), (Move.ROLLBACK, Stage.CUT_OVER))
 _STEPS = ("the ledger says: intended", "Dagster has loaded the unit's job", "the ledger says: done")

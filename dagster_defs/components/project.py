@@ -7,7 +7,7 @@ from dagster._utils.warnings import suppress_dagster_warnings
 
 from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.mirrors import declares_nothing
-from dagster_defs.adapters.dbt.run import collector_paused
+from dagster_defs.adapters.processes.collector import collector_paused
 
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`

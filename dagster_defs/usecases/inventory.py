@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from dagster_defs.adapters.dbt.env_vars import ReadVariables
 from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
 from dagster_defs.adapters.dbt.project import files_of, profiles_dir_of, unreadable
-from dagster_defs.adapters.dbt.run import collector_paused
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.files import strict_json
 from dagster_defs.adapters.files.wrong_input import in_words
+from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, TeamFileUnreadable
 from dagster_defs.inventory import (
     Inventory,

@@ -27,9 +27,10 @@ from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.environment import dbt_environment, options_set
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
-from dagster_defs.adapters.dbt.run import DbtRun, collector_paused, working_directory_kept
+from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
 from dagster_defs.parity.dialects import in_a_file, told_apart_by
 from dagster_defs.windows.values import as_yaml

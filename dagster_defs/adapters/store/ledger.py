@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import ledger_lines
-from dagster_defs.adapters.store.ledger_lines import is_of_another, read_entry
+from dagster_defs.adapters.store.ledger_lines import is_of_another, plain_entry, read_entry
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.ledger import Entry, Histories, UnitHistory, histories, refuse_overtaken
@@ -42,7 +43,10 @@ class Contents:
     path: Path = Path(NAME)
 
     def histories(self) -> Histories:
-        return histories(self.entries, lambda index: f"{self.path} line {self.lines[index]}", self.problems)
+        with collector_paused():
+            return histories(
+                self.entries, lambda index: f"{self.path} line {self.lines[index]}", self.problems
+            )
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,21 @@ class LedgerReader:
         entries: list[Entry] = []
         numbers: list[int] = []
         problems: dict[Unit, LedgerUnreadable] = {}
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or (unit is not None and is_of_another(line, unit)):
-                continue
-            try:
-                entries.append(read_entry(line, f"{path} line {number}"))
-                numbers.append(number)
-            except LedgerUnreadable as error:
-                if not error.unit:
-                    raise
-                problems.setdefault(Unit.parse(error.unit), error)
+        with collector_paused():
+            for number, line in enumerate(lines, 1):
+                if unit is not None and is_of_another(line, unit):
+                    continue
+                try:
+                    if (entry := plain_entry(line)) is None:
+                        if not line.strip():
+                            continue
+                        entry = read_entry(line, f"{path} line {number}")
+                    entries.append(entry)
+                    numbers.append(number)
+                except LedgerUnreadable as error:
+                    if not error.unit:
+                        raise
+                    problems.setdefault(Unit.parse(error.unit), error)
         return Contents(tuple(entries), cut_off, size, numbers, problems, self.path)
 
     def _bytes(self) -> bytes:

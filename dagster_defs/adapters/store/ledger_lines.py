@@ -13,27 +13,51 @@ from functools import lru_cache
 from dagster_defs.adapters.files import strict_json
 from dagster_defs.errors import BadUnit, LedgerUnreadable
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.ledger import SCHEMA, Entry
+from dagster_defs.lifecycle.ledger import SCHEMA, Entry, Subject, subject
 
 MOST_BYTES = 1 << 20  # of one line; the longest that a command writes has a few thousand
 _BEGINNING = 1 << 13  # of a line that is looked at for the unit's name
 
 # As `Entry.as_json` and `json.dumps` write it. A string with an escape, and any other order, goes the long way.
-_PLAIN = r'"([^"\\\x00-\x1f]*)"'
-_LIST = r'\[((?:"[^"\\\x00-\x1f]*"(?:, "[^"\\\x00-\x1f]*")*)?)\]'
-_FIELDS = ("id", "at", "operator", "unit", "move", "kind", "stage", "reason")
+_TEXT = r'[^"\\\x00-\x1f]*+'
+_INSIDE = r"[^\]\\\x00-\x1f]*+"  # of a list: not yet whether these are texts
 _LINE = re.compile(
-    rf'\{{"schema": "{SCHEMA}", '
-    + ", ".join(f'"{name}": {_PLAIN}' for name in _FIELDS)
-    + rf', "forced": {_LIST}, "steps": {_LIST}(?:, "from": {_PLAIN})?(?:, "until": {_PLAIN})?\}}'
+    rf'\{{"schema": "{SCHEMA}", "id": "({_TEXT})", "at": "({_TEXT})", "operator": "({_TEXT})"'
+    rf', "unit": "({_TEXT}", "move": "{_TEXT}", "kind": "{_TEXT}", "stage": "{_TEXT})", "reason": "({_TEXT})"'
+    rf', "forced": \[({_INSIDE}\], "steps": \[{_INSIDE})\]'
+    rf'(?:, "from": "({_TEXT})")?(?:, "until": "({_TEXT})")?(?:, "paused": (true))?\}}'
 )
-_ANY = rb'"((?:[^"\\\x00-\x1f]|\\.)*)"'
-_NAMED = re.compile(
-    rb'\{"schema": "'
-    + SCHEMA.encode()
-    + b'"'
-    + b"".join(b', "%s": ' % name + _ANY for name in (b"id", b"at", b"operator", b"unit"))
-)
+_BETWEEN_NAMES = re.compile(r'", "(?:move|kind|stage)": "')
+_TEXTS = re.compile(rf'(?:"{_TEXT}"(?:, "{_TEXT}")*+)?')
+
+
+def _beginning(text: bytes) -> re.Pattern[bytes]:
+    """Of a line up to its unit's name, the fourth group, with `text` as the expression of each string's inside."""
+    names = b"".join(b', "%s": "(%s)"' % (name, text) for name in (b"id", b"at", b"operator", b"unit"))
+    return re.compile(rb'\{"schema": "%s"' % SCHEMA.encode() + names)
+
+
+_NAMED = _beginning(rb'(?:[^"\\\x00-\x1f]|\\.)*')
+_PLAINLY_NAMED = _beginning(_TEXT.encode())
+
+
+def plain_entry(line: bytes) -> Entry | None:
+    """The entry of a line as `json.dumps` writes it, in a third of the time; None for any other, which may be an entry
+    all the same."""
+    if len(line) > MOST_BYTES:
+        return None
+    try:
+        if (found := _LINE.fullmatch(line.decode())) is None:
+            return None
+        id_, at, operator, names, reason, texts, from_, until, paused = found.groups()
+        lists = _lists(texts) if len(texts) < _BEGINNING else _lists.__wrapped__(texts)
+        if lists is None:
+            return None
+        return Entry.from_texts(
+            id_, at, operator, _subject(names), reason, *lists, from_, until, paused is not None
+        )
+    except ValueError:  # no UTF-8, no instant, no unit: `read_entry` says which
+        return None
 
 
 def read_entry(line: bytes, where: str) -> Entry:
@@ -41,7 +65,7 @@ def read_entry(line: bytes, where: str) -> Entry:
     try:
         if len(line) > MOST_BYTES:
             raise ValueError(f"it has {len(line):,} bytes, and an entry {MOST_BYTES:,} at most")
-        return _written_by_us(line) or Entry.from_json(strict_json.loads(line), where)
+        return Entry.from_json(strict_json.loads(line), where)
     except LedgerUnreadable as error:
         raise LedgerUnreadable(where, error.reason, _named(line)) from error
     except ValueError as error:
@@ -50,29 +74,24 @@ def read_entry(line: bytes, where: str) -> Entry:
 
 def is_of_another(line: bytes, unit: Unit) -> bool:
     """Whether the line names for sure another unit, and so need not be read."""
-    found = _NAMED.match(line[:_BEGINNING])
+    found = _PLAINLY_NAMED.match(line) or _NAMED.match(line[:_BEGINNING])
     if found is None or b"\\" in found[4] or b"." not in found[4] or line.count(b'"unit"') != 1:
         return False
     return found[4] != str(unit).encode()
 
 
-def _written_by_us(line: bytes) -> Entry | None:
-    """The entry of a line as `json.dumps` writes it, in half the time; None for any other, which is no fault yet."""
-    try:
-        found = _LINE.fullmatch(line.decode())
-    except UnicodeDecodeError:
-        return None
-    if found is None:
-        return None
-    id_, at, operator, unit, move, kind, stage, reason, forced, steps, from_, until = found.groups()
-    return Entry.from_texts(
-        id_, at, operator, unit, move, kind, stage, reason, _list(forced), _list(steps), from_, until
-    )
+# Many entries have these in common, and one look-up is less than taking them apart again.
+@lru_cache(maxsize=8192)
+def _subject(names: str) -> Subject:
+    return subject(*_BETWEEN_NAMES.split(names))
 
 
 @lru_cache(maxsize=1024)
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(f"[{text}]"))
+def _lists(texts: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    forced, steps = texts.split('], "steps": [')
+    if not (_TEXTS.fullmatch(forced) and _TEXTS.fullmatch(steps)):
+        return None
+    return tuple(json.loads(f"[{forced}]")), tuple(json.loads(f"[{steps}]"))
 
 
 def _named(line: bytes) -> str:
