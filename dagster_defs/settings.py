@@ -100,6 +100,16 @@ class Settings:
         return usual if usual.is_file() else None
 
     @property
+    def airflow_python(self) -> Path:
+        """A Python that has Airflow, for units that run the operators of the DAG files themselves."""
+        return Path(self._said("PARITY_AIRFLOW_PYTHON") or PROJECT_ROOT / ".venv-airflow" / "bin" / "python")
+
+    @property
+    def task_store(self) -> Path:
+        """The folder of what those operators left behind for each other; XComs may be secret."""
+        return Path(self._said("PARITY_TASK_STORE") or PROJECT_ROOT / ".parity" / "tasks").resolve()
+
+    @property
     def rehearsal_dir(self) -> Path:
         return Path(self._said("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
 

@@ -27,6 +27,9 @@
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
+    ├── LegacyTaskRefused                     an operator that was not run in Airflow's environment
+    ├── LegacyTaskFailed                      an operator that ran there and did not succeed
+    ├── TaskStoreUnreadable                   what an operator left behind cannot be read
     ├── LegacyOutOfReach                      legacy does not have what a candidate run begins with
     ├── WindowDiffers                         a run was asked for a window that its partition does not have
     ├── RunLives                              another run of the same windows has not ended
@@ -166,12 +169,15 @@ from dagster_defs.errors.units import (
     EvidenceMissing,
     EvidenceUnreadable,
     LegacyOutOfReach,
+    LegacyTaskFailed,
+    LegacyTaskRefused,
     NoRehearsal,
     NoSuchUnit,
     NotOwner,
     NotRehearsable,
     NotRendered,
     RunLives,
+    TaskStoreUnreadable,
     WindowDiffers,
     WindowMissing,
     WritesToLegacy,
@@ -227,6 +233,8 @@ __all__ = [
     "LedgerUnwritable",
     "LedgerVersion",
     "LegacyOutOfReach",
+    "LegacyTaskFailed",
+    "LegacyTaskRefused",
     "MarkedAsAWhole",
     "MigrationPlanUnreadable",
     "MirrorsUnreadable",
@@ -256,6 +264,7 @@ __all__ = [
     "ServerSilent",
     "StatementFailed",
     "StepFailed",
+    "TaskStoreUnreadable",
     "TeamFileUnreadable",
     "TemplateBroken",
     "TemplateFailed",

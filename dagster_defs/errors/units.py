@@ -70,6 +70,30 @@ class WritesToLegacy(ParityError):
         super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
 
 
+class LegacyTaskRefused(ParityError):
+    """An operator that was not run, or of which nobody knows how it ended."""
+
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"{unit} cannot run as a LegacyTask: {reason}. {remedy}")
+
+
+class LegacyTaskFailed(ParityError):
+    """`state`: as Airflow has it. `final`: Airflow gives it no further try."""
+
+    def __init__(self, unit: str, state: str, reason: str, *, final: bool) -> None:
+        self.unit, self.state, self.reason, self.final = unit, state, reason, final
+        super().__init__(f"{unit} is {state} in Airflow's words: {reason or 'its log says why'}")
+
+
+class TaskStoreUnreadable(ParityError):
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot read what a task left behind in {path}: {reason}. Remove the file and run that task again"
+        )
+
+
 class LegacyOutOfReach(ParityError):
     """`what` a candidate run needs of legacy: models, or the past of a table."""
 

@@ -205,6 +205,8 @@ def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
 
 def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     """What dbt or the function gets for every window that Airflow rendered, beside what ours gives."""
+    if declared.operator_itself:
+        return Facet("variables", Agreement.AGREES, "rendered by Airflow", "rendered by Airflow")
     if legacy.reading is None:
         return _arguments_facet(legacy.task, declared)
     reading = legacy.reading
@@ -364,6 +366,8 @@ def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:
 
 def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     """The models, snapshots, seeds and tests that dbt would execute, by unique id; or the function."""
+    if declared.operator_itself:
+        return Facet("selection", Agreement.AGREES, legacy.task.classes[0].rpartition(".")[2], declared.runs)
     reading = legacy.reading
     if reading is None or declared.nodes is None:
         theirs = legacy.task.callable_name or (reading.kind.value if reading else "no dbt")

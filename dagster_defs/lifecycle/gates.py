@@ -12,7 +12,7 @@ from dagster_defs.lifecycle.compared import Compared, WindowFact
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.moves import Plan
-from dagster_defs.lifecycle.settings import Gate, GateSettings
+from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence
@@ -125,13 +125,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan, and why it may not be carried out now."""
+    """A plan, and why it may not be carried out now. `accepted`: the reason for which its gates ask for no evidence."""
 
     plan: Plan
     blockers: tuple[Blocker, ...] = ()
+    accepted: str = ""
 
     def as_json(self) -> Mapping[str, Any]:
-        return {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
+        found = {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
+        return {**found, "accepted": self.accepted} if self.accepted else found
 
 
 def blockers(
@@ -156,6 +158,17 @@ def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:
     return Blocker(gate, "neither Airflow nor Dagster was asked", f"Ask them: parity {move} {facts.unit}")
 
 
+def is_said(settings: GateSettings) -> bool:
+    """Whether somebody has said why no candidate may run: the gates that ask for evidence accept that reason."""
+    return settings.never_compared not in ("", NOBODY_HAS_SAID)
+
+
+def accepted_reason(move: Move, settings: GateSettings) -> str:
+    """`not compared: …`, where a gate of the move would ask for evidence and takes the unit's reason instead."""
+    asks = {Gate.WINDOWS, Gate.SOAK} & set(GATES[move])
+    return f"not compared: {settings.never_compared}" if asks and is_said(settings) else ""
+
+
 def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
     """When the soak is over, as far as time goes; None if no cutover is in the ledger."""
     cut_over = history.cut_over
@@ -168,7 +181,7 @@ def soaked_windows(facts: Facts, settings: GateSettings) -> int:
     cut_over, compared = facts.history.cut_over, facts.compared
     if cut_over is None or compared is None:
         return 0
-    if compared.nothing_to_compare:
+    if compared.nothing_to_compare or is_said(settings):
         return settings.soak_windows
     unknown = (None, Verdict.INCONCLUSIVE)
     if not compared.windows and any(
@@ -301,6 +314,16 @@ def _facets(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
 
 
 def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
+    if settings.never_compared == NOBODY_HAS_SAID:
+        yield Blocker(
+            Gate.WINDOWS,
+            f"not compared: {NOBODY_HAS_SAID}",
+            "Say in its YAML what a candidate connects to instead (env: {candidate: …}, and an output's file), or why "
+            "nobody may do twice what it does (shadow: never, because: …)",
+        )
+        return
+    if is_said(settings):
+        return
     if facts.compared is None:
         yield Blocker(
             Gate.WINDOWS, "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
@@ -380,6 +403,8 @@ def _continuity(facts: Facts) -> Iterator[Blocker]:
 
 
 def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
+    if settings.never_compared:
+        return  # no candidate has a time, and the operator is the same one
     if not live.legacy_seconds or not live.candidate_seconds:
         missing = "Airflow's" if not live.legacy_seconds else "the candidate's"
         yield Blocker(Gate.RUNTIME, f"{missing} runs have no times to compare", "Let both sides run a window")

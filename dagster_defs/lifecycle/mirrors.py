@@ -92,6 +92,7 @@ class Declared:
     without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
     as `source:name.table`. `retry_delay`, `timeout` (for one try) and `sla` (after a window's end) in seconds.
     `on_failure` is the dotted path of the function that is called when a run has failed for good.
+    `operator_itself`: Airflow's own engine renders and runs the operator, and calls the task's callbacks.
     """
 
     runs: str
@@ -109,6 +110,7 @@ class Declared:
     max_active_runs: int = 16
     depends_on_past: bool = False
     on_failure: str | None = None
+    operator_itself: bool = False
 
 
 class Mirror(Protocol):

@@ -53,6 +53,9 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
     said = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
     declares = mine or "none"
     count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
+    if declared.operator_itself:
+        theirs = ()  # Airflow calls those of the task
+        declares = "the task's own"
     if theirs and mine is None:
         detail = f"of a failure that Airflow does not see nobody is told. Write on_failure: {theirs[0]}"
         return Facet("callbacks", Agreement.DIFFERS, said, declares, detail, count)
@@ -60,7 +63,7 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
         return Facet("callbacks", Agreement.DIFFERS, said, declares, f"Airflow does not call {mine}", count)
     unsure = [
         *_same(theirs, mine),
-        *(f"Dagster does not call {name}" for name in _not_called(dag, task, mine)),
+        *(f"Dagster does not call {name}" for name in _not_called(dag, task, declared)),
     ]
     if not unsure:
         return Facet("callbacks", Agreement.AGREES, said, declares, compared=count)
@@ -73,9 +76,12 @@ def _same(theirs: Sequence[str], mine: str | None) -> Iterator[str]:
         yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: see that it does the same"
 
 
-def _not_called(dag: Dag, task: Task, mine: str | None) -> Iterator[str]:
+def _not_called(dag: Dag, task: Task, declared: Declared) -> Iterator[str]:
     """Callbacks that no mirror has a place for, and failure callbacks beside the one that it has."""
-    theirs = task.callbacks.get(ON_FAILURE, ())
+    if declared.operator_itself:
+        yield from _named("the DAG's ", dag.callbacks)
+        return
+    mine, theirs = declared.on_failure, task.callbacks.get(ON_FAILURE, ())
     besides = tuple(name for name in theirs if name != mine) if mine in theirs else ()
     own = {kind: named for kind, named in task.callbacks.items() if kind != ON_FAILURE}
     yield from _named("the task's ", own | ({ON_FAILURE: besides} if besides else {}))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The reason of a scaffolded `shadow: never`, as long as nobody has given one: no gate accepts it.
+NOBODY_HAS_SAID = "nobody has said yet where a candidate may write"
+
 
 class Gate(StrEnum):
     MIRROR = "mirror"
@@ -37,7 +40,7 @@ class GateSettings:
     """`windows`: that many in a row must match. `undetermined`: facets that may be so. A candidate run may take
     `slowdown` times as long as legacy's and `slack` seconds more. After a cutover a unit soaks for `soak_days`
     and `soak_windows`; with `rollback_on_failure` a proxied run that fails meanwhile rolls it back. `without`: gates
-    that the unit does not have."""
+    that the unit does not have. `never_compared`: why no candidate of it may run, as its YAML says; empty: one may."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()
@@ -47,3 +50,4 @@ class GateSettings:
     soak_windows: int = 7
     without: tuple[Gate, ...] = ()
     rollback_on_failure: bool = False
+    never_compared: str = ""

@@ -56,6 +56,11 @@ class Unit:
         return f"{self.dag_id}.{self.task_id}"
 
     @property
+    def asset_key(self) -> str:
+        """Of the asset that stands for a task whose outputs are not declared."""
+        return f"{self.dag_id}/{self.task_id}"
+
+    @property
     def dag_identifier(self) -> str:
         """The DAG's name likewise."""
         return _plain(self.dag_id)

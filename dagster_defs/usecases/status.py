@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,7 +18,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
-from dagster_defs.usecases.move.facts import known_record, read_record
+from dagster_defs.usecases.move.facts import OnRecord, known_record, read_record
 from dagster_defs.usecases.verify import verify_mirrors
 
 
@@ -64,7 +63,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         ),
         not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
         facets=None if known.facets is None else {unit: one.summary for unit, one in known.facets.items()},
-        evidence=None if record.evidence is None else _summaries(record.evidence),
+        evidence=_summaries(record),
         evidence_problem=problem,
         conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in found.items()}
         if facets and evidence
@@ -85,5 +84,11 @@ def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
         return None, str(error)
 
 
-def _summaries(by_unit: Mapping[Unit, Sequence[Evidence]]) -> dict[Unit, str]:
-    return {unit: summary([one.checked for one in kept]) for unit, kept in by_unit.items()}
+def _summaries(record: OnRecord) -> dict[Unit, str] | None:
+    """Units of which no candidate may run have no evidence, and say why: that is never shown as a match."""
+    said = {unit: gates.never_compared for unit, gates in record.gates.items() if gates.never_compared}
+    never = {unit: f"not compared: {why}" for unit, why in said.items()}
+    if record.evidence is None:
+        return never or None
+    found = {unit: summary([one.checked for one in kept]) for unit, kept in record.evidence.items()}
+    return {**found, **never}

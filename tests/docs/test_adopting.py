@@ -10,7 +10,8 @@ import pytest
 
 import dagster_defs.components
 from dagster_defs.components.units.dbt_unit import ComparedModel
-from dagster_defs.components.units.python_unit import ExternalAsset, PythonOutput
+from dagster_defs.components.units.files_unit import PythonOutput
+from dagster_defs.components.units.python_unit import ExternalAsset
 from dagster_defs.components.units.unit import UnitSchedule
 from tests.support.documents import document
 

@@ -11,10 +11,10 @@ from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
-from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, blockers
+from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, accepted_reason, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.report import reported_windows
-from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
+from dagster_defs.lifecycle.settings import FACETS, NOBODY_HAS_SAID, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
 from dagster_defs.lifecycle.written import Continuity
@@ -230,6 +230,27 @@ def test_gate_and_report_give_a_window_one_verdict(
 def test_a_table_alone_is_enough() -> None:
     """A unit whose tables have no time column has no windows of its own: its last verdict decides."""
     assert closed(replace(READY, compared=lined_up([evidence(None, "zones")], []))) == []
+
+
+def test_a_reason_stands_in_for_evidence_by_name() -> None:
+    """Of a unit of which no candidate may run the gates ask for no evidence; the reason is said, never a match."""
+    nothing = replace(READY, compared=None, live=Live(legacy_seconds=(10.0,)))
+    never = GateSettings(never_compared="it sends mails to customers")
+
+    assert closed(nothing, never) == []
+    assert accepted_reason(Move.CUTOVER, never) == "not compared: it sends mails to customers"
+    assert accepted_reason(Move.SHADOW, never) == ""
+    assert accepted_reason(Move.CUTOVER, USUAL) == ""
+
+
+def test_a_reason_that_nobody_has_given_is_none() -> None:
+    """The scaffold's own words open no gate, whatever else is in order, until somebody has replaced them."""
+    unsaid = GateSettings(never_compared=NOBODY_HAS_SAID)
+
+    assert closed(READY, unsaid) == [
+        (Gate.WINDOWS, "not compared: nobody has said yet where a candidate may write")
+    ]
+    assert accepted_reason(Move.CUTOVER, unsaid) == ""
 
 
 def test_a_rollback_has_no_gate() -> None:

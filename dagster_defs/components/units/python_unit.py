@@ -10,56 +10,19 @@ import dagster as dg
 
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.compare.terms import ComparisonTerms
 from dagster_defs.components.runs.one_writer import windows_to_write
 from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
 from dagster_defs.components.runs.tries import time_limit
+from dagster_defs.components.units.files_unit import FilesUnit, PythonOutput, output_key
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
-from dagster_defs.components.units.shadows import shadow_key
-from dagster_defs.components.units.unit import Templates, UnitComponent
-from dagster_defs.errors import BadUnit, WritesToLegacy
+from dagster_defs.components.units.unit import Templates
+from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import Declared, FileOutput, Output, Terms
+from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
-from dagster_defs.usecases.compare.spec import declared_types
 from dagster_defs.windows import PartitionVars, Window
-
-
-@dataclass
-class PythonOutput(ComparisonTerms):
-    """One asset that the function writes, and how the file that it leaves behind is compared."""
-
-    key: Annotated[str, dg.Resolver.default(description="Asset key, parts separated by slashes.")]
-    description: str | None = None
-    kinds: Sequence[str] = field(default_factory=lambda: ["python"])
-    deps: Annotated[Sequence[str], dg.Resolver.default(description="Keys of the assets that it reads.")] = (
-        field(default_factory=list)
-    )
-    dbt_source: Annotated[
-        str | None,
-        dg.Resolver.default(description="The dbt source that it feeds.", examples=["raw.trips"]),
-    ] = None
-    file: Annotated[
-        str | None,
-        dg.Resolver.passthrough(
-            description=(
-                "Template of the file that one window leaves behind, below the side's folder; it is what is compared."
-            ),
-            examples=["raw/trips/trips_{{ data_interval_start.strftime('%Y-%m') }}.parquet"],
-        ),
-    ] = None
-    file_key: Annotated[
-        Sequence[str], dg.Resolver.default(description="Columns that identify a row of the file.")
-    ] = field(default_factory=list)
-    file_types: Annotated[
-        Mapping[str, str],
-        dg.Resolver.default(
-            description="Types of columns of a CSV file, by name; none: text, or what nothing is lost as.",
-            examples=[{"placed": "date %d/%m/%Y"}],
-        ),
-    ] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,7 +36,7 @@ class ExternalAsset(dg.Resolvable):
 
 @dg.scaffold_with(PythonUnitScaffolder)
 @dataclass
-class PythonUnit(UnitComponent):
+class PythonUnit(FilesUnit):
     """A legacy PythonOperator: both orchestrators call the same business function.
 
     The function gets `arguments`, rendered for the window, and `side`, which says whether it works for
@@ -108,11 +71,6 @@ class PythonUnit(UnitComponent):
     def variables(self) -> PartitionVars:
         return self.compile_templates(self.arguments, "arguments")
 
-    @cached_property
-    def feeds(self) -> Mapping[str, dg.AssetKey]:
-        """Keys of the outputs that are dbt sources, by `source_name.table`."""
-        return {output.dbt_source: _key(output.key) for output in self.outputs if output.dbt_source}
-
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
         mine = {
             **{output.key: "output" for output in self.outputs},
@@ -127,21 +85,17 @@ class PythonUnit(UnitComponent):
                 f"source:{source}", f"{self.unit}:{source}", said, self.unit, builds=True, is_written=True
             )
 
-    def asset_keys(self) -> list[dg.AssetKey]:
-        """Keys of the outputs on the legacy side."""
-        return [_key(output.key) for output in self.outputs]
-
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.variables, self._file_templates, self._terms
+        _ = self.variables, self.file_templates, self.terms
         self._find_module()
 
     def make_parts(self) -> UnitParts:
-        compared = Compared(self, self._compared())
+        compared = Compared(self, self.compared_keys())
         sides = {side: self._asset_definition(side, compared) for side in Side}
         external = [
             dg.AssetSpec(
-                _key(read.key),
+                output_key(read.key),
                 description=read.description,
                 kinds=set(read.kinds),
                 group_name=self.group_name(Side.LEGACY),
@@ -151,14 +105,6 @@ class PythonUnit(UnitComponent):
         jobs = {side: self.job(side, assets) for side, assets in sides.items()}
         comparing = [self.comparing_job(compared)] if compared.keys else []
         return UnitParts(sides, external, jobs, comparing)
-
-    def _compared(self) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
-        """Both keys of each output that leaves a file behind."""
-        return {
-            output.key: (_key(output.key), _key(output.key, Side.CANDIDATE))
-            for output in self.outputs
-            if output.file
-        }
 
     def declared(self) -> Declared:
         return Declared(
@@ -180,54 +126,13 @@ class PythonUnit(UnitComponent):
             on_failure=self.on_failure,
         )
 
-    def outputs_of(self, window: Window) -> Iterator[Output]:
-        for output, template in zip(self.outputs, self._file_templates, strict=True):
-            if template is None:
-                continue
-            file = template.for_window(window)["file"]
-            paths = {side: str((self.root / self.side_folders[side.value] / file).resolve()) for side in Side}
-            yield FileOutput(
-                name=output.key,
-                legacy=paths[Side.LEGACY],
-                candidate=paths[Side.CANDIDATE],
-                key=tuple(output.file_key),
-                terms=self._terms[output.key],
-                types=tuple(output.file_types.items()),
-            )
-
-    @cached_property
-    def _terms(self) -> Mapping[str, Terms]:
-        """By the output's key. Raises BadUnit for terms of an output that is not compared."""
-        for output in self.outputs:
-            if not output.file and (output.tolerances or output.masked):
-                reason = (
-                    f"`outputs.{output.key}` has tolerances or masks, and no `file` that could be compared"
-                )
-                raise BadUnit(self.unit, reason, "Name its `file`, or drop them")
-            try:
-                declared_types(output.file_types)
-            except ValueError as error:
-                reason = f"`outputs.{output.key}.file_types`: {error}"
-                raise BadUnit(self.unit, reason, "Mend it in its YAML") from error
-        return {
-            output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.file_key)
-            for output in self.outputs
-        }
-
-    @cached_property
-    def _file_templates(self) -> list[PartitionVars | None]:
-        return [
-            self.compile_templates({"file": output.file}, f"outputs.{output.key}") if output.file else None
-            for output in self.outputs
-        ]
-
     def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
         attributes = self.spec_attributes(side)
         source = self._find_module().origin
         metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
         specs = [
             dg.AssetSpec(
-                key=_key(output.key, side),
+                key=output_key(output.key, side),
                 description=output.description,
                 kinds=set(output.kinds),
                 deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side))) for dep in output.deps],
@@ -264,7 +169,7 @@ class PythonUnit(UnitComponent):
             windows = windows_to_write(context, self.legacy_unit, self.partitions)
         else:
             windows = windows_of_run(context, self.partitions)
-            self._refuse_legacy_folder(windows)
+            self.refuse_legacy_folder(windows)
         # By partition: a run over many windows has facts of each, and the last call's are not the others'.
         facts: dict[str, Mapping[str, Any]] = {}
         with self.tries.of(context):
@@ -277,21 +182,10 @@ class PythonUnit(UnitComponent):
                     facts[self.partitions.key_of(window)] = function(**arguments, side=side.value) or {}
         yield from _materializations(context, windows, facts)
 
-    def _refuse_legacy_folder(self, windows: Sequence[Window]) -> None:
-        """Raises WritesToLegacy if the candidate's folder, or a file of it, is legacy's or lies in it."""
-        folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
-        remedy = "Mend `side_folders` in its YAML, or the variables that it reads"
-        if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
-            raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
-        for window in windows:
-            for output in self.outputs_of(window):
-                if isinstance(output, FileOutput) and output.legacy == output.candidate:
-                    raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
-
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
         """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""
         external = {read.key for read in self.reads}
-        return _key(dep, Side.LEGACY if dep in external else side)
+        return output_key(dep, Side.LEGACY if dep in external else side)
 
     def _find_module(self) -> ModuleSpec:
         """Where the function's module is; nothing is imported. Raises BadUnit if it is nowhere."""
@@ -316,11 +210,6 @@ class PythonUnit(UnitComponent):
                 "Mend `function` in its YAML",
             )
         return found
-
-
-def _key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
-    key = dg.AssetKey(text.split("/"))
-    return shadow_key(key) if side is Side.CANDIDATE else key
 
 
 def _materializations(

@@ -8,6 +8,8 @@ import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 from pydantic import BaseModel, Field
 
+from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID
+
 
 class UnitParams(BaseModel):
     unit: str = Field(description="The legacy task: dag_id.task_id.")
@@ -32,6 +34,10 @@ class DbtUnitParams(UnitParams):
 class PythonUnitParams(UnitParams):
     function: str = Field(description="Dotted path of the function that the legacy task calls.")
     key: str = Field(description="Key of the asset that it writes.")
+
+
+class LegacyTaskParams(UnitParams):
+    dag_file: str = Field(default="", description="The DAG's file, in Airflow's DAGs folder.")
 
 
 class DbtUnitScaffolder(dg.Scaffolder[DbtUnitParams]):
@@ -60,4 +66,16 @@ class PythonUnitScaffolder(dg.Scaffolder[PythonUnitParams]):
             "arguments": {},
             "outputs": [{"key": request.params.key}],
         }
+        scaffold_component(request, attributes)
+
+
+class LegacyTaskScaffolder(dg.Scaffolder[LegacyTaskParams]):
+    @classmethod
+    def get_scaffold_params(cls) -> type[LegacyTaskParams]:
+        return LegacyTaskParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[LegacyTaskParams]) -> None:
+        attributes = {**request.params.attributes(), "shadow": "never", "because": NOBODY_HAS_SAID}
+        if request.params.dag_file:
+            attributes["airflow"] = {"dag_file": request.params.dag_file}
         scaffold_component(request, attributes)

@@ -27,6 +27,8 @@ def print_proposals(proposals: Sequence[Proposal]) -> None:
         out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
         for number, said in enumerate(explained(plan), start=1):
             out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
+        if proposal.accepted:
+            out.print(PlainText(f"  {proposal.accepted}"), soft_wrap=True)
         _print_blockers(proposal.blockers)
 
 

@@ -17,7 +17,7 @@ from dagster_defs.errors import (
     ReasonMissing,
 )
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, blockers
+from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, accepted_reason, blockers
 from dagster_defs.lifecycle.moves import Plan, PlannedMove, mend, noting, plan, resume
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
@@ -58,7 +58,13 @@ def propose(
         units = [found.unit for found in open_plans]
         record = replace(record, continuity=continuity_of(settings, units, now, record=record))
     return [
-        Proposal(found, _against(move, record, found.unit, world, now) if found in open_plans else ())
+        Proposal(
+            found,
+            _against(move, record, found.unit, world, now),
+            accepted_reason(move, record.settings(found.unit)),
+        )
+        if found in open_plans
+        else Proposal(found)
         for found in plans
     ]
 

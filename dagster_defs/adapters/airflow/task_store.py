@@ -1,0 +1,74 @@
+"""What tasks of one window left behind, state and XComs, as the operators of the same window see it.
+
+One folder for each side, DAG and window, one file for each task. XComs may be secret: a file is its owner's alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dagster_defs.adapters.files import atomic
+from dagster_defs.errors import TaskStoreUnreadable
+from dagster_defs.lifecycle import Unit
+from dagster_defs.parity import Side
+from dagster_defs.windows import Window
+
+SCHEMA = "parity/task-record/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How far a Dagster run has come with a task: `failures` of its tries, and what the last one left behind."""
+
+    run_id: str
+    failures: int
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStore:
+    folder: Path
+
+    @classmethod
+    def of(cls, root: Path, side: Side, dag_id: str, window: Window) -> WindowStore:
+        name = f"{window.start.isoformat()}_{window.end.isoformat()}"
+        return cls(root / side.value / quote(dag_id, safe="") / quote(name, safe="+"))
+
+    def records(self) -> dict[str, Mapping[str, Any]]:
+        """By task id. Raises TaskStoreUnreadable."""
+        found = (self._read(path) for path in sorted(self.folder.glob("*.json")))
+        return {document["task_id"]: document["record"] for document in found}
+
+    def attempt(self, unit: Unit) -> Attempt | None:
+        path = self._path(unit)
+        if not path.exists():
+            return None
+        document = self._read(path)
+        return Attempt(document["run_id"], document["failures"], document["record"])
+
+    def keep(self, unit: Unit, attempt: Attempt) -> None:
+        document = {
+            "schema": SCHEMA,
+            "task_id": unit.task_id,
+            "run_id": attempt.run_id,
+            "failures": attempt.failures,
+            "record": attempt.record,
+        }
+        atomic.write_json(self._path(unit), document, mode=atomic.PRIVATE)
+
+    def _path(self, unit: Unit) -> Path:
+        return self.folder / f"{quote(unit.task_id, safe='')}.json"
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = json.loads(path.read_bytes())
+            if document["schema"] != SCHEMA or not isinstance(document["record"]["instances"], list):
+                raise ValueError(document["schema"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TaskStoreUnreadable(path, f"{type(error).__name__}: {error}") from error
+        return document

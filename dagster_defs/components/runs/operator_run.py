@@ -1,0 +1,145 @@
+"""One try of an operator in Airflow's environment, and what it means for the Dagster run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
+from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
+from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
+from dagster_defs.windows import Window
+
+RESUMED = ("up_for_retry", "up_for_reschedule")
+
+
+@dataclass(frozen=True)
+class OperatorRun:
+    """`python`, `dags_folder`, `dag_file`, `program`: see AirflowEnvironment. `retry_delay`, `timeout` in seconds."""
+
+    context: dg.AssetExecutionContext
+    unit: Unit
+    side: Side
+    window: Window
+    settings: Settings
+    python: Path
+    dags_folder: Path
+    dag_file: str
+    program: Path | None
+    retries: int
+    retry_delay: float
+    timeout: float | None
+
+    @property
+    def _store(self) -> WindowStore:
+        return WindowStore.of(self.settings.task_store, self.side, self.unit.dag_id, self.window)
+
+    @property
+    def _said(self) -> Mapping[str, str]:
+        return self.context.run.tags
+
+    @property
+    def _is_airflows(self) -> bool:
+        """Whether Airflow's proxy has launched the run: then Airflow tries again, and tells of failures."""
+        return tags.AIRFLOW_TRY in self._said
+
+    def once(self) -> str:
+        """Airflow's state: `success` or `skipped`.
+
+        Raises RetryRequested for a further try and for a sensor that asks again later, which gives the step's slot
+        back meanwhile; LegacyTaskFailed; LegacyTaskRefused if nothing was run; TimedOut; TaskStoreUnreadable.
+        """
+        store, run_id = self._store, self.context.run.run_id
+        before = store.attempt(self.unit)
+        if before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
+            before = None
+        failures = before.failures if before else 0
+        result = self._run(store.records(), before, failures)
+        if waiting := result.get("waiting"):
+            remedy = "Run first what it waits for, in this window"
+            raise LegacyTaskRefused(str(self.unit), f"it is not its turn: {str(waiting).rstrip('.')}", remedy)
+        record = result["record"]
+        state = str(record["state"])
+        failures += state in ("up_for_retry", "failed")
+        store.keep(self.unit, Attempt(run_id, failures, record))
+        self.context.log.info(f"{self.unit} {self.side.value}: {self.window} is {state} in Airflow's words")
+        if state == "up_for_reschedule":
+            raise dg.RetryRequested(self.context.retry_number + 1, self._seconds_until(record))
+        if state in ("success", "skipped"):
+            if self._is_airflows:
+                self._refuse_untold(state, record)
+            return state
+        reason = "; ".join(dict.fromkeys(one["error"] for one in record["instances"] if one["error"]))
+        failed = LegacyTaskFailed(str(self.unit), state, reason, final=state != "up_for_retry")
+        if state == "up_for_retry" and not self._is_airflows:
+            self.context.log.warning(f"try {failures} of {self.retries + 1} failed: {reason}")
+            raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from failed
+        raise failed
+
+    def _run(self, records: Mapping[str, Any], before: Attempt | None, failures: int) -> Mapping[str, Any]:
+        known = {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
+        if before is not None:
+            known[self.unit.task_id] = before.record
+        start, end = self.window.start.isoformat(), self.window.end.isoformat()
+        asked = {
+            "dag_id": self.unit.dag_id,
+            "task_id": self.unit.task_id,
+            "run_id": self._said.get(tags.AIRFLOW_RUN) or f"scheduled__{start}",
+            "logical_date": self._logical_date(),
+            "start": start,
+            "end": end,
+            "try_number": int(self._said[tags.AIRFLOW_TRY]) if self._is_airflows else failures + 1,
+            "max_tries": None if self._is_airflows else self.retries,
+            "conf": {},
+            "rules": not self._is_airflows,
+            "callbacks": self.side is Side.LEGACY and not self._is_airflows,
+            "records": known,
+        }
+        environment = AirflowEnvironment(
+            self.python,
+            self.dags_folder,
+            self.dag_file,
+            self.program,
+            self.settings.task_store / "databases",
+            self.settings.variables,
+        )
+        try:
+            return environment.run(asked, say=self.context.log.info, limit=self.timeout)
+        except TimedOut as error:
+            if self._is_airflows or failures >= self.retries:
+                raise
+            failed = {"state": "up_for_retry", "instances": [], "skips": []}
+            self._store.keep(self.unit, Attempt(self.context.run.run_id, failures + 1, failed))
+            raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from error
+
+    def _logical_date(self) -> str:
+        """Of a scheduled run the window's start; of another one what its id says.
+
+        Raises LegacyTaskRefused where Airflow's run was given an id by hand: nobody here knows its logical date.
+        """
+        run_id = self._said.get(tags.AIRFLOW_RUN, "")
+        kind, _, text = run_id.partition("__")
+        if not run_id or kind == "scheduled":
+            return self.window.start.isoformat()
+        try:
+            return datetime.fromisoformat(text).isoformat()
+        except ValueError as error:
+            reason = f"the logical date of Airflow's run {run_id!r} is not in its id"
+            raise LegacyTaskRefused(str(self.unit), reason, "Run its partition from Dagster") from error
+
+    def _refuse_untold(self, state: str, record: Mapping[str, Any]) -> None:
+        """Airflow's proxy knows success and failure only: Airflow's own tasks would run as after a success."""
+        if state == "skipped" or record["skips"]:
+            skipped = ", ".join(record["skips"]) or self.unit.task_id
+            reason = f"it skips {skipped}, and Airflow's proxy cannot be told so"
+            raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
+
+    def _seconds_until(self, record: Mapping[str, Any]) -> float:
+        untils = [datetime.fromisoformat(one["until"]) for one in record["instances"] if one["until"]]
+        return max(0.0, (min(untils) - datetime.now(UTC)).total_seconds())

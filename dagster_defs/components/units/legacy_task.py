@@ -1,0 +1,273 @@
+"""The mirror of whatever has no better one: Dagster runs the operator of the DAG file, in Airflow's environment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+
+from dagster_defs.components.compare.comparing import build_and_compare
+from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.one_writer import windows_to_write
+from dagster_defs.components.runs.operator_run import OperatorRun
+from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.units.files_unit import FilesUnit, PythonOutput, output_key
+from dagster_defs.components.units.parts import UnitParts
+from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
+from dagster_defs.errors import BadUnit, LegacyTaskRefused
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID, GateSettings
+from dagster_defs.parity import Side
+from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.windows import Window
+
+STATE = "parity/airflow_state"  # in the metadata of a materialization
+ITSELF = "the operator itself"
+
+
+@dataclass
+class AirflowPlace(dg.Resolvable):
+    """Where the operator is run."""
+
+    python: Annotated[
+        str | None,
+        dg.Resolver.default(description="A Python that has Airflow; without it `PARITY_AIRFLOW_PYTHON`."),
+    ] = None
+    dags_folder: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Airflow's DAGs folder, relative to the project; without it `python_path`."
+        ),
+    ] = None
+    dag_file: Annotated[
+        str,
+        dg.Resolver.default(
+            description="The DAG's file in it; without it files are parsed until one has the DAG.",
+            examples=["exports/daily.py"],
+        ),
+    ] = ""
+
+
+@dataclass
+class SideVariables(dg.Resolvable):
+    """Environment variables of the operator's process on each side, beside those of the Dagster run."""
+
+    legacy: Mapping[str, str] = field(default_factory=dict)
+    candidate: Mapping[str, str] = field(default_factory=dict)
+
+
+@dg.scaffold_with(LegacyTaskScaffolder)
+@dataclass
+class LegacyTask(FilesUnit):
+    """Any task: Airflow's own engine renders its operator for the window and runs it, without Airflow's servers.
+
+    A candidate runs only where `env.candidate` says what it connects to instead of legacy's; else the unit says
+    `shadow: never` and `because`.
+    """
+
+    airflow: AirflowPlace = field(default_factory=AirflowPlace)
+    env: SideVariables = field(default_factory=SideVariables)
+    outputs: Annotated[
+        Sequence[PythonOutput],
+        dg.Resolver.default(description="What the operator writes; none: one asset stands for the task."),
+    ] = field(default_factory=list)
+    deps: Annotated[
+        Sequence[str], dg.Resolver.default(description="Keys of assets that are made before it runs.")
+    ] = field(default_factory=list)
+    shadow: Annotated[
+        Literal["never"] | None,
+        dg.Resolver.default(
+            description="`never`: no candidate may run, since nobody may do twice what it does."
+        ),
+    ] = None
+    because: Annotated[
+        str, dg.Resolver.default(description="Why not; the gate of a cutover shows it and accepts it.")
+    ] = ""
+    side_folders: Annotated[
+        Mapping[str, str],
+        dg.Resolver.default(description="The folder of each side that `file` templates start from."),
+    ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
+
+    @cached_property
+    def written(self) -> Sequence[PythonOutput]:
+        if self.outputs:
+            return self.outputs
+        return [PythonOutput(key=self.legacy_unit.asset_key, kinds=["airflow"])]
+
+    @property
+    def never_compared(self) -> str:
+        """Why no candidate runs; empty if one may."""
+        if self.shadow == "never":
+            return self.because.strip()
+        return "" if self.env.candidate else NOBODY_HAS_SAID
+
+    @property
+    def gate_settings(self) -> GateSettings:
+        return replace(self.gates.settings(self.unit), never_compared=self.never_compared)
+
+    @property
+    def takes_ranges(self) -> bool:
+        """Airflow's run has one data interval."""
+        return False
+
+    def asset_keys(self) -> list[dg.AssetKey]:
+        return [output_key(output.key) for output in self.written]
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
+        for output in self.written:
+            said = f"output {output.key} of {ITSELF}"
+            yield Claim(
+                output.key, f"{self.unit}:{output.key}", said, self.unit, builds=True, is_written=True
+            )
+        for source in self.feeds:
+            said = f"dbt_source {source} of {ITSELF}"
+            yield Claim(
+                f"source:{source}", f"{self.unit}:{source}", said, self.unit, builds=True, is_written=True
+            )
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        _ = self.file_templates, self.terms
+        if self.shadow == "never" and not self.because.strip():
+            raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why nobody may do it twice")
+        if self.because.strip() and self.shadow != "never":
+            raise BadUnit(self.unit, "`because` stands without `shadow: never`", "Write both, or neither")
+        if self.env.candidate and self.shadow == "never":
+            raise BadUnit(self.unit, "`env.candidate` is of no use with `shadow: never`", "Drop one of them")
+        if self.env.candidate and not any(output.file for output in self.outputs):
+            reason = "a candidate may run, and no output has a `file` that could be compared"
+            raise BadUnit(
+                self.unit, reason, "Name an output's `file`, or write `shadow: never` and `because`"
+            )
+        if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
+            raise BadUnit(
+                self.unit, "`env` is the same on both sides", "Give the candidate places of its own"
+            )
+        if self.on_failure:
+            reason = "`on_failure` would be called beside the operator's own callbacks, which Airflow calls"
+            raise BadUnit(self.unit, reason, "Drop `on_failure`")
+
+    def declared(self) -> Declared:
+        return Declared(
+            runs=ITSELF,
+            nodes=None,
+            variables=_Nothing(),
+            event_times=None,
+            reads=frozenset(dep for output in self.written for dep in (*output.deps, *self.deps)),
+            writes=frozenset(output.key for output in self.written)
+            | frozenset(f"source:{source}" for source in self.feeds),
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            pool=self.pool,
+            timeout=self.timeout,
+            sla=self.sla,
+            catchup=self.schedule.catchup,
+            max_active_runs=self.schedule.max_active_runs,
+            depends_on_past=self.depends_on_past,
+            operator_itself=True,
+        )
+
+    def make_parts(self) -> UnitParts:
+        compared = Compared(self, {} if self.never_compared else self.compared_keys())
+        sides = {side: self._asset_definition(side, compared) for side in Side}
+        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
+        comparing = [self.comparing_job(compared)] if compared.keys else []
+        return UnitParts(sides, [], jobs, comparing)
+
+    def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
+        attributes = self.spec_attributes(side)
+        specs = [
+            dg.AssetSpec(
+                key=output_key(output.key, side),
+                description=output.description or f"What the operator of {self.unit} writes.",
+                kinds=set(output.kinds),
+                deps=[
+                    self.dependency(dg.AssetDep(self._dep_key(dep, side)))
+                    for dep in dict.fromkeys((*self.deps, *output.deps))
+                ],
+                owners=[*self.owners],
+                freshness_policy=self.freshness(side),
+                group_name=self.group_name(side),
+                **attributes,
+            )
+            for output in self.written
+        ]
+
+        @dg.multi_asset(
+            name=self.op_name(side),
+            specs=specs,
+            check_specs=compared.specs if side is Side.CANDIDATE else [],
+            can_subset=side is Side.CANDIDATE,
+            partitions_def=self.offered,
+            backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+            pool=self.pool and f"{self.pool}_{side.value}",
+            op_tags={tags.UNIT: self.unit},
+        )
+        def run_operator(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            def one_try() -> Iterator[Any]:
+                return self._run(context, side)
+
+            yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
+
+        return run_operator
+
+    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+        """A shadow reads the shadow of what a mirror makes, and the real thing where nobody here makes it."""
+        key = output_key(dep)
+        return output_key(dep, side) if self.maker_of(key) is not None else key
+
+    def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+        if side is Side.CANDIDATE and (why := self.never_compared):
+            remedy = "Say in its YAML what a candidate connects to instead (env: {candidate: …}), or leave it"
+            raise LegacyTaskRefused(self.unit, f"a candidate of it may not run: {why}", remedy)
+        windows = (
+            windows_to_write(context, self.legacy_unit, self.partitions)
+            if side is Side.LEGACY
+            else windows_of_run(context, self.partitions)
+        )
+        if len(windows) > 1:
+            remedy = "Run one partition at a time"
+            raise LegacyTaskRefused(
+                self.unit, f"Airflow's run has one window, and this one {len(windows)}", remedy
+            )
+        [window] = windows
+        if side is Side.CANDIDATE:
+            self.refuse_legacy_folder(windows)
+        state = self._operator_run(context, side, window).once()
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key, metadata={**window_metadata(windows), STATE: state})
+
+    def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Window) -> OperatorRun:
+        settings = Settings.from_process()
+        named, variables = self.airflow, self.env.legacy if side is Side.LEGACY else self.env.candidate
+        return OperatorRun(
+            context=context,
+            unit=self.legacy_unit,
+            side=side,
+            window=window,
+            settings=settings.with_variables(variables),
+            python=self.root / named.python if named.python else settings.airflow_python,
+            dags_folder=(self.root / (named.dags_folder or self.python_path)).resolve(),
+            dag_file=named.dag_file,
+            program=_program(self.root),
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            timeout=self.timeout,
+        )
+
+
+class _Nothing:
+    """The operator renders its own fields."""
+
+    def for_window(self, window: Window) -> Mapping[str, Any]:
+        return {}
+
+
+def _program(root: Path) -> Path | None:
+    """None: Airflow's environment has the package `handover`."""
+    found = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in (root, PROJECT_ROOT))
+    return next((path for path in found if path.is_file()), None)

@@ -1,0 +1,253 @@
+"""Tasks of a DAG file, run in Airflow's environment without its servers, beside Airflow's own `DAG.test`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dagster_defs.adapters.airflow.task_process import LOG_BYTES, AirflowEnvironment, Log
+from dagster_defs.errors import LegacyTaskRefused, TimedOut
+from tests.support import strange_dag
+from tests.support.strange_dag import END, START
+
+pytestmark = pytest.mark.airflow
+
+# In an order in which Dagster may run them; markers are not among them.
+ORDER = """
+    templated after_marker skip99 after_skip whatever several split connected branch left right after_join short cut
+    cut_too poked rescheduled deferred second_try failing after_failing final clean_up listed double summed
+""".split()  # noqa: SIM905 - a list of them would be as long as the file
+
+
+@dataclass
+class Runner:
+    folder: Path
+    records: dict[str, Any] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def environment(self) -> AirflowEnvironment:
+        return AirflowEnvironment(
+            strange_dag.AIRFLOW_PYTHON,
+            strange_dag.dags_folder(self.folder),
+            "strange.py",
+            strange_dag.PROGRAM,
+            self.folder / "databases",
+            strange_dag.environment(self.folder),
+        )
+
+    def run(
+        self, task_id: str, *, dag_id: str = "strange", limit: float | None = None, **asked: Any
+    ) -> Mapping[str, Any]:
+        request = {
+            "dag_id": dag_id, "task_id": task_id, "run_id": f"scheduled__{START}", "logical_date": START,
+            "start": START, "end": END, "try_number": 1, "max_tries": None, "conf": {}, "rules": True,
+            "callbacks": True, "records": self.records, **asked,
+        }  # fmt: skip
+        return self.environment().run(request, say=self.log.append, limit=limit)
+
+    def to_its_end(self, task_id: str) -> None:
+        """With its retries, and each time that a sensor asks for."""
+        tried = 1
+        for _ in range(10):
+            record = self.run(task_id, try_number=tried)["record"]
+            self.records[task_id] = record
+            if record["state"] not in ("up_for_retry", "up_for_reschedule"):
+                return
+            tried += record["state"] == "up_for_retry"
+        raise AssertionError(f"{task_id} does not end")
+
+
+def in_order(xcom: str) -> str:
+    """Airflow writes the tasks that a short circuit skips from a set."""
+    found = json.loads(xcom)
+    return json.dumps({"skipped": sorted(found["skipped"])}) if "skipped" in str(xcom) else xcom
+
+
+def is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    runner = Runner(tmp_path_factory.mktemp("ours"))
+    for task_id in ORDER:
+        runner.to_its_end(task_id)
+    return runner
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
+    folder = tmp_path_factory.mktemp("theirs")
+    found = strange_dag.airflows_own(folder)
+    return found, strange_dag.effects(folder)
+
+
+def test_every_state_is_airflows(ours: Runner, theirs: tuple[dict[str, Any], list[str]]) -> None:
+    """Each task ends as in `DAG.test`: skips, branches, retries, failures, sensors, deferred and mapped ones."""
+    states = {
+        task_id: {str(one["map_index"]): one["state"] for one in record["instances"]}
+        for task_id, record in ours.records.items()
+    }
+
+    assert states == {name: theirs[0]["states"][name] for name in ORDER}
+
+
+def test_every_xcom_is_airflows(ours: Runner, theirs: tuple[dict[str, Any], list[str]]) -> None:
+    """Each XCom is, byte for byte, what Airflow would have stored."""
+    xcoms = {
+        f"{task_id}[{one['map_index']}].{row['key']}": row["value"]["json"]
+        for task_id, record in ours.records.items()
+        for one in record["instances"]
+        for row in one["xcoms"]
+    }
+
+    assert {name: in_order(text) for name, text in xcoms.items()} == {
+        name: in_order(text) for name, text in theirs[0]["xcoms"].items()
+    }
+    assert xcoms["after_marker[-1].return_value"] == f'"2024-02-01 {END} salut again"'
+
+
+def test_every_effect_is_airflows(ours: Runner, theirs: tuple[dict[str, Any], list[str]]) -> None:
+    """Operators and callbacks have done the same, as often."""
+    assert strange_dag.effects(ours.folder) == theirs[1]
+    assert "retry second_try" in theirs[1]
+
+
+def test_the_log_hides_passwords(ours: Runner) -> None:
+    """The log has what the operators said, and Airflow masks it."""
+    text = "\n".join(ours.log)
+
+    assert "salut" in text
+    assert "hidden" not in text
+
+
+@pytest.fixture
+def alone(ours: Runner) -> Runner:
+    """The same folder, whose database is made, with no window's past."""
+    (ours.folder / "effects").unlink(missing_ok=True)
+    return Runner(ours.folder)
+
+
+def test_a_deferred_task_goes_on_with_what_it_kept(alone: Runner) -> None:
+    """The arguments that it deferred with are there when it goes on, as in a triggerer."""
+    alone.run("deferred_with_kwargs", dag_id="killed")
+
+    assert strange_dag.effects(alone.folder) == ["deferred went further"]
+
+
+def test_a_killed_task_is_told_so_and_leaves_nothing(alone: Runner) -> None:
+    """`on_kill` runs when the run is interrupted, and no process is left, though it has a session of its own."""
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 60
+        while not any(line.startswith("pid") for line in strange_dag.effects(alone.folder)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        alone.run("killable", dag_id="killed")
+    thread.join()
+
+    said = strange_dag.effects(alone.folder)
+    assert "on_kill" in said
+    assert not is_alive(int(next(line for line in said if line.startswith("pid"))[4:]))
+
+
+def test_the_operators_own_time_out_comes_first(alone: Runner) -> None:
+    """`execution_timeout` is Airflow's: the task has failed by it before our own limit ends the process."""
+    record = alone.run("slow", dag_id="killed", limit=1)["record"]
+
+    assert (record["state"], "AirflowTaskTimeout" in record["instances"][0]["error"]) == ("failed", True)
+
+
+def test_a_limit_ends_what_does_not_keep_one(alone: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator without a time-out of its own is ended when the unit's has passed."""
+    monkeypatch.setattr("dagster_defs.adapters.airflow.task_process.LIMIT_SLACK", 0.5)
+
+    with pytest.raises(TimedOut):
+        alone.run("killable", dag_id="killed", limit=0.5)
+    assert "on_kill" in strange_dag.effects(alone.folder)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "reason"),
+    [
+        ("history", "earlier runs are not at hand"),
+        ("keeps", "a Variable cannot be written"),
+        ("asks", "the XComs of slow are not at hand"),
+    ],
+)
+def test_what_a_private_database_cannot_know_fails(alone: Runner, task_id: str, reason: str) -> None:
+    """Earlier runs, XComs that nobody has kept and Variables to be kept are errors, and never nothing."""
+    record = alone.run(task_id, dag_id="killed")["record"]
+
+    assert record["state"] == "failed"
+    assert reason in record["instances"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"task_id": "triggers", "dag_id": "killed"}, "asks Airflow's scheduler for a run of another DAG"),
+        ({"task_id": "nowhere"}, "has no task nowhere"),
+        ({"task_id": "slow", "dag_id": "nowhere"}, "there is no DAG nowhere"),
+    ],
+)
+def test_what_cannot_run_is_refused(alone: Runner, asked: dict[str, str], reason: str) -> None:
+    """An operator that needs servers, and a name that is not there, are refused with the reason; nothing runs."""
+    with pytest.raises(LegacyTaskRefused, match=reason):
+        alone.run(**asked)  # type: ignore[arg-type]  # none of them is the limit
+
+
+def test_a_task_waits_for_its_turn(alone: Runner) -> None:
+    """A task whose trigger rule does not hold yet is not run; what it waits for is said."""
+    alone.records["skip99"] = {
+        "state": "up_for_retry",
+        "skips": [],
+        "instances": [
+            {"map_index": -1, "state": "up_for_retry", "xcoms": [], "task_map": [], "reschedules": []}
+        ],
+    }
+
+    assert "all_success" in str(alone.run("after_skip")["waiting"])
+
+
+def test_a_silent_run_tells_nobody(alone: Runner) -> None:
+    """Without callbacks, as on the candidate side, none is called."""
+    alone.run("final", callbacks=False)
+
+    assert strange_dag.effects(alone.folder) == []
+
+
+def test_no_python_is_one_clear_error(tmp_path: Path) -> None:
+    """A Python that is not there is named, with where to name another."""
+    nowhere = AirflowEnvironment(tmp_path / "python", tmp_path, "", None, tmp_path, {})
+
+    with pytest.raises(LegacyTaskRefused, match="PARITY_AIRFLOW_PYTHON"):
+        nowhere.run({"dag_id": "a", "task_id": "b"}, say=print, limit=None)
+
+
+def test_a_long_log_has_an_end() -> None:
+    """Beyond a bound only the last lines are shown, and how many are not."""
+    said: list[str] = []
+    log = Log(said.append)
+    for number in range(30_000):
+        log.take(f"line {number} " + "x" * 60)
+    log.close()
+
+    assert sum(map(len, said)) < 1.1 * LOG_BYTES
+    assert "more lines, beyond" in said[-1]
+    assert "line 29999" in said[-1]
