@@ -55,6 +55,7 @@
     │   ├── DatabaseLocked                    another process holds the DuckDB file
     │   └── DatabaseUnreadable                a DuckDB file that is not one, or may not be read
     ├── UsageError                   exit 2   what was asked cannot be done as asked
+    │   ├── BadWindowList                     a list of windows that cannot be read, or that Airflow contradicts
     │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
     │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
     │   ├── TemplateBroken                    a template with a syntax error
@@ -184,6 +185,7 @@ from dagster_defs.errors.units import (
 )
 from dagster_defs.errors.windows import (
     BadVariable,
+    BadWindowList,
     DoesNotAdvance,
     InvalidWindow,
     NotRangeable,
@@ -207,6 +209,7 @@ __all__ = [
     "BadTolerance",
     "BadUnit",
     "BadVariable",
+    "BadWindowList",
     "BrokenUnits",
     "DagsterRefuses",
     "DagsterUnclear",

@@ -24,6 +24,14 @@ class ScheduleRefused(UsageError):
         super().__init__(f"schedule {schedule!r} in time zone {timezone!r} is refused: {reason}. {remedy}")
 
 
+class BadWindowList(UsageError):
+    """`file` is empty where the list has not come from one."""
+
+    def __init__(self, reason: str, file: str = "") -> None:
+        self.reason, self.file = reason, file
+        super().__init__(f"{file or 'the list of windows'}: {reason}")
+
+
 class DoesNotAdvance(ParityError):
     """ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
 
@@ -58,7 +66,10 @@ class NotRangeable(ParityError):
     def __init__(self, unit: str, variables: Sequence[str]) -> None:
         self.unit, self.variables = unit, tuple(variables)
         super().__init__(
-            f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is "
+            f"{unit} cannot run several windows at once: between windows that Airflow lists there may be time that is "
+            "in none of them. Run one partition at a time"
+            if not variables
+            else f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is "
             "neither its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one "
             "partition at a time"
         )

@@ -87,7 +87,7 @@ class Dag:
     """`catchup` and `max_active_runs` are Airflow's own defaults where an older inventory does not say them.
 
     `span`: the inventory's days as instants, half-open; None in an older inventory. `bounds_move`: start or end are
-    computed when the DAG file is parsed.
+    computed when the DAG file is parsed. `stuck`: what Airflow's timetable does not get past; empty if it does.
     """
 
     dag_id: str
@@ -104,6 +104,7 @@ class Dag:
     callbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     span: tuple[str, str] | None = None
     bounds_move: bool = False
+    stuck: str = ""
 
     def bounds_of(self, task: Task) -> tuple[datetime | None, datetime | None]:
         """From when to when Airflow runs the task, both included: the narrower of its bounds and the DAG's."""
@@ -216,6 +217,7 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
         _callbacks(dag),
         (str(span["start"]), str(span["end"])) if span else None,
         bool(dag.get("bounds_move")),
+        str((dag.get("advances") or {}).get("reason") or ""),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,8 @@ from dagster_defs.inventory.arguments import SELECTING, Kind
 from dagster_defs.inventory.convention import Carrier, Convention
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import Invocation, UnitReading
-from dagster_defs.windows import CronTicks, PartitionedSchedule, Schedule, compile_template
+from dagster_defs.inventory.schedules import Refused, listed_windows, not_listed_before, schedule_of
+from dagster_defs.windows import CronTicks, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 COMPONENT = "dagster_defs.components.DbtUnit"
@@ -80,6 +81,10 @@ class DagDraft:
 
     dag: Dag
     drafts: tuple[Draft, ...]
+    listed: WindowList | None = None
+    """The windows that their schedules name, for a file of their own."""
+    fault: str = ""
+    """Why nothing of the DAG is drafted."""
 
     def without(self, refused: Mapping[str, str]) -> DagDraft:
         """The same, with units that cannot be mirrored and why."""
@@ -91,6 +96,7 @@ class DagDraft:
                 else draft
                 for draft in self.drafts
             ),
+            self.listed,
         )
 
     @property
@@ -104,6 +110,8 @@ class DagDraft:
         beside = {draft.unit.partition(".")[2]: draft.beside for draft in self.drafts if draft.beside}
         told = [f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps]
         told += [f"{self.dag.dag_id}: {runs_beside(beside)}"] if beside else []
+        before = not_listed_before(self.dag, self.listed) if self.listed and self.units else ""
+        told += [f"{self.dag.dag_id}: {before}"] if before else []
         return (*told, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
 
     @property
@@ -146,10 +154,21 @@ class Place:
     default_selector: str = ""
 
 
-def draft_dag(dag: Dag, readings: Mapping[str, UnitReading], place: Place) -> DagDraft:
-    """`readings` by task id."""
+def draft_dag(
+    dag: Dag, readings: Mapping[str, UnitReading], place: Place, there: WindowList | None = None
+) -> DagDraft:
+    """`readings` by task id; `there`: the list of the DAG's windows that there is already.
+
+    Raises BadWindowList where the inventory contradicts it.
+    """
     tasks = [task for task in dag.tasks if isinstance(task, Task)]
-    return DagDraft(dag, tuple(draft_unit(dag, task, readings[task.task_id], place) for task in tasks))
+    listed: WindowList | Refused | None
+    try:
+        listed = listed_windows(dag, place.crons, there=there)
+    except Refused as why:
+        listed = why
+    drafts = tuple(draft_unit(dag, task, readings[task.task_id], place, listed) for task in tasks)
+    return DagDraft(dag, drafts, None if isinstance(listed, Refused) else listed)
 
 
 @dataclass
@@ -161,14 +180,17 @@ class _Attributes:
     refusals: list[str] = field(default_factory=list)
 
 
-def draft_unit(dag: Dag, task: Task, reading: UnitReading, place: Place) -> Draft:
+def draft_unit(
+    dag: Dag, task: Task, reading: UnitReading, place: Place, listed: WindowList | Refused | None = None
+) -> Draft:
+    """`listed`: the DAG's windows where no cron tells them, or why they cannot be listed."""
     if reading.kind is Kind.NON_DBT:
         operator = task.classes[0].rpartition(".")[2]
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
     if reading.may_run_dbt:
         return Draft(reading.name, None, (f"{reading.name}: {_one_line(reading.reason)}",), unseen=True)
     found = _Attributes({"unit": reading.name})
-    _schedule(dag, task, place.crons, found)
+    _schedule(dag, task, place.crons, listed, found)
     _selection(reading, place, found)
     if place.project != "dbt":
         found.values["project"] = place.project
@@ -233,81 +255,15 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _schedule(dag: Dag, task: Task, crons: CronTicks, found: _Attributes) -> None:
-    if why := _unmirrored(dag):
-        found.refusals.append(why)
-        return
-    start, end = dag.bounds_of(task)
-    if start is None:
-        found.refusals.append("the DAG has no start date, and partitions begin with it")
-        return
+def _schedule(
+    dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Refused | None, found: _Attributes
+) -> None:
     try:
-        schedule = _recurring(dag, start, end)
-        PartitionedSchedule(schedule, crons)
-    except ParityError as error:
-        found.refusals.append(_one_line(str(error)))
-        return
-    written = {"cron": schedule.expression, "timezone": schedule.timezone}
-    for name, instant in (("start", start), ("end", end)):
-        if instant is not None:
-            written[name] = _local(instant, schedule)
-    found.values["schedule"] = {
-        **written, "catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)
-    }  # fmt: skip
-
-
-def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
-    """Raises ScheduleRefused. A timedelta is counted from the DAG's start, wherever the task begins."""
-    said = dag.schedule
-    if said.kind == "cron":
-        return Schedule.of(said.cron or said.text, said.timezone, start, end)
-    anchor = datetime.fromisoformat(dag.start) if dag.start else start
-    counted = Schedule.every(timedelta(seconds=said.delta_seconds or 0), anchor)
-    return Schedule.of(counted.cron, counted.timezone, start, end)
-
-
-def _unmirrored(dag: Dag) -> str:
-    """Why windows of this kind of schedule have no mirror; empty if they may have one."""
-    said = dag.schedule
-    if said.kind not in ("cron", "delta"):
-        kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
-        reasons = {
-            "none": "its schedule is None: it runs only when somebody triggers it, and has no window",
-            "once": f"{kind} runs once, and has no window that recurs",
-            "continuous": f"{kind} starts again as soon as it has ended, and has no window that is known ahead",
-            "dataset": f"{kind} waits for datasets, and has no window that is known ahead",
-            "asset": f"{kind} waits for assets, and has no window that is known ahead",
-            "custom": f"{kind} is a timetable of your own, which is not mirrored",
-        }
-        if said.kind in reasons:
-            return reasons[said.kind]
-        empty = "; its data intervals are empty, and no data belongs to one" if said.interval_is_empty else ""
-        return f"{kind} is a trigger timetable, and those are not mirrored{empty}"
-    if dag.bounds_move:
-        return f"{dag.why_it_moves}. Write a fixed date in the DAG file first"
-    if said.kind == "delta" and said.delta_seconds is None:
-        return (
-            f"its schedule {said.text} has steps of different lengths: no cron recurs at that step, and Dagster's "
-            "partitions are crons"
-        )
-    return (
-        f"its schedule {said.text} has empty windows, and no data belongs to one"
-        if said.interval_is_empty
-        else ""
-    )
-
-
-def _local(instant: datetime, schedule: Schedule) -> str:
-    """As the clock of the schedule's zone shows it; with the offset where that alone would name another instant."""
-    local = instant.astimezone(schedule.zone)
-    shown = (
-        local.date().isoformat()
-        if local.time() == local.time().min
-        else local.replace(tzinfo=None).isoformat()
-    )
-    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    read_back = Schedule.of(schedule.expression, schedule.timezone, shown).start
-    return shown if read_back == instant and not twice else local.isoformat()
+        if isinstance(listed, Refused):
+            raise listed
+        found.values["schedule"] = dict(schedule_of(dag, task, crons, listed))
+    except Refused as why:
+        found.refusals.append(str(why))
 
 
 def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
@@ -435,6 +391,13 @@ def _merged(calls: Sequence[Invocation], found: _Attributes) -> dict[str, Any]:
 
 def _compile(name: str, text: str, found: _Attributes) -> None:
     try:
-        compile_template(text)
+        template = compile_template(text)
     except ParityError as error:
         found.refusals.append(f"{name}: {_one_line(str(error))}")
+        return
+    beside = sorted(each for each in template.names if each.startswith(("next_", "prev_")))
+    if beside and "windows" in found.values.get("schedule", {}):
+        found.refusals.append(
+            f"{name} needs {beside[0]}, and a list of windows does not tell the run before or after a run: say it with "
+            "data_interval_start or data_interval_end"
+        )

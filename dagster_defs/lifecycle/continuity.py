@@ -113,7 +113,9 @@ def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes,
         if by_key[key][-1].when >= since
     }
     schedule = partitions.schedule
-    following = schedule.windows(schedule.align_to_prev(since), schedule.next_boundary(since))
+    # Where windows have holes between them, the next one may begin only after `since`.
+    after = schedule.next_boundary(schedule.next_boundary(since))
+    following = schedule.windows(schedule.align_to_prev(since), after)
     ended = _first_key(partitions, (window for window in following if window.end > since))
     first = place.get(ended, len(line))
     if fresh:

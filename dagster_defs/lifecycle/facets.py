@@ -18,7 +18,7 @@ from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
-from dagster_defs.windows import PartitionedSchedule, Window, zone_named
+from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text, zone_named
 from dagster_defs.windows.values import as_text, same, typed
 
 __all__ = [
@@ -112,7 +112,8 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
         return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), dag.why_it_moves, 0)
     windows = dag.windows_of(legacy.task)
     if not windows:
-        verdict = Agreement.UNDETERMINED if dag.schedule.kind in ("cron", "delta") else Agreement.DIFFERS
+        has_rule = dag.schedule.kind in ("cron", "delta") or schedule.known_until is not None
+        verdict = Agreement.UNDETERMINED if has_rule else Agreement.DIFFERS
         detail = dag.why_no_window(legacy.task) or "Airflow has no window in the inventory's span"
         if other_bounds := _other_bounds(legacy, partitions):
             verdict, detail = Agreement.DIFFERS, other_bounds
@@ -127,7 +128,8 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
     except ParityError as error:
         return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), str(error), 0)
     missing, extra = set(theirs) - set(ours), set(ours) - set(theirs)
-    alone = [f"{len(missing)} windows are Airflow's alone, first {min(missing)}"] if missing else []
+    missing, alone = _not_listed(missing, schedule)
+    alone += [f"{len(missing)} windows are Airflow's alone, first {min(missing)}"] if missing else []
     alone += [f"{len(extra)} are the mirror's alone, first {min(extra)}"] if extra else []
     unaligned = [
         window for window in theirs if window not in missing and not _has_partition(window, partitions)
@@ -143,6 +145,18 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
         "; ".join(alone) or _after_the_end(dag, partitions),
         len(theirs),
     )
+
+
+def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], list[str]]:
+    """Without those that begin where the mirror's list has ended, and of these one sentence."""
+    if (until := schedule.known_until) is None:
+        return missing, []
+    later = {window for window in missing if window.start >= until}
+    said = (
+        f"{len(later)} windows begin after {instant_text(until)}, where the mirror's list ends: run parity scaffold on "
+        "this inventory"
+    )
+    return missing - later, [said] if later else []
 
 
 def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:

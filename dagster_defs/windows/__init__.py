@@ -1,6 +1,8 @@
 """Airflow's schedules and macros beside Dagster's partitions. Pure: no clock, no network, no files."""
 
 from dagster_defs.windows.hook import Bound, PartitionVars, VariableTemplate
+from dagster_defs.windows.listed import ListedSchedule, WindowList
+from dagster_defs.windows.listed_partitions import ListedPartitions
 from dagster_defs.windows.macros import WindowTemplate, compile_template
 from dagster_defs.windows.partitions import PartitionedSchedule
 from dagster_defs.windows.schedule import PRESETS, Schedule
@@ -13,12 +15,15 @@ __all__ = [
     "PRESETS",
     "Bound",
     "CronTicks",
+    "ListedPartitions",
+    "ListedSchedule",
     "PartitionVars",
     "PartitionedSchedule",
     "Schedule",
     "TemplateContext",
     "VariableTemplate",
     "Window",
+    "WindowList",
     "WindowTemplate",
     "canonical_zone",
     "compile_template",

@@ -142,7 +142,7 @@ class PartitionVars:
     @property
     def can_range(self) -> bool:
         """Whether one run can take several windows."""
-        return not self.unbounded
+        return self.partitions.tile and not self.unbounded
 
     def bounds_in(self, values: Mapping[str, Any]) -> dict[Bound, str]:
         """The ends of a window among the values of variables, as SQL shows them."""

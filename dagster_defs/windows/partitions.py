@@ -116,10 +116,19 @@ class PartitionedSchedule:
             "Correct start or end",
         )
 
+    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> PartitionedSchedule:
+        """The same windows from another start to another end."""
+        return PartitionedSchedule(self.schedule.bounded(start, end), self.crons)
+
     @property
     def cron(self) -> str:
         """The expression as Dagster is given it."""
         return self._ticks.cron
+
+    @property
+    def tile(self) -> bool:
+        """Whether windows follow each other without a hole, so that one run may take several as if they were one."""
+        return True
 
     @property
     def zone(self) -> str:

@@ -199,6 +199,23 @@ class Schedule:
     def zone(self) -> Zone:
         return self._zone
 
+    @property
+    def known_until(self) -> pendulum.DateTime | None:
+        """From where on nobody knows the windows; None where a rule tells all of them."""
+        return None
+
+    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> Self:
+        """The same windows from another start to another end."""
+        return type(self)(self.expression, self.timezone, start, end)
+
+    def run_after(self, window: Window) -> pendulum.DateTime:
+        """The logical date of the run after that of `window`, also beyond the schedule's end."""
+        return self.align_to_prev(window.end)
+
+    def run_before(self, window: Window) -> pendulum.DateTime:
+        """The logical date from which Airflow steps to that of `window`, also before the schedule's start."""
+        return self.prev_boundary(window.start)
+
     def recurs_like(self, other: Self) -> bool:
         """Whether both have the same windows, wherever they begin and end."""
         return (self.cron, self.timezone) == (other.cron, other.timezone)

@@ -58,12 +58,12 @@ def _nodash(moment: date) -> str:
 
 def _next(window: Window, context: TemplateContext) -> pendulum.DateTime:
     # Airflow asks the timetable for the run after this one, without the DAG's start and end.
-    return context.schedule.align_to_prev(window.end)
+    return context.schedule.run_after(window)
 
 
 def _previous(window: Window, context: TemplateContext) -> pendulum.DateTime:
     # Airflow steps back from the logical date, also before the DAG's start.
-    return context.schedule.prev_boundary(window.start)
+    return context.schedule.run_before(window)
 
 
 def _run_id(window: Window, _: TemplateContext) -> str:

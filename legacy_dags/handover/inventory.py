@@ -1730,7 +1730,7 @@ class Renderer:
                 self.environment, method, functools.lru_cache(maxsize=None)(getattr(self.environment, method))
             )
         self.native = bool(getattr(dag, "render_template_as_native_obj", False))
-        self._readers: dict[frozenset[str], TemplateReader] = {}
+        self._readers: dict[tuple[frozenset[str], bool], TemplateReader] = {}
 
     def render(self, task: Any, windows: list[tuple[datetime, datetime, list[str]]]) -> list[dict[str, Any]]:
         params = default_params(self.dag, task)
@@ -1760,7 +1760,10 @@ class Renderer:
         return found
 
     def _reader(self, params: Mapping[str, Any], windows: list[Any]) -> TemplateReader:
-        key = frozenset(params)
+        key = (
+            frozenset(params),
+            bool(windows),
+        )  # without a window the names of Airflow's context are not known
         if key not in self._readers:
             names = {"params", "ti", "task_instance", "task", "task_instance_key_str", "inlets", "outlets"}
             names |= set(self.environment.globals)

@@ -75,12 +75,9 @@ make("offset_delta", timedelta(hours=6), datetime(2024, 1, 1, 1, tzinfo=timezone
 make("same_steps", relativedelta(hours=+12), P(2024, 1, 1))
 make("fall_back", "30 1 * * *", P(2023, 11, 5, 5, 30).in_timezone(NY))  # the first of two half past ones
 # no mirror
-make("every_month", relativedelta(months=1), P(2024, 1, 31))
-make("trigger_interval", CronTriggerTimetable("0 6 * * *", timezone="UTC", interval=timedelta(days=1)), P(2024, 1, 31))
 make("trigger", CronTriggerTimetable("0 6 * * *", timezone="UTC"), P(2024, 1, 31))
 make("rolling", "0 14 * * 1-6", pendulum.now("UTC").subtract(days=1).start_of("day"))
 make("rolling_datetime", "@daily", datetime.now(timezone.utc) - timedelta(days=1000))
-make("odd_offset", "@daily", P(2024, 1, 1, tz=pendulum.FixedTimezone(19020)))
 """
 
 
@@ -186,12 +183,9 @@ def test_an_offset_is_written_in_one_way(written: Written, unit: str, zone: str)
 
 
 REFUSED = [
-    ("every_month", "relativedelta(months=+1)", "no cron recurs at that step"),
-    ("trigger_interval", "CronTriggerTimetable", "those are not mirrored"),
-    ("trigger", "CronTriggerTimetable", "its data intervals are empty"),
+    ("trigger", "CronTriggerTimetable", "has empty windows, and no data belongs to one"),
     ("rolling", "computed when the DAG file is parsed", "elsewhere each day"),
     ("rolling_datetime", "computed when the DAG file is parsed", "elsewhere each day"),
-    ("odd_offset", "+05:17", "none keeps this offset"),
 ]
 
 

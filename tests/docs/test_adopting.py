@@ -12,7 +12,7 @@ import dagster_defs.components
 from dagster_defs.components.units.dbt_unit import ComparedModel
 from dagster_defs.components.units.files_unit import PythonOutput
 from dagster_defs.components.units.python_unit import ExternalAsset
-from dagster_defs.components.units.unit import UnitSchedule
+from dagster_defs.components.units.unit_schedule import UnitSchedule
 from tests.support.documents import document
 
 TYPES = [getattr(dagster_defs.components, name) for name in dagster_defs.components.__all__]

@@ -14,7 +14,8 @@ from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
 from dagster_defs.lifecycle.written import Continuity, Extent, Span, Unwritten, Wrote
-from dagster_defs.windows import Schedule
+from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
+from dagster_defs.windows.window import utc
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -362,3 +363,25 @@ def test_what_each_side_wrote(writes: list[Wrote]) -> None:
     for owner in Owner:
         expected = sorted({one.partition for one in writes if one.owner is owner} & set(keys))
         assert within(keys, by_side[owner]) == expected
+
+
+def test_a_hole_between_listed_windows_is_no_gap() -> None:
+    """Windows that Airflow lists follow each other over time that is in none; the one that is missing is one window."""
+    windows = tuple(Window.between(START + day * DAY, end_of(day)) for day in (0, 1, 4, 5, 8))
+    listed = WindowList(windows[0].start, utc(START + 20 * DAY), windows)
+    partitions = ListedPartitions(ListedSchedule.listing(listed, "UTC"))
+    keys = partitions.keys
+
+    days = (0, 1, 4, 5, 8)
+
+    def told(enrolled: datetime | None, *written: int) -> Continuity:
+        writes = [replace(wrote(days[place]), partition=keys[place]) for place in written]
+        return continuity(UNIT, Owner.AIRFLOW, partitions, writes, enrolled=enrolled, now=NOW)
+
+    whole = told(None, 0, 1, 2, 3, 4)
+    assert [one.partition for one in whole.windows] == keys
+    assert whole.lacks == ()
+    [gap] = told(None, 0, 1, 3, 4).lacks
+    assert gap.span == Span(keys[2], keys[2], 1)
+    # Enrolled inside of a hole: the first window after it is the first that counts.
+    assert [one.partition for one in told(START + 3 * DAY, 0, 1, 2, 3).windows] == keys[2:]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import available_timezones
 
 import pytest
-from dagster import PartitionKeyRange
+from dagster import PartitionKeyRange, TimeWindowPartitionsDefinition
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -164,9 +164,9 @@ def test_the_window_of_a_key_is_airflow_interval_on_clock_change_days(
 
 def test_dagster_itself_differs_there() -> None:
     """The map is needed: Dagster's own window of the key starts half an hour before Airflow's."""
-    own = definition_of(of("30 2 * * *", "America/New_York", "2023-01-01")).time_window_for_partition_key(
-        "2024-03-10"
-    )
+    definition = definition_of(of("30 2 * * *", "America/New_York", "2023-01-01"))
+    assert isinstance(definition, TimeWindowPartitionsDefinition)
+    own = definition.time_window_for_partition_key("2024-03-10")
     assert own.start.astimezone(UTC).isoformat() == "2024-03-10T07:00:00+00:00"
 
 

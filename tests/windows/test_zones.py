@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from dagster import TimeWindowPartitionsDefinition
 
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import ScheduleRefused
@@ -98,7 +99,9 @@ def test_dagster_counts_in_a_zone_that_keeps_the_offset(
     """Dagster takes IANA names only: for each offset one whose clock is the same in all the years of the partitions."""
     partitions = partitioned(Schedule.of("0 6 * * *", zone, start, end))
 
-    assert partitions.zone == definition_of(partitions).timezone == dagster
+    definition = definition_of(partitions)
+    assert isinstance(definition, TimeWindowPartitionsDefinition)
+    assert partitions.zone == definition.timezone == dagster
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,17 @@ from datetime import UTC, datetime
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from dagster import BackfillPolicy, DagsterInvalidDefinitionError, TimeWindowPartitionsDefinition
+from dagster import (
+    BackfillPolicy,
+    DagsterInvalidDefinitionError,
+    PartitionsDefinition,
+    StaticPartitionsDefinition,
+    TimeWindowPartitionsDefinition,
+)
 from dagster._check import CheckError
 from dagster._utils.schedules import cron_string_iterator
 
-from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule
+from dagster_defs.windows import ListedPartitions, PartitionedSchedule, PartitionVars, Schedule
 from dagster_defs.windows.window import utc
 
 
@@ -51,9 +57,12 @@ def partitioned(schedule: Schedule) -> PartitionedSchedule:
     return PartitionedSchedule(schedule, DagsterCrons.asked_now())
 
 
-def definition_of(partitions: PartitionedSchedule) -> TimeWindowPartitionsDefinition:
+def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
     """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A tick that no window of
-    Airflow's stands behind is not offered: Dagster leaves excluded ticks out."""
+    Airflow's stands behind is not offered: Dagster leaves excluded ticks out. A list of
+    windows is a static one (decision 19): no cron is behind it."""
+    if isinstance(partitions, ListedPartitions):
+        return StaticPartitionsDefinition(partitions.keys)
     return _definition(
         partitions.cron,
         partitions.zone,

@@ -15,7 +15,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule, Schedule, Window
+from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text
 
 RUNS = 25  # that one tick starts for one DAG
 
@@ -116,6 +116,12 @@ def build_schedule_sensor(
                 started = cursor.get(dag.dag_id)
                 found = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
                 requests += [_request(dag, window) for window in found]
+                known = dag.partitions.schedule.known_until
+                if known is not None and known <= pendulum.now("UTC"):
+                    context.log.error(
+                        f"{dag.dag_id}: its windows are listed to {instant_text(known)}, and later ones cannot be run. "
+                        "Export the inventory again and run parity scaffold, or mirror it with a cron"
+                    )
             except ParityError as error:  # of one DAG: the others go on
                 context.log.error(f"{dag.dag_id}: {error}")
                 continue

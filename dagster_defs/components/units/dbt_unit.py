@@ -374,7 +374,7 @@ class DbtUnit(UnitComponent):
                 raise BadUnit(
                     self.unit, f"`compare.{compared.name}`: {error}", "Mend it in its YAML"
                 ) from error
-        return Zones(self.schedule.timezone, compared.naive_zone, compared.bound_zone)
+        return Zones(self.partitions.schedule.timezone, compared.naive_zone, compared.bound_zone)
 
     @cached_property
     def _terms(self) -> Mapping[str, Terms]:

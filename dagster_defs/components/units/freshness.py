@@ -7,7 +7,7 @@ the assets fresh too (decision 8).
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from math import ceil
 
 import dagster as dg
@@ -15,7 +15,7 @@ from croniter import croniter
 from dagster._utils.schedules import get_smallest_cron_interval
 
 from dagster_defs.errors import DoesNotAdvance
-from dagster_defs.windows import Schedule
+from dagster_defs.windows import ListedSchedule, Schedule
 
 DAY = 24 * 60  # minutes
 CLOCK_CHANGE = timedelta(hours=1)
@@ -30,6 +30,8 @@ def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.Fresh
     counts in minutes, so `sla` is rounded up to one. `zone`: an IANA name, where the schedule's zone has none.
     """
     late = timedelta(minutes=max(1, ceil(sla / 60)))
+    if isinstance(schedule, ListedSchedule):
+        return dg.FreshnessPolicy.time_window(fail_window=_longest_pause(schedule) + late)
     deadline = deadline_cron(schedule.cron, late)
     if deadline is None or late > (shortest := get_smallest_cron_interval(deadline)):
         return dg.FreshnessPolicy.time_window(fail_window=_longest_window(schedule) + late)
@@ -79,6 +81,13 @@ def _days_later(written: Sequence[str], days: Sequence[Sequence[int]], carried: 
 
 def _field(numbers: Sequence[int], full: int) -> str:
     return "*" if len(numbers) == full else ",".join(str(number) for number in numbers)
+
+
+def _longest_pause(schedule: ListedSchedule) -> timedelta:
+    """Between the ends of two windows, of which there may be a hole between; else the window's own length."""
+    windows = list(schedule.windows())
+    pauses = [later.end - window.end for window, later in pairwise(windows)]
+    return max([*pauses, windows[0].length])
 
 
 def _longest_window(schedule: Schedule) -> timedelta:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
 from dagster_defs.adapters.dagster.overlap import overlap_mapping
-from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
+from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.callbacks import OnFailure
@@ -23,6 +23,7 @@ from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
+from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
@@ -30,42 +31,13 @@ from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule, PartitionVars, Schedule, Window
+from dagster_defs.windows import (
+    PartitionedSchedule,
+    PartitionVars,
+    Window,
+)
 
 T = TypeVar("T")
-
-
-@dataclass
-class UnitSchedule(dg.Resolvable):
-    """A legacy DAG's schedule, as it stands in the DAG file."""
-
-    cron: Annotated[
-        str,
-        dg.Resolver.default(
-            description="Airflow's `schedule`: a preset or five cron fields.", examples=["0 6 * * *"]
-        ),
-    ]
-    start: Annotated[
-        str,
-        dg.Resolver.default(
-            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
-            examples=["2024-02-01"],
-        ),
-    ]
-    timezone: Annotated[
-        str,
-        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
-    ] = "UTC"
-    end: Annotated[
-        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
-    ] = None
-    catchup: Annotated[
-        bool,
-        dg.Resolver.default(description="Airflow's `catchup`: whether windows that were missed are run."),
-    ] = True
-    max_active_runs: Annotated[
-        int, dg.Resolver.default(description="Airflow's `max_active_runs`: of the DAG, at the same time.")
-    ] = 16
 
 
 Templates = Annotated[
@@ -148,6 +120,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # the project's; a component learns it when its YAML is loaded
+    folder = Path()  # its YAML's
     _project = cast("ProjectUnits[UnitComponent] | None", None)
     _whole = cast("PartitionedSchedule | None", None)
 
@@ -155,6 +128,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
         component = super().load(attributes, context)
         component.root = context.project_root
+        component.folder = context.path if context.path.is_dir() else context.path.parent
         return component
 
     @property
@@ -216,15 +190,13 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @cached_property
     def partitions(self) -> PartitionedSchedule:
         """Raises BadUnit, which names the unit, for a schedule that cannot be."""
-        declared = self.schedule
-        parts = declared.cron, declared.timezone, declared.start, declared.end or None
         try:
-            return self._once((partitioned, *parts), lambda: partitioned(Schedule.of(*parts)))
+            return self.schedule.partitions(self.folder, self._once)
         except ParityError as error:
             raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
 
     @property
-    def offered(self) -> dg.TimeWindowPartitionsDefinition:
+    def offered(self) -> dg.PartitionsDefinition:
         """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
         return self._once((definition_of, self.whole.schedule), lambda: definition_of(self.whole))
 
@@ -378,7 +350,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return {
             tags.UNIT: self.unit,
             tags.SIDE: side.value,
-            tags.TIMEZONE: self.partitions.schedule.timezone,
+            tags.TIMEZONE: self.partitions.zone,
             tags.KEY_FORMAT: self.partitions.fmt,
         }
 
@@ -441,8 +413,7 @@ def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> P
     end = max(ends) if len(ends) == len(alike) else None
     if (start, end) == (own.schedule.start, own.schedule.end):
         return own
-    schedule = Schedule(own.schedule.expression, own.schedule.timezone, start, end)
-    return PartitionedSchedule(schedule, own.crons)
+    return own.bounded(start, end)
 
 
 def own_selection(

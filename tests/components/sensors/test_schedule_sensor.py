@@ -22,7 +22,7 @@ from dagster_defs.components.sensors.dag_jobs import scheduled_dag
 from dagster_defs.components.sensors.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
-from dagster_defs.windows import Schedule
+from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import Estate
 from tests.support.owned import bring_to, entries_to
@@ -363,3 +363,24 @@ def _module(project: Project) -> types.ModuleType:
     module.__path__ = [str(project.defs_folder)]
     module.__file__ = str(project.defs_folder / "__init__.py")
     return module
+
+
+def test_windows_that_airflow_listed_are_started_to_the_end_of_the_list(
+    schedules: Schedules, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each that is over, none for a hole between two; past the list it says that it knows of no more."""
+    at = [TAKEN_OVER, TAKEN_OVER.add(days=1), TAKEN_OVER.add(days=4), TAKEN_OVER.add(days=5)]
+    windows = (Window(at[0], at[1]), Window(at[2], at[3]))
+    listed = ListedSchedule.listing(WindowList(at[0], at[3], windows), "America/New_York")
+    dag = replace(TAXI, partitions=ListedPartitions(listed), schedules=dict.fromkeys(UNITS, listed))
+    schedules.dags = [dag]
+    schedules.retire()
+
+    assert schedules.tick(at[2]) == [dag.partitions.key_of(windows[0])]
+    schedules.end(SUCCESS)
+    assert "are listed to" not in capfd.readouterr().err
+    assert schedules.tick(at[3].add(hours=1)) == [dag.partitions.key_of(windows[1])]
+    assert (
+        "its windows are listed to 2024-03-14 11:00 UTC, and later ones cannot be run"
+        in capfd.readouterr().err
+    )

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dagster_defs.components.units.gates import Gates
-from dagster_defs.components.units.unit import UnitComponent, UnitSchedule
+from dagster_defs.components.units.unit import UnitComponent
+from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 

@@ -12,7 +12,7 @@ import pytest
 
 from dagster_defs.components.units.broken_unit import BROKEN
 from dagster_defs.components.units.dbt_unit import ComparedModel, DbtUnit
-from dagster_defs.components.units.unit import UnitSchedule
+from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.lifecycle.mirrors import TableOutput, Terms
 from dagster_defs.parity import Tolerance, ToleranceKind
 from tests.components.conftest import NEW_YORK_DAYS, WINDOW, Project

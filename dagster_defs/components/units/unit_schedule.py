@@ -1,0 +1,88 @@
+"""A legacy DAG's schedule as a mirror's YAML declares it: a cron, or the file of a list of windows."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import dagster as dg
+
+from dagster_defs.adapters.dagster.partitions import partitioned
+from dagster_defs.adapters.files.window_lists import read_list
+from dagster_defs.errors import ScheduleRefused
+from dagster_defs.windows import ListedPartitions, ListedSchedule, PartitionedSchedule, Schedule
+
+
+@dataclass
+class UnitSchedule(dg.Resolvable):
+    """A legacy DAG's schedule, as it stands in the DAG file."""
+
+    cron: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Airflow's `schedule`: a preset or five cron fields.", examples=["0 6 * * *"]
+        ),
+    ] = None
+    start: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="First day (or ISO date and time) of the partitions, in the DAG's time zone.",
+            examples=["2024-02-01"],
+        ),
+    ] = None
+    timezone: Annotated[
+        str,
+        dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
+    ] = "UTC"
+    end: Annotated[
+        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
+    ] = None
+    catchup: Annotated[
+        bool,
+        dg.Resolver.default(description="Airflow's `catchup`: whether windows that were missed are run."),
+    ] = True
+    max_active_runs: Annotated[
+        int, dg.Resolver.default(description="Airflow's `max_active_runs`: of the DAG, at the same time.")
+    ] = 16
+    windows: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "In place of `cron`: the file, beside the YAML, with the windows that Airflow has listed; "
+                "`parity scaffold` writes it."
+            ),
+            examples=["windows.json"],
+        ),
+    ] = None
+
+    def refuse_mixture(self) -> None:
+        """Raises ScheduleRefused unless it has a cron and a start, or a list of windows."""
+        if self.windows is None and self.cron and self.start:
+            return
+        if self.windows is not None and not self.cron:
+            return
+        missing = [name for name in ("cron", "start") if not getattr(self, name)]
+        reason = (
+            f"{' and '.join(missing)} is missing"
+            if self.windows is None
+            else "it has both `cron` and `windows`"
+        )
+        raise ScheduleRefused(
+            self.cron or "",
+            self.timezone,
+            reason,
+            "Give it `cron` and `start`, or `windows` with the file of a list",
+        )
+
+    def partitions(
+        self, folder: Path, once: Callable[[Hashable, Callable[[], PartitionedSchedule]], PartitionedSchedule]
+    ) -> PartitionedSchedule:
+        """`folder`: its YAML's. `once` makes what units have in common once, by a key. Raises a ParityError for a
+        schedule that cannot be."""
+        self.refuse_mixture()
+        start, end = self.start or None, self.end or None
+        if self.windows is None:
+            parts = self.cron or "", self.timezone, start or "", end
+            return once((partitioned, *parts), lambda: partitioned(Schedule.of(*parts)))
+        listing = read_list(folder / self.windows), self.timezone, start, end
+        return once((ListedPartitions, *listing), lambda: ListedPartitions(ListedSchedule.listing(*listing)))

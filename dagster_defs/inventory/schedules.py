@@ -1,0 +1,169 @@
+"""The `schedule` of a mirror: Airflow's cron where Dagster can have it, else the list of Airflow's windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from dagster_defs.errors import BadWindowList, ParityError
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.windows import (
+    CronTicks,
+    ListedSchedule,
+    PartitionedSchedule,
+    Schedule,
+    Window,
+    WindowList,
+)
+from dagster_defs.windows.window import utc
+
+__all__ = ["FILE", "Refused", "listed_windows", "schedule_of"]
+
+FILE = "windows.json"  # beside the mirrors
+_ALSO_TRIGGERED = ("DatasetOrTimeSchedule", "AssetOrTimeSchedule")
+
+
+class Refused(Exception):
+    """Why a schedule has no mirror, in one sentence."""
+
+
+def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | None) -> Mapping[str, Any]:
+    """What stands in the YAML under `schedule`. `listed`: the DAG's windows, where they are to be listed.
+
+    Raises Refused."""
+    if why := _without_windows(dag):
+        raise Refused(why)
+    start, end = dag.bounds_of(task)
+    if start is None:
+        raise Refused("the DAG has no start date, and partitions begin with it")
+    limits = {"catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)}
+    try:
+        if listed is not None:
+            return {**_of_list(dag, task, listed), **limits}
+        schedule = _recurring(dag, start, end)
+        PartitionedSchedule(schedule, crons)
+    except ParityError as error:
+        raise Refused(" ".join(str(error).split())) from error
+    written = {"cron": schedule.expression, "timezone": schedule.timezone}
+    for name, instant in (("start", start), ("end", end)):
+        if instant is not None:
+            written[name] = _local(instant, schedule)
+    return {**written, **limits}
+
+
+def listed_windows(dag: Dag, crons: CronTicks, there: WindowList | None = None) -> WindowList | None:
+    """The DAG's windows, if no cron of Dagster's tells them, or if they are listed already: then with those of `there`.
+
+    None where a cron does, and where nothing does. Raises Refused where only a list would, and there can be none, and
+    BadWindowList where the inventory contradicts what is there.
+    """
+    if _without_windows(dag) or (there is None and _has_cron(dag, crons)):
+        return None
+    listed = _listed(dag, may_be_empty=there is not None)
+    return there.extended(listed) if there else listed
+
+
+def _listed(dag: Dag, *, may_be_empty: bool) -> WindowList:
+    if dag.span is None:
+        raise Refused("the inventory does not say which instants its windows are from: export it again")
+    if dag.stuck:
+        raise Refused(f"Airflow itself does not get past one of its windows: {dag.stuck}")
+    if not dag.windows and not may_be_empty:
+        raise Refused(
+            f"its schedule {dag.schedule.text} has no window in the inventory's days, and only its windows tell when "
+            "it runs: export other days"
+        )
+    try:
+        windows = tuple(Window.between(start, end) for start, end in dag.windows)
+        since, until = (utc(datetime.fromisoformat(bound)) for bound in dag.span)
+        if dag.windows_cut:
+            until = windows[-1].start.add(seconds=1)
+        return WindowList(since, until, windows)
+    except BadWindowList as error:
+        raise Refused(
+            f"the windows of its schedule {dag.schedule.text} have no partitions: {error.reason}"
+        ) from error
+    except ParityError as error:
+        raise Refused(" ".join(str(error).split())) from error
+
+
+def not_listed_before(dag: Dag, listed: WindowList) -> str:
+    """What has no partition because the export began after the DAG; empty if that is nothing."""
+    start = datetime.fromisoformat(dag.start) if dag.start else listed.since
+    if start >= listed.since:
+        return ""
+    return (
+        f"its windows from {start.date()} to {listed.since.date()} are not in the inventory and have no partition: "
+        f"export from {start.date()} on if you need them"
+    )
+
+
+def _has_cron(dag: Dag, crons: CronTicks) -> bool:
+    try:
+        if dag.schedule.kind not in ("cron", "delta") or dag.start is None:
+            return dag.schedule.kind in ("cron", "delta")
+        PartitionedSchedule(_recurring(dag, datetime.fromisoformat(dag.start), None), crons)
+    except ParityError:
+        return False
+    return True
+
+
+def _of_list(dag: Dag, task: Task, listed: WindowList) -> Mapping[str, Any]:
+    """Bounds are written where they are the task's own: the DAG's are in the list already."""
+    start, end = dag.bounds_of(task)
+    own_start = start if task.start not in (None, dag.start) else None
+    own_end = end if task.end not in (None, dag.end) else None
+    schedule = ListedSchedule.listing(listed, dag.schedule.timezone, own_start, own_end)
+    written: dict[str, Any] = {"windows": FILE, "timezone": schedule.timezone}
+    for name, instant in (("start", own_start), ("end", own_end)):
+        if instant is not None:
+            written[name] = instant.astimezone(schedule.zone).isoformat()
+    return written
+
+
+def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
+    """Raises ScheduleRefused. A timedelta is counted from the DAG's start, wherever the task begins."""
+    said = dag.schedule
+    if said.kind == "cron":
+        return Schedule.of(said.cron or said.text, said.timezone, start, end)
+    anchor = datetime.fromisoformat(dag.start) if dag.start else start
+    counted = Schedule.every(timedelta(seconds=said.delta_seconds or 0), anchor)
+    return Schedule.of(counted.cron, counted.timezone, start, end)
+
+
+def _without_windows(dag: Dag) -> str:
+    """Why windows of this schedule have no mirror, whatever is listed; empty if they may have one."""
+    said = dag.schedule
+    kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
+    reasons = {
+        "none": "its schedule is None: it runs only when somebody triggers it, and has no window",
+        "once": f"{kind} runs once, and has no window that recurs",
+        "continuous": f"{kind} starts again as soon as it has ended, and has no window that is known ahead",
+        "dataset": f"{kind} waits for datasets, and has no window that is known ahead",
+        "asset": f"{kind} waits for assets, and has no window that is known ahead",
+    }
+    if said.kind in reasons:
+        return reasons[said.kind]
+    if said.timetable.endswith(_ALSO_TRIGGERED):
+        return (
+            f"{kind} is triggered by datasets or assets too, and such a run has no window that is known ahead"
+        )
+    if dag.bounds_move:
+        return f"{dag.why_it_moves}. Write a fixed date in the DAG file first"
+    if said.interval_is_empty or any(start == end for start, end in dag.windows):
+        return f"{kind} has empty windows, and no data belongs to one"
+    return ""
+
+
+def _local(instant: datetime, schedule: Schedule) -> str:
+    """As the clock of the schedule's zone shows it; with the offset where that alone would name another instant."""
+    local = instant.astimezone(schedule.zone)
+    shown = (
+        local.date().isoformat()
+        if local.time() == local.time().min
+        else local.replace(tzinfo=None).isoformat()
+    )
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    read_back = Schedule.of(schedule.expression, schedule.timezone, shown).start
+    return shown if read_back == instant and not twice else local.isoformat()

@@ -1,0 +1,233 @@
+"""Windows that no rule tells: Airflow's own timetable has listed them, and the list stands for it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import accumulate, pairwise
+from typing import Any, Self
+
+import pendulum
+
+from dagster_defs.errors import BadWindowList, ParityError, ScheduleRefused
+from dagster_defs.windows.schedule import Schedule, parse_timezone
+from dagster_defs.windows.window import Window, instant_text, utc
+
+__all__ = ["SCHEMA", "ListedSchedule", "WindowList"]
+
+SCHEMA = "parity/windows/1"
+_EXPORT_AGAIN = "Export the inventory again and run parity scaffold"
+
+_UNTOLD = "a list of windows does not tell the run {0} a run: say it with data_interval_{1}"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowList:
+    """All windows of a DAG that start in `[since, until)`, as Airflow lists them, oldest first: where it has none,
+    there is a hole, and nothing is missing. Windows may overlap, as those of a trigger with a longer `interval=` do.
+
+    Raises BadWindowList for two that begin together, for one that begins off the second, and for one outside.
+    """
+
+    since: pendulum.DateTime
+    until: pendulum.DateTime
+    windows: tuple[Window, ...]
+    starts: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
+    latest_ends: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
+    """Of each window, and all before it, the latest end."""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "starts", tuple(window.start for window in self.windows))
+        put(self, "latest_ends", tuple(accumulate((window.end for window in self.windows), max)))
+        if self.since >= self.until:
+            raise BadWindowList(f"it is about no time, from {self.since} to {self.until}")
+        for before, window in pairwise(self.windows):
+            if window.start == before.start:
+                raise BadWindowList(f"two windows begin at {instant_text(window.start)}")
+            if window.start < before.start:
+                raise BadWindowList(f"the window {window} comes after {before}")
+        for window in self.windows:
+            if window.start.microsecond:
+                raise BadWindowList(f"the window {window} begins off the second, and keys are written to it")
+            if not self.since <= window.start < self.until:
+                raise BadWindowList(f"the window {window} begins outside of {self.since} … {self.until}")
+
+    def __hash__(self) -> int:
+        return hash((self.since, self.until, len(self.windows)))
+
+    def extended(self, other: WindowList) -> WindowList:
+        """With the windows that another list has before or after this one's. None is ever changed.
+
+        Raises BadWindowList where there is time between the two of which neither tells, and where both tell of the same
+        time and differ.
+        """
+        if other.since > self.until or other.until < self.since:
+            first, last = sorted(
+                (self.until, other.since) if other.since > self.until else (other.until, self.since)
+            )
+            raise BadWindowList(
+                f"it ends {instant_text(self.until)} and begins {instant_text(self.since)}, and nobody has listed the "
+                f"windows from {instant_text(first)} to {instant_text(last)}. Export the inventory from "
+                f"{first.date()} on"
+            )
+        both = max(self.since, other.since), min(self.until, other.until)
+        ours, theirs = (
+            {window for window in one.windows if both[0] <= window.start < both[1]} for one in (self, other)
+        )
+        if ours != theirs:
+            first_window = min(ours ^ theirs)
+            who = (
+                "the list, and Airflow has it no more"
+                if first_window in ours
+                else "Airflow, and the list has it not"
+            )
+            raise BadWindowList(
+                f"{len(ours ^ theirs)} windows contradict, first {first_window}: it is one of {who}. Windows that have "
+                "run stay as they are. If the DAG's schedule was edited, cut the list where the edit begins (the "
+                "windows from there on, and `until`), and export the inventory from that day on"
+            )
+        return WindowList(
+            min(self.since, other.since),
+            max(self.until, other.until),
+            tuple(sorted({*self.windows, *other.windows})),
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "windows": [[window.start.isoformat(), window.end.isoformat()] for window in self.windows],
+        }
+
+    @classmethod
+    def of_document(cls, document: Any) -> Self:
+        """Raises BadWindowList for anything that `as_document` does not write."""
+        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+            raise BadWindowList(f"it is no list of windows: its `schema` is not {SCHEMA}")
+        try:
+            since, until = (utc(datetime.fromisoformat(document[name])) for name in ("since", "until"))
+            return cls(since, until, tuple(Window.between(start, end) for start, end in document["windows"]))
+        except BadWindowList:
+            raise
+        except (KeyError, TypeError, ValueError, ParityError) as error:
+            raise BadWindowList(f"a part of it is missing or of another shape ({error})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSchedule(Schedule):
+    """A schedule of which only the windows are known. `start` and `end` are a task's own; else the list's count.
+
+    Raises ScheduleRefused for a bad zone, and where no window is left.
+    """
+
+    listed: WindowList = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        zone = parse_timezone(self.timezone, self.expression)
+        put(self, "timezone", zone.name)
+        put(self, "_zone", zone)
+        put(self, "cron", "")
+        put(self, "minutes", ())
+        for name in ("covers_every_hour", "every_day", "once_a_day"):
+            put(self, name, False)
+        put(self, "start", self._instant(self.start))
+        if self.end is not None:
+            put(self, "end", self._instant(self.end))
+        if next(self.windows(), None) is None:
+            raise ScheduleRefused(
+                self.expression,
+                self.timezone,
+                "its list has no window between its start and end",
+                _EXPORT_AGAIN,
+            )
+
+    @classmethod
+    def listing(
+        cls,
+        listed: WindowList,
+        timezone: str,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+    ) -> Self:
+        """Bounds as `Schedule.of` takes them."""
+        return cls("windows listed by Airflow", timezone, start or listed.since, end, listed=listed)  # type: ignore[arg-type]  # the constructor converts them
+
+    def __str__(self) -> str:
+        return f"{len(self.listed.windows)} windows listed by Airflow to {instant_text(self.listed.until)}"
+
+    @property
+    def known_until(self) -> pendulum.DateTime | None:
+        return None if self.end is not None and self.end < self.listed.until else self.listed.until
+
+    def recurs_like(self, other: Schedule) -> bool:
+        return (
+            isinstance(other, ListedSchedule)
+            and self.timezone == other.timezone
+            and (self.listed is other.listed or self.listed == other.listed)
+        )
+
+    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> Self:
+        return type(self)(self.expression, self.timezone, start, end, listed=self.listed)
+
+    def next_boundary(self, instant: datetime) -> pendulum.DateTime:
+        """The next start of a window; `instant` and a day where none is known."""
+        starts, at = self.listed.starts, utc(instant)
+        place = bisect_right(starts, at)
+        return starts[place] if place < len(starts) else at.add(days=1)
+
+    def prev_boundary(self, instant: datetime) -> pendulum.DateTime:
+        """The last start of a window before `instant`; `instant` less a day where none is known."""
+        starts, at = self.listed.starts, utc(instant)
+        place = bisect_left(starts, at)
+        return starts[place - 1] if place else at.subtract(days=1)
+
+    def align_to_next(self, instant: datetime) -> pendulum.DateTime:
+        at = utc(instant)
+        return at if at in self._starts_at(at) else self.next_boundary(at)
+
+    def align_to_prev(self, instant: datetime) -> pendulum.DateTime:
+        at = utc(instant)
+        return at if at in self._starts_at(at) else self.prev_boundary(at)
+
+    def _starts_at(self, at: pendulum.DateTime) -> tuple[pendulum.DateTime, ...]:
+        place = bisect_left(self.listed.starts, at)
+        return self.listed.starts[place : place + 1]
+
+    def window_from(self, start: datetime) -> Window:
+        place = bisect_left(self.listed.starts, utc(start))
+        if self.listed.starts[place : place + 1] != (utc(start),):
+            raise self._untold(f"has no window from {instant_text(start)}")
+        return self.listed.windows[place]
+
+    def following(self, window: Window) -> Window:
+        place = bisect_right(self.listed.starts, window.start)
+        if place == len(self.listed.windows):
+            raise self._untold(f"does not tell what comes after {window}")
+        return self.listed.windows[place]
+
+    def run_after(self, window: Window) -> pendulum.DateTime:
+        raise ValueError(_UNTOLD.format("after", "end"))
+
+    def run_before(self, window: Window) -> pendulum.DateTime:
+        raise ValueError(_UNTOLD.format("before", "start"))
+
+    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
+        earliest = self.start if from_ is None else max(self.start, utc(from_))
+        first = bisect_left(self.listed.starts, earliest)
+        for window in self.listed.windows[first:]:
+            if (until is not None and window.start >= until) or (
+                self.end is not None and window.start > self.end
+            ):
+                return
+            yield window
+
+    def first_window(self) -> Window:
+        return next(self.windows())
+
+    def _untold(self, what: str) -> ScheduleRefused:
+        return ScheduleRefused(self.expression, self.timezone, f"the list {what}", _EXPORT_AGAIN)

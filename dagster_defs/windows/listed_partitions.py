@@ -1,0 +1,135 @@
+"""The partitions of a list of windows: one for each, under the local time at which it begins."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import pendulum
+
+from dagster_defs.errors import Unaligned, UnknownPartition
+from dagster_defs.windows.listed import ListedSchedule
+from dagster_defs.windows.partitions import PartitionedSchedule
+from dagster_defs.windows.ticks import CronTicks
+from dagster_defs.windows.window import Window, instant_text, utc
+from dagster_defs.windows.zones import iana_zone
+
+__all__ = ["ListedPartitions"]
+
+# The same for every list, however short: a window that is listed later must not change the keys that there are.
+KEY_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class ListedPartitions(PartitionedSchedule):
+    """Every window has its own key, and none of Dagster's crons is asked. There are no phantoms.
+
+    A run takes one window: between two of them there may be a hole, and they may overlap.
+    """
+
+    schedule: ListedSchedule
+    _zone: str = field(repr=False)
+    _places: dict[str, int] = field(repr=False)
+
+    def __init__(self, schedule: ListedSchedule) -> None:
+        put = object.__setattr__
+        listed = schedule.listed
+        put(self, "schedule", schedule)
+        put(self, "crons", cast("CronTicks", None))
+        put(self, "_zone", iana_zone(schedule.zone, listed.since, listed.until) or "UTC")
+        put(self, "first_boundary", schedule.first_window().start)
+        put(self, "end_boundary", None)
+        put(self, "phantoms", ())
+        put(self, "keyless_windows", ())
+        put(self, "impassable", ())
+        put(self, "_places", {self._key(window): place for place, window in enumerate(listed.windows)})
+
+    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> PartitionedSchedule:
+        return ListedPartitions(self.schedule.bounded(start, end))
+
+    @property
+    def cron(self) -> str:
+        raise AttributeError("a list of windows has no cron")
+
+    @property
+    def zone(self) -> str:
+        return self._zone
+
+    @property
+    def fmt(self) -> str:
+        return KEY_FORMAT
+
+    @property
+    def tile(self) -> bool:
+        return False
+
+    @property
+    def keys(self) -> list[str]:
+        """Of the windows within the schedule's start and end, oldest first."""
+        return [self._key(window) for window in self.schedule.windows()]
+
+    def window_of(self, key: str) -> Window:
+        return self.schedule.listed.windows[self._place(key)]
+
+    def key_of(self, window: Window) -> str:
+        listed = self.schedule.listed
+        place = bisect_left(listed.starts, window.start)
+        if listed.windows[place : place + 1] != (window,):
+            raise self._unlisted(str(window), window.start)
+        return self._key(window)
+
+    def window_containing(self, instant: datetime) -> Window:
+        """Of several that contain it, the one that begins last."""
+        found = [window for window in self._about(instant) if window.contains(instant)]
+        if not found:
+            raise self._unlisted(utc(instant).isoformat(), instant)
+        return found[-1]
+
+    def keys_over(self, window: Window) -> list[str]:
+        listed = self.schedule.listed
+        place = bisect_left(listed.starts, window.end)
+        found: list[str] = []
+        while place and listed.latest_ends[place - 1] > window.start:
+            place -= 1
+            own = listed.windows[place]
+            if own.overlaps(window) and self.schedule.is_in_bounds(own):
+                found.append(self._key(own))
+        return found[::-1]
+
+    def windows_between(self, first_key: str, last_key: str) -> list[Window]:
+        self.range_windows(first_key, last_key)
+        return list(self.schedule.listed.windows[self._place(first_key) : self._place(last_key) + 1])
+
+    def keys_between(self, first_key: str, last_key: str) -> list[str]:
+        return [self._key(window) for window in self.windows_between(first_key, last_key)]
+
+    def _key(self, window: Window) -> str:
+        local: pendulum.DateTime = window.start.in_timezone(self._zone)
+        return datetime.strftime(local, KEY_FORMAT)
+
+    def _place(self, key: str) -> int:
+        if key not in self._places:
+            raise UnknownPartition(
+                key,
+                str(self.schedule),
+                f"a key looks like {next(iter(self._places))}. Windows from "
+                f"{instant_text(self.schedule.listed.until)} on have a partition once the inventory is exported again "
+                "and parity scaffold has run",
+            )
+        return self._places[key]
+
+    def _about(self, instant: datetime) -> list[Window]:
+        """Those that begin before or at it and may last until then."""
+        listed, at = self.schedule.listed, utc(instant)
+        last = first = bisect_right(listed.starts, at)
+        while first and listed.latest_ends[first - 1] > at:
+            first -= 1
+        return list(listed.windows[first:last])
+
+    def _unlisted(self, interval: str, at: datetime) -> Unaligned:
+        listed = self.schedule.listed
+        place = bisect_left(listed.starts, utc(at))
+        near = listed.windows[max(place - 1, 0) : place + 1]
+        return Unaligned(str(self.schedule), interval, [str(window) for window in near])

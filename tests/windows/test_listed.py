@@ -1,0 +1,165 @@
+"""A list of Airflow's windows in place of a rule: its laws, its file's form, and what an export may add."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_defs.errors import BadWindowList, ScheduleRefused, TemplateFailed, Unaligned, UnknownPartition
+from dagster_defs.windows import (
+    ListedPartitions,
+    ListedSchedule,
+    PartitionVars,
+    VariableTemplate,
+    Window,
+    WindowList,
+)
+from dagster_defs.windows.hook import Bound
+from dagster_defs.windows.window import utc
+
+BEGIN = datetime(2024, 3, 8, tzinfo=UTC)
+
+
+def window(first: float, last: float) -> Window:
+    """Between two numbers of days after the begin."""
+    return Window.between(BEGIN + timedelta(days=first), BEGIN + timedelta(days=last))
+
+
+def listing(*windows: Window, since: float = 0, until: float = 100) -> WindowList:
+    return WindowList(utc(BEGIN + timedelta(days=since)), utc(BEGIN + timedelta(days=until)), windows)
+
+
+def partitions(*windows: Window, zone: str = "America/New_York", **bounds: str) -> ListedPartitions:
+    return ListedPartitions(ListedSchedule.listing(listing(*windows), zone, **bounds))
+
+
+# With holes, touching, and reaching over each other; no two begin together.
+lists = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 9)),
+    min_size=1,
+    max_size=15,
+    unique_by=lambda drawn: drawn[0],
+).map(lambda drawn: [window(first, first + length) for first, length in sorted(drawn)])
+
+
+@given(lists, st.integers(-2, 70), st.integers(1, 9))
+def test_a_list_s_keys_and_windows_are_one_to_one(windows: list[Window], first: int, length: int) -> None:
+    """Each window has its key and each key its window; those over some time are what plain arithmetic finds."""
+    found = partitions(*windows)
+    asked = window(first, first + length)
+
+    assert [found.window_of(key) for key in found.keys] == windows
+    assert [found.key_of(one) for one in windows] == found.keys
+    assert found.windows_between(found.keys[0], found.keys[-1]) == windows
+    shared = [one for one in windows if max(one.start, asked.start) < min(one.end, asked.end)]
+    assert found.keys_over(asked) == [found.key_of(one) for one in shared]
+    if asked not in windows:
+        with pytest.raises(Unaligned):
+            found.key_of(asked)
+    holding = [one for one in windows if one.contains(asked.start)]
+    if holding:
+        assert found.window_containing(asked.start) == holding[-1]
+    else:
+        with pytest.raises(Unaligned):
+            found.window_containing(asked.start)
+
+
+@given(lists, st.integers(0, 61), st.integers(0, 61))
+def test_an_export_adds_and_changes_nothing(windows: list[Window], first: int, second: int) -> None:
+    """A list that is cut in two, with or without time that both tell of, comes together again, in either order."""
+    whole = listing(*windows, until=61)
+    cut, again = max(first, second, 1), min(first, second, 60)
+    left = listing(*(one for one in windows if one.start < whole.since.add(days=cut)), until=cut)
+    right = listing(
+        *(one for one in windows if one.start >= whole.since.add(days=again)), since=again, until=61
+    )
+
+    assert left.extended(right) == right.extended(left) == whole
+    assert WindowList.of_document(whole.as_document()) == whole
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        pytest.param(listing(window(0, 1), window(1, 3), until=10), "contradict", id="another end"),
+        pytest.param(listing(window(0, 1), until=10), "Airflow has it no more", id="one less"),
+        pytest.param(
+            listing(window(0, 1), window(1, 2), window(2, 3), until=10), "the list has it not", id="one more"
+        ),
+        pytest.param(listing(window(12, 13), since=11, until=20), "nobody has listed", id="untold time"),
+    ],
+)
+def test_what_contradicts_is_refused(other: WindowList, said: str) -> None:
+    """A list takes no window that differs from what it has, and none from beyond time that nobody tells of."""
+    with pytest.raises(BadWindowList, match=said):
+        listing(window(0, 1), window(1, 2), until=10).extended(other)
+
+
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        ((window(0, 1), window(0, 2)), "two windows begin"),
+        ((window(1, 2), window(0, 1)), "comes after"),
+        ((window(100, 101),), "outside"),
+        ((Window.between(BEGIN + timedelta(microseconds=1), BEGIN + timedelta(days=1)),), "off the second"),
+    ],
+)
+def test_what_has_no_keys_is_refused(windows: tuple[Window, ...], said: str) -> None:
+    """Windows that keys cannot tell apart, and a list in no order, are no list."""
+    with pytest.raises(BadWindowList, match=said):
+        listing(*windows)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {"schema": "other"},
+        {"schema": "parity/windows/1"},
+        {**listing().as_document(), "windows": [["a", "b"]]},
+    ],
+)
+def test_another_file_is_refused(document: object) -> None:
+    """What is no list of windows is said to be none."""
+    with pytest.raises(BadWindowList):
+        WindowList.of_document(document)
+
+
+def test_a_key_is_local_time_with_its_offset() -> None:
+    """Also on the day on which the clocks change, and to the second."""
+    found = partitions(
+        window(1, 2),
+        window(3, 4),
+        Window.between(BEGIN + timedelta(days=5, seconds=90), BEGIN + timedelta(days=6)),
+    )
+
+    assert found.keys == ["2024-03-08T19:00:00-0500", "2024-03-10T20:00:00-0400", "2024-03-12T20:01:30-0400"]
+    assert partitions(window(1, 2), zone="+05:17").keys == ["2024-03-09T00:00:00+0000"]
+    with pytest.raises(UnknownPartition, match="exported again"):
+        found.window_of("2025-01-01T00:00:00-0500")
+
+
+def test_a_task_s_own_bounds_count() -> None:
+    """Windows outside of them have their key still, and are none of the task's."""
+    found = partitions(*(window(day, day + 1) for day in range(5)), start="2024-03-09", end="2024-03-11")
+
+    assert len(found.keys) == 2
+    assert found.keys_over(window(0, 5)) == found.keys
+    with pytest.raises(ScheduleRefused, match="no window between"):
+        partitions(window(0, 1), start="2024-04-01")
+
+
+def test_several_windows_are_not_one() -> None:
+    """Between them may lie time that is in none: no run takes several, and the run before and after is not told."""
+    upper = VariableTemplate("x", "{{ data_interval_end }}", Bound.UPPER)
+    bound = PartitionVars([upper], partitions(window(0, 1), window(1, 2)), "d", "t")
+
+    assert not bound.can_range
+    assert bound.for_window(window(0, 1)) == {"x": window(0, 1).end.isoformat().replace("T", " ")}
+    beside = PartitionVars([VariableTemplate("x", "{{ next_ds }}")], bound.partitions, "d", "t")
+    with pytest.raises(TemplateFailed, match="say it with data_interval_end"):
+        beside.for_window(window(0, 1))
