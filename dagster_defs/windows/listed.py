@@ -155,7 +155,9 @@ class ListedSchedule(Schedule):
         end: datetime | str | None = None,
     ) -> Self:
         """Bounds as `Schedule.of` takes them."""
-        return cls("windows listed by Airflow", timezone, start or listed.since, end, listed=listed)  # type: ignore[arg-type]  # the constructor converts them
+        first = start or listed.since
+        # The constructor converts these types too and refuses the rest.
+        return cls("windows listed by Airflow", timezone, first, end, listed=listed)  # type: ignore[arg-type]  # see above
 
     def __str__(self) -> str:
         return f"{len(self.listed.windows)} windows listed by Airflow to {instant_text(self.listed.until)}"

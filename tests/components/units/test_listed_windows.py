@@ -38,7 +38,7 @@ def python_unit(unit: str, *reads: str, **schedule: Any) -> tuple[str, dict[str,
     return "PythonUnit", {
         "unit": unit,
         "schedule": schedule or SCHEDULE,
-        "function": "include.own.noted",
+        "function": "own_noted.noted",
         "arguments": {"day": "{{ data_interval_start }}"},
         "outputs": [{"key": unit.partition(".")[0], "deps": list(reads)}],
     }
@@ -46,7 +46,7 @@ def python_unit(unit: str, *reads: str, **schedule: Any) -> tuple[str, dict[str,
 
 @pytest.fixture
 def project(fresh_project: Project) -> Project:
-    module = fresh_project.estate.root / "legacy_dags" / "include" / "own.py"
+    module = fresh_project.estate.root / "legacy_dags" / "own_noted.py"
     module.write_text("def noted(day, side):\n    return {'day': day}\n")
     return fresh_project
 

@@ -28,7 +28,7 @@ def python_unit(name: str) -> tuple[str, dict[str, Any]]:
     return "PythonUnit", {
         "unit": f"{name}.load",
         "schedule": {"cron": cron, "timezone": zone, "start": "2024-03-01"},
-        "function": "include.own.nothing",
+        "function": "own_nothing.nothing",
         "outputs": [{"key": name, "deps": reads}],
         "reads": [{"key": "a_table"}] if "a_table" in reads else [],
     }
@@ -37,7 +37,7 @@ def python_unit(name: str) -> tuple[str, dict[str, Any]]:
 @pytest.fixture
 def project(fresh_project: Project) -> Project:
     """The units above, in a location of their own; Dagster owns them."""
-    module = fresh_project.estate.root / "legacy_dags" / "include" / "own.py"
+    module = fresh_project.estate.root / "legacy_dags" / "own_nothing.py"
     module.write_text("def nothing(side):\n    return {}\n")
     fresh_project.declare("own", *(python_unit(name) for name in UNITS))
     return fresh_project
