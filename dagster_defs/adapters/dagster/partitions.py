@@ -60,7 +60,7 @@ def partitioned(schedule: Schedule) -> PartitionedSchedule:
 def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
     """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A tick that no window of
     Airflow's stands behind is not offered: Dagster leaves excluded ticks out. A list of
-    windows is a static one (decision 19): no cron is behind it."""
+    windows is a static one (decision 20): no cron is behind it."""
     if isinstance(partitions, ListedPartitions):
         return StaticPartitionsDefinition(partitions.keys)
     return _definition(
