@@ -121,6 +121,24 @@ def explain(
 
 
 @app.command(rich_help_panel=LOOKING)
+def keys(
+    unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id).")],
+    as_json: AsJson = False,
+) -> None:
+    """Show by which key and time column a unit's tables are compared, and whether legacy's rows agree."""
+    from dagster_defs import render
+    from dagster_defs.lifecycle.keys import keys_as_json
+    from dagster_defs.usecases.keys import read_keys
+
+    found = list(read_keys(unit))
+    if as_json:
+        render.print_json(keys_as_json(unit, found))
+    else:
+        render.print_keys(unit, found)
+    raise typer.Exit(0 if all(one.holds for one in found) else 3)
+
+
+@app.command(rich_help_panel=LOOKING)
 def compare(
     legacy: Annotated[
         str, typer.Argument(help="file.duckdb::schema.table, a Parquet file, target::schema.table.")

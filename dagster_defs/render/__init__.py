@@ -1,6 +1,7 @@
 """Reports as text or JSON: the only place that knows about colour and tables."""
 
 from dagster_defs.render.text.base import Steps, print_error, print_json, print_plain, say, warn
+from dagster_defs.render.text.keys import print_keys
 from dagster_defs.render.text.moves import (
     continuity_json,
     print_backfills,
@@ -43,6 +44,7 @@ __all__ = [
     "print_facets",
     "print_inventory",
     "print_json",
+    "print_keys",
     "print_moved",
     "print_noise",
     "print_plain",

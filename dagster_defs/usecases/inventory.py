@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dagster_defs.adapters.dbt.env_vars import ReadVariables
 from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
+from dagster_defs.adapters.dbt.names import distinct_names
 from dagster_defs.adapters.dbt.project import files_of, profiles_dir_of, unreadable
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.files import strict_json
@@ -32,6 +33,7 @@ from dagster_defs.inventory import (
     read_document,
     time_in,
 )
+from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.settings import TEAM_FILE
 
@@ -125,6 +127,10 @@ class ProjectOnDisk:
             self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
         return self._times[unique_id]
 
+    def claims(self, node_ids: frozenset[str]) -> DbtClaims:
+        """What the project says of these tables. Raises DbtProjectUnreadable."""
+        return self._parse().claims(node_ids)
+
     def reads(self, variable: str) -> bool:
         return self._variables.may_be_read(variable)
 
@@ -204,6 +210,32 @@ class _Parsed:
     @property
     def default_selector(self) -> str:
         return self._config.get_default_selector_name() or ""
+
+    def claims(self, node_ids: frozenset[str]) -> DbtClaims:
+        nodes = self.manifest.nodes
+        asked = {
+            node_id: node.to_dict(omit_none=True)
+            for node_id, node in nodes.items()
+            if node_id in node_ids or getattr(node, "attached_node", None) in node_ids
+        }
+        tables = {
+            node_id: {
+                "resource_type": str(node.resource_type),
+                "package_name": node.package_name,
+                "name": node.name,
+                "version": getattr(node, "version", None),
+            }
+            for node_id, node in nodes.items()
+        }
+        macros = {
+            macro_id: {"name": macro.name, "macro_sql": macro.macro_sql}
+            for macro_id, macro in self.manifest.macros.items()
+            if macro.name.startswith("test_")
+        }
+        adapter = {"adapter_type": self._config.credentials.type}
+        return DbtClaims(
+            {"nodes": asked, "macros": macros, "metadata": adapter}, distinct_names({"nodes": tables})
+        )
 
     def _flags_of(self, selection: Selection) -> Any:
         """dbt's flags for the selection. Reading a command line takes as long as selecting, so one without a

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from dagster_defs.adapters.dagster.partitions import DagsterCrons
@@ -15,6 +16,7 @@ from dagster_defs.adapters.files.window_lists import FILE, read_list, write_list
 from dagster_defs.errors import BadWindowList
 from dagster_defs.inventory import Report, UnitReading, describe
 from dagster_defs.inventory.document import Dag
+from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import DagDraft, Outcome, Place, Written, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
 from dagster_defs.lifecycle import Unit
@@ -65,7 +67,10 @@ def draft_estate(
         DagsterCrons.asked_now(),
         project_on_disk.default_selector,
     )
-    return report, [_drafted(dag, by_dag[dag.dag_id], place, out) for dag in inventory.dags]
+    drafts = [_drafted(dag, by_dag[dag.dag_id], place, out) for dag in inventory.dags]
+    built = {unit.name: models_built(unit.invocations) for unit in report.units}
+    claims = project_on_disk.claims(frozenset(chain.from_iterable(built.values())))
+    return report, [with_comparisons(draft, built, claims) for draft in drafts]
 
 
 def summarize(file: Path, dbt_project: Path) -> Summary:

@@ -141,6 +141,21 @@ class Readers:
             with FILES.pair(legacy, candidate, wait_s) as pair:
                 yield pair
 
+    @contextmanager
+    def of_one(self, place: Place, name: str, wait_s: float) -> Iterator[tuple[Reader, Relation]]:
+        """A reader of one side alone, and the side for it; otherwise as `of`. `name`: of the output, for messages."""
+        if isinstance(place, TargetTable):
+            session = self._session(place)
+            try:
+                yield session, place.relation
+            finally:
+                session.rest()
+        else:
+            # DuckDB attaches a file once: the other side has no database.
+            with FILES.pair(place, Files(()), wait_s) as pair:
+                legacy, _ = FILES.relations(dict.fromkeys(Side, place), name, pair)
+                yield pair, legacy
+
     def _session(self, place: TargetTable) -> Session:
         """The session that is open already, if it still answers; else a new one."""
         who = SERVERS[place.kind].who(place)

@@ -1,0 +1,335 @@
+"""The column that says in which window a row of a model lies, as the model itself says it.
+
+Of a microbatch model that is its `event_time`. Of another incremental model it is the column that its own code compares
+with the variables of the window, `day >= '{{ var("from") }}' and day < '{{ var("to") }}'`, if its rows have that column
+as it is: it is followed through subqueries. Whatever is less plain is said and not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from sqlglot import exp, parse_one
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from dagster_defs.windows.budget import parse
+
+_JINJA = Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701 - it never renders
+
+
+class TimeSource(StrEnum):
+    """What says it."""
+
+    EVENT_TIME = "event_time"
+    FILTER = "filter"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeColumn:
+    """Without a `column`, `reason` says why there is none. `open`: somebody has to say it, for a run builds a part of
+    the table and nobody knows which."""
+
+    column: str | None
+    source: TimeSource
+    reason: str
+    open: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {"column": self.column, "source": self.source.value, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class WindowNames:
+    """Of a unit: its bound variables, by which end they are, and whether it says event times."""
+
+    lower: frozenset[str] = frozenset()
+    upper: frozenset[str] = frozenset()
+    event_times: bool = False
+
+
+def time_column(node: Mapping[str, Any], window: WindowNames, dialect: str) -> TimeColumn:
+    """`node` of dbt's manifest; `dialect`: dbt's type of its warehouse."""
+    config = node.get("config") or {}
+    kind = config.get("materialized")
+    if kind != "incremental":
+        return TimeColumn(None, TimeSource.NONE, f"every run builds the whole {kind or 'table'}")
+    said = config.get("event_time")
+    if config.get("incremental_strategy") == "microbatch":
+        if said is None or not window.event_times:
+            return _unknown(
+                "a microbatch model, and the unit says no event times"
+                if said
+                else "a microbatch model without event_time"
+            )
+        return TimeColumn(str(said), TimeSource.EVENT_TIME, "event_time of a microbatch model")
+    if not (window.lower and window.upper):
+        return _unknown("the unit has no variables for both ends of its window")
+    try:
+        column = _filtered(str(node.get("raw_code") or ""), window, dialect)
+    except _Unclear as error:
+        return _unknown(str(error) + (f"; its event_time is {said}" if said else ""))
+    lower, upper = sorted(window.lower)[0], sorted(window.upper)[0]
+    if said and str(said).lower() != column.lower():
+        return _unknown(
+            f"its filter compares {column} with {lower} and {upper}, and its event_time is {said}"
+        )
+    return TimeColumn(column, TimeSource.FILTER, f"its filter: {lower} <= {column} < {upper}")
+
+
+def _unknown(reason: str) -> TimeColumn:
+    return TimeColumn(None, TimeSource.NONE, reason, open=True)
+
+
+class _Unclear(Exception):
+    """Why no column is known."""
+
+
+def _filtered(raw_code: str, window: WindowNames, dialect: str) -> str:
+    """Raises _Unclear."""
+    template = _Template(window.lower | window.upper)
+    try:
+        sql = template.text(parse(_JINJA, raw_code).body)
+        tree = parse_one(sql, dialect=dialect or None)
+        scopes = list(traverse_scope(tree))
+    except TemplateSyntaxError as error:
+        raise _Unclear("its template cannot be read") from error
+    except _Unclear:
+        raise
+    except Exception as error:  # one model that breaks our reading, or sqlglot's, must not stop the others
+        raise _Unclear("its SQL cannot be read without running its templates") from error
+    if not isinstance(tree, exp.Select) or not scopes:
+        raise _Unclear("its SQL is not one select")
+    ends = list(_ends(scopes, template, window))
+    if len({end.origin for end in ends}) > 1:
+        listed = ", ".join(dict.fromkeys(end.shown for end in ends))
+        raise _Unclear(f"its code compares more than one column with the window ({listed})")
+    if {end.is_lower for end in ends} != {True, False}:
+        raise _Unclear("its code compares no column with both ends of the window")
+    handed_on = [
+        name for name in _names(scopes[-1], ends[0].name) if _origin(scopes[-1], name) == ends[0].origin
+    ]
+    if len(handed_on) != 1:
+        raise _Unclear(
+            f"its filter is on {ends[0].shown}, which it hands on "
+            + (f"as {' and '.join(handed_on)}" if handed_on else "as no column of its own")
+        )
+    return handed_on[0]
+
+
+class _Template:
+    """A model's code as SQL, with a word in the place of each expression; `is_incremental()` is taken as true."""
+
+    def __init__(self, bounds: frozenset[str]) -> None:
+        self._bounds = bounds
+        self._aliases: dict[str, nodes.Node] = {}
+        self._by_word: dict[str, nodes.Node] = {}
+
+    def text(self, body: Sequence[nodes.Node]) -> str:
+        """Raises _Unclear where the text depends on more."""
+        return "".join(self._piece(node) for node in body)
+
+    def _piece(self, node: nodes.Node) -> str:
+        match node:
+            case nodes.Output():
+                return "".join(
+                    part.data if isinstance(part, nodes.TemplateData) else self._word(part)
+                    for part in node.nodes
+                )
+            case nodes.If() if (incremental := _is_incremental(node.test)) is not None and not node.elif_:
+                return self.text(node.body if incremental else node.else_)
+            case nodes.Assign(target=nodes.Name(name=name)):
+                if name in self._aliases:
+                    raise _Unclear(f"its template sets {name} more than once")
+                self._aliases[name] = node.node
+                return ""
+            case nodes.ExprStmt():
+                return ""
+        raise _Unclear("its template decides more than is_incremental() what its SQL is")
+
+    def _word(self, node: nodes.Node) -> str:
+        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "config":
+            return ""
+        word = f"zqh{len(self._by_word)}hqz"
+        self._by_word[word] = node
+        return word
+
+    def words(self, tree: exp.Expr) -> set[str]:
+        """Those within a piece of SQL that have to do with a bound of the window."""
+        texts = [
+            node.this for node in tree.find_all(exp.Identifier, exp.Literal) if isinstance(node.this, str)
+        ]
+        return {
+            word
+            for word, node in self._by_word.items()
+            if self._variables(node) & self._bounds and any(word in text.lower() for text in texts)
+        }
+
+    def bare(self, word: str) -> str:
+        """The variable whose value the word is, as it stands; empty if anything is done to it."""
+        node = self._by_word.get(word.lower())
+        if isinstance(node, nodes.Name):
+            node = self._aliases.get(node.name, node)
+        if (
+            not isinstance(node, nodes.Call)
+            or not isinstance(node.node, nodes.Name)
+            or node.node.name != "var"
+        ):
+            return ""
+        name = node.args[0] if node.args else None
+        return str(name.value) if isinstance(name, nodes.Const) else ""
+
+    def _variables(self, node: nodes.Node) -> set[str]:
+        names = {
+            str(each.value) for each in (node, *node.find_all(nodes.Const)) if isinstance(each, nodes.Const)
+        }
+        used = {each.name for each in (node, *node.find_all(nodes.Name)) if isinstance(each, nodes.Name)}
+        for alias in used & self._aliases.keys():
+            names |= {str(each.value) for each in self._aliases[alias].find_all(nodes.Const)}
+        return names
+
+
+def _is_incremental(test: nodes.Node) -> bool | None:
+    if isinstance(test, nodes.Not):
+        inner = _is_incremental(test.node)
+        return None if inner is None else not inner
+    is_call = isinstance(test, nodes.Call) and isinstance(test.node, nodes.Name) and not test.args
+    return True if is_call and test.node.name == "is_incremental" else None  # type: ignore[attr-defined]  # a Call
+
+
+_Origin = tuple[int, str]  # the table, union or list of values where it is read, and the column
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A comparison of a column with one end of the window."""
+
+    name: str
+    shown: str
+    origin: _Origin
+    is_lower: bool
+
+
+def _ends(scopes: Sequence[Scope], template: _Template, window: WindowNames) -> Iterator[_End]:
+    seen: set[str] = set()
+    for scope in scopes:
+        where = scope.expression.args.get("where")
+        for term in _terms(where.this if where else None):
+            if words := template.words(term):
+                seen |= words
+                yield _end(scope, term, template, window)
+    tree = scopes[-1].expression
+    if left := template.words(tree) - seen:
+        names = sorted(template.bare(word) or "the window's variables" for word in left)
+        raise _Unclear(f"its code uses {', '.join(dict.fromkeys(names))} in more places than its filter")
+
+
+def _terms(condition: exp.Expr | None) -> Iterator[exp.Expr]:
+    if isinstance(condition, exp.And):
+        yield from (*_terms(condition.left), *_terms(condition.right))
+    elif isinstance(condition, exp.Paren):
+        yield from _terms(condition.this)
+    elif condition is not None:
+        yield condition
+
+
+_FLIPPED: Mapping[type[exp.Expr], type[exp.Expr]] = {
+    exp.GTE: exp.LTE, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.LT: exp.GT
+}  # fmt: skip
+
+
+def _end(scope: Scope, term: exp.Expr, template: _Template, window: WindowNames) -> _End:
+    said = f"its filter is not `column >= start and column < end` ({_shown(term, template)})"
+    if not isinstance(term, exp.Binary) or type(term) not in _FLIPPED:
+        raise _Unclear(said)
+    left, right = term.left, term.right
+    how: type[exp.Expr] = type(term)
+    if template.words(left):
+        left, right, how = right, left, _FLIPPED[how]
+    column = _bare(left)
+    variable = template.bare(_value(right))
+    is_lower = how is exp.GTE and variable in window.lower
+    if not isinstance(column, exp.Column) or not (is_lower or (how is exp.LT and variable in window.upper)):
+        raise _Unclear(said)
+    origin = _column_origin(scope, column)
+    if origin is None:
+        raise _Unclear(f"where {column.sql()} of its filter comes from is not clear")
+    return _End(column.name, column.sql(), origin, is_lower)
+
+
+def _shown(term: exp.Expr, template: _Template) -> str:
+    text = term.sql()
+    for word in template.words(term):
+        text = text.replace(word, f"{{{{ {template.bare(word) or '…'} }}}}")
+    return text if len(text) <= 120 else f"{text[:120]}…"
+
+
+def _bare(expression: exp.Expr) -> exp.Expr:
+    while isinstance(expression, exp.Paren):
+        expression = expression.this
+    return expression
+
+
+def _value(expression: exp.Expr) -> str:
+    """The text or name that a value is, through a cast of it to a date or a time."""
+    expression = _bare(expression)
+    while (
+        isinstance(expression, exp.Cast | exp.TryCast | exp.Date | exp.Timestamp)
+        and expression.this is not None
+    ):
+        expression = _bare(expression.this)
+    if isinstance(expression, exp.Literal):
+        return str(expression.this)
+    return expression.name if isinstance(expression, exp.Column) and not expression.table else ""
+
+
+def _column_origin(scope: Scope, column: exp.Column) -> _Origin | None:
+    """None where more than one table may have it."""
+    name = column.table
+    if not name:
+        if len(scope.selected_sources) != 1:
+            return None
+        [name] = scope.selected_sources
+    found = scope.selected_sources.get(name)
+    if found is None:
+        return None
+    _, source = found
+    if isinstance(source, Scope) and isinstance(source.expression, exp.Select):
+        return None if _read_twice(scope, source) else _origin(source, column.name)
+    return (id(source), column.name.lower())
+
+
+def _origin(scope: Scope, name: str) -> _Origin | None:
+    """Of an output column of a select, if it is one of a table's handed on as it is."""
+    if not isinstance(scope.expression, exp.Select):
+        return None
+    for projection in scope.expression.selects:
+        if projection.alias_or_name.lower() == name.lower() and not isinstance(projection, exp.Star):
+            inner = projection.unalias()
+            return _column_origin(scope, inner) if isinstance(inner, exp.Column) else None
+    stars = [projection for projection in scope.expression.selects if isinstance(projection, exp.Star)]
+    if stars and not any(star.args.get(word) for star in stars for word in ("except_", "replace", "rename")):
+        return _column_origin(scope, exp.column(name))
+    return None
+
+
+def _names(scope: Scope, filtered: str) -> list[str]:
+    """The output columns of a select; behind a star, the one that the filter is on may be among them."""
+    selects = scope.expression.selects if isinstance(scope.expression, exp.Select) else []
+    named = [each.alias_or_name for each in selects if not isinstance(each, exp.Star)]
+    is_there = filtered.lower() in {name.lower() for name in named}
+    return named if len(named) == len(selects) or is_there else [*named, filtered]
+
+
+def _read_twice(scope: Scope, source: Scope) -> bool:
+    """Whether a common table expression is read at more than one place: then its rows are not the same ones."""
+    name = next((name for name, (_, one) in scope.selected_sources.items() if one is source), "")
+    table = scope.selected_sources[name][0] if name else None
+    if not isinstance(table, exp.Table):
+        return False
+    whole = table.root()
+    return sum(one.name == table.name and not one.db for one in whole.find_all(exp.Table)) > 1

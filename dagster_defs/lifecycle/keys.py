@@ -1,0 +1,128 @@
+"""Of each table that a unit builds: the key and the time column that it is compared by, and what dbt says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dagster_defs.inventory.proposals import compared_entry
+from dagster_defs.inventory.row_keys import RowKey, RowKeys
+from dagster_defs.inventory.time_columns import TimeColumn
+from dagster_defs.parity.row_key import KeyCheck, KeyVerdict
+
+SCHEMA = "parity/keys/1"
+NOT_LOOKED_AT = KeyCheck(KeyVerdict.INCONCLUSIVE, "not looked at")
+
+
+class Standing(StrEnum):
+    """Of a key: `declared` in the unit's YAML; `proposed`, for dbt says it and the YAML does not; a `candidate`, for
+    dbt says something too weak to be taken for a key."""
+
+    DECLARED = "declared"
+    PROPOSED = "proposed"
+    CANDIDATE = "candidate"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TableKeys:
+    """`key` and `time_column` are the YAML's, `claims` and `time` what the dbt project says. `data`: what legacy's rows
+    say of the key that `standing` is about."""
+
+    name: str
+    key: tuple[str, ...]
+    time_column: str | None
+    claims: RowKeys
+    time: TimeColumn
+    data: KeyCheck = NOT_LOOKED_AT
+
+    @property
+    def standing(self) -> Standing:
+        if self.key:
+            return Standing.DECLARED
+        if self.claims.taken:
+            return Standing.PROPOSED
+        return Standing.CANDIDATE if self.claims.weak else Standing.NONE
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns that `standing` is about."""
+        claim = self.claims.taken or next(iter(self.claims.weak), None)
+        return self.key or (claim.columns if claim else ())
+
+    @property
+    def source(self) -> str:
+        """Where that key comes from, in words."""
+        claim = self._claim
+        match self.standing:
+            case Standing.DECLARED:
+                beside = f", and dbt says it too: {claim.reason}" if claim else ""
+                weak = f" (weakly: {claim.not_taken})" if claim and claim.not_taken else ""
+                return f"its YAML{beside}{weak}"
+            case Standing.PROPOSED:
+                return f"proposed: {claim.reason}" if claim else ""
+            case Standing.CANDIDATE:
+                return f"no key: {claim.reason}, but {claim.not_taken}" if claim else ""
+            case _:
+                return "dbt says of none"
+
+    @property
+    def _claim(self) -> RowKey | None:
+        same = (one for one in self.claims.claims if set(_folded(one.columns)) == set(_folded(self.asked)))
+        return next(same, None)
+
+    @property
+    def asked_time(self) -> str | None:
+        return self.time_column or self.time.column
+
+    @property
+    def time_source(self) -> str:
+        if self.time_column is None:
+            return f"proposed: {self.time.reason}" if self.time.column else self.time.reason
+        if self.time.column is None:
+            return f"its YAML; of itself: {self.time.reason}"
+        agrees = self.time.column.lower() == self.time_column.lower()
+        return f"its YAML, and {'the same' if agrees else self.time.column} by {self.time.reason}"
+
+    @property
+    def proposal(self) -> dict[str, Any] | None:
+        """What is to be written into `compare` of the YAML; None if there is nothing that it does not say."""
+        found = compared_entry(self.name, self.claims, self.time)
+        said = {"name": self.name, **({"key": list(self.key)} if self.key else {})}
+        said |= {"time_column": self.time_column} if self.time_column else {}
+        return {**found, **said} if found.keys() - said.keys() else None
+
+    @property
+    def holds(self) -> bool:
+        """Nothing speaks against it, and whatever was to be asked was answered. A candidate promises nothing."""
+        if self.data.verdict is KeyVerdict.VIOLATED:
+            return self.standing is Standing.CANDIDATE
+        return self.data.verdict is not KeyVerdict.INCONCLUSIVE
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "key": {
+                "columns": list(self.asked),
+                "standing": self.standing.value,
+                "source": self.source,
+            },
+            "time_column": {
+                "column": self.asked_time,
+                "declared": self.time_column is not None,
+                "source": self.time_source,
+            },
+            "claims": [claim.as_json() for claim in self.claims.claims],
+            "proposal": self.proposal,
+            "data": self.data.as_json(),
+        }
+
+
+def keys_as_json(unit: str, tables: Sequence[TableKeys]) -> dict[str, Any]:
+    return {"schema": SCHEMA, "unit": unit, "tables": [table.as_json() for table in tables]}
+
+
+def _folded(columns: Sequence[str]) -> list[str]:
+    return [column.lower() for column in columns]

@@ -1,0 +1,82 @@
+"""`parity keys`: by what a unit's tables are compared, where that comes from, and whether legacy's rows agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.warehouse.places import Readers, place_of_relation
+from dagster_defs.errors import ParityError
+from dagster_defs.inventory.proposals import DbtClaims
+from dagster_defs.inventory.time_columns import WindowNames
+from dagster_defs.lifecycle.keys import TableKeys
+from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
+from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
+from dagster_defs.usecases.check import mirrors_named
+from dagster_defs.windows import Bound, PartitionVars
+
+SECONDS_FOR_LOCKS = 10.0
+
+
+def read_keys(name: str) -> Iterator[TableKeys]:
+    """A row for each table of the unit, in the order of their names; none where it builds no table.
+
+    Raises NoSuchUnit, and what is wrong with the mirror. What the warehouse does not answer is in the row.
+    """
+    [mirror] = mirrors_named([name])
+    mirror.refuse_faults(resolved=True)
+    window = _window_names(mirror)
+    outputs = [
+        output
+        for output in mirror.outputs_of(mirror.partitions.schedule.first_window())
+        if isinstance(output, TableOutput)
+    ]
+    workspaces: dict[tuple[str, str], tuple[DbtWorkspace, DbtClaims, dict[str, str]]] = {}
+    with Readers() as readers:
+        for output in sorted(outputs, key=lambda each: each.name):
+            where = output.project_dir, output.legacy_target
+            if where not in workspaces:
+                workspace = DbtWorkspace(Path(where[0]), where[1])
+                names = workspace.table_names
+                ids = {called: node_id for node_id, called in names.items()}
+                workspaces[where] = workspace, DbtClaims(workspace.manifest, names), ids
+            workspace, claims, ids = workspaces[where]
+            node_id = ids[output.name]
+            table = TableKeys(
+                output.name,
+                output.key,
+                output.time_column,
+                claims.keys(node_id),
+                claims.time(node_id, window),
+            )
+            yield replace(table, data=_on_data(table, output, workspace, readers))
+
+
+def _window_names(mirror: Mirror) -> WindowNames:
+    declared = mirror.declared()
+    ends: dict[Bound, set[str]] = {bound: set() for bound in Bound}
+    if isinstance(declared.variables, PartitionVars):
+        for variable in declared.variables.variables:
+            ends[variable.bound].add(variable.name)
+    times = isinstance(declared.event_times, PartitionVars) and bool(declared.event_times.variables)
+    return WindowNames(frozenset(ends[Bound.LOWER]), frozenset(ends[Bound.UPPER]), times)
+
+
+def _on_data(table: TableKeys, output: TableOutput, workspace: DbtWorkspace, readers: Readers) -> KeyCheck:
+    if not (table.asked or table.asked_time):
+        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to look at")
+    try:
+        place = place_of_relation(workspace, output.legacy)
+        with readers.of_one(place, output.name, SECONDS_FOR_LOCKS) as (reader, relation):
+            return check_key(
+                relation,
+                table.asked,
+                table.asked_time,
+                reader,
+                masked=output.terms.masked,
+                shows_rows=output.terms.samples > 0,
+            )
+    except ParityError as error:
+        return KeyCheck(KeyVerdict.INCONCLUSIVE, str(error))
