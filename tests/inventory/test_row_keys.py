@@ -1,0 +1,102 @@
+"""What of a dbt project is a key of a model's rows, and what is too weak for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagster_defs.inventory.row_keys import KeySource, row_keys
+
+
+def model(**more: Any) -> dict[str, Any]:
+    config = {"materialized": "incremental", **more.pop("config", {})}
+    return {"resource_type": "model", "config": config, "columns": {}, **more}
+
+
+def called(
+    name: str, package: str | None = None, config: dict[str, Any] | None = None, **kwargs: Any
+) -> dict[str, Any]:
+    """A generic test as dbt's manifest has it."""
+    return {"test_metadata": {"name": name, "namespace": package, "kwargs": kwargs}, "config": config or {}}
+
+
+UNIQUE, NOT_NULL = called("unique", column_name="id"), called("not_null", column_name="ID")
+PAIR = called("unique_combination_of_columns", "dbt_utils", combination_of_columns=["a", '"B"'])
+COMPOUND = called("expect_compound_columns_to_be_unique", "dbt_expectations", column_list=["a", "b"])
+UNIQUE_AND_NOT_NULL = {"c": {"name": "c", "constraints": [{"type": "unique"}, {"type": "not_null"}]}}
+CONTRACT = {"contract": {"enforced": True}}
+PRIMARY = [{"type": "primary_key", "columns": ["p", "q"]}]
+
+
+@pytest.mark.parametrize(
+    ("node", "tests", "taken", "source"),
+    [
+        pytest.param(model(), [UNIQUE, NOT_NULL], ("id",), KeySource.UNIQUE_TEST, id="tests"),
+        pytest.param(model(), [PAIR], ("a", "B"), KeySource.COMBINATION_TEST, id="combination"),
+        pytest.param(model(), [COMPOUND], ("a", "b"), KeySource.COMBINATION_TEST, id="dbt_expectations"),
+        pytest.param(model(config={"unique_key": ["a", "b"], "incremental_strategy": "merge"}), [], ("a", "b"),
+                     KeySource.UNIQUE_KEY, id="merge"),
+        pytest.param(model(config=CONTRACT, constraints=PRIMARY), [UNIQUE, NOT_NULL, PAIR], ("p", "q"),
+                     KeySource.PRIMARY_KEY, id="the primary key wins"),
+        pytest.param(model(config={"unique_key": "u", "incremental_strategy": "merge"}), [PAIR, UNIQUE, NOT_NULL],
+                     ("id",), KeySource.UNIQUE_TEST, id="a test wins over unique_key"),
+        pytest.param(model(config=CONTRACT, columns=UNIQUE_AND_NOT_NULL), [], ("c",), KeySource.UNIQUE_CONSTRAINT, id="unique constraint"),
+        pytest.param(model(columns={"id": {"name": "id"}, "code": {"name": "code"}}),
+                     [called("unique", column_name="code"), called("not_null", column_name="code"), UNIQUE, NOT_NULL],
+                     ("id",), KeySource.UNIQUE_TEST, id="of two the first column"),
+    ],
+)  # fmt: skip
+def test_the_strongest_claim_is_taken(
+    node: dict[str, Any], tests: list[dict[str, Any]], taken: tuple[str, ...], source: KeySource
+) -> None:
+    """Constraints come before tests, tests before `unique_key`, and each says where it comes from."""
+    found = row_keys(node, tests, {}, "snowflake").taken
+    assert found is not None
+    assert (found.columns, found.source) == (taken, source)
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("node", "tests", "why"),
+    [
+        pytest.param(model(), [UNIQUE], "not null", id="nullable"),
+        pytest.param(model(), [called("unique", column_name="id", config={"where": "day > 1"}), NOT_NULL], "`where`",
+                     id="a part of the rows"),
+        pytest.param(model(), [called("unique", column_name="id", config={"severity": "warn"}), NOT_NULL], "`severity`",
+                     id="a warning"),
+        pytest.param(model(), [called("unique", column_name="id", config={"error_if": ">100"}), NOT_NULL], "`error_if`",
+                     id="some may break it"),
+        pytest.param(model(), [UNIQUE, called("not_null", column_name="id", config={"where": "x"})], "not null",
+                     id="not null in part"),
+        pytest.param(model(config={"unique_key": "day", "incremental_strategy": "delete+insert"}), [], "may be many",
+                     id="delete+insert"),
+        pytest.param(model(config={"unique_key": "day"}), [], "may be many", id="the adapter's default"),
+        pytest.param(model(constraints=PRIMARY), [], "not enforced", id="no contract"),
+        pytest.param(model(config=CONTRACT, constraints=[{"type": "unique", "columns": ["a"]}]), [], "may be NULL",
+                     id="a nullable constraint"),
+    ],
+)  # fmt: skip
+def test_what_is_too_weak_is_said(node: dict[str, Any], tests: list[dict[str, Any]], why: str) -> None:
+    """A claim that rows may break without anybody being told is there with its reason, and is not the key."""
+    found = row_keys(node, tests, {}, "duckdb")
+    assert found.taken is None
+    [weak] = found.weak
+    assert why in weak.not_taken
+
+
+@pytest.mark.parametrize(
+    ("node", "tests"),
+    [
+        pytest.param(model(config={"unique_key": "a || b", "incremental_strategy": "merge"}), [], id="an expression"),
+        pytest.param(model(), [called("unique", column_name="lower(id)"), NOT_NULL], id="a tested expression"),
+        pytest.param(model(), [called("unique_combination_of_columns", "theirs", combination_of_columns=["a"])],
+                     id="another package's test"),
+        pytest.param(model(config={"materialized": "table", "unique_key": "a"}), [], id="not incremental"),
+        pytest.param({**model(config={"unique_key": "id"}), "resource_type": "snapshot"}, [UNIQUE, NOT_NULL],
+                     id="a snapshot"),
+    ],
+)  # fmt: skip
+def test_what_names_no_key_says_nothing(node: dict[str, Any], tests: list[dict[str, Any]]) -> None:
+    """Expressions, unknown tests and the records of a snapshot are no columns that tell rows apart."""
+    assert row_keys(node, tests, {}, "snowflake").claims == ()
