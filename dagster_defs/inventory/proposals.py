@@ -114,4 +114,5 @@ def models_built(invocations: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """As a comment of YAML can have it: names and SQL of a project may hold anything."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))

@@ -19,6 +19,8 @@ from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.components import DbtUnit
 from dagster_defs.usecases import check as comparison
+from tests.support.documents import document as documented
+from tests.support.documents import fenced
 from tests.support.postgres import PostgresServer
 
 Keys = Callable[..., tuple[int, dict[str, Any]]]
@@ -209,6 +211,13 @@ def test_a_key_that_the_rows_break_is_told(keys: Keys, own: Callable[..., Path])
     }
     assert tables["pairs"]["data"]["verdict"] == "violated"
     assert "has no column nothing" in tables["pairs"]["data"]["reason"]
+    [block] = fenced(documented("docs/reference.md").section("### `parity keys`"), "json")
+    said = json.loads(block)
+    assert said.keys() == document.keys()
+    assert said["tables"][0].keys() == tables["orders"].keys()
+    assert said["tables"][0]["data"].keys() == tables["orders"]["data"].keys()
+    assert said["tables"][0]["time_column"].keys() == tables["orders"]["time_column"].keys()
+    assert said["tables"][0]["claims"][0].keys() == tables["orders"]["claims"][0].keys()
     shown = CliRunner().invoke(cli.app, ["keys", "shop.build"]).stdout
     assert "such as id=7, n=***, which is there 3 times; 2 rows have no order_day" in shown
     assert "time_column: order_day" in shown

@@ -27,7 +27,7 @@ def told(code: str, window: WindowNames = WINDOW, **config: Any) -> tuple[str | 
         ("{{ config(tags=['x']) }} select day, n from {{ ref('x') }} where WINDOW", "day"),
         ("select day from {{ ref('x') }} {% if is_incremental() %} where WINDOW {% endif %}", "day"),
         ("select day from {% if not is_incremental() %} a {% else %} {{ ref('x') }} where WINDOW {% endif %}", "day"),
-        ("with a as (select day as d from {{ ref('x') }} where WINDOW) select d as at, count(*) from a group by 1", "at"),
+        ("with a as (select day as d from {{ ref('x') }} where WINDOW) select d as at, sum(1) from a group by 1", "at"),
         ("with a as (select * from {{ ref('x') }}), b as (select * from a where WINDOW) select * from b", "day"),
         ("select e.day, z.n from {{ ref('x') }} e join {{ ref('z') }} z using (id) "
          "where e.day >= '{{ var('lo') }}' and e.day < '{{ var('hi') }}'", "day"),
