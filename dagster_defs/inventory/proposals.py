@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagster_defs.inventory.row_keys import Node, RowKeys, row_keys
+from dagster_defs.inventory.row_keys import Node, RowKeys, default_strategy, row_keys
 from dagster_defs.inventory.scaffold import MIRRORED, DagDraft, Draft
 from dagster_defs.inventory.time_columns import TimeColumn, WindowNames, time_column
 
@@ -43,7 +43,8 @@ class DbtClaims:
 
     def keys(self, node_id: str) -> RowKeys:
         macros = self.manifest.get("macros") or {}
-        return row_keys(self.manifest["nodes"][node_id], self._tests.get(node_id, []), macros, self.adapter)
+        default = default_strategy(macros, self.adapter)
+        return row_keys(self.manifest["nodes"][node_id], self._tests.get(node_id, []), macros, default)
 
     def time(self, node_id: str, window: WindowNames) -> TimeColumn:
         return time_column(self.manifest["nodes"][node_id], window, self.adapter)

@@ -61,13 +61,13 @@ class RowKeys:
         return tuple(claim for claim in self.claims if claim.not_taken)
 
 
-def row_keys(node: Node, tests: Sequence[Node], macros: Mapping[str, Node], adapter: str) -> RowKeys:
-    """`node` of dbt's manifest, with the `tests` that are attached to it. `adapter`: its type of warehouse."""
+def row_keys(node: Node, tests: Sequence[Node], macros: Mapping[str, Node], default: str) -> RowKeys:
+    """`node` of dbt's manifest, with the `tests` that are attached to it. `default`: see `default_strategy`."""
     if node["resource_type"] == "snapshot":
         return (
             RowKeys()
         )  # its `unique_key` names a record, and each record has a row for each of its versions
-    claims = [*_constraints(node), *_tests(tests, macros), *_unique_key(node, adapter)]
+    claims = [*_constraints(node), *_tests(tests, macros), *_unique_key(node, default)]
     order = {column.lower(): number for number, column in enumerate(node.get("columns") or {})}
     ranks = {source: rank for rank, source in enumerate(KeySource)}
 
@@ -185,17 +185,31 @@ def _partial(test: Node) -> str:
     return ""
 
 
-# By adapter: what dbt does with an incremental model that has a `unique_key` and names no strategy.
-_DEFAULT_STRATEGY = {"snowflake": "merge", "duckdb": "delete+insert", "postgres": "delete+insert"}
+_DEFAULT = "__get_incremental_default_sql"
+_HANDED_ON = re.compile(r"\bget_incremental_(?!default_)(\w+)_sql\s*\(")
 
 
-def _unique_key(node: Node, adapter: str) -> Iterator[RowKey]:
+def says_strategy(macro: str) -> bool:
+    """Whether `default_strategy` reads the macro of that name."""
+    return macro.endswith(_DEFAULT)
+
+
+def default_strategy(macros: Mapping[str, Node], adapter: str) -> str:
+    """What dbt does with an incremental model that has a `unique_key` and names no strategy, as the macro of its
+    adapter says it; empty if that is not plain."""
+    written = [macro for macro in macros.values() if macro.get("name") == f"{adapter}{_DEFAULT}"]
+    found = {_HANDED_ON.search(macro.get("macro_sql") or "") for macro in written}
+    names = {match[1] for match in found if match is not None}
+    return names.pop().replace("delete_insert", "delete+insert") if len(found) == len(names) == 1 else ""
+
+
+def _unique_key(node: Node, default_strategy: str) -> Iterator[RowKey]:
     config = node.get("config") or {}
     written = config.get("unique_key")
     columns = _columns(written if isinstance(written, list) else (written,))
     if not columns or config.get("materialized") != "incremental":
         return
-    strategy = config.get("incremental_strategy") or _DEFAULT_STRATEGY.get(adapter, "")
+    strategy = config.get("incremental_strategy") or default_strategy
     reason = f"unique_key of the strategy {strategy}" if strategy else "unique_key"
     weak = "" if strategy == "merge" else (
         "it names the rows that a run replaces, which may be many"

@@ -34,6 +34,7 @@ from dagster_defs.inventory import (
     time_in,
 )
 from dagster_defs.inventory.proposals import DbtClaims
+from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.settings import TEAM_FILE
 
@@ -230,7 +231,7 @@ class _Parsed:
         macros = {
             macro_id: {"name": macro.name, "macro_sql": macro.macro_sql}
             for macro_id, macro in self.manifest.macros.items()
-            if macro.name.startswith("test_")
+            if macro.name.startswith("test_") or says_strategy(macro.name)
         }
         adapter = {"adapter_type": self._config.credentials.type}
         return DbtClaims(

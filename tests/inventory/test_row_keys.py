@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import dbt.adapters
 import pytest
 
-from dagster_defs.inventory.row_keys import KeySource, row_keys
+from dagster_defs.inventory.row_keys import KeySource, default_strategy, row_keys
 
 
 def model(**more: Any) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def test_the_strongest_claim_is_taken(
     node: dict[str, Any], tests: list[dict[str, Any]], taken: tuple[str, ...], source: KeySource
 ) -> None:
     """Constraints come before tests, tests before `unique_key`, and each says where it comes from."""
-    found = row_keys(node, tests, {}, "snowflake").taken
+    found = row_keys(node, tests, {}, "merge").taken
     assert found is not None
     assert (found.columns, found.source) == (taken, source)
     assert found.reason
@@ -80,7 +83,7 @@ def test_the_strongest_claim_is_taken(
 )  # fmt: skip
 def test_what_is_too_weak_is_said(node: dict[str, Any], tests: list[dict[str, Any]], why: str) -> None:
     """A claim that rows may break without anybody being told is there with its reason, and is not the key."""
-    found = row_keys(node, tests, {}, "duckdb")
+    found = row_keys(node, tests, {}, "delete+insert")
     assert found.taken is None
     [weak] = found.weak
     assert why in weak.not_taken
@@ -100,4 +103,26 @@ def test_what_is_too_weak_is_said(node: dict[str, Any], tests: list[dict[str, An
 )  # fmt: skip
 def test_what_names_no_key_says_nothing(node: dict[str, Any], tests: list[dict[str, Any]]) -> None:
     """Expressions, unknown tests and the records of a snapshot are no columns that tell rows apart."""
-    assert row_keys(node, tests, {}, "snowflake").claims == ()
+    assert row_keys(node, tests, {}, "merge").claims == ()
+
+
+@pytest.mark.parametrize(
+    ("package", "strategy"),
+    [("snowflake", "merge"), ("duckdb", "delete+insert"), ("postgres", "delete+insert"), ("x", "")],
+)
+def test_the_strategy_that_a_model_does_not_name_is_its_adapters(package: str, strategy: str) -> None:
+    """It is read in the macros that dbt's adapters bring; an adapter without such a macro says nothing."""
+    adapters = Path(dbt.adapters.__path__[0]).parent / "include"
+    text = "\n".join(path.read_text() for path in sorted((adapters / package).rglob("*.sql")))
+    found = re.findall(r"{%-?\s*macro (\w+)\(.*?endmacro\s*-?%}", text, re.DOTALL)
+    bodies = re.findall(r"{%-?\s*macro \w+\(.*?endmacro\s*-?%}", text, re.DOTALL)
+    macros = {
+        str(n): {"name": name, "macro_sql": body}
+        for n, (name, body) in enumerate(zip(found, bodies, strict=True))
+    }
+
+    assert default_strategy(macros, package) == strategy
+    assert (
+        default_strategy({**macros, "own": {"name": f"{package}__get_incremental_default_sql"}}, package)
+        == ""
+    )
