@@ -47,13 +47,16 @@ class DoesNotAdvance(ParityError):
 class Unaligned(ParityError):
     """An interval that no partition stands for; `nearest` are windows that have a partition."""
 
-    def __init__(self, schedule: str, interval: str, nearest: Sequence[str]) -> None:
+    def __init__(
+        self,
+        schedule: str,
+        interval: str,
+        nearest: Sequence[str],
+        remedy: str = "It was probably triggered by hand; run the partition of one of these windows",
+    ) -> None:
         self.schedule, self.interval, self.nearest = schedule, interval, tuple(nearest)
         near = ", ".join(nearest) or "none"
-        super().__init__(
-            f"{interval} is no window of {schedule}. Nearest: {near}. It was probably triggered by hand; run "
-            "the partition of one of these windows"
-        )
+        super().__init__(f"{interval} is no window of {schedule}. Nearest: {near}. {remedy}")
 
 
 class UnknownPartition(UsageError):

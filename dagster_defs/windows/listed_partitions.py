@@ -21,6 +21,8 @@ __all__ = ["ListedPartitions"]
 # The same for every list, however short: a window that is listed later must not change the keys that there are.
 KEY_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
+_EXPORT_AGAIN = "export the inventory again and run parity scaffold"
+
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class ListedPartitions(PartitionedSchedule):
@@ -111,13 +113,11 @@ class ListedPartitions(PartitionedSchedule):
 
     def _place(self, key: str) -> int:
         if key not in self._places:
-            raise UnknownPartition(
-                key,
-                str(self.schedule),
-                f"a key looks like {next(iter(self._places))}. Windows from "
-                f"{instant_text(self.schedule.listed.until)} on have a partition once the inventory is exported again "
-                "and parity scaffold has run",
+            reason = (
+                f"a key looks like {next(iter(self._places))}, and the list ends "
+                f"{instant_text(self.schedule.listed.until)}: for later windows, {_EXPORT_AGAIN}"
             )
+            raise UnknownPartition(key, str(self.schedule), reason)
         return self._places[key]
 
     def _about(self, instant: datetime) -> list[Window]:
@@ -131,5 +131,8 @@ class ListedPartitions(PartitionedSchedule):
     def _unlisted(self, interval: str, at: datetime) -> Unaligned:
         listed = self.schedule.listed
         place = bisect_left(listed.starts, utc(at))
-        near = listed.windows[max(place - 1, 0) : place + 1]
-        return Unaligned(str(self.schedule), interval, [str(window) for window in near])
+        near = [str(window) for window in listed.windows[max(place - 1, 0) : place + 1]]
+        if listed.since <= at < listed.until:
+            return Unaligned(str(self.schedule), interval, near)
+        told = f"The list tells of {instant_text(listed.since)} to {instant_text(listed.until)} only"
+        return Unaligned(str(self.schedule), interval, near, f"{told}: {_EXPORT_AGAIN}")

@@ -139,7 +139,7 @@ def test_a_key_is_local_time_with_its_offset() -> None:
 
     assert found.keys == ["2024-03-08T19:00:00-0500", "2024-03-10T20:00:00-0400", "2024-03-12T20:01:30-0400"]
     assert partitions(window(1, 2), zone="+05:17").keys == ["2024-03-09T00:00:00+0000"]
-    with pytest.raises(UnknownPartition, match="exported again"):
+    with pytest.raises(UnknownPartition, match="export the inventory again"):
         found.window_of("2025-01-01T00:00:00-0500")
 
 
@@ -163,3 +163,21 @@ def test_several_windows_are_not_one() -> None:
     beside = PartitionVars([VariableTemplate("x", "{{ next_ds }}")], bound.partitions, "d", "t")
     with pytest.raises(TemplateFailed, match="say it with data_interval_end"):
         beside.for_window(window(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        pytest.param(window(1.5, 1.75), "triggered by hand", id="in the list"),
+        pytest.param(
+            window(101, 102), "only: export the inventory again and run parity scaffold", id="after it"
+        ),
+        pytest.param(
+            window(-2, -1), "only: export the inventory again and run parity scaffold", id="before it"
+        ),
+    ],
+)
+def test_a_window_that_nobody_has_listed_was_not_triggered_by_hand(interval: Window, said: str) -> None:
+    """Beyond the list nobody knows whether it is one of the schedule's, and the message does not guess."""
+    with pytest.raises(Unaligned, match=said):
+        partitions(window(0, 1), window(1, 2)).key_of(interval)
