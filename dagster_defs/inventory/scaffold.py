@@ -20,6 +20,7 @@ from dagster_defs.windows import CronTicks, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 COMPONENT = "dagster_defs.components.DbtUnit"
+OPERATOR = "dagster_defs.components.LegacyTask"
 ON_FAILURE = "on_failure_callback"
 MIRRORED = ("build", "run", "snapshot", "seed", "test")
 # Only where rows between the two bounds are the window's can one run cover many windows.
@@ -57,7 +58,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; of one that is
-    `unseen` nobody knows whether it runs dbt. The mirror leaves out what the task runs `beside` dbt."""
+    `unseen` nobody knows whether it runs dbt. The mirror leaves out what the task runs `beside` dbt. `operator`: of a
+    unit without a better mirror, that of its operator as it is."""
 
     unit: str
     attributes: Mapping[str, Any] | None
@@ -65,14 +67,22 @@ class Draft:
     gaps: tuple[str, ...] = ()
     unseen: bool = False
     beside: tuple[str, ...] = ()
+    operator: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:
         lines = [f"# {note}" for note in self.notes] + [f"# GAP: {self.unit}: {gap}" for gap in self.gaps]
-        if self.attributes is not None:
-            document = {"type": COMPONENT, "attributes": dict(self.attributes)}
+        if self.is_written:
+            kind, attributes = (
+                (OPERATOR, self.operator) if self.attributes is None else (COMPONENT, self.attributes)
+            )
+            document = {"type": kind, "attributes": dict(attributes or {})}
             lines.append(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).rstrip())
         return "\n".join(lines)
+
+    @property
+    def is_written(self) -> bool:
+        return self.attributes is not None or self.operator is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +95,26 @@ class DagDraft:
     """The windows that their schedules name, for a file of their own."""
     fault: str = ""
     """Why nothing of the DAG is drafted."""
+    unlisted: Refused | None = None
+    """Why its windows cannot be listed, where only a list would tell them."""
 
     def without(self, refused: Mapping[str, str]) -> DagDraft:
         """The same, with units that cannot be mirrored and why."""
         return DagDraft(
             self.dag,
             tuple(
-                replace(draft, attributes=None, gaps=(*draft.gaps, refused[draft.unit]))
-                if draft.unit in refused and draft.attributes is not None
+                replace(draft, attributes=None, operator=None, gaps=(*draft.gaps, refused[draft.unit]))
+                if draft.unit in refused and draft.is_written
                 else draft
                 for draft in self.drafts
             ),
             self.listed,
+            unlisted=self.unlisted,
         )
 
     @property
     def units(self) -> tuple[str, ...]:
-        return tuple(draft.unit for draft in self.drafts if draft.attributes is not None)
+        return tuple(draft.unit for draft in self.drafts if draft.is_written)
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -117,8 +130,8 @@ class DagDraft:
     @property
     def text(self) -> str:
         """YAML; units that cannot be mirrored stand as comments in front."""
-        left = [draft.text for draft in self.drafts if draft.attributes is None and draft.text]
-        mirrored = [draft.text for draft in self.drafts if draft.attributes is not None]
+        left = [draft.text for draft in self.drafts if not draft.is_written and draft.text]
+        mirrored = [draft.text for draft in self.drafts if draft.is_written]
         head = "\n".join([f"# {self.dag.file or self.dag.dag_id}", *left])
         return head + "\n" + "\n---\n".join(mirrored) + ("\n" if mirrored else "")
 
@@ -168,7 +181,9 @@ def draft_dag(
     except Refused as why:
         listed = why
     drafts = tuple(draft_unit(dag, task, readings[task.task_id], place, listed) for task in tasks)
-    return DagDraft(dag, drafts, None if isinstance(listed, Refused) else listed)
+    if isinstance(listed, Refused):
+        return DagDraft(dag, drafts, unlisted=listed)
+    return DagDraft(dag, drafts, listed)
 
 
 @dataclass
@@ -197,6 +212,23 @@ def draft_unit(
     _variables(reading, found)
     if not reading.determined and not any(reading.reason in refusal for refusal in found.refusals):
         found.refusals.append(reading.reason)
+    _of_every_mirror(dag, task, found)
+    _callbacks(dag, task, place, found)
+    if found.refusals:
+        return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
+    notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
+    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=reading.beside)
+
+
+def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dict[str, Any], list[str]]:
+    """What a mirror says whatever its task runs, without the unit's name; and why there cannot be one."""
+    dag, found = draft.dag, _Attributes()
+    _schedule(dag, task, crons, draft.unlisted or draft.listed, found)
+    _of_every_mirror(dag, task, found)
+    return found.values, found.refusals
+
+
+def _of_every_mirror(dag: Dag, task: Task, found: _Attributes) -> None:
     if "." in dag.dag_id:
         found.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
     if task.mapped:
@@ -206,11 +238,6 @@ def draft_unit(
     if task.pool != "default_pool":
         found.values["pool"] = task.pool
     _limits(task, found)
-    _callbacks(dag, task, place, found)
-    if found.refusals:
-        return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
-    notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
-    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=reading.beside)
 
 
 def _limits(task: Task, found: _Attributes) -> None:

@@ -26,9 +26,10 @@ _PARTICULAR = (
 @dataclass(frozen=True, slots=True)
 class Summary:
     """`kinds`: tasks by what they run, with those apart that may run dbt and are not seen through. `dbt_tasks` are
-    those of which a call of dbt was read, and `mirrored`, `with_gap`, `unmirrored` divide all tasks. `reasons`: why
-    tasks have no mirror; `gaps`: what mirrors lack; both by tasks, the most frequent first. `whole_dags`: DAGs each of
-    whose tasks has a mirror, and `sound_dags` those where no mirror has a gap.
+    those of which a call of dbt was read, and `mirrored`, `with_gap`, `unmirrored` divide all tasks; `as_it_is`: of
+    those without a mirror, the ones whose operator runs as it is. `reasons`: why tasks have no mirror; `gaps`: what
+    mirrors lack; both by tasks, the most frequent first. `whole_dags`: DAGs each of whose tasks has a mirror, and
+    `sound_dags` those where no mirror has a gap.
     """
 
     airflow_version: str
@@ -41,6 +42,7 @@ class Summary:
     mirrored: int
     with_gap: int
     unmirrored: int
+    as_it_is: int
     dbt_mirrored: int
     dbt_with_gap: int
     whole_dags: tuple[str, ...]
@@ -64,6 +66,7 @@ class Summary:
                 "mirrored": self.mirrored,
                 "with_gap": self.with_gap,
                 "unmirrored": self.unmirrored,
+                "as_it_is": self.as_it_is,
             },
             "dbt_tasks": {
                 "all": self.dbt_tasks,
@@ -100,6 +103,7 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
         len(made) - len(lacking),
         len(lacking),
         len(report.units) - len(made),
+        sum(draft.operator is not None for draft in drafted.values()),
         sum(unit.name in made - lacking for unit in dbt),
         sum(unit.name in lacking for unit in dbt),
         tuple(whole),

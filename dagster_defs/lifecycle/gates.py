@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, assert_never
 
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.compared import Compared, WindowFact
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.moves import Plan
-from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID, Gate, GateSettings
+from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The reason of a scaffolded `shadow: never`, as long as nobody has given one: no gate accepts it.
-NOBODY_HAS_SAID = "nobody has said yet where a candidate may write"
-
 
 class Gate(StrEnum):
     MIRROR = "mirror"

@@ -16,6 +16,7 @@ from dagster_defs.adapters.files.window_lists import FILE, read_list, write_list
 from dagster_defs.errors import BadWindowList
 from dagster_defs.inventory import Report, UnitReading, describe
 from dagster_defs.inventory.document import Dag
+from dagster_defs.inventory.legacy_task import with_operators
 from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import DagDraft, Outcome, Place, Written, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
@@ -90,7 +91,8 @@ def _root(out: Path) -> Path:
 def _drafted(dag: Dag, readings: Mapping[str, UnitReading], place: Place, out: Path | None) -> DagDraft:
     path = None if out is None else _folder(dag.dag_id, out) / FILE
     try:
-        return draft_dag(dag, readings, place, read_list(path) if path and path.exists() else None)
+        found = draft_dag(dag, readings, place, read_list(path) if path and path.exists() else None)
+        return with_operators(found, place.crons)
     except BadWindowList as error:
         told = str(error) if error.file or path is None else f"{path}: {error.reason}"
         return DagDraft(dag, (), fault=f"{dag.dag_id}: {told}")

@@ -14,9 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.components import DbtUnit
+from dagster_defs.components import DbtUnit, LegacyTask
 from dagster_defs.errors import DbtProjectUnreadable
-from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
@@ -180,7 +179,9 @@ def mirrors_below(root: Path) -> list[Mirror]:
     module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
     tree = dg.ComponentTree(defs_module=module, project_root=root)
     # A file with a single document is listed twice.
-    found: dict[Unit, Mirror] = {unit.legacy_unit: unit for unit in tree.get_all_components(of_type=DbtUnit)}
+    listed: list[Mirror] = [*tree.get_all_components(of_type=DbtUnit)]
+    listed += tree.get_all_components(of_type=LegacyTask)
+    found = {unit.legacy_unit: unit for unit in listed}
     return [found[unit] for unit in sorted(found)]
 
 
@@ -189,16 +190,13 @@ def mirrors_below(root: Path) -> list[Mirror]:
     [
         pytest.param(dag("x", task("t", "dbt run"), schedule={**CRON, "kind": "none", "text": "None"}),
                      "it runs only when somebody triggers it", id="no schedule"),
-        pytest.param(dag("x", task("t", "dbt run -s {{ params.model }}")), "params", id="a selection from params"),
-        pytest.param(dag("x", task("t", "dbt run --vars '{day: \"{{ dag_run.conf.day }}\"}'")), "dag_run.conf",
-                     id="a window from conf"),
         pytest.param(dag("x.y", task("t", "dbt run")), "dot", id="a dot in the name"),
         pytest.param(dag("x", task("t", "dbt run", mapped=True)), "mapped", id="mapped"),
         pytest.param(dag("x", task("t", "dbt run"), start=None), "start date", id="no start"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], said: str) -> None:
-    """A unit that cannot be mirrored as it is becomes a marked gap and no YAML."""
+    """A unit that can have no mirror of any kind becomes a marked gap and no YAML."""
     [written] = run(given).values()
 
     text = Path(written["path"]).read_text()
@@ -207,6 +205,32 @@ def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], s
     assert "# GAP: " in text
     assert list(yaml.safe_load_all(text)) in ([], [None])
     assert Path(written["path"]).name == "gaps.yaml"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        pytest.param("dbt run -s {{ params.model }}", "params", id="a selection from params"),
+        pytest.param(
+            "dbt run --vars '{day: \"{{ dag_run.conf.day }}\"}'", "dag_run.conf", id="a window from conf"
+        ),
+    ],
+)
+def test_what_dbt_alone_cannot_be_is_the_operator(run: Any, tmp_path: Path, command: str, said: str) -> None:
+    """A call that has no dbt mirror keeps its gap, and its operator runs as it is; compared again, nothing differs."""
+    (tmp_path / "pyproject.toml").touch()
+    [written] = run(dag("x", task("t", command, retries=2))).values()
+
+    assert written["units"] == ["x.t"]
+    assert any(said in gap for gap in written["gaps"])
+    [mirror] = yaml.safe_load_all(Path(written["path"]).read_text())
+    assert mirror["type"] == "dagster_defs.components.LegacyTask"
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
+    agreeing = {facet.name for facet in unit.facets if facet.agrees.value == "agrees"}
+    assert unit.differing == ()
+    assert agreeing >= {"variables", "selection", "retries", "callbacks", "ordering"}
 
 
 def test_what_the_task_sets_for_dbt_is_a_gap(run: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
 from dagster_defs.lifecycle.conditions import condition
@@ -14,7 +15,7 @@ from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, accepted_reason, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.report import reported_windows
-from dagster_defs.lifecycle.settings import FACETS, NOBODY_HAS_SAID, Gate, GateSettings
+from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
 from dagster_defs.lifecycle.written import Continuity

@@ -17,10 +17,11 @@ from dagster_defs.components.units.files_unit import FilesUnit, PythonOutput, ou
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared
-from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID, GateSettings
+from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.windows import Window

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 from pydantic import BaseModel, Field
 
-from dagster_defs.lifecycle.settings import NOBODY_HAS_SAID
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 
 
 class UnitParams(BaseModel):

@@ -180,6 +180,7 @@ def print_summary(found: Summary) -> None:
     out.print()
     whole, sound = len(found.whole_dags), len(found.sound_dags)
     out.print(f"Every task has a mirror in {whole} of {found.dags} DAGs, in {sound} without a gap")
+    out.print(f"Of {found.unmirrored} tasks without a mirror {found.as_it_is} run as they are (LegacyTask)")
     for title, reasons in (("NO MIRROR, BECAUSE", found.reasons), ("GAP", found.gaps)):
         if reasons:
             lines = table("TASKS", title)

@@ -83,6 +83,10 @@ def ready(
         if dbt := as_dbt(mirror):
             calls: Calls = dbt_calls(task, dag, ProjectOnDisk(dbt.project_dir).reads)
         else:
+            if mirror.declared().operator_itself:
+                raise NotRehearsable(
+                    unit, "Airflow runs its operator, and nobody here can say where that writes"
+                )
             calls = function_calls(task)
         windows = windows_in(span, mirror, dag, calls)
         upstream = upstream_of(mirror, mirrors)

@@ -1,0 +1,90 @@
+"""What has no better mirror runs as it is: a `LegacyTask` for each such task of a DAG, as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.scaffold import DagDraft, Draft, plain_attributes
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
+from dagster_defs.windows import CronTicks
+
+# Of an operator's classes, by the last part of its name: what it is for other tasks is done without it.
+MARKERS = {
+    "EmptyOperator": "it does nothing",
+    "DummyOperator": "it does nothing",
+    "LatestOnlyOperator": "it only says which tasks run, and Airflow decides that again where one of them does",
+    "ExternalTaskMarker": "it only says where clearing goes on",
+}
+# `legacy_dags/handover/run_task.py` refuses these.
+NEED_SERVERS = {
+    "TriggerDagRunOperator": "it asks Airflow's scheduler for a run of another DAG",
+    "ExternalTaskSensor": "it reads another DAG's tasks from Airflow's metadata database",
+    "SubDagOperator": "it needs Airflow's scheduler",
+}
+
+
+def with_operators(draft: DagDraft, crons: CronTicks) -> DagDraft:
+    """The same, and a LegacyTask for each task that has no other mirror and can have one; where it cannot, why."""
+    tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
+    names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (one.unit for one in draft.drafts)}
+    made = {
+        one.unit: _as_it_is(draft, tasks[names[one.unit]], one, crons) if one.attributes is None else one
+        for one in draft.drafts
+    }
+    own = {names[unit] for unit, one in made.items() if one.operator is not None}
+    ordered = (_with_deps(one, draft.dag, tasks, names[one.unit], own) for one in made.values())
+    return replace(draft, drafts=tuple(ordered))
+
+
+def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks) -> Draft:
+    kinds = [name.rpartition(".")[2] for name in task.classes]
+    for kind in kinds:
+        if kind in MARKERS:
+            return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
+    attributes, refusals = plain_attributes(whole, task, crons)
+    refusals += [
+        f"{kind} does not run without Airflow's servers: {NEED_SERVERS[kind]}"
+        for kind in kinds
+        if kind in NEED_SERVERS
+    ]
+    if refusals:
+        told = tuple(
+            f"{draft.unit} does not run as a LegacyTask either: {why}" for why in refusals if not draft.gaps
+        )
+        return replace(draft, notes=(*draft.notes, *told))
+    file = PurePosixPath(whole.dag.file)
+    named = {"airflow": {"dag_file": str(file)}} if whole.dag.file and not file.is_absolute() else {}
+    never = {"shadow": "never", "because": NOBODY_HAS_SAID}
+    return replace(draft, operator={"unit": draft.unit, **attributes, **named, **never})
+
+
+def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own: set[str]) -> Draft:
+    """Airflow's order among tasks that run as they are, across tasks without any mirror between them."""
+    if draft.operator is None:
+        return draft
+    found = dict.fromkeys(_nearest(name, tasks, own))
+    if not found:
+        return draft
+    operator: dict[str, Any] = dict(draft.operator)
+    because = {key: operator.pop(key) for key in ("shadow", "because")}
+    return replace(draft, operator={**operator, "deps": [f"{dag.dag_id}/{one}" for one in found], **because})
+
+
+def _nearest(name: str, tasks: Mapping[str, Task], own: set[str]) -> list[str]:
+    found: list[str] = []
+    seen: set[str] = set()
+    todo = list(tasks[name].upstream)
+    while todo:
+        above = todo.pop(0)
+        if above in seen or above not in tasks:
+            continue
+        seen.add(above)
+        if above in own:
+            found.append(above)
+        else:
+            todo += tasks[above].upstream
+    return found

@@ -1,0 +1,115 @@
+"""What the scaffold makes of tasks without a better mirror: the operator as it is, a note, or the reason why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dagster_defs.adapters.dagster.partitions import DagsterCrons
+from dagster_defs.inventory import describe
+from dagster_defs.inventory.legacy_task import with_operators
+from dagster_defs.inventory.scaffold import DagDraft, Place, draft_dag
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
+from dagster_defs.usecases.inventory import read_inventory
+from tests.cli.test_scaffold_command import dag, task
+from tests.support import inventory_samples as samples
+
+PYTHON = "airflow.operators.python.PythonOperator"
+EMPTY = "airflow.operators.empty.EmptyOperator"
+SENSOR = "airflow.sensors.external_task.ExternalTaskSensor"
+
+
+def drafted(tmp_path: Path, *tasks: dict[str, Any], **more: Any) -> DagDraft:
+    document = {
+        "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2", "import_errors": [],
+        "dags": [dag("orders", *tasks, file="shop/orders.py", **more)],
+    }  # fmt: skip
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps(document))
+    inventory, crons = read_inventory(file), DagsterCrons.asked_now()
+    readings = {unit.task_id: unit for unit in describe(inventory, samples.FakeProject()).units}
+    draft = draft_dag(inventory.dags[0], readings, Place("dbt", lambda path: "", crons))
+    return with_operators(draft, crons)
+
+
+def python(task_id: str, **more: Any) -> dict[str, Any]:
+    return task(task_id, "", operator=PYTHON, **more)
+
+
+def test_a_task_without_dbt_runs_as_it_is(tmp_path: Path) -> None:
+    """Its limits, its file and a reason that is none stand in the YAML; the note says why there is no better mirror."""
+    draft = drafted(tmp_path, python("load", retries=2, retry_delay_seconds=60.0, pool="warehouse"))
+
+    [written] = yaml.safe_load_all(draft.text)
+    assert written["type"] == "dagster_defs.components.LegacyTask"
+    assert written["attributes"] == {
+        "unit": "orders.load",
+        "schedule": {
+            "cron": "0 5 * * *", "timezone": "Europe/Berlin", "start": "2024-01-01", "catchup": True,
+            "max_active_runs": 16,
+        },
+        "owners": ["team:shop"],
+        "pool": "warehouse",
+        "retries": 2,
+        "retry_delay": 60,
+        "airflow": {"dag_file": "shop/orders.py"},
+        "shadow": "never",
+        "because": NOBODY_HAS_SAID,
+    }  # fmt: skip
+    assert "# orders.load runs no dbt (PythonOperator)." in draft.text
+    assert draft.units == ("orders.load",)
+
+
+def test_the_order_of_the_dag_is_kept(tmp_path: Path) -> None:
+    """A task comes after those that run as they are too, across markers between them."""
+    draft = drafted(
+        tmp_path,
+        python("load"),
+        task("start", "", operator=EMPTY, upstream=["load"]),
+        python("mail", upstream=["start"]),
+        python("archive", upstream=["mail", "load"]),
+    )
+
+    deps = {
+        one["attributes"]["unit"]: one["attributes"].get("deps") for one in yaml.safe_load_all(draft.text)
+    }
+    assert deps == {
+        "orders.load": None,
+        "orders.mail": ["orders/load"],
+        "orders.archive": ["orders/mail", "orders/load"],
+    }
+    assert "# orders.start needs no mirror: it does nothing (EmptyOperator)." in draft.text
+
+
+def test_a_refused_dbt_task_keeps_its_reason(tmp_path: Path) -> None:
+    """A call of dbt that has no mirror runs as it is, below the gap that says why; a better mirror stays."""
+    draft = drafted(tmp_path, task("marts", "dbt run -s {{ params.model }}"), task("fine", "dbt run"))
+
+    kinds = {
+        one["attributes"]["unit"]: one["type"].rpartition(".")[2] for one in yaml.safe_load_all(draft.text)
+    }
+    assert kinds == {"orders.marts": "LegacyTask", "orders.fine": "DbtUnit"}
+    assert any("orders.marts" in gap and "params" in gap for gap in draft.gaps)
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "said"),
+    [
+        (python("load"), {"schedule": {"text": "None", "kind": "none", "cron": None, "timezone": "UTC",
+                                       "interval_is_empty": False}}, "its schedule is None"),
+        (python("load", mapped=True), {}, "a mapped task"),
+        (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_as_it_is_says_why(
+    tmp_path: Path, given: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    """Without windows, with instances that nobody knows, or with work that servers do, there is a comment only."""
+    draft = drafted(tmp_path, given, **more)
+
+    assert draft.units == ()
+    assert said in draft.text
