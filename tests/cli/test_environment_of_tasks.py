@@ -88,7 +88,8 @@ def test_a_variable_that_is_read_and_moves_is_never_passed_over(text: str, proje
     out = str(project.parent / "defs")
     [file] = command("scaffold", project, task_with({"RUNNER": text}), "--out", out)["files"]
 
-    said = "RUNNER for dbt" if file["units"] else "comes in the environment"
+    mirrored = "DbtUnit" in Path(file["path"]).read_text()
+    said = "RUNNER for dbt" if mirrored else "comes in the environment"
     assert any(said in gap for gap in file["gaps"])
 
 

@@ -16,6 +16,7 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
+DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # nobody misses them
 TIMES = 7  # runs of each side whose times are compared
 TIMES_SINCE = timedelta(days=60)
 
@@ -98,7 +99,7 @@ class LiveReader:
             task["task_id"]
             for task in self.airflow.tasks(dag_id)
             if Unit(dag_id, task["task_id"]) not in mirrored
-            and (task.get("class_ref") or {}).get("class_name") != "EmptyOperator"
+            and (task.get("class_ref") or {}).get("class_name") not in DOES_NOTHING
         ]
 
     def tasks(self, unit: Unit) -> list[TaskInstance]:
