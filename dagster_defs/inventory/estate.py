@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.inventory import traps
 from dagster_defs.inventory.arguments import SELECTING, Kind, Selection
 from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Task
+from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.models import ModelTime
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import Invocation, Report, UnitReading
@@ -22,8 +23,13 @@ class SelectionRefused(Exception):
 class Project(Protocol):
     """A dbt project as this module needs it; the adapter asks dbt."""
 
-    def executed(self, selection: Selection) -> Sequence[str]:
-        """The unique ids that dbt would execute. Raises SelectionRefused; DbtProjectUnreadable for all."""
+    def executed(self, selection: Selection, variables: Mapping[str, Any]) -> Sequence[str]:
+        """The unique ids that dbt would execute, given these variables, as far as they shape the project. Raises
+        SelectionRefused; DbtProjectUnreadable for all."""
+        ...
+
+    def may_be_shaped_by(self, variable: str) -> bool:
+        """Whether nodes, or their tables, may be others with another value of the variable."""
         ...
 
     def time_of(self, unique_id: str) -> ModelTime: ...
@@ -57,6 +63,18 @@ def _unread(dag_id: str, task_id: str, reason: str) -> UnitReading:
     return UnitReading(dag_id, task_id, (Kind.OPAQUE,), False, False, False, reason)
 
 
+def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:
+    """The variables of the call that may shape the project and are the same in each window. Raises SelectionRefused
+    for one whose value nobody knows."""
+    given = invocation.constant_vars
+    shaping = {name: value for name, value in given.items() if project.may_be_shaped_by(name)}
+    if unknown := [name for name, value in shaping.items() if not is_known({name: value})]:
+        raise SelectionRefused(
+            f"what nodes there are may depend on {', '.join(unknown)}, whose value is not in the inventory"
+        )
+    return shaping
+
+
 def _with_models(unit: UnitReading, project: Project) -> UnitReading:
     reasons = [unit.reason] if unit.reason else []
     invocations: list[Invocation] = []
@@ -65,7 +83,10 @@ def _with_models(unit: UnitReading, project: Project) -> UnitReading:
         resolved = invocation
         if invocation.selection.command in SELECTING and invocation.selection_determined:
             try:
-                resolved = replace(invocation, models=tuple(project.executed(invocation.selection)))
+                variables = _shaping(invocation, project)
+                resolved = replace(
+                    invocation, models=tuple(project.executed(invocation.selection, variables))
+                )
             except (SelectionRefused, DbtProjectUnreadable) as error:
                 selected = False
                 resolved = replace(invocation, selection_determined=False)

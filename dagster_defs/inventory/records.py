@@ -11,7 +11,7 @@ from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
 from dagster_defs.inventory.labels import labels_a_run
-from dagster_defs.windows.values import Source, plain
+from dagster_defs.windows.values import Source, plain, same
 
 SCHEMA = "parity/inventory-report/1"
 
@@ -93,6 +93,20 @@ class Invocation:
     vars_as_a_whole: str = ""
     unsure: str = ""
     unread_env: tuple[str, ...] = ()
+
+    @property
+    def constant_vars(self) -> Mapping[str, Any]:
+        """Variables that have one value in all windows, as far as that is known; their names are texts."""
+        if not self.rendered:
+            return {name: value for name, value in self.vars.items() if "{{" not in str({name: value})}
+        first, *others = (one.vars for one in self.rendered)
+        alone = not others  # of a single window nobody knows what moves, but the text does
+        return {
+            str(name): value
+            for name, value in first.items()
+            if all(name in other and same(other[name], value) for other in others)
+            and not (alone and "{{" in str(self.vars.get(name, "")))
+        }
 
     def brings_window(self, variable: str) -> bool:
         """Whether a variable of the environment may say the window: the project may read it, and it does more than

@@ -118,14 +118,24 @@ class DagDraft:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is not seen through is one gap for the whole DAG: there may be hundreds of such tasks."""
+        """What is not seen through is one gap for the whole DAG, and so is what many of its tasks have in common."""
         unseen = [draft.unit.partition(".")[2] for draft in self.drafts if draft.unseen]
         beside = {draft.unit.partition(".")[2]: draft.beside for draft in self.drafts if draft.beside}
-        told = [f"{draft.unit}: {gap}" for draft in self.drafts for gap in draft.gaps]
+        lacking: dict[str, list[str]] = {}
+        for draft in self.drafts:
+            for gap in draft.gaps:
+                lacking.setdefault(gap, []).append(draft.unit)
+        told = [self._told(gap, units) for gap, units in lacking.items()]
         told += [f"{self.dag.dag_id}: {runs_beside(beside)}"] if beside else []
         before = not_listed_before(self.dag, self.listed) if self.listed and self.units else ""
         told += [f"{self.dag.dag_id}: {before}"] if before else []
         return (*told, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
+
+    def _told(self, gap: str, units: Sequence[str]) -> str:
+        if len(units) == 1:
+            return f"{units[0]}: {gap}"
+        tasks = [unit.partition(".")[2] for unit in units]
+        return f"{self.dag.dag_id}: {gap} ({len(tasks)} tasks: {_first(tasks)})"
 
     @property
     def text(self) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -19,6 +21,7 @@ from dagster_defs.adapters.dbt.environment import dbt_environment, without_optio
 from dagster_defs.adapters.dbt.names import distinct_names
 from dagster_defs.adapters.dbt.project import files_of, profiles_dir_of, unreadable
 from dagster_defs.adapters.dbt.selector import QuickSearch
+from dagster_defs.adapters.dbt.shaping import ShapingVariables
 from dagster_defs.adapters.files import strict_json
 from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.adapters.processes.collector import collector_paused
@@ -37,6 +40,9 @@ from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.settings import TEAM_FILE
+from dagster_defs.windows.values import as_yaml
+
+NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 
 
 def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
@@ -88,19 +94,21 @@ def report(file: Path, project_dir: Path) -> Report:
 class ProjectOnDisk:
     """A dbt project, parsed once when the first selection is asked for; its own default target.
 
-    The manifest is the one without window variables: where vars shape the graph, so does a run that has them.
+    Parsed once more for each set of variables that may shape it and are the same in each window; window variables that
+    do are found out before a run.
     """
 
     project_dir: Path
     target: str = ""
-    _executed: dict[Selection, tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
+    _executed: dict[tuple[Selection, str], tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
     _times: dict[str, ModelTime] = field(default_factory=dict)
-    _parsed: _Parsed | DbtProjectUnreadable | None = None
+    _parsed: dict[str, _Parsed | DbtProjectUnreadable] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> DbtProjectUnreadable | None:
         """Why dbt could not parse the project, if it was asked to."""
-        return self._parsed if isinstance(self._parsed, DbtProjectUnreadable) else None
+        found = self._parsed.get("")
+        return found if isinstance(found, DbtProjectUnreadable) else None
 
     def refuse_unreadable(self) -> None:
         """Raises DbtProjectUnreadable if dbt cannot parse the project; else parses it now."""
@@ -111,20 +119,26 @@ class ProjectOnDisk:
         """What dbt selects where a command says nothing; empty for everything. Raises DbtProjectUnreadable."""
         return self._parse().default_selector
 
-    def executed(self, selection: Selection) -> tuple[str, ...]:
-        if selection not in self._executed:
+    def executed(self, selection: Selection, variables: Mapping[str, Any] = NO_VARIABLES) -> tuple[str, ...]:
+        given = as_yaml(variables) if variables else ""
+        asked = selection, given
+        if asked not in self._executed:
             try:
-                self._executed[selection] = self._parse().executed(selection)
+                self._executed[asked] = self._parse(given).executed(selection)
             except SelectionRefused as refused:
-                self._executed[selection] = refused
-        found = self._executed[selection]
+                self._executed[asked] = refused
+        found = self._executed[asked]
         if isinstance(found, SelectionRefused):
             raise found
         return found
 
     def time_of(self, unique_id: str) -> ModelTime:
         if unique_id not in self._times:
-            node = self._parse().manifest.nodes.get(unique_id)
+            self._parse()
+            parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
+            node = next(
+                (each.manifest.nodes[unique_id] for each in parsed if unique_id in each.manifest.nodes), None
+            )
             self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
         return self._times[unique_id]
 
@@ -135,20 +149,28 @@ class ProjectOnDisk:
     def reads(self, variable: str) -> bool:
         return self._variables.may_be_read(variable)
 
+    def may_be_shaped_by(self, variable: str) -> bool:
+        return self._shaping.may_shape(variable)
+
+    @cached_property
+    def _shaping(self) -> ShapingVariables:
+        return ShapingVariables.in_files(files_of(self.project_dir))
+
     @cached_property
     def _variables(self) -> ReadVariables:
         profile = profiles_dir_of(self.project_dir) / "profiles.yml"
         return ReadVariables.in_files([*files_of(self.project_dir), profile])
 
-    def _parse(self) -> _Parsed:
-        if self._parsed is None:
+    def _parse(self, variables: str = "") -> _Parsed:
+        if variables not in self._parsed:
             try:
-                self._parsed = _Parsed(self.project_dir, self.target)
+                self._parsed[variables] = _Parsed(self.project_dir, self.target, variables)
             except DbtProjectUnreadable as unreadable:
-                self._parsed = unreadable
-        if isinstance(self._parsed, DbtProjectUnreadable):
-            raise self._parsed
-        return self._parsed
+                self._parsed[variables] = unreadable
+        found = self._parsed[variables]
+        if isinstance(found, DbtProjectUnreadable):
+            raise found
+        return found
 
 
 def _check_is_project(root: Path) -> None:
@@ -160,19 +182,13 @@ class _Parsed:
     """dbt's manifest, graph and configuration. dbt's own task classes select from them, as they would at the
     start of a run; nothing is run, and no warehouse is asked."""
 
-    def __init__(self, root: Path, target: str) -> None:
+    def __init__(self, root: Path, target: str, variables: str) -> None:
         self._root = root.resolve()
-        self._flags = [
-            "--project-dir",
-            str(self._root),
-            "--target-path",
-            str(self._root / "target" / "inventory"),
-        ]
-        self._flags += [
-            "--log-path",
-            str(self._root / "target" / "inventory"),
-            "--no-send-anonymous-usage-stats",
-        ]
+        digest = hashlib.sha256(variables.encode()).hexdigest()[:12]
+        self._target_path = self._root / "target" / (f"inventory-{digest}" if variables else "inventory")
+        self._flags = ["--project-dir", str(self._root), "--target-path", str(self._target_path)]
+        self._flags += ["--log-path", str(self._target_path), "--no-send-anonymous-usage-stats"]
+        self._flags += ["--vars", variables] if variables else []
         if "DBT_PROFILES_DIR" not in dbt_environment() and (self._root / "profiles.yml").is_file():
             self._flags += ["--profiles-dir", str(self._root)]
         self._flags += ["--target", target] if target else []
@@ -299,7 +315,7 @@ class _Parsed:
 
     def _earlier_parse(self) -> list[str]:
         """A parse of the project that dbt may go on from; dbt itself refuses one that does not fit."""
-        mine = self._root / "target" / "inventory" / "partial_parse.msgpack"
+        mine = self._target_path / "partial_parse.msgpack"
         others = [
             *self._root.glob("target/partial_parse.msgpack"),
             *self._root.glob("target/*/partial_parse.msgpack"),

@@ -139,6 +139,15 @@ class PartitionVars:
             if v.bound is Bound.NONE and self._compiled[v.name].depends_on_window
         )
 
+    def constants(self) -> dict[str, Any]:
+        """The values of those that do not depend on the window, typed as dbt gets them. Raises as `for_window`."""
+        window = self.partitions.schedule.first_window()
+        return {
+            name: compiled.render(self.unit, window, self.context)
+            for name, compiled in self._compiled.items()
+            if not compiled.depends_on_window
+        }
+
     @property
     def can_range(self) -> bool:
         """Whether one run can take several windows."""

@@ -172,6 +172,21 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -
     assert unit.differing == ("callbacks",)
 
 
+def test_a_gap_that_many_tasks_have_is_said_once(run: Any) -> None:
+    """For the whole DAG, with the first of them; each has its line in the YAML all the same."""
+    told = {"on_retry_callback": ["orders.note"]}
+    tasks = [task(f"marts_{number}", "dbt run -s orders_per_day", callbacks=told) for number in range(9)]
+    written = run(dag("orders", *tasks, task("alone", "dbt run -s stock_value --threads 3")))["orders"]
+
+    common, *others = written["gaps"]
+    assert common.startswith(
+        "orders: Dagster does not call the task's on_retry_callback orders.note (9 tasks: marts_0, "
+    )
+    assert common.endswith("and 6 more)")
+    assert all(gap.startswith("orders.alone: ") for gap in others)
+    assert Path(written["path"]).read_text().count("# GAP: orders.marts_") == 9
+
+
 def mirrors_below(root: Path) -> list[Mirror]:
     """The mirrors that were written, loaded as Dagster loads them."""
     module = types.ModuleType("written_defs")

@@ -31,12 +31,15 @@ class FakeProject:
         self.models, self.times, self.variables = models or {}, times or {}, variables
         self.asked: list[Selection] = []
 
-    def executed(self, selection: Selection) -> Sequence[str]:
+    def executed(self, selection: Selection, variables: Mapping[str, Any]) -> Sequence[str]:
         self.asked.append(selection)
         return self.models.get(" ".join(selection.select), ["model.shop.orders"])
 
     def time_of(self, unique_id: str) -> ModelTime:
         return self.times.get(unique_id, ModelTime())
+
+    def may_be_shaped_by(self, variable: str) -> bool:
+        return False
 
     def reads(self, variable: str) -> bool:
         return self.variables is None or variable in self.variables

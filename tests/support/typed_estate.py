@@ -70,6 +70,9 @@ shop:
     "dbt/selectors.yml": (
         "selectors: [{name: usual, default: true, definition: {method: tag, value: nightly}}]\n"
     ),
+    "dbt/macros/where.sql": (
+        "{% macro where() %}{{ env_var('REGION', 'none') }} {{ env_var('API_TOKEN', 'none') }}{% endmacro %}"
+    ),
     "dbt/models/flags.sql": TABLE
     + """select date '{{ var("lo", "1900-01-01") }}' as day,
 {% if var('with_tips', true) %} 1 {% else %} 0 {% endif %} as tips,

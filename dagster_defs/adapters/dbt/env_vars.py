@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import jinja2
-import jinja2.nodes
-import yaml
-
-from dagster_defs.windows.budget import parse
+from dagster_defs.adapters.dbt.jinja import names_asked, texts_in, tree_of
 
 _FUNCTION = "env_var"
 _DBTS_OWN = "DBT_"  # dbt, and what is plugged into it, has options of that name
@@ -57,9 +52,8 @@ def _read_by(file: Path) -> set[str] | None:
         return None if _REACHES_IT.search(text) else set()
     if file.suffix not in _WITH_JINJA or _FUNCTION not in text:
         return set()
-    templates = _texts_in(text) if file.suffix in _YAML else [text]
     names: set[str] = set()
-    for template in templates:
+    for template in texts_in(text) if file.suffix in _YAML else [text]:
         found = list(_names_in(template))
         if None in found:
             return None
@@ -69,54 +63,10 @@ def _read_by(file: Path) -> set[str] | None:
 
 def env_vars_in(text: str) -> set[str]:
     """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
-    return {name for template in _texts_in(text) for name in _names_in(template) if name}
-
-
-def _texts_in(text: str) -> list[str]:
-    try:
-        return list(_strings_in(yaml.safe_load(text)))
-    except yaml.YAMLError:
-        return [text]
-
-
-def _strings_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for pair in value.items():
-            for item in pair:
-                yield from _strings_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings_in(item)
-
-
-@cache
-def _jinja_of_dbt() -> jinja2.Environment:
-    """Which knows dbt's own blocks: macros, tests, materializations, documentation."""
-    from dbt_common.clients.jinja import get_environment
-
-    environment: jinja2.Environment = get_environment(None, capture_macros=True)
-    return environment
+    return {name for template in texts_in(text) for name in _names_in(template) if name}
 
 
 def _names_in(template: str) -> Iterator[str | None]:
-    """The names that are asked for; None for one that is computed, and for each other use of the function."""
-    if _FUNCTION not in template:
-        return
-    try:
-        tree = parse(_jinja_of_dbt(), template)
-    except jinja2.TemplateSyntaxError:
-        yield None  # dbt will say what is wrong with it
-        return
-    used = sum(node.name == _FUNCTION for node in tree.find_all(jinja2.nodes.Name))
-    used += sum(node.attr == _FUNCTION for node in tree.find_all(jinja2.nodes.Getattr))
-    used += sum(node.value == _FUNCTION for node in tree.find_all(jinja2.nodes.Const))
-    for call in tree.find_all(jinja2.nodes.Call):
-        if isinstance(call.node, jinja2.nodes.Name) and call.node.name == _FUNCTION:
-            used -= 1
-            first = call.args[0] if call.args else None
-            named = isinstance(first, jinja2.nodes.Const) and isinstance(first.value, str)
-            yield first.value if named else None  # type: ignore[union-attr]  # a Const
-    if used:
-        yield None
+    if _FUNCTION in template:
+        tree = tree_of(template)
+        yield from [None] if tree is None else names_asked(tree, _FUNCTION)

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import yaml
 from filelock import FileLock
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
@@ -29,6 +30,7 @@ from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
+from dagster_defs.adapters.dbt.shaping import ShapingVariables
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
@@ -50,15 +52,31 @@ _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json"
 class DbtWorkspace:
     """A dbt project with one target: what it contains, and running it.
 
-    Each target keeps its own target path, because target and profile are part of dbt's parse key.
+    `parsed_with`: the variables, as YAML, that shape the project and are the same in all its runs. Each target, and
+    each of their values, keeps a target path of its own: they are part of dbt's parse key.
     """
 
     project_dir: Path
     target: str
+    parsed_with: str = ""
 
     @property
     def target_path(self) -> Path:
-        return self.project_dir / "target" / self.target
+        if not self.parsed_with:
+            return self.project_dir / "target" / self.target
+        digest = hashlib.sha256(self.parsed_with.encode()).hexdigest()[:12]
+        return self.project_dir / "target" / f"{self.target}-{digest}"
+
+    @cached_property
+    def shaping(self) -> ShapingVariables:
+        """Which variables may shape the project; kept for as long as none of its files changes."""
+        kept_in = self.target_path / "shaping.json"
+        match atomic.read_cache(kept_in):
+            case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
+                return kept
+        found = ShapingVariables.in_files(files_of(self.project_dir))
+        atomic.write_json(kept_in, {"files": self.files_digest, "shaping": found.write()})
+        return found
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -189,7 +207,8 @@ class DbtWorkspace:
         shape the project, so that it must be parsed with them. `timeout` in seconds. dbt gets the variables with
         their types; ValueRefused is raised for a value that has none of dbt's.
         """
-        command = [*arguments, "--vars", as_yaml(variables)] if variables else list(arguments)
+        given = {**(yaml.safe_load(self.parsed_with) or {}), **variables}
+        command = [*arguments, "--vars", as_yaml(given)] if given else list(arguments)
         here = replace(self, project_dir=self.project_dir.absolute())
         return DbtRun(here, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
 
@@ -254,7 +273,8 @@ class DbtWorkspace:
             raise self._refused[environment]
         with working_directory_kept():
             silent = ("--quiet", "--log-level", "none")  # stdout may be JSON; what is wrong is ours to say
-            outcome = dbtRunner().invoke([*silent, "parse", *self.flags(self.target_path)])
+            variables = ["--vars", self.parsed_with] if self.parsed_with else []
+            outcome = dbtRunner().invoke([*silent, "parse", *variables, *self.flags(self.target_path)])
         if not outcome.success:
             # Hundreds of units ask for one project, and dbt takes seconds to say the same thing again.
             self._refused[environment] = unreadable(self.project_dir, outcome.exception)
@@ -296,7 +316,7 @@ class DbtWorkspace:
     @cached_property
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
-        digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}".encode())
+        digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}:{self.parsed_with}".encode())
         named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
         for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
             digest.update(f"\0{name}\0".encode())

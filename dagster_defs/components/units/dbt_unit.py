@@ -1,9 +1,10 @@
 """The mirror of a legacy task that runs dbt: every model it builds is an asset of its own."""
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -221,7 +222,8 @@ class DbtUnit(UnitComponent):
     def _nodes(self, side: Side) -> UnitNodes:
         if side not in self._nodes_by_side:
             project, translator = self.project_units.once(
-                (self.project_dir, side, self.key_prefix_parts), lambda: self._translation(side)
+                (self.project_dir, side, self.key_prefix_parts, self._parsed_with),
+                lambda: self._translation(side),
             )
             self._nodes_by_side[side] = UnitNodes(
                 workspace=self.workspace(side),
@@ -248,8 +250,7 @@ class DbtUnit(UnitComponent):
         """Proved with the first window and one more than a year later, on the legacy target."""
         if not self.vars:
             return ()
-        schedule = self.partitions.schedule
-        first, later = self.project_units.once((_two_windows, schedule), lambda: _two_windows(schedule))
+        first, later = _two_windows(self.partitions.schedule)
         try:
             windows = (self.variables.for_window(first), self.variables.for_window(later))
         except BadVariable as error:
@@ -268,7 +269,16 @@ class DbtUnit(UnitComponent):
             ) from error
 
     def workspace(self, side: Side) -> DbtWorkspace:
-        return _workspace(self.project_dir, target_of(side))
+        return _workspace(self.project_dir, target_of(side), self._parsed_with)
+
+    @cached_property
+    def _parsed_with(self) -> str:
+        """Its variables that may shape the project and are the same in each window, as YAML. Raises what rendering
+        them raises."""
+        constants = self.variables.constants()
+        shaping = _workspace(self.project_dir, target_of(Side.LEGACY), "").shaping if constants else None
+        given = {name: value for name, value in constants.items() if shaping and shaping.may_shape(name)}
+        return as_yaml(given) if given else ""
 
     @property
     def folders(self) -> frozenset[Path]:
@@ -313,7 +323,16 @@ class DbtUnit(UnitComponent):
             max_active_runs=self.schedule.max_active_runs,
             depends_on_past=self.depends_on_past,
             on_failure=self.on_failure,
+            shaped_by_window=self._known_to_be_shaped,
         )
+
+    @property
+    def _known_to_be_shaped(self) -> tuple[str, ...]:
+        """`_shaped_by_window`; nothing where dbt cannot parse the project, which a load says."""
+        try:
+            return self._shaped_by_window
+        except ParityError:
+            return ()
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
         # What dbt filters microbatch models by comes before what the models read themselves.
@@ -402,8 +421,10 @@ class DbtUnit(UnitComponent):
     def look_up(cls, units: Sequence[Self]) -> None:
         wanted: dict[DbtWorkspace, list[tuple[str, str, str]]] = {}
         for unit in units:
-            for side in Side:
-                wanted.setdefault(unit.workspace(side), []).append((unit.select, unit.exclude, unit.selector))
+            with contextlib.suppress(ParityError):  # the unit meets it by itself
+                for side in Side:
+                    asked = (unit.select, unit.exclude, unit.selector)
+                    wanted.setdefault(unit.workspace(side), []).append(asked)
         unreadable: set[Path] = set()
         for workspace, selections in wanted.items():
             if workspace.project_dir in unreadable:
@@ -433,13 +454,18 @@ class DbtUnit(UnitComponent):
         """Unique ids that this unit builds and another one defines, with that unit's name."""
         definers = self.project_units.definers
         found = {
-            node_id: definers.get((self.project_dir, node_id), self)
+            node_id: definers.get(self._thing(node_id), self)
             for node_id in self._selected(side) | self._selected(Side.LEGACY)
         }
         return {node_id: unit.unit for node_id, unit in found.items() if unit is not self}
 
-    def built(self) -> list[tuple[Path, str]]:
-        return [(self.project_dir, node_id) for node_id in self._selected(Side.LEGACY)]
+    def built(self) -> list[tuple[Path, str, str]]:
+        return [self._thing(node_id) for node_id in self._selected(Side.LEGACY)]
+
+    def _thing(self, node_id: str) -> tuple[Path, str, str]:
+        """A node with its table: variables that shape the project may give it another one in another unit."""
+        node = self.workspace(Side.LEGACY).manifest["nodes"].get(node_id) or {}
+        return self.project_dir, node_id, node.get("relation_name") or ""
 
     def precedence(self) -> tuple[int, Unit]:
         """A model belongs to the unit that builds the fewest models: the more special one."""
@@ -447,14 +473,16 @@ class DbtUnit(UnitComponent):
         return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
 
 
-_WORKSPACES: dict[tuple[Path, str], DbtWorkspace] = {}
+_WORKSPACES: dict[tuple[Path, str, str], DbtWorkspace] = {}
 
 
-def _workspace(project_dir: Path, target: str) -> DbtWorkspace:
-    """One workspace for each project and target, so that units of one project share a manifest."""
-    return _WORKSPACES.setdefault((project_dir, target), DbtWorkspace(project_dir, target))
+def _workspace(project_dir: Path, target: str, parsed_with: str) -> DbtWorkspace:
+    """One workspace for each project, target and set of variables that shape it, so that units share a manifest."""
+    key = project_dir, target, parsed_with
+    return _WORKSPACES.setdefault(key, DbtWorkspace(*key))
 
 
+@lru_cache(maxsize=256)
 def _two_windows(schedule: Schedule) -> tuple[Window, Window]:
     first = schedule.first_window()
     return first, next(schedule.windows(first.start.add(days=400)), first)

@@ -88,7 +88,8 @@ def claims_of(
         location = ((node.get("meta") or {}) | (node.get("source_meta") or {})).get("external_location")
         yield Claim(
             key=translator.get_asset_key(node).to_user_string(),
-            thing=f"{project_dir}:{node_id}",
+            # Variables that shape the project may give one node another table in another unit.
+            thing=f"{project_dir}:{node_id}:{node['relation_name']}",
             said=f"{node['resource_type']} {name} of {project}/ ({node['relation_name']})",
             unit=unit,
             builds=not is_source and node_id in selected,

@@ -63,7 +63,7 @@ def evaluate_tests(
     call = _Call(asked, variables, run_dir, parse_again, timeout)
     try:
         if file is None:
-            found = call.run(_Hookless(workspace.project_dir, workspace.target))
+            found = call.run(_Hookless(workspace.project_dir, workspace.target, workspace.parsed_with))
         else:
             found = _on_file(call, workspace, file, wait_s)
     except ParityError as error:
@@ -140,7 +140,7 @@ def _on_file(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) ->
         return Evaluated(not_known=dict.fromkeys(call.tests, f"the file {file} does not exist"))
     deadline = time.monotonic() + wait_s
     with _read_only_profile(workspace) as profiles:
-        reading = _Hookless(workspace.project_dir, workspace.target, profiles)
+        reading = _Hookless(workspace.project_dir, workspace.target, workspace.parsed_with, profiles)
         while True:
             # Who waits here holds nothing; dbt's own retries would sleep for as long as they like.
             FILES.wait_for(file, max(0.0, deadline - time.monotonic()))

@@ -34,13 +34,14 @@ def test_every_call_is_found(tmp_path: Path) -> None:
         macro_sql=MACRO,
         schema_yml="a: {path: '{{ env_var(''IN_YAML'') }}', \"{{ env_var('IN_A_KEY') }}\": 1}",
         text_md="{% docs x %}{{ env_var('IN_DOCS') }}{% enddocs %}",
+        snapshot_sql="{% snapshot s %}{{ config(a=env_var('IN_A_SNAPSHOT')) }} select 1{% endsnapshot %}",
         seed_csv="{{ env_var('IN_A_SEED') }}",
     )
 
     assert found == ReadVariables(
         frozenset(
             {"IN_A_MODEL", "IN_A_COMMENT_OF_SQL", "RUNNER", "IN_A_TEST", "IN_A_MATERIALIZATION", "IN_YAML", "IN_A_KEY",
-             "IN_DOCS"}
+             "IN_DOCS", "IN_A_SNAPSHOT"}
         )
     )  # fmt: skip
     assert found.may_be_read("RUNNER")

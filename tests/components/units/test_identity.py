@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.adapters.dbt import project as adapter
 from dagster_defs.components.project import load_project
 from dagster_defs.components.units.broken_unit import broken_key
@@ -23,8 +18,8 @@ from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import read_record
+from tests.support.dbt_world import World
 
-DAYS = {"cron": "@daily", "start": "2024-01-01"}
 VERSIONS = {
     "models/customers_v1.sql": "{{ config(materialized='table') }} select 1 as customer_id, 'a' as label",
     "models/customers_v2.sql": "{{ config(materialized='table') }} select 1 as customer_id, 'A' as label, 2 as more",
@@ -41,52 +36,6 @@ SEEDED = {
     "models/others.sql": "{{ config(materialized='table') }} select id from {{ source('other', 'events') }}",
     "models/schema.yml": "sources: [{name: raw, tables: [{name: events}]}, {name: other, tables: [{name: events}]}]",
 }
-
-
-class World:
-    """Dbt projects and mirrors in a folder of their own."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "pyproject.toml").touch()
-
-    def project(self, folder: str, files: Mapping[str, str], name: str = "shop") -> None:
-        profile = {
-            side: {"type": "duckdb", "path": f"../data/{name}_{side}.duckdb"}
-            for side in ("legacy", "candidate")
-        }
-        base = {
-            "dbt_project.yml": f"name: {name}\nprofile: {name}\nflags: {{send_anonymous_usage_stats: false}}\n",
-            "profiles.yml": yaml.safe_dump({name: {"target": "legacy", "outputs": profile}}),
-        }
-        for path, text in {**base, **files}.items():
-            file = self.root / folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(base[path] + text if path in base and path in files else text)
-
-    def declare(self, *units: Mapping[str, Any]) -> None:
-        documents = [
-            yaml.safe_dump(
-                {"type": "dagster_defs.components.DbtUnit", "attributes": {"schedule": DAYS, **unit}}
-            )
-            for unit in units
-        ]
-        folder = self.root / "own_defs" / "shop"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "defs.yaml").write_text("---\n".join(documents))
-
-    @property
-    def tree(self) -> dg.ComponentTree:
-        module = types.ModuleType("own_defs")
-        module.__path__ = [str(self.root / "own_defs")]
-        module.__file__ = str(self.root / "own_defs" / "__init__.py")
-        return dg.ComponentTree(defs_module=module, project_root=self.root)
-
-    def load(self) -> dg.Definitions:
-        return self.tree.build_defs()
-
-    def mirrors(self) -> Mirrors:
-        return mirrors_among(self.tree.get_all_components(of_type=dg.Component)).resolved()
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""A dbt project's templates as syntax trees, by Jinja's own parser and with dbt's own blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2 import nodes
+
+from dagster_defs.windows.budget import parse
+
+# dbt takes the block out before Jinja sees it.
+_SNAPSHOT = re.compile(r"\{%-?\s*(?:snapshot\b[^%]*|endsnapshot\s*)%\}")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Which knows dbt's own blocks: macros, tests, materializations, documentation."""
+    from dbt_common.clients.jinja import get_environment
+
+    environment: jinja2.Environment = get_environment(None, capture_macros=True)
+    return environment
+
+
+def tree_of(template: str) -> nodes.Template | None:
+    """None for what is no template; dbt will say what is wrong with it."""
+    try:
+        return parse(_environment(), _SNAPSHOT.sub("", template))
+    except jinja2.TemplateSyntaxError:
+        return None
+
+
+def texts_in(text: str) -> list[str]:
+    """The texts, names included, of a YAML document; the text itself if it is none."""
+    try:
+        return list(_strings_in(yaml.safe_load(text)))
+    except yaml.YAMLError:
+        return [text]
+
+
+def _strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for pair in value.items():
+            for item in pair:
+                yield from _strings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings_in(item)
+
+
+def names_asked(tree: nodes.Node, function: str) -> Iterator[str | None]:
+    """What each call of a function of dbt's (`env_var`, `var`) asks for: its first argument; None for a name that is
+    computed, and for every other use of the function."""
+    used = sum(node.name == function for node in tree.find_all(nodes.Name))
+    used += sum(node.attr == function for node in tree.find_all(nodes.Getattr))
+    used += sum(node.value == function for node in tree.find_all(nodes.Const))
+    for call in calls_of(tree, function):
+        used -= 1
+        first = call.args[0] if call.args else None
+        named = isinstance(first, nodes.Const) and isinstance(first.value, str)
+        yield first.value if named else None  # type: ignore[union-attr]  # a Const
+    if used:
+        yield None
+
+
+def calls_of(tree: nodes.Node, *functions: str) -> Iterator[nodes.Call]:
+    """Calls by the plain name of the function."""
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in functions:
+            yield call
