@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle.units import Owner, Unit
@@ -87,18 +87,14 @@ def _line(
 ) -> list[str]:
     """Keys of the windows that are over, oldest first, from a window on before which nothing is known."""
     schedule = partitions.schedule
-    earliest = [] if since is None else [schedule.align_to_prev(since)]
+    earliest = [] if since is None else [window.start for window in islice(schedule.ending_after(since), 1)]
     # As text, keys are in the order of their windows, but for the hours of a day on which clocks go back.
     oldest = next((key for key in sorted(by_key) if _is_key(partitions, key)), "")
     earliest += [partitions.window_of(oldest).start - timedelta(days=1)] if oldest else []
     if not earliest:
         return []
-    late = now if schedule.end is None else min(now, schedule.end)
-    for _ in range(4):  # the last window that is over is among the last few
-        late = schedule.prev_boundary(late)
-    ended = [window for window in schedule.windows(late, now) if window.end <= now]
     first = _first_key(partitions, schedule.windows(min(earliest), now))
-    last = _first_key(partitions, reversed(ended))
+    last = _first_key(partitions, schedule.ended_by(now))
     if not first or not last or partitions.window_of(last) < partitions.window_of(first):
         return []
     return partitions.keys_between(first, last)
@@ -112,12 +108,7 @@ def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes,
         for key in by_key.keys() & place.keys()
         if by_key[key][-1].when >= since
     }
-    schedule = partitions.schedule
-    # Where windows have holes between them, the next one may begin only after `since`.
-    after = schedule.next_boundary(schedule.next_boundary(since))
-    following = schedule.windows(schedule.align_to_prev(since), after)
-    ended = _first_key(partitions, (window for window in following if window.end > since))
-    first = place.get(ended, len(line))
+    first = place.get(_first_key(partitions, partitions.schedule.ending_after(since)), len(line))
     if fresh:
         first = min(first, place[min(fresh, key=fresh.__getitem__)])
     # Several windows may be caught up on at once, and then the first that is written is not the oldest.

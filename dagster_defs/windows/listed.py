@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, Self
 
 import pendulum
@@ -26,22 +26,23 @@ _UNTOLD = "a list of windows does not tell the run {0} a run: say it with data_i
 @dataclass(frozen=True, slots=True)
 class WindowList:
     """All windows of a DAG that start in `[since, until)`, as Airflow lists them, oldest first: where it has none,
-    there is a hole, and nothing is missing. Windows may overlap, as those of a trigger with a longer `interval=` do.
+    there is a hole, and nothing is missing. Windows may overlap, as those of a trigger with a longer `interval=` do,
+    and each is over before, or when, those that begin after it are.
 
-    Raises BadWindowList for two that begin together, for one that begins off the second, and for one outside.
+    Raises BadWindowList for two that begin together, for one that ends after one that begins later, for one that begins
+    off the second, and for one outside.
     """
 
     since: pendulum.DateTime
     until: pendulum.DateTime
     windows: tuple[Window, ...]
     starts: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
-    latest_ends: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
-    """Of each window, and all before it, the latest end."""
+    ends: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "starts", tuple(window.start for window in self.windows))
-        put(self, "latest_ends", tuple(accumulate((window.end for window in self.windows), max)))
+        put(self, "ends", tuple(window.end for window in self.windows))
         if self.since >= self.until:
             raise BadWindowList(f"it is about no time, from {self.since} to {self.until}")
         for before, window in pairwise(self.windows):
@@ -49,6 +50,13 @@ class WindowList:
                 raise BadWindowList(f"two windows begin at {instant_text(window.start)}")
             if window.start < before.start:
                 raise BadWindowList(f"the window {window} comes after {before}")
+            if window.end < before.end:
+                # The sensor starts runs in the order of windows, each when it is over, and remembers the last one.
+                raise BadWindowList(
+                    f"the window {before} ends after {window}, which begins later, and runs start in the order of "
+                    "their windows. Let the timetable end them in the order in which they begin, or leave the DAG in "
+                    "Airflow"
+                )
         for window in self.windows:
             if window.start.microsecond:
                 raise BadWindowList(f"the window {window} begins off the second, and keys are written to it")
@@ -227,6 +235,15 @@ class ListedSchedule(Schedule):
             ):
                 return
             yield window
+
+    def ending_after(self, instant: datetime) -> Iterator[Window]:
+        """All of them: a long window that ends after `instant` may begin many starts before it."""
+        place = bisect_right(self.listed.ends, utc(instant))
+        return filter(self.is_in_bounds, self.listed.windows[place:])
+
+    def ended_by(self, instant: datetime) -> Iterator[Window]:
+        place = bisect_right(self.listed.ends, utc(instant))
+        return filter(self.is_in_bounds, reversed(self.listed.windows[:place]))
 
     def first_window(self) -> Window:
         return next(self.windows())

@@ -93,7 +93,7 @@ class ListedPartitions(PartitionedSchedule):
         listed = self.schedule.listed
         place = bisect_left(listed.starts, window.end)
         found: list[str] = []
-        while place and listed.latest_ends[place - 1] > window.start:
+        while place and listed.ends[place - 1] > window.start:
             place -= 1
             own = listed.windows[place]
             if own.overlaps(window) and self.schedule.is_in_bounds(own):
@@ -124,7 +124,7 @@ class ListedPartitions(PartitionedSchedule):
         """Those that begin before or at it and may last until then."""
         listed, at = self.schedule.listed, utc(instant)
         last = first = bisect_right(listed.starts, at)
-        while first and listed.latest_ends[first - 1] > at:
+        while first and listed.ends[first - 1] > at:
             first -= 1
         return list(listed.windows[first:last])
 

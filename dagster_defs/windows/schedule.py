@@ -294,6 +294,20 @@ class Schedule:
             yield window
             window = self.following(window)
 
+    def ending_after(self, instant: datetime) -> Iterator[Window]:
+        """The next windows, within the schedule's own start and end, that end after `instant`, oldest first: a few.
+        Raises `DoesNotAdvance`."""
+        until = self.next_boundary(self.next_boundary(instant))
+        return (window for window in self.windows(self.align_to_prev(instant), until) if window.end > instant)
+
+    def ended_by(self, instant: datetime) -> Iterator[Window]:
+        """The last few windows, within the schedule's own start and end, that are over by then, newest first. Raises
+        `DoesNotAdvance`."""
+        begin = utc(instant) if self.end is None else min(utc(instant), self.end)
+        for _ in range(4):  # the last window that is over is among the last few
+            begin = self.prev_boundary(begin)
+        return reversed([window for window in self.windows(begin, instant) if window.end <= instant])
+
     def _first_from(self, earliest: pendulum.DateTime) -> Window:
         """The first window that starts at or after `earliest`, on Airflow's way from the schedule's start.
 

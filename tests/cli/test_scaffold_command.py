@@ -222,6 +222,24 @@ def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], s
     assert Path(written["path"]).name == "gaps.yaml"
 
 
+def test_windows_that_do_not_end_in_their_order_refuse_their_dag(run: Any) -> None:
+    """A list whose second window is over before its first is said, with both, and the other DAGs are scaffolded."""
+    march = "2024-03-{:02}T00:00:00+00:00"
+    own = {**CRON, "text": "Calendar", "kind": "other", "cron": None, "timetable": "their.Calendar"}
+    days = ((1, 30), (2, 3), (4, 31))
+    windows = [{"start": march.format(start), "end": march.format(end)} for start, end in days]
+    crossed = dag("x", task("t", "dbt run"), schedule={**own, "interval_is_empty": False}, windows=windows,
+                  span={"start": march.format(1), "end": march.format(31)})  # fmt: skip
+
+    files = run(crossed, dag("y", task("t", "dbt run")))
+
+    assert files["y"]["units"] == ["y.t"]
+    assert files["x"]["units"] == []
+    [said] = [gap for gap in files["x"]["gaps"] if "ends after" in gap]
+    first, second = (f"[{march.format(start)}, {march.format(end)})" for start, end in days[:2])
+    assert f"the window {first} ends after {second}, which begins later" in said
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

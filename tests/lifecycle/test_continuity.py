@@ -385,3 +385,77 @@ def test_a_hole_between_listed_windows_is_no_gap() -> None:
     assert gap.span == Span(keys[2], keys[2], 1)
     # Enrolled inside of a hole: the first window after it is the first that counts.
     assert [one.partition for one in told(START + 3 * DAY, 0, 1, 2, 3).windows] == keys[2:]
+
+
+def overlapping(length: int, days: Iterable[int]) -> ListedPartitions:
+    """Windows of so many days, one from each of these days on."""
+    windows = tuple(Window.between(START + day * DAY, START + (day + length) * DAY) for day in days)
+    listed = WindowList(utc(START), utc(START + 100 * DAY), windows)
+    return ListedPartitions(ListedSchedule.listing(listed, "UTC"))
+
+
+@given(
+    st.integers(1, 9),
+    st.sets(st.integers(0, 40), min_size=1).map(sorted),
+    st.data(),
+    st.none() | st.integers(-2, 50),
+    st.integers(-2, 60),
+)
+def test_windows_that_reach_over_several_others(
+    length: int, days: list[int], data: st.DataObject, enrolled: int | None, today: int
+) -> None:
+    """Of windows that overlap, each that ended after the enrolment and is over counts once, and is a gap if nobody
+    wrote it and a later one is written."""
+    partitions, noon = overlapping(length, days), DAY / 2
+    place = {day: partitions.key_of(partitions.schedule.window_from(START + day * DAY)) for day in days}
+    ends = {day: START + (day + length) * DAY for day in days}
+    now = START + today * DAY + noon
+    since = None if enrolled is None else START + enrolled * DAY + noon
+    written = [day for day in data.draw(st.sets(st.sampled_from(days)).map(sorted)) if ends[day] <= now]
+    hour = timedelta(hours=1)
+    writes = [Wrote(Owner.AIRFLOW, place[day], ends[day] + hour, place[day], place[day]) for day in written]
+
+    one = continuity(UNIT, Owner.AIRFLOW, partitions, writes, enrolled=since, now=now)
+
+    begin = since or min((ends[day] + hour for day in written), default=None)
+    counted = [
+        day for day in days if begin and ends[day] <= now and (ends[day] > begin or ends[day] + hour == begin)
+    ]
+    assert [window.partition for window in one.windows] == [place[day] for day in counted]
+    last = max(written, default=-1)
+    assert one.gap_keys == [place[day] for day in counted if day not in written and day < last]
+    by_side = spans_by_owner(partitions, writes, now)[Owner.AIRFLOW]
+    assert sum(span.windows for span in by_side) == len(written)
+
+
+def test_a_week_every_day_is_known_to_be_written() -> None:
+    """A daily trigger with `interval=` of seven days: all windows written is nothing to look at."""
+    partitions = overlapping(7, range(60))
+    over = partitions.keys[:53]
+    writes = [
+        Wrote(Owner.AIRFLOW, each, partitions.window_of(each).end + timedelta(hours=1), each, each)
+        for each in over
+    ]
+
+    one = continuity(UNIT, Owner.AIRFLOW, partitions, writes, enrolled=None, now=START + 59.5 * DAY)
+
+    assert [window.partition for window in one.windows] == over
+    assert (one.is_continuous, one.against, one.waiting) == (True, (), ())
+
+
+def test_a_window_that_began_long_before_the_enrolment_counts() -> None:
+    """Of three days' windows, the one that was half over at the enrolment is a gap if nobody wrote it."""
+    partitions = overlapping(3, range(30))
+    over = partitions.keys[:18]
+    writes = [
+        Wrote(Owner.AIRFLOW, each, partitions.window_of(each).end + timedelta(hours=1), each, each)
+        for each in over
+        if each != over[8]
+    ]
+
+    one = continuity(
+        UNIT, Owner.AIRFLOW, partitions, writes, enrolled=START + 10.5 * DAY, now=START + 20.5 * DAY
+    )
+
+    assert one.windows[0].partition == over[8]
+    assert one.gap_keys == [over[8]]

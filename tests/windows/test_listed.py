@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -36,13 +38,20 @@ def partitions(*windows: Window, zone: str = "America/New_York", **bounds: str) 
     return ListedPartitions(ListedSchedule.listing(listing(*windows), zone, **bounds))
 
 
+def in_order(drawn: list[tuple[int, int]]) -> list[Window]:
+    """Of pairs of a start and a length; none ends before one that begins earlier."""
+    starts = sorted(drawn)
+    ends = accumulate((first + length for first, length in starts), max)
+    return [window(first, last) for (first, _), last in zip(starts, ends, strict=True)]
+
+
 # With holes, touching, and reaching over each other; no two begin together.
 lists = st.lists(
     st.tuples(st.integers(0, 60), st.integers(1, 9)),
     min_size=1,
     max_size=15,
     unique_by=lambda drawn: drawn[0],
-).map(lambda drawn: [window(first, first + length) for first, length in sorted(drawn)])
+).map(in_order)
 
 
 @given(lists, st.integers(-2, 70), st.integers(1, 9))
@@ -103,12 +112,16 @@ def test_what_contradicts_is_refused(other: WindowList, said: str) -> None:
     [
         ((window(0, 1), window(0, 2)), "two windows begin"),
         ((window(1, 2), window(0, 1)), "comes after"),
+        (
+            (window(0, 30), window(1, 2), window(40, 41)),
+            rf"{re.escape(f'{window(0, 30)} ends after {window(1, 2)}')}.*leave the DAG in Airflow",
+        ),
         ((window(100, 101),), "outside"),
         ((Window.between(BEGIN + timedelta(microseconds=1), BEGIN + timedelta(days=1)),), "off the second"),
     ],
 )
 def test_what_has_no_keys_is_refused(windows: tuple[Window, ...], said: str) -> None:
-    """Windows that keys cannot tell apart, and a list in no order, are no list."""
+    """Windows that keys cannot tell apart, and a list in no order of starts and ends, are no list."""
     with pytest.raises(BadWindowList, match=said):
         listing(*windows)
 
@@ -127,6 +140,15 @@ def test_another_file_is_refused(document: object) -> None:
     """What is no list of windows is said to be none."""
     with pytest.raises(BadWindowList):
         WindowList.of_document(document)
+
+
+@given(lists, st.integers(-3, 75).map(lambda day: BEGIN + timedelta(days=day)))
+def test_what_is_over_and_what_is_not(windows: list[Window], now: datetime) -> None:
+    """However far windows reach over each other, each is over by an instant or ends after it."""
+    schedule = ListedSchedule.listing(listing(*windows), "UTC")
+
+    assert [*schedule.ended_by(now)] == [one for one in reversed(windows) if one.end <= now]
+    assert [*schedule.ending_after(now)] == [one for one in windows if one.end > now]
 
 
 def test_a_key_is_local_time_with_its_offset() -> None:
