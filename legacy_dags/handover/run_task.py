@@ -30,7 +30,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-SCHEMA = "parity/task/1"
+SCHEMA = "parity/task/2"
 #: Of a process that runs a task for Dagster; no hand-over may send the task back there.
 MARK = "PARITY_LEGACY_TASK"
 
@@ -41,6 +41,9 @@ NEEDS_SERVERS = {
     "SubDagOperator": "it needs Airflow's scheduler",
     "BaseProxyTaskToDagsterOperator": "it is the proxy, which would ask Dagster to run it again",
 }
+
+#: For Airflow to make its database, which takes about three.
+DATABASE_SECONDS = 300
 
 #: States in which Airflow leaves a task alone.
 FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
@@ -56,6 +59,7 @@ class Request:
 
     `rules`: whether Airflow's trigger rules decide here whether the task runs; not where Airflow has decided it.
     `callbacks`: whether callbacks and mails on retries and failures are due. `max_tries` None: as the task says.
+    `candidate`: names of the variables that keep a candidate away from legacy's places; None for legacy itself.
     """
 
     dags_folder: str
@@ -71,6 +75,7 @@ class Request:
     conf: dict[str, Any]
     rules: bool
     callbacks: bool
+    candidate: list[str] | None
     records: dict[str, Any]
     databases: str
     result: str
@@ -81,6 +86,18 @@ class Request:
         if document.pop("schema", None) != SCHEMA:
             raise CannotRun(f"the request is not {SCHEMA}: Dagster's side and Airflow's are of two versions")
         return cls(**document)
+
+
+def masked(text: str) -> str:
+    """Without the secrets that Airflow has handed out so far; before it is imported it has handed out none."""
+    if "airflow" not in sys.modules:
+        return text
+    try:
+        from airflow.utils.log.secrets_masker import redact
+
+        return str(redact(text))
+    except Exception as error:
+        return f"(not shown: Airflow's masker of secrets does not work here: {type(error).__name__})"
 
 
 def moment(text: str) -> datetime:
@@ -130,6 +147,15 @@ def surroundings(home: Path, dags_folder: str, database: Path) -> dict[str, str]
     }
 
 
+#: Of a candidate nobody is told: it is no run of the platform's.
+UNHEARD = {
+    "AIRFLOW__METRICS__STATSD_ON": "False",
+    "AIRFLOW__METRICS__OTEL_ON": "False",
+    "AIRFLOW__TRACES__OTEL_ON": "False",
+    "AIRFLOW__OPENLINEAGE__DISABLED": "True",
+}
+
+
 def set_path(dags_folder: str) -> None:
     """As a worker of Airflow has it; this file's neighbours must not stand in for libraries."""
     here = str(Path(__file__).resolve().parent)
@@ -157,12 +183,19 @@ def private_database(folder: Path, home: Path, dags_folder: str) -> Path:
             environment = {**os.environ, **surroundings(home, dags_folder, unfinished)}
             command = [sys.executable, __file__, "--make-database"]
             try:
-                done = subprocess.run(command, env=environment, capture_output=True, text=True)
+                done = subprocess.run(
+                    command, env=environment, capture_output=True, text=True, timeout=DATABASE_SECONDS
+                )
                 if done.returncode != 0:
                     raise CannotRun(
                         f"Airflow cannot make a database of its own: {done.stderr[-2000:].strip()}"
                     )
                 unfinished.replace(made)
+            except subprocess.TimeoutExpired:
+                raise CannotRun(
+                    f"Airflow has not made a database of its own within {DATABASE_SECONDS} seconds: see with this "
+                    "Python whether `airflow db migrate` on an empty SQLite file ends"
+                ) from None
             finally:
                 with contextlib.suppress(OSError):
                     unfinished.unlink()
@@ -232,10 +265,13 @@ def run(request: Request) -> dict[str, Any]:
         raise CannotRun(
             f"Airflow {version} is not supported here yet, only 2.7 to 2.11: mirror the task in another way"
         )
-    with tempfile.TemporaryDirectory(prefix="legacy-task-") as folder:
+    # In the folder of whoever waits for the result: it is removed there, however this process ends.
+    with tempfile.TemporaryDirectory(prefix="home-", dir=Path(request.result).parent) as folder:
         home = Path(folder)
         database = private_database(Path(request.databases), home, request.dags_folder)
         os.environ.update(surroundings(home, request.dags_folder, database))
+        if request.candidate is not None:
+            os.environ.update(UNHEARD)
         set_path(request.dags_folder)
         engine = importlib.import_module("handover.task_in_airflow2")
         result: dict[str, Any] = engine.run(request)
@@ -253,16 +289,21 @@ def main(argv: list[str] | None = None) -> int:
     [word] = sys.argv[1:] if argv is None else argv
     if word == "--make-database":
         set_path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-        make_database()
+        try:
+            make_database()
+        except Exception:
+            sys.stderr.write(masked(traceback.format_exc()))
+            return 1
         return 0
     request = Request.read(Path(word))
     try:
         result = run(request)
     except CannotRun as error:
-        result = {"refused": str(error)}
+        result = {"refused": masked(str(error))}
     except Exception as error:
-        traceback.print_exc()
-        result = {"refused": f"Airflow could not be brought to run it: {type(error).__name__}: {error}"}
+        tell(masked(traceback.format_exc()))
+        reason = f"Airflow could not be brought to run it: {type(error).__name__}: {error}"
+        result = {"refused": masked(reason)}
     write_result(Path(request.result), result)
     sys.stdout.flush()
     # Threads of a library that do not end must not keep the result from whoever waits for it.

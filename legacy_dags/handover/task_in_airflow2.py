@@ -16,7 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from handover.run_task import FINISHED, CannotRun, Request, candidates, mark_start, moment, refuse_unfit, tell
+from handover.run_task import (
+    FINISHED,
+    CannotRun,
+    Request,
+    candidates,
+    mark_start,
+    masked,
+    moment,
+    refuse_unfit,
+    tell,
+)
 
 HISTORY = ("get_previous_dagrun", "get_previous_ti", "get_previous_start_date", "get_previous_execution_date")
 OF_HISTORY = ("prev_data_interval_start_success", "prev_data_interval_end_success", "prev_start_date_success",
@@ -30,6 +40,9 @@ WORST = ("failed", "upstream_failed", "up_for_retry", "up_for_reschedule", "succ
 def run(request: Request) -> dict[str, Any]:
     """How the task ended: a record of it for the store, or why it is not its turn."""
     log_to_stdout()
+    if request.candidate is not None:
+        environment_first(request.candidate)
+        clear_listeners()
     dag = find_dag(request)
     task = dag.task_dict.get(request.task_id)
     if task is None:
@@ -44,7 +57,45 @@ def run(request: Request) -> dict[str, Any]:
     guard(dag, window)
     if not request.callbacks:
         silence(task)
+    if request.candidate is not None:  # parsing the DAG file has imported what may change them
+        environment_first(request.candidate)
+        clear_listeners()
     return window.run(task)
+
+
+def environment_first(names: Sequence[str]) -> None:
+    """What keeps a candidate away from legacy's places are variables: no secrets back end may come before them.
+
+    Raises CannotRun for what would not keep it away.
+    """
+    from airflow import configuration
+    from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+
+    unread = [
+        name
+        for name in names
+        if name.upper().startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")) and name != name.upper()
+    ]
+    if unread:
+        raise CannotRun(
+            f"a candidate would not read {', '.join(unread)}: Airflow looks for Connections and Variables in capitals. "
+            "Write the names in env.candidate so"
+        )
+    backends = configuration.ensure_secrets_loaded()
+    backends.sort(key=lambda backend: type(backend) is not EnvironmentVariablesBackend)
+    # Asked again, as each look-up does: two back ends only are made anew each time.
+    first = next(iter(configuration.ensure_secrets_loaded()), None)
+    if type(first) is not EnvironmentVariablesBackend:
+        raise CannotRun(
+            f"a candidate would read its Connections and Variables from {type(first).__name__} and not from "
+            "env.candidate: take that secrets back end out of the airflow.cfg that its AIRFLOW_CONFIG names"
+        )
+
+
+def clear_listeners() -> None:
+    from airflow.listeners.listener import get_listener_manager
+
+    get_listener_manager().clear()
 
 
 def know_users() -> None:
@@ -55,12 +106,20 @@ def know_users() -> None:
             return
 
 
+class MaskedFormatter(logging.Formatter):
+    """The whole text, since an exception may put a secret into its own only when it is shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text: str = masked(super().format(record))
+        return text
+
+
 def log_to_stdout() -> None:
     """Everything that Airflow and the operator log, and what the operator prints, with secrets masked."""
     from airflow.utils.log.secrets_masker import _secrets_masker
 
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("{%(filename)s:%(lineno)d} %(levelname)s - %(message)s"))
+    handler.setFormatter(MaskedFormatter("{%(filename)s:%(lineno)d} %(levelname)s - %(message)s"))
     handler.addFilter(_secrets_masker())
     handler.setLevel(logging.INFO)
     root = logging.getLogger()
@@ -100,9 +159,27 @@ def find_dag(request: Request) -> Any:
 def silence(task: Any) -> None:
     """For a run of which nobody must be told, or of which somebody else tells."""
     for name in CALLBACKS:
-        if getattr(task, name, None):
+        if isinstance(getattr(task, "partial_kwargs", None), dict):
+            task.partial_kwargs.pop(name, None)
+        elif getattr(task, name, None):
             setattr(task, name, None)
-    task.email_on_failure = task.email_on_retry = False
+    for name in ("email_on_failure", "email_on_retry"):
+        if isinstance(getattr(task, "partial_kwargs", None), dict):  # a mapped task has them in there
+            task.partial_kwargs[name] = False
+        else:
+            setattr(task, name, False)
+
+
+def says_nothing(task: Any) -> bool:
+    """Whether it is a marker, which leaves no XCom."""
+    return bool(getattr(task, "inherits_from_empty_operator", False))
+
+
+def steers(task: Any) -> bool:
+    """Whether it says which of the tasks below it run; a sensor skips itself only."""
+    kind = getattr(task, "operator_class", None) or type(task)
+    names = {each.__name__ for each in getattr(kind, "__mro__", ())}
+    return "SkipMixin" in names and "BaseSensorOperator" not in names
 
 
 def guard(dag: Any, window: Window2) -> None:
@@ -110,6 +187,10 @@ def guard(dag: Any, window: Window2) -> None:
     import lazy_object_proxy
     from airflow.exceptions import AirflowFailException
     from airflow.models import TaskInstance, Variable
+    from airflow.models.skipmixin import XCOM_SKIPMIXIN_KEY
+
+    def above_of(task_id: str) -> set[str]:
+        return set(dag.task_dict[task_id].get_flat_relative_ids(upstream=True))
 
     pull = TaskInstance.xcom_pull
     signature = inspect.signature(pull)
@@ -122,10 +203,14 @@ def guard(dag: Any, window: Window2) -> None:
             raise AirflowFailException(
                 "XComs of other runs and other DAGs are not at hand: only those of this window are kept"
             )
+        if given.get("key") == XCOM_SKIPMIXIN_KEY:  # Airflow's own rules ask every task right above
+            ids = [one for one in ids if one in dag.task_dict and steers(dag.task_dict[one])]
+        elif given.get("task_ids") is None:  # of whichever task has the key
+            ids = [one for one in above_of(self.task_id) if not says_nothing(dag.task_dict[one])]
         if unknown := [one for one in ids if one in dag.task_dict and one not in window.known]:
             raise AirflowFailException(
-                f"the XComs of {', '.join(unknown)} are not at hand: Dagster has not run it for this window. Run "
-                "it there first, or pass on what it says in a file or a table"
+                f"the XComs of {', '.join(sorted(unknown))} are not at hand: Dagster has not run it for this window. "
+                "Run it there first, or pass on what it says in a file or a table"
             )
         return pull(self, *args, **kwargs)
 
@@ -268,7 +353,7 @@ class Window2:
             error = ""
             if instance.state not in FINISHED:
                 if self.request.rules and (waiting := self._why_not(instance)):
-                    return {"waiting": waiting}
+                    return {"waiting": masked(waiting)}
                 if instance.state not in FINISHED:
                     error = self._run_instance(instance)
             done.append((instance, error))
@@ -306,7 +391,7 @@ class Window2:
                 continue
             for instance in self._instances(upstream.task_id):
                 instance.task = upstream
-                marker = getattr(upstream, "inherits_from_empty_operator", False)
+                marker = says_nothing(upstream)
                 latest = any(kind.__name__ == "LatestOnlyOperator" for kind in type(upstream).__mro__)
                 if marker or latest:
                     self._settle(instance, latest)
@@ -365,10 +450,11 @@ class Window2:
                 self.session.rollback()
                 instance.refresh_from_db(session=self.session)
                 if instance.state == TaskInstanceState.RUNNING:  # Airflow had not begun with the operator yet
-                    traceback.print_exc(file=sys.stdout)
+                    tell(masked(traceback.format_exc()))
                     instance.state = TaskInstanceState.FAILED
                 self.session.commit()
-                return f"{type(error).__name__}: {error}"
+                said: str = masked(f"{type(error).__name__}: {error}")
+                return said
             self.session.commit()
             instance.refresh_from_db(session=self.session)
             if instance.state != TaskInstanceState.DEFERRED:

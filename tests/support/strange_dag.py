@@ -79,6 +79,22 @@ class Killable(BaseOperator):
         self.process.kill()
 
 
+class Rude(Exception):
+    def __str__(self):
+        return "no way into " + BaseHook.get_connection("warehouse").get_uri()
+
+
+def be_rude():
+    BaseHook.get_connection("warehouse").get_uri()
+    raise Rude
+
+
+def leave_noise():
+    import subprocess
+    child = subprocess.Popen(["sh", "-c", "while :; do echo noise; sleep 0.05; done"])
+    say(f"pid {child.pid}")
+
+
 with DAG("strange", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=timezone.utc), catchup=False,
          default_args={"retry_delay": timedelta(0)}) as dag:
     BashOperator(
@@ -160,7 +176,10 @@ with DAG("killed", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=
         task_id="writes",
         bash_command="cd {{ var.value.place }} && printf 'id,name\\n1,one\\n' > {{ ds }}.csv",
     )
-    BashOperator(task_id="slow", bash_command="sleep 100", execution_timeout=timedelta(seconds=1))
+    slow = BashOperator(task_id="slow", bash_command="sleep 100", execution_timeout=timedelta(seconds=1))
+    PythonOperator(task_id="rude", python_callable=be_rude)
+    PythonOperator(task_id="leaves", python_callable=leave_noise)
+    slow >> PythonOperator(task_id="asks_all", python_callable=lambda: None, op_args=["{{ ti.xcom_pull(key='x') }}"])
     PythonOperator(task_id="history", python_callable=lambda: None, op_args=["{{ prev_data_interval_start_success }}"])
     PythonOperator(task_id="keeps", python_callable=lambda: __import__("airflow.models").models.Variable.set("a", "b"))
     PythonOperator(task_id="asks", python_callable=lambda: None, op_args=["{{ ti.xcom_pull('slow') }}"])
@@ -186,6 +205,28 @@ with create_session() as session:
         xcoms[f"{row.task_id}[{row.map_index}].{row.key}"] = row.value.decode()
 print("RESULT" + json.dumps({"states": states, "xcoms": xcoms}))
 """
+
+
+#: A secrets back end of a team's own, which has an answer to everything.
+VAULT = """
+from airflow.secrets import BaseSecretsBackend
+
+
+class Vault(BaseSecretsBackend):
+    def get_conn_value(self, conn_id):
+        return "postgres://legacy.example/here"
+
+    def get_variable(self, key):
+        return "/nowhere/legacy"
+"""
+
+
+def vault(folder: Path) -> dict[str, str]:
+    """Settings with which Airflow asks a secrets back end before the environment."""
+    config = folder / "home" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "strange_vault.py").write_text(VAULT, encoding="utf-8")
+    return {"AIRFLOW__SECRETS__BACKEND": "strange_vault.Vault"}
 
 
 def environment(folder: Path) -> dict[str, str]:

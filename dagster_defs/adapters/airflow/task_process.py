@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -20,14 +22,15 @@ from dagster_defs.adapters.processes import guardian
 from dagster_defs.adapters.processes.guardian import GUARDIAN, Known
 from dagster_defs.errors import LegacyTaskRefused, TimedOut
 
-SCHEMA = "parity/task/1"
+SCHEMA = "parity/task/2"
 GRACE_SECONDS = 20.0  # for `on_kill`, before the processes are killed
 LIMIT_SLACK = 10.0  # Airflow keeps `execution_timeout` itself, and calls `on_kill`: it has the first word
+LAST_WORDS_SECONDS = 5.0  # for what is still in the pipe when the operator has ended
 LOG_BYTES = 1_000_000  # of one try, in the run's log
 LAST_LINES = 100  # that are shown of what is beyond that
 _BATCH_BYTES, _BATCH_SECONDS = 8_000, 1.0
 # Of this process's Python; Airflow's has its own.
-_OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 Say = Callable[[str], None]
 
@@ -53,7 +56,7 @@ class AirflowEnvironment:
         if not self.python.is_file():
             remedy = "Name it in the unit's YAML (airflow: {python: …}) or in PARITY_AIRFLOW_PYTHON"
             raise LegacyTaskRefused(what, f"there is no Python with Airflow at {self.python}", remedy)
-        with tempfile.TemporaryDirectory(prefix="parity-task-") as folder:
+        with tempfile.TemporaryDirectory(prefix="parity-task-", ignore_cleanup_errors=True) as folder:
             result = Path(folder) / "result.json"
             document = {
                 "schema": SCHEMA,
@@ -72,7 +75,7 @@ class AirflowEnvironment:
         program = [str(self.program)] if self.program else ["-m", "handover.run_task"]
         process = GUARDIAN.start(
             [str(self.python), *program, str(asked)],
-            env={name: value for name, value in self.variables.items() if name not in _OF_PYTHON},
+            env={name: value for name, value in self.variables.items() if name not in OF_PYTHON},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -88,12 +91,19 @@ class AirflowEnvironment:
             if (known := Known.of(process.pid)) and process.poll() is None:
                 guardian.end([known], grace=GRACE_SECONDS)
             process.wait()
+            _end_group(process.pid)
             GUARDIAN.forget(process.pid)
             log.take_all(lines)
             log.close()
         if process.returncode != 0:
             reason = f"its process ended with {process.returncode}, and nobody knows how far it came"
             raise LegacyTaskRefused(what, reason, "Read the run's log")
+
+
+def _end_group(group: int) -> None:
+    """What the operator has left running in its process group; while one is left, the group's number is its own."""
+    with contextlib.suppress(OSError):
+        os.killpg(group, signal.SIGKILL)
 
 
 class Log:
@@ -117,9 +127,10 @@ class Log:
             self.flush()
 
     def take_all(self, lines: queue.Queue[str | None]) -> None:
-        """What has come by now; a process that the operator left running may hold the pipe open."""
+        """What has come by now; a process that the operator left running may hold the pipe open, and write to it."""
+        until = time.monotonic() + LAST_WORDS_SECONDS
         with contextlib.suppress(queue.Empty):
-            while (line := lines.get(timeout=0.3)) is not None:
+            while time.monotonic() < until and (line := lines.get(timeout=0.3)) is not None:
                 self.take(line)
 
     def flush_if_due(self) -> None:

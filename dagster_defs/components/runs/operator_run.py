@@ -35,6 +35,8 @@ class OperatorRun:
     retries: int
     retry_delay: float
     timeout: float | None
+    candidate: Mapping[str, str] | None
+    """Of a candidate, what keeps it away from legacy's places; None for legacy itself."""
 
     @property
     def _store(self) -> WindowStore:
@@ -98,6 +100,7 @@ class OperatorRun:
             "max_tries": None if self._is_airflows else self.retries,
             "conf": {},
             "rules": not self._is_airflows,
+            "candidate": None if self.candidate is None else sorted(self.candidate),
             "callbacks": self.side is Side.LEGACY and not self._is_airflows,
             "records": known,
         }

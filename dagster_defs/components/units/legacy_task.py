@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 
+from dagster_defs.adapters.airflow.task_process import OF_PYTHON
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import windows_to_write
@@ -238,9 +239,20 @@ class LegacyTask(FilesUnit):
         [window] = windows
         if side is Side.CANDIDATE:
             self.refuse_legacy_folder(windows)
+            self._refuse_legacy_places()
         state = self._operator_run(context, side, window).once()
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(asset_key=key, metadata={**window_metadata(windows), STATE: state})
+
+    def _refuse_legacy_places(self) -> None:
+        """Raises LegacyTaskRefused where the candidate's process would have what legacy's has."""
+        own, settings = self.env.candidate, Settings.from_process()
+        legacy = settings.with_variables(self.env.legacy).variables
+        if all(name in OF_PYTHON or legacy.get(name) == value for name, value in own.items()):
+            reason = f"a candidate would write where legacy does: {', '.join(sorted(own))} is the same on both sides"
+            raise LegacyTaskRefused(
+                self.unit, reason, "Give it values of its own in its YAML (env.candidate)"
+            )
 
     def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Window) -> OperatorRun:
         settings = Settings.from_process()
@@ -258,6 +270,7 @@ class LegacyTask(FilesUnit):
             retries=self.retries,
             retry_delay=self.retry_delay,
             timeout=self.timeout,
+            candidate=self.env.candidate if side is Side.CANDIDATE else None,
         )
 
 

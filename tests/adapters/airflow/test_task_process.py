@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -35,25 +37,31 @@ class Runner:
     records: dict[str, Any] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
-    def environment(self) -> AirflowEnvironment:
+    def environment(self, variables: Mapping[str, str]) -> AirflowEnvironment:
         return AirflowEnvironment(
             strange_dag.AIRFLOW_PYTHON,
             strange_dag.dags_folder(self.folder),
             "strange.py",
             strange_dag.PROGRAM,
             self.folder / "databases",
-            strange_dag.environment(self.folder),
+            {**strange_dag.environment(self.folder), **variables},
         )
 
     def run(
-        self, task_id: str, *, dag_id: str = "strange", limit: float | None = None, **asked: Any
+        self,
+        task_id: str,
+        *,
+        dag_id: str = "strange",
+        limit: float | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **asked: Any,
     ) -> Mapping[str, Any]:
         request = {
             "dag_id": dag_id, "task_id": task_id, "run_id": f"scheduled__{START}", "logical_date": START,
             "start": START, "end": END, "try_number": 1, "max_tries": None, "conf": {}, "rules": True,
-            "callbacks": True, "records": self.records, **asked,
+            "callbacks": True, "candidate": None, "records": self.records, **asked,
         }  # fmt: skip
-        return self.environment().run(request, say=self.log.append, limit=limit)
+        return self.environment(variables).run(request, say=self.log.append, limit=limit)
 
     def to_its_end(self, task_id: str) -> None:
         """With its retries, and each time that a sensor asks for."""
@@ -131,11 +139,16 @@ def test_the_log_hides_passwords(ours: Runner) -> None:
     assert "hidden" not in text
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.fixture
-def alone(ours: Runner) -> Runner:
-    """The same folder, whose database is made, with no window's past."""
-    (ours.folder / "effects").unlink(missing_ok=True)
-    return Runner(ours.folder)
+def alone(shared: Path) -> Runner:
+    """A folder whose database is made by the first one, with no window's past."""
+    (shared / "effects").unlink(missing_ok=True)
+    return Runner(shared)
 
 
 def test_a_deferred_task_goes_on_with_what_it_kept(alone: Runner) -> None:
@@ -188,6 +201,7 @@ def test_a_limit_ends_what_does_not_keep_one(alone: Runner, monkeypatch: pytest.
         ("history", "earlier runs are not at hand"),
         ("keeps", "a Variable cannot be written"),
         ("asks", "the XComs of slow are not at hand"),
+        ("asks_all", "the XComs of slow are not at hand"),
     ],
 )
 def test_what_a_private_database_cannot_know_fails(alone: Runner, task_id: str, reason: str) -> None:
@@ -238,6 +252,71 @@ def test_no_python_is_one_clear_error(tmp_path: Path) -> None:
 
     with pytest.raises(LegacyTaskRefused, match="PARITY_AIRFLOW_PYTHON"):
         nowhere.run({"dag_id": "a", "task_id": "b"}, say=print, limit=None)
+
+
+def test_a_candidate_reads_its_own_places_first(alone: Runner) -> None:
+    """A secrets back end that the team's airflow.cfg puts before the environment does not lead it to legacy's."""
+    place = alone.folder / "candidates"
+    place.mkdir()
+    variables = {**strange_dag.vault(alone.folder), "AIRFLOW_VAR_PLACE": str(place)}
+
+    legacy = alone.run("writes", dag_id="killed", variables=variables)["record"]
+    found = alone.run("writes", dag_id="killed", variables=variables, candidate=["AIRFLOW_VAR_PLACE"])
+
+    assert (legacy["state"], found["record"]["state"]) == ("failed", "success")
+    assert [path.name for path in place.iterdir()] == ["2024-02-01.csv"]
+
+
+def test_what_dagster_runs_otherwise_is_taken_as_done(alone: Runner) -> None:
+    """A task right below one of which Dagster keeps no state runs; below one that decides about it, it does not."""
+    assert alone.run("after_skip")["record"]["state"] == "success"
+    with pytest.raises(LegacyTaskRefused, match="the XComs of branch are not at hand"):
+        alone.run("left")
+
+
+def test_a_variable_that_a_candidate_would_not_read_is_refused(alone: Runner) -> None:
+    """Airflow looks for AIRFLOW_CONN_ and a name in capitals: another name keeps no candidate away from legacy."""
+    with pytest.raises(LegacyTaskRefused, match="would not read AIRFLOW_CONN_warehouse"):
+        alone.run("writes", dag_id="killed", candidate=["AIRFLOW_CONN_warehouse"])
+
+
+def test_no_error_tells_a_password(alone: Runner) -> None:
+    """What Airflow masks in its log is masked in the error too, though the exception has built its text itself."""
+    record = alone.run("rude", dag_id="killed")["record"]
+
+    error = record["instances"][0]["error"]
+    assert "no way into postgres://somebody:***@" in error
+    assert "hidden" not in error + "\n".join(alone.log)
+
+
+def test_nothing_is_left_running(alone: Runner) -> None:
+    """What an operator leaves behind in its process group ends with it, and keeps nobody waiting."""
+    assert alone.run("leaves", dag_id="killed")["record"]["state"] == "success"
+
+    [said] = strange_dag.effects(alone.folder)
+    assert not is_alive(int(said[4:]))
+
+
+def test_who_goes_on_talking_is_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that never end are read for a while only."""
+    monkeypatch.setattr("dagster_defs.adapters.airflow.task_process.LAST_WORDS_SECONDS", 0.3)
+    lines: queue.Queue[str | None] = queue.Queue()
+    stop = threading.Event()
+
+    def talk() -> None:
+        while not stop.wait(0.01):
+            lines.put("noise")
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    said: list[str] = []
+    log = Log(said.append)
+    log.take_all(lines)
+    stop.set()
+    talking.join()
+    log.close()
+
+    assert "noise" in said[0]
 
 
 def test_a_long_log_has_an_end() -> None:

@@ -165,6 +165,20 @@ def test_only_the_owner_runs_it(place: Project) -> None:
     assert "NotOwner" in why(result)
 
 
+def test_a_candidate_with_legacys_own_places_does_not_run(place: Project) -> None:
+    """`env.candidate` that says what legacy's process has anyway keeps nothing away from legacy's places."""
+    kind, attributes = declared(place.estate.root, "writes", "killed", shadow=None, because="")
+    same = {"AIRFLOW_VAR_PLACE": attributes["env"]["legacy"]["AIRFLOW_VAR_PLACE"]}
+    attributes["env"]["candidate"] = same
+    attributes["outputs"] = [{"key": "written", "file": "{{ ds }}.csv", "file_key": ["id"]}]
+    place.declare("own", (kind, attributes))
+    place.load()
+
+    result = place.estate.run("shadow__killed__writes", DAY, must_succeed=False)
+
+    assert "AIRFLOW_VAR_PLACE is the same on both sides" in why(result)
+
+
 @pytest.mark.airflow
 def test_a_skip_that_airflow_cannot_be_told_is_a_failure(place: Project) -> None:
     """In a run of Airflow's proxy a skip fails, with the reason: Airflow would go on as after a success."""
