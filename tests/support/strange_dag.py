@@ -182,7 +182,7 @@ with DAG("killed", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=
     slow >> PythonOperator(task_id="asks_all", python_callable=lambda: None, op_args=["{{ ti.xcom_pull(key='x') }}"])
     PythonOperator(task_id="history", python_callable=lambda: None, op_args=["{{ prev_data_interval_start_success }}"])
     PythonOperator(task_id="keeps", python_callable=lambda: __import__("airflow.models").models.Variable.set("a", "b"))
-    PythonOperator(task_id="asks", python_callable=lambda: None, op_args=["{{ ti.xcom_pull('slow') }}"])
+    PythonOperator(task_id="asks", python_callable=lambda found: None, op_args=["{{ ti.xcom_pull('slow') }}"])
     from airflow.operators.trigger_dagrun import TriggerDagRunOperator
     TriggerDagRunOperator(task_id="triggers", trigger_dag_id="strange")
 """

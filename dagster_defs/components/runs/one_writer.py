@@ -1,6 +1,7 @@
 """Before a run writes where everybody reads: is it the owner's, and is it the only one?"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import dagster as dg
 
@@ -15,7 +16,8 @@ from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.components.runs.run_window import window_of_tags, windows_of_run
 from dagster_defs.errors import NotOwner, ParityError, RunLives
-from dagster_defs.lifecycle import Unit, state_of, tags
+from dagster_defs.lifecycle import Owner, Unit, state_of, tags
+from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Window
@@ -60,6 +62,21 @@ def _windows_to_write(
     refuse_foreign_run(state, history, request)
     _refuse_second_run(context, unit, partitions, windows)
     return windows
+
+
+def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
+    """Those of the units, of one DAG, that Dagster owns now; without those of which nobody can tell."""
+    if not units:
+        return frozenset()
+    folder = Settings.from_process().proxied_state
+    histories, marks = LedgerReader(folder).read().histories(), read_marks(folder, units[0].dag_id)
+    found: set[Unit] = set()
+    for unit in units:
+        with suppress(ParityError):  # one unit's fault is one unit's
+            recorded = histories.get(unit, UnitHistory(unit)).stage
+            if state_of(unit, marks, recorded=recorded).owner is Owner.DAGSTER:
+                found.add(unit)
+    return frozenset(found)
 
 
 def _refuse_second_run(

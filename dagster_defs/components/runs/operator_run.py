@@ -10,12 +10,15 @@ import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
 from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
+from dagster_defs.components.runs.one_writer import owned_by_dagster
 from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 
+#: How the ids of Airflow's runs begin that nobody has triggered, and so nobody with a `conf`.
+SCHEDULED = ("scheduled__", "backfill__")
 RESUMED = ("up_for_retry", "up_for_reschedule")
 
 
@@ -85,7 +88,10 @@ class OperatorRun:
         raise failed
 
     def _run(self, records: Mapping[str, Any], before: Attempt | None, failures: int) -> Mapping[str, Any]:
-        known = {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
+        self._refuse_unknown_conf()
+        known = self._of_this_run(
+            {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
+        )
         if before is not None:
             known[self.unit.task_id] = before.record
         start, end = self.window.start.isoformat(), self.window.end.isoformat()
@@ -121,10 +127,30 @@ class OperatorRun:
             self._store.keep(self.unit, Attempt(self.context.run.run_id, failures + 1, failed))
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from error
 
-    def _logical_date(self) -> str:
-        """Of a scheduled run the window's start; of another one what its id says.
+    def _of_this_run(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+        """Where Airflow runs the window, only what tasks that Dagster owns have left behind: of another task the
+        store may have an earlier run's word. Which tasks run Airflow has decided, so that no skip counts either."""
+        if not self._is_airflows:
+            return dict(records)
+        owned = owned_by_dagster([Unit(self.unit.dag_id, task_id) for task_id in records])
+        return {
+            task_id: {**record, "skips": []}
+            for task_id, record in records.items()
+            if Unit(self.unit.dag_id, task_id) in owned
+        }
 
-        Raises LegacyTaskRefused where Airflow's run was given an id by hand: nobody here knows its logical date.
+    def _refuse_unknown_conf(self) -> None:
+        """Raises LegacyTaskRefused in a run of Airflow's that somebody may have triggered with a `conf`."""
+        run_id = self._said.get(tags.AIRFLOW_RUN, "")
+        if (self._is_airflows or run_id) and not run_id.startswith(SCHEDULED):
+            reason = f"Airflow's run {run_id!r} was not scheduled: its conf is not at hand"
+            remedy = "Run its partition from Dagster, or roll the unit back and run it in Airflow"
+            raise LegacyTaskRefused(str(self.unit), reason, remedy)
+
+    def _logical_date(self) -> str:
+        """Of a scheduled run the window's start; of a backfill what its id says.
+
+        Raises LegacyTaskRefused where the id does not say it: nobody here knows the logical date.
         """
         run_id = self._said.get(tags.AIRFLOW_RUN, "")
         kind, _, text = run_id.partition("__")

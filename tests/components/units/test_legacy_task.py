@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,28 @@ import pytest
 from dagster import DagsterEventType
 
 from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.components.units.legacy_task import STATE
 from dagster_defs.errors import TaskStoreUnreadable
-from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.windows import Window
 from tests.components.conftest import Project
 from tests.support import strange_dag
 from tests.support.estate import Estate
+from tests.support.owned import bring_to
 
 DAYS = {"cron": "0 6 * * *", "timezone": "UTC", "start": "2024-01-01"}
 DAY = ("2024-02-01", "2024-02-01")
+PROXIED = {
+    tags.AIRFLOW_MAP_INDEX: "-1",
+    tags.AIRFLOW_TRY: "1",
+    tags.AIRFLOW_ROUND: "0",
+    tags.AIRFLOW_UPSTREAM: "",
+    tags.WINDOW_START: "2024-02-01T06:00:00+00:00",
+    tags.WINDOW_END: "2024-02-02T06:00:00+00:00",
+    tags.PARTITION: "2024-02-01",
+}
 NEVER = {"shadow": "never", "because": "it sends mails to customers"}
 
 
@@ -34,6 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     (root / "legacy_dags" / "alerts.py").write_text("def tell(context): ...\n")
     settings = {
         "PARITY_TASK_STORE": str(root / "store"),
+        "PARITY_PROXIED_STATE": str(root / "cut"),
         "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
     }
     with dg.instance_for_test() as instance:
@@ -56,6 +69,22 @@ def declared(
         **NEVER,
         **attributes,
     }
+
+
+def proxied_run(place: Project, unit: Unit, kind: str = "scheduled") -> dg.ExecuteInProcessResult:
+    """As Airflow's proxy launches one of a unit that is cut over."""
+    folder = bring_to(place.estate.root / "cut", unit, Stage.CUT_OVER)
+    write_mark(folder, unit, proxied=True)
+    run_id = f"{kind}__2024-02-01T06:00:00+00:00"
+    said = {
+        **PROXIED,
+        tags.AIRFLOW_DAG: unit.dag_id,
+        tags.AIRFLOW_TASK: unit.task_id,
+        tags.AIRFLOW_RUN: run_id,
+        tags.AIRFLOW_TASK_INSTANCE: f"{unit} {run_id}",
+        tags.LAUNCH: uuid.uuid4().hex,
+    }
+    return place.estate.run(unit.identifier, DAY, tags=said, must_succeed=False, by_owner=False)
 
 
 def states(result: dg.ExecuteInProcessResult) -> list[Any]:
@@ -185,9 +214,49 @@ def test_a_skip_that_airflow_cannot_be_told_is_a_failure(place: Project) -> None
     place.declare("own", declared(place.estate.root, "skip99"))
     place.load()
 
-    result = place.estate.run("strange__skip99", DAY, tags={tags.AIRFLOW_TRY: "1"}, must_succeed=False)
+    result = proxied_run(place, Unit("strange", "skip99"))
 
     assert "Airflow's proxy cannot be told so" in why(result)
+
+
+def test_a_triggered_run_has_a_conf_that_nobody_knows(place: Project) -> None:
+    """A run that somebody has triggered in Airflow is refused: what was passed to it is not at hand."""
+    place.declare("own", declared(place.estate.root, "skip99"))
+    place.load()
+
+    result = proxied_run(place, Unit("strange", "skip99"), "manual")
+
+    assert "its conf is not at hand" in why(result)
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("owned", [False, True])
+def test_only_what_dagster_owns_is_of_airflows_run(place: Project, *, owned: bool) -> None:
+    """In a run of Airflow's proxy an XCom counts where Dagster runs its task now; else it may be an earlier run's."""
+    root = place.estate.root
+    place.declare("own", declared(root, "asks", "killed"))
+    place.load()
+    _keep_a_result(root, Unit("killed", "slow"))
+    if owned:
+        bring_to(root / "cut", Unit("killed", "slow"), Stage.RETIRED)
+
+    result = proxied_run(place, Unit("killed", "asks"))
+
+    assert result.success is owned
+    assert owned or "the XComs of slow are not at hand" in why(result)
+
+
+def _keep_a_result(root: Path, unit: Unit) -> None:
+    xcom = {
+        "key": "return_value", "value": {"json": '"earlier"'}, "timestamp": "2024-02-02T06:00:00+00:00"
+    }  # fmt: skip
+    one = {"map_index": -1, "state": "success", "error": "", "until": None, "xcoms": [xcom]}
+    record = {
+        "state": "success", "skips": [], "instances": [{**one, "task_map": [], "reschedules": []}]
+    }  # fmt: skip
+    window = Window.between("2024-02-01T06:00:00+00:00", "2024-02-02T06:00:00+00:00")
+    store = WindowStore.of(root / "store", Side.LEGACY, unit.dag_id, window)
+    store.keep(unit, Attempt("earlier", 0, record))
 
 
 @pytest.mark.parametrize(
