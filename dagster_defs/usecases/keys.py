@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.places import Readers, place_of_relation
@@ -13,8 +12,10 @@ from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.time_columns import WindowNames
 from dagster_defs.lifecycle.keys import TableKeys
 from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
+from dagster_defs.parity import Side
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
 from dagster_defs.usecases.check import mirrors_named
+from dagster_defs.usecases.rehearse.upstream import as_dbt
 from dagster_defs.windows import Bound, PartitionVars
 
 SECONDS_FOR_LOCKS = 10.0
@@ -27,22 +28,21 @@ def read_keys(name: str) -> Iterator[TableKeys]:
     """
     [mirror] = mirrors_named([name])
     mirror.refuse_faults(resolved=True)
+    dbt = as_dbt(mirror)
+    if dbt is None:
+        return
     window = _window_names(mirror)
+    # The mirror's own: its variables may decide which models there are.
+    workspace = dbt.workspace(Side.LEGACY)
+    claims = DbtClaims(workspace.manifest, workspace.table_names)
+    ids = {called: node_id for node_id, called in workspace.table_names.items()}
     outputs = [
         output
         for output in mirror.outputs_of(mirror.partitions.schedule.first_window())
         if isinstance(output, TableOutput)
     ]
-    workspaces: dict[tuple[str, str], tuple[DbtWorkspace, DbtClaims, dict[str, str]]] = {}
     with Readers() as readers:
         for output in sorted(outputs, key=lambda each: each.name):
-            where = output.project_dir, output.legacy_target
-            if where not in workspaces:
-                workspace = DbtWorkspace(Path(where[0]), where[1])
-                names = workspace.table_names
-                ids = {called: node_id for node_id, called in names.items()}
-                workspaces[where] = workspace, DbtClaims(workspace.manifest, names), ids
-            workspace, claims, ids = workspaces[where]
             node_id = ids[output.name]
             table = TableKeys(
                 output.name,

@@ -223,6 +223,25 @@ def test_a_key_that_the_rows_break_is_told(keys: Keys, own: Callable[..., Path])
     assert "time_column: order_day" in shown
 
 
+def test_a_model_that_a_variable_enables_has_its_key(keys: Keys, own: Callable[..., Path]) -> None:
+    """The project is read as the unit's variables shape it, and so are the keys of what they enable."""
+    root = own(select="extra", vars={**_VARS, "with_extra": True})
+    models = root / "dbt" / "models"
+    columns = [{"name": "id", "data_tests": ["unique", "not_null"]}]
+    (models / "extra.yml").write_text(yaml.safe_dump({"models": [{"name": "extra", "columns": columns}]}))
+    (models / "extra.sql").write_text(
+        "{{ config(materialized='table', enabled=var('with_extra', false)) }} select 1 as id"
+    )
+    with duckdb.connect(str(root / "data" / "legacy.duckdb")) as connection:
+        connection.execute("create table extra as select 1 as id")
+
+    exit_code, document = keys(root)
+
+    [table] = document["tables"]
+    assert (exit_code, table["name"], table["data"]["verdict"]) == (0, "extra", "unique")
+    assert table["key"]["source"] == "proposed: tests unique and not_null"
+
+
 def test_what_cannot_be_asked_is_inconclusive(keys: Keys, own: Callable[..., Path]) -> None:
     """Without legacy's database, or with a table that has no rows, nothing is called unique, and the exit code is 3."""
     root = own(select="orders strict", compare=[{"name": "strict", "key": ["id"]}])
