@@ -44,7 +44,8 @@ class DbtClaims:
     def keys(self, node_id: str) -> RowKeys:
         macros = self.manifest.get("macros") or {}
         default = default_strategy(macros, self.adapter)
-        return row_keys(self.manifest["nodes"][node_id], self._tests.get(node_id, []), macros, default)
+        tests = self._tests.get(node_id, [])
+        return row_keys(self.manifest["nodes"][node_id], tests, macros, default, self.adapter)
 
     def time(self, node_id: str, window: WindowNames) -> TimeColumn:
         return time_column(self.manifest["nodes"][node_id], window, self.adapter)

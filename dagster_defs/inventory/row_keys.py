@@ -1,7 +1,8 @@
 """The key of a model's rows, as the dbt project itself says it: in constraints, tests and `unique_key`.
 
 Only what claims that each row is one of its kind is taken. A `unique_key` by which rows are replaced, a test that looks
-at a part of the rows or only warns, and a column that may be NULL are said, and not taken.
+at a part of the rows or only warns, a constraint that the warehouse does not enforce, and a column that may be NULL are
+said, and not taken.
 """
 
 from __future__ import annotations
@@ -61,13 +62,28 @@ class RowKeys:
         return tuple(claim for claim in self.claims if claim.not_taken)
 
 
-def row_keys(node: Node, tests: Sequence[Node], macros: Mapping[str, Node], default: str) -> RowKeys:
-    """`node` of dbt's manifest, with the `tests` that are attached to it. `default`: see `default_strategy`."""
+# `CONSTRAINT_SUPPORT` of dbt's adapters: those that enforce primary and unique keys, and those that do not.
+ENFORCING = frozenset({"duckdb", "postgres"})
+NOT_ENFORCING = frozenset({"bigquery", "databricks", "redshift", "snowflake", "spark"})
+# Of all of these but one not_null is enforced.
+ENFORCING_NOT_NULL = (ENFORCING | NOT_ENFORCING) - {"spark"}
+
+
+def row_keys(
+    node: Node, tests: Sequence[Node], macros: Mapping[str, Node], default: str, adapter: str
+) -> RowKeys:
+    """`node` of dbt's manifest, with the `tests` that are attached to it. `default`: see `default_strategy`; `adapter`:
+    dbt's type of its warehouse."""
     if node["resource_type"] == "snapshot":
         return (
             RowKeys()
         )  # its `unique_key` names a record, and each record has a row for each of its versions
-    claims = [*_constraints(node), *_tests(tests, macros), *_unique_key(node, default)]
+    not_null = _NotNull(_tested_not_null(tests), _constrained_not_null(node, adapter))
+    claims = [
+        *_constraints(node, not_null, adapter),
+        *_tests(tests, macros, not_null),
+        *_unique_key(node, default, not_null),
+    ]
     order = {column.lower(): number for number, column in enumerate(node.get("columns") or {})}
     ranks = {source: rank for rank, source in enumerate(KeySource)}
 
@@ -78,57 +94,95 @@ def row_keys(node: Node, tests: Sequence[Node], macros: Mapping[str, Node], defa
     return RowKeys(tuple(sorted(dict.fromkeys(claims), key=strength)))
 
 
-def _constraints(node: Node) -> Iterator[RowKey]:
-    """dbt applies them only where the contract is enforced."""
-    enforced = bool(((node.get("config") or {}).get("contract") or {}).get("enforced"))
-    columns = [
-        (column["name"], constraint)
-        for column in (node.get("columns") or {}).values()
-        for constraint in column.get("constraints") or []
-    ]
-    not_null = {name.lower() for name, constraint in columns if constraint.get("type") == "not_null"}
+@dataclass(frozen=True, slots=True)
+class _NotNull:
+    """Columns, in small letters, of which the project says that no row has a NULL in them."""
+
+    tested: frozenset[str]
+    constrained: frozenset[str]
+
+    def nullable(self, columns: Sequence[str]) -> str:
+        """Why a key of these may be NULL; empty if it is none."""
+        missing = [name for name in columns if name.lower() not in self.tested | self.constrained]
+        if not missing:
+            return ""
+        return f"{', '.join(missing)} may be NULL: nothing says that it is not null"
+
+
+def _tested_not_null(tests: Sequence[Node]) -> frozenset[str]:
+    return frozenset(
+        name.lower()
+        for test in tests
+        if _called(test) == ("", "not_null") and not _partial(test)
+        for name in _columns((_arguments(test).get("column_name"),))
+    )
+
+
+def _is_applied(node: Node) -> bool:
+    """dbt applies constraints only where the contract is enforced."""
+    return bool(((node.get("config") or {}).get("contract") or {}).get("enforced"))
+
+
+def _declared(node: Node) -> list[tuple[Sequence[Any], Node]]:
+    """The columns of each constraint, the model's own before those of its columns."""
     listed = [(tuple(one.get("columns") or ()), one) for one in node.get("constraints") or []]
-    not_null |= {name.lower() for names, one in listed if one.get("type") == "not_null" for name in names}
-    for names, constraint in [*listed, *(((name,), one) for name, one in columns)]:
+    columns = (node.get("columns") or {}).values()
+    return [
+        *listed,
+        *(((column["name"],), one) for column in columns for one in column.get("constraints") or []),
+    ]
+
+
+def _constrained_not_null(node: Node, adapter: str) -> frozenset[str]:
+    if not _is_applied(node) or adapter not in ENFORCING_NOT_NULL:
+        return frozenset()
+    return frozenset(
+        name.lower()
+        for names, constraint in _declared(node)
+        if constraint.get("type") == "not_null"
+        for name in _columns(names)
+    )
+
+
+def _constraints(node: Node, not_null: _NotNull, adapter: str) -> Iterator[RowKey]:
+    for names, constraint in _declared(node):
         kind = constraint.get("type")
         if kind not in ("primary_key", "unique") or not (read := _columns(names)):
             continue
-        weak = "" if enforced else "the model's contract is not enforced, so that dbt does not apply it"
-        if kind == "unique" and not weak:
-            nullable = [name for name in read if name.lower() not in not_null]
-            weak = f"{', '.join(nullable)} may be NULL" if nullable else ""
+        if not _is_applied(node):
+            weak = "the model's contract is not enforced, so that dbt does not apply it"
+        elif adapter in NOT_ENFORCING:
+            weak = f"{adapter} does not enforce it"
+        elif adapter not in ENFORCING:
+            weak = f"it is not known that {adapter or 'the warehouse'} enforces it"
+        else:
+            weak = not_null.nullable(read) if kind == "unique" else ""
         source = KeySource.PRIMARY_KEY if kind == "primary_key" else KeySource.UNIQUE_CONSTRAINT
         yield RowKey(read, source, f"{kind} constraint of its contract", weak)
 
 
-def _tests(tests: Sequence[Node], macros: Mapping[str, Node]) -> Iterator[RowKey]:
-    not_null = {
-        name.lower()
-        for test in tests
-        if _called(test)[1] == "not_null" and not _partial(test)
-        for name in _columns((_arguments(test).get("column_name"),))
-    }
+def _tests(tests: Sequence[Node], macros: Mapping[str, Node], not_null: _NotNull) -> Iterator[RowKey]:
     for test in tests:
         package, name = _called(test)
         arguments = _arguments(test)
         if (package, name) == ("", "unique"):
             columns = _columns((arguments.get("column_name"),))
-            nullable = (
-                "" if {one.lower() for one in columns} <= not_null else "nothing tests that it is not null"
-            )
-            claim = RowKey(
-                columns, KeySource.UNIQUE_TEST, _tested("unique", nullable), _partial(test) or nullable
-            )
+            source = KeySource.UNIQUE_TEST
+            is_tested = {column.lower() for column in columns} <= not_null.tested
+            said = "tests unique and not_null" if is_tested else "test unique"
         else:
             columns = _columns(_combination(package, name, arguments, test, macros))
+            source = KeySource.COMBINATION_TEST
             said = f"test {package}.{name}" if package else f"test {name}"
-            claim = RowKey(columns, KeySource.COMBINATION_TEST, said, _partial(test))
-        if claim.columns:
-            yield claim
-
-
-def _tested(name: str, nullable: str) -> str:
-    return f"test {name}" if nullable else f"tests {name} and not_null"
+        if columns:
+            weak = _partial(test) or not_null.nullable(columns)
+            # Without a NULL in the columns there is no row that it ignores.
+            if weak and not _partial(test) and (package, name) == _IGNORING:
+                ignored = arguments.get("ignore_row_if") or "all_values_are_missing"
+                weak += (
+                    "" if ignored == "never" else f", and the test ignores rows (`ignore_row_if: {ignored}`)"
+                )
+            yield RowKey(columns, source, said, weak)
 
 
 def _called(test: Node) -> tuple[str, str]:
@@ -141,9 +195,10 @@ def _arguments(test: Node) -> Mapping[str, Any]:
     return (test.get("test_metadata") or {}).get("kwargs") or {}
 
 
+_IGNORING = "dbt_expectations", "expect_compound_columns_to_be_unique"
 _COMBINATIONS = {
     ("dbt_utils", "unique_combination_of_columns"): "combination_of_columns",
-    ("dbt_expectations", "expect_compound_columns_to_be_unique"): "column_list",
+    _IGNORING: "column_list",
 }
 # A test of the project's own that is nothing but this: the rows that share all columns of one argument.
 _GROUPED = re.compile(
@@ -203,7 +258,10 @@ def default_strategy(macros: Mapping[str, Node], adapter: str) -> str:
     return names.pop().replace("delete_insert", "delete+insert") if len(found) == len(names) == 1 else ""
 
 
-def _unique_key(node: Node, default_strategy: str) -> Iterator[RowKey]:
+_OWN_MERGE = ("merge_clauses", "merge_on_using_columns")  # of dbt-duckdb
+
+
+def _unique_key(node: Node, default_strategy: str, not_null: _NotNull) -> Iterator[RowKey]:
     config = node.get("config") or {}
     written = config.get("unique_key")
     columns = _columns(written if isinstance(written, list) else (written,))
@@ -211,11 +269,16 @@ def _unique_key(node: Node, default_strategy: str) -> Iterator[RowKey]:
         return
     strategy = config.get("incremental_strategy") or default_strategy
     reason = f"unique_key of the strategy {strategy}" if strategy else "unique_key"
-    weak = "" if strategy == "merge" else (
-        "it names the rows that a run replaces, which may be many"
-        if strategy
-        else "what it means depends on the strategy, which the model does not name"
-    )  # fmt: skip
+    if not strategy:
+        weak = "what it means depends on the strategy, which the model does not name"
+    elif strategy != "merge":
+        weak = "it names the rows that a run replaces, which may be many"
+    elif config.get("incremental_predicates") or config.get("predicates"):
+        weak = "a row that its `incremental_predicates` do not find is inserted again"
+    elif own := [name for name in _OWN_MERGE if config.get(name)]:
+        weak = f"its `{own[0]}` says which rows match and what becomes of them"
+    else:
+        weak = not_null.nullable(columns)
     yield RowKey(columns, KeySource.UNIQUE_KEY, reason, weak)
 
 

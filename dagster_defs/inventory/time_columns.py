@@ -110,14 +110,14 @@ def _filtered(raw_code: str, window: WindowNames, dialect: str) -> str:
         raise _Unclear(f"its code compares more than one column with the window ({listed})")
     if {end.is_lower for end in ends} != {True, False}:
         raise _Unclear("its code compares no column with both ends of the window")
-    handed_on = [
-        name for name in _names(scopes[-1], ends[0].name) if _origin(scopes[-1], name) == ends[0].origin
-    ]
+    origin, names = ends[0].origin, _names(scopes[-1], ends[0].name)
+    handed_on = [name for name in names if _origin(scopes[-1], name) == origin]
     if len(handed_on) != 1:
-        raise _Unclear(
-            f"its filter is on {ends[0].shown}, which it hands on "
-            + (f"as {' and '.join(handed_on)}" if handed_on else "as no column of its own")
-        )
+        nullable = [name for name in names if _origin(scopes[-1], name, outer=True) == origin]
+        how = f"as {' and '.join(handed_on)}" if handed_on else "as no column of its own"
+        if nullable and not handed_on:
+            how = f"as {' and '.join(nullable)}, and an outer join may leave that NULL"
+        raise _Unclear(f"its filter is on {ends[0].shown}, which it hands on {how}")
     return handed_on[0]
 
 
@@ -256,6 +256,8 @@ def _end(scope: Scope, term: exp.Expr, template: _Template, window: WindowNames)
     if not isinstance(column, exp.Column) or not (is_lower or (how is exp.LT and variable in window.upper)):
         raise _Unclear(said)
     origin = _column_origin(scope, column)
+    if origin is None and _column_origin(scope, column, outer=True):
+        raise _Unclear(f"an outer join may leave {column.sql()} of its filter NULL")
     if origin is None:
         raise _Unclear(f"where {column.sql()} of its filter comes from is not clear")
     return _End(column.name, column.sql(), origin, is_lower)
@@ -287,8 +289,8 @@ def _value(expression: exp.Expr) -> str:
     return expression.name if isinstance(expression, exp.Column) and not expression.table else ""
 
 
-def _column_origin(scope: Scope, column: exp.Column) -> _Origin | None:
-    """None where more than one table may have it."""
+def _column_origin(scope: Scope, column: exp.Column, *, outer: bool = False) -> _Origin | None:
+    """None where more than one table may have it, and, but with `outer`, where an outer join may leave it NULL."""
     name = column.table
     if not name:
         if len(scope.selected_sources) != 1:
@@ -297,23 +299,58 @@ def _column_origin(scope: Scope, column: exp.Column) -> _Origin | None:
     found = scope.selected_sources.get(name)
     if found is None:
         return None
+    if not outer and name in _optional(scope.expression):
+        return None
     _, source = found
     if isinstance(source, Scope) and isinstance(source.expression, exp.Select):
-        return None if _read_twice(scope, source) else _origin(source, column.name)
+        return None if _read_twice(scope, source) else _origin(source, column.name, outer=outer)
     return (id(source), column.name.lower())
 
 
-def _origin(scope: Scope, name: str) -> _Origin | None:
+def _optional(select: exp.Expr) -> set[str]:
+    """The sources of a select of which a row may have nothing but NULLs, since an outer join found none for it."""
+    begin = select.args.get("from_")
+    return _joined(begin.this if begin else None, select.args.get("joins") or [])[1]
+
+
+def _joined(first: exp.Expr | None, joins: Sequence[exp.Join]) -> tuple[set[str], set[str]]:
+    """The names of all sources, and those of the optional ones."""
+    names, optional = _sources(first)
+    for join in joins:
+        theirs, nested = _sources(join.this)
+        is_padded = join.method == "POSITIONAL"  # DuckDB's, which pads the shorter side
+        optional |= nested
+        if is_padded or join.side in ("LEFT", "FULL"):
+            optional |= theirs
+        if is_padded or join.side in ("RIGHT", "FULL"):
+            optional |= names
+        names |= theirs
+    return names, optional
+
+
+def _sources(source: exp.Expr | None) -> tuple[set[str], set[str]]:
+    """As `_joined`, of one source: in parentheses there may be several."""
+    if source is None:
+        return set(), set()
+    if isinstance(source, exp.Subquery) and not isinstance(source.this, exp.Select | exp.SetOperation):
+        names, optional = _joined(source.this, source.this.args.get("joins") or [])
+        if optional:
+            optional.add(source.alias_or_name)
+        return names | {source.alias_or_name}, optional
+    return {source.alias_or_name}, set()
+
+
+def _origin(scope: Scope, name: str, *, outer: bool = False) -> _Origin | None:
     """Of an output column of a select, if it is one of a table's handed on as it is."""
     if not isinstance(scope.expression, exp.Select):
         return None
     for projection in scope.expression.selects:
         if projection.alias_or_name.lower() == name.lower() and not isinstance(projection, exp.Star):
             inner = projection.unalias()
-            return _column_origin(scope, inner) if isinstance(inner, exp.Column) else None
+            return _column_origin(scope, inner, outer=outer) if isinstance(inner, exp.Column) else None
     stars = [projection for projection in scope.expression.selects if isinstance(projection, exp.Star)]
     if stars and not any(star.args.get(word) for star in stars for word in ("except_", "replace", "rename")):
-        return _column_origin(scope, exp.column(name))
+        return _column_origin(scope, exp.column(name), outer=outer)
     return None
 
 

@@ -65,6 +65,7 @@ models:
       - {name: id, data_tests: [unique, not_null]}
   - name: pairs
     data_tests: [{together: {arguments: {columns: [id, n]}}}]
+    columns: [{name: id, data_tests: [not_null]}, {name: n, data_tests: [not_null]}]
   - name: odd
     data_tests: [{apart: {arguments: {columns: [id, n]}}}]
     columns: [{name: n, data_tests: [unique]}]
@@ -152,7 +153,7 @@ def test_what_dbt_says_is_proposed(keys: Keys) -> None:
     sources = {name: table["key"]["source"] for name, table in tables.items()}
     assert sources["orders"] == "proposed: tests unique and not_null"
     assert sources["pairs"] == "proposed: test together"
-    assert sources["odd"] == "no key: test unique, but nothing tests that it is not null"
+    assert sources["odd"] == "no key: test unique, but n may be NULL: nothing says that it is not null"
     assert sources["strict"] == "proposed: primary_key constraint of its contract"
     assert "it names the rows that a run replaces, which may be many" in sources["lines"]
     assert "its filter: from_day <= order_day < to_day" in tables["orders"]["time_column"]["source"]

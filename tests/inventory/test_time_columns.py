@@ -75,6 +75,56 @@ def test_what_is_not_plain_is_said(code: str, why: str) -> None:
     assert why in reason
 
 
+_FILTERED = "with f as (select * from x where WINDOW), u as (select * from z) select {0}.day, u.id from {1}"
+
+
+@pytest.mark.parametrize(
+    ("sources", "is_whole"),
+    [
+        ("f left join u using (id)", True),
+        ("u left join f using (id)", False),
+        ("u left outer join f using (id)", False),
+        ("u right join f using (id)", True),
+        ("f right join u using (id)", False),
+        ("f full join u using (id)", False),
+        ("u full outer join f using (id)", False),
+        ("f positional join u", False),
+        ("f join u using (id)", True),
+        ("f cross join u", True),
+        ("f join u using (id) left join w using (id)", True),
+        ("f join u using (id) right join w using (id)", False),
+        ("f left join u using (id) full join w using (id)", False),
+        ("u left join (f join w using (id)) using (id)", False),
+        ("w join (u left join f using (id)) using (id)", False),
+        ("f as g left join u using (id)", True),
+        ("u left join f as g using (id)", False),
+    ],
+)
+def test_an_outer_join_leaves_no_window(sources: str, is_whole: bool) -> None:
+    """Rows for which it finds nothing have a NULL in the column, and lie in no window; of its other side none has."""
+    name = "g" if " g " in sources else "f"
+    column, reason = told(_FILTERED.format(name, sources))
+
+    assert column == ("day" if is_whole else None)
+    if not is_whole:
+        assert "day, and an outer join may leave that NULL" in reason or "not clear" in reason, reason
+
+
+def test_a_filter_on_what_an_outer_join_finds() -> None:
+    """Such a column is not taken either, and the reason says so; neither is one that an inner select had joined so."""
+    assert told(
+        "select f.day from u left join f using (id) "
+        "where f.day >= '{{ var('lo') }}' and f.day < '{{ var('hi') }}'"
+    ) == (
+        None,
+        "an outer join may leave f.day of its filter NULL",
+    )
+    assert (
+        told("with j as (select f.day from u left join f using (id)) select day from j where WINDOW")[0]
+        is None
+    )
+
+
 def test_event_time_is_that_of_a_microbatch_model() -> None:
     """`event_time` counts where dbt filters the model by it; beside another filter it has to agree."""
     batches: dict[str, Any] = {"incremental_strategy": "microbatch", "event_time": "at"}
