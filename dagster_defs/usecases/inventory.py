@@ -42,6 +42,7 @@ from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.settings import TEAM_FILE
 from dagster_defs.windows.values import as_yaml
 
+MOST_PARSES = 50  # of one project, for variables that may shape it; each may take half a minute
 NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -122,6 +123,11 @@ class ProjectOnDisk:
     def executed(self, selection: Selection, variables: Mapping[str, Any] = NO_VARIABLES) -> tuple[str, ...]:
         given = as_yaml(variables) if variables else ""
         asked = selection, given
+        if given and given not in self._parsed and len(self._parsed) > MOST_PARSES:
+            raise SelectionRefused(
+                f"{', '.join(variables)} may decide what there is in the dbt project, and {MOST_PARSES} other sets of "
+                "values do too: it is not parsed for more of them"
+            )
         if asked not in self._executed:
             try:
                 self._executed[asked] = self._parse(given).executed(selection)

@@ -1,14 +1,15 @@
 """Which of dbt's variables may decide what there is in a project: nodes, their relations, what they depend on.
 
-dbt reads variables while it parses a project, and keeps no record of them. A variable that no file asks for outside the
-SQL of a statement changes rows, never the project; each other one may shape it, and the project must be parsed with it.
+dbt reads variables while it parses a project, and keeps no record of them. A variable that is asked for in the SQL of
+a statement alone changes rows, never the project. One that a `config`, a `ref` or a condition around them asks for, or
+the YAML, or a macro on whose result one of those rests, may shape it: the project must be parsed with it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,11 +17,15 @@ from jinja2 import nodes
 
 from dagster_defs.adapters.dbt.jinja import calls_of, names_asked, texts_in, tree_of
 
+Names = frozenset[str | None]  # of variables, or of macros; None: nobody knows which
+
 _FUNCTION = "var"
 _ASKED = re.compile(r"\bvar\b")
 _BLOCKS = re.compile(r"\{%-?\s*(macro|test|data_test|materialization)\b")
 _DECIDES = ("config", "ref", "source", "metric")  # what makes a node, or an edge to one
-_HARMLESS = frozenset({_FUNCTION, "env_var", "is_incremental", "log", "print", "return"})
+# dbt asks them for each node's relation, whoever calls them or not.
+_CALLED_BY_DBT = ("generate_schema_name", "generate_alias_name", "generate_database_name")
+_MACRO, _TEST = "dbt_macro__", "test_"  # in front of a name, in dbt's own syntax trees
 _YAML = frozenset({".yml", ".yaml"})
 _WITH_JINJA = _YAML | {".sql"}
 
@@ -34,14 +39,9 @@ class ShapingVariables:
 
     @classmethod
     def in_files(cls, files: Iterable[Path]) -> Self:
-        """Of the files of one project, its packages and its profile."""
-        names: set[str] = set()
-        any_name = False
-        for file in files:
-            for name in _asked_by(file):
-                any_name = any_name or name is None
-                names.update([name] if name else [])
-        return cls(frozenset(names), any_name)
+        """Of the files of one project, its packages included."""
+        found = frozenset(_Project.read(files).shaping())
+        return cls(frozenset(name for name in found if name is not None), None in found)
 
     @classmethod
     def read(cls, document: Any) -> Self | None:
@@ -58,45 +58,164 @@ class ShapingVariables:
         return self.any_name or name in self.names
 
 
-def _asked_by(file: Path) -> Iterator[str | None]:
-    if file.suffix not in _WITH_JINJA:
-        return
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        yield None
-        return
-    if not _ASKED.search(text):
-        return
-    if file.suffix in _YAML:
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A macro, or the statement of a file. `refers`: it makes a node or an edge; `decides`: on a value that is
+    computed, or under a condition. `conditional`: macros that it names in a condition or a loop, or between them.
+    `given`: variables that it hands to macros, by the macro."""
+
+    asks: Names
+    calls: Names
+    conditional: Names = frozenset()
+    refers: bool = True
+    decides: bool = True
+    given: Mapping[str | None, Names] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tree: nodes.Node) -> Self:
+        given: dict[str | None, Names] = {}
+        for call in tree.find_all(nodes.Call):
+            macro = _macro_of(call)
+            if macro not in (_FUNCTION, *_DECIDES) and (asked := frozenset(names_asked(call, _FUNCTION))):
+                given[macro] = given.get(macro, frozenset()) | asked
+        blocks = [block for kind in _CONDITIONS for block in tree.find_all(kind)]
+        conditional = frozenset(name for block in blocks for name in _named_in(block))
+        computed = not all(
+            _is_literal(each) for call in calls_of(tree, *_DECIDES) for each in _arguments(call)
+        )
+        return cls(
+            frozenset(names_asked(tree, _FUNCTION)),
+            frozenset(_named_in(tree)),
+            conditional,
+            any(calls_of(tree, *_DECIDES)),
+            computed or any(any(calls_of(block, *_DECIDES)) for block in blocks),
+            given,
+        )
+
+
+_UNREADABLE = _Code(frozenset({None}), frozenset({None}))
+_CONDITIONS = (nodes.If, nodes.For, nodes.CondExpr, nodes.And, nodes.Or)
+
+
+def _named_in(tree: nodes.Node) -> Iterator[str | None]:
+    """Whatever may be the name of a macro."""
+    yield from (_macro_of(call) for call in tree.find_all(nodes.Call))
+    yield from (node.name for node in tree.find_all(nodes.Name))
+
+
+def _macro_of(call: nodes.Call) -> str | None:
+    """The name of what is called; None where it is computed."""
+    match call.node:
+        case nodes.Name(name=name):
+            return str(name)
+        case nodes.Call(node=nodes.Getattr(attr="dispatch"), args=[nodes.Const(value=str(name)), *_]):
+            return name.rpartition(".")[2]
+        case nodes.Getattr(attr=attr):
+            return str(attr)
+    return None
+
+
+@dataclass
+class _Project:
+    """`macros` by name, where several have one: `default__x` is called as `x` too."""
+
+    macros: dict[str, list[_Code]] = field(default_factory=dict)
+    statements: list[_Code] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, files: Iterable[Path]) -> Self:
+        """Only what asks for a variable, or calls a macro, is parsed: the rest decides nothing."""
+        project = cls()
+        texts: dict[Path, str] = {}
+        for file in files:
+            if file.suffix not in _WITH_JINJA:
+                continue
+            try:
+                texts[file] = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                project.statements.append(_UNREADABLE)
+        for file, text in texts.items():
+            if file.suffix == ".sql" and _BLOCKS.search(text):
+                project._add_macros(text)
+        asking = project._up_from(lambda code: bool(code.asks))
+        mentioned = re.compile(
+            "|".join([_ASKED.pattern, *(rf"\b{re.escape(name)}\b" for name in sorted(asking))])
+        )
+        for file, text in texts.items():
+            if "{" in text and mentioned.search(text):
+                project._add_statements(file, text)
+        return project
+
+    def _add_macros(self, text: str) -> None:
+        tree = tree_of(text)
+        if tree is None:
+            self.statements.append(_UNREADABLE)
+            return
+        for macro in tree.find_all(nodes.Macro):
+            name, code = macro.name.removeprefix(_MACRO), _Code.of(macro)
+            for each in {name, name.rpartition("__")[2]}:
+                self.macros.setdefault(each, []).append(code)
+            if name.startswith(_TEST):
+                self.statements.append(code)  # dbt renders it for each test when it parses
+
+    def _add_statements(self, file: Path, text: str) -> None:
+        if file.suffix not in _YAML:
+            if not _BLOCKS.search(text):
+                tree = tree_of(text)
+                self.statements.append(_UNREADABLE if tree is None else _Code.of(tree))
+            return
         for template in texts_in(text):
-            tree = tree_of(template) if "var" in template and "{" in template else None
-            yield from names_asked(tree, _FUNCTION) if tree is not None else ()
-    else:
-        yield from _asked_in_sql(text)
+            if "{" in template and (tree := tree_of(template)) is not None:
+                code = _Code.of(tree)
+                self.statements.append(replace(code, decides=True))
 
+    def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:
+        """Names of macros that are such, or call one that is, through as many others as there are."""
+        found = {name for name, codes in self.macros.items() if any(map(begins, codes))}
+        while more := {
+            name
+            for name, codes in self.macros.items()
+            if name not in found and any(code.calls & found or None in code.calls for code in codes) and found
+        }:
+            found |= more
+        return found
 
-def _asked_in_sql(text: str) -> Iterator[str | None]:
-    tree = tree_of(text)
-    if tree is None:
-        yield None  # a broken file; dbt will say so
-        return
-    if _BLOCKS.search(text) or _decides_by_value(tree):
-        yield from names_asked(tree, _FUNCTION)
-        return
-    yield from (name for name in names_asked(tree, _FUNCTION) if name is None)
-    for call in tree.find_all(nodes.Call):
-        # What a macro makes of its arguments is not seen.
-        if not (isinstance(call.node, nodes.Name) and call.node.name in (*_HARMLESS, *_DECIDES)):
-            yield from names_asked(call, _FUNCTION)
+    def _down_from(self, names: Iterable[str | None]) -> Iterator[_Code]:
+        """The macros of these names and all that they call; every macro for a name that is computed."""
+        seen: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            for each in self.macros if name is None else (name,):
+                if each not in seen:
+                    seen.add(each)
+                    for code in self.macros.get(each, ()):
+                        yield code
+                        todo += code.calls
 
+    def shaping(self) -> Iterator[str | None]:
+        """The variables, None for a name that is computed."""
+        referring = self._up_from(lambda code: code.refers)
 
-def _decides_by_value(tree: nodes.Node) -> bool:
-    """Whether a node or an edge depends on more than what is written: on a value, a condition or a loop."""
-    kinds = (nodes.If, nodes.For, nodes.CondExpr, nodes.And, nodes.Or)
-    return any(any(calls_of(block, *_DECIDES)) for kind in kinds for block in tree.find_all(kind)) or any(
-        not all(map(_is_literal, _arguments(call))) for call in calls_of(tree, *_DECIDES)
-    )
+        def decides(code: _Code) -> bool:
+            chosen = code.conditional & referring or (None in code.conditional and referring)
+            return code.decides or bool(chosen)
+
+        deciding = self._up_from(decides)
+        roots: set[str | None] = set(_CALLED_BY_DBT)
+        for code in self.statements:
+            if decides(code):
+                yield from code.asks
+                roots |= code.calls
+                continue
+            yield from (name for name in code.asks if name is None)
+            decided = {name for name in code.calls if name in deciding or (name is None and deciding)}
+            roots |= decided
+            for macro, names in code.given.items():
+                if macro in decided:
+                    yield from names
+        for code in self._down_from(roots):
+            yield from code.asks
 
 
 def _arguments(call: nodes.Call) -> list[nodes.Node]:

@@ -9,16 +9,18 @@ import pytest
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.shaping import ShapingVariables
-from dagster_defs.inventory import Selection
+from dagster_defs.inventory import Selection, SelectionRefused
+from dagster_defs.usecases import inventory
 from dagster_defs.usecases.inventory import ProjectOnDisk
 from tests.support.estate import ROOT
 
 PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"
 
 
-def shaping(tmp_path: Path, text: str, name: str = "model.sql") -> ShapingVariables:
+def shaping(tmp_path: Path, text: str, name: str = "model.sql", macros: str = "") -> ShapingVariables:
     (tmp_path / name).write_text(text)
-    return ShapingVariables.in_files([tmp_path / name])
+    (tmp_path / "macros.sql").write_text(macros)
+    return ShapingVariables.in_files([tmp_path / name, tmp_path / "macros.sql"])
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,8 @@ def shaping(tmp_path: Path, text: str, name: str = "model.sql") -> ShapingVariab
         "select * from {{ ref('a') }} {% if var('x') %} where true {% else %} limit 0 {% endif %}",
         "{% set day = var('x') %} select '{{ day }}' from {{ ref('a') }}",
         "{# {{ config(enabled=var('x')) }} #} select 1",
+        "{% test t(model) %} select {{ var('x') }} {% endtest %}",
+        "select * from {{ ref('a') }} where {{ between(var('x')) }}",
     ],
 )
 def test_what_changes_rows_alone_shapes_nothing(text: str, tmp_path: Path) -> None:
@@ -51,11 +55,8 @@ def test_what_changes_rows_alone_shapes_nothing(text: str, tmp_path: Path) -> No
         "{% for one in var('x') %} select * from {{ ref('a', v=one) }} {% endfor %}",
         "select {{ 1 if var('x') else ref('a') }}",
         "select {{ var('x') and ref('a') }}",
-        "select * from {{ of_my_macro(var('x')) }}",
-        "select * from {{ adapter.get_relation(identifier=var('x')) }}",
-        "{% macro m() %}{{ var('x') }}{% endmacro %}",
+        "{% test t(model) %}{{ config(severity=var('x')) }} select 1 {% endtest %}",
         "{% snapshot s %}{{ config(target_schema=var('x')) }} select 1 {% endsnapshot %}",
-        "{% test t(model) %} select {{ var('x') }} {% endtest %}",
     ],
 )
 def test_what_decides_a_node_or_an_edge_may_shape(text: str, tmp_path: Path) -> None:
@@ -64,6 +65,57 @@ def test_what_decides_a_node_or_an_edge_may_shape(text: str, tmp_path: Path) -> 
 
     assert found.may_shape("x")
     assert not found.may_shape("y")
+
+
+READS = "{% macro reads() %}{{ return(var('x')) }}{% endmacro %}"
+REFERS = "{% macro of_a() %}{{ ref('a') }}{% endmacro %}"
+
+
+@pytest.mark.parametrize(
+    ("model", "macros"),
+    [
+        ("select {{ reads() }}", READS),
+        ("select {{ two() }}", READS + "{% macro two() %}{{ reads() }}{% endmacro %}"),
+        ("select * from {{ of_a() }} where {{ reads() }}", READS + REFERS),
+        ("{{ config(materialized='view') }} select {{ var('y') }}", READS),
+        (
+            "select * from {{ ref('a') }}",
+            "{% materialization m, default %}{{ var('x') }}{% endmaterialization %}",
+        ),
+    ],
+)
+def test_a_macro_that_writes_sql_shapes_nothing(model: str, macros: str, tmp_path: Path) -> None:
+    """Whatever it asks for, if no node and no edge rests on its result."""
+    assert not shaping(tmp_path, model, macros=macros).may_shape("x")
+
+
+@pytest.mark.parametrize(
+    ("model", "macros"),
+    [
+        ("{{ config(enabled=reads()) }} select 1", READS),
+        ("{% set on = reads() %}{{ config(enabled=on) }} select 1", READS),
+        ("{{ config(enabled=two()) }} select 1", READS + "{% macro two() %}{{ reads() }}{% endmacro %}"),
+        ("{{ config(enabled=package.reads()) }} select 1", READS),
+        (
+            "{{ config(enabled=two()) }} select 1",
+            "{% macro two() %}{{ adapter.dispatch('two', 'shop')() }}{% endmacro %}"
+            "{% macro default__two() %}{{ var('x') }}{% endmacro %}",
+        ),
+        ("{% if reads() %} select * from {{ of_a() }} {% else %} select 1 {% endif %}", READS + REFERS),
+        ("{% if var('x') %} select * from {{ of_a() }} {% else %} select 1 {% endif %}", REFERS),
+        ("select * from {{ of(var('x')) }}", "{% macro of(name) %}{{ ref(name) }}{% endmacro %}"),
+        (
+            "select * from {{ some() }}",
+            READS + "{% macro some() %}{% if reads() %}{{ ref('a') }}{% endif %}{% endmacro %}",
+        ),
+        ("select 1", "{% macro generate_schema_name(name, node) %}{{ var('x') }}{% endmacro %}"),
+        ("select 1", READS + "{% macro duckdb__generate_alias_name(a, b) %}{{ reads() }}{% endmacro %}"),
+        ("{{ config(enabled=context['re' ~ 'ads']()) }} select {{ reads() }}", READS),
+    ],
+)
+def test_a_macro_on_which_a_node_rests_may_shape(model: str, macros: str, tmp_path: Path) -> None:
+    """Directly, through others, by dispatch, or because dbt itself asks it for a name."""
+    assert shaping(tmp_path, model, macros=macros).may_shape("x")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +156,18 @@ def test_a_selection_is_that_of_the_variables(project: Path) -> None:
     assert read.executed(marts, {}) == ()
     assert read.executed(marts, {"with_marts": True}) == ("model.shop.marts",)
     assert read.executed(marts, {"with_marts": False}) == ()
+
+
+def test_there_is_a_bound_to_parses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tasks with values of their own cost no hours: the rest is not determined, and says why."""
+    monkeypatch.setattr(inventory, "MOST_PARSES", 1)
+    read = ProjectOnDisk(project)
+    read.executed(Selection("run"), {})
+    read.executed(Selection("run"), {"region": "north"})
+
+    with pytest.raises(SelectionRefused, match="region may decide"):
+        read.executed(Selection("run"), {"region": "south"})
+    assert read.executed(Selection("run", ("orders_per_day",)), {"region": "north"})
 
 
 def test_a_workspace_is_parsed_with_what_shapes_it(project: Path) -> None:
