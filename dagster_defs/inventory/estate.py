@@ -68,7 +68,12 @@ def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:
     for one whose value nobody knows."""
     given = invocation.constant_vars
     shaping = {name: value for name, value in given.items() if project.may_be_shaped_by(name)}
-    if unknown := [name for name, value in shaping.items() if not is_known({name: value})]:
+    rendered = bool(invocation.rendered)
+    if unknown := [
+        name
+        for name, value in shaping.items()
+        if not is_known({name: value}) or (not rendered and "{{" in str(value))
+    ]:
         raise SelectionRefused(
             f"what nodes there are may depend on {', '.join(unknown)}, whose value is not in the inventory"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,7 +12,8 @@ from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
 from dagster_defs.inventory.labels import labels_a_run
-from dagster_defs.windows.values import Source, plain, same
+from dagster_defs.windows.values import Source, plain
+from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 SCHEMA = "parity/inventory-report/1"
 
@@ -96,17 +98,12 @@ class Invocation:
 
     @property
     def constant_vars(self) -> Mapping[str, Any]:
-        """Variables that have one value in all windows, as far as that is known; their names are texts."""
-        if not self.rendered:
-            return {name: value for name, value in self.vars.items() if "{{" not in str({name: value})}
-        first, *others = (one.vars for one in self.rendered)
-        alone = not others  # of a single window nobody knows what moves, but the text does
-        return {
-            str(name): value
-            for name, value in first.items()
-            if all(name in other and same(other[name], value) for other in others)
-            and not (alone and "{{" in str(self.vars.get(name, "")))
-        }
+        """Variables that have one value in every window: those whose text names nothing of a window; their names are
+        texts. None of a `--vars` that is a mapping only when it is rendered."""
+        if self.vars_as_a_whole:
+            return {}
+        given = self.rendered[0].vars if self.rendered else self.vars
+        return {str(name): value for name, value in given.items() if not _moves(self.vars.get(name, value))}
 
     def brings_window(self, variable: str) -> bool:
         """Whether a variable of the environment may say the window: the project may read it, and it does more than
@@ -153,6 +150,16 @@ class Invocation:
             "event_time": None if self.event_time is None else dict(self.event_time),
             "rendered": [one.as_json() for one in self.rendered],
         }
+
+
+def _moves(text: Any) -> bool:
+    """Whether a value, as it is written, may be another one in another window."""
+    written = str(text)
+    template = "{{" in written or "{%" in written
+    return template and not _WINDOW_NAMES.isdisjoint(re.findall(r"[A-Za-z_]\w*", written))
+
+
+_WINDOW_NAMES = frozenset({*WINDOW_NAMES, "run_id", "ti", "task_instance", "dag_run"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -390,13 +390,8 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     mine = f"dbt {declared.runs}, {len(declared.nodes)} nodes"
     if not reading.selection_determined:
         return Facet("selection", Agreement.UNDETERMINED, "?", mine, reading.reason, 0)
-    if shaped := declared.shaped_by_window:
-        detail = (
-            f"the window's variables decide {_some(shaped)} while dbt parses the project: nodes may differ from window "
-            "to window"
-        )
-        return Facet("selection", Agreement.UNDETERMINED, "?", mine, detail, 0)
-    if unsure := "; ".join(dict.fromkeys(call.unsure for call in reading.invocations if call.unsure)):
+    reasons = [declared.unsure, *(call.unsure for call in reading.invocations)]
+    if unsure := "; ".join(dict.fromkeys(filter(None, reasons))):
         return Facet("selection", Agreement.UNDETERMINED, "?", mine, unsure, 0)
     nodes = frozenset(node for node in reading.models if not node.startswith("source."))
     missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)

@@ -92,8 +92,8 @@ class Declared:
     without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
     as `source:name.table`. `retry_delay`, `timeout` (for one try) and `sla` (after a window's end) in seconds.
     `on_failure` is the dotted path of the function that is called when a run has failed for good. `operator_itself`:
-    Airflow's own engine renders and runs the operator, and calls the task's callbacks. `shaped_by_window`: ids of what
-    is another thing in the dbt project from window to window.
+    Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
+    all that dbt would execute in each window.
     """
 
     runs: str
@@ -112,7 +112,7 @@ class Declared:
     depends_on_past: bool = False
     on_failure: str | None = None
     operator_itself: bool = False
-    shaped_by_window: tuple[str, ...] = ()
+    unsure: str = ""
 
 
 class Mirror(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -140,17 +140,20 @@ class ProjectOnDisk:
 
     def time_of(self, unique_id: str) -> ModelTime:
         if unique_id not in self._times:
-            self._parse()
-            parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
-            node = next(
-                (each.manifest.nodes[unique_id] for each in parsed if unique_id in each.manifest.nodes), None
-            )
+            parsed = self._parse_with({unique_id})
+            node = parsed.manifest.nodes.get(unique_id)
             self._times[unique_id] = time_in(node.raw_code) if node is not None else ModelTime()
         return self._times[unique_id]
 
     def claims(self, node_ids: frozenset[str]) -> DbtClaims:
         """What the project says of these tables. Raises DbtProjectUnreadable."""
-        return self._parse().claims(node_ids)
+        return self._parse_with(node_ids).claims(node_ids)
+
+    def _parse_with(self, node_ids: Collection[str]) -> _Parsed:
+        """A parse that has all these nodes, the one without variables if there is none. Raises DbtProjectUnreadable."""
+        parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
+        found = (each for each in parsed if each.manifest.nodes.keys() >= set(node_ids))
+        return next(found, None) or self._parse()
 
     def reads(self, variable: str) -> bool:
         return self._variables.may_be_read(variable)
@@ -160,12 +163,15 @@ class ProjectOnDisk:
 
     @cached_property
     def _shaping(self) -> ShapingVariables:
-        return ShapingVariables.in_files(files_of(self.project_dir))
+        return ShapingVariables.in_files(self._files)
 
     @cached_property
     def _variables(self) -> ReadVariables:
-        profile = profiles_dir_of(self.project_dir) / "profiles.yml"
-        return ReadVariables.in_files([*files_of(self.project_dir), profile])
+        return ReadVariables.in_files(self._files)
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        return [*files_of(self.project_dir), profiles_dir_of(self.project_dir) / "profiles.yml"]
 
     def _parse(self, variables: str = "") -> _Parsed:
         if variables not in self._parsed:

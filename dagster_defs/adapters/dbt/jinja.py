@@ -56,7 +56,11 @@ def _strings_in(value: Any) -> Iterator[str]:
 
 def names_asked(tree: nodes.Node, function: str) -> Iterator[str | None]:
     """What each call of a function of dbt's (`env_var`, `var`) asks for: its first argument; None for a name that is
-    computed, and for every other use of the function."""
+    computed, and for every other use of the function. Texts that are templates themselves, such as hooks, count too."""
+    for text in tree.find_all(nodes.Const):
+        if isinstance(text.value, str) and function in text.value and "{" in text.value:
+            nested = tree_of(text.value)
+            yield from [None] if nested is None else names_asked(nested, function)
     used = sum(node.name == function for node in tree.find_all(nodes.Name))
     used += sum(node.attr == function for node in tree.find_all(nodes.Getattr))
     used += sum(node.value == function for node in tree.find_all(nodes.Const))
@@ -70,7 +74,9 @@ def names_asked(tree: nodes.Node, function: str) -> Iterator[str | None]:
 
 
 def calls_of(tree: nodes.Node, *functions: str) -> Iterator[nodes.Call]:
-    """Calls by the plain name of the function."""
+    """Calls by the name of the function, also of `builtins` or another package."""
     for call in tree.find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name in functions:
+        named = call.node.name if isinstance(call.node, nodes.Name) else None
+        of_package = call.node.attr if isinstance(call.node, nodes.Getattr) else None
+        if (named or of_package) in functions:
             yield call

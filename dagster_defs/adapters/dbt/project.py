@@ -44,7 +44,9 @@ Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are non
 
 _STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
 _EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
-_NOT_SOURCE = ("target", "logs", ".")
+_HIDDEN = "."
+_PROFILES = "profiles.yml"
+SHAPING_RULES = "1"  # of what is kept: another answer to the same files needs another number
 _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
 
 
@@ -72,10 +74,14 @@ class DbtWorkspace:
         """Which variables may shape the project; kept for as long as none of its files changes."""
         kept_in = self.target_path / "shaping.json"
         match atomic.read_cache(kept_in):
-            case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
+            case {"files": str(files), "rules": str(rules), "shaping": document} if (files, rules) == (
+                self.files_digest,
+                SHAPING_RULES,
+            ) and (kept := ShapingVariables.read(document)):
                 return kept
-        found = ShapingVariables.in_files(files_of(self.project_dir))
-        atomic.write_json(kept_in, {"files": self.files_digest, "shaping": found.write()})
+        found = ShapingVariables.in_files([*files_of(self.project_dir), self.profiles_dir / _PROFILES])
+        kept_as = {"files": self.files_digest, "rules": SHAPING_RULES, "shaping": found.write()}
+        atomic.write_json(kept_in, kept_as)
         return found
 
     @cached_property
@@ -187,7 +193,8 @@ class DbtWorkspace:
             set_invocation_context(dbt_environment())
             set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
             try:
-                return load_profile(str(self.project_dir), {}, None, self.target).credentials
+                given = yaml.safe_load(self.parsed_with) or {}
+                return load_profile(str(self.project_dir), given, None, self.target).credentials
             except Exception as error:  # dbt has no common base for what can be wrong with a profile
                 raise DbtProjectUnreadable(self.project_dir, f"target {self.target!r}: {error}") from error
 
@@ -318,7 +325,7 @@ class DbtWorkspace:
         """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}:{self.parsed_with}".encode())
         named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
-        for name, path in {**named, "the profile": self.profiles_dir / "profiles.yml"}.items():
+        for name, path in {**named, "the profile": self.profiles_dir / _PROFILES}.items():
             digest.update(f"\0{name}\0".encode())
             with contextlib.suppress(FileNotFoundError):
                 digest.update(path.read_bytes())
@@ -335,10 +342,28 @@ def profiles_dir_of(project_dir: Path) -> Path:
 
 
 def files_of(project_dir: Path) -> Iterator[Path]:
-    """Every file that dbt may read for the project, its installed packages included; the profile may lie elsewhere."""
-    for folder, folders, files in os.walk(project_dir):
-        folders[:] = sorted(name for name in folders if not name.startswith(_NOT_SOURCE))
+    """Every file that dbt may read for the project, its installed packages included, of which `dbt deps` makes links;
+    the profile may lie elsewhere."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(project_dir, followlinks=True):
+        at_top = Path(folder) == project_dir
+        own = (name for name in folders if not (name.startswith(_HIDDEN) or (at_top and _is_made(name))))
+        folders[:] = sorted(name for name in own if _is_new(Path(folder, name), seen))
         yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
+
+
+def _is_made(name: str) -> bool:
+    """Whether a folder of the project's top is what dbt writes; a run's target path may have any ending."""
+    return name.startswith(("target", "logs"))
+
+
+def _is_new(folder: Path, seen: set[str]) -> bool:
+    """Whether a folder was not gone through yet, under whatever name: links may go round in circles."""
+    place = os.path.realpath(folder)
+    if place in seen:
+        return False
+    seen.add(place)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +380,7 @@ class Preparation:
     @classmethod
     def of(cls, workspace: DbtWorkspace, names: Iterable[str]) -> Self:
         """`names`: the variables that models read, as dbt has found them; the profile's are added."""
-        texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / "profiles.yml")
+        texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / _PROFILES)
         found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
         environment = {name: _digest_of_variable(name) for name in sorted(found)}
         return cls(str(workspace.project_dir), workspace.files_digest, environment)

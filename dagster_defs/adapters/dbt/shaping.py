@@ -8,7 +8,7 @@ the YAML, or a macro on whose result one of those rests, may shape it: the proje
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ _DECIDES = ("config", "ref", "source", "metric")  # what makes a node, or an edg
 # dbt asks them for each node's relation, whoever calls them or not.
 _CALLED_BY_DBT = ("generate_schema_name", "generate_alias_name", "generate_database_name")
 _MACRO, _TEST = "dbt_macro__", "test_"  # in front of a name, in dbt's own syntax trees
+_CALL = re.compile(r"\s*\w+\s*\(.*\)\s*", re.DOTALL)
 _YAML = frozenset({".yml", ".yaml"})
 _WITH_JINJA = _YAML | {".sql"}
 
@@ -39,7 +40,7 @@ class ShapingVariables:
 
     @classmethod
     def in_files(cls, files: Iterable[Path]) -> Self:
-        """Of the files of one project, its packages included."""
+        """Of the files of one project, its packages and its profile included."""
         found = frozenset(_Project.read(files).shaping())
         return cls(frozenset(name for name in found if name is not None), None in found)
 
@@ -62,33 +63,34 @@ class ShapingVariables:
 class _Code:
     """A macro, or the statement of a file. `refers`: it makes a node or an edge; `decides`: on a value that is
     computed, or under a condition. `conditional`: macros that it names in a condition or a loop, or between them.
-    `given`: variables that it hands to macros, by the macro."""
+    `given`: those to which it hands more than what is written."""
 
     asks: Names
     calls: Names
     conditional: Names = frozenset()
     refers: bool = True
     decides: bool = True
-    given: Mapping[str | None, Names] = field(default_factory=dict)
+    given: Names = frozenset({None})
 
     @classmethod
     def of(cls, tree: nodes.Node) -> Self:
-        given: dict[str | None, Names] = {}
-        for call in tree.find_all(nodes.Call):
-            macro = _macro_of(call)
-            if macro not in (_FUNCTION, *_DECIDES) and (asked := frozenset(names_asked(call, _FUNCTION))):
-                given[macro] = given.get(macro, frozenset()) | asked
+        calls = list(tree.find_all(nodes.Call))
+        given = frozenset(_macro_of(call) for call in calls if not all(map(_is_literal, _arguments(call))))
         blocks = [block for kind in _CONDITIONS for block in tree.find_all(kind)]
         conditional = frozenset(name for block in blocks for name in _named_in(block))
         computed = not all(
             _is_literal(each) for call in calls_of(tree, *_DECIDES) for each in _arguments(call)
         )
+        # Hooks are templates in a text, and dbt renders them while it parses.
+        texts = (text.value for text in tree.find_all(nodes.Const) if isinstance(text.value, str))
         return cls(
             frozenset(names_asked(tree, _FUNCTION)),
             frozenset(_named_in(tree)),
             conditional,
             any(calls_of(tree, *_DECIDES)),
-            computed or any(any(calls_of(block, *_DECIDES)) for block in blocks),
+            computed
+            or any(any(calls_of(block, *_DECIDES)) for block in blocks)
+            or any("{" in text and _ASKED.search(text) for text in texts),
             given,
         )
 
@@ -142,7 +144,7 @@ class _Project:
             "|".join([_ASKED.pattern, *(rf"\b{re.escape(name)}\b" for name in sorted(asking))])
         )
         for file, text in texts.items():
-            if "{" in text and mentioned.search(text):
+            if ("{" in text or file.suffix in _YAML) and mentioned.search(text):
                 project._add_statements(file, text)
         return project
 
@@ -165,9 +167,11 @@ class _Project:
                 self.statements.append(_UNREADABLE if tree is None else _Code.of(tree))
             return
         for template in texts_in(text):
-            if "{" in template and (tree := tree_of(template)) is not None:
-                code = _Code.of(tree)
-                self.statements.append(replace(code, decides=True))
+            # dbt adds the braces to the text of a call by itself: `to: ref(var("x"))`.
+            whole = f"{{{{ {template} }}}}" if _CALL.fullmatch(template) else template
+            if "{" in whole:
+                tree = tree_of(whole)
+                self.statements.append(_UNREADABLE if tree is None else replace(_Code.of(tree), decides=True))
 
     def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:
         """Names of macros that are such, or call one that is, through as many others as there are."""
@@ -209,11 +213,10 @@ class _Project:
                 roots |= code.calls
                 continue
             yield from (name for name in code.asks if name is None)
-            decided = {name for name in code.calls if name in deciding or (name is None and deciding)}
-            roots |= decided
-            for macro, names in code.given.items():
-                if macro in decided:
-                    yield from names
+            if decided := {name for name in code.calls if name in deciding or (name is None and deciding)}:
+                roots |= code.calls
+                if decided & code.given:
+                    yield from code.asks
         for code in self._down_from(roots):
             yield from code.asks
 

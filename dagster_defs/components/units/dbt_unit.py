@@ -323,16 +323,19 @@ class DbtUnit(UnitComponent):
             max_active_runs=self.schedule.max_active_runs,
             depends_on_past=self.depends_on_past,
             on_failure=self.on_failure,
-            shaped_by_window=self._known_to_be_shaped,
+            unsure=self._unsure,
         )
 
     @property
-    def _known_to_be_shaped(self) -> tuple[str, ...]:
-        """`_shaped_by_window`; nothing where dbt cannot parse the project, which a load says."""
+    def _unsure(self) -> str:
+        """Why another window may have other nodes; empty if none does."""
         try:
-            return self._shaped_by_window
-        except ParityError:
-            return ()
+            shaped = self._shaped_by_window
+        except ParityError as error:
+            return " ".join(str(error).split())
+        more = f" and {len(shaped) - 3} more" if len(shaped) > 3 else ""
+        said = f"the window's variables decide {', '.join(shaped[:3])}{more} while dbt parses the project"
+        return f"{said}: nodes may differ from window to window" if shaped else ""
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
         # What dbt filters microbatch models by comes before what the models read themselves.
@@ -425,14 +428,15 @@ class DbtUnit(UnitComponent):
                 for side in Side:
                     asked = (unit.select, unit.exclude, unit.selector)
                     wanted.setdefault(unit.workspace(side), []).append(asked)
-        unreadable: set[Path] = set()
+        unreadable: set[tuple[Path, str]] = set()
         for workspace, selections in wanted.items():
-            if workspace.project_dir in unreadable:
+            project = workspace.project_dir, workspace.parsed_with
+            if project in unreadable:
                 continue  # dbt would take seconds to say of its other target the same
             try:
                 workspace.select_all(selections)
             except Exception:  # whatever it is, each unit of the project meets it by itself
-                unreadable.add(workspace.project_dir)
+                unreadable.add(project)
 
     @cached_property
     def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:

@@ -35,13 +35,15 @@ def test_every_call_is_found(tmp_path: Path) -> None:
         schema_yml="a: {path: '{{ env_var(''IN_YAML'') }}', \"{{ env_var('IN_A_KEY') }}\": 1}",
         text_md="{% docs x %}{{ env_var('IN_DOCS') }}{% enddocs %}",
         snapshot_sql="{% snapshot s %}{{ config(a=env_var('IN_A_SNAPSHOT')) }} select 1{% endsnapshot %}",
+        override_sql="select '{{ builtins.env_var('OF_BUILTINS') }}'",
+        hook_sql="""{{ config(pre_hook="select '{{ env_var('IN_A_HOOK') }}'") }} select 1""",
         seed_csv="{{ env_var('IN_A_SEED') }}",
     )
 
     assert found == ReadVariables(
         frozenset(
             {"IN_A_MODEL", "IN_A_COMMENT_OF_SQL", "RUNNER", "IN_A_TEST", "IN_A_MATERIALIZATION", "IN_YAML", "IN_A_KEY",
-             "IN_DOCS", "IN_A_SNAPSHOT"}
+             "IN_DOCS", "IN_A_SNAPSHOT", "OF_BUILTINS", "IN_A_HOOK"}
         )
     )  # fmt: skip
     assert found.may_be_read("RUNNER")
@@ -60,8 +62,6 @@ def test_every_call_is_found(tmp_path: Path) -> None:
         "{% set read = env_var %}{{ read('DATE') }}",
         "{{ names | map(env_var) }}",
         "{{ context['env_var']('DATE') }}",
-        "{{ context.env_var('DATE') }}",
-        "{{ builtins.env_var('DATE') }}",
         "{{ broken env_var('DATE'",
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.project import DbtWorkspace, files_of
 from dagster_defs.adapters.dbt.shaping import ShapingVariables
 from dagster_defs.inventory import Selection, SelectionRefused
 from dagster_defs.usecases import inventory
@@ -56,6 +56,8 @@ def test_what_changes_rows_alone_shapes_nothing(text: str, tmp_path: Path) -> No
         "select {{ 1 if var('x') else ref('a') }}",
         "select {{ var('x') and ref('a') }}",
         "{% test t(model) %}{{ config(severity=var('x')) }} select 1 {% endtest %}",
+        "{% if var('x') %}{{ builtins.ref('a') }}{% endif %}",
+        """{{ config(pre_hook="{% if var('x') %} insert into {{ ref('a') }} {% endif %}") }} select 1""",
         "{% snapshot s %}{{ config(target_schema=var('x')) }} select 1 {% endsnapshot %}",
     ],
 )
@@ -104,6 +106,7 @@ def test_a_macro_that_writes_sql_shapes_nothing(model: str, macros: str, tmp_pat
         ("{% if reads() %} select * from {{ of_a() }} {% else %} select 1 {% endif %}", READS + REFERS),
         ("{% if var('x') %} select * from {{ of_a() }} {% else %} select 1 {% endif %}", REFERS),
         ("select * from {{ of(var('x')) }}", "{% macro of(name) %}{{ ref(name) }}{% endmacro %}"),
+        ("{% set t = var('x') %}{{ of(t) }}", "{% macro of(name) %}{{ ref(name) }}{% endmacro %}"),
         (
             "select * from {{ some() }}",
             READS + "{% macro some() %}{% if reads() %}{{ ref('a') }}{% endif %}{% endmacro %}",
@@ -170,6 +173,33 @@ def test_there_is_a_bound_to_parses(project: Path, monkeypatch: pytest.MonkeyPat
     assert read.executed(Selection("run", ("orders_per_day",)), {"region": "north"})
 
 
+@pytest.mark.parametrize("value", ['ref(var("x"))', "{{ var('x') }}", "{{ broken var('x'"])
+def test_yaml_adds_its_braces_by_itself(value: str, tmp_path: Path) -> None:
+    """`to: ref(var("x"))` is a template to dbt; what cannot be read may ask for anything."""
+    text = f"models: [{{name: a, data_tests: [{{relationships: {{to: {value!r}, field: id}}}}]}}]\n"
+
+    assert shaping(tmp_path, text, "schema.yml").may_shape("x")
+
+
+@pytest.mark.parametrize("place", ["models/targeting", "models/logs", "linked"])
+def test_every_file_of_the_project_counts(place: str, tmp_path: Path) -> None:
+    """Whatever a folder below the top is called; a package may be a link, and links may go round."""
+    root = tmp_path / "dbt"
+    (root / "target" / "compiled").mkdir(parents=True)
+    (root / "target" / "compiled" / "b.sql").write_text("{{ config(enabled=var('compiled')) }}")
+    folder = tmp_path / "elsewhere" if place == "linked" else root / place
+    folder.mkdir(parents=True)
+    (folder / "a.sql").write_text("{{ config(enabled=var('x')) }} select 1")
+    if place == "linked":
+        (root / "dbt_packages").mkdir()
+        (root / "dbt_packages" / "p").symlink_to(folder)
+        (folder / "again").symlink_to(folder)
+
+    found = ShapingVariables.in_files(files_of(root))
+
+    assert found == ShapingVariables(frozenset({"x"}))
+
+
 def test_a_workspace_is_parsed_with_what_shapes_it(project: Path) -> None:
     """Each set of values has a manifest of its own, and none spoils the other's."""
     plain = DbtWorkspace(project, "legacy")
@@ -196,5 +226,6 @@ def test_what_shapes_is_kept_until_a_file_changes(project: Path) -> None:
 
     assert not first.may_shape("more")
     assert DbtWorkspace(project, "legacy").shaping.may_shape("more")
-    (project / "target" / "legacy" / "shaping.json").write_text('{"files": "x", "shaping": 3}')
+    kept = project / "target" / "legacy" / "shaping.json"
+    kept.write_text('{"files": "x", "shaping": 3}')
     assert DbtWorkspace(project, "legacy").shaping.may_shape("more")
