@@ -72,6 +72,7 @@ class Task:
     end: str | None = None
     reaches: tuple[str, ...] | None = None
     code_reaches: tuple[str, ...] | None = None
+    trigger_rule: str = "all_success"
     team: Team = NO_TEAM
 
 
@@ -248,6 +249,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             task.get("end"),
             _names(task.get("reaches")),
             _names(code.get("reaches")),
+            str(task.get("trigger_rule") or "all_success"),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

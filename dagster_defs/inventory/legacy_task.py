@@ -8,31 +8,22 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.operator_kinds import MARKERS, why_servers, why_version
 from dagster_defs.inventory.scaffold import DagDraft, Draft, plain_attributes
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
 
-# Of an operator's classes, by the last part of its name: what it is for other tasks is done without it.
-MARKERS = {
-    "EmptyOperator": "it does nothing",
-    "DummyOperator": "it does nothing",
-    "LatestOnlyOperator": "it only says which tasks run, and Airflow decides that again where one of them does",
-    "ExternalTaskMarker": "it only says where clearing goes on",
-}
-# `legacy_dags/handover/run_task.py` refuses these.
-NEED_SERVERS = {
-    "TriggerDagRunOperator": "it asks Airflow's scheduler for a run of another DAG",
-    "ExternalTaskSensor": "it reads another DAG's tasks from Airflow's metadata database",
-    "SubDagOperator": "it needs Airflow's scheduler",
-}
+OF_AIRFLOW = "airflow."
 
 
-def with_operators(draft: DagDraft, crons: CronTicks) -> DagDraft:
+def with_operators(draft: DagDraft, crons: CronTicks, airflow_version: str = "") -> DagDraft:
     """The same, and a LegacyTask for each task that has no other mirror and can have one; where it cannot, why."""
     tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
     names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (one.unit for one in draft.drafts)}
     made = {
-        one.unit: _as_it_is(draft, tasks[names[one.unit]], one, crons) if one.attributes is None else one
+        one.unit: _as_it_is(draft, tasks[names[one.unit]], one, crons, airflow_version)
+        if one.attributes is None
+        else one
         for one in draft.drafts
     }
     own = {names[unit] for unit, one in made.items() if one.operator is not None}
@@ -40,17 +31,11 @@ def with_operators(draft: DagDraft, crons: CronTicks) -> DagDraft:
     return replace(draft, drafts=tuple(ordered))
 
 
-def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks) -> Draft:
-    kinds = [name.rpartition(".")[2] for name in task.classes]
-    for kind in kinds:
-        if kind in MARKERS:
-            return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
+def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks, version: str) -> Draft:
+    if kind := marker(task):
+        return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
     attributes, refusals = plain_attributes(whole, task, crons)
-    refusals += [
-        f"{kind} does not run without Airflow's servers: {NEED_SERVERS[kind]}"
-        for kind in kinds
-        if kind in NEED_SERVERS
-    ]
+    refusals += filter(None, (why_servers(task.classes), why_version(version)))
     if refusals:
         told = tuple(
             f"{draft.unit} does not run as a LegacyTask either: {why}" for why in refusals if not draft.gaps
@@ -60,6 +45,13 @@ def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks) -> Dr
     named = {"airflow": {"dag_file": str(file)}} if whole.dag.file and not file.is_absolute() else {}
     never = {"shadow": "never", "because": NOBODY_HAS_SAID}
     return replace(draft, operator={"unit": draft.unit, **attributes, **named, **never})
+
+
+def marker(task: Task) -> str:
+    """The class of Airflow's that makes the task a marker, or nothing. A class of the team's own that inherits from one
+    may do anything: what it defines is not in the inventory."""
+    kind = task.classes[0].rpartition(".")[2]
+    return kind if kind in MARKERS and task.classes[0].startswith(OF_AIRFLOW) else ""
 
 
 def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own: set[str]) -> Draft:

@@ -16,6 +16,7 @@ from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
+from dagster_defs.lifecycle.operator_facets import operator_ordering, operator_selection, operator_variables
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text, zone_named
@@ -43,6 +44,7 @@ class LegacyUnit:
     task: Task
     reading: UnitReading | None
     span: tuple[str, str]
+    airflow_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,12 @@ class UnitFacets:
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same ones, in this order (`settings.FACETS`)."""
+    ordering = ordering_facet(legacy, mirror)
     return (
         windows_facet(legacy, mirror.partitions),
         variables_facet(legacy, mirror.declared),
         selection_facet(legacy, mirror.declared),
-        ordering_facet(legacy, mirror),
+        operator_ordering(legacy.task, ordering) if mirror.declared.operator_itself else ordering,
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
         environment_facet(legacy, mirror.environment),
     )
@@ -220,7 +223,7 @@ def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
 def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     """What dbt or the function gets for every window that Airflow rendered, beside what ours gives."""
     if declared.operator_itself:
-        return Facet("variables", Agreement.AGREES, "rendered by Airflow", "rendered by Airflow")
+        return operator_variables(legacy.dag, legacy.task)
     if legacy.reading is None:
         return _arguments_facet(legacy.task, declared)
     reading = legacy.reading
@@ -381,7 +384,7 @@ def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:
 def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     """The models, snapshots, seeds and tests that dbt would execute, by unique id; or the function."""
     if declared.operator_itself:
-        return Facet("selection", Agreement.AGREES, legacy.task.classes[0].rpartition(".")[2], declared.runs)
+        return operator_selection(legacy.task, legacy.airflow_version, declared.runs)
     reading = legacy.reading
     if reading is None or declared.nodes is None:
         theirs = legacy.task.callable_name or (reading.kind.value if reading else "no dbt")

@@ -68,7 +68,9 @@ def draft_estate(
         DagsterCrons.asked_now(),
         project_on_disk.default_selector,
     )
-    drafts = [_drafted(dag, by_dag[dag.dag_id], place, out) for dag in inventory.dags]
+    drafts = [
+        _drafted(dag, by_dag[dag.dag_id], place, out, inventory.airflow_version) for dag in inventory.dags
+    ]
     built = {unit.name: models_built(unit.invocations) for unit in report.units}
     claims = project_on_disk.claims(frozenset(chain.from_iterable(built.values())))
     return report, [with_comparisons(draft, built, claims) for draft in drafts]
@@ -88,11 +90,13 @@ def _root(out: Path) -> Path:
     return next((folder for folder in out.parents if (folder / "pyproject.toml").is_file()), out.parent)
 
 
-def _drafted(dag: Dag, readings: Mapping[str, UnitReading], place: Place, out: Path | None) -> DagDraft:
+def _drafted(
+    dag: Dag, readings: Mapping[str, UnitReading], place: Place, out: Path | None, airflow_version: str
+) -> DagDraft:
     path = None if out is None else _folder(dag.dag_id, out) / FILE
     try:
         found = draft_dag(dag, readings, place, read_list(path) if path and path.exists() else None)
-        return with_operators(found, place.crons)
+        return with_operators(found, place.crons, airflow_version)
     except BadWindowList as error:
         told = str(error) if error.file or path is None else f"{path}: {error.reason}"
         return DagDraft(dag, (), fault=f"{dag.dag_id}: {told}")

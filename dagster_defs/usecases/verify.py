@@ -80,7 +80,7 @@ def verify_mirrors(
             frozenset(declared),
             settings.variables,
         )
-        legacy = LegacyUnit(dag, task, reading, inventory.span)
+        legacy = LegacyUnit(dag, task, reading, inventory.span, inventory.airflow_version)
         yield UnitFacets(name, facets_of(legacy, mirrored))
 
 

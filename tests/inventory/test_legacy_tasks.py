@@ -23,9 +23,9 @@ EMPTY = "airflow.operators.empty.EmptyOperator"
 SENSOR = "airflow.sensors.external_task.ExternalTaskSensor"
 
 
-def drafted(tmp_path: Path, *tasks: dict[str, Any], **more: Any) -> DagDraft:
+def drafted(tmp_path: Path, *tasks: dict[str, Any], airflow_version: str = "2.11.2", **more: Any) -> DagDraft:
     document = {
-        "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2", "import_errors": [],
+        "schema": "parity/inventory/1", "complete": True, "airflow_version": airflow_version, "import_errors": [],
         "dags": [dag("orders", *tasks, file="shop/orders.py", **more)],
     }  # fmt: skip
     file = tmp_path / "inventory.json"
@@ -33,7 +33,7 @@ def drafted(tmp_path: Path, *tasks: dict[str, Any], **more: Any) -> DagDraft:
     inventory, crons = read_inventory(file), DagsterCrons.asked_now()
     readings = {unit.task_id: unit for unit in describe(inventory, samples.FakeProject()).units}
     draft = draft_dag(inventory.dags[0], readings, Place("dbt", lambda path: "", crons))
-    return with_operators(draft, crons)
+    return with_operators(draft, crons, inventory.airflow_version)
 
 
 def python(task_id: str, **more: Any) -> dict[str, Any]:
@@ -96,12 +96,20 @@ def test_a_refused_dbt_task_keeps_its_reason(tmp_path: Path) -> None:
     assert any("orders.marts" in gap and "params" in gap for gap in draft.gaps)
 
 
+def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
+    """A subclass of an EmptyOperator may do anything: it runs as it is."""
+    own = task("tell", "", operator="shop.operators.Telling", bases=[EMPTY])
+
+    assert drafted(tmp_path, own).units == ("orders.tell",)
+
+
 @pytest.mark.parametrize(
     ("given", "more", "said"),
     [
         (python("load"), {"schedule": {"text": "None", "kind": "none", "cron": None, "timezone": "UTC",
                                        "interval_is_empty": False}}, "its schedule is None"),
         (python("load", mapped=True), {}, "a mapped task"),
+        (python("load"), {"airflow_version": "3.0.2"}, "the inventory is of Airflow 3.0.2"),
         (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
     ],
 )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Facets of a mirror that runs the operator itself: what Airflow would give it, and a Dagster run cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.operator_kinds import AFTER_A_FAILURE, why_servers, why_version
+from dagster_defs.lifecycle.agreement import Agreement, Facet
+
+RENDERED = "rendered by Airflow"
+
+
+def operator_variables(dag: Dag, task: Task) -> Facet:
+    """Undetermined where a template asks for what only a trigger decides, and where others read the task's XCom."""
+    doubts = [
+        f"a template asks for {name}, which only who triggers a run decides: a Dagster run has none ({reason})"
+        for name, reason in _of_a_trigger(task)
+    ]
+    if readers := sorted(one.task_id for one in dag.tasks if isinstance(one, Task) and _reads(one, task)):
+        doubts.append(
+            f"{', '.join(readers)} read its XCom, and find none once Dagster runs it: move them together"
+        )
+    if not doubts:
+        return Facet("variables", Agreement.AGREES, RENDERED, RENDERED)
+    return Facet("variables", Agreement.UNDETERMINED, RENDERED, RENDERED, "; ".join(doubts))
+
+
+def _of_a_trigger(task: Task) -> list[tuple[str, str]]:
+    asked = {name: reason for sample in task.samples for name, reason in sample.asked.items()}
+    roots = ("dag_run.conf", "params")
+    return [
+        (name, reason)
+        for name, reason in sorted(asked.items())
+        if any(name == root or name.startswith(f"{root}.") for root in roots)
+    ]
+
+
+def _reads(reader: Task, task: Task) -> bool:
+    """Whether its templates, arguments or function name the other task where they ask for an XCom."""
+    if reader.task_id == task.task_id:
+        return False
+    named = re.compile(rf"""['"]{re.escape(task.task_id)}['"]""")
+    texts = [*_texts(reader.templated), *_texts(reader.settings), reader.source or ""]
+    if any("xcom_pull" in text and named.search(text) for text in texts):
+        return True
+    held = (reader.templated, reader.settings, [sample.fields for sample in reader.samples])
+    return any(task.task_id in marked for value in held for marked in _xcom_marks(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in _inside(value):
+        yield from _texts(inner)
+
+
+def _xcom_marks(value: Any) -> Iterator[Sequence[str]]:
+    """The exporter writes the tasks of an XComArg so."""
+    if isinstance(value, Mapping) and isinstance(value.get("__xcom__"), list):
+        yield value["__xcom__"]
+    for inner in _inside(value):
+        yield from _xcom_marks(inner)
+
+
+def _inside(value: Any) -> Sequence[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def operator_selection(task: Task, airflow_version: str, runs: str) -> Facet:
+    """Differs for an operator that is refused when it is to run."""
+    kind = task.classes[0].rpartition(".")[2]
+    why = why_servers(task.classes) or why_version(airflow_version)
+    return Facet("selection", Agreement.DIFFERS if why else Agreement.AGREES, kind, runs, why)
+
+
+def operator_ordering(task: Task, found: Facet) -> Facet:
+    """Undetermined for a trigger rule that may hold after a failure."""
+    if task.trigger_rule not in AFTER_A_FAILURE or found.agrees is Agreement.DIFFERS:
+        return found
+    detail = f"its trigger rule {task.trigger_rule} may hold after a failure, and Dagster does not run it after one"
+    return replace(
+        found, agrees=Agreement.UNDETERMINED, detail="; ".join(filter(None, (found.detail, detail)))
+    )

@@ -1,0 +1,84 @@
+"""Facets of a mirror that runs the operator itself: what a Dagster run cannot give it is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagster_defs.inventory.document import Dag, Sample, Schedule, Task
+from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.operator_facets import operator_ordering, operator_selection, operator_variables
+
+DAY = ("2024-03-08T06:00:00+00:00", "2024-03-09T06:00:00+00:00")
+ORDER = Facet("ordering", Agreement.AGREES, "first", "first")
+
+
+def load(**more: Any) -> Task:
+    return Task("shop", "load", ("airflow.operators.bash.BashOperator",), {}, **more)
+
+
+def beside(**more: Any) -> Task:
+    return Task("shop", "mail", ("airflow.operators.bash.BashOperator",), more.pop("templated", {}), **more)
+
+
+def variables(task: Task, *others: Task) -> Facet:
+    schedule = Schedule("0 6 * * *", "cron", "0 6 * * *", "UTC", interval_is_empty=False)
+    return operator_variables(Dag("shop", schedule, "UTC", (task, *others)), task)
+
+
+def test_nothing_to_doubt_agrees() -> None:
+    """An operator of Airflow 2 that asks for nothing but its window agrees by itself."""
+    unknown = Sample(*DAY, {}, asked={"var.value.place": "it may change", "params_of": "no such name"})
+
+    facets = [
+        variables(load(samples=(unknown,)), beside(templated={"bash_command": "load 'load'"})),
+        operator_selection(load(), "2.11.2", "the operator itself"),
+        operator_ordering(load(), ORDER),
+    ]
+
+    assert [facet.agrees for facet in facets] == [Agreement.AGREES] * 3
+
+
+@pytest.mark.parametrize("name", ["dag_run.conf", "params.day"])
+def test_what_only_a_trigger_decides_is_undetermined(name: str) -> None:
+    """A template that asks for a conf, or for a parameter without a default, is told with the reason."""
+    facet = variables(load(samples=(Sample(*DAY, {}, asked={name: "it has no default"}),)))
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert f"a template asks for {name}" in facet.detail
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        beside(templated={"bash_command": "echo {{ ti.xcom_pull(task_ids='load') }}"}),
+        beside(templated={"op_kwargs": {"found": {"__xcom__": ["load"], "key": "return_value"}}}),
+        beside(source='def mail(ti):\n    return ti.xcom_pull("load")\n'),
+    ],
+)
+def test_who_reads_its_xcom_is_named(reader: Task) -> None:
+    """Another task of the DAG that pulls its XCom would find none once Dagster runs it."""
+    facet = variables(load(), reader)
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert "mail read its XCom, and find none once Dagster runs it: move them together" in facet.detail
+
+
+def test_what_is_refused_when_it_runs_differs() -> None:
+    """An operator whose work servers do, and one of Airflow 3, never run so."""
+    sensor = Task("shop", "wait", ("shop.Sensor", "airflow.sensors.external_task.ExternalTaskSensor"), {})
+
+    facets = [operator_selection(sensor, "2.11.2", "it"), operator_selection(load(), "3.0.2", "it")]
+
+    assert [facet.agrees for facet in facets] == [Agreement.DIFFERS] * 2
+    assert "Airflow's metadata database" in facets[0].detail
+    assert "Airflow 3.0.2" in facets[1].detail
+
+
+def test_a_rule_that_holds_after_a_failure_is_undetermined() -> None:
+    """Dagster runs nothing after a failed step, and such a rule may ask for just that."""
+    facet = operator_ordering(load(trigger_rule="all_done"), ORDER)
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert "all_done may hold after a failure" in facet.detail
