@@ -297,7 +297,7 @@ class Schedule:
     def ending_after(self, instant: datetime) -> Iterator[Window]:
         """The next windows, within the schedule's own start and end, that end after `instant`, oldest first: a few.
         Raises `DoesNotAdvance`."""
-        until = self.next_boundary(self.next_boundary(instant))
+        until = self.next_boundary(self.next_boundary(max(self.start, utc(instant))))
         return (window for window in self.windows(self.align_to_prev(instant), until) if window.end > instant)
 
     def ended_by(self, instant: datetime) -> Iterator[Window]:

@@ -282,6 +282,15 @@ def test_it_begins_with_the_enrolment() -> None:
     assert one.is_continuous
 
 
+@pytest.mark.parametrize("days", [1, 2, 3, 30])
+def test_enrolled_before_the_schedule_begins(days: int) -> None:
+    """Then its first window counts, however long before that the enrolment was."""
+    one = found(map(wrote, range(3, 10)), enrolled=START - days * DAY)
+
+    assert one.windows[0].partition == key(0)
+    assert one.gap_keys == [key(0), key(1), key(2)]
+
+
 def test_catching_up_begins_with_what_is_caught_up_on() -> None:
     """Old windows that are written after the enrolment count, also where the first to be written is not the oldest."""
     late = timedelta(days=600)
