@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dagster_defs.inventory.document import Dag, Task
+
 # What a marker is for other tasks is done without it.
 MARKERS = {
     "EmptyOperator": "it does nothing",
@@ -18,6 +20,8 @@ NEED_SERVERS = {
     "ExternalTaskSensor": "it reads another DAG's tasks from Airflow's metadata database",
     "SubDagOperator": "it needs Airflow's scheduler",
 }
+# Parts of the names of classes that say which of the tasks below them run.
+DECIDING = ("Branch", "ShortCircuit", "LatestOnly")
 # Of Airflow 2, which the engine of `LegacyTask` knows.
 ENGINE_OF = "2"
 # Rules that may hold after a failure; after a step of Dagster's that has failed no other runs.
@@ -37,6 +41,24 @@ def why_servers(classes: Sequence[str]) -> str:
         ),
         "",
     )
+
+
+def deciders_above(dag: Dag, task_id: str) -> tuple[str, ...]:
+    """The tasks above it, directly or not, whose operator says which tasks below run; by their names."""
+    tasks = {task.task_id: task for task in dag.tasks if isinstance(task, Task)}
+    seen: set[str] = set()
+    todo = [task_id]
+    while todo:
+        task = tasks.get(todo.pop())
+        new = set(task.upstream) - seen if task else set()
+        seen |= new
+        todo += new
+    return tuple(sorted(name for name in seen if name in tasks and _decides(tasks[name])))
+
+
+def _decides(task: Task) -> bool:
+    kinds = (name.rpartition(".")[2] for name in task.classes)
+    return any(word in kind for kind in kinds for word in DECIDING)
 
 
 def why_version(airflow_version: str) -> str:

@@ -99,7 +99,8 @@ class Facts:
     """What is known of a unit. None is what was not looked at, and closes the gates that need it: `facets` without an
     inventory, `compared` and `continuity` without an event log, `live` where nobody has asked the servers.
     `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
-    mirror's definitions cannot be made; empty for a sound one. `marked` is what Airflow does, and `doubt` why nobody
+    mirror's definitions cannot be made; empty for a sound one. `decided_by`: tasks that say in Airflow whether it runs,
+    where its mirror does not ask them. `marked` is what Airflow does, and `doubt` why nobody
     can tell what the mark should say, or empty."""
 
     unit: Unit
@@ -113,6 +114,7 @@ class Facts:
     other_schedules: tuple[Unit, ...] = ()
     broken: str = ""
     doubt: str = ""
+    decided_by: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -258,6 +260,15 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
                     gate,
                     f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
                     "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
+                )
+            if facts.decided_by:
+                decide = "decides" if len(facts.decided_by) == 1 else "decide"
+                yield Blocker(
+                    gate,
+                    f"{', '.join(facts.decided_by)} {decide} in Airflow whether {unit.task_id} runs, and Dagster would "
+                    f"run {unit.task_id} in any case",
+                    "Mirror both with a LegacyTask, or say in its YAML that it may always run: "
+                    "gates: {without: [whole_dag]}",
                 )
             if facts.other_schedules:
                 yield Blocker(

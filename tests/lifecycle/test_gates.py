@@ -369,3 +369,14 @@ def test_the_json_of_a_condition() -> None:
         "why": "3d 20h left",
         "until": "2024-03-24T18:00:00+00:00",
     }
+
+
+def test_who_decides_whether_a_unit_runs_keeps_its_dag() -> None:
+    """Dagster would run a unit that a branch of Airflow may skip: retiring is blocked, and may be accepted by name."""
+    decided = replace(READY, decided_by=("choose",))
+    why = "choose decides in Airflow whether dbt_daily runs, and Dagster would run dbt_daily in any case"
+
+    assert (Gate.WHOLE_DAG, why) in closed(decided, move=Move.RETIRE)
+    accepted = replace(USUAL, without=(Gate.WHOLE_DAG,))
+    assert (Gate.WHOLE_DAG, why) not in closed(decided, accepted, Move.RETIRE)
+    assert closed(decided) == []

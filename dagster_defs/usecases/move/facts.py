@@ -13,6 +13,7 @@ from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
+from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
 from dagster_defs.lifecycle.facets import UnitFacets
@@ -35,9 +36,10 @@ class OnRecord:
     """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
     at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
     to compare; `own_outputs`: what the runs of a unit compare; both are known with the facets alone. `sensors`: by DAG,
-    those of other DAGs that wait for it, known with the inventory alone. `broken`: what is wrong with mirrors that are
-    not among `mirrors` for that. `gates`: the units of the sound mirrors, with their settings; `mirrors` is empty where
-    only that is known of them. `other_schedules`: units of the same DAG with another schedule."""
+    those of other DAGs that wait for it, known with the inventory alone, as is `decided_by` (see `Facts`). `broken`: what
+    is wrong with mirrors that are not among `mirrors` for that. `gates`: the units of the sound mirrors, with their
+    settings; `mirrors` is empty where only that is known of them. `other_schedules`: units of the same DAG with another
+    schedule."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Marks
@@ -52,6 +54,7 @@ class OnRecord:
     broken: Mapping[Unit, str] = field(default_factory=dict)
     gates: Mapping[Unit, GateSettings] = field(default_factory=dict)
     other_schedules: Mapping[Unit, tuple[Unit, ...]] = field(default_factory=dict)
+    decided_by: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
@@ -96,6 +99,7 @@ class OnRecord:
             other_schedules=self.other_schedules.get(unit, ()),
             broken=self.broken.get(unit, ""),
             doubt=self.marks.doubt(unit),
+            decided_by=self.decided_by.get(unit, ()),
         )
 
     def _compared(self, unit: Unit) -> Compared | None:
@@ -228,7 +232,26 @@ def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
         evidence=evidence_at(settings.dagster_home),
         mirrors=mirrors,
     )
-    return replace(record, sensors=_sensors(inventory) if inventory else {})
+    if inventory is None:
+        return record
+    return replace(
+        record, sensors=_sensors(inventory), decided_by=_decided_by(inventory, record.mirrors, units)
+    )
+
+
+def _decided_by(
+    inventory: Inventory, mirrors: Mapping[Unit, Mirror], units: Sequence[Unit]
+) -> dict[Unit, tuple[str, ...]]:
+    """Without the units whose operator is run as it is: there Airflow's own rules are asked again."""
+    dags = {dag.dag_id: dag for dag in inventory.dags}
+    found = {unit: deciders_above(dags[unit.dag_id], unit.task_id) for unit in units if unit.dag_id in dags}
+    return {unit: names for unit, names in found.items() if names and not _is_as_it_is(mirrors.get(unit))}
+
+
+def _is_as_it_is(mirror: Mirror | None) -> bool:
+    with suppress(ParityError):
+        return mirror is not None and mirror.declared().operator_itself
+    return False
 
 
 def _sensors(inventory: Inventory) -> dict[str, list[Unit]]:
