@@ -36,10 +36,10 @@ class OnRecord:
     """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
     at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
     to compare; `own_outputs`: what the runs of a unit compare; both are known with the facets alone. `sensors`: by DAG,
-    those of other DAGs that wait for it, known with the inventory alone, as is `decided_by` (see `Facts`). `broken`: what
-    is wrong with mirrors that are not among `mirrors` for that. `gates`: the units of the sound mirrors, with their
-    settings; `mirrors` is empty where only that is known of them. `other_schedules`: units of the same DAG with another
-    schedule."""
+    those of other DAGs that wait for it, known with the inventory alone, as is `decided_by` (see `Facts`). `broken`:
+    what is wrong with mirrors that are not among `mirrors` for that. `gates`: the units of the sound mirrors, with
+    their settings; `mirrors` is empty where only that is known of them. `other_schedules`: units of the same DAG with
+    another schedule."""
 
     mirrors: Mapping[Unit, Mirror]
     marks: Marks
