@@ -125,6 +125,17 @@ class Dag:
             and (end is None or datetime.fromisoformat(window[0]) <= end)
         )
 
+    def above(self, task_id: str) -> frozenset[str]:
+        """The tasks that Airflow runs before it, directly or through others, by their ids."""
+        upstream = {task.task_id: task.upstream for task in self.tasks if isinstance(task, Task)}
+        found: set[str] = set()
+        todo = [task_id]
+        while todo:
+            new = set(upstream.get(todo.pop(), ())) - found
+            found |= new
+            todo += new
+        return frozenset(found)
+
     @property
     def why_it_moves(self) -> str:
         return (

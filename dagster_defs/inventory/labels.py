@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import jinja2
 from jinja2 import nodes
 
 from dagster_defs.errors import ParityError
 from dagster_defs.windows.budget import parse
+from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 # What Airflow knows of a run or a try and no model can read a stretch of time from. `run_id` has a date in it, of
 # which Airflow promises nothing.
@@ -18,7 +21,14 @@ _ATTRIBUTES = {
     **dict.fromkeys(("dag", "task"), frozenset(_OWN)),
     "dag_run": frozenset(_OWN | {"run_type", "external_trigger"}),
 }
+# They name a run, or lead to all that is known of it.
+LABELS = _NAMES | {"ti", "task_instance", "dag_run"}
 _PLAIN = (nodes.Const, nodes.TemplateData, nodes.Output, nodes.Template, nodes.Concat, nodes.Add)
+
+
+def window_names_in(text: str) -> set[str]:
+    """The words of a template that name something of a window or of a run."""
+    return {*re.findall(r"[A-Za-z_]\w*", text)} & {*WINDOW_NAMES, *LABELS}
 
 
 def labels_a_run(text: str) -> bool:

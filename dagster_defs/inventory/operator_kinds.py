@@ -45,15 +45,9 @@ def why_servers(classes: Sequence[str]) -> str:
 
 def deciders_above(dag: Dag, task_id: str) -> tuple[str, ...]:
     """The tasks above it, directly or not, whose operator says which tasks below run; by their names."""
-    tasks = {task.task_id: task for task in dag.tasks if isinstance(task, Task)}
-    seen: set[str] = set()
-    todo = [task_id]
-    while todo:
-        task = tasks.get(todo.pop())
-        new = set(task.upstream) - seen if task else set()
-        seen |= new
-        todo += new
-    return tuple(sorted(name for name in seen if name in tasks and _decides(tasks[name])))
+    above = dag.above(task_id)
+    tasks = (task for task in dag.tasks if isinstance(task, Task) and task.task_id in above)
+    return tuple(sorted(task.task_id for task in tasks if _decides(task)))
 
 
 def _decides(task: Task) -> bool:

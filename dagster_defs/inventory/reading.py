@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,6 +28,7 @@ from dagster_defs.inventory.convention import (
 )
 from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.labels import LABELS, window_names_in
 from dagster_defs.inventory.pairing import (
     ReadCall,
     Reading,
@@ -41,7 +41,6 @@ from dagster_defs.inventory.pairing import (
 from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
 from dagster_defs.windows import Schedule, TemplateContext
 from dagster_defs.windows.values import Source
-from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 # Whether the dbt project may read an environment variable of this name.
 ReadsVariable = Callable[[str], bool]
@@ -385,18 +384,13 @@ def _candidate(
         return replace(candidate, determined=False, reason=NOT_RENDERED)
     if not (windowed or varies):
         return candidate if carrier is Carrier.EVENT_TIME else None
-    shaped = windowed and (bound or (carrier is Carrier.VARS and not _LABELS.issuperset(_names(text, holes))))
+    shaped = windowed and (bound or (carrier is Carrier.VARS and not LABELS.issuperset(_names(text, holes))))
     return candidate if candidate.moments or shaped else None
-
-
-# They tell one run from another; a model can read no stretch of time from them.
-_LABELS = frozenset({"run_id", "task_instance_key_str", "ti", "task_instance", "dag_run"})
 
 
 def _names(text: Any, holes: Holes) -> set[str]:
     """The words of a value's templates that name something of the window."""
-    words = {word for hole in holes_in(text, holes) for word in re.findall(r"[A-Za-z_]\w*", hole.text)}
-    return words & {*WINDOW_NAMES, *_LABELS}
+    return {name for hole in holes_in(text, holes) for name in window_names_in(hole.text)}
 
 
 def _values(read: ReadCall) -> Iterator[tuple[tuple[Carrier, str], Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,9 +10,8 @@ from typing import Any
 from dagster_defs.inventory.arguments import Kind, Selection, place_variables
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
-from dagster_defs.inventory.labels import labels_a_run
+from dagster_defs.inventory.labels import labels_a_run, window_names_in
 from dagster_defs.windows.values import Source, plain
-from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 SCHEMA = "parity/inventory-report/1"
 
@@ -155,11 +153,7 @@ class Invocation:
 def _moves(text: Any) -> bool:
     """Whether a value, as it is written, may be another one in another window."""
     written = str(text)
-    template = "{{" in written or "{%" in written
-    return template and not _WINDOW_NAMES.isdisjoint(re.findall(r"[A-Za-z_]\w*", written))
-
-
-_WINDOW_NAMES = frozenset({*WINDOW_NAMES, "run_id", "ti", "task_instance", "dag_run"})
+    return ("{{" in written or "{%" in written) and bool(window_names_in(written))
 
 
 @dataclass(frozen=True, slots=True)

@@ -420,11 +420,10 @@ def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
     An order that lineage contradicts differs. One that lineage does not know is undetermined: Dagster may run
     the unit earlier, and whether that matters is not in the inventory.
     """
-    tasks = {task.task_id: task for task in legacy.dag.tasks if isinstance(task, Task)}
     mates = {unit.task_id for unit in mirror.mirrored if unit.dag_id == legacy.dag.dag_id}
-    before = _above(legacy.task.task_id, tasks) & mates
+    before = legacy.dag.above(legacy.task.task_id) & mates
     lineage = {unit.task_id for unit in mirror.upstream if unit.dag_id == legacy.dag.dag_id}
-    after = {name for name in mates if legacy.task.task_id in _above(name, tasks)}
+    after = {name for name in mates if legacy.task.task_id in legacy.dag.above(name)}
     said, mine = _names("after", before), _names("made from", lineage)
     count = len(before | lineage) or 1
     if reversed_ := sorted(lineage & after):
@@ -440,14 +439,3 @@ def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
 def _names(word: str, units: Iterable[str]) -> str:
     listed = ", ".join(sorted(units))
     return f"{word} {listed}" if listed else "first"
-
-
-def _above(task_id: str, tasks: Mapping[str, Task]) -> set[str]:
-    found: set[str] = set()
-    todo = [task_id]
-    while todo:
-        task = tasks.get(todo.pop())
-        new = set(task.upstream) - found if task else set()
-        found |= new
-        todo += new
-    return found

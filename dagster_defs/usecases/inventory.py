@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from dagster_defs.adapters.dbt.env_vars import ReadVariables
 from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
 from dagster_defs.adapters.dbt.names import distinct_names
-from dagster_defs.adapters.dbt.project import files_of, profiles_dir_of, unreadable
+from dagster_defs.adapters.dbt.project import files_of, profile_of, unreadable
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ShapingVariables
 from dagster_defs.adapters.files import strict_json
@@ -171,7 +171,7 @@ class ProjectOnDisk:
 
     @cached_property
     def _files(self) -> list[Path]:
-        return [*files_of(self.project_dir), profiles_dir_of(self.project_dir) / "profiles.yml"]
+        return [*files_of(self.project_dir), profile_of(self.project_dir)]
 
     def _parse(self, variables: str = "") -> _Parsed:
         if variables not in self._parsed:

@@ -116,7 +116,10 @@ def airflow_version() -> str:
 
 
 def surroundings(home: Path, dags_folder: str, database: Path) -> dict[str, str]:
-    """Settings under which Airflow uses nothing shared. It reads them while it is imported, so they come first."""
+    """Settings under which Airflow uses nothing shared. It reads them while it is imported, so they come first.
+
+    The exporter has settings of its own: it is one file that is copied to where Airflow is.
+    """
     team_home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
     team_config = Path(os.environ.get("AIRFLOW_CONFIG") or team_home / "airflow.cfg")
     marks = home / "no_marks"

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from dagster_defs.adapters.dbt.jinja import names_asked, texts_in, tree_of
+from dagster_defs.adapters.dbt.jinja import YAML, names_asked, templates_in, tree_of
 
 _FUNCTION = "env_var"
 _DBTS_OWN = "DBT_"  # dbt, and what is plugged into it, has options of that name
-_WITH_JINJA = frozenset({".sql", ".yml", ".yaml", ".md", ".jinja"})
-_YAML = frozenset({".yml", ".yaml"})
+_WITH_JINJA = YAML | {".sql", ".md", ".jinja"}
 # What Python code needs to get at the environment.
 _REACHES_IT = re.compile(r"\b(os|environ|getenv|subprocess|importlib|__import__|eval|exec|dotenv|decouple)\b")
 
@@ -53,7 +52,7 @@ def _read_by(file: Path) -> set[str] | None:
     if file.suffix not in _WITH_JINJA or _FUNCTION not in text:
         return set()
     names: set[str] = set()
-    for template in texts_in(text) if file.suffix in _YAML else [text]:
+    for template in templates_in(text) if file.suffix in YAML else [text]:
         found = list(_names_in(template))
         if None in found:
             return None
@@ -63,7 +62,7 @@ def _read_by(file: Path) -> set[str] | None:
 
 def env_vars_in(text: str) -> set[str]:
     """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
-    return {name for template in texts_in(text) for name in _names_in(template) if name}
+    return {name for template in templates_in(text) for name in _names_in(template) if name}
 
 
 def _names_in(template: str) -> Iterator[str | None]:

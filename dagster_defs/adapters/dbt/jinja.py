@@ -13,6 +13,8 @@ from jinja2 import nodes
 
 from dagster_defs.windows.budget import parse
 
+# dbt/clients/jinja.py, `looks_like_func`.
+_CALL = re.compile(r"\s*(?:env_var|ref|var|source|doc)\s*\(.+\)\s*", re.DOTALL)
 # dbt takes the block out before Jinja sees it.
 _SNAPSHOT = re.compile(r"\{%-?\s*(?:snapshot\b[^%]*|endsnapshot\s*)%\}")
 
@@ -34,12 +36,20 @@ def tree_of(template: str) -> nodes.Template | None:
         return None
 
 
-def texts_in(text: str) -> list[str]:
-    """The texts, names included, of a YAML document; the text itself if it is none."""
+YAML = frozenset({".yml", ".yaml"})  # endings of such files
+
+
+def templates_in(text: str) -> list[str]:
+    """The texts, names included, of a YAML document, as dbt renders them; the text itself if it is none."""
     try:
-        return list(_strings_in(yaml.safe_load(text)))
+        return [_with_braces(each) for each in _strings_in(yaml.safe_load(text))]
     except yaml.YAMLError:
         return [text]
+
+
+def _with_braces(text: str) -> str:
+    """dbt adds them to the text of a call by itself: `to: ref(var("x"))`."""
+    return f"{{{{ {text} }}}}" if _CALL.fullmatch(text) else text
 
 
 def _strings_in(value: Any) -> Iterator[str]:

@@ -46,7 +46,6 @@ _STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
 _EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
 _HIDDEN = "."
 _PROFILES = "profiles.yml"
-SHAPING_RULES = "1"  # of what is kept: another answer to the same files needs another number
 _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
 
 
@@ -74,14 +73,10 @@ class DbtWorkspace:
         """Which variables may shape the project; kept for as long as none of its files changes."""
         kept_in = self.target_path / "shaping.json"
         match atomic.read_cache(kept_in):
-            case {"files": str(files), "rules": str(rules), "shaping": document} if (files, rules) == (
-                self.files_digest,
-                SHAPING_RULES,
-            ) and (kept := ShapingVariables.read(document)):
+            case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
                 return kept
         found = ShapingVariables.in_files([*files_of(self.project_dir), self.profiles_dir / _PROFILES])
-        kept_as = {"files": self.files_digest, "rules": SHAPING_RULES, "shaping": found.write()}
-        atomic.write_json(kept_in, kept_as)
+        atomic.write_json(kept_in, {"files": self.files_digest, "shaping": found.write()})
         return found
 
     @cached_property
@@ -339,6 +334,14 @@ class DbtWorkspace:
 def profiles_dir_of(project_dir: Path) -> Path:
     """Where dbt finds the profile of the project, in this environment."""
     return Path(dbt_environment().get("DBT_PROFILES_DIR", project_dir))
+
+
+def profile_of(project_dir: Path) -> Path:
+    """The profiles.yml that dbt itself would read there, which need not be there: that of DBT_PROFILES_DIR, of the
+    project, or of the user."""
+    named = profiles_dir_of(project_dir) / _PROFILES
+    of_user = Path.home() / ".dbt" / _PROFILES
+    return of_user if not named.is_file() and of_user.is_file() else named
 
 
 def files_of(project_dir: Path) -> Iterator[Path]:

@@ -15,10 +15,11 @@ from typing import Any, Self
 
 from jinja2 import nodes
 
-from dagster_defs.adapters.dbt.jinja import calls_of, names_asked, texts_in, tree_of
+from dagster_defs.adapters.dbt.jinja import YAML, calls_of, names_asked, templates_in, tree_of
 
 Names = frozenset[str | None]  # of variables, or of macros; None: nobody knows which
 
+_RULES = "1"  # of this module: another answer to the same files needs another number
 _FUNCTION = "var"
 _ASKED = re.compile(r"\bvar\b")
 _BLOCKS = re.compile(r"\{%-?\s*(macro|test|data_test|materialization)\b")
@@ -26,9 +27,7 @@ _DECIDES = ("config", "ref", "source", "metric")  # what makes a node, or an edg
 # dbt asks them for each node's relation, whoever calls them or not.
 _CALLED_BY_DBT = ("generate_schema_name", "generate_alias_name", "generate_database_name")
 _MACRO, _TEST = "dbt_macro__", "test_"  # in front of a name, in dbt's own syntax trees
-_CALL = re.compile(r"\s*\w+\s*\(.*\)\s*", re.DOTALL)
-_YAML = frozenset({".yml", ".yaml"})
-_WITH_JINJA = _YAML | {".sql"}
+_WITH_JINJA = YAML | {".sql"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,16 @@ class ShapingVariables:
 
     @classmethod
     def read(cls, document: Any) -> Self | None:
-        """None for what `write` has not written."""
+        """None for what `write` has not written, or by other rules."""
         match document:
-            case {"names": list(names), "any_name": bool(any_name)} if all(isinstance(n, str) for n in names):
+            case {"rules": str(rules), "names": list(names), "any_name": bool(any_name)} if (
+                rules == _RULES and all(isinstance(name, str) for name in names)
+            ):
                 return cls(frozenset(names), any_name)
         return None
 
     def write(self) -> dict[str, Any]:
-        return {"names": sorted(self.names), "any_name": self.any_name}
+        return {"rules": _RULES, "names": sorted(self.names), "any_name": self.any_name}
 
     def may_shape(self, name: str) -> bool:
         return self.any_name or name in self.names
@@ -144,7 +145,7 @@ class _Project:
             "|".join([_ASKED.pattern, *(rf"\b{re.escape(name)}\b" for name in sorted(asking))])
         )
         for file, text in texts.items():
-            if ("{" in text or file.suffix in _YAML) and mentioned.search(text):
+            if ("{" in text or file.suffix in YAML) and mentioned.search(text):
                 project._add_statements(file, text)
         return project
 
@@ -161,16 +162,14 @@ class _Project:
                 self.statements.append(code)  # dbt renders it for each test when it parses
 
     def _add_statements(self, file: Path, text: str) -> None:
-        if file.suffix not in _YAML:
+        if file.suffix not in YAML:
             if not _BLOCKS.search(text):
                 tree = tree_of(text)
                 self.statements.append(_UNREADABLE if tree is None else _Code.of(tree))
             return
-        for template in texts_in(text):
-            # dbt adds the braces to the text of a call by itself: `to: ref(var("x"))`.
-            whole = f"{{{{ {template} }}}}" if _CALL.fullmatch(template) else template
-            if "{" in whole:
-                tree = tree_of(whole)
+        for template in templates_in(text):
+            if "{" in template:
+                tree = tree_of(template)
                 self.statements.append(_UNREADABLE if tree is None else replace(_Code.of(tree), decides=True))
 
     def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:

@@ -302,7 +302,7 @@ class DbtUnit(UnitComponent):
     def _declared(self) -> Declared:
         manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
         reads, writes = read_and_written(manifest, selected, self.key_prefix_parts)
-        return Declared(
+        return self.declaring(
             runs=self.command,
             nodes=frozenset(
                 node_id
@@ -314,15 +314,6 @@ class DbtUnit(UnitComponent):
             event_times=self.event_times,
             reads=reads,
             writes=writes,
-            retries=self.retries,
-            retry_delay=self.retry_delay,
-            pool=self.pool,
-            timeout=self.timeout,
-            sla=self.sla,
-            catchup=self.schedule.catchup,
-            max_active_runs=self.schedule.max_active_runs,
-            depends_on_past=self.depends_on_past,
-            on_failure=self.on_failure,
             unsure=self._unsure,
         )
 

@@ -154,7 +154,7 @@ class LegacyTask(FilesUnit):
             raise BadUnit(self.unit, reason, "Drop `on_failure`")
 
     def declared(self) -> Declared:
-        return Declared(
+        return self.declaring(
             runs=ITSELF,
             nodes=None,
             variables=_Nothing(),
@@ -162,14 +162,6 @@ class LegacyTask(FilesUnit):
             reads=frozenset(dep for output in self.written for dep in (*output.deps, *self.deps)),
             writes=frozenset(output.key for output in self.written)
             | frozenset(f"source:{source}" for source in self.feeds),
-            retries=self.retries,
-            retry_delay=self.retry_delay,
-            pool=self.pool,
-            timeout=self.timeout,
-            sla=self.sla,
-            catchup=self.schedule.catchup,
-            max_active_runs=self.schedule.max_active_runs,
-            depends_on_past=self.depends_on_past,
             operator_itself=True,
         )
 

@@ -107,7 +107,7 @@ class PythonUnit(FilesUnit):
         return UnitParts(sides, external, jobs, comparing)
 
     def declared(self) -> Declared:
-        return Declared(
+        return self.declaring(
             runs=self.function,
             nodes=None,
             variables=self.variables,
@@ -115,15 +115,6 @@ class PythonUnit(FilesUnit):
             reads=frozenset(dep for output in self.outputs for dep in output.deps),
             writes=frozenset(output.key for output in self.outputs)
             | frozenset(f"source:{source}" for source in self.feeds),
-            retries=self.retries,
-            retry_delay=self.retry_delay,
-            pool=self.pool,
-            timeout=self.timeout,
-            sla=self.sla,
-            catchup=self.schedule.catchup,
-            max_active_runs=self.schedule.max_active_runs,
-            depends_on_past=self.depends_on_past,
-            on_failure=self.on_failure,
         )
 
     def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:

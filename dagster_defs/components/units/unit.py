@@ -28,6 +28,7 @@ from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -141,6 +142,21 @@ class UnitComponent(dg.Component, dg.Resolvable):
     @property
     def folders(self) -> frozenset[Path]:
         return frozenset({(self.root / self.python_path).resolve()})
+
+    def declaring(self, **what: Any) -> Declared:
+        """What the mirror would do, with the limits that those of all kinds of tasks have alike."""
+        return Declared(
+            retries=self.retries,
+            retry_delay=self.retry_delay,
+            pool=self.pool,
+            timeout=self.timeout,
+            sla=self.sla,
+            catchup=self.schedule.catchup,
+            max_active_runs=self.schedule.max_active_runs,
+            depends_on_past=self.depends_on_past,
+            on_failure=self.on_failure,
+            **what,
+        )
 
     def asset_keys(self) -> Sequence[dg.AssetKey]:
         """Keys of the assets that this mirror defines on the legacy side."""

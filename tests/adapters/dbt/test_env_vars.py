@@ -33,6 +33,7 @@ def test_every_call_is_found(tmp_path: Path) -> None:
         model_sql="select '{{ env_var('IN_A_MODEL') }}' -- {{ env_var('IN_A_COMMENT_OF_SQL') }}",
         macro_sql=MACRO,
         schema_yml="a: {path: '{{ env_var(''IN_YAML'') }}', \"{{ env_var('IN_A_KEY') }}\": 1}",
+        more_yml="data_tests: [{x: {arguments: {to: \"env_var('WITHOUT_BRACES')\"}}}]",
         text_md="{% docs x %}{{ env_var('IN_DOCS') }}{% enddocs %}",
         snapshot_sql="{% snapshot s %}{{ config(a=env_var('IN_A_SNAPSHOT')) }} select 1{% endsnapshot %}",
         override_sql="select '{{ builtins.env_var('OF_BUILTINS') }}'",
@@ -43,7 +44,7 @@ def test_every_call_is_found(tmp_path: Path) -> None:
     assert found == ReadVariables(
         frozenset(
             {"IN_A_MODEL", "IN_A_COMMENT_OF_SQL", "RUNNER", "IN_A_TEST", "IN_A_MATERIALIZATION", "IN_YAML", "IN_A_KEY",
-             "IN_DOCS", "IN_A_SNAPSHOT", "OF_BUILTINS", "IN_A_HOOK"}
+             "IN_DOCS", "IN_A_SNAPSHOT", "OF_BUILTINS", "IN_A_HOOK", "WITHOUT_BRACES"}
         )
     )  # fmt: skip
     assert found.may_be_read("RUNNER")
