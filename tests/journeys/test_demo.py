@@ -31,6 +31,7 @@ from tests.support.estate import BIN, ROOT, foreign_environment
 pytestmark = [pytest.mark.journey, pytest.mark.whole, pytest.mark.timeout(3000)]
 
 DAYS = tuple(f"2024-03-{day:02}" for day in range(7, 15))
+NEXT_DAY = "2024-03-15"
 SPRING_DAY = DAYS[2]  # to 06:00 on the 10th, New York: 23 hours
 UNITS = ("taxi_daily.dbt_daily", "taxi_daily.dbt_zones", "taxi_daily.export_daily")
 
@@ -226,7 +227,8 @@ def test_the_ledger_has_the_whole_way(place: Place, told: subprocess.CompletedPr
         assert histories[unit].forced == ()
         retired = histories[unit].retired
         assert retired
-        assert str(retired.from_)[:10] in DAYS[5:]
+        # On a busy machine the last day has been written before the demo retires: the first window is the next one's.
+        assert DAYS[5] <= str(retired.from_)[:10] <= NEXT_DAY
         assert read_marks(folder)[unit]
 
 
