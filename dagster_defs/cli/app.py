@@ -1,7 +1,7 @@
-"""The program, and what its commands have in common.
+"""The program, and what its commands share.
 
-Help, the version and completion answer at once: modules of commands import typer and the standard library; whatever a
-command needs besides is imported when it is called.
+Help, the version and completion must be instant, so command modules import only typer and the standard library at the
+top; a command imports everything else when it is called.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LOOKING, RUNNING, MOVING = "Only looks", "Runs things", "Moves units (with --app
 
 
 class CommandsByIntent(TyperGroup):
-    """Help that groups the commands by what they do to the estate. It is plain text: to import what draws boxes takes
-    longer than everything else that help does."""
+    """Help that groups the commands by what they do to the estate. It is plain text: importing rich to draw boxes would
+    take longer than the rest of the help command."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """The option with False as its default: without one, typer imports pydantic to read nothing as a bool, even
-        where the help of a command is asked for."""
+        """Give the option a default of False: without one, typer imports pydantic just to parse a missing bool, even
+        for a command's help."""
         option = super().get_help_option(ctx)
         if option is not None:
             option.default = False
@@ -52,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Move a dbt estate from Airflow to Dagster, one task at a time, with proof and a way back.",
     no_args_is_help=True,
-    # typer's own two options make every command import pydantic, to find that nobody has given them.
+    # typer's own two options make every command import pydantic, only to find that they were not given.
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -63,20 +63,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout inste
 Units = Annotated[
     list[str], typer.Argument(help="Units (dag_id.task_id), globs such as 'taxi_daily.*', or whole DAGs.")
 ]
-Apply = Annotated[
-    bool, typer.Option("--apply", help="Do it; without this the plan is shown and nothing is done.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Although a gate is closed; --reason says why.")]
+Apply = Annotated[bool, typer.Option("--apply", help="Apply the plan; without this it is only shown.")]
+Force = Annotated[bool, typer.Option("--force", help="Move although a gate is closed; requires --reason.")]
 Reason = Annotated[
-    str, typer.Option("--reason", help="Why; the ledger keeps it, and status shows a forced one.")
+    str, typer.Option("--reason", help="Why; kept in the ledger, and shown by status for a forced move.")
 ]
 EndRuns = Annotated[
-    bool, typer.Option("--end-runs", help="End Dagster's live runs instead of waiting for them.")
+    bool, typer.Option("--end-runs", help="Terminate Dagster's live runs instead of waiting for them.")
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"parity {version('airflow-parity')}")
@@ -95,7 +93,7 @@ def _root(
             "--install-completion",
             callback=completion.install_callback,
             is_eager=True,
-            help="Install completion for the shell that is running.",
+            help="Install completion for the current shell.",
         ),
     ] = False,
     show_completion: Annotated[
@@ -104,7 +102,7 @@ def _root(
             "--show-completion",
             callback=completion.show_callback,
             is_eager=True,
-            help="Show that completion instead.",
+            help="Print the completion script instead of installing it.",
         ),
     ] = False,
 ) -> None:
@@ -112,18 +110,18 @@ def _root(
 
 
 def exit_by(checks: Sequence[WindowCheck]) -> NoReturn:
-    """2 for a wrong request among them, 3 unless all match."""
+    """Exit 2 if any check is a wrong request, 3 if not all match, 0 otherwise."""
     from dagster_defs.lifecycle.verdicts import all_match
 
-    if any(one.check.error for one in checks):
+    if any(checked.check.error for checked in checks):
         raise typer.Exit(2)
     raise typer.Exit(0 if all_match(checks) else 3)
 
 
 def main() -> None:
-    """Entry point: an expected error is one message on stderr and its exit code, never a stack trace."""
-    # typer does this itself only for options of its own.
-    completion.completion_init()  # type: ignore[attr-defined]  # not among the names that it exports
+    """Entry point: an expected error becomes one message on stderr and an exit code, never a stack trace."""
+    # typer calls this itself only when its own completion options are enabled.
+    completion.completion_init()  # type: ignore[attr-defined]  # typer does not export it
     try:
         app()
     except ParityError as error:

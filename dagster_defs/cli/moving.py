@@ -22,7 +22,7 @@ from dagster_defs.cli.app import (
 from dagster_defs.errors import ParityError, ReasonMissing
 from dagster_defs.settings import Settings
 
-if TYPE_CHECKING:  # a verb's help is shown without its code
+if TYPE_CHECKING:  # help is shown without importing a command's code
     from dagster_defs.lifecycle import Owner, Unit
     from dagster_defs.lifecycle.gates import Proposal
     from dagster_defs.lifecycle.moves import Plan, PlannedMove
@@ -30,9 +30,7 @@ if TYPE_CHECKING:  # a verb's help is shown without its code
 
 Wait = Annotated[
     bool,
-    typer.Option(
-        "--wait", help="With --apply: follow the unit's next run to its end. Ctrl-C ends the waiting."
-    ),
+    typer.Option("--wait", help="With --apply: follow the unit's next run to its end. Ctrl-C stops waiting."),
 ]
 
 
@@ -45,7 +43,7 @@ def shadow(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let Dagster run each window too, into candidate tables, to be compared."""
+    """Let Dagster run each window as well, into candidate tables, for comparison."""
     from dagster_defs.lifecycle.stages import Move
 
     _forward(Move.SHADOW, units, How(apply, wait, force, reason, as_json))
@@ -60,7 +58,7 @@ def cutover(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make the Airflow task a proxy, so that Dagster's run of each window counts."""
+    """Make the Airflow task a proxy, so that Dagster's run of each window is the one that counts."""
     from dagster_defs.lifecycle.stages import Move
 
     _forward(Move.CUTOVER, units, How(apply, wait, force, reason, as_json))
@@ -74,21 +72,21 @@ def rollback(
     end_runs: EndRuns = False,
     rehearsed: Annotated[
         bool,
-        typer.Option("--rehearsed", help="Only note that it was rehearsed elsewhere; --reason says where."),
+        typer.Option("--rehearsed", help="Only record that it was rehearsed elsewhere; --reason says where."),
     ] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Give the next task back to Airflow, or undo a half-done move. No gate stands in the way."""
+    """Give the unit back to Airflow, or undo a half-done move. No gate can block this."""
     from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose, propose_noting
 
     settings = Settings.from_process()
     if rehearsed:
-        found = propose_noting(settings, units, reason)
+        proposals = propose_noting(settings, units, reason)
     else:
-        found = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
-    _move(found, How(apply, wait and not rehearsed, False, reason, as_json))
+        proposals = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
+    _move(proposals, How(apply, wait and not rehearsed, False, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -100,7 +98,7 @@ def retire(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Pause a whole DAG in Airflow after its last window; Dagster starts every window from the next one on."""
+    """Pause a whole DAG in Airflow after its current window; Dagster runs every window from the next one on."""
     from dagster_defs.lifecycle.stages import Move
 
     _forward(Move.RETIRE, units, How(apply, wait, force, reason, as_json))
@@ -109,12 +107,12 @@ def retire(
 @app.command(rich_help_panel=MOVING)
 def backfill(
     units: Units,
-    first: Annotated[str, typer.Option("--from", help="First partition: a key, or a day.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    first: Annotated[str, typer.Option("--from", help="First partition: a key or a day.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last partition; --from alone by default.")] = "",
     gaps: Annotated[
         bool,
         typer.Option(
-            "--gaps", help="Instead: the windows that nobody has written, as `parity windows` says."
+            "--gaps", help="Instead of --from: the windows that nobody wrote, as `parity windows` shows."
         ),
     ] = False,
     apply: Apply = False,
@@ -122,35 +120,37 @@ def backfill(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let Dagster run windows of a unit that it owns: in one run where the unit can take them together."""
+    """Let Dagster rerun windows of a unit that it owns, in a single run where the unit allows it."""
     from dagster_defs import render
     from dagster_defs.usecases.backfill import propose_backfill, run_backfills
 
     if gaps is bool(first):
-        raise typer.BadParameter("say --from (and --to), or --gaps")
+        raise typer.BadParameter("give either --from (and --to), or --gaps")
     settings = Settings.from_process()
-    found = propose_backfill(settings, units, first, last, gaps=gaps)
+    backfills = propose_backfill(settings, units, first, last, gaps=gaps)
     if not as_json:
-        render.print_backfills(found)
-    todo = [one for one in found if one.runs]
+        render.print_backfills(backfills)
+    todo = [planned for planned in backfills if planned.runs]
     say = render.Steps().say
     runs = run_backfills(settings, todo, reason=reason, wait=wait, say=say) if apply else ()
-    launched = [{"unit": str(one.unit), **run.span.as_json(), "run": run_id} for one, run, run_id in runs]
+    launched = [
+        {"unit": str(planned.unit), **run.span.as_json(), "run": run_id} for planned, run, run_id in runs
+    ]
     if as_json:
         render.print_json(
             {
                 "schema": "parity/backfill/1",
                 "applied": apply,
-                "backfills": [one.as_json() for one in found],
+                "backfills": [planned.as_json() for planned in backfills],
                 "launched": launched,
             }
         )
-    _close(todo=bool(todo), apply=apply, closed=any(one.blockers for one in todo))
+    _close(todo=bool(todo), apply=apply, closed=any(planned.blockers for planned in todo))
 
 
 @app.command(rich_help_panel=MOVING)
 def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Let nobody move a unit further; the way back stays open. Needs --reason."""
+    """Block a unit's moves forward; rollback stays possible. Requires --reason."""
     from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose
 
@@ -171,20 +171,21 @@ def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: As
 @app.command(rich_help_panel=MOVING)
 def resume(
     units: Annotated[
-        list[str] | None, typer.Argument(help="As for a move; none: whatever is half-done or has drifted.")
+        list[str] | None,
+        typer.Argument(help="Units, as for a move; everything half-done or drifted by default."),
     ] = None,
     apply: Apply = False,
     end_runs: EndRuns = False,
     as_json: AsJson = False,
 ) -> None:
-    """Finish half-done moves, and put marks right that are not what the ledger says."""
+    """Finish half-done moves, and correct marks that disagree with the ledger."""
     from dagster_defs import render
     from dagster_defs.usecases.move.propose import propose_resuming
 
-    found = propose_resuming(Settings.from_process(), units or [], end_runs=end_runs)
-    if not found and not as_json:
+    proposals = propose_resuming(Settings.from_process(), units or [], end_runs=end_runs)
+    if not proposals and not as_json:
         render.print_plain("nothing is half-done")
-    _move(found, How(apply, False, False, "", as_json))
+    _move(proposals, How(apply, False, False, "", as_json))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +205,16 @@ def _forward(move: PlannedMove, units: list[str], how: How) -> None:
     _move(propose(Settings.from_process(), move, units), how)
 
 
-def _move(found: Sequence[Proposal], how: How) -> None:
-    """Show the plans; with `apply` carry them out, all of them or, where a gate is closed, none."""
+def _move(proposals: Sequence[Proposal], how: How) -> None:
+    """Show the plans; with `apply`, carry out all of them, or none if a gate is closed."""
     from dagster_defs import render
     from dagster_defs.usecases.move.apply import carry_out
     from dagster_defs.usecases.move.next_run import follow_next
     from dagster_defs.usecases.move.propose import refuse_closed
 
-    settings, todo = Settings.from_process(), [one for one in found if one.plan.steps]
+    settings, todo = Settings.from_process(), [proposal for proposal in proposals if proposal.plan.steps]
     if not how.as_json:
-        render.print_proposals(found)
+        render.print_proposals(proposals)
     runs: list[dict[str, str]] = []
     written: dict[Unit, Mapping[Owner, Sequence[Span]]] = {}
     if how.apply:
@@ -225,10 +226,12 @@ def _move(found: Sequence[Proposal], how: How) -> None:
             _show(done, written)
         runs = [follow_next(settings, plan, began, steps.say) for plan in done] if how.wait else []
     if how.as_json:
-        render.print_json(render.proposals_json(found, applied=how.apply, runs=runs, written=written))
+        render.print_json(render.proposals_json(proposals, applied=how.apply, runs=runs, written=written))
     if any(run["state"] != "success" for run in runs):
         raise typer.Exit(1)
-    _close(todo=bool(todo), apply=how.apply, closed=not how.force and any(one.blockers for one in todo))
+    _close(
+        todo=bool(todo), apply=how.apply, closed=not how.force and any(proposal.blockers for proposal in todo)
+    )
 
 
 def _written_since(settings: Settings, unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
@@ -237,7 +240,7 @@ def _written_since(settings: Settings, unit: Unit, since: datetime) -> Mapping[O
 
     try:
         return windows_by_side(settings, unit, since)
-    except ParityError as error:  # the move is done, and nothing that cannot be read changes that
+    except ParityError as error:  # the move is done, whether or not this can be read
         render.warn(str(error))
         return {}
 

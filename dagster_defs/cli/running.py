@@ -18,12 +18,14 @@ from dagster_defs.settings import Settings
 
 @app.command(rich_help_panel=RUNNING)
 def scaffold(
-    file: Annotated[Path, typer.Argument(help="What inventory.py exported from Airflow.")],
+    file: Annotated[Path, typer.Argument(help="The file that inventory.py exported from Airflow.")],
     dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder for the mirrors: dagster_defs/defs.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder for the mirrors, such as dagster_defs/defs.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Write the mirrors' YAML, one folder for each DAG; a file that somebody has edited is left alone."""
+    """Write the mirrors' YAML, one folder per DAG; files that were edited by hand are left alone."""
     from dagster_defs import render
     from dagster_defs.usecases.scaffold import scaffold
 
@@ -36,35 +38,35 @@ def scaffold(
 
 @app.command(rich_help_panel=RUNNING)
 def rehearse(
-    unit: Annotated[str, typer.Argument(help="A unit, dag_id.task_id.")],
-    last: Annotated[int, typer.Option(min=0, help="The last so many windows that the inventory has.")] = 0,
-    first: Annotated[str, typer.Option("--from", help="Instead: first partition, by its key.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Last partition; without it, just the first.")] = "",
+    unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id).")],
+    last: Annotated[int, typer.Option(min=0, help="How many of the inventory's latest windows to run.")] = 0,
+    first: Annotated[str, typer.Option("--from", help="Instead of --last: first partition key.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Last partition; --from alone by default.")] = "",
     inventory: Annotated[
         Path | None,
-        typer.Option(help="What inventory.py exported; without it PARITY_INVENTORY names it."),
+        typer.Option(help="The file exported by inventory.py; PARITY_INVENTORY by default."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a unit's windows on both sides, from Airflow's rendered commands and without Airflow, and compare."""
+    """Run a unit's windows on both sides without Airflow, from its rendered commands, and compare them."""
     from dagster_defs import render
     from dagster_defs.usecases.rehearse.run import rehearse
     from dagster_defs.usecases.rehearse.windows import Span
 
     if last and (first or until):
-        raise typer.BadParameter("say --last, or --from and --to, not both")
-    found = rehearse(Settings.from_process(), unit, Span(last, first, until), inventory, render.Steps())
+        raise typer.BadParameter("give either --last, or --from and --to")
+    rehearsal = rehearse(Settings.from_process(), unit, Span(last, first, until), inventory, render.Steps())
     if as_json:
-        render.print_json(found.as_json())
+        render.print_json(rehearsal.as_json())
     else:
-        render.print_verdicts(found.checks)
-    exit_by(found.checks)
+        render.print_verdicts(rehearsal.checks)
+    exit_by(rehearsal.checks)
 
 
 @app.command(rich_help_panel=RUNNING)
 def demo(
     leave: Annotated[
-        bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")
+        bool, typer.Option("--exit", help="Stop everything at the end instead of leaving it running.")
     ] = False,
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
@@ -76,6 +78,6 @@ def demo(
 
     if not (PROJECT_ROOT / "demo" / "__main__.py").is_file():
         raise DemoMissing(PROJECT_ROOT)
-    # The demo is a program of its own beside the product, which does not import it: it takes this process's place.
+    # The product does not import the demo, which is a separate program: it replaces this process.
     os.chdir(PROJECT_ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--exit"] if leave else [])])  # noqa: S606 - no shell

@@ -114,8 +114,8 @@ def test_gaps_are_filled(night: Night, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "say --from (and --to), or --gaps"),
-        (("--gaps", "--from", "2024-03-09"), "say --from (and --to), or --gaps"),
+        ((), "give either --from (and --to), or --gaps"),
+        (("--gaps", "--from", "2024-03-09"), "give either --from (and --to), or --gaps"),
         (("--gaps",), "no evidence at hand"),
         (("--from", "yesterday"), "yesterday"),
     ],
