@@ -22,7 +22,7 @@ from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.moves import PlannedMove
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import WindowCheck
-from dagster_defs.usecases.check import windows_asked
+from dagster_defs.usecases.check import requested_windows
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.apply import carry_out
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
@@ -153,7 +153,7 @@ class Story:
         """Unit, output and window of every verdict; of a whole table the last window's."""
         first, last = self.estate.days[self.observed], self.estate.days[self.ran - 1]
         for mirror in self._mirrors:
-            windows = windows_asked(mirror, first, last)
+            windows = requested_windows(mirror, first, last)
             for window in windows:
                 for output in mirror.outputs_of(window):
                     if window == windows[-1] or not output.as_a_whole:

@@ -79,11 +79,11 @@ def rollback(
 ) -> None:
     """Give the unit back to Airflow, or undo a half-done move. No gate can block this."""
     from dagster_defs.lifecycle.stages import Move
-    from dagster_defs.usecases.move.propose import propose, propose_noting
+    from dagster_defs.usecases.move.propose import propose, propose_rehearsal_note
 
     settings = Settings.from_process()
     if rehearsed:
-        proposals = propose_noting(settings, units, reason)
+        proposals = propose_rehearsal_note(settings, units, reason)
     else:
         proposals = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
     _move(proposals, How(apply, wait and not rehearsed, False, reason, as_json))

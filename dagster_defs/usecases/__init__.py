@@ -1,1 +1,1 @@
-"""What the commands and components do, one file or folder for each verb."""
+"""What the commands and components do: one file or folder per verb."""

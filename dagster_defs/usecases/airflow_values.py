@@ -1,4 +1,4 @@
-"""What Airflow rendered for one run of a unit: asked of Airflow itself, or read in the inventory at hand."""
+"""The values that Airflow rendered for one run of a unit, from Airflow itself or from the configured inventory."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import task_of
 from dagster_defs.windows import Window
 
-_PATIENCE = 2  # seconds: a comparison goes on without Airflow
+_PATIENCE = 2  # seconds: a comparison can do without Airflow
 
 
 def values_of_run(settings: Settings, unit: Unit, window: Window, airflow_run: str) -> list[RenderedValues]:
-    """The values of the unit's dbt calls in that run, or of the window in the inventory; empty: not known."""
+    """The values of the unit's dbt calls in that run, or the window's values in the inventory; empty if unknown."""
     task = _exported(settings, unit)
     fields = _fields_of_run(settings, unit, airflow_run) if airflow_run else {}
     if fields:
         sample = Sample(window.start.isoformat(), window.end.isoformat(), fields)
         known = task or Task(unit.dag_id, unit.task_id, _operator(fields), fields)
-        found = _values(replace(known, samples=(sample,)), window)
-        if found:
-            return found
+        values = _values(replace(known, samples=(sample,)), window)
+        if values:
+            return values
     return _values(task, window) if task else []
 
 
 def values_exported(settings: Settings, unit: Unit, window: Window) -> list[RenderedValues]:
-    """As the inventory at hand has them; empty where there is none, or the window is not in it."""
+    """The window's values in the configured inventory; empty if there is no inventory or it lacks the window."""
     task = _exported(settings, unit)
     return _values(task, window) if task else []
 
@@ -56,7 +56,7 @@ def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[
 
 
 def _operator(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """Without an inventory the fields tell what kind of operator it is; that of a shell is the most common."""
+    """Guess the operator's class from the fields when there is no inventory; only a shell command is recognised."""
     return ("BashOperator",) if "bash_command" in fields else ()
 
 

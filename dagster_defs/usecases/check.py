@@ -1,4 +1,4 @@
-"""Comparing what both sides left behind, unit by unit and window by window."""
+"""Compares the output of both sides, unit by unit and window by window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pendulum
 
-from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse import places
 from dagster_defs.adapters.warehouse.places import Readers, as_it_was, place_of_relation, relations_in
@@ -31,8 +31,8 @@ def compare_windows(
 ) -> Iterator[WindowCheck]:
     """One check for each output and window, oldest first; a wrong request becomes a check with `error` set.
 
-    A window lies between the bounds that the inventory at hand has for it, else between the mirror's own. Raises
-    what `compare_output` raises.
+    A window's bounds come from the configured inventory if it has them, else from the mirror. Raises what
+    `compare_output` raises.
     """
     last = max(windows, default=None)
     with Readers() as own:
@@ -51,15 +51,15 @@ def compare_windows(
 def check_units(settings: Settings, names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
     """`compare_windows` for the named units (all if none is named), from one partition key to another.
 
-    Raises NoSuchUnit for a name that nothing mirrors, WindowMissing without a partition, UnknownPartition for a key
-    that is none of a unit's, and for a broken unit that is named what is wrong with it. Where none is named, that is
-    a wrong request in the place of its checks.
+    Raises NoSuchUnit for a name without a mirror, WindowMissing without a partition, UnknownPartition for a key that
+    a unit does not have. The fault of a broken unit is raised if the unit is named; otherwise it becomes a wrong
+    request in place of the unit's checks.
     """
     if not first:
         raise WindowMissing()
     mirrors = load_mirrors()
     with Readers() as readers:
-        for mirror in named(mirrors, names):
+        for mirror in select_mirrors(mirrors, names):
             try:
                 mirror.refuse_faults(resolved=True)
             except ParityError as error:
@@ -67,7 +67,7 @@ def check_units(settings: Settings, names: Sequence[str], first: str, last: str)
                     raise
                 yield _broken(mirror.legacy_unit, str(error))
             else:
-                yield from compare_windows(settings, mirror, windows_asked(mirror, first, last), readers)
+                yield from compare_windows(settings, mirror, requested_windows(mirror, first, last), readers)
     if not names:
         for unit, why in mirrors.broken_units.items():
             yield _broken(unit, why)
@@ -77,16 +77,16 @@ def _broken(unit: Unit, why: str) -> WindowCheck:
     return WindowCheck(unit, None, Check.of_wrong_request(str(unit), why))
 
 
-def mirrors_named(names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit."""
-    return named(load_mirrors(), names)
+def named_mirrors(names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of these units, in this order; all mirrors if no unit is named. Raises NoSuchUnit."""
+    return select_mirrors(load_mirrors(), names)
 
 
-def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
+def requested_windows(mirror: Mirror, first: str, last: str) -> list[Window]:
     """The windows from one partition to another.
 
-    Where the two are days and not keys of this unit: the windows that start on those days, or, for a schedule
-    with longer windows, the one that the first day begins in. Raises UnknownPartition for anything else.
+    If the two are days rather than keys of this unit: the windows that start on those days or, for a schedule with
+    longer windows, the window that the first day begins in. Raises UnknownPartition for anything else.
     """
     try:
         return mirror.partitions.windows_between(first, last)
@@ -94,13 +94,13 @@ def windows_asked(mirror: Mirror, first: str, last: str) -> list[Window]:
         try:
             days = [date.fromisoformat(day) for day in (first, last)]
         except ValueError:
-            raise UnknownPartition(first, str(mirror.partitions.schedule), "it is no day either") from None
+            raise UnknownPartition(first, str(mirror.partitions.schedule), "it is not a day either") from None
     if days[1] < days[0]:
-        raise UnknownPartition(last, str(mirror.partitions.schedule), f"the range begins later, at {first}")
+        raise UnknownPartition(last, str(mirror.partitions.schedule), f"it is before the first day, {first}")
     zone = mirror.partitions.schedule.zone
     start, end = (pendulum.datetime(day.year, day.month, day.day, tz=zone) for day in days)
-    found = list(mirror.partitions.schedule.windows(start, end.add(days=1)))
-    return found or [mirror.partitions.window_containing(start)]
+    windows = list(mirror.partitions.schedule.windows(start, end.add(days=1)))
+    return windows or [mirror.partitions.window_containing(start)]
 
 
 def compare_output(
@@ -111,19 +111,17 @@ def compare_output(
     today: date | None = None,
     readers: Readers | None = None,
 ) -> Check:
-    """One output on both sides. A wrong request becomes a check with `error` set.
+    """Compare one output on both sides. A wrong request becomes a check with `error` set.
 
-    Both are read as they are now; with `as_of` (an instant with a time zone) legacy as it was then, if
-    `keeps_its_past`. `today` is the day on which tolerances are judged, without it that of now in UTC.
+    Both sides are read as they are now; with `as_of` (an instant with a time zone) legacy is read as it was then,
+    which requires `keeps_its_past`. Tolerances are judged on `today`, by default the current day in UTC.
 
-    Raises NotComparable for a warehouse that cannot be read; DatabaseLocked if a run holds one of the DuckDB files for
-    longer than `wait_s` seconds, StatementFailed where a server does not let us in.
+    Raises NotComparable for a warehouse that cannot be read, DatabaseLocked if a run holds one of the DuckDB files for
+    longer than `wait_s` seconds, StatementFailed if a server denies access.
     """
     legacy, candidate = (_place(output, side) for side in Side)
-    if legacy == candidate:  # which would match, and say nothing
-        reason = (
-            "legacy and candidate are one and the same: give the candidate's dbt target a schema of its own"
-        )
+    if legacy == candidate:  # it would match, and prove nothing
+        reason = "legacy and candidate are the same relation: give the candidate's dbt target its own schema"
         return Check.of_wrong_request(output.name, str(BadComparison(output.name, reason)))
     if as_of is not None:
         legacy = as_it_was(legacy, as_of)
@@ -142,7 +140,7 @@ def compare_output(
 
 
 def keeps_its_past(output: Output) -> bool:
-    """Whether legacy's side can be read as of an instant. Raises as `compare_output`."""
+    """Whether the legacy side can be read as of a past instant. Raises what `compare_output` raises."""
     return places.keeps_its_past(_place(output, Side.LEGACY))
 
 

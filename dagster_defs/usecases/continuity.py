@@ -1,4 +1,4 @@
-"""Who wrote each window of a unit, as Dagster's event log has it: read once for each asset, not for each window."""
+"""Who wrote each window of a unit, according to Dagster's event log: read once per asset, not per window."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from dagster_defs.windows import PartitionedSchedule
 if TYPE_CHECKING:
     import dagster as dg
 
-PAGE = 1_000  # events of one asset, or runs, that are asked for at once
-RUNS = 200  # of a unit that did not succeed, the newest, that are looked at
+PAGE = 1_000  # events of one asset, or runs, per request
+RUNS = 200  # how many of a unit's newest unsuccessful runs are examined
 
 
 def continuity_of(
@@ -37,7 +37,7 @@ def continuity_of(
     record: OnRecord | None = None,
     only: Mapping[Unit, Collection[str]] | None = None,
 ) -> dict[Unit, Continuity] | None:
-    """Of each unit that is mirrored; `only`: nothing is said of other windows. None without an event log at hand.
+    """The continuity of each mirrored unit; `only` restricts it to these windows. None without an event log.
 
     Raises EvidenceUnreadable, and what reading the mirrors, the marks and the ledger raises.
     """
@@ -56,8 +56,8 @@ def continuity_of(
 def windows_by_side(
     settings: Settings, unit: Unit, since: datetime, now: datetime | None = None
 ) -> Mapping[Owner, tuple[Span, ...]]:
-    """The windows that each orchestrator has written since then. Empty without an event log at hand, and where they
-    cannot be told, as of a unit that nothing mirrors."""
+    """The windows that each orchestrator has written since then. Empty without an event log, and where the windows
+    cannot be determined, as for a unit without a mirror."""
     with _log_at_hand(settings) as log:
         if log is None:
             return {}
@@ -65,7 +65,9 @@ def windows_by_side(
         if unit not in record.mirrors:
             return {}
         writes = [
-            one for one in log.writes(legacy_keys(record.mirrors).get(unit, ()), since) if one.when >= since
+            write
+            for write in log.writes(legacy_keys(record.mirrors).get(unit, ()), since)
+            if write.when >= since
         ]
         try:
             return spans_by_owner(record.mirrors[unit].partitions, writes, now or datetime.now(UTC))
@@ -86,7 +88,7 @@ def _continuity(
         try:
             mirror.declared()
         except ParityError as error:
-            return Continuity(unit, owner, problem=f"nobody knows which assets it writes: {error}")
+            return Continuity(unit, owner, problem=f"it is unknown which assets it writes: {error}")
         return Continuity(unit, owner, nothing_to_write=True)
     entries = record.history(unit).entries
     backfills = {entry.id for entry in entries if entry.kind is Kind.BACKFILLED}
@@ -97,14 +99,14 @@ def _continuity(
         log.writes(keys, backfills=backfills),
         enrolled=entries[0].at if entries else None,
         now=now,
-        unwritten=_newest(log.told(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
+        unwritten=_newest(log.latest_observations(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
         only=only,
     )
 
 
 @contextmanager
 def _log_at_hand(settings: Settings) -> Iterator[WritesLog | None]:
-    """The event log of DAGSTER_HOME; None without one. Raises EvidenceUnreadable."""
+    """The event log in DAGSTER_HOME; None without one. Raises EvidenceUnreadable."""
     home = settings.dagster_home
     if home is None:
         yield None
@@ -114,14 +116,14 @@ def _log_at_hand(settings: Settings) -> Iterator[WritesLog | None]:
             yield WritesLog(instance, settings)
         except ParityError:
             raise
-        except Exception as error:  # the storages have no common base for what can be wrong with them
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise EvidenceUnreadable(home, said) from error
+        except Exception as error:  # Dagster's storages have no common base class for their errors
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise EvidenceUnreadable(home, reason) from error
 
 
 @dataclass
 class _Write:
-    """One run's materializations of one partition, while they are read."""
+    """Accumulates one run's materializations of one partition."""
 
     partition: str
     airflow_run: str
@@ -133,7 +135,7 @@ class _Write:
     assets: set[str] = field(default_factory=set)
 
     def add(self, asset: str, event: WindowEvent) -> None:
-        """Of a mapped task each instance tells of the same run: it began with the first and ended with the last."""
+        """The instances of a mapped task are one run, which began with the first and ended with the last."""
         self.assets.add(asset)
         self.at = max(self.at, event.at)
         if event.began and event.ended:
@@ -143,7 +145,7 @@ class _Write:
 
 @dataclass(frozen=True)
 class WritesLog:
-    """Dagster's event log, as far as a unit's own assets are asked for."""
+    """The part of Dagster's event log about a unit's own assets."""
 
     instance: dg.DagsterInstance
     settings: Settings
@@ -155,64 +157,64 @@ class WritesLog:
         *,
         backfills: Collection[str] | None = None,
     ) -> list[Wrote]:
-        """What runs have written of these assets, one for each run and partition; memory for these only.
+        """One record for each run and partition that wrote any of these assets; only these are kept in memory.
 
-        `backfills`: ids of the ledger's entries; a run that names another one was asked for by nobody. None: without a
-        ledger at hand, a run is believed.
+        `backfills`: ids of the ledger's entries; a run with any other id was not requested. None: no ledger to check
+        against, so every run is believed.
 
-        A Dagster run over several partitions has written each of them. What was reported without a run and without a
-        word of the observer's, as by hand in Dagster's UI, was written outside of Dagster, and counts as Airflow's.
+        A Dagster run over several partitions wrote each of them. A materialization that names neither a run nor an
+        observation, such as one reported by hand in Dagster's UI, was written outside Dagster and counts as Airflow's.
         """
         import dagster as dg
 
-        found: dict[tuple[str, str, str], _Write] = {}
+        writes: dict[tuple[str, str, str], _Write] = {}
         for key in keys:
-            wanted = dg.AssetRecordsFilter(
+            records_filter = dg.AssetRecordsFilter(
                 asset_key=key, after_timestamp=since.timestamp() if since else None
             )
-            for record in pages(self.instance.fetch_materializations, wanted, PAGE):
+            for record in pages(self.instance.fetch_materializations, records_filter, PAGE):
                 if (partition := record.partition_key) is None:
                     continue
                 event = WindowEvent.of(record)
                 airflow_run = "" if event.run_id else event.airflow_run
-                one = found.setdefault(
+                write = writes.setdefault(
                     (partition, event.run_id or airflow_run, event.airflow_try),
                     _Write(partition, airflow_run, event.run_id, event.address, event.at),
                 )
-                one.add(key.to_user_string(), event)
-        runs = self._runs({one.dagster_run for one in found.values() if one.dagster_run})
+                write.add(key.to_user_string(), event)
+        runs = self._runs({write.dagster_run for write in writes.values() if write.dagster_run})
         return [
-            _wrote(one, runs.get(one.dagster_run), backfills, self.settings.dagster_url)
-            for one in found.values()
+            _wrote(write, runs.get(write.dagster_run), backfills, self.settings.dagster_url)
+            for write in writes.values()
         ]
 
-    def told(self, key: dg.AssetKey) -> dict[str, Unwritten]:
-        """What the observer has told last of tasks of Airflow's that wrote nothing, by partition."""
+    def latest_observations(self, key: dg.AssetKey) -> dict[str, Unwritten]:
+        """The observer's latest note on an Airflow task that wrote nothing, by partition."""
         import dagster as dg
 
-        found: dict[str, Unwritten] = {}
+        latest: dict[str, Unwritten] = {}
         for record in pages(self.instance.fetch_observations, dg.AssetRecordsFilter(asset_key=key), PAGE):
             event = WindowEvent.of(record)
             if event.partition and event.state:
                 why, skipped = event.description or event.state, event.state == "skipped"
-                found.setdefault(event.partition, Unwritten(why, skipped=skipped, at=event.at))
-        return found
+                latest.setdefault(event.partition, Unwritten(why, skipped=skipped, at=event.at))
+        return latest
 
     def unfinished(
         self, unit: Unit, partitions: PartitionedSchedule, keys: Collection[dg.AssetKey] = ()
     ) -> dict[str, Unwritten]:
-        """The newest runs of the unit in Dagster that have failed, or have not ended, by partition.
+        """The unit's newest Dagster runs that have failed or not ended, by partition.
 
-        `keys`: its assets, for runs that were started from their pages.
+        `keys`: the unit's assets, to recognise runs started from their pages in the UI.
         """
         import dagster as dg
         from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
         from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
         failed = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-        # A run of the unit's own job, or of the one that runs its whole DAG once that is retired.
+        # A run of the unit's own job, or of the job that runs the whole DAG once it is retired.
         statuses = [*failed, *NOT_FINISHED_STATUSES]
-        asked = [
+        filters = [
             dg.RunsFilter(tags={tags.UNIT: str(unit), tags.SIDE: "legacy"}, statuses=statuses),
             dg.RunsFilter(tags={tags.DAG: unit.dag_id}, statuses=statuses),
             dg.RunsFilter(job_name=IMPLICIT_ASSET_JOB_NAME, statuses=statuses),
@@ -220,61 +222,63 @@ class WritesLog:
         planned, own = PlannedAssets(self.instance), set(keys)
         records = {
             record.storage_id: record
-            for wanted in asked
-            for record in self.instance.get_run_records(wanted, limit=RUNS)
-            if wanted.job_name is None or own & set(planned.of(record.dagster_run) or ())
+            for runs_filter in filters
+            for record in self.instance.get_run_records(runs_filter, limit=RUNS)
+            if runs_filter.job_name is None or own & set(planned.of(record.dagster_run) or ())
         }
-        found: dict[str, Unwritten] = {}
+        latest: dict[str, Unwritten] = {}
         for record in sorted(records.values(), key=lambda one: one.create_timestamp, reverse=True):
             run, ended = record.dagster_run, "has not ended"
             if refused := run.tags.get(tags.REFUSED):
                 ended = f"was refused ({refused})"
             elif run.is_finished:
                 ended = "has failed" if run.status is failed[0] else "was cancelled"
-            told = Unwritten(
+            unfinished = Unwritten(
                 f"Dagster run {run.run_id[:8]} {ended}", live=not run.is_finished, at=record.create_timestamp
             )
             for partition in _partitions_of(run, partitions):
-                found.setdefault(partition, told)
-        return found
+                latest.setdefault(partition, unfinished)
+        return latest
 
     def _runs(self, run_ids: Collection[str]) -> dict[str, dg.RunRecord]:
         import dagster as dg
 
-        wanted = sorted(run_ids)
+        ids = sorted(run_ids)
         return {
             record.dagster_run.run_id: record
-            for start in range(0, len(wanted), PAGE)
-            for record in self.instance.get_run_records(dg.RunsFilter(run_ids=wanted[start : start + PAGE]))
+            for start in range(0, len(ids), PAGE)
+            for record in self.instance.get_run_records(dg.RunsFilter(run_ids=ids[start : start + PAGE]))
         }
 
 
 def _wrote(
-    one: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None, dagster_url: str
+    write: _Write, record: dg.RunRecord | None, backfills: Collection[str] | None, dagster_url: str
 ) -> Wrote:
-    at, assets = one.at, frozenset(one.assets)
-    if not one.dagster_run:
+    at, assets = write.at, frozenset(write.assets)
+    if not write.dagster_run:
         return Wrote(
             Owner.AIRFLOW,
-            one.partition,
+            write.partition,
             at,
-            one.airflow_run,
-            one.airflow_run,
-            one.began,
-            one.ended,
+            write.airflow_run,
+            write.airflow_run,
+            write.began,
+            write.ended,
             assets,
-            one.address,
+            write.address,
         )
-    wrote = Wrote(Owner.DAGSTER, one.partition, at, one.dagster_run, one.dagster_run, None, None, assets)
-    if record is None:  # somebody has deleted the run, and not what it wrote
+    wrote = Wrote(
+        Owner.DAGSTER, write.partition, at, write.dagster_run, write.dagster_run, None, None, assets
+    )
+    if record is None:  # the run was deleted, but not what it wrote
         return wrote
     run = record.dagster_run
     return Wrote(
         Owner.DAGSTER,
-        one.partition,
+        write.partition,
         at,
         run.run_id,
-        # A try of a proxied task is a run of its own; a try that Dagster makes has the first one as its root.
+        # Each try of a proxied task is a separate run; a retry by Dagster has the first run as its root.
         run.tags.get(tags.AIRFLOW_RUN) or run.root_run_id or run.run_id,
         instant(record.start_time) if record.start_time else record.create_timestamp,
         instant(record.end_time) if record.end_time else None,
@@ -286,13 +290,13 @@ def _wrote(
 
 
 def _is_asked(run: dg.DagsterRun, backfills: Collection[str] | None) -> bool:
-    """An entry of the ledger is for the run that was launched for it, not for one that was executed again from that."""
-    named = run.tags.get(tags.BACKFILL)
-    return named is not None and (backfills is None or named in backfills) and not run.parent_run_id
+    """A ledger entry authorizes the run that was launched for it, not a re-execution of that run."""
+    entry = run.tags.get(tags.BACKFILL)
+    return entry is not None and (backfills is None or entry in backfills) and not run.parent_run_id
 
 
 def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Sequence[str]:
-    """Of one partition, of a stretch of them, or of none that the schedule has."""
+    """The run's partition or range of partitions; empty if the schedule has none of them."""
     if tags.PARTITION in run.tags:
         return [run.tags[tags.PARTITION]]
     first, last = run.tags.get(tags.RANGE_START), run.tags.get(tags.RANGE_END)
@@ -304,11 +308,11 @@ def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Seque
         return ()
 
 
-def _newest(*told: Mapping[str, Unwritten]) -> dict[str, Unwritten]:
-    """What was told last of each partition, by whomever."""
-    found: dict[str, Unwritten] = {}
-    for partition, one in (item for each in told for item in each.items()):
-        other = found.get(partition)
-        if other is None or (one.at and other.at and one.at > other.at):
-            found[partition] = one
-    return found
+def _newest(*sources: Mapping[str, Unwritten]) -> dict[str, Unwritten]:
+    """The latest record for each partition, from any of the sources."""
+    newest: dict[str, Unwritten] = {}
+    for partition, unwritten in (item for source in sources for item in source.items()):
+        other = newest.get(partition)
+        if other is None or (unwritten.at and other.at and unwritten.at > other.at):
+            newest[partition] = unwritten
+    return newest

@@ -1,4 +1,4 @@
-"""What a verdict is about: from the evidence, or compared now, with the SQL to look further."""
+"""Explains verdicts, from the evidence or by comparing now, with the SQL to look further."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, not_compared
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.check import compare_windows, mirrors_named, windows_asked
+from dagster_defs.usecases.check import compare_windows, named_mirrors, requested_windows
 
 
 def kept_evidence(settings: Settings, names: list[str], first: str, last: str) -> list[Evidence]:
-    """The evidence on the named units (all if none is named), from one window to another: keys, or days.
+    """The evidence on the named units (all if none is named), from one partition key or day to another.
 
-    Raises EvidenceMissing without an event log, NoSuchUnit for a name that nothing mirrors, and UnknownPartition for a
-    key that is none of a unit's.
+    Raises EvidenceMissing without an event log, NoSuchUnit for a name without a mirror, and UnknownPartition for a key
+    that a unit does not have.
     """
-    mirrors = {mirror.legacy_unit: mirror for mirror in mirrors_named(names)}
-    found = evidence_at(settings.dagster_home)
-    if found is None:
+    mirrors = {mirror.legacy_unit: mirror for mirror in named_mirrors(names)}
+    evidence = evidence_at(settings.dagster_home)
+    if evidence is None:
         raise EvidenceMissing()
-    asked = {unit: _keys(mirror, first, last) for unit, mirror in mirrors.items()} if first else {}
+    requested = {unit: _keys(mirror, first, last) for unit, mirror in mirrors.items()} if first else {}
     return [
-        one
-        for one in found
-        if one.checked.unit in mirrors and (not first or one.partition in asked[one.checked.unit])
+        record
+        for record in evidence
+        if record.checked.unit in mirrors
+        and (not first or record.partition in requested[record.checked.unit])
     ]
 
 
 def not_kept(names: list[str], first: str, last: str, kept: list[Evidence]) -> Iterator[WindowCheck]:
-    """Outputs of the windows asked for on which there is no evidence. A whole table's is that of the last run alone."""
-    known = {(one.checked.unit, one.checked.check.name, one.partition) for one in kept}
-    for mirror in mirrors_named(names) if first else ():
-        for window in windows_asked(mirror, first, last or first):
+    """Outputs of the requested windows without evidence. A whole table has evidence on its last run only."""
+    known = {(record.checked.unit, record.checked.check.name, record.partition) for record in kept}
+    for mirror in named_mirrors(names) if first else ():
+        for window in requested_windows(mirror, first, last or first):
             key = mirror.partitions.key_of(window)
             for output in mirror.outputs_of(window):
                 if not output.as_a_whole and (mirror.legacy_unit, output.name, key) not in known:
@@ -46,27 +47,31 @@ def not_kept(names: list[str], first: str, last: str, kept: list[Evidence]) -> I
 
 
 def explain(settings: Settings, unit: str, window: str) -> Iterator[Explanation]:
-    """One for each output and window of the evidence; a window without evidence is compared now.
+    """One explanation for each output and window of the evidence; a window without evidence is compared now.
 
-    `window`: a key, or a day and so all of its windows. Raises NoSuchUnit, UnknownPartition, and EvidenceMissing where
-    there is neither evidence nor a window.
+    `window`: a key, or a day, which means all windows of that day. Raises NoSuchUnit, UnknownPartition, and
+    EvidenceMissing if there is neither evidence nor a window.
     """
-    [mirror] = mirrors_named([unit])
-    kept = [one for one in evidence_at(settings.dagster_home) or () if one.checked.unit == mirror.legacy_unit]
+    [mirror] = named_mirrors([unit])
+    kept = [
+        record
+        for record in evidence_at(settings.dagster_home) or ()
+        if record.checked.unit == mirror.legacy_unit
+    ]
     if not kept and not window:
         raise EvidenceMissing()
-    asked = _keys(mirror, window, window) if window else ()
+    requested = _keys(mirror, window, window) if window else ()
     if window:
-        kept = [one for one in kept if one.partition in asked]
-    known = {one.partition for one in kept}
-    for one in kept:
-        output = _output(mirror, one.partition, one.checked.check.name)
-        yield Explanation(one.checked, one.partition, one, _sql(output) if output else "")
-    yield from _now(settings, mirror, [key for key in asked if key not in known])
+        kept = [record for record in kept if record.partition in requested]
+    known = {record.partition for record in kept}
+    for record in kept:
+        output = _output(mirror, record.partition, record.checked.check.name)
+        yield Explanation(record.checked, record.partition, record, _sql(output) if output else "")
+    yield from _now(settings, mirror, [key for key in requested if key not in known])
 
 
 def _keys(mirror: Mirror, first: str, last: str) -> list[str]:
-    return [mirror.partitions.key_of(window) for window in windows_asked(mirror, first, last or first)]
+    return [mirror.partitions.key_of(window) for window in requested_windows(mirror, first, last or first)]
 
 
 def _now(settings: Settings, mirror: Mirror, keys: list[str]) -> Iterator[Explanation]:
@@ -77,7 +82,7 @@ def _now(settings: Settings, mirror: Mirror, keys: list[str]) -> Iterator[Explan
 
 
 def _output(mirror: Mirror, partition: str, name: str) -> Output | None:
-    """None where the unit has no such output or partition any more: its YAML has changed since."""
+    """None if the unit no longer has such an output or partition because its YAML has changed."""
     try:
         outputs = mirror.outputs_of(mirror.partitions.window_of(partition))
     except (UnknownPartition, DoesNotAdvance):

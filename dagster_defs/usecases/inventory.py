@@ -1,4 +1,4 @@
-"""The inventory file, and dbt's own answer to what a selection executes."""
+"""Reads the inventory file, and asks dbt itself what a selection executes."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.settings import TEAM_FILE
 from dagster_defs.windows.values import as_yaml
 
-MOST_PARSES = 50  # of one project, for variables that may shape it; each may take half a minute
+MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
 NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 
 
 def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
-    """The inventory, with what the team's own file says. Raises InventoryUnreadable, which says where a cut-off file
-    ends, InventoryVersion, or TeamFileUnreadable."""
+    """The inventory, complemented by the team's own file. Raises InventoryUnreadable (which says where a truncated file
+    ends), InventoryVersion, or TeamFileUnreadable."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -65,7 +65,7 @@ def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
 
 
 def read_team(file: Path) -> Team:
-    """What the file says; nothing where there is none. Raises TeamFileUnreadable."""
+    """The file's content; empty if there is no file. Raises TeamFileUnreadable."""
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,22 +81,22 @@ def read_team(file: Path) -> Team:
 
 
 def report(file: Path, project_dir: Path) -> Report:
-    """Every unit of the inventory beside the project. Raises InventoryUnreadable, InventoryVersion, or
-    DbtProjectUnreadable if there is no project; what is wrong with one unit is in its row. With a project that
-    does not parse, dbt says why on stderr, and units have all but their models."""
+    """Every unit of the inventory, resolved against the project. Raises InventoryUnreadable, InventoryVersion, or
+    DbtProjectUnreadable if there is no project; a unit's own fault is in its row. If the project does not parse, dbt
+    says why on stderr, and the units lack only their models."""
     inventory = read_inventory(file)
     _check_is_project(project_dir)
     project = ProjectOnDisk(project_dir)
-    found = describe(inventory, project)
-    return replace(found, project_error=str(project.unreadable or ""))
+    estate = describe(inventory, project)
+    return replace(estate, project_error=str(project.unreadable or ""))
 
 
 @dataclass
 class ProjectOnDisk:
-    """A dbt project, parsed once when the first selection is asked for; its own default target.
+    """A dbt project on its own default target, parsed when the first selection is resolved.
 
-    Parsed once more for each set of variables that may shape it and are the same in each window; window variables that
-    do are found out before a run.
+    It is parsed once more for each set of variables that may shape it and are the same in every window. Window
+    variables that shape it are detected before a run.
     """
 
     project_dir: Path
@@ -107,17 +107,17 @@ class ProjectOnDisk:
 
     @property
     def unreadable(self) -> DbtProjectUnreadable | None:
-        """Why dbt could not parse the project, if it was asked to."""
-        found = self._parsed.get("")
-        return found if isinstance(found, DbtProjectUnreadable) else None
+        """Why dbt could not parse the project; None if it could, or was not asked to."""
+        parsed = self._parsed.get("")
+        return parsed if isinstance(parsed, DbtProjectUnreadable) else None
 
     def refuse_unreadable(self) -> None:
-        """Raises DbtProjectUnreadable if dbt cannot parse the project; else parses it now."""
+        """Parse the project now. Raises DbtProjectUnreadable if dbt cannot."""
         self._parse()
 
     @property
     def default_selector(self) -> str:
-        """What dbt selects where a command says nothing; empty for everything. Raises DbtProjectUnreadable."""
+        """dbt's selector for a command without a selection; empty for everything. Raises DbtProjectUnreadable."""
         return self._parse().default_selector
 
     def executed(self, selection: Selection, variables: Mapping[str, Any] = NO_VARIABLES) -> tuple[str, ...]:
@@ -125,8 +125,8 @@ class ProjectOnDisk:
         asked = selection, given
         if given and given not in self._parsed and len(self._parsed) > MOST_PARSES:
             raise SelectionRefused(
-                f"{', '.join(variables)} may decide what there is in the dbt project, and {MOST_PARSES} other sets of "
-                "values do too: it is not parsed for more of them"
+                f"{', '.join(variables)} may decide what the dbt project contains, and it has already been parsed for "
+                f"{MOST_PARSES} other sets of values: it is not parsed for more"
             )
         if asked not in self._executed:
             try:
@@ -146,11 +146,11 @@ class ProjectOnDisk:
         return self._times[unique_id]
 
     def claims(self, node_ids: frozenset[str]) -> DbtClaims:
-        """What the project says of these tables. Raises DbtProjectUnreadable."""
+        """What the project declares about these tables. Raises DbtProjectUnreadable."""
         return self._parse_with(node_ids).claims(node_ids)
 
     def _parse_with(self, node_ids: Collection[str]) -> _Parsed:
-        """A parse that has all these nodes, the one without variables if there is none. Raises DbtProjectUnreadable."""
+        """A parse with all these nodes, or else the one without variables. Raises DbtProjectUnreadable."""
         parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
         found = (each for each in parsed if each.manifest.nodes.keys() >= set(node_ids))
         return next(found, None) or self._parse()
@@ -187,12 +187,12 @@ class ProjectOnDisk:
 
 def _check_is_project(root: Path) -> None:
     if not (root / "dbt_project.yml").is_file():
-        raise DbtProjectUnreadable(root, "there is no dbt_project.yml in it")
+        raise DbtProjectUnreadable(root, "it has no dbt_project.yml")
 
 
 class _Parsed:
-    """dbt's manifest, graph and configuration. dbt's own task classes select from them, as they would at the
-    start of a run; nothing is run, and no warehouse is asked."""
+    """dbt's manifest, graph and configuration. dbt's own task classes select from them, as at the start of a run;
+    nothing is run, and no warehouse is queried."""
 
     def __init__(self, root: Path, target: str, variables: str) -> None:
         self._root = root.resolve()
@@ -222,15 +222,15 @@ class _Parsed:
                 self._config.args = flags
                 task = _tasks()[selection.command](flags, self._config, self.manifest)
                 selector = self._selector(selection, task)
-                chosen = selector.get_selected(task.get_selection_spec(), warn_on_no_nodes=False)
-            except Exception as error:  # dbt has no common base for what can be wrong with a selection
+                selected = selector.get_selected(task.get_selection_spec(), warn_on_no_nodes=False)
+            except Exception as error:  # dbt has no common base class for selection errors
                 raise SelectionRefused(f"dbt {' '.join(selection.arguments)}: {error}") from error
-        # `build` goes past exposures and saved queries without doing anything.
+        # `build` passes over exposures and saved queries without doing anything.
         idle = {NodeType.Exposure, NodeType.SavedQuery}
         return tuple(
             sorted(
                 unique_id
-                for unique_id in chosen
+                for unique_id in selected
                 if (node := self.manifest.expect(unique_id)).resource_type not in idle
                 and not getattr(node, "is_ephemeral_model", False)
             )
@@ -267,8 +267,8 @@ class _Parsed:
         )
 
     def _flags_of(self, selection: Selection) -> Any:
-        """dbt's flags for the selection. Reading a command line takes as long as selecting, so one without a
-        selection is read for each command, and the words are put in."""
+        """dbt's flags for the selection. Parsing a command line takes as long as selecting, so each command is parsed
+        once without a selection, and the selection's words are put in."""
         from dbt.cli.flags import Flags, args_to_context
 
         if selection.selector:
@@ -277,13 +277,13 @@ class _Parsed:
         if bare not in self._bare_flags:
             self._bare_flags[bare] = Flags(args_to_context([*bare.arguments, *self._flags]))
         flags = copy(self._bare_flags[bare])
-        # Each flag is there under two names, and all of them are frozen.
+        # Each flag exists under two names, and all of them are frozen.
         flags.__dict__.update(SELECT=selection.select, select=selection.select)
         flags.__dict__.update(EXCLUDE=selection.exclude, exclude=selection.exclude)
         return flags
 
     def _selector(self, selection: Selection, task: Any) -> Any:
-        """dbt's selector for the command and its options; making one goes through the whole graph."""
+        """dbt's selector for the command and its options, kept because creating one walks the whole graph."""
         key = selection.command, selection.options
         if key not in self._selectors:
             task.graph = self._build_graph if selection.command == "build" else self._graph
@@ -302,7 +302,7 @@ class _Parsed:
 
     @cached_property
     def _build_graph(self) -> Any:
-        """`build` makes what lies below a model wait for its tests: its graph has edges for that."""
+        """In `build` everything downstream of a model waits for its tests, so its graph has extra edges."""
         from dbt.compilation import Compiler
 
         return Compiler(self._config).compile(self.manifest, write=False, add_test_edges=True)
@@ -312,10 +312,10 @@ class _Parsed:
         from dbt.cli.requires import ExceptionExit, ResultExit
 
         arguments = ["--quiet", "parse", "--no-write-json", *self._flags, *self._earlier_parse()]
-        # dbt prints what is wrong; stdout is the report's.
+        # dbt prints errors to stdout, which belongs to the report.
         with self._in_project(), contextlib.redirect_stdout(sys.stderr):
             context = cli.make_context(cli.name, list(arguments))
-            # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
+            # As dbtRunner does; the context keeps the configuration, which dbtRunner does not expose.
             context.obj = {"manifest": None, "callbacks": [], "dbt_runner_command_args": arguments}
             try:
                 cli.invoke(context)
@@ -326,7 +326,7 @@ class _Parsed:
         return context.obj["manifest"], context.obj["runtime_config"]
 
     def _earlier_parse(self) -> list[str]:
-        """A parse of the project that dbt may go on from; dbt itself refuses one that does not fit."""
+        """An earlier parse for dbt to continue from; dbt itself rejects one that does not fit."""
         mine = self._target_path / "partial_parse.msgpack"
         others = [
             *self._root.glob("target/partial_parse.msgpack"),
@@ -338,7 +338,7 @@ class _Parsed:
 
     @contextlib.contextmanager
     def _in_project(self) -> Iterator[None]:
-        with contextlib.chdir(self._root):  # a relative path in the profile starts where dbt runs
+        with contextlib.chdir(self._root):  # relative paths in the profile start where dbt runs
             yield
 
 

@@ -1,4 +1,4 @@
-"""`parity keys`: by what a unit's tables are compared, where that comes from, and whether legacy's rows agree."""
+"""`parity keys`: what a unit's tables are compared by, where that comes from, and whether legacy's rows obey it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dagster_defs.lifecycle.keys import TableKeys
 from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
-from dagster_defs.usecases.check import mirrors_named
+from dagster_defs.usecases.check import named_mirrors
 from dagster_defs.usecases.rehearse.upstream import as_dbt
 from dagster_defs.windows import Bound, PartitionVars
 
@@ -22,17 +22,17 @@ SECONDS_FOR_LOCKS = 10.0
 
 
 def read_keys(name: str) -> Iterator[TableKeys]:
-    """A row for each table of the unit, in the order of their names; none where it builds no table.
+    """A row for each table of the unit, sorted by name; none if it builds no table.
 
-    Raises NoSuchUnit, and what is wrong with the mirror. What the warehouse does not answer is in the row.
+    Raises NoSuchUnit and the mirror's own faults. A warehouse's failure to answer is in the row.
     """
-    [mirror] = mirrors_named([name])
+    [mirror] = named_mirrors([name])
     mirror.refuse_faults(resolved=True)
     dbt = as_dbt(mirror)
     if dbt is None:
         return
     window = _window_names(mirror)
-    # The mirror's own: its variables may decide which models there are.
+    # The mirror's own workspace: its variables may decide which models exist.
     workspace = dbt.workspace(Side.LEGACY)
     claims = DbtClaims(workspace.manifest, workspace.table_names)
     ids = {called: node_id for node_id, called in workspace.table_names.items()}
@@ -66,7 +66,7 @@ def _window_names(mirror: Mirror) -> WindowNames:
 
 def _on_data(table: TableKeys, output: TableOutput, workspace: DbtWorkspace, readers: Readers) -> KeyCheck:
     if not (table.asked or table.asked_time):
-        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to look at")
+        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to check")
     try:
         place = place_of_relation(workspace, output.legacy)
         with readers.of_one(place, output.name, SECONDS_FOR_LOCKS) as (reader, relation):

@@ -1,8 +1,7 @@
-"""What `parity status` has to know of the mirrors, kept between two calls.
+"""A cache of what `parity status` needs to know about the mirrors.
 
-Loading the mirrors takes seconds of imports of Dagster and dbt. What one call has found holds for the next one as long
-as every file, variable and installed package that it rests on is the same. The ledger, the marks and the event log are
-never kept: they are read each time.
+Loading the mirrors takes seconds, because it imports Dagster and dbt. The cache is valid while every file, variable and
+installed package that it depends on is unchanged. The ledger, the marks and the event log are never cached.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ SCHEMA = "parity/known-mirrors/1"
 FILE = PROJECT_ROOT / ".parity" / "known-mirrors.json"
 
 _MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
-_DBTS_OWN = ".user.yml"  # an id that dbt makes up when it runs for the first time
+_DBTS_OWN = ".user.yml"  # an id that dbt generates when it first runs
 _SHELLS_OWN = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR"})
-# A file that changes twice within a tick of the file system's clock may look as if it had changed once.
+# A file that changes twice within one tick of the file system's clock may look as if it changed once.
 _TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class KnownMirrors:
-    """`gates`: of each sound mirror. `broken`: what is wrong with each of the others, by its name in the YAML.
-    `other_schedules`: the units of the same DAG whose schedule is another. `facets`: None without an inventory.
-    `last_seen`: the file with what Airflow was last seen to contain, which need not be there."""
+    """`gates`: the settings of each sound mirror. `broken`: the faults of the others, by name in the YAML.
+    `other_schedules`: units of the same DAG with a different schedule. `facets`: None without an inventory.
+    `last_seen`: the file with what Airflow was last seen to contain, which need not exist."""
 
     gates: Mapping[Unit, GateSettings]
     broken: Mapping[str, str]
@@ -59,34 +58,39 @@ class KnownMirrors:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> KnownMirrors:
-        """Raises KeyError, TypeError, ValueError or BadUnit for what `as_json` does not write."""
+        """Raises KeyError, TypeError, ValueError or BadUnit for anything that `as_json` does not write."""
         facets = document["facets"]
         return cls(
-            {Unit.parse(unit): _gates(said) for unit, said in document["gates"].items()},
+            {Unit.parse(unit): _gates(gates) for unit, gates in document["gates"].items()},
             {str(name): str(why) for name, why in document["broken"].items()},
             {
                 Unit.parse(unit): tuple(map(Unit.parse, others))
                 for unit, others in document["other_schedules"].items()
             },
-            None if facets is None else {one.unit: one for one in map(UnitFacets.from_json, facets)},
+            None
+            if facets is None
+            else {unit_facets.unit: unit_facets for unit_facets in map(UnitFacets.from_json, facets)},
             Path(document["last_seen"]),
         )
 
 
-def _gates(said: Mapping[str, Any]) -> GateSettings:
-    lists = {"undetermined": tuple(said["undetermined"]), "without": tuple(map(Gate, said["without"]))}
-    return GateSettings(**{**said, **lists})
+def _gates(document: Mapping[str, Any]) -> GateSettings:
+    lists = {
+        "undetermined": tuple(document["undetermined"]),
+        "without": tuple(map(Gate, document["without"])),
+    }
+    return GateSettings(**{**document, **lists})
 
 
 @dataclass(frozen=True)
 class Foundation:
-    """What the mirrors rest on. `folders`: their YAML and this package, the legacy code, the dbt projects."""
+    """What the cache depends on. `folders`: the YAML, this package, the legacy code and the dbt projects."""
 
     settings: Settings
     folders: tuple[str, ...]
 
     def digest(self) -> tuple[str, float]:
-        """A digest of all of it, and when the newest of the files changed, in seconds since 1970."""
+        """A digest of everything, and when the newest file changed, in seconds since 1970."""
         variables = sorted((k, v) for k, v in self.settings.variables.items() if k not in _SHELLS_OWN)
         packages = Path(sysconfig.get_path("purelib")).stat().st_mtime_ns
         digest = hashlib.sha256(repr((SCHEMA, sys.version, packages, str(Path.cwd()), variables)).encode())
@@ -116,7 +120,7 @@ class Foundation:
 
 
 def recall(settings: Settings) -> KnownMirrors | None:
-    """What was kept, if all that it rests on is as it was. A file that holds anything else is as good as none."""
+    """The cached mirrors, if nothing that they depend on has changed. An unreadable cache counts as none."""
     with suppress(OSError, AttributeError, KeyError, TypeError, ValueError, BadUnit):
         match atomic.read_cache(FILE):
             case {"digest": str(digest), "folders": list(folders), "known": dict(known)}:
@@ -127,9 +131,9 @@ def recall(settings: Settings) -> KnownMirrors | None:
 
 
 def keep(settings: Settings, known: KnownMirrors, folders: Collection[Path], began: float) -> None:
-    """`folders`: those of the mirrors themselves. `began`: when reading them began, in seconds since 1970: nothing is
-    kept if a file has changed since then, or so shortly before that nobody can tell. A folder that cannot be written to
-    costs the next call its time, and nothing else."""
+    """Write the cache. `folders`: the mirrors' own. `began`: when reading them began, in seconds since 1970; nothing is
+    cached if a file changed after that, or so shortly before it that the order is unknown. If the cache cannot be
+    written, the next call is merely slower."""
     foundation = Foundation(settings, tuple(sorted({*map(str, folders), str(PROJECT_ROOT / "dagster_defs")})))
     with suppress(OSError):
         digest, newest = foundation.digest()

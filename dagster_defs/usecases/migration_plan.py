@@ -1,4 +1,4 @@
-"""The status block of `migration_plan.md`: generated text between two markers, the rest is people's."""
+"""The status block of `migration_plan.md`: generated text between two markers; the rest is written by people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ END = "<!-- end of status -->"
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """Every method raises MigrationPlanUnreadable if there is no such file or it lacks the markers."""
+    """Every method raises MigrationPlanUnreadable if the file does not exist or lacks the markers."""
 
     path: Path = PROJECT_ROOT / "migration_plan.md"
 
@@ -24,7 +24,7 @@ class MigrationPlan:
         return written.strip() == block.strip()
 
     def write(self, block: str) -> bool:
-        """Replace the block, the file at once; whether that changed anything."""
+        """Replace the block atomically; returns whether anything changed."""
         if self.is_current(block):
             return False
         before, _, after = self._parts()
@@ -32,7 +32,7 @@ class MigrationPlan:
         return True
 
     def _parts(self) -> tuple[str, str, str]:
-        """What stands before the block, the block, and what stands after it."""
+        """The text before the block, the block itself, and the text after it."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""Reads what Airflow has finished, slice after slice, as far as one tick may go."""
+"""Reads the tasks that Airflow has finished, slice by slice, as far as one tick's budget allows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dagster_defs.adapters.airflow.client import PAGE, AirflowReader, DagRun, Ta
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
 
-MOST_PAGES = 5  # of DAG runs at once; what is not among them is asked for one by one
+MOST_PAGES = 5  # pages of DAG runs per request; runs that are not among them are requested one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A try that is over, and its DAG run; None if that is gone."""
+    """A try that is over, and its DAG run, which is None if it was deleted."""
 
     task: TaskInstance
     run: DagRun | None
@@ -24,9 +24,9 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`tasks`: those that are news, oldest first. `before`: where the slice ends, None: it is open.
+    """`tasks`: the new ones, oldest first. `before`: the end of the slice, None if it is open.
 
-    `is_whole`: whether nothing of the slice was left out.
+    `is_whole`: whether nothing in the slice was left out.
     """
 
     tasks: Sequence[TaskInstance]
@@ -35,10 +35,10 @@ class Slice:
 
 
 @dataclass
-class Looking:
-    """One tick's look. `tell` makes events of what is news, one after the other.
+class ObservationTick:
+    """One tick of the observer. `tell` turns new tasks into events, one after the other.
 
-    `seconds` says how long this tick has taken.
+    `seconds` returns how long this tick has taken so far.
     """
 
     client: AirflowReader
@@ -53,9 +53,9 @@ class Looking:
     _runs: dict[tuple[str, str], DagRun | None] = field(default_factory=dict)
 
     def look(self, now: datetime) -> None:
-        """Until the present is reached or the budget is spent. `cursor` is only ever past what is in `events`.
+        """Read until the present is reached or the budget is spent. `cursor` never moves past what is in `events`.
 
-        Where Airflow stops answering, that is the `trouble`, and what was read before it counts.
+        If Airflow stops answering, `trouble` says so, and what was read before still counts.
         """
         self.cursor = self.cursor.begun(now)
         try:
@@ -73,23 +73,23 @@ class Looking:
         finished = [
             Finished(task, run) for task, run in zip(part.tasks, self._runs_of(part.tasks), strict=True)
         ]
-        told = 0
+        handled = 0
         for events in self.tell(finished):
             self.events += events
-            told += 1
+            handled += 1
             if len(self.events) >= self.budget.events or self.seconds() >= self.budget.seconds:
                 break
-        self.tasks += told
-        ends = [(task.identity, task.end) for task in part.tasks[:told] if task.end]
+        self.tasks += handled
+        ends = [(task.identity, task.end) for task in part.tasks[:handled] if task.end]
         self.cursor = self.cursor.telling(ends)
-        if not part.is_whole or told < len(part.tasks):
+        if not part.is_whole or handled < len(part.tasks):
             return
         self.cursor = self.cursor.arrived() if part.before is None else self.cursor.passing(part.before)
 
     def _next(self) -> Slice | None:
-        """From where the round is: all that there is if one answer holds it, else as much as one holds.
+        """The next slice from the cursor: everything there is if one answer can hold it, else as much as one can hold.
 
-        None if this was too much: the next is narrower, in this tick or in a later one.
+        None if the slice was too wide: the next one is narrower, in this tick or a later one.
         """
         start, width = self.cursor.reached, self.cursor.width
         ceiling = self.cursor.ceiling or start
@@ -101,7 +101,7 @@ class Looking:
             return self._news(rows, before, is_whole=True)
         if before and width and width <= INSTANT:
             return self._crowd(start, before, total)
-        # Where nothing but the future is left, the clocks disagree: go on by seconds.
+        # If only the future is left, the clocks disagree: advance by seconds.
         wide = width or max(ceiling - start, timedelta(seconds=1))
         self._try(max(INSTANT, min(wide / 2, fitting(wide, total, PAGE))))
         return None
@@ -110,14 +110,14 @@ class Looking:
         self.cursor = replace(self.cursor, width=width)
 
     def _crowd(self, start: datetime, before: datetime, total: int) -> Slice:
-        """More tasks ended in one instant than one answer holds, as when Airflow skips many at once."""
+        """More tasks ended in one instant than one answer can hold, such as when Airflow skips many at once."""
         news: dict[str, TaskInstance] = {}
         seen: set[str] = set()
         for task in self.client.finished_task_instances(self.dag_ids, start, before):
             seen.add(task.identity)
             if self._is_news(task) and len(news) <= self._left():
                 news[task.identity] = task
-        # Pages without an order may repeat one row and leave out another: then the instant is read once more.
+        # Unordered pages may repeat one row and miss another: then the instant is read again.
         is_whole = len(seen) >= total or not news
         self._try(None)
         return self._news(list(news.values()), before, is_whole=is_whole)
@@ -136,14 +136,14 @@ class Looking:
         return task.end is not None and not self.cursor.knows(task.identity, task.end)
 
     def _runs_of(self, tasks: Sequence[TaskInstance]) -> Iterator[DagRun | None]:
-        wanted = {(task.unit.dag_id, task.run_id): task.logical_date for task in tasks}
-        missing = {place: at for place, at in wanted.items() if place not in self._runs}
+        dates = {(task.unit.dag_id, task.run_id): task.logical_date for task in tasks}
+        missing = {place: at for place, at in dates.items() if place not in self._runs}
         dated = [at for at in missing.values() if at]
         if len(missing) > 1 and dated:
-            found = self.client.dag_runs_between(
+            runs = self.client.dag_runs_between(
                 sorted({dag_id for dag_id, _ in missing}), min(dated), max(dated), MOST_PAGES
             )
-            self._runs |= {place: run for run in found if (place := (run.dag_id, run.run_id)) in missing}
+            self._runs |= {place: run for run in runs if (place := (run.dag_id, run.run_id)) in missing}
         for place in missing:
             if place not in self._runs:
                 self._runs[place] = self.client.find_dag_run(*place)

@@ -1,4 +1,4 @@
-"""Everything that a report shows, gathered from files and from Dagster's event log."""
+"""Gathers everything that a report shows, from files and from Dagster's event log."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 NO_EVIDENCE = "no evidence at hand: set DAGSTER_HOME to the folder of Dagster's dagster.yaml"
 NO_INVENTORY = "no inventory at hand: export one with inventory.py, and set PARITY_INVENTORY to its file"
-RECORDS = 4 * WINDOWS  # of one asset that are looked at, the newest: a window may have been run again
+RECORDS = 4 * WINDOWS  # how many of an asset's newest records are read: a window may have been run again
 
 Runs = Mapping[str, SideRun]
 
 
 def read_report(settings: Settings, now: datetime) -> Report:
-    """Reads files and the event log, and asks no server. What is not at hand is said in its place.
+    """Reads files and the event log, no servers. The report says what is not available.
 
-    Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report on.
+    Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report.
     """
     mirrors = load_mirrors().resolved()
     verified, no_inventory = _facets(settings, mirrors)
@@ -64,7 +64,8 @@ def read_report(settings: Settings, now: datetime) -> Report:
 
 
 def write_page(path: Path, text: str) -> Path:
-    """Whole or not at all: somebody may be looking at the last one. A missing folder may be a slip: it is not made.
+    """Replace the file atomically, as somebody may be viewing the last page. A missing folder may be a typo: it is not
+    created.
 
     Raises ReportUnwritable.
     """
@@ -78,7 +79,7 @@ def write_page(path: Path, text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class RunsOfUnit:
-    """`partitions`: the windows to show, in order. `legacy`, `candidate`: the last run of each, where one is known."""
+    """`partitions`: the windows to show, in order. `legacy`, `candidate`: the last known run of each window."""
 
     partitions: Sequence[str] = ()
     legacy: Runs = field(default_factory=dict)
@@ -87,7 +88,9 @@ class RunsOfUnit:
 
 def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> ReportedUnit:
     facts = record.facts(unit)
-    evidence = sorted((record.evidence or {}).get(unit, ()), key=lambda one: (one.window_start, one.at))
+    evidence = sorted(
+        (record.evidence or {}).get(unit, ()), key=lambda verdict: (verdict.window_start, verdict.at)
+    )
     return ReportedUnit(
         record.state(unit),
         condition(facts, record.settings(unit), now),
@@ -103,13 +106,16 @@ def _facets(settings: Settings, mirrors: Sequence[Mirror]) -> tuple[dict[Unit, U
     if file is None:
         return None, NO_INVENTORY
     try:
-        return {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))}, ""
+        return {
+            unit_facets.unit: unit_facets
+            for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file))
+        }, ""
     except ParityError as error:
         return None, str(error)
 
 
 def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
-    """The kept verdicts, or why there are none."""
+    """The stored verdicts, or why there are none."""
     try:
         kept = evidence_at(settings.dagster_home)
     except EvidenceUnreadable as error:
@@ -120,10 +126,10 @@ def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
 def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
     for unit, proxied in record.marks.items():
         if proxied and unit not in record.mirrors and unit not in record.broken:
-            yield f"{unit} is marked as proxied, but nothing mirrors it: it will fail"
+            yield f"{unit} is marked as proxied but has no mirror: it will fail"
     for unit in units:
         if record.facts(unit).drifted:
-            yield f"{unit}: the mark in proxied_state/ is not what the ledger says"
+            yield f"{unit}: the mark in proxied_state/ disagrees with the ledger: parity resume {unit}"
         for entry in record.history(unit).forced:
             yield (
                 f"{entry.operator} forced {entry.move} of {unit} on {instant_text(entry.at)} against "
@@ -131,11 +137,11 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
             )
     yield from (f"{about}: {why}" for about, why in record.problems.items())
     if record.cut_off:
-        yield "the ledger's last line is cut off, and counts for nothing"
+        yield "the ledger's last line is cut off, and is ignored"
 
 
 def _runs(settings: Settings, record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:
-    """Of every mirrored unit: its last windows, and the last run of each on both sides."""
+    """For every mirrored unit, its last windows and the last run of each on both sides."""
     keys = legacy_keys(record.mirrors)
     evidence = record.evidence or {}
     with instance_at(home) as instance:
@@ -163,16 +169,16 @@ def _runs_of(
 
 
 def _last_records(log: EventLog, keys: Iterable[dg.AssetKey]) -> dict[str, Any]:
-    """The newest materialization of each partition, whichever of the assets it is of."""
+    """The newest materialization of each partition, across all the assets."""
     import dagster as dg
 
     newest: dict[str, Any] = {}
     for key in keys:
         wanted = dg.AssetRecordsFilter(asset_key=key)
-        for one in log.instance.fetch_materializations(wanted, limit=RECORDS).records:
-            partition = one.partition_key
-            if partition and (partition not in newest or newest[partition].storage_id < one.storage_id):
-                newest[partition] = one
+        for record in log.instance.fetch_materializations(wanted, limit=RECORDS).records:
+            partition = record.partition_key
+            if partition and (partition not in newest or newest[partition].storage_id < record.storage_id):
+                newest[partition] = record
     return newest
 
 
@@ -181,13 +187,13 @@ def _only(records: Mapping[str, Any], partitions: Sequence[str]) -> dict[str, An
 
 
 def _last_windows(mirror: Mirror, ran: Iterable[str], evidence: Sequence[Evidence]) -> list[str]:
-    """The last windows that anything is known of, with those that the schedule has between them, in order."""
-    starts: dict[str, datetime] = {one.partition: one.window_start for one in evidence}
+    """The last windows that anything is known about, and the schedule's windows between them, in order."""
+    starts: dict[str, datetime] = {verdict.partition: verdict.window_start for verdict in evidence}
     for partition in set(ran) - starts.keys():
         try:
             starts[partition] = mirror.partitions.window_of(partition).start
         except ParityError:
-            continue  # the unit's schedule was another one then
+            continue  # the unit had another schedule then
     known = sorted(starts, key=starts.__getitem__)[-WINDOWS:]
     if not known:
         return []
@@ -198,18 +204,18 @@ def _last_windows(mirror: Mirror, ran: Iterable[str], evidence: Sequence[Evidenc
         for window in deque(between, WINDOWS):
             shown.setdefault(mirror.partitions.key_of(window), window.start)
     except ParityError:
-        pass  # a schedule that cannot be walked there: what is known is shown without what lies between
+        pass  # the schedule cannot be walked there: show the known windows without those in between
     return sorted(shown, key=lambda partition: (shown[partition], partition))[-WINDOWS:]
 
 
 def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
-    """Airflow's own runs, and Dagster's that its proxy has launched."""
+    """Airflow's own runs, and the Dagster runs that its proxy launched."""
     shared = Counter(record.run_id for record in records.values())
-    found: dict[str, SideRun] = {}
+    runs: dict[str, SideRun] = {}
     for partition, record in records.items():
         run = log.legacy_run(unit, record)
         if run is not None:
-            found[partition] = SideRun(
+            runs[partition] = SideRun(
                 Owner.DAGSTER if run.dagster_run else Owner.AIRFLOW,
                 run.write.began,
                 run.write.ended,
@@ -217,16 +223,16 @@ def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
                 run.address or (log.run_address(run.dagster_run) if run.dagster_run else ""),
                 windows=shared[record.run_id] if record.run_id else 1,
             )
-    return found
+    return runs
 
 
 def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
     shared = Counter(record.run_id for record in records.values())
-    found: dict[str, SideRun] = {}
+    runs: dict[str, SideRun] = {}
     for partition, record in records.items():
         write = log.write(record)
         if write is not None:
-            found[partition] = SideRun(
+            runs[partition] = SideRun(
                 Owner.DAGSTER,
                 write.began,
                 write.ended,
@@ -234,13 +240,13 @@ def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
                 log.run_address(record.run_id) if record.run_id else "",
                 windows=shared[record.run_id] if record.run_id else 1,
             )
-    return found
+    return runs
 
 
 def _failed_run(log: EventLog, run: dg.DagsterRun) -> SideRun:
-    """One that was cancelled before it began has taken no time."""
-    found = log.instance.get_run_record_by_id(run.run_id)
-    assert found is not None, run.run_id  # noqa: S101 - it has just been read
-    began = instant(found.start_time) if found.start_time else found.create_timestamp
-    ended = instant(found.end_time) if found.end_time else began
+    """A run that was cancelled before it began has a duration of zero."""
+    record = log.instance.get_run_record_by_id(run.run_id)
+    assert record is not None, run.run_id  # noqa: S101 - it has just been read
+    began = instant(record.start_time) if record.start_time else record.create_timestamp
+    ended = instant(record.end_time) if record.end_time else began
     return SideRun(Owner.DAGSTER, began, ended, run.run_id, log.run_address(run.run_id), failed=True)

@@ -1,4 +1,4 @@
-"""Where every unit stands, from the mirrors, the ledger and the hand-over marks."""
+"""The status of every unit, from the mirrors, the ledger and the hand-over marks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from dagster_defs.usecases.verify import verify_mirrors
 def read_status(settings: Settings, *, facets: bool = False, evidence: bool = False) -> Status:
     """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
-    `facets`: the mirrors beside their dbt projects and Airflow's inventory too, if there is one; it takes as long as
-    `parity verify`, or, where nothing has changed since the last time and there is no event log, no time at all.
-    `evidence`: the verdicts in Dagster's event log too, if DAGSTER_HOME names one. With both, conditions too.
+    `facets`: also compares the mirrors with their dbt projects and with Airflow's inventory, if there is one. That is
+    as slow as `parity verify`, but instant if nothing has changed since the last call and there is no event log.
+    `evidence`: also reads the verdicts in Dagster's event log, if DAGSTER_HOME is set. With both, conditions too.
     """
     kept, problem = _evidence(settings) if evidence else (None, "")
     now = datetime.now(UTC)
@@ -36,7 +36,10 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         mirrors = load_mirrors().resolved() if facets else load_mirrors()
         file = settings.inventory_file if facets else None
         verified = (
-            {one.unit: one for one in verify_mirrors(settings, mirrors, read_inventory(file))}
+            {
+                unit_facets.unit: unit_facets
+                for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file))
+            }
             if file
             else None
         )
@@ -55,21 +58,23 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
     in_airflow = known_tasks(known.last_seen)
     mirrored = record.gates.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
-    found = {unit: record.facts(unit) for unit in units}
+    facts_of = {unit: record.facts(unit) for unit in units}
     return Status(
         states=tuple(record.state(unit) for unit in units),
         marks_without_unit=tuple(
             unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
         ),
         not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
-        facets=None if known.facets is None else {unit: one.summary for unit, one in known.facets.items()},
+        facets=None
+        if known.facets is None
+        else {unit: unit_facets.summary for unit, unit_facets in known.facets.items()},
         evidence=_summaries(record),
         evidence_problem=problem,
-        conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in found.items()}
+        conditions={unit: condition(facts, record.settings(unit), now) for unit, facts in facts_of.items()}
         if facets and evidence
         else None,
         forced=tuple(entry for unit in units for entry in record.history(unit).forced),
-        drifted=tuple(unit for unit, facts in found.items() if facts.drifted),
+        drifted=tuple(unit for unit, facts in facts_of.items() if facts.drifted),
         ledger_cut_off=record.cut_off,
         broken=faults(known.broken),
         problems=record.problems,
@@ -77,7 +82,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
 
 
 def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
-    """The kept verdicts; an event log that cannot be read is no reason to stop."""
+    """The stored verdicts, and why they cannot be read, which does not stop the rest."""
     try:
         return evidence_at(settings.dagster_home), ""
     except EvidenceUnreadable as error:
@@ -85,10 +90,12 @@ def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:
 
 
 def _summaries(record: OnRecord) -> dict[Unit, str] | None:
-    """Units of which no candidate may run have no evidence, and say why: that is never shown as a match."""
-    said = {unit: gates.never_compared for unit, gates in record.gates.items() if gates.never_compared}
-    never = {unit: f"not compared: {why}" for unit, why in said.items()}
+    """Units that may not run a candidate have no evidence and say why: that is never shown as a match."""
+    reasons = {unit: gates.never_compared for unit, gates in record.gates.items() if gates.never_compared}
+    never = {unit: f"not compared: {why}" for unit, why in reasons.items()}
     if record.evidence is None:
         return never or None
-    found = {unit: summary([one.checked for one in kept]) for unit, kept in record.evidence.items()}
-    return {**found, **never}
+    summaries = {
+        unit: summary([verdict.checked for verdict in kept]) for unit, kept in record.evidence.items()
+    }
+    return {**summaries, **never}

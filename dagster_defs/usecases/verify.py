@@ -1,4 +1,4 @@
-"""The mirrors beside an inventory file: every facet of every unit."""
+"""Compares the mirrors with an inventory file, in every facet of every unit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.errors import InventoryMissing, ParityError
 from dagster_defs.inventory import Inventory, Kind, describe
 from dagster_defs.inventory.document import Dag, Task
@@ -26,32 +26,32 @@ from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
 
 
 def inventory_at_hand(settings: Settings, file: Path | None) -> Inventory:
-    """The named one, or the usual one. Raises InventoryMissing, and what reading it raises."""
-    found = file or settings.inventory_file
-    if found is None:
+    """The inventory in `file`, or else the configured one. Raises InventoryMissing, and what reading it raises."""
+    path = file or settings.inventory_file
+    if path is None:
         raise InventoryMissing()
-    return read_inventory(found)
+    return read_inventory(path)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`broken`: mirrors whose facets nobody can tell; not those of other units than the one that was asked for."""
+    """`broken`: mirrors whose facets cannot be determined; empty if a single unit was requested."""
 
     units: tuple[UnitFacets, ...]
     broken: tuple[Fault, ...] = ()
 
     @property
     def differs(self) -> bool:
-        return any(one.differing for one in self.units)
+        return any(unit.differing for unit in self.units)
 
 
 def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
-    """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, and what reading the
-    inventory and the YAML raises; and what is wrong with the one unit, if it is broken."""
+    """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, what reading the
+    inventory and the YAML raises, and the fault of the requested unit if it is broken."""
     inventory = inventory_at_hand(settings, file)
     mirrors = load_mirrors().resolved()
     if unit:
-        named(mirrors, [unit])
+        select_mirrors(mirrors, [unit])
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
     return Verification(tuple(verify_mirrors(settings, mirrors, inventory, unit)), faults(broken))
 
@@ -59,9 +59,9 @@ def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
 def verify_mirrors(
     settings: Settings, mirrors: Sequence[Mirror], inventory: Inventory, unit: str = ""
 ) -> Iterator[UnitFacets]:
-    """The facets of each of the mirrors; the order of the units is held against the assets of all of them. One that
-    turns out to be broken has none."""
-    declared = {mirror.legacy_unit: found for mirror in mirrors if (found := _declared(mirror))}
+    """The facets of each mirror; the order of units is checked against the assets of all mirrors. A mirror that turns
+    out to be broken has none."""
+    declared = {mirror.legacy_unit: declaration for mirror in mirrors if (declaration := _declared(mirror))}
     projects: dict[Path, ProjectOnDisk] = {}
     for mirror in mirrors:
         name = mirror.legacy_unit
@@ -94,13 +94,12 @@ def _declared(mirror: Mirror) -> Declared | None:
 def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:
     dag = next((dag for dag in inventory.dags if dag.dag_id == unit.dag_id), None)
     tasks = dag.tasks if dag else ()
-    found = next((task for task in tasks if isinstance(task, Task) and task.task_id == unit.task_id), None)
-    return dag, found
+    match = next((task for task in tasks if isinstance(task, Task) and task.task_id == unit.task_id), None)
+    return dag, match
 
 
 def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectOnDisk]) -> UnitReading | None:
-    """What the task runs with dbt, its selection resolved on the mirror's own dbt project; None for a Python
-    unit."""
+    """What the task runs with dbt, its selection resolved in the mirror's own dbt project; None for a Python unit."""
     project_dir: Path | None = getattr(mirror, "project_dir", None)
     if project_dir is None:
         return None
@@ -110,18 +109,18 @@ def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectO
 
 
 def _upstream(unit: Unit, declared: Mapping[Unit, Declared]) -> frozenset[Unit]:
-    """The units whose assets the unit's are made from, through as many others as there are.
+    """The units whose assets this unit's assets are derived from, directly or indirectly.
 
-    An asset that several units write is defined by the one that writes the fewest.
+    An asset that several units write is defined by the unit that writes the fewest assets.
     """
     defined: dict[str, Unit] = {}
     for other in sorted(declared, key=lambda other: (len(declared[other].writes), other), reverse=True):
         defined.update(dict.fromkeys(declared[other].writes, other))
-    found: set[Unit] = set()
+    upstream: set[Unit] = set()
     todo = [unit]
     while todo:
         reads = declared[todo.pop()].reads
-        above = {defined[key] for key in reads if key in defined} - found - {unit}
-        found |= above
+        above = {defined[key] for key in reads if key in defined} - upstream - {unit}
+        upstream |= above
         todo += sorted(above)
-    return frozenset(found)
+    return frozenset(upstream)

@@ -325,7 +325,7 @@ def test_both_sides_in_one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = _check(2)
 
-    assert all(check["error"] and "one and the same" in check["reason"] for check in found.values())
+    assert all(check["error"] and "the same relation" in check["reason"] for check in found.values())
 
 
 @pytest.mark.usefixtures("unit_on_snowflake")

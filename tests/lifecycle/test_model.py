@@ -76,7 +76,7 @@ class Estate(RuleBasedStateMachine):
         return self.ledger.history(UNIT).stage or Stage.OBSERVED
 
     def begin(self, operator: str, found: moves.Plan) -> None:
-        self.busy[operator] = Mover(self.ledger, self.world, operator, patience=AT_ONCE).taking(found)
+        self.busy[operator] = Mover(self.ledger, self.world, operator, patience=AT_ONCE).apply(found)
 
     def go(self, operator: str, steps: int) -> None:
         """So many steps of the operator's plan; none of them is left after the last, or after one that failed."""
@@ -246,7 +246,7 @@ class Estate(RuleBasedStateMachine):
             back = len(self.ledger.entries) % 2
             found = moves.undo(open_move) if back else moves.resume(open_move)
             legal = {found.to}
-            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).taking(found):
+            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).apply(found):
                 if isinstance(step, Mark):
                     world.parse()
             history = self.ledger.history(UNIT)
@@ -255,7 +255,7 @@ class Estate(RuleBasedStateMachine):
         history = self.ledger.history(UNIT)
         if self.drifted and history.stage:
             self.run_everything()
-            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).taking(
+            for step in Mover(self.ledger, world, "eve@ops", patience=AT_ONCE).apply(
                 moves.mend(UNIT, history.stage)
             ):
                 if isinstance(step, Mark):
@@ -373,7 +373,7 @@ def test_one_rollback_of_a_half_done_mending_is_enough(steps: int, begun_by_an_o
         estate.ledger.append(replace(half.intent, kind=Kind.TURNED_BACK))
 
     found = moves.plan(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
-    for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).taking(found):
+    for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).apply(found):
         if isinstance(step, Mark):
             estate.parse()
 

@@ -16,7 +16,7 @@ from dagster_defs.adapters.airflow.client import AirflowClient, DagRun, TaskInst
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor
-from dagster_defs.usecases.observe import Finished, Looking
+from dagster_defs.usecases.observe import Finished, ObservationTick
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAGE = 3
@@ -93,7 +93,9 @@ def test_each_task_is_told_once(
             return [[one.task.identity] for one in news]
 
         cursor = Cursor.read(text)
-        look = Looking(cast("AirflowClient", airflow), ["d"], cursor, tell, lambda: 0.0, Budget(tasks=most))
+        look = ObservationTick(
+            cast("AirflowClient", airflow), ["d"], cursor, tell, lambda: 0.0, Budget(tasks=most)
+        )
         look.look(airflow.now + skew)
         assert len(look.events) <= most
         told.update(look.events)

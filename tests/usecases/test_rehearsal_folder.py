@@ -55,7 +55,7 @@ def test_a_command_that_would_write_elsewhere_is_refused(folder: RehearsalFolder
     call = DbtCall("run", ("run",))
     call = replace(call, literal=where) if how == "literal" else replace(call, rendered=where)
 
-    with pytest.raises(NoRehearsal, match=r"production/legacy\.duckdb, which is not below"):
+    with pytest.raises(NoRehearsal, match=r"production/legacy\.duckdb, which is outside"):
         refuse(folder, call)
 
 

@@ -53,7 +53,7 @@ def test_a_candidate_that_is_not_made_is_said(log: EventLog) -> None:
     place = wrote(log, LEGACY)
 
     assert not_made(log, place) == (
-        f"shadow/rows of {DAY} is not made, up.stream has had no candidate run of it",
+        f"shadow/rows of {DAY} is missing: up.stream has had no candidate run of it",
     )
     candidate_run(log)
     assert not_made(log, place) == ()
@@ -66,7 +66,7 @@ def test_a_candidate_whose_last_run_has_failed_is_said(log: EventLog) -> None:
     failed = candidate_run(log, fail="yes")
 
     assert not_made(log, place) == (
-        f"shadow/rows of {DAY} is not made, candidate run {failed[:8]} of up.stream has failed",
+        f"shadow/rows of {DAY} is missing: candidate run {failed[:8]} of up.stream failed",
     )
     candidate_run(log)
     assert not_made(log, place) == ()

@@ -47,7 +47,7 @@ def read(folder: Path, *entries: Any) -> list[ComparisonEntry | BadComparison]:
             "tolerances.#1.expires must be a date such as 2024-03-10, not 'soon'",
         ),
         ({"window": "yesterday"}, "window must be a mapping, `name: value`, not 'yesterday'"),
-        ({"window": {"start": True}}, "window.start: a bound is a date, a time, a number or a text"),
+        ({"window": {"start": True}}, "window.start: a bound is a date, a time, a number or text"),
         ({"keys": ["id"]}, "keys is not known here: correct its spelling, or leave it out"),
         ({"legacy": None}, "legacy is missing"),
         ({"candidate": "a.duckdb::t"}, "candidate must be a mapping, `name: value`, not 'a.duckdb::t'"),

@@ -53,7 +53,7 @@ class Mirrors(Sequence[Mirror]):
         return Mirrors(sound, {**self.broken, **broken})
 
 
-def named(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
+def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
     """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit, and for a broken unit what is
     wrong with it."""
     by_name = {str(mirror.legacy_unit): mirror for mirror in mirrors}

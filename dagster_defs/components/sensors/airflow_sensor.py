@@ -11,7 +11,7 @@ from dagster_defs.components.sensors.observed import Teller, TickLog, mirrored_k
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor, digest
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.observe import Looking
+from dagster_defs.usecases.observe import ObservationTick
 from dagster_defs.windows import PartitionedSchedule
 
 PATIENCE = 5.0  # seconds for which one call is tried again: the next tick is near
@@ -45,7 +45,7 @@ def build_sensor(
         keys = mirrored_keys(context.repository_def)
         teller = Teller(name, client, context.instance, keys, partitions, also_written)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
-        look = Looking(client, watched, cursor, teller.tell, lambda: monotonic() - began, budget)
+        look = ObservationTick(client, watched, cursor, teller.tell, lambda: monotonic() - began, budget)
         look.look(now)
         log = TickLog(context.instance, dg.AssetKey([name, "observer"]))
         return dg.SensorResult(

@@ -1,1 +1,1 @@
-"""`parity compare`: any two relations, by arguments or by a file."""
+"""`parity compare`: any two relations, given as arguments or in a file."""

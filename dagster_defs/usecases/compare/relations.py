@@ -1,4 +1,4 @@
-"""`parity compare`: any two relations, whatever made them."""
+"""`parity compare`: any two relations, whatever produced them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from dagster_defs.windows import zone_named
 
 @dataclass(frozen=True)
 class Request:
-    """One comparison of two places; `today` is the day on which tolerances are judged."""
+    """One comparison of two places; tolerances are judged on the day `today`."""
 
     name: str
     legacy: Place
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass
 class Comparer:
-    """Compares one after another; `wait_s`: seconds to wait for a DuckDB file that somebody else has locked."""
+    """Runs one comparison at a time; waits up to `wait_s` seconds for a locked DuckDB file."""
 
     sample_limit: int = SAMPLE_LIMIT
     wait_s: float = 10.0
@@ -66,7 +66,7 @@ class Comparer:
         self._readers.close()
 
     def compare(self, request: Request) -> Check:
-        """What is wrong with the request, or with a warehouse, is in its check."""
+        """Never raises for a wrong request or a warehouse's fault: the check says what is wrong."""
         try:
             with self._readers.of(request.legacy, request.candidate, self.wait_s) as reader:
                 windowed = request.lower is not None or request.upper is not None
@@ -97,9 +97,9 @@ class Comparer:
 
 
 def compare_file(file: Path, project_dir: Path, sample_limit: int = SAMPLE_LIMIT) -> Iterator[Check]:
-    """A check for each comparison of the file, in its order; one that is wrong does not stop the others.
+    """A check for each comparison of the file, in file order; a wrong one does not stop the others.
 
-    Raises BadComparisonFile, before anything is compared.
+    Raises BadComparisonFile before anything is compared.
     """
     entries = read_comparisons(file)
     with Comparer(sample_limit) as comparer:
@@ -141,7 +141,7 @@ def _compare_entry(entry: ComparisonEntry, comparer: Comparer, folder: Path, pro
 
 
 def _typed(place: Place, types: Mapping[str, DeclaredType]) -> Place:
-    """With the types that are declared for both sides; those of the place itself count first."""
+    """The place with the types declared for both sides; the place's own types take precedence."""
     return (
         replace(place, types=tuple({**types, **dict(place.types)}.items()))
         if isinstance(place, Files)
@@ -164,11 +164,11 @@ def compare_two(
     masked: Sequence[str] = (),
     sample_limit: int = SAMPLE_LIMIT,
 ) -> Check:
-    """One comparison in the words of the command line, judged today (in UTC); `zone` is that of both bounds.
+    """One comparison from command-line arguments, judged today (in UTC); `zone` applies to both bounds.
 
-    `naive_zone`: as `Zones.naive`. `types`: `column=type`, of CSV files.
+    `naive_zone`: see `Zones.naive`. `types`: `column=type`, for CSV files.
 
-    Raises BadPlace, BadComparisonFile for the tolerances, BadComparison for a bound that is no time of the zone.
+    Raises BadPlace, BadComparisonFile for the tolerances, BadComparison for a bound that is not a time in the zone.
     """
     name = f"{legacy} and {candidate}"
     today = pendulum.now("UTC").date()
@@ -182,7 +182,7 @@ def compare_two(
         declared = declared_types(dict(_column_and_type(each) for each in types))
     except ValueError as error:
         raise BadComparison(name, f"--type: {error}") from error
-    told = read_tolerances(tolerances) if tolerances else []
+    tolerated = read_tolerances(tolerances) if tolerances else []
     with Comparer(sample_limit) as comparer:
         return comparer.compare(
             Request(
@@ -194,15 +194,15 @@ def compare_two(
                 time_column,
                 lower,
                 upper,
-                told,
+                tolerated,
                 masked,
                 Zones(window=zone, naive=naive_zone),
             )
         )
 
 
-def _column_and_type(said: str) -> tuple[str, str]:
-    name, equals, kind = said.partition("=")
+def _column_and_type(text: str) -> tuple[str, str]:
+    name, equals, kind = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"{said!r} is not COLUMN=TYPE")
+        raise ValueError(f"{text!r} is not COLUMN=TYPE")
     return name, kind

@@ -1,4 +1,4 @@
-"""Comparisons and tolerances as YAML: what may stand in the files, and what is said where something may not."""
+"""The YAML of comparisons and tolerances: what the files may contain, and the messages for what they may not."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from dagster_defs.windows import zone_named
 
 
 def declared_types(types: Mapping[str, str]) -> dict[str, DeclaredType]:
-    """By column. Raises ValueError that names the column whose type cannot be declared."""
-    found = {}
-    for name, said in types.items():
+    """The types by column. Raises a ValueError that names the column whose type cannot be declared."""
+    declared = {}
+    for name, text in types.items():
         try:
-            found[name] = DeclaredType.parse(said)
+            declared[name] = DeclaredType.parse(text)
         except ValueError as error:
             raise ValueError(f"type of {name}: {error}") from error
-    return found
+    return declared
 
 
 class _Model(BaseModel):
@@ -53,7 +53,7 @@ class _Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, written: Any) -> Any:
-        """`key:` with nothing behind it says what leaving it out says; of what is required, that it is missing."""
+        """An empty `key:` means the same as leaving it out; if the key is required, it is missing."""
         if not isinstance(written, dict):
             return written
         return {name: value for name, value in written.items() if value is not None}
@@ -71,13 +71,13 @@ class ToleranceEntry(_Model):
 
 
 class ReasonedTolerance(ToleranceEntry):
-    """As a unit's YAML declares it: who reads a verdict months later has to be told why."""
+    """A tolerance in a unit's YAML needs a reason, for whoever reads the verdict months later."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class PlaceEntry(_Model):
-    """Either `database` (a DuckDB file) or `target` (of the dbt project's profile) with `table`, or `files`."""
+    """Either `table` in a `database` (a DuckDB file) or `target` (in the dbt project's profile), or `files`."""
 
     database: str | None = None
     target: str | None = None
@@ -92,34 +92,34 @@ class PlaceEntry(_Model):
         if len(given) != 1:
             raise ValueError(f"give one of database, target and files, not {' and '.join(given) or 'none'}")
         if (self.table is None) is (self.files is None):
-            raise ValueError("a database or target needs a table, and files have none")
+            raise ValueError("a database or target needs a table, and files must not have one")
         if self.types and self.files is None:
-            raise ValueError("only files have `types`: a table has its own")
+            raise ValueError("`types` are for files only: a table has its own")
         declared_types(self.types)
         return self
 
     def place(self, folder: Path, project_dir: Path) -> Place:
-        """Paths are relative to the folder of the file that they stand in, or else to the current one."""
+        """Relative paths start at `folder`, where the file is, or else at the current folder."""
         if self.files is not None:
             listed = [self.files] if isinstance(self.files, str) else self.files
-            paths = tuple(_found(path, folder) for path in listed)
+            paths = tuple(_resolve_path(path, folder) for path in listed)
             return Files(paths, tuple(declared_types(self.types).items()))
         if self.target is not None:
             names = (exp.to_identifier(name, quoted=True) for name in (self.db_schema, self.table or ""))
             return place_of_target(DbtWorkspace(project_dir, self.target), *names)
-        return Table(_found(self.database or "", folder), self.db_schema, self.table or "")
+        return Table(_resolve_path(self.database or "", folder), self.db_schema, self.table or "")
 
 
-def _found(path: str, folder: Path) -> Path:
+def _resolve_path(path: str, folder: Path) -> Path:
     here = Path(path)
     return here if here.exists() and not (folder / path).exists() else folder / path
 
 
 def _bound(value: Any) -> Any:
-    """YAML has turned an unquoted date or time into an object already."""
+    """Accepts objects too: YAML has already parsed an unquoted date or time."""
     if value is None or (isinstance(value, str | int | date) and not isinstance(value, bool)):
         return value
-    raise ValueError("a bound is a date, a time, a number or a text")
+    raise ValueError("a bound is a date, a time, a number or text")
 
 
 _Bound = Annotated[Any, BeforeValidator(_bound)]
@@ -131,12 +131,12 @@ class WindowEntry(_Model):
     timezone: str | None = None
 
     def bounds(self) -> tuple[Bound | None, Bound | None]:
-        """Raises ValueError for a time zone that there is not, or for a bound that is no time in it."""
+        """Raises ValueError for an unknown time zone, or for a bound that is not a time in it."""
         return in_zone(self.start, self.timezone), in_zone(self.end, self.timezone)
 
 
 def _day_or_instant(value: Any) -> Any:
-    """A text without a time of day is a day; pydantic would take it for a midnight."""
+    """Text without a time of day is a day; pydantic would take it for midnight."""
     if isinstance(value, str):
         with suppress(ValueError):
             return date.fromisoformat(value)
@@ -148,7 +148,7 @@ def _within_the_calendar(value: datetime | date | None) -> datetime | date | Non
         try:
             value.astimezone(UTC)
         except OverflowError:
-            raise ValueError(f"{value.isoformat()} is no time of UTC") from None
+            raise ValueError(f"{value.isoformat()} is out of range in UTC") from None
     return value
 
 
@@ -180,7 +180,7 @@ class ComparisonEntry(_Model):
 
     @property
     def types(self) -> Mapping[str, DeclaredType]:
-        """Of columns of CSV files, on both sides."""
+        """The types of CSV columns, on both sides."""
         return declared_types(self.declared)
 
     @property
@@ -189,7 +189,7 @@ class ComparisonEntry(_Model):
 
     @property
     def today(self) -> date:
-        """The day on which tolerances are judged: that of `as_of`, or the current one, in UTC."""
+        """The day on which tolerances are judged: the day of `as_of`, or the current day, in UTC."""
         if self.instant is not None:
             return self.instant.date()
         return self.as_of or pendulum.now("UTC").date()
@@ -203,34 +203,34 @@ class ComparisonEntry(_Model):
 
 
 def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
-    """The bound as an instant, if a time zone is given and the bound says none itself; else as it is.
+    """The bound as an instant if a time zone is given and the bound has none itself; otherwise unchanged.
 
-    A day is its first instant. Raises ValueError for a time zone that there is not, for a bound that is no date or
-    time, and for a local time that its clocks show twice or never.
+    A day becomes its first instant. Raises ValueError for an unknown time zone, for a bound that is not a date or
+    time, and for a local time that occurs twice or never.
     """
     if bound is None or timezone is None:
         return bound
     zone = zone_named(timezone)
     if isinstance(bound, int):
-        raise ValueError(f"{bound} is no time in {timezone}")
-    found = _day_or_instant(bound)
-    if isinstance(found, str):
-        found = datetime.fromisoformat(found)
-    return found if isinstance(found, datetime) and found.tzinfo is not None else instant_of(found, zone)
+        raise ValueError(f"{bound} is not a time in {timezone}")
+    moment = _day_or_instant(bound)
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment if isinstance(moment, datetime) and moment.tzinfo is not None else instant_of(moment, zone)
 
 
 def read_comparisons(file: Path) -> list[ComparisonEntry | BadComparison]:
-    """What `comparisons:` lists, in its order; an entry that is wrong is what is wrong with it.
+    """The entries of `comparisons:`, in order; a wrong entry is represented by its error.
 
-    Raises BadComparisonFile where there is no such list.
+    Raises BadComparisonFile if there is no such list.
     """
     document = _load(file)
     listed = document.get("comparisons") if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise BadComparisonFile(file, "it has no list `comparisons`")
+        raise BadComparisonFile(file, "it has no `comparisons` list")
     unknown = sorted(map(str, set(document) - {"comparisons"}))
     if unknown:
-        raise BadComparisonFile(file, f"it has {', '.join(map(repr, unknown))} beside `comparisons`")
+        raise BadComparisonFile(file, f"unknown keys beside `comparisons`: {', '.join(map(repr, unknown))}")
     return [_entry(entry, number) for number, entry in enumerate(listed, 1)]
 
 
@@ -243,11 +243,11 @@ def _entry(entry: Any, number: int) -> ComparisonEntry | BadComparison:
 
 
 def read_tolerances(file: Path) -> list[Tolerance]:
-    """A list of tolerances, or one below `tolerances:`. Raises BadComparisonFile."""
+    """Reads a list of tolerances, at the top or below `tolerances:`. Raises BadComparisonFile."""
     document = _load(file)
     listed = document.get("tolerances") if isinstance(document, dict) else document
     if not isinstance(listed, list):
-        raise BadComparisonFile(file, "it is no list of tolerances")
+        raise BadComparisonFile(file, "it is not a list of tolerances")
     try:
         return [ToleranceEntry.model_validate(entry).tolerance() for entry in listed]
     except ValidationError as error:
@@ -255,21 +255,21 @@ def read_tolerances(file: Path) -> list[Tolerance]:
 
 
 def declared_tolerances(name: str, key: Sequence[str], entries: Sequence[Any]) -> tuple[Tolerance, ...]:
-    """Those of the output `name` in a unit's YAML, each with its reason.
+    """The tolerances of the output `name` in a unit's YAML, each with a reason.
 
-    Raises UsageError for whatever is wrong with one and can be said without a look at the tables.
+    Raises UsageError for every mistake that can be detected without looking at the tables.
     """
-    found: list[Tolerance] = []
+    tolerances: list[Tolerance] = []
     for number, entry in enumerate(entries, 1):
         column = entry.get("column") if isinstance(entry, dict) else None
         try:
-            found.append(ReasonedTolerance.model_validate(entry).tolerance())
+            tolerances.append(ReasonedTolerance.model_validate(entry).tolerance())
         except ValidationError as error:
             which = f"the tolerance of column {column!r}" if column else f"tolerance #{number}"
             raise BadComparison(name, f"{which}: {in_words(error, entry)}") from error
     nowhere = Relation("", "", "")
-    refuse_wrong(ComparisonSpec(name, nowhere, nowhere, tuple(key), tolerances=tuple(found)))
-    return tuple(found)
+    refuse_wrong(ComparisonSpec(name, nowhere, nowhere, tuple(key), tolerances=tuple(tolerances)))
+    return tuple(tolerances)
 
 
 def _load(file: Path) -> Any:

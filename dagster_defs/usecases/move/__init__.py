@@ -1,1 +1,1 @@
-"""Moves of units: proposed on facts, carried out step by step."""
+"""Moves of units: proposed from facts, carried out step by step."""

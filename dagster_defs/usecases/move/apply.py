@@ -1,4 +1,4 @@
-"""Plans are carried out: by a command, or by a sensor that rolls back by itself."""
+"""Carries out plans, for a command or for the sensor that rolls back automatically."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.carry_out import Mover, Patience
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 
-# A sensor's tick is ended after a minute.
+# Dagster kills a sensor's tick after a minute.
 SENSOR_PATIENCE = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
-BY_ITSELF = ", by itself"  # at the end of who has made an automatic move
+BY_ITSELF = ", by itself"  # suffix of the operator's name in an automatic move
 
 
 def carry_out(
     settings: Settings, proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
 ) -> Iterator[Plan]:
-    """Takes the steps of each plan and gives it when it is done. `say` hears of each step.
+    """Take the steps of each plan and yield the plan when it is done. Each step is reported to `say`.
 
-    Units of one DAG go together, step by step: Airflow parses the DAG once for all of them, and a DAG that is retired
-    begins in Dagster with the last step of its last unit.
+    Units of one DAG move together, step by step: Airflow then parses the DAG once for all of them, and a retired DAG
+    starts in Dagster with the last step of its last unit.
     """
     for together in _by_dag(proposals):
-        steps = [_mover(settings, one, reason, say).taking(one.plan) for one in together]
-        most = max(len(one.plan.steps) for one in together)
+        steps = [_mover(settings, proposal, reason, say).apply(proposal.plan) for proposal in together]
+        most = max(len(proposal.plan.steps) for proposal in together)
         for turn in range(most):
-            for one, taking in zip(together, steps, strict=True):
-                found = one.plan
-                if turn >= most - len(found.steps):  # who has fewer steps left begins later
-                    step = next(taking)
-                    say(f"{found.unit}: {in_words(step, found.unit)}")
-        for one, taking in zip(together, steps, strict=True):
-            next(taking, None)  # lets the unit go
-            yield one.plan
-    if any(one.plan.from_ is not one.plan.to for one in proposals):
+            for proposal, moving in zip(together, steps, strict=True):
+                current = proposal.plan
+                if turn >= most - len(current.steps):  # plans with fewer steps start later
+                    step = next(moving)
+                    say(f"{current.unit}: {in_words(step, current.unit)}")
+        for proposal, moving in zip(together, steps, strict=True):
+            next(moving, None)  # releases the unit
+            yield proposal.plan
+    if any(proposal.plan.from_ is not proposal.plan.to for proposal in proposals):
         _load_anew(settings, proposals[0].plan.unit, say)
 
 
 def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
-    in_order = sorted(proposals, key=lambda one: one.plan.unit)
-    for _, together in groupby(in_order, key=lambda one: one.plan.unit.dag_id):
+    in_order = sorted(proposals, key=lambda proposal: proposal.plan.unit)
+    for _, together in groupby(in_order, key=lambda proposal: proposal.plan.unit.dag_id):
         yield list(together)
 
 
@@ -62,12 +62,12 @@ def _mover(settings: Settings, proposal: Proposal, reason: str, say: Callable[[s
 
 
 def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
-    """So that the tags of the assets say the new stage; the move is done, whatever becomes of it."""
+    """Reload the definitions so that the assets' tags show the new stage; the move is done even if this fails."""
     try:
         LiveOrchestrators.of(settings).dagster.reload(unit.identifier)
-        say("Dagster loads its definitions anew, for the tags of the assets")
+        say("Dagster is reloading its definitions to update the assets' tags")
     except DagsterUnreachable as error:
-        say(f"Dagster shows the new stage when it loads its definitions next: {error}")
+        say(f"Dagster will show the new stage the next time it loads its definitions: {error}")
 
 
 def auto_rollback(
@@ -78,25 +78,25 @@ def auto_rollback(
     now: datetime,
     say: Callable[[str], None],
 ) -> bool:
-    """Automatic rollback, bounded by a sensor's tick. Returns False if the unit is not soaking by the clock.
+    """Automatic rollback, bounded by a sensor's tick. Returns False if the unit's soak time is not running.
 
-    Raises what applying the steps raises; `resume_auto_rollbacks` then finishes what has begun.
+    Raises what applying the steps raises; `resume_auto_rollbacks` then finishes what was started.
     """
     history = Ledger(settings.proxied_state).history(unit)
     end = soak_end(history, gates)
     if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
         return False
-    found = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    _apply_unattended(settings, found, reason, say)
+    rollback = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
+    _apply_unattended(settings, rollback, reason, say)
     return True
 
 
 def resume_auto_rollbacks(
     settings: Settings, units: Iterable[Unit], say: Callable[[str], None]
 ) -> list[Unit]:
-    """Go on with automatic rollbacks that stopped half-done, as at a server that was down; which ones are over now.
+    """Continue automatic rollbacks that stopped halfway, such as when a server was down; returns the finished units.
 
-    What stops one of them is said, and stops no other. Raises what reading the ledger raises.
+    An error in one rollback is reported and does not stop the others. Raises what reading the ledger raises.
     """
     histories, finished = Ledger(settings.proxied_state).read().histories(), []
     for unit in units:
@@ -112,9 +112,9 @@ def resume_auto_rollbacks(
     return finished
 
 
-def _apply_unattended(settings: Settings, found: Plan, reason: str, say: Callable[[str], None]) -> None:
+def _apply_unattended(settings: Settings, rollback: Plan, reason: str, say: Callable[[str], None]) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
     ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
     mover = Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE)
-    for step in mover.taking(found):
-        say(f"{found.unit}: {in_words(step, found.unit)}")
+    for step in mover.apply(rollback):
+        say(f"{rollback.unit}: {in_words(step, rollback.unit)}")

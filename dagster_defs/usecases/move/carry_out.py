@@ -1,4 +1,4 @@
-"""Takes the steps of a plan, each followed by a look at the fact that it should have brought about."""
+"""Takes the steps of a plan, and after each one waits for the fact that it should bring about."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ from dagster_defs.lifecycle.moves import (
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 
-PAUSE = 0.5  # seconds between two looks at a fact
+PAUSE = 0.5  # seconds between two polls of a fact
 
 
 class Orchestrators(Protocol):
-    """What a step looks at or changes outside of the ledger. A server that does not answer raises
-    AirflowUnreachable or DagsterUnreachable."""
+    """What a step reads or changes outside the ledger. Raises AirflowUnreachable or DagsterUnreachable if a server does
+    not answer."""
 
     def marked(self, unit: Unit) -> bool | None:
-        """Whether a task that starts now is handed to Dagster; None where its mark cannot be read."""
+        """Whether a task that starts now is handed to Dagster; None if its mark cannot be read."""
         ...
 
     def refuse_unmarkable(self, unit: Unit) -> None:
-        """Raises a ParityError if the unit's mark could not be written, whatever it should say."""
+        """Raises a ParityError if the unit's mark could not be written, whatever its value."""
         ...
 
     def mark(self, unit: Unit, owner: Owner) -> None: ...
 
     def served_by(self, unit: Unit) -> Owner:
-        """Whose operator Airflow serves; it follows the mark after seconds."""
+        """Whose operator Airflow serves; it follows the mark within seconds."""
         ...
 
     def missing_definitions(self, unit: Unit, side: Side) -> str:
-        """Why Dagster could not run the unit's job, in words; empty if it could."""
+        """Why Dagster could not run the unit's job; empty if it could."""
         ...
 
     def missing_schedule(self, unit: Unit) -> str:
-        """Why Dagster would not start the windows of the unit's DAG, in words; empty if it would."""
+        """Why Dagster would not start the windows of the unit's DAG; empty if it would."""
         ...
 
     def is_paused(self, unit: Unit) -> bool:
@@ -68,35 +68,35 @@ class Orchestrators(Protocol):
         ...
 
     def rest(self, unit: Unit, *, may_wake: bool) -> str:
-        """Pause the unit's DAG in Airflow between two of its runs; why it does not rest yet, in words, or empty.
+        """Pause the unit's DAG in Airflow between two runs; returns why it is not at rest yet, or an empty string.
 
-        `may_wake`: it may be switched on for a run that has tasks left. Not where a person had paused it.
+        `may_wake`: whether the DAG may be unpaused for a run with tasks left, which is wrong if a person paused it.
         """
         ...
 
     def wake(self, unit: Unit) -> None:
-        """Let Airflow run the unit's DAG again."""
+        """Unpause the unit's DAG in Airflow."""
         ...
 
     def next_window(self, unit: Unit) -> datetime:
-        """Where the window begins that Airflow would run next, were the DAG not paused."""
+        """The start of the window that Airflow would run next if the DAG were not paused."""
         ...
 
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
-        """The unit's runs that are under way on the legacy side, in words."""
+        """The unit's live runs on the legacy side, described for a person."""
         ...
 
     def stray_runs(self, unit: Unit) -> Sequence[str]:
-        """Dagster's live runs of the unit that no task of Airflow's waits for, in words."""
+        """Dagster's live runs of the unit that no Airflow task waits for, described for a person."""
         ...
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
-        """Tell Dagster's live runs to end, or only the stray ones; they may take a while."""
+        """Terminate Dagster's live runs, or only the stray ones; they may take a while to end."""
         ...
 
 
 class LedgerStore(Protocol):
-    """What the ledger is to a move."""
+    """What a move needs of the ledger."""
 
     def history(self, unit: Unit) -> UnitHistory: ...
 
@@ -107,7 +107,7 @@ class LedgerStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds for which a fact is waited for. Airflow serves a changed operator after up to 18 s (seen)."""
+    """How many seconds to wait for each fact. Airflow took up to 18 s (measured) to serve a changed operator."""
 
     definitions: float = 30
     served: float = 120
@@ -122,9 +122,9 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Mover:
-    """One operator with one command. `reason` goes to the ledger, with the gates that it has `forced`.
+    """Carries out one person's command. `reason` and the `forced` gates go to the ledger.
 
-    `say` hears every `say_seconds` what a step still waits for.
+    Every `say_seconds`, `say` is told what a step is still waiting for.
     """
 
     ledger: LedgerStore
@@ -137,11 +137,11 @@ class Mover:
     say_seconds: float = 5
     now: Callable[[], datetime] = _now
 
-    def taking(self, plan: Plan) -> Iterator[Step]:
-        """Takes the steps one by one and gives each when its fact holds; whoever stops in between has crashed.
+    def apply(self, plan: Plan) -> Iterator[Step]:
+        """Take the steps one by one and yield each once its fact holds; stopping in between counts as a crash.
 
-        Raises StepFailed if a fact does not come about in time, MoveInProgress or MoveOvertaken if somebody else
-        was faster, LedgerUnwritable if the ledger or the mark cannot be written.
+        Raises StepFailed if a fact does not hold in time, MoveInProgress or MoveOvertaken if somebody else was faster,
+        LedgerUnwritable if the ledger or the mark cannot be written.
         """
         if not plan.steps:
             return
@@ -154,13 +154,13 @@ class Mover:
             for step in plan.steps:
                 if intent and step == Record(
                     Kind.INTENDED
-                ):  # what was open is over: a move of its own begins
+                ):  # the open move was finished: this one starts anew
                     intent, attempt = None, _new_id()
                 self._take(step, plan, attempt, intent)
                 yield step
 
     def _refuse_old(self, plan: Plan) -> None:
-        """The plan was made before the unit was ours alone."""
+        """Raises MoveOvertaken: the plan was made before the unit was locked."""
         open_move = self.ledger.history(plan.unit).open
         if plan.finishes and (open_move is None or open_move.intent.id != plan.finishes.intent.id):
             raise MoveOvertaken(str(plan.unit), "the half-done move is over")
@@ -179,7 +179,7 @@ class Mover:
                 may_wake = open_move is not None and not open_move.intent.paused
                 self._await(step, plan, patience.rest, lambda: world.rest(unit, may_wake=may_wake))
             case Wake():
-                self._await(step, plan, patience.definitions, lambda: _woken(world, unit))
+                self._await(step, plan, patience.definitions, lambda: _wake(world, unit))
             case AwaitNoLiveRun(owner):
                 self._await(
                     step, plan, patience.live_runs, lambda: _under_way(world.live_runs(unit, owner), owner)
@@ -189,7 +189,7 @@ class Mover:
                     step, plan, patience.stray_runs, lambda: _under_way(world.stray_runs(unit), Owner.DAGSTER)
                 )
             case EndRuns(stray):
-                self._await(step, plan, patience.definitions, lambda: _told(world, unit, stray))
+                self._await(step, plan, patience.definitions, lambda: _end_runs(world, unit, stray))
             case Mark(owner):
                 if world.marked(unit) is not (owner is Owner.DAGSTER):
                     world.mark(unit, owner)
@@ -199,7 +199,7 @@ class Mover:
                 assert_never(step)
 
     def _await(self, step: Step, plan: Plan, seconds: float, problem: Callable[[], str]) -> None:
-        """Raises StepFailed after so many seconds, or at once where a server has said what it will say again."""
+        """Raises StepFailed after that many seconds, or at once for an answer that will not change."""
         until = time.monotonic() + seconds
         reminder = Reminder(self.say, self.say_seconds)
         while True:
@@ -239,12 +239,12 @@ def _new_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _told(world: Orchestrators, unit: Unit, stray: bool) -> str:
+def _end_runs(world: Orchestrators, unit: Unit, stray: bool) -> str:
     world.end_runs(unit, stray=stray)
     return ""
 
 
-def _woken(world: Orchestrators, unit: Unit) -> str:
+def _wake(world: Orchestrators, unit: Unit) -> str:
     world.wake(unit)
     return ""
 

@@ -1,4 +1,4 @@
-"""What is known of units, gathered for their gates and their conditions."""
+"""Gathers what is known about units, for their gates and conditions."""
 
 from __future__ import annotations
 
@@ -33,13 +33,18 @@ from dagster_defs.usecases.verify import verify_mirrors
 
 @dataclass(frozen=True)
 class OnRecord:
-    """Files and the event log. `facets`, `evidence`, `continuity` are None where they were not looked for or are not
-    at hand. `cut_off`: what a crash has left after the ledger's last line. `without_outputs`: units that leave nothing
-    to compare; `own_outputs`: what the runs of a unit compare; both are known with the facets alone. `sensors`: by DAG,
-    those of other DAGs that wait for it, known with the inventory alone, as is `decided_by` (see `Facts`). `broken`:
-    what is wrong with mirrors that are not among `mirrors` for that. `gates`: the units of the sound mirrors, with
-    their settings; `mirrors` is empty where only that is known of them. `other_schedules`: units of the same DAG with
-    another schedule."""
+    """What the files and the event log say.
+
+    - `facets`, `evidence`, `continuity`: None if not requested or not available.
+    - `cut_off`: what a crash left after the ledger's last line.
+    - `without_outputs`: units that leave nothing to compare; `own_outputs`: what each unit's runs compare. Both are
+      known only together with the facets.
+    - `sensors`: by DAG, the tasks of other DAGs that wait for it; like `decided_by` (see `Facts`), known only with an
+      inventory.
+    - `broken`: the faults of mirrors that are missing from `mirrors` because of them.
+    - `gates`: the settings of the sound mirrors; `mirrors` is empty if nothing more is known about them.
+    - `other_schedules`: units of the same DAG with a different schedule.
+    """
 
     mirrors: Mapping[Unit, Mirror]
     marks: Marks
@@ -58,30 +63,32 @@ class OnRecord:
 
     @property
     def units(self) -> list[Unit]:
-        """All that are mirrored, well or badly, marked as proxied, or in the ledger."""
+        """All units that have a mirror (sound or broken), are marked as proxied, or are in the ledger."""
         marked = {unit for unit, proxied in self.marks.items() if proxied}
-        found = self.gates.keys() | self.broken.keys() | marked | self.histories.keys()
-        return sorted(found | self.histories.problems.keys())
+        units = self.gates.keys() | self.broken.keys() | marked | self.histories.keys()
+        return sorted(units | self.histories.problems.keys())
 
     @property
     def readable_units(self) -> list[Unit]:
-        """Those whose ledger can be read: what is wrong with another one's stops none of them."""
+        """The units whose ledger entries can be read; another unit's unreadable entries do not affect them."""
         return [unit for unit in self.units if unit not in self.histories.problems]
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """What cannot be read, by the unit or the DAG that it is about; files of DAGs without a unit are not ours."""
+        """What cannot be read, by unit or DAG; files of DAGs without a unit are none of our business."""
         ours = {unit.dag_id for unit in self.units}
-        found = {str(unit): str(error) for unit, error in self.histories.problems.items()}
-        marks = {dag_id: "; ".join(said) for dag_id, said in self.marks.problems.items() if dag_id in ours}
-        return {**found, **marks}
+        units = {str(unit): str(error) for unit, error in self.histories.problems.items()}
+        marks = {
+            dag_id: "; ".join(reasons) for dag_id, reasons in self.marks.problems.items() if dag_id in ours
+        }
+        return {**units, **marks}
 
     def history(self, unit: Unit) -> UnitHistory:
         """Raises LedgerUnreadable if the unit's own entries cannot be read."""
         return self.histories.get(unit, UnitHistory(unit))
 
     def state(self, unit: Unit) -> UnitState:
-        """Whose the unit is by what Airflow does: it runs a task itself whose mark cannot be read."""
+        """The unit's state as Airflow acts on it: a task whose mark cannot be read runs in Airflow."""
         return state_of(unit, {unit: self.marks.honoured(unit)}, recorded=self.history(unit).stage)
 
     def settings(self, unit: Unit) -> GateSettings:
@@ -120,21 +127,21 @@ def read_record(
     evidence: Iterable[Evidence] | None = None,
     mirrors: Mirrors | None = None,
 ) -> OnRecord:
-    """Without servers. Raises what reading the mirrors and the ledger raises.
+    """Reads files only, no servers. Raises what reading the mirrors and the ledger raises.
 
-    What is wrong with the marks or the entries of one unit, or one DAG, is raised where that one is asked for.
+    Faults in the marks or ledger entries of one unit or DAG are raised only when that unit is queried.
     """
-    found = load_mirrors() if mirrors is None else mirrors
+    loaded = load_mirrors() if mirrors is None else mirrors
     contents = LedgerReader(settings.proxied_state).read()
     by_unit: dict[Unit, list[Evidence]] = {}
-    # Asks the dbt project, which is slow where nothing else has asked it yet.
-    outputs = _outputs(() if facets is None else found)
-    without_outputs, own_outputs = _compared_outputs(found, outputs)
-    for one in evidence or ():
-        if one.checked.check.name not in _former_names(outputs.get(one.checked.unit, ())):
-            by_unit.setdefault(one.checked.unit, []).append(one)
+    # This queries the dbt project, which is slow if nothing has queried it yet.
+    outputs = _outputs(() if facets is None else loaded)
+    without_outputs, own_outputs = _compared_outputs(loaded, outputs)
+    for record in evidence or ():
+        if record.checked.check.name not in _former_names(outputs.get(record.checked.unit, ())):
+            by_unit.setdefault(record.checked.unit, []).append(record)
     return OnRecord(
-        {mirror.legacy_unit: mirror for mirror in found},
+        {mirror.legacy_unit: mirror for mirror in loaded},
         read_marks(settings.proxied_state),
         contents.histories(),
         contents.cut_off,
@@ -142,14 +149,14 @@ def read_record(
         None if evidence is None else by_unit,
         without_outputs=without_outputs,
         own_outputs=own_outputs,
-        broken=found.broken_units,
-        gates={mirror.legacy_unit: mirror.gate_settings for mirror in found},
-        other_schedules=other_schedules(found),
+        broken=loaded.broken_units,
+        gates={mirror.legacy_unit: mirror.gate_settings for mirror in loaded},
+        other_schedules=other_schedules(loaded),
     )
 
 
 def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:
-    """The same without evidence, from what is known of the mirrors; none of them is loaded."""
+    """The record without evidence, from cached knowledge about the mirrors; no mirror is loaded."""
     contents = LedgerReader(settings.proxied_state).read()
     return OnRecord(
         {},
@@ -164,7 +171,7 @@ def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:
 
 
 def other_schedules(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[Unit, ...]]:
-    """By unit, those of the same DAG whose windows are others, wherever they begin and end."""
+    """By unit, the units of the same DAG whose windows recur differently, wherever they begin and end."""
     by_dag: dict[str, list[Mirror]] = {}
     for mirror in mirrors:
         by_dag.setdefault(mirror.legacy_unit.dag_id, []).append(mirror)
@@ -180,16 +187,16 @@ def other_schedules(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[Unit, ...]]:
 
 
 def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:
-    """Without the units of which nobody can tell."""
-    found: dict[Unit, Sequence[Output]] = {}
+    """The outputs by unit, without the units whose outputs cannot be determined."""
+    outputs: dict[Unit, Sequence[Output]] = {}
     for mirror in mirrors:
         with suppress(ParityError):
-            found[mirror.legacy_unit] = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
-    return found
+            outputs[mirror.legacy_unit] = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
+    return outputs
 
 
 def _former_names(outputs: Iterable[Output]) -> set[str]:
-    """Names under which the verdict of one version of a model was kept, and nobody can tell of which."""
+    """Names under which the verdict on some version of a model was kept, without saying which version."""
     tables = [output for output in outputs if isinstance(output, TableOutput)]
     return {table.former_name for table in tables} - {table.name for table in tables}
 
@@ -197,10 +204,10 @@ def _former_names(outputs: Iterable[Output]) -> set[str]:
 def _compared_outputs(
     mirrors: Iterable[Mirror], outputs: Mapping[Unit, Sequence[Output]]
 ) -> tuple[frozenset[Unit], Mapping[Unit, Collection[str]]]:
-    """Which units leave nothing behind to compare, and which outputs the runs of each unit compare.
+    """Which units leave nothing to compare, and which outputs the runs of each unit compare.
 
-    What several units build is compared by the one that defines it. A unit is in neither
-    where nobody can tell: then it is not known that there is nothing to compare.
+    An output that several units build is compared by the unit that defines it. A unit whose outputs are unknown is in
+    neither: it is not known that there is nothing to compare.
     """
     known = {mirror.precedence(): mirror.legacy_unit for mirror in mirrors if mirror.legacy_unit in outputs}
     tables = {
@@ -216,19 +223,19 @@ def _compared_outputs(
 
 
 def _identity(unit: Unit, output: Output) -> Hashable:
-    """What two units have in common if they build one table; a file is its own unit's."""
+    """An identity that two units share if they build the same table; a file belongs to one unit only."""
     return (output.project_dir, output.legacy) if isinstance(output, TableOutput) else (unit, output.name)
 
 
 def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
-    """Whatever is at hand, the facets of these units and the evidence too; it takes as long as `parity verify`."""
+    """Everything available, including these units' facets and the evidence; as slow as `parity verify`."""
     mirrors, file = load_mirrors().resolved(units), settings.inventory_file
     only = str(units[0]) if len(units) == 1 else ""
     inventory = read_inventory(file) if file else None
     verified = list(verify_mirrors(settings, mirrors, inventory, only)) if inventory else None
     record = read_record(
         settings,
-        facets=None if verified is None else {one.unit: one for one in verified},
+        facets=None if verified is None else {unit_facets.unit: unit_facets for unit_facets in verified},
         evidence=evidence_at(settings.dagster_home),
         mirrors=mirrors,
     )
@@ -242,10 +249,12 @@ def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
 def _decided_by(
     inventory: Inventory, mirrors: Mapping[Unit, Mirror], units: Sequence[Unit]
 ) -> dict[Unit, tuple[str, ...]]:
-    """Without the units whose operator is run as it is: there Airflow's own rules are asked again."""
+    """Leaves out units whose legacy operator itself is run: Airflow's own rules are applied again there."""
     dags = {dag.dag_id: dag for dag in inventory.dags}
-    found = {unit: deciders_above(dags[unit.dag_id], unit.task_id) for unit in units if unit.dag_id in dags}
-    return {unit: names for unit, names in found.items() if names and not _is_as_it_is(mirrors.get(unit))}
+    deciders = {
+        unit: deciders_above(dags[unit.dag_id], unit.task_id) for unit in units if unit.dag_id in dags
+    }
+    return {unit: names for unit, names in deciders.items() if names and not _is_as_it_is(mirrors.get(unit))}
 
 
 def _is_as_it_is(mirror: Mirror | None) -> bool:
@@ -256,12 +265,12 @@ def _is_as_it_is(mirror: Mirror | None) -> bool:
 
 def _sensors(inventory: Inventory) -> dict[str, list[Unit]]:
     """By DAG, the tasks of other DAGs that wait for it."""
-    found: dict[str, list[Unit]] = {}
+    waiting: dict[str, list[Unit]] = {}
     for dag in inventory.dags:
         for task in dag.tasks:
             if isinstance(task, Task) and (other := _waits_for(task)) and other != dag.dag_id:
-                found.setdefault(other, []).append(Unit(dag.dag_id, task.task_id))
-    return found
+                waiting.setdefault(other, []).append(Unit(dag.dag_id, task.task_id))
+    return waiting
 
 
 def _waits_for(task: Task) -> str:
@@ -276,12 +285,12 @@ def with_live(
     mirrored: Container[Unit] | None = None,
     sensors: Sequence[Unit] = (),
 ) -> Facts:
-    """`mirrored`, `sensors` as for `LiveFacts.live`."""
+    """`mirrored`, `sensors`: see `LiveFacts.live`."""
     return replace(facts, live=world.live(facts.unit, now, mirrored, sensors))
 
 
 def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:
-    """Every window of the schedule between them; they alone where the schedule does not have them any more."""
+    """Every partition from the first to the last; only the given ones if the schedule no longer has them."""
     if not partitions:
         return []
     try:

@@ -1,4 +1,4 @@
-"""What Airflow and Dagster say of a unit while it is asked whether it may move; nothing here changes anything."""
+"""What Airflow and Dagster say about a unit when its gates are checked. Read-only."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
-DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # nobody misses them
-TIMES = 7  # runs of each side whose times are compared
+DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # these need no mirror
+TIMES = 7  # how many runs of each side have their durations compared
 TIMES_SINCE = timedelta(days=60)
 
 
 class LiveFacts(Protocol):
-    """What a plan is made with: a protocol without a method that could change anything."""
+    """What a plan is made from: a protocol without methods that could change anything."""
 
     def live(
         self,
@@ -31,20 +31,20 @@ class LiveFacts(Protocol):
         mirrored: Container[Unit] | None = None,
         sensors: Sequence[Unit] = (),
     ) -> Live:
-        """What both orchestrators say of themselves and of the unit."""
+        """What both orchestrators say about themselves and the unit."""
         ...
 
 
 @dataclass(frozen=True)
 class LiveReader:
-    """Obeys `LiveFacts`. The clients that it is given can only read."""
+    """Implements `LiveFacts` with clients that can only read."""
 
     airflow: AirflowReader
     dagster: DagsterReader
 
     @classmethod
     def of(cls, settings: Settings, *, patience: float = 5) -> LiveReader:
-        """`patience`: seconds for one call."""
+        """`patience`: seconds per call."""
         airflow = AirflowReader(AirflowAddress.of(settings), patience=patience)
         return cls(airflow, DagsterReader(settings.dagster_url))
 
@@ -55,9 +55,10 @@ class LiveReader:
         mirrored: Container[Unit] | None = None,
         sensors: Sequence[Unit] = (),
     ) -> Live:
-        """What both say of themselves and of the unit; one that does not answer is a fact too.
+        """What both say about themselves and the unit; not answering is a fact too.
 
-        `mirrored`: the units, if it is asked what else is in the unit's DAG. `sensors`: those that wait for the DAG.
+        `mirrored`: the mirrored units, to report what else is in the unit's DAG; None to skip that. `sensors`: tasks
+        that wait for the DAG.
         """
         airflow = dagster = ""
         tasks: list[TaskInstance] = []
@@ -72,7 +73,7 @@ class LiveReader:
             tasks = [task for task in self.tasks(unit) if PROXY not in task.operator]
             legacy = self._legacy_seconds(unit, now)
             unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
-            waiting = [str(one) for one in sensors if not self.airflow.dag(one.dag_id)["is_paused"]]
+            waiting = [str(sensor) for sensor in sensors if not self.airflow.dag(sensor.dag_id)["is_paused"]]
         except AirflowUnreachable as error:
             airflow = airflow or str(error)
         try:
@@ -106,7 +107,7 @@ class LiveReader:
         return list(self.airflow.task_instances_in(unit, UNDER_WAY))
 
     def dagster_runs(self, unit: Unit) -> list[FoundRun]:
-        """Of the legacy side: those of the candidate write nothing that anybody reads."""
+        """Live runs on the legacy side; candidate runs write nothing that anybody reads."""
         return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
 
     def _legacy_seconds(self, unit: Unit, now: datetime) -> list[float]:
@@ -119,8 +120,8 @@ class LiveReader:
         return [task.duration for task in newest if task.duration is not None]
 
     def _candidate_seconds(self, unit: Unit) -> list[float]:
-        wanted = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
-        runs = self.dagster.runs(wanted, ("SUCCESS",), TIMES)
+        run_tags = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
+        runs = self.dagster.runs(run_tags, ("SUCCESS",), TIMES)
         return [run.seconds for run in runs if run.seconds is not None]
 
 

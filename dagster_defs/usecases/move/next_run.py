@@ -1,4 +1,4 @@
-"""The next run of a unit after a move, followed to its end: `--wait`."""
+"""`--wait`: follows a unit's next run after a move to its end."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import LiveReader
 
-PAUSE = 1.0  # seconds between two looks
+PAUSE = 1.0  # seconds between two polls
 
 
 def follow_next(
     settings: Settings, done: Plan, since: datetime, say: Callable[[str], None]
 ) -> dict[str, str]:
-    """Waits for the first run of the unit that begins after `since`, and for its end, however long that takes.
+    """Wait for the first run of the unit that begins after `since`, and for its end, however long that takes.
 
-    The run is Airflow's task; after a retirement the DAG's run in Dagster, after `shadow` the candidate's. A server
-    that does not answer meanwhile is asked again. `state` is Airflow's, or Dagster's in small letters.
+    The run is Airflow's task; after a retirement it is the DAG's run in Dagster, after `shadow` the candidate run. A
+    server that does not answer is asked again. `state` is Airflow's, or Dagster's in lower case.
     """
     world, unit = LiveReader.of(settings), done.unit
     say(f"{unit}: waiting for its next run")
     last = ""
     while True:
         try:
-            run, state, said = _look(world, done, since)
+            run, state, message = _look(world, done, since)
         except (AirflowUnreachable, DagsterUnreachable) as error:
-            run, state, said = "", "", str(error)
-        if said and said != last:
-            say(f"{unit}: {said}")
-            last = said
+            run, state, message = "", "", str(error)
+        if message and message != last:
+            say(f"{unit}: {message}")
+            last = message
         if run and state:
             return {"unit": str(unit), "run": run, "state": state}
         time.sleep(PAUSE)
 
 
 def _look(world: LiveReader, done: Plan, since: datetime) -> tuple[str, str, str]:
-    """The run, its state if it has ended, and what to say."""
+    """The run, its state if it has ended, and a progress message."""
     if done.to is Stage.RETIRED:
         return _in_dagster(world.dagster, {tags.DAG: done.unit.dag_id}, since)
     if done.from_ is Stage.OBSERVED:
-        wanted = {tags.UNIT: str(done.unit), tags.SIDE: Side.CANDIDATE.value}
-        return _in_dagster(world.dagster, wanted, since)
+        run_tags = {tags.UNIT: str(done.unit), tags.SIDE: Side.CANDIDATE.value}
+        return _in_dagster(world.dagster, run_tags, since)
     return _in_airflow(world.airflow, done.unit, since)
 
 
@@ -60,14 +60,14 @@ def _in_airflow(airflow: AirflowReader, unit: Unit, since: datetime) -> tuple[st
     if not started:
         return "", "", ""
     task = started[0]
-    said = f"Airflow's {task.run_id}: {task.state}, try {task.try_number}"
-    return task.run_id, task.state if task.state in FINISHED else "", said
+    message = f"Airflow's {task.run_id}: {task.state}, try {task.try_number}"
+    return task.run_id, task.state if task.state in FINISHED else "", message
 
 
-def _in_dagster(dagster: DagsterReader, wanted: dict[str, str], since: datetime) -> tuple[str, str, str]:
-    runs = dagster.runs(wanted, (*LIVE, *ENDED), since=since)
+def _in_dagster(dagster: DagsterReader, run_tags: dict[str, str], since: datetime) -> tuple[str, str, str]:
+    runs = dagster.runs(run_tags, (*LIVE, *ENDED), since=since)
     if not runs:
         return "", "", ""
     run = runs[-1]
-    said = f"Dagster run {dagster.run_address(run.run_id)}: {run.status.lower()}"
-    return run.run_id, run.status.lower() if run.status in ENDED else "", said
+    message = f"Dagster run {dagster.run_address(run.run_id)}: {run.status.lower()}"
+    return run.run_id, run.status.lower() if run.status in ENDED else "", message

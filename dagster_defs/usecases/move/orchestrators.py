@@ -1,4 +1,4 @@
-"""The real Airflow, the real Dagster and the folder of marks, as a move sees and changes them."""
+"""The real Airflow, Dagster and folder of marks, as a move reads and changes them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import PROXY, LiveReader, run_in_words, task_in_words
 
-OVER = (*FINISHED, "removed")  # states that a task does not leave by itself
+OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
 
 
 @dataclass(frozen=True)
 class LiveOrchestrators:
-    """Obeys `carry_out.Orchestrators`."""
+    """Implements `carry_out.Orchestrators`."""
 
     folder: Path
     airflow: AirflowClient
@@ -45,7 +45,7 @@ class LiveOrchestrators:
 
     @classmethod
     def of(cls, settings: Settings, *, patience: float = 5) -> LiveOrchestrators:
-        """`patience`: seconds for one call."""
+        """`patience`: seconds per call."""
         return cls(
             settings.proxied_state,
             AirflowClient(AirflowAddress.of(settings), patience=patience),
@@ -60,7 +60,7 @@ class LiveOrchestrators:
         refuse_unmarkable(self.folder, unit)
 
     def mark(self, unit: Unit, owner: Owner) -> None:
-        """Raises LedgerUnwritable, with the file as it was, if it cannot be written."""
+        """Raises LedgerUnwritable and leaves the file unchanged if it cannot be written."""
         try:
             write_mark(self.folder, unit, proxied=owner is Owner.DAGSTER)
         except OSError as error:
@@ -83,8 +83,8 @@ class LiveOrchestrators:
         return bool(self.airflow.dag(unit.dag_id)["is_paused"])
 
     def rest(self, unit: Unit, *, may_wake: bool) -> str:
-        """Airflow starts no task of a paused DAG, in no run. So it is paused when of the runs under way nothing is
-        left to be started, and woken again where that turns out to be wrong."""
+        """Airflow starts no tasks of a paused DAG, in any run. So the DAG is paused once its live runs have nothing
+        left to start, and unpaused again if that turns out to be wrong."""
         dag_id = unit.dag_id
         paused = bool(self.airflow.dag(dag_id)["is_paused"])
         runs = self.airflow.live_dag_runs(dag_id)
@@ -93,7 +93,7 @@ class LiveOrchestrators:
             return ""
         tasks = {run.run_id: self.airflow.task_instances(dag_id, run.run_id) for run in runs}
         left = [task for found in tasks.values() for task in found if task.state not in OVER]
-        # A task that is deferred or rescheduled comes back through the scheduler: it is not begun for good.
+        # A deferred or rescheduled task comes back through the scheduler, so it still has to be started.
         if any(task.state != "running" for task in left) or not all(tasks.values()):
             if paused and not may_wake:
                 return _stuck(dag_id, runs)
@@ -109,8 +109,8 @@ class LiveOrchestrators:
         return f"Airflow ends {', '.join(tasks)}" if runs else f"{dag_id} was paused a moment ago"
 
     def _close(self, runs: Sequence[DagRun], tasks: Mapping[str, Sequence[TaskInstance]]) -> bool:
-        """Note the end of runs whose tasks are over, which Airflow does only while their DAG is not paused. False if
-        one has not succeeded: how it ended is Airflow's to say."""
+        """Mark runs whose tasks are over as successful, which Airflow does only while the DAG is unpaused. Returns
+        False if any task has not succeeded: then Airflow has to decide how the run ended."""
         succeeded = all(task.state == "success" for found in tasks.values() for task in found)
         for run in runs if succeeded else ():
             self.airflow.note_success(run)
@@ -120,7 +120,7 @@ class LiveOrchestrators:
         self.airflow.set_paused(unit.dag_id, paused=False)
 
     def next_window(self, unit: Unit) -> datetime:
-        """Raises AirflowUnclear where Airflow does not say."""
+        """Raises AirflowUnclear if Airflow does not say."""
         start = self.airflow.next_window_start(unit.dag_id)
         if start is None:
             newest = self.airflow.newest_scheduled_run(unit.dag_id)
@@ -134,20 +134,20 @@ class LiveOrchestrators:
         return start
 
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
-        """A proxy that waits for Dagster is no run of Airflow's."""
+        """A proxy that waits for Dagster does not count as Airflow's run."""
         if owner is Owner.DAGSTER:
             return [run_in_words(run) for run in self.reader.dagster_runs(unit)]
         return [task_in_words(task) for task in self.reader.tasks(unit) if PROXY not in task.operator]
 
     def stray_runs(self, unit: Unit) -> Sequence[str]:
-        """None where a server does not answer: the way back waits for nobody who is down."""
+        """Empty if a server does not answer: a rollback does not wait for a server that is down."""
         try:
             return [run_in_words(run) for run in self._strays(unit)]
         except (AirflowUnreachable, DagsterUnreachable):
             return []
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
-        """Where a server does not answer no stray run is ended, and the mark goes back all the same."""
+        """If a server does not answer, no stray run is ended, and the rollback goes on all the same."""
         with contextlib.suppress(*((AirflowUnreachable, DagsterUnreachable) if stray else ())):
             runs = self._strays(unit) if stray else self.reader.dagster_runs(unit)
             self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])

@@ -1,4 +1,4 @@
-"""A move of many units: which they are, what it would change, and what stands against it. Nothing is changed here."""
+"""Proposes a move: its units, what it would change, and what blocks it. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def propose(
     end_runs: bool = False,
     now: datetime | None = None,
 ) -> list[Proposal]:
-    """What the move would change, unit by unit. Asks Airflow and Dagster where one of the move's gates needs it.
+    """What the move would change, unit by unit. Asks Airflow and Dagster only if one of the move's gates needs it.
 
     Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
     """
     record = _record(settings, needs_mirrors=bool(GATES[move]))
-    units = chosen(patterns, record)
+    units = match_units(patterns, record)
     if move is Move.RETIRE:
         refuse_part_of_a_dag(units, record)
     if move is Move.ROLLBACK:
@@ -72,20 +72,20 @@ def propose(
 def propose_resuming(
     settings: Settings, patterns: Sequence[str], *, end_runs: bool = False
 ) -> list[Proposal]:
-    """What is left of half-done moves, and marks that say another thing than the ledger. Without patterns: all."""
+    """The rest of half-done moves, and corrections of marks that disagree with the ledger; all without patterns."""
     record = _record(settings, needs_mirrors=False)
-    found: list[Proposal] = []
-    for unit in chosen(patterns, record) if patterns else record.readable_units:
+    proposals: list[Proposal] = []
+    for unit in match_units(patterns, record) if patterns else record.readable_units:
         open_move, facts = record.history(unit).open, record.facts(unit)
         if open_move is not None:
-            found.append(Proposal(resume(open_move, end_runs=end_runs)))
+            proposals.append(Proposal(resume(open_move, end_runs=end_runs)))
         elif facts.drifted:
-            found.append(Proposal(mend(unit, facts.stage, end_runs=end_runs)))
-    return found
+            proposals.append(Proposal(mend(unit, facts.stage, end_runs=end_runs)))
+    return proposals
 
 
 def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) -> None:
-    """Nothing is moved while a gate of one of the units is closed, unless somebody forces it and says why.
+    """Refuse to move anything while any unit's gate is closed, unless the move is forced with a reason.
 
     Raises GateClosed or ReasonMissing.
     """
@@ -104,17 +104,17 @@ def refuse_closed(proposals: Sequence[Proposal], *, force: bool, reason: str) ->
         )
 
 
-def propose_noting(settings: Settings, patterns: Sequence[str], reason: str) -> list[Proposal]:
-    """A note that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
+def propose_rehearsal_note(settings: Settings, patterns: Sequence[str], reason: str) -> list[Proposal]:
+    """Notes that a rollback of these units was rehearsed elsewhere; `reason` says where. Raises ReasonMissing."""
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
     record = _record(settings, needs_mirrors=False)
-    return [Proposal(noting(unit, record.state(unit).stage)) for unit in chosen(patterns, record)]
+    return [Proposal(noting(unit, record.state(unit).stage)) for unit in match_units(patterns, record)]
 
 
-def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
-    """Units by name, by glob (`taxi_daily.*`) or by DAG (`taxi_daily`). Raises NoSuchUnit for one that finds none."""
-    found: set[Unit] = set()
+def match_units(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
+    """Units by name, glob (`taxi_daily.*`) or DAG (`taxi_daily`). Raises NoSuchUnit for a pattern without a match."""
+    units: set[Unit] = set()
     for pattern in patterns:
         matching = {
             unit
@@ -123,12 +123,12 @@ def chosen(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
         }
         if not matching:
             raise NoSuchUnit(pattern, [str(unit) for unit in record.units])
-        found |= matching
-    return sorted(found)
+        units |= matching
+    return sorted(units)
 
 
 def refuse_part_of_a_dag(units: Sequence[Unit], record: OnRecord) -> None:
-    """Raises PartOfDag: Airflow pauses a DAG, not single tasks of it."""
+    """Raises PartOfDag if a DAG's other units are left out: Airflow pauses whole DAGs, not tasks."""
     for dag_id in {unit.dag_id for unit in units}:
         left = [unit for unit in record.units if unit.dag_id == dag_id and unit not in units]
         if left:
@@ -136,23 +136,25 @@ def refuse_part_of_a_dag(units: Sequence[Unit], record: OnRecord) -> None:
 
 
 def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
-    """Raises HalfRetired where another unit of the DAG is retired for good, and this one is on its way there."""
+    """Raises HalfRetired if a unit is on its way to retirement and another unit of its DAG is already retired."""
     for unit in units:
         open_move = record.history(unit).open
-        mates = [one for one in record.readable_units if one.dag_id == unit.dag_id]
-        retired = [one for one in mates if record.state(one).stage is Stage.RETIRED]
+        mates = [mate for mate in record.readable_units if mate.dag_id == unit.dag_id]
+        retired = [mate for mate in mates if record.state(mate).stage is Stage.RETIRED]
         if retired and open_move and open_move.move is Move.RETIRE and not open_move.back:
             raise HalfRetired(str(unit), str(retired[0]))
 
 
-def _with_drift(found: Plan, record: OnRecord) -> Plan:
-    if not found.already or not record.facts(found.unit).drifted:
-        return found
-    return replace(found, already=f"{found.already}, but its mark is not: parity resume {found.unit}")
+def _with_drift(proposed: Plan, record: OnRecord) -> Plan:
+    if not proposed.already or not record.facts(proposed.unit).drifted:
+        return proposed
+    return replace(
+        proposed, already=f"{proposed.already}, but its mark is not: parity resume {proposed.unit}"
+    )
 
 
 def _record(settings: Settings, *, needs_mirrors: bool) -> OnRecord:
-    """What no gate stands before is there although the mirrors cannot be loaded: marks and ledger say enough."""
+    """Moves without gates work even if the mirrors cannot be loaded: marks and ledger say enough."""
     try:
         return read_record(settings)
     except MirrorsUnreadable:

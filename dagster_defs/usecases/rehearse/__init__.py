@@ -1,1 +1,1 @@
-"""`parity rehearse`: both sides of a window in a folder of their own."""
+"""`parity rehearse`: runs both sides of a window in a separate folder."""

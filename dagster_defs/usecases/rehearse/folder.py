@@ -1,6 +1,6 @@
-"""Where a rehearsal writes: a folder of its own, two dbt targets that lie in it, and nothing else.
+"""Where a rehearsal writes: its own folder, with two dbt targets inside it, and nothing else.
 
-Everything here is about not touching what is not ours: see docs/decisions/0011-rehearsal.md.
+Everything here keeps a rehearsal from touching anything else: see docs/decisions/0011-rehearsal.md.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dagster_defs.errors import DbtProjectUnreadable, NoRehearsal, NotComparable
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, process_environment
 
-_MARK = ".parity-rehearsal"  # in a folder that may be emptied
+_MARK = ".parity-rehearsal"  # marks a folder that may be emptied
 
 
 @dataclass(frozen=True)
 class RehearsalFolder:
-    """The folder, and which dbt target each side of a rehearsal has."""
+    """The folder, and the dbt target of each side of a rehearsal."""
 
     settings: Settings
 
@@ -42,7 +42,7 @@ class RehearsalFolder:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Under these, the project's two sides are those of the rehearsal."""
+        """The variables that make the project's two sides those of the rehearsal."""
         return {
             "PARITY_REHEARSAL_DIR": str(self.folder),
             "PARITY_LEGACY_TARGET": self.targets[Side.LEGACY],
@@ -51,9 +51,9 @@ class RehearsalFolder:
 
     @contextmanager
     def emptied(self) -> Iterator[None]:
-        """The folder, empty and ours for as long as the block takes.
+        """Empty the folder and lock it for the duration of the block.
 
-        Raises NoRehearsal if another rehearsal uses it, or if it holds what no rehearsal has put there.
+        Raises NoRehearsal if another rehearsal uses it, or if it holds anything that no rehearsal put there.
         """
         own = OwnFolder(self.folder, _MARK)
         try:
@@ -63,15 +63,15 @@ class RehearsalFolder:
             why = "is in use by another rehearsal"
             raise NoRehearsal(str(self.folder), why, "Wait for it, or set PARITY_REHEARSAL_DIR") from error
         except NotOurs as error:
-            remedy = "Set PARITY_REHEARSAL_DIR to a folder of its own"
+            remedy = "Set PARITY_REHEARSAL_DIR to a folder that nothing else uses"
             raise NoRehearsal(str(self.folder), str(error), remedy) from error
 
     def refuse_shared_targets(
         self, project_dir: Path, environments: Iterable[Mapping[str, str]] = ()
     ) -> None:
-        """Raises NoRehearsal unless both targets are DuckDB files of their own in the folder.
+        """Raises NoRehearsal unless both targets are separate DuckDB files in the folder.
 
-        Under each of the `environments` of legacy commands too, because a profile reads them.
+        This must hold under each of the legacy commands' `environments` too, because a profile reads them.
         """
         for variables in (self.variables, *environments):
             with process_environment(variables):
@@ -80,7 +80,7 @@ class RehearsalFolder:
             self._refuse(ours, others)
 
     def make_folders(self, project_dir: Path) -> None:
-        """What a DuckDB target needs before its first run: dbt does not make folders."""
+        """Create the folders of the DuckDB targets: dbt does not."""
         with process_environment(self.variables):
             for target in self.targets.values():
                 _file(project_dir, target).parent.mkdir(parents=True, exist_ok=True)
@@ -90,23 +90,23 @@ class RehearsalFolder:
             if not file.is_relative_to(self.folder):
                 raise NoRehearsal(
                     f"the dbt target {target!r}",
-                    f"writes {file}, which is not below {self.folder}",
-                    "Say `path: \"{{ env_var('PARITY_REHEARSAL_DIR', '../.rehearsal') }}/…\"` in profiles.yml",
+                    f"writes {file}, which is outside {self.folder}",
+                    "Set `path: \"{{ env_var('PARITY_REHEARSAL_DIR', '../.rehearsal') }}/…\"` in profiles.yml",
                 )
             for other, same in {**ours, **others}.items():
                 if other != target and same == file:
                     why = f"writes the same database as {other!r}: {file}"
-                    remedy = "Give it a path of its own in profiles.yml"
+                    remedy = "Give it its own path in profiles.yml"
                     raise NoRehearsal(f"the dbt target {target!r}", why, remedy)
         if len(ours) < len(Side):
             raise NoRehearsal(
                 f"the dbt target {next(iter(ours))!r}",
-                "is that of both sides",
-                "Set PARITY_REHEARSAL_TARGET and PARITY_REHEARSAL_CANDIDATE_TARGET to two targets",
+                "is used by both sides",
+                "Set PARITY_REHEARSAL_TARGET and PARITY_REHEARSAL_CANDIDATE_TARGET to different targets",
             )
 
     def refuse_foreign_databases(self, workspace: DbtWorkspace, node_ids: Iterable[str]) -> None:
-        """Raises NoRehearsal for a model that writes to another database, whatever the target says."""
+        """Raises NoRehearsal for a model that writes to another database regardless of the target."""
         with process_environment(self.variables):
             own = workspace.database_file.stem
         for node_id in sorted(node_ids):
@@ -114,7 +114,9 @@ class RehearsalFolder:
             database = node.get("database")
             if node.get("relation_name") and database and database != own:
                 why = f"writes to the database {database!r} in every target"
-                raise NoRehearsal(node_id, why, "Take `database` out of its config, or let `target` decide")
+                raise NoRehearsal(
+                    node_id, why, "Remove `database` from its config, or derive it from `target`"
+                )
 
 
 def _file(project_dir: Path, target: str) -> Path:
@@ -122,10 +124,10 @@ def _file(project_dir: Path, target: str) -> Path:
 
 
 def _files(project_dir: Path) -> Iterator[tuple[str, Path]]:
-    """The DuckDB files of all targets of the project's profile, as far as they can be told here."""
+    """The DuckDB files of all targets in the project's profile, as far as they can be determined here."""
     profile = yaml.safe_load((project_dir / "dbt_project.yml").read_text()).get("profile")
     profiles = yaml.safe_load((DbtWorkspace(project_dir, "").profiles_dir / "profiles.yml").read_text())
     for target in profiles.get(profile, {}).get("outputs") or {}:
-        # One that needs a variable that is not set here, or is no DuckDB file, shares none with us.
+        # A target that needs an unset variable, or is not a DuckDB file, shares no file with the rehearsal.
         with contextlib.suppress(NotComparable, DbtProjectUnreadable):
             yield target, _file(project_dir, target)

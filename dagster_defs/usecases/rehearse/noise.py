@@ -1,6 +1,6 @@
-"""Legacy beside legacy: what is not deterministic before any candidate is blamed for it.
+"""Compares legacy with itself, to find nondeterminism before a candidate is blamed for it.
 
-The machinery is the rehearsal's: Airflow's rendered commands, in targets and a folder that are nobody else's.
+It uses the rehearsal's machinery: Airflow's rendered commands, in targets and a folder that nothing else uses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dagster_defs.usecases.rehearse.sides import Statuses
 from dagster_defs.usecases.rehearse.windows import Span
 from dagster_defs.windows import Window
 
-# What the proposed tolerances give a team to make the model deterministic.
+# How long the proposed tolerances last: the time for a team to make the model deterministic.
 TIME_TO_MEND = timedelta(days=90)
 
 
@@ -31,12 +31,12 @@ def find_noise(settings: Settings, unit: str, span: Span, file: Path | None, pro
     with ready(settings, unit, span, file, progress) as prepared:
         second = legacy_run(prepared, Side.CANDIDATE, "legacy-again")
         runs = {Side.LEGACY: legacy_run(prepared), Side.CANDIDATE: _into_candidate_files(prepared, second)}
-        found = Play(prepared, runs, NOISE_NAMES).all_windows(progress)
-    return Noise.of(found, datetime.now(UTC).date() + TIME_TO_MEND)
+        rehearsal = Play(prepared, runs, NOISE_NAMES).all_windows(progress)
+    return Noise.of(rehearsal, datetime.now(UTC).date() + TIME_TO_MEND)
 
 
 def _into_candidate_files(prepared: Ready, run: Run) -> Run:
-    """A legacy function writes the same files whenever it is called: the second call's become the other side's."""
+    """A legacy function always writes the same files, so those of the second call are moved to the candidate side."""
 
     def run_and_move(window: Window, key: str) -> Statuses:
         outputs = prepared.mirror.outputs_of(window)
@@ -56,7 +56,7 @@ def _into_candidate_files(prepared: Ready, run: Run) -> Run:
 
 @contextmanager
 def _moved_away(files: list[Path], folder: Path) -> Iterator[None]:
-    """Without these files, as before the first call; afterwards they are back."""
+    """Run the block without these files, as before the first call, and put them back afterwards."""
     kept = [folder / str(number) for number, _ in enumerate(files)]
     for file, place in zip(files, kept, strict=True):
         _move(file, place)

@@ -1,4 +1,4 @@
-"""Two runs of each window, one for each side, and what both left behind compared."""
+"""Runs each window on both sides, and compares the results."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from dagster_defs.usecases.rehearse.windows import name_of
 from dagster_defs.windows import Window
 
 Run = Callable[[Window, str], Statuses]
-"""Runs a window, by its partition key; raises if that fails."""
+"""Runs a window, given its partition key; raises if the run fails."""
 
-# The name of a row that says why a window was not compared, as the names of runs; no model's name has a blank.
+# Names the row that says why a window was not compared; like the runs' names it has a space, as no model's name does.
 _NO_PARTITION = "no partition"
 
 
 @dataclass(frozen=True)
 class Play:
-    """`runs` of the two sides, in the order in which they run; `names` are those of the rows of failed runs."""
+    """`runs`: one per side, in execution order. `names`: how the rows of failed runs are named."""
 
     ready: Ready
     runs: Mapping[Side, Run]
     names: Mapping[Side, str] = field(default_factory=lambda: RUN_NAMES)
 
     def all_windows(self, progress: Progress) -> Rehearsal:
-        """A run that fails makes its window inconclusive, and leaves the others alone."""
+        """A failed run makes its own window inconclusive, and no other."""
         began = time.monotonic()
         windows = self.ready.windows
         checks = [check for window in progress.each(windows) for check in self._window(window, progress)]
@@ -53,29 +53,31 @@ class Play:
         except Unaligned as error:
             yield self._inconclusive(str(window), _NO_PARTITION, str(error))
             return
-        found: dict[Side, Statuses] = {}
+        statuses: dict[Side, Statuses] = {}
         for side, run in self.runs.items():
             try:
                 with reminding(f"{key}: waiting for {self.names[side]}", progress.say):
-                    found[side] = run(window, key)
-            except Exception as error:  # a window that fails is a verdict; the others go on
+                    statuses[side] = run(window, key)
+            except Exception as error:  # a failed window is a verdict; the others go on
                 yield self._inconclusive(key, self.names[side], reason_of(error))
-        if len(found) < len(Side):
+        if len(statuses) < len(Side):
             return
         for output in self._outputs_of(window):
             yield self._checked(key, compare_output(output))
         if as_dbt(self.ready.mirror) is not None:
-            yield self._checked(key, results_check(found[Side.LEGACY], found[Side.CANDIDATE], self.names))
+            yield self._checked(
+                key, results_check(statuses[Side.LEGACY], statuses[Side.CANDIDATE], self.names)
+            )
 
     def _outputs_of(self, window: Window) -> Iterator[Output]:
-        """What has a window, between the bounds that Airflow rendered: the mirror's own may be what is wrong."""
+        """The windowed outputs, within the bounds that Airflow rendered: the mirror's own bounds may be wrong."""
         calls = [RenderedValues(call.vars, call.event_time) for call in self.ready.dbt_calls(window)]
-        found = outputs_of(self.ready.mirror, window, calls)
-        return (output for output in found if not output.as_a_whole)
+        outputs = outputs_of(self.ready.mirror, window, calls)
+        return (output for output in outputs if not output.as_a_whole)
 
     def _whole_tables(self, last: Window, complete: bool) -> Iterator[WindowCheck]:
-        """Both sides began empty and ran the same windows: then their tables are equal as wholes too, also
-        outside of the windows."""
+        """Both sides began empty and ran the same windows, so whole tables must be equal too, including rows outside
+        the windows."""
         for output in self.ready.mirror.outputs_of(last):
             if not isinstance(output, TableOutput):
                 continue
@@ -83,7 +85,7 @@ class Play:
                 whole = replace(output, time_column=None, lower=None, upper=None)
                 yield self._checked(None, compare_output(whole))
             else:
-                reason = "a run has failed, so the sides have not done the same"
+                reason = "a run failed, so the two sides did not do the same work"
                 yield self._inconclusive(None, output.name, reason)
 
     def _checked(self, key: str | None, check: Check) -> WindowCheck:

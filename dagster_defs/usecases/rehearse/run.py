@@ -1,6 +1,6 @@
-"""A rehearsal: Airflow's commands and Dagster's runs of the same windows, side by side, without an Airflow.
+"""A rehearsal: Airflow's commands and Dagster's runs of the same windows, side by side, without Airflow.
 
-What is decided here, and why, stands in docs/decisions/0011-rehearsal.md.
+The reasons are in docs/decisions/0011-rehearsal.md.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progr
         with progress.step("Candidate job loaded"), reminding(loading, progress.say):
             log = prepared.run_dir / "candidate.log"
             candidate = CandidateJob.of(prepared.mirror, PROJECT_ROOT, log)
-        # The candidate runs first: whatever it takes from the legacy side is of the windows before.
+        # The candidate runs first, so whatever it reads from the legacy side is from earlier windows.
         runs = {Side.CANDIDATE: candidate.run, Side.LEGACY: legacy_run(prepared)}
         return Play(prepared, runs).all_windows(progress)
 
 
 def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") -> Run:
-    """What Airflow's task does in a window; dbt writes to the target of the `side`, and logs below `name`."""
+    """What Airflow's task does in a window; dbt writes to the target of `side`, and logs under `name`."""
     dbt, legacy = as_dbt(prepared.mirror), None
     if dbt is not None:
         legacy = LegacyDbt(dbt.workspace(side), prepared.run_dir / name, prepared.folder)

@@ -1,4 +1,4 @@
-"""What a rehearsal needs before its first window: commands, targets that are nobody else's, and what is read."""
+"""What a rehearsal needs before its first window: commands, exclusive targets, and the upstream models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from dagster_defs.adapters.dagster.mirrors import load_mirrors, named
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Where progress goes."""
+    """Where progress is reported."""
 
     def step(self, title: str) -> AbstractContextManager[None]: ...
 
     def each(self, windows: Sequence[T]) -> Iterator[T]:
-        """The windows one by one, with what is done and an estimate of what is left."""
+        """The windows one by one, reporting progress and an estimate of the time left."""
         ...
 
     def say(self, line: str) -> None: ...
@@ -42,7 +42,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Ready:
-    """A unit to rehearse in the folder: its windows, and what Airflow calls in each."""
+    """A unit ready to be rehearsed in the folder: its windows, and Airflow's calls in each."""
 
     folder: RehearsalFolder
     mirror: Mirror
@@ -61,10 +61,10 @@ class Ready:
 def ready(
     settings: Settings, unit: str, span: Span, file: Path | None, progress: Progress
 ) -> Iterator[Ready]:
-    """The unit with its upstream built on both sides, and this process in the rehearsal's environment.
+    """Build the unit's upstream on both sides, and put this process into the rehearsal's environment.
 
-    Raises before anything is run: NoSuchUnit, InventoryMissing, WindowMissing, NotRendered, NotRehearsable,
-    NoRehearsal; DbtFailed if what is upstream cannot be built.
+    Before anything is run, raises NoSuchUnit, InventoryMissing, WindowMissing, NotRendered, NotRehearsable or
+    NoRehearsal; then DbtFailed if the upstream cannot be built.
     """
     inventory = inventory_at_hand(settings, file)
     if span.is_empty:
@@ -76,7 +76,7 @@ def ready(
         reminding("waiting for dbt to parse the project", progress.say),
     ):
         mirrors = load_mirrors()
-        [mirror] = named(mirrors, [unit])
+        [mirror] = select_mirrors(mirrors, [unit])
         dag, task = task_of(inventory, mirror.legacy_unit)
         if dag is None or task is None:
             raise NotRehearsable(unit, "the inventory has no such task")
@@ -85,7 +85,7 @@ def ready(
         else:
             if mirror.declared().operator_itself:
                 raise NotRehearsable(
-                    unit, "Airflow runs its operator, and nobody here can say where that writes"
+                    unit, "Airflow runs its operator itself, so it is unknown where that writes"
                 )
             calls = function_calls(task)
         windows = windows_in(span, mirror, dag, calls)
@@ -109,8 +109,8 @@ def _dbt(calls: Sequence[DbtCall] | FunctionCall) -> Sequence[DbtCall]:
 
 
 def _refuse_unsafe(folder: RehearsalFolder, upstream: Upstream, calls: Sequence[DbtCall]) -> None:
-    given = [command_environment(call, folder, _run_dir(folder)) for call in calls]
-    distinct = {tuple(sorted(variables.items())): variables for variables in given}
+    environments = [command_environment(call, folder, _run_dir(folder)) for call in calls]
+    distinct = {tuple(sorted(variables.items())): variables for variables in environments}
     folder.refuse_shared_targets(upstream.mirror.project_dir, distinct.values())
     for side in Side:
         folder.refuse_foreign_databases(upstream.mirror.workspace(side), upstream.own | upstream.nodes)
@@ -122,15 +122,15 @@ def _build(
     folder.make_folders(upstream.mirror.project_dir)
     with progress.step(f"{len(upstream.nodes)} models upstream built on both sides"):
         for side in Side:
-            with reminding(f"waiting for dbt to build what is upstream, {side.value} side", progress.say):
+            with reminding(f"waiting for dbt to build the upstream models, {side.value} side", progress.say):
                 upstream.build(side, (windows[0], windows[-1]), _run_dir(folder) / f"upstream-{side.value}")
 
 
 @contextlib.contextmanager
 def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -> Iterator[Mirror]:
-    """The mirror under an environment in which its function writes below the folder; a dbt unit as it is.
+    """The mirror in an environment in which its function writes into the folder; a dbt unit is left unchanged.
 
-    Raises NotRehearsable if one of the files that are compared would lie somewhere else.
+    Raises NotRehearsable if one of the compared files would be outside it.
     """
     if as_dbt(mirror) is not None:
         yield mirror
@@ -139,7 +139,7 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
     variables: Mapping[str, str] = getattr(mirror, "rehearsal", {})
     # A relative path in the YAML starts at the project's root.
     with process_environment(variables), contextlib.chdir(PROJECT_ROOT):
-        [moved] = named(load_mirrors(), [unit])
+        [moved] = select_mirrors(load_mirrors(), [unit])
         files = [
             file
             for window in windows
@@ -148,8 +148,8 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
             for file in (output.legacy, output.candidate)
         ]
         if not files:
-            raise NotRehearsable(unit, "it declares no `file` that could be compared")
+            raise NotRehearsable(unit, "it declares no `file` to compare")
         if outside := [file for file in files if not Path(file).is_relative_to(folder.folder)]:
-            reason = f"{outside[0]} is not below {folder.folder}. Declare `rehearsal` in its YAML"
+            reason = f"{outside[0]} is outside {folder.folder}. Declare `rehearsal` in its YAML"
             raise NotRehearsable(unit, reason)
         yield moved

@@ -1,4 +1,4 @@
-"""One window of a unit on each side of a rehearsal: Airflow's command, and Dagster's own run."""
+"""How each side of a rehearsal runs one window: Airflow's command, and Dagster's own run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ Statuses = Mapping[str, str]
 
 
 def command_environment(call: DbtCall, rehearsal: RehearsalFolder, folder: Path) -> dict[str, str]:
-    """The whole environment of a legacy command of that rehearsal, whose artifacts go to `folder`.
+    """The whole environment of a rehearsed legacy command, whose artifacts go to `folder`.
 
-    What Airflow rendered for the window counts most; a literal of the DAG file yields to what is set here.
+    Values that Airflow rendered for the window override this process's variables, which override literals in the DAG
+    file.
     """
     ours = {
         "DBT_TARGET_PATH": str(folder),
@@ -48,14 +49,14 @@ def command_environment(call: DbtCall, rehearsal: RehearsalFolder, folder: Path)
 
 @dataclass(frozen=True)
 class LegacyDbt:
-    """Airflow's dbt calls in a target of ours. `folder` gets dbt's artifacts and what it printed."""
+    """Airflow's dbt calls, in the rehearsal's target. dbt's artifacts and output go to `folder`."""
 
     workspace: DbtWorkspace
     folder: Path
     rehearsal: RehearsalFolder
 
     def run(self, calls: Sequence[DbtCall], name: str) -> Statuses:
-        """The calls in their order; one that fails ends it, unless the task would not have noticed.
+        """Run the calls in order and stop at a failure, unless the task would not have noticed it.
 
         Raises DbtFailed.
         """
@@ -89,8 +90,8 @@ class LegacyDbt:
             "--profiles-dir": str(workspace.profiles_dir),
             "--target": workspace.target,
         }
-        taken = [(option, value) for option, value in places.items() if accepts(call.command, option)]
-        return [*(word for place in taken for word in place), "--no-use-colors"]
+        accepted = [(option, value) for option, value in places.items() if accepts(call.command, option)]
+        return [*(word for place in accepted for word in place), "--no-use-colors"]
 
     @property
     def _results_file(self) -> Path:
@@ -101,7 +102,7 @@ class LegacyDbt:
 
 
 def call_legacy_function(call: FunctionCall, folder: Path) -> Statuses:
-    """The function that Airflow calls, with the arguments that Airflow rendered; `folder` is put on the path.
+    """Call Airflow's function with the arguments that Airflow rendered; `folder` is put on the path.
 
     Raises whatever the function does, and RunFailed if it cannot be found.
     """
@@ -118,7 +119,7 @@ def call_legacy_function(call: FunctionCall, folder: Path) -> Statuses:
 
 @dataclass(frozen=True)
 class CandidateJob:
-    """Dagster's candidate job of a unit, run in this process on an instance that is forgotten afterwards."""
+    """Dagster's candidate job of a unit, run in this process on an ephemeral instance."""
 
     mirror: Any
     job: Any
@@ -130,7 +131,7 @@ class CandidateJob:
         import dagster as dg
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # beta features of Dagster's, one warning for each asset
+            warnings.simplefilter("ignore")  # Dagster's beta features: one warning per asset
             definitions = mirror.building_defs(dg.ComponentTree.for_project(project_root).load_context)
         return cls(mirror, definitions.resolve_job_def(mirror.job_name(Side.CANDIDATE)), log)
 
@@ -139,7 +140,7 @@ class CandidateJob:
         import dagster as dg
 
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # As Airflow's proxy launches it: the run makes sure that this is its window, and leaves tries to others.
+        # As Airflow's proxy launches it: the run checks that this is its window, and does not retry itself.
         proxied = {
             tags.PARTITION: partition,
             tags.WINDOW_START: window.start.isoformat(),
@@ -148,7 +149,7 @@ class CandidateJob:
         }
         with (
             self.log.open("a", encoding="utf-8") as output,
-            contextlib.redirect_stdout(output),  # dbt and functions print; stdout is for the answer
+            contextlib.redirect_stdout(output),  # dbt and functions print; stdout is for the command's result
             dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance,
         ):
             result = self.job.execute_in_process(
@@ -173,9 +174,9 @@ class CandidateJob:
 
 
 def reason_of(error: Exception) -> str:
-    """In one line: what one of our own errors says, or the kind and the text of somebody else's."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, ParityError) else f"{type(error).__name__}: {said}"
+    """One line: the message of a ParityError, or type and message of any other error."""
+    message = " ".join(str(error).split())
+    return message if isinstance(error, ParityError) else f"{type(error).__name__}: {message}"
 
 
 def _results(file: Path) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a unit reads and does not make: built once on both sides of a rehearsal, before the first window."""
+"""What a unit reads but does not build: built once on both sides of a rehearsal, before the first window."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DbtMirror(Mirror, Protocol):
 
 
 class PythonMirror(Mirror, Protocol):
-    """A mirror of a task that calls a function. `feeds` has its output's key for each dbt source that it makes."""
+    """A mirror of a task that calls a function. `feeds`: the key of its output, by dbt source that it produces."""
 
     root: Path
     python_path: str
@@ -42,9 +42,9 @@ def as_dbt(mirror: Mirror) -> DbtMirror | None:
 
 @dataclass(frozen=True)
 class Upstream:
-    """`nodes` are built on each side; `own`, which the unit itself builds, are not. `sources` are only read.
+    """`nodes` are built on each side; `own` are built by the unit itself; `sources` are only read.
 
-    `mirror` lends its dbt project.
+    The dbt project is that of `mirror`.
     """
 
     mirror: DbtMirror
@@ -53,7 +53,7 @@ class Upstream:
     sources: frozenset[str]
 
     def build(self, side: Side, span: tuple[Window, Window], run_dir: Path) -> None:
-        """One dbt command, without tests and with the project's own defaults for its variables.
+        """Run one dbt command, without tests and with the project's own defaults for its variables.
 
         Raises DbtFailed.
         """
@@ -69,13 +69,13 @@ class Upstream:
         run = workspace.run(command, variables={}, run_dir=run_dir, nodes=self.nodes)
         run_dir.mkdir(parents=True, exist_ok=True)
         with (run_dir / "output.log").open("w", encoding="utf-8") as output, redirect_stdout(output):
-            # dbt's results come one by one; what fails is raised after the last.
+            # Exhausting the events raises the failures after the last one.
             for _ in run.events():
                 pass
 
 
 def upstream_of(mirror: Mirror, mirrors: Sequence[Mirror]) -> Upstream | None:
-    """Of a Python unit: the units that make the models that it reads. None if the unit knows no dbt project."""
+    """For a Python unit, what builds the models that it reads. None if the unit is not tied to a dbt project."""
     if (own := as_dbt(mirror)) is not None:
         return _upstream(own, mirror.declared().nodes or frozenset(), frozenset())
     reads = mirror.declared().reads
@@ -103,17 +103,17 @@ def _is_built(manifest: Manifest, node_id: str) -> bool:
 
 
 def _ancestors(manifest: Manifest, node_ids: frozenset[str]) -> set[str]:
-    found: set[str] = set()
+    ancestors: set[str] = set()
     waiting = set(node_ids)
     while waiting:
-        waiting = {parent for name in waiting for parent in manifest["parent_map"].get(name, ())} - found
-        found |= waiting
-    return found
+        waiting = {parent for name in waiting for parent in manifest["parent_map"].get(name, ())} - ancestors
+        ancestors |= waiting
+    return ancestors
 
 
-def _event_times(nodes: Manifest, wanted: frozenset[str], span: tuple[Window, Window]) -> list[str]:
-    """The span of all windows, where a microbatch model would else run from its `begin` to now."""
-    if not any(nodes[name]["config"].get("incremental_strategy") == "microbatch" for name in wanted):
+def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Window, Window]) -> list[str]:
+    """The span of all windows: without it, a microbatch model would run from its `begin` until now."""
+    if not any(nodes[name]["config"].get("incremental_strategy") == "microbatch" for name in node_ids):
         return []
     start, end = (instant.format("YYYY-MM-DDTHH:mm:ss") for instant in (span[0].start, span[1].end))
     return ["--event-time-start", start, "--event-time-end", end]
@@ -122,7 +122,7 @@ def _event_times(nodes: Manifest, wanted: frozenset[str], span: tuple[Window, Wi
 def refuse_missing_files(
     unit: Mirror, upstream: Upstream, mirrors: Sequence[Mirror], windows: Sequence[Window]
 ) -> None:
-    """Raises NoRehearsal for a file of a source that a mirrored Python unit makes for one of the windows."""
+    """Raises NoRehearsal if a source file is missing that a mirrored Python unit produces for one of the windows."""
     sources = upstream.mirror.workspace(Side.LEGACY).manifest["sources"]
     names = {f"{sources[source]['source_name']}.{sources[source]['name']}" for source in upstream.sources}
     for feeder in mirrors:
@@ -135,19 +135,23 @@ def _refuse_missing(
     unit: Mirror, feeder: PythonMirror, source: str, output: str, windows: Sequence[Window]
 ) -> None:
     for delivered in dict.fromkeys(_delivered(feeder, windows)):
-        for found in feeder.outputs_of(delivered):
-            if isinstance(found, FileOutput) and found.name == output and not Path(found.legacy).exists():
+        for produced in feeder.outputs_of(delivered):
+            if (
+                isinstance(produced, FileOutput)
+                and produced.name == output
+                and not Path(produced.legacy).exists()
+            ):
                 key = feeder.partitions.key_of(delivered)
-                maker = f"Airflow's {feeder.legacy_unit}, partition {key}, makes it"
+                maker = f"Airflow's {feeder.legacy_unit} produces it in partition {key}"
                 raise NoRehearsal(
                     f"the source {source} of {unit.legacy_unit}",
-                    f"has no file {found.legacy}",
-                    f"{maker}; here: dg launch --job {feeder.job_name(Side.LEGACY)} --partition {key}",
+                    f"has no file {produced.legacy}",
+                    f"{maker}. To produce it here: dg launch --job {feeder.job_name(Side.LEGACY)} --partition {key}",
                 )
 
 
 def _delivered(feeder: Mirror, windows: Sequence[Window]) -> Iterator[Window]:
-    """The feeder's windows in which the others begin."""
+    """The feeder's windows that contain the starts of `windows`."""
     for window in windows:
         try:
             yield feeder.partitions.window_containing(window.start)

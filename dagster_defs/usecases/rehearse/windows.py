@@ -1,4 +1,4 @@
-"""Which windows a rehearsal is about, and whether Airflow has rendered them."""
+"""Which windows a rehearsal covers, and whether Airflow has rendered them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from dagster_defs.errors import NotRendered, Unaligned
 from dagster_defs.inventory.document import Dag
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.usecases.check import windows_asked
+from dagster_defs.usecases.check import requested_windows
 from dagster_defs.windows import Window, zone_named
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The last so many windows, or those from one partition key (or day) to another."""
+    """The last N windows, or the windows from one partition key (or day) to another."""
 
     last: int = 0
     first_key: str = ""
@@ -27,22 +27,24 @@ class Span:
 
 
 def windows_in(span: Span, mirror: Mirror, dag: Dag, rendered: Collection[Window]) -> list[Window]:
-    """The windows asked for, oldest first. Raises NotRendered, UnknownPartition."""
+    """The requested windows, oldest first. Raises NotRendered, UnknownPartition."""
     if span.first_key:
-        asked = windows_asked(mirror, span.first_key, span.last_key or span.first_key)
-        if missing := [window for window in asked if window not in rendered]:
+        requested = requested_windows(mirror, span.first_key, span.last_key or span.first_key)
+        if missing := [window for window in requested if window not in rendered]:
             raise _not_rendered(mirror, dag, missing)
-        return asked
+        return requested
     over = [window for window in sorted(rendered) if _is_over(window)]
     if len(over) < span.last:
         every = sorted(Window.between(*bounds) for bounds in dag.windows if bounds[0] < bounds[1])
-        asked = [window for window in every if _is_over(window)][-span.last :]
-        raise _not_rendered(mirror, dag, [window for window in asked if window not in rendered] or every[-1:])
+        requested = [window for window in every if _is_over(window)][-span.last :]
+        raise _not_rendered(
+            mirror, dag, [window for window in requested if window not in rendered] or every[-1:]
+        )
     return over[-span.last :]
 
 
 def name_of(mirror: Mirror, window: Window) -> str:
-    """The partition's key, or the interval if the mirror has no such partition."""
+    """The partition key, or the interval if the mirror has no such partition."""
     try:
         return mirror.partitions.key_of(window)
     except Unaligned:

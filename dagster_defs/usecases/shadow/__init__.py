@@ -1,1 +1,1 @@
-"""What a candidate run needs before it, and what its comparison needs after it."""
+"""What a candidate run needs beforehand, and what its comparison needs afterwards."""

@@ -1,8 +1,8 @@
-"""dbt tests evaluated on legacy's data as it stands, without writing anything.
+"""Evaluates dbt tests on legacy's current data, without writing anything.
 
-Where Airflow ran legacy, nobody in Dagster knows how its tests came out. So they are run once more, by their unique
-ids, when both sides are compared: in a database file over a connection that cannot write, elsewhere only those that do
-not write. Hooks of the project are left out: they may write, and a comparison is no run.
+If Airflow ran legacy, Dagster does not know how its tests came out. So they are run again, by unique id, when both
+sides are compared: on a database file over a read-only connection, elsewhere only the tests that do not write. The
+project's hooks are left out: they may write, and a comparison is not a run.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from dagster_defs.errors import DbtFailed, NotComparable, ParityError
 _LOCKED = re.compile(r"Could not set lock|Unique file handle conflict|different configuration", re.IGNORECASE)
 _HOOK = "operation"
 _PROFILES = "profiles.yml"
-_REASON = 200  # characters of one
+_REASON = 200  # most characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """How tests came out, by unique id: whether they passed, or why nobody knows."""
+    """Test results by unique id: whether each test passed, or why that is unknown."""
 
     passed: Mapping[str, bool] = field(default_factory=dict)
     not_known: Mapping[str, str] = field(default_factory=dict)
@@ -48,8 +48,8 @@ def evaluate_tests(
     wait_s: float = 10.0,
     timeout: float | None = None,
 ) -> Evaluated:
-    """`tests`: unique ids. Never raises for what is wrong with the data, the project or the warehouse: then they are
-    not known, with the reason. `wait_s`: seconds to wait for a DuckDB file that a run holds.
+    """`tests`: unique ids. Never raises for faults in the data, the project or the warehouse: the tests' results are
+    then unknown, with the reason. `wait_s`: seconds to wait for a DuckDB file that a run holds.
     """
     try:
         manifest, file = workspace.manifest, _database_file(workspace)
@@ -57,18 +57,18 @@ def evaluate_tests(
         return Evaluated(not_known=dict.fromkeys(tests, str(error)))
     reasons = {test: _why_not(manifest, test, file, parse_again) for test in tests}
     refused = {test: why for test, why in reasons.items() if why}
-    asked = {test: _node(manifest, test) for test in sorted(tests) if test not in refused}
-    if not asked:
+    nodes = {test: _node(manifest, test) for test in sorted(tests) if test not in refused}
+    if not nodes:
         return Evaluated(not_known=refused)
-    call = _Call(asked, variables, run_dir, parse_again, timeout)
+    call = _Call(nodes, variables, run_dir, parse_again, timeout)
     try:
         if file is None:
-            found = call.run(_Hookless(workspace.project_dir, workspace.target, workspace.parsed_with))
+            evaluated = call.run(_Hookless(workspace.project_dir, workspace.target, workspace.parsed_with))
         else:
-            found = _on_file(call, workspace, file, wait_s)
+            evaluated = _on_file(call, workspace, file, wait_s)
     except ParityError as error:
-        found = Evaluated(not_known=dict.fromkeys(asked, str(error)))
-    return replace(found, not_known={**refused, **found.not_known})
+        evaluated = Evaluated(not_known=dict.fromkeys(nodes, str(error)))
+    return replace(evaluated, not_known={**refused, **evaluated.not_known})
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ class _Call:
         )
 
     def _why(self, test: str, failures: Sequence[str]) -> str:
-        """Why dbt has no verdict on it: its own error, or the one that stopped dbt altogether."""
+        """Why dbt has no result for the test: its own error, or the one that stopped dbt altogether."""
         begin = f"{self.tests[test]['name']}: "
         own = [failure.removeprefix(begin) for failure in failures if failure.startswith(begin)]
-        said = (own or list(failures) or ["dbt has not evaluated it"])[0]
-        return " ".join(said.split())[:_REASON]
+        reason = (own or list(failures) or ["dbt did not evaluate it"])[0]
+        return " ".join(reason.split())[:_REASON]
 
 
 def _on_file(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) -> Evaluated:
@@ -142,24 +142,24 @@ def _on_file(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) ->
     with _read_only_profile(workspace) as profiles:
         reading = _Hookless(workspace.project_dir, workspace.target, workspace.parsed_with, profiles)
         while True:
-            # Who waits here holds nothing; dbt's own retries would sleep for as long as they like.
+            # Waiting here holds no lock; dbt's own retries would sleep for an unbounded time.
             FILES.wait_for(file, max(0.0, deadline - time.monotonic()))
             try:
                 return call.run(reading)
             except DbtFailed:
-                # A writer was faster: the next look says who holds the file, or that it is free again.
+                # A writer was faster: the next wait tells who holds the file, or that it is free again.
                 if time.monotonic() >= deadline:
                     raise
 
 
 @contextmanager
 def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
-    """A folder with the target as its profile has it, over connections that cannot write and are not tried again.
+    """A temporary folder with the profile's target, on connections that cannot write and are not retried.
 
-    Jinja in it stays as it is, so no secret of the environment comes into the file; it is gone afterwards.
+    Jinja is copied unrendered, so no secrets from the environment end up in the file.
     """
     profiles: Mapping[str, Any] = yaml.safe_load((workspace.profiles_dir / _PROFILES).read_text())
-    found = {
+    read_only = {
         name: {
             "target": workspace.target,
             "outputs": {workspace.target: FILES.for_reading(outputs[workspace.target])},
@@ -168,12 +168,12 @@ def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
         if isinstance(profile, dict) and workspace.target in (outputs := profile.get("outputs") or {})
     }
     with TemporaryDirectory(prefix="parity-profile-") as folder:
-        atomic.write_text(Path(folder, _PROFILES), yaml.safe_dump(found), mode=atomic.PRIVATE)
+        atomic.write_text(Path(folder, _PROFILES), yaml.safe_dump(read_only), mode=atomic.PRIVATE)
         yield Path(folder)
 
 
 def _why_not(manifest: Manifest, test: str, file: Path | None, parse_again: bool) -> str:
-    """Why a test is not evaluated; empty for one that is. `file`: the database, which cannot be written to."""
+    """Why a test is not evaluated, or empty. `file`: the database file, opened read-only, if there is one."""
     config = _node(manifest, test).get("config", {})
     stores = config.get("store_failures")
     if stores is None:
@@ -195,7 +195,7 @@ def _node(manifest: Manifest, test: str) -> Mapping[str, Any]:
 
 
 def _database_file(workspace: DbtWorkspace) -> Path | None:
-    """None where the target's database is not a file."""
+    """None if the target's database is not a file."""
     try:
         return workspace.database_file
     except NotComparable:

@@ -1,4 +1,4 @@
-"""What Dagster's event log and Airflow know of both sides of a window that has just been compared."""
+"""What Dagster's event log and Airflow know about both sides of a window that was just compared."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dagster_defs.windows import Window
 if TYPE_CHECKING:
     import dagster as dg
 
-PATIENCE = 2.0  # seconds for which Airflow is asked what has started since
-RUNS = 100  # candidate runs of one unit that are looked at, the newest
-OBSERVATIONS = 1_000  # of one asset that are looked at, the newest
+PATIENCE = 2.0  # seconds for asking Airflow what has started since
+RUNS = 100  # how many of a unit's newest candidate runs are read
+OBSERVATIONS = 1_000  # how many of an asset's newest observations are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LegacyRun:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The last materialization records of both sides of one output: of a partition, and of any; None: there is none."""
+    """The last materializations of one output on both sides: of a given partition and of any; None if there is none."""
 
     legacy: Any
     candidate: Any
@@ -46,17 +46,17 @@ class Records:
 
 @dataclass(frozen=True)
 class EventLog:
-    """Dagster's event log, as far as a unit's writes and tests are asked for."""
+    """The part of Dagster's event log about a unit's writes and tests."""
 
     instance: dg.DagsterInstance
     settings: Settings
 
     def run_address(self, run_id: str) -> str:
-        """Where Dagster shows the run."""
+        """The URL of the run in Dagster's UI."""
         return address_of_run(self.settings.dagster_url, run_id)
 
     def last_write(self, key: dg.AssetKey, partition: str | None = None) -> Any:
-        """The newest materialization record of a partition, without one of all partitions; None if there is none."""
+        """The newest materialization of the partition, or of any partition if none is given; None if there is none."""
         import dagster as dg
 
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
@@ -64,7 +64,7 @@ class EventLog:
         return records[0] if records else None
 
     def records(self, keys: tuple[dg.AssetKey, dg.AssetKey], partition: str) -> Records:
-        """`keys`: of the legacy asset and of its shadow."""
+        """`keys`: the legacy asset's and its shadow's."""
         legacy, shadow = keys
         return Records(
             self.last_write(legacy, partition),
@@ -74,7 +74,7 @@ class EventLog:
         )
 
     def write(self, record: Any) -> Write | None:
-        """A materialization as a write: its run's start and end, or those that the observer has noted."""
+        """A materialization as a write, with its run's start and end, or those that the observer recorded."""
         if record is None:
             return None
         event = WindowEvent.of(record)
@@ -87,26 +87,26 @@ class EventLog:
         return Write(event.position, event.partition, began, ended)
 
     def written_since(self, key: dg.AssetKey, own: Write | None, window: Window | None) -> tuple[str, ...]:
-        """Runs, in words, that have written the asset since a write without materializing it, oldest first.
+        """Descriptions of runs that have written the asset since `own` without materializing it, oldest first.
 
-        `window`: only those that are about some of it, or about nobody knows what; None: all.
+        `window`: only runs that overlap it, or whose window is unknown; None: all runs.
         """
         import dagster as dg
 
         if own is None:
             return ()
         wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=own.began.timestamp())
-        found: dict[str, None] = {}
+        runs: dict[str, None] = {}
         for record in reversed(self.instance.fetch_observations(wanted, limit=OBSERVATIONS).records):
             event = WindowEvent.of(record)
             if not event.written_by or (event.ended or event.at) <= own.began:
                 continue
             if window is None or event.may_be_of(window):
-                found[f"{event.written_by}{_run_in_words(event)}"] = None
-        return tuple(found)
+                runs[f"{event.written_by}{_run_in_words(event)}"] = None
+        return tuple(runs)
 
     def failed_runs(self, unit: Unit, partitions: Sequence[str]) -> Mapping[str, dg.DagsterRun]:
-        """The newest candidate run of each partition, where it has not succeeded, by partition."""
+        """By partition, the newest candidate run if it has not succeeded."""
         import dagster as dg
 
         wanted = {tags.UNIT: str(unit), tags.SIDE: "candidate", tags.PARTITION: list(partitions)}
@@ -119,35 +119,35 @@ class EventLog:
     def not_made(
         self, unit: Unit, keys: tuple[dg.AssetKey, dg.AssetKey], partitions: Sequence[str], before: int
     ) -> tuple[str, ...]:
-        """Why the shadow of another unit has no data of partitions that legacy has run, a line for each partition.
+        """Why another unit's shadow lacks partitions that legacy has run, one line per partition.
 
-        Its last candidate run has failed before it wrote the shadow, or there was none. `keys`: of the legacy asset
-        and of its shadow; `before`: place in the event log, what legacy has written later was read by nobody yet.
+        Either its last candidate run failed before writing the shadow, or there was none. `keys`: the legacy asset's
+        and its shadow's. `before`: a position in the event log; nothing that legacy wrote later can have been read.
         """
         legacy, shadow = keys
-        there = self.instance.get_materialized_partitions(legacy)
-        wanted = [partition for partition in partitions if partition in there]
+        legacy_partitions = self.instance.get_materialized_partitions(legacy)
+        wanted = [partition for partition in partitions if partition in legacy_partitions]
         if not wanted:
             return ()
         failed = self.failed_runs(unit, wanted)
         made = self.instance.get_materialized_partitions(shadow)
-        said: list[str] = []
+        reasons: list[str] = []
         for partition in wanted:
             run = failed.get(partition)
             last = self.last_write(shadow, partition) if run and partition in made else None
             if run and not (last and last.run_id == run.run_id):
-                why = f"candidate run {run.run_id[:8]} of {unit} has failed"
+                why = f"candidate run {run.run_id[:8]} of {unit} failed"
             elif partition not in made:
                 why = f"{unit} has had no candidate run of it"
             else:
                 continue
             if self.last_write(legacy, partition).storage_id > before:
                 continue
-            said.append(f"{shadow.to_user_string()} of {partition} is not made, {why}")
-        return tuple(said)
+            reasons.append(f"{shadow.to_user_string()} of {partition} is missing: {why}")
+        return tuple(reasons)
 
     def legacy_run(self, unit: Unit, record: Any) -> LegacyRun | None:
-        """The run that left this materialization of a legacy asset."""
+        """The run behind this materialization of a legacy asset."""
         write = self.write(record)
         if write is None:
             return None
@@ -162,20 +162,20 @@ class EventLog:
 
     def made_for(self, run_id: str) -> int | None:
         run = self.instance.get_run_by_id(run_id) if run_id else None
-        said = run.tags.get(tags.LEGACY_EVENT, "") if run else ""
-        return int(said) if said.isdigit() else None
+        position = run.tags.get(tags.LEGACY_EVENT, "") if run else ""
+        return int(position) if position.isdigit() else None
 
     def tests(self, run_id: str) -> Mapping[dg.AssetCheckKey, bool]:
-        """Whether each asset check that a run has evaluated passed."""
+        """Whether each asset check that the run evaluated passed."""
         import dagster as dg
 
         logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         events = [log.dagster_event for log in logs if log.dagster_event is not None]
-        found = [event.asset_check_evaluation_data for event in events]
-        return {one.asset_check_key: one.passed for one in found}
+        evaluations = [event.asset_check_evaluation_data for event in events]
+        return {evaluation.asset_check_key: evaluation.passed for evaluation in evaluations}
 
     def running(self, unit: Unit, besides: str) -> list[dg.DagsterRun]:
-        """Runs of the unit's legacy side that have not ended, other than that one."""
+        """Unfinished runs of the unit's legacy side other than `besides`."""
         import dagster as dg
         from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
@@ -195,7 +195,7 @@ def standing(
     not_built: str = "",
     not_made: tuple[str, ...] = (),
 ) -> Standing:
-    """`keys`: of the legacy asset and of its shadow."""
+    """`keys`: the legacy asset's and its shadow's."""
     legacy_key, shadow_key = keys
     legacy, candidate = log.write(records.legacy), log.write(records.candidate)
     rows = None if as_a_whole else window
@@ -217,9 +217,9 @@ def standing(
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Runs of a legacy task that have started since its run of a window, in words; None: Airflow did not answer.
+    """Descriptions of a legacy task's runs that started after its run of a window; None if Airflow did not answer.
 
-    `of_window`: those of the same window; `of_any`: all of them.
+    `of_window`: only runs of the same window; `of_any`: all of them.
     """
 
     of_window: tuple[str, ...] | None = ()
@@ -229,7 +229,7 @@ class Since:
 def started_since(
     log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Window
 ) -> Since:
-    """Asks Dagster for runs that a proxy launched, and Airflow for its own."""
+    """Asks Dagster for runs that a proxy launched, and Airflow for its own runs."""
     if legacy is None:
         return Since()
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
@@ -245,20 +245,20 @@ def started_since(
     except AirflowUnreachable:
         return Since(None, None)
     return Since(
-        (*map(_said, of_window), *(f"Dagster run {key[:8]}" for key in here)),
-        (*map(_said, started), *(f"Dagster run {key[:8]}" for key in running)),
+        (*map(_try_in_words, of_window), *(f"Dagster run {key[:8]}" for key in here)),
+        (*map(_try_in_words, started), *(f"Dagster run {key[:8]}" for key in running)),
     )
 
 
 def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
-    """Whether the task instance is the run itself. A later try of a proxy follows the Dagster run of an earlier one."""
+    """Whether the task instance is the run itself. A proxy's later try follows the Dagster run of an earlier try."""
     if task.run_id != legacy.airflow_run:
         return False
     return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
 
 
 def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:
-    """Whether the task instance writes the window; one without a window may write anything."""
+    """Whether the task instance writes the window; a run without a window may write anything."""
     if task.run_id == legacy.airflow_run:
         return True
     other = client.dag_run(task.unit.dag_id, task.run_id).window
@@ -270,5 +270,5 @@ def _run_in_words(event: WindowEvent) -> str:
     return f" ({run})" if run else ""
 
 
-def _said(task: TaskInstance) -> str:
+def _try_in_words(task: TaskInstance) -> str:
     return f"try {task.try_number} of {task.run_id}"

@@ -1,6 +1,6 @@
-"""What a candidate run begins with: legacy's past of models that read their own, and legacy's version of all else.
+"""What a candidate run starts from: legacy's past for models that read their own, and legacy's version of the rest.
 
-What is decided here, and why, stands in docs/decisions/0013-baseline-and-deferral.md.
+The reasons are in docs/decisions/0013-baseline-and-deferral.md.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import NO_ZONES, Side
 from dagster_defs.parity.dialects import in_a_file
 
-SECONDS_FOR_LOCKS = 60.0  # that a run waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
+SECONDS_FOR_LOCKS = 60.0  # how long a run waits for a DuckDB file, which a dbt run of Airflow's may hold
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`flags` for dbt. `copied`: why the rows of the run's window may be legacy's own, by unique id of the model."""
+    """`flags`: for dbt. `copied`: by model's unique id, why the rows of the run's window may be legacy's own."""
 
     flags: Sequence[str] = ()
     copied: Mapping[str, str] = field(default_factory=dict)
@@ -36,9 +36,9 @@ class Start:
 class CandidateStart:
     """The start of one candidate run of a dbt unit.
 
-    `selected`: all that the unit's command runs; `running`: what this run does. `outputs`: the unit's tables, with
-    the bounds of the run's first window. `began`: when legacy's run of that window did, by unique id of a model;
-    None if nobody knows.
+    `selected`: everything that the unit's command runs; `running`: what this run runs. `outputs`: the unit's tables,
+    with the bounds of the run's first window. `began`: when legacy's run of that window began, by a model's unique id;
+    None if unknown.
     """
 
     unit: str
@@ -50,12 +50,12 @@ class CandidateStart:
     began: Callable[[str], datetime | None]
 
     def make(self, state: Path) -> Start:
-        """Take from legacy what the run needs; dbt's state goes to the folder `state`.
+        """Take what the run needs from legacy; dbt's state goes to the folder `state`.
 
         Raises LegacyOutOfReach if legacy does not have it, and WarehouseErrors.
         """
         if not builds(self._theirs, self.selected):
-            return Start()  # tests alone: they are on what other units' candidates have built
+            return Start()  # tests only: they test what other units' candidates built
         read, pasts = outside(self._theirs, self.selected), self._pasts()
         if not (read or pasts):
             return Start()
@@ -67,7 +67,7 @@ class CandidateStart:
         kinds = {credentials.type for credentials in self._credentials.values()}
         warehouse = warehouse_of(self._credentials[Side.CANDIDATE].type)
         self._refuse_another_warehouse([*read, *pasts], kinds)
-        if warehouse is None:  # one that we cannot compare; dbt defers in it all the same
+        if warehouse is None:  # not a warehouse that we can compare in, but dbt can defer in it
             return Begun(dict.fromkeys(read))
         return warehouse.begin(
             Begin(
@@ -101,7 +101,7 @@ class CandidateStart:
         )
 
     def _pasts(self) -> dict[str, TableOutput | None]:
-        """Models of this run that read what they have built before, each with its output."""
+        """This run's models that read what they built before, each with its output."""
         outputs = {output.candidate: output for output in self.outputs}
         nodes = self._ours["nodes"]
         return {
@@ -111,22 +111,22 @@ class CandidateStart:
         }
 
     def _refuse_another_warehouse(self, wanted: Sequence[str], kinds: Collection[str]) -> None:
-        """A database that is a file has a copy of what it reads; on a server both sides have to be on one."""
+        """A database file gets a copy of what it reads; on a server, both sides must be on the same one."""
         if len(kinds) == 1 and all(map(in_a_file, kinds)):
             return
         (own, legacy), (other, candidate) = (self._server(side) for side in Side)
         if own == other:
             return
-        there = "one of that name on another server" if legacy == candidate else candidate
+        there = "one of the same name on another server" if legacy == candidate else candidate
         raise LegacyOutOfReach(
             self.unit,
             ", ".join(wanted),
             f"target {self.legacy.target!r} is in {legacy}, and {self.candidate.target!r} in {there}",
-            "Give both targets one account or server, and a database or schema of their own",
+            "Put both targets on the same account or server, each with its own database or schema",
         )
 
     def _server(self, side: Side) -> tuple[str, str]:
-        """What it is, and how it is called."""
+        """The server's identity, and its name for messages."""
         credentials = self._credentials[side]
         warehouse = warehouse_of(credentials.type)
         if warehouse is None:
@@ -135,7 +135,7 @@ class CandidateStart:
 
     @cached_property
     def _credentials(self) -> Mapping[Side, Any]:
-        """Read once: dbt takes as long for it as everything else does."""
+        """Read once: in dbt this takes as long as everything else together."""
         return {Side.LEGACY: self.legacy.credentials, Side.CANDIDATE: self.candidate.credentials}
 
     @property
@@ -148,7 +148,7 @@ class CandidateStart:
 
 
 def reads_its_past(node: Mapping[str, Any]) -> bool:
-    """Whether a run of the node starts from what earlier runs have left."""
+    """Whether a run of the node starts from what earlier runs left."""
     config = node["config"]
     past = node["resource_type"] == "snapshot" or config.get("materialized") == "incremental"
     return past and not config.get("full_refresh")

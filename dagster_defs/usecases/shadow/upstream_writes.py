@@ -1,4 +1,4 @@
-"""What legacy wrote upstream of a window between its own run of the window and the candidate's."""
+"""What legacy wrote upstream of a window between legacy's run of the window and the candidate's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dagster_defs.windows import Window
 if TYPE_CHECKING:
     import dagster as dg
 
-WRITES = 50  # of one asset that are looked at, the newest
+WRITES = 50  # how many of an asset's newest writes are read
 
 
 def written_between(
@@ -23,9 +23,9 @@ def written_between(
     candidate: Write | None,
     window: Window,
 ) -> Upstream:
-    """`reads`: legacy's assets that the rows are made from; whether every run that writes one writes all of it.
+    """`reads`: the legacy assets that the rows are made from, and whether each run that writes one rewrites all of it.
 
-    A write counts as one of the window's rows if it is of all rows, of an overlapping window, or nobody knows of which.
+    A write counts as touching the window's rows if it rewrites everything, overlaps the window, or has no known window.
     """
     import dagster as dg
 
@@ -39,7 +39,7 @@ def written_between(
             write = log.write(record)
             if write is None or write.ended <= legacy.began or write.began >= candidate.ended:
                 continue
-            said = " of ".join(part for part in (key.to_user_string(), write.partition) if part)
+            name = " of ".join(part for part in (key.to_user_string(), write.partition) if part)
             apart = not whole and not WindowEvent.of(record).may_be_of(window)
-            (beside if apart else spoiling).append(said)
+            (beside if apart else spoiling).append(name)
     return Upstream(tuple(dict.fromkeys(spoiling)), tuple(dict.fromkeys(beside)))

@@ -153,7 +153,7 @@ def test_what_airflow_did_not_write(log: WritesLog) -> None:
         log.instance.report_runless_asset_event(said)
     log.instance.report_runless_asset_event(dg.AssetObservation(ROWS, partition="2024-03-10"))
 
-    found = log.told(ROWS)
+    found = log.latest_observations(ROWS)
 
     assert {day: (one.why, one.skipped) for day, one in found.items()} == {
         "2024-03-08": ("skipped in Airflow", True),

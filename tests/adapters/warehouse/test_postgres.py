@@ -381,7 +381,7 @@ def test_a_candidate_begins_with_legacys_past(server: PostgresServer) -> None:
         ),
         (
             {"host": "db.internal"},
-            "database 'reading', and 'candidate' in one of that name on another server",
+            "database 'reading', and 'candidate' in one of the same name on another server",
         ),
     ],
 )

@@ -427,4 +427,4 @@ def test_a_candidate_upstream_that_has_failed(own: Evident) -> None:
 
     assert said(found, "verdict") == "inconclusive"
     assert said(found, "modified") > 0
-    assert f"candidate run {failed.run_id[:8]} of taxi_daily.dbt_daily has failed" in said(found, "reason")
+    assert f"candidate run {failed.run_id[:8]} of taxi_daily.dbt_daily failed" in said(found, "reason")

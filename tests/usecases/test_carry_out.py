@@ -80,7 +80,7 @@ def at(stage: Stage, ledger: Ledger, world: WorldOnDisk) -> None:
 
 
 def take(found: Plan, ledger: Ledger, world: ModelWorld, operator: str = "bob@ops") -> list[Step]:
-    return list(Mover(ledger, world, operator, patience=AT_ONCE).taking(found))
+    return list(Mover(ledger, world, operator, patience=AT_ONCE).apply(found))
 
 
 def die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> None:
@@ -92,7 +92,7 @@ def die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> Non
 
 
 def _die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> None:
-    taking = Mover(ledger, world, "ada@ops", patience=AT_ONCE).taking(found)
+    taking = Mover(ledger, world, "ada@ops", patience=AT_ONCE).apply(found)
     for _ in range(steps):
         next(taking)
     os._exit(9)
@@ -279,7 +279,7 @@ def test_a_refusal_that_lasts_stops_the_move_at_once(
     monkeypatch.setattr(world, "missing_definitions", refuse)
     found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
     with pytest.raises(StepFailed, match=str(error)[:20]):
-        list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).taking(found))
+        list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).apply(found))
 
     assert looks == 1
 
@@ -294,7 +294,7 @@ def test_a_long_step_says_what_it_waits_for(
     monkeypatch.setattr(world, "missing_definitions", lambda *_: reasons.pop(0) if reasons else "")
     said: list[str] = []
     found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
-    list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).taking(found))
+    list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).apply(found))
 
     assert len(said) == 3
     assert all("the code location is loading" in line and str(UNIT) in line for line in said)
