@@ -1,4 +1,4 @@
-"""Component types: a unit's mirror is declared in YAML, one document for each legacy task."""
+"""Component types: a unit's mirror is declared in YAML, one document per legacy task."""
 
 from dagster_defs.components.sensors.airflow_estate import AirflowEstate
 from dagster_defs.components.units.dbt_unit import DbtUnit

@@ -12,7 +12,7 @@ from dagster_defs.adapters.processes.collector import collector_paused
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`
 def load_project(path_within_project: Path) -> dg.Definitions:
-    """Everything below defs/; nothing where it declares nothing yet, which Dagster itself takes for an error."""
+    """Everything in defs/. An empty defs/ is accepted, although Dagster itself treats it as an error."""
     tree = EstateTree.for_project(path_within_project)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()

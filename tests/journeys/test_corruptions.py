@@ -260,7 +260,7 @@ def test_a_lost_retry_is_named(estate: CorruptibleEstate, fault: str) -> None:
     assert exit_code == 3
     for place in lost:
         assert checks[place]["verdict"] == "inconclusive"
-        assert "the candidate run has not built it: dbt " in checks[place]["reason"]
+        assert "the candidate run did not build it: dbt " in checks[place]["reason"]
     others = checks.keys() - {*lost}
     assert others >= {*built}
     assert {checks[place]["verdict"] for place in others} <= {"match"}

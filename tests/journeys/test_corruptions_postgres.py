@@ -127,7 +127,7 @@ def test_a_lost_retry_is_named(estate: PostgresEstate, fault: str) -> None:
     assert exit_code == 3
     for place in lost:
         assert checks[place]["verdict"] == "inconclusive"
-        assert "the candidate run has not built it: dbt " in checks[place]["reason"]
+        assert "the candidate run did not build it: dbt " in checks[place]["reason"]
 
 
 def test_an_inclusive_end_is_named(estate: PostgresEstate) -> None:

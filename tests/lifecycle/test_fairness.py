@@ -53,7 +53,7 @@ def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdic
         (replace(FAIR, legacy=Write(30, DAY, at(9), at(12))), "legacy has moved on: it has run this window again"),
         (replace(FAIR, made_for=9, legacy=Write(30, DAY, at(1), at(7))), "legacy has moved on"),
         (replace(FAIR, started_since=("try 2 of scheduled__x",)), "try 2 of scheduled__x started since"),
-        (replace(FAIR, not_built="the candidate run has not built it: boom"), "has not built it: boom"),
+        (replace(FAIR, not_built="the candidate run did not build it: boom"), "did not build it: boom"),
         (replace(WHOLE, newest_legacy=Write(30, NEXT, at(9), at(12))), f"legacy has moved on: the run of {NEXT}"),
         (replace(WHOLE, newest_candidate=Write(31, NEXT, at(9), at(12))), f"candidate has moved on: the run of {NEXT}"),
         (replace(WHOLE, started_since=None), NOT_ASKED),

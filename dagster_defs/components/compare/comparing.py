@@ -1,4 +1,4 @@
-"""The comparisons of one candidate run: its own windows, and those beside them that it may have spoiled."""
+"""The comparisons of one candidate run: its own windows, and adjacent ones that it may have spoiled."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from dagster_defs.usecases.shadow.upstream_writes import written_between
 from dagster_defs.windows import Window
 
 SECONDS_FOR_LOCKS = (
-    60.0  # that a comparison waits for a DuckDB file: as long as a dbt run of Airflow's may hold it
+    60.0  # how long a comparison waits for a DuckDB file, which a dbt run of Airflow's may hold
 )
 SEVERITY = {Verdict.MISMATCH: dg.AssetCheckSeverity.ERROR, Verdict.INCONCLUSIVE: dg.AssetCheckSeverity.WARN}
 
@@ -38,9 +38,9 @@ SEVERITY = {Verdict.MISMATCH: dg.AssetCheckSeverity.ERROR, Verdict.INCONCLUSIVE:
 def build_and_compare(
     compared: Compared, context: dg.AssetExecutionContext, build: Callable[[], Iterator[Any]]
 ) -> Iterator[Any]:
-    """Build, if anything but `parity` is selected, then compare what is selected of it.
+    """Build if anything other than `parity` is selected, then run the selected comparisons.
 
-    A build that failed is compared too, so that its window has a verdict; its error is raised afterwards.
+    A failed build is compared too, so that its window gets a verdict; its error is raised afterwards.
     """
     failure: Exception | None = None
     built = bool(context.selected_asset_keys)
@@ -63,7 +63,7 @@ def build_and_compare(
 
 @dataclass
 class RunComparison:
-    """The comparisons of one run. `built`: it has built, or tried to, and failed with `failure`."""
+    """The comparisons of one run. `built`: whether it has built, or tried to and failed with `failure`."""
 
     compared: Compared
     context: dg.AssetExecutionContext
@@ -90,7 +90,7 @@ class RunComparison:
             checks = [(output, self._compare(output, window)) for output in outputs]
             conclusive = any(check.verdict is not Verdict.INCONCLUSIVE for _, check in checks)
             evaluated = self._evaluate_tests(outputs, window) if conclusive else None
-            # Asked when all are compared, so that what started meanwhile is known too.
+            # Queried after all comparisons, so that runs that started meanwhile are known too.
             moment = self._moment(window, outputs, airflow_answers, evaluated)
             airflow_answers = moment.since.of_any is not None
             for output, check in checks:
@@ -105,9 +105,9 @@ class RunComparison:
         return windows_of_run(self.context, self.mirror.partitions)
 
     def _outputs(self, window: Window) -> list[Output]:
-        """Where Airflow's command has written the window: the mirror's own variables may be what is wrong."""
-        found = outputs_of(self.mirror, window, self._rendered(window))
-        return [output for output in found if output.name in self.wanted]
+        """The outputs within the bounds of Airflow's rendered command: the mirror's own variables may be wrong."""
+        outputs = outputs_of(self.mirror, window, self._rendered(window))
+        return [output for output in outputs if output.name in self.wanted]
 
     def _rendered(self, window: Window) -> list[RenderedValues]:
         from dagster_defs.usecases.airflow_values import values_of_run
@@ -123,7 +123,7 @@ class RunComparison:
         return {}
 
     def _airflow_run(self, window: Window) -> str:
-        """Where Airflow itself ran the window: of a proxy it has not rendered the unit's command."""
+        """Airflow's run, if Airflow itself ran the window: for a proxy, it has not rendered the unit's command."""
         partition = self.mirror.partitions.key_of(window)
         for legacy, _ in self.compared.keys.values():
             record = self.log.last_write(legacy, partition)
@@ -133,10 +133,10 @@ class RunComparison:
         return ""
 
     def _overwritten(self) -> Iterator[dg.AssetCheckEvaluation]:
-        """New verdicts on the windows beside those of this run, where they are a mismatch now.
+        """New verdicts on windows adjacent to this run's, if they no longer match.
 
-        A run whose end counts, or that begins a day early, may spoil what matched before; what is kept on it would
-        still say so.
+        A run that includes its end, or begins a day early, may spoil a window that matched before, whose stored verdict
+        would otherwise still say so.
         """
         for window in self._beside() if self.built else ():
             outputs = [output for output in self._outputs(window) if not output.as_a_whole]
@@ -146,21 +146,21 @@ class RunComparison:
                 for output in outputs
                 if self.log.last_write(self.compared.keys[output.name][1], partition)
             ]
-            found = [(output, check) for output in known for check in [self._compare(output, window)]
+            mismatches = [(output, check) for output in known for check in [self._compare(output, window)]
                      if check.verdict is Verdict.MISMATCH]  # fmt: skip
-            if not found:
+            if not mismatches:
                 continue
-            moment = self._moment(window, [output for output, _ in found], True, None)
-            for output, check in found:
+            moment = self._moment(window, [output for output, _ in mismatches], True, None)
+            for output, check in mismatches:
                 now, tests = self._judged(output, check, moment)
                 if now.verdict is Verdict.MISMATCH:
-                    said = f"{now.reason}; found after the run of {self.windows[0]} … {self.windows[-1]}"
-                    yield self._evaluation(output, replace(now, reason=said), tests, moment)
+                    reason = f"{now.reason}; found after the run of {self.windows[0]} … {self.windows[-1]}"
+                    yield self._evaluation(output, replace(now, reason=reason), tests, moment)
 
     def _beside(self) -> Iterator[Window]:
         instants = (self.windows[0].start.subtract(microseconds=1), self.windows[-1].end)
         for instant in instants:
-            with contextlib.suppress(ParityError):  # before the first window, or after the last
+            with contextlib.suppress(ParityError):  # there is none before the first window or after the last
                 window = self.mirror.partitions.window_containing(instant)
                 self.mirror.partitions.key_of(window)
                 yield window
@@ -170,7 +170,7 @@ class RunComparison:
 
         last = self.windows[-1]
         if output.as_a_whole and window != last:
-            reason = f"compared as a whole, with the last window of this run ({last})"
+            reason = f"compared as a whole table, with this run's last window ({last})"
             return Check(output.name, Verdict.INCONCLUSIVE, reason)
         try:
             return compare_output(output, wait_s=SECONDS_FOR_LOCKS, as_of=as_of)
@@ -178,14 +178,14 @@ class RunComparison:
             return Check(output.name, Verdict.INCONCLUSIVE, str(error))
 
     def _evaluate_tests(self, outputs: Sequence[Output], window: Window) -> LegacyVerdicts | None:
-        """Legacy's dbt tests, where no Dagster run has told how they came out; once, with the last window."""
+        """Evaluate legacy's dbt tests if no Dagster run has reported them; once, with the last window."""
         if self.compared.tests is None or window != self.windows[-1]:  # a test looks at every window's rows
             return None
         partition = self.mirror.partitions.key_of(window)
         records = [self.log.records(self.compared.keys[output.name], partition) for output in outputs]
-        if any(self._tests_of(one.legacy) for one in records):
+        if any(self._tests_of(record.legacy) for record in records):
             return None
-        ours = {check for one in records for check in self._tests_of(one.candidate)}
+        ours = {check for record in records for check in self._tests_of(record.candidate)}
         run_id = self.context.run.run_id
         return self.compared.tests.evaluate(ours, self.windows, run_id, SECONDS_FOR_LOCKS)
 
@@ -200,7 +200,7 @@ class RunComparison:
         records = {
             output.name: self.log.records(self.compared.keys[output.name], partition) for output in outputs
         }
-        runs = [run for one in records.values() if (run := self.log.legacy_run(unit, one.legacy))]
+        runs = [run for record in records.values() if (run := self.log.legacy_run(unit, record.legacy))]
         legacy = max(runs, key=lambda run: run.write.position, default=None)
         since = (
             started_since(self.log, unit, legacy, partition, window) if airflow_answers else Since(None, None)
@@ -208,8 +208,8 @@ class RunComparison:
         return _Moment(window, partition, records, legacy, since, evaluated)
 
     def _judged(self, output: Output, check: Check, moment: "_Moment") -> tuple[Check, str]:
-        """The check beside the dbt tests, the fairness of the moment, and what Airflow rendered; and what is said of
-        the tests."""
+        """The check, judged together with the dbt tests, the fairness of the moment and what Airflow rendered; and the
+        summary of the tests."""
         from dagster_defs.usecases.check import keeps_its_past
 
         keys = _, shadow = self.compared.keys[output.name]
@@ -267,64 +267,66 @@ class RunComparison:
         )
 
     def _not_built(self, shadow: dg.AssetKey, record: Any) -> str:
-        """Why there is no candidate to compare although this run should have made it."""
+        """Why this run has not produced the candidate that it should have."""
         if not self.built or shadow not in self.context.selected_asset_keys:
             return ""
         if record is not None and record.run_id == self.context.run.run_id:
             return ""
-        said = str(self.failure).splitlines()[0] if self.failure else "dbt has skipped it"
-        return f"the candidate run has not built it: {said}"
+        why = str(self.failure).splitlines()[0] if self.failure else "dbt skipped it"
+        return f"the candidate run did not build it: {why}"
 
     def _not_made(self, shadow: dg.AssetKey, window: Window, legacy: Any) -> tuple[str, ...]:
-        """What this output reads and legacy had to read, and other units' candidates have not made of this window."""
-        said: list[str] = []
+        """Inputs of this output that legacy had, but that other units' candidates have not built for this window."""
+        reasons: list[str] = []
         before = legacy.storage_id if legacy else 0
         for key in self._read_by(shadow):
             maker = self.compared.unit.maker_of(key)
             partitions = maker.partitions_over(window) if maker else ()
             if maker and partitions:
-                said += self.log.not_made(maker.legacy_unit, (legacy_key(key), key), partitions, before)
-        return tuple(said)
+                reasons += self.log.not_made(maker.legacy_unit, (legacy_key(key), key), partitions, before)
+        return tuple(reasons)
 
     def _read_by(self, shadow: dg.AssetKey) -> list[dg.AssetKey]:
-        """Shadows of other units that this one is made from, through whatever the unit itself makes."""
+        """Shadows of other units that this one is derived from, directly or through the unit's own shadows."""
         specs = {spec.key: spec for spec in self.context.assets_def.specs}
-        found: set[dg.AssetKey] = set()
+        inputs: set[dg.AssetKey] = set()
         waiting = {shadow}
         while waiting:
-            found |= waiting
+            inputs |= waiting
             deps = {dep.asset_key for key in waiting if key in specs for dep in specs[key].deps}
-            waiting = deps - found
+            waiting = deps - inputs
         own = specs.keys() | self.compared.unit.also_written
-        return sorted(key for key in found - own if is_shadow(key))
+        return sorted(key for key in inputs - own if is_shadow(key))
 
     def _tests(
         self, output: Output, records: Records, now: Standing, moment: "_Moment"
     ) -> tuple[str, list[str]]:
-        """What is said of the dbt tests of both sides, and the names of those that differ."""
+        """A summary of the dbt tests on both sides, and the names of those that differ."""
         if self.compared.tests is None or not self.compared.tests.ids:
             return "none: the unit runs no dbt tests", []
         ours, theirs = self._tests_of(records.candidate), self._tests_of(records.legacy)
         if not ours:
-            return "not known: no run has told of the candidate's", []
+            return "not known: no run has reported the candidate's", []
         beside: LegacyVerdicts | None = LegacyVerdicts(theirs) if theirs else moment.evaluated
         if beside is None:
-            return "not known: no Dagster run has told of legacy's", []
+            return "not known: no Dagster run has reported legacy's", []
         if not theirs and (why := why_tests_unfair(now, moment.since.of_any)):
             return f"not known: {why}", []
         compared = {key for key, _ in self.compared.keys.values()}
         return beside.beside(ours, self.compared.keys[output.name][0], compared)
 
     def _tests_of(self, record: Any) -> Verdicts:
-        """How the dbt tests came out in the run that left this record."""
+        """The results of the dbt tests in the run that left this record."""
         run_id = record.run_id if record else ""
-        if run_id and run_id not in self._told:
-            found = self.log.tests(run_id)
-            self._told[run_id] = {check: passed for check, passed in found.items() if check.name != PARITY}
-        return self._told.get(run_id, {})
+        if run_id and run_id not in self._results_by_run:
+            results = self.log.tests(run_id)
+            self._results_by_run[run_id] = {
+                check: passed for check, passed in results.items() if check.name != PARITY
+            }
+        return self._results_by_run.get(run_id, {})
 
     @cached_property
-    def _told(self) -> dict[str, Verdicts]:
+    def _results_by_run(self) -> dict[str, Verdicts]:
         return {}
 
 

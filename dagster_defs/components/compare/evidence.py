@@ -1,4 +1,4 @@
-"""The asset check `parity` on every compared shadow: a verdict for each window that a candidate run is about."""
+"""The asset check `parity` on every compared shadow: a verdict for each window of a candidate run."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from dagster_defs.windows import Window
 
 
 class Maker(Protocol):
-    """The mirror whose candidate run makes an asset."""
+    """The mirror whose candidate run produces an asset."""
 
     @property
     def legacy_unit(self) -> Unit: ...
@@ -25,7 +25,7 @@ class Maker(Protocol):
 
 
 class ComparedUnit(Mirror, Protocol):
-    """What a comparison asks of the unit that is compared, besides its windows and outputs."""
+    """What a comparison needs from the compared unit, besides its windows and outputs."""
 
     unit: str
 
@@ -40,10 +40,10 @@ class ComparedUnit(Mirror, Protocol):
 
 @dataclass(frozen=True)
 class Compared:
-    """What a unit's candidate run compares: (legacy key, shadow key) by the name of the output.
+    """What a unit's candidate run compares: (legacy key, shadow key) by the output's name.
 
-    `tests` is None for a unit that runs no dbt. `reads`: legacy's assets that a candidate run reads in legacy, and
-    whether every run that writes one writes all of it.
+    `tests` is None for a unit that runs no dbt. `reads`: the legacy assets that a candidate run reads in legacy, and
+    whether each run that writes one rewrites all of it.
     """
 
     unit: ComparedUnit

@@ -1,4 +1,4 @@
-"""On what terms an output of a unit is compared, as its YAML declares them."""
+"""The terms on which a unit's output is compared, as declared in its YAML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from dagster_defs.usecases.compare.spec import declared_tolerances
 
 @dataclass
 class ComparisonTerms(dg.Resolvable):
-    """Base of what is compared; not a component type of its own."""
+    """Base class of everything that is compared; not a component type itself."""
 
     tolerances: Annotated[
         Sequence[Mapping[str, Any]],
         dg.Resolver.passthrough(
             description=(
                 "Differences that are excused, and counted. `kind` is ignored, absolute, relative or "
-                "timestamp_precision; `value` its bound; `reason` is required; `expires` is the last day on which it "
-                "applies."
+                "timestamp_precision; `value` is its bound; `reason` is required; `expires` is the last day on which "
+                "it applies."
             ),
             examples=[[{"column": "loaded_at", "kind": "ignored", "reason": "the time of the run"}]],
         ),
@@ -31,19 +31,21 @@ class ComparisonTerms(dg.Resolvable):
         Sequence[str], dg.Resolver.default(description="Columns whose values are shown as ***.")
     ] = field(default_factory=list, kw_only=True)
     samples: Annotated[
-        int, dg.Resolver.default(description="Differing rows that are kept of each kind; 0: none.")
+        int, dg.Resolver.default(description="Differing rows to keep per kind; 0 for none.")
     ] = field(default=SAMPLE_LIMIT, kw_only=True)
 
     def terms(self, unit: str, where: str, name: str, key: Sequence[str]) -> Terms:
-        """`where` in the unit's YAML. Raises BadUnit for what is wrong without a look at the tables."""
-        for field_name, given in (("key", key), ("masked", self.masked), ("tolerances", self.tolerances)):
-            if isinstance(given, str):  # which Dagster takes for a template, and Python for a list of letters
-                reason = f"`{where}`: `{field_name}` of {name} must be a list such as [a, b], not {given!r}"
-                raise BadUnit(unit, reason, "Mend it in its YAML")
+        """`where`: the place in the unit's YAML. Raises BadUnit for mistakes visible without looking at the tables."""
+        for field_name, value in (("key", key), ("masked", self.masked), ("tolerances", self.tolerances)):
+            if isinstance(
+                value, str
+            ):  # Dagster would take it for a template, and Python for a list of letters
+                reason = f"`{where}`: `{field_name}` of {name} must be a list such as [a, b], not {value!r}"
+                raise BadUnit(unit, reason, "Fix it in its YAML")
         try:
             tolerances = declared_tolerances(name, key, self.tolerances)
         except UsageError as error:
-            raise BadUnit(unit, f"`{where}`: {error}", "Mend it in its YAML") from error
+            raise BadUnit(unit, f"`{where}`: {error}", "Fix it in its YAML") from error
         if self.samples < 0:
-            raise BadUnit(unit, f"`{where}`: `samples` of {name} is {self.samples}", "Mend it in its YAML")
+            raise BadUnit(unit, f"`{where}`: `samples` of {name} is {self.samples}", "Fix it in its YAML")
         return Terms(tolerances, tuple(self.masked), self.samples)

@@ -1,1 +1,1 @@
-"""What a run does around the unit's own work: whose the window is, tries, callbacks."""
+"""What a run does around the unit's own work: ownership of the window, tries, callbacks."""

@@ -1,4 +1,4 @@
-"""Airflow's `on_failure_callback`, for runs that Airflow does not see fail: it calls the same function."""
+"""Airflow's `on_failure_callback` for runs whose failure Airflow does not see: calls the same function."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from dagster_defs.windows import PartitionedSchedule
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """What a callback reads of Airflow's `task_instance`. `run_id` is Dagster's."""
+    """The part of Airflow's `task_instance` that a callback reads. `run_id` is Dagster's."""
 
     dag_id: str
     task_id: str
@@ -35,10 +35,10 @@ class OnFailure:
 
     @contextmanager
     def of(self, context: dg.AssetExecutionContext) -> Iterator[None]:
-        """Calls the function once if the block fails and no further try is due.
+        """Call the function once if the block fails and no further try is due.
 
-        Not for a run that Airflow's proxy launched: Airflow calls the task's callback itself. Nor for one that was
-        refused because the unit is not Dagster's, which says nothing about the unit, and one that somebody ended.
+        It is not called for a run that Airflow's proxy launched, because Airflow calls the task's callback itself, nor
+        for a run that was refused because Dagster does not own the unit, nor for a run that somebody terminated.
         """
         try:
             yield
@@ -55,12 +55,14 @@ class OnFailure:
             if function is None:
                 raise LookupError(f"module {self.function.module!r} has no function {self.function.name!r}")
             context.log.info(f"calling on_failure: {self.function.path}")
-            function(self._told(context, failure))
+            function(self._callback_context(context, failure))
         except (Exception, SystemExit) as error:
-            context.log.error(f"on_failure, {self.function.path}, failed itself and told nobody: {error!r}")
+            context.log.error(
+                f"on_failure, {self.function.path}, failed itself, so nobody was notified: {error!r}"
+            )
 
-    def _told(self, context: dg.AssetExecutionContext, failure: Exception) -> Mapping[str, Any]:
-        """By the names of Airflow's context. Of a run over many windows the interval is that of all together."""
+    def _callback_context(self, context: dg.AssetExecutionContext, failure: Exception) -> Mapping[str, Any]:
+        """The callback's argument, with the names of Airflow's context. Many windows count as one interval."""
         task = FailedTask(
             self.unit.dag_id,
             self.unit.task_id,
@@ -68,17 +70,17 @@ class OnFailure:
             context.retry_number + 1,
             _address(context.run.run_id),
         )
-        told = {"task_instance": task, "ti": task, "run_id": context.run.run_id, "exception": failure}
+        values = {"task_instance": task, "ti": task, "run_id": context.run.run_id, "exception": failure}
         keys = context.partition_key_range
         try:
             windows = list(self.partitions.windows_between(keys.start, keys.end))
-        except ParityError:  # a partition of a schedule that the unit had once
-            return told
+        except ParityError:  # a partition of one of the unit's former schedules
+            return values
         start, end = windows[0].start, windows[-1].end
-        return {**told, "data_interval_start": start, "data_interval_end": end, "logical_date": start}
+        return {**values, "data_interval_start": start, "data_interval_end": end, "logical_date": start}
 
 
 def _address(run_id: str) -> str:
-    """Where the run's log is; its id alone where nobody says at which address Dagster answers."""
+    """The URL of the run's log, or only the run id if Dagster's address is unknown."""
     url = Settings.from_process().named_dagster_url
     return address_of_run(url, run_id) if url else run_id

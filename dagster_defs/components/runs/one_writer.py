@@ -1,4 +1,4 @@
-"""Before a run writes where everybody reads: is it the owner's, and is it the only one?"""
+"""The check before a run writes to the production target: is it the owner's run, and the only one?"""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,11 +26,11 @@ from dagster_defs.windows import PartitionedSchedule, Window
 def windows_to_write(
     context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule
 ) -> list[Window]:
-    """The windows of a legacy-side run, in order, once it is sure that the run may write them.
+    """The windows of a legacy-side run, in order, once it is certain that the run may write them.
 
     Raises NotOwner if it may not, RunLives if an earlier run of these windows has not ended, and what reading the
-    ledger and the marks raises: without them nobody knows who the owner is. A run of the unit's own job that is
-    refused in its first try says so in its tags from then on: it has done nothing.
+    ledger and the marks raises: without them the owner is unknown. A run of the unit's own job that is refused in its
+    first try is tagged as refused: it has done nothing.
     """
     try:
         return _windows_to_write(context, unit, partitions)
@@ -44,13 +44,13 @@ def _windows_to_write(
     context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule
 ) -> list[Window]:
     if is_forgotten(context.instance):
-        why = "what it does is recorded in a Dagster instance that ends with it, so nobody would see what it wrote"
+        why = "its Dagster instance is ephemeral and ends with the run, so nobody would see what it wrote"
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     windows, keys = windows_of_run(context, partitions), context.partition_key_range
     folder = Settings.from_process().proxied_state
     history = LedgerReader(folder).history(unit)
     marks = read_marks(folder, unit.dag_id)
-    marks.get(unit)  # also of a retired unit: with a mark in doubt its task in Airflow is its own operator
+    marks.get(unit)  # even if the unit is retired: with a doubtful mark, Airflow's task runs its own operator
     state = state_of(unit, marks, recorded=history.stage)
     request = WriteRequest(
         windows,
@@ -65,18 +65,18 @@ def _windows_to_write(
 
 
 def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
-    """Those of the units, of one DAG, that Dagster owns now; without those of which nobody can tell."""
+    """The units of one DAG that Dagster owns now; units whose owner is unknown are left out."""
     if not units:
         return frozenset()
     folder = Settings.from_process().proxied_state
     histories, marks = LedgerReader(folder).read().histories(), read_marks(folder, units[0].dag_id)
-    found: set[Unit] = set()
+    owned: set[Unit] = set()
     for unit in units:
-        with suppress(ParityError):  # one unit's fault is one unit's
+        with suppress(ParityError):  # one unit's fault must not affect the others
             recorded = histories.get(unit, UnitHistory(unit)).stage
             if state_of(unit, marks, recorded=recorded).owner is Owner.DAGSTER:
-                found.add(unit)
-    return frozenset(found)
+                owned.add(unit)
+    return frozenset(owned)
 
 
 def _refuse_second_run(
@@ -85,14 +85,14 @@ def _refuse_second_run(
     runs = list(live_writers(context.instance, context.assets_def.keys))
     own = next((place for place, run in runs if run.run_id == context.run.run_id), None)
     for place, run in reversed(runs):
-        is_earlier = own is None or place < own  # what comes after it will see this one
+        is_earlier = own is None or place < own  # a later run will see this one
         if run.run_id != context.run.run_id and is_earlier and _shares(run, partitions, windows):
             raise RunLives(f"windows of {unit}", run.run_id)
 
 
 def _shares(run: dg.DagsterRun, partitions: PartitionedSchedule, windows: Sequence[Window]) -> bool:
-    """Whether the run is about one of the windows. One whose keys are no windows of the unit any more fails by
-    itself."""
+    """Whether the run covers one of the windows. A run whose keys are no longer windows of the unit fails on its
+    own."""
     bounds = partition_bounds(run)
     if bounds is None:
         return False

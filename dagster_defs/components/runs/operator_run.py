@@ -1,4 +1,4 @@
-"""One try of an operator in Airflow's environment, and what it means for the Dagster run."""
+"""One try of an operator in Airflow's environment, and its consequences for the Dagster run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 
-#: How the ids of Airflow's runs begin that nobody has triggered, and so nobody with a `conf`.
+#: Prefixes of the ids of Airflow runs that nobody triggered by hand, and that therefore have no `conf`.
 SCHEDULED = ("scheduled__", "backfill__")
 RESUMED = ("up_for_retry", "up_for_reschedule")
 
 
 @dataclass(frozen=True)
 class OperatorRun:
-    """`python`, `dags_folder`, `dag_file`, `program`: see AirflowEnvironment. `retry_delay`, `timeout` in seconds."""
+    """`python`, `dags_folder`, `dag_file`, `program`: see AirflowEnvironment. `retry_delay`, `timeout`: in seconds."""
 
     context: dg.AssetExecutionContext
     unit: Unit
@@ -39,7 +39,7 @@ class OperatorRun:
     retry_delay: float
     timeout: float | None
     candidate: Mapping[str, str] | None
-    """Of a candidate, what keeps it away from legacy's places; None for legacy itself."""
+    """The isolation that keeps a candidate away from legacy's places; None for legacy itself."""
 
     @property
     def _store(self) -> WindowStore:
@@ -51,14 +51,14 @@ class OperatorRun:
 
     @property
     def _is_airflows(self) -> bool:
-        """Whether Airflow's proxy has launched the run: then Airflow tries again, and tells of failures."""
+        """Whether Airflow's proxy launched the run: then Airflow retries it and reports failures."""
         return tags.AIRFLOW_TRY in self._said
 
     def once(self) -> str:
-        """Airflow's state: `success` or `skipped`.
+        """Run the operator once; returns Airflow's state, `success` or `skipped`.
 
-        Raises RetryRequested for a further try and for a sensor that asks again later, which gives the step's slot
-        back meanwhile; LegacyTaskFailed; LegacyTaskRefused if nothing was run; TimedOut; TaskStoreUnreadable.
+        Raises RetryRequested for a further try, and for a sensor that pokes again later and frees the step's slot until
+        then; LegacyTaskFailed; LegacyTaskRefused if nothing was run; TimedOut; TaskStoreUnreadable.
         """
         store, run_id = self._store, self.context.run.run_id
         before = store.attempt(self.unit)
@@ -67,20 +67,22 @@ class OperatorRun:
         failures = before.failures if before else 0
         result = self._run(store.records(), before, failures)
         if waiting := result.get("waiting"):
-            remedy = "Run first what it waits for, in this window"
-            raise LegacyTaskRefused(str(self.unit), f"it is not its turn: {str(waiting).rstrip('.')}", remedy)
+            remedy = "First run what it waits for, for this window"
+            raise LegacyTaskRefused(str(self.unit), f"it cannot run yet: {str(waiting).rstrip('.')}", remedy)
         record = result["record"]
         state = str(record["state"])
         failures += state in ("up_for_retry", "failed")
         store.keep(self.unit, Attempt(run_id, failures, record))
-        self.context.log.info(f"{self.unit} {self.side.value}: {self.window} is {state} in Airflow's words")
+        self.context.log.info(f"{self.unit} {self.side.value}: {self.window} has the Airflow state {state}")
         if state == "up_for_reschedule":
             raise dg.RetryRequested(self.context.retry_number + 1, self._seconds_until(record))
         if state in ("success", "skipped"):
             if self._is_airflows:
                 self._refuse_untold(state, record)
             return state
-        reason = "; ".join(dict.fromkeys(one["error"] for one in record["instances"] if one["error"]))
+        reason = "; ".join(
+            dict.fromkeys(instance["error"] for instance in record["instances"] if instance["error"])
+        )
         failed = LegacyTaskFailed(str(self.unit), state, reason, final=state != "up_for_retry")
         if state == "up_for_retry" and not self._is_airflows:
             self.context.log.warning(f"try {failures} of {self.retries + 1} failed: {reason}")
@@ -95,7 +97,7 @@ class OperatorRun:
         if before is not None:
             known[self.unit.task_id] = before.record
         start, end = self.window.start.isoformat(), self.window.end.isoformat()
-        asked = {
+        request = {
             "dag_id": self.unit.dag_id,
             "task_id": self.unit.task_id,
             "run_id": self._said.get(tags.AIRFLOW_RUN) or f"scheduled__{start}",
@@ -119,7 +121,7 @@ class OperatorRun:
             self.settings.variables,
         )
         try:
-            return environment.run(asked, say=self.context.log.info, limit=self.timeout)
+            return environment.run(request, say=self.context.log.info, limit=self.timeout)
         except TimedOut as error:
             if self._is_airflows or failures >= self.retries:
                 raise
@@ -128,8 +130,8 @@ class OperatorRun:
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from error
 
     def _of_this_run(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-        """Where Airflow runs the window, only what tasks that Dagster owns have left behind: of another task the
-        store may have an earlier run's word. Which tasks run Airflow has decided, so that no skip counts either."""
+        """If Airflow runs the window, only the records of tasks that Dagster owns: for other tasks, the store may have
+        records of an earlier run. Airflow has already decided which tasks run, so skips do not count either."""
         if not self._is_airflows:
             return dict(records)
         owned = owned_by_dagster([Unit(self.unit.dag_id, task_id) for task_id in records])
@@ -140,17 +142,17 @@ class OperatorRun:
         }
 
     def _refuse_unknown_conf(self) -> None:
-        """Raises LegacyTaskRefused in a run of Airflow's that somebody may have triggered with a `conf`."""
+        """Raises LegacyTaskRefused for an Airflow run that may have been triggered with a `conf`."""
         run_id = self._said.get(tags.AIRFLOW_RUN, "")
         if (self._is_airflows or run_id) and not run_id.startswith(SCHEDULED):
-            reason = f"Airflow's run {run_id!r} was not scheduled: its conf is not at hand"
+            reason = f"Airflow's run {run_id!r} was not scheduled, and its conf is not available here"
             remedy = "Run its partition from Dagster, or roll the unit back and run it in Airflow"
             raise LegacyTaskRefused(str(self.unit), reason, remedy)
 
     def _logical_date(self) -> str:
-        """Of a scheduled run the window's start; of a backfill what its id says.
+        """The window's start for a scheduled run, the date in the run id for a backfill.
 
-        Raises LegacyTaskRefused where the id does not say it: nobody here knows the logical date.
+        Raises LegacyTaskRefused if the run id contains no date: then the logical date is unknown here.
         """
         run_id = self._said.get(tags.AIRFLOW_RUN, "")
         kind, _, text = run_id.partition("__")
@@ -163,12 +165,14 @@ class OperatorRun:
             raise LegacyTaskRefused(str(self.unit), reason, "Run its partition from Dagster") from error
 
     def _refuse_untold(self, state: str, record: Mapping[str, Any]) -> None:
-        """Airflow's proxy knows success and failure only: Airflow's own tasks would run as after a success."""
+        """Airflow's proxy knows no skips: Airflow's own tasks would run as after a success."""
         if state == "skipped" or record["skips"]:
             skipped = ", ".join(record["skips"]) or self.unit.task_id
-            reason = f"it skips {skipped}, and Airflow's proxy cannot be told so"
+            reason = f"it skips {skipped}, and Airflow's proxy cannot pass that on"
             raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
 
     def _seconds_until(self, record: Mapping[str, Any]) -> float:
-        untils = [datetime.fromisoformat(one["until"]) for one in record["instances"] if one["until"]]
+        untils = [
+            datetime.fromisoformat(instance["until"]) for instance in record["instances"] if instance["until"]
+        ]
         return max(0.0, (min(untils) - datetime.now(UTC)).total_seconds())

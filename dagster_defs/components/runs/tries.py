@@ -1,6 +1,6 @@
-"""Airflow's `retries` and `execution_timeout` in a Dagster run, for as much of it as the unit itself does.
+"""Airflow's `retries` and `execution_timeout` in a Dagster run, applied to the unit's own work.
 
-Decision 8 says why neither Dagster's RetryPolicy nor its tag `dagster/max_runtime` is used.
+Decision 8 says why neither Dagster's RetryPolicy nor its `dagster/max_runtime` tag is used.
 """
 
 import signal
@@ -23,23 +23,23 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import tags
 
-# Questions that cannot be answered get no better by asking again.
+# Retrying does not help against these.
 _HOPELESS = (UsageError, NotOwner, NotRangeable, RunLives, WindowDiffers, WritesToLegacy, dg.DagsterError)
 
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """At most `retries` more tries after the first, `delay` seconds apart."""
+    """At most `retries` further tries after the first, `delay` seconds apart."""
 
     retries: int
     delay: float
 
     @contextmanager
     def of(self, context: dg.AssetExecutionContext) -> Iterator[None]:
-        """One try. What fails in it raises RetryRequested, or is raised as it is where no further try is due.
+        """One try. A failure raises RetryRequested, or is re-raised unchanged if no further try is due.
 
-        A run that Airflow's proxy launched tries once: Airflow's task retries its proxy, and the tries of both
-        would multiply. A run that somebody ends is not tried again.
+        A run that Airflow's proxy launched tries only once: Airflow retries the proxy's task, and both numbers of tries
+        would multiply. A run that somebody terminated is not retried.
         """
         try:
             yield
@@ -50,7 +50,7 @@ class Tries:
             raise dg.RetryRequested(self.retries, self.delay) from error
 
     def _is_due_again(self, context: dg.AssetExecutionContext, error: Exception) -> bool:
-        # What could not be stopped would meet its successor.
+        # Work that could not be stopped would overlap with the next try.
         hopeless = isinstance(error, _HOPELESS) or (isinstance(error, TimedOut) and error.goes_on)
         return (
             tags.AIRFLOW_TRY not in context.run.tags and not hopeless and context.retry_number < self.retries
@@ -58,21 +58,23 @@ class Tries:
 
 
 class _Alarm(BaseException):
-    """No Exception, so that business code that handles those does not swallow it."""
+    """Not an Exception, so that business code that catches those does not swallow it."""
 
 
 @contextmanager
 def time_limit(context: dg.AssetExecutionContext, what: str, seconds: float | None) -> Iterator[None]:
     """Raises TimedOut if the block takes longer than `seconds`; None: no limit.
 
-    By SIGALRM, as Airflow does it: native code is interrupted when it comes back to Python. Outside of the main
-    thread, where no Dagster executor runs a step, there is no limit, and the log says so.
+    It uses SIGALRM, as Airflow does: native code is interrupted when it returns to Python. Outside the main thread,
+    where no Dagster executor runs a step, there is no limit, and the log says so.
     """
     if seconds is None:
         yield
         return
     if threading.current_thread() is not threading.main_thread():
-        context.log.warning(f"{what} is not in the main thread: its time-out of {seconds:g} s is not kept")
+        context.log.warning(
+            f"{what} is not in the main thread: its time-out of {seconds:g} s is not enforced"
+        )
         yield
         return
 

@@ -1,4 +1,4 @@
-"""The live Airflow beside its mirrors: its DAGs and tasks as assets, its finished runs as materializations."""
+"""The live Airflow next to its mirrors: DAGs and tasks as assets, finished runs as materializations."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,22 +30,22 @@ from dagster_defs.settings import Settings
 
 @dataclass
 class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
-    """Shows every DAG and task of one Airflow, and what they did.
+    """Shows every DAG and task of one Airflow instance, and their runs.
 
     What Airflow contains is fetched by `dg utils refresh-defs-state` and kept in a file, so that definitions load
     without Airflow; before the first fetch only the mirrored units are known. The sensor polls AIRFLOW_URL.
     """
 
     name: Annotated[
-        str, dg.Resolver.default(description="First part of the keys of DAGs and unmirrored tasks.")
+        str, dg.Resolver.default(description="First part of the asset keys of DAGs and unmirrored tasks.")
     ] = "airflow"
-    poll_seconds: Annotated[int, dg.Resolver.default(description="Seconds between two looks at Airflow.")] = (
+    poll_seconds: Annotated[int, dg.Resolver.default(description="Seconds between two polls of Airflow.")] = (
         30
     )
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        # Never refreshed by a mere load, not even in development: definitions load without Airflow.
+        # Never refreshed by merely loading, not even in development: definitions load without Airflow.
         return DefsStateConfig(
             key=estate_key(self.name),
             management_type=DefsStateManagementType.LOCAL_FILESYSTEM,
@@ -121,7 +121,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
     def _asset_specs(
         self, dags: Mapping[str, Any], mirrored: Mapping[Unit, Sequence[dg.AssetKey]]
     ) -> Iterator[dg.AssetSpec]:
-        """A DAG is downstream of what its last tasks make; a task that nothing mirrors is an asset of its own."""
+        """A DAG is downstream of its last tasks' assets; a task without a mirror is a separate asset."""
         for dag_id, dag in sorted(dags.items()):
             yield dg.AssetSpec(
                 key=[self.name, dag_id],
@@ -144,7 +144,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
                 if Unit(dag_id, task_id) not in mirrored:
                     yield dg.AssetSpec(
                         key=self._task_key(dag_id, task_id),
-                        description=markdown(f"Task {task_id} of {dag_id}; nothing mirrors it."),
+                        description=markdown(f"Task {task_id} of {dag_id}; it has no mirror."),
                         kinds={"airflow", "task"},
                         group_name="airflow",
                         metadata={"Operator": (task.get("class_ref") or {}).get("class_name", "?")},

@@ -7,14 +7,14 @@ import dagster as dg
 import pendulum
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
-from dagster_defs.components.sensors.observed import Teller, TickLog, mirrored_keys
+from dagster_defs.components.sensors.observed import EventTranslator, TickLog, mirrored_keys
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor, digest
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.observe import ObservationTick
 from dagster_defs.windows import PartitionedSchedule
 
-PATIENCE = 5.0  # seconds for which one call is tried again: the next tick is near
+PATIENCE = 5.0  # seconds for retrying one call; short, as the next tick is near
 
 
 def build_sensor(
@@ -25,9 +25,9 @@ def build_sensor(
     poll_seconds: int,
     budget: Budget = Budget(),  # noqa: B008 - frozen
 ) -> dg.SensorDefinition:
-    """`dag_ids`: the DAGs that Airflow was last seen to have; those of mirrored units are watched anyway.
+    """`dag_ids`: the DAGs that Airflow was last seen to contain; those of mirrored units are watched in any case.
 
-    `also_written`: keys that a unit writes and another one's mirror defines; of these it leaves observations.
+    `also_written`: keys that a unit writes but another unit's mirror defines; these get observations.
     """
     watched = sorted({unit.dag_id for unit in partitions} | set(dag_ids))
 
@@ -43,9 +43,9 @@ def build_sensor(
         assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
         client = AirflowReader(AirflowAddress.of(Settings.from_process()), patience=PATIENCE)
         keys = mirrored_keys(context.repository_def)
-        teller = Teller(name, client, context.instance, keys, partitions, also_written)
+        translator = EventTranslator(name, client, context.instance, keys, partitions, also_written)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
-        look = ObservationTick(client, watched, cursor, teller.tell, lambda: monotonic() - began, budget)
+        look = ObservationTick(client, watched, cursor, translator.tell, lambda: monotonic() - began, budget)
         look.look(now)
         log = TickLog(context.instance, dg.AssetKey([name, "observer"]))
         return dg.SensorResult(

@@ -1,4 +1,4 @@
-"""The job that runs a whole DAG for one window: Dagster's own, from where Airflow's DAG is retired."""
+"""The job that runs a whole DAG for one window in Dagster, once the DAG is retired in Airflow."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -16,9 +16,9 @@ from dagster_defs.parity import Side
 
 
 def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
-    """Each mirrored DAG with its jobs, but for one whose units have not the same schedule: it cannot be retired.
+    """Each mirrored DAG with its jobs, except DAGs whose units differ in schedule: those cannot be retired.
 
-    One with a broken unit waits until that is mended: a window without one of its units is half a window.
+    A DAG with a broken unit waits until the unit is fixed, because its windows would be incomplete.
     """
     waiting = held_dags(project)
     by_dag = groupby(
@@ -35,15 +35,15 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
 
 
 def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
-    """DAGs with a broken unit, and what is wrong with the first of them."""
-    found: dict[str, str] = {}
+    """DAGs with a broken unit, and the fault of the first such unit."""
+    held: dict[str, str] = {}
     for name, fault in project.broken.items():
-        found.setdefault(name.partition(".")[0], f"its unit {name} is broken. {fault}")
-    return found
+        held.setdefault(name.partition(".")[0], f"its unit {name} is broken. {fault}")
+    return held
 
 
 def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
-    """Of what the units say differently, the most careful counts; start and end are each unit's own."""
+    """If the units' settings differ, the most careful one counts; each unit keeps its own start and end."""
     return ScheduledDag(
         dag_id,
         mates[0].legacy_unit.dag_identifier,
@@ -59,7 +59,7 @@ def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
 def _job(
     dag: ScheduledDag, name: str, mates: Sequence[UnitComponent], project: ProjectUnits[UnitComponent]
 ) -> Any:
-    """One step for each unit that the job runs, in the order of their lineage."""
+    """One step for each unit that the job runs, in lineage order."""
     units = dag.jobs[name]
     sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates if unit.legacy_unit in units]
     whose = "All units" if len(units) == len(mates) else ", ".join(unit.task_id for unit in sorted(units))

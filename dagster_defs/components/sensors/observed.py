@@ -1,4 +1,4 @@
-"""What Airflow did, as events of the mirrored assets: success materializes, everything else is observed."""
+"""Turns what Airflow did into events of the mirrored assets: a success materializes, anything else is observed."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from dagster_defs.windows import PartitionedSchedule
 Event = dg.AssetMaterialization | dg.AssetObservation
 
 COMMAND, MAP_INDEX = "Command", "Map index"
-TOLD_FROM = "parity/told_from"  # of a tick's first event: digest of the cursor that the tick began with
-MOST = 5_000  # events of one asset that are looked through: more than one tick ever stores
-CLOCKS = timedelta(minutes=10)  # by which Airflow's and Dagster's may disagree
+TOLD_FROM = "parity/told_from"  # on a tick's first event: digest of the cursor that the tick began with
+MOST = 5_000  # events of one asset to search: more than one tick ever stores
+CLOCKS = timedelta(minutes=10)  # how far Airflow's and Dagster's clocks may differ
 
 
 def mirrored_keys(repository: dg.RepositoryDefinition) -> dict[Unit, list[dg.AssetKey]]:
-    """The assets of each unit, as their own metadata map them."""
-    found: dict[Unit, list[dg.AssetKey]] = {}
+    """The assets of each unit, according to the assets' own metadata."""
+    keys_of: dict[Unit, list[dg.AssetKey]] = {}
     for node in repository.asset_graph.asset_nodes:
         mapping: Any = node.metadata.get(tags.TASK_MAPPING)
         for handle in getattr(mapping, "value", mapping) or ():
-            keys = found.setdefault(Unit(handle["dag_id"], handle["task_id"]), [])
+            keys = keys_of.setdefault(Unit(handle["dag_id"], handle["task_id"]), [])
             if node.key not in keys:
                 keys.append(node.key)
-    return found
+    return keys_of
 
 
 @dataclass
-class Teller:
-    """`estate`: first part of the key of a task that nothing mirrors.
+class EventTranslator:
+    """`estate`: first part of the asset key of a task without a mirror.
 
-    `also_written`: keys that a unit writes and another one's mirror defines; of these it leaves observations.
+    `also_written`: keys that a unit writes but another unit's mirror defines; these get observations.
     """
 
     estate: str
@@ -53,20 +53,20 @@ class Teller:
     _tries: set[str] = field(default_factory=set)
 
     def tell(self, finished: Sequence[Finished]) -> Iterator[list[Event]]:
-        """The events of each: none of a try that Dagster has run itself, and with the tries that went unseen."""
-        runs = TaskRuns(self.instance, [one.task for one in finished])
-        for one in finished:
-            earlier = self.client.earlier_tries(one.task)
-            events = [*self._unseen_tries(one, earlier, runs)]
-            executor, run = runs.executor(one.task, earlier)
+        """The events of each task, including tries that went unseen; none for a try that Dagster itself ran."""
+        runs = TaskRuns(self.instance, [finished_try.task for finished_try in finished])
+        for finished_try in finished:
+            earlier = self.client.earlier_tries(finished_try.task)
+            events = [*self._unseen_tries(finished_try, earlier, runs)]
+            executor, run = runs.executor(finished_try.task, earlier)
             if executor is not Executor.DAGSTER:
-                events += self._told(one, run if executor is Executor.UNCLEAR else "")
+                events += self._events(finished_try, run if executor is Executor.UNCLEAR else "")
             yield events
 
     def _unseen_tries(
-        self, one: Finished, earlier: Sequence[TaskInstance], runs: TaskRuns
+        self, finished_try: Finished, earlier: Sequence[TaskInstance], runs: TaskRuns
     ) -> Iterator[Event]:
-        """Tries of Airflow's own that failed and were cleared or retried before anybody looked."""
+        """Airflow's own tries that failed and were cleared or retried between two ticks."""
         failed = [
             task
             for task in earlier
@@ -76,14 +76,14 @@ class Teller:
             and runs.executor(task, earlier)[0] is Executor.AIRFLOW
         ]
         if failed:
-            told = self._told_tries(one, failed)
+            known = self._known_tries(finished_try, failed)
             for task in failed:
-                if task.of_try not in told:
-                    yield from self._told(replace(one, task=task))
+                if task.of_try not in known:
+                    yield from self._events(replace(finished_try, task=task))
 
-    def _told_tries(self, one: Finished, tries: Sequence[TaskInstance]) -> set[str]:
-        """Which tries of this task Dagster's event log knows."""
-        key, partition, _ = self._place(one)
+    def _known_tries(self, finished_try: Finished, tries: Sequence[TaskInstance]) -> set[str]:
+        """The tries of this task that Dagster's event log already has."""
+        key, partition, _ = self._place(finished_try)
         since = min(task.end for task in tries if task.end) - CLOCKS
         wanted = dg.AssetRecordsFilter(
             asset_key=key,
@@ -91,44 +91,48 @@ class Teller:
             after_timestamp=since.timestamp(),
         )
         records = self.instance.fetch_observations(wanted, limit=MOST).records
-        return {_said(record.asset_observation).rsplit("|", 1)[0] for record in records}
+        return {_description(record.asset_observation).rsplit("|", 1)[0] for record in records}
 
-    def _place(self, one: Finished) -> tuple[dg.AssetKey, str | None, str]:
-        """The first asset, the partition, and the reason if there is none."""
-        unit = one.task.unit
+    def _place(self, finished_try: Finished) -> tuple[dg.AssetKey, str | None, str]:
+        """The first asset, the partition, and the reason if there is no partition."""
+        unit = finished_try.task.unit
         keys, partitions = self.keys.get(unit), self.partitions.get(unit)
         if not keys or partitions is None:
             return dg.AssetKey([self.estate, unit.dag_id, unit.task_id]), None, ""
         try:
-            if one.run is None:
+            if finished_try.run is None:
                 return keys[0], None, "unaligned: Airflow no longer has its DAG run"
-            if one.run.window is None:
+            if finished_try.run.window is None:
                 raise Unaligned(str(partitions.schedule), "a run without a data interval", ())
-            return keys[0], partitions.key_of(one.run.window), ""
+            return keys[0], partitions.key_of(finished_try.run.window), ""
         except ParityError as error:
             return keys[0], None, f"unaligned: {error}"
-        except Exception as error:  # one odd run must never stop the observation of the rest
+        except Exception as error:  # one odd run must never stop the others from being observed
             return keys[0], None, f"unaligned: {type(error).__name__}: {error}"
 
-    def _told(self, one: Finished, contradiction: str = "") -> Iterator[Event]:
-        """Materializations with the window's partition; observations, with the reason, of everything else.
+    def _events(self, finished_try: Finished, contradiction: str = "") -> Iterator[Event]:
+        """Materializations with the window's partition; for everything else, observations with the reason.
 
-        `contradiction`: the try has succeeded, and the Dagster run behind it has not, in words: somebody has marked it
-        by hand, or both have written. Nobody knows, so it is no materialization.
+        `contradiction`: describes a Dagster run that did not succeed behind a try that did. Somebody marked the try by
+        hand, or both have written; as that is unknown, it is not a materialization.
         """
-        task = one.task
+        task = finished_try.task
         self._tries.add(task.of_try)
-        first, partition, reason = self._place(one)
-        metadata = self._metadata(task, one.run)
+        first, partition, reason = self._place(finished_try)
+        metadata = self._metadata(task, finished_try.run)
         written = {**metadata, tags.WRITTEN_BY: str(task.unit)}
         is_mirrored = task.unit in self.partitions and bool(self.keys.get(task.unit))
         for key in self.keys[task.unit] if is_mirrored else [first]:
             if task.state != "success":
-                said = ". ".join(filter(None, (f"{task.state} in Airflow, try {task.try_number}", reason)))
-                yield dg.AssetObservation(key, partition=partition, description=said, metadata=metadata)
+                description = ". ".join(
+                    filter(None, (f"{task.state} in Airflow, try {task.try_number}", reason))
+                )
+                yield dg.AssetObservation(
+                    key, partition=partition, description=description, metadata=metadata
+                )
             elif contradiction:
-                said = f"success in Airflow, try {task.try_number}, but its {contradiction}: it may be written in part"
-                yield dg.AssetObservation(key, partition=partition, description=said, metadata=written)
+                description = f"success in Airflow, try {task.try_number}, but its {contradiction}: it may be written in part"
+                yield dg.AssetObservation(key, partition=partition, description=description, metadata=written)
             elif reason:
                 yield dg.AssetObservation(key, description=reason, metadata=written)
             else:
@@ -163,17 +167,17 @@ class Teller:
 
 @dataclass(frozen=True)
 class TickLog:
-    """Dagster stores a tick's events one by one and its cursor last: a tick that was cut off between is seen here.
+    """Detects an interrupted tick: Dagster stores a tick's events one by one, and its cursor last.
 
-    The first event of a tick, an observation of `key`, says from which cursor the tick began. If that is the cursor
-    still, the tick has stored some of its events and they must not be stored again.
+    The first event of a tick, an observation of `key`, names the cursor that the tick began with. If that is still the
+    cursor, the tick stored some of its events, which must not be stored again.
     """
 
     instance: dg.DagsterInstance
     key: dg.AssetKey
 
     def opened(self, events: Iterable[Event], token: str, tasks: int) -> list[Event]:
-        """The events that are still to be stored, behind the one that opens the tick."""
+        """The event that opens the tick, followed by the events that are not stored yet."""
         events = list(events)
         if not events:
             return []
@@ -192,21 +196,21 @@ class TickLog:
         for event in events:
             if event.asset_key not in stored:
                 stored[event.asset_key] = set(self._stored(event.asset_key, since))
-            if (type(event), _said(event)) not in stored[event.asset_key]:
+            if (type(event), _description(event)) not in stored[event.asset_key]:
                 yield event
 
     def _stored(self, key: dg.AssetKey, since: int) -> Iterator[tuple[type, str]]:
-        wanted = dg.AssetRecordsFilter(asset_key=key, after_storage_id=since)
-        for record in self.instance.fetch_materializations(wanted, limit=MOST).records:
-            yield dg.AssetMaterialization, _said(record.asset_materialization)
-        for record in self.instance.fetch_observations(wanted, limit=MOST).records:
-            yield dg.AssetObservation, _said(record.asset_observation)
+        records_filter = dg.AssetRecordsFilter(asset_key=key, after_storage_id=since)
+        for record in self.instance.fetch_materializations(records_filter, limit=MOST).records:
+            yield dg.AssetMaterialization, _description(record.asset_materialization)
+        for record in self.instance.fetch_observations(records_filter, limit=MOST).records:
+            yield dg.AssetObservation, _description(record.asset_observation)
 
 
-def _said(event: Event | None) -> str:
+def _description(event: Event | None) -> str:
     return str(_value(event, tags.AIRFLOW_TASK_INSTANCE) or "")
 
 
 def _value(event: Event | None, name: str) -> Any:
-    found: Any = event.metadata.get(name) if event else None
-    return getattr(found, "value", found)
+    entry: Any = event.metadata.get(name) if event else None
+    return getattr(entry, "value", entry)

@@ -1,4 +1,4 @@
-"""The sensor that starts each window of a retired DAG: what Airflow's scheduler did, from where that stopped."""
+"""The sensor that starts each window of a retired DAG, continuing where Airflow's scheduler stopped."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text
 
-RUNS = 25  # that one tick starts for one DAG
+RUNS = 25  # most runs that one tick starts for one DAG
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledDag:
-    """A mirrored DAG, and how Airflow ran its windows: `max_active_runs` at a time, the missed ones too with
-    `catchup`, and with `in_order` each only after the one before it has succeeded.
+    """A mirrored DAG, and how Airflow ran its windows: `max_active_runs` at a time; with `catchup`, missed windows
+    too; with `in_order`, each window only after the previous one has succeeded.
 
-    `partitions` go from the first unit's start to the last one's end; `schedules` say when each unit has windows, and
-    `job` runs a window that all of them have.
+    `partitions` range from the first unit's start to the last unit's end; `schedules` say when each unit has windows;
+    `job` runs a window that all units have.
     """
 
     dag_id: str
@@ -40,8 +40,8 @@ class ScheduledDag:
 
     @property
     def jobs(self) -> Mapping[str, frozenset[Unit]]:
-        """The units that each of the DAG's jobs runs: all of them, and those of each time in which some have not
-        begun or have ended."""
+        """The units that each of the DAG's jobs runs: one job runs all units, and there is one more for each period in
+        which some units have not begun yet or have ended."""
         bounds = {schedule.start for schedule in self.schedules.values()}
         bounds |= {schedule.end.add(seconds=1) for schedule in self.schedules.values() if schedule.end}
         stretches = dict.fromkeys(self._units_at(instant) for instant in sorted(bounds))
@@ -53,7 +53,7 @@ class ScheduledDag:
         }
 
     def _units_at(self, start: datetime) -> frozenset[Unit]:
-        """The units that have a window which starts at that instant, if one does."""
+        """The units that have a window starting at that instant."""
         return frozenset(
             unit
             for unit, schedule in self.schedules.items()
@@ -61,20 +61,22 @@ class ScheduledDag:
         )
 
     def job_of(self, window: Window) -> str | None:
-        """The job that runs exactly the units which have the window; None if none has it."""
+        """The job that runs exactly the units that have the window; None if no unit has it."""
         units = self._units_at(window.start)
         return next((name for name, mine in self.jobs.items() if mine == units), None)
 
     def takes_over(self, histories: Mapping[Unit, UnitHistory]) -> datetime | None:
-        """Where its first window in Dagster begins; None until the last of its units is retired."""
-        found = [histories.get(unit, UnitHistory(unit)) for unit in self.units]
-        if any(history.stage is not Stage.RETIRED or history.open for history in found):
+        """The start of its first window in Dagster; None until the last of its units is retired."""
+        unit_histories = [histories.get(unit, UnitHistory(unit)) for unit in self.units]
+        if any(history.stage is not Stage.RETIRED or history.open for history in unit_histories):
             return None
-        begins = [history.retired.from_ for history in found if history.retired and history.retired.from_]
+        begins = [
+            history.retired.from_ for history in unit_histories if history.retired and history.retired.from_
+        ]
         return max(begins, default=None)
 
     def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
-        """The windows from `begin` on that are over, the first first. A window begins its run when it is over."""
+        """The windows from `begin` on that are over, oldest first. A window is run once it is over."""
         for window in self.partitions.schedule.windows(pendulum.instance(begin), pendulum.instance(now)):
             if window.start >= begin and window.end <= now and self.job_of(window):
                 yield window
@@ -87,15 +89,15 @@ def build_schedule_sensor(
     poll_seconds: int,
     held: Mapping[str, str] | None = None,
 ) -> dg.SensorDefinition:
-    """`jobs`: of these DAGs. `held`: why no window of another DAG can be started. The cursor says of each DAG which
-    window was the last to be started."""
+    """`jobs`: those of `dags`. `held`: other DAGs, and why none of their windows can be started. The cursor holds the
+    last started window of each DAG."""
 
     @dg.sensor(
         name=f"{name}_schedules",
         jobs=jobs,
         minimum_interval_seconds=poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Each window of a retired DAG is run when it is over, as Airflow's scheduler did.",
+        description="Runs each window of a retired DAG once it is over, as Airflow's scheduler did.",
     )
     def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
@@ -107,34 +109,34 @@ def build_schedule_sensor(
         retired = {unit.dag_id for unit, history in histories.items() if history.stage is Stage.RETIRED}
         for dag_id, fault in sorted((held or {}).items()):
             if dag_id in retired:
-                context.log.error(f"{dag_id}: its windows wait, because {fault}")
+                context.log.error(f"{dag_id}: its windows are waiting, because {fault}")
         for dag in dags:
             try:
                 begin = dag.takes_over(histories)
                 if begin is None:
                     continue
                 started = cursor.get(dag.dag_id)
-                found = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
-                requests += [_request(dag, window) for window in found]
+                to_start = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))
+                requests += [_request(dag, window) for window in to_start]
                 known = dag.partitions.schedule.known_until
                 if known is not None and known <= pendulum.now("UTC"):
                     context.log.error(
                         f"{dag.dag_id}: its windows are listed to {instant_text(known)}, and later ones cannot be run. "
                         "Export the inventory again and run parity scaffold, or mirror it with a cron"
                     )
-            except ParityError as error:  # of one DAG: the others go on
+            except ParityError as error:  # one DAG's fault must not stop the others
                 context.log.error(f"{dag.dag_id}: {error}")
                 continue
-            if found:
-                cursor[dag.dag_id] = found[-1].start.isoformat()
-        why = None if requests else "no window of a retired DAG is to be started"
+            if to_start:
+                cursor[dag.dag_id] = to_start[-1].start.isoformat()
+        why = None if requests else "no window of a retired DAG is due"
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor), skip_reason=why)
 
     return schedules
 
 
 def _to_start(instance: dg.DagsterInstance, dag: ScheduledDag, begin: datetime, started: Any) -> list[Window]:
-    """As many of the DAG's windows as may run now."""
+    """The DAG's windows to start now, as many as may run."""
     now = pendulum.now("UTC")
     waiting = [window for window in dag.due(started or begin, now) if not started or window.start > started]
     if not dag.catchup:
@@ -157,8 +159,8 @@ def _has_succeeded(instance: dg.DagsterInstance, dag: ScheduledDag, start: datet
 
 
 def _runs(dag: ScheduledDag, *, partition: str = "", statuses: Sequence[Any] = ()) -> dg.RunsFilter:
-    wanted = {tags.DAG: dag.dag_id} | ({tags.PARTITION: partition} if partition else {})
-    return dg.RunsFilter(tags=wanted, statuses=list(statuses) or None)
+    run_tags = {tags.DAG: dag.dag_id} | ({tags.PARTITION: partition} if partition else {})
+    return dg.RunsFilter(tags=run_tags, statuses=list(statuses) or None)
 
 
 def _request(dag: ScheduledDag, window: Window) -> dg.RunRequest:

@@ -19,16 +19,16 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule
 
-EVENTS = 1_000  # materializations that one tick reads
-RUNS = 25  # candidate runs that one tick starts
+EVENTS = 1_000  # most materializations that one tick reads
+RUNS = 25  # most candidate runs that one tick starts
 FIRST_LOOK = pendulum.duration(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowedUnit:
-    """What the sensor knows of a unit. `told_by`: the legacy asset whose materialization tells that a window was run.
+    """What the sensor knows about a unit. `told_by`: the legacy asset whose materialization shows that a window ran.
 
-    `after`: units whose candidate data this one's candidate reads.
+    `after`: units whose candidate data this unit's candidate reads.
     """
 
     unit: Unit
@@ -40,18 +40,18 @@ class ShadowedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A window that legacy has run and that waits for its candidate run; `event`: its place in the event log."""
+    """A window that legacy has run, waiting for its candidate run; `event`: its position in the event log."""
 
     unit: Unit
     partition: str
     event: int
-    run_id: str  # of the Dagster run that wrote it; empty where Airflow did
+    run_id: str  # of the Dagster run that wrote it; empty if Airflow did
     start: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`until`: the event log was read up to here; `waiting`: what has no candidate run yet."""
+    """`until`: the event log was read up to here; `waiting`: windows without a candidate run yet."""
 
     until: int | None = None
     waiting: tuple[tuple[str, str, int, str], ...] = field(default_factory=tuple)
@@ -71,7 +71,7 @@ class Cursor:
 def build_shadow_sensor(
     name: str, units: Sequence[ShadowedUnit], jobs: Sequence[Any], poll_seconds: int
 ) -> dg.SensorDefinition:
-    """`jobs`: of the candidates of all units."""
+    """`jobs`: the candidate jobs of all units."""
     by_key = {unit.told_by: unit for unit in units}
     by_unit = {unit.unit: unit for unit in units}
 
@@ -80,7 +80,7 @@ def build_shadow_sensor(
         jobs=jobs,
         minimum_interval_seconds=poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Each window that legacy has run is run as a candidate too, and compared.",
+        description="Runs each window that legacy has run as a candidate too, and compares it.",
     )
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
@@ -91,15 +91,17 @@ def build_shadow_sensor(
         cursor = Cursor.read(context.cursor)
         until, fresh = _read_log(context, cursor.until, by_key)
         waiting = _newest([*_parsed(context, by_unit, cursor.waiting), *_parsed(context, by_unit, fresh)])
-        shadowed = {unit: _is_shadowed(unit, marks, histories) for unit in {one.unit for one in waiting}}
-        waiting = [one for one in waiting if shadowed[one.unit] is not False]
+        shadowed = {
+            unit: _is_shadowed(unit, marks, histories) for unit in {window.unit for window in waiting}
+        }
+        waiting = [window for window in waiting if shadowed[window.unit] is not False]
         waiting, settled = _without_failed(context.instance, waiting)
-        settled = {one for one in settled if shadowed[one.unit]}
+        settled = {window for window in settled if shadowed[window.unit]}
         started = list(_due(waiting, settled, by_unit, _busy(context.instance)))[:RUNS]
-        left = [one for one in waiting if one not in started]
-        kept = tuple((str(one.unit), one.partition, one.event, one.run_id) for one in left)
+        left = [window for window in waiting if window not in started]
+        kept = tuple((str(window.unit), window.partition, window.event, window.run_id) for window in left)
         return dg.SensorResult(
-            run_requests=[_request(by_unit[one.unit].job, one) for one in started],
+            run_requests=[_request(by_unit[window.unit].job, window) for window in started],
             cursor=replace(cursor, until=until, waiting=kept).write(),
         )
 
@@ -109,7 +111,7 @@ def build_shadow_sensor(
 def _is_shadowed(
     unit: Unit, marks: Mapping[Unit, bool], histories: Mapping[Unit, UnitHistory]
 ) -> bool | None:
-    """None where its ledger or its mark cannot be read: its windows wait until somebody has mended that."""
+    """None if its ledger or mark cannot be read: its windows wait until that is fixed."""
     try:
         recorded = histories.get(unit, UnitHistory(unit)).stage
         if recorded is not None:
@@ -122,9 +124,9 @@ def _is_shadowed(
 def _read_log(
     context: dg.SensorEvaluationContext, until: int | None, by_key: Mapping[dg.AssetKey, ShadowedUnit]
 ) -> tuple[int | None, list[tuple[str, str, int, str]]]:
-    """The log's materializations since `until`, at most a tick's worth, and which of them tell of a window.
+    """The log's materializations since `until`, at most a tick's worth, and which of them show that a window was run.
 
-    One question for all units: what it costs follows from what was materialized, not from how many units there are.
+    One query serves all units: its cost depends on the number of materializations, not on the number of units.
     """
     since = (pendulum.now("UTC") - FIRST_LOOK).timestamp() if until is None else None
     records = context.instance.event_log_storage.get_event_records(
@@ -134,22 +136,22 @@ def _read_log(
         limit=EVENTS,
         ascending=True,
     )
-    told = [
+    events = [
         (str(by_key[key].unit), record.partition_key, record.storage_id, record.run_id)
         for record in records
         for key in [record.asset_key]
         if key is not None and key in by_key and record.partition_key
     ]
-    return (records[-1].storage_id if records else until), told
+    return (records[-1].storage_id if records else until), events
 
 
 def _parsed(
     context: dg.SensorEvaluationContext,
     by_unit: Mapping[Unit, ShadowedUnit],
-    told: Iterable[tuple[str, str, int, str]],
+    events: Iterable[tuple[str, str, int, str]],
 ) -> Iterator[Waiting]:
-    """What can be run: a unit that is gone, or a key that is no partition's any more, is left out and said."""
-    for name, partition, event, run_id in told:
+    """The windows that can be run; deleted units and keys that are no longer partitions are skipped with a warning."""
+    for name, partition, event, run_id in events:
         try:
             unit = Unit.parse(name)
             start = by_unit[unit].partitions.window_of(partition).start
@@ -160,20 +162,22 @@ def _parsed(
 
 
 def _newest(waiting: Iterable[Waiting]) -> list[Waiting]:
-    """One for each window, the last that was told, in the order of the windows."""
-    last = {(one.unit, one.partition): one for one in sorted(waiting, key=lambda one: one.event)}
-    return sorted(last.values(), key=lambda one: (one.start, one.unit))
+    """The latest event of each window, in window order."""
+    last = {
+        (window.unit, window.partition): window for window in sorted(waiting, key=lambda window: window.event)
+    }
+    return sorted(last.values(), key=lambda window: (window.start, window.unit))
 
 
 def _without_failed(
     instance: dg.DagsterInstance, waiting: Sequence[Waiting]
 ) -> tuple[list[Waiting], set[Waiting]]:
-    """Without those whose legacy run has failed, of which there is nothing to stand beside; and which are settled.
+    """Drops windows whose legacy run failed, which have nothing to compare with; also returns the settled ones.
 
-    A Dagster run tells of each model as it is built: the window is done when the run is. A run that Dagster has
-    forgotten has ended, and had it failed, this would have been seen.
+    A Dagster run reports each model as it is built, but its window is done only when the run is. A run that Dagster no
+    longer has must have ended, and its failure would have been seen.
     """
-    ids = sorted({one.run_id for one in waiting if one.run_id})
+    ids = sorted({window.run_id for window in waiting if window.run_id})
     runs = instance.get_runs(dg.RunsFilter(run_ids=ids)) if ids else []
     failed = {
         run.run_id
@@ -181,14 +185,16 @@ def _without_failed(
         if run.status in FINISHED_STATUSES and run.status is not dg.DagsterRunStatus.SUCCESS
     }
     going_on = {run.run_id for run in runs if run.status not in FINISHED_STATUSES}
-    left = [one for one in waiting if one.run_id not in failed]
-    return left, {one for one in left if one.run_id not in going_on}
+    left = [window for window in waiting if window.run_id not in failed]
+    return left, {window for window in left if window.run_id not in going_on}
 
 
 def _busy(instance: dg.DagsterInstance) -> set[Unit]:
     """Units with a candidate run that has not ended."""
-    wanted = dg.RunsFilter(tags={tags.SIDE: Side.CANDIDATE.value}, statuses=list(NOT_FINISHED_STATUSES))
-    return {Unit.parse(run.tags[tags.UNIT]) for run in instance.get_runs(wanted) if tags.UNIT in run.tags}
+    runs_filter = dg.RunsFilter(tags={tags.SIDE: Side.CANDIDATE.value}, statuses=list(NOT_FINISHED_STATUSES))
+    return {
+        Unit.parse(run.tags[tags.UNIT]) for run in instance.get_runs(runs_filter) if tags.UNIT in run.tags
+    }
 
 
 def _due(
@@ -197,25 +203,27 @@ def _due(
     by_unit: Mapping[Unit, ShadowedUnit],
     busy: set[Unit],
 ) -> Iterator[Waiting]:
-    """The first window of each unit that is settled, has no candidate run going on, and reads nothing that is to come.
+    """Each unit's first window, if it is settled, has no live candidate run, and reads nothing that is still to come.
 
-    What legacy still runs is to come, for its own unit's later windows and for whoever reads it.
+    A window that legacy is still running is to come for its unit's later windows and for the units that read it.
     """
     occupied = set(busy)
-    for one in waiting:
-        if one.unit in occupied:
+    for window in waiting:
+        if window.unit in occupied:
             continue
-        above = by_unit[one.unit].after
-        held = above & occupied or any(other.unit in above and other.start <= one.start for other in waiting)
-        occupied.add(one.unit)  # windows of a unit run in order: a held one holds the later ones too
-        if one in settled and not held:
-            yield one
+        above = by_unit[window.unit].after
+        held = above & occupied or any(
+            other.unit in above and other.start <= window.start for other in waiting
+        )
+        occupied.add(window.unit)  # a unit's windows run in order: a held window holds the later ones too
+        if window in settled and not held:
+            yield window
 
 
-def _request(job: str, one: Waiting) -> dg.RunRequest:
+def _request(job: str, window: Waiting) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{one.unit}|{one.partition}|{one.event}",
+        run_key=f"{window.unit}|{window.partition}|{window.event}",
         job_name=job,
-        partition_key=one.partition,
-        tags={tags.LEGACY_EVENT: str(one.event)},
+        partition_key=window.partition,
+        tags={tags.LEGACY_EVENT: str(window.event)},
     )

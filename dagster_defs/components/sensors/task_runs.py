@@ -1,4 +1,4 @@
-"""The Dagster runs that proxies have launched for tasks of Airflow's, as far as they may have written."""
+"""The Dagster runs that proxies launched for Airflow's tasks and that may have written something."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,23 +15,23 @@ from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.settings import Settings
 
 Place = tuple[Unit, str, int]  # unit, DAG run, map index
-PAGE = 500  # DAG runs that are asked for at once
+PAGE = 500  # DAG runs per query
 
 
 class TaskRuns:
-    """What Dagster's run storage knows of these tasks: one look for all of them."""
+    """What Dagster's run storage knows about these tasks, from one query for all of them."""
 
     def __init__(self, instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> None:
         self._runs = _runs_of(instance, tasks) if tasks else {}
 
     def executor(self, task: TaskInstance, earlier: Sequence[TaskInstance]) -> tuple[Executor, str]:
-        """Who has executed the try, and of a Dagster run its id and its state. `earlier`: the tries before it."""
+        """Who executed the try, and the id and state of the Dagster run, if any. `earlier`: the tries before it."""
         runs = self._runs.get(_place(task), ())
         if not runs:
             return Executor.AIRFLOW, ""
-        before = [one.try_number for one in earlier if one.state == "success"]
-        one = Try(task.try_number, task.state == "success", task.start, before)
-        executor, run = executor_of(one, runs, self._given_back(task.unit))
+        before = [earlier_try.try_number for earlier_try in earlier if earlier_try.state == "success"]
+        earlier_try = Try(task.try_number, task.state == "success", task.start, before)
+        executor, run = executor_of(earlier_try, runs, self._given_back(task.unit))
         return executor, f"Dagster run {run.run_id[:8]} {run.how}" if run else ""
 
     def _given_back(self, unit: Unit) -> list[datetime]:
@@ -40,7 +40,7 @@ class TaskRuns:
 
     @cached_property
     def _histories(self) -> Mapping[Unit, UnitHistory]:
-        """Without a ledger that can be read, the runs' own tags and states decide."""
+        """Empty if the ledger cannot be read: then the runs' own tags and states decide."""
         try:
             return LedgerReader(Settings.from_process().proxied_state).read().histories()
         except ParityError:
@@ -52,10 +52,10 @@ def _place(task: TaskInstance) -> Place:
 
 
 def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dict[Place, list[TaskRun]]:
-    """By task instance, newest first. A run that was executed again from another one, or was launched a second time
-    with one id, is no proxy's; one that never began, or was refused, has written nothing."""
+    """Runs by task instance, newest first. A re-execution of another run, or a second launch with the same id, is not
+    a proxy's run; a run that never began, or was refused, has written nothing."""
     dag_ids, run_ids = sorted({task.unit.dag_id for task in tasks}), sorted({task.run_id for task in tasks})
-    wanted = {_place(task) for task in tasks}
+    places = {_place(task) for task in tasks}
     records = {
         record.storage_id: record
         for start in range(0, len(run_ids), PAGE)
@@ -63,20 +63,25 @@ def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dic
             dg.RunsFilter(tags={tags.AIRFLOW_DAG: dag_ids, tags.AIRFLOW_RUN: run_ids[start : start + PAGE]})
         )
     }
-    found: dict[Place, list[TaskRun]] = {}
+    runs: dict[Place, list[TaskRun]] = {}
     launches: set[str] = set()
     for _, record in sorted(records.items()):
         run = record.dagster_run
-        said = run.tags
-        place = _place_of(said)
-        if place not in wanted or tags.PARENT_RUN in said or tags.ROOT_RUN in said or run.parent_run_id:
+        run_tags = run.tags
+        place = _place_of(run_tags)
+        if (
+            place not in places
+            or tags.PARENT_RUN in run_tags
+            or tags.ROOT_RUN in run_tags
+            or run.parent_run_id
+        ):
             continue
-        launch = said.get(tags.LAUNCH, run.run_id)
+        launch = run_tags.get(tags.LAUNCH, run.run_id)
         if launch in launches or not _may_have_written(record):
             continue
         launches.add(launch)
-        number = said.get(tags.AIRFLOW_TRY, "")
-        one = TaskRun(
+        number = run_tags.get(tags.AIRFLOW_TRY, "")
+        task_run = TaskRun(
             run.run_id,
             int(number) if number.isdecimal() else None,
             record.create_timestamp,
@@ -84,8 +89,8 @@ def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dic
             live=not run.is_finished,
             how=_HOW.get(run.status, "has not ended"),
         )
-        found.setdefault(place, []).insert(0, one)
-    return found
+        runs.setdefault(place, []).insert(0, task_run)
+    return runs
 
 
 _HOW = {
@@ -95,15 +100,19 @@ _HOW = {
 }
 
 
-def _place_of(said: Mapping[str, str]) -> Place | None:
-    index = said.get(tags.AIRFLOW_MAP_INDEX, "-1")
-    if tags.AIRFLOW_TASK not in said or not index.removeprefix("-").isdecimal():
+def _place_of(run_tags: Mapping[str, str]) -> Place | None:
+    index = run_tags.get(tags.AIRFLOW_MAP_INDEX, "-1")
+    if tags.AIRFLOW_TASK not in run_tags or not index.removeprefix("-").isdecimal():
         return None
-    return Unit(said[tags.AIRFLOW_DAG], said[tags.AIRFLOW_TASK]), said[tags.AIRFLOW_RUN], int(index)
+    return (
+        Unit(run_tags[tags.AIRFLOW_DAG], run_tags[tags.AIRFLOW_TASK]),
+        run_tags[tags.AIRFLOW_RUN],
+        int(index),
+    )
 
 
 def _may_have_written(record: dg.RunRecord) -> bool:
-    """Not a run that ended before it began, or that was refused before it did anything."""
+    """False for a run that ended before it began, or that was refused before it did anything."""
     run = record.dagster_run
     if run.is_success or not run.is_finished:
         return True

@@ -1,4 +1,4 @@
-"""The sensor that gives a unit back to Airflow when a proxied run fails while it soaks, where its YAML says so."""
+"""The sensor that gives a unit back to Airflow if a proxied run fails while it soaks, if its YAML says so."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from dagster_defs.settings import Settings
 def build_way_back_sensor(
     name: str, jobs: Sequence[Any], settings: Mapping[Unit, GateSettings]
 ) -> dg.SensorDefinition:
-    """`jobs`: of the legacy side of the units that have `rollback_on_failure`."""
+    """`jobs`: the legacy-side jobs of the units with `rollback_on_failure`."""
 
     by_job = {unit.identifier: unit for unit in settings}
 
@@ -26,7 +26,7 @@ def build_way_back_sensor(
         monitored_jobs=jobs,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=5,
-        description="A unit whose proxied run fails while it soaks is rolled back, if its YAML says so.",
+        description="Rolls a unit back if its proxied run fails while it soaks, if its YAML says so.",
     )
     def way_back(context: dg.RunFailureSensorContext) -> dg.SkipReason:
         from dagster_defs.usecases.move.apply import auto_rollback
@@ -34,12 +34,12 @@ def build_way_back_sensor(
         run = record_of(context.dagster_run)
         unit = by_job[run.job]
         if not claims_proxy(run):
-            return dg.SkipReason("no proxy of Airflow has launched the run")
+            return dg.SkipReason("the run was not launched by an Airflow proxy")
         if refused := run.tags.get(tags.REFUSED):
             return dg.SkipReason(f"the run was refused before it did anything: {refused}")
         earlier = related_before(context.instance, context.dagster_run)
         if flaw := why_not_the_proxys(unit, run, earlier):
-            return dg.SkipReason(f"no proxy of Airflow has launched the run: {flaw}")
+            return dg.SkipReason(f"the run was not launched by an Airflow proxy: {flaw}")
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:
             done = auto_rollback(
@@ -51,22 +51,22 @@ def build_way_back_sensor(
                 context.log.info,
             )
         except ParityError as error:
-            # Half-done at most: the sensor below goes on with it.
+            # At worst the rollback is half-done: the sensor below continues it.
             context.log.error(str(error))
             return dg.SkipReason(str(error))
-        return dg.SkipReason(f"{unit} is rolled back" if done else f"{unit} does not soak")
+        return dg.SkipReason(f"{unit} was rolled back" if done else f"{unit} is not soaking")
 
     return way_back
 
 
 def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) -> dg.SensorDefinition:
-    """`units`: those that have `rollback_on_failure`."""
+    """`units`: the units with `rollback_on_failure`."""
 
     @dg.sensor(
         name=f"{name}_way_back_go_on",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=poll_seconds,
-        description="A rollback that a failure began, and that stopped half-done, is finished.",
+        description="Finishes automatic rollbacks that stopped half-done.",
     )
     def go_on(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         from dagster_defs.usecases.move.apply import resume_auto_rollbacks
@@ -75,7 +75,7 @@ def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) ->
             finished = resume_auto_rollbacks(Settings.from_process(), sorted(units), context.log.info)
         except ParityError as error:
             return dg.SkipReason(str(error))
-        said = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"
-        return dg.SkipReason(said)
+        message = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"
+        return dg.SkipReason(message)
 
     return go_on

@@ -1,4 +1,4 @@
-"""What stands in Dagster for a unit whose definitions cannot be made: it says why, and does nothing else."""
+"""The stand-in in Dagster for a unit whose definitions cannot be built: it says why, and does nothing else."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ BROKEN = "broken_units"  # the group of the stand-ins, and the first part of the
 
 
 class BrokenMirror(Protocol):
-    """What a stand-in takes over of the mirror in whose place it is."""
+    """What a stand-in takes over from the mirror that it replaces."""
 
     unit: str
 
@@ -32,23 +32,23 @@ class BrokenMirror(Protocol):
 
 
 def broken_key(name: str) -> dg.AssetKey:
-    """The key of the stand-in for the unit of this name; it may be a name that no unit can have."""
+    """The key of the stand-in for the unit of this name, which may be invalid as a unit's name."""
     return dg.AssetKey([BROKEN, *(part for part in name.split(".", 1) if part)])
 
 
 def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool) -> dg.Definitions:
-    """An asset that says what is wrong, and fails with it when it is run.
+    """An asset that describes the fault, and fails with it when it is run.
 
-    `with_job`: under the name of the unit's own job too, so that Airflow's log says why a proxied run has failed.
+    `with_job`: also define a job under the unit's own job name, so that Airflow's log says why a proxied run failed.
     """
     partitions = _partitions_of(unit)
 
     @dg.multi_asset(
-        name=f"broken__{hashlib.sha256(unit.unit.encode()).hexdigest()[:16]}",  # the name itself may be unfit
+        name=f"broken__{hashlib.sha256(unit.unit.encode()).hexdigest()[:16]}",  # the name itself may be invalid
         specs=[
             dg.AssetSpec(
                 broken_key(unit.unit),
-                description=f"The mirror of {unit.unit} is broken, and its assets are not there. {fault}",
+                description=f"The mirror of {unit.unit} is broken, so its assets are missing. {fault}",
                 group_name=BROKEN,
                 kinds={"broken"},
                 metadata={"why": str(fault)},
@@ -66,7 +66,7 @@ def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool
     job = dg.define_asset_job(
         name=unit.job_name(Side.LEGACY),
         selection=dg.AssetSelection.assets(stand_in.key),
-        description=f"{unit.unit} is broken: this job fails, and says why.",
+        description=f"{unit.unit} is broken: this job fails and says why.",
         executor_def=dg.in_process_executor,
         tags=unit.job_tags(Side.LEGACY),
     )
@@ -74,7 +74,7 @@ def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool
 
 
 def _partitions_of(unit: BrokenMirror) -> PartitionedSchedule | None:
-    """None where what is broken is the schedule, or the unit's name."""
+    """None if the schedule itself, or the unit's name, is broken."""
     try:
         return unit.partitions if unit.legacy_unit else None
     except ParityError:

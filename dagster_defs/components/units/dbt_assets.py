@@ -1,4 +1,4 @@
-"""The Dagster definition of one dbt unit on one side: its specs, and the body that runs dbt."""
+"""The Dagster definition of one dbt unit on one side: its specs, and the function that runs dbt."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
 
 
 class DbtMirror(Mirror, Protocol):
-    """What the definition of a unit's assets asks of its mirror."""
+    """What the definition of a unit's assets needs from its mirror."""
 
     unit: str
     command: Any
@@ -82,9 +82,9 @@ class DbtMirror(Mirror, Protocol):
 class UnitNodes:
     """The dbt nodes of one unit on one side.
 
-    `selected` is everything that the unit's command builds and tests; of that, `elsewhere` (by unique id, with
-    the unit's name) is defined by another unit's mirror. `shaped_by_window`: what in the project depends on the
-    window variables already while it is parsed.
+    `selected`: everything that the unit's command builds and tests; `elsewhere`: the part of it that another unit's
+    mirror defines, by unique id, with that unit's name. `shaped_by_window`: nodes that depend on the window variables
+    at parse time.
     """
 
     workspace: DbtWorkspace
@@ -121,7 +121,7 @@ class UnitNodes:
 
     @cached_property
     def reads_of_legacy(self) -> Mapping[dg.AssetKey, bool]:
-        """Legacy's assets that a candidate's rows are made from; whether each run that writes one writes all of it."""
+        """The legacy assets that a candidate's rows are made from, and whether each run rewrites all of the asset."""
         if not self.defers:
             return {}
         behind = data_behind(self.manifest, self.selected)
@@ -130,7 +130,7 @@ class UnitNodes:
         return {legacy_key(key) if is_shadow(key) else key: behind[node_id] for node_id, key in keys.items()}
 
     def _deferred(self, deps: Iterable[dg.AssetDep]) -> list[dg.AssetDep]:
-        """Of other units' models it is the real ones that are read."""
+        """Models of other units are read from legacy, not from their shadows."""
         built = {
             self.translator.get_asset_key(self.manifest["nodes"][node_id])
             for node_id in self.selected
@@ -147,8 +147,8 @@ class UnitNodes:
     def checks(self) -> Mapping[str, dg.AssetCheckSpec]:
         """Specs of the dbt tests and unit tests that this mirror evaluates, by unique id.
 
-        A test belongs to the unit that defines the model it is on. Tests on sources are evaluated on the legacy
-        side only: both sides read the same sources.
+        A test belongs to the unit that defines its model. Tests on sources are evaluated only on the legacy side: both
+        sides read the same sources.
         """
         own_keys = {spec.key for spec in self.models.values()}
         specs: dict[str, dg.AssetCheckSpec] = {}
@@ -171,7 +171,7 @@ class UnitNodes:
             return check_key_of_test(self.manifest, self.translator, test_id, self.project)
         if kind == "unit_test":
             test = self.manifest["unit_tests"][test_id]
-            # What it tests, of a versioned model the very version; its inputs, if dbt has added them, come after it.
+            # The first node is what it tests (for a versioned model, the exact version); inputs that dbt adds follow.
             tested = test["depends_on"]["nodes"][0]
             return dg.AssetCheckKey(
                 self.translator.get_asset_spec(self.manifest, tested, self.project).key, test["name"]
@@ -179,7 +179,7 @@ class UnitNodes:
         return None
 
     def is_known_to_dagster_dbt(self, test_id: str) -> bool:
-        """Whether dagster-dbt translates the test's results by itself; a unit test it does not, for one."""
+        """Whether dagster-dbt translates the test's results itself; it does not for a unit test, for example."""
         return test_id.startswith("test.") and bool(
             get_asset_check_key_for_test(self.manifest, self.translator, test_id, self.project)
         )
@@ -192,7 +192,7 @@ class UnitNodes:
 
 
 def build_asset_definition(unit: DbtMirror, nodes: UnitNodes, compared: Compared) -> dg.AssetsDefinition:
-    """One step for the whole unit: it runs as one, in Airflow and in Dagster. A candidate compares in it too."""
+    """One step for the whole unit, which runs as one in Airflow and in Dagster. A candidate also compares in it."""
     parity = compared.specs if nodes.side is Side.CANDIDATE else []
     attributes = unit.spec_attributes(nodes.side)
     stand_in = None if nodes.models else _stand_in(unit, nodes)
@@ -216,8 +216,8 @@ def build_asset_definition(unit: DbtMirror, nodes: UnitNodes, compared: Compared
 
         yield from one_try() if nodes.side is Side.LEGACY else build_and_compare(compared, context, one_try)
 
-    # Dagster asks for it a dozen times for each definition.
-    build.__signature__ = _SIGNATURE  # type: ignore[attr-defined]  # what `inspect` looks for first
+    # Dagster looks this up a dozen times per definition.
+    build.__signature__ = _SIGNATURE  # type: ignore[attr-defined]  # where `inspect` looks first
     decorate = dg.multi_asset(
         name=unit.op_name(nodes.side),
         specs=specs,
@@ -233,7 +233,7 @@ def build_asset_definition(unit: DbtMirror, nodes: UnitNodes, compared: Compared
 
 
 def _shape(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """What the body of every unit looks like to Dagster."""
+    """The signature that Dagster sees for every unit's function."""
     raise NotImplementedError
 
 
@@ -241,11 +241,11 @@ _SIGNATURE = inspect.signature(_shape)
 
 
 def _stand_in(unit: DbtMirror, nodes: UnitNodes) -> dg.AssetSpec:
-    """The asset of a unit whose models are all defined by other units: it says when the unit ran."""
+    """The asset of a unit whose models are all defined by other units: it shows when the unit ran."""
     name = [unit.legacy_unit.dag_id, unit.legacy_unit.task_id]
     return dg.AssetSpec(
         key=[SHADOW, *name] if nodes.side is Side.CANDIDATE else name,
-        description=f"{unit.unit} ran; all that it builds is defined by other units.",
+        description=f"{unit.unit} ran; everything that it builds is defined by other units.",
         kinds={"dbt"},
         deps=[
             nodes.translator.get_asset_spec(nodes.manifest, node, nodes.project).key
@@ -278,9 +278,9 @@ def _build(context: dg.AssetExecutionContext, unit: DbtMirror, nodes: UnitNodes)
     context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
     if nodes.shaped_by_window:
         context.log.warning(
-            f"{len(nodes.shaped_by_window)} nodes depend on the window variables while the project is parsed "
+            f"{len(nodes.shaped_by_window)} nodes depend on the window variables at parse time "
             f"({', '.join(nodes.shaped_by_window[:5])} …): the whole project is parsed again for this window. "
-            "Read the variables in the models' SQL only, not in config, ref or enabled"
+            "Read the variables only in the models' SQL, not in config, ref or enabled"
         )
     run = nodes.workspace.run(
         [unit.command, *_selection(unit, nodes, part), *flags, *start.flags],
@@ -296,7 +296,7 @@ def _build(context: dg.AssetExecutionContext, unit: DbtMirror, nodes: UnitNodes)
         **{f"event_time/{end}": value for end, value in event_time.items()},
     }
     if len(windows) > 1:
-        # Dagster makes a materialization of each partition from the one result, each with its own window's bounds.
+        # From one result, Dagster makes a materialization of each partition, with the bounds of its own window.
         keys = {spec.key for spec in nodes.models.values()} & context.selected_asset_keys
         for window in windows:
             partition = unit.partitions.key_of(window)
@@ -310,13 +310,13 @@ def _build(context: dg.AssetExecutionContext, unit: DbtMirror, nodes: UnitNodes)
 
 
 def _metadata_of(value: Any) -> Any:
-    """A variable as Dagster can show it: null and dates have no place in JSON metadata of their own."""
+    """A variable in a form that Dagster can show: plain metadata can hold neither null nor dates."""
     return value if isinstance(value, str | bool | int | float) else typed(value)
 
 
 @dataclass(frozen=True)
 class _LegacyBegan:
-    """When legacy's run of a partition began, by unique id of a model; None if Dagster knows of none."""
+    """When legacy's run of a partition began, by a model's unique id; None if Dagster knows of no run."""
 
     context: dg.AssetExecutionContext
     nodes: UnitNodes
@@ -330,17 +330,17 @@ class _LegacyBegan:
 
 
 def _part(context: dg.AssetExecutionContext, nodes: UnitNodes) -> list[str] | None:
-    """The nodes that somebody asked for, if it is not all of them."""
-    wanted = [node_id for node_id, spec in nodes.models.items() if spec.key in context.selected_asset_keys]
+    """The requested nodes, or None if all are requested."""
+    models = [node_id for node_id, spec in nodes.models.items() if spec.key in context.selected_asset_keys]
     tests = [
         node_id for node_id, spec in nodes.checks.items() if spec.key in context.selected_asset_check_keys
     ]
-    whole = len(wanted) == len(nodes.models) and len(tests) == len(nodes.checks)
-    return None if whole else [*wanted, *tests]
+    whole = len(models) == len(nodes.models) and len(tests) == len(nodes.checks)
+    return None if whole else [*models, *tests]
 
 
 def _selection(unit: DbtMirror, nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
-    """The unit's own selection; only if somebody asked for a part of it, the nodes of that part by name."""
+    """The unit's own selection or, if only a part was requested, that part's nodes by name."""
     if part is None:
         return unit.dbt_arguments()
     names = [_name_for_selection(nodes.manifest, node_id) for node_id in part]
@@ -359,7 +359,7 @@ def _translate(
     event: dict[str, Any],
     metadata: Mapping[str, Any],
 ) -> Iterator[Any]:
-    """One dbt result as Dagster's events; what another unit's mirror defines becomes an observation."""
+    """One dbt result as Dagster events; a node that another unit's mirror defines becomes an observation."""
     node_id = event["data"]["node_info"]["unique_id"]
     context.log.info(event["info"]["msg"])
     if node_id in nodes.elsewhere and node_id.split(".")[0] in ASSET_TYPES:
@@ -399,12 +399,12 @@ def _translate(
 
 
 def _runs_tests_alone(nodes: UnitNodes) -> bool:
-    """Whether the unit builds nothing: then the tests of other units' models are all that it has to tell."""
+    """Whether the unit builds nothing: then it reports only tests of other units' models."""
     return not any(node_id.split(".")[0] in ASSET_TYPES for node_id in nodes.selected)
 
 
 def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
-    if node["config"]["materialized"] == "view":  # counting a view runs its query a second time
+    if node["config"]["materialized"] == "view":  # counting a view would run its query a second time
         return {}
     rows = run.count_rows(node["relation_name"])
     return {} if rows is None else {"dagster/row_count": rows}

@@ -1,4 +1,4 @@
-"""What is said of the dbt tests of both sides beside a comparison."""
+"""The dbt tests of both sides, reported next to a comparison."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,8 @@ Verdicts = Mapping[dg.AssetCheckKey, bool]
 
 @dataclass(frozen=True)
 class LegacyTests:
-    """The dbt tests that a unit's legacy command runs: unique ids by their check. `shaped`: by the window's variables.
-
-    `timeout`: seconds for each window.
+    """The dbt tests that a unit's legacy command runs: unique ids by check. `shaped`: whether the window's variables
+    shape them. `timeout`: seconds per window.
     """
 
     workspace: DbtWorkspace
@@ -29,19 +28,19 @@ class LegacyTests:
     def evaluate(
         self, twins: Collection[dg.AssetCheckKey], windows: Sequence[Window], run_id: str, wait_s: float
     ) -> "LegacyVerdicts":
-        """As legacy's data stands now, those whose twin the candidate has; nothing is written."""
-        wanted = {check: test for check, test in self.ids.items() if twin_of(check) in twins}
-        if not wanted:
+        """Evaluate, on legacy's current data, the tests that the candidate has too; nothing is written."""
+        shared = {check: test for check, test in self.ids.items() if twin_of(check) in twins}
+        if not shared:
             return LegacyVerdicts()
         try:
             variables = self.variables.for_range(windows[0], windows[-1])
         except ParityError as error:
-            return LegacyVerdicts(not_known=dict.fromkeys(wanted, str(error)))
+            return LegacyVerdicts(not_known=dict.fromkeys(shared, str(error)))
         from dagster_defs.usecases.shadow.legacy_tests import evaluate_tests
 
-        found = evaluate_tests(
+        evaluated = evaluate_tests(
             self.workspace,
-            frozenset(wanted.values()),
+            frozenset(shared.values()),
             variables=variables,
             run_dir=self.workspace.target_path / "runs" / run_id / "legacy_tests",
             parse_again=self.shaped,
@@ -49,14 +48,18 @@ class LegacyTests:
             timeout=None if self.timeout is None else self.timeout * len(windows),
         )
         return LegacyVerdicts(
-            {check: found.passed[test] for check, test in wanted.items() if test in found.passed},
-            {check: found.not_known[test] for check, test in wanted.items() if test in found.not_known},
+            {check: evaluated.passed[test] for check, test in shared.items() if test in evaluated.passed},
+            {
+                check: evaluated.not_known[test]
+                for check, test in shared.items()
+                if test in evaluated.not_known
+            },
         )
 
 
 @dataclass(frozen=True)
 class LegacyVerdicts:
-    """How legacy's tests came out, and why others are not known."""
+    """Results of legacy's tests, and why others are unknown."""
 
     passed: Verdicts = field(default_factory=dict)
     not_known: Mapping[dg.AssetCheckKey, str] = field(default_factory=dict)
@@ -64,10 +67,10 @@ class LegacyVerdicts:
     def beside(
         self, ours: Verdicts, legacy_key: dg.AssetKey, compared: Collection[dg.AssetKey]
     ) -> tuple[str, list[str]]:
-        """What is said beside the verdict on one output, and the names of the tests that differ.
+        """The summary to show with the verdict on one output, and the names of the tests that differ.
 
-        `ours`: how the candidate's came out; `compared`: legacy keys of all compared outputs. A test on something
-        that is not compared speaks for every output of the unit.
+        `ours`: the candidate's results; `compared`: legacy keys of all compared outputs. A test on something that is
+        not compared counts for every output of the unit.
         """
         both = {
             check.name: (passed, ours[twin_of(check)])
@@ -79,11 +82,11 @@ class LegacyVerdicts:
             if _speaks_for(check, legacy_key, compared):
                 reasons.setdefault(why, []).append(check.name)
         differing = sorted(name for name, (one, other) in both.items() if one != other)
-        said = [f"{', '.join(sorted(names))}: {why}" for why, names in sorted(reasons.items())]
-        if not both and not said:
+        unknown = [f"{', '.join(sorted(names))}: {why}" for why, names in sorted(reasons.items())]
+        if not both and not unknown:
             return "none on both sides", []
         known = [f"{len(both)} on both sides, {len(differing)} differ"] if both else []
-        return "; ".join([*known, *(f"not known: {one}" for one in said)]), differing
+        return "; ".join([*known, *(f"not known: {one}" for one in unknown)]), differing
 
 
 def twin_of(check: dg.AssetCheckKey) -> dg.AssetCheckKey:

@@ -1,4 +1,4 @@
-"""The mirror of a legacy task that runs dbt: every model it builds is an asset of its own."""
+"""The mirror of a legacy task that runs dbt: every model it builds is a separate asset."""
 
 import contextlib
 import shlex
@@ -35,7 +35,7 @@ from dagster_defs.parity import Side, Zones
 from dagster_defs.windows import Bound, PartitionVars, Schedule, Window, zone_named
 from dagster_defs.windows.values import as_yaml
 
-# What each dbt command runs of a selection, by resource type.
+# The resource types that each dbt command runs from a selection.
 RUN_BY: Mapping[str, frozenset[str]] = {
     "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
     "run": frozenset({"model"}),
@@ -47,32 +47,32 @@ RUN_BY: Mapping[str, frozenset[str]] = {
 
 @dataclass
 class ComparedModel(ComparisonTerms):
-    """How one model is compared: how its rows are told apart, and what may differ."""
+    """How one model is compared: what identifies its rows, and what may differ."""
 
     name: Annotated[
         str,
         dg.Resolver.default(
             description=(
-                "Name of the dbt model: `orders` (of a versioned model every version that is not named by itself), "
-                "`orders.v1`, with its package `shop.orders`, or its unique id."
+                "Name of the dbt model: `orders` (for a versioned model, every version that has no entry of its own), "
+                "`orders.v1`, `shop.orders` with its package, or its unique id."
             )
         ),
     ]
     key: Annotated[
         Sequence[str],
-        dg.Resolver.default(description="Columns that identify a row; none: rows are a multiset."),
+        dg.Resolver.default(description="Columns that identify a row; without them, rows are a multiset."),
     ] = field(default_factory=list)
     time_column: Annotated[
         str | None,
         dg.Resolver.default(
-            description="Column that the window's bounds apply to; none: compared as a whole."
+            description="Column that the window's bounds apply to; without it, the table is compared as a whole."
         ),
     ] = None
     naive_zone: Annotated[
         str | None,
         dg.Resolver.default(
             description=(
-                "Time zone in which a time column without one counts; none: UTC, and for a DATE the schedule's."
+                "Time zone of a time column that has none; by default UTC, and for a DATE the schedule's."
             ),
             examples=["America/New_York"],
         ),
@@ -81,7 +81,7 @@ class ComparedModel(ComparisonTerms):
         str | None,
         dg.Resolver.default(
             description=(
-                "Time zone of bounds without an offset; none: they are values of the time column as they stand."
+                "Time zone of bounds without an offset; without it, they are plain values of the time column."
             ),
             examples=["UTC"],
         ),
@@ -93,9 +93,9 @@ class ComparedModel(ComparisonTerms):
 class DbtUnit(UnitComponent):
     """A legacy task that runs `dbt build` over a selection, with the window as `--vars`.
 
-    Each model is an asset under its own key; a twin of it under `shadow/` writes to the candidate target. dbt
-    tests are asset checks. A model that several units build is defined by the most special of them; the
-    others report an observation when they touch it.
+    Each model is an asset under its own key; its twin under `shadow/` writes to the candidate target. dbt tests are
+    asset checks. A model that several units build is defined by the most specific of them; the others report an
+    observation when they touch it.
     """
 
     command: Annotated[
@@ -106,8 +106,8 @@ class DbtUnit(UnitComponent):
         str,
         dg.Resolver.default(
             description=(
-                "dbt's --select, as in the legacy command. Without select, exclude and selector it is the default "
-                "selector of the project's selectors.yml, or else everything."
+                "dbt's --select, as in the legacy command. Without select, exclude and selector, it is the default "
+                "selector in the project's selectors.yml, or else everything."
             )
         ),
     ] = ""
@@ -117,7 +117,7 @@ class DbtUnit(UnitComponent):
     event_time: Annotated[
         Mapping[str, str] | None,
         dg.Resolver.passthrough(
-            description="Template text of --event-time-start and --event-time-end, for microbatch models.",
+            description="Templates of --event-time-start and --event-time-end, for microbatch models.",
             examples=[{"start": "{{ data_interval_start | ds }}", "end": "{{ data_interval_end | ds }}"}],
         ),
     ] = None
@@ -128,8 +128,9 @@ class DbtUnit(UnitComponent):
         str,
         dg.Resolver.default(
             description=(
-                "First parts, separated by slashes, of the asset keys of what the dbt project builds: for a second "
-                "project with models of the same names. All units of one project say the same. Sources keep their keys."
+                "Prefix, with parts separated by slashes, of the asset keys of everything that the dbt project builds: "
+                "for a second project with models of the same names. All units of a project must agree. Sources keep "
+                "their keys."
             ),
             examples=["finance"],
         ),
@@ -145,11 +146,11 @@ class DbtUnit(UnitComponent):
 
     @cached_property
     def event_times(self) -> PartitionVars:
-        """Both ends of the window for microbatch models; nothing if the task does not say them."""
+        """Both ends of the window for microbatch models; empty if the task does not pass them."""
         bounds = {"start": "lower", "end": "upper"}
         declared = self.event_time or {}
         if declared and declared.keys() != bounds.keys():
-            raise BadUnit(self.unit, "`event_time` needs both `start` and `end`", "Mend it in its YAML")
+            raise BadUnit(self.unit, "`event_time` needs both `start` and `end`", "Fix it in its YAML")
         templates = {end: {"template": text, "bound": bounds[end]} for end, text in declared.items()}
         return self.compile_templates(templates, "event_time")
 
@@ -172,8 +173,8 @@ class DbtUnit(UnitComponent):
             return ""
         arguments = " ".join(self.dbt_arguments())
         return (
-            f"unit {self.unit}: its selection {arguments!r} matches nothing that dbt {self.command} runs, as if "
-            f"its task did nothing. Is that right? Look: dbt ls {arguments}"
+            f"unit {self.unit}: its selection {arguments!r} matches nothing that dbt {self.command} runs, so its "
+            f"task would do nothing. To check: dbt ls {arguments}"
         )
 
     @property
@@ -237,7 +238,7 @@ class DbtUnit(UnitComponent):
         return self._nodes_by_side[side]
 
     def _translation(self, side: Side) -> tuple[DbtProject, UnitTranslator]:
-        """For all units of a project: a translator keeps what it has translated, and that is all above a model too."""
+        """Shared by all units of a project: a translator caches its translations, including those of all ancestors."""
         project = DbtProject(self.project_dir, target=target_of(side))
         return project, UnitTranslator(side, self.project_units.feeds, self.key_prefix_parts)
 
@@ -247,7 +248,7 @@ class DbtUnit(UnitComponent):
 
     @cached_property
     def _shaped_by_window(self) -> tuple[str, ...]:
-        """Proved with the first window and one more than a year later, on the legacy target."""
+        """Determined by comparing the first window with one more than a year later, on the legacy target."""
         if not self.vars:
             return ()
         first, later = _two_windows(self.partitions.schedule)
@@ -273,12 +274,14 @@ class DbtUnit(UnitComponent):
 
     @cached_property
     def _parsed_with(self) -> str:
-        """Its variables that may shape the project and are the same in each window, as YAML. Raises what rendering
-        them raises."""
+        """The unit's variables that may shape the project and are the same in every window, as YAML. Raises what
+        rendering them raises."""
         constants = self.variables.constants()
         shaping = _workspace(self.project_dir, target_of(Side.LEGACY), "").shaping if constants else None
-        given = {name: value for name, value in constants.items() if shaping and shaping.may_shape(name)}
-        return as_yaml(given) if given else ""
+        shaping_constants = {
+            name: value for name, value in constants.items() if shaping and shaping.may_shape(name)
+        }
+        return as_yaml(shaping_constants) if shaping_constants else ""
 
     @property
     def folders(self) -> frozenset[Path]:
@@ -319,17 +322,17 @@ class DbtUnit(UnitComponent):
 
     @property
     def _unsure(self) -> str:
-        """Why another window may have other nodes; empty if none does."""
+        """Why other windows may have other nodes; empty if none does."""
         try:
             shaped = self._shaped_by_window
         except ParityError as error:
             return " ".join(str(error).split())
         more = f" and {len(shaped) - 3} more" if len(shaped) > 3 else ""
-        said = f"the window's variables decide {', '.join(shaped[:3])}{more} while dbt parses the project"
-        return f"{said}: nodes may differ from window to window" if shaped else ""
+        shaping = f"the window's variables decide {', '.join(shaped[:3])}{more} at parse time"
+        return f"{shaping}, so nodes may differ from window to window" if shaped else ""
 
     def outputs_of(self, window: Window) -> Iterator[Output]:
-        # What dbt filters microbatch models by comes before what the models read themselves.
+        # The event times that dbt filters microbatch models by take precedence over what the models read themselves.
         bounds = {
             bound: text
             for declared in (self.variables, self.event_times)
@@ -344,7 +347,9 @@ class DbtUnit(UnitComponent):
                 continue
             compared = self._declared_for(node)
             if node_id not in theirs:
-                reason = f"model {names[node_id]!r} is not there in the target {target_of(Side.CANDIDATE)!r}"
+                reason = (
+                    f"model {names[node_id]!r} does not exist in the target {target_of(Side.CANDIDATE)!r}"
+                )
                 raise BadUnit(self.unit, reason, "Enable it on both targets, so that both can be compared")
             yield TableOutput(
                 name=names[node_id],
@@ -363,7 +368,7 @@ class DbtUnit(UnitComponent):
             )
 
     def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:
-        """What `compare` says of the node under the most precise of its names; the usual, if it says nothing."""
+        """The node's `compare` entry under its most specific name, or the defaults if there is none."""
         declared = {compared.name: compared for compared in self.compare}
         return next(
             (declared[name] for name in names_of(node) if name in declared), ComparedModel(node["name"])
@@ -374,7 +379,7 @@ class DbtUnit(UnitComponent):
         return tuple(part for part in self.key_prefix.split("/") if part)
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
-        """The asset keys of what the unit builds and reads. `feeds` as in `ProjectUnits`."""
+        """The asset keys of what the unit builds and reads. `feeds`: see `ProjectUnits`."""
         manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
         translator = UnitTranslator(Side.LEGACY, feeds, self.key_prefix_parts)
         yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
@@ -385,7 +390,7 @@ class DbtUnit(UnitComponent):
                 _ = name and zone_named(name)
             except ValueError as error:
                 raise BadUnit(
-                    self.unit, f"`compare.{compared.name}`: {error}", "Mend it in its YAML"
+                    self.unit, f"`compare.{compared.name}`: {error}", "Fix it in its YAML"
                 ) from error
         return Zones(self.partitions.schedule.timezone, compared.naive_zone, compared.bound_zone)
 
@@ -397,7 +402,7 @@ class DbtUnit(UnitComponent):
         }
 
     def _selected(self, side: Side) -> frozenset[str]:
-        """Unique ids of what the unit's command runs of its selection; none if it matches nothing.
+        """Unique ids that the unit's command runs from its selection; empty if it matches nothing.
 
         Raises BadUnit for a selection that dbt cannot read, DbtProjectUnreadable.
         """
@@ -405,33 +410,33 @@ class DbtUnit(UnitComponent):
             try:
                 self._selections[side] = self._select(side)
             except DbtSelectionRefused as error:
-                self._selections[side] = BadUnit(self.unit, str(error), "Mend its selection in its YAML")
-        found = self._selections[side]
-        if isinstance(found, BadUnit):
-            raise found
-        return found
+                self._selections[side] = BadUnit(self.unit, str(error), "Fix its selection in its YAML")
+        selection = self._selections[side]
+        if isinstance(selection, BadUnit):
+            raise selection
+        return selection
 
     @classmethod
     def look_up(cls, units: Sequence[Self]) -> None:
         wanted: dict[DbtWorkspace, list[tuple[str, str, str]]] = {}
         for unit in units:
-            with contextlib.suppress(ParityError):  # the unit meets it by itself
+            with contextlib.suppress(ParityError):  # the unit will meet the error itself
                 for side in Side:
-                    asked = (unit.select, unit.exclude, unit.selector)
-                    wanted.setdefault(unit.workspace(side), []).append(asked)
+                    arguments = (unit.select, unit.exclude, unit.selector)
+                    wanted.setdefault(unit.workspace(side), []).append(arguments)
         unreadable: set[tuple[Path, str]] = set()
         for workspace, selections in wanted.items():
             project = workspace.project_dir, workspace.parsed_with
             if project in unreadable:
-                continue  # dbt would take seconds to say of its other target the same
+                continue  # dbt would take seconds to report the same about its other target
             try:
                 workspace.select_all(selections)
-            except Exception:  # whatever it is, each unit of the project meets it by itself
+            except Exception:  # whatever it is, each unit of the project will meet it itself
                 unreadable.add(project)
 
     @cached_property
     def _selections(self) -> dict[Side, frozenset[str] | BadUnit]:
-        """What was asked already: every other unit of the project asks for it too."""
+        """Cached selections: every other unit of the project needs them too."""
         return {}
 
     def _select(self, side: Side) -> frozenset[str]:
@@ -442,11 +447,11 @@ class DbtUnit(UnitComponent):
         known = self.workspace(Side.LEGACY).known_names
         for compared in self.compare:
             if compared.name not in known:
-                reason = f"`compare` names a model {compared.name!r} that is not there"
-                raise BadUnit(self.unit, reason, "Mend `compare` in its YAML")
+                reason = f"`compare` names a model {compared.name!r} that does not exist"
+                raise BadUnit(self.unit, reason, "Fix `compare` in its YAML")
 
     def _defined_elsewhere(self, side: Side) -> Mapping[str, str]:
-        """Unique ids that this unit builds and another one defines, with that unit's name."""
+        """Unique ids that this unit builds but another unit defines, with that unit's name."""
         definers = self.project_units.definers
         found = {
             node_id: definers.get(self._thing(node_id), self)
@@ -458,12 +463,12 @@ class DbtUnit(UnitComponent):
         return [self._thing(node_id) for node_id in self._selected(Side.LEGACY)]
 
     def _thing(self, node_id: str) -> tuple[Path, str, str]:
-        """A node with its table: variables that shape the project may give it another one in another unit."""
+        """A node and its table: variables that shape the project may give the node another table in another unit."""
         node = self.workspace(Side.LEGACY).manifest["nodes"].get(node_id) or {}
         return self.project_dir, node_id, node.get("relation_name") or ""
 
     def precedence(self) -> tuple[int, Unit]:
-        """A model belongs to the unit that builds the fewest models: the more special one."""
+        """A model belongs to the unit that builds the fewest models, which is the most specific one."""
         selected = self._selected(Side.LEGACY)
         return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
 
@@ -472,7 +477,7 @@ _WORKSPACES: dict[tuple[Path, str, str], DbtWorkspace] = {}
 
 
 def _workspace(project_dir: Path, target: str, parsed_with: str) -> DbtWorkspace:
-    """One workspace for each project, target and set of variables that shape it, so that units share a manifest."""
+    """One workspace per project, target and set of shaping variables, so that units share a manifest."""
     key = project_dir, target, parsed_with
     return _WORKSPACES.setdefault(key, DbtWorkspace(*key))
 

@@ -1,4 +1,4 @@
-"""Units that leave files behind: what they are called, where each side has its own, and how they are compared."""
+"""Units that write files: the files' names, each side's folder, and how they are compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from dagster_defs.windows import PartitionVars, Window
 
 @dataclass
 class PythonOutput(ComparisonTerms):
-    """One asset that the function writes, and how the file that it leaves behind is compared."""
+    """One asset that the unit writes, and how its file is compared."""
 
     key: Annotated[str, dg.Resolver.default(description="Asset key, parts separated by slashes.")]
     description: str | None = None
@@ -35,7 +35,7 @@ class PythonOutput(ComparisonTerms):
         str | None,
         dg.Resolver.passthrough(
             description=(
-                "Template of the file that one window leaves behind, below the side's folder; it is what is compared."
+                "Template of the file that one window writes, relative to the side's folder; this file is compared."
             ),
             examples=["raw/trips/trips_{{ data_interval_start.strftime('%Y-%m') }}.parquet"],
         ),
@@ -46,14 +46,14 @@ class PythonOutput(ComparisonTerms):
     file_types: Annotated[
         Mapping[str, str],
         dg.Resolver.default(
-            description="Types of columns of a CSV file, by name; none: text, or what nothing is lost as.",
+            description="Types of CSV columns, by name; by default text, or whatever type loses nothing.",
             examples=[{"placed": "date %d/%m/%Y"}],
         ),
     ] = field(default_factory=dict)
 
 
 class FilesUnit(UnitComponent):
-    """Base of the mirrors whose outputs are declared one by one; not a component type of its own."""
+    """Base class of mirrors whose outputs are declared one by one; not a component type itself."""
 
     outputs: Sequence[PythonOutput]
     side_folders: Mapping[str, str]
@@ -68,7 +68,7 @@ class FilesUnit(UnitComponent):
         return [output_key(output.key) for output in self.outputs]
 
     def compared_keys(self) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
-        """Both keys of each output that leaves a file behind."""
+        """Both keys of each output that writes a file."""
         return {
             output.key: (output_key(output.key), output_key(output.key, Side.CANDIDATE))
             for output in self.outputs
@@ -95,15 +95,13 @@ class FilesUnit(UnitComponent):
         """By the output's key. Raises BadUnit for terms of an output that is not compared."""
         for output in self.outputs:
             if not output.file and (output.tolerances or output.masked):
-                reason = (
-                    f"`outputs.{output.key}` has tolerances or masks, and no `file` that could be compared"
-                )
-                raise BadUnit(self.unit, reason, "Name its `file`, or drop them")
+                reason = f"`outputs.{output.key}` has tolerances or masks, but no `file` to compare"
+                raise BadUnit(self.unit, reason, "Declare its `file`, or remove them")
             try:
                 declared_types(output.file_types)
             except ValueError as error:
                 reason = f"`outputs.{output.key}.file_types`: {error}"
-                raise BadUnit(self.unit, reason, "Mend it in its YAML") from error
+                raise BadUnit(self.unit, reason, "Fix it in its YAML") from error
         return {
             output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.file_key)
             for output in self.outputs
@@ -117,9 +115,9 @@ class FilesUnit(UnitComponent):
         ]
 
     def refuse_legacy_folder(self, windows: Sequence[Window]) -> None:
-        """Raises WritesToLegacy if the candidate's folder, or a file of it, is legacy's or lies in it."""
+        """Raises WritesToLegacy if the candidate's folder, or one of its files, is or lies in legacy's folder."""
         folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
-        remedy = "Mend `side_folders` in its YAML, or the variables that it reads"
+        remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
         if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
             raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
         for window in windows:

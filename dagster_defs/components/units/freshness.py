@@ -1,7 +1,7 @@
-"""Airflow's `sla` as a freshness policy of Dagster's: the data of a window is due so long after its end.
+"""Airflow's `sla` as a Dagster freshness policy: a window's data is due a fixed time after the window's end.
 
-A policy looks at the time of the newest materialization, not at its partition: a backfill of an older window makes
-the assets fresh too (decision 8).
+A policy looks at the time of the newest materialization, not at its partition: a backfill of an older window also
+makes the assets fresh (decision 8).
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ MOST_WINDOWS = 12_000  # more than a week of minutes, more than a year of hours
 
 
 def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.FreshnessPolicy:
-    """Fails `sla` seconds after a window's end if nothing was materialized since that end.
+    """Fails `sla` seconds after a window's end if nothing has been materialized since that end.
 
-    Where no cron expression says these moments, it fails when the newest materialization is older than the longest
-    window and `sla` together: later than Airflow's, by as long as the last run took, and never earlier. Dagster
-    counts in minutes, so `sla` is rounded up to one. `zone`: an IANA name, where the schedule's zone has none.
+    If no cron expression can describe these moments, it fails when the newest materialization is older than the
+    longest window plus `sla`: later than Airflow's, by the duration of the last run, and never earlier. Dagster counts
+    in minutes, so `sla` is rounded up to whole minutes. `zone`: an IANA name, if the schedule's zone has none.
     """
     late = timedelta(minutes=max(1, ceil(sla / 60)))
     if isinstance(schedule, ListedSchedule):
@@ -35,7 +35,7 @@ def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.Fresh
     deadline = deadline_cron(schedule.cron, late)
     if deadline is None or late > (shortest := get_smallest_cron_interval(deadline)):
         return dg.FreshnessPolicy.time_window(fail_window=_longest_window(schedule) + late)
-    # When the clock goes back between end and deadline, the end is an hour further away than `late`.
+    # If the clock is set back between end and deadline, the end is an hour further away than `late`.
     lower_bound = min(late + CLOCK_CHANGE, shortest)
     return dg.FreshnessPolicy.cron(
         deadline, lower_bound_delta=lower_bound, timezone=zone or schedule.timezone
@@ -43,7 +43,7 @@ def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.Fresh
 
 
 def deadline_cron(cron: str, late: timedelta) -> str | None:
-    """Five fields that fire `late` (whole minutes) after each tick of `cron`; None if five fields cannot say it."""
+    """A cron that fires `late` (whole minutes) after each tick of `cron`; None if five fields cannot express that."""
     minute, hour, *days = _expanded(cron)
     after = [tick + late // timedelta(minutes=1) for tick in (60 * h + m for h in hour for m in minute)]
     times = sorted({tick % DAY for tick in after})
@@ -57,7 +57,7 @@ def deadline_cron(cron: str, late: timedelta) -> str | None:
 
 
 def _expanded(cron: str) -> list[list[int]]:
-    """Every field's numbers; a day field that is a star, or that numbers cannot say, is empty."""
+    """Each field's numbers; a day field that is a star, or that numbers cannot express, is empty."""
     fields = croniter(cron).expanded
     full = [range(60), range(24), (), (), ()]
     numbers = [list(every) if field == ["*"] else field for field, every in zip(fields, full, strict=True)]
@@ -65,15 +65,19 @@ def _expanded(cron: str) -> list[list[int]]:
 
 
 def _days_later(written: Sequence[str], days: Sequence[Sequence[int]], carried: set[int]) -> list[str] | None:
-    """The fields for day, month and weekday, as many days later as all clock times have been carried."""
+    """The day, month and weekday fields, shifted by the number of days that all clock times were carried."""
     if carried == {0} or list(written) == ["*", "*", "*"]:
         return list(written)
-    if len(carried) != 1 or set("#lL") & set(written[2]):  # "the second Friday" has no day after it
+    if len(carried) != 1 or set("#lL") & set(written[2]):  # cron cannot say "the day after the second Friday"
         return None
     [later] = carried
     day, _, weekday = days
     if list(written[:2]) == ["*", "*"] and weekday:
-        return ["*", "*", ",".join(str(one) for one in sorted({(number + later) % 7 for number in weekday}))]
+        return [
+            "*",
+            "*",
+            ",".join(str(shifted) for shifted in sorted({(number + later) % 7 for number in weekday})),
+        ]
     if written[2] == "*" and day and max(day) + later <= 28:  # the last day that every month has
         return [",".join(str(number + later) for number in day), written[1], "*"]
     return None
@@ -84,7 +88,7 @@ def _field(numbers: Sequence[int], full: int) -> str:
 
 
 def _longest_pause(schedule: ListedSchedule) -> timedelta:
-    """Between the ends of two windows, of which there may be a hole between; else the window's own length."""
+    """The longest time between the ends of two consecutive windows, gaps included."""
     windows = list(schedule.windows())
     pauses = [later.end - window.end for window, later in pairwise(windows)]
     return max([*pauses, windows[0].length])

@@ -1,4 +1,4 @@
-"""A unit's own bounds for the gates of its moves, in its YAML."""
+"""A unit's own limits for the gates of its moves, in its YAML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,18 +14,19 @@ _USUAL = GateSettings()
 
 @dataclass
 class Gates(dg.Resolvable):
-    """What must hold before the unit is moved; what is left out is as for every unit."""
+    """What must hold before the unit is moved; anything omitted has the usual value."""
 
     windows: Annotated[
-        int, dg.Resolver.default(description="So many windows in a row must match before a cutover.")
+        int, dg.Resolver.default(description="How many windows in a row must match before a cutover.")
     ] = _USUAL.windows
     undetermined: Annotated[
         Sequence[str], dg.Resolver.default(description="Facets of `parity verify` that may be undetermined.")
     ] = field(default_factory=list)
     slowdown: Annotated[
-        float, dg.Resolver.default(description="A candidate run may take so many times as long as legacy's …")
+        float,
+        dg.Resolver.default(description="A candidate run may take this many times as long as legacy's …"),
     ] = _USUAL.slowdown
-    slack: Annotated[float, dg.Resolver.default(description="… and so many seconds more.")] = _USUAL.slack
+    slack: Annotated[float, dg.Resolver.default(description="… plus this many seconds.")] = _USUAL.slack
     soak_days: Annotated[
         float, dg.Resolver.default(description="Days for which the unit soaks after a cutover.")
     ] = _USUAL.soak_days
@@ -35,7 +36,7 @@ class Gates(dg.Resolvable):
     rollback_on_failure: Annotated[
         bool,
         dg.Resolver.default(
-            description="Whether a proxied run that fails while the unit soaks rolls it back."
+            description="Whether a proxied run's failure rolls the unit back while it soaks."
         ),
     ] = _USUAL.rollback_on_failure
     without: Annotated[
@@ -44,14 +45,14 @@ class Gates(dg.Resolvable):
     ] = field(default_factory=list)
 
     def settings(self, unit: str) -> GateSettings:
-        """Raises BadUnit, which names the unit, for a bound that cannot be."""
+        """Raises BadUnit for an impossible limit."""
         for name in ("windows", "slowdown", "slack", "soak_days", "soak_windows"):
             if getattr(self, name) < 0:
-                raise BadUnit(unit, f"`gates.{name}` is {getattr(self, name):g}", "Mend it in its YAML")
+                raise BadUnit(unit, f"`gates.{name}` is {getattr(self, name):g}", "Fix it in its YAML")
         for name, known in (("without", tuple(Gate)), ("undetermined", FACETS)):
             if strange := [each for each in getattr(self, name) if each not in known]:
                 reason = f"`gates.{name}` names {', '.join(strange)}"
-                raise BadUnit(unit, reason, f"There are: {', '.join(known)}")
+                raise BadUnit(unit, reason, f"Known names: {', '.join(known)}")
         return GateSettings(
             self.windows,
             tuple(self.undetermined),

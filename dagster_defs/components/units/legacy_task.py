@@ -1,4 +1,4 @@
-"""The mirror of whatever has no better one: Dagster runs the operator of the DAG file, in Airflow's environment."""
+"""The mirror for tasks that have no better one: Dagster runs the DAG file's operator in Airflow's environment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,22 +33,22 @@ ITSELF = "the operator itself"
 
 @dataclass
 class AirflowPlace(dg.Resolvable):
-    """Where the operator is run."""
+    """Where the operator runs."""
 
     python: Annotated[
         str | None,
-        dg.Resolver.default(description="A Python that has Airflow; without it `PARITY_AIRFLOW_PYTHON`."),
+        dg.Resolver.default(description="A Python with Airflow; by default `PARITY_AIRFLOW_PYTHON`."),
     ] = None
     dags_folder: Annotated[
         str | None,
         dg.Resolver.default(
-            description="Airflow's DAGs folder, relative to the project; without it `python_path`."
+            description="Airflow's DAGs folder, relative to the project; by default `python_path`."
         ),
     ] = None
     dag_file: Annotated[
         str,
         dg.Resolver.default(
-            description="The DAG's file in it; without it files are parsed until one has the DAG.",
+            description="The DAG's file in that folder; without it, files are parsed until one has the DAG.",
             examples=["exports/daily.py"],
         ),
     ] = ""
@@ -56,7 +56,7 @@ class AirflowPlace(dg.Resolvable):
 
 @dataclass
 class SideVariables(dg.Resolvable):
-    """Environment variables of the operator's process on each side, beside those of the Dagster run."""
+    """Environment variables of the operator's process on each side, in addition to the Dagster run's."""
 
     legacy: Mapping[str, str] = field(default_factory=dict)
     candidate: Mapping[str, str] = field(default_factory=dict)
@@ -67,27 +67,29 @@ class SideVariables(dg.Resolvable):
 class LegacyTask(FilesUnit):
     """Any task: Airflow's own engine renders its operator for the window and runs it, without Airflow's servers.
 
-    A candidate runs only where `env.candidate` says what it connects to instead of legacy's; else the unit says
-    `shadow: never` and `because`.
+    A candidate runs only if `env.candidate` says what it connects to instead of legacy's places; otherwise the unit
+    declares `shadow: never` and `because`.
     """
 
     airflow: AirflowPlace = field(default_factory=AirflowPlace)
     env: SideVariables = field(default_factory=SideVariables)
     outputs: Annotated[
         Sequence[PythonOutput],
-        dg.Resolver.default(description="What the operator writes; none: one asset stands for the task."),
+        dg.Resolver.default(
+            description="What the operator writes; without it, one asset stands for the task."
+        ),
     ] = field(default_factory=list)
     deps: Annotated[
-        Sequence[str], dg.Resolver.default(description="Keys of assets that are made before it runs.")
+        Sequence[str], dg.Resolver.default(description="Keys of assets that must exist before it runs.")
     ] = field(default_factory=list)
     shadow: Annotated[
         Literal["never"] | None,
         dg.Resolver.default(
-            description="`never`: no candidate may run, since nobody may do twice what it does."
+            description="`never`: no candidate may run, because the task's work must not be done twice."
         ),
     ] = None
     because: Annotated[
-        str, dg.Resolver.default(description="Why not; the gate of a cutover shows it and accepts it.")
+        str, dg.Resolver.default(description="Why not; the cutover gate shows and accepts this.")
     ] = ""
     side_folders: Annotated[
         Mapping[str, str],
@@ -113,7 +115,7 @@ class LegacyTask(FilesUnit):
 
     @property
     def takes_ranges(self) -> bool:
-        """Airflow's run has one data interval."""
+        """False: Airflow's run has one data interval."""
         return False
 
     def asset_keys(self) -> list[dg.AssetKey]:
@@ -121,36 +123,34 @@ class LegacyTask(FilesUnit):
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
         for output in self.written:
-            said = f"output {output.key} of {ITSELF}"
+            claim = f"output {output.key} of {ITSELF}"
             yield Claim(
-                output.key, f"{self.unit}:{output.key}", said, self.unit, builds=True, is_written=True
+                output.key, f"{self.unit}:{output.key}", claim, self.unit, builds=True, is_written=True
             )
         for source in self.feeds:
-            said = f"dbt_source {source} of {ITSELF}"
+            claim = f"dbt_source {source} of {ITSELF}"
             yield Claim(
-                f"source:{source}", f"{self.unit}:{source}", said, self.unit, builds=True, is_written=True
+                f"source:{source}", f"{self.unit}:{source}", claim, self.unit, builds=True, is_written=True
             )
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
         _ = self.file_templates, self.terms
         if self.shadow == "never" and not self.because.strip():
-            raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why nobody may do it twice")
+            raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why it must not be done twice")
         if self.because.strip() and self.shadow != "never":
-            raise BadUnit(self.unit, "`because` stands without `shadow: never`", "Write both, or neither")
+            raise BadUnit(self.unit, "`because` is given without `shadow: never`", "Give both, or neither")
         if self.env.candidate and self.shadow == "never":
-            raise BadUnit(self.unit, "`env.candidate` is of no use with `shadow: never`", "Drop one of them")
+            raise BadUnit(
+                self.unit, "`env.candidate` has no effect with `shadow: never`", "Remove one of them"
+            )
         if self.env.candidate and not any(output.file for output in self.outputs):
-            reason = "a candidate may run, and no output has a `file` that could be compared"
-            raise BadUnit(
-                self.unit, reason, "Name an output's `file`, or write `shadow: never` and `because`"
-            )
+            reason = "a candidate may run, but no output has a `file` to compare"
+            raise BadUnit(self.unit, reason, "Declare an output's `file`, or `shadow: never` and `because`")
         if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
-            raise BadUnit(
-                self.unit, "`env` is the same on both sides", "Give the candidate places of its own"
-            )
+            raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
         if self.on_failure:
-            reason = "`on_failure` would be called beside the operator's own callbacks, which Airflow calls"
+            reason = "`on_failure` would be called in addition to the operator's own callbacks, which Airflow calls"
             raise BadUnit(self.unit, reason, "Drop `on_failure`")
 
     def declared(self) -> Declared:
@@ -177,7 +177,7 @@ class LegacyTask(FilesUnit):
         specs = [
             dg.AssetSpec(
                 key=output_key(output.key, side),
-                description=output.description or f"What the operator of {self.unit} writes.",
+                description=output.description or f"Written by the operator of {self.unit}.",
                 kinds=set(output.kinds),
                 deps=[
                     self.dependency(dg.AssetDep(self._dep_key(dep, side)))
@@ -210,14 +210,14 @@ class LegacyTask(FilesUnit):
         return run_operator
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
-        """A shadow reads the shadow of what a mirror makes, and the real thing where nobody here makes it."""
+        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
         key = output_key(dep)
         return output_key(dep, side) if self.maker_of(key) is not None else key
 
     def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.CANDIDATE and (why := self.never_compared):
-            remedy = "Say in its YAML what a candidate connects to instead (env: {candidate: …}), or leave it"
-            raise LegacyTaskRefused(self.unit, f"a candidate of it may not run: {why}", remedy)
+            remedy = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
+            raise LegacyTaskRefused(self.unit, f"it may not run as a candidate: {why}", remedy)
         windows = (
             windows_to_write(context, self.legacy_unit, self.partitions)
             if side is Side.LEGACY
@@ -226,7 +226,7 @@ class LegacyTask(FilesUnit):
         if len(windows) > 1:
             remedy = "Run one partition at a time"
             raise LegacyTaskRefused(
-                self.unit, f"Airflow's run has one window, and this one {len(windows)}", remedy
+                self.unit, f"Airflow's run has one window, but this one has {len(windows)}", remedy
             )
         [window] = windows
         if side is Side.CANDIDATE:
@@ -237,13 +237,13 @@ class LegacyTask(FilesUnit):
             yield dg.MaterializeResult(asset_key=key, metadata={**window_metadata(windows), STATE: state})
 
     def _refuse_legacy_places(self) -> None:
-        """Raises LegacyTaskRefused where the candidate's process would have what legacy's has."""
+        """Raises LegacyTaskRefused if the candidate's process would have the same values as legacy's."""
         own, settings = self.env.candidate, Settings.from_process()
         legacy = settings.with_variables(self.env.legacy).variables
         if all(name in OF_PYTHON or legacy.get(name) == value for name, value in own.items()):
             reason = f"a candidate would write where legacy does: {', '.join(sorted(own))} is the same on both sides"
             raise LegacyTaskRefused(
-                self.unit, reason, "Give it values of its own in its YAML (env.candidate)"
+                self.unit, reason, "Give the candidate its own values in its YAML (env.candidate)"
             )
 
     def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Window) -> OperatorRun:
@@ -267,13 +267,13 @@ class LegacyTask(FilesUnit):
 
 
 class _Nothing:
-    """The operator renders its own fields."""
+    """No arguments: the operator renders its own fields."""
 
     def for_window(self, window: Window) -> Mapping[str, Any]:
         return {}
 
 
 def _program(root: Path) -> Path | None:
-    """None: Airflow's environment has the package `handover`."""
-    found = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in (root, PROJECT_ROOT))
-    return next((path for path in found if path.is_file()), None)
+    """None if Airflow's environment has the package `handover`."""
+    programs = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in (root, PROJECT_ROOT))
+    return next((path for path in programs if path.is_file()), None)

@@ -9,7 +9,7 @@ from dagster_defs.parity import Side
 
 
 class UnitParts(NamedTuple):
-    """What one mirror defines; `comparing` is empty where it has nothing to compare."""
+    """What one mirror defines; `comparing` is empty if it has nothing to compare."""
 
     sides: Mapping[Side, dg.AssetsDefinition]
     external: Sequence[dg.AssetSpec]

@@ -1,4 +1,4 @@
-"""All mirrors of one load: which of them are sound, what is wrong with the others, and who defines what."""
+"""All mirrors of one load: which of them are sound, what is wrong with the others, and which defines what."""
 
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class DeclaredUnit(Protocol):
-    """What the table of a load asks of each of its units; `UnitComponent` says what each of these is."""
+    """What the table of a load needs from each unit; `UnitComponent` documents the members."""
 
     unit: str
 
@@ -58,21 +58,21 @@ U = TypeVar("U", bound=DeclaredUnit)
 
 
 class ProjectUnits(Generic[U]):
-    """One table for all units of a load: each of them asks what the others define.
+    """One table of all units of a load, which each unit consults to know what the others define.
 
-    A unit whose definitions cannot be made is broken and keeps no other from loading: what it would define is not
-    there, and a stand-in says why. What it builds stays its own, so that no other unit takes over its assets meanwhile.
+    A unit whose definitions cannot be built is broken, but does not keep others from loading: its definitions are
+    missing, and a stand-in says why. It still owns what it builds, so that no other unit takes over its assets.
     """
 
     def __init__(self, declared: Sequence[U]) -> None:
-        """`declared`: every mirror of the YAML, each once."""
+        """`declared`: every mirror in the YAML, each once."""
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
         self.parts: dict[str, UnitParts] = {}
         self._made: dict[Hashable, Any] = {}
 
     def settle(self) -> None:
-        """Finds out what is broken, and makes the parts of all that is not.
+        """Determine which units are broken, and build the parts of all others.
 
         Raises BrokenUnits if something is broken and PARITY_STRICT is set.
         """
@@ -93,18 +93,18 @@ class ProjectUnits(Generic[U]):
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
                 self.broken[unit.unit] = _as_fault(unit, error)
-        vars(self).pop("makers", None)  # those that have turned out to be broken make nothing
-        found = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
-        if found and Settings.from_process().strict:
-            raise BrokenUnits(found)
-        for said in found:
-            logger.warning("broken: %s", said)
+        vars(self).pop("makers", None)  # units that turned out to be broken make nothing
+        broken = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
+        if broken and Settings.from_process().strict:
+            raise BrokenUnits(broken)
+        for line in broken:
+            logger.warning("broken: %s", line)
         for unit in self.sound:
             if remark := unit.remark():
                 logger.warning("%s", remark)
 
     def _select_at_once(self) -> None:
-        """What all units select, asked for together; what is wrong with it is said by each of them."""
+        """Resolve all units' selections at once; each unit will report its own errors."""
         by_kind: dict[type[U], list[U]] = {}
         for unit in self.declared:
             by_kind.setdefault(type(unit), []).append(unit)
@@ -112,18 +112,18 @@ class ProjectUnits(Generic[U]):
             kind.look_up(units)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What units of the load have in common, made by the first that asks for it under this key."""
+        """A value that units of the load share, made by the first unit that asks for this key."""
         if key not in self._made:
             self._made[key] = make()
         return cast("T", self._made[key])
 
     @property
     def sound(self) -> list[U]:
-        """Units whose definitions can be made, by name."""
+        """Units whose definitions can be built, sorted by name."""
         return [unit for unit in self.declared if unit.unit not in self.broken]
 
     def is_first(self, unit: U) -> bool:
-        """Whether it is the one that stands for its name, should the name be declared twice."""
+        """Whether this unit represents its name, in case the name is declared twice."""
         return self._first[unit.unit] is unit
 
     @cached_property
@@ -132,7 +132,7 @@ class ProjectUnits(Generic[U]):
 
     @cached_property
     def feeds(self) -> Mapping[str, dg.AssetKey]:
-        """Assets that are sources of dbt's, by `source_name.table`."""
+        """Assets that are dbt sources, by `source_name.table`."""
         return {source: key for unit in self.declared for source, key in unit.feeds.items()}
 
     @cached_property
@@ -147,21 +147,21 @@ class ProjectUnits(Generic[U]):
 
     @cached_property
     def definers(self) -> Mapping[Any, U]:
-        """The unit that defines each node that several may build: the one that builds the fewest, by name among equals.
+        """The unit that defines each node: the one that builds the fewest nodes, or the first by name among equals.
 
-        Units that are broken count as far as it is known what they build.
+        Broken units count if it is known what they build.
         """
         in_order = sorted(
             (unit for unit in self.declared if _is_resolved(unit)), key=lambda unit: unit.precedence()
         )
-        found: dict[Any, U] = {}
+        definers: dict[Any, U] = {}
         for unit in in_order:
             for node in unit.built():
-                found.setdefault(node, unit)
-        return found
+                definers.setdefault(node, unit)
+        return definers
 
     def has_job_to_itself(self, unit: U) -> bool:
-        """Whether the unit has a name to make a job's of, and nothing else would have the same."""
+        """Whether the unit's name is valid for a job, and no other unit has the same."""
         return Unit.named(unit.unit) is not None and unit.unit not in self._names_taken_twice
 
     @cached_property
@@ -188,4 +188,4 @@ def _fault_of(unit: DeclaredUnit) -> ParityError | None:
 def _as_fault(unit: DeclaredUnit, error: Exception) -> ParityError:
     if isinstance(error, ParityError):
         return error
-    return BadUnit(unit.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
+    return BadUnit(unit.unit, f"{type(error).__name__}: {error}".rstrip("."), "Check its YAML")

@@ -1,4 +1,4 @@
-"""The mirror of a legacy task that calls a Python function: the same function, called by Dagster."""
+"""The mirror of a legacy task that calls a Python function: Dagster calls the same function."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from dagster_defs.windows import PartitionVars, Window
 
 @dataclass
 class ExternalAsset(dg.Resolvable):
-    """Something that nobody here makes, such as a landing folder."""
+    """Something that no mirror produces, such as a landing folder."""
 
     key: str
     description: str | None = None
@@ -39,8 +39,8 @@ class ExternalAsset(dg.Resolvable):
 class PythonUnit(FilesUnit):
     """A legacy PythonOperator: both orchestrators call the same business function.
 
-    The function gets `arguments`, rendered for the window, and `side`, which says whether it works for
-    `legacy` or for `candidate`; the mapping that it returns becomes metadata of the materialization.
+    The function gets `arguments`, rendered for the window, and `side`, which is `legacy` or `candidate`; the mapping
+    that it returns becomes the materialization's metadata.
     """
 
     function: Annotated[
@@ -63,7 +63,7 @@ class PythonUnit(FilesUnit):
     rehearsal: Annotated[
         Mapping[str, str],
         dg.Resolver.default(
-            description="Environment variables under which the function writes below PARITY_REHEARSAL_DIR."
+            description="Environment variables that make the function write into PARITY_REHEARSAL_DIR."
         ),
     ] = field(default_factory=dict)
 
@@ -77,12 +77,12 @@ class PythonUnit(FilesUnit):
             **{read.key: "external" for read in self.reads},
         }
         for key, kind in mine.items():
-            said = f"{kind} {key} of {self.function}"
-            yield Claim(key, f"{self.unit}:{key}", said, self.unit, builds=True, is_written=True)
+            claim = f"{kind} {key} of {self.function}"
+            yield Claim(key, f"{self.unit}:{key}", claim, self.unit, builds=True, is_written=True)
         for source in self.feeds:
-            said = f"dbt_source {source} of {self.function}"
+            claim = f"dbt_source {source} of {self.function}"
             yield Claim(
-                f"source:{source}", f"{self.unit}:{source}", said, self.unit, builds=True, is_written=True
+                f"source:{source}", f"{self.unit}:{source}", claim, self.unit, builds=True, is_written=True
             )
 
     def refuse_faults(self, *, resolved: bool) -> None:
@@ -161,7 +161,7 @@ class PythonUnit(FilesUnit):
         else:
             windows = windows_of_run(context, self.partitions)
             self.refuse_legacy_folder(windows)
-        # By partition: a run over many windows has facts of each, and the last call's are not the others'.
+        # By partition: in a run over many windows, each call returns its own facts.
         facts: dict[str, Mapping[str, Any]] = {}
         with self.tries.of(context):
             function = self._load_function()
@@ -174,39 +174,39 @@ class PythonUnit(FilesUnit):
         yield from _materializations(context, windows, facts)
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
-        """A shadow reads the shadow of what a unit makes, and the real thing where nobody here makes it."""
+        """A shadow reads the shadow of what a unit writes, and the real asset if no unit writes it."""
         external = {read.key for read in self.reads}
         return output_key(dep, Side.LEGACY if dep in external else side)
 
     def _find_module(self) -> ModuleSpec:
-        """Where the function's module is; nothing is imported. Raises BadUnit if it is nowhere."""
+        """The location of the function's module, without importing it. Raises BadUnit if it does not exist."""
         function = self.legacy_function(self.function)
-        found = function.find_module()
-        if found is None:
+        spec = function.find_module()
+        if spec is None:
             raise BadUnit(
                 self.unit,
-                f"`function` names {self.function!r}, and there is no module {function.module!r} in "
+                f"`function` names {self.function!r}, but there is no module {function.module!r} in "
                 f"{self.python_path}/",
-                "Mend `function` or `python_path` in its YAML",
+                "Fix `function` or `python_path` in its YAML",
             )
-        return found
+        return spec
 
     def _load_function(self) -> Callable[..., Mapping[str, Any] | None]:
-        named = self.legacy_function(self.function)
-        found = named.load()
-        if found is None:
+        legacy_function = self.legacy_function(self.function)
+        function = legacy_function.load()
+        if function is None:
             raise BadUnit(
                 self.unit,
-                f"module {named.module!r} has no function {named.name!r}",
-                "Mend `function` in its YAML",
+                f"module {legacy_function.module!r} has no function {legacy_function.name!r}",
+                "Fix `function` in its YAML",
             )
-        return found
+        return function
 
 
 def _materializations(
     context: dg.AssetExecutionContext, windows: list[Window], facts: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """One result for each asset; Dagster makes an event of it for each partition, each with its own window's facts."""
+    """One result per asset; Dagster turns it into one event per partition, each with its own window's facts."""
     keys = sorted(context.selected_asset_keys)
     for window, (partition, known) in zip(windows, facts.items(), strict=True):
         metadata = {**window_metadata([window]), **_metadata(known)}
@@ -217,7 +217,7 @@ def _materializations(
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The function's own facts; `rows` is what Dagster calls the row count."""
+    """The function's own facts, with `rows` as Dagster's row count."""
     return {("dagster/row_count" if name == "rows" else name): value for name, value in facts.items()}
 
 

@@ -27,7 +27,7 @@ class UnitParams(BaseModel):
 class DbtUnitParams(UnitParams):
     select: str = Field(
         default="",
-        description="dbt's --select, as in the legacy command; none: the default selector, or everything.",
+        description="dbt's --select, as in the legacy command; by default the default selector, or everything.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the units stood when their definitions were loaded: for tags that Dagster's UI can filter by."""
+"""The units' stages when their definitions were loaded, for tags that Dagster's UI can filter by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from dagster_defs.settings import Settings
 
 @dataclass(frozen=True)
 class Standings:
-    """The ledger and the marks of one load; without them where they cannot be read: definitions load all the same,
-    and runs are refused."""
+    """The ledger and the marks of one load, or nothing if they cannot be read: definitions load all the same, and runs
+    are refused."""
 
     record: tuple[Marks, Mapping[Unit, UnitHistory]] | None
 
@@ -28,7 +28,7 @@ class Standings:
             return cls(None)
 
     def state(self, unit: Unit) -> UnitState | None:
-        """None where nobody can tell."""
+        """None if it is unknown."""
         if self.record is None:
             return None
         marks, histories = self.record

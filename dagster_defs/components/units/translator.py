@@ -1,4 +1,4 @@
-"""dbt nodes as Dagster assets: keys that a person would expect, and sources that are fed by somebody."""
+"""dbt nodes as Dagster assets: the keys that a person would expect, and sources that units feed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dagster_defs.parity import Side
 class UnitTranslator(DagsterDbtTranslator):
     """Translates the nodes of one dbt project for one side.
 
-    - A source that a Python unit feeds (`dbt_source` in its YAML) is that unit's asset, so that lineage runs
-      from landing to export. Any other source keeps dbt's own key.
-    - A model keeps its name as key, behind the prefix of its project, unless its meta names a key. On the candidate
-      side the key starts with `shadow`, so that a candidate run can never be taken for a real one. Both sides read the
-      same sources.
+    - A source that a Python unit feeds (`dbt_source` in its YAML) is that unit's asset, so that lineage runs from
+      landing to export. Any other source keeps dbt's own key.
+    - A model's key is its name, after the prefix of its project, unless its meta names a key. On the candidate side the
+      key starts with `shadow`, so that a candidate run can never be mistaken for a real one. Both sides read the same
+      sources.
     """
 
     def __init__(self, side: Side, feeds: Mapping[str, dg.AssetKey], key_prefix: Sequence[str] = ()) -> None:
@@ -45,7 +45,7 @@ class UnitTranslator(DagsterDbtTranslator):
         return key.with_prefix(SHADOW) if self._side is Side.CANDIDATE else key
 
     def is_fed(self, source: Mapping[str, Any]) -> bool:
-        """Whether a Python unit says that it writes the source."""
+        """Whether a Python unit declares that it writes the source."""
         return _source_name(source) in self._feeds
 
     def get_asset_spec(
@@ -54,8 +54,8 @@ class UnitTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         if self._side is Side.LEGACY:
             return spec
-        # A source that no unit feeds is described by whoever reads it, and two descriptions must not differ: the
-        # legacy side's has another database in it.
+        # A source that no unit feeds is described by each unit that reads it, and the descriptions must not differ:
+        # the legacy side's names another database.
         deps = [dg.AssetDep(dep.asset_key, partition_mapping=dep.partition_mapping) for dep in spec.deps]
         return spec.replace_attributes(deps=deps)
 
@@ -65,7 +65,7 @@ def _source_name(source: Mapping[str, Any]) -> str:
 
 
 def names_its_key(node: Mapping[str, Any]) -> bool:
-    """Whether the project itself says which asset the node is, in `meta: {dagster: {asset_key: …}}`."""
+    """Whether the project itself names the node's asset key, in `meta: {dagster: {asset_key: …}}`."""
     meta = (node.get("config") or {}).get("meta") or node.get("meta") or {}
     return bool((meta.get("dagster") or {}).get("asset_key"))
 
@@ -88,7 +88,7 @@ def claims_of(
         location = ((node.get("meta") or {}) | (node.get("source_meta") or {})).get("external_location")
         yield Claim(
             key=translator.get_asset_key(node).to_user_string(),
-            # Variables that shape the project may give one node another table in another unit.
+            # Variables that shape the project may give a node another table in another unit.
             thing=f"{project_dir}:{node_id}:{node['relation_name']}",
             said=f"{node['resource_type']} {name} of {project}/ ({node['relation_name']})",
             unit=unit,
@@ -102,7 +102,7 @@ def claims_of(
 def read_and_written(
     manifest: Mapping[str, Any], selected: Iterable[str], key_prefix: Sequence[str] = ()
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Asset keys of all that lies above the selected nodes, and of what they make; a source of dbt's is
+    """Asset keys of all ancestors of the selected nodes, and of what the nodes build; a dbt source is
     `source:name.table`."""
     translator = UnitTranslator(Side.LEGACY, {}, key_prefix)
     own = set(selected)
@@ -117,7 +117,7 @@ def read_and_written(
                 yield translator.get_asset_key(manifest["nodes"][node_id]).to_user_string()
 
     here = own & nodes.keys()
-    # A unit test is in no parent map of its own accord.
+    # dbt leaves unit tests out of the parent map.
     direct = {parent for node_id in here for parent in nodes[node_id]["depends_on"].get("nodes", ())}
     above = direct | _ancestors(manifest, here | direct)
     return frozenset(names(above)), frozenset(names(own))
@@ -126,7 +126,7 @@ def read_and_written(
 def check_key_of_test(
     manifest: Mapping[str, Any], translator: DagsterDbtTranslator, test_id: str, project: DbtProject
 ) -> dg.AssetCheckKey | None:
-    """The asset check that a dbt test is.
+    """The asset check of a dbt test.
 
     dagster-dbt leaves a singular test over several models without a check unless its meta names one; here it
     belongs to the model that is furthest downstream among those it reads.
@@ -143,11 +143,11 @@ def check_key_of_test(
 
 
 def _ancestors(manifest: Mapping[str, Any], node_ids: Iterable[str]) -> set[str]:
-    """Of all of them together."""
-    found: set[str] = set()
+    """All ancestors of any of the nodes."""
+    ancestors: set[str] = set()
     todo: Iterable[str] = node_ids
     while todo:
-        parents = {parent for node in todo for parent in manifest["parent_map"].get(node, ())} - found
-        found |= parents
+        parents = {parent for node in todo for parent in manifest["parent_map"].get(node, ())} - ancestors
+        ancestors |= parents
         todo = parents
-    return found
+    return ancestors

@@ -1,4 +1,4 @@
-"""What the mirrors of all kinds of tasks share: the unit's name, its schedule, and how Dagster runs it."""
+"""What all kinds of mirrors share: the unit's name, its schedule, and how Dagster runs it."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -45,10 +45,10 @@ Templates = Annotated[
     Mapping[str, Any],
     dg.Resolver.passthrough(
         description=(
-            "Values by name; texts, inside lists and mappings too, are Airflow template text as it stands in the DAG. "
-            "A value alone, or `{template, bound, yaml}` where `bound: lower | upper` says which end of the window it "
-            "is, so that one run can cover many windows, and `yaml: true` that the rendered text is read as YAML, as "
-            "dbt reads what stands in `--vars` without quotes."
+            "Values by name; text, also inside lists and mappings, is an Airflow template exactly as in the DAG. "
+            "Either a plain value, or `{template, bound, yaml}`: `bound: lower | upper` says which end of the window "
+            "it is, so that one run can cover many windows; `yaml: true` says that the rendered text is parsed as "
+            "YAML, as dbt does with unquoted values in `--vars`."
         ),
         examples=[
             {
@@ -62,15 +62,15 @@ Templates = Annotated[
 
 
 class ShadowStarter(dg.Component):
-    """A component that starts candidate runs. The first of a project defines their jobs, beside its sensor.
+    """A component that starts candidate runs. A project's first one defines their jobs, along with its sensor.
 
-    Dagster wants a sensor's jobs to be the very objects that are defined, and each component's are copied.
+    Dagster requires a sensor's jobs to be the same objects as the defined ones, and copies those of other components.
     """
 
 
 @dataclass
 class UnitComponent(dg.Component, dg.Resolvable):
-    """Base of the mirrors; not a component type of its own."""
+    """Base class of the mirrors; not a component type itself."""
 
     unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
     schedule: UnitSchedule
@@ -79,7 +79,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     ] = field(default_factory=list, kw_only=True)
     pool: Annotated[
         str | None,
-        dg.Resolver.default(description="Concurrency pool; the candidate side gets one of its own."),
+        dg.Resolver.default(description="Concurrency pool; the candidate side gets a separate one."),
     ] = field(default=None, kw_only=True)
     retries: Annotated[
         int,
@@ -93,19 +93,19 @@ class UnitComponent(dg.Component, dg.Resolvable):
     timeout: Annotated[
         float | None,
         dg.Resolver.default(
-            description="Airflow's `execution_timeout`: seconds for each window of one try; none: no limit."
+            description="Airflow's `execution_timeout`: seconds per window in one try; no limit by default."
         ),
     ] = field(default=None, kw_only=True)
     sla: Annotated[
         float | None,
         dg.Resolver.default(
-            description="Airflow's `sla`: seconds after a window's end at which its data is due; none: never."
+            description="Airflow's `sla`: how many seconds after a window's end its data is due; never by default."
         ),
     ] = field(default=None, kw_only=True)
     depends_on_past: Annotated[
         bool,
         dg.Resolver.default(
-            description="Airflow's `depends_on_past`: a window runs only after the one before it has succeeded."
+            description="Airflow's `depends_on_past`: a window runs only after the previous one has succeeded."
         ),
     ] = field(default=False, kw_only=True)
     on_failure: Annotated[
@@ -120,8 +120,8 @@ class UnitComponent(dg.Component, dg.Resolvable):
     ] = field(default="legacy_dags", kw_only=True)
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
-    root = Path()  # the project's; a component learns it when its YAML is loaded
-    folder = Path()  # its YAML's
+    root = Path()  # of the project; set when the YAML is loaded
+    folder = Path()  # of its YAML
     _project = cast("ProjectUnits[UnitComponent] | None", None)
     _whole = cast("PartitionedSchedule | None", None)
 
@@ -134,9 +134,9 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @property
     def project_units(self) -> "ProjectUnits[UnitComponent]":
-        """Every unit of the load that this one belongs to, once it is under way."""
+        """All units of the load that this one belongs to, once loading has begun."""
         if self._project is None:
-            raise LookupError(f"{self.unit} belongs to no load yet")
+            raise LookupError(f"{self.unit} does not belong to a load yet")
         return self._project
 
     @property
@@ -144,7 +144,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return frozenset({(self.root / self.python_path).resolve()})
 
     def declaring(self, **what: Any) -> Declared:
-        """What the mirror would do, with the limits that those of all kinds of tasks have alike."""
+        """What the mirror would do, including the limits that all kinds of mirrors share."""
         return Declared(
             retries=self.retries,
             retry_delay=self.retry_delay,
@@ -163,16 +163,16 @@ class UnitComponent(dg.Component, dg.Resolvable):
         raise NotImplementedError
 
     def touched_keys(self) -> Sequence[dg.AssetKey]:
-        """Legacy keys of what this unit's run writes too and another mirror defines."""
+        """Legacy keys of assets that this unit's run writes too, but another mirror defines."""
         return []
 
     @property
     def feeds(self) -> Mapping[str, dg.AssetKey]:
-        """Keys of the unit's assets that are sources of dbt's, by `source_name.table`."""
+        """Keys of the unit's assets that are dbt sources, by `source_name.table`."""
         return {}
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterable[Claim]:
-        """Asset keys, and what the unit makes or reads under them. Raises as `refuse_faults`."""
+        """Asset keys, and what the unit writes or reads under them. Raises what `refuse_faults` raises."""
         return ()
 
     @property
@@ -181,19 +181,19 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return frozenset(key for legacy in self.touched_keys() for key in (legacy, shadow_key(legacy)))
 
     def maker_of(self, key: dg.AssetKey) -> "UnitComponent | None":
-        """The mirror that defines an asset, on whatever side."""
+        """The mirror that defines an asset, on either side."""
         return self.project_units.makers.get(key)
 
     def built(self) -> Collection[Any]:
-        """What the unit builds and other units may build too. Raises as `refuse_faults`."""
+        """What the unit builds that other units may build too. Raises what `refuse_faults` raises."""
         return ()
 
     def precedence(self) -> tuple[int, Unit]:
-        """The lowest of the units that build a thing defines it. Raises as `refuse_faults`."""
+        """Of the units that build the same thing, the lowest defines it. Raises what `refuse_faults` raises."""
         return 0, self.legacy_unit
 
     def partitions_over(self, window: Window) -> list[str]:
-        """Keys of the unit's windows that share some time with another unit's; none where Airflow has none."""
+        """Keys of this unit's windows that overlap another unit's window; empty where Airflow has none."""
         try:
             return self.partitions.keys_over(window)
         except ParityError:
@@ -205,11 +205,11 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @cached_property
     def partitions(self) -> PartitionedSchedule:
-        """Raises BadUnit, which names the unit, for a schedule that cannot be."""
+        """Raises BadUnit for an impossible schedule."""
         try:
             return self.schedule.partitions(self.folder, self._once)
         except ParityError as error:
-            raise BadUnit(self.unit, str(error), "Mend `schedule` in its YAML") from error
+            raise BadUnit(self.unit, str(error), "Fix `schedule` in its YAML") from error
 
     @property
     def offered(self) -> dg.PartitionsDefinition:
@@ -218,14 +218,14 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @property
     def whole(self) -> PartitionedSchedule:
-        """The schedule of what is offered."""
+        """The schedule behind `offered`."""
         return self._whole or self.partitions
 
     def offer_with(self, mates: Sequence["UnitComponent"]) -> None:
-        """Offer the partitions of the whole DAG, whose units `mates` are.
+        """Offer the partitions of the whole DAG, whose units are `mates`.
 
-        A task may begin later or end earlier than its DAG. A job of Dagster's takes assets with the very same
-        partitions only, and the DAG's job runs them all.
+        A task may begin later or end earlier than its DAG, but all assets of a Dagster job must have the same
+        partitions, and the DAG's job runs all of them.
         """
         self._whole = self._once(
             (widest, self.legacy_unit.dag_id, self.partitions.schedule),
@@ -233,12 +233,12 @@ class UnitComponent(dg.Component, dg.Resolvable):
         )
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What units of one load have in common is made once for all of them."""
+        """A value that the units of one load share, made once."""
         return make() if self._project is None else self._project.once(key, make)
 
     def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
-        """Raises BadUnit, which names the unit and the variable, for a template that Airflow alone can render and
-        for a value that cannot be handed over."""
+        """Raises BadUnit, which names the variable, for a template that only Airflow can render and for a value that
+        cannot be passed on."""
         unit = self.legacy_unit
         variables = [variable_of(self.unit, where, name, declared) for name, declared in templates.items()]
         for variable in variables:
@@ -260,45 +260,45 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return Tries(self.retries, self.retry_delay)
 
     def refuse_faults(self, *, resolved: bool) -> None:
-        """Raises a ParityError where the unit's definitions cannot be made, whatever the other units are.
+        """Raises a ParityError if the unit's definitions cannot be built, regardless of the other units.
 
-        `resolved`: what only the dbt project can tell counts too.
+        `resolved`: also check what only the dbt project can tell.
         """
         _ = self.legacy_unit, self.partitions
         self.refuse_bad_limits()
 
     def remark(self) -> str:
-        """What somebody should know who loads the definitions, though they can be made."""
+        """A warning for whoever loads the definitions, even though they can be built; empty if there is none."""
         return ""
 
     def refuse_bad_limits(self) -> None:
-        """Raises BadUnit for a number of tries or seconds that cannot be."""
+        """Raises BadUnit for an impossible number of tries or seconds."""
         for name in ("retries", "retry_delay", "timeout", "sla"):
             value = getattr(self, name)
             if value is not None and (value < 0 or (name == "timeout" and value == 0)):
-                raise BadUnit(self.unit, f"`{name}` is {value:g}", "Mend it in its YAML")
+                raise BadUnit(self.unit, f"`{name}` is {value:g}", "Fix it in its YAML")
         if self.schedule.max_active_runs < 1:
             reason = (
                 f"`schedule.max_active_runs` is {self.schedule.max_active_runs}: no window would ever run"
             )
-            raise BadUnit(self.unit, reason, "Mend it in its YAML")
+            raise BadUnit(self.unit, reason, "Fix it in its YAML")
         self._refuse_bad_callback()
         self.gates.settings(self.unit)
 
     @property
     def takes_ranges(self) -> bool:
-        """Whether one run can build several windows that follow each other."""
+        """Whether one run can build several consecutive windows."""
         return True
 
     def _refuse_bad_callback(self) -> None:
-        """Nothing is imported: that it is missing must not be found out on the day when it is needed."""
+        """Detects a missing callback before the day it is needed, without importing anything."""
         if self.on_failure is None:
             return
         if reason := self.legacy_function(self.on_failure).refusal():
             raise BadUnit(
                 self.unit,
                 f"`on_failure` names {self.on_failure!r}, and {reason}",
-                "Mend `on_failure` or `python_path` in its YAML",
+                "Fix `on_failure` or `python_path` in its YAML",
             )
 
     def legacy_function(self, path: str) -> LegacyFunction:
@@ -307,7 +307,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def telling_of_failure(
         self, context: dg.AssetExecutionContext, side: Side
     ) -> AbstractContextManager[None]:
-        """Calls `on_failure` if the block fails for good. Of a candidate's failure nobody is told."""
+        """Call `on_failure` if the block fails for good. Nobody is notified of a candidate's failure."""
         if self.on_failure is None or side is Side.CANDIDATE:
             return nullcontext()
         return OnFailure(self.legacy_unit, self.partitions, self.legacy_function(self.on_failure)).of(context)
@@ -317,18 +317,18 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return self.gates.settings(self.unit)
 
     def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
-        """When the assets of this side are due; a candidate's are never."""
+        """When the assets of this side are due; a candidate's never are."""
         if self.sla is None or side is Side.CANDIDATE:
             return None
         return freshness_policy(self.partitions.schedule, self.sla)
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
-        """Group, tags and metadata that every asset of the unit carries on this side."""
+        """The group, tags and metadata of every asset of the unit on this side."""
         unit, state = self.legacy_unit, self._once(Standings, Standings.now).state(self.legacy_unit)
         attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
         if state is not None:
             attributes["tags"] |= {tags.STAGE: state.stage.value, tags.OWNER: state.owner.value}
-        # What Airflow did is history once the unit is retired.
+        # Once the unit is retired, what Airflow did is history.
         if side is Side.LEGACY and not (state and state.stage is Stage.RETIRED):
             attributes["metadata"] = {tags.TASK_MAPPING: [{"dag_id": unit.dag_id, "task_id": unit.task_id}]}
         return attributes
@@ -338,7 +338,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return dag if side is Side.LEGACY else f"{dag}_shadow"
 
     def dependency(self, dep: dg.AssetDep) -> dg.AssetDep:
-        """The dependency with a partition mapping, if the other asset's windows are not this unit's."""
+        """The dependency, with a partition mapping if the other asset's windows differ from this unit's."""
         maker = self.maker_of(dep.asset_key)
         if maker is None or maker.offered == self.offered:
             return dep
@@ -348,16 +348,16 @@ class UnitComponent(dg.Component, dg.Resolvable):
     def job(
         self, side: Side, assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
     ) -> dg.JobDefinition | Any:
-        """The job that runs the unit: what Airflow's proxy launches, by a name that follows from the unit's.
+        """The job that runs the unit: Airflow's proxy launches it, by a name derived from the unit's name.
 
-        Its tags say how a partition key is written, so that the proxy needs no look-up over the estate. `without`:
-        asset checks that it leaves out.
+        Its tags say how partition keys are formatted, so that the proxy needs no look-up across the estate. `without`:
+        asset checks to leave out.
         """
         return dg.define_asset_job(
             name=self.job_name(side),
             selection=own_selection(assets, without),
             description=f"The {side.value} of {self.unit}.",
-            # The definitions are imported once: a run of one unit has one step.
+            # Import the definitions only once: a run of one unit has one step.
             executor_def=dg.in_process_executor,
             tags=self.job_tags(side),
         )
@@ -371,7 +371,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         }
 
     def comparing_job(self, compared: Compared) -> dg.JobDefinition | Any:
-        """The job that compares both sides once more, as they are now, and builds nothing."""
+        """The job that compares both sides again, as they are now, and builds nothing."""
         return dg.define_asset_job(
             name=f"compare__{self.legacy_unit.identifier}",
             selection=dg.AssetSelection.checks(*compared.check_keys),
@@ -390,7 +390,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
 
     def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The candidate's assets, and its job as one that builds and compares nothing: for a rehearsal."""
+        """For a rehearsal: the candidate's assets, and a job that builds them without comparing."""
         project = project_units(context, self)
         if fault := project.broken.get(self.unit):
             raise fault
@@ -405,14 +405,14 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @classmethod
     def look_up(cls, units: Sequence[Self]) -> None:
-        """Find out in one go what each of the units will ask for. Raises nothing: each will say what is wrong."""
+        """Look up at once what each unit will need. Raises nothing: each unit will report its own errors."""
 
     def make_parts(self) -> UnitParts:
-        """What the unit defines; asks `project_units`."""
+        """What the unit defines, according to `project_units`."""
         raise NotImplementedError()
 
     def job_name(self, side: Side) -> str:
-        """`legacy_dags/handover/proxy.py` makes the legacy side's name by the same rule."""
+        """`legacy_dags/handover/proxy.py` derives the legacy side's name by the same rule."""
         return (
             self.legacy_unit.identifier if side is Side.LEGACY else f"{SHADOW}__{self.legacy_unit.identifier}"
         )
@@ -422,8 +422,8 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
 
 def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> PartitionedSchedule:
-    """From the first start to the last end of those that recur like it; itself where all are alike."""
-    alike = [own.schedule, *(one.schedule for one in others if one.schedule.recurs_like(own.schedule))]
+    """From the first start to the last end of the schedules that recur like `own`; `own` itself if all are the same."""
+    alike = [own.schedule, *(other.schedule for other in others if other.schedule.recurs_like(own.schedule))]
     start = min(schedule.start for schedule in alike)
     ends = [schedule.end for schedule in alike if schedule.end is not None]
     end = max(ends) if len(ends) == len(alike) else None
@@ -435,9 +435,9 @@ def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> P
 def own_selection(
     assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
 ) -> dg.AssetSelection:
-    """What a run of the unit makes and checks.
+    """What a run of the unit builds and checks.
 
-    Checks by name: tests on a source are checks of an asset that another unit writes, and belong to the unit whose
+    Checks are selected by name: tests on a source are checks of another unit's asset, but belong to the unit whose
     command runs them.
     """
     own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
@@ -446,21 +446,21 @@ def own_selection(
 
 def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
     """The component that defines the candidate jobs of all units, if there is one."""
-    found = context.component_tree.get_all_components(of_type=ShadowStarter)  # type: ignore[type-abstract]  # a base will do
-    return found[0] if found else None
+    starters = context.component_tree.get_all_components(of_type=ShadowStarter)  # type: ignore[type-abstract]  # a base class is fine here
+    return starters[0] if starters else None
 
 
 def project_units(
     context: dg.ComponentLoadContext, asking: UnitComponent | None = None
 ) -> "ProjectUnits[UnitComponent]":
-    """The units of this load, found out once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
+    """The units of this load, determined once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
     if asking is not None and asking._project is not None:
         return asking._project
-    found = context.component_tree.get_all_components(of_type=UnitComponent)
-    # A file with a single document is listed twice: as the file, and as its only document.
-    units = list({id(unit): unit for unit in found}.values())
+    components = context.component_tree.get_all_components(of_type=UnitComponent)
+    # A file with a single document is listed twice: as the file and as its only document.
+    units = list({id(unit): unit for unit in components}.values())
     if asking is not None and all(unit is not asking for unit in units):
-        # A rehearsal has loaded it before this load: it stands in the place of its twin, and is no second mirror.
+        # A rehearsal loaded it before this load: it replaces its twin, and is not a second mirror.
         twins = [unit for unit in units if unit.unit == asking.unit]
         units = [*(unit for unit in units if len(twins) != 1 or unit is not twins[0]), asking]
     if units and (known := units[0]._project) is not None:
@@ -473,6 +473,6 @@ def project_units(
 
 
 def target_of(side: Side) -> str:
-    """The dbt target that a side writes to; set by the deployment, DuckDB by default."""
+    """The dbt target that a side writes to, set by the deployment; DuckDB by default."""
     settings = Settings.from_process()
     return settings.legacy_target if side is Side.LEGACY else settings.candidate_target

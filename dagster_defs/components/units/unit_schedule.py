@@ -1,4 +1,4 @@
-"""A legacy DAG's schedule as a mirror's YAML declares it: a cron, or the file of a list of windows."""
+"""A legacy DAG's schedule as a mirror's YAML declares it: a cron, or a file that lists the windows."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dagster_defs.windows import ListedPartitions, ListedSchedule, PartitionedSc
 
 @dataclass
 class UnitSchedule(dg.Resolvable):
-    """A legacy DAG's schedule, as it stands in the DAG file."""
+    """A legacy DAG's schedule, as in the DAG file."""
 
     cron: Annotated[
         str | None,
@@ -35,20 +35,20 @@ class UnitSchedule(dg.Resolvable):
         dg.Resolver.default(description="The DAG's time zone, an IANA name.", examples=["America/New_York"]),
     ] = "UTC"
     end: Annotated[
-        str | None, dg.Resolver.default(description="Last day; without it the partitions go on.")
+        str | None, dg.Resolver.default(description="Last day; without it, the partitions are open-ended.")
     ] = None
     catchup: Annotated[
         bool,
-        dg.Resolver.default(description="Airflow's `catchup`: whether windows that were missed are run."),
+        dg.Resolver.default(description="Airflow's `catchup`: whether missed windows are run."),
     ] = True
     max_active_runs: Annotated[
-        int, dg.Resolver.default(description="Airflow's `max_active_runs`: of the DAG, at the same time.")
+        int, dg.Resolver.default(description="Airflow's `max_active_runs`: concurrent runs of the DAG.")
     ] = 16
     windows: Annotated[
         str | None,
         dg.Resolver.default(
             description=(
-                "In place of `cron`: the file, beside the YAML, with the windows that Airflow has listed; "
+                "Instead of `cron`: the file, next to the YAML, with the windows that Airflow has listed; "
                 "`parity scaffold` writes it."
             ),
             examples=["windows.json"],
@@ -56,7 +56,7 @@ class UnitSchedule(dg.Resolvable):
     ] = None
 
     def refuse_mixture(self) -> None:
-        """Raises ScheduleRefused unless it has a cron and a start, or a list of windows."""
+        """Raises ScheduleRefused unless it has either a cron and a start, or a list of windows."""
         if self.windows is None and self.cron and self.start:
             return
         if self.windows is not None and not self.cron:
@@ -71,14 +71,14 @@ class UnitSchedule(dg.Resolvable):
             self.cron or "",
             self.timezone,
             reason,
-            "Give it `cron` and `start`, or `windows` with the file of a list",
+            "Give it either `cron` and `start`, or `windows` with the file that lists them",
         )
 
     def partitions(
         self, folder: Path, once: Callable[[Hashable, Callable[[], PartitionedSchedule]], PartitionedSchedule]
     ) -> PartitionedSchedule:
-        """`folder`: its YAML's. `once` makes what units have in common once, by a key. Raises a ParityError for a
-        schedule that cannot be."""
+        """`folder`: where its YAML is. `once`: makes a value that units share once, by key. Raises a ParityError for an
+        impossible schedule."""
         self.refuse_mixture()
         start, end = self.start or None, self.end or None
         if self.windows is None:

@@ -1,4 +1,4 @@
-"""One variable of a mirror's YAML: a value, or a template with what is meant by it."""
+"""One variable in a mirror's YAML: a value, or a template with options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,32 +7,31 @@ from dagster_defs.errors import BadUnit
 from dagster_defs.windows import Bound, VariableTemplate
 from dagster_defs.windows.values import typed
 
-_OPTIONS = frozenset({"template", "bound", "yaml"})  # of a variable that is more than its value
+_OPTIONS = frozenset({"template", "bound", "yaml"})  # keys of a variable that is not a plain value
 
 
 def variable_of(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:
-    """`where` it stands is for messages. Raises BadUnit, which names unit and variable.
+    """`where`: the place in the YAML, for messages. Raises BadUnit, which names the variable.
 
-    A mapping with `template` says how its text is meant; any other mapping is the variable's value.
+    A mapping with `template` is a template with options; any other mapping is the variable's value.
     """
 
     def refused(reason: str) -> BadUnit:
         return BadUnit(unit, f"`{where}`: variable {name} {reason}", "Correct it in its YAML")
 
     if not isinstance(name, str):
-        raise refused(f"has a name that is {typed(name)}: write it in quotes")
+        raise refused(f"has a name that is {typed(name)}: put it in quotes")
     if not isinstance(declared, Mapping) or _OPTIONS.isdisjoint(declared):
         return VariableTemplate(name, declared)
     if "template" not in declared or not declared.keys() <= _OPTIONS:
         reason = (
-            f"has {', '.join(map(str, declared))}: beside `template` there may be `bound` and `yaml` only. A mapping "
-            "that is itself the value, and has such a name, is written as a text: {template: '{template: …}', "
-            "yaml: true}"
+            f"has {', '.join(map(str, declared))}: next to `template`, only `bound` and `yaml` are allowed. If the "
+            "mapping itself is the value, write it as text: {template: '{template: …}', yaml: true}"
         )
         raise refused(reason)
     bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
     if bound not in [one.value for one in Bound]:
-        raise refused(f"has `bound: {bound}`, and a bound is lower, upper or none")
+        raise refused(f"has `bound: {bound}`, but a bound is lower, upper or none")
     if not isinstance(as_yaml, bool):
-        raise refused(f"has `yaml: {as_yaml}`, and it is true or false")
+        raise refused(f"has `yaml: {as_yaml}`, but it must be true or false")
     return VariableTemplate(name, declared["template"], Bound(bound), as_yaml)

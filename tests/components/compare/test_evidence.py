@@ -356,7 +356,7 @@ def test_a_candidate_that_does_not_build_is_inconclusive(own: Evident) -> None:
     assert not result.success
     found = verdicts(result)["shadow/daily_metrics", DAY]
     assert said(found, "verdict") == "inconclusive"
-    assert "the candidate run has not built it" in said(found, "reason")
+    assert "the candidate run did not build it" in said(found, "reason")
 
 
 def test_tests_that_airflow_ran_are_evaluated(own: Evident) -> None:

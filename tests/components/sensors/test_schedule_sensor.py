@@ -123,7 +123,7 @@ def test_nothing_is_started_before_the_whole_dag_is_retired(schedules: Schedules
     first, last = UNITS
     schedules.retire(first)
     assert schedules.tick(days_later(3)) == []
-    assert schedules.skipped == "no window of a retired DAG is to be started"
+    assert schedules.skipped == "no window of a retired DAG is due"
 
     *before, done = entries_to(last, Stage.RETIRED, SPRING_END)
     schedules.write(*before)

@@ -112,7 +112,7 @@ def soaking(
 def test_a_failing_run_rolls_its_unit_back(soaking: Soaking) -> None:
     """The proxied run of a unit that soaks fails: the mark and the ledger are Airflow's again, and the entry says by
     which run, and that nobody's hand did it."""
-    assert soaking.fail(PROXIED) == f"{UNIT} is rolled back"
+    assert soaking.fail(PROXIED) == f"{UNIT} was rolled back"
 
     assert (soaking.stage, soaking.marked) == (Stage.SHADOWED, False)
     *_, intent, done = Ledger(soaking.folder).history(UNIT).entries
@@ -124,7 +124,7 @@ def test_a_failing_run_rolls_its_unit_back(soaking: Soaking) -> None:
 
 def test_only_a_run_that_airflow_waits_for_counts(soaking: Soaking) -> None:
     """A failed run that somebody has started himself, such as a backfill, moves nothing."""
-    assert soaking.fail(OF_THE_UNIT) == "no proxy of Airflow has launched the run"
+    assert soaking.fail(OF_THE_UNIT) == "the run was not launched by an Airflow proxy"
     assert (soaking.stage, soaking.marked) == (Stage.CUT_OVER, True)
 
 
@@ -160,14 +160,14 @@ def test_a_second_run_of_one_launch_moves_nothing(soaking: Soaking) -> None:
 
 def test_a_unit_that_has_soaked_stays(soaking: Soaking) -> None:
     """After the days of its soak a failing run is a failing run."""
-    assert soaking.fail(PROXIED, soak_days=0.5) == f"{UNIT} does not soak"
+    assert soaking.fail(PROXIED, soak_days=0.5) == f"{UNIT} is not soaking"
     assert (soaking.stage, soaking.marked) == (Stage.CUT_OVER, True)
 
 
 def test_a_unit_is_rolled_back_once(soaking: Soaking) -> None:
     """A second failure of before the rollback finds nothing to do."""
     soaking.fail(PROXIED)
-    assert soaking.fail({**PROXIED, tags.LAUNCH: "f" * 32}) == f"{UNIT} does not soak"
+    assert soaking.fail({**PROXIED, tags.LAUNCH: "f" * 32}) == f"{UNIT} is not soaking"
     assert len(Ledger(soaking.folder).history(UNIT).rolled_back) == 1
 
 
@@ -176,7 +176,7 @@ def test_a_move_that_is_open_is_left_alone(soaking: Soaking) -> None:
     retiring = Entry("r", YESTERDAY, "ada", UNIT, Move.RETIRE, Kind.INTENDED, Stage.CUT_OVER)
     soaking.write(retiring)
 
-    assert soaking.fail(PROXIED) == f"{UNIT} does not soak"
+    assert soaking.fail(PROXIED) == f"{UNIT} is not soaking"
     assert soaking.marked
 
 
@@ -239,7 +239,7 @@ def test_a_broken_file_stops_no_automatic_rollback(soaking: Soaking, airflow: Fa
     (soaking.folder / "other.yaml").write_bytes(b"\xff")
     airflow.operators = lambda dag_id, task_id: "BashOperator"
 
-    assert soaking.fail(PROXIED) == f"{UNIT} is rolled back"
+    assert soaking.fail(PROXIED) == f"{UNIT} was rolled back"
 
     assert soaking.stage is Stage.SHADOWED
     assert not read_marks(soaking.folder, "taxi_daily").get(UNIT)

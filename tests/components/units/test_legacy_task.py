@@ -216,7 +216,7 @@ def test_a_skip_that_airflow_cannot_be_told_is_a_failure(place: Project) -> None
 
     result = proxied_run(place, Unit("strange", "skip99"))
 
-    assert "Airflow's proxy cannot be told so" in why(result)
+    assert "Airflow's proxy cannot pass that on" in why(result)
 
 
 def test_a_triggered_run_has_a_conf_that_nobody_knows(place: Project) -> None:
@@ -226,7 +226,7 @@ def test_a_triggered_run_has_a_conf_that_nobody_knows(place: Project) -> None:
 
     result = proxied_run(place, Unit("strange", "skip99"), "manual")
 
-    assert "its conf is not at hand" in why(result)
+    assert "its conf is not available here" in why(result)
 
 
 @pytest.mark.airflow
@@ -263,8 +263,8 @@ def _keep_a_result(root: Path, unit: Unit) -> None:
     ("attributes", "reason"),
     [
         ({"because": ""}, "has no `because`"),
-        ({"shadow": None}, "stands without `shadow: never`"),
-        ({"env": {"candidate": {"A": "b"}}}, "is of no use with"),
+        ({"shadow": None}, "is given without `shadow: never`"),
+        ({"env": {"candidate": {"A": "b"}}}, "has no effect with"),
         ({"shadow": None, "because": "", "env": {"candidate": {"A": "b"}}}, "no output has a `file`"),
         (
             {
@@ -273,7 +273,7 @@ def _keep_a_result(root: Path, unit: Unit) -> None:
             },
             "the same on both sides",
         ),
-        ({"on_failure": "alerts.tell"}, "would be called beside"),
+        ({"on_failure": "alerts.tell"}, "would be called in addition to"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(place: Project, attributes: dict[str, Any], reason: str) -> None:

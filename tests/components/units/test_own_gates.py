@@ -41,8 +41,8 @@ def test_a_unit_may_go_back_by_itself(said: bool) -> None:
     ("gates", "said"),
     [
         ({"windows": -1}, "`gates.windows` is -1"),
-        ({"without": ["weather"]}, "`gates.without` names weather. There are: mirror, held, marks"),
-        ({"undetermined": ["mood"]}, "`gates.undetermined` names mood. There are: windows, variables"),
+        ({"without": ["weather"]}, "`gates.without` names weather. Known names: mirror, held, marks"),
+        ({"undetermined": ["mood"]}, "`gates.undetermined` names mood. Known names: windows, variables"),
     ],
     ids=["negative", "no-gate", "no-facet"],
 )
