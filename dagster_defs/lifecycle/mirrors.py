@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
@@ -115,11 +116,32 @@ class Declared:
     unsure: str = ""
 
 
-class Mirror(Protocol):
-    """A unit as it is declared for Dagster; the YAML components implement it."""
+class Key(Protocol):
+    """An asset's key, as Dagster has it."""
 
     @property
-    def legacy_unit(self) -> Unit: ...
+    def path(self) -> Sequence[str]: ...
+
+
+class Mirror(Protocol):
+    """A unit as it is declared for Dagster, whatever kind of task it stands for; the YAML components implement it.
+
+    `unit`: its name in the YAML, which need not be one that a unit can have. `rehearsal`: environment variables under
+    which a function writes where a rehearsal keeps its files; empty where none are declared.
+    """
+
+    unit: str
+    rehearsal: Mapping[str, str]
+
+    @property
+    def legacy_unit(self) -> Unit:
+        """Raises BadUnit."""
+        ...
+
+    @property
+    def dbt(self) -> DbtMirror | None:
+        """The mirror itself if its task runs dbt, and None if it runs anything else."""
+        ...
 
     @property
     def partitions(self) -> PartitionedSchedule: ...
@@ -137,6 +159,16 @@ class Mirror(Protocol):
     @property
     def folders(self) -> frozenset[Path]:
         """Those with the files, besides its YAML, that its definitions are made from."""
+        ...
+
+    @property
+    def python_folder(self) -> Path:
+        """Where the functions that its YAML names are imported from."""
+        ...
+
+    @property
+    def feeds(self) -> Mapping[str, Key]:
+        """Keys of the unit's assets that are sources of dbt's, by `source_name.table`."""
         ...
 
     def refuse_faults(self, *, resolved: bool) -> None:
@@ -157,3 +189,37 @@ class Mirror(Protocol):
     def outputs_of(self, window: Window) -> Iterable[Output]:
         """What the unit's run of this window leaves behind; may read the dbt project."""
         ...
+
+    def claims(self, feeds: Mapping[str, Any]) -> Iterable[Claim]:
+        """Asset keys, and what the unit makes or reads under them. `feeds`: those of all units. Raises as
+        `refuse_faults`."""
+        ...
+
+    def job_name(self, side: Side) -> str: ...
+
+    def building_defs(self, context: Any) -> Any:
+        """Dagster's definitions of the candidate, with a job that compares nothing; `context`: Dagster's, of a load.
+
+        Raises as `refuse_faults`.
+        """
+        ...
+
+
+class DbtMirror(Mirror, Protocol):
+    """A mirror of a task that runs dbt: what its workspace is opened with."""
+
+    @property
+    def project_dir(self) -> Path: ...
+
+    @property
+    def key_prefix_parts(self) -> tuple[str, ...]:
+        """First parts of the asset keys of what the dbt project builds."""
+        ...
+
+    @property
+    def parsed_with(self) -> str:
+        """As YAML, the variables that shape the project and are the same in each window. Raises what rendering them
+        raises."""
+        ...
+
+    def target(self, side: Side) -> str: ...

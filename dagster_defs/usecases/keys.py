@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.warehouse.places import Readers, place_of_relation
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.proposals import DbtClaims
@@ -15,7 +16,6 @@ from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
 from dagster_defs.usecases.check import named_mirrors
-from dagster_defs.usecases.rehearse.upstream import as_dbt
 from dagster_defs.windows import Bound, PartitionVars
 
 SECONDS_FOR_LOCKS = 10.0
@@ -28,12 +28,11 @@ def read_keys(name: str) -> Iterator[TableKeys]:
     """
     [mirror] = named_mirrors([name])
     mirror.refuse_faults(resolved=True)
-    dbt = as_dbt(mirror)
-    if dbt is None:
+    if (dbt := mirror.dbt) is None:
         return
     window = _window_names(mirror)
     # The mirror's own workspace: its variables may decide which models exist.
-    workspace = dbt.workspace(Side.LEGACY)
+    workspace = workspace_of(dbt, Side.LEGACY)
     claims = DbtClaims(workspace.manifest, workspace.table_names)
     ids = {called: node_id for node_id, called in workspace.table_names.items()}
     outputs = [

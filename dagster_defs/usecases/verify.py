@@ -100,10 +100,9 @@ def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:
 
 def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectOnDisk]) -> UnitReading | None:
     """What the task runs with dbt, its selection resolved in the mirror's own dbt project; None for a Python unit."""
-    project_dir: Path | None = getattr(mirror, "project_dir", None)
-    if project_dir is None:
+    if (dbt := mirror.dbt) is None:
         return None
-    project = projects.setdefault(project_dir, ProjectOnDisk(project_dir))
+    project = projects.setdefault(dbt.project_dir, ProjectOnDisk(dbt.project_dir))
     [reading] = describe(Inventory("", (), (replace(dag, tasks=(task,)),)), project).units
     return reading if reading.kind is not Kind.NON_DBT else replace(reading, reason="it runs no dbt")
 

@@ -48,13 +48,13 @@ class Project:
 
     def load(self) -> dg.Definitions:
         """Load what was declared, as a new process would; the estate runs these definitions from now on."""
-        from dagster_defs.components.units import dbt_unit
+        from dagster_defs.adapters.dbt import workspaces
 
         module = types.ModuleType("own_defs")
         module.__path__ = [str(self.defs_folder)]
         module.__file__ = str(self.defs_folder / "__init__.py")
         with pytest.MonkeyPatch.context() as monkeypatch, self.estate.entered():
-            monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
+            monkeypatch.setattr(workspaces, "_WORKSPACES", {})
             tree = dg.ComponentTree(defs_module=module, project_root=self.estate.root)
             definitions = tree.build_defs()
         vars(self.estate)["definitions"] = definitions

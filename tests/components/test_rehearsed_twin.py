@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_defs.components.units import dbt_unit as module
+from dagster_defs.adapters.dbt import workspaces
 from dagster_defs.components.units.unit import UnitComponent
 from tests.components.conftest import Project
 
@@ -32,7 +32,7 @@ def test_a_mirror_of_an_earlier_load_is_no_second_one(
     broken: bool,
 ) -> None:
     """It stands in the place of its twin of the later load; two in the YAML are still two."""
-    monkeypatch.setattr(module, "_WORKSPACES", {})
+    monkeypatch.setattr(workspaces, "_WORKSPACES", {})
     for number in range(mirrors):
         project.declare(f"own{number}", dbt_unit())
     with project.estate.entered():

@@ -115,13 +115,13 @@ class Small:
         duckdb.execute(f"copy (select date '{day}' as day, {n} as n) to '{self.root}/data/{day}.parquet'")
 
     def _load(self) -> dg.Definitions:
-        from dagster_defs.components.units import dbt_unit
+        from dagster_defs.adapters.dbt import workspaces
 
         module = types.ModuleType("own_defs")
         module.__path__ = [str(self.root / "own_defs")]
         module.__file__ = str(self.root / "own_defs" / "__init__.py")
         with pytest.MonkeyPatch.context() as monkeypatch, self.entered():
-            monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
+            monkeypatch.setattr(workspaces, "_WORKSPACES", {})
             return dg.ComponentTree(defs_module=module, project_root=self.root).build_defs()
 
     @contextmanager

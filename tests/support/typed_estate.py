@@ -148,9 +148,9 @@ class TypedEstate:
         (folder / "defs.yaml").write_text(yaml.safe_dump(document))
 
     def tree(self, monkeypatch: pytest.MonkeyPatch) -> dg.ComponentTree:
-        from dagster_defs.components.units import dbt_unit
+        from dagster_defs.adapters.dbt import workspaces
 
-        monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
+        monkeypatch.setattr(workspaces, "_WORKSPACES", {})
         module = types.ModuleType("typed_defs")
         module.__path__ = [str(self.defs)]
         module.__file__ = str(self.defs / "__init__.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
@@ -44,7 +44,7 @@ class Mirrors(Sequence[Mirror]):
         broken = {
             str(mirror.legacy_unit): fault
             for mirror in self._sound
-            if (units is None or mirror.legacy_unit in units) and (fault := _fault_of(mirror, resolved=True))
+            if (units is None or mirror.legacy_unit in units) and (fault := fault_of(mirror, resolved=True))
         }
         sound = [mirror for mirror in self._sound if str(mirror.legacy_unit) not in broken]
         if units is None:
@@ -86,22 +86,24 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
 
 def mirrors_among(components: Iterable[Any]) -> Mirrors:
     """The mirrors among loaded components; a file with a single document is listed twice, as itself and as that."""
+    from dagster_defs.adapters.dagster.mirror_component import MirrorComponent
+
     distinct = {id(component): component for component in components}.values()
-    declared = [component for component in distinct if hasattr(component, "outputs_of")]
+    declared = [component for component in distinct if isinstance(component, MirrorComponent)]
     broken: dict[str, ParityError] = dict(names_taken_twice(component.unit for component in declared))
     for component in declared:
-        if fault := _fault_of(component, resolved=False):
+        if fault := fault_of(component, resolved=False):
             broken[component.unit] = fault
     return Mirrors([component for component in declared if component.unit not in broken], broken)
 
 
-def conflicts(mirrors: Sequence[Any]) -> Mapping[str, ParityError]:
+def conflicts(mirrors: Sequence[Mirror]) -> Mapping[str, ParityError]:
     """What is wrong with mirrors, each sound by itself, that cannot be there together; by the unit's name."""
     feeds = {source: key for mirror in mirrors for source, key in mirror.feeds.items()}
     prefixes = [
-        (mirror.unit, str(mirror.project_dir), "/".join(mirror.key_prefix_parts))
+        (dbt.unit, str(dbt.project_dir), "/".join(dbt.key_prefix_parts))
         for mirror in mirrors
-        if hasattr(mirror, "key_prefix_parts")
+        if (dbt := mirror.dbt) is not None
     ]
     claims = [claim for mirror in mirrors for claim in mirror.claims(feeds)]
     return {**keys_taken_twice(claims), **prefixes_at_odds(prefixes)}
@@ -132,14 +134,28 @@ def declares_nothing(defs_folder: Path) -> bool:
     )
 
 
-def _fault_of(mirror: Any, *, resolved: bool) -> ParityError | None:
+class Declaration(Protocol):
+    """A mirror of which nothing is known but what it is called."""
+
+    unit: str
+
+    def refuse_faults(self, *, resolved: bool) -> None: ...
+
+
+def fault_of(mirror: Declaration, *, resolved: bool) -> ParityError | None:
+    """What `refuse_faults` says, whatever it raises."""
     try:
         mirror.refuse_faults(resolved=resolved)
-    except ParityError as error:
-        return error
     except Exception as error:  # whatever it is, it is this unit's
-        return BadUnit(mirror.unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
+        return as_fault(mirror.unit, error)
     return None
+
+
+def as_fault(unit: str, error: Exception) -> ParityError:
+    """An error of whatever kind as one that names the unit."""
+    if isinstance(error, ParityError):
+        return error
+    return BadUnit(unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
 
 
 def _reason(error: BaseException) -> str:

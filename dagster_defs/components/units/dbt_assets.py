@@ -27,7 +27,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
+from dagster_defs.lifecycle.mirrors import DbtMirror, TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
@@ -38,10 +38,9 @@ from dagster_defs.windows.values import typed
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
 
 
-class DbtMirror(Mirror, Protocol):
+class DefinedUnit(DbtMirror, Protocol):
     """What the definition of a unit's assets needs from its mirror."""
 
-    unit: str
     command: Any
     owners: Sequence[str]
     pool: str | None
@@ -191,7 +190,7 @@ class UnitNodes:
         return bool(read) and all(node_id.startswith("source.") for node_id in read)
 
 
-def build_asset_definition(unit: DbtMirror, nodes: UnitNodes, compared: Compared) -> dg.AssetsDefinition:
+def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compared) -> dg.AssetsDefinition:
     """One step for the whole unit, which runs as one in Airflow and in Dagster. A candidate also compares in it."""
     parity = compared.specs if nodes.side is Side.CANDIDATE else []
     attributes = unit.spec_attributes(nodes.side)
@@ -240,7 +239,7 @@ def _shape(context: dg.AssetExecutionContext) -> Iterator[Any]:
 _SIGNATURE = inspect.signature(_shape)
 
 
-def _stand_in(unit: DbtMirror, nodes: UnitNodes) -> dg.AssetSpec:
+def _stand_in(unit: DefinedUnit, nodes: UnitNodes) -> dg.AssetSpec:
     """The asset of a unit whose models are all defined by other units: it shows when the unit ran."""
     name = [unit.legacy_unit.dag_id, unit.legacy_unit.task_id]
     return dg.AssetSpec(
@@ -255,7 +254,7 @@ def _stand_in(unit: DbtMirror, nodes: UnitNodes) -> dg.AssetSpec:
     )
 
 
-def _build(context: dg.AssetExecutionContext, unit: DbtMirror, nodes: UnitNodes) -> Iterator[Any]:
+def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNodes) -> Iterator[Any]:
     if nodes.side is Side.LEGACY:
         windows = windows_to_write(context, unit.legacy_unit, unit.partitions)
     else:
@@ -339,7 +338,7 @@ def _part(context: dg.AssetExecutionContext, nodes: UnitNodes) -> list[str] | No
     return None if whole else [*models, *tests]
 
 
-def _selection(unit: DbtMirror, nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
+def _selection(unit: DefinedUnit, nodes: UnitNodes, part: Sequence[str] | None) -> list[str]:
     """The unit's own selection or, if only a part was requested, that part's nodes by name."""
     if part is None:
         return unit.dbt_arguments()

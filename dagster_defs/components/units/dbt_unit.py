@@ -14,6 +14,7 @@ from dagster_dbt import DbtProject
 from dagster_defs.adapters.dbt.names import names_of
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.window_shape import shaped_by_window
+from dagster_defs.adapters.dbt.workspaces import open_workspace, workspace_of
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.compare.terms import ComparisonTerms
 from dagster_defs.components.units.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
@@ -30,7 +31,7 @@ from dagster_defs.components.units.unit import (
 from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import Declared, Output, TableOutput, Terms
+from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side, Zones
 from dagster_defs.windows import Bound, PartitionVars, Schedule, Window, zone_named
 from dagster_defs.windows.values import as_yaml
@@ -223,7 +224,7 @@ class DbtUnit(UnitComponent):
     def _nodes(self, side: Side) -> UnitNodes:
         if side not in self._nodes_by_side:
             project, translator = self.project_units.once(
-                (self.project_dir, side, self.key_prefix_parts, self._parsed_with),
+                (self.project_dir, side, self.key_prefix_parts, self.parsed_with),
                 lambda: self._translation(side),
             )
             self._nodes_by_side[side] = UnitNodes(
@@ -269,15 +270,20 @@ class DbtUnit(UnitComponent):
                 f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
             ) from error
 
+    @property
+    def dbt(self) -> DbtMirror:
+        return self
+
+    def target(self, side: Side) -> str:
+        return target_of(side)
+
     def workspace(self, side: Side) -> DbtWorkspace:
-        return _workspace(self.project_dir, target_of(side), self._parsed_with)
+        return workspace_of(self, side)
 
     @cached_property
-    def _parsed_with(self) -> str:
-        """The unit's variables that may shape the project and are the same in every window, as YAML. Raises what
-        rendering them raises."""
+    def parsed_with(self) -> str:
         constants = self.variables.constants()
-        shaping = _workspace(self.project_dir, target_of(Side.LEGACY), "").shaping if constants else None
+        shaping = open_workspace(self.project_dir, target_of(Side.LEGACY)).shaping if constants else None
         shaping_constants = {
             name: value for name, value in constants.items() if shaping and shaping.may_shape(name)
         }
@@ -471,15 +477,6 @@ class DbtUnit(UnitComponent):
         """A model belongs to the unit that builds the fewest models, which is the most specific one."""
         selected = self._selected(Side.LEGACY)
         return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
-
-
-_WORKSPACES: dict[tuple[Path, str, str], DbtWorkspace] = {}
-
-
-def _workspace(project_dir: Path, target: str, parsed_with: str) -> DbtWorkspace:
-    """One workspace per project, target and set of shaping variables, so that units share a manifest."""
-    key = project_dir, target, parsed_with
-    return _WORKSPACES.setdefault(key, DbtWorkspace(*key))
 
 
 @lru_cache(maxsize=256)

@@ -7,31 +7,23 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import dagster as dg
 
-from dagster_defs.adapters.dagster.mirrors import conflicts
+from dagster_defs.adapters.dagster.mirrors import as_fault, conflicts, fault_of
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
-from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
+from dagster_defs.errors import BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.identity import names_taken_twice
+from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
-class DeclaredUnit(Protocol):
+class DeclaredUnit(Mirror, Protocol):
     """What the table of a load needs from each unit; `UnitComponent` documents the members."""
-
-    unit: str
-
-    @property
-    def legacy_unit(self) -> Unit: ...
-
-    @property
-    def partitions(self) -> PartitionedSchedule: ...
 
     @property
     def feeds(self) -> Mapping[str, dg.AssetKey]: ...
@@ -39,10 +31,6 @@ class DeclaredUnit(Protocol):
     def asset_keys(self) -> Sequence[dg.AssetKey]: ...
 
     def built(self) -> Collection[Any]: ...
-
-    def precedence(self) -> tuple[int, Unit]: ...
-
-    def refuse_faults(self, *, resolved: bool) -> None: ...
 
     def remark(self) -> str: ...
 
@@ -77,7 +65,7 @@ class ProjectUnits(Generic[U]):
         Raises BrokenUnits if something is broken and PARITY_STRICT is set.
         """
         self._select_at_once()
-        self.broken = {unit.unit: fault for unit in self.declared if (fault := _fault_of(unit))}
+        self.broken = {unit.unit: fault for unit in self.declared if (fault := fault_of(unit, resolved=True))}
         self.broken = {**self._names_taken_twice, **self.broken}
         self.broken |= conflicts(self.sound)
         by_dag: dict[str, list[U]] = {}
@@ -87,12 +75,12 @@ class ProjectUnits(Generic[U]):
             try:
                 unit.offer_with(by_dag[unit.legacy_unit.dag_id])
             except Exception as error:  # whatever it is, it is this unit's
-                self.broken[unit.unit] = _as_fault(unit, error)
+                self.broken[unit.unit] = as_fault(unit.unit, error)
         for unit in self.sound:
             try:
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
-                self.broken[unit.unit] = _as_fault(unit, error)
+                self.broken[unit.unit] = as_fault(unit.unit, error)
         vars(self).pop("makers", None)  # units that turned out to be broken make nothing
         broken = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
         if broken and Settings.from_process().strict:
@@ -175,17 +163,3 @@ def _is_resolved(unit: DeclaredUnit) -> bool:
         return bool(unit.precedence()) and unit.built() is not None
     except Exception:
         return False
-
-
-def _fault_of(unit: DeclaredUnit) -> ParityError | None:
-    try:
-        unit.refuse_faults(resolved=True)
-    except Exception as error:  # whatever it is, it is this unit's
-        return _as_fault(unit, error)
-    return None
-
-
-def _as_fault(unit: DeclaredUnit, error: Exception) -> ParityError:
-    if isinstance(error, ParityError):
-        return error
-    return BadUnit(unit.unit, f"{type(error).__name__}: {error}".rstrip("."), "Check its YAML")

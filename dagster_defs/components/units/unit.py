@@ -5,11 +5,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar, cast
 
 import dagster as dg
 
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
+from dagster_defs.adapters.dagster.mirror_component import MirrorComponent
 from dagster_defs.adapters.dagster.overlap import overlap_mapping
 from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
@@ -28,7 +30,7 @@ from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -69,7 +71,7 @@ class ShadowStarter(dg.Component):
 
 
 @dataclass
-class UnitComponent(dg.Component, dg.Resolvable):
+class UnitComponent(MirrorComponent, dg.Resolvable):
     """Base class of the mirrors; not a component type itself."""
 
     unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
@@ -122,6 +124,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     root = Path()  # of the project; set when the YAML is loaded
     folder = Path()  # of its YAML
+    rehearsal = cast("Mapping[str, str]", MappingProxyType({}))  # only a function's own YAML declares it
     _project = cast("ProjectUnits[UnitComponent] | None", None)
     _whole = cast("PartitionedSchedule | None", None)
 
@@ -140,8 +143,16 @@ class UnitComponent(dg.Component, dg.Resolvable):
         return self._project
 
     @property
+    def dbt(self) -> DbtMirror | None:
+        return None
+
+    @property
     def folders(self) -> frozenset[Path]:
-        return frozenset({(self.root / self.python_path).resolve()})
+        return frozenset({self.python_folder})
+
+    @property
+    def python_folder(self) -> Path:
+        return (self.root / self.python_path).resolve()
 
     def declaring(self, **what: Any) -> Declared:
         """What the mirror would do, including the limits that all kinds of mirrors share."""
@@ -158,6 +169,12 @@ class UnitComponent(dg.Component, dg.Resolvable):
             **what,
         )
 
+    def declared(self) -> Declared:
+        raise NotImplementedError
+
+    def outputs_of(self, window: Window) -> Iterable[Output]:
+        raise NotImplementedError
+
     def asset_keys(self) -> Sequence[dg.AssetKey]:
         """Keys of the assets that this mirror defines on the legacy side."""
         raise NotImplementedError
@@ -168,11 +185,9 @@ class UnitComponent(dg.Component, dg.Resolvable):
 
     @property
     def feeds(self) -> Mapping[str, dg.AssetKey]:
-        """Keys of the unit's assets that are dbt sources, by `source_name.table`."""
         return {}
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterable[Claim]:
-        """Asset keys, and what the unit writes or reads under them. Raises what `refuse_faults` raises."""
         return ()
 
     @property
@@ -302,7 +317,7 @@ class UnitComponent(dg.Component, dg.Resolvable):
             )
 
     def legacy_function(self, path: str) -> LegacyFunction:
-        return LegacyFunction(path, (self.root / self.python_path).resolve())
+        return LegacyFunction(path, self.python_folder)
 
     def telling_of_failure(
         self, context: dg.AssetExecutionContext, side: Side

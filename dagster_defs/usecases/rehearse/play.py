@@ -16,7 +16,6 @@ from dagster_defs.parity import Check, Side, Verdict
 from dagster_defs.usecases.check import compare_output
 from dagster_defs.usecases.rehearse.setup import Progress, Ready
 from dagster_defs.usecases.rehearse.sides import Statuses, reason_of
-from dagster_defs.usecases.rehearse.upstream import as_dbt
 from dagster_defs.usecases.rehearse.windows import name_of
 from dagster_defs.windows import Window
 
@@ -64,7 +63,7 @@ class Play:
             return
         for output in self._outputs_of(window):
             yield self._checked(key, compare_output(output))
-        if as_dbt(self.ready.mirror) is not None:
+        if self.ready.mirror.dbt is not None:
             yield self._checked(
                 key, results_check(statuses[Side.LEGACY], statuses[Side.CANDIDATE], self.names)
             )

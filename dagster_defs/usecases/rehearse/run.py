@@ -6,8 +6,8 @@ The reasons are in docs/decisions/0011-rehearsal.md.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
+from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.inventory.replay import FunctionCall
 from dagster_defs.lifecycle.rehearsals import Rehearsal
@@ -16,7 +16,6 @@ from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.usecases.rehearse.play import Play, Run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
 from dagster_defs.usecases.rehearse.sides import CandidateJob, LegacyDbt, Statuses, call_legacy_function
-from dagster_defs.usecases.rehearse.upstream import PythonMirror, as_dbt
 from dagster_defs.usecases.rehearse.windows import Span
 from dagster_defs.windows import Window
 
@@ -35,15 +34,14 @@ def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progr
 
 def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") -> Run:
     """What Airflow's task does in a window; dbt writes to the target of `side`, and logs under `name`."""
-    dbt, legacy = as_dbt(prepared.mirror), None
+    dbt, legacy = prepared.mirror.dbt, None
     if dbt is not None:
-        legacy = LegacyDbt(dbt.workspace(side), prepared.run_dir / name, prepared.folder)
+        legacy = LegacyDbt(workspace_of(dbt, side), prepared.run_dir / name, prepared.folder)
 
     def run(window: Window, key: str) -> Statuses:
         calls = prepared.calls[window]
         if isinstance(calls, FunctionCall):
-            python = cast("PythonMirror", prepared.mirror)
-            return call_legacy_function(calls, (python.root / python.python_path).resolve())
+            return call_legacy_function(calls, prepared.mirror.python_folder)
         assert legacy is not None  # noqa: S101 - only a dbt unit has dbt calls
         return legacy.run(calls, key)
 

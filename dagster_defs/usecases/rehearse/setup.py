@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
+from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
@@ -19,7 +20,7 @@ from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
 from dagster_defs.usecases.inventory import ProjectOnDisk
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.usecases.rehearse.sides import command_environment
-from dagster_defs.usecases.rehearse.upstream import Upstream, as_dbt, refuse_missing_files, upstream_of
+from dagster_defs.usecases.rehearse.upstream import Upstream, refuse_missing_files, upstream_of
 from dagster_defs.usecases.rehearse.windows import Span, windows_in
 from dagster_defs.usecases.verify import inventory_at_hand, task_of
 from dagster_defs.windows import Window
@@ -80,7 +81,7 @@ def ready(
         dag, task = task_of(inventory, mirror.legacy_unit)
         if dag is None or task is None:
             raise NotRehearsable(unit, "the inventory has no such task")
-        if dbt := as_dbt(mirror):
+        if dbt := mirror.dbt:
             calls: Calls = dbt_calls(task, dag, ProjectOnDisk(dbt.project_dir).reads)
         else:
             if mirror.declared().operator_itself:
@@ -113,7 +114,7 @@ def _refuse_unsafe(folder: RehearsalFolder, upstream: Upstream, calls: Sequence[
     distinct = {tuple(sorted(variables.items())): variables for variables in environments}
     folder.refuse_shared_targets(upstream.mirror.project_dir, distinct.values())
     for side in Side:
-        folder.refuse_foreign_databases(upstream.mirror.workspace(side), upstream.own | upstream.nodes)
+        folder.refuse_foreign_databases(workspace_of(upstream.mirror, side), upstream.own | upstream.nodes)
 
 
 def _build(
@@ -132,13 +133,12 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
 
     Raises NotRehearsable if one of the compared files would be outside it.
     """
-    if as_dbt(mirror) is not None:
+    if mirror.dbt is not None:
         yield mirror
         return
     unit = str(mirror.legacy_unit)
-    variables: Mapping[str, str] = getattr(mirror, "rehearsal", {})
     # A relative path in the YAML starts at the project's root.
-    with process_environment(variables), contextlib.chdir(PROJECT_ROOT):
+    with process_environment(mirror.rehearsal), contextlib.chdir(PROJECT_ROOT):
         [moved] = select_mirrors(load_mirrors(), [unit])
         files = [
             file

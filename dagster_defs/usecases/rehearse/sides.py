@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, ParityError, RunFailed
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.replay import DbtCall, FunctionCall
 from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.windows import Window
@@ -121,13 +123,13 @@ def call_legacy_function(call: FunctionCall, folder: Path) -> Statuses:
 class CandidateJob:
     """Dagster's candidate job of a unit, run in this process on an ephemeral instance."""
 
-    mirror: Any
+    mirror: Mirror
     job: Any
     log: Path
 
     @classmethod
-    def of(cls, mirror: Any, project_root: Path, log: Path) -> CandidateJob:
-        """`mirror` is the YAML component. Raises what building its definitions raises."""
+    def of(cls, mirror: Mirror, project_root: Path, log: Path) -> CandidateJob:
+        """Raises what building the mirror's definitions raises."""
         import dagster as dg
 
         with warnings.catch_warnings():
@@ -163,9 +165,9 @@ class CandidateJob:
         return self._statuses(result.run_id)
 
     def _statuses(self, run_id: str) -> Statuses:
-        if not hasattr(self.mirror, "workspace"):
+        if (dbt := self.mirror.dbt) is None:
             return {}
-        runs: Path = self.mirror.workspace(Side.CANDIDATE).target_path / "runs" / run_id
+        runs = workspace_of(dbt, Side.CANDIDATE).target_path / "runs" / run_id
         return {
             result["unique_id"]: result["status"]
             for file in sorted(runs.glob("*/run_results.json"))

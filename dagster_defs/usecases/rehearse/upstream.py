@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
 
-from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
+from dagster_defs.adapters.dbt.project import Manifest
+from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.errors import NoRehearsal, Unaligned
-from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
+from dagster_defs.lifecycle.mirrors import DbtMirror, FileOutput, Mirror
 from dagster_defs.parity import Side
 from dagster_defs.windows import Window
-
-
-class DbtMirror(Mirror, Protocol):
-    """A mirror of a task that runs dbt."""
-
-    @property
-    def project_dir(self) -> Path: ...
-
-    def workspace(self, side: Side) -> DbtWorkspace: ...
-
-
-class PythonMirror(Mirror, Protocol):
-    """A mirror of a task that calls a function. `feeds`: the key of its output, by dbt source that it produces."""
-
-    root: Path
-    python_path: str
-
-    @property
-    def feeds(self) -> Mapping[str, Any]: ...
-
-    def job_name(self, side: Side) -> str: ...
-
-
-def as_dbt(mirror: Mirror) -> DbtMirror | None:
-    return cast("DbtMirror", mirror) if hasattr(mirror, "project_dir") else None
 
 
 @dataclass(frozen=True)
@@ -59,7 +34,7 @@ class Upstream:
         """
         if not self.nodes:
             return
-        workspace = self.mirror.workspace(side)
+        workspace = workspace_of(self.mirror, side)
         nodes = workspace.manifest["nodes"]
         names = ["fqn:" + ".".join(nodes[node_id]["fqn"]) for node_id in sorted(self.nodes)]
         without = [
@@ -76,18 +51,18 @@ class Upstream:
 
 def upstream_of(mirror: Mirror, mirrors: Sequence[Mirror]) -> Upstream | None:
     """For a Python unit, what builds the models that it reads. None if the unit is not tied to a dbt project."""
-    if (own := as_dbt(mirror)) is not None:
+    if (own := mirror.dbt) is not None:
         return _upstream(own, mirror.declared().nodes or frozenset(), frozenset())
     reads = mirror.declared().reads
     for other in mirrors:
-        makers = as_dbt(other)
+        makers = other.dbt
         if makers is not None and not reads.isdisjoint(other.declared().writes):
             return _upstream(makers, frozenset(), other.declared().nodes or frozenset())
     return None
 
 
 def _upstream(mirror: DbtMirror, own: frozenset[str], also: frozenset[str]) -> Upstream:
-    manifest = mirror.workspace(Side.LEGACY).manifest
+    manifest = workspace_of(mirror, Side.LEGACY).manifest
     above = _ancestors(manifest, own | also)
     nodes = frozenset(node_id for node_id in (above | also) - own if _is_built(manifest, node_id))
     return Upstream(mirror, own, nodes, frozenset(name for name in above if name.startswith("source.")))
@@ -123,16 +98,16 @@ def refuse_missing_files(
     unit: Mirror, upstream: Upstream, mirrors: Sequence[Mirror], windows: Sequence[Window]
 ) -> None:
     """Raises NoRehearsal if a source file is missing that a mirrored Python unit produces for one of the windows."""
-    sources = upstream.mirror.workspace(Side.LEGACY).manifest["sources"]
+    sources = workspace_of(upstream.mirror, Side.LEGACY).manifest["sources"]
     names = {f"{sources[source]['source_name']}.{sources[source]['name']}" for source in upstream.sources}
     for feeder in mirrors:
-        for source, key in getattr(feeder, "feeds", {}).items():
+        for source, key in feeder.feeds.items():
             if source in names:
-                _refuse_missing(unit, cast("PythonMirror", feeder), source, "/".join(key.path), windows)
+                _refuse_missing(unit, feeder, source, "/".join(key.path), windows)
 
 
 def _refuse_missing(
-    unit: Mirror, feeder: PythonMirror, source: str, output: str, windows: Sequence[Window]
+    unit: Mirror, feeder: Mirror, source: str, output: str, windows: Sequence[Window]
 ) -> None:
     for delivered in dict.fromkeys(_delivered(feeder, windows)):
         for produced in feeder.outputs_of(delivered):

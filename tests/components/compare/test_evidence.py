@@ -326,12 +326,12 @@ def test_the_airflow_run_is_linked(own: Evident, airflow: FakeAirflow) -> None:
 
 def test_a_failing_test_is_a_mismatch(own: Evident, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dbt test that passed in legacy and fails in the candidate is a mismatch that names it, though rows match."""
-    from dagster_defs.components.units import dbt_unit
+    from dagster_defs.adapters.dbt import workspaces
 
     broken = own.estate.root / "dbt" / "tests" / "candidate_is_wrong.sql"
     broken.write_text("select 1 from {{ ref('location_metrics') }} where '{{ target.name }}' = 'candidate'\n")
     try:
-        monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})  # as in a new process
+        monkeypatch.setattr(workspaces, "_WORKSPACES", {})  # as in a new process
         edited = Estate(own.estate.root, own.estate.instance, airflow_url=own.estate.airflow_url)
         edited.run(DAILY, (DAY, DAY))
         result = edited.run(f"shadow__{DAILY}", (DAY, DAY), must_succeed=False, tags=ONE_TRY)

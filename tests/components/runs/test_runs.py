@@ -216,10 +216,10 @@ def test_a_failing_test_keeps_what_was_built(own_estate: Estate) -> None:
     with dg.instance_for_test() as instance:
         estate = Estate(own_estate.root, instance)
         try:
-            from dagster_defs.components.units import dbt_unit
+            from dagster_defs.adapters.dbt import workspaces
 
             with pytest.MonkeyPatch.context() as monkeypatch:
-                monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})  # as in a new process
+                monkeypatch.setattr(workspaces, "_WORKSPACES", {})  # as in a new process
                 result = estate.run(DAILY, (SPRING_DAY, SPRING_DAY), tags=ONE_TRY, must_succeed=False)
         finally:
             broken.unlink()

@@ -40,9 +40,9 @@ SEEDED = {
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    from dagster_defs.components.units import dbt_unit
+    from dagster_defs.adapters.dbt import workspaces
 
-    monkeypatch.setattr(dbt_unit, "_WORKSPACES", {})
+    monkeypatch.setattr(workspaces, "_WORKSPACES", {})
     return World(tmp_path)
 
 

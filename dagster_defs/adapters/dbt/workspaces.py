@@ -1,0 +1,21 @@
+"""One workspace for each dbt project, target and set of variables that shape it, so that units share a manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.lifecycle.mirrors import DbtMirror
+from dagster_defs.parity import Side
+
+_WORKSPACES: dict[tuple[Path, str, str], DbtWorkspace] = {}
+
+
+def workspace_of(mirror: DbtMirror, side: Side) -> DbtWorkspace:
+    """The mirror's dbt project as a run of that side has it. Raises what `parsed_with` raises."""
+    return open_workspace(mirror.project_dir, mirror.target(side), mirror.parsed_with)
+
+
+def open_workspace(project_dir: Path, target: str, parsed_with: str = "") -> DbtWorkspace:
+    key = project_dir, target, parsed_with
+    return _WORKSPACES.setdefault(key, DbtWorkspace(*key))
