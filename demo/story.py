@@ -7,7 +7,7 @@ retired: Dagster's own sensors do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from dagster_defs.adapters.dagster.evidence import read_evidence
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import RunFailed
 from dagster_defs.lifecycle import Unit, tags
-from dagster_defs.lifecycle.gates import Proposal
+from dagster_defs.lifecycle.gates import Proposal, Proposed
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.moves import PlannedMove
 from dagster_defs.lifecycle.stages import Move
@@ -99,9 +99,10 @@ class Story:
         with self.estate.steps.step(f"parity {move} {dag_id} --apply"):
             self._carry_out(propose(self.estate.settings, move, [dag_id]))
 
-    def _carry_out(self, found: list[Proposal]) -> None:
-        refuse_closed(found, force=False, reason="")
-        for _ in carry_out(self.estate.settings, found, reason=WHY, say=self.estate.steps.say):
+    def _carry_out(self, found: Sequence[Proposed]) -> None:
+        todo = [one for one in found if isinstance(one, Proposal)]
+        refuse_closed(todo, force=False, reason="")
+        for _ in carry_out(self.estate.settings, todo, reason=WHY, say=self.estate.steps.say):
             pass
 
     def _days(self, count: int, title: str) -> None:

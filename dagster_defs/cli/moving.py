@@ -24,8 +24,8 @@ from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:  # help is shown without importing a command's code
     from dagster_defs.lifecycle import Owner, Unit
-    from dagster_defs.lifecycle.gates import Proposal
-    from dagster_defs.lifecycle.moves import Plan, PlannedMove
+    from dagster_defs.lifecycle.gates import Proposed
+    from dagster_defs.lifecycle.moves import Planned, PlannedMove
     from dagster_defs.lifecycle.written import Span
 
 Wait = Annotated[
@@ -83,7 +83,7 @@ def rollback(
 
     settings = Settings.from_process()
     if rehearsed:
-        proposals = propose_rehearsal_note(settings, units, reason)
+        proposals: Sequence[Proposed] = propose_rehearsal_note(settings, units, reason)
     else:
         proposals = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
     _move(proposals, How(apply, wait and not rehearsed, False, reason, as_json))
@@ -205,14 +205,15 @@ def _forward(move: PlannedMove, units: list[str], how: How) -> None:
     _move(propose(Settings.from_process(), move, units), how)
 
 
-def _move(proposals: Sequence[Proposal], how: How) -> None:
+def _move(proposals: Sequence[Proposed], how: How) -> None:
     """Show the plans; with `apply`, carry out all of them, or none if a gate is closed."""
     from dagster_defs import render
+    from dagster_defs.lifecycle.gates import Proposal
     from dagster_defs.usecases.move.apply import carry_out
     from dagster_defs.usecases.move.next_run import follow_next
     from dagster_defs.usecases.move.propose import refuse_closed
 
-    settings, todo = Settings.from_process(), [proposal for proposal in proposals if proposal.plan.steps]
+    settings, todo = Settings.from_process(), [each for each in proposals if isinstance(each, Proposal)]
     if not how.as_json:
         render.print_proposals(proposals)
     runs: list[dict[str, str]] = []
@@ -245,7 +246,7 @@ def _written_since(settings: Settings, unit: Unit, since: datetime) -> Mapping[O
         return {}
 
 
-def _show(done: Sequence[Plan], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
+def _show(done: Sequence[Planned], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
     from dagster_defs import render
 
     for plan in done:

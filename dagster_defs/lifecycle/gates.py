@@ -12,7 +12,7 @@ from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.compared import Compared, WindowFact
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.ledger import UnitHistory
-from dagster_defs.lifecycle.moves import Plan
+from dagster_defs.lifecycle.moves import Done, Planned
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
@@ -130,13 +130,16 @@ class Facts:
 class Proposal:
     """A plan, and why it may not be carried out now. `accepted`: the reason for which its gates ask for no evidence."""
 
-    plan: Plan
+    plan: Planned
     blockers: tuple[Blocker, ...] = ()
     accepted: str = ""
 
     def as_json(self) -> Mapping[str, Any]:
         found = {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
         return {**found, "accepted": self.accepted} if self.accepted else found
+
+
+Proposed = Done | Proposal  # what asking for a move comes to
 
 
 def blockers(

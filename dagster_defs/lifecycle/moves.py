@@ -101,10 +101,9 @@ Step = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """`steps` is empty where there is nothing left to do, and `already` says so. `finishes`: the open move that
-    this goes on with, or undoes; an `intended` among the steps begins a move of its own after it. `since`: of a
-    rollback, when the unit was cut over."""
+class Planned:
+    """A move that has steps to take. `finishes`: the open move that this goes on with, or undoes; an `intended` among
+    the steps begins a move of its own after it. `since`: of a rollback, when the unit was cut over."""
 
     unit: Unit
     move: Move
@@ -112,7 +111,6 @@ class Plan:
     to: Stage
     steps: tuple[Step, ...]
     finishes: OpenMove | None = None
-    already: str = ""
     since: datetime | None = None
 
     def as_json(self) -> Mapping[str, Any]:
@@ -121,14 +119,36 @@ class Plan:
             "move": self.move.value,
             "from": self.from_.value,
             "to": self.to.value,
-            "already": self.already,
+            "already": "",
             "steps": list(explained(self)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A move with nothing left to do. `said`: `already cut_over`."""
+
+    unit: Unit
+    move: Move
+    stage: Stage
+    said: str
+
+    def as_json(self) -> Mapping[str, Any]:
+        """In the shape of a proposal that has no steps, and no blocker."""
+        return {
+            "unit": str(self.unit),
+            "move": self.move.value,
+            "from": self.stage.value,
+            "to": self.stage.value,
+            "already": self.said,
+            "steps": [],
+            "blockers": [],
         }
 
 
 def plan(
     unit: Unit, move: PlannedMove, stage: Stage, history: UnitHistory, *, end_runs: bool = False
-) -> Plan:
+) -> Done | Planned:
     """The steps of a move, or of what is left of it.
 
     `end_runs`: a rollback ends Dagster's live runs instead of waiting for them. Raises MoveInProgress if another
@@ -142,19 +162,19 @@ def plan(
             return found if found.to is stage else replace(found, since=_since(history))
         raise in_progress(history.open, half_done=True)
     if stage in ARRIVED[move]:
-        return Plan(unit, move, stage, stage, (), already=f"already {stage}")
+        return Done(unit, move, stage, f"already {stage}")
     if (stage, move) not in TRANSITIONS:
         raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
     steps = (Record(Kind.INTENDED), *_between(move, end_runs=end_runs), Record(Kind.DONE))
     since = _since(history) if move is Move.ROLLBACK else None
-    return Plan(unit, move, stage, TRANSITIONS[stage, move], steps, since=since)
+    return Planned(unit, move, stage, TRANSITIONS[stage, move], steps, since=since)
 
 
 def _since(history: UnitHistory) -> datetime | None:
     return history.cut_over.at if history.cut_over else None
 
 
-def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
+def resume(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
     """What finishes the open move, or what was begun to undo it."""
     if open_move.back:
         return undo(open_move, end_runs=end_runs)
@@ -164,12 +184,12 @@ def resume(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
         _mending(intent.stage, end_runs=end_runs) if move is Move.MEND else _between(move, end_runs=end_runs)
     )
     steps = (*between, Record(Kind.DONE))
-    return Plan(
+    return Planned(
         intent.unit, intent.move, intent.stage, TRANSITIONS[intent.stage, intent.move], steps, open_move
     )
 
 
-def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
+def undo(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
     """What brings the unit back to where the open move began.
 
     A rollback is finished, and so is the mending of a mark that is to be Airflow's, or of a retired unit: there is no
@@ -179,28 +199,28 @@ def undo(open_move: OpenMove, *, end_runs: bool = False) -> Plan:
     if move is Move.MEND and intent.stage is Stage.CUT_OVER:
         between = _between(Move.ROLLBACK, end_runs=end_runs)
         steps = (Record(Kind.UNDONE), Record(Kind.INTENDED), *between, Record(Kind.DONE))
-        return Plan(intent.unit, Move.ROLLBACK, intent.stage, Stage.SHADOWED, steps, open_move)
+        return Planned(intent.unit, Move.ROLLBACK, intent.stage, Stage.SHADOWED, steps, open_move)
     if move is Move.ROLLBACK or move is Move.MEND:
         return resume(OpenMove(intent), end_runs=end_runs)
     turn = () if open_move.back else (Record(Kind.TURNED_BACK),)
     back = () if intent.paused else _back(move, end_runs=end_runs)
     steps = (*turn, *back, Record(Kind.UNDONE))
-    return Plan(intent.unit, Move.ROLLBACK, intent.stage, intent.stage, steps, open_move)
+    return Planned(intent.unit, Move.ROLLBACK, intent.stage, intent.stage, steps, open_move)
 
 
-def mend(unit: Unit, stage: Stage, *, end_runs: bool = False) -> Plan:
+def mend(unit: Unit, stage: Stage, *, end_runs: bool = False) -> Planned:
     """What makes the mark, and so Airflow, say again what the ledger says: a move with an entry like any other, which
     waits for live runs as the one does that set the stage."""
     steps = (Record(Kind.INTENDED), *_mending(stage, end_runs=end_runs), Record(Kind.DONE))
-    return Plan(unit, Move.MEND, stage, stage, steps)
+    return Planned(unit, Move.MEND, stage, stage, steps)
 
 
-def noting(unit: Unit, stage: Stage) -> Plan:
+def noting(unit: Unit, stage: Stage) -> Planned:
     """An entry that the unit's rollback was rehearsed elsewhere."""
-    return Plan(unit, Move.ROLLBACK, stage, stage, (Record(Kind.REHEARSED),))
+    return Planned(unit, Move.ROLLBACK, stage, stage, (Record(Kind.REHEARSED),))
 
 
-def explained(plan: Plan) -> Iterator[str]:
+def explained(plan: Planned) -> Iterator[str]:
     """Each step in words, as a fact that will hold."""
     for step in plan.steps:
         yield in_words(step, plan.unit)
@@ -235,7 +255,7 @@ def in_words(step: Step, unit: Unit) -> str:
             assert_never(step)
 
 
-def while_it_waits(plan: Plan, step: Step) -> str:
+def while_it_waits(plan: Planned, step: Step) -> str:
     """What holds already if a plan stops at this step, and what it means, in words; empty where nothing was changed
     that a person has to know of."""
     if Mark(Owner.AIRFLOW) not in plan.steps[: plan.steps.index(step)]:
@@ -312,14 +332,16 @@ def _back(move: Opened, *, end_runs: bool) -> tuple[Step, ...]:
             assert_never(move)
 
 
-def _holding(unit: Unit, move: Literal[Move.HOLD, Move.RELEASE], stage: Stage, history: UnitHistory) -> Plan:
+def _holding(
+    unit: Unit, move: Literal[Move.HOLD, Move.RELEASE], stage: Stage, history: UnitHistory
+) -> Done | Planned:
     if (stage, move) not in TRANSITIONS:
         raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
     held = history.held is not None
     if held is (move is Move.HOLD):
-        return Plan(unit, move, stage, stage, (), already="already held" if held else "not held")
+        return Done(unit, move, stage, "already held" if held else "not held")
     kind = Kind.HELD if move is Move.HOLD else Kind.RELEASED
-    return Plan(unit, move, stage, stage, (Record(kind),))
+    return Planned(unit, move, stage, stage, (Record(kind),))
 
 
 def _begun(open_move: OpenMove) -> Opened:

@@ -15,7 +15,7 @@ from dagster_defs.adapters.dagster.api import DagsterClient, DagsterReader
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.gates import Live
+from dagster_defs.lifecycle.gates import Live, Proposal
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move import propose as proposing
@@ -137,8 +137,10 @@ def test_a_plan_is_made_without_a_writing_method(monkeypatch: pytest.MonkeyPatch
     settings = Settings({"PARITY_PROXIED_STATE": str(state)})
     found = proposing.propose(settings, Move.SHADOW, ["taxi_daily.dbt_daily"])
 
-    assert [str(one.plan.unit) for one in found] == ["taxi_daily.dbt_daily"]
-    assert found[0].plan.steps
+    [proposal] = found
+    assert isinstance(proposal, Proposal)
+    assert str(proposal.plan.unit) == "taxi_daily.dbt_daily"
+    assert proposal.plan.steps
     assert not state.exists()
     with pytest.raises(NoSuchUnit):
         proposing.propose(settings, Move.SHADOW, ["nobody.nothing"])

@@ -34,6 +34,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.carry_out import Mover, Patience
 from tests.support.model_world import UNIT, MemoryLedger, ModelWorld
+from tests.support.plans import planned
 
 NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
 OPERATORS = ("ada@ops", "bob@ops")
@@ -75,7 +76,7 @@ class Estate(RuleBasedStateMachine):
     def stage(self) -> Stage:
         return self.ledger.history(UNIT).stage or Stage.OBSERVED
 
-    def begin(self, operator: str, found: moves.Plan) -> None:
+    def begin(self, operator: str, found: moves.Planned) -> None:
         self.busy[operator] = Mover(self.ledger, self.world, operator, patience=AT_ONCE).apply(found)
 
     def go(self, operator: str, steps: int) -> None:
@@ -98,6 +99,8 @@ class Estate(RuleBasedStateMachine):
         try:
             found = moves.plan(UNIT, move, self.stage, self.ledger.history(UNIT), end_runs=end_runs)
         except ParityError:
+            return
+        if isinstance(found, moves.Done):
             return
         self.begin(operator, found)
         self.go(operator, steps)
@@ -372,7 +375,7 @@ def test_one_rollback_of_a_half_done_mending_is_enough(steps: int, begun_by_an_o
     if begun_by_an_older_version and (half := estate.ledger.history(UNIT).open):
         estate.ledger.append(replace(half.intent, kind=Kind.TURNED_BACK))
 
-    found = moves.plan(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
+    found = planned(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
     for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).apply(found):
         if isinstance(step, Mark):
             estate.parse()

@@ -17,6 +17,7 @@ from dagster_defs.lifecycle.moves import (
     AwaitServed,
     CheckDefinitions,
     CheckSchedule,
+    Done,
     EndRuns,
     Mark,
     PlannedMove,
@@ -29,6 +30,7 @@ from dagster_defs.lifecycle.moves import (
 )
 from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
 from dagster_defs.parity import Side
+from tests.support.plans import planned
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 NOTHING = UnitHistory(UNIT)
@@ -54,7 +56,7 @@ def history(stage: Stage, open_move: OpenMove | None = None) -> UnitHistory:
 def test_dagster_comes_before_airflow_on_the_way_in() -> None:
     """A cutover marks the unit only when Dagster can run it and Airflow does not, and ends when Airflow serves
     the proxy."""
-    assert plan(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps == (
+    assert planned(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps == (
         Record(Kind.INTENDED),
         CheckDefinitions(Side.LEGACY),
         AwaitNoLiveRun(Owner.AIRFLOW),
@@ -67,8 +69,8 @@ def test_dagster_comes_before_airflow_on_the_way_in() -> None:
 def test_airflow_comes_before_dagster_on_the_way_back() -> None:
     """A rollback gives Airflow the next task as soon as nothing writes behind its back, and only then sees to
     Dagster's live run."""
-    waits = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING).steps
-    ends = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True).steps
+    waits = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING).steps
+    ends = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True).steps
 
     assert waits == (
         Record(Kind.INTENDED),
@@ -83,7 +85,7 @@ def test_airflow_comes_before_dagster_on_the_way_back() -> None:
 
 def test_dagster_begins_when_airflow_rests() -> None:
     """A retirement ends, and Dagster's schedule begins, only when Airflow's DAG is paused and no run is left."""
-    assert plan(UNIT, Move.RETIRE, Stage.CUT_OVER, NOTHING).steps == (
+    assert planned(UNIT, Move.RETIRE, Stage.CUT_OVER, NOTHING).steps == (
         Record(Kind.INTENDED),
         CheckDefinitions(Side.LEGACY),
         CheckSchedule(),
@@ -98,7 +100,7 @@ def test_a_half_done_retirement_is_undone() -> None:
     """A rollback of an open retirement lets Airflow run the DAG again, and takes back no mark."""
     half = history(Stage.CUT_OVER, OpenMove(intent(Move.RETIRE, Stage.CUT_OVER)))
 
-    undoing = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, half)
+    undoing = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, half)
 
     assert undoing.steps == (Record(Kind.TURNED_BACK), Wake(), Record(Kind.UNDONE))
     assert undoing.to is Stage.CUT_OVER
@@ -110,16 +112,15 @@ def test_a_move_goes_where_the_table_says(stage: Stage, move: PlannedMove) -> No
     """From each stage a move is planned, is done already, or is refused with the moves that there are."""
     if stage in ARRIVED[move] or (move is Move.RELEASE and (stage, move) in TRANSITIONS):
         nothing = plan(UNIT, move, stage, NOTHING)
-        assert nothing.steps == ()
-        assert nothing.already in (f"already {stage}", "not held")
+        assert isinstance(nothing, Done)
+        assert nothing.said in (f"already {stage}", "not held")
     elif (stage, move) in TRANSITIONS:
-        found = plan(UNIT, move, stage, NOTHING)
+        found = planned(UNIT, move, stage, NOTHING)
         assert (found.from_, found.to) == (stage, TRANSITIONS[stage, move])
-        assert found.steps
     else:
         possible = ", ".join(moves_from(stage)) or "nothing"
         with pytest.raises(MoveImpossible, match=f"it is {stage}. From there: {possible}"):
-            plan(UNIT, move, stage, NOTHING)
+            planned(UNIT, move, stage, NOTHING)
 
 
 def test_there_is_no_way_back_from_retired() -> None:
@@ -131,9 +132,11 @@ def test_a_hold_is_held_once() -> None:
     """A unit that is held already is not held again, and one that is not is not released."""
     held = replace(NOTHING, held=intent(Move.HOLD, Stage.SHADOWED))
 
-    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, NOTHING).steps == (Record(Kind.HELD),)
-    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, held).already == "already held"
-    assert plan(UNIT, Move.RELEASE, Stage.SHADOWED, held).steps == (Record(Kind.RELEASED),)
+    assert planned(UNIT, Move.HOLD, Stage.SHADOWED, NOTHING).steps == (Record(Kind.HELD),)
+    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, held) == Done(
+        UNIT, Move.HOLD, Stage.SHADOWED, "already held"
+    )
+    assert planned(UNIT, Move.RELEASE, Stage.SHADOWED, held).steps == (Record(Kind.RELEASED),)
 
 
 @pytest.mark.parametrize("move", [Move.SHADOW, Move.CUTOVER])
@@ -142,21 +145,21 @@ def test_an_open_move_stands_in_the_way(move: PlannedMove) -> None:
     half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
 
     with pytest.raises(MoveInProgress, match=r"middle of cutover, begun by ada@ops.*parity resume"):
-        plan(UNIT, move, Stage.SHADOWED, half)
+        planned(UNIT, move, Stage.SHADOWED, half)
 
 
 def test_a_half_done_move_can_be_held() -> None:
     """Holding changes no mark, so it does not wait for the move that is open."""
     half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
 
-    assert plan(UNIT, Move.HOLD, Stage.SHADOWED, half).steps == (Record(Kind.HELD),)
+    assert planned(UNIT, Move.HOLD, Stage.SHADOWED, half).steps == (Record(Kind.HELD),)
 
 
 def test_resuming_takes_all_steps_but_the_first() -> None:
     """What is left of a move is the same steps without its intent."""
     begun = OpenMove(intent(Move.CUTOVER, Stage.SHADOWED))
 
-    assert resume(begun).steps == plan(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps[1:]
+    assert resume(begun).steps == planned(UNIT, Move.CUTOVER, Stage.SHADOWED, NOTHING).steps[1:]
     assert resume(begun).finishes == begun
 
 
@@ -164,7 +167,7 @@ def test_a_half_done_cutover_is_undone() -> None:
     """A rollback of an open cutover says so in the ledger first, and then goes all the way back."""
     half = history(Stage.SHADOWED, OpenMove(intent(Move.CUTOVER, Stage.SHADOWED)))
 
-    undoing = plan(UNIT, Move.ROLLBACK, Stage.SHADOWED, half)
+    undoing = planned(UNIT, Move.ROLLBACK, Stage.SHADOWED, half)
 
     assert undoing.to is Stage.SHADOWED
     assert undoing.steps == (
@@ -189,7 +192,7 @@ def test_a_half_done_rollback_is_finished_by_either() -> None:
     """Nobody turns a rollback back: resuming it and rolling back again are the same."""
     begun = OpenMove(intent(Move.ROLLBACK, Stage.CUT_OVER))
 
-    again = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, history(Stage.CUT_OVER, begun))
+    again = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, history(Stage.CUT_OVER, begun))
 
     assert again.steps == resume(begun).steps
     assert again.steps[-1] == Record(Kind.DONE)
@@ -199,7 +202,7 @@ def test_a_half_done_shadow_is_undone_without_a_mark() -> None:
     """Shadowing touches no mark, so neither does undoing it."""
     half = history(Stage.OBSERVED, OpenMove(intent(Move.SHADOW, Stage.OBSERVED)))
 
-    assert plan(UNIT, Move.ROLLBACK, Stage.OBSERVED, half).steps == (
+    assert planned(UNIT, Move.ROLLBACK, Stage.OBSERVED, half).steps == (
         Record(Kind.TURNED_BACK),
         Record(Kind.UNDONE),
     )
@@ -241,7 +244,7 @@ def test_a_half_done_mending_goes_on_or_back() -> None:
         undoing = moves.undo(replace(to_dagster, back=back))
         assert undoing.steps == (
             Record(Kind.UNDONE),
-            *plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING).steps,
+            *planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING).steps,
         )
         assert (undoing.move, undoing.to) == (Move.ROLLBACK, Stage.SHADOWED)
     assert moves.undo(to_airflow).steps == mend(UNIT, Stage.SHADOWED).steps[1:]
@@ -257,7 +260,7 @@ def test_a_dag_that_was_paused_stays_so() -> None:
 
 def test_every_step_is_said_in_words() -> None:
     """The explanation of a plan has a sentence for each of its steps, none of them twice."""
-    found = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True)
+    found = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, NOTHING, end_runs=True)
 
     said = list(explained(found))
     assert len(set(said)) == len(found.steps)

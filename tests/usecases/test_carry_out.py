@@ -25,11 +25,12 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
-from dagster_defs.lifecycle.moves import Begun, Plan, Step, mend, plan, resume, undo
+from dagster_defs.lifecycle.moves import Begun, Planned, Step, mend, resume, undo
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.carry_out import Mover, Patience
 from tests.support.model_world import UNIT, ModelWorld
+from tests.support.plans import planned
 
 AT_ONCE = Patience(0, 0, 0, 0, 0)
 FORK = multiprocessing.get_context("fork")
@@ -79,11 +80,11 @@ def at(stage: Stage, ledger: Ledger, world: WorldOnDisk) -> None:
             world.mark(UNIT, Owner.DAGSTER)
 
 
-def take(found: Plan, ledger: Ledger, world: ModelWorld, operator: str = "bob@ops") -> list[Step]:
+def take(found: Planned, ledger: Ledger, world: ModelWorld, operator: str = "bob@ops") -> list[Step]:
     return list(Mover(ledger, world, operator, patience=AT_ONCE).apply(found))
 
 
-def die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> None:
+def die_after(steps: int, found: Planned, ledger: Ledger, world: ModelWorld) -> None:
     """In a process of its own, which ends right after so many steps without any tidying up."""
     victim = FORK.Process(target=_die_after, args=(steps, found, ledger, world))
     victim.start()
@@ -91,7 +92,7 @@ def die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> Non
     assert victim.exitcode == 9
 
 
-def _die_after(steps: int, found: Plan, ledger: Ledger, world: ModelWorld) -> None:
+def _die_after(steps: int, found: Planned, ledger: Ledger, world: ModelWorld) -> None:
     taking = Mover(ledger, world, "ada@ops", patience=AT_ONCE).apply(found)
     for _ in range(steps):
         next(taking)
@@ -102,7 +103,7 @@ def every_step() -> Iterator[tuple[Begun, bool, int]]:
     """Each move, with and without ending runs, and how many of its steps were taken."""
     for move, stage in STAGES.items():
         for end_runs in (False, True) if move is Move.ROLLBACK else (False,):
-            steps = plan(
+            steps = planned(
                 UNIT, move, stage, Ledger(Path("/nonexistent")).history(UNIT), end_runs=end_runs
             ).steps
             yield from ((move, end_runs, taken) for taken in range(1, len(steps) + 1))
@@ -116,7 +117,7 @@ def test_killed_after_a_step(
     """A move that is killed after whichever step is finished by `resume` and undone by `rollback`: nothing else."""
     stage = STAGES[move]
     at(stage, ledger, world)
-    found = plan(UNIT, move, stage, ledger.history(UNIT), end_runs=end_runs)
+    found = planned(UNIT, move, stage, ledger.history(UNIT), end_runs=end_runs)
     die_after(taken, found, ledger, world)
 
     open_move = ledger.history(UNIT).open
@@ -136,7 +137,7 @@ def test_killed_after_a_step(
 def test_killed_while_it_is_undone(ledger: Ledger, world: WorldOnDisk, taken: int) -> None:
     """Undoing can be killed too: `resume` then goes on backwards, never forwards again."""
     at(Stage.SHADOWED, ledger, world)
-    die_after(5, plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+    die_after(5, planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
     assert world.marked(UNIT)
     half = ledger.history(UNIT).open
     assert half
@@ -183,7 +184,7 @@ def test_a_paused_dag_is_not_switched_on_by_a_retirement(ledger: Ledger, world: 
     world.waiting.add(0)
 
     with pytest.raises(StepFailed, match="Airflow still runs"):
-        take(plan(UNIT, Move.RETIRE, Stage.CUT_OVER, ledger.history(UNIT)), ledger, world)
+        take(planned(UNIT, Move.RETIRE, Stage.CUT_OVER, ledger.history(UNIT)), ledger, world)
     open_move = ledger.history(UNIT).open
     assert open_move
     assert open_move.intent.paused
@@ -197,7 +198,7 @@ def test_a_paused_dag_is_not_switched_on_by_a_retirement(ledger: Ledger, world: 
 def test_taking_all_steps_twice_changes_nothing(ledger: Ledger, world: WorldOnDisk) -> None:
     """A step whose fact holds already leaves the mark's file as it is, to the byte and the time."""
     at(Stage.SHADOWED, ledger, world)
-    die_after(5, plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+    die_after(5, planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
     file = world.folder / "taxi_daily.yaml"
     before = file.stat()
 
@@ -212,7 +213,7 @@ def test_taking_all_steps_twice_changes_nothing(ledger: Ledger, world: WorldOnDi
 def test_a_plan_of_yesterday_is_refused(ledger: Ledger, world: WorldOnDisk) -> None:
     """Who resumes a move that somebody else has finished meanwhile is told so, and changes nothing."""
     at(Stage.SHADOWED, ledger, world)
-    die_after(3, plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+    die_after(3, planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
     open_move = ledger.history(UNIT).open
     assert open_move
     mine, theirs = undo(open_move), resume(open_move)
@@ -231,7 +232,7 @@ def test_a_fact_that_does_not_come_stops_the_move(ledger: Ledger, world: WorldOn
     with pytest.raises(
         StepFailed, match=r"cutover of .* stopped at `Dagster has loaded.*no code location"
     ) as caught:
-        take(plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+        take(planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
 
     assert "parity resume taxi_daily.dbt_daily --apply, or undo it: parity rollback" in str(caught.value)
     assert not world.marked(UNIT)
@@ -253,7 +254,7 @@ def test_a_server_that_is_down_stops_the_move(
 
     monkeypatch.setattr(world, "missing_definitions", down)
     with pytest.raises(StepFailed, match="refused"):
-        take(plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+        take(planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_a_refusal_that_lasts_stops_the_move_at_once(
         raise error
 
     monkeypatch.setattr(world, "missing_definitions", refuse)
-    found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    found = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
     with pytest.raises(StepFailed, match=str(error)[:20]):
         list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).apply(found))
 
@@ -293,7 +294,7 @@ def test_a_long_step_says_what_it_waits_for(
     monkeypatch.setattr("dagster_defs.usecases.move.carry_out.PAUSE", 0.01)
     monkeypatch.setattr(world, "missing_definitions", lambda *_: reasons.pop(0) if reasons else "")
     said: list[str] = []
-    found = plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    found = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
     list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).apply(found))
 
     assert len(said) == 3
@@ -311,7 +312,7 @@ def test_a_dagster_that_cannot_end_runs_stops_the_move(
 
     monkeypatch.setattr(world, "end_runs", down)
     with pytest.raises(StepFailed, match=r"refused.*parity resume"):
-        take(plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=True), ledger, world)
+        take(planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=True), ledger, world)
 
 
 @pytest.mark.parametrize("end_runs", [False, True])
@@ -330,7 +331,7 @@ def test_the_mark_goes_back_while_dagster_is_down(
     with monkeypatch.context() as outage:
         outage.setattr(world, "live_runs", down)
         outage.setattr(world, "end_runs", down)
-        found = plan(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=end_runs)
+        found = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=end_runs)
         with pytest.raises(StepFailed) as caught:
             take(found, ledger, world)
 
@@ -362,7 +363,7 @@ def test_a_full_disk_stops_before_the_mark(
     monkeypatch.setattr("dagster_defs.adapters.store.ledger.os.write", full)
 
     with pytest.raises(LedgerUnwritable, match="No space left"):
-        take(plan(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
+        take(planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT)), ledger, world)
 
     assert ledger.path.read_bytes() == before
     assert not world.marked(UNIT)

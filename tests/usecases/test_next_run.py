@@ -9,7 +9,7 @@ import pendulum
 import pytest
 
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.moves import Plan
+from dagster_defs.lifecycle.moves import Planned
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move import next_run
@@ -35,8 +35,8 @@ def said(
     return []
 
 
-def moved(move: Move, from_: Stage) -> Plan:
-    return Plan(UNIT, move, from_, TRANSITIONS[from_, move], ())
+def moved(move: Move, from_: Stage) -> Planned:
+    return Planned(UNIT, move, from_, TRANSITIONS[from_, move], ())
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.backfills import Backfill
-from dagster_defs.lifecycle.gates import Blocker, Proposal
-from dagster_defs.lifecycle.moves import Plan, explained
+from dagster_defs.lifecycle.gates import Blocker, Proposal, Proposed
+from dagster_defs.lifecycle.moves import Done, Planned, explained
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.written import Continuity, Extent, Span
 from dagster_defs.render.text.base import PlainText, err, out, table
@@ -16,24 +16,31 @@ from dagster_defs.render.text.base import PlainText, err, out, table
 LISTED = 5  # parts of a line that may have any number of them
 
 
-def print_proposals(proposals: Sequence[Proposal]) -> None:
-    """The plan of each unit, step by step, and what stands against it."""
-    for proposal in proposals:
-        plan = proposal.plan
-        if plan.already:
-            out.print(PlainText(f"{plan.unit}: {plan.already}"), soft_wrap=True)
-            continue
-        change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
-        out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
-        for number, said in enumerate(explained(plan), start=1):
-            out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
-        if proposal.accepted:
-            out.print(PlainText(f"  {proposal.accepted}"), soft_wrap=True)
-        _print_blockers(proposal.blockers)
+def print_proposals(proposals: Sequence[Proposed]) -> None:
+    """The plan of each unit, step by step, and what stands against it; or that nothing is left to do."""
+    for proposed in proposals:
+        match proposed:
+            case Done(unit, said=said):
+                out.print(PlainText(f"{unit}: {said}"), soft_wrap=True)
+            case Proposal():
+                _print_proposal(proposed)
+            case _:
+                assert_never(proposed)
+
+
+def _print_proposal(proposal: Proposal) -> None:
+    plan = proposal.plan
+    change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
+    out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
+    for number, said in enumerate(explained(plan), start=1):
+        out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
+    if proposal.accepted:
+        out.print(PlainText(f"  {proposal.accepted}"), soft_wrap=True)
+    _print_blockers(proposal.blockers)
 
 
 def proposals_json(
-    proposals: Sequence[Proposal],
+    proposals: Sequence[Proposed],
     *,
     applied: bool,
     runs: Sequence[Mapping[str, str]] = (),
@@ -132,7 +139,7 @@ def continuity_json(found: Sequence[Continuity]) -> dict[str, Any]:
     return {"schema": "parity/windows/1", "units": [unit.as_json() for unit in found]}
 
 
-def print_moved(plan: Plan) -> None:
+def print_moved(plan: Planned) -> None:
     """The new stage, and how to undo it."""
     undo = {Move.CUTOVER: "rollback", Move.ROLLBACK: "cutover", Move.HOLD: "release", Move.RELEASE: "hold"}
     holding = {Move.HOLD: "held, still ", Move.RELEASE: "released, still "}

@@ -12,7 +12,7 @@ from dagster_defs.errors import DagsterUnreachable, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
 from dagster_defs.lifecycle.ledger import UnitHistory
-from dagster_defs.lifecycle.moves import Plan, in_words, plan, resume
+from dagster_defs.lifecycle.moves import Planned, in_words, plan, resume
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
@@ -26,7 +26,7 @@ BY_ITSELF = ", by itself"  # suffix of the operator's name in an automatic move
 
 def carry_out(
     settings: Settings, proposals: Sequence[Proposal], *, reason: str = "", say: Callable[[str], None]
-) -> Iterator[Plan]:
+) -> Iterator[Planned]:
     """Take the steps of each plan and yield the plan when it is done. Each step is reported to `say`.
 
     Units of one DAG move together, step by step: Airflow then parses the DAG once for all of them, and a retired DAG
@@ -87,7 +87,8 @@ def auto_rollback(
     if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
         return False
     rollback = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    _apply_unattended(settings, rollback, reason, say)
+    if isinstance(rollback, Planned):
+        _apply_unattended(settings, rollback, reason, say)
     return True
 
 
@@ -112,7 +113,9 @@ def resume_auto_rollbacks(
     return finished
 
 
-def _apply_unattended(settings: Settings, rollback: Plan, reason: str, say: Callable[[str], None]) -> None:
+def _apply_unattended(
+    settings: Settings, rollback: Planned, reason: str, say: Callable[[str], None]
+) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
     ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
     mover = Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE)

@@ -23,7 +23,7 @@ from dagster_defs.lifecycle.moves import (
     CheckSchedule,
     EndRuns,
     Mark,
-    Plan,
+    Planned,
     Record,
     Step,
     Wake,
@@ -137,14 +137,12 @@ class Mover:
     say_seconds: float = 5
     now: Callable[[], datetime] = _now
 
-    def apply(self, plan: Plan) -> Iterator[Step]:
+    def apply(self, plan: Planned) -> Iterator[Step]:
         """Take the steps one by one and yield each once its fact holds; stopping in between counts as a crash.
 
         Raises StepFailed if a fact does not hold in time, MoveInProgress or MoveOvertaken if somebody else was faster,
         LedgerUnwritable if the ledger or the mark cannot be written.
         """
-        if not plan.steps:
-            return
         with self.ledger.moving(plan.unit):
             self._refuse_old(plan)
             if any(isinstance(step, Mark) for step in plan.steps):
@@ -159,13 +157,13 @@ class Mover:
                 self._take(step, plan, attempt, intent)
                 yield step
 
-    def _refuse_old(self, plan: Plan) -> None:
+    def _refuse_old(self, plan: Planned) -> None:
         """Raises MoveOvertaken: the plan was made before the unit was locked."""
         open_move = self.ledger.history(plan.unit).open
         if plan.finishes and (open_move is None or open_move.intent.id != plan.finishes.intent.id):
             raise MoveOvertaken(str(plan.unit), "the half-done move is over")
 
-    def _take(self, step: Step, plan: Plan, attempt: str, intent: Entry | None) -> None:
+    def _take(self, step: Step, plan: Planned, attempt: str, intent: Entry | None) -> None:
         unit, world, patience = plan.unit, self.world, self.patience
         match step:
             case Record(kind):
@@ -198,7 +196,7 @@ class Mover:
             case _:
                 assert_never(step)
 
-    def _await(self, step: Step, plan: Plan, seconds: float, problem: Callable[[], str]) -> None:
+    def _await(self, step: Step, plan: Planned, seconds: float, problem: Callable[[], str]) -> None:
         """Raises StepFailed after that many seconds, or at once for an answer that will not change."""
         until = time.monotonic() + seconds
         reminder = Reminder(self.say, self.say_seconds)
@@ -216,7 +214,7 @@ class Mover:
             reminder.remind(f"{plan.unit}: waiting, {in_words(step, plan.unit)}: {fact}")
             time.sleep(PAUSE)
 
-    def _entry(self, kind: Kind, plan: Plan, attempt: str, intent: Entry | None) -> Entry:
+    def _entry(self, kind: Kind, plan: Planned, attempt: str, intent: Entry | None) -> Entry:
         begins = kind in (Kind.INTENDED, Kind.TURNED_BACK)
         takes_over = kind is Kind.DONE and plan.move is Move.RETIRE
         return Entry(

@@ -10,7 +10,7 @@ from dagster_defs.adapters.airflow.client import FINISHED, AirflowReader
 from dagster_defs.adapters.dagster.api import ENDED, LIVE, DagsterReader
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Stage, Unit, tags
-from dagster_defs.lifecycle.moves import Plan
+from dagster_defs.lifecycle.moves import Planned
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import LiveReader
@@ -19,7 +19,7 @@ PAUSE = 1.0  # seconds between two polls
 
 
 def follow_next(
-    settings: Settings, done: Plan, since: datetime, say: Callable[[str], None]
+    settings: Settings, done: Planned, since: datetime, say: Callable[[str], None]
 ) -> dict[str, str]:
     """Wait for the first run of the unit that begins after `since`, and for its end, however long that takes.
 
@@ -42,7 +42,7 @@ def follow_next(
         time.sleep(PAUSE)
 
 
-def _look(world: LiveReader, done: Plan, since: datetime) -> tuple[str, str, str]:
+def _look(world: LiveReader, done: Planned, since: datetime) -> tuple[str, str, str]:
     """The run, its state if it has ended, and a progress message."""
     if done.to is Stage.RETIRED:
         return _in_dagster(world.dagster, {tags.DAG: done.unit.dag_id}, since)

@@ -17,8 +17,8 @@ from dagster_defs.errors import (
     ReasonMissing,
 )
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, accepted_reason, blockers
-from dagster_defs.lifecycle.moves import Plan, PlannedMove, mend, noting, plan, resume
+from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, Proposed, accepted_reason, blockers
+from dagster_defs.lifecycle.moves import Done, Planned, PlannedMove, mend, noting, plan, resume
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
@@ -34,7 +34,7 @@ def propose(
     *,
     end_runs: bool = False,
     now: datetime | None = None,
-) -> list[Proposal]:
+) -> list[Proposed]:
     """What the move would change, unit by unit. Asks Airflow and Dagster only if one of the move's gates needs it.
 
     Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
@@ -48,23 +48,21 @@ def propose(
     plans = [
         plan(unit, move, record.state(unit).stage, record.history(unit), end_runs=end_runs) for unit in units
     ]
-    plans = [_with_drift(found, record) for found in plans]
-    open_plans = [found for found in plans if found.steps and GATES[move]]
-    if not open_plans:
-        return [Proposal(found) for found in plans]
+    planned = [found.unit for found in plans if isinstance(found, Planned)]
+    if not planned or not GATES[move]:
+        return [_without_gates(found, record) for found in plans]
     now, world = now or datetime.now(UTC), LiveReader.of(settings)
-    record = read_all(settings, [found.unit for found in open_plans])
+    gated = read_all(settings, planned)
     if Gate.CONTINUITY in GATES[move]:
-        units = [found.unit for found in open_plans]
-        record = replace(record, continuity=continuity_of(settings, units, now, record=record))
+        gated = replace(gated, continuity=continuity_of(settings, planned, now, record=gated))
     return [
         Proposal(
             found,
-            _against(move, record, found.unit, world, now),
-            accepted_reason(move, record.settings(found.unit)),
+            _against(move, gated, found.unit, world, now),
+            accepted_reason(move, gated.settings(found.unit)),
         )
-        if found in open_plans
-        else Proposal(found)
+        if isinstance(found, Planned)
+        else _without_gates(found, record)
         for found in plans
     ]
 
@@ -145,12 +143,12 @@ def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
             raise HalfRetired(str(unit), str(retired[0]))
 
 
-def _with_drift(proposed: Plan, record: OnRecord) -> Plan:
-    if not proposed.already or not record.facts(proposed.unit).drifted:
-        return proposed
-    return replace(
-        proposed, already=f"{proposed.already}, but its mark is not: parity resume {proposed.unit}"
-    )
+def _without_gates(plan: Done | Planned, record: OnRecord) -> Proposed:
+    if isinstance(plan, Planned):
+        return Proposal(plan)
+    if not record.facts(plan.unit).drifted:
+        return plan
+    return replace(plan, said=f"{plan.said}, but its mark is not: parity resume {plan.unit}")
 
 
 def _record(settings: Settings, *, needs_mirrors: bool) -> OnRecord:
