@@ -50,6 +50,11 @@ class Settings:
         return self._said("PARITY_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
     @property
+    def user_folder(self) -> Path:
+        """The home of whoever runs this process."""
+        return Path.home()
+
+    @property
     def named_dagster_url(self) -> str:
         """Empty where nobody has said where Dagster answers."""
         return self._said("DAGSTER_URL")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from dagster_defs.settings import Settings, process_environment
 
@@ -17,6 +18,11 @@ _PREFIX = "DBT_"  # of every variable from which dbt takes an option
 def dbt_environment() -> Mapping[str, str]:
     """What dbt would read if it were called now."""
     return Settings.from_process().variables
+
+
+def users_profiles() -> Path:
+    """The folder in which dbt looks for a profile that is nowhere else."""
+    return Settings.from_process().user_folder / ".dbt"
 
 
 def options_set() -> Mapping[str, str]:

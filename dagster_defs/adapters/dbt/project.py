@@ -25,7 +25,7 @@ import yaml
 from filelock import FileLock
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
-from dagster_defs.adapters.dbt.environment import dbt_environment, options_set
+from dagster_defs.adapters.dbt.environment import dbt_environment, options_set, users_profiles
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
@@ -340,7 +340,7 @@ def profile_of(project_dir: Path) -> Path:
     """The profiles.yml that dbt itself would read there, which need not be there: that of DBT_PROFILES_DIR, of the
     project, or of the user."""
     named = profiles_dir_of(project_dir) / _PROFILES
-    of_user = Path.home() / ".dbt" / _PROFILES
+    of_user = users_profiles() / _PROFILES
     return of_user if not named.is_file() and of_user.is_file() else named
 
 
