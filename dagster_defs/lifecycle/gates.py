@@ -13,6 +13,7 @@ from dagster_defs.lifecycle.compared import Compared, WindowFact
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.moves import Done, Planned
+from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
@@ -64,6 +65,9 @@ ASK_SERVERS = frozenset(
 )
 
 
+_NO_EVIDENCE = "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     gate: Gate
@@ -81,23 +85,23 @@ class Blocker:
 class Live:
     """What the orchestrators themselves say. `airflow`, `dagster`: what is wrong, empty if nothing is. Runtimes in
     seconds, of the last runs. `unmirrored`: tasks of the unit's DAG that nothing mirrors and that do something.
-    `waiting`: sensors of other DAGs, not paused, that wait for this one.
+    `waiting`: sensors of other DAGs, not paused, that wait for this one. What one of them has not said is not read.
     """
 
-    airflow: str = ""
-    dagster: str = ""
-    airflow_runs: tuple[str, ...] = ()
-    dagster_runs: tuple[str, ...] = ()
-    legacy_seconds: tuple[float, ...] = ()
-    candidate_seconds: tuple[float, ...] = ()
-    unmirrored: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
+    airflow: str
+    dagster: str
+    airflow_runs: tuple[str, ...] | NotRead = NOT_READ
+    dagster_runs: tuple[str, ...] | NotRead = NOT_READ
+    legacy_seconds: tuple[float, ...] | NotRead = NOT_READ
+    candidate_seconds: tuple[float, ...] | NotRead = NOT_READ
+    unmirrored: tuple[str, ...] | NotRead = NOT_READ
+    waiting: tuple[str, ...] | NotRead = NOT_READ
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a unit. None is what was not looked at, and closes the gates that need it: `facets` without an
-    inventory, `compared` and `continuity` without an event log, `live` where nobody has asked the servers.
+    """What is known of a unit. Not read, which closes the gates that need it, are `facets` without an inventory,
+    `compared` and `continuity` without an event log, `live` where nobody has asked the servers.
     `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
     mirror's definitions cannot be made; empty for a sound one. `decided_by`: tasks that say in Airflow whether it runs,
     where its mirror does not ask them. `marked` is what Airflow does, and `doubt` why nobody
@@ -107,10 +111,10 @@ class Facts:
     stage: Stage
     marked: bool
     history: UnitHistory
-    facets: UnitFacets | None = None
-    compared: Compared | None = None
-    live: Live | None = None
-    continuity: Continuity | None = None
+    facets: UnitFacets | NotRead = NOT_READ
+    compared: Compared | NotRead = NOT_READ
+    live: Live | NotRead = NOT_READ
+    continuity: Continuity | NotRead = NOT_READ
     other_schedules: tuple[Unit, ...] = ()
     broken: str = ""
     doubt: str = ""
@@ -149,15 +153,16 @@ def blockers(
 
     `on_record`: only as far as it can be told without asking a server; the move itself will ask.
     """
-    gates = [gate for gate in GATES[move] if gate not in settings.without]
-    return [
-        blocker
-        for gate in gates
-        for blocker in (
-            *_closed(gate, facts, settings, now),
-            *(() if on_record or facts.live or gate not in ASK_SERVERS else [_not_asked(gate, move, facts)]),
-        )
-    ]
+    found: list[Blocker] = []
+    for gate in GATES[move]:
+        if gate in settings.without:
+            continue
+        if gate in ASK_SERVERS and facts.live is not NOT_READ:
+            found += _asked(gate, move, facts.unit, facts.live, settings)
+        found += _on_record(gate, facts, settings, now)
+        if gate in ASK_SERVERS and facts.live is NOT_READ and not on_record:
+            found.append(_not_asked(gate, move, facts))
+    return found
 
 
 def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:
@@ -185,7 +190,7 @@ def soaked_windows(facts: Facts, settings: GateSettings) -> int:
     """Windows that were compared since the cutover; one whose comparison is inconclusive was not. Of tables without
     a time column only the last comparison is known: one since the cutover is enough."""
     cut_over, compared = facts.history.cut_over, facts.compared
-    if cut_over is None or compared is None:
+    if cut_over is None or compared is NOT_READ:
         return 0
     if compared.nothing_to_compare or is_said(settings):
         return settings.soak_windows
@@ -200,8 +205,9 @@ def soaked_windows(facts: Facts, settings: GateSettings) -> int:
     )
 
 
-def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
-    unit, live = facts.unit, facts.live
+def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
+    """Why a gate is closed, as far as files and the event log tell."""
+    unit = facts.unit
     match gate:
         case Gate.MIRROR:
             if facts.broken:
@@ -230,12 +236,14 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
         case Gate.WINDOWS:
             yield from _windows(facts, settings)
         case Gate.TESTS:
+            yield from _without_evidence(gate, facts, settings)
             last = _last(facts, settings)
             if any(TESTS_DIFFER in one.checked.check.reason for one in last):
                 yield Blocker(
                     gate, "dbt tests say one thing in legacy and another in the candidate", _look(unit)
                 )
         case Gate.TOLERANCES:
+            yield from _without_evidence(gate, facts, settings)
             if expired := sorted(
                 {
                     tolerance.column
@@ -258,12 +266,6 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
         case Gate.SOAK:
             yield from _soak(facts, settings, now)
         case Gate.WHOLE_DAG:
-            if live and live.unmirrored:
-                yield Blocker(
-                    gate,
-                    f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
-                    "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
-                )
             if facts.decided_by:
                 decide = "decides" if len(facts.decided_by) == 1 else "decide"
                 yield Blocker(
@@ -279,36 +281,80 @@ def _closed(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) -> 
                     f"another schedule than its own has {', '.join(map(str, facts.other_schedules))}",
                     f"Write the schedule of {unit.dag_id} alike in the YAML of all its units",
                 )
+        case Gate.CONTINUITY:
+            yield from _continuity(facts)
+        case Gate.WAITED_FOR | Gate.AIRFLOW | Gate.DAGSTER | Gate.LIVE_RUN | Gate.RUNTIME:
+            return  # nothing is on record: see `_asked`
+        case _:
+            assert_never(gate)
+
+
+def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
+    """Why a gate is closed, as far as the servers tell."""
+    match gate:
+        case Gate.WHOLE_DAG:
+            if live.unmirrored is NOT_READ:
+                yield from _silent(gate, Gate.AIRFLOW, move, live.airflow, settings)
+            elif live.unmirrored:
+                yield Blocker(
+                    gate,
+                    f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
+                    "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
+                )
         case Gate.WAITED_FOR:
-            if live and live.waiting:
+            if live.waiting is NOT_READ:
+                yield from _silent(gate, Gate.AIRFLOW, move, live.airflow, settings)
+            elif live.waiting:
                 yield Blocker(
                     gate,
                     f"in Airflow {', '.join(live.waiting)} would wait for {unit.dag_id} in vain",
                     "Retire that DAG first, or take the sensor away",
                 )
-        case Gate.CONTINUITY:
-            yield from _continuity(facts)
         case Gate.AIRFLOW:
-            if live and live.airflow:
+            if live.airflow:
                 yield Blocker(gate, live.airflow, "See that Airflow answers and its scheduler runs")
         case Gate.DAGSTER:
-            if live and live.dagster:
+            if live.dagster:
                 yield Blocker(gate, live.dagster, "See that Dagster has loaded the code and its daemon runs")
         case Gate.LIVE_RUN:
-            runs = (*live.airflow_runs, *live.dagster_runs) if live else ()
-            if runs:
-                yield Blocker(gate, f"under way: {', '.join(runs)}", "Wait until they are over")
+            under_way: list[str] = []
+            for runs, server, problem in (
+                (live.airflow_runs, Gate.AIRFLOW, live.airflow),
+                (live.dagster_runs, Gate.DAGSTER, live.dagster),
+            ):
+                if runs is NOT_READ:
+                    yield from _silent(gate, server, move, problem, settings)
+                else:
+                    under_way += runs
+            if under_way:
+                yield Blocker(gate, f"under way: {', '.join(under_way)}", "Wait until they are over")
         case Gate.RUNTIME:
             # One that does not answer has its own blocker.
-            if live and not (live.airflow or live.dagster):
-                yield from _runtime(facts.unit, live, settings)
+            if not (live.airflow or live.dagster):
+                yield from _runtime(unit, live, settings)
         case _:
-            assert_never(gate)
+            return
+
+
+def _silent(gate: Gate, server: Gate, move: Move, problem: str, settings: GateSettings) -> Iterator[Blocker]:
+    """What a server did not say closes the gate, unless the server's own gate is closed for it already. A move that
+    has no such gate does without the server: a retired DAG may have no Airflow any more."""
+    if server in GATES[move] and not (problem and server not in settings.without):
+        name = server.value.title()
+        yield Blocker(
+            gate, f"{name} has not said: {problem or 'it was not asked'}", f"See that {name} answers"
+        )
+
+
+def _without_evidence(gate: Gate, facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
+    """Of evidence that was not read the gate of the windows speaks, unless the unit does without that gate."""
+    if facts.compared is NOT_READ and Gate.WINDOWS in settings.without and not settings.never_compared:
+        yield Blocker(gate, *_NO_EVIDENCE)
 
 
 def _facets(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
     remedy = f"Look: parity verify {facts.unit}"
-    if facts.facets is None:
+    if facts.facets is NOT_READ:
         yield Blocker(
             Gate.FACETS,
             "no inventory to verify it against",
@@ -339,10 +385,8 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         return
     if is_said(settings):
         return
-    if facts.compared is None:
-        yield Blocker(
-            Gate.WINDOWS, "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
-        )
+    if facts.compared is NOT_READ:
+        yield Blocker(Gate.WINDOWS, *_NO_EVIDENCE)
         return
     if facts.compared.nothing_to_compare:
         return
@@ -408,7 +452,7 @@ def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Block
 
 
 def _continuity(facts: Facts) -> Iterator[Blocker]:
-    if facts.continuity is None:
+    if facts.continuity is NOT_READ:
         yield Blocker(
             Gate.CONTINUITY, "nobody knows who wrote its windows", "Name Dagster's event log: DAGSTER_HOME"
         )
@@ -420,11 +464,14 @@ def _continuity(facts: Facts) -> Iterator[Blocker]:
 def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
     if settings.never_compared:
         return  # no candidate has a time, and the operator is the same one
-    if not live.legacy_seconds or not live.candidate_seconds:
-        missing = "Airflow's" if not live.legacy_seconds else "the candidate's"
+    legacy_seconds, candidate_seconds = (
+        () if seconds is NOT_READ else seconds for seconds in (live.legacy_seconds, live.candidate_seconds)
+    )
+    if not legacy_seconds or not candidate_seconds:
+        missing = "Airflow's" if not legacy_seconds else "the candidate's"
         yield Blocker(Gate.RUNTIME, f"{missing} runs have no times to compare", "Let both sides run a window")
         return
-    legacy, candidate = median(live.legacy_seconds), median(live.candidate_seconds)
+    legacy, candidate = median(legacy_seconds), median(candidate_seconds)
     bound = settings.slowdown * legacy + settings.slack
     if candidate > bound:
         yield Blocker(
@@ -440,7 +487,7 @@ def _newest(windows: Sequence[WindowFact], count: int) -> Sequence[WindowFact]:
 
 def _last(facts: Facts, settings: GateSettings) -> list[Evidence]:
     """The evidence that a cutover would rest on."""
-    if facts.compared is None:
+    if facts.compared is NOT_READ:
         return []
     newest = _newest(facts.compared.windows, settings.windows)
     return [*(one for fact in newest for one in fact.evidence), *facts.compared.whole]

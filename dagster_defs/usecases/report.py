@@ -20,6 +20,7 @@ from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import WINDOWS, Report, ReportedUnit, SideRun, reported_windows
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.settings import Settings
@@ -94,7 +95,7 @@ def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> Repo
     return ReportedUnit(
         record.state(unit),
         condition(facts, record.settings(unit), now),
-        facts.facets,
+        None if facts.facets is NOT_READ else facts.facets,
         reported_windows(runs.partitions, evidence, runs.legacy, runs.candidate),
         tuple(evidence),
     )

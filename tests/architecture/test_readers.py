@@ -126,7 +126,7 @@ class Facts:
     """Servers that are well, and that cannot be told anything."""
 
     def live(self, unit: Unit, now: Any, mirrored: Any = None, sensors: Any = ()) -> Live:
-        return Live()
+        return Live("", "")
 
 
 def test_a_plan_is_made_without_a_writing_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

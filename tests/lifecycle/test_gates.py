@@ -14,6 +14,7 @@ from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, accepted_reason, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import reported_windows
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
@@ -45,6 +46,7 @@ def lined(*kept: Evidence) -> Compared:
 
 
 GOOD = [evidence(day) for day in DAYS]
+WELL = Live("", "", (), (), (10.0,), (20.0,), (), ())
 READY = Facts(
     UNIT,
     Stage.SHADOWED,
@@ -52,7 +54,7 @@ READY = Facts(
     LEDGER,
     facets(),
     lined(*GOOD),
-    Live(legacy_seconds=(10.0,), candidate_seconds=(20.0,)),
+    WELL,
     Continuity(UNIT, Owner.DAGSTER, NIGHT, nothing_to_write=True),
 )
 
@@ -66,8 +68,7 @@ def compared(*kept: Evidence) -> Facts:
 
 
 def live(**said: object) -> Facts:
-    assert READY.live
-    return replace(READY, live=replace(READY.live, **said))  # type: ignore[arg-type]  # by name
+    return replace(READY, live=replace(WELL, **said))  # type: ignore[arg-type]  # by name
 
 
 def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
@@ -80,7 +81,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
 @pytest.mark.parametrize(
     ("facts", "gate", "why"),
     [
-        (replace(READY, facets=None), Gate.FACETS, "no inventory to verify it against"),
+        (replace(READY, facets=NOT_READ), Gate.FACETS, "no inventory to verify it against"),
         (
             replace(READY, facets=facets(windows=Agreement.DIFFERS, pool=Agreement.DIFFERS)),
             Gate.FACETS,
@@ -91,7 +92,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
             Gate.FACETS,
             "undetermined: ordering",
         ),
-        (replace(READY, compared=None), Gate.WINDOWS, "no evidence is at hand"),
+        (replace(READY, compared=NOT_READ), Gate.WINDOWS, "no evidence is at hand"),
         (compared(), Gate.WINDOWS, "7 of 7 windows not compared"),
         (compared(*GOOD[1:]), Gate.WINDOWS, "1 of 7 windows not compared"),
         (replace(READY, compared=Compared()), Gate.WINDOWS, "nothing of it was compared"),
@@ -235,7 +236,7 @@ def test_a_table_alone_is_enough() -> None:
 
 def test_a_reason_stands_in_for_evidence_by_name() -> None:
     """Of a unit of which no candidate may run the gates ask for no evidence; the reason is said, never a match."""
-    nothing = replace(READY, compared=None, live=Live(legacy_seconds=(10.0,)))
+    nothing = replace(READY, compared=NOT_READ, live=replace(WELL, candidate_seconds=()))
     never = GateSettings(never_compared="it sends mails to customers")
 
     assert closed(nothing, never) == []
@@ -264,19 +265,40 @@ def test_a_rollback_has_no_gate() -> None:
 
 def test_status_asks_no_server() -> None:
     """What is told on record leaves out the gates that only a server can open, and no others."""
-    assert blockers(Move.CUTOVER, replace(READY, live=None), USUAL, NIGHT, on_record=True) == []
+    assert blockers(Move.CUTOVER, replace(READY, live=NOT_READ), USUAL, NIGHT, on_record=True) == []
 
 
 @pytest.mark.parametrize("move", [Move.SHADOW, Move.CUTOVER, Move.RETIRE, Move.BACKFILL])
 def test_what_nobody_has_asked_opens_no_gate(move: Move) -> None:
     """Without the servers' answers each gate that needs them is closed, and says whom to ask; with them it is open."""
     unasked = [
-        each for each in blockers(move, replace(READY, live=None), USUAL, NIGHT) if "asked" in each.why
+        each for each in blockers(move, replace(READY, live=NOT_READ), USUAL, NIGHT) if "asked" in each.why
     ]
 
     assert [each.gate for each in unasked] == [gate for gate in GATES[move] if gate in ASK_SERVERS]
     assert all(each.remedy == f"Ask them: parity {move} {UNIT}" for each in unasked)
     assert not [each for each in blockers(move, READY, USUAL, NIGHT) if "asked" in each.why]
+
+
+def test_a_server_that_has_not_answered_opens_no_gate() -> None:
+    """Runs that Airflow did not list close the gate of live runs where a unit does without Airflow's own gate; a
+    backfill, which has no such gate, does without Airflow."""
+    silent = replace(READY, live=Live("Airflow is silent", "", dagster_runs=(), candidate_seconds=(20.0,)))
+    without = GateSettings(without=(Gate.AIRFLOW,))
+
+    assert closed(silent) == [(Gate.AIRFLOW, "Airflow is silent")]
+    assert closed(silent, without) == [(Gate.LIVE_RUN, "Airflow has not said: Airflow is silent")]
+    assert closed(silent, move=Move.BACKFILL) == []
+
+
+def test_evidence_that_was_not_read_opens_no_gate() -> None:
+    """Without the gate of the windows, those of the tests and the tolerances say that there is no evidence."""
+    blind = replace(READY, compared=NOT_READ)
+
+    assert closed(blind, GateSettings(without=(Gate.WINDOWS,))) == [
+        (Gate.TESTS, "no evidence is at hand"),
+        (Gate.TOLERANCES, "no evidence is at hand"),
+    ]
 
 
 def test_the_newest_partitions_are_in_order() -> None:
@@ -310,7 +332,7 @@ SOAKING = replace(
     ("facts", "said"),
     [
         (
-            replace(READY, facets=None, compared=None),
+            replace(READY, facets=NOT_READ, compared=NOT_READ),
             "waiting: no inventory to verify it against (1 more)",
         ),
         (SOAKING, "soaking, 3d 20h left"),
@@ -351,7 +373,7 @@ SOAKING = replace(
 )
 def test_a_condition_in_words(facts: Facts, said: str) -> None:
     """Half-done comes before held, held before soaking, soaking before what a next move waits for."""
-    assert str(condition(replace(facts, live=None), USUAL, NIGHT)) == said
+    assert str(condition(replace(facts, live=NOT_READ), USUAL, NIGHT)) == said
 
 
 def test_what_has_drifted_or_is_half_done_is_resumed() -> None:

@@ -13,6 +13,7 @@ from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.gates import Facts, Live, blockers, soaked_windows
 from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
+from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
@@ -43,6 +44,7 @@ def written(*windows: WindowWrites, **said: object) -> Continuity:
 
 
 WHOLE = [WindowWrites(day, Extent.WRITTEN, (wrote(day, day),)) for day in DAYS]
+WELL = Live("", "", (), (), (), (), (), ())
 SOAKED = Facts(
     UNIT,
     Stage.CUT_OVER,
@@ -50,7 +52,7 @@ SOAKED = Facts(
     UnitHistory(UNIT, Stage.CUT_OVER, cut_over=CUTOVER),
     UnitFacets(UNIT, tuple(Facet(name, Agreement.AGREES, "", "") for name in FACETS)),
     Compared(tuple(WindowFact(day, (evidence(day),)) for day in DAYS)),
-    Live(),
+    WELL,
     written(*WHOLE),
 )
 SPAN = Span(DAYS[1], DAYS[2], 2)
@@ -70,7 +72,7 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
     ("facts", "gate", "said"),
     [
         (
-            replace(SOAKED, live=Live(unmirrored=("notify", "sweep"))),
+            replace(SOAKED, live=replace(WELL, unmirrored=("notify", "sweep"))),
             Gate.WHOLE_DAG,
             "notify, sweep of taxi_daily would run no more: nothing mirrors them. Mirror them, or say",
         ),
@@ -80,12 +82,12 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
             "another schedule than its own has taxi_daily.export. Write the schedule of taxi_daily alike",
         ),
         (
-            replace(SOAKED, live=Live(waiting=("weekly.wait", "monthly.wait"))),
+            replace(SOAKED, live=replace(WELL, waiting=("weekly.wait", "monthly.wait"))),
             Gate.WAITED_FOR,
             "in Airflow weekly.wait, monthly.wait would wait for taxi_daily in vain. Retire that DAG first",
         ),
         (
-            replace(SOAKED, continuity=None),
+            replace(SOAKED, continuity=NOT_READ),
             Gate.CONTINUITY,
             "nobody knows who wrote its windows. Name Dagster's event log: DAGSTER_HOME",
         ),
@@ -112,15 +114,15 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
             "it has no schedule. Look: parity windows",
         ),
         (replace(SOAKED, compared=Compared()), Gate.SOAK, "0 of 7 windows since the cutover. Wait for its runs"),
-        (replace(SOAKED, compared=None), Gate.SOAK, "0 of 7 windows since the cutover"),
+        (replace(SOAKED, compared=NOT_READ), Gate.SOAK, "0 of 7 windows since the cutover"),
         (
             replace(SOAKED, history=replace(SOAKED.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=8)))),
             Gate.SOAK,
             "5 of 7 windows since the cutover",
         ),
-        (replace(SOAKED, live=Live(airflow="Airflow is silent")), Gate.AIRFLOW, "Airflow is silent"),
-        (replace(SOAKED, live=Live(dagster="no daemon")), Gate.DAGSTER, "no daemon"),
-        (replace(SOAKED, facets=None), Gate.FACETS, "no inventory to verify it against"),
+        (replace(SOAKED, live=replace(WELL, airflow="Airflow is silent")), Gate.AIRFLOW, "Airflow is silent"),
+        (replace(SOAKED, live=replace(WELL, dagster="no daemon")), Gate.DAGSTER, "no daemon"),
+        (replace(SOAKED, facets=NOT_READ), Gate.FACETS, "no inventory to verify it against"),
     ],
     ids=[
         "unmirrored", "other-schedule", "waited-for", "no-log", "gap", "overlap", "unwritten", "no-line", "uncompared",

@@ -14,6 +14,7 @@ from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
+from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.fakes import FakeAirflow, FakeDagster, Job
@@ -341,7 +342,7 @@ def test_what_nothing_mirrors_is_named(world: LiveOrchestrators, airflow: FakeAi
     }  # fmt: skip
 
     assert world.reader.live(UNIT, NOW, {UNIT}).unmirrored == ("notify",)
-    assert world.reader.live(UNIT, NOW).unmirrored == ()
+    assert world.reader.live(UNIT, NOW).unmirrored is NOT_READ
 
 
 def test_sensors_that_would_wait_in_vain_are_named(world: LiveOrchestrators, airflow: FakeAirflow) -> None:

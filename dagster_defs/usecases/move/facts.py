@@ -21,6 +21,7 @@ from dagster_defs.lifecycle.gates import Facts
 from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.ledger import Histories, UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
+from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
@@ -100,19 +101,19 @@ class OnRecord:
             self.state(unit).stage,
             self.marks.honoured(unit),
             self.history(unit),
-            None if self.facets is None else self.facets.get(unit),
+            NOT_READ if self.facets is None else self.facets.get(unit, NOT_READ),
             self._compared(unit),
-            continuity=None if self.continuity is None else self.continuity.get(unit),
+            continuity=NOT_READ if self.continuity is None else self.continuity.get(unit, NOT_READ),
             other_schedules=self.other_schedules.get(unit, ()),
             broken=self.broken.get(unit, ""),
             doubt=self.marks.doubt(unit),
             decided_by=self.decided_by.get(unit, ()),
         )
 
-    def _compared(self, unit: Unit) -> Compared | None:
+    def _compared(self, unit: Unit) -> Compared | NotRead:
         mirror = self.mirrors.get(unit)
         if self.evidence is None or mirror is None:
-            return None
+            return NOT_READ
         if unit in self.without_outputs:
             return Compared(nothing_to_compare=True)
         evidence, settings = self.evidence.get(unit, ()), self.settings(unit)

@@ -12,6 +12,7 @@ from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.gates import Live
+from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
@@ -61,47 +62,41 @@ class LiveReader:
         that wait for the DAG.
         """
         airflow = dagster = ""
-        tasks: list[TaskInstance] = []
-        runs: list[FoundRun] = []
-        legacy: list[float] = []
-        candidate: list[float] = []
-        unmirrored: list[str] = []
-        waiting: list[str] = []
+        tasks: tuple[str, ...] | NotRead = NOT_READ
+        runs: tuple[str, ...] | NotRead = NOT_READ
+        legacy: tuple[float, ...] | NotRead = NOT_READ
+        candidate: tuple[float, ...] | NotRead = NOT_READ
+        unmirrored: tuple[str, ...] | NotRead = NOT_READ
+        waiting: tuple[str, ...] | NotRead = NOT_READ
         try:
             if not self.airflow.is_healthy():
                 airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
-            tasks = [task for task in self.tasks(unit) if PROXY not in task.operator]
+            tasks = tuple(task_in_words(task) for task in self.tasks(unit) if PROXY not in task.operator)
             legacy = self._legacy_seconds(unit, now)
-            unmirrored = [] if mirrored is None else self._unmirrored(unit.dag_id, mirrored)
-            waiting = [str(sensor) for sensor in sensors if not self.airflow.dag(sensor.dag_id)["is_paused"]]
+            if mirrored is not None:
+                unmirrored = self._unmirrored(unit.dag_id, mirrored)
+                waiting = tuple(
+                    str(sensor) for sensor in sensors if not self.airflow.dag(sensor.dag_id)["is_paused"]
+                )
         except AirflowUnreachable as error:
             airflow = airflow or str(error)
         try:
             dagster = self.dagster.missing_job(unit.identifier)
             if sick := self.dagster.sick_daemons():
                 dagster = dagster or f"Dagster's daemons have no heartbeat: {', '.join(sick)}"
-            runs = self.dagster_runs(unit)
+            runs = tuple(map(run_in_words, self.dagster_runs(unit)))
             candidate = self._candidate_seconds(unit)
         except DagsterUnreachable as error:
             dagster = dagster or str(error)
-        return Live(
-            airflow,
-            dagster,
-            tuple(map(task_in_words, tasks)),
-            tuple(map(run_in_words, runs)),
-            tuple(legacy),
-            tuple(candidate),
-            tuple(unmirrored),
-            tuple(waiting),
-        )
+        return Live(airflow, dagster, tasks, runs, legacy, candidate, unmirrored, waiting)
 
-    def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> list[str]:
-        return [
+    def _unmirrored(self, dag_id: str, mirrored: Container[Unit]) -> tuple[str, ...]:
+        return tuple(
             task["task_id"]
             for task in self.airflow.tasks(dag_id)
             if Unit(dag_id, task["task_id"]) not in mirrored
             and (task.get("class_ref") or {}).get("class_name") not in DOES_NOTHING
-        ]
+        )
 
     def tasks(self, unit: Unit) -> list[TaskInstance]:
         return list(self.airflow.task_instances_in(unit, UNDER_WAY))
@@ -110,19 +105,19 @@ class LiveReader:
         """Live runs on the legacy side; candidate runs write nothing that anybody reads."""
         return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
 
-    def _legacy_seconds(self, unit: Unit, now: datetime) -> list[float]:
+    def _legacy_seconds(self, unit: Unit, now: datetime) -> tuple[float, ...]:
         tasks = [
             task
             for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE)
             if task.duration is not None and PROXY not in task.operator
         ]
         newest = sorted(tasks, key=lambda task: task.start.timestamp() if task.start else 0)[-TIMES:]
-        return [task.duration for task in newest if task.duration is not None]
+        return tuple(task.duration for task in newest if task.duration is not None)
 
-    def _candidate_seconds(self, unit: Unit) -> list[float]:
+    def _candidate_seconds(self, unit: Unit) -> tuple[float, ...]:
         run_tags = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
         runs = self.dagster.runs(run_tags, ("SUCCESS",), TIMES)
-        return [run.seconds for run in runs if run.seconds is not None]
+        return tuple(run.seconds for run in runs if run.seconds is not None)
 
 
 def task_in_words(task: TaskInstance) -> str:

@@ -14,6 +14,7 @@ from dagster_defs.components.project import load_project
 from dagster_defs.components.units.broken_unit import broken_key
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import TableOutput
+from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.settings import Settings
@@ -119,7 +120,7 @@ def test_evidence_under_the_bare_name_of_versions_does_not_count(
     assert record.evidence is not None
     assert [one.checked.check.name for one in record.evidence[unit]] == ["customers.v1", "readers", "gone"]
     compared = record.facts(unit).compared
-    assert compared is not None
+    assert compared is not NOT_READ
     assert compared.never == ("customers.v2",)
     [window] = compared.windows
     assert window.missing == ()
