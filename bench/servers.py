@@ -78,7 +78,7 @@ class Servers:
         return task
 
     def run(self, location: str, job: str, first: int, last: int) -> float:
-        """One Dagster run for all of these days; seconds from the launch to its end. Raises RunFailed."""
+        """One Dagster run for all of these days; seconds from launch to end. Raises LaunchRefused, RunFailed."""
         keys = (FIRST_DAY.add(days=first).isoformat(), FIRST_DAY.add(days=last).isoformat())
         began = time.monotonic()
         run_id = self.dagster_api.launch(job, keys, location=location)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor
-from dagster_defs.errors import RunFailed
+from dagster_defs.errors import DagNotImported
 from dagster_defs.lifecycle.report import Report
 from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.usecases.report import read_report
@@ -114,9 +114,7 @@ class Estate:
 
     def _dags_are_there(self) -> bool:
         for error in self._airflow_api.import_errors():
-            raise RunFailed(
-                f"the import of {error['filename']}", error["stack_trace"].strip(), self.airflow_url
-            )
+            raise DagNotImported(error["filename"], error["stack_trace"].strip(), self.airflow_url)
         return {"taxi_ingest", "taxi_daily"} <= {dag["dag_id"] for dag in self._airflow_api.dags()}
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dagster_defs.adapters.airflow.client import AirflowClient, DagRun
 from dagster_defs.adapters.dagster.evidence import read_evidence
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
-from dagster_defs.errors import RunFailed
+from dagster_defs.errors import RunFailed, WritersAmiss
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.gates import Proposal, Proposed
 from dagster_defs.lifecycle.mirrors import Mirror
@@ -172,11 +172,11 @@ class Story:
         return days == set(self.estate.days[self.ran :])
 
     def _tell_who_wrote(self) -> None:
-        """Raises RunFailed unless each window has one writer."""
+        """Raises WritersAmiss unless each window has one writer."""
         written_by = continuity_of(self.estate.settings, self._units, datetime.now(UTC))
         for unit, found in (written_by or {}).items():
             if found.against:
-                raise RunFailed(str(unit), "; ".join(found.against), self.estate.dagster_url)
+                raise WritersAmiss(str(unit), found.against, self.estate.dagster_url)
             written = "; ".join(
                 f"{owner.value.title()} {', '.join(map(str, spans)) or 'nothing'}"
                 for owner, spans in found.by_owner.items()

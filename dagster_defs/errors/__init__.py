@@ -19,6 +19,7 @@
     │   │   └── AirflowUnclear                it answers with something that does not mean anything
     │   └── DagsterUnreachable                Dagster's GraphQL API does not answer
     │       ├── DagsterRefuses                it answers with a status that says no
+    │       ├── DagsterCannot                 it answers that it could not do what was asked
     │       └── DagsterUnclear                it answers with something that does not mean anything
     ├── ServerDied                            a server that was started here has ended
     ├── ServerSilent                          a server that was started here does not become ready
@@ -35,6 +36,10 @@
     ├── RunLives                              another run of the same windows has not ended
     ├── NotOwner                              a run that may not write where everybody reads
     ├── RunFailed                             a Dagster or Airflow run did not succeed
+    ├── LaunchRefused                         Dagster does not begin a run
+    ├── FunctionMissing                       a function that Airflow calls is not there
+    ├── DagNotImported                        Airflow cannot import a DAG file
+    ├── WritersAmiss                          windows that nobody has written, or more than one
     ├── NoRehearsal                           it would write where something else is, or has nothing to read
     ├── LedgerUnreadable                      a line of the ledger that no version of this command has written
     ├── LedgerVersion                         a line of the ledger that another version has written
@@ -135,6 +140,7 @@ from dagster_defs.errors.project import (
     DbtFailed,
     DbtProjectUnreadable,
     DbtSelectionRefused,
+    FunctionMissing,
     InventoryMissing,
     InventoryUnreadable,
     InventoryVersion,
@@ -151,17 +157,21 @@ from dagster_defs.errors.servers import (
     AirflowUnclear,
     AirflowUnreachable,
     AlreadyRunning,
+    DagNotImported,
+    DagsterCannot,
     DagsterRefuses,
     DagsterUnclear,
     DagsterUnreachable,
     DemoFolderTaken,
     DemoMissing,
     EnvironmentMissing,
+    LaunchRefused,
     PortInUse,
     RunFailed,
     ServerDied,
     ServerFault,
     ServerSilent,
+    WritersAmiss,
 )
 from dagster_defs.errors.units import (
     BadUnit,
@@ -211,6 +221,8 @@ __all__ = [
     "BadVariable",
     "BadWindowList",
     "BrokenUnits",
+    "DagNotImported",
+    "DagsterCannot",
     "DagsterRefuses",
     "DagsterUnclear",
     "DagsterUnreachable",
@@ -226,12 +238,14 @@ __all__ = [
     "EventLogMissing",
     "EvidenceMissing",
     "EvidenceUnreadable",
+    "FunctionMissing",
     "GateClosed",
     "HalfRetired",
     "InvalidWindow",
     "InventoryMissing",
     "InventoryUnreadable",
     "InventoryVersion",
+    "LaunchRefused",
     "LedgerUnreadable",
     "LedgerUnwritable",
     "LedgerVersion",
@@ -286,5 +300,6 @@ __all__ = [
     "WindowDiffers",
     "WindowMissing",
     "WindowWithoutTime",
+    "WritersAmiss",
     "WritesToLegacy",
 ]

@@ -28,6 +28,16 @@ class DbtSelectionRefused(ParityError):
         super().__init__(f"{command}: {reason.rstrip('.')}. Look: {command} --project-dir {project_dir}")
 
 
+class FunctionMissing(ParityError):
+    """`folder`: where it was looked for."""
+
+    def __init__(self, name: str, folder: Path, reason: str) -> None:
+        self.name, self.folder, self.reason = name, folder, reason
+        super().__init__(
+            f"there is no function {name} below {folder}: {reason}. Mend `python_path` in the YAML"
+        )
+
+
 class DbtFailed(ParityError):
     def __init__(self, command: Sequence[str], failures: Sequence[str], log: Path) -> None:
         self.command, self.failures, self.log = tuple(command), tuple(failures), log

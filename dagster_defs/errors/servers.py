@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -55,10 +56,43 @@ class DagsterUnclear(DagsterUnreachable):
     remedy = "Check that DAGSTER_URL is the address of a Dagster, and of which version"
 
 
+class DagsterCannot(DagsterUnreachable):
+    """It understands the question, and says that it could not do it."""
+
+    fact = "{name} at {url} could not do what it was asked for"
+    remedy = "Look at its log"
+
+
+class LaunchRefused(ParityError):
+    """No run has begun: Dagster has no such job, or does not take the run's configuration or partitions."""
+
+    def __init__(self, job: str, reason: str, look: str) -> None:
+        self.job, self.reason, self.look = job, reason, look
+        super().__init__(f"Dagster did not launch {job}: {reason}. Look: {look}")
+
+
 class RunFailed(ParityError):
+    """A run in Dagster or Airflow that has begun, and has ended otherwise than with success."""
+
     def __init__(self, what: str, state: str, look: str) -> None:
         self.what, self.state, self.look = what, state, look
         super().__init__(f"{what} ended as {state}. Look: {look}")
+
+
+class DagNotImported(ParityError):
+    """`trace`: Airflow's, of the import of the DAG file."""
+
+    def __init__(self, file: str, trace: str, look: str) -> None:
+        self.file, self.trace, self.look = file, trace, look
+        super().__init__(f"Airflow cannot import {file}: {trace}. Look: {look}")
+
+
+class WritersAmiss(ParityError):
+    """`against`: windows of the unit that nobody has written, or more than one."""
+
+    def __init__(self, unit: str, against: Sequence[str], look: str) -> None:
+        self.unit, self.against, self.look = unit, tuple(against), look
+        super().__init__(f"{unit}: not each window has one writer: {'; '.join(against)}. Look: {look}")
 
 
 class ServerDied(ParityError):

@@ -60,7 +60,7 @@ def run_backfills(
 ) -> Iterator[tuple[Backfill, BackfillRun, str]]:
     """Launch each run and yield it with its run id; with `wait`, only after it has succeeded.
 
-    Raises GateClosed before anything is launched, RunFailed for a run that does not succeed.
+    Raises GateClosed before anything is launched, LaunchRefused, and RunFailed for a run that does not succeed.
     """
     closed = [f"{backfill.unit}: {blocker}" for backfill in backfills for blocker in backfill.blockers]
     if closed:

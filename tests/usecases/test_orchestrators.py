@@ -179,7 +179,7 @@ def test_servers_that_are_down_are_facts(nowhere: LiveOrchestrators) -> None:
     """Nothing is raised where neither server is there; both are named with their address."""
     live = nowhere.reader.live(UNIT, NOW)
 
-    assert "Airflow at http://127.0.0.1" in live.airflow
+    assert "Airflow does not answer at http://127.0.0.1" in live.airflow
     assert "Dagster does not answer at http://127.0.0.1" in live.dagster
 
 

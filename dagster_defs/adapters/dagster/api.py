@@ -19,7 +19,13 @@ from dagster_defs.adapters.http.question import (
     segment,
     without_credentials,
 )
-from dagster_defs.errors import DagsterRefuses, DagsterUnclear, DagsterUnreachable, RunFailed
+from dagster_defs.errors import (
+    DagsterCannot,
+    DagsterRefuses,
+    DagsterUnclear,
+    DagsterUnreachable,
+    LaunchRefused,
+)
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -160,7 +166,7 @@ class DagsterReader:
             wanted["createdAfter"] = since.timestamp()
         found = self._call(_RUNS, {"filter": wanted, "limit": limit})
         if found["__typename"] != "Runs":
-            raise DagsterUnreachable(self.url, f"it cannot list its runs: {found.get('message', found)}")
+            raise DagsterCannot(self.url, f"it cannot list its runs: {found.get('message', found)}")
         return [FoundRun.parse(row) for row in found["results"]]
 
     def missing_job(self, job: str) -> str:
@@ -236,11 +242,11 @@ class DagsterClient(DagsterReader):
 
         `location`: its code location, where several have a job of that name.
 
-        Raises RunFailed with Dagster's reason if it refuses.
+        Raises LaunchRefused with Dagster's reason.
         """
         repository = self._repository_of(job, location)
         if repository is None:
-            raise RunFailed(f"the launch of {job}", self.missing_job(job), self.url)
+            raise LaunchRefused(job, self.missing_job(job), self.url)
         run_tags = {RANGE_START: partitions[0], RANGE_END: partitions[1], **(tags or {})}
         params = {
             "mode": "default",
@@ -251,7 +257,7 @@ class DagsterClient(DagsterReader):
         result = self._call(_LAUNCH, {"params": params})
         if result["__typename"] != "LaunchRunSuccess":
             said = result.get("message") or "; ".join(error["message"] for error in result.get("errors", ()))
-            raise RunFailed(f"the launch of {job}", f"{result['__typename']} ({said})", self.url)
+            raise LaunchRefused(job, f"{result['__typename']} ({said})", self.url)
         run_id: str = result["run"]["id"]
         return run_id
 
@@ -260,13 +266,13 @@ class DagsterClient(DagsterReader):
         if run_ids:
             told = self._call(_TERMINATE, {"ids": list(run_ids)})
             if told["__typename"] != "TerminateRunsResult":
-                raise DagsterUnreachable(self.url, f"it cannot end runs: {told.get('message', told)}")
+                raise DagsterCannot(self.url, f"it cannot end runs: {told.get('message', told)}")
 
     def reload(self, job: str) -> None:
         """Tell Dagster to load the definitions that the job is among anew; nobody waits until it has."""
         repository = self._repository_of(job)
         if repository is None:
-            raise DagsterUnreachable(self.url, self.missing_job(job))
+            raise DagsterCannot(self.url, self.missing_job(job))
         told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
         try:
             self._web.ask("POST", "/graphql", json=told, seconds=0.5)

@@ -70,7 +70,7 @@ class LiveReader:
         waiting: tuple[str, ...] | NotRead = NOT_READ
         try:
             if not self.airflow.is_healthy():
-                airflow = f"Airflow at {self.airflow.address.url} does not answer, or its scheduler has no heartbeat"
+                airflow = f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
             tasks = tuple(task_in_words(task) for task in self.tasks(unit) if PROXY not in task.operator)
             legacy = self._legacy_seconds(unit, now)
             if mirrored is not None:
@@ -79,7 +79,7 @@ class LiveReader:
                     str(sensor) for sensor in sensors if not self.airflow.dag(sensor.dag_id)["is_paused"]
                 )
         except AirflowUnreachable as error:
-            airflow = airflow or str(error)
+            airflow = str(error)
         try:
             dagster = self.dagster.missing_job(unit.identifier)
             if sick := self.dagster.sick_daemons():

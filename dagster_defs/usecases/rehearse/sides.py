@@ -16,7 +16,7 @@ from typing import Any
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.processes.guardian import GUARDIAN
-from dagster_defs.errors import DbtFailed, ParityError, RunFailed
+from dagster_defs.errors import DbtFailed, FunctionMissing, ParityError, RunFailed
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.replay import DbtCall, FunctionCall
 from dagster_defs.lifecycle import tags
@@ -106,7 +106,7 @@ class LegacyDbt:
 def call_legacy_function(call: FunctionCall, folder: Path) -> Statuses:
     """Call Airflow's function with the arguments that Airflow rendered; `folder` is put on the path.
 
-    Raises whatever the function does, and RunFailed if it cannot be found.
+    Raises whatever the function does, and FunctionMissing if it cannot be found.
     """
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -114,7 +114,7 @@ def call_legacy_function(call: FunctionCall, folder: Path) -> Statuses:
     try:
         function: Callable[..., object] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise RunFailed(call.name, "not found", f"{folder}: {error}") from error
+        raise FunctionMissing(call.name, folder, str(error)) from error
     function(*call.args, **call.kwargs)
     return {}
 

@@ -6,7 +6,7 @@ import pytest
 
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import DagsterUnreachable, RunFailed
+from dagster_defs.errors import DagsterUnreachable, LaunchRefused
 from tests.support.fakes import FakeDagster, Job
 
 DAYS = ("2024-03-09", "2024-03-12")
@@ -32,13 +32,15 @@ def test_a_refused_launch_says_why(dagster_server: FakeDagster) -> None:
     dagster_server.jobs = [Job("x")]
     dagster_server.refusal = {"__typename": "PipelineNotFoundError", "message": "Could not find Pipeline x"}
 
-    with pytest.raises(RunFailed, match=r"the launch of x.*PipelineNotFoundError.*Could not find Pipeline x"):
+    with pytest.raises(
+        LaunchRefused, match=r"did not launch x: PipelineNotFoundError.*Could not find Pipeline x"
+    ):
         DagsterClient(dagster_server.url).launch("x", DAYS)
 
 
 def test_a_launch_of_a_job_that_nobody_has(dagster_server: FakeDagster) -> None:
     """A job that no code location has is not launched, and the error names it."""
-    with pytest.raises(RunFailed, match=r"no code location of Dagster at .* has the job nobody"):
+    with pytest.raises(LaunchRefused, match=r"no code location of Dagster at .* has the job nobody"):
         DagsterClient(dagster_server.url).launch("nobody", DAYS)
 
 
