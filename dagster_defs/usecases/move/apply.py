@@ -113,9 +113,7 @@ def resume_auto_rollbacks(
     return finished
 
 
-def _apply_unattended(
-    settings: Settings, rollback: Planned, reason: str, say: Callable[[str], None]
-) -> None:
+def _apply_unattended(settings: Settings, rollback: Planned, reason: str, say: Callable[[str], None]) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
     ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
     mover = Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE)

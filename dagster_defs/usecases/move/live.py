@@ -70,7 +70,9 @@ class LiveReader:
         waiting: tuple[str, ...] | NotRead = NOT_READ
         try:
             if not self.airflow.is_healthy():
-                airflow = f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
+                airflow = (
+                    f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
+                )
             tasks = tuple(task_in_words(task) for task in self.tasks(unit) if PROXY not in task.operator)
             legacy = self._legacy_seconds(unit, now)
             if mirrored is not None:
