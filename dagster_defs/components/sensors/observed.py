@@ -131,7 +131,8 @@ class EventTranslator:
                     key, partition=partition, description=description, metadata=metadata
                 )
             elif contradiction:
-                description = f"success in Airflow, try {task.try_number}, but its {contradiction}: it may be written in part"
+                said = f"success in Airflow, try {task.try_number}"
+                description = f"{said}, but its {contradiction}: it may be written in part"
                 yield dg.AssetObservation(key, partition=partition, description=description, metadata=written)
             elif reason:
                 yield dg.AssetObservation(key, description=reason, metadata=written)
