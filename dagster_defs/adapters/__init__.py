@@ -1,1 +1,1 @@
-"""The only code that touches the outside: dbt, Airflow, Dagster's instance, warehouses, processes."""
+"""The only code that touches the outside world: dbt, Airflow, Dagster's instance, warehouses, processes."""

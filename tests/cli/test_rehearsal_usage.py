@@ -17,11 +17,15 @@ UNIT = "taxi_daily.dbt_daily"
             ["rehearse", UNIT, "--last", "1", "--from", "2024-03-08"], "not both", id="last and from"
         ),
         pytest.param(["rehearse", UNIT, "--last", "1", "--to", "2024-03-08"], "not both", id="last and to"),
-        pytest.param(["check", UNIT, "--noise", "--evidence"], "no --evidence", id="noise and evidence"),
+        pytest.param(
+            ["check", UNIT, "--noise", "--evidence"],
+            "cannot be combined with --evidence",
+            id="noise and evidence",
+        ),
         pytest.param(["check", "--noise", "--from", "2024-03-08"], "one unit", id="noise of no unit"),
         pytest.param(["check", UNIT, "a.b", "--noise"], "one unit", id="noise of two units"),
         pytest.param(
-            ["check", UNIT, "--inventory", "x.json"], "--noise alone", id="an inventory for nothing"
+            ["check", UNIT, "--inventory", "x.json"], "requires --noise", id="an inventory for nothing"
         ),
     ],
 )

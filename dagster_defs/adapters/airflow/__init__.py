@@ -1,1 +1,1 @@
-"""Airflow, over its REST API."""
+"""Airflow, through its REST API."""

@@ -1,4 +1,4 @@
-"""Airflow's stable REST API (v1, Airflow 2.x), as far as observing and driving need it."""
+"""The part of Airflow's stable REST API (v1, Airflow 2.x) that is needed to observe and drive it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from dagster_defs.windows import Window
 PAGE = 100  # Airflow's own default for `maximum_page_limit`
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
-RETRIED = "up_for_retry"  # the try has failed, and Airflow waits before the next
+RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the next one
 COMMANDS = (
     "bash_command",
     "command",
@@ -45,15 +45,15 @@ COMMANDS = (
     "op_kwargs",
 )  # what a task renders and then runs
 COMMAND_LENGTH = 2_000
-MOST_PAGES = 2_000  # of one list; more is a list without an end
+MOST_PAGES = 2_000  # per list; more would be an endless list
 MISSING: Final = object()
 T = TypeVar("T")
-CROWD = 1_000  # rows that are asked for at once where many tasks end in one instant
+CROWD = 1_000  # rows per request if many tasks ended in one instant
 
 
 @dataclass(frozen=True, slots=True)
 class DagRun:
-    """`window` is None where the run has no data interval, or an empty one."""
+    """`window` is None if the run has no data interval, or an empty one."""
 
     dag_id: str
     run_id: str
@@ -63,7 +63,7 @@ class DagRun:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> DagRun:
-        """Raises Unclear for a row that is not one."""
+        """Raises Unclear for a malformed row."""
         start, end = _instant(row, "data_interval_start"), _instant(row, "data_interval_end")
         window = Window(start, end) if start and end and start < end else None
         ids = text(row, "dag_id"), text(row, "dag_run_id")
@@ -74,7 +74,7 @@ class DagRun:
 class TaskInstance:
     """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped.
 
-    `command`: what Airflow rendered, with its own masks, cut to a bound; empty where Airflow keeps it no longer.
+    `command`: what Airflow rendered, with its own masks, truncated; empty if Airflow no longer keeps it.
     """
 
     unit: Unit
@@ -91,7 +91,7 @@ class TaskInstance:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
-        """Raises Unclear for a row that is not one."""
+        """Raises Unclear for a malformed row."""
         if "state" not in row:
             raise Unclear("a task instance has no `state`")
         return cls(
@@ -110,21 +110,21 @@ class TaskInstance:
 
     @property
     def identity(self) -> str:
-        """The same for the same try of the same task, whenever it is read."""
+        """Identifies a try of a task, whenever it is read."""
         return f"{self.of_try}|{self.end}"
 
     @property
     def of_try(self) -> str:
-        """The same also if the end was noted in two ways, in the list and in the history of tries."""
+        """Identifies a try even if the list and the history of tries disagree about its end."""
         return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}"
 
 
 @dataclass(frozen=True, slots=True)
 class AirflowAddress:
-    """Where Airflow is and who asks; as AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD say.
+    """Airflow's address and credentials, from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD.
 
-    `url` has no user and password in it, whatever it was made from: it goes into links, logs and metadata. Where
-    `user` is empty those of the address count, and without any nothing is sent.
+    `url` never contains the user and password, even if it was given with them: it goes into links, logs and metadata.
+    If `user` is empty, the credentials in the given address are used; without any, none are sent.
     """
 
     url: str
@@ -156,14 +156,14 @@ class AirflowAddress:
 
 
 class AirflowReader:
-    """What looks at Airflow, and changes nothing in it.
+    """Reads from Airflow, and changes nothing in it.
 
-    Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it says no, AirflowUnclear if its
-    answer does not mean anything; each with the reason.
+    Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it refuses, AirflowUnclear if its
+    answer makes no sense; each with the reason.
     """
 
     def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
-        """`patience`: seconds for which a call that got no answer, or a 5xx one, is tried again."""
+        """`patience`: for how many seconds a call without an answer, or with a 5xx one, is retried."""
         self.address = address
         self._patience = patience
         self._web = Web(f"{address.url}/api/v1", address.auth)
@@ -203,9 +203,9 @@ class AirflowReader:
     def finished_task_instances(
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
     ) -> Iterator[TaskInstance]:
-        """Every try of these DAGs that ended in [since, before), whatever became of its DAG run.
+        """Every try in these DAGs that ended in [since, before), whatever became of its DAG run.
 
-        The pages have no order, and rows that come in meanwhile shift them: ask for what lies in the past.
+        The pages are unordered, and new rows shift them: ask only for the past.
         """
         offset = 0
         for _ in range(MOST_PAGES):
@@ -219,37 +219,37 @@ class AirflowReader:
     def finished_page(
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None = None
     ) -> tuple[list[TaskInstance], int]:
-        """One answer: tries that ended in [since, before), and how many there are. Whole if it has them all."""
+        """One page of tries that ended in [since, before), and their total number, to tell whether it is complete."""
         rows, total, read = self._finished(dag_ids, since, before, PAGE, 0)
         return rows, total - (read - len(rows))
 
     def _finished(
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None, limit: int, offset: int
     ) -> tuple[list[TaskInstance], int, int]:
-        """The rows of these DAGs, how many there are, and how many rows were read for them."""
+        """The rows of these DAGs, their total number, and how many rows were read to get them."""
         path = "/dags/~/dagRuns/~/taskInstances/list"
-        wanted: dict[str, Any] = {
+        query: dict[str, Any] = {
             "end_date_gte": since.isoformat(),
             "state": [*FINISHED, RETRIED],
             "page_limit": limit,
             "page_offset": offset,
         }
         if before:
-            wanted["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
-        answer = self._call("POST", path, json={**wanted, "dag_ids": list(dag_ids)}, allowed=(403,))
+            query["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
+        answer = self._call("POST", path, json={**query, "dag_ids": list(dag_ids)}, allowed=(403,))
         if not isinstance(answer, Mapping) or "task_instances" not in answer:
-            # One DAG that may not be read, or is gone, costs the whole list: then ask for all that may be.
-            answer = self._call("POST", path, json=wanted)
+            # One DAG that is forbidden or gone fails the whole list: then ask for all permitted DAGs.
+            answer = self._call("POST", path, json=query)
         rows = self._rows(path, "task_instances", answer)
         total = self._total(path, answer, offset + len(rows) if rows else offset)
-        found = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
-        return found, total, len(rows)
+        tasks = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
+        return tasks, total, len(rows)
 
     def dag_runs_between(
         self, dag_ids: Sequence[str], first: datetime, last: datetime, pages: int
     ) -> Iterator[DagRun]:
-        """Runs of these DAGs with a logical date in [first, last], so many pages of them at most."""
-        wanted = {
+        """Runs of these DAGs with a logical date in [first, last], at most `pages` pages of them."""
+        params = {
             "dag_ids": list(dag_ids),
             "execution_date_gte": first.isoformat(),
             "execution_date_lte": last.isoformat(),
@@ -258,19 +258,19 @@ class AirflowReader:
         }
         path = "/dags/~/dagRuns/list"
         for page in range(pages):
-            answer = self._call("POST", path, json={**wanted, "page_offset": page * PAGE})
+            answer = self._call("POST", path, json={**params, "page_offset": page * PAGE})
             rows = self._rows(path, "dag_runs", answer)
             yield from self._parsed(DagRun.parse, rows)
             if (page + 1) * PAGE >= self._total(path, answer, page * PAGE + len(rows)):
                 return
 
     def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
-        """None if it is gone, or its DAG is."""
+        """None if it, or its DAG, is gone."""
         row = self._call("GET", _run(dag_id, run_id), allowed=(403, 404), gone=None)
         return None if row is None else self._one(DagRun.parse, row)
 
     def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
-        """The tries before this one that Airflow remembers, the first first; Airflow before 2.10 remembers none."""
+        """The tries before this one that Airflow remembers, oldest first; before 2.10 Airflow remembers none."""
         if task.try_number <= 1:
             return []
         mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
@@ -278,24 +278,25 @@ class AirflowReader:
         answer = self._call("GET", path, allowed=(403, 404), gone={"task_instances": []})
         tries = self._parsed(TaskInstance.parse, self._rows(path, "task_instances", answer))
         return sorted(
-            (one for one in tries if one.try_number < task.try_number), key=lambda one: one.try_number
+            (task_try for task_try in tries if task_try.try_number < task.try_number),
+            key=lambda task_try: task_try.try_number,
         )
 
     def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
-        """The task's instances, of whatever run, whose last try started at or after `since`."""
+        """The task's instances, in any run, whose last try started at or after `since`."""
         yield from self._listed(
             {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "start_date_gte": since.isoformat()}
         )
 
     def task(self, unit: Unit) -> Mapping[str, Any]:
-        """The task as Airflow serves it, from the last time that the DAG was parsed."""
+        """The task as Airflow serves it, as of the last time the DAG was parsed."""
         path = f"{_dag(unit.dag_id)}/tasks/{segment(unit.task_id)}"
         return self._object(path, self._call("GET", path))
 
     def task_instances_in(
         self, unit: Unit, states: Sequence[str], since: datetime | None = None
     ) -> Iterator[TaskInstance]:
-        """The task's instances, of whatever run, in one of these states; `since`: that started then or later."""
+        """The task's instances, in any run, in one of these states; `since`: only those started then or later."""
         wanted: dict[str, Any] = {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "state": list(states)}
         yield from self._listed(wanted if since is None else wanted | {"start_date_gte": since.isoformat()})
 
@@ -308,13 +309,13 @@ class AirflowReader:
         yield from self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
 
     def dag(self, dag_id: str) -> Mapping[str, Any]:
-        found = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
-        if not isinstance(found.get("is_paused"), bool):
+        document = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
+        if not isinstance(document.get("is_paused"), bool):
             raise self._unclear(f"GET {_dag(dag_id)} answered without saying whether the DAG `is_paused`")
-        return found
+        return document
 
     def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
-        """Where the window of the next scheduled run begins; None where the DAG has ended or has no schedule."""
+        """The start of the next scheduled run's window; None if the DAG has ended or has no schedule."""
         return self._one(lambda row: _instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
 
     def live_dag_runs(self, dag_id: str) -> list[DagRun]:
@@ -322,7 +323,7 @@ class AirflowReader:
         return self._parsed(DagRun.parse, rows)
 
     def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
-        """The last run that Airflow's own schedule has made."""
+        """The last run created by Airflow's own schedule."""
         params = {"order_by": "-execution_date", "limit": PAGE}
         path = f"{_dag(dag_id)}/dagRuns"
         rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
@@ -397,7 +398,7 @@ class AirflowReader:
     def _call(
         self, method: str, path: str, *, allowed: Sequence[int] = (), gone: Any = MISSING, **request: Any
     ) -> Any:
-        """The answer's document. `gone`: what counts instead where the status is one of those `allowed`."""
+        """The answer's document, or `gone` if the status is one of those `allowed`."""
         reply = self._asked(method, path, allowed, **request)
         if reply.status >= 400 and gone is not MISSING:
             return gone
@@ -406,7 +407,7 @@ class AirflowReader:
         try:
             return reply.document()
         except Unclear as error:
-            if reply.status >= 400:  # allowed, and said by something in front of Airflow
+            if reply.status >= 400:  # allowed, but sent by something in front of Airflow
                 return {}
             raise self._unclear(str(error)) from error
 
@@ -431,16 +432,16 @@ class AirflowReader:
 
 
 class AirflowClient(AirflowReader):
-    """What changes Airflow too; raises as its reader does."""
+    """Changes Airflow too; raises what its reader raises."""
 
     def trigger(self, dag_id: str, window: Window) -> DagRun:
-        """A manual run whose data interval is the window."""
+        """Trigger a manual run whose data interval is the window."""
         start, end = window.start.isoformat(), window.end.isoformat()
         body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
         return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
 
     def note_success(self, run: DagRun) -> None:
-        """Close a DAG run whose tasks have all succeeded. Airflow itself does not look at runs of a paused DAG."""
+        """Close a DAG run whose tasks have all succeeded; Airflow itself ignores the runs of a paused DAG."""
         self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
@@ -451,7 +452,7 @@ class AirflowClient(AirflowReader):
 
 
 def _passes(error: BaseException) -> bool:
-    """A 5xx answer passes: Airflow on SQLite gives one now and then."""
+    """Whether an error is temporary, as a 5xx answer is: Airflow on SQLite gives one now and then."""
     return isinstance(error, NoAnswer) or (isinstance(error, Refusal) and not error.lasting)
 
 
@@ -468,13 +469,17 @@ def _instance(unit: Unit, run_id: str) -> str:
 
 
 def _command(rendered: Any) -> str:
-    """Of the rendered fields those that say what was run: not the environment, where secrets are."""
+    """The rendered fields that say what was run; not the environment, which holds secrets."""
     fields = rendered if isinstance(rendered, Mapping) else {}
-    said = {name: fields[name] for name in COMMANDS if fields.get(name)}
-    if not said:
+    rendered_command = {name: fields[name] for name in COMMANDS if fields.get(name)}
+    if not rendered_command:
         return ""
-    [*texts] = said.values()
-    whole = texts[0] if len(texts) == 1 and isinstance(texts[0], str) else json.dumps(said, default=str)
+    [*texts] = rendered_command.values()
+    whole = (
+        texts[0]
+        if len(texts) == 1 and isinstance(texts[0], str)
+        else json.dumps(rendered_command, default=str)
+    )
     return whole if len(whole) <= COMMAND_LENGTH else f"{whole[: COMMAND_LENGTH - 1]}…"
 
 

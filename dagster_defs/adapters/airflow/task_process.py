@@ -1,4 +1,4 @@
-"""Starts one task of a DAG file in Airflow's environment and waits for it; no process is left behind."""
+"""Runs one task of a DAG file in Airflow's environment and waits for it, leaving no process behind."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from dagster_defs.errors import LegacyTaskRefused, TimedOut
 
 SCHEMA = "parity/task/2"
 GRACE_SECONDS = 20.0  # for `on_kill`, before the processes are killed
-LIMIT_SLACK = 10.0  # Airflow keeps `execution_timeout` itself, and calls `on_kill`: it has the first word
-LAST_WORDS_SECONDS = 5.0  # for what is still in the pipe when the operator has ended
-LOG_BYTES = 1_000_000  # of one try, in the run's log
-LAST_LINES = 100  # that are shown of what is beyond that
+LIMIT_SLACK = 10.0  # first let Airflow enforce `execution_timeout` itself, and call `on_kill`
+LAST_WORDS_SECONDS = 5.0  # for reading what is left in the pipe when the operator has ended
+LOG_BYTES = 1_000_000  # per try, in the run's log
+LAST_LINES = 100  # how many lines to show of what is beyond that
 _BATCH_BYTES, _BATCH_SECONDS = 8_000, 1.0
-# Of this process's Python; Airflow's has its own.
+# Variables for this process's Python; Airflow's Python has its own.
 OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 Say = Callable[[str], None]
@@ -37,8 +37,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class AirflowEnvironment:
-    """`python`: one that has Airflow. `program`: `run_task.py`, or None where Airflow's environment has the package
-    `handover`. `variables`: the whole environment of the process."""
+    """`python`: a Python with Airflow. `program`: `run_task.py`, or None if Airflow's environment has the package
+    `handover`. `variables`: the process's whole environment."""
 
     python: Path
     dags_folder: Path
@@ -48,9 +48,9 @@ class AirflowEnvironment:
     variables: Mapping[str, str] = field(repr=False)
 
     def run(self, request: Mapping[str, Any], *, say: Say, limit: float | None) -> Mapping[str, Any]:
-        """The result: `record`, or `waiting` with the reason. `limit`: seconds that the operator may take.
+        """Run the task; returns `record`, or `waiting` with the reason. `limit`: seconds that the operator may take.
 
-        Raises LegacyTaskRefused if it was not run, or nobody knows how it ended, and TimedOut.
+        Raises LegacyTaskRefused if it was not run or its outcome is unknown, and TimedOut.
         """
         what = f"{request['dag_id']}.{request['task_id']}"
         if not self.python.is_file():
@@ -87,7 +87,7 @@ class AirflowEnvironment:
                 assert limit is not None  # noqa: S101 - only a limit can have passed
                 raise TimedOut(what, limit)
         finally:
-            # Whatever ends this: the operator is asked to end first, which is what `on_kill` is for.
+            # Whatever the reason, first ask the operator to end, which is what `on_kill` is for.
             if (known := Known.of(process.pid)) and process.poll() is None:
                 guardian.end([known], grace=GRACE_SECONDS)
             process.wait()
@@ -96,18 +96,18 @@ class AirflowEnvironment:
             log.take_all(lines)
             log.close()
         if process.returncode != 0:
-            reason = f"its process ended with {process.returncode}, and nobody knows how far it came"
+            reason = f"its process ended with {process.returncode}, and it is unknown how far it got"
             raise LegacyTaskRefused(what, reason, "Read the run's log")
 
 
 def _end_group(group: int) -> None:
-    """What the operator has left running in its process group; while one is left, the group's number is its own."""
+    """Kill what the operator left running in its process group, whose number is not reused while any of it lives."""
     with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGKILL)
 
 
 class Log:
-    """Passes lines on, several in one message, up to LOG_BYTES; then counts, and keeps the last ones."""
+    """Passes lines on in batches, up to LOG_BYTES; after that counts them, and keeps the last ones."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -127,7 +127,7 @@ class Log:
             self.flush()
 
     def take_all(self, lines: queue.Queue[str | None]) -> None:
-        """What has come by now; a process that the operator left running may hold the pipe open, and write to it."""
+        """Take the lines so far; a process that the operator left running may hold the pipe open and write to it."""
         until = time.monotonic() + LAST_WORDS_SECONDS
         with contextlib.suppress(queue.Empty):
             while time.monotonic() < until and (line := lines.get(timeout=0.3)) is not None:
@@ -152,18 +152,18 @@ class Log:
 
 
 def _lines_of(stdout: IO[bytes] | None) -> queue.Queue[str | None]:
-    """The lines as they come, and None at the end."""
-    found: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
+    """The lines as they arrive, then None."""
+    lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
 
     def read(pipe: Iterable[bytes]) -> None:
         with contextlib.suppress(ValueError, OSError):
             for line in pipe:
-                found.put(line.decode("utf-8", "replace").rstrip("\r\n"))
-        found.put(None)
+                lines.put(line.decode("utf-8", "replace").rstrip("\r\n"))
+        lines.put(None)
 
     assert stdout is not None  # noqa: S101 - it is a pipe
     threading.Thread(target=read, args=(stdout,), name="task-log", daemon=True).start()
-    return found
+    return lines
 
 
 def _waited_for(
@@ -173,13 +173,13 @@ def _waited_for(
     started: Path,
     limit: float | None,
 ) -> bool:
-    """Whether it has ended by itself within the limit, which counts from when the operator began."""
+    """Whether the process ended by itself within the limit, which counts from when the operator began."""
     while process.poll() is None:
         with contextlib.suppress(queue.Empty):
             line = lines.get(timeout=0.2)
             if line is not None:
                 log.take(line)
-            else:  # it has closed its output: wait for its end without turning in circles
+            else:  # it has closed its output: wait for its end without busy-looping
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=0.2)
         log.flush_if_due()
@@ -197,9 +197,9 @@ def _age(file: Path) -> float:
 
 def _read(what: str, result: Path) -> Mapping[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(result.read_bytes())
+        result_document: dict[str, Any] = json.loads(result.read_bytes())
     except (OSError, ValueError) as error:
         raise LegacyTaskRefused(what, f"it left no result ({error})", "Read the run's log") from error
-    if refused := found.get("refused"):
+    if refused := result_document.get("refused"):
         raise LegacyTaskRefused(what, str(refused).rstrip("."), "Nothing was run")
-    return found
+    return result_document

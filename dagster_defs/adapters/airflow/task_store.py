@@ -1,6 +1,6 @@
-"""What tasks of one window left behind, state and XComs, as the operators of the same window see it.
+"""The states and XComs that the tasks of one window left behind, for the operators of the same window.
 
-One folder for each side, DAG and window, one file for each task. XComs may be secret: a file is its owner's alone.
+One folder per side, DAG and window; one file per task. XComs may be secret, so only the owner may read a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCHEMA = "parity/task-record/1"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How far a Dagster run has come with a task: `failures` of its tries, and what the last one left behind."""
+    """A Dagster run's progress with a task: the number of failed tries, and what the last one left behind."""
 
     run_id: str
     failures: int

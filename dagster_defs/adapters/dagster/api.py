@@ -1,4 +1,4 @@
-"""Dagster's GraphQL API, as far as launching and watching runs needs it."""
+"""The part of Dagster's GraphQL API that is needed to launch and watch runs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ mutation Terminate($ids: [String!]!) {
 }
 """
 LIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
-MOST_RUNS = 1000  # that one look gives
+MOST_RUNS = 1000  # per query
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ class FoundRun:
 
 
 class DagsterReader:
-    """What looks at Dagster, and changes nothing in it.
+    """Reads from Dagster, and changes nothing in it.
 
-    Every call raises DagsterUnreachable if Dagster does not answer, DagsterRefuses if it says no, DagsterUnclear if its
-    answer does not mean anything; each with the reason. `url` is shown without the user and password in it.
+    Every call raises DagsterUnreachable if Dagster does not answer, DagsterRefuses if it refuses, DagsterUnclear if its
+    answer makes no sense; each with the reason. `url` is shown without its user and password.
     """
 
     def __init__(self, url: str) -> None:
@@ -147,8 +147,8 @@ class DagsterReader:
 
     def status(self, run_id: str) -> str:
         """Dagster's run status, such as STARTED or SUCCESS; NOT_FOUND if there is no such run."""
-        found = self._call(_STATUS, {"run": run_id})
-        return str(found.get("status", "NOT_FOUND"))
+        answer = self._call(_STATUS, {"run": run_id})
+        return str(answer.get("status", "NOT_FOUND"))
 
     def runs(
         self,
@@ -157,27 +157,27 @@ class DagsterReader:
         limit: int = MOST_RUNS,
         since: datetime | None = None,
     ) -> list[FoundRun]:
-        """The newest runs that have all of these tags and one of these states; `since`: made after that."""
-        wanted: dict[str, Any] = {
+        """The newest runs with all of these tags and one of these states; `since`: only those created after it."""
+        run_filter: dict[str, Any] = {
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
             "statuses": list(statuses),
         }
         if since is not None:
-            wanted["createdAfter"] = since.timestamp()
-        found = self._call(_RUNS, {"filter": wanted, "limit": limit})
-        if found["__typename"] != "Runs":
-            raise DagsterCannot(self.url, f"it cannot list its runs: {found.get('message', found)}")
-        return [FoundRun.parse(row) for row in found["results"]]
+            run_filter["createdAfter"] = since.timestamp()
+        answer = self._call(_RUNS, {"filter": run_filter, "limit": limit})
+        if answer["__typename"] != "Runs":
+            raise DagsterCannot(self.url, f"it cannot list its runs: {answer.get('message', answer)}")
+        return [FoundRun.parse(row) for row in answer["results"]]
 
     def missing_job(self, job: str) -> str:
-        """Why the job could not be launched, in words; empty if it could."""
+        """Why the job could not be launched; empty if it could."""
         if self._repository_of(job):
             return ""
         problems = [problem for entry in self._locations() if (problem := _not_loaded(entry))]
         return "; ".join(problems) or f"no code location of Dagster at {self.url} has the job {job}"
 
     def sleeping_sensors(self, job: str) -> str:
-        """Why no sensor starts the job, in words; empty if one is there that does."""
+        """Why no sensor starts the job; empty if one does."""
         found = [
             sensor
             for repository in _repositories(self._locations())
@@ -192,16 +192,16 @@ class DagsterReader:
         )
 
     def sick_daemons(self) -> list[str]:
-        """The daemons that the instance needs and that have no fresh heartbeat."""
-        found = self._call(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
-        return [one["daemonType"] for one in found if one["required"] and not one["healthy"]]
+        """The daemons that the instance needs but that have no recent heartbeat."""
+        statuses = self._call(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
+        return [status["daemonType"] for status in statuses if status["required"] and not status["healthy"]]
 
     def _locations(self) -> Sequence[Mapping[str, Any]]:
-        found: Sequence[Mapping[str, Any]] = self._call(_LOCATIONS).get("locationEntries", ())
-        return found
+        entries: Sequence[Mapping[str, Any]] = self._call(_LOCATIONS).get("locationEntries", ())
+        return entries
 
     def _repository_of(self, job: str, location: str = "") -> dict[str, str] | None:
-        """Where the job is; None where no code location that is loaded has it."""
+        """The repository with the job; None if no loaded code location has it."""
         entries = self._locations()
         for repository in _repositories(entry for entry in entries if location in ("", entry["name"])):
             if (
@@ -215,9 +215,9 @@ class DagsterReader:
         return address_of_run(self.url, run_id)
 
     def _call(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-        asked = {"query": query, "variables": dict(variables or {})}
+        payload = {"query": query, "variables": dict(variables or {})}
         try:
-            reply = self._web.ask("POST", "/graphql", json=asked)
+            reply = self._web.ask("POST", "/graphql", json=payload)
             return _result(reply)
         except NoAnswer as error:
             raise DagsterUnreachable(self.url, str(error)) from error
@@ -228,7 +228,7 @@ class DagsterReader:
 
 
 class DagsterClient(DagsterReader):
-    """What changes Dagster too; raises as its reader does."""
+    """Changes Dagster too; raises what its reader raises."""
 
     def launch(
         self,
@@ -238,9 +238,9 @@ class DagsterClient(DagsterReader):
         tags: Mapping[str, str] | None = None,
         location: str = "",
     ) -> str:
-        """Run a job over all partitions from the first to the last key, in one run; the run's id.
+        """Launch one run of a job over all partitions from the first to the last key; returns the run id.
 
-        `location`: its code location, where several have a job of that name.
+        `location`: the job's code location, if several have a job of that name.
 
         Raises LaunchRefused with Dagster's reason.
         """
@@ -256,20 +256,22 @@ class DagsterClient(DagsterReader):
         }
         result = self._call(_LAUNCH, {"params": params})
         if result["__typename"] != "LaunchRunSuccess":
-            said = result.get("message") or "; ".join(error["message"] for error in result.get("errors", ()))
-            raise LaunchRefused(job, f"{result['__typename']} ({said})", self.url)
+            reason = result.get("message") or "; ".join(
+                error["message"] for error in result.get("errors", ())
+            )
+            raise LaunchRefused(job, f"{result['__typename']} ({reason})", self.url)
         run_id: str = result["run"]["id"]
         return run_id
 
     def terminate(self, run_ids: Sequence[str]) -> None:
-        """Tell runs to end; they go on until their workers have seen it."""
+        """Ask runs to end; they go on until their workers notice."""
         if run_ids:
-            told = self._call(_TERMINATE, {"ids": list(run_ids)})
-            if told["__typename"] != "TerminateRunsResult":
-                raise DagsterCannot(self.url, f"it cannot end runs: {told.get('message', told)}")
+            answer = self._call(_TERMINATE, {"ids": list(run_ids)})
+            if answer["__typename"] != "TerminateRunsResult":
+                raise DagsterCannot(self.url, f"it cannot end runs: {answer.get('message', answer)}")
 
     def reload(self, job: str) -> None:
-        """Tell Dagster to load the definitions that the job is among anew; nobody waits until it has."""
+        """Ask Dagster to reload the code location with the job, without waiting for it."""
         repository = self._repository_of(job)
         if repository is None:
             raise DagsterCannot(self.url, self.missing_job(job))
@@ -284,7 +286,7 @@ class DagsterClient(DagsterReader):
 
 
 def _result(reply: Reply) -> dict[str, Any]:
-    """The one field of the answer's data. Dagster answers 500 with a PythonError inside: that is an answer."""
+    """The single field of the answer's data. A 500 with a PythonError inside counts as Dagster's answer."""
     try:
         body = reply.document()
     except Unclear:
@@ -296,8 +298,8 @@ def _result(reply: Reply) -> dict[str, Any]:
             if isinstance(result, dict):
                 return result
     checked(reply)
-    said = body.get("errors", body) if isinstance(body, dict) else body
-    raise Unclear(f"{reply.what} answered {excerpt(json.dumps(said))}")
+    problem = body.get("errors", body) if isinstance(body, dict) else body
+    raise Unclear(f"{reply.what} answered {excerpt(json.dumps(problem))}")
 
 
 def address_of_run(url: str, run_id: str) -> str:
@@ -311,7 +313,7 @@ def _repositories(entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, st
 
 
 def _not_loaded(entry: Mapping[str, Any]) -> str:
-    """What is wrong with a code location; empty if it is loaded."""
+    """Why a code location is not loaded; empty if it is."""
     loaded = entry["locationOrLoadError"] or {}
     if loaded.get("__typename") == "RepositoryLocation":
         return ""

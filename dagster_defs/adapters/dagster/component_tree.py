@@ -1,7 +1,7 @@
-"""Dagster's component tree for hundreds of YAML documents: what it works out for each of them is worked out once.
+"""Dagster's component tree, made fast for hundreds of YAML documents.
 
-Dagster lists all declarations anew for each component that it loads, reads YAML in pure Python, and takes every plain
-text for a template to compile. What a component sees is the same here.
+Dagster lists all declarations again for each component that it loads, parses YAML in pure Python, and compiles every
+plain text as a template. Here that is done once, with the same result for the components.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from dagster.components.resolved.context import ResolutionContext
 from dagster_shared import yaml_utils
 from jinja2.nativetypes import native_concat
 
-_MARKS = ("{{", "{%", "{#", "\n", "\r")  # of a template; Jinja changes the ends of lines too
+_MARKS = ("{{", "{%", "{#", "\n", "\r")  # signs of a template; Jinja normalizes line ends too
 
 
 class PlainTextContext(ResolutionContext):
-    """Resolves a text that has no template in it to what it would be rendered to, and compiles none."""
+    """Resolves text without a template to itself, which is what it would render to, without compiling it."""
 
     def _resolve_inner_value(self, val: Any) -> Any:
         if isinstance(val, str) and val and not any(mark in val for mark in _MARKS):
@@ -73,7 +73,7 @@ class EstateTree(ComponentTree):
     def build_defs(self, loc: Any = None) -> dg.Definitions:
         if DefinitionsLoadContext.get().load_type is not DefinitionsLoadType.RECONSTRUCTION:
             return super().build_defs(loc)
-        # The schemas of all component types that are installed are for Dagster's UI. A run has no use for them.
+        # The schemas of all installed component types are for Dagster's UI. A run does not need them.
         with _put(load_defs, "get_library_json_enriched_defs", _without_schemas):
             return super().build_defs(loc)
 
@@ -83,7 +83,7 @@ def _without_schemas(tree: ComponentTree | None) -> dg.Definitions:
 
 
 def _parse_yamls(src: str, filename: str = "<string>", **options: Any) -> Any:
-    """As Dagster does, with the parser that is written in C. What is wrong with a file is said by the usual one."""
+    """As Dagster does, but with the parser written in C. Errors are reported by the usual parser."""
     parse: Callable[..., Any] = yaml_utils.parse_yamls_with_source_position
     if not yaml.__with_libyaml__:
         return parse(src, filename, **options)
@@ -91,13 +91,13 @@ def _parse_yamls(src: str, filename: str = "<string>", **options: Any) -> Any:
     try:
         with _put(yaml_utils, "yaml", SimpleNamespace(**in_c)):
             return parse(src, filename, **options)
-    except Exception:  # Dagster adds the file's name to the error, and those of the parser in C take none
+    except Exception:  # Dagster adds the file's name to an error, which the C parser's errors cannot take
         return parse(src, filename, **options)
 
 
 @contextmanager
 def _put(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Dagster offers no other way to hand it these."""
+    """Temporarily replace a module's attribute: Dagster offers no other way to pass these in."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:

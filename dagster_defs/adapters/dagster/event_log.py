@@ -1,4 +1,4 @@
-"""Dagster's event log, read once for everybody: what an event of an asset says of a window, as a record."""
+"""Events in Dagster's event log, as records of what they say about a window."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from dagster_defs.windows import Window
 if TYPE_CHECKING:
     import dagster as dg
 
-PAGE = 1_000  # events of one asset that are asked for at once
+PAGE = 1_000  # events of one asset per query
 
 
 @dataclass(frozen=True, slots=True)
 class WindowEvent:
-    """One event of one asset: a run in Airflow or Dagster that has written a window, or has not.
+    """One event of one asset: a run in Airflow or Dagster that has written a window, or has failed to.
 
-    The observer notes Airflow's run of an interval so; the sensors, the comparison, the gates and the report read it.
-    `position`: place in the event log. `run_id`: Dagster's, empty for what was observed in Airflow. `airflow_*`,
-    `state`, `began`, `ended`, `start`, `end` are what somebody has noted, None or empty where nobody has: `start` and
-    `end` bound the window. `written_by`: the unit whose run wrote the asset of another one. `baseline`: why the rows
-    may be a copy of legacy's.
+    The observer records Airflow's runs this way; the sensors, the comparison, the gates and the report read them.
+    `position`: in the event log. `run_id`: Dagster's, empty for what was observed in Airflow. `airflow_*`, `state`,
+    `began`, `ended`, `start`, `end`: as recorded, None or empty if they were not; `start` and `end` bound the window.
+    `written_by`: the unit whose run wrote another unit's asset. `baseline`: why the rows may be a copy of legacy's.
     """
 
     position: int
@@ -45,7 +44,7 @@ class WindowEvent:
 
     @classmethod
     def of(cls, record: Any) -> WindowEvent:
-        """Of a record of a materialization or of an observation."""
+        """From a record of a materialization or of an observation."""
         event = record.asset_materialization or record.asset_observation
         noted: Mapping[str, Any] = {name: value.value for name, value in event.metadata.items()}
 
@@ -74,14 +73,14 @@ class WindowEvent:
         )
 
     def may_be_of(self, window: Window) -> bool:
-        """Whether it is about some of the window, or nobody has noted what it is about."""
+        """Whether it overlaps the window, or its own window is unknown."""
         if self.start is None or self.end is None:
             return True
         return self.start < window.end and window.start < self.end
 
 
 def pages(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, page: int = PAGE) -> Iterator[Any]:
-    """All records, the newest first."""
+    """All records, newest first."""
     cursor: str | None = None
     while True:
         found = fetch(wanted, limit=page, cursor=cursor)

@@ -1,4 +1,4 @@
-"""Verdicts in Dagster's event log: how a check becomes an asset check's metadata, and is read back."""
+"""Verdicts in Dagster's event log: how a check is stored as an asset check's metadata, and read back."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from dagster_defs.windows import Window
 if TYPE_CHECKING:
     import dagster as dg
 
-PARITY = "parity"  # name of the asset check on every compared shadow
+PARITY = "parity"  # the name of the asset check on every compared shadow
 SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
 DOCUMENT = "parity/check"
 SAMPLES, CELL = 10, 80  # rows shown, and characters of one value
-PAGE = 500  # evaluations that are asked for at once
+PAGE = 500  # evaluations per query
 
 
 def evidence_metadata(
     checked: WindowCheck, window: Window, *, airflow_run: str, dbt_tests: str
 ) -> dict[str, Any]:
-    """What a person reads beside the asset, and under `parity/check` the whole check to read back."""
+    """Metadata for people to read, and under `parity/check` the whole check to be read back."""
     import dagster as dg
 
     check = checked.check
@@ -42,7 +42,9 @@ def evidence_metadata(
         "modified": check.modified,
         "differing columns": ", ".join(check.differing_columns) or "none",
         "tolerated": ", ".join(f"{name} {count:,}" for name, count in check.tolerated.items()) or "none",
-        "schema differences": ", ".join(f"{one.column} ({one.kind})" for one in check.schema_differences)
+        "schema differences": ", ".join(
+            f"{difference.column} ({difference.kind})" for difference in check.schema_differences
+        )
         or "none",
         "key violations": check.key_violations.total,
         "rows without time": check.null_time_rows.total,
@@ -59,7 +61,7 @@ def evidence_metadata(
 
 
 def samples_table(samples: Sequence[Sample]) -> str:
-    """Differing rows as a Markdown table; long values are cut, and so is the table."""
+    """Differing rows as a Markdown table; long values and long tables are truncated."""
     lines = ["| | row | column | legacy | candidate |", "|---|---|---|---|---|"]
     for sample in samples[:SAMPLES]:
         kind = str(sample["kind"]).replace("_", " ")
@@ -77,7 +79,7 @@ def samples_table(samples: Sequence[Sample]) -> str:
 
 
 def read_evidence(instance: dg.DagsterInstance) -> list[Evidence]:
-    """What counts of all verdicts that the event log has: see `standing_evidence`."""
+    """The verdicts in the event log that count: see `standing_evidence`."""
     import dagster as dg
 
     kept: list[Evidence] = []
@@ -89,7 +91,7 @@ def read_evidence(instance: dg.DagsterInstance) -> list[Evidence]:
 def evidence_at(home: Path | None) -> list[Evidence] | None:
     """The evidence in the event log of that DAGSTER_HOME; None without one.
 
-    Raises EvidenceUnreadable if the storage that it names does not answer.
+    Raises EvidenceUnreadable if its storage does not answer.
     """
     if home is None:
         return None
@@ -98,7 +100,7 @@ def evidence_at(home: Path | None) -> list[Evidence] | None:
             return read_evidence(instance)
         except ParityError:
             raise
-        except Exception as error:  # the storages have no common base for what can be wrong with them
+        except Exception as error:  # Dagster's storages have no common base class for their errors
             raise EvidenceUnreadable(home, _said(error)) from error
 
 
@@ -109,7 +111,7 @@ def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
 
     try:
         opened = dg.DagsterInstance.from_config(str(home))
-    except Exception as error:  # the storages have no common base for what can be wrong with them
+    except Exception as error:  # Dagster's storages have no common base class for their errors
         raise EvidenceUnreadable(home, _said(error)) from error
     with opened as instance:
         yield instance
@@ -121,7 +123,7 @@ def _said(error: Exception) -> str:
 
 
 def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Evidence]:
-    """The newest verdict on each partition, however many evaluations there are."""
+    """The newest verdict on each partition, across any number of evaluations."""
     seen: set[str | None] = set()
     for record in _evaluations(instance, key):
         evaluation = record.evaluation
@@ -140,7 +142,7 @@ def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[E
 
 
 def _evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Any]:
-    """All of one check, the newest first."""
+    """All evaluations of one check, newest first."""
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
     cursor: int | None = None
@@ -155,7 +157,7 @@ def _evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterato
 
 
 def _bounded(checked: WindowCheck) -> Mapping[str, Any]:
-    """The check with no more samples than are shown, and no value longer than a few cells."""
+    """The check, with only as many samples as are shown, and no value longer than a few cells."""
     document = dict(checked.as_json())
     document["samples"] = [_cut(sample) for sample in document["samples"][:SAMPLES]]
     return document
@@ -168,7 +170,7 @@ def _cut(value: Any) -> Any:
 
 
 def _cell(value: Any, most: int = CELL) -> str:
-    """A value inside a Markdown table: on one line, cut, and no end of its cell."""
+    """A value for a Markdown table: on one line, truncated, and unable to end its cell."""
     text = "NULL" if value is None else str(value)
     text = text if len(text) <= most else text[: most - 1] + "…"
     return markdown(" ".join(text.split()))

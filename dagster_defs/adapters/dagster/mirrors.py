@@ -1,4 +1,4 @@
-"""The mirrors that defs/ declares, read from its YAML without building a single Dagster definition."""
+"""The mirrors that defs/ declares, read from the YAML without building any Dagster definitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Mirrors(Sequence[Mirror]):
-    """The sound mirrors, by unit. `broken`: what is wrong with each of the others, by its name in the YAML."""
+    """The sound mirrors, sorted by unit. `broken`: the faults of the others, by name in the YAML."""
 
     def __init__(self, sound: Sequence[Mirror], broken: Mapping[str, ParityError] | None = None) -> None:
         self._sound = sorted(sound, key=lambda mirror: mirror.legacy_unit)
@@ -36,11 +36,11 @@ class Mirrors(Sequence[Mirror]):
 
     @property
     def broken_units(self) -> Mapping[Unit, str]:
-        """What is wrong, in words, by unit; without those whose name no unit can have."""
+        """The faults' messages by unit, without mirrors whose name is invalid."""
         return {unit: str(fault) for name, fault in self.broken.items() if (unit := Unit.named(name))}
 
     def resolved(self, units: Collection[Unit] | None = None) -> Mirrors:
-        """The same, with what only the dbt project can tell of these units (all, if none are named); that is slow."""
+        """Also finds faults in these units (by default all) that only the dbt project can tell, which is slow."""
         broken = {
             str(mirror.legacy_unit): fault
             for mirror in self._sound
@@ -54,8 +54,7 @@ class Mirrors(Sequence[Mirror]):
 
 
 def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit, and for a broken unit what is
-    wrong with it."""
+    """The mirrors of these units, in this order; all if none is named. Raises NoSuchUnit, and a broken unit's fault."""
     by_name = {str(mirror.legacy_unit): mirror for mirror in mirrors}
     for name in names:
         if isinstance(mirrors, Mirrors) and name in mirrors.broken:
@@ -66,7 +65,7 @@ def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirr
 
 
 def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
-    """Every mirror, as far as it can be known without a dbt project.
+    """Every mirror, as far as can be known without a dbt project.
 
     Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded.
     """
@@ -78,14 +77,14 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
         tree = EstateTree.for_project(project_root)
         if declares_nothing(tree.defs_module_path):
             return Mirrors(())
-        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
+        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base class is fine here
     except Exception as error:
         raise MirrorsUnreadable(project_root, _reason(error)) from error
     return mirrors_among(components)
 
 
 def mirrors_among(components: Iterable[Any]) -> Mirrors:
-    """The mirrors among loaded components; a file with a single document is listed twice, as itself and as that."""
+    """The mirrors among loaded components; a file with a single document is listed as file and as document."""
     from dagster_defs.adapters.dagster.mirror_component import MirrorComponent
 
     distinct = {id(component): component for component in components}.values()
@@ -98,7 +97,7 @@ def mirrors_among(components: Iterable[Any]) -> Mirrors:
 
 
 def conflicts(mirrors: Sequence[Mirror]) -> Mapping[str, ParityError]:
-    """What is wrong with mirrors, each sound by itself, that cannot be there together; by the unit's name."""
+    """Faults by unit name of mirrors that are sound individually but conflict with each other."""
     feeds = {source: key for mirror in mirrors for source, key in mirror.feeds.items()}
     prefixes = [
         (dbt.unit, str(dbt.project_dir), "/".join(dbt.key_prefix_parts))
@@ -110,7 +109,7 @@ def conflicts(mirrors: Sequence[Mirror]) -> Mapping[str, ParityError]:
 
 
 def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]:
-    """The assets that each unit's mirror defines, in the order of their keys."""
+    """The assets that each unit's mirror defines, sorted by key."""
     import dagster as dg
 
     written: dict[tuple[int, Unit], frozenset[str]] = {}
@@ -118,7 +117,7 @@ def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]
         try:
             keys = frozenset(key for key in mirror.declared().writes if not key.startswith("source:"))
         except ParityError:
-            continue  # `parity verify` says what is wrong with it; its verdicts are shown without runs
+            continue  # `parity verify` reports its fault; its verdicts are shown without runs
         written[len(keys), unit] = keys
     found: dict[Unit, list[dg.AssetKey]] = {}
     for text, unit in sorted(definers(written).items()):
@@ -127,7 +126,7 @@ def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]
 
 
 def declares_nothing(defs_folder: Path) -> bool:
-    """Whether nothing below the folder is anything that Dagster loads, as when all units are gaps."""
+    """Whether the folder contains nothing that Dagster loads, such as when all units are gaps."""
     return not any(
         path.name in ("defs.yaml", "defs.yml", "component.yaml") or path.suffix == ".py"
         for path in defs_folder.rglob("*")
@@ -146,7 +145,7 @@ def fault_of(mirror: Declaration, *, resolved: bool) -> ParityError | None:
     """What `refuse_faults` says, whatever it raises."""
     try:
         mirror.refuse_faults(resolved=resolved)
-    except Exception as error:  # whatever it is, it is this unit's
+    except Exception as error:  # whatever it is, it is this unit's fault
         return as_fault(mirror.unit, error)
     return None
 
@@ -155,11 +154,11 @@ def as_fault(unit: str, error: Exception) -> ParityError:
     """An error of whatever kind as one that names the unit."""
     if isinstance(error, ParityError):
         return error
-    return BadUnit(unit, f"{type(error).__name__}: {error}".rstrip("."), "Look at its YAML")
+    return BadUnit(unit, f"{type(error).__name__}: {error}".rstrip("."), "Check its YAML")
 
 
 def _reason(error: BaseException) -> str:
-    """Of the innermost cause, in words about the YAML where that is what is wrong."""
+    """The message of the innermost cause, in terms of the YAML if that is at fault."""
     from pydantic import ValidationError
 
     while error.__cause__ is not None:

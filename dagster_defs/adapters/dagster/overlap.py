@@ -1,8 +1,8 @@
-"""Dependencies between assets of different windows: a window depends on the windows that it shares some time with.
+"""Dependencies between assets with different windows: a window depends on the windows that it overlaps.
 
-Dagster's own mapping refuses two time zones, takes its own boundaries for Airflow's, and holds that what begins later
-or has not ended yet is missing. A web server and a daemon, which have no code of ours, read ours as the mapping of
-Dagster's that it is made from: the same overlap within one zone, and everything upstream across zones.
+Dagster's own mapping rejects two time zones, takes its own boundaries for Airflow's, and considers windows that begin
+later or have not ended yet as missing. A web server or daemon without our code sees our mapping as the Dagster mapping
+that it derives from: the same overlap within one zone, and everything upstream across zones.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def overlap_mapping(downstream: PartitionedSchedule, upstream: PartitionedSchedu
 
 
 class _Overlap:
-    """What both mappings below do, whatever Dagster reads them as elsewhere."""
+    """What both mappings below do, whatever Dagster sees them as elsewhere."""
 
     downstream: PartitionedSchedule
     upstream: PartitionedSchedule
 
     @classmethod
     def between(cls, downstream: PartitionedSchedule, upstream: PartitionedSchedule) -> Self:
-        with disable_dagster_warnings():  # that one of the options is a beta
+        with disable_dagster_warnings():  # one of the options is a beta feature
             made = cls._bare()
         made.downstream, made.upstream = downstream, upstream
         return made
@@ -64,10 +64,10 @@ class _Overlap:
 
     @property
     def description(self) -> str:
-        return "Each window depends on the windows upstream that it shares some time with."
+        return "Each window depends on the upstream windows that it overlaps."
 
     def validate_partition_mapping(self, *definitions: Any) -> None:
-        """Both are the definitions of the schedules that it was made of."""
+        """Nothing to check: both definitions come from the schedules that it was made from."""
 
     def get_upstream_mapped_partitions_result_for_partitions(
         self,
@@ -77,7 +77,7 @@ class _Overlap:
         current_time: datetime | None = None,
         dynamic_partitions_store: DynamicPartitionsStore | None = None,
     ) -> UpstreamPartitionsResult:
-        """Airflow waits for nothing upstream, so no partition that there is not is required."""
+        """Airflow waits for nothing upstream, so no missing partition is required."""
         with partition_loading_context(current_time, dynamic_partitions_store):
             found = _mapped(
                 downstream_partitions_subset,
@@ -119,7 +119,7 @@ class _AcrossZones(_Overlap, AllPartitionMapping):
     pass
 
 
-# A snapshot of the location names the base class, which every process of Dagster's knows.
+# A snapshot of the code location names the base class, which every Dagster process knows.
 for _ours, _read_as in ((_InOneZone, TimeWindowPartitionMapping), (_AcrossZones, AllPartitionMapping)):
     _WHITELIST_MAP.object_serializers[_ours.__name__] = _WHITELIST_MAP.object_serializers[_read_as.__name__]
 
@@ -131,13 +131,13 @@ def _mapped(
     other: PartitionsDefinition,
     to: PartitionedSchedule,
 ) -> PartitionsSubset:
-    """The partitions of `other` that overlap those of the subset and exist by now."""
+    """The partitions of `other` that overlap the subset's and exist by now."""
     if subset is None or own is None:
         return other.subset_with_all_partitions()
-    found: dict[str, None] = {}
+    mapped: dict[str, None] = {}
     for span in _spans(window for window in _windows(subset, own, from_)):
-        found |= dict.fromkeys(to.keys_over(span))
-    return other.subset_with_partition_keys([key for key in found if other.has_partition_key(key)])
+        mapped |= dict.fromkeys(to.keys_over(span))
+    return other.subset_with_partition_keys([key for key in mapped if other.has_partition_key(key)])
 
 
 def _windows(
@@ -146,14 +146,14 @@ def _windows(
     for keys in subset.get_partition_key_ranges(own):
         try:
             yield from partitions.windows_between(keys.start, keys.end)
-        except ParityError:  # at one of its keys Airflow is stuck
+        except ParityError:  # Airflow is stuck at one of its keys
             for key in own.get_partition_keys_in_range(keys):
                 with suppress(ParityError):
                     yield partitions.window_of(key)
 
 
 def _spans(windows: Iterable[Window]) -> Iterator[Window]:
-    """Windows that follow each other without a hole, as one."""
+    """Merges windows that follow each other without a gap."""
     span: Window | None = None
     for window in sorted(windows):
         if span is not None and window.start <= span.end:

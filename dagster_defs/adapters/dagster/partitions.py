@@ -1,4 +1,4 @@
-"""Dagster's side of a schedule's partitions: where its own cron puts boundaries, and the definitions made of them."""
+"""Dagster's side of a schedule's partitions: the boundaries of its own cron, and the partitions definitions."""
 
 from __future__ import annotations
 
@@ -46,21 +46,20 @@ class DagsterCrons:
         try:
             head = next(stream)
         except CheckError:
-            # The short cut for daily and weekly crons cannot begin at some instants of a day whose midnight does not
-            # exist or comes twice.
+            # Dagster's shortcut for daily and weekly crons cannot begin at some instants of a day whose midnight does
+            # not exist or occurs twice.
             return None
         return chain([head], stream)
 
 
 def partitioned(schedule: Schedule) -> PartitionedSchedule:
-    """The partitions of a schedule, counted by Dagster as of now. Raises what PartitionedSchedule raises."""
+    """The partitions of a schedule, as Dagster counts them now. Raises what PartitionedSchedule raises."""
     return PartitionedSchedule(schedule, DagsterCrons.asked_now())
 
 
 def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
-    """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A tick that no window of
-    Airflow's stands behind is not offered: Dagster leaves excluded ticks out. A list of
-    windows is a static one (decision 20): no cron is behind it."""
+    """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A cron tick without an
+    Airflow window is excluded. A list of windows becomes a static definition (decision 20), without a cron."""
     if isinstance(partitions, ListedPartitions):
         return StaticPartitionsDefinition(partitions.keys)
     return _definition(
@@ -74,12 +73,12 @@ def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
 
 
 def backfill_policy(variables: PartitionVars) -> BackfillPolicy:
-    """One run for a whole backfill where that is right, else one run for each partition."""
+    """One run for a whole backfill if that is correct, else one run per partition."""
     return BackfillPolicy.single_run() if variables.can_range else BackfillPolicy.multi_run(1)
 
 
 def _askable_start(partitions: PartitionedSchedule) -> datetime:
-    """A start from which Dagster can count and whose first tick is the first partition's: see `boundaries`."""
+    """A start that Dagster can count from and whose first tick is the first partition's: see `boundaries`."""
     first = partitions.first_boundary
     for minutes in (0, 30, 59, 119):
         start = first.subtract(minutes=minutes)
@@ -113,5 +112,5 @@ def _definition(
 
 
 def _plain(instant: datetime, zone: ZoneInfo) -> datetime:
-    # Dagster keeps the wall-clock fields and the fold and puts its own zone object in.
+    # Dagster keeps the wall-clock fields and the fold, and substitutes its own zone object.
     return datetime.fromtimestamp(instant.timestamp(), tz=zone)

@@ -1,4 +1,4 @@
-"""Runs as Dagster's run storage has them: what each was to write and where it comes from, whatever its tags say."""
+"""Runs in Dagster's run storage: what each was meant to write and where it came from, whatever its tags say."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NAMES = (
     tags.LAUNCH,
     tags.BACKFILL,
     tags.AIRFLOW_TASK_INSTANCE,
-)  # tags by which runs are about the same thing
+)  # tags that mark runs as being about the same thing
 TEMPORARY = (
-    ".tmp_dagster_home_"  # what Dagster's commands make without DAGSTER_HOME, and remove when they end
+    ".tmp_dagster_home_"  # created by Dagster's commands without DAGSTER_HOME, and removed when they end
 )
 
 
 def is_forgotten(instance: dg.DagsterInstance) -> bool:
-    """Whether what a run does in this instance is gone when its process ends: nobody would see what it wrote."""
+    """Whether this instance's records vanish with its process, so that nobody would see what a run wrote."""
     return instance.is_ephemeral or Path(instance.root_directory).name.startswith(TEMPORARY)
 
 
 def record_of(run: dg.DagsterRun) -> RunRecord:
     import dagster as dg
 
-    # Without any selection Dagster stores either none or an empty one of assets, and no selection of checks.
+    # Without a selection, Dagster stores no asset selection or an empty one, and no check selection.
     is_whole = not run.asset_selection and run.asset_check_selection is None and not run.op_selection
     return RunRecord(
         run.run_id,
@@ -44,7 +44,7 @@ def record_of(run: dg.DagsterRun) -> RunRecord:
 
 
 def related_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[RunRecord]:
-    """Runs created before this one that carry its launch id, its backfill or its task instance, newest first."""
+    """Earlier runs with the same launch id, backfill or task instance, newest first."""
     import dagster as dg
 
     own = instance.get_run_record_by_id(run.run_id)
@@ -59,13 +59,13 @@ def related_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Run
 
 @dataclass
 class PlannedAssets:
-    """What runs are to write, by their plans. Runs of one job and selection share a plan, which is read once."""
+    """What runs are to write, according to their plans. Runs of one job and selection share a plan, read once."""
 
     instance: dg.DagsterInstance
     _by_plan: dict[str, frozenset[Any]] = field(default_factory=dict)
 
     def of(self, run: dg.DagsterRun) -> Collection[dg.AssetKey] | None:
-        """None for a run without a plan and a selection: nobody knows."""
+        """None for a run without a plan and a selection: it is unknown."""
         plan = run.execution_plan_snapshot_id
         if plan is None:
             return run.asset_selection
@@ -79,8 +79,8 @@ class PlannedAssets:
 def live_writers(
     instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]
 ) -> Iterator[tuple[int, dg.DagsterRun]]:
-    """Runs that have not ended and are to write one of these assets, of whatever job, newest first, each with its
-    place in the run storage. One of which nobody knows what it writes is among them."""
+    """Unfinished runs of any job that are to write one of these assets, newest first, each with its position in the run
+    storage. Runs whose assets are unknown are included."""
     import dagster as dg
     from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
@@ -93,7 +93,7 @@ def live_writers(
 
 
 def partition_bounds(run: dg.DagsterRun) -> tuple[str, str] | None:
-    """The first and the last partition key of a run; None for one without."""
+    """The first and last partition key of a run; None for a run without any."""
     key = run.tags.get(tags.PARTITION, "")
     first, last = run.tags.get(tags.RANGE_START, key), run.tags.get(tags.RANGE_END, key)
     return (first, last) if first and last else None

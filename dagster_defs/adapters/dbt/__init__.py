@@ -1,1 +1,1 @@
-"""dbt: its projects, their manifests and selections, and running it in this process."""
+"""dbt: projects, manifests, selections, and running dbt in this process."""

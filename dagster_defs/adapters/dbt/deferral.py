@@ -1,7 +1,7 @@
-"""What a dbt unit reads and does not build, and the state by which dbt reads it from somewhere else.
+"""What a dbt unit reads but does not build, and the state that makes dbt read it from elsewhere.
 
-dbt's own `--defer --favor-state`: a reference to a model that is in the state's manifest and not selected is
-resolved to the relation that the state names. See docs/decisions/0013-baseline-and-deferral.md.
+It uses dbt's own `--defer --favor-state`: a reference to a model that is in the state's manifest and not selected
+resolves to the relation that the state names. See docs/decisions/0013-baseline-and-deferral.md.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.parity import Relation
 
 REFERABLE = frozenset({"model", "seed", "snapshot"})
-# What a manifest must have, and dbt does not look at when it defers.
+# Required in a manifest, but ignored by dbt when it defers.
 _EMPTY = ("sources", "macros", "docs", "exposures", "metrics", "groups", "selectors", "disabled", "parent_map",
           "child_map", "group_map", "saved_queries", "semantic_models", "unit_tests", "functions")  # fmt: skip
 
 
 def builds(manifest: Manifest, selected: Iterable[str]) -> bool:
-    """Whether anything of the selection leaves a relation; a selection of tests alone does not."""
+    """Whether anything in the selection leaves a relation; a selection of tests only does not."""
     return any(is_built(manifest["nodes"].get(node_id)) for node_id in selected)
 
 
 def outside(manifest: Manifest, selected: frozenset[str]) -> tuple[str, ...]:
-    """Unique ids of the models, seeds and snapshots that the selected nodes read and do not build.
+    """Unique ids of the models, seeds and snapshots that the selected nodes read but do not build.
 
-    An ephemeral model is part of what reads it. The project's hooks run with every command, and read too.
+    An ephemeral model is part of what reads it. The project's hooks run with every command, so what they read counts.
     """
     hooks = {node_id for node_id, node in manifest["nodes"].items() if node["resource_type"] == "operation"}
     return tuple(
@@ -39,9 +39,9 @@ def outside(manifest: Manifest, selected: frozenset[str]) -> tuple[str, ...]:
 
 
 def data_behind(manifest: Manifest, selected: frozenset[str]) -> Mapping[str, bool]:
-    """Sources, and tables outside of the selection, that its rows are made from, through views; by unique id.
+    """Sources and tables outside the selection that its rows are made from, looking through views; by unique id.
 
-    The value: whether every run that writes it writes all of it. A source is taken for one that grows.
+    The value says whether every run that writes the table rewrites all of it. A source is assumed to grow.
     """
 
     def is_seen_through(node: Mapping[str, Any] | None) -> bool:
@@ -53,7 +53,7 @@ def data_behind(manifest: Manifest, selected: frozenset[str]) -> Mapping[str, bo
         if node_id in manifest["sources"]:
             found[node_id] = False
         elif node_id not in selected and is_built(node) and not is_seen_through(node):
-            assert node is not None  # noqa: S101 - what is not there is not built
+            assert node is not None  # noqa: S101 - a missing node is not built
             found[node_id] = node["config"].get("materialized") != "incremental"
     return found
 
@@ -78,19 +78,19 @@ def write_state(folder: Path, manifest: Manifest, places: Mapping[str, Relation 
 
 
 def read_directly(manifest: Manifest, selected: Iterable[str]) -> list[str]:
-    """Unique ids of the nodes and sources that the selected nodes read; an ephemeral model is part of what reads it."""
+    """Unique ids of what the selected nodes read; an ephemeral model counts as part of its reader."""
     return _read_by(manifest, selected, _is_ephemeral)
 
 
 def _read_by(manifest: Manifest, readers: Iterable[str], through: Any) -> list[str]:
-    """What the readers read, and what is read by that of it which `through` says to look behind; sorted."""
-    found: set[str] = set()
+    """What the readers read, and what is read in turn by those nodes for which `through` holds; sorted."""
+    reads: set[str] = set()
     waiting = set(readers)
     while waiting:
-        read = {parent for node_id in waiting for parent in _parents(manifest, node_id)} - found
-        found |= read
+        read = {parent for node_id in waiting for parent in _parents(manifest, node_id)} - reads
+        reads |= read
         waiting = {node_id for node_id in read if through(manifest["nodes"].get(node_id))}
-    return sorted(found)
+    return sorted(reads)
 
 
 def _parents(manifest: Manifest, node_id: str) -> Iterable[str]:

@@ -11,23 +11,23 @@ from typing import Self
 from dagster_defs.adapters.dbt.jinja import YAML, names_asked, templates_in, tree_of
 
 _FUNCTION = "env_var"
-_DBTS_OWN = "DBT_"  # dbt, and what is plugged into it, has options of that name
+_DBTS_OWN = "DBT_"  # dbt and its plug-ins have options with this prefix
 _WITH_JINJA = YAML | {".sql", ".md", ".jinja"}
-# What Python code needs to get at the environment.
+# What Python code needs to access the environment.
 _REACHES_IT = re.compile(r"\b(os|environ|getenv|subprocess|importlib|__import__|eval|exec|dotenv|decouple)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadVariables:
-    """`names` are read by their name. `any_other`: a name that is computed, a Python model, or a file that cannot be
-    read; then nobody knows of a variable that the project does not read it."""
+    """`names`: variables read by name. `any_other`: there is a computed name, a Python model, or an unreadable file, so
+    the project may read any variable."""
 
     names: frozenset[str]
     any_other: bool = False
 
     @classmethod
     def in_files(cls, files: Iterable[Path]) -> Self:
-        """What these files of one project read, its packages and its profile included."""
+        """What one project's files read, including its packages and profile."""
         names: set[str] = set()
         any_other = False
         for file in files:
@@ -37,7 +37,7 @@ class ReadVariables:
         return cls(frozenset(names), any_other)
 
     def may_be_read(self, name: str) -> bool:
-        """Whether dbt, or the project, may take anything from the variable."""
+        """Whether dbt or the project may read the variable."""
         return self.any_other or name in self.names or name.upper().startswith(_DBTS_OWN)
 
 
@@ -61,7 +61,7 @@ def _read_by(file: Path) -> set[str] | None:
 
 
 def env_vars_in(text: str) -> set[str]:
-    """Names that `env_var('…')` asks for in a YAML text with Jinja in its values, as dbt reads it."""
+    """Names that `env_var('…')` reads in YAML text with Jinja in its values, as dbt parses it."""
     return {name for template in templates_in(text) for name in _names_in(template) if name}
 
 

@@ -1,7 +1,7 @@
-"""dbt's environment, which is always that of the process in which dbt runs: its options, and a while without them.
+"""dbt's environment, which is always that of the process in which dbt runs, and how to run without dbt's options.
 
-dbt reads it at each call, so what is kept of an earlier call is compared with it as it is now, and not with a record
-that was made before.
+dbt reads it at each call, so cached results must be checked against the environment as it is now, not against an
+earlier record.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dagster_defs.settings import Settings, process_environment
 
-_PREFIX = "DBT_"  # of every variable from which dbt takes an option
+_PREFIX = "DBT_"  # of every variable that sets a dbt option
 
 
 def dbt_environment() -> Mapping[str, str]:
-    """What dbt would read if it were called now."""
+    """The environment that dbt would read if it were called now."""
     return Settings.from_process().variables
 
 
@@ -26,10 +26,10 @@ def users_profiles() -> Path:
 
 
 def options_set() -> Mapping[str, str]:
-    """The environment variables of this process from which dbt takes an option, those of places aside."""
+    """This process's environment variables that set dbt options, except those for paths."""
     environment = dbt_environment()
     if not any(name.startswith(_PREFIX) for name in environment):
-        return {}  # to ask dbt takes a second of imports
+        return {}  # asking dbt would cost a second of imports
     from dagster_defs.inventory.arguments import option_variables, place_variables
 
     names = option_variables().keys() - place_variables()
@@ -37,7 +37,7 @@ def options_set() -> Mapping[str, str]:
 
 
 def value_of(option: str) -> str:
-    """What this process's environment says of an option (`store_failures`); empty if nothing."""
+    """The value of a dbt option (such as `store_failures`) in this process's environment; empty if unset."""
     environment = dbt_environment()
     if not any(name.startswith(_PREFIX) for name in environment):
         return ""
@@ -54,5 +54,5 @@ def value_of(option: str) -> str:
 
 
 def without_options() -> AbstractContextManager[None]:
-    """What Airflow's task runs does not depend on the options that Dagster's environment sets."""
+    """Hide dbt options in Dagster's environment, on which Airflow's task does not depend."""
     return process_environment({}, without=options_set())

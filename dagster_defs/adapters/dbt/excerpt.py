@@ -1,8 +1,8 @@
 """The part of a project's manifest that running some of its nodes needs.
 
-dbt reads, links and checks the whole manifest at the start of every command, however few nodes are selected. What a
-run can reach is less: the selected nodes, everything upstream of them, and the project's hooks. A selection gives the
-same nodes there as in the whole, because a path to a selected node only leads through nodes upstream of it.
+dbt reads, links and checks the whole manifest at the start of every command, however few nodes are selected. A run can
+reach much less: the selected nodes, everything upstream of them, and the project's hooks. A selection yields the same
+nodes in the excerpt as in the whole, because every path to a selected node leads through nodes upstream of it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SECTIONS = (
     "saved_queries",
     "unit_tests",
 )
-# Only parsing reads these, and they are half of the manifest.
+# Only parsing reads these, and they make up half of the manifest.
 _FOR_PARSING = ("files", "docs", "fixtures")
 _GRAPH = re.compile(r"\bgraph\b")
 
 
 def excerpt(manifest: Manifest, selected: frozenset[str]) -> Manifest | None:
-    """The manifest with what running `selected` (unique ids) can reach; None if the project itself reads `graph`, the
-    variable through which a model or macro may look at any node."""
+    """The part of the manifest that running `selected` (unique ids) can reach; None if the project itself reads
+    `graph`, the variable that lets a model or macro look at any node."""
     if any(_GRAPH.search(text) for text in _own_code(manifest)):
         return None
     hooks = {name for name, node in manifest.nodes.items() if node.resource_type == "operation"}
@@ -47,7 +47,7 @@ def excerpt(manifest: Manifest, selected: frozenset[str]) -> Manifest | None:
 
 
 def _own_code(manifest: Manifest) -> Iterator[str]:
-    """SQL and macros that are not dbt's or the adapter's; those look at selected nodes and their parents only."""
+    """SQL and macros other than dbt's and the adapter's, which look only at selected nodes and their parents."""
     dbts = {"dbt", f"dbt_{manifest.metadata.adapter_type}"}
     yield from (macro.macro_sql for macro in manifest.macros.values() if macro.package_name not in dbts)
     yield from (getattr(node, "raw_code", "") for node in manifest.nodes.values())

@@ -1,4 +1,4 @@
-"""A dbt project's templates as syntax trees, by Jinja's own parser and with dbt's own blocks."""
+"""A dbt project's templates as syntax trees, using Jinja's own parser and dbt's own blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SNAPSHOT = re.compile(r"\{%-?\s*(?:snapshot\b[^%]*|endsnapshot\s*)%\}")
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Which knows dbt's own blocks: macros, tests, materializations, documentation."""
+    """A Jinja environment with dbt's own blocks: macros, tests, materializations, documentation."""
     from dbt_common.clients.jinja import get_environment
 
     environment: jinja2.Environment = get_environment(None, capture_macros=True)
@@ -29,18 +29,18 @@ def _environment() -> jinja2.Environment:
 
 
 def tree_of(template: str) -> nodes.Template | None:
-    """None for what is no template; dbt will say what is wrong with it."""
+    """None for an invalid template, which dbt itself will report."""
     try:
         return parse(_environment(), _SNAPSHOT.sub("", template))
     except jinja2.TemplateSyntaxError:
         return None
 
 
-YAML = frozenset({".yml", ".yaml"})  # endings of such files
+YAML = frozenset({".yml", ".yaml"})  # file suffixes
 
 
 def templates_in(text: str) -> list[str]:
-    """The texts, names included, of a YAML document, as dbt renders them; the text itself if it is none."""
+    """All strings in a YAML document, keys included, as dbt renders them; the text itself if it is not YAML."""
     try:
         return [_with_braces(each) for each in _strings_in(yaml.safe_load(text))]
     except yaml.YAMLError:
@@ -48,7 +48,7 @@ def templates_in(text: str) -> list[str]:
 
 
 def _with_braces(text: str) -> str:
-    """dbt adds them to the text of a call by itself: `to: ref(var("x"))`."""
+    """Adds the braces that dbt itself adds around a bare call: `to: ref(var("x"))`."""
     return f"{{{{ {text} }}}}" if _CALL.fullmatch(text) else text
 
 
@@ -65,8 +65,8 @@ def _strings_in(value: Any) -> Iterator[str]:
 
 
 def names_asked(tree: nodes.Node, function: str) -> Iterator[str | None]:
-    """What each call of a function of dbt's (`env_var`, `var`) asks for: its first argument; None for a name that is
-    computed, and for every other use of the function. Texts that are templates themselves, such as hooks, count too."""
+    """The first argument of each call of a dbt function (`env_var`, `var`); None for a computed name and for every
+    other use of the function. Strings that are templates themselves, such as hooks, count too."""
     for text in tree.find_all(nodes.Const):
         if isinstance(text.value, str) and function in text.value and "{" in text.value:
             nested = tree_of(text.value)
@@ -84,7 +84,7 @@ def names_asked(tree: nodes.Node, function: str) -> Iterator[str | None]:
 
 
 def calls_of(tree: nodes.Node, *functions: str) -> Iterator[nodes.Call]:
-    """Calls by the name of the function, also of `builtins` or another package."""
+    """Calls by function name, including those through `builtins` or another package."""
     for call in tree.find_all(nodes.Call):
         named = call.node.name if isinstance(call.node, nodes.Name) else None
         of_package = call.node.attr if isinstance(call.node, nodes.Getattr) else None

@@ -1,4 +1,4 @@
-"""What a person calls a node of a dbt project; its unique id is what it is."""
+"""The names by which people refer to a node of a dbt project, instead of its unique id."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ BUILT = frozenset({"model", "seed", "snapshot"})
 
 
 def names_of(node: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that names the node, the most precise first: its unique id, `package.model.v1`, `model.v1`,
-    `package.model`, `model`. The last two name every version of a model."""
+    """All names of the node, most specific first: its unique id, `package.model.v1`, `model.v1`, `package.model`,
+    `model`. The last two name every version of a model."""
     package, name = node["package_name"], node["name"]
     yield node["unique_id"]
     if (version := node.get("version")) is not None:
@@ -22,8 +22,8 @@ def names_of(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def distinct_names(manifest: Mapping[str, Any]) -> Mapping[str, str]:
-    """By unique id, the shortest name that no other table of the project has: `model`, `model.v1` for a versioned
-    one, with its package in front where another package has the same."""
+    """By unique id, the shortest name that is unique among the project's tables: `model`, or `model.v1` for a versioned
+    model, prefixed with its package if another package has the same."""
     tables = {node_id: node for node_id, node in manifest["nodes"].items() if node["resource_type"] in BUILT}
     short = {node_id: _with_version(node) for node_id, node in tables.items()}
     counts = Counter(short.values())

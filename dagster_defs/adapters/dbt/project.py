@@ -1,9 +1,9 @@
-"""dbt, run inside the calling process with the manifest in hand.
+"""Runs dbt inside the calling process, with a manifest that is already parsed.
 
-A `dbt` subprocess costs seconds of imports, and `--vars` that differ from the last run void dbt's partial parse.
-So the project is parsed once without any window (a partial parse, which sees edited files), and the command runs
-on that manifest: `--vars` then reach `var()` while models execute, not while they are parsed. The measurements
-are in docs/decisions/0003-dbt-in-process.md.
+A `dbt` subprocess costs seconds of imports, and `--vars` that differ from the last run void dbt's partial parse. So the
+project is parsed once without any window (a partial parse, which notices edited files), and commands run on that
+manifest: `--vars` then reach `var()` when models execute, not when they are parsed. The measurements are in
+docs/decisions/0003-dbt-in-process.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ T = TypeVar("T")
 Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are none
 
 _STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
-_EXCERPTS = "excerpts"  # of the manifest, a file for each set of nodes
+_EXCERPTS = "excerpts"  # of the manifest, one file per set of nodes
 _HIDDEN = "."
 _PROFILES = "profiles.yml"
 _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
@@ -51,10 +51,10 @@ _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json"
 
 @dataclass(frozen=True)
 class DbtWorkspace:
-    """A dbt project with one target: what it contains, and running it.
+    """A dbt project with one target: its contents, and how to run it.
 
     `parsed_with`: the variables, as YAML, that shape the project and are the same in all its runs. Each target, and
-    each of their values, keeps a target path of its own: they are part of dbt's parse key.
+    each set of their values, has its own target path, because they are part of dbt's parse key.
     """
 
     project_dir: Path
@@ -70,7 +70,7 @@ class DbtWorkspace:
 
     @cached_property
     def shaping(self) -> ShapingVariables:
-        """Which variables may shape the project; kept for as long as none of its files changes."""
+        """Which variables may shape the project; cached until one of its files changes."""
         kept_in = self.target_path / "shaping.json"
         match atomic.read_cache(kept_in):
             case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
@@ -81,7 +81,7 @@ class DbtWorkspace:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The manifest of the project as its files are now; parsed again only if something has changed.
+        """The manifest of the project's current files; parsed again only if something has changed.
 
         Raises DbtProjectUnreadable if there is no project or dbt cannot parse it.
         """
@@ -90,7 +90,7 @@ class DbtWorkspace:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[str, ...]]:
-        """What `shaped_by_window` has found out already: hundreds of units have variables of the same names."""
+        """A cache for `shaped_by_window`: hundreds of units have variables of the same names."""
         return {}
 
     @cached_property
@@ -100,16 +100,16 @@ class DbtWorkspace:
 
     @cached_property
     def known_names(self) -> frozenset[str]:
-        """Everything that names a model, a seed or a snapshot; see `names_of`."""
+        """All names of models, seeds and snapshots; see `names_of`."""
         tables = (node for node in self.manifest["nodes"].values() if node["resource_type"] in BUILT)
         return frozenset(name for node in tables for name in names_of(node))
 
     def select(self, select: str = "", exclude: str = "", selector: str = "") -> frozenset[str]:
         """The unique ids that dbt's own selector picks, tests and unit tests included.
 
-        Without any of the three it is the project's default selector, or else everything, as dbt has it.
-        dbt is asked once for each selection, and the answer kept as long as no file of the project changes.
-        Raises DbtSelectionRefused if dbt cannot read the selection, DbtProjectUnreadable if not even the project.
+        Without any of the three it is the project's default selector, or else everything, as in dbt. dbt resolves each
+        selection once, and the result is cached until a file of the project changes. Raises DbtSelectionRefused if dbt
+        cannot read the selection, DbtProjectUnreadable if it cannot read the project.
         """
         arguments = _arguments(select, exclude, selector)
         known = self._known()
@@ -122,9 +122,9 @@ class DbtWorkspace:
         return frozenset(found)
 
     def select_all(self, wanted: Iterable[tuple[str, str, str]]) -> None:
-        """Find out at once what `select` will be asked, and keep it: one file is written, and not one for each.
+        """Resolve upcoming `select` calls at once, so that the cache file is written once and not for each.
 
-        What dbt refuses is raised by `select`. Raises DbtProjectUnreadable.
+        A selection that dbt refuses is raised later, by `select`. Raises DbtProjectUnreadable.
         """
         known = self._known()
         arguments = [_arguments(*one) for one in dict.fromkeys(wanted)]
@@ -132,7 +132,7 @@ class DbtWorkspace:
             known |= self._ask(missing)
 
     def _known(self) -> dict[str, Picked]:
-        """What this process has learnt of selections, for as long as it has the same environment."""
+        """This process's cache of selections, valid while its environment is unchanged."""
         return self._picked.setdefault(frozenset(dbt_environment().items()), {})
 
     @cached_property
@@ -140,7 +140,7 @@ class DbtWorkspace:
         return {}
 
     def _ask(self, wanted: Iterable[Sequence[str]]) -> dict[str, Picked]:
-        """By question; what was kept, and what dbt says to the rest."""
+        """The result of each selection, from the cache or else from dbt."""
         kept_in = self.target_path / "selections.json"
         with self.prepared():
             kept: dict[str, Any] = atomic.read_cache(kept_in) or {}
@@ -165,12 +165,12 @@ class DbtWorkspace:
         credentials = self.credentials
         if not in_a_file(credentials.type):
             raise NotComparable(self.target, credentials.type)
-        return Path(self.project_dir, credentials.path).resolve()  # a relative path starts where dbt runs
+        return Path(self.project_dir, credentials.path).resolve()  # relative paths start where dbt runs
 
     @property
     def warehouse(self) -> str:
-        """What two targets have in common if a relation of one name is one relation: a file, or an account. It stands
-        in messages, so it has no address."""
+        """A name that two targets share if the same relation name means the same relation: a file, or an account. It is
+        shown in messages, so it contains no address."""
         credentials = self.credentials
         if in_a_file(credentials.type):
             return str(self.database_file)
@@ -190,7 +190,7 @@ class DbtWorkspace:
             try:
                 given = yaml.safe_load(self.parsed_with) or {}
                 return load_profile(str(self.project_dir), given, None, self.target).credentials
-            except Exception as error:  # dbt has no common base for what can be wrong with a profile
+            except Exception as error:  # dbt has no common base class for profile errors
                 raise DbtProjectUnreadable(self.project_dir, f"target {self.target!r}: {error}") from error
 
     def run(
@@ -205,9 +205,9 @@ class DbtWorkspace:
     ) -> DbtRun:
         """A dbt command, not started yet; its artifacts and log go to `run_dir`.
 
-        `nodes`: what it may select, by unique id; dbt starts faster if it is told. `parse_again`: the variables
-        shape the project, so that it must be parsed with them. `timeout` in seconds. dbt gets the variables with
-        their types; ValueRefused is raised for a value that has none of dbt's.
+        `nodes`: what it may select, by unique id, which makes dbt start faster. `parse_again`: the variables shape the
+        project, so it must be parsed with them. `timeout`: in seconds. Variables keep their types; raises ValueRefused
+        for a value of a type that dbt does not have.
         """
         given = {**(yaml.safe_load(self.parsed_with) or {}), **variables}
         command = [*arguments, "--vars", as_yaml(given)] if given else list(arguments)
@@ -226,15 +226,15 @@ class DbtWorkspace:
         ]
 
     def load_manifest(self, nodes: frozenset[str] | None = None) -> Any:
-        """dbt's own manifest object, without parsing: from what the last parse has kept for the next one.
+        """dbt's own manifest object, loaded from what the last parse saved, without parsing.
 
-        With `nodes`, what running these can reach, if that is known: see `excerpt`.
+        With `nodes`, only what running these can reach, if that is known: see `excerpt`.
         """
         with self.prepared(), collector_paused():
             if nodes is None:
                 return self._read_kept(self._read_parsed)
             found = self._read_kept(lambda: self._read_excerpt(nodes))
-            found.build_flat_graph()  # what `graph` is in a model; dbt itself builds it after parsing only
+            found.build_flat_graph()  # models see it as `graph`; dbt builds it only after parsing
             return found
 
     def _read_excerpt(self, nodes: frozenset[str]) -> Any:
@@ -252,10 +252,10 @@ class DbtWorkspace:
         return _read_manifest(self.target_path / _PARSED)
 
     def _read_kept(self, read: Callable[[], T]) -> T:
-        """What the last parse has kept. A file that cannot be read is thrown away, and the project parsed again."""
+        """What the last parse saved. An unreadable file is deleted, and the project is parsed again."""
         try:
             return read()
-        except Exception:  # a decoder raises whatever half a file makes it raise
+        except Exception:  # a decoder may raise anything for a truncated file
             for name in (_STAMP, _PARSED):
                 (self.target_path / name).unlink(missing_ok=True)
             with self.prepared():
@@ -263,7 +263,7 @@ class DbtWorkspace:
 
     @cached_property
     def _refused(self) -> dict[frozenset[tuple[str, str]], DbtProjectUnreadable]:
-        """Why dbt could not parse the project, by the environment in which it tried."""
+        """Why dbt could not parse the project, by the environment of the attempt."""
         return {}
 
     def _parse(self) -> Any:
@@ -274,11 +274,11 @@ class DbtWorkspace:
         if environment in self._refused:
             raise self._refused[environment]
         with working_directory_kept():
-            silent = ("--quiet", "--log-level", "none")  # stdout may be JSON; what is wrong is ours to say
+            silent = ("--quiet", "--log-level", "none")  # stdout may be JSON; we report errors ourselves
             variables = ["--vars", self.parsed_with] if self.parsed_with else []
             outcome = dbtRunner().invoke([*silent, "parse", *variables, *self.flags(self.target_path)])
         if not outcome.success:
-            # Hundreds of units ask for one project, and dbt takes seconds to say the same thing again.
+            # Hundreds of units need the same project, and dbt takes seconds to fail the same way again.
             self._refused[environment] = unreadable(self.project_dir, outcome.exception)
             raise self._refused[environment]
         return outcome.result
@@ -291,7 +291,7 @@ class DbtWorkspace:
 
     @cached_property
     def _listers(self) -> dict[tuple[tuple[str, str], ...], Lister]:
-        """By the options that the environment sets."""
+        """Keyed by the options that the environment sets."""
         return {}
 
     @cached_property
@@ -300,9 +300,9 @@ class DbtWorkspace:
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
-        """The target path, current and locked: several processes prepare one project, and take turns."""
+        """The target path, up to date and locked: several processes preparing one project take turns."""
         if not (self.project_dir / "dbt_project.yml").is_file():
-            raise DbtProjectUnreadable(self.project_dir, "there is no dbt_project.yml in it")
+            raise DbtProjectUnreadable(self.project_dir, "it has no dbt_project.yml")
         self.target_path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.target_path / ".lock", is_singleton=True):
             stamp = self.target_path / _STAMP
@@ -317,7 +317,7 @@ class DbtWorkspace:
 
     @cached_property
     def files_digest(self) -> str:
-        """A digest of every file that dbt reads for this project, the profile included; wherever the project lies."""
+        """A digest of every file that dbt reads for this project, profile included, independent of its location."""
         digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}:{self.parsed_with}".encode())
         named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
         for name, path in {**named, "the profile": self.profiles_dir / _PROFILES}.items():
@@ -332,21 +332,21 @@ class DbtWorkspace:
 
 
 def profiles_dir_of(project_dir: Path) -> Path:
-    """Where dbt finds the profile of the project, in this environment."""
+    """Where dbt looks for the project's profile in this environment."""
     return Path(dbt_environment().get("DBT_PROFILES_DIR", project_dir))
 
 
 def profile_of(project_dir: Path) -> Path:
-    """The profiles.yml that dbt itself would read there, which need not be there: that of DBT_PROFILES_DIR, of the
-    project, or of the user."""
+    """The profiles.yml that dbt itself would read, which need not exist: in DBT_PROFILES_DIR, in the project, or in the
+    user's home."""
     named = profiles_dir_of(project_dir) / _PROFILES
     of_user = users_profiles() / _PROFILES
     return of_user if not named.is_file() and of_user.is_file() else named
 
 
 def files_of(project_dir: Path) -> Iterator[Path]:
-    """Every file that dbt may read for the project, its installed packages included, of which `dbt deps` makes links;
-    the profile may lie elsewhere."""
+    """Every file that dbt may read for the project, including its installed packages, which `dbt deps` may link; the
+    profile may be elsewhere."""
     seen: set[str] = set()
     for folder, folders, files in os.walk(project_dir, followlinks=True):
         at_top = Path(folder) == project_dir
@@ -356,12 +356,12 @@ def files_of(project_dir: Path) -> Iterator[Path]:
 
 
 def _is_made(name: str) -> bool:
-    """Whether a folder of the project's top is what dbt writes; a run's target path may have any ending."""
+    """Whether a top-level folder of the project is written by dbt; a run's target path may have any suffix."""
     return name.startswith(("target", "logs"))
 
 
 def _is_new(folder: Path, seen: set[str]) -> bool:
-    """Whether a folder was not gone through yet, under whatever name: links may go round in circles."""
+    """Whether a folder has not been visited yet, under any name: links may form cycles."""
     place = os.path.realpath(folder)
     if place in seen:
         return False
@@ -371,9 +371,9 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What a kept manifest was made from: the files, where they lay, and the environment variables that they read.
+    """What a saved manifest was made from: the files, their location, and the environment variables that they read.
 
-    Values are kept as digests: a profile reads passwords.
+    Values are stored as digests: a profile reads passwords.
     """
 
     place: str
@@ -382,7 +382,7 @@ class Preparation:
 
     @classmethod
     def of(cls, workspace: DbtWorkspace, names: Iterable[str]) -> Self:
-        """`names`: the variables that models read, as dbt has found them; the profile's are added."""
+        """`names`: the variables that models read, according to dbt; the profile's are added."""
         texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / _PROFILES)
         found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
         environment = {name: _digest_of_variable(name) for name in sorted(found)}
@@ -390,7 +390,7 @@ class Preparation:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """None if there is none that can be read."""
+        """None if there is none, or it cannot be read."""
         match atomic.read_cache(path):
             case {"place": str(place), "files": str(files), "environment": dict(environment)}:
                 return cls(place, files, environment)
@@ -412,7 +412,7 @@ def _arguments(select: str, exclude: str, selector: str) -> list[str]:
 
 
 def _question(arguments: Sequence[str]) -> str:
-    """Under what the answer is kept: dbt takes options that narrow a selection from the environment too."""
+    """The cache key: dbt also takes options that narrow a selection from the environment."""
     options = options_set()
     return json.dumps([[*arguments], dict(options)] if options else [*arguments])
 
@@ -425,7 +425,7 @@ def _read_document(file: Path) -> Manifest:
 
 
 def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:
-    """Our error for what dbt has raised while it parsed the project."""
+    """Our error for an exception that dbt raised while parsing the project."""
     from dbt.exceptions import UninstalledPackagesFoundError
 
     deps = isinstance(error, UninstalledPackagesFoundError)

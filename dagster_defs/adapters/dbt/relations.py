@@ -1,4 +1,4 @@
-"""Where a dbt target writes: every relation with the warehouse that it is in."""
+"""Where a dbt target writes: every relation, with its warehouse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Place = tuple[str, ...]
 def refuse_legacy_relations(
     unit: str, legacy: DbtWorkspace, candidate: DbtWorkspace, selected: Iterable[str]
 ) -> None:
-    """Raises WritesToLegacy if a selected node's relation in the candidate target is any node's in legacy's."""
+    """Raises WritesToLegacy if a selected node's relation in the candidate target is any node's in legacy's target."""
     if legacy.warehouse != candidate.warehouse:
         return
     theirs = {_place(node): node for node in _written(legacy.manifest)}
@@ -25,7 +25,7 @@ def refuse_legacy_relations(
         node = candidate.manifest["nodes"][node_id]
         if node["resource_type"] in _WRITTEN and _place(node) in theirs:
             place = ".".join(_place(node))
-            remedy = f"Give the dbt target {candidate.target!r} a database or a schema of its own"
+            remedy = f"Give the dbt target {candidate.target!r} its own database or schema"
             raise WritesToLegacy(unit, f"relation {place} ({candidate.warehouse})", remedy)
 
 
@@ -34,5 +34,5 @@ def _written(manifest: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _place(node: Mapping[str, Any]) -> Place:
-    """Without regard to case: a warehouse that keeps apart `A` and `a` is not worth the risk."""
+    """Ignores case: supporting a warehouse that distinguishes `A` from `a` is not worth the risk."""
     return tuple((node[part] or "").lower() for part in ("database", "schema", "alias"))

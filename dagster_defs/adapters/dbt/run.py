@@ -1,4 +1,4 @@
-"""One dbt command, run inside this process while its results are handed out."""
+"""One dbt command, run inside this process, whose results are yielded as they come."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtFailed, NotComparable, TimedOut
 
 _RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
-# Before the first statement of each node, and of each batch.
+# Fired before the first statement of each node, and of each batch.
 _START_EVENTS = frozenset({"LogStartLine", "LogStartBatch"})
 _SECONDS_TO_STOP = 10
 
 
 class Runnable(Protocol):
-    """What a run needs of its project, whose folder is an absolute path."""
+    """What a run needs from its project, whose folder is an absolute path."""
 
     @property
     def project_dir(self) -> Path: ...
@@ -37,8 +37,8 @@ class Runnable(Protocol):
 class DbtRun:
     """One running dbt command.
 
-    dbt works in a thread of its own; `events()` hands out each result while dbt waits, so that a consumer can
-    still use dbt's own connection (to count rows, say) before dbt goes on and closes it.
+    dbt works in a separate thread; `events()` yields each result while dbt waits, so that a consumer can still use
+    dbt's own connection (say, to count rows) before dbt goes on and closes it.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class DbtRun:
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield dbt's result events (`info`, `data`) in the order in which dbt fires them.
 
-        Raises DbtFailed after the last one if dbt did not succeed, TimedOut if it takes longer than `timeout`
-        seconds. Then, or if the consumer goes away early, running statements are cancelled in the warehouse and
-        no further node is started.
+        Raises DbtFailed after the last one if dbt did not succeed, TimedOut if it takes longer than `timeout` seconds.
+        In that case, or if the consumer stops early, running statements are cancelled in the warehouse and no further
+        node is started.
         """
         self.run_dir.mkdir(parents=True, exist_ok=True)
         thread = threading.Thread(target=self._work, name="dbt", daemon=True)
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         with working_directory_kept():
-            # As the legacy task does: a relative path, in the profile or in SQL, starts at the project.
+            # As in the legacy task, relative paths in the profile or in SQL start at the project.
             os.chdir(self.workspace.project_dir)
             thread.start()
             try:
@@ -98,9 +98,9 @@ class DbtRun:
             raise DbtFailed(self.command, self._failures(), self.run_dir / "dbt.log")
 
     def count_rows(self, relation: str) -> int | None:
-        """Rows of a relation (its quoted name, as in the manifest); None if the warehouse refuses.
+        """The number of rows of a relation (its quoted name, as in the manifest); None if the warehouse refuses.
 
-        Only while an event is being handled: it uses dbt's own adapter.
+        Call it only while an event is being handled: it uses dbt's own adapter.
         """
         from dbt.adapters.factory import get_adapter_by_type
 
@@ -111,7 +111,7 @@ class DbtRun:
         return None
 
     def _next_item(self, deadline: float | None) -> tuple[dict[str, Any], threading.Event] | None:
-        """What dbt says next, None after its end. Raises Empty at the deadline, a time of the monotonic clock."""
+        """dbt's next event, None after the last. Raises Empty at the deadline, a time of the monotonic clock."""
         if deadline is None:
             return self._queue.get()
         return self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -121,12 +121,12 @@ class DbtRun:
             with collector_paused():
                 from dbt.cli.main import dbtRunner
 
-            with contextlib.suppress(NotComparable):  # no DuckDB file, nothing to make room for
+            with contextlib.suppress(NotComparable):  # not a DuckDB file: nothing to release
                 self.workspace.database_file.parent.mkdir(parents=True, exist_ok=True)
             manifest = self.workspace.load_manifest(self.nodes)
             self._adapter_type = manifest.metadata.adapter_type
             runner = dbtRunner(manifest=None if self.parse_again else manifest, callbacks=[self._on_event])
-            # Writing the manifest again takes as long as everything else; the results are written below.
+            # Writing the manifest again would double the time; the results are written below.
             command = ["--no-write-json", *self.command, *self.workspace.flags(self.run_dir)]
             self._outcome = runner.invoke(command)
             if hasattr(self._outcome.result, "write"):
@@ -137,17 +137,17 @@ class DbtRun:
             self._queue.put(None)
 
     def _release(self) -> None:
-        """Let go of the warehouse: dbt-duckdb keeps its file open until the process ends."""
+        """Release the warehouse: dbt-duckdb would keep its file open until the process ends."""
         from dbt.adapters.factory import get_adapter_by_type
 
         with contextlib.suppress(Exception):
             connections = get_adapter_by_type(self._adapter_type).connections
             connections.cleanup_all()
-            connections.close_all_connections()  # dbt-duckdb alone has it
+            connections.close_all_connections()  # only dbt-duckdb has this method
 
     def _on_event(self, message: Any) -> None:
         if self._abandoned.is_set() and message.info.name in _START_EVENTS:
-            # dbt takes it for the node's error, skips what depends on it, and comes to its end.
+            # dbt treats it as the node's error, skips what depends on it, and finishes.
             raise DbtFailed(self.command, ["it was told to stop"], self.run_dir / "dbt.log")
         if message.info.name not in _RESULT_EVENTS or self._abandoned.is_set():
             return
@@ -168,7 +168,7 @@ class DbtRun:
         thread.join(timeout=_SECONDS_TO_STOP)
 
     def _failures(self) -> tuple[str, ...]:
-        """What failed, a line each, from dbt's results; or the error that stopped dbt altogether."""
+        """What failed, one line each, from dbt's results, or the error that stopped dbt altogether."""
         if self._outcome.exception is not None:
             return (str(self._outcome.exception).strip(),)
         results = getattr(self._outcome.result, "results", None) or ()
@@ -182,7 +182,7 @@ class DbtRun:
 
 @contextlib.contextmanager
 def working_directory_kept() -> Iterator[None]:
-    """dbt changes the working directory of the process to the project and leaves it there."""
+    """Restore the working directory, which dbt changes to the project and leaves there."""
     before = Path.cwd()
     try:
         yield

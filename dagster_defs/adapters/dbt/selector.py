@@ -1,4 +1,4 @@
-"""dbt's own selection, asked many times of one manifest: the command, the graph and the configuration are made once."""
+"""dbt's own selection, for many selections on one manifest: command, graph and configuration are built only once."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LS = ("--log-level", "none", "--no-write-json", "ls", "--output", "json", "--ou
 
 @dataclass(frozen=True)
 class QuickSearch:
-    """Makes dbt's selectors of one manifest look only at the nodes that they are asked about."""
+    """Makes dbt's selectors on one manifest look only at the relevant nodes."""
 
     manifest: Any
 
     def speed_up(self, selector: Any) -> Any:
-        """The selector, which answers the same."""
-        # dbt's is a filtered view of the whole, which is asked for all its nodes again and again.
+        """The same selector, with the same answers, made faster."""
+        # dbt's graph is a filtered view, which is asked for all its nodes again and again.
         selector.graph = type(selector.graph)(selector.graph.graph.copy())
         selector.get_method = partial(self._method, selector.get_method)
         selector.select_included = partial(self._select_included, selector.select_included)
         return selector
 
     def _select_included(self, select: Any, included: Any, criteria: Any) -> set[str]:
-        """A plain name is looked for only where dbt could find it: its search compares it with every node."""
+        """Look for a plain name only where dbt could find it; dbt's own search compares it with every node."""
         if criteria.method == "fqn" and not set("*?[]") & set(criteria.value):
             near = self._by_name.get(criteria.value.partition(".")[0], set()) | self._versioned
             included = near.intersection(included)
@@ -40,7 +40,7 @@ class QuickSearch:
         return found
 
     def _method(self, get_method: Any, *arguments: Any) -> Any:
-        """One of dbt's ways to select; it looks at the nodes that it is asked about, and not at all there are."""
+        """One of dbt's selection methods, which looks only at the nodes in question instead of all nodes."""
         method = get_method(*arguments)
         nodes = self.manifest.nodes
         method.parsed_nodes = lambda included: [(name, nodes[name]) for name in included if name in nodes]
@@ -48,7 +48,7 @@ class QuickSearch:
 
     @cached_property
     def _nodes(self) -> list[tuple[str, Any]]:
-        """What dbt searches by name: everything but sources."""
+        """What dbt searches by name: everything except sources."""
         kinds = (
             "nodes",
             "exposures",
@@ -75,14 +75,14 @@ class QuickSearch:
 
 
 class Lister:
-    """What `dbt ls` picks in a project whose manifest is in hand.
+    """What `dbt ls` selects in a project whose manifest is already loaded.
 
-    dbt lists the first selection itself. The others get its configuration and its graph: to make them anew for each
-    takes a hundred times as long as to select.
+    dbt lists the first selection itself. The others reuse its configuration and graph: rebuilding them takes a hundred
+    times as long as selecting.
     """
 
     def __init__(self, project_dir: Path, manifest: Any, flags: Sequence[str]) -> None:
-        """`flags`: of every dbt command in the project."""
+        """`flags`: those of every dbt command in the project."""
         self._project_dir = project_dir
         self._manifest = manifest
         self._flags = flags
@@ -96,7 +96,7 @@ class Lister:
             os.chdir(self._project_dir)
             try:
                 return self._again(arguments) if self._configured else self._first(arguments)
-            except Exception as error:  # dbt has no common base for what can be wrong with a selection
+            except Exception as error:  # dbt has no common base class for selection errors
                 reason = getattr(error, "exception", None) or error
                 raise DbtSelectionRefused(self._project_dir, arguments, str(reason)) from error
 
@@ -105,7 +105,7 @@ class Lister:
 
         command = [*_LS, *arguments, *self._flags]
         context = cli.make_context(cli.name, list(command))
-        # As dbtRunner does; the context keeps the configuration that dbtRunner does not hand out.
+        # As dbtRunner does; the context keeps the configuration, which dbtRunner does not expose.
         context.obj = {"manifest": self._manifest, "callbacks": [], "dbt_runner_command_args": command}
         try:
             result, _ = cli.invoke(context)
@@ -126,7 +126,7 @@ class Lister:
             Flags(args_to_context([*_LS, *arguments, *self._flags])),
         )
         for name in ("select", "exclude", "selector"):
-            # Each flag is there under two names, and all of them are frozen.
+            # Each flag exists under two names, and all of them are frozen.
             flags.__dict__.update({each: getattr(asked, each) for each in (name, name.upper())})
         set_flags(flags)
         config = self._configured["runtime_config"]

@@ -1,8 +1,8 @@
-"""Which of dbt's variables may decide what there is in a project: nodes, their relations, what they depend on.
+"""Which of dbt's variables may decide what a project contains: nodes, their relations, their dependencies.
 
-dbt reads variables while it parses a project, and keeps no record of them. A variable that is asked for in the SQL of
-a statement alone changes rows, never the project. One that a `config`, a `ref` or a condition around them asks for, or
-the YAML, or a macro on whose result one of those rests, may shape it: the project must be parsed with it.
+dbt reads variables while it parses a project, but keeps no record of them. A variable that is read only in a
+statement's SQL changes rows, never the project. A variable that is read in a `config`, a `ref`, a condition around one
+of these, the YAML, or a macro whose result affects any of these, may shape the project: it must be parsed with it.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from jinja2 import nodes
 
 from dagster_defs.adapters.dbt.jinja import YAML, calls_of, names_asked, templates_in, tree_of
 
-Names = frozenset[str | None]  # of variables, or of macros; None: nobody knows which
+Names = frozenset[str | None]  # of variables or macros; None: unknown, so possibly any
 
-_RULES = "1"  # of this module: another answer to the same files needs another number
+_RULES = "1"  # version of this module's rules: bump it if the same files would give another answer
 _FUNCTION = "var"
 _ASKED = re.compile(r"\bvar\b")
 _BLOCKS = re.compile(r"\{%-?\s*(macro|test|data_test|materialization)\b")
-_DECIDES = ("config", "ref", "source", "metric")  # what makes a node, or an edge to one
-# dbt asks them for each node's relation, whoever calls them or not.
+_DECIDES = ("config", "ref", "source", "metric")  # these make a node, or an edge to one
+# dbt calls these for each node's relation, whether or not the project calls them.
 _CALLED_BY_DBT = ("generate_schema_name", "generate_alias_name", "generate_database_name")
-_MACRO, _TEST = "dbt_macro__", "test_"  # in front of a name, in dbt's own syntax trees
+_MACRO, _TEST = "dbt_macro__", "test_"  # prefixes of names in dbt's own syntax trees
 _WITH_JINJA = YAML | {".sql"}
 
 
 @dataclass(frozen=True, slots=True)
 class ShapingVariables:
-    """`any_name`: a file asks for a name that is computed, or cannot be read."""
+    """`any_name`: some file computes a variable's name, or cannot be read."""
 
     names: frozenset[str]
     any_name: bool = False
 
     @classmethod
     def in_files(cls, files: Iterable[Path]) -> Self:
-        """Of the files of one project, its packages and its profile included."""
+        """From one project's files, including its packages and profile."""
         found = frozenset(_Project.read(files).shaping())
         return cls(frozenset(name for name in found if name is not None), None in found)
 
     @classmethod
     def read(cls, document: Any) -> Self | None:
-        """None for what `write` has not written, or by other rules."""
+        """None for a file that `write` did not write, or that was written under other rules."""
         match document:
             case {"rules": str(rules), "names": list(names), "any_name": bool(any_name)} if (
                 rules == _RULES and all(isinstance(name, str) for name in names)
@@ -82,7 +82,7 @@ class _Code:
         computed = not all(
             _is_literal(each) for call in calls_of(tree, *_DECIDES) for each in _arguments(call)
         )
-        # Hooks are templates in a text, and dbt renders them while it parses.
+        # Hooks are templates inside strings, and dbt renders them while parsing.
         texts = (text.value for text in tree.find_all(nodes.Const) if isinstance(text.value, str))
         return cls(
             frozenset(names_asked(tree, _FUNCTION)),
@@ -101,13 +101,13 @@ _CONDITIONS = (nodes.If, nodes.For, nodes.CondExpr, nodes.And, nodes.Or)
 
 
 def _named_in(tree: nodes.Node) -> Iterator[str | None]:
-    """Whatever may be the name of a macro."""
+    """Everything that may be the name of a macro."""
     yield from (_macro_of(call) for call in tree.find_all(nodes.Call))
     yield from (node.name for node in tree.find_all(nodes.Name))
 
 
 def _macro_of(call: nodes.Call) -> str | None:
-    """The name of what is called; None where it is computed."""
+    """The name of what is called; None if it is computed."""
     match call.node:
         case nodes.Name(name=name):
             return str(name)
@@ -120,7 +120,7 @@ def _macro_of(call: nodes.Call) -> str | None:
 
 @dataclass
 class _Project:
-    """`macros` by name, where several have one: `default__x` is called as `x` too."""
+    """`macros` by name, with several per name: `default__x` is also called as `x`."""
 
     macros: dict[str, list[_Code]] = field(default_factory=dict)
     statements: list[_Code] = field(default_factory=list)
@@ -159,7 +159,7 @@ class _Project:
             for each in {name, name.rpartition("__")[2]}:
                 self.macros.setdefault(each, []).append(code)
             if name.startswith(_TEST):
-                self.statements.append(code)  # dbt renders it for each test when it parses
+                self.statements.append(code)  # dbt renders it for each test while parsing
 
     def _add_statements(self, file: Path, text: str) -> None:
         if file.suffix not in YAML:
@@ -173,7 +173,7 @@ class _Project:
                 self.statements.append(_UNREADABLE if tree is None else replace(_Code.of(tree), decides=True))
 
     def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:
-        """Names of macros that are such, or call one that is, through as many others as there are."""
+        """Names of macros for which `begins` holds, or that call such a macro directly or indirectly."""
         found = {name for name, codes in self.macros.items() if any(map(begins, codes))}
         while more := {
             name
@@ -184,7 +184,7 @@ class _Project:
         return found
 
     def _down_from(self, names: Iterable[str | None]) -> Iterator[_Code]:
-        """The macros of these names and all that they call; every macro for a name that is computed."""
+        """The macros with these names and all macros that they call; every macro for a computed name."""
         seen: set[str] = set()
         todo = list(names)
         while todo:
@@ -197,7 +197,7 @@ class _Project:
                         todo += code.calls
 
     def shaping(self) -> Iterator[str | None]:
-        """The variables, None for a name that is computed."""
+        """The variables, with None for a computed name."""
         referring = self._up_from(lambda code: code.refers)
 
         def decides(code: _Code) -> bool:

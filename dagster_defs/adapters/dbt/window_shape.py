@@ -1,8 +1,8 @@
-"""Whether window variables shape a dbt project: then a manifest that was parsed without them would be wrong.
+"""Whether window variables shape a dbt project: then a manifest parsed without them would be wrong.
 
-A variable may be read while a project is parsed (in `config`, `ref`, `enabled`, a file name) and not only while a
-model runs. dbt does not say which, so the project is parsed twice, with two windows, and the manifests are compared.
-The answer is kept for as long as nothing of the project changes.
+A variable may be read while a project is parsed (in `config`, `ref`, `enabled`, a file name) and not only while a model
+runs. dbt does not say which, so the project is parsed twice, with two windows, and the manifests are compared. The
+result is cached until something in the project changes.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _SECTIONS = (
 
 
 def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) -> tuple[str, ...]:
-    """Ids of everything in the project that differs between the two windows, sorted; empty means proved.
+    """Ids of everything in the project that differs between the two windows, sorted; empty if nothing does.
 
     Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
     """
     kept_in = workspace.target_path / "windows.json"
-    # Units with variables of the same names and types share the answer: a project may not parse with another type.
+    # Units with variables of the same names and types share the result: another type may not even parse.
     asked = json.dumps([workspace.files_digest, _shape(dict(one))], sort_keys=True)
     if (known := workspace.shapes.get(asked)) is not None:
         return known
@@ -65,7 +65,7 @@ def _shape(value: Any) -> Any:
 
 
 def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, Any]]:
-    """Two full parses at the same time, each in a process and a target path of its own."""
+    """Two full parses at the same time, each in a separate process and target path."""
     targets = [workspace.target_path / f"window-{number}" for number in range(len(windows))]
     processes = [
         GUARDIAN.start(

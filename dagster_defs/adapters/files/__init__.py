@@ -1,1 +1,1 @@
-"""Files on disk: how they are written whole, and read again."""
+"""Files on disk: writing them atomically, and reading them strictly."""

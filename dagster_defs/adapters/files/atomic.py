@@ -1,7 +1,7 @@
-"""Writes a whole file at once: a reader sees the old content or the new one, never half of either.
+"""Writes files atomically: a reader sees the old content or the new, never part of either.
 
-The content goes to a temporary file in the same folder, reaches the disk, and then takes the file's place. The name of
-a temporary file says which process writes it, so that what a killed process has left is removed by the next writer.
+The content goes to a temporary file in the same folder, is synced to disk, and then replaces the file. The name of a
+temporary file says which process writes it, so that the next writer can remove what a killed process left behind.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 
 import psutil
 
-PRIVATE = 0o600  # for what may hold a secret
-SHARED = 0o644  # for what another orchestrator reads as another user
+PRIVATE = 0o600  # for files that may hold secrets
+SHARED = 0o644  # for files that the other orchestrator reads as another user
 
-_STALE_SECONDS = 24 * 3600  # a temporary file of another machine counts as left over after that
+_STALE_SECONDS = 24 * 3600  # after that, another machine's temporary file counts as left over
 _TEMPORARY = re.compile(r"^\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[a-z0-9_]{8}\.tmp$", re.DOTALL)
 _NAME_BYTES = 120  # of the file's own name in the temporary one: a name may not exceed 255 bytes
 
@@ -48,11 +48,11 @@ def write_json(path: Path, value: object, *, mode: int | None = None) -> None:
 
 @contextmanager
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error.
+    """A temporary path next to `path` that replaces it when the block ends without an error.
 
-    After an error nothing is left behind and `path` is as it was. Permissions: `mode`; without it those of the file
-    that is replaced, or the process's default for a new one. The owner stays, where the process may give a file away.
-    A symbolic link stays, and the file behind it is replaced. Missing folders are made. Raises OSError.
+    After an error nothing is left behind and `path` is unchanged. Permissions: `mode`, or else those of the replaced
+    file, or the process's default for a new one. The owner is kept if the process may change owners. A symbolic link is
+    kept, and the file behind it is replaced. Missing folders are created. Raises OSError.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +68,12 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # a folder cannot be synchronised on every file system
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
         _reach_disk(path.parent)
 
 
 def move(source: Path, target: Path) -> None:
-    """As `mv`, but a target on another file system is whole or not there, too. Raises OSError."""
+    """Like `mv`, but atomic for a target on another file system too. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)
@@ -86,7 +86,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def read_cache(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file that can be made again. None if there is none: a broken file is removed."""
+    """The JSON object in a cache file; None if there is none. A broken file is removed."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def read_cache(path: Path) -> dict[str, Any] | None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that are gone; those of live ones stay."""
+    """Remove the temporary files of dead writers; those of live ones stay."""
     here = _host()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

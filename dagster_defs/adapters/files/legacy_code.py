@@ -1,4 +1,4 @@
-"""A function of the legacy code, by its dotted path: looked for without being imported, imported when it is called."""
+"""A legacy function by its dotted path: located without importing it, and imported only when it is called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LegacyFunction:
-    """`folder` is put in front of Python's own path, as Airflow does it with the folder of the DAGs."""
+    """`folder` is put at the front of Python's path, as Airflow does with the DAGs folder."""
 
     path: str
     folder: Path
@@ -30,7 +30,7 @@ class LegacyFunction:
         return self.path.rpartition(".")[2]
 
     def find_module(self) -> ModuleSpec | None:
-        """None if the module is nowhere. Neither it nor a package that it lies in is imported."""
+        """None if there is no such module. Neither the module nor its parent packages are imported."""
         found: ModuleSpec | None = None
         places: Sequence[str] | None = [str(self.folder), *sys.path]
         for name in _each_longer(self.module):
@@ -43,7 +43,7 @@ class LegacyFunction:
         return found
 
     def refusal(self) -> str:
-        """Why it cannot be called here, as far as the module's own text tells; empty: it can."""
+        """Why it cannot be called here, as far as the module's source shows; empty if it can."""
         found = self.find_module()
         if found is None:
             return f"there is no module {self.module!r} in {self.folder.name}/"
@@ -62,7 +62,7 @@ class LegacyFunction:
         return f"module {self.module!r} imports {missing[0]}, which is not there" if missing else ""
 
     def load(self) -> Callable[..., Any] | None:
-        """None if the module has nothing of that name. Raises what importing it raises."""
+        """None if the module has no such name. Raises what importing it raises."""
         folder = str(self.folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -71,14 +71,14 @@ class LegacyFunction:
 
 
 def _each_longer(module: str) -> Iterator[str]:
-    """`a`, `a.b`, `a.b.c`; nothing for what is no module's name."""
+    """`a`, `a.b`, `a.b.c`; empty for an invalid module name."""
     parts = module.split(".")
     if all(part.isidentifier() for part in parts):
         yield from accumulate(parts, "{}.{}".format)
 
 
 def _installed(name: str) -> ModuleSpec | None:
-    """What is installed in a way of its own; of a name without a dot nothing is imported."""
+    """A module that only the regular import machinery finds; for a name without a dot nothing is imported."""
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -86,7 +86,7 @@ def _installed(name: str) -> ModuleSpec | None:
 
 
 def _imported(module: ast.Module) -> Iterator[str]:
-    """Packages that the module cannot do without: what it imports at once, and under no condition."""
+    """Packages that the module requires: what it imports at the top, unconditionally."""
     for node in module.body:
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -95,7 +95,7 @@ def _imported(module: ast.Module) -> Iterator[str]:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Names that a module's text binds, but for classes: to call one makes an object, and tells nobody."""
+    """Names that a module's source binds, except classes: calling one would only make an object."""
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):

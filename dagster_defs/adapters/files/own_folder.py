@@ -13,23 +13,23 @@ from filelock import FileLock, Timeout
 
 
 class InUse(Exception):
-    """Another process has the folder."""
+    """Another process is using the folder."""
 
 
 class NotOurs(Exception):
-    """It holds what the command has not put there; nothing in it was touched."""
+    """The folder holds something that the command did not put there; nothing in it was touched."""
 
 
 @dataclass(frozen=True)
 class OwnFolder:
-    """`mark`: the name of the file that says that the folder may be emptied; it is only put into an empty folder."""
+    """`mark`: the name of the file that permits emptying the folder; it is only put into an empty folder."""
 
     folder: Path
     mark: str
 
     @contextmanager
     def emptied(self, parts: Sequence[str] = ()) -> Iterator[None]:
-        """The folder, ours for as long as the block takes, without its content, or without these parts of it.
+        """The folder, locked for the duration of the block and emptied, or cleared of only these parts.
 
         Raises NotOurs, with the reason, or InUse; then nothing was removed, made or ended.
         """
@@ -53,7 +53,7 @@ class OwnFolder:
             yield
 
     def clear(self, parts: Sequence[str] = ()) -> None:
-        """Remove the content, or these parts; only inside of `locked`."""
+        """Remove the content, or only these parts; call it only inside `locked`."""
         for path in [self.folder / part for part in parts] if parts else list(self.folder.iterdir()):
             if path.name == self.mark:
                 continue

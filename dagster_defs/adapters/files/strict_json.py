@@ -1,4 +1,4 @@
-"""JSON of a file that somebody may have edited: what Python's reader lets pass and nobody can have meant is refused."""
+"""JSON that somebody may have edited: rejects what Python's parser accepts but nobody can have meant."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-DEPTH = 100  # levels of a document; no file of ours has ten
+DEPTH = 100  # nesting levels; our files have fewer than ten
 
 
 def loads(data: bytes | str) -> Any:
-    """Raises ValueError, with the reason in words, for what is not JSON: bytes that are no UTF-8, NaN and Infinity, a
-    number beyond what a float holds, a key that is there twice, more than 100 levels."""
+    """Raises ValueError, with a readable reason, for invalid JSON: non-UTF-8 bytes, NaN and Infinity, a number beyond a
+    float's range, a duplicate key, more than 100 levels."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data.removeprefix("\ufeff")
         found = _DECODER.decode(text)
@@ -34,7 +34,7 @@ def _refuse_deep(document: Any) -> None:
 
 def _children(value: Any) -> list[Any]:
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [one for one in inside if isinstance(one, dict | list)]
+    return [child for child in inside if isinstance(child, dict | list)]
 
 
 def _constant(name: str) -> Any:

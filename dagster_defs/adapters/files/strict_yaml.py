@@ -1,4 +1,4 @@
-"""YAML of a file that somebody has written: values as PyYAML reads them, without what makes a small file endless."""
+"""YAML that somebody has written: values as PyYAML reads them, without what lets a small file grow without bound."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import yaml
 
-MOST_BYTES = 1 << 20  # thousands of comparisons, which PyYAML reads in ten seconds
-DEPTH = 100  # levels of a document; no file of ours has ten
-MOST_NODES = 200_000  # with what aliases stand for counted each time
+MOST_BYTES = 1 << 20  # thousands of comparisons; PyYAML takes ten seconds for them
+DEPTH = 100  # nesting levels; our files have fewer than ten
+MOST_NODES = 200_000  # counting the target of an alias each time
 
 
 def load(file: Path) -> Any:
-    """Raises OSError, and ValueError with the reason in words for what is too large, too deep, or no YAML.
+    """Raises OSError, and ValueError with a readable reason for a document that is too large, too deep, or invalid.
 
-    An alias counts as all that it stands for, so that ten lines of aliases cannot become a billion values.
+    An alias counts as everything that it stands for, so that ten lines of aliases cannot become a billion values.
     """
     with file.open("rb") as opened:
         data = opened.read(MOST_BYTES + 1)

@@ -1,4 +1,4 @@
-"""Files with the windows of a DAG, beside its mirrors: written by `parity scaffold`, and read by each load."""
+"""Files that list the windows of a DAG, next to its mirrors: written by `parity scaffold`, read by each load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["FILE", "read_list", "write_list"]
 
 
 def read_list(path: Path) -> WindowList:
-    """Raises BadWindowList, which names the file, for one that is not there or no list of windows."""
+    """Raises BadWindowList, which names the file, if it is missing or not a list of windows."""
     try:
         facts = path.stat()
         return _read(path, facts.st_mtime_ns, facts.st_size)
@@ -23,7 +23,7 @@ def read_list(path: Path) -> WindowList:
         raise BadWindowList(f"it cannot be read ({error.strerror})", str(path)) from error
 
 
-@lru_cache(maxsize=512)  # all units of a DAG have the same
+@lru_cache(maxsize=512)  # all units of a DAG share one
 def _read(path: Path, _changed: int, _size: int) -> WindowList:
     try:
         return WindowList.of_document(strict_json.loads(path.read_bytes()))
@@ -34,7 +34,7 @@ def _read(path: Path, _changed: int, _size: int) -> WindowList:
 
 
 def write_list(path: Path, listed: WindowList) -> None:
-    """A line for each window, so that what an export adds can be seen."""
+    """Write one line per window, so that a diff shows what an export adds."""
     document = listed.as_document()
     windows = ",\n".join(f"    {json.dumps(window)}" for window in document.pop("windows"))
     head = json.dumps(document, indent=2)[:-2]

@@ -1,4 +1,4 @@
-"""What is wrong with something that a person wrote, in words about what was written and not about pydantic's types."""
+"""Explains a validation error in terms of what the person wrote, not of pydantic's types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-_LONGEST = 60  # characters of what was written that are repeated
+_LONGEST = 60  # how many characters of the input are quoted
 _WANTED: Mapping[str, str] = {
     "string": "a text",
     "int": "a whole number",
@@ -78,7 +78,7 @@ def _read(problem: Mapping[str, Any], written: Any) -> _Problem:
 
 
 def _is_only_a_template(problem: _Problem, problems: Sequence[_Problem]) -> bool:
-    """Dagster takes a text for anything, as it may be a template. Who wrote a list does not want to hear of that."""
+    """Drops the alternative of text, which Dagster accepts anywhere as a template: irrelevant to who wrote a list."""
     if not problem.file or problem.noun != _WANTED["string"]:
         return False
     depth = len(problem.where)
@@ -120,7 +120,7 @@ def _in_document(loc: Sequence[Any], written: Any, *, missing: bool) -> Iterator
 
 
 def _sentence(problem: Mapping[str, Any], where: str) -> str:
-    """Empty where something else has to stand there."""
+    """Empty if something else has to be there."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "missing":
         return f"{where} is missing"
@@ -147,7 +147,7 @@ def _noun(problem: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """As YAML has it, on one line."""
+    """The value as in YAML, on one line."""
     if value is None:
         return "null"
     if isinstance(value, str):

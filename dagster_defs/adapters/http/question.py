@@ -1,7 +1,7 @@
-"""One question over HTTP, bounded in time and size, and its answer as a JSON document.
+"""One HTTP request, bounded in time and size, and its answer as a JSON document.
 
-What can go wrong is of three kinds: nobody answered (`NoAnswer`), the answer is a status that says no (`Refusal`), or
-the answer does not mean anything (`Unclear`). Which address was asked is added by who calls.
+It can fail in three ways: no answer (`NoAnswer`), a status that refuses (`Refusal`), or an answer that makes no sense
+(`Unclear`). The caller adds the address.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 if TYPE_CHECKING:
     import httpx
 
-MOST_BYTES = 64 << 20  # of one answer, unpacked
-MOST_SECONDS = 60.0  # for one answer as a whole, however steadily it drips
+MOST_BYTES = 64 << 20  # per answer, unpacked
+MOST_SECONDS = 60.0  # for a whole answer, however steadily it trickles in
 PASSING = (408, 425, 429)  # and everything from 500: said by servers that will answer later
 _EXCERPT = 200
 
 
 class NoAnswer(Exception):
-    """The connection failed, or the answer was not there in time; then `late` is true."""
+    """The connection failed, or the answer did not arrive in time; in that case `late` is true."""
 
     def __init__(self, reason: str, *, late: bool = False) -> None:
         self.late = late
@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 
 class Unclear(Exception):
-    """There is an answer, and it is not what was asked for."""
+    """There is an answer, but it is not what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class Reply:
     what: str
 
     def document(self) -> Any:
-        """Raises Unclear for what is not JSON as the standard has it."""
+        """Raises Unclear for anything but standard JSON."""
         if self.body.lstrip()[:1] == b"<":
             raise Unclear(f"{self.what} answered with a page instead of JSON (a login page?)")
         try:
             found = json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
             if b"\\ud" in self.body.lower():
-                json.dumps(found, ensure_ascii=False).encode()  # half a character cannot be written anywhere
+                json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate cannot be written anywhere
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, ValueError) else "it is nested too deep"
             raise Unclear(f"{self.what} answered with something that is not JSON: {why}") from error
@@ -71,18 +71,18 @@ class Reply:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of what somebody else says, in one line that a terminal can show."""
+    """The beginning of a foreign text, on one line that a terminal can show."""
     line = " ".join(text.split())[:_EXCERPT]
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def segment(identity: str) -> str:
-    """An id as one part of an address's path, whatever is in it."""
+    """An id as one segment of a URL's path, whatever it contains."""
     return "".join("%2E" for _ in identity) if identity in (".", "..") else quote(identity, safe="")
 
 
 def without_credentials(url: str) -> tuple[str, str, str]:
-    """The address as it may be shown, and the user and password that stood in it."""
+    """The address in a form that may be shown, and the user and password that it contained."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -93,7 +93,7 @@ def without_credentials(url: str) -> tuple[str, str, str]:
 
 
 def rows_of(document: Any, name: str, what: str) -> list[Mapping[str, Any]]:
-    """The list of objects under a name. Raises Unclear."""
+    """The list of objects under a key. Raises Unclear."""
     rows = document.get(name) if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Unclear(f"{what} answered without a list of objects as `{name}`")
@@ -104,7 +104,7 @@ MISSING: Any = object()
 
 
 def text(row: Mapping[str, Any], name: str, default: Any = MISSING) -> Any:
-    """Raises Unclear for what is neither text nor, where there is a default, null or missing."""
+    """Raises Unclear for anything but text; if there is a default, null and missing are allowed too."""
     return _value(row, name, default, str, "a text")
 
 
@@ -126,7 +126,7 @@ def _value(row: Mapping[str, Any], name: str, default: Any, kind: Any, words: st
 
 
 class Web:
-    """A server. `auth`: user and password; none is sent without. Redirects are not followed."""
+    """A server. `auth`: user and password, if any. Redirects are not followed."""
 
     def __init__(self, base: str, auth: tuple[str, str] | None = None, seconds: float = MOST_SECONDS) -> None:
         import httpx
@@ -174,7 +174,7 @@ class Web:
 
 
 def checked(reply: Reply, allowed: Iterable[int] = ()) -> Reply:
-    """The reply, unless its status says no. Raises Refusal."""
+    """The reply, if its status is a success. Raises Refusal."""
     if reply.status >= 400 and reply.status not in allowed:
         raise Refusal(reply.status, f"{reply.what} answered {reply.status} {reply.excerpt}".rstrip())
     return reply
@@ -201,7 +201,7 @@ def _bounded(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
 
 
 def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
-    """A megabyte at a time: a small answer may unpack to more than there is memory."""
+    """Decompress a megabyte at a time: a small answer may unpack to more than the memory holds."""
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if packed in ("identity", ""):
         yield from answer.iter_raw()

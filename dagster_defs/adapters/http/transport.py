@@ -1,6 +1,6 @@
-"""Connections on which a whole answer has a deadline.
+"""Connections with a deadline for the whole answer.
 
-A module of its own, because importing httpx takes as long as a hundred mirrors: who asks no server does not need it.
+A separate module, because importing httpx takes as long as loading a hundred mirrors, and many commands ask no server.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _left(timeout: float | None, error: type[Exception]) -> float:
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection on which no read and no write outlasts the deadline of the question."""
+    """A connection on which no read or write outlasts the request's deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
@@ -60,9 +60,9 @@ class _Backend(httpcore.SyncBackend):
 
 
 class Transport(httpx.HTTPTransport):
-    """httpx's own, over connections with a deadline: its time-outs count for each read, and not for the answer."""
+    """httpx's own transport, on connections with a deadline: its time-outs apply to each read, not to the answer."""
 
     def __init__(self, *, secure: bool) -> None:
-        super().__init__(verify=False, trust_env=False)  # of its pool, which is replaced
+        super().__init__(verify=False, trust_env=False)  # for its pool, which is replaced
         context = httpx.create_ssl_context(trust_env=False) if secure else None
         self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Backend())

@@ -226,7 +226,7 @@ def test_a_target_that_is_not_there_is_told(project: Path) -> None:
 
 def test_a_folder_without_a_project_is_told(tmp_path: Path) -> None:
     """A folder without dbt_project.yml is named; nothing is written into it."""
-    with pytest.raises(DbtProjectUnreadable, match=r"there is no dbt_project\.yml"):
+    with pytest.raises(DbtProjectUnreadable, match=r"it has no dbt_project\.yml"):
         _ = DbtWorkspace(tmp_path, "legacy").manifest
     assert list(tmp_path.iterdir()) == []
 
