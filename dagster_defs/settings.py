@@ -1,7 +1,7 @@
-"""What the environment says, read here and nowhere else, into one frozen record that is handed down.
+"""The only reader of the environment: one frozen record that is handed down.
 
-A command, a component and the demo make the record when they begin; a test makes its own. `process_environment` is the
-only place that changes the environment of this process.
+Commands, components and the demo create the record when they start; a test creates its own. `process_environment` is
+the only place that changes the environment of this process.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
-TEAM_FILE = PROJECT_ROOT / "parity.yaml"  # what the team knows of its estate; it need not be there
+TEAM_FILE = PROJECT_ROOT / "parity.yaml"  # what the team knows about its estate; optional
 
 _CHANGING = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`variables`: the whole environment, which processes that are started here inherit. It may hold passwords.
+    """`variables`: the whole environment, inherited by child processes. It may hold passwords.
 
-    docs/reference.md says what each variable means.
+    docs/reference.md documents each variable.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_process(cls) -> Settings:
-        """The environment of this process, as it is now."""
+        """A snapshot of this process's environment."""
         return cls(MappingProxyType(dict(os.environ)))
 
     def with_variables(self, variables: Mapping[str, str]) -> Settings:
@@ -42,12 +42,12 @@ class Settings:
     @property
     def proxied_state(self) -> Path:
         """The folder with the ledger and the marks, which Airflow reads too."""
-        return Path(self._said("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
+        return Path(self._value("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
 
     @property
     def operator(self) -> str:
-        """Who makes a move: PARITY_OPERATOR, or the account and the machine."""
-        return self._said("PARITY_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
+        """Who makes a move: PARITY_OPERATOR, or `account@machine`."""
+        return self._value("PARITY_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
     @property
     def user_folder(self) -> Path:
@@ -56,8 +56,8 @@ class Settings:
 
     @property
     def named_dagster_url(self) -> str:
-        """Empty where nobody has said where Dagster answers."""
-        return self._said("DAGSTER_URL")
+        """DAGSTER_URL; empty if it is not set."""
+        return self._value("DAGSTER_URL")
 
     @property
     def dagster_url(self) -> str:
@@ -65,21 +65,21 @@ class Settings:
 
     @property
     def dagster_home(self) -> Path | None:
-        """The folder of Dagster's dagster.yaml; None without DAGSTER_HOME, and where it names no folder."""
-        home = self._said("DAGSTER_HOME")
+        """The folder of Dagster's dagster.yaml; None if DAGSTER_HOME is not set or is not a folder."""
+        home = self._value("DAGSTER_HOME")
         return Path(home) if home and Path(home).is_dir() else None
 
     @property
     def airflow_url(self) -> str:
-        return self._said("AIRFLOW_URL") or "http://127.0.0.1:8080"
+        return self._value("AIRFLOW_URL") or "http://127.0.0.1:8080"
 
     @property
     def airflow_user(self) -> str:
-        return self._said("AIRFLOW_USER")
+        return self._value("AIRFLOW_USER")
 
     @property
     def airflow_password(self) -> str:
-        return self._said("AIRFLOW_PASSWORD")
+        return self._value("AIRFLOW_PASSWORD")
 
     @property
     def legacy_target(self) -> str:
@@ -93,70 +93,70 @@ class Settings:
 
     @property
     def strict(self) -> bool:
-        """Whether a broken unit stops the load of all definitions, as a build server may want it."""
-        return self._said("PARITY_STRICT") not in ("", "0")
+        """Whether a broken unit stops the load of all definitions, which a build server may want."""
+        return self._value("PARITY_STRICT") not in ("", "0")
 
     @property
     def inventory_file(self) -> Path | None:
-        """The file that PARITY_INVENTORY names, or legacy_dags/inventory.json if it is there."""
-        if named := self._said("PARITY_INVENTORY"):
+        """The file that PARITY_INVENTORY names, or legacy_dags/inventory.json if it exists."""
+        if named := self._value("PARITY_INVENTORY"):
             return Path(named)
-        usual = PROJECT_ROOT / "legacy_dags" / "inventory.json"
-        return usual if usual.is_file() else None
+        default = PROJECT_ROOT / "legacy_dags" / "inventory.json"
+        return default if default.is_file() else None
 
     @property
     def airflow_python(self) -> Path:
-        """A Python that has Airflow, for units that run the operators of the DAG files themselves."""
-        return Path(self._said("PARITY_AIRFLOW_PYTHON") or PROJECT_ROOT / ".venv-airflow" / "bin" / "python")
+        """A Python with Airflow installed, for units that run the DAG files' own operators."""
+        return Path(self._value("PARITY_AIRFLOW_PYTHON") or PROJECT_ROOT / ".venv-airflow" / "bin" / "python")
 
     @property
     def task_store(self) -> Path:
-        """The folder of what those operators left behind for each other; XComs may be secret."""
-        return Path(self._said("PARITY_TASK_STORE") or PROJECT_ROOT / ".parity" / "tasks").resolve()
+        """The folder in which those operators exchange XComs, which may be secret."""
+        return Path(self._value("PARITY_TASK_STORE") or PROJECT_ROOT / ".parity" / "tasks").resolve()
 
     @property
     def rehearsal_dir(self) -> Path:
-        return Path(self._said("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
+        return Path(self._value("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
 
     @property
     def rehearsal_target(self) -> str:
         """The dbt target of a rehearsal's legacy side."""
-        return self._said("PARITY_REHEARSAL_TARGET") or "rehearsal"
+        return self._value("PARITY_REHEARSAL_TARGET") or "rehearsal"
 
     @property
     def rehearsal_candidate_target(self) -> str:
-        return self._said("PARITY_REHEARSAL_CANDIDATE_TARGET") or "rehearsal_candidate"
+        return self._value("PARITY_REHEARSAL_CANDIDATE_TARGET") or "rehearsal_candidate"
 
     @property
     def demo_dir(self) -> Path:
-        return Path(self._said("PARITY_DEMO_DIR") or PROJECT_ROOT / ".demo").resolve()
+        return Path(self._value("PARITY_DEMO_DIR") or PROJECT_ROOT / ".demo").resolve()
 
     @property
     def airflow_port(self) -> str:
-        """The port that somebody wants for the demo's Airflow; 0: any free one."""
+        """The requested port of the demo's Airflow; 0: any free one."""
         return self.variables.get("AIRFLOW_PORT", "0")
 
     @property
     def dagster_port(self) -> str:
-        """The port that somebody wants for the demo's Dagster; 0: any free one."""
+        """The requested port of the demo's Dagster; 0: any free one."""
         return self.variables.get("DAGSTER_PORT", "0")
 
     @property
     def debug(self) -> bool:
         """Whether an error shows its stack trace."""
-        return bool(self._said("PARITY_DEBUG"))
+        return bool(self._value("PARITY_DEBUG"))
 
-    def _said(self, name: str) -> str:
+    def _value(self, name: str) -> str:
         return self.variables.get(name, "")
 
 
 @contextmanager
 def process_environment(variables: Mapping[str, str], *, without: Collection[str] = ()) -> Iterator[None]:
-    """This process has these variables, and none of those in `without`, for as long as the block takes.
+    """Inside the block, this process has these variables and none of those in `without`; afterwards they are restored.
 
-    For what looks at the environment of its own process, whatever it is handed: dbt and Dagster while they render
-    `env_var` and `env`, the estate's business code in `legacy_dags/include`, and the PostgreSQL wheel. Afterwards each
-    of these variables is as it was. Blocks of two threads follow each other.
+    Some code reads its process's environment whatever it is handed: dbt and Dagster when they render `env_var` and
+    `env`, the estate's business code in `legacy_dags/include`, and the PostgreSQL wheel. Blocks of different threads
+    run one after the other.
     """
     with _CHANGING:
         before = {name: os.environ.get(name) for name in {*variables, *without}}

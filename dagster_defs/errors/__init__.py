@@ -7,16 +7,16 @@
     ├── TimedOut                              a try took longer than the unit's time-out
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
-    ├── MarkedAsAWhole                        a mark of one unit where its DAG is marked as such
-    ├── MigrationPlanUnreadable               migration_plan.md is not there, or lost the markers of its status block
-    ├── ReportUnwritable                      the page of a report cannot be written
-    ├── InventoryUnreadable                   an inventory file that is missing, cut off or not one
+    ├── MarkedAsAWhole                        one unit cannot be marked: its file marks the whole DAG
+    ├── MigrationPlanUnreadable               migration_plan.md is missing, or its status block has lost its markers
+    ├── ReportUnwritable                      the report page cannot be written
+    ├── InventoryUnreadable                   an inventory file that is missing, truncated or something else entirely
     ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
-    ├── ServerFault                           a server does not do what it is asked for
+    ├── ServerFault                           a server does not do what it is asked to do
     │   ├── AirflowUnreachable                the Airflow REST API does not answer
-    │   │   ├── AirflowRefuses                it answers with a status that says no
-    │   │   └── AirflowUnclear                it answers with something that does not mean anything
+    │   │   ├── AirflowRefuses                it answers with an error status
+    │   │   └── AirflowUnclear                it answers with something unexpected
     │   └── DagsterUnreachable                Dagster's GraphQL API does not answer
     │       ├── DagsterRefuses                it answers with a status that says no
     │       ├── DagsterCannot                 it answers that it could not do what was asked
@@ -28,13 +28,13 @@
     ├── EnvironmentMissing                    `make setup` has not made the other environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
-    ├── LegacyTaskRefused                     an operator that was not run in Airflow's environment
-    ├── LegacyTaskFailed                      an operator that ran there and did not succeed
-    ├── TaskStoreUnreadable                   what an operator left behind cannot be read
-    ├── LegacyOutOfReach                      legacy does not have what a candidate run begins with
-    ├── WindowDiffers                         a run was asked for a window that its partition does not have
-    ├── RunLives                              another run of the same windows has not ended
-    ├── NotOwner                              a run that may not write where everybody reads
+    ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
+    ├── LegacyTaskFailed                      an operator ran in Airflow's environment and did not succeed
+    ├── TaskStoreUnreadable                   what an operator stored for later tasks cannot be read
+    ├── LegacyOutOfReach                      a candidate run cannot get what it needs from legacy
+    ├── WindowDiffers                         Airflow asked for a window other than that of the partition
+    ├── RunLives                              another run of the same windows has not finished
+    ├── NotOwner                              a run that may not write to the production target
     ├── RunFailed                             a Dagster or Airflow run did not succeed
     ├── LaunchRefused                         Dagster does not begin a run
     ├── FunctionMissing                       a function that Airflow calls is not there
@@ -51,48 +51,48 @@
     ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
-    ├── Unaligned                             an interval that is the window of no partition
+    ├── Unaligned                             an interval that is not the window of any partition
     ├── NotRangeable                          variables that cannot span several windows in one run
-    ├── TemplateFailed                        a template that loaded fails on one window
+    ├── TemplateFailed                        a template compiled but fails to render for one window
     ├── WarehouseError                        the data cannot be read: a comparison becomes inconclusive
     │   ├── RelationUnreadable                a table, view or file that cannot be read
-    │   ├── StatementFailed                   the warehouse refused a statement or went away
+    │   ├── StatementFailed                   the warehouse rejected a statement or the connection was lost
     │   ├── DatabaseLocked                    another process holds the DuckDB file
-    │   └── DatabaseUnreadable                a DuckDB file that is not one, or may not be read
-    ├── UsageError                   exit 2   what was asked cannot be done as asked
+    │   └── DatabaseUnreadable                the file is not a DuckDB database, or may not be read
+    ├── UsageError                   exit 2   the request cannot be carried out as given
     │   ├── BadWindowList                     a list of windows that cannot be read, or that Airflow contradicts
     │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
-    │   ├── UnknownPartition                  a partition key that stands for no window of its schedule
+    │   ├── UnknownPartition                  a partition key that does not belong to the schedule
     │   ├── TemplateBroken                    a template with a syntax error
-    │   ├── BadVariable                       a variable whose value dbt could not be given
-    │   ├── TemplateRefused                   a template that needs more than the schedule can tell
-    │   ├── TeamFileUnreadable                parity.yaml, the team's own file, is not as it should be
-    │   ├── NoSuchUnit                        a unit that nothing mirrors
-    │   ├── InventoryMissing                  a comparison with Airflow's inventory, and there is none
-    │   ├── EvidenceMissing                   evidence was asked for, and there is no event log at hand
-    │   ├── EventLogMissing                   nobody knows who wrote which window without Dagster's event log
+    │   ├── BadVariable                       a variable whose value cannot be passed to dbt
+    │   ├── TemplateRefused                   a template that needs more than the schedule determines
+    │   ├── TeamFileUnreadable                parity.yaml, the team's own file, is invalid
+    │   ├── NoSuchUnit                        no mirror has this unit's name
+    │   ├── InventoryMissing                  a comparison needs Airflow's inventory, and there is none
+    │   ├── EvidenceMissing                   evidence was requested, and no event log is configured
+    │   ├── EventLogMissing                   who wrote which window is known only from Dagster's event log
     │   ├── WindowMissing                     a comparison without a window
-    │   ├── NotRehearsable                    a unit whose command cannot be run again elsewhere
+    │   ├── NotRehearsable                    a unit whose command cannot be repeated elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
-    │   ├── BadUnit                           a unit's YAML declares something that cannot be
-    │   ├── BrokenUnits                       units whose mirrors are broken, where that is to stop the load
-    │   ├── MoveImpossible                    a move that does not lead away from the unit's stage
-    │   ├── AirflowsWindows                   a backfill in Dagster of windows that Airflow owns
+    │   ├── BadUnit                           a unit's YAML declares something impossible
+    │   ├── BrokenUnits                       some mirrors are broken, and PARITY_STRICT stops the load
+    │   ├── MoveImpossible                    a move that the unit's stage does not allow
+    │   ├── NotDagsterOwned                   a backfill in Dagster of windows that Airflow owns
     │   ├── PartOfDag                         units of a DAG that can only be retired together
-    │   ├── ReasonMissing                     something that the ledger keeps with its reason, and none was given
-    │   ├── DemoFolderTaken                   the demo's folder holds what no demo has put there
-    │   ├── PortInUse                         a port that was asked for is taken
-    │   ├── BadPlace                          text that names no relation to compare
-    │   ├── BadComparisonFile                 a file of comparisons or tolerances that is not one
-    │   ├── BadComparison                     one comparison of such a file that cannot be read
-    │   ├── TypeOfNoColumn                    a type is declared for a column that no CSV file has
+    │   ├── ReasonMissing                     the ledger requires a reason, and none was given
+    │   ├── DemoFolderTaken                   the demo's folder holds files that no demo created
+    │   ├── PortInUse                         a requested port is taken
+    │   ├── BadPlace                          text that does not name a relation to compare
+    │   ├── BadComparisonFile                 a file of comparisons or tolerances that cannot be read
+    │   ├── BadComparison                     one comparison of such a file is invalid
+    │   ├── TypeOfNoColumn                    a type is declared for a column that is in no CSV file
     │   ├── UnknownColumn                     a comparison names a column that a table does not have
     │   ├── ReversedWindow                    a comparison's window ends before it starts
     │   ├── WindowWithoutTime                 a comparison has bounds but no time column
-    │   ├── UnusableBound                     a bound that is no value of the time column
-    │   ├── BadTolerance                      a tolerance whose value says nothing, or a second one of a column
-    │   ├── ToleranceOnKey                    a tolerance on a column that tells which rows belong together
-    │   ├── ToleranceWithoutKey               a tolerance of numbers where nothing tells which rows belong together
+    │   ├── UnusableBound                     a bound that cannot be compared with the time column
+    │   ├── BadTolerance                      a tolerance with a meaningless value, or a column's second one
+    │   ├── ToleranceOnKey                    a tolerance on a key column, which pairs the rows
+    │   ├── ToleranceWithoutKey               a numeric tolerance without a key to pair the rows by
     │   └── ToleranceOnType                   a tolerance on a column whose type has no such differences
 
 One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
@@ -123,7 +123,6 @@ from dagster_defs.errors.comparison import (
     WindowWithoutTime,
 )
 from dagster_defs.errors.moves import (
-    AirflowsWindows,
     GateClosed,
     HalfRetired,
     LedgerUnreadable,
@@ -132,6 +131,7 @@ from dagster_defs.errors.moves import (
     MoveImpossible,
     MoveInProgress,
     MoveOvertaken,
+    NotDagsterOwned,
     PartOfDag,
     ReasonMissing,
     StepFailed,
@@ -211,7 +211,6 @@ __all__ = [
     "AirflowRefuses",
     "AirflowUnclear",
     "AirflowUnreachable",
-    "AirflowsWindows",
     "AlreadyRunning",
     "BadComparison",
     "BadComparisonFile",
@@ -261,6 +260,7 @@ __all__ = [
     "NoRehearsal",
     "NoSuchUnit",
     "NotComparable",
+    "NotDagsterOwned",
     "NotOwner",
     "NotRangeable",
     "NotRehearsable",

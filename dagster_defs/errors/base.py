@@ -12,10 +12,10 @@ class ParityError(Exception):
 
 
 class UsageError(ParityError):
-    """The request itself is wrong: nothing was tried."""
+    """The request itself is wrong; nothing was attempted."""
 
     exit_code: ClassVar[int] = 2
 
 
 class WarehouseError(ParityError):
-    """Base of what keeps data from being read."""
+    """Base of the errors that keep data from being read."""

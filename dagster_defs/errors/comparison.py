@@ -1,4 +1,4 @@
-"""Comparisons: what was asked, and data that cannot be read."""
+"""Comparisons: invalid requests, and data that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class NotComparable(ParityError):
     def __init__(self, target: str, kind: str, wanted: str = "DuckDB") -> None:
         self.target, self.kind, self.wanted = target, kind, wanted
         super().__init__(
-            f"dbt target {target!r} is a {kind} warehouse, and this works on {wanted}. Name another target"
+            f"dbt target {target!r} is a {kind} warehouse, but this command works on {wanted}. Name another target"
         )
 
 
@@ -25,18 +25,18 @@ class RelationUnreadable(WarehouseError):
 class StatementFailed(WarehouseError):
     def __init__(self, why: str) -> None:
         self.why = why
-        super().__init__(f"the warehouse refused a statement: {why}")
+        super().__init__(f"the warehouse rejected a statement: {why}")
 
 
 class DatabaseLocked(WarehouseError):
-    """`holder` is the process id where DuckDB told it."""
+    """`holder` is the process id, if DuckDB reported it."""
 
     def __init__(self, file: Path, holder: int | None, waited_s: float) -> None:
         self.file, self.holder, self.waited_s = file, holder, waited_s
         who = f"process {holder}" if holder else "another connection"
         look = f"Look: ps -fp {holder}" if holder else f"Look: fuser -v {file}"
         super().__init__(
-            f"{file} is locked by {who} after {waited_s:g} s of waiting: close it and repeat. {look}"
+            f"{file} is still locked by {who} after {waited_s:g} s of waiting: close it and try again. {look}"
         )
 
 
@@ -50,7 +50,7 @@ class BadPlace(UsageError):
     def __init__(self, text: str, reason: str) -> None:
         self.text, self.reason = text, reason
         super().__init__(
-            f"{text!r} names no relation: {reason}. Write file.duckdb::schema.table, file.parquet, or "
+            f"{text!r} does not name a relation: {reason}. Write file.duckdb::schema.table, file.parquet, or "
             "target::schema.table for a target of the dbt project's profile"
         )
 
@@ -58,7 +58,9 @@ class BadPlace(UsageError):
 class BadComparisonFile(UsageError):
     def __init__(self, file: Path, reason: str) -> None:
         self.file, self.reason = file, reason
-        super().__init__(f"cannot read {file}: {reason}. Its form: docs/reference.md, parity compare")
+        super().__init__(
+            f"cannot read {file}: {reason}. For its format see docs/reference.md, parity compare"
+        )
 
 
 class BadComparison(UsageError):
@@ -79,8 +81,8 @@ class TypeOfNoColumn(UsageError):
     def __init__(self, column: str, sides: Sequence[str]) -> None:
         self.column, self.sides = column, tuple(sides)
         super().__init__(
-            f"a type is declared for column {column!r}, and no CSV file of {' or '.join(sides)} has it. Correct its "
-            "name, or drop it: tables and Parquet files have their own types"
+            f"a type is declared for column {column!r}, but no CSV file of {' or '.join(sides)} has such a column. "
+            "Correct the name, or drop the type: tables and Parquet files have their own types"
         )
 
 
@@ -88,7 +90,7 @@ class ReversedWindow(UsageError):
     def __init__(self, comparison: str, lower: str, upper: str) -> None:
         self.comparison, self.lower, self.upper = comparison, lower, upper
         super().__init__(
-            f"comparison {comparison}: the window [{lower}, {upper}) ends before it starts: swap its bounds"
+            f"comparison {comparison}: the window [{lower}, {upper}) ends before it starts. Swap its bounds"
         )
 
 
@@ -96,12 +98,12 @@ class WindowWithoutTime(UsageError):
     def __init__(self, comparison: str) -> None:
         self.comparison = comparison
         super().__init__(
-            f"comparison {comparison} has a window but no time column: name one, or compare the whole tables"
+            f"comparison {comparison} has a window but no time column. Name one, or compare the whole tables"
         )
 
 
 class UnusableBound(UsageError):
-    """`why` is None where the bound and the column have no type in common."""
+    """`why` is None if the bound and the column have no type in common."""
 
     def __init__(
         self, comparison: str, bound: str, column: str, column_type: str, why: str | None = None
@@ -125,7 +127,7 @@ class ToleranceOnKey(UsageError):
         self.comparison, self.column, self.kind = comparison, column, kind
         super().__init__(
             f"comparison {comparison}: column {column!r} is part of the key and cannot have the tolerance {kind}: "
-            "the key tells which rows belong together. Take the column out of the key, or drop the tolerance"
+            "the key pairs the rows of the two sides. Take the column out of the key, or drop the tolerance"
         )
 
 
@@ -133,8 +135,8 @@ class ToleranceWithoutKey(UsageError):
     def __init__(self, comparison: str, column: str, kind: str) -> None:
         self.comparison, self.column, self.kind = comparison, column, kind
         super().__init__(
-            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs a key that tells which "
-            "numbers belong together. Name the key"
+            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs a key by which the two sides' "
+            "rows are paired. Name the key"
         )
 
 
@@ -143,6 +145,6 @@ class ToleranceOnType(UsageError):
         self.comparison, self.column, self.kind = comparison, column, kind
         self.column_type, self.needs = column_type, needs
         super().__init__(
-            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs {needs}, and the column is "
+            f"comparison {comparison}: the tolerance {kind} of column {column!r} needs {needs}, but the column is "
             f"{column_type}. Correct the tolerance, or declare the column ignored"
         )

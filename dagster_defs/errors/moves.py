@@ -1,4 +1,4 @@
-"""Moves of units, and the ledger that keeps them."""
+"""Moves of units, and the ledger that records them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _VERBS = {"cutover": "cut over", "rollback": "roll back"}
 
 
 class LedgerUnreadable(ParityError):
-    """`where`: the file and the line. `unit`: the only one that the line is about, or empty: then nobody knows."""
+    """`where`: the file and the line. `unit`: the unit that the line is about; empty if that cannot be determined."""
 
     def __init__(self, where: str, reason: str, unit: str = "") -> None:
         self.where, self.reason, self.unit = where, reason, unit
         what = f"the ledger of {unit}" if unit else "the ledger"
         others = " Other units are not affected." if unit else ""
         super().__init__(
-            f"cannot read {what}, {where}: {reason}. Nothing was done.{others} Put back the ledger's last good copy; "
-            "it is never edited by hand"
+            f"cannot read {what}, {where}: {reason}. Nothing was done.{others} Restore the ledger's last good copy; "
+            "it must never be edited by hand"
         )
 
 
@@ -27,8 +27,8 @@ class LedgerVersion(ParityError):
     def __init__(self, where: str, found: str, wanted: str) -> None:
         self.where, self.found, self.wanted = where, found, wanted
         super().__init__(
-            f"the ledger, {where}, is {found!r}, but this version reads {wanted!r}. Nothing was done. Use the version "
-            "of parity that wrote it"
+            f"the ledger, {where}, has format {found!r}, but this version reads {wanted!r}. Nothing was done. Use the "
+            "version of parity that wrote it"
         )
 
 
@@ -38,12 +38,13 @@ class LedgerUnwritable(ParityError):
     def __init__(self, where: str, reason: str) -> None:
         self.where, self.reason = where, reason
         super().__init__(
-            f"cannot write {where}: {reason}. It is as it was. Make room or give leave to write there, then ask again"
+            f"cannot write {where}: {reason}. It is unchanged. Free some space or grant write permission, then try "
+            "again"
         )
 
 
 class MoveInProgress(ParityError):
-    """`half_done`: nobody is at it any more."""
+    """`half_done`: whoever began the move is no longer working on it."""
 
     def __init__(self, unit: str, move: str, operator: str, since: str, *, half_done: bool) -> None:
         self.unit, self.move, self.operator, self.since, self.half_done = (
@@ -57,35 +58,35 @@ class MoveInProgress(ParityError):
         remedy = (
             f"Finish it: parity resume {unit} --apply, or undo it: parity rollback {unit} --apply"
             if half_done
-            else "It is under way now. Look again: parity status"
+            else "It is still running. Look again: parity status"
         )
         super().__init__(f"{what}. {remedy}")
 
 
 class MoveOvertaken(ParityError):
-    """`what`: the last thing that the ledger says of the unit."""
+    """`what`: the unit's latest entry in the ledger."""
 
     def __init__(self, unit: str, what: str) -> None:
         self.unit, self.what = unit, what
-        super().__init__(f"{unit} has been moved meanwhile: {what}. Look: parity status")
+        super().__init__(f"{unit} has been moved in the meantime: {what}. Look: parity status")
 
 
 class MoveImpossible(UsageError):
-    """`possible`: the moves that lead away from the stage."""
+    """`possible`: the moves that the stage allows."""
 
     def __init__(self, unit: str, move: str, stage: str, possible: Sequence[str]) -> None:
         self.unit, self.move, self.stage, self.possible = unit, move, stage, tuple(possible)
         super().__init__(
-            f"cannot {_VERBS.get(move, move)} {unit}: it is {stage}. From there: {', '.join(possible) or 'nothing'}"
+            f"cannot {_VERBS.get(move, move)} {unit}: it is {stage}. Possible moves: {', '.join(possible) or 'none'}"
         )
 
 
-class AirflowsWindows(UsageError):
+class NotDagsterOwned(UsageError):
     def __init__(self, unit: str, stage: str) -> None:
         self.unit, self.stage = unit, stage
         super().__init__(
-            f"cannot backfill {unit} in Dagster: it is {stage}, its windows are Airflow's. Clear them there, or cut it "
-            f"over first: parity cutover {unit}"
+            f"cannot backfill {unit} in Dagster: it is {stage}, so Airflow owns its windows. Clear them in Airflow, or "
+            f"cut the unit over first: parity cutover {unit}"
         )
 
 
@@ -95,7 +96,7 @@ class PartOfDag(UsageError):
     def __init__(self, dag_id: str, left: Sequence[str]) -> None:
         self.dag_id, self.left = dag_id, tuple(left)
         super().__init__(
-            f"cannot retire a part of {dag_id}: {', '.join(left)} would be left without Airflow. Retire the whole "
+            f"cannot retire only a part of {dag_id}: Airflow would no longer run {', '.join(left)}. Retire the whole "
             f"DAG: parity retire {dag_id}"
         )
 
@@ -104,15 +105,15 @@ class HalfRetired(ParityError):
     def __init__(self, unit: str, retired: str) -> None:
         self.unit, self.retired = unit, retired
         super().__init__(
-            f"cannot roll back {unit}: {retired} of the same DAG is retired already, and Airflow runs the DAG no more. "
-            f"Finish it: parity resume {unit} --apply"
+            f"cannot roll back {unit}: {retired} of the same DAG is retired already, and Airflow no longer runs the "
+            f"DAG. Finish the move: parity resume {unit} --apply"
         )
 
 
 class ReasonMissing(UsageError):
     def __init__(self, what: str) -> None:
         self.what = what
-        super().__init__(f"{what} needs a reason, which the ledger keeps. Say it: --reason TEXT")
+        super().__init__(f"{what} needs a reason, which is kept in the ledger. Give one: --reason TEXT")
 
 
 class GateClosed(ParityError):
@@ -128,8 +129,8 @@ class GateClosed(ParityError):
 
 
 class StepFailed(ParityError):
-    """A step did not bring about what it should; the move is half-done. `fact` is what holds instead, `so_far` what
-    the steps before it have changed."""
+    """A step did not achieve its effect; the move is half-done. `fact` is what is true instead, `so_far` is what the
+    earlier steps have changed."""
 
     def __init__(self, unit: str, move: str, step: str, fact: str, so_far: str = "") -> None:
         self.unit, self.move, self.step, self.fact, self.so_far = unit, move, step, fact, so_far
@@ -137,5 +138,5 @@ class StepFailed(ParityError):
         undo = "" if move == "rollback" else f", or undo it: parity rollback {unit} --apply"
         super().__init__(
             f"{move} of {unit} stopped at `{step}`: {fact}.{changed} "
-            f"Finish it when that holds: parity resume {unit} --apply{undo}"
+            f"Once that is resolved, finish it: parity resume {unit} --apply{undo}"
         )

@@ -1,4 +1,4 @@
-"""What a project is made of and cannot be read: dbt, YAML, the inventory, documents."""
+"""Parts of a project that cannot be read: dbt, YAML, the inventory, documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dagster_defs.errors.base import ParityError, UsageError
 
 
 class DbtProjectUnreadable(ParityError):
-    """`deps`: its packages are not installed, and that is all that is wrong with it."""
+    """`deps`: the only problem is that its packages are not installed."""
 
     def __init__(self, project_dir: Path, reason: str, deps: bool = False) -> None:
         self.project_dir, self.reason = project_dir, reason
@@ -46,14 +46,14 @@ class DbtFailed(ParityError):
 
 
 class TimedOut(ParityError):
-    """`goes_on`: it could not be stopped in time, and may still write."""
+    """`goes_on`: it could not be stopped in time and may still be writing."""
 
     def __init__(self, what: str, seconds: float, goes_on: bool = False) -> None:
         self.what, self.seconds, self.goes_on = what, seconds, goes_on
-        end = "could not be stopped: see to it before the next try" if goes_on else "was stopped"
+        end = "could not be stopped: stop it before the next try" if goes_on else "was stopped"
         super().__init__(
-            f"{what} took longer than its time-out of {seconds:g} s and {end}. Look at what it waited for, or raise "
-            "`execution_timeout` in the DAG and `timeout` in the unit's YAML"
+            f"{what} took longer than its time-out of {seconds:g} s and {end}. Find out what it was waiting for, or "
+            "raise `execution_timeout` in the DAG and `timeout` in the unit's YAML"
         )
 
 
@@ -67,20 +67,19 @@ class ProxiedStateUnreadable(ParityError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"cannot read {path}: {reason}. It should say `tasks:` and below it, for each task, `- {{id: …, proxied: "
-            "true}`"
+            f"cannot read {path}: {reason}. It should contain `tasks:` and below it, for each task, `- {{id: …, "
+            "proxied: true}`"
         )
 
 
 class MarkedAsAWhole(ParityError):
-    """A mark of one unit in a file that marks its DAG as such."""
+    """One unit was to be marked in a file that marks its whole DAG."""
 
     def __init__(self, unit: str, path: Path) -> None:
         self.unit, self.path = unit, path
         super().__init__(
-            f"cannot mark {unit}: {path} marks its DAG as a whole, and only Airflow knows which tasks that means. "
-            "Nothing was done. Write it task by task first: `tasks:` and below it, for each task, `- {id: …, proxied: "
-            "true}`"
+            f"cannot mark {unit}: {path} marks its DAG as a whole, and only Airflow knows which tasks that covers. "
+            "Nothing was done. List the tasks first: `tasks:` and below it, for each task, `- {id: …, proxied: true}`"
         )
 
 
@@ -88,7 +87,7 @@ class MigrationPlanUnreadable(ParityError):
     def __init__(self, path: Path, reason: str, begin: str, end: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"cannot use {path}: {reason}. Its status block stands between the lines {begin!r} and {end!r}"
+            f"cannot use {path}: {reason}. Its status block must stand between the lines {begin!r} and {end!r}"
         )
 
 
@@ -96,7 +95,7 @@ class ReportUnwritable(ParityError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"cannot write the report {path}: {reason}. Name a file in a folder that is there: parity report FILE"
+            f"cannot write the report {path}: {reason}. Name a file in an existing folder: parity report FILE"
         )
 
 
@@ -110,13 +109,13 @@ class InventoryUnreadable(ParityError):
 
 
 class TeamFileUnreadable(UsageError):
-    """The file in which a team says what it knows of its estate."""
+    """The file in which a team records what it knows about its estate."""
 
     def __init__(self, file: str, reason: str) -> None:
         self.file, self.reason = file, reason
         super().__init__(
-            f"cannot read {file}: {reason}. It may have images, functions and dead_dags "
-            "(docs/reference.md). Mend it, or remove it"
+            f"cannot read {file}: {reason}. It may contain images, functions and dead_dags "
+            "(docs/reference.md). Fix it, or remove it"
         )
 
 
@@ -124,8 +123,8 @@ class InventoryVersion(ParityError):
     def __init__(self, file: str, found: str, wanted: str) -> None:
         self.file, self.found, self.wanted = file, found, wanted
         super().__init__(
-            f"the inventory {file} is {found!r}, but this version reads {wanted!r}. Export it again with the "
-            "inventory.py of this version"
+            f"the inventory {file} has format {found!r}, but this version reads {wanted!r}. Export it again with this "
+            "version's inventory.py"
         )
 
 

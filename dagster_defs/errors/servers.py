@@ -1,4 +1,4 @@
-"""Airflow, Dagster, and what is started here."""
+"""Airflow, Dagster, and the processes that this project starts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dagster_defs.errors.base import ParityError, UsageError
 
 
 class ServerFault(ParityError):
-    """Base of what a server does not do. `lasting`: asking again would not help."""
+    """Base of servers' faults. `lasting`: a retry would not help."""
 
     fact: ClassVar[str] = "{name} does not answer at {url}"
     name: ClassVar[str] = "the server"
-    remedy: ClassVar[str] = "Check that it runs"
+    remedy: ClassVar[str] = "Check that it is running"
 
     def __init__(self, url: str, reason: str, *, lasting: bool = False) -> None:
         self.url, self.reason, self.lasting = url, reason, lasting
@@ -23,37 +23,39 @@ class ServerFault(ParityError):
 
 
 class AirflowUnreachable(ServerFault):
-    """Its connection failed; base of its other two faults, so that whoever goes on without Airflow names one."""
+    """The connection failed; base of Airflow's two other faults, so that code that can do without Airflow catches one
+    class."""
 
     name = "Airflow"
-    remedy = "Check that it runs, and AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD"
+    remedy = "Check that it is running, and check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD"
 
 
 class AirflowRefuses(AirflowUnreachable):
-    fact = "{name} at {url} refuses"
-    remedy = "Check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD, and what this user may do in Airflow"
+    fact = "{name} at {url} refuses the request"
+    remedy = "Check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD, and this user's permissions in Airflow"
 
 
 class AirflowUnclear(AirflowUnreachable):
-    fact = "{name} at {url} answers something else than was asked"
+    fact = "{name} at {url} gave an unexpected answer"
     remedy = "Check that AIRFLOW_URL is the address of an Airflow with the REST API v1"
 
 
 class DagsterUnreachable(ServerFault):
-    """Its connection failed; base of its other two faults, so that whoever goes on without Dagster names one."""
+    """The connection failed; base of Dagster's two other faults, so that code that can do without Dagster catches one
+    class."""
 
     name = "Dagster"
-    remedy = "Check that it runs, and DAGSTER_URL"
+    remedy = "Check that it is running, and check DAGSTER_URL"
 
 
 class DagsterRefuses(DagsterUnreachable):
-    fact = "{name} at {url} refuses"
-    remedy = "Check DAGSTER_URL, and what lets you in there"
+    fact = "{name} at {url} refuses the request"
+    remedy = "Check DAGSTER_URL, and your access to it"
 
 
 class DagsterUnclear(DagsterUnreachable):
-    fact = "{name} at {url} answers something else than was asked"
-    remedy = "Check that DAGSTER_URL is the address of a Dagster, and of which version"
+    fact = "{name} at {url} gave an unexpected answer"
+    remedy = "Check that DAGSTER_URL is the address of a Dagster webserver, and check its version"
 
 
 class DagsterCannot(DagsterUnreachable):
@@ -98,7 +100,7 @@ class WritersAmiss(ParityError):
 class ServerDied(ParityError):
     def __init__(self, name: str, exit_code: int, log: Path, tail: str) -> None:
         self.name, self.code, self.log, self.tail = name, exit_code, log, tail
-        super().__init__(f"{name} ended with exit code {exit_code}. The end of {log}:\n{tail}")
+        super().__init__(f"{name} exited with code {exit_code}. The end of {log}:\n{tail}")
 
 
 class ServerSilent(ParityError):
@@ -126,7 +128,7 @@ class EnvironmentMissing(ParityError):
     def __init__(self, program: Path, wanted_by: str) -> None:
         self.program, self.wanted_by = program, wanted_by
         super().__init__(
-            f"there is no {program}: Airflow lives in an environment of its own. Make it: make setup"
+            f"{program} does not exist: Airflow needs an environment of its own. Create it: make setup"
         )
 
 
@@ -134,8 +136,8 @@ class DemoMissing(ParityError):
     def __init__(self, root: Path) -> None:
         self.root = root
         super().__init__(
-            f"there is no demo beside {root}: it is a part of the repository, not of an installed package. "
-            "Check the repository out, and run there: make demo"
+            f"there is no demo beside {root}: it is part of the repository, not of the installed package. "
+            "Check out the repository and run there: make demo"
         )
 
 
@@ -143,5 +145,5 @@ class PortInUse(UsageError):
     def __init__(self, port: str, what: str, variable: str) -> None:
         self.port, self.what, self.variable = port, what, variable
         super().__init__(
-            f"port {port} for {what} cannot be used. Free it, or set {variable} to another one (0: any free)"
+            f"port {port} for {what} cannot be used. Free it, or set {variable} to another port (0: any free one)"
         )

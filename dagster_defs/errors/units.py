@@ -1,4 +1,4 @@
-"""Units: what was asked of them, their runs, and the evidence on them."""
+"""Units: invalid requests, their runs, and their evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dagster_defs.errors.base import ParityError, UsageError
 class NoSuchUnit(UsageError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name, self.known = name, tuple(known)
-        super().__init__(f"nothing mirrors a unit {name!r}. There are: {', '.join(known) or 'none'}")
+        super().__init__(f"no mirror for unit {name!r}. Known units: {', '.join(known) or 'none'}")
 
 
 class BadUnit(UsageError):
@@ -21,43 +21,43 @@ class BadUnit(UsageError):
 
 
 class BrokenUnits(UsageError):
-    """`faults`: what is wrong, each with the units that it breaks named in it."""
+    """`faults`: each names what is wrong and which units it breaks."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         super().__init__(
-            f"broken units, and PARITY_STRICT is set: {'; '.join(faults)}. Mend them, or unset PARITY_STRICT to load "
+            f"broken units, and PARITY_STRICT is set: {'; '.join(faults)}. Fix them, or unset PARITY_STRICT to load "
             "everything else"
         )
 
 
 class WindowMissing(UsageError):
     def __init__(self) -> None:
-        super().__init__("no window was named. Say which partitions: --from 2024-03-08 --to 2024-03-12")
+        super().__init__("no window was named. Name the partitions: --from 2024-03-08 --to 2024-03-12")
 
 
 class WindowDiffers(ParityError):
     def __init__(self, partition: str, window: str, asked: str) -> None:
         self.partition, self.window, self.asked = partition, window, asked
         super().__init__(
-            f"partition {partition} is the window {window}, but Airflow asked for {asked}: nothing was run. Compare "
+            f"partition {partition} has the window {window}, but Airflow asked for {asked}: nothing was run. Compare "
             "the schedule in the unit's YAML with the DAG's"
         )
 
 
 class RunLives(ParityError):
-    """`what` both are about: a task of Airflow, or windows of a unit."""
+    """`what`: the Airflow task, or the unit's windows, that both runs are for."""
 
     def __init__(self, what: str, run_id: str) -> None:
         self.what, self.run_id = what, run_id
         super().__init__(
-            f"run {run_id} was launched before for {what} and has not ended: nothing was run. A proxy follows that "
-            "run; if it is gone, and Dagster does not know, mark it as canceled there"
+            f"run {run_id} was already launched for {what} and has not finished: nothing was run. A proxy follows that "
+            "run; if its process is gone and Dagster has not noticed, mark the run as canceled in Dagster"
         )
 
 
 class NotOwner(ParityError):
-    """A run that may not write a unit's windows where everybody reads them."""
+    """A run that may not write a unit's windows to the production target."""
 
     def __init__(self, unit: str, reason: str, remedy: str) -> None:
         self.unit, self.reason, self.remedy = unit, reason, remedy
@@ -71,7 +71,7 @@ class WritesToLegacy(ParityError):
 
 
 class LegacyTaskRefused(ParityError):
-    """An operator that was not run, or of which nobody knows how it ended."""
+    """An operator that was not run, or whose outcome is unknown."""
 
     def __init__(self, unit: str, reason: str, remedy: str) -> None:
         self.unit, self.reason, self.remedy = unit, reason, remedy
@@ -79,23 +79,23 @@ class LegacyTaskRefused(ParityError):
 
 
 class LegacyTaskFailed(ParityError):
-    """`state`: as Airflow has it. `final`: Airflow gives it no further try."""
+    """`state`: the task instance's state in Airflow. `final`: Airflow will not try again."""
 
     def __init__(self, unit: str, state: str, reason: str, *, final: bool) -> None:
         self.unit, self.state, self.reason, self.final = unit, state, reason, final
-        super().__init__(f"{unit} is {state} in Airflow's words: {reason or 'its log says why'}")
+        super().__init__(f"{unit} has Airflow's state {state}: {reason or 'its log says why'}")
 
 
 class TaskStoreUnreadable(ParityError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"cannot read what a task left behind in {path}: {reason}. Remove the file and run that task again"
+            f"cannot read what a task stored in {path}: {reason}. Remove the file and run that task again"
         )
 
 
 class LegacyOutOfReach(ParityError):
-    """`what` a candidate run needs of legacy: models, or the past of a table."""
+    """`what`: what a candidate run needs from legacy, such as models or a table's history."""
 
     def __init__(self, unit: str, what: str, reason: str, remedy: str) -> None:
         self.unit, self.what, self.reason, self.remedy = unit, what, reason, remedy
@@ -112,13 +112,13 @@ class EvidenceUnreadable(ParityError):
 
 class EvidenceMissing(UsageError):
     def __init__(self) -> None:
-        super().__init__("there is no evidence at hand. Set DAGSTER_HOME, or compare now: name a window")
+        super().__init__("no evidence is available. Set DAGSTER_HOME, or name a window to compare it now")
 
 
 class EventLogMissing(UsageError):
     def __init__(self) -> None:
         super().__init__(
-            "there is no event log at hand, and nothing else knows who wrote which window. Set DAGSTER_HOME to the "
+            "no event log is available, and nothing else records who wrote which window. Set DAGSTER_HOME to the "
             "folder of Dagster's dagster.yaml"
         )
 
@@ -132,13 +132,13 @@ class NotRehearsable(UsageError):
 
 
 class NotRendered(UsageError):
-    """`windows` are those that are missing; `first`, `last` and `span` are what the exporter has to be asked for."""
+    """`windows` are the missing ones; `first`, `last` and `span` are the options that the exporter needs for them."""
 
     def __init__(self, unit: str, windows: Sequence[str], first: str, last: str, span: str) -> None:
         self.unit, self.windows, self.first, self.last, self.span = unit, tuple(windows), first, last, span
         super().__init__(
-            f"the inventory has no command of {unit} for {', '.join(windows)}: Airflow has not rendered it, and "
-            "nothing is guessed. Export it where Airflow runs: python inventory.py --dags-folder DIR "
+            f"the inventory has no command of {unit} for {', '.join(windows)}: Airflow has not rendered it, and it is "
+            "not guessed. Export it where Airflow runs: python inventory.py --dags-folder DIR "
             f"--from {first} --to {last} --window {span} --out inventory.json"
         )
 

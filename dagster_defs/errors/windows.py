@@ -8,12 +8,12 @@ from dagster_defs.errors.base import ParityError, UsageError
 
 
 class InvalidWindow(ParityError):
-    """`start` and `end` are ISO text: a window that cannot be has no type of its own."""
+    """`start` and `end` are ISO text, because an invalid window cannot be a `Window`."""
 
     def __init__(self, start: str, end: str, reason: str = "a window ends after it starts") -> None:
         self.start, self.end, self.reason = start, end, reason
         super().__init__(
-            f"[{start}, {end}) is no window: {reason}. An empty interval comes from a cron trigger timetable "
+            f"[{start}, {end}) is not a window: {reason}. An empty interval comes from a cron trigger timetable "
             "or from a manual run; use the schedule's own data interval"
         )
 
@@ -25,7 +25,7 @@ class ScheduleRefused(UsageError):
 
 
 class BadWindowList(UsageError):
-    """`file` is empty where the list has not come from one."""
+    """`file` is empty if the list does not come from a file."""
 
     def __init__(self, reason: str, file: str = "") -> None:
         self.reason, self.file = reason, file
@@ -33,19 +33,19 @@ class BadWindowList(UsageError):
 
 
 class DoesNotAdvance(ParityError):
-    """ISO instants: after a window that ends at `at`, Airflow's next one starts at `step`."""
+    """ISO instants: after a window that ends at `at`, Airflow's next window starts at `step`."""
 
     def __init__(self, schedule: str, timezone: str, at: str, step: str) -> None:
         self.schedule, self.timezone, self.at, self.step = schedule, timezone, at, step
         super().__init__(
             f"schedule {schedule!r} in {timezone} does not advance: after {at} Airflow's own timetable "
-            f"goes to {step}. It counts elapsed time from boundary to boundary, and the clock changes "
-            "between these; declare the schedule in UTC, or choose a window away from the change"
+            f"goes to {step}. It counts elapsed time between boundaries, and the clock changes between these two; "
+            "declare the schedule in UTC, or choose a window away from the change"
         )
 
 
 class Unaligned(ParityError):
-    """An interval that no partition stands for; `nearest` are windows that have a partition."""
+    """An interval without a partition; `nearest` are windows that have one."""
 
     def __init__(
         self,
@@ -56,21 +56,21 @@ class Unaligned(ParityError):
     ) -> None:
         self.schedule, self.interval, self.nearest = schedule, interval, tuple(nearest)
         near = ", ".join(nearest) or "none"
-        super().__init__(f"{interval} is no window of {schedule}. Nearest: {near}. {remedy}")
+        super().__init__(f"{interval} is not a window of {schedule}. Nearest: {near}. {remedy}")
 
 
 class UnknownPartition(UsageError):
     def __init__(self, key: str, schedule: str, reason: str) -> None:
         self.key, self.schedule, self.reason = key, schedule, reason
-        super().__init__(f"{key!r} is no partition of {schedule}: {reason}")
+        super().__init__(f"{key!r} is not a partition of {schedule}: {reason}")
 
 
 class NotRangeable(ParityError):
     def __init__(self, unit: str, variables: Sequence[str]) -> None:
         self.unit, self.variables = unit, tuple(variables)
         super().__init__(
-            f"{unit} cannot run several windows at once: between windows that Airflow lists there may be time that is "
-            "in none of them. Run one partition at a time"
+            f"{unit} cannot run several windows at once: there may be time between listed windows that belongs to "
+            "none of them. Run one partition at a time"
             if not variables
             else f"{unit} cannot run several windows at once: {', '.join(variables)} depends on the window and is "
             "neither its lower nor its upper bound. Declare `bound: lower` or `bound: upper`, or run one "
@@ -79,7 +79,7 @@ class NotRangeable(ParityError):
 
 
 class BadVariable(UsageError):
-    """`reason` goes on after the variable's name."""
+    """`reason` continues the sentence after the variable's name."""
 
     def __init__(self, unit: str, variable: str, reason: str) -> None:
         self.unit, self.variable, self.reason = unit, variable, reason
@@ -93,12 +93,12 @@ class TemplateBroken(UsageError):
 
 
 class TemplateRefused(UsageError):
-    """`needs` is the dotted name as the template says it: `dag_run.conf`, `var.value.bucket`."""
+    """`needs` is the dotted name as the template spells it: `dag_run.conf`, `var.value.bucket`."""
 
     def __init__(self, text: str, needs: str, reason: str) -> None:
         self.text, self.needs, self.reason = text, needs, reason
         super().__init__(
-            f"template {_short(text)!r} needs {needs}: {reason}. Use names that the schedule alone determines "
+            f"template {_short(text)!r} needs {needs}: {reason}. Use names that follow from the schedule alone "
             "(data_interval_start, data_interval_end, ds, params, macros.ds_add, …)"
         )
 
@@ -107,7 +107,7 @@ class TemplateFailed(ParityError):
     def __init__(self, text: str, window: str, reason: str) -> None:
         self.text, self.window, self.reason = text, window, reason
         super().__init__(
-            f"template {_short(text)!r} fails on window {window}: {reason}. Correct the expression"
+            f"template {_short(text)!r} fails for window {window}: {reason}. Correct the expression"
         )
 
 

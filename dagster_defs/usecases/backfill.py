@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
 from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.errors import AirflowsWindows, EvidenceMissing, GateClosed, RunFailed
+from dagster_defs.errors import EvidenceMissing, GateClosed, NotDagsterOwned, RunFailed
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.backfills import Backfill, BackfillRun, runs_over
 from dagster_defs.lifecycle.gates import blockers
@@ -31,7 +31,7 @@ def propose_backfill(
 ) -> list[Backfill]:
     """The runs for the windows between two keys or days or, with `gaps`, for the windows that nobody wrote.
 
-    Raises AirflowsWindows for a unit that Airflow owns, MoveInProgress for one in the middle of a move.
+    Raises NotDagsterOwned for a unit that Airflow owns, MoveInProgress for one in the middle of a move.
     """
     now, record, world = datetime.now(UTC), read_record(settings), LiveReader.of(settings)
     units = match_units(patterns, record)
@@ -85,7 +85,7 @@ def _refuse_airflows(unit: Unit, record: OnRecord) -> None:
     if open_move is not None:
         raise in_progress(open_move, half_done=True)
     if (stage, Move.BACKFILL) not in TRANSITIONS or unit not in record.mirrors:
-        raise AirflowsWindows(str(unit), stage.value)
+        raise NotDagsterOwned(str(unit), stage.value)
 
 
 def _launch(

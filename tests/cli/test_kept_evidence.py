@@ -173,7 +173,7 @@ def test_evidence_needs_an_event_log(parity: Parity) -> None:
     outcome = parity("check", "--evidence")
 
     assert "DAGSTER_HOME" in str(outcome.exception)
-    assert "there is no evidence" in str(parity("explain", str(DAILY)).exception)
+    assert "no evidence is available" in str(parity("explain", str(DAILY)).exception)
 
 
 def test_explain_tells_the_difference(parity: Parity, home: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_torn_ledger_is_shown(night: Night) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("cutover", "taxi_nightly.*"), 2, "nothing mirrors a unit 'taxi_nightly.*'"),
+        (("cutover", "taxi_nightly.*"), 2, "no mirror for unit 'taxi_nightly.*'"),
         (("cutover",), 2, "Missing argument"),
         (("rollback", ZONES, "--force"), 2, "--force"),
         (("shadow", ZONES, "--apply"), 0, ""),

@@ -137,9 +137,9 @@ def test_a_file_of_a_dag_that_is_not_ours_is_left_alone(own_estate: Estate) -> N
         (["check"], "no window was named"),
         (
             ["check", "--from", "2024-03-09", "taxi_daily.nothing"],
-            "nothing mirrors a unit 'taxi_daily.nothing'",
+            "no mirror for unit 'taxi_daily.nothing'",
         ),
-        (["check", "--from", "yesterday"], "'yesterday' is no partition"),
+        (["check", "--from", "yesterday"], "'yesterday' is not a partition"),
         (["check", "--from", "2024-03-10", "--to", "2024-03-09", "taxi_daily.dbt_daily"], "2024-03-09"),
         (["check", "--since", "2024-03-10"], "--since"),
         (["frobnicate"], "frobnicate"),

@@ -400,7 +400,9 @@ def test_a_report_with_nothing_at_hand(parity: Parity, tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     """A folder that is not there is one message with the remedy, and what was there before stays whole."""
-    with pytest.raises(ReportUnwritable, match=r"No such file or directory\. Name a file in a folder"):
+    with pytest.raises(
+        ReportUnwritable, match=r"No such file or directory\. Name a file in an existing folder"
+    ):
         gathering.write_page(tmp_path / "nowhere" / "page.html", "")
 
     (tmp_path / "page.html").mkdir()

@@ -59,7 +59,7 @@ def test_nothing_is_left_beside_it(plan: MigrationPlan) -> None:
 def test_a_plan_without_its_markers_is_refused(plan: MigrationPlan, text: str) -> None:
     """A file that lost a marker is left alone, and the error says which lines it needs."""
     plan.path.write_text(text)
-    with pytest.raises(MigrationPlanUnreadable, match=r"status block stands between"):
+    with pytest.raises(MigrationPlanUnreadable, match=r"status block must stand between"):
         plan.write("new")
     assert plan.path.read_text() == text
 

@@ -380,7 +380,7 @@ def test_a_schedule_in_another_zone_is_refused(
     [failure] = result.filter_events(lambda event: event.event_type is dg.DagsterEventType.STEP_FAILURE)
     said = str(failure.step_failure_data.error)
     assert "nothing was run" in said
-    assert f"partition {day} is the window [{day}T06:00:00+00:00, " in said
+    assert f"partition {day} has the window [{day}T06:00:00+00:00, " in said
     assert f"but Airflow asked for [{start}, {end})" in said
     assert result.get_asset_materialization_events() == []
     assert after == before

@@ -421,7 +421,7 @@ def test_a_warehouse_that_goes_away_is_inconclusive(survives: int) -> None:
     assert len(reader.statements) == survives + 1
     assert (check.verdict, check.reason) == (
         Verdict.INCONCLUSIVE,
-        "the warehouse refused a statement: gone",
+        "the warehouse rejected a statement: gone",
     )
 
 

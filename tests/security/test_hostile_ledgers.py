@@ -72,7 +72,7 @@ def test_a_bad_line_costs_its_own_unit(tmp_path: Path, case: str) -> None:
         ledger.history(UNIT)
     assert f"cannot read the ledger of {UNIT}, {ledger.path} line 2: " in str(caught.value)
     assert said in str(caught.value)
-    assert "Other units are not affected. Put back the ledger's last good copy" in str(caught.value)
+    assert "Other units are not affected. Restore the ledger's last good copy" in str(caught.value)
     with pytest.raises(LedgerUnreadable):
         ledger.append(INTENT)
     histories = ledger.read().histories()

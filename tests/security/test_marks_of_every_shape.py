@@ -124,7 +124,7 @@ def test_the_way_back_is_open_through_a_broken_file(tmp_path: Path, name: str) -
     before = {path.name for path in lay(tmp_path, odd).iterdir()}
     unit = Unit(DAG, "b")
     if odd.whole is not None:
-        with pytest.raises(MarkedAsAWhole, match="Write it task by task first"):
+        with pytest.raises(MarkedAsAWhole, match="List the tasks first"):
             write_mark(tmp_path, unit, proxied=False)
         return
 

@@ -128,7 +128,10 @@ def test_a_file_that_a_run_holds(
     found = evaluated()
 
     assert found.passed == {}
-    assert f"{workspace.database_file} is locked by process {writer.pid}" in found.not_known["within_limit"]
+    assert (
+        f"{workspace.database_file} is still locked by process {writer.pid}"
+        in found.not_known["within_limit"]
+    )
 
 
 def test_a_file_that_is_not_there(workspace: DbtWorkspace, evaluated: Callable[..., Evaluated]) -> None:

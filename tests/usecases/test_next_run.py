@@ -122,4 +122,4 @@ def test_a_server_that_is_away_is_asked_again(said: list[str], dagster_server: F
         follow_next(Settings.from_process(), moved(Move.RETIRE, Stage.CUT_OVER), SINCE, say)["state"]
         == "success"
     )
-    assert f"Dagster at {dagster_server.url} answers something else than was asked" in said[1]
+    assert f"Dagster at {dagster_server.url} gave an unexpected answer" in said[1]

@@ -275,7 +275,7 @@ def test_one_run_writes_a_window_at_a_time(written: Written, live: Mapping[str, 
 
     said = written.run(SECOND).refused
 
-    assert f"RunLives: run {first.run_id} was launched before for windows of up.build" in said
+    assert f"RunLives: run {first.run_id} was already launched for windows of up.build" in said
 
 
 def test_another_window_is_free(written: Written) -> None:

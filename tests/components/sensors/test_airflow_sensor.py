@@ -112,7 +112,7 @@ def test_an_unaligned_run_is_shown_and_not_guessed(observer: Observer, airflow: 
     told = {event.asset_key: event.description or "" for event in events}
     assert told.pop(AssetKey("stg_zones")) == "also built by taxi_daily.dbt_daily"
     assert told.keys() == {AssetKey(model) for model in ("stg_trips", "location_metrics", "daily_metrics")}
-    assert all("is no window of" in description for description in told.values())
+    assert all("is not a window of" in description for description in told.values())
 
 
 @pytest.mark.parametrize("interval", [(None, None), (SPRING[0], SPRING[0])])

@@ -257,7 +257,7 @@ def test_a_second_run_gives_way(tried: Tried, dagster: RealDagster, gateway: Gat
     let_go(dagster)
 
     assert second.answer() == ["success"]
-    assert "was launched before for the same task of Airflow" in second.log()
+    assert "was already launched for the same task of Airflow" in second.log()
     assert first.answer() == ["success"]
     assert dagster.runs(day) == ["SUCCESS", "FAILURE"]
     assert len(dagster.noted("began")) == len(dagster.noted("ended")) == 1
