@@ -1,8 +1,8 @@
-"""What a template may cost: a number of operations and characters, counted instead of timed, so that the same
-template always comes to the same end.
+"""How much a template may do: operations and characters are counted rather than timed, so that the same template
+always has the same outcome.
 
-Every operation costs something, and what it would make is weighed before it is made. This is the one place for the
-bounds of Jinja that comes from outside, rendered or only read.
+Every operation has a cost, and the size of its result is estimated before the operation runs. All limits on Jinja from
+outside, whether it is rendered or only parsed, are defined here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.utils import Namespace
 
-BUDGET = 1_000_000  # characters, of one rendering; some hundred thousand operations
-OPERATION = 10  # what each operation costs beside what it makes
+BUDGET = 1_000_000  # characters for one rendering, or about a hundred thousand operations
+OPERATION = 10  # the cost of an operation, in addition to the size of its result
 LONGEST_TEXT = 200_000  # characters of a template
-MOST_NODES = 50_000  # of its syntax tree
+MOST_NODES = 50_000  # in its syntax tree
 
 
 class TooCostly(SecurityError):
-    """The template would go beyond its budget."""
+    """The template would exceed its budget."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"it does more than a template may ({BUDGET:,} characters, and some {BUDGET // OPERATION:,} operations)"
+            f"it exceeds a template's budget ({BUDGET:,} characters, or about {BUDGET // OPERATION:,} operations)"
         )
 
 
@@ -45,24 +45,24 @@ class Budget:
             raise TooCostly
 
     def counted(self, values: Iterable[Any], cost: int = 0) -> Iterator[Any]:
-        """The values, each of which costs something when it is taken."""
+        """The values; each one is charged to the budget when it is consumed."""
         for value in values:
             self.spend(cost)
             yield value
 
     def weigh(self, value: Any) -> None:
-        """Spends the size of a value. Raises TooCostly."""
+        """Charges the size of a value. Raises TooCostly."""
         self.spend(size_of(value, self.left))
 
     def bounded(self, value: Any) -> Any:
-        """The value itself; an iterator, which may have no end, costs something for each item that is taken."""
+        """The value itself; an iterator, which may be endless, is charged for each item that is consumed."""
         return self.counted(value) if isinstance(value, Iterator) else value
 
 
 def size_of(value: Any, enough: int = BUDGET) -> int:
-    """Characters of a value, what is in it included as often as it is in it; little more than `enough` if it is more.
+    """The number of characters in a value, counting nested values once per occurrence; stops just beyond `enough`.
 
-    A list that holds another one twice, which holds another one twice, is small in memory and endless when printed.
+    A list that holds another list twice, which holds another list twice, is small in memory and huge when printed.
     """
     size, pending = 0, [value]
     while pending and size <= enough:
@@ -78,20 +78,20 @@ def size_of(value: Any, enough: int = BUDGET) -> int:
             size += len(item)
             pending += [*item.keys(), *item.values()][: enough + 1]
         elif isinstance(item, Namespace):
-            pending.append(item._Namespace__attrs)  # jinja2 keeps them so
+            pending.append(item._Namespace__attrs)  # where jinja2 stores them
         size += 1
     return size
 
 
 def numbers_in(text: str | bytes) -> int:
-    """The sum of the numbers in a text that says how something is to be written: its widths, at the most."""
-    said = text.decode("latin-1") if isinstance(text, bytes) else text
-    return sum(int(number) if len(number) < 10 else BUDGET for number in re.findall(r"\d+", said))
+    """The sum of the numbers in a format string: an upper bound of the widths that it asks for."""
+    layout = text.decode("latin-1") if isinstance(text, bytes) else text
+    return sum(int(number) if len(number) < 10 else BUDGET for number in re.findall(r"\d+", layout))
 
 
 def parse(environment: Environment, text: str) -> nodes.Template:
-    """Jinja's syntax tree of a text from outside. Raises TemplateSyntaxError, also for a text that is too long, too
-    deep or too large to be looked at."""
+    """Jinja's syntax tree of a text from outside. Raises TemplateSyntaxError, also if the text is too long, too
+    deeply nested or too large to be examined."""
     _refuse_long(text)
     try:
         tree = environment.parse(text)
@@ -104,7 +104,7 @@ def parse(environment: Environment, text: str) -> nodes.Template:
 
 
 def lex(environment: Environment, text: str) -> list[tuple[int, str, str]]:
-    """Jinja's tokens of a text from outside. Raises TemplateSyntaxError, as `parse` does."""
+    """Jinja's tokens of a text from outside. Raises TemplateSyntaxError like `parse`."""
     _refuse_long(text)
     return list(environment.lex(text))
 

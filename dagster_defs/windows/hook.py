@@ -1,4 +1,4 @@
-"""The partition-vars hook: a unit's variables, from Airflow's template text, for one window or for many."""
+"""The partition-vars hook: a unit's variables for one window or several, rendered from Airflow's template text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dagster_defs.windows.window import Window
 
 
 class Bound(Enum):
-    """Which end of the window a variable says, and so which window gives its value in a run over several."""
+    """Which end of the window a variable stands for, and so which window's value is used in a run over several."""
 
     LOWER = "lower"
     UPPER = "upper"
@@ -27,9 +27,9 @@ class Bound(Enum):
 class VariableTemplate:
     """A variable as the unit's YAML declares it: its name, its value, and its bound.
 
-    Every text in the value, inside lists and mappings too, is Airflow's template text and stays text when it is
-    rendered; other values are handed over as they are. `yaml`: the value is one text, and what it renders to is read
-    as YAML, as dbt reads what stands in `--vars` without quotes.
+    Every string in the value, also inside lists and mappings, is Airflow's template text and renders to a string; other
+    values are passed on unchanged. `yaml`: the value is one string, and its rendered text is read as YAML, just as dbt
+    reads an unquoted value in `--vars`.
     """
 
     name: str
@@ -40,29 +40,29 @@ class VariableTemplate:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A variable with its templates read: `tree` is its value with a template in place of each text that is one."""
+    """A variable with compiled templates: `tree` is its value with every template text replaced by a template."""
 
     declared: VariableTemplate
     tree: Any
     depends_on_window: bool
 
     def render(self, unit: str, window: Window, context: TemplateContext) -> Any:
-        """Raises TemplateFailed, or BadVariable where the text is not YAML that dbt could read."""
-        found = _rendered(self.tree, window, context)
+        """Raises TemplateFailed, or BadVariable if the text is not YAML that dbt could read."""
+        value = _rendered(self.tree, window, context)
         if self.declared.yaml:
             try:
-                found = read_yaml(found)
+                value = read_yaml(value)
             except ValueRefused as refused:
-                reason = f"of {window} renders to {found[:200]!r}, and {refused}"
+                reason = f"renders to {value[:200]!r} for {window}, and {refused}"
                 raise BadVariable(unit, self.declared.name, reason) from refused
-        if why := uncarried(found):
-            raise BadVariable(unit, self.declared.name, f"of {window}: {why}")
-        if self.declared.bound is not Bound.NONE and isinstance(found, bool | list | Mapping | None):
+        if why := uncarried(value):
+            raise BadVariable(unit, self.declared.name, f"has an unusable value for {window}: {why}")
+        if self.declared.bound is not Bound.NONE and isinstance(value, bool | list | Mapping | None):
             reason = (
-                f"of {window} is {found!r}, which is not an end of the window; declare it without `bound`"
+                f"is {value!r} for {window}, which is not an end of the window; declare it without `bound`"
             )
             raise BadVariable(unit, self.declared.name, reason)
-        return found
+        return value
 
 
 def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compiled:
@@ -70,7 +70,7 @@ def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compile
 
     def compiled(value: Any) -> Any:
         if isinstance(value, str):
-            # Jinja would take a last newline away from a text that Airflow has no reason to render.
+            # Jinja would strip the trailing newline of a text without any template, which Airflow leaves as it is.
             if not any(mark in value for mark in _MARKS):
                 return value
             templates.append(compile_template(value, params))
@@ -96,11 +96,11 @@ def _rendered(tree: Any, window: Window, context: TemplateContext) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartitionVars:
-    """The variables of one unit. Templates are read on construction, so a unit that needs what only Airflow
-    knows does not load: see `compile_template` for what is raised. BadVariable is raised for a value that cannot be
-    handed over.
+    """The variables of one unit. Templates are compiled on construction, so a unit that needs something only Airflow
+    knows does not load: see `compile_template` for the errors. Raises BadVariable for a value that cannot be passed to
+    dbt.
 
-    `params` are the defaults of the DAG and the task; `timezone` is the DAG's, where the schedule's differs.
+    `params` are the defaults of the DAG and the task; `timezone` is the DAG's, if it differs from the schedule's.
     """
 
     variables: Sequence[VariableTemplate]
@@ -131,7 +131,7 @@ class PartitionVars:
 
     @property
     def unbounded(self) -> tuple[str, ...]:
-        """The variables that depend on the window and are neither of its bounds: one window at a time
+        """The variables that depend on the window and are neither of its bounds: with them a run takes one window
         only."""
         return tuple(
             v.name
@@ -140,7 +140,8 @@ class PartitionVars:
         )
 
     def constants(self) -> dict[str, Any]:
-        """The values of those that do not depend on the window, typed as dbt gets them. Raises as `for_window`."""
+        """The values of the variables that do not depend on the window, typed as dbt gets them. Raises like
+        `for_window`."""
         window = self.partitions.schedule.first_window()
         return {
             name: compiled.render(self.unit, window, self.context)
@@ -154,14 +155,14 @@ class PartitionVars:
         return self.partitions.tile and not self.unbounded
 
     def bounds_in(self, values: Mapping[str, Any]) -> dict[Bound, str]:
-        """The ends of a window among the values of variables, as SQL shows them."""
+        """The ends of a window among the variables' values, as they print in SQL."""
         bounded = (variable for variable in self.variables if variable.bound is not Bound.NONE)
         return {
             variable.bound: as_text(values[variable.name]) for variable in bounded if variable.name in values
         }
 
     def for_window(self, window: Window) -> dict[str, Any]:
-        """The values of one window, typed as dbt gets them from Airflow's command.
+        """The values for one window, typed as dbt gets them from Airflow's command.
 
         Raises TemplateFailed, or BadVariable for a value that dbt could not read."""
         return {
@@ -170,9 +171,9 @@ class PartitionVars:
         }
 
     def for_range(self, first: Window, last: Window) -> dict[str, Any]:
-        """The values of one run over the windows from `first` to `last`: a lower bound has the first window's
-        value, an upper bound the last's. Raises `NotRangeable` unless `can_range` or both are the same
-        window, and what `for_window` raises."""
+        """The values for one run over the windows from `first` to `last`: a lower bound has the first window's
+        value, an upper bound the last one's. Raises `NotRangeable` unless `can_range` or both are the same
+        window, and everything that `for_window` raises."""
         if first == last:
             return self.for_window(first)
         if not self.can_range:
@@ -185,13 +186,13 @@ class PartitionVars:
 
 
 def _refusal(variable: VariableTemplate) -> str:
-    """Why a variable cannot be handed over, whatever the window; empty if it can."""
+    """Why a variable cannot be passed to dbt for any window; empty if it can."""
     if variable.yaml and not isinstance(variable.value, str):
-        return "with `yaml: true` is not a text"
+        return "has `yaml: true`, but its value is not a text"
     if why := uncarried(variable.value):
-        return f"has a value that cannot be handed over: {why}"
-    if named := next((name for name in _names_in(variable.value) if any(m in name for m in _MARKS)), ""):
-        return f"has the template {named!r} as a name inside it; write the whole value as a text with `yaml: true`"
+        return f"has an unusable value: {why}"
+    if template := next((name for name in _names_in(variable.value) if any(m in name for m in _MARKS)), ""):
+        return f"has the template {template!r} as a key inside it; write the whole value as a text with `yaml: true`"
     return ""
 
 

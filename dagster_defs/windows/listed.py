@@ -1,4 +1,4 @@
-"""Windows that no rule tells: Airflow's own timetable has listed them, and the list stands for it."""
+"""Windows that follow no rule: Airflow's own timetable has listed them, and the list takes its place."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["SCHEMA", "ListedSchedule", "WindowList"]
 SCHEMA = "parity/windows/1"
 _EXPORT_AGAIN = "Export the inventory again and run parity scaffold"
 
-_UNTOLD = "a list of windows does not tell the run {0} a run: say it with data_interval_{1}"
+_UNTOLD = "a list of windows does not determine the run {0} a run: use data_interval_{1} instead"
 
 
 @dataclass(frozen=True, slots=True)
 class WindowList:
-    """All windows of a DAG that start in `[since, until)`, as Airflow lists them, oldest first: where it has none,
-    there is a hole, and nothing is missing. Windows may overlap, as those of a trigger with a longer `interval=` do,
-    and each is over before, or when, those that begin after it are.
+    """All windows of a DAG that start in `[since, until)`, as Airflow lists them, oldest first: time between windows is
+    a hole, not a missing window. Windows may overlap, as with a trigger whose `interval=` is longer than its step, but
+    no window ends after one that begins later.
 
-    Raises BadWindowList for two that begin together, for one that ends after one that begins later, for one that begins
-    off the second, and for one outside.
+    Raises BadWindowList for two windows that begin together, for a window that ends after one that begins later, for
+    one that does not begin on a full second, and for one outside `[since, until)`.
     """
 
     since: pendulum.DateTime
@@ -44,56 +44,58 @@ class WindowList:
         put(self, "starts", tuple(window.start for window in self.windows))
         put(self, "ends", tuple(window.end for window in self.windows))
         if self.since >= self.until:
-            raise BadWindowList(f"it is about no time, from {self.since} to {self.until}")
+            raise BadWindowList(f"it covers no time, from {self.since} to {self.until}")
         for before, window in pairwise(self.windows):
             if window.start == before.start:
                 raise BadWindowList(f"two windows begin at {instant_text(window.start)}")
             if window.start < before.start:
                 raise BadWindowList(f"the window {window} comes after {before}")
             if window.end < before.end:
-                # The sensor starts runs in the order of windows, each when it is over, and remembers the last one.
+                # The sensor starts runs in the order of their windows, each when its window is over, and remembers
+                # only the last one.
                 raise BadWindowList(
                     f"the window {before} ends after {window}, which begins later, and runs start in the order of "
-                    "their windows. Let the timetable end them in the order in which they begin, or leave the DAG in "
+                    "their windows. Make the timetable end them in the order in which they begin, or leave the DAG in "
                     "Airflow"
                 )
         for window in self.windows:
             if window.start.microsecond:
-                raise BadWindowList(f"the window {window} begins off the second, and keys are written to it")
+                raise BadWindowList(f"the window {window} does not begin on a full second, as keys must")
             if not self.since <= window.start < self.until:
-                raise BadWindowList(f"the window {window} begins outside of {self.since} … {self.until}")
+                raise BadWindowList(f"the window {window} begins outside {self.since} … {self.until}")
 
     def __hash__(self) -> int:
         return hash((self.since, self.until, len(self.windows)))
 
     def extended(self, other: WindowList) -> WindowList:
-        """With the windows that another list has before or after this one's. None is ever changed.
+        """This list plus the windows that another list has before or after it; existing windows never change.
 
-        Raises BadWindowList where there is time between the two of which neither tells, and where both tell of the same
-        time and differ.
+        Raises BadWindowList if there is time between the two that neither covers, and if they contradict each other
+        about time that both cover.
         """
         if other.since > self.until or other.until < self.since:
             first, last = sorted(
                 (self.until, other.since) if other.since > self.until else (other.until, self.since)
             )
             raise BadWindowList(
-                f"it ends {instant_text(self.until)} and begins {instant_text(self.since)}, and nobody has listed the "
+                f"it ends {instant_text(self.until)} and begins {instant_text(self.since)}, and no list has the "
                 f"windows from {instant_text(first)} to {instant_text(last)}. Export the inventory from "
                 f"{first.date()} on"
             )
         both = max(self.since, other.since), min(self.until, other.until)
         ours, theirs = (
-            {window for window in one.windows if both[0] <= window.start < both[1]} for one in (self, other)
+            {window for window in listed.windows if both[0] <= window.start < both[1]}
+            for listed in (self, other)
         )
         if ours != theirs:
             first_window = min(ours ^ theirs)
             who = (
-                "the list, and Airflow has it no more"
+                "the list, but no longer in Airflow"
                 if first_window in ours
-                else "Airflow, and the list has it not"
+                else "Airflow, but not in the list"
             )
             raise BadWindowList(
-                f"{len(ours ^ theirs)} windows contradict, first {first_window}: it is one of {who}. Windows that have "
+                f"{len(ours ^ theirs)} windows contradict, first {first_window}: it is in {who}. Windows that have "
                 "run stay as they are. If the DAG's schedule was edited, cut the list where the edit begins (the "
                 "windows from there on, and `until`), and export the inventory from that day on"
             )
@@ -113,23 +115,23 @@ class WindowList:
 
     @classmethod
     def of_document(cls, document: Any) -> Self:
-        """Raises BadWindowList for anything that `as_document` does not write."""
+        """Raises BadWindowList for anything that `as_document` would not have written."""
         if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
-            raise BadWindowList(f"it is no list of windows: its `schema` is not {SCHEMA}")
+            raise BadWindowList(f"it is not a list of windows: its `schema` is not {SCHEMA}")
         try:
             since, until = (utc(datetime.fromisoformat(document[name])) for name in ("since", "until"))
             return cls(since, until, tuple(Window.between(start, end) for start, end in document["windows"]))
         except BadWindowList:
             raise
         except (KeyError, TypeError, ValueError, ParityError) as error:
-            raise BadWindowList(f"a part of it is missing or of another shape ({error})") from error
+            raise BadWindowList(f"a part of it is missing or malformed ({error})") from error
 
 
 @dataclass(frozen=True, slots=True)
 class ListedSchedule(Schedule):
-    """A schedule of which only the windows are known. `start` and `end` are a task's own; else the list's count.
+    """A schedule known only by its windows. `start` and `end` are a task's own; without them the list's bounds apply.
 
-    Raises ScheduleRefused for a bad zone, and where no window is left.
+    Raises ScheduleRefused for a bad zone, and if no window is left.
     """
 
     listed: WindowList = field(kw_only=True)
@@ -185,13 +187,13 @@ class ListedSchedule(Schedule):
         return type(self)(self.expression, self.timezone, start, end, listed=self.listed)
 
     def next_boundary(self, instant: datetime) -> pendulum.DateTime:
-        """The next start of a window; `instant` and a day where none is known."""
+        """The next start of a window; a day after `instant` if none is known."""
         starts, at = self.listed.starts, utc(instant)
         place = bisect_right(starts, at)
         return starts[place] if place < len(starts) else at.add(days=1)
 
     def prev_boundary(self, instant: datetime) -> pendulum.DateTime:
-        """The last start of a window before `instant`; `instant` less a day where none is known."""
+        """The last start of a window before `instant`; a day before `instant` if none is known."""
         starts, at = self.listed.starts, utc(instant)
         place = bisect_left(starts, at)
         return starts[place - 1] if place else at.subtract(days=1)
@@ -211,13 +213,13 @@ class ListedSchedule(Schedule):
     def window_from(self, start: datetime) -> Window:
         place = bisect_left(self.listed.starts, utc(start))
         if self.listed.starts[place : place + 1] != (utc(start),):
-            raise self._untold(f"has no window from {instant_text(start)}")
+            raise self._untold(f"has no window that starts at {instant_text(start)}")
         return self.listed.windows[place]
 
     def following(self, window: Window) -> Window:
         place = bisect_right(self.listed.starts, window.start)
         if place == len(self.listed.windows):
-            raise self._untold(f"does not tell what comes after {window}")
+            raise self._untold(f"does not say what comes after {window}")
         return self.listed.windows[place]
 
     def run_after(self, window: Window) -> pendulum.DateTime:
@@ -237,7 +239,7 @@ class ListedSchedule(Schedule):
             yield window
 
     def ending_after(self, instant: datetime) -> Iterator[Window]:
-        """All of them: a long window that ends after `instant` may begin many starts before it."""
+        """All of them, because a long window that ends after `instant` may begin many windows earlier."""
         place = bisect_right(self.listed.ends, utc(instant))
         return filter(self.is_in_bounds, self.listed.windows[place:])
 

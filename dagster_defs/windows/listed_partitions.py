@@ -1,4 +1,4 @@
-"""The partitions of a list of windows: one for each, under the local time at which it begins."""
+"""The partitions of a list of windows: one per window, keyed by the local time at which it begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagster_defs.windows.zones import iana_zone
 
 __all__ = ["ListedPartitions"]
 
-# The same for every list, however short: a window that is listed later must not change the keys that there are.
+# The same for every list, however short: windows that are listed later must not change existing keys.
 KEY_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 _EXPORT_AGAIN = "export the inventory again and run parity scaffold"
@@ -26,9 +26,9 @@ _EXPORT_AGAIN = "export the inventory again and run parity scaffold"
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class ListedPartitions(PartitionedSchedule):
-    """Every window has its own key, and none of Dagster's crons is asked. There are no phantoms.
+    """Every window has its own key, without any of Dagster's crons, so there are no phantoms.
 
-    A run takes one window: between two of them there may be a hole, and they may overlap.
+    A run takes one window only, because windows may have holes between them or overlap.
     """
 
     schedule: ListedSchedule
@@ -69,7 +69,7 @@ class ListedPartitions(PartitionedSchedule):
 
     @property
     def keys(self) -> list[str]:
-        """Of the windows within the schedule's start and end, oldest first."""
+        """The keys of the windows within the schedule's start and end, oldest first."""
         return [self._key(window) for window in self.schedule.windows()]
 
     def window_of(self, key: str) -> Window:
@@ -83,11 +83,11 @@ class ListedPartitions(PartitionedSchedule):
         return self._key(window)
 
     def window_containing(self, instant: datetime) -> Window:
-        """Of several that contain it, the one that begins last."""
-        found = [window for window in self._about(instant) if window.contains(instant)]
-        if not found:
+        """The one that begins last, if several contain the instant."""
+        matches = [window for window in self._about(instant) if window.contains(instant)]
+        if not matches:
             raise self._unlisted(utc(instant).isoformat(), instant)
-        return found[-1]
+        return matches[-1]
 
     def keys_over(self, window: Window) -> list[str]:
         listed = self.schedule.listed
@@ -121,7 +121,7 @@ class ListedPartitions(PartitionedSchedule):
         return self._places[key]
 
     def _about(self, instant: datetime) -> list[Window]:
-        """Those that begin before or at it and may last until then."""
+        """The windows that begin at or before `instant` and may last until then."""
         listed, at = self.schedule.listed, utc(instant)
         last = first = bisect_right(listed.starts, at)
         while first and listed.ends[first - 1] > at:
@@ -134,5 +134,5 @@ class ListedPartitions(PartitionedSchedule):
         near = [str(window) for window in listed.windows[max(place - 1, 0) : place + 1]]
         if listed.since <= at < listed.until:
             return Unaligned(str(self.schedule), interval, near)
-        told = f"The list tells of {instant_text(listed.since)} to {instant_text(listed.until)} only"
-        return Unaligned(str(self.schedule), interval, near, f"{told}: {_EXPORT_AGAIN}")
+        covered = f"The list covers only {instant_text(listed.since)} to {instant_text(listed.until)}"
+        return Unaligned(str(self.schedule), interval, near, f"{covered}: {_EXPORT_AGAIN}")

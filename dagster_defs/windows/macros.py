@@ -1,8 +1,8 @@
 """Airflow's template text, evaluated on a window instead of a run.
 
-A template is read once (`compile_template`), where everything that the schedule cannot tell is refused by
-name, and rendered for any number of windows. It runs in a sandbox with a budget, without a loader, and sees
-the vocabulary only.
+A template is compiled once (`compile_template`), which refuses by name everything that the schedule does not determine,
+and can then be rendered for any number of windows. It runs in a sandbox with a budget and without a loader, and sees
+only the vocabulary.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from dagster_defs.windows.vocabulary import (
 from dagster_defs.windows.window import Window
 
 _PRIVATE_REASON = "private attributes are out of the sandbox's reach"
-_FILE_REASON = "a template reads no other file"
-_UNKNOWN_REASON = "it is no template variable of Airflow (a user-defined macro, or a typo?)"
-_RECORD_REASON = "the schedule does not tell it"
+_FILE_REASON = "a template may not read other files"
+_UNKNOWN_REASON = "it is not one of Airflow's template variables (a user-defined macro, or a typo?)"
+_RECORD_REASON = "the schedule does not determine it"
 
 _CONSTANTS: Mapping[str, Any] = {"test_mode": False}
 
@@ -43,10 +43,10 @@ _SANDBOX = Sandbox()
 
 @dataclass(frozen=True, slots=True)
 class WindowTemplate:
-    """A template that the schedule alone determines.
+    """A template whose text follows from the schedule alone.
 
     `names` are the dotted names that it reads (`ds`, `macros.ds_add`, `params.days`); `depends_on_window` is
-    False where every window gives the same text.
+    False if every window gives the same text.
     """
 
     text: str
@@ -57,7 +57,7 @@ class WindowTemplate:
     def render(self, window: Window, context: TemplateContext) -> str:
         """The text that Airflow's own engine gives in a scheduled run of this data interval.
 
-        Raises `TemplateFailed` if the expression fails on it, `TemplateRefused` if it leaves the sandbox."""
+        Raises `TemplateFailed` if the expression fails for this window, `TemplateRefused` if it leaves the sandbox."""
         try:
             return _SANDBOX.render(self._compiled, self._values(window, context))
         except TooCostly as error:
@@ -86,16 +86,16 @@ class WindowTemplate:
 
 
 def compile_template(text: str, params: Mapping[str, Any] | None = None) -> WindowTemplate:
-    """Reads a template as it stands in the DAG.
+    """Compiles a template as written in the DAG.
 
-    Raises `TemplateBroken` on a syntax error and `TemplateRefused`, with the dotted name, on the first thing
-    that it needs and the schedule cannot tell. `params` are the defaults, if they are known: then a param
-    that has none is refused too.
+    Raises `TemplateBroken` on a syntax error, and `TemplateRefused` with the dotted name of the first thing that it
+    needs and the schedule does not determine. `params` are the defaults, if known; a param without a default is then
+    refused too.
     """
     return _compile(text, None if params is None else frozenset(params))
 
 
-@lru_cache(maxsize=4096)  # hundreds of units have the same few texts
+@lru_cache(maxsize=4096)  # hundreds of units share the same few texts
 def _compile(text: str, params: Collection[str] | None) -> WindowTemplate:
     try:
         tree = parse(_SANDBOX, text)
@@ -114,7 +114,7 @@ def _compile(text: str, params: Collection[str] | None) -> WindowTemplate:
 
 
 def _step(node: nodes.Node) -> str | None:
-    """The attribute that `x.name` or `x["name"]` asks for; None for any other node."""
+    """The attribute that `x.name` or `x["name"]` accesses; None for any other node."""
     if isinstance(node, nodes.Getattr):
         return node.attr
     if (
@@ -164,7 +164,7 @@ def _refuse_name(text: str, name: str, params: Collection[str] | None) -> None:
     if root == "params":
         _refuse_param(text, steps, params)
         return
-    # As far as it names what is missing: dag_run.conf, not dag_run.conf.get; but var.value.bucket.
+    # Only as much of the name as says what is missing: dag_run.conf, not dag_run.conf.get; but var.value.bucket.
     name = ".".join([root, *steps[: 2 if root == "var" else 1]])
     parent = ".".join([root, *steps[:1]])
     known = root in RECORDS or root == "macros"
@@ -181,15 +181,13 @@ def _refuse_param(text: str, steps: list[str], params: Collection[str] | None) -
 def _refuse_constructs(text: str, tree: nodes.Template) -> None:
     for include in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
         source = include.template  # type: ignore[attr-defined]  # all four have it
-        named = repr(source.value) if isinstance(source, nodes.Const) else "computed at run time"
-        raise TemplateRefused(text, f"the file {named}", _FILE_REASON)
+        file = repr(source.value) if isinstance(source, nodes.Const) else "computed at run time"
+        raise TemplateRefused(text, f"the file {file}", _FILE_REASON)
     for kind, known in ((nodes.Filter, _SANDBOX.filters), (nodes.Test, _SANDBOX.tests)):
         for node in tree.find_all(kind):
             if node.name not in known:
                 name = f"the {kind.__name__.lower()} {node.name}"
-                raise TemplateRefused(
-                    text, name, "neither Jinja nor Airflow's own set has it, or it is random"
-                )
+                raise TemplateRefused(text, name, "neither Jinja nor Airflow defines it, or it is random")
     for attribute in tree.find_all((nodes.Getattr, nodes.Getitem)):
         step, dotted = _step(attribute), _dotted(attribute)
         if step is None or (dotted or "").startswith("params."):

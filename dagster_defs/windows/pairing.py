@@ -1,8 +1,8 @@
-"""Dagster's ticks beside Airflow's windows: which belongs to which.
+"""Pairs Dagster's ticks with Airflow's windows.
 
-Away from clock changes both are the plain wall-clock times of the cron, so one look is enough. Near a clock
-change they may differ (`02:30` of a day without one starts at 03:00 in Dagster and at 03:30 in Airflow);
-there both are walked from one quiet instant to the next, a few ticks, and paired in order.
+Away from clock changes both are the plain wall-clock times of the cron, so a single comparison is enough. Near a clock
+change they may differ: on a day that has no 02:30, a `02:30` schedule starts at 03:00 in Dagster and at 03:30 in
+Airflow. There both are walked from one quiet instant to the next, a few ticks, and paired in order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST_WALK = 5_000
 class Seam:
     """The ticks between two quiet instants around a clock change, each with its window.
 
-    `phantoms` are ticks of Dagster's without a window, `keyless` windows of Airflow's without a tick.
+    `phantoms` are Dagster's ticks without a window, `keyless` are Airflow's windows without a tick.
     """
 
     windows: Mapping[Tick, Window]
@@ -42,17 +42,17 @@ class Seam:
 class Pairing:
     schedule: Schedule
     ticks: Ticks
-    # Filled as it is asked: pairs only depend on the schedule, so a seam never has to be walked twice.
+    # Filled on demand: pairs depend only on the schedule, so a seam never has to be walked twice.
     _seams: dict[Tick, Seam] = field(init=False, repr=False, default_factory=dict)
 
     def window_at(self, tick: Tick) -> Window | None:
-        """Airflow's window for a tick of Dagster's; None where Airflow has none."""
+        """Airflow's window for one of Dagster's ticks; None if Airflow has none."""
         if self._quiet(tick.instant):
             return self.schedule.window_from(tick.instant)
         return self._seam_from(self._quiet_before(tick)).windows.get(tick)
 
     def tick_of(self, window: Window) -> Tick | None:
-        """Dagster's tick for a window of Airflow's; None for any other interval."""
+        """Dagster's tick for one of Airflow's windows; None for any other interval."""
         tick = self.ticks.at_or_after(window.start)
         if tick.instant == window.start and self.window_at(tick) == window:
             return tick
@@ -61,7 +61,7 @@ class Pairing:
         return next((near for near in self.ticks.near(window.start) if self.window_at(near) == window), None)
 
     def seams(self, start: datetime, until: datetime) -> Iterator[Seam | DoesNotAdvance]:
-        """The clock changes in `[start, until]` around which ticks and windows do not pair off, or which
+        """The clock changes in `[start, until]` around which ticks and windows do not match one to one, or which
         Airflow's own timetable does not get past."""
         if self.schedule.once_a_day:
             return  # a local day has one tick and one boundary, wherever in the day they lie
@@ -83,11 +83,11 @@ class Pairing:
                         yield seam
 
     def _quiet(self, instant: datetime) -> bool:
-        """Whether a tick at `instant` is certainly the start of a window, and the other way round: no clock
-        change is near.
+        """Whether a tick at `instant` is certainly the start of a window and vice versa, because no clock change is
+        near.
 
         Hourly and denser crons count elapsed time from one boundary to the next, so no change may lie between
-        them either: an earlier tick, longer ago than a change can shift, must share the offset.
+        boundaries either: an earlier tick, further away than a change can shift, must have the same offset.
         """
         if self.schedule.zone.name == "UTC":
             return True
@@ -101,8 +101,8 @@ class Pairing:
         return _offset_is_constant(self.schedule.zone, since, utc(instant) + margin)
 
     def _counts_evenly_over(self, change: datetime) -> bool:
-        """Every hour of every day, and a clock that moves by whole hours: both sides count the same
-        minutes."""
+        """True for a cron of every hour of every day and a clock that moves by whole hours: both sides then count the
+        same minutes."""
         before, after = (_offset(self.schedule.zone, utc(change).add(hours=hours)) for hours in (-3, 3))
         return (
             self.schedule.covers_every_hour
@@ -111,7 +111,7 @@ class Pairing:
         )
 
     def _quiet_before(self, tick: Tick) -> Tick:
-        """`tick` itself if it is quiet, else the last quiet one before it."""
+        """`tick` itself if it is quiet, else the last quiet tick before it."""
         for first in islice(self.ticks.walk(tick.instant, ahead=False), _LONGEST_WALK):
             if self._quiet(first.instant):
                 return first
@@ -146,8 +146,7 @@ class Pairing:
 
 
 def _pair_in_order(ticks: list[Tick], windows: list[Window]) -> Seam:
-    """Equal instants belong together; what is left between two of them is the same wall-clock time,
-    shifted."""
+    """Pairs equal instants; what is left between two such pairs is the same wall-clock time, shifted."""
     by_start = {window.start: window for window in windows}
     paired = {tick: by_start[tick.instant] for tick in ticks if tick.instant in by_start}
     common = sorted(tick.instant for tick in paired)
@@ -172,7 +171,7 @@ def _offset(zone: Zone, instant: datetime) -> timedelta:
 
 
 def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.DateTime) -> bool:
-    # A zone that changes and changes back within a day is not known, so one look a day misses nothing.
+    # No known zone changes its clock and changes it back within a day, so one check a day misses nothing.
     offset = _offset(zone, first)
     while first < last:
         first = min(first.add(days=1), last)
@@ -182,10 +181,10 @@ def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.Dat
 
 
 def counts_hours_alike(schedule: Schedule, until: datetime, asked_at: datetime) -> bool:
-    """Whether Dagster places the minutes of an hourly schedule the same way whenever it is asked.
+    """Whether Dagster places the minutes of an hourly schedule the same way on every day on which it is evaluated.
 
     Its `cron_string_iterator` (`dagster/_utils/schedules.py`, 1.13) takes the minutes of "every hour, every
-    day" crons from the zone's clock if the UTC offset at `asked_at` has a part of an hour, else from UTC's.
+    day" crons from the zone's clock if the UTC offset at `asked_at` is not a whole number of hours, else from UTC.
     """
     if not (schedule.covers_every_hour and schedule.every_day):
         return True
@@ -198,7 +197,7 @@ def counts_hours_alike(schedule: Schedule, until: datetime, asked_at: datetime) 
 
 
 def clock_changes(zone: Zone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
-    """The instants in `[start, until]` from which a new UTC offset holds, to the minute."""
+    """The instants in `[start, until]` at which a new UTC offset takes effect, to the minute."""
     day, last = utc(start), utc(until)
     while day < last:
         next_day = min(day.add(days=1), last)

@@ -1,7 +1,7 @@
 """A schedule's partitions: Dagster's keys and Airflow's data intervals, one to one.
 
-The window of a key is always Airflow's, also on the few days on which Dagster's own cron puts the boundary
-elsewhere; so ask here, and not `partition_time_window`.
+The window of a key is always Airflow's, even on the few days on which Dagster's own cron puts the boundary elsewhere.
+So use this module, not `partition_time_window`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dagster_defs.windows.schedule import Schedule
 from dagster_defs.windows.ticks import HORIZON, CronTicks, Tick, Ticks
 from dagster_defs.windows.window import Window, utc
 
-# Hours by which a clock change may move a boundary away from Dagster's tick.
+# The hours by which a clock change may move a boundary away from Dagster's tick.
 _FARTHEST = 3
 
 
@@ -28,11 +28,11 @@ class PartitionedSchedule:
     """The partitions of a schedule.
 
     `first_boundary` is the tick of Airflow's first window; if the schedule ends, `end_boundary` is the tick after that
-    of Airflow's last. `phantoms` are ticks between them that no window of Airflow's stands behind: no partitions. Keys
-    are local dates (`2024-03-10`) if a local day has at most one boundary, else local times with their offset
-    (`2024-03-10T03:00-0400`). `keyless_windows` are the windows of Airflow's that no partition stands for, up to
-    `HORIZON`; `impassable` are the clock changes up to there that Airflow's own timetable does not get past. A key
-    there raises, all others are unaffected.
+    of Airflow's last window. `phantoms` are ticks between them without a window in Airflow; they are not partitions.
+    Keys are local dates (`2024-03-10`) if a local day has at most one boundary, else local times with their offset
+    (`2024-03-10T03:00-0400`). `keyless_windows` are Airflow's windows without a partition, up to `HORIZON`;
+    `impassable` are the clock changes up to there that Airflow's own timetable does not get past. A key at one of them
+    raises; all other keys are unaffected.
 
     Raises `ScheduleRefused` if Dagster cannot express the cron, or counts its hours by today's UTC offset.
     """
@@ -58,13 +58,13 @@ class PartitionedSchedule:
             raise ScheduleRefused(
                 schedule.expression,
                 schedule.timezone,
-                "the clock of this zone moves by a part of an hour, and Dagster then places the minutes of an "
-                "hourly schedule by the UTC offset of the day on which it is asked",
+                "the clock of this zone moves by a fraction of an hour, and Dagster then places the minutes of an "
+                "hourly schedule by the UTC offset of the day on which it evaluates the schedule",
                 "Mirror it without partitions, or move the DAG to UTC first",
             )
-        found = list(self._pairing.seams(schedule.start, until))
-        seams = [seam for seam in found if isinstance(seam, Seam)]
-        put(self, "impassable", tuple(stuck for stuck in found if isinstance(stuck, DoesNotAdvance)))
+        changes = list(self._pairing.seams(schedule.start, until))
+        seams = [seam for seam in changes if isinstance(seam, Seam)]
+        put(self, "impassable", tuple(stuck for stuck in changes if isinstance(stuck, DoesNotAdvance)))
         first, passed = self._first_tick()
         keyless = [*passed, *(window for seam in seams for window in seam.keyless)]
         put(self, "keyless_windows", tuple(dict.fromkeys(keyless)))
@@ -76,23 +76,23 @@ class PartitionedSchedule:
         put(self, "end_boundary", end)
 
     def _first_tick(self) -> tuple[Tick, list[Window]]:
-        """The first partition's, and Airflow's windows before it."""
+        """The first partition's tick, and Airflow's windows before it."""
         passed: list[Window] = []
         try:
             for window in self.schedule.windows():
-                # Begun inside a clock change, Airflow's first windows may have no partition.
+                # If the schedule starts inside a clock change, Airflow's first windows may have no partition.
                 tick = self._pairing.tick_of(window)
                 if tick is not None:
                     return tick, passed
                 passed.append(window)
         except DoesNotAdvance:
-            # It starts where Airflow is stuck: these keys raise, later ones do not.
+            # The schedule starts where Airflow is stuck: the keys there raise, later ones do not.
             return self._ticks.at_or_after(self.schedule.start), passed
         if passed:
             raise ScheduleRefused(
                 self.schedule.expression,
                 self.schedule.timezone,
-                "it ends before the first of its windows that a partition can stand for",
+                "it ends before its first window that can have a partition",
                 "Mirror it without partitions, or let it start a day before the clock change",
             )
         return self._ticks.at_or_after(self.schedule.start), passed
@@ -117,23 +117,23 @@ class PartitionedSchedule:
         )
 
     def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> PartitionedSchedule:
-        """The same windows from another start to another end."""
+        """The same windows with another start and end."""
         return PartitionedSchedule(self.schedule.bounded(start, end), self.crons)
 
     @property
     def cron(self) -> str:
-        """The expression as Dagster is given it."""
+        """The expression as passed to Dagster."""
         return self._ticks.cron
 
     @property
     def tile(self) -> bool:
-        """Whether windows follow each other without a hole, so that one run may take several as if they were one."""
+        """Whether windows follow each other without holes, so that one run may take several as if they were one."""
         return True
 
     @property
     def zone(self) -> str:
-        """The IANA name of the zone in which Dagster counts and keys are written: for a fixed offset a zone
-        that keeps it."""
+        """The IANA name of the zone in which Dagster counts and keys are written; for a fixed offset, a zone that has
+        that offset throughout."""
         return self._ticks.zone
 
     @property
@@ -142,33 +142,33 @@ class PartitionedSchedule:
         return self._ticks.fmt
 
     def window_of(self, key: str) -> Window:
-        """Airflow's data interval of that partition, whether it lies in the past or beyond the schedule's
-        end.
+        """Airflow's data interval for that partition, even beyond the schedule's end.
 
-        Raises `UnknownPartition` for text that is no key of this cron and zone, `DoesNotAdvance` near a clock
+        Raises `UnknownPartition` for text that is not a key of this cron and zone, `DoesNotAdvance` near a clock
         change that Airflow does not get past."""
         window = self._pairing.window_at(self._ticks.of_key(key))
         if window is None:
             raise UnknownPartition(
-                key, str(self.schedule), "a clock change swallows it, Airflow has no window there"
+                key, str(self.schedule), "a clock change skips it, so Airflow has no window there"
             )
         return window
 
     def key_of(self, window: Window) -> str:
-        """The partition whose window is exactly `window`; else `Unaligned`, naming the nearest windows."""
+        """The partition whose window is exactly `window`; raises `Unaligned`, naming the nearest windows, if there is
+        none."""
         return self._tick_of(window).key
 
     def window_containing(self, instant: datetime) -> Window:
-        """The window that `instant` falls into; `Unaligned` in an hour that Airflow leaves out."""
+        """The window that contains `instant`; raises `Unaligned` in an hour that Airflow leaves out."""
         for window in self._near(instant):
             if window.contains(instant):
                 return window
         raise self._unaligned(utc(instant).isoformat(), instant)
 
     def keys_over(self, window: Window) -> list[str]:
-        """The partitions, within the schedule's start and end, whose windows share some time with `window`, oldest
-        first. A window of Airflow's without a key, and a clock change that Airflow does not get past, have none."""
-        found: list[str] = []
+        """The partitions, within the schedule's start and end, whose windows overlap `window`, oldest first. Airflow's
+        keyless windows, and clock changes that Airflow does not get past, contribute none."""
+        keys: list[str] = []
         for tick in self._ticks.walk(window.end.add(hours=_FARTHEST), ahead=False):
             if tick.instant < self.first_boundary:
                 break
@@ -181,26 +181,26 @@ class PartitionedSchedule:
             if own.end <= window.start:
                 break
             if own.overlaps(window) and self.schedule.is_in_bounds(own):
-                found.append(tick.key)
-        return found[::-1]
+                keys.append(tick.key)
+        return keys[::-1]
 
     def range_windows(self, first_key: str, last_key: str) -> tuple[Window, Window]:
-        """The first and the last window of a single-run backfill. `UnknownPartition` if they are in wrong
+        """The first and the last window of a single-run backfill. Raises `UnknownPartition` if they are in the wrong
         order."""
         first, last = self.window_of(first_key), self.window_of(last_key)
         if last < first:
-            raise UnknownPartition(last_key, str(self.schedule), f"the range begins later, at {first_key}")
+            raise UnknownPartition(last_key, str(self.schedule), f"the range starts later, at {first_key}")
         return first, last
 
     def windows_between(self, first_key: str, last_key: str) -> list[Window]:
-        """The windows of all partitions from one key to another, both included, oldest first."""
+        """The windows of all partitions between two keys, both included, oldest first."""
         self.range_windows(first_key, last_key)
         return [
             window for window in map(self._pairing.window_at, self._between(first_key, last_key)) if window
         ]
 
     def keys_between(self, first_key: str, last_key: str) -> list[str]:
-        """The keys that Dagster offers from one to another, both included: far quicker than their windows."""
+        """The keys that Dagster offers between two keys, both included; far quicker than computing their windows."""
         phantoms = set(self.phantoms)
         return [tick.key for tick in self._between(first_key, last_key) if tick.instant not in phantoms]
 

@@ -1,7 +1,7 @@
-"""Jinja's sandbox for text from outside: without clock and chance, and with a budget (`budget`).
+"""Jinja's sandbox for text from outside: no clock, no randomness, and a budget (see `budget`).
 
-The syntax tree is changed before it is compiled, so that loops, macros, `~`, comparisons and look-ups spend from the
-budget too; operators, calls, filters and tests do so by themselves.
+The syntax tree is rewritten before it is compiled, so that loops, macros, `~`, comparisons and look-ups are charged to
+the budget too; operators, calls, filters and tests are intercepted anyway.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from jinja2.visitor import NodeTransformer
 from dagster_defs.windows.budget import OPERATION, Budget, numbers_in, size_of
 from dagster_defs.windows.vocabulary import FILTERS
 
-# Attributes of dates that ask the clock or the machine's own zone. The first kind always does, the second if
-# it is called without a moment or a zone.
+# Attributes of dates that read the clock or the machine's own zone: the first kind always, the second if called without
+# a moment or a zone.
 CLOCK = frozenset({"now", "utcnow", "today", "age", "is_past", "is_future", "is_local", "fromtimestamp"})
 CLOCK_WITHOUT_ARGUMENT = frozenset(
     {"diff", "diff_for_humans", "is_anniversary", "is_birthday", "astimezone", "in_timezone", "in_tz"}
 )
-CLOCK_REASON = "it asks the clock or the zone of the machine, not the window"
+CLOCK_REASON = "it reads the machine's clock or time zone, not the window"
 
-_KEY = "\0budget"  # no template can say this name
-_EPOCH = re.compile(r"(?<!%)(?:%%)*%[-_0^#]*\d*[EO]?s")  # of strftime: seconds in the machine's zone
+_KEY = "\0budget"  # no template can contain this name
+_EPOCH = re.compile(r"(?<!%)(?:%%)*%[-_0^#]*\d*[EO]?s")  # strftime: seconds in the machine's zone
 _COMPUTED_WIDTH = re.compile(r"%(?:\([^)]*\))?[-+ #0]*(?:\*|\d*\.\*)|\{[^{}]*\{")
-# Filters whose result is as wide as a number that they are given, or as large as the product of what they are given.
+# Filters whose result is as wide as one of their arguments says, or as large as the product of their arguments.
 _WIDE = frozenset({"center", "indent", "batch", "slice", "round", "tojson", "wordwrap"})
 _PRODUCT = frozenset({"replace", "join", "format", "wordwrap", "xmlattr", "urlize", "striptags"})
 _WIDE_METHODS = frozenset({"ljust", "rjust", "center", "zfill"})
 _PRODUCT_METHODS = frozenset({"replace", "translate", "join"})
 _FORMATTING = frozenset({"format", "format_map"})
 _DUMPING = frozenset({"dumps", "safe_dump"})
-_SLOW = frozenset({"_parse", "safe_dump"})  # characters of theirs take a hundred times as long
+_SLOW = frozenset({"_parse", "safe_dump"})  # a hundred times as slow per character
 _TEXTS = (str, bytes)
 _CONTAINERS = (*_TEXTS, list, tuple, dict, set, frozenset, LoopContext)
 _MOMENTS = (date, time, timedelta, tzinfo)
 
 
 class Sandbox(SandboxedEnvironment):
-    """Jinja's sandbox as Airflow sets it up, less what is random, less the clock, and bounded."""
+    """Jinja's sandbox as Airflow sets it up, without randomness or the clock, and with a budget."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
@@ -56,7 +56,7 @@ class Sandbox(SandboxedEnvironment):
             extensions=["jinja2.ext.do"],
             cache_size=0,
             autoescape=False,
-            optimized=False,  # what is folded while it is compiled would cost nothing
+            optimized=False,  # constant folding would happen at compile time, free of charge
             finalize=_printed,
         )
         self.filters.update(FILTERS)
@@ -67,18 +67,19 @@ class Sandbox(SandboxedEnvironment):
             functions.update({name: _bounded(name, function) for name, function in functions.items()})
 
     def bounded_template(self, tree: nodes.Template) -> Template:
-        """The template of a syntax tree, which is changed on the way."""
+        """Compiles a syntax tree, which is modified in place."""
         _Instruments().visit(tree)
         tree.set_environment(self)
         return self.from_string(tree)
 
     def render(self, template: Template, values: Mapping[str, Any]) -> str:
-        """Raises SecurityError for what leaves the sandbox or its budget, and whatever the template raises."""
+        """Raises SecurityError if the template leaves the sandbox or exceeds its budget, and whatever it raises
+        itself."""
         context = template.new_context({**values, _KEY: Budget()})
         return "".join(template.root_render_func(context))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        # Jinja's `attr` filter and indirect names are only seen here, when they are rendered.
+        # Jinja's `attr` filter and indirect names are visible only here, at render time.
         return super().is_safe_attribute(obj, attr, value) and not (_is_moment(obj) and attr in CLOCK)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -99,16 +100,16 @@ class Sandbox(SandboxedEnvironment):
         budget.spend(_cost_of_call(owner, name, given))
         endless = _belongs_to(owner, _CONTAINERS) or __obj is dict
 
-        def taken(value: Any) -> Any:
+        def passed(value: Any) -> Any:
             has_no_size = endless and isinstance(value, Iterable) and not hasattr(value, "__len__")
             return budget.counted(value) if has_no_size else budget.bounded(value)
 
-        named = {key: taken(value) for key, value in kwargs.items()}
-        found = super().call(__context, __obj, *map(taken, args), **named, **scopes)
-        budget.weigh(found)
-        return found
+        named = {key: passed(value) for key, value in kwargs.items()}
+        result = super().call(__context, __obj, *map(passed, args), **named, **scopes)
+        budget.weigh(result)
+        return result
 
-    # What the changed syntax tree calls.
+    # Called by the rewritten syntax tree.
 
     def tick(self, context: Context, cost: int) -> None:
         _budget(context).spend(cost)
@@ -144,7 +145,7 @@ def _printed(context: Context, value: Any) -> Any:
 
 
 def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter or a test that spends what it takes before it does it."""
+    """A filter or a test that is charged to the budget before it runs."""
     passed = _PassArg.from_obj(function)
 
     @pass_context
@@ -158,9 +159,9 @@ def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if passed is not None:
             first = ({_PassArg.context: context, _PassArg.eval_context: context.eval_ctx}.get(
                 passed, context.environment),)  # fmt: skip
-        found = function(*first, value, *map(budget.bounded, args), **kwargs)
-        budget.weigh(found)
-        return found
+        result = function(*first, value, *map(budget.bounded, args), **kwargs)
+        budget.weigh(result)
+        return result
 
     return bounded
 
@@ -203,7 +204,7 @@ def _cost_of_binop(operator: str, left: Any, right: Any) -> int:
 def _cost_of_formatting(layout: str | bytes, given: Any) -> int:
     text = layout.decode("latin-1") if isinstance(layout, bytes) else layout
     if _COMPUTED_WIDTH.search(text):
-        raise SecurityError("a width that is computed, in a format")
+        raise SecurityError("the format has a computed width")
     return len(text) + numbers_in(text) + (text.count("%") + text.count("{")) * (size_of(given) + 1)
 
 
@@ -226,7 +227,7 @@ def _cost_of_call(owner: Any, name: str, given: list[Any]) -> int:
         return size * (1 + _numbers(given[1:]) + size_of(given[1:])) * (100 if name in _SLOW else 1)
     if name in _SLOW:
         return size * 100
-    # Formats of dates: a directive writes a few dozen characters, or as many as its width says.
+    # Date formats: a directive writes a few dozen characters, or as many as its width says.
     layouts = [text for text in given if isinstance(text, str) and ("%" in text or _is_moment(owner))]
     return size + sum(len(text) * 40 + numbers_in(text) for text in layouts)
 
@@ -244,7 +245,7 @@ def _is_moment(owner: Any) -> bool:
 
 
 def _refuse_machine(owner: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raises SecurityError for a call of a date or a zone that would ask the clock or the machine's own zone."""
+    """Raises SecurityError for a call on a date or a zone that would read the machine's clock or time zone."""
     if not _is_moment(owner):
         return
     given = [*args, *kwargs.values()]
@@ -261,7 +262,7 @@ def _refuse_machine(owner: Any, name: str, args: tuple[Any, ...], kwargs: Mappin
 
 
 class _Instruments(NodeTransformer):
-    """Lets everything spend that the sandbox does not see by itself."""
+    """Adds charges for everything that the sandbox does not intercept by itself."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - jinja2 finds it by this name
         self.generic_visit(node)
@@ -327,6 +328,6 @@ def _weighed(node: nodes.Expr) -> nodes.Expr:
 
 
 def _tick(body: Iterable[nodes.Node]) -> nodes.Node:
-    """What one passage of a body costs: the text that stands in it."""
+    """Charges one pass through a body for the literal text in it."""
     texts = sum(len(data.data) for node in body for data in node.find_all(nodes.TemplateData))
     return nodes.ExprStmt(_helper("tick", nodes.Const(texts + OPERATION)))

@@ -1,8 +1,8 @@
 """Airflow 2.11's data intervals, reproduced.
 
-Every rule is `CronDataIntervalTimetable`'s (`airflow/timetables/_cron.py` and `interval.py` of 2.11.2), on
-the same libraries, croniter and pendulum; `tests/windows/test_oracle.py` compares the two. Airflow's names
-stand in the docstrings of the methods that reproduce them.
+Every rule comes from `CronDataIntervalTimetable` (`airflow/timetables/_cron.py` and `interval.py` of 2.11.2) and uses
+the same libraries, croniter and pendulum; `tests/windows/test_oracle.py` compares the two. Docstrings name the Airflow
+method that each method reproduces.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ def _wall_clock(*fields: int) -> datetime:
     return datetime(*fields)  # type: ignore[arg-type]  # noqa: DTZ001 - croniter counts on wall-clock time
 
 
-@lru_cache(maxsize=256)  # reading an expression takes longer than a step
+@lru_cache(maxsize=256)  # parsing an expression takes longer than a step
 def _read(cron: str) -> croniter:
     return croniter(cron, start_time=_wall_clock(2000, 1, 1))
 
 
-@lru_cache(maxsize=4096)  # a step is asked for again at once, to align
+@lru_cache(maxsize=4096)  # aligning repeats the same step at once
 def _neighbour(cron: str, wall_clock: datetime, ahead: bool) -> datetime:
     ticks = copy(_read(cron))
     ticks.set_current(wall_clock, force=True)
-    found: datetime = (ticks.get_next if ahead else ticks.get_prev)(datetime)
-    return found
+    neighbour: datetime = (ticks.get_next if ahead else ticks.get_prev)(datetime)
+    return neighbour
 
 
 def parse_timezone(name: str, schedule: str) -> Zone:
-    """The IANA zone of that name, or the fixed offset; `ScheduleRefused` if there is none."""
+    """The IANA zone of that name, or the fixed offset; raises `ScheduleRefused` if there is none."""
     try:
         return zone_named(name)
     except ValueError as error:
@@ -73,8 +73,8 @@ def parse_timezone(name: str, schedule: str) -> Zone:
 
 
 def _five_fields(expression: str, timezone: str) -> str:
-    """The cron expression behind a preset or another spelling; `ScheduleRefused` for what has no data
-    interval."""
+    """The cron expression behind a preset or another spelling; raises `ScheduleRefused` for a schedule without data
+    intervals."""
 
     def refuse(reason: str, remedy: str) -> ScheduleRefused:
         return ScheduleRefused(expression, timezone, reason, remedy)
@@ -84,7 +84,8 @@ def _five_fields(expression: str, timezone: str) -> str:
         raise refuse(_NO_INTERVAL[written], _MIRROR_INSTEAD)
     if "Timetable" in written:
         raise refuse(
-            "a timetable object is no schedule text; trigger timetables have empty windows", _MIRROR_INSTEAD
+            "a timetable object is not a schedule text; trigger timetables have empty windows",
+            _MIRROR_INSTEAD,
         )
     if written.startswith("@") and written not in PRESETS:
         raise refuse("Airflow has no such preset", f"Use one of {', '.join(PRESETS)}")
@@ -98,7 +99,7 @@ def _five_fields(expression: str, timezone: str) -> str:
         raise refuse(f"it has {len(fields)} fields and {hint}", "Write minute hour day month weekday")
     if any(part[:1] in "RrHh" for part in fields):
         raise refuse(
-            "hashed and random fields give no window that can be known", "Write the minute or hour itself"
+            "hashed and random fields have no predictable windows", "Write the minute or hour itself"
         )
     cron = " ".join(fields)
     try:
@@ -112,10 +113,10 @@ def _five_fields(expression: str, timezone: str) -> str:
 class Schedule:
     """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone.
 
-    `start` and `end` are the DAG's dates: aware ones are converted to UTC, naive ones, dates and ISO text
-    without an offset are wall-clock times of the zone: of a time that comes twice the second, and past a gap
-    by the gap's length. `end` is inclusive, as in Airflow: the last window *starts* at or before it. Raises
-    `ScheduleRefused` for what has no recurring data interval, and for a bad expression, zone or date.
+    `start` and `end` are the DAG's dates. Aware ones are converted to UTC; naive ones, dates and ISO text without an
+    offset are wall-clock times in the zone: the second one of a time that occurs twice, and a time inside a gap is
+    shifted by the gap's length. `end` is inclusive, as in Airflow: the last window *starts* at or before it. Raises
+    `ScheduleRefused` for a schedule without recurring data intervals, and for a bad expression, zone or date.
     """
 
     expression: str
@@ -146,7 +147,7 @@ class Schedule:
         if self.end is not None:
             put(self, "end", self._instant(self.end))
             if self.end < self.start:
-                raise self._refused("its end is before its start", "Correct start or end")
+                raise self._refused("it ends before it starts", "Correct start or end")
         try:
             self.next_boundary(self.start)
         except CroniterBadDateError as error:
@@ -160,7 +161,7 @@ class Schedule:
         start: datetime | date | str,
         end: datetime | date | str | None = None,
     ) -> Self:
-        """As the constructor, for the looser types that YAML gives for the two dates."""
+        """Like the constructor, for the looser types that YAML gives for the two dates."""
         # The constructor converts these types too and refuses the rest.
         return cls(expression, timezone, start, end)  # type: ignore[arg-type]  # see above
 
@@ -170,8 +171,8 @@ class Schedule:
     ) -> Self:
         """A `timedelta` schedule. Airflow counts elapsed time from `start_date` in UTC, so the result is the
         cron schedule in UTC whose boundaries are `start + n * delta`. Raises `ScheduleRefused` for a delta
-        that Dagster's partitions cannot express: only divisors of an hour, of a day, one day and one week
-        recur in a cron."""
+        that Dagster's partitions cannot express: a cron can repeat only at divisors of an hour or of a day, at one day
+        and at one week."""
         anchor = cls.of("@daily", "UTC", start).start
         return cls.of(_cron_of_delta(delta, anchor), "UTC", anchor, end)
 
@@ -185,15 +186,15 @@ class Schedule:
             if isinstance(value, date) and not isinstance(value, datetime):
                 value = _wall_clock(value.year, value.month, value.day)
             if isinstance(value, datetime):
-                # fold=1 is how pendulum.datetime, and a DAG's date given as text, read such times.
+                # pendulum.datetime, and Airflow for a DAG's date given as text, read such times with fold=1.
                 return utc(
                     value if value.utcoffset() is not None else self._zone.convert(value.replace(fold=1))
                 )
         except ValueError as error:
             raise self._refused(
-                f"{value!r} is no date ({error})", "Write 2024-03-01 or 2024-03-01T06:00"
+                f"{value!r} is not a date ({error})", "Write 2024-03-01 or 2024-03-01T06:00"
             ) from error
-        raise self._refused(f"{value!r} is no date", "Write 2024-03-01 or 2024-03-01T06:00")
+        raise self._refused(f"{value!r} is not a date", "Write 2024-03-01 or 2024-03-01T06:00")
 
     @property
     def zone(self) -> Zone:
@@ -201,28 +202,28 @@ class Schedule:
 
     @property
     def known_until(self) -> pendulum.DateTime | None:
-        """From where on nobody knows the windows; None where a rule tells all of them."""
+        """The instant up to which windows are known; None if a rule determines all of them."""
         return None
 
     def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> Self:
-        """The same windows from another start to another end."""
+        """The same windows with another start and end."""
         return type(self)(self.expression, self.timezone, start, end)
 
     def run_after(self, window: Window) -> pendulum.DateTime:
-        """The logical date of the run after that of `window`, also beyond the schedule's end."""
+        """The logical date of the run after that of `window`, even beyond the schedule's end."""
         return self.align_to_prev(window.end)
 
     def run_before(self, window: Window) -> pendulum.DateTime:
-        """The logical date from which Airflow steps to that of `window`, also before the schedule's start."""
+        """The logical date of the run before that of `window`, even before the schedule's start."""
         return self.prev_boundary(window.start)
 
     def recurs_like(self, other: Self) -> bool:
-        """Whether both have the same windows, wherever they begin and end."""
+        """Whether both have the same windows, apart from their start and end."""
         return (self.cron, self.timezone) == (other.cron, other.timezone)
 
     def is_in_bounds(self, window: Window) -> bool:
-        """Whether Airflow runs a task with this schedule's start and end for the window: it compares where the
-        window starts with both, and both are included (`task_filter` of its DagRun)."""
+        """Whether Airflow runs a task with this schedule's start and end for the window: the window's start must lie
+        between the two, both included (`task_filter` of Airflow's DagRun)."""
         return self.start <= window.start and (self.end is None or window.start <= self.end)
 
     def __str__(self) -> str:
@@ -241,11 +242,10 @@ class Schedule:
         wall_clock = _wall_clock(*local.timetuple()[:6], local.microsecond)
         tick = _neighbour(self.cron, wall_clock, ahead)
         if self.covers_every_hour:
-            # Elapsed time, not the wall clock, so that the repeated hour of a fall-back day gets its own
-            # windows.
+            # Elapsed time, not the wall clock, so that the repeated hour of a fall-back day has windows of its own.
             return (local + (tick - wall_clock)).in_timezone("UTC")
-        # make_aware of Airflow: the second of two equal wall-clock times, and past the gap by the gap's
-        # length.
+        # Airflow's make_aware: the second of two equal wall-clock times, and a time inside a gap is shifted by the
+        # gap's length.
         return utc(self._zone.convert(tick.replace(fold=1)))
 
     def align_to_next(self, instant: datetime) -> pendulum.DateTime:
@@ -256,23 +256,23 @@ class Schedule:
     def align_to_prev(self, instant: datetime) -> pendulum.DateTime:
         """`instant` if it is a boundary, else the one before (Airflow's `_align_to_prev`).
 
-        On a day with a gap Airflow may answer with a *later* instant: of `15,45 2 * * *` in New York, 03:15
-        becomes 03:45. The half hour between is in no window of Airflow's.
+        On a day with a gap Airflow may answer with a *later* instant: for `15,45 2 * * *` in New York, 03:15
+        becomes 03:45. The half hour between the two is in none of Airflow's windows.
         """
         behind = self.prev_boundary(instant)
         return behind if self.next_boundary(behind) != instant else utc(instant)
 
     def window_from(self, start: datetime) -> Window:
-        """The window that starts at `start`; `DoesNotAdvance` if Airflow's has no length there."""
+        """The window that starts at `start`; raises `DoesNotAdvance` if Airflow's window would have no length."""
         end = self.next_boundary(start)
         if end <= start:
             raise self._stuck(start, end)
         return Window(utc(start), end)
 
     def following(self, window: Window) -> Window:
-        """The window that Airflow schedules after `window` (its `next_dagrun_info`, catching up).
+        """The window that Airflow schedules after `window` (its `next_dagrun_info`, with catch-up).
 
-        Raises `DoesNotAdvance` where Airflow would come back to time that `window` has covered: hourly
+        Raises `DoesNotAdvance` if Airflow would return to time that `window` has already covered, as with hourly
         schedules in Australia/Lord_Howe, whose clock moves by half an hour.
         """
         start = self.align_to_prev(window.end)
@@ -286,7 +286,7 @@ class Schedule:
     def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
         """The windows that start in `[from_, until)`, within the schedule's own start and end, oldest first.
 
-        Endless without `until` and without an end. Raises `DoesNotAdvance`, see `following`.
+        Endless without `until` or an end. Raises `DoesNotAdvance`, see `following`.
         """
         earliest = self.start if from_ is None else max(self.start, utc(from_))
         window = self._first_from(earliest)
@@ -295,24 +295,24 @@ class Schedule:
             window = self.following(window)
 
     def ending_after(self, instant: datetime) -> Iterator[Window]:
-        """The next windows, within the schedule's own start and end, that end after `instant`, oldest first: a few.
+        """The next few windows, within the schedule's own start and end, that end after `instant`, oldest first.
         Raises `DoesNotAdvance`."""
         until = self.next_boundary(self.next_boundary(max(self.start, utc(instant))))
         return (window for window in self.windows(self.align_to_prev(instant), until) if window.end > instant)
 
     def ended_by(self, instant: datetime) -> Iterator[Window]:
-        """The last few windows, within the schedule's own start and end, that are over by then, newest first. Raises
-        `DoesNotAdvance`."""
+        """The last few windows, within the schedule's own start and end, that are over by `instant`, newest first.
+        Raises `DoesNotAdvance`."""
         begin = utc(instant) if self.end is None else min(utc(instant), self.end)
         for _ in range(4):  # the last window that is over is among the last few
             begin = self.prev_boundary(begin)
         return reversed([window for window in self.windows(begin, instant) if window.end <= instant])
 
     def _first_from(self, earliest: pendulum.DateTime) -> Window:
-        """The first window that starts at or after `earliest`, on Airflow's way from the schedule's start.
+        """The first window that starts at or after `earliest`, as Airflow reaches it from the schedule's start.
 
-        Inside a clock change boundaries depend on where one comes from, so the way begins a day and a boundary
-        before; unless Airflow does not get from there to here."""
+        Inside a clock change boundaries depend on where the walk starts, so it starts a day and a boundary earlier,
+        unless Airflow does not get from there to `earliest`."""
         before = self.prev_boundary(earliest.subtract(days=1))
         try:
             window = self.window_from(self.align_to_next(max(self.start, before)))
@@ -347,4 +347,4 @@ def _cron_of_delta(delta: timedelta, anchor: pendulum.DateTime) -> str:
     hours, odd = divmod(minutes, 60)
     if not odd and 24 % hours == 0:
         return f"{anchor.minute} {','.join(map(str, range(anchor.hour % hours, 24, hours)))} * * *"
-    raise refuse("no cron recurs at that step, and Dagster's partitions are crons")
+    raise refuse("no cron repeats at that step, and Dagster's partitions are crons")

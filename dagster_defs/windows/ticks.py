@@ -1,5 +1,4 @@
-"""Dagster's own boundaries of a cron: the instants at which its partitions start, and the keys it gives
-them."""
+"""Dagster's own boundaries for a cron: the instants at which its partitions start, and their keys."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ from dagster_defs.windows.window import utc
 from dagster_defs.windows.zones import iana_zone
 
 DAY_FORMAT = "%Y-%m-%d"
-# Below a day the same wall-clock time comes twice in autumn: only the offset tells which.
+# In schedules of less than a day the same wall-clock time occurs twice in autumn; only the offset tells them apart.
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M%z"
 
-# How long after a schedule's start its clock changes are examined. Beyond, a key without a window is still
-# refused, but Dagster offers it.
+# How long after a schedule's start its clock changes are examined. Beyond that Dagster offers keys without a window,
+# which are still refused when used.
 HORIZON = timedelta(days=15 * 366)
 _SLACKS = tuple(timedelta(hours=hours) for hours in (0, 30, 100))
 
@@ -32,7 +31,7 @@ class CronTicks(Protocol):
 
     @property
     def asked_at(self) -> datetime:
-        """When Dagster is asked: some crons it counts by the UTC offset of that day."""
+        """When Dagster evaluates the cron: it counts some crons by the UTC offset of that day."""
         ...
 
     def is_expressible(self, cron: str, zone: str, fmt: str, start: datetime) -> bool:
@@ -42,16 +41,16 @@ class CronTicks(Protocol):
     def boundaries(
         self, cron: str, zone: str, instant: datetime, *, ahead: bool
     ) -> Iterator[datetime] | None:
-        """In local time, later and later or earlier and earlier; None where Dagster cannot begin at `instant`, but
-        would pass it if it began elsewhere."""
+        """In local time, forwards or backwards; None if Dagster cannot begin at `instant`, although it would pass it
+        when beginning elsewhere."""
         ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tick:
-    """Where Dagster starts a partition, and that partition's key.
+    """The start of one of Dagster's partitions, and its key.
 
-    The instant is in UTC: Dagster's own datetimes share one zone, and Python compares such by the wall clock.
+    The instant is in UTC: Dagster's own datetimes share one zone, and Python compares those by the wall clock.
     """
 
     instant: pendulum.DateTime
@@ -60,7 +59,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticks:
-    """All ticks of a schedule's cron, without its start and end.
+    """All ticks of a schedule's cron, regardless of its start and end.
 
     Raises `ScheduleRefused` if Dagster cannot read the cron expression.
     """
@@ -68,7 +67,7 @@ class Ticks:
     schedule: Schedule
     crons: CronTicks
     zone: str = field(init=False)
-    """The IANA name of the schedule's zone: Dagster takes no other."""
+    """The IANA name of the schedule's zone: Dagster accepts no other."""
 
     def __post_init__(self) -> None:
         schedule = self.schedule
@@ -78,7 +77,7 @@ class Ticks:
             raise ScheduleRefused(
                 schedule.expression,
                 schedule.timezone,
-                "Dagster's partitions need an IANA time zone, and none keeps this offset in all those years",
+                "Dagster's partitions need an IANA time zone, and none has this offset throughout those years",
                 "Mirror it without partitions, or move the DAG to a named time zone first",
             )
         object.__setattr__(self, "zone", zone)
@@ -92,8 +91,8 @@ class Ticks:
 
     @property
     def cron(self) -> str:
-        """The expression as Dagster is given it. Its short cut for `29 2` looks for these digits, and
-        misses a 29 February that it is asked about."""
+        """The expression as passed to Dagster. Dagster's shortcut for `29 2` looks for these digits, and would miss a
+        29 February that it starts from."""
         return re.sub(r" 29 2 \*$", " 29 FEB *", self.schedule.cron)
 
     @property
@@ -104,7 +103,7 @@ class Ticks:
         return Tick(utc(start), start.strftime(self.fmt))
 
     def walk(self, instant: datetime, *, ahead: bool = True) -> Iterator[Tick]:
-        """The ticks from `instant` on, itself included: later and later, or earlier and earlier."""
+        """The ticks from `instant` on, itself included, forwards or backwards."""
         at, way = utc(instant), 1 if ahead else -1
         for slack in _SLACKS:
             starts = self.crons.boundaries(self.cron, self.zone, at - way * slack, ahead=ahead)
@@ -116,7 +115,7 @@ class Ticks:
             self.schedule.expression,
             self.schedule.timezone,
             f"Dagster's own cron fails around {at.isoformat()}",
-            "Declare it in UTC, or at an hour that no clock change touches",
+            "Declare it in UTC, or at an hour without clock changes",
         )
 
     def at_or_after(self, instant: datetime) -> Tick:
@@ -130,7 +129,7 @@ class Ticks:
         return next(tick for tick in self.walk(instant, ahead=False) if tick.instant < instant)
 
     def near(self, instant: datetime) -> Iterator[Tick]:
-        """The ticks around `instant`, farther to either side than a clock change moves a boundary."""
+        """The ticks around `instant`, further to either side than a clock change can move a boundary."""
         reach = utc(instant).add(hours=3)
         for tick in self.walk(self.before(self.before(reach.subtract(hours=6)).instant).instant):
             yield tick
@@ -138,7 +137,7 @@ class Ticks:
                 return
 
     def of_key(self, key: str) -> Tick:
-        """Raises `UnknownPartition` for text that is no key of this cron and zone."""
+        """Raises `UnknownPartition` for text that is not a key of this cron and zone."""
         try:
             named = datetime.strptime(key, self.fmt)  # noqa: DTZ007 - a day has no offset
         except ValueError as error:
@@ -153,5 +152,5 @@ class Ticks:
             if tick.instant > named + 2 * day:
                 break
         raise UnknownPartition(
-            key, str(self.schedule), f"no boundary is there, the next is {self.at_or_after(named).key}"
+            key, str(self.schedule), f"there is no boundary there, the next is {self.at_or_after(named).key}"
         )

@@ -1,7 +1,7 @@
-"""Typed values: what dbt makes of the text of `--vars`, and the text that gives a value back to it.
+"""Typed values: how dbt reads the text of `--vars`, and the text from which it reads a given value.
 
 dbt reads `--vars` as YAML with PyYAML's safe loader: a value is text, a whole or floating-point number, a boolean,
-null, a date, a date and time, a list or a mapping, and each is another value than the text that it prints as.
+null, a date, a date and time, a list or a mapping, and each differs from the text that it prints as.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ _NAMES: Mapping[type, str] = {
 
 
 class ValueRefused(Exception):
-    """A text that is not YAML as dbt reads it, or a value that cannot be handed to dbt; the message says why."""
+    """A text that is not YAML as dbt reads it, or a value that cannot be passed to dbt; the message says why."""
 
 
 def read_yaml(text: str) -> Any:
-    """The value that dbt reads from a text; the empty text is null. Raises ValueRefused.
+    """The value that dbt reads from a text; an empty text is null. Raises ValueRefused.
 
-    Aliases are counted as often as they stand for something before any value is made: a short text can stand for
-    billions of values.
+    Every use of an alias is counted before any value is created, because a short text can stand for billions of values.
     """
     loader = _LOADER(text)
     try:
@@ -58,14 +57,14 @@ def read_yaml(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The YAML `text` of a value, quotes kept, and the texts in it that have no quotes: YAML guesses their type."""
+    """The YAML `text` of a value with its quotes, and the unquoted texts in it, whose type YAML guesses."""
 
     text: str
     unquoted: tuple[str, ...]
 
 
 def sources_in(text: str) -> dict[str, Source]:
-    """How each value of a mapping is written, by its name; nothing for a text that is not a mapping."""
+    """How each value of a mapping is written, by name; empty if the text is not a mapping."""
     loader = _LOADER(text)
     try:
         node = loader.get_single_node()
@@ -112,7 +111,7 @@ def _refuse_large(root: yaml.Node) -> None:
 
 
 def as_yaml(variables: Mapping[str, Any]) -> str:
-    """The text of `--vars` from which dbt reads exactly these values. Raises ValueRefused, which names the variable.
+    """The text for `--vars` from which dbt reads exactly these values. Raises ValueRefused, naming the variable.
 
     Text that looks like a number, a date or a boolean is quoted; a date is not.
     """
@@ -129,51 +128,51 @@ def value_as_yaml(value: Any) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Without anchors, so that the text of a value never depends on which values are one object."""
+    """Writes no anchors, so that a value's text never depends on which values are the same object."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def uncarried(value: Any) -> str:
-    """Why a value cannot be handed to dbt as it is; empty if it can."""
+    """Why a value cannot be passed to dbt as it is; empty if it can."""
     if isinstance(value, Mapping):
         if strange := [key for key in value if type(key) not in _SCALARS]:
-            return f"a mapping with the key {strange[0]!r} cannot be handed to dbt"
+            return f"a mapping with the key {strange[0]!r} cannot be passed to dbt"
         return next((why for item in value.values() if (why := uncarried(item))), "")
     if isinstance(value, list | tuple):
         return next((why for item in value if (why := uncarried(item))), "")
     if type(value) not in _SCALARS:
-        return f"a value of type {type(value).__name__} cannot be handed to dbt"
+        return f"a value of type {type(value).__name__} cannot be passed to dbt"
     if isinstance(value, str) and (bad := next((c for c in value if "\ud800" <= c <= "\udfff"), "")):
-        return f"text with the lone surrogate {bad!r} cannot be handed to dbt"
+        return f"text with the lone surrogate {bad!r} cannot be passed to dbt"
     return ""
 
 
 _SCALARS = frozenset({bool, int, float, str, datetime, date, type(None)})
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether both are one value to dbt: equal, and of the same type all the way down."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return len(one) == len(other) and all(
+def same(value: Any, other: Any) -> bool:
+    """Whether dbt sees both as the same value: equal, and of the same type all the way down."""
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple):
+        return len(value) == len(other) and all(map(same, value, other))
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        return len(value) == len(other) and all(
             any(same(key, there) for there in (other.keys() if key in other else ()))
             and same(item, other[key])
-            for key, item in one.items()
+            for key, item in value.items()
         )
-    if type(one) is not type(other):
+    if type(value) is not type(other):
         return False
-    if isinstance(one, float) and math.isnan(one):
+    if isinstance(value, float) and math.isnan(value):
         return math.isnan(other)
-    if isinstance(one, datetime):  # 12:00 UTC and 13:00+01:00 are equal, and print differently
-        return bool(one == other) and one.utcoffset() == other.utcoffset()
-    return bool(one == other)
+    if isinstance(value, datetime):  # 12:00 UTC and 13:00+01:00 are equal, and print differently
+        return bool(value == other) and value.utcoffset() == other.utcoffset()
+    return bool(value == other)
 
 
 def typed(value: Any) -> str:
-    """For people: a value with its type, unless it is text that can be taken for nothing else."""
+    """For display: a value with its type, unless it is text that cannot be mistaken for another type."""
     if isinstance(value, str):
         try:
             read = read_yaml(value)
@@ -185,14 +184,14 @@ def typed(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A value as a model's SQL shows it: a date object prints as ISO text."""
+    """A value as it prints in a model's SQL: a date object becomes ISO text."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def plain(value: Any) -> Any:
-    """Fit for JSON: dates become text, names become strings."""
+    """The value for JSON: dates become text, keys become strings."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""What a template may say: Airflow's template variables, macros and filters that the schedule alone
-determines.
+"""The names that a template may use: those of Airflow's template variables, macros and filters whose values follow
+from the schedule alone.
 
-The names are those of Airflow 2.11's "Templates reference"; how each is computed is `TaskInstance`'s
+The names are those of Airflow 2.11's "Templates reference"; each is computed as in `TaskInstance`'s
 `_get_template_context`, `airflow/macros/__init__.py` and `airflow/templates.py` of 2.11.2.
 """
 
@@ -28,10 +28,10 @@ from dagster_defs.windows.zones import Zone, zone_named
 
 @dataclass(frozen=True, slots=True)
 class TemplateContext:
-    """What a unit's templates know besides the window: names, schedule and the defaults of its params.
+    """What a unit's templates know besides the window: names, schedule and default params.
 
-    `params` are the DAG's merged with the task's, the task's first in rank. `timezone` is the DAG's own where
-    it differs from the schedule's, as with `timedelta` schedules, which count in UTC.
+    `params` are the DAG's merged with the task's, which take precedence. `timezone` is the DAG's own if it differs from
+    the schedule's, as with `timedelta` schedules, which count in UTC.
     """
 
     schedule: Schedule
@@ -57,12 +57,12 @@ def _nodash(moment: date) -> str:
 
 
 def _next(window: Window, context: TemplateContext) -> pendulum.DateTime:
-    # Airflow asks the timetable for the run after this one, without the DAG's start and end.
+    # Airflow asks the timetable for the next run, regardless of the DAG's start and end.
     return context.schedule.run_after(window)
 
 
 def _previous(window: Window, context: TemplateContext) -> pendulum.DateTime:
-    # Airflow steps back from the logical date, also before the DAG's start.
+    # Airflow steps back from the logical date, even before the DAG's start.
     return context.schedule.run_before(window)
 
 
@@ -126,8 +126,7 @@ _INSTANCE: Mapping[str, Value] = MappingProxyType(
     {"dag_id": lambda _, c: c.dag_id, "task_id": lambda _, c: c.task_id, "run_id": _run_id}
 )
 
-# Names of which only these attributes are known; anything else of them is refused when the template is
-# loaded.
+# Of these names only the attributes listed here are known; any other is refused when the template is loaded.
 RECORDS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "dag": {
@@ -149,7 +148,7 @@ RECORDS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     }
 )
 
-# Records of which the value follows from the window.
+# Records whose values follow from the window.
 WINDOW_RECORDS = frozenset({"dag_run", "ti", "task_instance"})
 
 
@@ -162,39 +161,39 @@ def ds_add(ds: str, days: int) -> str:
 
 
 def ds_format(ds: str, input_format: str, output_format: str) -> str:
-    if _OF_THE_MACHINE.search(input_format) or _OF_THE_MACHINE.search(output_format):
-        raise ValueError("%s and %Z ask the zone of the machine")
+    if _MACHINE_DEPENDENT.search(input_format) or _MACHINE_DEPENDENT.search(output_format):
+        raise ValueError("%s and %Z depend on the machine's time zone")
     return _wall_clock(ds, input_format).strftime(output_format)
 
 
 def datetime_diff_for_humans(dt: datetime, since: pendulum.DateTime | None = None) -> str:
-    """Airflow's measures from now if `since` is left out; that needs a clock, so here it must be given."""
+    """Airflow's macro measures from now if `since` is left out; that needs a clock, so here it is required."""
     if since is None:
-        raise ValueError("datetime_diff_for_humans without `since` asks the clock")
+        raise ValueError("datetime_diff_for_humans without `since` reads the clock")
     return pendulum.instance(dt).diff_for_humans(since)
 
 
-# Of strftime: seconds by the machine's zone, and the names of the machine's own zone.
-_OF_THE_MACHINE = re.compile(r"(?<!%)(?:%%)*%[-_0^#]*\d*[EO]?[sZ]")
+# strftime directives that depend on the machine's zone: epoch seconds, and the zone's name.
+_MACHINE_DEPENDENT = re.compile(r"(?<!%)(?:%%)*%[-_0^#]*\d*[EO]?[sZ]")
 
 
-def _zone_said(name: str | None, offset: int | None) -> Any:
-    """dateutil takes a name like CET for the machine's own zone where that has the name: an offset must be given."""
+def _named_zone(name: str | None, offset: int | None) -> Any:
+    """dateutil takes a name such as CET for the machine's own zone if that has the name, so an offset is required."""
     if offset is not None:
         return tz.UTC if offset == 0 else tz.tzoffset(name, offset)
     if name is not None:
-        raise ValueError(f"what the zone {name} means depends on the machine; say its offset")
+        raise ValueError(f"the meaning of the zone {name} depends on the machine; write its offset")
     return None
 
 
 def _parse(text: str, **how: Any) -> datetime:
-    """dateutil's parser fills what the text leaves out from today: both of these days must give the same."""
+    """dateutil's parser fills in missing parts from today's date; parsing with two different days detects that."""
     days = (_wall_clock(day, "%Y-%m-%d") for day in ("2000-01-01", "2001-02-02"))
-    parsed = [parser.parse(text, **{"default": day, "tzinfos": _zone_said, **how}) for day in days]
+    parsed = [parser.parse(text, **{"default": day, "tzinfos": _named_zone, **how}) for day in days]
     if parsed[0] != parsed[1]:
-        raise ValueError(f"{text!r} leaves out a part of the date that dateutil would take from today")
-    found: datetime = parsed[0]
-    return found
+        raise ValueError(f"{text!r} leaves out a part of the date, which dateutil would take from today's")
+    moment: datetime = parsed[0]
+    return moment
 
 
 MACROS: Mapping[str, Any] = MappingProxyType(
@@ -247,7 +246,7 @@ FILTERS: Mapping[str, Callable[[Moment], str | None]] = MappingProxyType(
     }
 )
 
-# Why a name that Airflow has is not here.
+# Why a name that Airflow defines is missing here.
 _HISTORY = "it depends on which runs came before"
 _RUN_TIME = "it is known only while Airflow runs the task"
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -257,7 +256,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "prev_execution_date_success": _HISTORY,
         "prev_start_date_success": _HISTORY,
         "prev_end_date_success": _HISTORY,
-        "dag_run": "who triggers a run decides it",
+        "dag_run": "it depends on who triggers the run",
         "ti": _RUN_TIME,
         "task_instance": _RUN_TIME,
         "var": "it is a Variable in Airflow's database",
@@ -270,7 +269,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "macros.uuid": "it is different each time",
         "macros.time": "it is the wall clock",
         "macros.ds_format_locale": "it depends on the locale of the machine",
-        "macros.hive": "it asks a Hive metastore",
+        "macros.hive": "it queries a Hive metastore",
         "lipsum": "it is different each time",
     }
 )

@@ -12,15 +12,15 @@ from dagster_defs.errors import InvalidWindow
 
 
 def utc(instant: datetime) -> pendulum.DateTime:
-    """The same instant as Airflow hands it to templates: a pendulum DateTime in UTC. Raises `ValueError` on a
-    naive one, which names no instant."""
+    """The same instant as Airflow passes it to templates: a pendulum DateTime in UTC. Raises `ValueError` for a naive
+    datetime, which is not an instant."""
     if instant.utcoffset() is None:
         raise ValueError(f"{instant} has no time zone")
     return pendulum.instance(instant.astimezone(UTC)).in_timezone("UTC")
 
 
 def instant_text(instant: datetime, timespec: str = "minutes") -> str:
-    """As people read it, `2024-11-03 05:30 UTC`: the same whatever zone the datetime is in."""
+    """For display, `2024-11-03 05:30 UTC`: always in UTC, whatever zone the datetime is in."""
     return f"{utc(instant).naive().isoformat(sep=' ', timespec=timespec)} UTC"
 
 
@@ -28,8 +28,8 @@ def instant_text(instant: datetime, timespec: str = "minutes") -> str:
 class Window:
     """`[start, end)`, both in UTC; any aware datetime is accepted and converted.
 
-    Raises `InvalidWindow` unless start < end: Airflow's cron trigger timetables and manual runs make empty
-    intervals, and no data belongs to one.
+    Raises `InvalidWindow` unless start < end: Airflow's cron trigger timetables and manual runs have empty intervals,
+    to which no data belongs.
     """
 
     start: pendulum.DateTime
@@ -55,14 +55,14 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """Elapsed time: 23 or 25 hours for a local day of a clock change."""
+        """Elapsed time: 23 or 25 hours for a local day with a clock change."""
         return timedelta(seconds=(self.end - self.start).total_seconds())
 
     def contains(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
     def overlaps(self, other: Window) -> bool:
-        """Whether they share some time; two that only touch do not."""
+        """Whether the two share some time; windows that only touch do not."""
         return self.start < other.end and other.start < self.end
 
     def isoformat(self) -> str:

@@ -203,7 +203,7 @@ def test_hours_that_dagster_counts_by_the_offset_of_today_are_refused(
     zone: str, start: str, end: str | None
 ) -> None:
     """Where the clock moves by half an hour, Dagster's minutes past the hour depend on when it is asked."""
-    with pytest.raises(ScheduleRefused, match="part of an hour"):
+    with pytest.raises(ScheduleRefused, match="fraction of an hour"):
         of("1 * * * *", zone, start, end)
 
 

@@ -114,8 +114,8 @@ def test_a_delta_is_anchored_at_its_start() -> None:
 @pytest.mark.parametrize(
     ("delta", "start", "reason"),
     [
-        (timedelta(hours=5), "2024-01-01", "no cron recurs"),
-        (timedelta(days=2), "2024-01-01", "no cron recurs"),
+        (timedelta(hours=5), "2024-01-01", "no cron repeats"),
+        (timedelta(days=2), "2024-01-01", "no cron repeats"),
         (timedelta(seconds=30), "2024-01-01", "whole minutes"),
         (timedelta(0), "2024-01-01", "whole minutes"),
         (timedelta(hours=1), "2024-01-01T00:00:30", "off the minute"),

@@ -36,7 +36,7 @@ def test_a_fixed_offset_is_written_in_one_way(said: str, name: str) -> None:
 @pytest.mark.parametrize("name", ["Mars/Phobos", "+25:00", "tzlocal()", ""])
 def test_what_is_no_zone_is_refused(name: str) -> None:
     """A name that is neither an IANA zone nor an offset raises, and says so."""
-    with pytest.raises(ValueError, match="no time zone"):
+    with pytest.raises(ValueError, match="unknown time zone"):
         zone_named(name)
 
 
@@ -115,5 +115,5 @@ def test_dagster_counts_in_a_zone_that_keeps_the_offset(
 )
 def test_an_offset_that_dagster_cannot_count_in_is_refused(zone: str, start: str) -> None:
     """Where no zone keeps the offset, the refusal says that this is the reason."""
-    with pytest.raises(ScheduleRefused, match="need an IANA time zone, and none keeps this offset"):
+    with pytest.raises(ScheduleRefused, match="need an IANA time zone, and none has this offset"):
         partitioned(Schedule.of("0 6 * * *", zone, start))

@@ -119,7 +119,7 @@ def test_one_run_takes_one_window_of_dbt(project: Project, dbt_unit: Declared) -
     ("schedule", "listed", "said"),
     [
         (SCHEDULE, {**LIST, "windows": [*WINDOWS, WINDOWS[0]]}, r"windows\.json: the window .* comes after"),
-        (SCHEDULE, {"schema": "another"}, "it is no list of windows"),
+        (SCHEDULE, {"schema": "another"}, "it is not a list of windows"),
         ({**SCHEDULE, "windows": "nowhere.json"}, LIST, r"nowhere\.json: it cannot be read \(No such file"),
         ({**SCHEDULE, "cron": "@daily"}, LIST, "it has both `cron` and `windows`"),
         ({"timezone": "UTC"}, LIST, "cron and start is missing"),
