@@ -1,4 +1,4 @@
-"""Whether Airflow and a mirror say the same of one thing."""
+"""Whether Airflow and a mirror agree on one point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """One thing that Airflow and the mirror say about a unit; `compared` counts the values behind it."""
+    """One property of a unit in Airflow and in its mirror; `compared` counts the values behind it."""
 
     name: str
     agrees: Agreement
@@ -37,7 +37,7 @@ class Facet:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Facet:
-        """Raises KeyError or ValueError for what `as_json` does not write."""
+        """Raises KeyError or ValueError for anything that `as_json` does not write."""
         return cls(
             document["facet"],
             Agreement(document["agrees"]),

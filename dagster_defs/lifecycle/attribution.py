@@ -1,6 +1,6 @@
-"""Who has executed a try that Airflow says has ended: Airflow's own operator, or a Dagster run behind a proxy.
+"""Who executed a try that Airflow reports as finished: Airflow's own operator, or a Dagster run behind a proxy.
 
-Airflow's name of the operator does not decide: it may be that of another version of the DAG.
+The operator's name in Airflow does not decide this: it may come from another version of the DAG.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dagster_defs.lifecycle.stages import Move
 
 
 class Executor(Enum):
-    """`UNCLEAR`: Airflow says that the try has succeeded, and its Dagster run has not."""
+    """`UNCLEAR`: Airflow reports that the try succeeded, but its Dagster run did not."""
 
     AIRFLOW = "airflow"
     DAGSTER = "dagster"
@@ -26,8 +26,8 @@ class Executor(Enum):
 class TaskRun:
     """A Dagster run that was launched for a task instance and may have written.
 
-    `airflow_try`: the try that launched it, None where the run does not say. `how`: its state in words. `live`: it has
-    not ended.
+    `airflow_try`: the try that launched it, None if the run does not say. `how`: its state in words. `live`: it has not
+    finished.
     """
 
     run_id: str
@@ -40,7 +40,7 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A try that has ended. `succeeded_before`: the earlier tries of the same task instance that had succeeded."""
+    """A finished try. `succeeded_before`: the earlier tries of the same task instance that succeeded."""
 
     number: int
     succeeded: bool
@@ -49,33 +49,35 @@ class Try:
 
 
 def executor_of(
-    one: Try, runs: Sequence[TaskRun], given_back: Sequence[datetime]
+    attempt: Try, runs: Sequence[TaskRun], given_back: Sequence[datetime]
 ) -> tuple[Executor, TaskRun | None]:
-    """Who has executed the try, and the Dagster run that says so. `runs`: of its task instance, newest first.
+    """Who executed the try, and the Dagster run that shows it. `runs`: of its task instance, newest first.
 
-    `given_back`: when the unit's windows began to be Airflow's again; a run of before is not this try's.
-    A proxied try succeeds with a run that it has launched, or with one of an earlier try that it has followed or
-    accepted. It accepts the newest one, if that has succeeded and the task was not cleared since: a try between that
-    had succeeded was.
+    `given_back`: when the unit's windows became Airflow's again; runs from before that are not this try's. A proxied
+    try succeeds with a run that it launched, or with an earlier try's run that it followed or accepted. It accepts
+    the newest run if that succeeded and the task has not been cleared since, that is, if no try in between
+    succeeded.
     """
-    known = [run for run in runs if not _is_of_before(run, one, given_back)]
-    own = [run for run in known if run.airflow_try == one.number]
-    if not one.succeeded:
+    known = [run for run in runs if not _is_of_before(run, attempt, given_back)]
+    own = [run for run in known if run.airflow_try == attempt.number]
+    if not attempt.succeeded:
         return (Executor.DAGSTER, own[0]) if own else (Executor.AIRFLOW, None)
     if succeeded := [run for run in own if run.succeeded]:
         return Executor.DAGSTER, succeeded[0]
-    earlier = next((run for run in known if run.airflow_try is None or run.airflow_try < one.number), None)
-    if earlier and earlier.succeeded and not _was_cleared(earlier, one):
+    earlier = next(
+        (run for run in known if run.airflow_try is None or run.airflow_try < attempt.number), None
+    )
+    if earlier and earlier.succeeded and not _was_cleared(earlier, attempt):
         return Executor.DAGSTER, earlier
     if own:
         return Executor.UNCLEAR, own[0]
-    if earlier and earlier.airflow_try is None and (earlier.live or one.number <= 1):
+    if earlier and earlier.airflow_try is None and (earlier.live or attempt.number <= 1):
         return Executor.UNCLEAR, earlier
     return Executor.AIRFLOW, None
 
 
 def given_back(entries: Sequence[Entry]) -> list[datetime]:
-    """When moves of a unit have begun that make its windows Airflow's again."""
+    """When the moves began that made a unit's windows Airflow's again."""
     return [
         entry.at
         for entry in entries
@@ -83,9 +85,9 @@ def given_back(entries: Sequence[Entry]) -> list[datetime]:
     ]
 
 
-def _is_of_before(run: TaskRun, one: Try, given_back: Sequence[datetime]) -> bool:
-    return one.started is not None and any(run.launched < at <= one.started for at in given_back)
+def _is_of_before(run: TaskRun, attempt: Try, given_back: Sequence[datetime]) -> bool:
+    return attempt.started is not None and any(run.launched < at <= attempt.started for at in given_back)
 
 
-def _was_cleared(run: TaskRun, one: Try) -> bool:
-    return any(number >= (run.airflow_try or 1) for number in one.succeeded_before)
+def _was_cleared(run: TaskRun, attempt: Try) -> bool:
+    return any(number >= (run.airflow_try or 1) for number in attempt.succeeded_before)

@@ -1,4 +1,4 @@
-"""Windows that somebody wants to be run again, as runs: one for those that follow each other, where a unit can."""
+"""Windows to be run again, grouped into runs: one run for consecutive windows, if the unit can take several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dagster_defs.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class BackfillRun:
-    """One run's windows, side by side, the oldest first."""
+    """One run's windows, consecutive, oldest first."""
 
     span: Span
     windows: tuple[Window, ...]
@@ -27,7 +27,7 @@ class BackfillRun:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What a backfill of a unit would run, and why it may not now."""
+    """What a backfill of a unit would run, and why it cannot run now."""
 
     unit: Unit
     stage: Stage
@@ -43,7 +43,7 @@ class Backfill:
 
 
 def runs_over(mirror: Mirror, windows: Sequence[Window]) -> Iterator[BackfillRun]:
-    """Raises Unaligned for a window that is none of the unit's."""
+    """Raises Unaligned for a window that is not one of the unit's."""
     in_order = sorted(windows)
     if not in_order:
         return

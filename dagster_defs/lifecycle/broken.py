@@ -1,4 +1,4 @@
-"""Broken mirrors: units whose definitions cannot be made, and what is said of them."""
+"""Broken mirrors: units whose definitions cannot be built, and how they are reported."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SHOWN = 3  # units of one fault that are named where many have it
+SHOWN = 3  # how many units with the same fault are named
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong, and every unit that it breaks, by its name in the YAML.
+    """One fault, and the name in the YAML of every unit that it breaks.
 
     A dbt project that cannot be read is one fault, however many units run it.
     """
@@ -31,7 +31,7 @@ class Fault:
 
 
 def faults(broken: Mapping[str, str]) -> tuple[Fault, ...]:
-    """`broken`: what is wrong with each unit, by its name. In the order of the first unit of each."""
+    """`broken`: what is wrong with each unit, by name. Ordered by the first unit of each fault."""
     by_reason: dict[str, list[str]] = {}
     for unit in sorted(broken):
         by_reason.setdefault(broken[unit], []).append(unit)

@@ -1,4 +1,4 @@
-"""The evidence on a unit as a row of windows, so that a window that was left out is seen."""
+"""A unit's evidence as a row of windows, so that an omitted window is visible."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WORST_FIRST = (Verdict.MISMATCH, Verdict.INCONCLUSIVE, Verdict.MATCH)
 
 
 def window_verdict(evidence: Iterable[Evidence], missing: Sequence[str]) -> Verdict | None:
-    """The worst of the outputs' verdicts; without a verdict on each of them it is no match. None: nothing was compared.
+    """The worst of the outputs' verdicts, and a match only if every output has one. None: nothing was compared.
 
-    Gates and reports alike go by it. `missing`: the unit's outputs that have no verdict on this window.
+    Gates and reports both use it. `missing`: the unit's outputs without a verdict on this window.
     """
     found = {one.checked.verdict for one in evidence}
     if found and missing:
@@ -23,18 +23,18 @@ def window_verdict(evidence: Iterable[Evidence], missing: Sequence[str]) -> Verd
 
 
 def missing_outputs(evidence: Iterable[Evidence], wanted: Iterable[str]) -> tuple[str, ...]:
-    """What of `wanted`, the outputs of a window, has no verdict."""
+    """The outputs of a window, `wanted`, that have no verdict."""
     return tuple(sorted(set(wanted) - {one.checked.check.name for one in evidence}))
 
 
 def windowed_outputs(evidence: Iterable[Evidence]) -> set[str]:
-    """The outputs that have a verdict of their own on some window; a whole table has that of the last run alone."""
+    """The outputs that have a verdict of their own on some window; a whole table has one for the last run only."""
     return {one.checked.check.name for one in evidence if one.checked.partition is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFact:
-    """One of the schedule's windows, and the standing verdicts on it; none: it was not compared.
+    """One of the schedule's windows and the standing verdicts on it; without any it was not compared.
 
     `missing`: outputs without a verdict on it.
     """
@@ -50,9 +50,9 @@ class WindowFact:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`windows` lie side by side, the newest last; `whole` are the tables without a time column, as of the last
-    window. `nothing_to_compare`: the unit leaves nothing behind that could be, only views or tests. `never`: outputs
-    that the unit's own runs are to compare, and of which no verdict is known at all."""
+    """`windows` are consecutive, the newest last; `whole` are the tables without a time column, as of the last
+    window. `nothing_to_compare`: the unit leaves nothing to compare, only views or tests. `never`: outputs that the
+    unit's own runs should compare, but for which no verdict is known at all."""
 
     windows: tuple[WindowFact, ...] = ()
     whole: tuple[Evidence, ...] = ()
@@ -61,7 +61,7 @@ class Compared:
 
 
 def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
-    """The last so many windows that have a verdict of their own, in order."""
+    """The last `count` windows that have a verdict of their own, in order."""
     starts = {one.partition: one.window_start for one in evidence if one.checked.partition is not None}
     return sorted(starts, key=starts.__getitem__)[-count:] if count else []
 
@@ -70,7 +70,7 @@ def lined_up(
     evidence: Sequence[Evidence], partitions: Sequence[str], own_outputs: Iterable[str] = ()
 ) -> Compared:
     """`partitions`: every window from the first to the last that counts. `own_outputs`: what the unit's candidate runs
-    compare, as far as that is known."""
+    compare, if known."""
     whole = tuple(one for one in evidence if one.checked.partition is None)
     of_windows = [one for one in evidence if one.checked.partition is not None]
     outputs = windowed_outputs(of_windows)

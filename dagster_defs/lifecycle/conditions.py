@@ -1,4 +1,4 @@
-"""The condition of a unit: derived from what is known, each time anew, and never stored."""
+"""The condition of a unit: derived afresh from what is known, and never stored."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ConditionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`why` is empty for `ready` and `settled`. `until`: when a soak is over by the clock. `next`: what a person
-    would do now."""
+    """`why` is empty for `ready` and `settled`. `until`: when the soak time is over. `next`: the command that a person
+    would run now."""
 
     kind: ConditionKind
     why: str = ""
@@ -52,7 +52,7 @@ class Condition:
 
 
 def condition(facts: Facts, settings: GateSettings, now: datetime) -> Condition:
-    """Of what is on record: gates that only a server can answer are left to the move itself."""
+    """Based on what is on record: gates that need an answer from a server are left to the move itself."""
     unit, history = facts.unit, facts.history
     if history.open is not None:
         why = f"{history.open}, begun by {history.open.intent.operator}"
@@ -69,7 +69,7 @@ def condition(facts: Facts, settings: GateSettings, now: datetime) -> Condition:
         more = f" ({len(closed) - 1} more)" if len(closed) > 1 else ""
         mending = f"parity resume {unit}" if facts.drifted else ""
         return Condition(ConditionKind.WAITING, closed[0].why + more, next=mending)
-    # Retiring is a matter of a whole DAG.
+    # Retiring concerns a whole DAG.
     return Condition(ConditionKind.READY, next="" if move is Move.RETIRE else f"parity {move} {unit}")
 
 

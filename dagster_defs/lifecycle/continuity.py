@@ -1,4 +1,4 @@
-"""Who wrote each window of a unit since it was enrolled: one writer, or a gap or an overlap for a person to see."""
+"""Who wrote each window of a unit since it was enrolled: exactly one writer, or a gap or an overlap to look at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dagster_defs.lifecycle.written import (
 )
 from dagster_defs.windows import PartitionedSchedule, Window
 
-Writes = Mapping[str, Sequence[Wrote]]  # of each partition, oldest first
+Writes = Mapping[str, Sequence[Wrote]]  # by partition, oldest first
 
 
 def continuity(
@@ -34,11 +34,11 @@ def continuity(
     unwritten: Mapping[str, Unwritten] | None = None,
     only: Collection[str] | None = None,
 ) -> Continuity:
-    """`writes` are all that are known, in any order; `only`: nothing is said of other windows than these.
+    """`writes`: all known writes, in any order. `only`: report on these windows alone.
 
-    A window counts from the first on that ended after the enrolment, or from the one that was written first after it,
-    whichever is earlier: a unit may be catching up on windows that are years old. An asset counts from the first
-    window that it was written in, so that a new model makes no gaps in the past.
+    Windows count from the first that ended after the enrolment, or from the first that was written after it, whichever
+    is earlier: a unit may be catching up on windows that are years old. An asset counts from the first window in which
+    it was written, so that a new model does not make gaps in the past.
     """
     by_key = _by_key(writes)
     since = enrolled or min((wrote[0].when for wrote in by_key.values()), default=None)
@@ -51,7 +51,7 @@ def continuity(
         windows = tuple(window for window in due if only is None or window.partition in only)
         lacks = list(_lacks(unit, owner, partitions, windows))
     except ParityError as error:
-        return Continuity(unit, owner, since, problem=f"its windows cannot be told: {error}")
+        return Continuity(unit, owner, since, problem=f"its windows cannot be determined: {error}")
     return Continuity(
         unit,
         owner,
@@ -66,7 +66,7 @@ def continuity(
 def spans_by_owner(
     partitions: PartitionedSchedule, writes: Iterable[Wrote], now: datetime
 ) -> Mapping[Owner, tuple[Span, ...]]:
-    """The windows, over by now, that each orchestrator has written. Raises what the schedule raises."""
+    """The finished windows that each orchestrator has written. Raises what the schedule raises."""
     by_key = _by_key(writes)
     line = _line(partitions, by_key, None, now)
     return {
@@ -85,10 +85,10 @@ def _by_key(writes: Iterable[Wrote]) -> Writes:
 def _line(
     partitions: PartitionedSchedule, by_key: Writes, since: datetime | None, now: datetime
 ) -> list[str]:
-    """Keys of the windows that are over, oldest first, from a window on before which nothing is known."""
+    """Keys of the finished windows, oldest first, from a window on before which nothing is known."""
     schedule = partitions.schedule
     earliest = [] if since is None else [window.start for window in islice(schedule.ending_after(since), 1)]
-    # As text, keys are in the order of their windows, but for the hours of a day on which clocks go back.
+    # As text, keys are in the order of their windows, except for the hours of a day on which clocks go back.
     oldest = next((key for key in sorted(by_key) if _is_key(partitions, key)), "")
     earliest += [partitions.window_of(oldest).start - timedelta(days=1)] if oldest else []
     if not earliest:
@@ -101,7 +101,7 @@ def _line(
 
 
 def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes, since: datetime) -> int:
-    """Place of the first window that counts; the length of the line if none does."""
+    """The index of the first window that counts; the length of the line if none does."""
     place = {key: number for number, key in enumerate(line)}
     fresh = {
         key: min(one.when for one in by_key[key] if one.when >= since)
@@ -111,7 +111,7 @@ def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes,
     first = place.get(_first_key(partitions, partitions.schedule.ending_after(since)), len(line))
     if fresh:
         first = min(first, place[min(fresh, key=fresh.__getitem__)])
-    # Several windows may be caught up on at once, and then the first that is written is not the oldest.
+    # Several windows may be caught up on at once, and the first one written is then not the oldest.
     while first > 0 and line[first - 1] in fresh:
         first -= 1
     return first
@@ -120,7 +120,7 @@ def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes,
 def _windows(
     line: Sequence[str], first: int, by_key: Writes, unwritten: Mapping[str, Unwritten]
 ) -> Iterator[WindowWrites]:
-    """Those from `first` on; the ones before it only tell which assets there were."""
+    """The windows from `first` on; earlier ones only show which assets existed."""
     nothing = Unwritten("")
     done = {key for key in line if key in by_key or unwritten.get(key, nothing).skipped}
     last = max((number for number, key in enumerate(line) if key in done), default=-1)
@@ -142,7 +142,7 @@ def _window(
     if wrote and not missing:
         return WindowWrites(key, Extent.WRITTEN, wrote)
     if live:
-        return WindowWrites(key, Extent.WAITING, wrote, why=f"run {live[:8]} has not ended")
+        return WindowWrites(key, Extent.WAITING, wrote, why=f"run {live[:8]} has not finished")
     if wrote:
         return WindowWrites(key, Extent.PART, wrote, why=f"without {', '.join(missing)}")
     if tried.skipped:
@@ -169,7 +169,7 @@ def _remedy(unit: Unit, owner: Owner, partitions: PartitionedSchedule, span: Spa
         return f"If it is late, look at {where}"
     if owner is Owner.DAGSTER:
         return f"Fill it: parity backfill {unit} --from {span.first} --to {span.last}"
-    # Airflow's commands take logical dates, which are the starts of windows, and include both.
+    # Airflow's commands take logical dates, which are the starts of windows, and include both ends.
     first, last = (partitions.window_of(key).start.isoformat() for key in (span.first, span.last))
     if extent is Extent.PART:
         return f"Clear it in Airflow: airflow tasks clear -s {first} -e {last} -t '^{unit.task_id}$' {unit.dag_id}"
@@ -187,7 +187,7 @@ def _is_key(partitions: PartitionedSchedule, key: str) -> bool:
 
 
 def _first_key(partitions: PartitionedSchedule, windows: Iterable[Window]) -> str:
-    """Of the first window that a partition stands for; empty without one."""
+    """The key of the first window that has a partition; empty if none has."""
     for window in windows:
         try:
             return partitions.key_of(window)

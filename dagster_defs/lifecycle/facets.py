@@ -1,4 +1,4 @@
-"""One mirror beside what Airflow itself says about its task: a facet for each thing that must be equal."""
+"""A mirror beside what Airflow itself says about its task: one facet for each property that must be equal."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = [
     "not_in_inventory",
 ]
 
-SIDE = "side"  # the argument by which a Python unit is told for which side it works
+SIDE = "side"  # the argument that tells a Python unit which side it works for
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyUnit:
-    """A task of the inventory; `reading` is None where it runs no dbt. `span` as in the inventory, for a DAG that
-    does not say which instants it is."""
+    """A task of the inventory; `reading` is None if it runs no dbt. `span` as in the inventory, for a DAG that does not
+    record its instants."""
 
     dag: Dag
     task: Task
@@ -49,7 +49,8 @@ class LegacyUnit:
 
 @dataclass(frozen=True, slots=True)
 class MirroredUnit:
-    """`upstream`: the units whose assets this one's are made from, directly or not. `environment`: Dagster's own."""
+    """`upstream`: the units whose assets this unit's assets are made from, directly or not. `environment`: Dagster's
+    own."""
 
     unit: Unit
     partitions: PartitionedSchedule
@@ -74,7 +75,7 @@ class UnitFacets:
 
     @property
     def summary(self) -> str:
-        """`13/13`, `12/13 (windows)` with what differs, `11/13 (2 undetermined)`."""
+        """`13/13`, `12/13 (windows)` with the facets that differ, `11/13 (2 undetermined)`."""
         agreeing = len(self.facets) - len(self.differing) - len(self.undetermined)
         notes = [*self.differing, *([f"{len(self.undetermined)} undetermined"] if self.undetermined else [])]
         return f"{agreeing}/{len(self.facets)}" + (f" ({', '.join(notes)})" if notes else "")
@@ -84,12 +85,12 @@ class UnitFacets:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> UnitFacets:
-        """Raises KeyError, ValueError or BadUnit for what `as_json` does not write."""
+        """Raises KeyError, ValueError or BadUnit for anything that `as_json` does not write."""
         return cls(Unit.parse(document["unit"]), tuple(map(Facet.from_json, document["facets"])))
 
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
-    """Always the same ones, in this order (`settings.FACETS`)."""
+    """Always the same facets, in this order (`settings.FACETS`)."""
     ordering = ordering_facet(legacy, mirror)
     return (
         windows_facet(legacy, mirror.partitions),
@@ -108,7 +109,7 @@ def not_in_inventory(unit: Unit) -> UnitFacets:
 
 
 def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
-    """Airflow's windows of the task in the inventory's span beside ours, and each beside its partition's."""
+    """The task's windows in the inventory's span compared with the mirror's, and each with its partition's."""
     dag, schedule = legacy.dag, partitions.schedule
     said = f"{dag.schedule.text} in {dag.schedule.timezone}"
     if dag.bounds_move:
@@ -132,12 +133,12 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
         return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), str(error), 0)
     missing, extra = set(theirs) - set(ours), set(ours) - set(theirs)
     missing, alone = _not_listed(missing, schedule)
-    alone += [f"{len(missing)} windows are Airflow's alone, first {min(missing)}"] if missing else []
-    alone += [f"{len(extra)} are the mirror's alone, first {min(extra)}"] if extra else []
+    alone += [f"{len(missing)} windows exist only in Airflow, first {min(missing)}"] if missing else []
+    alone += [f"{len(extra)} exist only in the mirror, first {min(extra)}"] if extra else []
     unaligned = [
         window for window in theirs if window not in missing and not _has_partition(window, partitions)
     ]
-    alone += [f"{len(unaligned)} are no partition's window, first {unaligned[0]}"] if unaligned else []
+    alone += [f"{len(unaligned)} have no partition, first {unaligned[0]}"] if unaligned else []
     if other_bounds := _other_bounds(legacy, partitions):
         alone.append(other_bounds)
     return Facet(
@@ -151,7 +152,7 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
 
 
 def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], list[str]]:
-    """Without those that begin where the mirror's list has ended, and of these one sentence."""
+    """The missing windows up to the end of the mirror's list, and a sentence about the later ones."""
     if (until := schedule.known_until) is None:
         return missing, []
     later = {window for window in missing if window.start >= until}
@@ -163,8 +164,8 @@ def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], 
 
 
 def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:
-    """The mirror's windows that start inside the span; where the DAG ends and the mirror goes on, as far as
-    the DAG."""
+    """The mirror's windows that start inside the span; if the mirror goes on after the DAG's end, only up to that
+    end."""
     from_, until = _span(legacy)
     if legacy.dag.windows_cut:
         until = datetime.fromisoformat(legacy.dag.windows[-1][0]) + timedelta(seconds=1)
@@ -176,7 +177,7 @@ def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterato
 
 
 def _span(legacy: LegacyUnit) -> tuple[datetime | None, datetime | None]:
-    """The inventory's span as instants. Exporters that did not write them read the days in the schedule's zone."""
+    """The inventory's span as instants. Older exporters did not write them and read the days in the schedule's zone."""
     if legacy.dag.span is not None:
         start, end = map(datetime.fromisoformat, legacy.dag.span)
         return start, end
@@ -197,8 +198,8 @@ def _has_partition(window: Window, partitions: PartitionedSchedule) -> bool:
 
 
 def _other_bounds(legacy: LegacyUnit, partitions: PartitionedSchedule) -> str:
-    """How the mirror's first or last window differs from the task's, where the task has bounds of its own; in or
-    outside of the inventory's span."""
+    """How the mirror's first or last window differs from the task's, if the task has bounds of its own, inside or
+    outside the inventory's span."""
     dag, schedule = legacy.dag, partitions.schedule
     start, end = dag.bounds_of(legacy.task)
     said = []
@@ -221,7 +222,7 @@ def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
 
 
 def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
-    """What dbt or the function gets for every window that Airflow rendered, beside what ours gives."""
+    """What dbt or the function gets for every window that Airflow rendered, compared with the mirror's values."""
     if declared.operator_itself:
         return operator_variables(legacy.dag, legacy.task)
     if legacy.reading is None:
@@ -237,7 +238,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     for call in calls:
         if moving := call.moving_env:
             differences.append(
-                f"the environment brings the window ({', '.join(moving)}), the mirror has none"
+                f"the environment carries the window ({', '.join(moving)}), but the mirror does not"
             )
         for one in call.rendered:
             window = _window(one.start, one.end)
@@ -264,11 +265,11 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
 
 
 def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
-    """The environment variables that the task sets for dbt, beside those of Dagster, as far as they are at hand.
+    """The environment variables that the task sets for dbt, compared with Dagster's, as far as those are available.
 
-    Left out are those that say where dbt is, options of dbt that other facets compare or that change nothing in the
-    tables, and those that bring the window: they are a difference of `variables`. A variable that Dagster does not
-    have, or has with another value, is undetermined: whether anything reads it is not in the inventory.
+    This leaves out variables that say where dbt is, dbt options that other facets compare or that change nothing in the
+    tables, and variables that carry the window, which count as a difference of `variables`. A variable that Dagster
+    does not have, or has with another value, is undetermined: the inventory does not show whether anything reads it.
     """
     if legacy.reading and Kind.OPAQUE in legacy.reading.kinds:
         return Facet("environment", Agreement.UNDETERMINED, "?", "none", legacy.reading.reason, 0)
@@ -289,11 +290,11 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
     if not (missing or unknown or others):
         return Facet("environment", Agreement.AGREES, said, mine, compared=len(given) or 1)
     parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
-    parts += [f"{', '.join(others)} has another value than in the task"] if others else []
+    parts += [f"{', '.join(others)} has a different value in the task"] if others else []
     parts += [f"the task's value of {', '.join(unknown)} is not in the inventory"] if unknown else []
     detail = (
-        f"{'; '.join(parts)}. Set the same for Dagster, or see that nothing in the project depends on it, then accept "
-        "it in its YAML: gates: {undetermined: [environment]}"
+        f"{'; '.join(parts)}. Set the same for Dagster, or check that nothing in the project depends on it and accept "
+        "it in the unit's YAML: gates: {undetermined: [environment]}"
     )
     return Facet("environment", Agreement.UNDETERMINED, said, mine, detail, len(given))
 
@@ -327,7 +328,7 @@ def _arguments_facet(task: Task, declared: Declared) -> Facet:
 
 
 def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
-    """Variables whose value the exporter has masked, or could not know."""
+    """Variables whose value the exporter masked or could not know."""
     return {str(name) for name, value in theirs.items() if not is_known({name: value})}
 
 
@@ -343,7 +344,7 @@ def _rendered(
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         return Facet(name, Agreement.DIFFERS, legacy, "others", differences[0] + more, compared)
     if not compared:
-        reason = "Airflow has rendered it for no window"
+        reason = "Airflow has not rendered it for any window"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
     if names := ", ".join(sorted(unknown)):
         detail = f"Airflow's value of {names} is masked in the inventory, or known only while the task runs"
@@ -352,7 +353,7 @@ def _rendered(
 
 
 def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Window) -> Iterator[str]:
-    """What is known to differ. A masked value does not, whatever the mirror says; a masked name may be any name."""
+    """The known differences. A masked value is never one, whatever the mirror says; a masked name may be any name."""
     any_name = any(not is_known(name) for name in theirs)
     for name in sorted(theirs.keys() | ours.keys(), key=str):
         if name in theirs and name in ours and same(theirs[name], ours[name]):
@@ -361,8 +362,8 @@ def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Windo
             continue
         if name not in theirs and any_name:
             continue
-        here, there = (typed(each[name]) if name in each else "not there" for each in (theirs, ours))
-        yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
+        here, there = (typed(each[name]) if name in each else "missing" for each in (theirs, ours))
+        yield f"{name} for {window}: {here} in Airflow, {there} in the mirror"
 
 
 def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str]:
@@ -376,7 +377,7 @@ def _window(start: str, end: str) -> Window | None:
 
 
 def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:
-    """The dbt calls that the mirror's stands for: those of its command, else all that select something."""
+    """The dbt calls that the mirror's call stands for: those with its command, else all that select something."""
     selecting = [call for call in reading.invocations if call.selection.command in SELECTING]
     return [call for call in selecting if call.selection.command == declared.runs] or selecting
 
@@ -398,12 +399,12 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
         return Facet("selection", Agreement.UNDETERMINED, "?", mine, unsure, 0)
     nodes = frozenset(node for node in reading.models if not node.startswith("source."))
     missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)
-    alone = [f"Airflow's alone: {_some(missing)}"] if missing else []
-    alone += [f"the mirror's alone: {_some(extra)}"] if extra else []
+    alone = [f"only in Airflow: {_some(missing)}"] if missing else []
+    alone += [f"only in the mirror: {_some(extra)}"] if extra else []
     if any(call.full_refresh for call in reading.invocations):
-        alone.append("Airflow's alone: --full-refresh")
+        alone.append("only in Airflow: --full-refresh")
     fewer = dict.fromkeys(option for call in reading.invocations for option in call.fewer_rows)
-    alone += [f"Airflow's alone: {option}" for option in fewer]
+    alone += [f"only in Airflow: {option}" for option in fewer]
     commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)
     verdict = Agreement.DIFFERS if alone else Agreement.AGREES
     return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, "; ".join(alone), len(nodes))
@@ -415,10 +416,10 @@ def _some(names: Sequence[str], shown: int = 3) -> str:
 
 
 def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
-    """Airflow's order of the mirrored tasks of one DAG beside the lineage of their assets.
+    """Airflow's order of one DAG's mirrored tasks, compared with the lineage of their assets.
 
-    An order that lineage contradicts differs. One that lineage does not know is undetermined: Dagster may run
-    the unit earlier, and whether that matters is not in the inventory.
+    An order that lineage contradicts differs. An order that lineage does not show is undetermined: Dagster may run the
+    unit earlier, and the inventory does not show whether that matters.
     """
     mates = {unit.task_id for unit in mirror.mirrored if unit.dag_id == legacy.dag.dag_id}
     before = legacy.dag.above(legacy.task.task_id) & mates
@@ -427,7 +428,7 @@ def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
     said, mine = _names("after", before), _names("made from", lineage)
     count = len(before | lineage) or 1
     if reversed_ := sorted(lineage & after):
-        detail = f"Airflow runs {', '.join(reversed_)} after it, and it is made from what they write"
+        detail = f"Airflow runs {', '.join(reversed_)} after it, but it is made from what they write"
         return Facet("ordering", Agreement.DIFFERS, said, mine, detail, count)
     if unknown := sorted(before - lineage):
         detail = f"nothing that it reads comes from {', '.join(unknown)}: Dagster may run it before"

@@ -1,4 +1,4 @@
-"""Whether a comparison says something: both sides must still be what the two runs of the window have left behind."""
+"""Whether a comparison is meaningful: both sides must still be as the two runs of the window left them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dagster_defs.windows import instant_text
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of an asset. `position` orders the writes that Dagster's event log knows; instants are UTC."""
+    """One write of an asset. `position` orders the writes in Dagster's event log; instants are UTC."""
 
     position: int
     partition: str | None
@@ -21,10 +21,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What legacy has written, between its run of the window and the candidate's, of what both read; in words.
+    """What legacy wrote upstream of both sides, between its own run of the window and the candidate's; in words.
 
-    `spoiling`: what may have changed rows that the window is made from. `beside`: what was about other windows; a run
-    may read more than its window, and nobody knows.
+    `spoiling`: writes that may have changed rows that the window is made from. `beside`: writes about other windows; a
+    run may read more than its window, and that is not known.
     """
 
     spoiling: tuple[str, ...] = ()
@@ -33,16 +33,16 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of both sides of one output and window, right after they were compared.
+    """What is known about both sides of one output and window, right after they were compared.
 
     `legacy`, `candidate`: the last write of the window; `newest_legacy`, `newest_candidate`: of any window.
-    `made_for`: position of the legacy write that the candidate run was started for. `started_since`: runs of
-    the legacy task that have started since its write and touch the output, in words; None if Airflow could not
-    be asked. `not_built`: why this run has not built the candidate, if it should have. `not_made`: what legacy
-    has for this window and the candidate was to read, but no candidate run has made, each with the reason.
-    `other_legacy`, `other_candidate`: runs that have written the same rows since the window's own, told by
-    observations: of another unit that builds the same table, or of no partition. `copied`: why the candidate's rows
-    may be a copy of legacy's and not its own work.
+    `made_for`: position of the legacy write that the candidate run was started for. `started_since`: runs of the
+    legacy task that have started since its write and touch the output, in words; None if Airflow could not be
+    asked. `not_built`: why this run has not built the candidate, if it should have. `not_made`: what the candidate
+    should have read and legacy has for this window, but no candidate run has made, each with the reason.
+    `other_legacy`, `other_candidate`: runs that have written the same rows since the window's own run, according to
+    observations: runs of another unit that builds the same table, or without a partition. `copied`: why the
+    candidate's rows may be a copy of legacy's rather than its own work.
     """
 
     as_a_whole: bool
@@ -60,15 +60,15 @@ class Standing:
     copied: str = ""
 
 
-LATER_INPUT = "legacy has moved on: the candidate has read what was written upstream after legacy's run began"
+LATER_INPUT = "legacy has moved on: the candidate read what was written upstream after legacy's run began"
 NOT_ASKED = "Airflow could not be asked whether it has started the task again"
 
 
 def judged(check: Check, standing: Standing) -> Check:
-    """The check as it stands; `inconclusive`, with the reason, where the comparison would be unfair."""
+    """The check as it is; `inconclusive`, with the reason, if the comparison would be unfair."""
     if check.verdict is Verdict.INCONCLUSIVE and not standing.not_built:
         return check
-    if reason := why_unfair(standing):
+    if reason := unfair_reason(standing):
         return replace(check, verdict=Verdict.INCONCLUSIVE, reason=reason)
     if check.verdict is Verdict.MISMATCH and standing.upstream.spoiling:
         reason = f"{LATER_INPUT}: {', '.join(standing.upstream.spoiling)}; {check.reason}"
@@ -79,7 +79,7 @@ def judged(check: Check, standing: Standing) -> Check:
     return replace(check, reason="; ".join([check.reason, *notes])) if notes else check
 
 
-def why_unfair(standing: Standing) -> str:
+def unfair_reason(standing: Standing) -> str:
     """Empty for a fair comparison. A table without a time column is the work of every window's run."""
     legacy, candidate = standing.legacy, standing.candidate
     if standing.not_built:
@@ -91,7 +91,7 @@ def why_unfair(standing: Standing) -> str:
     if standing.copied:
         return standing.copied
     if standing.not_made:
-        return f"the candidate had not everything to read: {'; '.join(standing.not_made)}"
+        return f"the candidate lacked some of its input: {'; '.join(standing.not_made)}"
     if standing.made_for != legacy.position and legacy.ended > candidate.began:
         return f"legacy has moved on: it has run this window again, until {_text(legacy.ended)}"
     if standing.started_since:
@@ -111,17 +111,17 @@ def why_unfair(standing: Standing) -> str:
 
 
 def read_as_of(standing: Standing) -> Standing:
-    """As if nothing had come after legacy's run: for a warehouse that shows a table as it was when the run ended."""
+    """As if nothing had happened since legacy's run: for a warehouse that shows a table as of the run's end."""
     return replace(standing, started_since=(), newest_legacy=None, other_legacy=())
 
 
 def why_tests_unfair(standing: Standing, started: tuple[str, ...] | None) -> str:
-    """Empty where tests that look at legacy as it is now may be set beside those of the candidate run.
+    """Why tests of legacy as it is now may not be compared with those of the candidate run; empty if they may.
 
-    A test looks at all of a table: what any window's run has written since counts. `started`: runs of the legacy
-    task, of any window, that have started since; None if Airflow could not be asked.
+    A test looks at the whole table, so whatever any window's run has written since counts. `started`: runs of the
+    legacy task, for any window, that have started since; None if Airflow could not be asked.
     """
-    return why_unfair(replace(standing, as_a_whole=True, started_since=started))
+    return unfair_reason(replace(standing, as_a_whole=True, started_since=started))
 
 
 def _text(moment: datetime) -> str:

@@ -22,7 +22,7 @@ from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.parity import Verdict
 from dagster_defs.windows import instant_text
 
-# A rollback has none: the way back is always open.
+# A rollback has no gates: the way back is always open.
 GATES: Mapping[Move, tuple[Gate, ...]] = {
     Move.SHADOW: (Gate.MIRROR, Gate.HELD, Gate.MARKS, Gate.DAGSTER),
     Move.CUTOVER: (
@@ -59,7 +59,7 @@ GATES: Mapping[Move, tuple[Gate, ...]] = {
 }
 
 
-# What Airflow and Dagster have to be asked for; whoever has not asked them opens none of these.
+# These need an answer from Airflow and Dagster, and stay closed until both have been asked.
 ASK_SERVERS = frozenset(
     {Gate.WHOLE_DAG, Gate.WAITED_FOR, Gate.AIRFLOW, Gate.DAGSTER, Gate.LIVE_RUN, Gate.RUNTIME}
 )
@@ -122,7 +122,7 @@ class Facts:
 
     @property
     def drifted(self) -> bool:
-        """Whether the mark does not say what the ledger says, and no open move explains it."""
+        """Whether the mark contradicts the ledger without an open move to explain it."""
         if self.history.stage is None or self.history.open is not None:
             return False
         if self.doubt:
@@ -132,7 +132,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan, and why it may not be carried out now. `accepted`: the reason for which its gates ask for no evidence."""
+    """A plan, and why it cannot be carried out now. `accepted`: the reason that its gates accept for evidence."""
 
     plan: Planned
     blockers: tuple[Blocker, ...] = ()
@@ -149,9 +149,9 @@ Proposed = Done | Proposal  # what asking for a move comes to
 def blockers(
     move: Move, facts: Facts, settings: GateSettings, now: datetime, *, on_record: bool = False
 ) -> list[Blocker]:
-    """Why the move may not be made now, gate by gate.
+    """Why the move cannot be made now, gate by gate.
 
-    `on_record`: only as far as it can be told without asking a server; the move itself will ask.
+    `on_record`: only what can be determined without asking a server; the move itself will ask.
     """
     found: list[Blocker] = []
     for gate in GATES[move]:
@@ -170,25 +170,25 @@ def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:
 
 
 def is_said(settings: GateSettings) -> bool:
-    """Whether somebody has said why no candidate may run: the gates that ask for evidence accept that reason."""
+    """Whether the unit states why no candidate may run: gates that ask for evidence accept that reason."""
     return settings.never_compared not in ("", NOBODY_HAS_SAID)
 
 
 def accepted_reason(move: Move, settings: GateSettings) -> str:
-    """`not compared: …`, where a gate of the move would ask for evidence and takes the unit's reason instead."""
+    """`not compared: …`, if a gate of the move would ask for evidence and accepts the unit's reason instead."""
     asks = {Gate.WINDOWS, Gate.SOAK} & set(GATES[move])
     return f"not compared: {settings.never_compared}" if asks and is_said(settings) else ""
 
 
 def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
-    """When the soak is over, as far as time goes; None if no cutover is in the ledger."""
+    """When the soak time is over; None if the ledger has no cutover."""
     cut_over = history.cut_over
     return None if cut_over is None else cut_over.at + timedelta(days=settings.soak_days)
 
 
 def soaked_windows(facts: Facts, settings: GateSettings) -> int:
-    """Windows that were compared since the cutover; one whose comparison is inconclusive was not. Of tables without
-    a time column only the last comparison is known: one since the cutover is enough."""
+    """How many windows were compared since the cutover, not counting inconclusive ones. For tables without a time
+    column only the last comparison is known: one since the cutover is enough."""
     cut_over, compared = facts.history.cut_over, facts.compared
     if cut_over is None or compared is NOT_READ:
         return 0
@@ -211,7 +211,9 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
     match gate:
         case Gate.MIRROR:
             if facts.broken:
-                yield Blocker(gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Mend that first")
+                yield Blocker(
+                    gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Fix the mirror first"
+                )
         case Gate.HELD:
             if held := facts.history.held:
                 yield Blocker(
@@ -220,9 +222,9 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                     f"Release it: parity release {unit} --apply",
                 )
         case Gate.MARKS:
-            mend = f"Put the mark right: parity resume {unit} --apply"
+            mend = f"Correct the mark: parity resume {unit} --apply"
             if facts.doubt:
-                by_hand = f"Mend the file in proxied_state/ by hand: nobody has moved {unit} yet"
+                by_hand = f"Correct the file in proxied_state/ by hand, as no move of {unit} is on record"
                 yield Blocker(
                     gate,
                     f"its mark cannot be read, so Airflow runs the task: {facts.doubt}",
@@ -240,7 +242,7 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
             last = _last(facts, settings)
             if any(TESTS_DIFFER in one.checked.check.reason for one in last):
                 yield Blocker(
-                    gate, "dbt tests say one thing in legacy and another in the candidate", _look(unit)
+                    gate, "dbt tests give different results in legacy and in the candidate", _look(unit)
                 )
         case Gate.TOLERANCES:
             yield from _without_evidence(gate, facts, settings)
@@ -254,14 +256,14 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                 yield Blocker(
                     gate,
                     f"the tolerance of {', '.join(expired)} has expired",
-                    "Mend the difference, or give the tolerance a new reason and date in the unit's YAML",
+                    "Fix the difference, or give the tolerance a new reason and date in the unit's YAML",
                 )
         case Gate.REHEARSED:
             if not facts.history.rolled_back:
                 yield Blocker(
                     gate,
-                    "its rollback was never rehearsed",
-                    f'Rehearse it elsewhere and say so: parity rollback {unit} --rehearsed --reason "where" --apply',
+                    "its rollback has never been rehearsed",
+                    f'Rehearse it elsewhere and record it: parity rollback {unit} --rehearsed --reason "where" --apply',
                 )
         case Gate.SOAK:
             yield from _soak(facts, settings, now)
@@ -270,16 +272,16 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                 decide = "decides" if len(facts.decided_by) == 1 else "decide"
                 yield Blocker(
                     gate,
-                    f"{', '.join(facts.decided_by)} {decide} in Airflow whether {unit.task_id} runs, and Dagster would "
-                    f"run {unit.task_id} in any case",
-                    "Mirror both with a LegacyTask, or say in its YAML that it may always run: "
+                    f"{', '.join(facts.decided_by)} {decide} in Airflow whether {unit.task_id} runs, but Dagster would "
+                    f"always run {unit.task_id}",
+                    "Mirror both with a LegacyTask, or accept in the unit's YAML that it always runs: "
                     "gates: {without: [whole_dag]}",
                 )
             if facts.other_schedules:
                 yield Blocker(
                     gate,
-                    f"another schedule than its own has {', '.join(map(str, facts.other_schedules))}",
-                    f"Write the schedule of {unit.dag_id} alike in the YAML of all its units",
+                    f"its schedule differs from that of {', '.join(map(str, facts.other_schedules))} in the same DAG",
+                    f"Write the schedule of {unit.dag_id} the same way in the YAML of all its units",
                 )
         case Gate.CONTINUITY:
             yield from _continuity(facts)
@@ -307,8 +309,8 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
             elif live.waiting:
                 yield Blocker(
                     gate,
-                    f"in Airflow {', '.join(live.waiting)} would wait for {unit.dag_id} in vain",
-                    "Retire that DAG first, or take the sensor away",
+                    f"{', '.join(live.waiting)} would wait for {unit.dag_id} in Airflow and never finish",
+                    "Retire that DAG first, or remove the sensor",
                 )
         case Gate.AIRFLOW:
             if live.airflow:
@@ -368,9 +370,7 @@ def _facets(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
             remedy,
         )
     if open_ := [name for name in facts.facets.undetermined if name not in settings.undetermined]:
-        accept = (
-            f"{remedy}, and accept what is fine in its YAML: gates: {{undetermined: [{', '.join(open_)}]}}"
-        )
+        accept = f"{remedy}, and accept what is fine in the unit's YAML: gates: {{undetermined: [{', '.join(open_)}]}}"
         yield Blocker(Gate.FACETS, f"undetermined: {', '.join(open_)}", accept)
 
 
@@ -379,8 +379,8 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         yield Blocker(
             Gate.WINDOWS,
             f"not compared: {NOBODY_HAS_SAID}",
-            "Say in its YAML what a candidate connects to instead (env: {candidate: …}, and an output's file), or why "
-            "nobody may do twice what it does (shadow: never, because: …)",
+            "State in its YAML what a candidate connects to instead (env: {candidate: …}, and an output's file), or "
+            "why its work must not be done twice (shadow: never, because: …)",
         )
         return
     if is_said(settings):
@@ -406,12 +406,12 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         if one.checked.verdict is not Verdict.MATCH
     ]
     if not bad and not found and not facts.compared.whole:
-        bad = ["nothing of it was compared"]
+        bad = ["no output was compared"]
     else:
         if facts.compared.never:
             bad.append(f"never compared: {', '.join(facts.compared.never)}")
         if len(found) < wanted and (found or not facts.compared.whole):
-            bad.append(f"{len(found)} of {wanted} windows are compared")
+            bad.append(f"only {len(found)} of {wanted} windows are compared")
     if bad:
         yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
 
@@ -439,22 +439,24 @@ def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Block
     if end is None:
         yield Blocker(
             Gate.SOAK,
-            "its cutover is not in the ledger",
+            "the ledger has no cutover of it",
             f"Roll it back and cut it over with parity: parity rollback {facts.unit}",
         )
         return
     if now < end:
-        yield Blocker(Gate.SOAK, f"it soaks until {instant_text(end)}", "Wait")
+        yield Blocker(Gate.SOAK, f"it is soaking until {instant_text(end)}", "Wait until then")
     if (windows := soaked_windows(facts, settings)) < settings.soak_windows:
         yield Blocker(
-            Gate.SOAK, f"{windows} of {settings.soak_windows} windows since the cutover", "Wait for its runs"
+            Gate.SOAK,
+            f"{windows} of {settings.soak_windows} windows since the cutover",
+            "Wait for more of its runs",
         )
 
 
 def _continuity(facts: Facts) -> Iterator[Blocker]:
     if facts.continuity is NOT_READ:
         yield Blocker(
-            Gate.CONTINUITY, "nobody knows who wrote its windows", "Name Dagster's event log: DAGSTER_HOME"
+            Gate.CONTINUITY, "it is not known who wrote its windows", "Name Dagster's event log: DAGSTER_HOME"
         )
     elif against := facts.continuity.against:
         more = f" ({len(against) - 1} more)" if len(against) > 1 else ""
@@ -476,7 +478,7 @@ def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker
     if candidate > bound:
         yield Blocker(
             Gate.RUNTIME,
-            f"a candidate run takes {candidate:.0f} s, legacy's {legacy:.0f} s, the bound is {bound:.0f} s",
+            f"a candidate run takes {candidate:.0f} s and legacy's {legacy:.0f} s; the limit is {bound:.0f} s",
             f"Make it faster, or raise `slowdown` or `slack` in the YAML of {unit}",
         )
 

@@ -1,4 +1,4 @@
-"""Names and keys that several things would have in Dagster: said before Dagster refuses them, and with the way out."""
+"""Names and keys that would clash in Dagster: reported, with a way out, before Dagster refuses them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RENAME = "Mirror only one of them, or rename the other in Airflow"
 class Claim:
     """An asset key, and what it stands for in a unit. `thing` identifies that, `said` is it in words.
 
-    `builds`: the unit's run makes it. `is_written`: some unit's does, so that nothing else may have the key. `table`:
-    where its rows are, empty if that is not known. `aligned`: the YAML or the dbt project says by itself that the key
-    is that of something else.
+    `builds`: the unit's run makes it. `is_written`: some unit's run makes it, so that nothing else may have the key.
+    `table`: where its rows are, empty if that is not known. `aligned`: the YAML or the dbt project itself declares that
+    the key belongs to something else.
     """
 
     key: str
@@ -35,10 +35,11 @@ class Claim:
 
 
 def keys_taken_twice(claims: Iterable[Claim]) -> Mapping[str, BadUnit]:
-    """What is wrong with units for which one asset key stands for two tables, by unit.
+    """The errors of units for which one asset key stands for two tables, by unit.
 
-    A source is the same as what is written under its key, or as another project's source, if it is the same table or
-    if somebody has said so. To blame are the units that build one of the two, or without any all that read them.
+    A source counts as the same thing as what is written under its key, or as another project's source, if it is the
+    same table or declared to be. The error belongs to the units that build one of the two, or to all readers if no unit
+    does.
     """
     by_key: defaultdict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
@@ -61,7 +62,7 @@ def keys_taken_twice(claims: Iterable[Claim]) -> Mapping[str, BadUnit]:
 
 
 def prefixes_at_odds(said: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUnit]:
-    """What is wrong with units of a dbt project whose key prefixes differ. `said`: unit, project and prefix."""
+    """The errors of units of one dbt project whose key prefixes differ. `said`: unit, project and prefix."""
     by_project: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for unit, project, prefix in said:
         by_project[project][unit] = prefix
@@ -81,13 +82,13 @@ def prefixes_at_odds(said: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUn
 
 
 _WAYS_OUT = (
-    "Give one a key of its own: `key_prefix` in the YAML of all units of its dbt project, or "
-    "meta: {dagster: {asset_key: […]}} in the project; the latter on a source also says that both are the same"
+    "Give one of them a key of its own: `key_prefix` in the YAML of all units of its dbt project, or "
+    "meta: {dagster: {asset_key: […]}} in the project; the latter on a source also declares that both are the same"
 )
 
 
 def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
-    """Two of the claims on one key that are not about one table, if there are any."""
+    """Two claims on one key that are not about the same table, if there are any."""
     things = {claim.thing: claim for claim in sorted(claims, key=lambda claim: (claim.thing, claim.unit))}
     written = [claim for claim in things.values() if claim.is_written]
     if len(written) > 1:
@@ -99,8 +100,8 @@ def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
 
 
 def definers(built: Mapping[tuple[int, Unit], Iterable[T]]) -> dict[T, Unit]:
-    """The unit that defines each thing, where several may build it: the one that builds the fewest, by name among
-    equals. `built`: what each unit builds, by its precedence, which is how much that is and then its name."""
+    """The unit that defines each thing that several may build: the one that builds the fewest things, then the first
+    by name. `built`: what each unit builds, by its precedence, that is, their number and the unit's name."""
     found: dict[T, Unit] = {}
     for precedence in sorted(built):
         for thing in built[precedence]:
@@ -109,13 +110,13 @@ def definers(built: Mapping[tuple[int, Unit], Iterable[T]]) -> dict[T, Unit]:
 
 
 def job_names(unit: Unit) -> tuple[str, ...]:
-    """What the unit's jobs and the job of its DAG are called."""
+    """The names of the unit's jobs and of its DAG's job."""
     name = unit.identifier
     return name, f"shadow__{name}", f"compare__{name}", unit.dag_identifier
 
 
 def dags_taken_twice(dag_ids: Iterable[str]) -> Mapping[str, BadUnit]:
-    """What is wrong with DAGs whose files, jobs and asset groups would have the name of another's."""
+    """The errors of DAGs whose files, jobs and asset groups would have the same name as another DAG's."""
     alike: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for dag_id in dag_ids:
         alike[Unit(dag_id, "_").dag_identifier.casefold()][dag_id] = None
@@ -128,11 +129,11 @@ def dags_taken_twice(dag_ids: Iterable[str]) -> Mapping[str, BadUnit]:
 
 
 def names_taken_twice(names: Iterable[str]) -> Mapping[str, BadUnit]:
-    """What is wrong with units that are declared twice, or whose jobs would have the name of another's.
+    """The errors of units that are declared twice, or whose jobs would have the same name as another's.
 
-    Names that differ in upper and lower case alone are one: a file system may not tell them apart.
+    Names that differ only in case count as the same: a file system may not distinguish them.
 
-    `names`: of all units as the YAML has them, each as often as it is declared; one that no unit can have is left out.
+    `names`: all units in the YAML, each as often as it is declared; names that no unit can have are left out.
     """
     counts = Counter(names)
     owners: defaultdict[str, dict[str, None]] = defaultdict(dict)

@@ -1,4 +1,4 @@
-"""Of each table that a unit builds: the key and the time column that it is compared by, and what dbt says of them."""
+"""For each table that a unit builds: the key and time column of its comparison, and what dbt says about them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NOT_LOOKED_AT = KeyCheck(KeyVerdict.INCONCLUSIVE, "not looked at")
 
 
 class Standing(StrEnum):
-    """Of a key: `declared` in the unit's YAML; `proposed`, for dbt says it and the YAML does not; a `candidate`, for
-    dbt says something too weak to be taken for a key."""
+    """Of a key: `declared` in the unit's YAML; `proposed`, because dbt declares it and the YAML does not; `candidate`,
+    because what dbt says is too weak to be taken for a key."""
 
     DECLARED = "declared"
     PROPOSED = "proposed"
@@ -28,8 +28,8 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableKeys:
-    """`key` and `time_column` are the YAML's, `claims` and `time` what the dbt project says. `data`: what legacy's rows
-    say of the key that `standing` is about."""
+    """`key` and `time_column` come from the YAML, `claims` and `time` from the dbt project. `data`: what legacy's rows
+    show about the key that `standing` is about."""
 
     name: str
     key: tuple[str, ...]
@@ -88,7 +88,7 @@ class TableKeys:
 
     @property
     def proposal(self) -> dict[str, Any] | None:
-        """What is to be written into `compare` of the YAML; None if there is nothing that it does not say."""
+        """What to write into `compare` in the YAML; None if it is all there already."""
         found = compared_entry(self.name, self.claims, self.time)
         said = {"name": self.name, **({"key": list(self.key)} if self.key else {})}
         said |= {"time_column": self.time_column} if self.time_column else {}
@@ -96,7 +96,7 @@ class TableKeys:
 
     @property
     def holds(self) -> bool:
-        """Nothing speaks against it, and whatever was to be asked was answered. A candidate promises nothing."""
+        """Nothing contradicts it, and every question about it was answered. A candidate promises nothing."""
         if self.data.verdict is KeyVerdict.VIOLATED:
             return self.standing is Standing.CANDIDATE
         return self.data.verdict is not KeyVerdict.INCONCLUSIVE

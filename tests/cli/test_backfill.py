@@ -73,7 +73,7 @@ def test_a_live_run_blocks_a_backfill(night: Night) -> None:
     refused = night.parity("backfill", DAILY, *DAYS, "--apply")
 
     assert refused.returncode == 3
-    assert "under way: Dagster run abcdef12 (started). Wait until they are over" in refused.stderr
+    assert "still running: Dagster run abcdef12 (started). Wait until they have finished" in refused.stderr
     assert (night.dagster.launches, night.entries()) == ([], [])
 
 

@@ -24,7 +24,7 @@ def test_without_apply_nothing_happens(night: Night) -> None:
     assert done.returncode == 3
     assert "cutover taxi_daily.dbt_zones: shadowed → cut_over" in done.stdout
     assert "4. taxi_daily.yaml marks dbt_zones as proxied" in done.stdout
-    assert "blocked (rehearsed): its rollback was never rehearsed" in done.stdout
+    assert "blocked (rehearsed): its rollback has never been rehearsed" in done.stdout
     assert "Nothing was done. To do it, add --apply" in done.stderr
     assert not list(night.folder.glob("*.yaml"))
     assert night.entries() == []
@@ -60,7 +60,7 @@ def test_a_closed_gate_exits_3(night: Night) -> None:
     assert done.returncode == 3, done.stderr
     assert "cannot cut over taxi_daily.dbt_daily, taxi_daily.dbt_zones:" in done.stderr
     assert "dbt_zones: no inventory to verify it against. Export one" in done.stderr
-    assert "blocked (windows): no evidence is at hand" in done.stdout
+    assert "blocked (windows): no evidence is available" in done.stdout
     assert not night.marked(ZONES)
     assert night.entries() == []
 

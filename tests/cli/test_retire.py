@@ -38,8 +38,8 @@ def test_a_retirement_shows_its_plan(soaked: Night) -> None:
     assert "retire taxi_daily.dbt_zones: cut_over → retired" in done.stdout
     assert "Dagster has loaded the job of taxi_daily and starts it for each window" in done.stdout
     assert "Airflow has paused taxi_daily between two of its runs" in done.stdout
-    assert "blocked (soak): 0 of 7 windows since the cutover. Wait for its runs" in done.stdout
-    assert "blocked (continuity): nobody knows who wrote its windows" in done.stdout
+    assert "blocked (soak): 0 of 7 windows since the cutover. Wait for more of its runs" in done.stdout
+    assert "blocked (continuity): it is not known who wrote its windows" in done.stdout
     assert "blocked (whole_dag)" not in done.stdout
     assert soaked.airflow.paused == set()
     assert soaked.entries() == []
@@ -110,7 +110,7 @@ def test_a_task_that_nothing_mirrors_blocks(soaked: Night) -> None:
 
     refused = soaked.parity("retire", "taxi_daily", "--apply")
     assert refused.returncode == 3
-    assert "notify of taxi_daily would run no more: nothing mirrors them" in refused.stderr
+    assert "notify of taxi_daily would no longer run: no mirror" in refused.stderr
     assert "gates: {without: [whole_dag]}" in refused.stderr
     assert "begin" not in refused.stdout
 

@@ -320,7 +320,7 @@ def test_fewer_rows_are_a_difference(
     )
     selection = next(facet for facet in unit.facets if facet.name == "selection")
     assert (selection.agrees.value, selection.detail) == (
-        ("differs", f"Airflow's alone: {said}") if said else ("agrees", "")
+        ("differs", f"only in Airflow: {said}") if said else ("agrees", "")
     )
     text = Path(written["path"]).read_text()
     assert f"# fewer-rows: {said}: models are built" in text if said else "fewer" not in text

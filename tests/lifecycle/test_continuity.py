@@ -261,7 +261,7 @@ def test_a_window_that_is_written_in_part() -> None:
         "-t '^dbt_daily$' taxi_daily"
     )
     assert live.is_continuous
-    assert [str(lack) for lack in live.waiting] == [f"{key(6)} (run 01234567 has not ended)"]
+    assert [str(lack) for lack in live.waiting] == [f"{key(6)} (run 01234567 has not finished)"]
 
 
 def test_what_airflow_skips_is_no_gap() -> None:

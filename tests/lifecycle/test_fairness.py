@@ -57,7 +57,7 @@ def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdic
         (replace(WHOLE, newest_legacy=Write(30, NEXT, at(9), at(12))), f"legacy has moved on: the run of {NEXT}"),
         (replace(WHOLE, newest_candidate=Write(31, NEXT, at(9), at(12))), f"candidate has moved on: the run of {NEXT}"),
         (replace(WHOLE, started_since=None), NOT_ASKED),
-        (replace(FAIR, not_made=("shadow/x of 2024-03-09 is not made",)), "had not everything to read: shadow/x of"),
+        (replace(FAIR, not_made=("shadow/x of 2024-03-09 is not made",)), "lacked some of its input: shadow/x of"),
         (replace(FAIR, other_legacy=("other.task (run x)",)), "legacy has moved on: other.task (run x) has written"),
         (replace(FAIR, other_candidate=("other.task (run x)",)), "candidate has moved on: other.task (run x)"),
     ],

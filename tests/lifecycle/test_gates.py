@@ -95,7 +95,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
         (replace(READY, compared=NOT_READ), Gate.WINDOWS, "no evidence is at hand"),
         (compared(), Gate.WINDOWS, "7 of 7 windows not compared"),
         (compared(*GOOD[1:]), Gate.WINDOWS, "1 of 7 windows not compared"),
-        (replace(READY, compared=Compared()), Gate.WINDOWS, "nothing of it was compared"),
+        (replace(READY, compared=Compared()), Gate.WINDOWS, "no output was compared"),
         (replace(READY, compared=lined_up(GOOD[:3], DAYS[:3])), Gate.WINDOWS, "3 of 7 windows are compared"),
         (
             replace(READY, compared=lined_up(GOOD, DAYS, ["daily_metrics", "orders.v1", "orders.v2"])),
@@ -126,7 +126,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
         (
             compared(*GOOD[1:], evidence(DAYS[0], reason=f"{TESTS_DIFFER} not_null", verdict=Verdict.MATCH)),
             Gate.TESTS,
-            "dbt tests say one thing in legacy and another in the candidate",
+            "dbt tests give different results in legacy and in the candidate",
         ),
         (
             compared(
@@ -135,14 +135,14 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
             Gate.TOLERANCES,
             "the tolerance of fare has expired",
         ),
-        (replace(READY, history=UnitHistory(UNIT)), Gate.REHEARSED, "its rollback was never rehearsed"),
+        (replace(READY, history=UnitHistory(UNIT)), Gate.REHEARSED, "its rollback has never been rehearsed"),
         (live(airflow="Airflow is silent"), Gate.AIRFLOW, "Airflow is silent"),
         (live(dagster="no daemon"), Gate.DAGSTER, "no daemon"),
-        (live(airflow_runs=("a",), dagster_runs=("b",)), Gate.LIVE_RUN, "under way: a, b"),
+        (live(airflow_runs=("a",), dagster_runs=("b",)), Gate.LIVE_RUN, "still running: a, b"),
         (
             live(candidate_seconds=(70.0, 90.0, 80.0)),
             Gate.RUNTIME,
-            "a candidate run takes 80 s, legacy's 10 s, the bound is 75 s",
+            "a candidate run takes 80 s and legacy's 10 s; the limit is 75 s",
         ),
         (live(legacy_seconds=()), Gate.RUNTIME, "Airflow's runs have no times to compare"),
         (
@@ -368,7 +368,7 @@ SOAKING = replace(
             "half-done: cutover, being undone, begun by ada@ops",
         ),
         (replace(READY, stage=Stage.RETIRED, history=replace(LEDGER, stage=Stage.RETIRED)), "settled"),
-        (replace(READY, stage=Stage.CUT_OVER, marked=True), "waiting: its cutover is not in the ledger"),
+        (replace(READY, stage=Stage.CUT_OVER, marked=True), "waiting: the ledger has no cutover of it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -397,7 +397,7 @@ def test_the_json_of_a_condition() -> None:
 def test_who_decides_whether_a_unit_runs_keeps_its_dag() -> None:
     """Dagster would run a unit that a branch of Airflow may skip: retiring is blocked, and may be accepted by name."""
     decided = replace(READY, decided_by=("choose",))
-    why = "choose decides in Airflow whether dbt_daily runs, and Dagster would run dbt_daily in any case"
+    why = "choose decides in Airflow whether dbt_daily runs, but Dagster would always run dbt_daily"
 
     assert (Gate.WHOLE_DAG, why) in closed(decided, move=Move.RETIRE)
     accepted = replace(USUAL, without=(Gate.WHOLE_DAG,))

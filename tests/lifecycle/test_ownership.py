@@ -168,12 +168,12 @@ def test_a_backfill_is_for_its_own_windows_only(entry: Entry) -> None:
     ("run", "earlier", "why"),
     [
         (a_run({**JOB, tags.BACKFILL: "b1"}), [a_run({**JOB, tags.BACKFILL: "b1"}, "before")], "run before has used"),
-        (a_run({**JOB, tags.BACKFILL: "b1"}, parent="before"), [], "executed again, from run before"),
+        (a_run({**JOB, tags.BACKFILL: "b1"}, parent="before"), [], "re-executes run before"),
         (a_run({**JOB, tags.BACKFILL: "b1"}, whole=False), [], "a part of the unit"),
         (a_run({**JOB, tags.BACKFILL: "b1"}, job="everything"), [], "a run of the job everything"),
         (a_run({**JOB, tags.BACKFILL: "b1", "dagster/backfill": "x"}), [], "a backfill in Dagster's UI"),
-        (a_run({tags.BACKFILL: "b1"}), [], "of its job were changed"),
-        (a_run({**JOB, tags.BACKFILL: "b1", tags.PARTITION: "2024-03-09"}), [], "beside its range"),
+        (a_run({tags.BACKFILL: "b1"}), [], "parity/side were changed"),
+        (a_run({**JOB, tags.BACKFILL: "b1", tags.PARTITION: "2024-03-09"}), [], "in addition to its range"),
     ],
     ids=["used", "again", "a-part", "another-job", "the-uis", "no-unit", "one-of-them"],
 )  # fmt: skip
@@ -209,7 +209,7 @@ def test_the_whole_set_of_tags_is_needed(name: str) -> None:
     """Without any one of them a run is not the proxy's."""
     said = {key: value for key, value in WHOLE.items() if key != name}
 
-    assert "Airflow's task has started it, but it" in wrong(said) or "of its job were changed" in wrong(said)
+    assert "Airflow's task has started it, but it" in wrong(said) or "parity/side were changed" in wrong(said)
 
 
 @pytest.mark.parametrize(
@@ -221,15 +221,15 @@ def test_the_whole_set_of_tags_is_needed(name: str) -> None:
         ({tags.AIRFLOW_TRY: "one"}, "is not a number"),
         ({tags.LAUNCH: "mine"}, "is not the id of a launch"),
         ({tags.LAUNCH: LAUNCH.upper()}, "is not the id of a launch"),
-        ({tags.UNIT: str(OTHER)}, "of its job were changed"),
-        ({tags.SIDE: "candidate"}, "of its job were changed"),
+        ({tags.UNIT: str(OTHER)}, "parity/side were changed"),
+        ({tags.SIDE: "candidate"}, "parity/side were changed"),
         ({tags.PARTITION: "2024-03-10"}, "it writes 2024-03-09"),
         ({tags.RANGE_START: "2024-03-09"}, "a range of partitions"),
-        ({tags.PARENT_RUN: "p"}, "executed again, from run p"),
-        ({tags.ROOT_RUN: "p"}, "executed again, from run p"),
-        ({"dagster/sensor_name": "s"}, "a sensor has started it"),
-        ({"dagster/schedule_name": "s"}, "a schedule has started it"),
-        ({"dagster/backfill": "s"}, "a backfill in Dagster's UI has started it"),
+        ({tags.PARENT_RUN: "p"}, "re-executes run p"),
+        ({tags.ROOT_RUN: "p"}, "re-executes run p"),
+        ({"dagster/sensor_name": "s"}, "was started by a sensor"),
+        ({"dagster/schedule_name": "s"}, "was started by a schedule"),
+        ({"dagster/backfill": "s"}, "was started by a backfill in Dagster's UI"),
         ({tags.REFUSED: "NotOwner"}, "it carries parity/refused"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_set_of_tags_that_does_not_fit_together(changes: Mapping[str, str], wh
         (replace(PROXIED, windows=WINDOWS, keys=("2024-03-09", "2024-03-10")), "it writes 2024-03-09 … 2024-03-10"),
         (replace(PROXIED, run=a_run(WHOLE, whole=False)), "a part of the unit"),
         (replace(PROXIED, run=a_run(WHOLE, job="__ASSET_JOB")), "a run of the job __ASSET_JOB"),
-        (replace(PROXIED, run=a_run(WHOLE, parent="p")), "executed again, from run p"),
+        (replace(PROXIED, run=a_run(WHOLE, parent="p")), "re-executes run p"),
     ],
     ids=["no-bounds", "other-bounds", "a-range", "a-part", "another-job", "again"],
 )  # fmt: skip
@@ -264,19 +264,19 @@ OTHER_TRY = {**NEXT, tags.LAUNCH: "f" * 32}
     [
         (WHOLE, [a_run(WHOLE, "first")], "run first was launched with the same parity/launch_id"),
         (WHOLE, [a_run({tags.LAUNCH: LAUNCH}, "first")], "run first was launched with the same parity/launch_id"),
-        (NEXT, [a_run(WHOLE, "first", succeeded=True)], "run first has done this already"),
+        (NEXT, [a_run(WHOLE, "first", succeeded=True)], "run first has already done this"),
         (NEXT, [a_run(WHOLE, "first")], ""),
         (NEXT, [a_run({**WHOLE, tags.AIRFLOW_ROUND: "7.1"}, "first", succeeded=True)], ""),
         (NEXT, [a_run({**WHOLE, tags.AIRFLOW_UPSTREAM: "10:00"}, "first", succeeded=True)], ""),
         (
             NEXT,
             [a_run({**OTHER_TRY, tags.REFUSED: "NotOwner"}), a_run(WHOLE, "first", succeeded=True)],
-            "run first has done this already",
+            "run first has already done this",
         ),
         (
             NEXT,
             [a_run({**WHOLE, tags.PARENT_RUN: "first"}, "r"), a_run(WHOLE, "first", succeeded=True)],
-            "run first has done this already",
+            "run first has already done this",
         ),
         (NEXT, [a_run(OTHER_TRY), a_run(WHOLE, "first", succeeded=True)], ""),
     ],

@@ -74,22 +74,22 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
         (
             replace(SOAKED, live=replace(WELL, unmirrored=("notify", "sweep"))),
             Gate.WHOLE_DAG,
-            "notify, sweep of taxi_daily would run no more: nothing mirrors them. Mirror them, or say",
+            "notify, sweep of taxi_daily would no longer run: no mirror. Mirror them, or accept",
         ),
         (
             replace(SOAKED, other_schedules=(Unit("taxi_daily", "export"),)),
             Gate.WHOLE_DAG,
-            "another schedule than its own has taxi_daily.export. Write the schedule of taxi_daily alike",
+            "its schedule differs from that of taxi_daily.export in the same DAG. Write the schedule of taxi_daily",
         ),
         (
             replace(SOAKED, live=replace(WELL, waiting=("weekly.wait", "monthly.wait"))),
             Gate.WAITED_FOR,
-            "in Airflow weekly.wait, monthly.wait would wait for taxi_daily in vain. Retire that DAG first",
+            "weekly.wait, monthly.wait would wait for taxi_daily in Airflow and never finish. Retire that DAG first",
         ),
         (
             replace(SOAKED, continuity=NOT_READ),
             Gate.CONTINUITY,
-            "nobody knows who wrote its windows. Name Dagster's event log: DAGSTER_HOME",
+            "it is not known who wrote its windows. Name Dagster's event log: DAGSTER_HOME",
         ),
         (
             replace(SOAKED, continuity=written(*WHOLE, lacks=(Lack(SPAN, Extent.GAP, "it failed", "Fill it"),))),

@@ -133,12 +133,12 @@ def test_only_a_run_that_airflow_waits_for_counts(soaking: Soaking) -> None:
     [
         (TWO_TAGS, "it lacks"),
         ({name: value for name, value in PROXIED.items() if name != tags.LAUNCH}, "it lacks parity/launch_id"),
-        ({**PROXIED, tags.PARENT_RUN: "before", tags.ROOT_RUN: "before"}, "it was executed again, from run before"),
+        ({**PROXIED, tags.PARENT_RUN: "before", tags.ROOT_RUN: "before"}, "it re-executes run before"),
         ({**PROXIED, tags.RANGE_START: "2024-03-09"}, "it is about a range of partitions"),
         ({**PROXIED, tags.REFUSED: "RunLives"}, "the run was refused before it did anything: RunLives"),
         ({**PROXIED, tags.AIRFLOW_TASK: "other"}, "its tags name the task taxi_daily.other"),
-        ({**PROXIED, tags.UNIT: "taxi_daily.other"}, "the tags parity/unit and parity/side of its job were changed"),
-        ({**PROXIED, "dagster/sensor_name": "s"}, "a sensor has started it"),
+        ({**PROXIED, tags.UNIT: "taxi_daily.other"}, "the job's tags parity/unit and parity/side were changed"),
+        ({**PROXIED, "dagster/sensor_name": "s"}, "was started by a sensor"),
     ],
     ids=["two-tags", "no-launch", "again", "range", "refused", "another-task", "another-unit", "sensor"],
 )  # fmt: skip

@@ -160,7 +160,7 @@ def test_dbt_gets_the_types(
         ({"top": "5"}, r"unit typed_int\.t: dbt cannot parse the project with its variables \(top\).*--vars 'top: '"),
         ({"top": {"template": "{{ ds }}", "bounds": "lower"}}, "variable top has bounds, template"),
         ({"top": {"template": "{{ ds }}", "bound": "middle"}}, "variable top has `bound: middle`"),
-        ({"top": {"template": ["{{ ds }}"], "yaml": True}}, "variable top has `yaml: true`, but its value is not a text"),
+        ({"top": {"template": ["{{ ds }}"], "yaml": True}}, "top has `yaml: true`, but its value is not a text"),
         ({"top": ["{{ dag_run.conf }}"]}, "needs dag_run.conf.*the variable top"),
         ({"top": {"of": [{"{{ ds }}": 1}]}}, "variable top has the template '{{ ds }}' as a key inside it"),
         ({"top": {"template": "[1, {{ ds }}", "yaml": True}}, "variable top of .* is not YAML that dbt can read"),
@@ -248,7 +248,7 @@ def test_the_environment_is_a_facet(by_hand: TypedEstate, monkeypatch: pytest.Mo
     monkeypatch.setenv("API_TOKEN", "hunter2-hunter2")
     facet = by_hand.facets(monkeypatch)["region"]["environment"]
     assert (facet.agrees, facet.mirror) == (Agreement.UNDETERMINED, "API_TOKEN=***, REGION=us")
-    assert "REGION has another value than in the task" in facet.detail
+    assert "REGION has a different value in the task" in facet.detail
 
     assert "the task's value of API_TOKEN is not in the inventory" in facet.detail  # Airflow masks it
 
