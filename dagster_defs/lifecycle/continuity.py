@@ -11,9 +11,9 @@ from dagster_defs.lifecycle.units import Owner, Unit
 from dagster_defs.lifecycle.written import (
     Continuity,
     Extent,
-    Lack,
     Span,
     Unwritten,
+    UnwrittenSpan,
     WindowWrites,
     Wrote,
     spans,
@@ -152,13 +152,13 @@ def _window(
 
 def _lacks(
     unit: Unit, owner: Owner, partitions: PartitionedSchedule, windows: Sequence[WindowWrites]
-) -> Iterator[Lack]:
+) -> Iterator[UnwrittenSpan]:
     for (extent, why), beside in groupby(windows, key=lambda one: (one.extent, one.why)):
         if extent in (Extent.WRITTEN, Extent.SKIPPED):
             continue
         keys = [one.partition for one in beside]
         span = Span(keys[0], keys[-1], len(keys))
-        yield Lack(span, extent, why, _remedy(unit, owner, partitions, span, extent))
+        yield UnwrittenSpan(span, extent, why, _remedy(unit, owner, partitions, span, extent))
 
 
 def _remedy(unit: Unit, owner: Owner, partitions: PartitionedSchedule, span: Span, extent: Extent) -> str:

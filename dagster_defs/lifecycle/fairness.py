@@ -115,7 +115,7 @@ def read_as_of(standing: Standing) -> Standing:
     return replace(standing, started_since=(), newest_legacy=None, other_legacy=())
 
 
-def why_tests_unfair(standing: Standing, started: tuple[str, ...] | None) -> str:
+def unfair_tests_reason(standing: Standing, started: tuple[str, ...] | None) -> str:
     """Why tests of legacy as it is now may not be compared with those of the candidate run; empty if they may.
 
     A test looks at the whole table, so whatever any window's run has written since counts. `started`: runs of the

@@ -1,6 +1,6 @@
-"""The ledger: what was done to units, entry by entry, and what that comes to.
+"""The ledger: what was done to units, entry by entry, and the state that results.
 
-Entries are ordered by their place in the ledger. Their times are for people: clocks of two machines may disagree.
+Entries are ordered by their position in the ledger. Their times are for people: clocks of two machines may disagree.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LAST_YEAR = 9000
 
 
 class Kind(StrEnum):
-    """`intended`, `turned_back`, `done` and `undone` belong to one move; the others are complete by themselves."""
+    """`intended`, `turned_back`, `done` and `undone` belong to one move; the others stand alone."""
 
     INTENDED = "intended"
     TURNED_BACK = "turned_back"
@@ -45,10 +45,10 @@ class Kind(StrEnum):
 class Entry:
     """One line of the ledger.
 
-    `id` is the same in all entries of one move. `stage` is where the move began, so that the ledger can be read
-    without what else was known then. `forced` names the gates that `reason` has overruled. `steps` are the plan's,
-    in words. `from_`, `until`: of a backfill, the start of its first and the end of its last window; of the end of a
-    retirement, where Dagster's own windows begin. `paused`: Airflow's DAG was paused before a retirement began.
+    `id` is the same in all entries of one move. `stage` is where the move began, so that the ledger can be read without
+    other information. `forced` names the gates that `reason` overruled. `steps` are the plan's, in words. `from_`,
+    `until`: for a backfill, the start of its first and the end of its last window; for the end of a retirement, where
+    Dagster's own windows begin. `paused`: Airflow's DAG was already paused before a retirement began.
     """
 
     id: str
@@ -84,9 +84,9 @@ class Entry:
 
     @classmethod
     def from_json(cls, document: Any, where: str) -> Entry:
-        """Raises LedgerVersion for what another version has written, LedgerUnreadable for what none has."""
+        """Raises LedgerVersion for an entry of another version, LedgerUnreadable for one that no version writes."""
         if not isinstance(document, Mapping) or "schema" not in document:
-            raise LedgerUnreadable(where, "it is no entry of a ledger")
+            raise LedgerUnreadable(where, "it is not an entry of a ledger")
         if document["schema"] != SCHEMA:
             raise LedgerVersion(where, str(document["schema"])[:60], SCHEMA)
         try:
@@ -125,7 +125,7 @@ class Entry:
         until: str | None,
         paused: bool,
     ) -> Entry:
-        """The fields of the JSON. Raises ValueError for a text that stands for no instant."""
+        """From the texts of the JSON. Raises ValueError for a text that is not an instant."""
         entry: Any = _Draft()
         entry.id, entry.operator, entry.reason = id_, operator, reason
         entry.unit, entry.move, entry.kind, entry.stage = about
@@ -137,17 +137,17 @@ class Entry:
         except OverflowError as error:
             raise ValueError(str(error)) from error
         entry.__class__ = Entry
-        return entry  # type: ignore[no-any-return]  # a draft no more
+        return entry  # type: ignore[no-any-return]  # no longer a draft
 
 
 class _Draft:
-    """An Entry that is being read: the same slots, each filled in a third of the time that a frozen one takes."""
+    """An Entry under construction: the same slots, but filled in a third of the time that a frozen one takes."""
 
     __slots__ = Entry.__slots__
 
 
 class Subject(NamedTuple):
-    """What an entry is about: what was done to which unit, and where that began."""
+    """What an entry is about: what was done to which unit, and at which stage."""
 
     unit: Unit
     move: Move
@@ -157,7 +157,7 @@ class Subject(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def subject(unit: str, move: str, kind: str, stage: str) -> Subject:
-    """Raises ValueError for a name that stands for nothing."""
+    """Raises ValueError for a name that is not known."""
     try:
         return Subject(Unit.parse(unit), Move(move), Kind(kind), Stage(stage))
     except BadUnit as error:
@@ -166,7 +166,7 @@ def subject(unit: str, move: str, kind: str, stage: str) -> Subject:
 
 @dataclass(frozen=True, slots=True)
 class OpenMove:
-    """A move that was begun and neither finished nor undone; `back`: somebody has begun to undo it."""
+    """A move that was begun and neither finished nor undone; `back`: undoing it has begun."""
 
     intent: Entry
     back: bool = False
@@ -188,7 +188,7 @@ class OpenMove:
 
 @dataclass(frozen=True, slots=True)
 class UnitHistory:
-    """What the ledger says of one unit. `stage` is None until a move of the unit has been finished or begun.
+    """What the ledger says about one unit. `stage` is None until a move of the unit has been begun or finished.
 
     `backfills`: those since the last cutover or rollback; older ones permit nothing.
     """
@@ -207,9 +207,9 @@ class UnitHistory:
 
 @dataclass(frozen=True, eq=False)
 class Histories(Mapping[Unit, UnitHistory]):
-    """What all entries come to, by unit.
+    """The state that results from all entries, by unit.
 
-    `problems`: units whose entries cannot be understood. They are not listed, and a look-up of one raises its problem.
+    `problems`: units whose entries cannot be understood. They are not listed, and looking one up raises its problem.
     """
 
     known: Mapping[Unit, UnitHistory] = field(default_factory=dict)
@@ -232,9 +232,9 @@ def histories(
     place: Callable[[int], str] = lambda index: f"entry {index + 1}",
     problems: Mapping[Unit, ParityError] | None = None,
 ) -> Histories:
-    """A unit with a sequence of entries that no command can have written is a problem of that unit alone.
+    """A sequence of entries that no command can have written is a problem of its unit alone.
 
-    `place`: where the entry of an index stands, for messages. `problems`: units of which an entry could not even be
+    `place`: where the entry with an index stands, for messages. `problems`: units with an entry that could not even be
     read.
     """
     found: dict[Unit, _History] = {}
@@ -253,7 +253,7 @@ def histories(
 
 
 def refuse_overtaken(history: UnitHistory, entry: Entry) -> None:
-    """Raises MoveOvertaken if the entry rests on what is no longer so, MoveInProgress if another move is open."""
+    """Raises MoveOvertaken if the entry is based on an outdated state, MoveInProgress if another move is open."""
     open_move = history.open
     match entry.kind:
         case Kind.INTENDED if open_move is not None:
@@ -290,7 +290,7 @@ class _Impossible(Exception):
     """Why an entry cannot follow those before it."""
 
 
-# The only moves that these entries are of; the others belong to the move that was begun.
+# These entries belong only to these moves; the others belong to the move that was begun.
 _MOVE_OF = {
     Kind.HELD: Move.HOLD,
     Kind.RELEASED: Move.RELEASE,
@@ -301,7 +301,7 @@ _MOVE_OF = {
 
 @dataclass(slots=True)
 class _History:
-    """A UnitHistory while it grows: one of a hundred thousand entries costs no more than one of ten."""
+    """A UnitHistory under construction: adding to a hundred thousand entries costs no more than to ten."""
 
     unit: Unit
     stage: Stage | None = None
@@ -360,11 +360,11 @@ class _History:
             raise _Impossible(f"{entry.unit} begins {entry.move} in the middle of {self.open}")
         self._refuse_other_stage(entry)
         if (entry.stage, entry.move) not in TRANSITIONS or entry.move in _MOVE_OF_ONE_ENTRY:
-            raise _Impossible(f"no {entry.move} leads away from {entry.stage}")
+            raise _Impossible(f"{entry.move} is not possible from {entry.stage}")
         self.stage, self.open = entry.stage, OpenMove(entry)
         if entry.forced:
             self.forced.append(entry)
-        if entry.move is Move.CUTOVER:  # what somebody wanted before is nobody's wish any more
+        if entry.move is Move.CUTOVER:  # backfills requested before it no longer count
             self.backfills.clear()
 
     def _finish(self, entry: Entry) -> None:
@@ -380,17 +380,17 @@ class _History:
             self.retired = entry
 
     def _refuse_stray(self, entry: Entry) -> None:
-        """An entry that is complete by itself says where the unit was, and changes no stage."""
+        """An entry that stands alone says at which stage the unit was, and changes no stage."""
         if entry.move is not _MOVE_OF[entry.kind]:
             raise _Impossible(f"{entry.kind} cannot be an entry of {entry.move}")
         self._refuse_other_stage(entry)
         if entry.kind is not Kind.REHEARSED and (entry.stage, entry.move) not in TRANSITIONS:
-            raise _Impossible(f"there is no {entry.move} of a unit that is {entry.stage}")
+            raise _Impossible(f"{entry.move} is not possible for a unit that is {entry.stage}")
 
     def _refuse_other_stage(self, entry: Entry) -> None:
         if self.stage not in (None, entry.stage):
             raise _Impossible(
-                f"{entry.move} of a unit that is {entry.stage}, but the entries before say {self.stage}"
+                f"{entry.move} of a unit that is {entry.stage}, but according to earlier entries it is {self.stage}"
             )
 
     def _intent_of(self, entry: Entry) -> Entry:
@@ -398,7 +398,7 @@ class _History:
             raise _Impossible(f"{entry.unit} has {entry.kind} without a move that was begun")
         intent = self.open.intent
         if (intent.id, intent.move, intent.stage) != (entry.id, entry.move, entry.stage):
-            raise _Impossible(f"{entry.kind} is about another move than the one that is open")
+            raise _Impossible(f"{entry.kind} is about a move other than the open one")
         return intent
 
 
@@ -410,12 +410,12 @@ def _utc(at: datetime) -> str:
 
 
 def _instant(value: str) -> datetime:
-    """Raises ValueError or OverflowError. Later than the year 9000, a soak that begins there would end in no year."""
+    """Raises ValueError or OverflowError. A soak that begins after the year 9000 could not end in any year."""
     at = datetime.fromisoformat(value)
     if at.tzinfo is not UTC:
         at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     if at.year > LAST_YEAR:
-        raise ValueError(f"{value} lies after the year {LAST_YEAR}")
+        raise ValueError(f"{value} is after the year {LAST_YEAR}")
     return at
 
 

@@ -1,4 +1,4 @@
-"""A verdict explained, and the SQL with which a person looks further: every row that only one side has."""
+"""A verdict explained, with SQL for looking further: every row that only one side has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dagster_defs.parity.bounds import bounding_value
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`kept` is None for a comparison that was made just now; `sql` is empty where there is no DuckDB."""
+    """`kept` is None for a comparison made just now; `sql` is empty if there is no DuckDB."""
 
     checked: WindowCheck
     partition: str
@@ -39,7 +39,7 @@ class Explanation:
 def difference_sql(output: Output, databases: Mapping[Side, str]) -> str:
     """Statements for the `duckdb` program; `databases`: the file of each side, for tables.
 
-    A changed row is there twice, once for each side, next to itself where the output has a key.
+    A changed row appears twice, once for each side, next to each other if the output has a key.
     """
     order = ", ".join([*map(_name, output.key), "side"])
     return "\n".join(
@@ -48,7 +48,7 @@ def difference_sql(output: Output, databases: Mapping[Side, str]) -> str:
             *_attached(output, databases),
             "with",
             *(f"  {side}_found as ({_rows(output, side)})," for side in Side),
-            # `except all` pairs columns by their place: both sides get those of legacy first, in its order.
+            # `except all` matches columns by position: both sides get legacy's columns first, in legacy's order.
             "  legacy_rows as (",
             "    select * from legacy_found",
             "    union all by name (select * from candidate_found limit 0)",
@@ -77,7 +77,7 @@ def _rows(output: Output, side: Side) -> str:
         case FileOutput():
             path = output.legacy if side is Side.LEGACY else output.candidate
             csv = path.lower().endswith((".csv", ".tsv"))
-            # A CSV file has text; a quoted empty field is no NULL.
+            # A CSV file contains text; a quoted empty field is not NULL.
             options = ", header = true, all_varchar = true, allow_quoted_nulls = false" if csv else ""
             reader = "read_csv" if csv else "read_parquet"
             read = f"{reader}({_text(path)}, union_by_name = true, hive_partitioning = false{options})"
@@ -89,7 +89,7 @@ def _rows(output: Output, side: Side) -> str:
 
 
 def _columns(output: Output) -> str:
-    """All but those whose differences are ignored, whether both sides have them or not."""
+    """All columns except those whose differences are ignored, whether or not both sides have them."""
     tolerances = output.terms.tolerances
     ignored = [one.column.lower() for one in tolerances if one.kind is ToleranceKind.IGNORED]
     if not ignored:
@@ -107,7 +107,7 @@ def _window(output: TableOutput) -> str:
 
 
 def _bounded(time_column: str, operator: str, bound: str, zones: Zones) -> str:
-    """DuckDB reads a text as a value of the column's type, which is not known here and decides about all else."""
+    """DuckDB reads a text as a value of the column's type, which is not known here and determines everything else."""
     column, as_text = _name(time_column), _text(bound)
     values = {
         "DATE": ("date", {"is_date": True, "zoned": False}),
@@ -124,7 +124,7 @@ def _bounded(time_column: str, operator: str, bound: str, zones: Zones) -> str:
             plain = f"{said}+00" if how["zoned"] else said
             branches.append(f"when {_text(kind)} then {column} {operator} {cast} {_text(plain)}")
     if zones.naive is None and zones.bound is None and len(bound) == len("2024-03-10"):
-        return f"{column} {operator} {as_text}"  # a day is the same in each of them
+        return f"{column} {operator} {as_text}"  # a day is the same in all of them
     return f"case typeof({column}) {' '.join(branches)} else {column} {operator} {as_text} end"
 
 

@@ -16,7 +16,7 @@ from dagster_defs.windows import PartitionedSchedule, Window
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms an output is compared; `samples` bounds the rows of each kind that are shown, 0 shows none."""
+    """The terms on which an output is compared; `samples` limits how many rows of each kind are shown, 0 shows none."""
 
     tolerances: tuple[Tolerance, ...] = ()
     masked: tuple[str, ...] = ()
@@ -27,10 +27,10 @@ class Terms:
 class TableOutput:
     """A relation that a dbt model writes. `legacy`, `candidate`: as dbt writes it in SQL, with its quotes.
 
-    `time_column` is None for a table without one: it is rebuilt as a whole by every run and can only be compared
-    as a whole. `lower` and `upper` are the values of the unit's bound variables: rows of the window lie in
-    `lower <= time_column < upper`; `zones` says in which time zones that is meant. `former_name`: what evidence on it
-    may be kept under, where versions or packages of one model have that name together; empty if there is no such.
+    `time_column` is None for a table without one: every run rebuilds it, so it can only be compared as a whole. `lower`
+    and `upper` are the values of the unit's bound variables: rows of the window lie in `lower <= time_column < upper`;
+    `zones` says in which time zones. `former_name`: the name under which older evidence may be kept, if versions or
+    packages of one model shared that name; else empty.
     """
 
     name: str
@@ -52,7 +52,7 @@ class TableOutput:
 
     @property
     def as_a_whole(self) -> bool:
-        """Whether the table is the work of every run and not of one window's."""
+        """Whether every run writes the whole table, not only its window."""
         return self.time_column is None
 
 
@@ -60,7 +60,7 @@ class TableOutput:
 class FileOutput:
     """A Parquet or CSV file that a task writes for one window, one path for each side.
 
-    `types`: what its columns are declared to hold, if it is a CSV file.
+    `types`: the declared types of its columns, if it is a CSV file.
     """
 
     name: str
@@ -80,18 +80,18 @@ Output = TableOutput | FileOutput
 
 
 class Rendering(Protocol):
-    """Variables of a unit, rendered for a window and typed as dbt, or the function, gets them."""
+    """A unit's variables, rendered for a window and typed as dbt or the function gets them."""
 
     def for_window(self, window: Window) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a mirror would do, in the words of the legacy task that it stands for.
+    """What a mirror would do, in the terms of the legacy task that it stands for.
 
     `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute,
-    without sources, and None where the unit runs no dbt. `reads` and `writes` are asset keys, a source of dbt's
-    as `source:name.table`. `retry_delay`, `timeout` (for one try) and `sla` (after a window's end) in seconds.
+    without sources, and None if the unit runs no dbt. `reads` and `writes` are asset keys, a dbt source as
+    `source:name.table`. `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds.
     `on_failure` is the dotted path of the function that is called when a run has failed for good. `operator_itself`:
     Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
     all that dbt would execute in each window.
@@ -153,12 +153,12 @@ class Mirror(Protocol):
 
     @property
     def takes_ranges(self) -> bool:
-        """Whether one run can build several windows that follow each other."""
+        """Whether one run can build several consecutive windows."""
         ...
 
     @property
     def folders(self) -> frozenset[Path]:
-        """Those with the files, besides its YAML, that its definitions are made from."""
+        """The folders with the files, other than its YAML, that its definitions are built from."""
         ...
 
     @property
@@ -172,14 +172,14 @@ class Mirror(Protocol):
         ...
 
     def refuse_faults(self, *, resolved: bool) -> None:
-        """Raises a ParityError where the mirror is broken: its definitions cannot be made.
+        """Raises a ParityError if the mirror is broken, that is, if its definitions cannot be built.
 
-        `resolved`: what only the dbt project can tell counts too; reading that is slow.
+        `resolved`: include faults that only the dbt project can show; reading it is slow.
         """
         ...
 
     def precedence(self) -> tuple[int, Unit]:
-        """The lowest of the units that build a thing defines it; may read the dbt project."""
+        """The unit with the lowest precedence defines what several build; may read the dbt project."""
         ...
 
     def declared(self) -> Declared:
@@ -187,7 +187,7 @@ class Mirror(Protocol):
         ...
 
     def outputs_of(self, window: Window) -> Iterable[Output]:
-        """What the unit's run of this window leaves behind; may read the dbt project."""
+        """What the unit's run of this window produces; may read the dbt project."""
         ...
 
     def claims(self, feeds: Mapping[str, Any]) -> Iterable[Claim]:

@@ -1,8 +1,8 @@
-"""What a move would change: steps in their order. `explained` reads them, `usecases/move/carry_out.py` takes them.
+"""What a move would change: an ordered list of steps. `explained` reads them, `usecases/move/carry_out.py` takes them.
 
-Each step names the fact that it brings about, and taking it where that fact holds already changes nothing. So what
-was interrupted is finished by taking all steps again. The order is what keeps a window from having no owner, or
-two: Dagster before Airflow on the way in, Airflow before Dagster on the way back (decision 14).
+Each step names the fact that it brings about; taking it when that fact already holds changes nothing. So an
+interrupted move is finished by taking all steps again. The order ensures that no window is ever without an owner or
+has two: Dagster before Airflow on the way in, Airflow before Dagster on the way back (decision 14).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dagster_defs.parity import Side
 from dagster_defs.windows import instant_text
 
 PlannedMove = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE, Move.HOLD, Move.RELEASE]
-Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]  # those of more than one step
+Begun = Literal[Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]  # the moves of more than one step
 Opened = Begun | Literal[Move.MEND]
 
 
@@ -33,33 +33,33 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class CheckDefinitions:
-    """Dagster is up, and has loaded the unit's job of that side."""
+    """Dagster is up and has loaded the unit's job for that side."""
 
     side: Side
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitNoLiveRun:
-    """No run of the unit that this orchestrator does is under way."""
+    """This orchestrator is not running the unit."""
 
     owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitNoStrayRun:
-    """No Dagster run of the unit goes on without a task of Airflow's that waits for it."""
+    """No Dagster run of the unit continues without an Airflow task that waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndRuns:
-    """Dagster's live runs of the unit have been told to end; `stray`: only those that no task waits for."""
+    """Dagster's live runs of the unit have been told to end; `stray`: only those that no task is waiting for."""
 
     stray: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`proxied_state/` says that the next task that starts is this orchestrator's."""
+    """`proxied_state/` says that the next task to start belongs to this orchestrator."""
 
     owner: Owner
 
@@ -73,12 +73,12 @@ class AwaitServed:
 
 @dataclass(frozen=True, slots=True)
 class CheckSchedule:
-    """Dagster has the job of the unit's DAG, and what starts it for each window is switched on."""
+    """Dagster has the job of the unit's DAG, and whatever starts it for each window is switched on."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitRest:
-    """Airflow's DAG is paused, none of its runs is under way, and Airflow says which window would come next."""
+    """Airflow's DAG is paused, none of its runs is still running, and Airflow says which window would come next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +192,8 @@ def resume(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
 def undo(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
     """What brings the unit back to where the open move began.
 
-    A rollback is finished, and so is the mending of a mark that is to be Airflow's, or of a retired unit: there is no
-    other way back. Where the mark was to be Dagster's, the mending is given up, and a whole rollback follows.
+    A rollback is finished instead, and so is the mending of a mark that should be Airflow's or of a retired unit: there
+    is no other way back. If the mark was to be Dagster's, the mending is given up and a whole rollback follows.
     """
     intent, move = open_move.intent, _begun(open_move)
     if move is Move.MEND and intent.stage is Stage.CUT_OVER:
@@ -215,7 +215,7 @@ def mend(unit: Unit, stage: Stage, *, end_runs: bool = False) -> Planned:
     return Planned(unit, Move.MEND, stage, stage, steps)
 
 
-def noting(unit: Unit, stage: Stage) -> Planned:
+def record_rehearsal(unit: Unit, stage: Stage) -> Planned:
     """An entry that the unit's rollback was rehearsed elsewhere."""
     return Planned(unit, Move.ROLLBACK, stage, stage, (Record(Kind.REHEARSED),))
 
@@ -244,10 +244,10 @@ def in_words(step: Step, unit: Unit) -> str:
             return "no Dagster run of the unit goes on without Airflow's task"
         case EndRuns(stray):
             which = "runs of the unit without Airflow's task" if stray else "live runs of the unit"
-            return f"Dagster's {which} are told to end"
+            return f"Dagster's {which} have been told to end"
         case Mark(owner):
             says = "marks" if owner is Owner.DAGSTER else "does not mark"
-            whose = f"a task that starts now is {owner.value.title()}'s"
+            whose = f"a task that starts now belongs to {owner.value.title()}"
             return f"{unit.dag_id}.yaml {says} {unit.task_id} as proxied: {whose}"
         case AwaitServed(owner):
             return f"Airflow serves the task as {'a proxy' if owner is Owner.DAGSTER else 'its own'}"
@@ -260,11 +260,11 @@ def while_it_waits(plan: Planned, step: Step) -> str:
     that a person has to know of."""
     if Mark(Owner.AIRFLOW) not in plan.steps[: plan.steps.index(step)]:
         return ""
-    mine = "The mark is back: a task that starts now is Airflow's"
+    mine = "The mark is back: a task that starts now belongs to Airflow"
     if step in (EndRuns(stray=False), AwaitNoLiveRun(Owner.DAGSTER)):
         return (
-            f"{mine}. Only Dagster can say that no run of its own still writes, so until it has, clear no task of a "
-            "window that Dagster may have begun"
+            f"{mine}. Only Dagster can say that none of its runs is still writing. Until it has, do not clear any task "
+            "of a window that Dagster may have begun"
         )
     return mine
 
@@ -276,7 +276,7 @@ def in_progress(open_move: OpenMove, *, half_done: bool) -> MoveInProgress:
 
 
 def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
-    """What lies between the intent and the end of a move."""
+    """The steps between the intent and the end of a move."""
     match move:
         case Move.SHADOW:
             return (CheckDefinitions(Side.CANDIDATE),)
@@ -288,7 +288,7 @@ def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
                 AwaitServed(Owner.DAGSTER),
             )
         case Move.ROLLBACK:
-            # A stray run first: Airflow's own task would start beside it, of the same window.
+            # Stray runs first: otherwise Airflow's own task would start beside one for the same window.
             strays = (EndRuns(stray=True),) if end_runs else ()
             live = (EndRuns(stray=False),) if end_runs else ()
             return (
@@ -300,7 +300,7 @@ def _between(move: Begun, *, end_runs: bool) -> tuple[Step, ...]:
                 AwaitNoLiveRun(Owner.DAGSTER),
             )
         case Move.RETIRE:
-            # The end in the ledger is what Dagster's schedule waits for: until then nobody begins a window.
+            # Dagster's schedule waits for the final ledger entry: until then nobody starts a window.
             return (
                 CheckDefinitions(Side.LEGACY),
                 CheckSchedule(),
@@ -320,7 +320,7 @@ def _mending(stage: Stage, *, end_runs: bool) -> tuple[Step, ...]:
 
 
 def _back(move: Opened, *, end_runs: bool) -> tuple[Step, ...]:
-    """What takes back the steps of a move that was begun."""
+    """The steps that undo those of a move that was begun."""
     match move:
         case Move.CUTOVER:
             return _between(Move.ROLLBACK, end_runs=end_runs)
@@ -345,7 +345,7 @@ def _holding(
 
 
 def _begun(open_move: OpenMove) -> Opened:
-    """The open move as one that this version can finish. Raises LedgerVersion for another."""
+    """The open move, as one that this version can finish. Raises LedgerVersion otherwise."""
     move = open_move.move
     match move:
         case Move.SHADOW | Move.CUTOVER | Move.ROLLBACK | Move.RETIRE | Move.MEND:

@@ -1,4 +1,4 @@
-"""What differs between two runs of the same legacy command, and the tolerances that it asks for."""
+"""What differs between two runs of the same legacy command, and the tolerances that it calls for."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NOISE_NAMES: Mapping[Side, str] = {Side.LEGACY: "first run", Side.CANDIDATE: "se
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Two legacy runs of each window; in the checks `legacy` is the first and `candidate` the second.
+    """Two legacy runs of each window; in the checks, `legacy` is the first and `candidate` the second.
 
-    `tolerances` are proposals, by the output that they are for.
+    `tolerances` are proposals, by output.
     """
 
     unit: Unit
@@ -32,7 +32,7 @@ class Noise:
 
     @classmethod
     def of(cls, runs: Rehearsal, expires: date) -> Noise:
-        """`runs`: a rehearsal whose two sides are both legacy's."""
+        """`runs`: a rehearsal with legacy on both sides."""
         checks = tuple(map(_as_noise, runs.checks))
         named = runs.windows[0] if len(runs.windows) == 1 else f"{runs.windows[0]} to {runs.windows[-1]}"
         reason = f"differs between two legacy runs of {named}"
@@ -47,7 +47,7 @@ class Noise:
 
     @property
     def quiet(self) -> bool:
-        """Whether everything was compared, and nothing differs."""
+        """Whether everything was compared and nothing differs."""
         return all_match(self.checks)
 
     @property
@@ -83,7 +83,7 @@ def _differences(check: Check) -> Iterator[str]:
     if columns:
         words = "columns {} differ" if len(columns) > 1 else "column {} differs"
         yield words.format(", ".join(columns)) + " between two legacy runs"
-    # Without a key a row that differs is one that each run has alone.
+    # Without a key, a row that differs appears as one extra row in each run.
     if check.modified or not columns:
         for count, side in (
             (check.only_in_legacy, Side.LEGACY),
@@ -91,13 +91,13 @@ def _differences(check: Check) -> Iterator[str]:
         ):
             if count:
                 rows = "1 row" if count == 1 else f"{count:,} rows"
-                yield f"{rows} only in the {NOISE_NAMES[side]}, which no tolerance excuses"
+                yield f"{rows} only in the {NOISE_NAMES[side]}, which no tolerance can excuse"
     if not (columns or check.only_in_legacy or check.only_in_candidate):
         yield check.reason
 
 
 def _noisy_columns(checks: Sequence[WindowCheck]) -> Mapping[str, Sequence[str]]:
-    """By output, in the order in which they were compared. Nothing excuses dbt's results."""
+    """By output, in the order of comparison. dbt's results cannot be excused."""
     found: dict[str, dict[str, None]] = {}
     for checked in checks:
         if checked.verdict is Verdict.MISMATCH and checked.check.name != RESULTS:
@@ -106,7 +106,8 @@ def _noisy_columns(checks: Sequence[WindowCheck]) -> Mapping[str, Sequence[str]]
 
 
 def _yaml(tolerances: Sequence[Tolerance]) -> str:
-    """A list with a line for each, dumped one by one: YAML would have an alias for the day that they share."""
+    """One line per tolerance, each dumped separately: otherwise YAML would use an alias for the date that they
+    share."""
     lines = (
         yaml.safe_dump(
             [_plain(tolerance)], sort_keys=False, allow_unicode=True, width=1000, default_flow_style=None

@@ -1,9 +1,9 @@
-"""How far Airflow has been observed: what was told is not told again, and nothing is passed over.
+"""How far Airflow has been observed: nothing is reported twice, and nothing is skipped.
 
-Airflow's list of task instances has no order, and rows come in while it is read. So it is read in slices of time,
-each small enough for one answer. A *round* goes from what is settled to the present, in as many ticks as it takes.
-Airflow commits an end date a little after it has passed; so the last minutes are read again in the next round, and
-what was told of them is remembered.
+Airflow's list of task instances is unordered, and rows arrive while it is read. So it is read in slices of time, each
+small enough for one answer. A *round* goes from what is settled to the present, in as many ticks as it takes. Airflow
+commits an end date a little after it has passed, so the last minutes are read again in the next round, and what was
+reported about them is remembered.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 OVERLAP = timedelta(minutes=2)
-# Without news the clock alone settles, so that a burst is not read again for ever. Dagster's clock is not Airflow's.
+# Without news, the clock alone settles: otherwise a burst would be read again forever. Dagster's clock is not
+# Airflow's.
 SETTLED = timedelta(minutes=10)
 FIRST_LOOK = timedelta(days=1)
-INSTANT = timedelta(microseconds=1)  # what Airflow's databases tell apart
+INSTANT = timedelta(microseconds=1)  # the resolution of Airflow's databases
 _LETTERS = 11  # of a digest: 64 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one tick may do at most; what is left is for the next. One task may bring more events than are left."""
+    """The most that one tick may do; the rest is left for the next. A single task may bring more events than are
+    left."""
 
     tasks: int = 500
     events: int = 1_000
@@ -34,11 +36,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`settled`: what ended before it is never asked for again. `reached`: this round has read up to there.
+    """`settled`: whatever ended before it is never requested again. `reached`: this round has read up to there.
 
-    `ceiling`: the clock when the round began; None between two rounds. `latest`: the last end that was ever seen.
-    `width`: of the next slice, None: it is open. `told`: digests of what was told since `settled`, by the minute of
-    their end: some 11 bytes for each task.
+    `ceiling`: the clock when the round began; None between rounds. `latest`: the latest end ever seen. `width`: of the
+    next slice; None: it is open-ended. `told`: digests of what was reported since `settled`, by the minute of its end:
+    some 11 bytes per task.
     """
 
     settled: datetime
@@ -81,14 +83,14 @@ class Cursor:
         return json.dumps({**instants, "width": width, "told": told})
 
     def begun(self, now: datetime) -> Cursor:
-        """In a round: the one that a tick before has not ended, or a new one."""
+        """In a round: the one that an earlier tick has not finished, or a new one."""
         return self if self.ceiling else replace(self, reached=self.settled, ceiling=_plain(now))
 
     def knows(self, identity: str, end: datetime) -> bool:
         return digest(identity) in self.told.get(_minute(end), ())
 
     def telling(self, tasks: Iterable[tuple[str, datetime]]) -> Cursor:
-        """With these tasks told, each an identity and its end."""
+        """With these tasks reported, each given by an identity and its end."""
         told, latest = dict(self.told), self.latest
         for identity, end in tasks:
             told[_minute(end)] = told.get(_minute(end), frozenset()) | {digest(identity)}
@@ -96,13 +98,13 @@ class Cursor:
         return replace(self, told=told, latest=latest)
 
     def passing(self, before: datetime) -> Cursor:
-        """With everything told that had ended before this instant when it was read."""
+        """With everything reported that had ended before this instant when it was read."""
         assert self.ceiling  # noqa: S101 - only a round passes anything
         settled = before if before <= self.ceiling - OVERLAP else self.settled
         return replace(self, reached=before)._settling(settled)
 
     def arrived(self) -> Cursor:
-        """With the round ended. A round may take many ticks: only what ended before it began can be settled."""
+        """With the round finished. A round may take many ticks: only what ended before it began can be settled."""
         assert self.ceiling  # noqa: S101 - only a round arrives
         seen = self.settled if self.latest is None else min(self.latest, self.ceiling) - OVERLAP
         ended = self._settling(max(seen, self.ceiling - SETTLED))
@@ -115,7 +117,8 @@ class Cursor:
 
 
 def fitting(width: timedelta, found: int, page: int) -> timedelta:
-    """A width that a page may hold, where a slice of this width had `found` tasks; never less than an instant."""
+    """A width whose tasks should fit on a page, given that a slice of this width had `found` tasks; at least an
+    instant."""
     return max(INSTANT, width * min(8, 0.8 * page / max(found, 1)))
 
 

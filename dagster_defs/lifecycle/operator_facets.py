@@ -1,4 +1,4 @@
-"""Facets of a mirror that runs the operator itself: what Airflow would give it, and a Dagster run cannot."""
+"""Facets of a mirror that runs the operator itself: what Airflow would provide and a Dagster run cannot."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ RENDERED = "rendered by Airflow"
 
 
 def operator_variables(dag: Dag, task: Task) -> Facet:
-    """Undetermined where a template asks for what only a trigger decides, and where others read the task's XCom."""
+    """Undetermined if a template asks for something that only a trigger decides, or if other tasks read the task's
+    XCom."""
     doubts = [
-        f"a template asks for {name}, which only who triggers a run decides: a Dagster run has none ({reason})"
+        f"a template asks for {name}, which depends on who triggers the run: a Dagster run has none ({reason})"
         for name, reason in _of_a_trigger(task)
     ]
     if readers := sorted(one.task_id for one in dag.tasks if isinstance(one, Task) and _reads(one, task)):
         doubts.append(
-            f"{', '.join(readers)} read its XCom, and find none once Dagster runs it: move them together"
+            f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: move them together"
         )
     if not doubts:
         return Facet("variables", Agreement.AGREES, RENDERED, RENDERED)
@@ -40,7 +41,7 @@ def _of_a_trigger(task: Task) -> list[tuple[str, str]]:
 
 
 def _reads(reader: Task, task: Task) -> bool:
-    """Whether its templates, arguments or function name the other task where they ask for an XCom."""
+    """Whether its templates, arguments or function name the other task when they ask for an XCom."""
     if reader.task_id == task.task_id:
         return False
     named = re.compile(rf"""['"]{re.escape(task.task_id)}['"]""")
@@ -59,7 +60,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _xcom_marks(value: Any) -> Iterator[Sequence[str]]:
-    """The exporter writes the tasks of an XComArg so."""
+    """The exporter's marks for the tasks of an XComArg."""
     if isinstance(value, Mapping) and isinstance(value.get("__xcom__"), list):
         yield value["__xcom__"]
     for inner in _inside(value):
@@ -73,7 +74,7 @@ def _inside(value: Any) -> Sequence[Any]:
 
 
 def operator_selection(task: Task, airflow_version: str, runs: str) -> Facet:
-    """Differs for an operator that is refused when it is to run."""
+    """Differs for an operator that would be refused at run time."""
     kind = task.classes[0].rpartition(".")[2]
     why = why_servers(task.classes) or why_version(airflow_version)
     return Facet("selection", Agreement.DIFFERS if why else Agreement.AGREES, kind, runs, why)
@@ -83,7 +84,7 @@ def operator_ordering(task: Task, found: Facet) -> Facet:
     """Undetermined for a trigger rule that may hold after a failure."""
     if task.trigger_rule not in AFTER_A_FAILURE or found.agrees is Agreement.DIFFERS:
         return found
-    detail = f"its trigger rule {task.trigger_rule} may hold after a failure, and Dagster does not run it after one"
+    detail = f"its trigger rule {task.trigger_rule} may hold after a failure, but Dagster does not run it after one"
     return replace(
         found, agrees=Agreement.UNDETERMINED, detail="; ".join(filter(None, (found.detail, detail)))
     )

@@ -1,4 +1,4 @@
-"""Whether a Dagster run may write a unit's windows where everybody reads them: only the owner's run may."""
+"""Whether a Dagster run may write a unit's windows to the production target: only the owner's run may."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dagster_defs.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """A run that is about to write `windows`, side by side; `keys`: of the first and the last of them.
+    """A run that is about to write consecutive `windows`; `keys`: of the first and the last of them.
 
-    `bounds`: the window that the run's tags name, None if they name none. `earlier`: runs that were created before it
-    and carry its launch id, its task instance or its backfill, newest first.
+    `bounds`: the window that the run's tags name, None if they name none. `earlier`: runs created before it that carry
+    its launch id, its task instance or its backfill, newest first.
     """
 
     windows: Sequence[Window]
@@ -37,8 +37,8 @@ class WriteRequest:
 def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
     """Raises NotOwner, with the command that would make it legal, unless the run is the owner's.
 
-    A unit that is retired is Dagster's. Before that a run writes for Airflow's task, which waits for it, or because
-    the ledger says that somebody wanted these windows.
+    A retired unit is Dagster's. Before that, a run may write for an Airflow task that waits for it, or because the
+    ledger records that somebody requested these windows.
     """
     unit, is_claimed, task = str(state.unit), claims_proxy(request.run), claimed_task(request.run)
     if task is not None and task != state.unit:
@@ -46,7 +46,7 @@ def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteReq
     if state.stage is Stage.RETIRED:
         _refuse_beside_dagster(state, request)
         return
-    # A run of before waits in a queue while its unit is rolled back; the rollback waits for it.
+    # An earlier run may wait in a queue while its unit is rolled back; the rollback waits for it.
     under_way = is_claimed and history.open is not None and history.open.backwards
     if state.owner is Owner.AIRFLOW and not under_way:
         raise NotOwner(unit, *_airflows(state, is_claimed=is_claimed))
@@ -54,7 +54,7 @@ def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteReq
         flaw = why_not_the_proxys(state.unit, request.run, request.earlier) or _why_another_window(request)
         if flaw:
             raise NotOwner(
-                unit, f"it says that Airflow's task has started it, but {flaw}", _again(request, unit)
+                unit, f"it claims that Airflow's task has started it, but {flaw}", _again(request, unit)
             )
         return
     _refuse_without_backfill(state, history, request)
@@ -67,33 +67,33 @@ def _refuse_beside_dagster(state: UnitState, request: WriteRequest) -> None:
     if request.run.parent:
         raise NotOwner(
             unit,
-            f"it is retired, and this run was executed again from {request.run.parent}, which Airflow had started",
-            f"Materialize the partition anew, by the job {state.unit.identifier}",
+            f"it is retired, and this run re-executes {request.run.parent}, which Airflow had started",
+            f"Materialize the partition again with the job {state.unit.identifier}",
         )
     raise NotOwner(
         unit,
-        "it is retired: Dagster starts its windows, and Airflow's task has started one too",
-        f"Pause {state.unit.dag_id} in Airflow, or take it out of there",
+        "it is retired: Dagster starts its windows, but Airflow's task has started one too",
+        f"Pause {state.unit.dag_id} in Airflow, or remove it there",
     )
 
 
 def _airflows(state: UnitState, *, is_claimed: bool) -> tuple[str, str]:
-    """Why, and what to do."""
+    """The reason and the remedy."""
     if is_claimed:
         return (
-            f"it is {state.stage}, and Airflow's own again",
-            "Clear the task: Airflow runs it itself",
+            f"it is {state.stage}, and Airflow owns it again",
+            "Clear the task: Airflow then runs it itself",
         )
     first = f"Shadow it, then cut it over: parity shadow {state.unit} --apply"
     remedy = first if state.stage is Stage.OBSERVED else f"Cut it over: parity cutover {state.unit} --apply"
     return (
         f"it is {state.stage}: its windows are Airflow's",
-        f"{remedy}. What is below shadow/ can be materialized at any time",
+        f"{remedy}. The assets below shadow/ can be materialized at any time",
     )
 
 
 def _why_another_window(request: WriteRequest) -> str:
-    """The proxy's run is about one partition, whose window its tags name."""
+    """The proxy's run is for one partition, whose window its tags name."""
     first, last = request.keys
     if first != last or request.run.tags[tags.PARTITION] != first:
         return f"it writes {first} … {last}"
@@ -105,12 +105,12 @@ def _why_another_window(request: WriteRequest) -> str:
 def _refuse_without_backfill(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
     unit, named = str(state.unit), request.run.tags.get(tags.BACKFILL, "")
     entry = next((one for one in history.backfills if one.id == named), None)
-    why = "it is cut over: Airflow's task starts its runs, and did not start this one"
+    why = "it is cut over: Airflow's task starts its runs, but did not start this one"
     if entry is None:
         raise NotOwner(unit, why, _again(request, unit))
     flaw = why_not_the_backfills(state.unit, request.run, request.earlier)
     if not flaw and not _is_about(entry, request):
-        flaw = "that is about other windows"
+        flaw = "that backfill is about other windows"
     if flaw:
         raise NotOwner(unit, f"{why}; it names the backfill {named}, but {flaw}", _again(request, unit))
 
@@ -122,6 +122,6 @@ def _is_about(entry: Entry, request: WriteRequest) -> bool:
 def _again(request: WriteRequest, unit: str) -> str:
     first, last = request.keys
     return (
-        f"Clear the task in Airflow, or say which windows you want: parity backfill {unit} --from {first} --to "
+        f"Clear the task in Airflow, or request the windows: parity backfill {unit} --from {first} --to "
         f"{last} --apply"
     )

@@ -1,4 +1,4 @@
-"""What an Airflow DAG promises around its runs, beside what the mirror declares: limits, order, and who is told."""
+"""What an Airflow DAG promises about its runs, compared with the mirror: limits, order, and who is notified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACCEPT = "then accept it in its YAML: gates: {undetermined: [callbacks]}"
 
 
 def promise_facets(dag: Dag, task: Task, declared: Declared) -> tuple[Facet, ...]:
-    """Always the same eight, in this order."""
+    """Always the same eight facets, in this order."""
     return (
         retries_facet(task, declared),
         pool_facet(task, declared),
@@ -28,7 +28,7 @@ def promise_facets(dag: Dag, task: Task, declared: Declared) -> tuple[Facet, ...
 
 
 def retries_facet(task: Task, declared: Declared) -> Facet:
-    """Number and delay; without a retry the delay says nothing."""
+    """Number and delay; without retries the delay is meaningless."""
     theirs, mine = _tries(task.retries, task.retry_delay), _tries(declared.retries, declared.retry_delay)
     return _equal("retries", theirs, mine)
 
@@ -38,26 +38,26 @@ def _tries(retries: int, delay: float) -> str:
 
 
 def pool_facet(task: Task, declared: Declared) -> Facet:
-    """Airflow's default pool limits nothing in particular: it is as good as none."""
+    """Airflow's default pool limits nothing in particular: it counts as none."""
     return _equal("pool", "none" if task.pool == DEFAULT_POOL else task.pool, declared.pool or "none")
 
 
 def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
-    """The task's failure callback beside the mirror's.
+    """The task's failure callback compared with the mirror's.
 
-    A mirror that calls nothing, or calls something where Airflow does not, differs. What a mirror cannot call is
-    undetermined: whether anybody misses it is not in the inventory. So is another function than Airflow's, which
-    may do the same.
+    A mirror that calls nothing, or calls something where Airflow does not, differs. Callbacks that a mirror cannot call
+    are undetermined: the inventory does not show whether anybody misses them. So is a function other than Airflow's,
+    which may do the same.
     """
     theirs, mine = task.callbacks.get(ON_FAILURE, ()), declared.on_failure
     said = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
     declares = mine or "none"
     count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
     if declared.operator_itself:
-        theirs = ()  # Airflow calls those of the task
+        theirs = ()  # Airflow calls the task's own callbacks
         declares = "the task's own"
     if theirs and mine is None:
-        detail = f"of a failure that Airflow does not see nobody is told. Write on_failure: {theirs[0]}"
+        detail = f"nobody is notified of a failure that Airflow does not see. Write on_failure: {theirs[0]}"
         return Facet("callbacks", Agreement.DIFFERS, said, declares, detail, count)
     if mine and not theirs:
         return Facet("callbacks", Agreement.DIFFERS, said, declares, f"Airflow does not call {mine}", count)
@@ -67,17 +67,17 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
     ]
     if not unsure:
         return Facet("callbacks", Agreement.AGREES, said, declares, compared=count)
-    detail = f"{'; '.join(unsure)}. Call what is missed from a Dagster sensor or hook, {ACCEPT}"
+    detail = f"{'; '.join(unsure)}. If you need it, call it from a Dagster sensor or hook, {ACCEPT}"
     return Facet("callbacks", Agreement.UNDETERMINED, said, declares, detail, count)
 
 
 def _same(theirs: Sequence[str], mine: str | None) -> Iterator[str]:
     if mine and mine not in theirs:
-        yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: see that it does the same"
+        yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: check that it does the same"
 
 
 def _not_called(dag: Dag, task: Task, declared: Declared) -> Iterator[str]:
-    """Callbacks that no mirror has a place for, and failure callbacks beside the one that it has."""
+    """Callbacks that a mirror cannot declare, and failure callbacks in addition to the one that it declares."""
     if declared.operator_itself:
         yield from _named("the DAG's ", dag.callbacks)
         return
@@ -93,7 +93,7 @@ def _named(whose: str, callbacks: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def _seconds_facet(name: str, theirs: float | None, mine: float | None) -> Facet:
-    """A limit in seconds, None where there is none."""
+    """A limit in seconds; None means no limit."""
     said, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
     return _equal(name, said, declared)
 

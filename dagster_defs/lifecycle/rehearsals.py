@@ -1,4 +1,4 @@
-"""What a rehearsal of a unit has shown."""
+"""The outcome of a unit's rehearsal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dagster_defs.parity import Check, Side, SideCounts, Verdict
 RESULTS = "dbt results"
 
 RUN_NAMES: Mapping[Side, str] = {side: f"{side.value} run" for side in Side}
-"""What the two runs of a window are called."""
+"""The names of a window's two runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`windows` are partition keys, or the interval where the mirror has no such partition; `seconds` are those
-    of the runs and comparisons, without what had to be built before."""
+    """`windows` are partition keys, or the interval if the mirror has no such partition; `seconds` covers the runs and
+    comparisons, without what had to be built first."""
 
     unit: Unit
     windows: tuple[str, ...]
@@ -39,7 +39,7 @@ class Rehearsal:
 def results_check(
     legacy: Mapping[str, str], candidate: Mapping[str, str], names: Mapping[Side, str] = RUN_NAMES
 ) -> Check:
-    """Whether dbt ran the same nodes on both sides and they ended alike; a status for each unique id."""
+    """Whether dbt ran the same nodes on both sides and they ended alike; one status per unique id."""
     rows = SideCounts(len(legacy), len(candidate))
     differences = list(_differences({Side.LEGACY: legacy, Side.CANDIDATE: candidate}, names))
     if differences:

@@ -1,7 +1,7 @@
-"""The window that Airflow's own command had: where a comparison looks, whatever the mirror says.
+"""The window in Airflow's own command, where a comparison looks, whatever the mirror says.
 
-A mirror whose variables name another window writes another window. Looked for where it wrote, its rows would be
-equal; so the bounds come from what Airflow rendered, wherever that is known.
+A mirror whose variables name another window writes another window. If the comparison looked where the mirror wrote,
+its rows would be equal; so the bounds come from what Airflow rendered, wherever that is known.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from dagster_defs.windows.values import same, typed
 
 @dataclass(frozen=True, slots=True)
 class RenderedValues:
-    """Of one dbt call: `--vars` by name, typed as dbt reads them, and the `start` and `end` of `--event-time-…`."""
+    """For one dbt call: `--vars` by name, typed as dbt reads them, and the `start` and `end` of `--event-time-…`."""
 
     variables: Mapping[str, Any]
     event_times: Mapping[str, str]
 
 
 def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound, str]:
-    """The ends of the window that the calls name; what dbt filters microbatch models by counts first."""
+    """The ends of the window that the calls name; the option by which dbt filters microbatch models takes
+    precedence."""
     found: dict[Bound, str] = {}
     for call in calls:
         for rendering, said in _beside(declared, call):
@@ -33,13 +34,13 @@ def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound
 
 
 def outputs_of(mirror: Mirror, window: Window, calls: Sequence[RenderedValues]) -> Iterable[Output]:
-    """The mirror's outputs between the bounds that Airflow rendered; its own where nothing is known of them."""
+    """The mirror's outputs within the bounds that Airflow rendered, or within its own if those are not known."""
     outputs = mirror.outputs_of(window)
     return within(outputs, bounds_of(mirror.declared(), calls)) if calls else outputs
 
 
 def within(outputs: Iterable[Output], bounds: Mapping[Bound, str]) -> Iterator[Output]:
-    """The outputs, those that have a window between these bounds instead of the mirror's own."""
+    """The outputs; those that have a window get these bounds instead of the mirror's own."""
     for output in outputs:
         if isinstance(output, TableOutput) and not output.as_a_whole:
             lower, upper = bounds.get(Bound.LOWER), bounds.get(Bound.UPPER)
@@ -49,13 +50,13 @@ def within(outputs: Iterable[Output], bounds: Mapping[Bound, str]) -> Iterator[O
 
 
 def differing_values(declared: Declared, window: Window, calls: Sequence[RenderedValues]) -> list[str]:
-    """Where the mirror's values are others than Airflow's: `min_date is 2024-03-09, and 2024-03-10 in Airflow`."""
+    """Where the mirror's values differ from Airflow's: `min_date is 2024-03-09, but 2024-03-10 in Airflow`."""
     said: dict[str, str] = {}
     for call in calls:
         for rendering, theirs in _beside(declared, call):
             for name, mine in rendering.for_window(window).items():
                 if name in theirs and not same(theirs[name], mine):
-                    said[name] = f"{name} is {typed(mine)}, and {typed(theirs[name])} in Airflow"
+                    said[name] = f"{name} is {typed(mine)}, but {typed(theirs[name])} in Airflow"
     return sorted(said.values())
 
 

@@ -1,4 +1,5 @@
-"""What a report shows: every unit with its facets, its last windows on both sides, their verdicts, and the ledger."""
+"""The contents of a report: every unit with its facets, its last windows on both sides, their verdicts, and the
+ledger."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ WINDOWS = 60  # of each unit, the newest
 class SideRun:
     """The last run of a window on one side. `by`: the orchestrator that ran it. Instants are UTC.
 
-    `run`: the id that the orchestrator gave it; `address`: where a person can look at it; empty where not known.
-    `windows`: how many windows the run was about, so that its time is that of all of them.
+    `run`: the orchestrator's own id; `address`: where a person can look at it; both empty if not known. `windows`: how
+    many windows the run was about, so that its duration is that of all of them.
     """
 
     by: Owner
@@ -37,7 +38,7 @@ class SideRun:
 
     @property
     def seconds(self) -> float:
-        """For one window. Clocks of two machines may disagree, and no run takes less than nothing."""
+        """Per window. Clocks of two machines may disagree, and no run takes less than no time."""
         return max(0.0, (self.ended - self.began).total_seconds()) / self.windows
 
     def as_json(self) -> Mapping[str, Any]:
@@ -55,8 +56,8 @@ class SideRun:
 
 @dataclass(frozen=True, slots=True)
 class ReportedWindow:
-    """One window of a unit, both sides beside each other. `missing`: outputs without a verdict on this window,
-    although others of its outputs have one."""
+    """One window of a unit, with both sides. `missing`: outputs without a verdict on this window, although other
+    outputs have one."""
 
     partition: str
     legacy: SideRun | None = None
@@ -70,12 +71,12 @@ class ReportedWindow:
 
     @property
     def tolerated(self) -> bool:
-        """Whether tolerances have excused something."""
+        """Whether tolerances have excused any difference."""
         return any(one.checked.check.tolerated for one in self.evidence)
 
     @property
     def reason(self) -> str:
-        """Of the outputs with the window's verdict, and of each that was not compared."""
+        """The reasons of the outputs with the window's verdict, and every output that was not compared."""
         said = [
             f"{one.checked.check.name}: {one.checked.check.reason}"
             for one in self.evidence
@@ -97,7 +98,7 @@ class ReportedWindow:
 
 @dataclass(frozen=True, slots=True)
 class ReportedUnit:
-    """`facets` are None where the unit was not verified, `evidence` is all that stands, oldest first."""
+    """`facets` is None if the unit was not verified; `evidence` is all that stands, oldest first."""
 
     state: UnitState
     condition: Condition
@@ -111,7 +112,7 @@ class ReportedUnit:
 
     @property
     def said(self) -> str:
-        """`7/7 match`, as `parity status` says it; empty without evidence."""
+        """`7/7 match`, as in `parity status`; empty without evidence."""
         return summary([one.checked for one in self.evidence]) if self.evidence else ""
 
     @property
@@ -146,7 +147,7 @@ class ReportedUnit:
 @dataclass(frozen=True, slots=True)
 class Report:
     """`at`: when it was made (UTC). `no_inventory`, `no_evidence`: why the report has none, empty if it has.
-    `warnings`: what does not fit, as `parity status` says it. `ledger` in its own order."""
+    `warnings`: what does not fit, as in `parity status`. `ledger` in its own order."""
 
     at: datetime
     units: tuple[ReportedUnit, ...] = ()
@@ -157,7 +158,7 @@ class Report:
 
     @property
     def facet_names(self) -> list[str]:
-        """Of all units, each once, in the order in which units have them."""
+        """The facets of all units, each once, in the order in which units have them."""
         return list(dict.fromkeys(facet.name for unit in self._verified() for facet in unit.facets))
 
     def _verified(self) -> Iterator[UnitFacets]:
@@ -183,7 +184,7 @@ def reported_windows(
     candidate: Mapping[str, SideRun],
 ) -> tuple[ReportedWindow, ...]:
     """`legacy`, `candidate`: the last run of each partition. A table without a time column is shown with the window
-    whose run was compared, and no other window lacks it."""
+    whose run was compared, and is not missing from any other window."""
     wanted = windowed_outputs(evidence)
     by_partition: dict[str, list[Evidence]] = {}
     for one in evidence:
@@ -200,13 +201,13 @@ def reported_windows(
 
 
 def _median(runs: Iterable[SideRun | None]) -> float | None:
-    """A run that failed says nothing about how long the work takes."""
+    """Failed runs are left out: they say nothing about how long the work takes."""
     seconds = [run.seconds for run in runs if run is not None and not run.failed]
     return round(median(seconds), 3) if seconds else None
 
 
 def _verdict_json(one: Evidence) -> Mapping[str, Any]:
-    """Without samples: a report is passed on, and says nothing of what is in the tables."""
+    """Without samples: reports are passed on, and must not contain data from the tables."""
     check = one.checked.check
     return {
         "output": check.name,

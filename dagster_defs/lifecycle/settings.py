@@ -1,4 +1,4 @@
-"""The gates by name, and the bounds that a unit's YAML may set."""
+"""The gates by name, and the limits that a unit's YAML may set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gate(StrEnum):
     RUNTIME = "runtime"
 
 
-# What `parity verify` compares of a unit, by name.
+# The facets that `parity verify` compares, by name.
 FACETS = (
     "windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla", "catchup", "max_active_runs",
     "depends_on_past", "callbacks", "environment",
@@ -34,10 +34,11 @@ FACETS = (
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """`windows`: that many in a row must match. `undetermined`: facets that may be so. A candidate run may take
-    `slowdown` times as long as legacy's and `slack` seconds more. After a cutover a unit soaks for `soak_days`
-    and `soak_windows`; with `rollback_on_failure` a proxied run that fails meanwhile rolls it back. `without`: gates
-    that the unit does not have. `never_compared`: why no candidate of it may run, as its YAML says; empty: one may."""
+    """`windows`: how many in a row must match. `undetermined`: facets that may be so. A candidate run may take
+    `slowdown` times as long as legacy's plus `slack` seconds. After a cutover a unit soaks for `soak_days` and
+    `soak_windows`; with `rollback_on_failure`, a proxied run that fails in that time rolls it back. `without`: gates
+    that do not apply to the unit. `never_compared`: why no candidate of it may run, as its YAML says; empty: one
+    may."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The moves of a unit, and from which stage each leads where."""
+"""The moves of a unit, and where each leads from each stage."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dagster_defs.lifecycle.units import Stage
 
 
 class Move(StrEnum):
-    """What somebody can do to a unit."""
+    """What a person can do to a unit."""
 
-    __hash__ = str.__hash__  # an Enum's own takes five times as long
+    __hash__ = str.__hash__  # Enum's own takes five times as long
 
     SHADOW = "shadow"
     CUTOVER = "cutover"
@@ -20,7 +20,7 @@ class Move(StrEnum):
     RELEASE = "release"
     RETIRE = "retire"
     BACKFILL = "backfill"
-    MEND = "mend"  # puts a drifted mark right; `parity resume` begins it
+    MEND = "mend"  # corrects a drifted mark; begun by `parity resume`
 
 
 TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
@@ -37,7 +37,7 @@ TRANSITIONS: Mapping[tuple[Stage, Move], Stage] = {
     **{(stage, Move.MEND): stage for stage in Stage},
 }
 
-# Where a unit is when nothing is left to do for a move.
+# The stage of a unit for which nothing is left to do in a move.
 ARRIVED: Mapping[Move, frozenset[Stage]] = {
     Move.SHADOW: frozenset({Stage.SHADOWED}),
     Move.CUTOVER: frozenset({Stage.CUT_OVER}),
@@ -49,7 +49,7 @@ ARRIVED: Mapping[Move, frozenset[Stage]] = {
     Move.MEND: frozenset(),
 }
 
-# What a person would do next with a unit that nothing stands against.
+# What a person would do next with a unit that has no blockers.
 NEXT: Mapping[Stage, Move] = {
     Stage.OBSERVED: Move.SHADOW,
     Stage.SHADOWED: Move.CUTOVER,
@@ -58,5 +58,5 @@ NEXT: Mapping[Stage, Move] = {
 
 
 def moves_from(stage: Stage) -> list[Move]:
-    """Those that a person asks for by name."""
+    """The moves that a person requests by name."""
     return [move for (from_, move) in TRANSITIONS if from_ is stage and move is not Move.MEND]

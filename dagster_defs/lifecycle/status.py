@@ -15,14 +15,13 @@ from dagster_defs.lifecycle.units import Unit, UnitState
 class Status:
     """Every mirrored unit, by name, and what does not fit.
 
-    `marks_without_unit`: marked as proxied, but nothing mirrors them. `not_in_airflow`: mirrored, but Airflow was
-    last seen without such a task. `facets`: how many agree with Airflow's inventory; None without an inventory.
-    `evidence`: what the kept verdicts come to, such as `7/7 match`; None without an event log at hand, and
-    `evidence_problem` says why one could not be read. `conditions`: None where they were not asked for. `forced`:
-    what somebody has done against a gate, with the reason. `ledger_cut_off`: what a crash has left after the
-    ledger's last line. `broken`: what is wrong with mirrors whose definitions cannot be made. `problems`: what of the
-    ledger or the marks cannot be read, by the unit or DAG that it is about; a unit whose ledger cannot be read is not
-    in `states`.
+    `marks_without_unit`: marked as proxied, but without a mirror. `not_in_airflow`: mirrored, but missing when Airflow
+    was last observed. `facets`: how many agree with Airflow's inventory; None without an inventory. `evidence`: a
+    summary of the kept verdicts, such as `7/7 match`; None without an event log, and `evidence_problem` says why one
+    could not be read. `conditions`: None if they were not requested. `forced`: gates that somebody has overruled, with
+    the reason. `ledger_cut_off`: what a crash left behind after the ledger's last line. `broken`: what is wrong with
+    mirrors whose definitions cannot be built. `problems`: parts of the ledger or the marks that cannot be read, by unit
+    or DAG; a unit whose ledger cannot be read is not in `states`.
     """
 
     states: tuple[UnitState, ...]
@@ -40,7 +39,7 @@ class Status:
 
     @property
     def next_command(self) -> str:
-        """What a person would do now: finish what is half-done or has drifted, then move what is ready."""
+        """The command that a person would run now: finish what is half-done or has drifted, then move what is ready."""
         commands = [one.next for one in (self.conditions or {}).values() if one.next and not one.held]
         urgent = [command for command in commands if " resume " in command]
         return next(iter([*urgent, *commands]), "")

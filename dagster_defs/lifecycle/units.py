@@ -1,4 +1,4 @@
-"""Units, their stage and their owner."""
+"""Units, their stages and their owners."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dagster_defs.errors import BadUnit
 
 
 class Stage(StrEnum):
-    """What has been done to a unit so far, in the order in which it happens."""
+    """What has been done to a unit so far, in chronological order."""
 
-    __hash__ = str.__hash__  # an Enum's own takes five times as long
+    __hash__ = str.__hash__  # Enum's own takes five times as long
 
     OBSERVED = "observed"
     SHADOWED = "shadowed"
@@ -57,26 +57,26 @@ class Unit:
 
     @property
     def asset_key(self) -> str:
-        """Of the asset that stands for a task whose outputs are not declared."""
+        """The key of the asset that stands for a task whose outputs are not declared."""
         return f"{self.dag_id}/{self.task_id}"
 
     @property
     def dag_identifier(self) -> str:
-        """The DAG's name likewise."""
+        """The DAG id with every other character replaced by an underscore."""
         return _plain(self.dag_id)
 
     @property
     def identifier(self) -> str:
-        """The unit's name where only letters, digits and underscores are allowed: job and op names."""
+        """The unit's name with only letters, digits and underscores, as job and op names require."""
         return f"{_plain(self.dag_id)}__{_plain(self.task_id)}"
 
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """A unit with what is known of it: `stage` is what was done, `owner` follows from it.
+    """A unit and what is known about it: `stage` is what was done, `owner` follows from it.
 
-    `marked`: whom the mark in `proxied_state/` names where that is another than the stage says, as in the middle of
-    a move: Airflow does what the mark says.
+    `marked`: the owner according to the mark in `proxied_state/`, if it contradicts the stage, as in the middle of a
+    move: Airflow follows the mark.
     """
 
     unit: Unit
@@ -91,13 +91,13 @@ class UnitState:
 
     @property
     def runs_candidate(self) -> bool:
-        """Whether each window is run as a candidate too: from shadowed on, for as long as there is a way back."""
+        """Whether each window is also run as a candidate: from shadowed on, for as long as there is a way back."""
         return self.stage in (Stage.SHADOWED, Stage.CUT_OVER)
 
 
 def state_of(unit: Unit, proxied: Mapping[Unit, bool], *, recorded: Stage | None = None) -> UnitState:
-    """The state of a unit: the stage that the ledger has `recorded`, or without one what the hand-over mark in
-    `proxied_state/` says. Raises what the look-up of the mark raises."""
+    """The state of a unit: the stage that the ledger has `recorded`, or without one the stage that the mark in
+    `proxied_state/` implies. Raises what the look-up of the mark raises."""
     if recorded is Stage.RETIRED:
         # Nothing in Airflow starts a retired unit any more, whatever its mark says.
         return UnitState(unit, recorded)

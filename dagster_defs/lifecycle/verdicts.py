@@ -1,4 +1,4 @@
-"""Verdicts as people read them: a row for each output and window of a unit."""
+"""Verdicts as people read them: one row per output and window of a unit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TESTS_DIFFER = "dbt tests differ:"
 class WindowCheck:
     """The verdict on one output of one unit.
 
-    `partition` is the key of the window, or None for a table that every run rebuilds: such a table is compared
-    as a whole, as it is now.
+    `partition` is the key of the window, or None for a table that every run rebuilds: it is compared as a whole, in its
+    current state.
     """
 
     unit: Unit
@@ -46,13 +46,13 @@ class WindowCheck:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> WindowCheck:
-        """What `as_json` wrote. Of what that leaves out (whose key violations, which tolerance) nothing comes back."""
+        """Reads what `as_json` wrote. Details that it leaves out (whose key violations, which tolerance) are lost."""
         return cls(Unit.parse(document["unit"]), document["partition"], _check_from_json(document))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A verdict that was kept: on which output, of which window's run, and when (UTC).
+    """A stored verdict: on which output, of which window's run, and when (UTC).
 
     `run` is the Dagster run that compared, `airflow_run` the address of the legacy run in Airflow, if known.
     """
@@ -75,9 +75,9 @@ class Evidence:
 
 
 def standing_evidence(kept: Iterable[Evidence]) -> list[Evidence]:
-    """What counts of all that was kept, by unit, output and window.
+    """The verdicts that count among all stored ones, by unit, output and window.
 
-    The last verdict on each window; of a table that every run rebuilds, the one of the last window alone.
+    That is the last verdict on each window; for a table that every run rebuilds, only that of the last window.
     """
     last: dict[tuple[Unit, str, str | None], Evidence] = {}
     for evidence in sorted(kept, key=lambda one: (one.window_start, one.at)):
@@ -87,20 +87,20 @@ def standing_evidence(kept: Iterable[Evidence]) -> list[Evidence]:
 
 
 def not_compared(unit: Unit, output: str, partition: str) -> WindowCheck:
-    """Of a window on which nothing is kept: no verdict by omission."""
+    """For a window without evidence: no verdict by omission."""
     check = Check(output, Verdict.INCONCLUSIVE, "no candidate run has compared it")
     return WindowCheck(unit, partition, check)
 
 
 def evidence_as_json(kept: Iterable[Evidence], missing: Iterable[WindowCheck]) -> list[Mapping[str, Any]]:
-    """`missing`: windows without evidence; they have no moment and no runs."""
+    """`missing`: windows without evidence; they have no time and no runs."""
     nothing = {"at": None, "run": None, "airflow_run": None}
     gaps = ({**one.as_json(), "window": one.partition, **nothing} for one in missing)
     return [*(one.as_json() for one in kept), *gaps]
 
 
 def with_tests(check: Check, differing: Sequence[str]) -> Check:
-    """The check beside dbt tests that say one thing in legacy and another in candidate: then it is a mismatch."""
+    """The check combined with dbt tests that disagree between legacy and candidate: then it is a mismatch."""
     if not differing or check.verdict is Verdict.INCONCLUSIVE:
         return check
     said = f"{TESTS_DIFFER} {', '.join(differing)}"
@@ -109,12 +109,13 @@ def with_tests(check: Check, differing: Sequence[str]) -> Check:
 
 
 def all_match(checks: Sequence[WindowCheck]) -> bool:
-    """Nothing compared is no match."""
+    """False if nothing was compared."""
     return bool(checks) and all(checked.verdict is Verdict.MATCH for checked in checks)
 
 
 def summary(checks: Sequence[WindowCheck]) -> str:
-    """`18/18 match`, `7/7 match (2 tolerated)` with the differences that tolerances excused, or what else there is."""
+    """`18/18 match`, `7/7 match (2 tolerated)` with the number of tolerated differences, or the verdicts that there
+    are."""
     verdicts = [checked.verdict for checked in checks]
     matching = [checked.check for checked in checks if checked.verdict is Verdict.MATCH]
     tolerated = sum(sum(check.tolerated.values()) for check in matching)

@@ -1,4 +1,4 @@
-"""What is said of the windows of a unit and of who wrote them: writes, gaps, overlaps."""
+"""Who wrote the windows of a unit: writes, gaps, overlaps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dagster_defs.windows import instant_text
 
 
 class Extent(StrEnum):
-    """How much of a window somebody has written; each window is in exactly one of these.
+    """How much of a window has been written; each window is in exactly one of these states.
 
-    `part`: some assets of the unit only. `gap`: nothing, although a later window has been written. `skipped`: nothing,
-    because Airflow skipped the task, as it does by itself. `waiting`: it is over, and so far neither it nor a later
-    one has been written, or its run has not ended.
+    `part`: only some assets of the unit. `gap`: nothing, although a later window has been written. `skipped`: nothing,
+    because Airflow itself skipped the task. `waiting`: it is over, but so far neither it nor a later window has been
+    written, or its run has not finished.
     """
 
     WRITTEN = "written"
@@ -30,11 +30,11 @@ class Extent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wrote:
-    """One run's write of one window. A run that was proxied is Dagster's.
+    """One run's write of one window. A proxied run is Dagster's.
 
-    `at`: when Dagster was told; `began`, `ended` are None where nobody knows. `root` is the same in every try of one
-    run; `run`, `address` are empty where not known. `live`: the run has not ended. `asked`: it was a backfill that
-    somebody asked for.
+    `at`: when Dagster learned of it; `began`, `ended` are None if not known. `root` is the same in every try of one
+    run; `run`, `address` are empty if not known. `live`: the run has not finished. `asked`: it was a requested
+    backfill.
     """
 
     owner: Owner
@@ -78,7 +78,7 @@ class Wrote:
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """What is known of a run that wrote nothing: `why`, in words. `live`: it has not ended. `at`: when it was told."""
+    """A run that wrote nothing: `why`, in words. `live`: it has not finished. `at`: when it was reported."""
 
     why: str
     skipped: bool = False
@@ -88,7 +88,7 @@ class Unwritten:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Windows that follow each other, by the keys of the first and the last."""
+    """Consecutive windows, given by the keys of the first and the last."""
 
     first: str
     last: str
@@ -103,7 +103,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class WindowWrites:
-    """One window. `wrote`: oldest first. `why`: what is known of one that is not, or not wholly, written."""
+    """One window. `wrote`: oldest first. `why`: what is known about one that is not, or not fully, written."""
 
     partition: str
     extent: Extent
@@ -116,9 +116,9 @@ class WindowWrites:
 
     @property
     def overlap(self) -> str:
-        """Why it has more than one writer; empty if it has not, or if somebody had it written once more since.
+        """Why it has more than one writer; empty if it has not, or if somebody has requested another write since.
 
-        The same orchestrator again, later, is none.
+        A second write by the same orchestrator at a later time is not an overlap.
         """
         *before, last = self.wrote or (None,)
         if last and last.asked and last.began and all(one and one.when <= last.began for one in before):
@@ -131,8 +131,8 @@ class WindowWrites:
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
-    """Windows beside each other that are not, or not wholly, written for the same reason, and what to do about it."""
+class UnwrittenSpan:
+    """Consecutive windows that are not, or not fully, written for the same reason, and what to do about it."""
 
     span: Span
     extent: Extent
@@ -151,17 +151,17 @@ class Lack:
 class Continuity:
     """The windows of one unit from the first since its enrolment to the last that is over, oldest first.
 
-    `enrolled`: by the ledger, else by the first write that is known; None without either. `lacks` are the gaps, and
-    what is written in part. `unknown`: written keys that are none of the schedule's, as after a change of it.
-    `problem`: why nobody can tell. `nothing_to_write`: the unit has no asset of its own, a run of tests alone.
+    `enrolled`: according to the ledger, else the first known write; None without either. `lacks` are the gaps and what
+    is written in part. `unknown`: written keys that the schedule does not have, as after a change of it. `problem`: why
+    continuity cannot be determined. `nothing_to_write`: the unit has no asset of its own, because it only runs tests.
     """
 
     unit: Unit
     owner: Owner
     enrolled: datetime | None = None
     windows: tuple[WindowWrites, ...] = ()
-    lacks: tuple[Lack, ...] = ()
-    waiting: tuple[Lack, ...] = ()
+    lacks: tuple[UnwrittenSpan, ...] = ()
+    waiting: tuple[UnwrittenSpan, ...] = ()
     unknown: tuple[str, ...] = ()
     problem: str = ""
     nothing_to_write: bool = False
@@ -182,17 +182,17 @@ class Continuity:
 
     @property
     def is_continuous(self) -> bool:
-        """Whether nobody has to look: one writer for each window, but for those that are waited for."""
+        """Whether nobody has to look: one writer per window, except for those that are still expected."""
         return not (self.lacks or self.overlaps or self.problem)
 
     @property
     def gap_keys(self) -> list[str]:
-        """Partitions that nobody wrote, or not wholly: what a backfill would fill, oldest first."""
+        """Partitions that are not, or not fully, written: what a backfill would fill, oldest first."""
         return [one.partition for one in self.windows if one.extent in (Extent.GAP, Extent.PART)]
 
     @property
     def against(self) -> tuple[str, ...]:
-        """What stands against calling the unit continuous, a clause for each."""
+        """What speaks against calling the unit continuous, one clause each."""
         said = [self.problem] if self.problem else []
         said += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
         said += [f"{one.overlap}: {one.partition}" for one in self.overlaps]
@@ -202,8 +202,8 @@ class Continuity:
 
     def remedy_of(self, overlap: WindowWrites) -> str:
         window = f"{self.unit} --from {overlap.partition}"
-        again = f". To have it written once more: parity backfill {window}"
-        return f"See what stands there: parity check {window}{again if self.owner is Owner.DAGSTER else ''}"
+        again = f". To write it again: parity backfill {window}"
+        return f"See what is there: parity check {window}{again if self.owner is Owner.DAGSTER else ''}"
 
     def as_json(self) -> Mapping[str, Any]:
         """See docs/reference.md."""
@@ -240,6 +240,6 @@ _IN_WORDS = {Extent.GAP: "written by nobody", Extent.PART: "written in part"}
 
 
 def spans(line: Iterable[str], wanted: Collection[str]) -> tuple[Span, ...]:
-    """Of keys in the order of their windows, the stretches that are wanted."""
+    """The stretches of `wanted` keys in a line of keys that is in the order of their windows."""
     found = [list(keys) for is_wanted, keys in groupby(line, key=wanted.__contains__) if is_wanted]
     return tuple(Span(keys[0], keys[-1], len(keys)) for keys in found)

@@ -17,7 +17,7 @@ from dagster_defs.errors import MoveInProgress
 from dagster_defs.inventory.document import read_document
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.lifecycle import Owner, Stage, Unit
-from dagster_defs.lifecycle.fairness import Standing, Write, why_unfair
+from dagster_defs.lifecycle.fairness import Standing, Write, unfair_reason
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory, refuse_overtaken
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.moves import in_progress
@@ -108,7 +108,7 @@ SHOWN: dict[str, Said] = {
     "a move in progress": lambda at, _: str(in_progress(OpenMove(_entry(at)), half_done=True)),
     "a move that was overtaken": lambda at, _: _refused(at),
     "the ledger": lambda at, _: json.dumps(_entry(at).as_json()),
-    "an unfair comparison": lambda at, _: why_unfair(
+    "an unfair comparison": lambda at, _: unfair_reason(
         Standing(
             False, Write(2, "w", at, at), Write(1, "w", datetime(2024, 11, 3, 5, tzinfo=UTC), at), made_for=1
         )

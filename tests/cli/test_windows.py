@@ -129,7 +129,7 @@ def test_gaps_and_overlaps_exit_with_3(home: Home) -> None:
         "part taxi_daily.dbt_daily: 2024-03-13 (without ",
         "overlap taxi_daily.dbt_daily: 2024-03-11: both orchestrators wrote it: airflow (scheduled__2024-03-11) at ",
         f"dagster ({run}) at ",
-        "See what stands there: parity check taxi_daily.dbt_daily --from 2024-03-11",
+        "See what is there: parity check taxi_daily.dbt_daily --from 2024-03-11",
         "4 written, 1 part, 1 gap",
         "1 overlapping",
     ):

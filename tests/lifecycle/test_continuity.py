@@ -235,7 +235,7 @@ def test_an_overlap_is_settled_on_request() -> None:
     assert found([*writes, again], owner=Owner.DAGSTER).is_continuous
     one = found([*writes, early], owner=Owner.DAGSTER)
     assert one.remedy_of(one.overlaps[0]).endswith(
-        "To have it written once more: parity backfill taxi_daily.dbt_daily --from 2024-03-04"
+        "To write it again: parity backfill taxi_daily.dbt_daily --from 2024-03-04"
     )
 
 

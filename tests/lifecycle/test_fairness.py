@@ -15,8 +15,8 @@ from dagster_defs.lifecycle.fairness import (
     Write,
     judged,
     read_as_of,
-    why_tests_unfair,
-    why_unfair,
+    unfair_reason,
+    unfair_tests_reason,
 )
 from dagster_defs.parity import Check, Verdict
 
@@ -110,7 +110,7 @@ def test_tests_look_at_the_whole_table(
     standing: Standing, started: tuple[str, ...] | None, said: str
 ) -> None:
     """What spoils the comparison of a whole table spoils that of tests, also on a table that has windows."""
-    why = why_tests_unfair(standing, started)
+    why = unfair_tests_reason(standing, started)
 
     assert said in why
     assert bool(why) is bool(said)
@@ -164,5 +164,5 @@ def test_rows_that_were_copied_are_no_evidence(verdict: Verdict) -> None:
 )
 def test_legacy_as_of_its_run_is_fair(standing: Standing, fair: bool) -> None:
     """Read as of the end of its run, legacy cannot have moved on; what the candidate did since still counts."""
-    assert why_unfair(standing)
-    assert bool(why_unfair(read_as_of(standing))) is not fair
+    assert unfair_reason(standing)
+    assert bool(unfair_reason(read_as_of(standing))) is not fair

@@ -83,8 +83,8 @@ def test_rows_of_one_run_alone_are_no_columns() -> None:
     said = reason(mismatch("orders", "a", alone=1, modified=1))
 
     assert said == (
-        "noise: column a differs between two legacy runs; 1 row only in the first run, which no tolerance excuses; "
-        "1 row only in the second run, which no tolerance excuses"
+        "noise: column a differs between two legacy runs; 1 row only in the first run, which no tolerance can excuse; "
+        "1 row only in the second run, which no tolerance can excuse"
     )
 
 

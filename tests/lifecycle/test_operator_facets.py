@@ -62,7 +62,7 @@ def test_who_reads_its_xcom_is_named(reader: Task) -> None:
     facet = variables(load(), reader)
 
     assert facet.agrees is Agreement.UNDETERMINED
-    assert "mail read its XCom, and find none once Dagster runs it: move them together" in facet.detail
+    assert "mail read its XCom, and will find none once Dagster runs it: move them together" in facet.detail
 
 
 def test_what_is_refused_when_it_runs_differs() -> None:

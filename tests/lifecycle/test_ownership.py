@@ -67,13 +67,13 @@ IN_THE_MIDDLE = {
 RULED_OUT = {
     "observed": ["its windows are Airflow's", "parity shadow taxi_daily.dbt_daily --apply"],
     "airflows": ["its windows are Airflow's", "Cut it over: parity cutover taxi_daily.dbt_daily --apply"],
-    "gone-back": ["Airflow's own again", "Clear the task: Airflow runs it itself"],
+    "gone-back": ["Airflow owns it again", "Clear the task: Airflow then runs it itself"],
     "nobody-asked": [
-        "Airflow's task starts its runs, and did not start this one",
+        "Airflow's task starts its runs, but did not start this one",
         "parity backfill taxi_daily.dbt_daily --from 2024-03-09 --to 2024-03-10 --apply",
     ],
     "foreign": ["the proxy of taxi_daily.dbt_zones has launched it", "Run the unit's own job"],
-    "both": ["it is retired", "Pause taxi_daily in Airflow, or take it out of there"],
+    "both": ["it is retired", "Pause taxi_daily in Airflow, or remove it there"],
 }
 OBSERVED, SHADOWED, CUT_OVER, RETIRED = Stage
 AIRFLOW, DAGSTER = Owner

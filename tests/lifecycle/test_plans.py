@@ -265,6 +265,6 @@ def test_every_step_is_said_in_words() -> None:
     said = list(explained(found))
     assert len(set(said)) == len(found.steps)
     assert said[3] == (
-        "taxi_daily.yaml does not mark dbt_daily as proxied: a task that starts now is Airflow's"
+        "taxi_daily.yaml does not mark dbt_daily as proxied: a task that starts now belongs to Airflow"
     )
     assert found.as_json()["steps"] == said

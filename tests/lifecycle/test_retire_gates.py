@@ -17,7 +17,7 @@ from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
-from dagster_defs.lifecycle.written import Continuity, Extent, Lack, Span, WindowWrites, Wrote
+from dagster_defs.lifecycle.written import Continuity, Extent, Span, UnwrittenSpan, WindowWrites, Wrote
 from dagster_defs.parity import Check, Verdict
 
 UNIT = Unit("taxi_daily", "dbt_daily")
@@ -92,7 +92,10 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
             "it is not known who wrote its windows. Name Dagster's event log: DAGSTER_HOME",
         ),
         (
-            replace(SOAKED, continuity=written(*WHOLE, lacks=(Lack(SPAN, Extent.GAP, "it failed", "Fill it"),))),
+            replace(
+                SOAKED,
+                continuity=written(*WHOLE, lacks=(UnwrittenSpan(SPAN, Extent.GAP, "it failed", "Fill it"),)),
+            ),
             Gate.CONTINUITY,
             "written by nobody: 2024-03-11 … 2024-03-12 (2) (it failed). Look: parity windows taxi_daily.dbt_daily",
         ),
@@ -141,7 +144,7 @@ def test_each_gate_is_closed_by_its_own_fact(facts: Facts, gate: Gate, said: str
 
 def test_one_of_many_lacks_is_named() -> None:
     """Of several things against a unit's continuity the first is said, and how many more there are."""
-    lacks = tuple(Lack(Span(day, day, 1), Extent.GAP, "", "Fill it") for day in DAYS[:3])
+    lacks = tuple(UnwrittenSpan(Span(day, day, 1), Extent.GAP, "", "Fill it") for day in DAYS[:3])
 
     [(_, why)] = closed(replace(SOAKED, continuity=written(*WHOLE, lacks=lacks)))
 

@@ -337,8 +337,8 @@ def test_the_mark_goes_back_while_dagster_is_down(
 
     message = str(caught.value)
     for said in (
-        "The mark is back: a task that starts now is Airflow's",
-        "clear no task of a window that Dagster may have begun",
+        "The mark is back: a task that starts now belongs to Airflow",
+        "do not clear any task of a window that Dagster may have begun",
         f"parity resume {UNIT} --apply",
     ):
         assert said in message

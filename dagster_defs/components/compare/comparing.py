@@ -19,7 +19,7 @@ from dagster_defs.components.units.dbt_tests import LegacyVerdicts, Verdicts
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.errors import ParityError
 from dagster_defs.escape import markdown
-from dagster_defs.lifecycle.fairness import Standing, judged, read_as_of, why_tests_unfair, why_unfair
+from dagster_defs.lifecycle.fairness import Standing, judged, read_as_of, unfair_reason, unfair_tests_reason
 from dagster_defs.lifecycle.mirrors import Mirror, Output
 from dagster_defs.lifecycle.rendered import RenderedValues, differing_values, outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck, with_tests
@@ -225,7 +225,7 @@ class RunComparison:
             not_made=self._not_made(shadow, moment.window, records.legacy),
         )
         past = read_as_of(now)
-        if now.legacy and why_unfair(now) and not why_unfair(past) and keeps_its_past(output):
+        if now.legacy and unfair_reason(now) and not unfair_reason(past) and keeps_its_past(output):
             check, now = self._compare(output, moment.window, now.legacy.ended), past
         tests, differing = self._tests(output, records, now, moment)
         check = with_tests(check, differing)
@@ -310,7 +310,7 @@ class RunComparison:
         beside: LegacyVerdicts | None = LegacyVerdicts(theirs) if theirs else moment.evaluated
         if beside is None:
             return "not known: no Dagster run has reported legacy's", []
-        if not theirs and (why := why_tests_unfair(now, moment.since.of_any)):
+        if not theirs and (why := unfair_tests_reason(now, moment.since.of_any)):
             return f"not known: {why}", []
         compared = {key for key, _ in self.compared.keys.values()}
         return beside.beside(ours, self.compared.keys[output.name][0], compared)

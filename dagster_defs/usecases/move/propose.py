@@ -18,7 +18,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, Proposed, accepted_reason, blockers
-from dagster_defs.lifecycle.moves import Done, Planned, PlannedMove, mend, noting, plan, resume
+from dagster_defs.lifecycle.moves import Done, Planned, PlannedMove, mend, record_rehearsal, plan, resume
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
@@ -107,7 +107,7 @@ def propose_rehearsal_note(settings: Settings, patterns: Sequence[str], reason: 
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
     record = _record(settings, needs_mirrors=False)
-    return [Proposal(noting(unit, record.state(unit).stage)) for unit in match_units(patterns, record)]
+    return [Proposal(record_rehearsal(unit, record.state(unit).stage)) for unit in match_units(patterns, record)]
 
 
 def match_units(patterns: Sequence[str], record: OnRecord) -> list[Unit]:

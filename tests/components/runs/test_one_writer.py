@@ -171,7 +171,7 @@ def test_a_proxied_run_is_let_through(written: Written) -> None:
     write_mark(written.folder, UNIT, proxied=False)
     said = written.run(SECOND, said={**OF_THE_SECOND, tags.LAUNCH: "f" * 32}).refused
 
-    assert "Airflow's own again" in said
+    assert "Airflow owns it again" in said
     assert "Clear the task" in said
 
 
