@@ -363,7 +363,7 @@ def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Windo
         if name not in theirs and any_name:
             continue
         here, there = (typed(each[name]) if name in each else "missing" for each in (theirs, ours))
-        yield f"{name} for {window}: {here} in Airflow, {there} in the mirror"
+        yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
 
 
 def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str]:

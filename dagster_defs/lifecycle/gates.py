@@ -411,7 +411,7 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         if facts.compared.never:
             bad.append(f"never compared: {', '.join(facts.compared.never)}")
         if len(found) < wanted and (found or not facts.compared.whole):
-            bad.append(f"only {len(found)} of {wanted} windows are compared")
+            bad.append(f"{len(found)} of {wanted} windows are compared")
     if bad:
         yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
 

@@ -54,7 +54,7 @@ def test_an_entry_is_read_back(entry: Entry) -> None:
 
 def test_another_version_is_refused() -> None:
     """An entry that a later version has written is not guessed at, and the error says which version it is."""
-    with pytest.raises(LedgerVersion, match=r"line 3, is 'parity/ledger/2'.*reads 'parity/ledger/1'"):
+    with pytest.raises(LedgerVersion, match=r"line 3, has format 'parity/ledger/2'.*reads 'parity/ledger/1'"):
         Entry.from_json({**INTENT.as_json(), "schema": "parity/ledger/2"}, "line 3")
 
 

@@ -105,7 +105,7 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
 @pytest.mark.parametrize(
     ("case", "name", "said"),
     [
-        pytest.param(Case(cron="0 7 * * *"), "windows", "Airflow's alone", id="another hour"),
+        pytest.param(Case(cron="0 7 * * *"), "windows", "exist only in Airflow", id="another hour"),
         pytest.param(Case(start="2024-03-10"), "windows", "2 windows exist only in Airflow", id="begins later"),
         pytest.param(Case(dag={"end": "2024-03-09T11:00:00+00:00", "windows": WINDOWS[:1]}), "windows",
                      "1 exist only in the mirror", id="Airflow lacks a window"),

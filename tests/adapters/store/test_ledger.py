@@ -143,7 +143,7 @@ def test_a_later_version_is_not_appended_to(ledger: Ledger) -> None:
     """Where a later version has written, this one neither reads nor writes."""
     ledger.folder.joinpath("ledger.jsonl").write_text('{"schema": "parity/ledger/9"}\n')
 
-    with pytest.raises(LedgerVersion, match=r"line 1, is 'parity/ledger/9'"):
+    with pytest.raises(LedgerVersion, match=r"line 1, has format 'parity/ledger/9'"):
         ledger.append(INTENT)
     assert ledger.path.read_text() == '{"schema": "parity/ledger/9"}\n'
 
