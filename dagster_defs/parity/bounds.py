@@ -1,4 +1,4 @@
-"""The bounds of a window: in which order they stand, and what they say about one column's rows."""
+"""The bounds of a window: their order, and which rows of a column they select."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dagster_defs.windows import zone_named
 
 
 def reversed_bounds(lower: Bound | None, upper: Bound | None) -> bool:
-    """Is the end before the start? Bounds that no one type holds are left to `window_filter` to refuse."""
+    """Whether the end is before the start. Bounds without a common type are left to `window_filter` to refuse."""
     if lower is None or upper is None:
         return False
     start, end = _as_instant(lower), _as_instant(upper)
@@ -31,16 +31,15 @@ def reversed_bounds(lower: Bound | None, upper: Bound | None) -> bool:
 
 
 def window_length(lower: Bound | None, upper: Bound | None) -> timedelta | None:
-    """None where an end is open or is no instant."""
+    """None if an end is open or is not an instant."""
     start, end = (None if bound is None else _as_instant(bound) for bound in (lower, upper))
     return None if start is None or end is None else end - start
 
 
 def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect: Dialect) -> exp.Expr:
     """`time >= lower and time < upper` for one side's column, the column bare so that its statistics help.
-
-    Raises UnusableBound where a bound is no value of such a column, or would cut one of its values in two: the day
-    of a DATE, or the hour that the clocks of a naive column's zone show twice.
+    Raises UnusableBound if a bound is not a value of such a column, or would split one of its values: the day of a
+    DATE, or the hour that the clocks of a naive column's zone show twice.
     """
     value = column(time.name)
     terms: list[exp.Expr] = []
@@ -54,7 +53,7 @@ def window_filter(spec: ComparisonSpec, time: Column, kind: ColumnType, dialect:
 def instant_filter(
     spans: Iterable[tuple[datetime, datetime]], time: Column, kind: ColumnType, dialect: Dialect
 ) -> exp.Expr:
-    """Rows of which the time is in one of the half-open spans (naive, in UTC), by the bare column as well."""
+    """Rows whose time is in one of the half-open spans (naive, in UTC), also stated on the bare column."""
     return any_of(
         *(
             all_of(
@@ -67,9 +66,10 @@ def instant_filter(
 
 
 def refuse_uneven_bounds(spec: ComparisonSpec, times: Mapping[Side, Column]) -> None:
-    """Raises UnusableBound where one side has a DATE and the other times, and a bound would not cut both alike.
+    """Raises UnusableBound if one side has a DATE and the other times, and a bound would not split both at the same
+    point.
 
-    A date equals the midnight of UTC that begins it; rows that are equal have to be in the same windows.
+    A date equals the UTC midnight that begins it; equal rows must be in the same windows.
     """
     kinds = {side: parse_type(time.type) for side, time in times.items()}
     dates = [side for side, kind in kinds.items() if kind.is_date]
@@ -86,8 +86,8 @@ def refuse_uneven_bounds(spec: ComparisonSpec, times: Mapping[Side, Column]) -> 
         )
         if isinstance(day, datetime) and isinstance(instant, datetime) and day != instant:
             why = (
-                f"it is a DATE in {dated} and {times[timed].type} in {timed}, and the bound would cut the two at "
-                f"different times ({day} and {instant}). Declare the zone in which both count (naive_zone)"
+                f"it is a DATE in {dated} and {times[timed].type} in {timed}, and the bound would split the two at "
+                f"different times ({day} and {instant}). Declare the zone that both are in (naive_zone)"
             )
             raise UnusableBound(spec.name, str(bound), times[dated].name, times[dated].type, why)
 
@@ -112,10 +112,10 @@ def _literal(
 
 
 def bounding_value(zones: Zones, bound: Bound, *, is_date: bool, zoned: bool) -> datetime | None:
-    """What a column of that kind is held against: a naive time in the column's own reckoning, UTC for a zoned one.
+    """What a column of that kind is compared with: a naive time in the column's own frame, UTC for a zoned one.
 
-    A day is its midnight. None for a bound that is no time. Raises ValueError where the bound would cut a value in two,
-    or is a local time that there is twice or never.
+    A day is its midnight. None for a bound that is not a time. Raises ValueError if the bound would split a value, or
+    is a local time that occurs twice or never.
     """
     moment = _as_moment(bound)
     if moment is None:
@@ -138,18 +138,18 @@ def bounding_value(zones: Zones, bound: Bound, *, is_date: bool, zoned: bool) ->
             window = zone_named(zones.window) if zones.window is not None else None
             day = day_that_begins(moment, naive or window)
             where = f" of {naive or window}" if naive or window else ""
-    except OverflowError:  # the year 1 or 9999 at the edge of a zone
+    except OverflowError:  # year 1 or 9999 at the edge of a zone
         return None
     if day is None:
         raise ValueError(
-            f"it lies inside a day{where}, and a DATE has no time of day. Bound it by whole days, or declare the zone "
-            "whose days the dates are (naive_zone)"
+            f"it lies inside a day{where}, but a DATE has no time of day. Use whole days as bounds, or declare the "
+            "zone whose days the dates are (naive_zone)"
         )
     return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - as the column has it
 
 
 def _as_moment(bound: Bound) -> datetime | date | None:
-    """A text without a time of day is a day."""
+    """Text without a time of day is a day."""
     if isinstance(bound, str):
         for read in (date.fromisoformat, datetime.fromisoformat):
             try:
@@ -179,7 +179,7 @@ def _as_instant(bound: Bound) -> datetime | None:
     if isinstance(bound, datetime):
         try:
             return bound.astimezone(UTC).replace(tzinfo=None) if bound.tzinfo else bound
-        except OverflowError:  # the year 1 or 9999 at the edge of a zone
+        except OverflowError:  # year 1 or 9999 at the edge of a zone
             return None
     if isinstance(bound, date):
         return datetime(bound.year, bound.month, bound.day)  # noqa: DTZ001 - naive means UTC here

@@ -1,7 +1,7 @@
-"""Parts of the rows that both sides cut alike: equal rows are always in the same bucket.
+"""Partitions of the rows that are the same on both sides: equal rows are always in the same bucket.
 
-Hours or days of the time column and stretches of an integer are ordered: rows of some buckets are found by spans
-of the bare column, so that a warehouse skips what lies elsewhere. Else the key's hash, or the row's, decides.
+Hours or days of the time column and ranges of an integer are ordered: rows of some buckets are found by ranges of the
+bare column, so that a warehouse can skip the rest. Otherwise the hash of the key, or of the row, decides.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from dagster_defs.parity.plan import Plan, time_value, values
 from dagster_defs.parity.records import Side
 
 HASH_BUCKETS = 1_024
-# Hours cost the pass no more than days; beyond this, too many lines would come back.
+# Hours cost the pass no more than days; beyond this limit, too many lines would come back.
 _HOURS_UP_TO = timedelta(days=62)
 _HOUR, _DAY = 3_600, DAY_SECONDS
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive means UTC here
 _MANY_SPANS = 16
-# A flag or a year would hardly tell rows apart.
+# A flag or a year would hardly spread the rows.
 _FEW_INTEGERS = 100
 
 Bucket = int | None
 
 
 class Buckets(Protocol):
-    """The bucket is NULL exactly where what it is made from is; in a window that is a missing time."""
+    """The bucket is NULL exactly if its input is; in a window that is a missing time."""
 
     def of(self, plan: Plan, side: Side) -> exp.Expr: ...
 
     def holding(self, plan: Plan, side: Side, chosen: Sequence[int]) -> exp.Expr | None:
-        """Holds for the rows of `chosen` (ascending), and may for others, the same of both sides. None: for all."""
+        """True for the rows of `chosen` (ascending), and possibly for others, the same on both sides. None: for all."""
         ...
 
     def missing(self, plan: Plan, side: Side) -> exp.Expr:
-        """Holds where the bucket is NULL."""
+        """True if the bucket is NULL."""
         ...
 
     def keep_keys_together(self, plan: Plan) -> bool:
-        """Are rows of one key surely in one bucket?"""
+        """Whether rows with the same key are certainly in the same bucket."""
         ...
 
 
@@ -103,7 +103,7 @@ class TimeBuckets:
 
 @dataclass(frozen=True, slots=True)
 class IntegerBuckets:
-    """Each `width` wide, of the pair of columns at `index`."""
+    """Each `width` wide, for the pair of columns at `index`."""
 
     index: int
     width: int
@@ -137,7 +137,7 @@ class IntegerBuckets:
 
 
 def buckets_of(plan: Plan, integer: int | None, spans: Iterable[Span]) -> Buckets:
-    """`spans`: what each side holds of the pair at `integer`, integers on both sides."""
+    """`spans`: the range of each side in the pair at `index`, integers on both sides."""
     instants = bool(plan.time) and all(
         parse_type(time.type).family is Family.INSTANT for time in plan.time.values()
     )
@@ -151,7 +151,7 @@ def buckets_of(plan: Plan, integer: int | None, spans: Iterable[Span]) -> Bucket
 
 
 def within(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket]) -> exp.Expr | None:
-    """Holds for all rows of the chosen buckets; None holds for every row."""
+    """True for all rows of the chosen buckets; None is true for every row."""
     numbers = sorted(bucket for bucket in chosen if bucket is not None)
     holding = buckets.holding(plan, side, numbers) if numbers else exp.false()
     if holding is None or None not in chosen:
@@ -160,7 +160,7 @@ def within(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket]) 
 
 
 def exactly(buckets: Buckets, plan: Plan, side: Side, chosen: frozenset[Bucket]) -> exp.Expr:
-    """Holds for the rows of the chosen buckets and for no other."""
+    """True for the rows of the chosen buckets and for no others."""
     listed = _listed(buckets, plan, side, sorted(bucket for bucket in chosen if bucket is not None))
     terms: list[exp.Expr] = [listed] if listed.expressions else []
     if None in chosen:
@@ -174,7 +174,8 @@ def _listed(buckets: Buckets, plan: Plan, side: Side, chosen: Iterable[int]) -> 
 
 
 def _spans(buckets: Iterable[int], width: int) -> list[tuple[int, int]]:
-    """Half-open, adjacent buckets as one. Division goes towards zero: below it, a bucket reaches further down."""
+    """Half-open, with adjacent buckets merged. Division truncates towards zero: below it, a bucket reaches further
+    down."""
     spans: list[tuple[int, int]] = []
     for bucket in buckets:
         start, end = (bucket - (bucket <= 0)) * width, (bucket + 1) * width

@@ -1,4 +1,4 @@
-"""What a wall clock of a time zone says, and where it says the same twice or leaves an hour out."""
+"""What a time zone's wall clock shows, and when it shows the same time twice or skips an hour."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _TICK = timedelta(microseconds=1)
 
 
 def instant_of(local: datetime | date, zone: tzinfo) -> datetime:
-    """The instant at which a clock of the zone shows a local time, in that zone; of a date its first instant.
+    """The instant at which a clock in the zone shows a local time, in that zone; for a date, its first instant.
 
-    Raises ValueError for a time that the clock shows twice or never: nobody can say which instant it is.
+    Raises ValueError for a time that the clock shows twice or never, because it does not identify an instant.
     """
     if not isinstance(local, datetime):
         return _first_instant(local, zone)
@@ -18,15 +18,15 @@ def instant_of(local: datetime | date, zone: tzinfo) -> datetime:
     if earlier.utcoffset() == later.utcoffset():
         return earlier
     if _shown(earlier, zone) != local:
-        raise ValueError(f"clocks of {zone} never show {local}: they are put forward over it")
+        raise ValueError(f"clocks of {zone} never show {local}: they are put forward past it")
     raise ValueError(f"clocks of {zone} show {local} twice: write its offset")
 
 
 def wall_clock(instant: datetime, zone: tzinfo) -> datetime:
-    """What a clock of the zone shows at that instant.
+    """What a clock in the zone shows at that instant.
 
-    Raises ValueError where the clock shows later what it has shown before: times of a naive column on the two sides
-    of such an instant cannot be told apart.
+    Raises ValueError if the clock later shows a time that it has already shown: times of a naive column before and
+    after such an instant cannot be distinguished.
     """
     shown = _shown(instant, zone)
     if _is_twice(shown, zone) and (_fold(instant, zone) or _is_twice(shown - _TICK, zone)):
@@ -38,7 +38,7 @@ def wall_clock(instant: datetime, zone: tzinfo) -> datetime:
 
 
 def day_that_begins(instant: datetime, zone: tzinfo | None) -> date | None:
-    """The day of which that is the first instant in the zone (None: in the instant's own); None inside a day."""
+    """The day whose first instant in the zone (None: in the instant's own zone) this is; None if it is inside a day."""
     own = zone or instant.tzinfo or UTC
     today = _shown(instant, own).date()
     return today if _shown(instant.astimezone(UTC) - _TICK, own).date() < today else None
@@ -49,7 +49,7 @@ def _first_instant(day: date, zone: tzinfo) -> datetime:
     first = midnight.replace(tzinfo=zone, fold=0)
     if _shown(first, zone) == midnight:
         return first
-    # Clocks are put forward over midnight: with the offset from before, midnight is the instant of the change.
+    # Clocks are put forward past midnight: with the offset from before, midnight is the instant of the change.
     return first.astimezone(UTC).astimezone(zone)
 
 

@@ -1,4 +1,4 @@
-"""The exact statement over the buckets that differ: how many rows, in which columns, and a few of them."""
+"""The exact statement over the differing buckets: how many rows differ, in which columns, and some of them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Part:
 
 
 def statement(plan: Plan, part: Part | None, sample_limit: int, *, unique_keys: bool) -> str:
-    """Counts and samples: one row for each sample, or one without, and the counts in every row.
+    """Counts and samples: one row per sample, or a single row without one, with the counts in every row.
 
     Counts: `only_in_legacy`, `only_in_candidate`, `modified`. With a key or a tolerance also, for each column
-    outside the key, `changed_<position>` and, where it has a tolerance, `tolerated_<position>`; without a key
-    `digest_<position>`, 0 where both sides' rows hold the same values.
+    outside the key, `changed_<position>` and, if it has a tolerance, `tolerated_<position>`; without a key
+    `digest_<position>`, 0 if both sides' rows hold the same values.
 
-    Samples, up to the limit of each `kind`: `copies`, `legacy_<position>` and `candidate_<position>` as text,
-    and outside the key `differs_<position>`: text is cut and masked, so it does not tell.
+    Samples, up to the limit for each `kind`: `copies`, `legacy_<position>` and `candidate_<position>` as text,
+    and outside the key `differs_<position>`, because the text is truncated and masked and so cannot show it.
     """
     tables = [
         *((f"{side}_rows", chosen_rows(plan, side, part)) for side in Side),
@@ -83,7 +83,7 @@ def _samples(plan: Plan, limit: int) -> exp.Query:
 
 
 def one_after_another(kinds: Iterable[exp.Select]) -> exp.Query:
-    """Each with an order and a limit of its own."""
+    """Each with its own order and limit."""
     parts = [
         select("*").from_(kind.subquery(quoted(f"kind_{index}"), copy=False), copy=False)
         for index, kind in enumerate(kinds)

@@ -1,7 +1,7 @@
 """One comparison from request to verdict. The reader does the reading; nothing here connects to anything.
 
-Equal tables cost one pass (`scan.py`) and the number of their keys (`keys.py`). Only where buckets differ are
-rows looked at, in those buckets (`drill.py`).
+Equal tables cost one pass (`scan.py`) and a count of their keys (`keys.py`). Only if buckets differ are rows examined,
+and only in those buckets (`drill.py`).
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ SAMPLE_LIMIT = 5
 
 
 class Reader(Protocol):
-    """A warehouse that both sides can be read from. Its session's time zone does not matter."""
+    """A warehouse from which both sides can be read. Its session's time zone does not matter."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     def columns(self, relation: Relation) -> list[Column] | None:
-        """In the table's order; None where there is no such relation.
+        """In the table's order; None if there is no such relation.
 
-        Raises WarehouseError where it is there and cannot be read, or where the reader knows why it is not.
+        Raises WarehouseError if it exists but cannot be read, or if the reader knows why it does not exist.
         """
         ...
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Raises WarehouseError where the warehouse refuses or goes away."""
+        """Raises WarehouseError if the warehouse rejects the statement or the connection is lost."""
         ...
 
 
@@ -71,9 +71,9 @@ def compare(
 ) -> Check:
     """Compares the rows of the window on both sides, by value.
 
-    Raises a UsageError where the request itself is wrong, whatever the tables hold. A warehouse that cannot
-    answer makes the check inconclusive. `today` decides which tolerances have expired; where one can, it has
-    to be given (ValueError). `sample_limit` bounds the samples of each kind; 0 takes none.
+    Raises a UsageError if the request itself is wrong, whatever the tables hold. If the warehouse cannot answer, the
+    check is inconclusive. `today` decides which tolerances have expired; it is required if any can expire (ValueError).
+    `sample_limit` limits the samples of each kind; 0 takes none.
     """
     if spec.windowed and spec.time_column is None:
         raise WindowWithoutTime(spec.name)
@@ -109,7 +109,7 @@ def compare(
 
 
 def _left_out(check: Check, plan: Plan, tolerances: Iterable[Tolerance]) -> tuple[str, ...]:
-    """The ignored columns, if nothing is left beside them but a key. A table that *is* its key was compared."""
+    """The ignored columns, if nothing but a key is left to compare. A table that *is* its key was compared."""
     if set(plan.compared) - set(plan.key):
         return ()
     ignored = [pair.name for index, pair in enumerate(plan.pairs) if plan.ignores(index)]
@@ -118,7 +118,8 @@ def _left_out(check: Check, plan: Plan, tolerances: Iterable[Tolerance]) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What a warehouse says may quote values: not where none may be shown. `quoted` is empty where they may."""
+    """Filters warehouse messages, which may quote values, if values must not be shown. `quoted` is empty if they
+    may."""
 
     quoted: str
 
@@ -139,7 +140,7 @@ def _incomparable(plan: Plan) -> Iterator[str]:
 def _columns(
     spec: ComparisonSpec, reader: Reader, shown: _Shown
 ) -> tuple[dict[Side, list[Column]], list[str]]:
-    """The columns of the sides that are there, and why the others are not."""
+    """The columns of the sides that exist, and why the others are missing."""
     columns: dict[Side, list[Column]] = {}
     absent: list[str] = []
     for side in Side:
@@ -170,7 +171,7 @@ def _refuse_unusable(spec: ComparisonSpec, side: Side, columns: Sequence[Column]
 
 
 def _refuse_unknown_masks(spec: ComparisonSpec, tables: Sequence[Sequence[Column]]) -> None:
-    """A mask with a slip in its name would show what it is there to hide."""
+    """A mask with a typo in its name would show what it is meant to hide."""
     for name in spec.masked:
         if len(tables) == len(Side) and not any(find_column(name, columns) for columns in tables):
             known = dict.fromkeys(each.name for columns in tables for each in columns)
@@ -219,9 +220,9 @@ def _with_counts(check: Check, plan: Plan, reader: Reader, sample_limit: int) ->
 
 
 def _spans(plan: Plan, integer: int, reader: Reader) -> dict[Side, Span]:
-    """Of the sides that have one: not of an empty one."""
+    """For the sides that have one: an empty side does not."""
     if plan.spec.windowed and not keys.can_be_a_bitmap(plan):
-        return {}  # nothing would ask for them
+        return {}  # nothing would use them
     found = {side: reader.rows(span(plan, side, integer))[0] for side in Side}
     return {
         side: Span(int(row["first"]), int(row["last"]))
@@ -233,7 +234,7 @@ def _spans(plan: Plan, integer: int, reader: Reader) -> dict[Side, Span]:
 def _key_violations(
     plan: Plan, scanned: scan.Scan, part: drill.Part | None, spans: Mapping[Side, Span], reader: Reader
 ) -> SideCounts:
-    """The candidate is counted only where it may have other keys."""
+    """The candidate is counted only if its keys may differ."""
 
     def violations(side: Side, rows: SideCounts, only: exp.Expr | None = None) -> int:
         own = rows.of(side)
@@ -320,7 +321,7 @@ def _with_ignored_columns(check: Check, tolerances: Iterable[Tolerance]) -> Chec
 
 
 def _ignored_alone(check: Check, tolerances: Iterable[Tolerance]) -> list[str]:
-    """Columns that only one side has, and that are ignored."""
+    """Ignored columns that only one side has."""
     return [
         difference.column
         for difference in check.schema_differences

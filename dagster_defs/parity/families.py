@@ -1,4 +1,4 @@
-"""Types of warehouses, reduced to what decides whether two values can be equal.
+"""Types of all warehouses, reduced to what decides whether two values can be equal.
 
 Values of different families are never equal; within a family they are compared by value.
 """
@@ -21,19 +21,19 @@ class Family(Enum):
     EXACT = auto()
     """Integers and decimals."""
     BINARY = auto()
-    """Floats; one family of numbers with EXACT, apart because their values are compared differently."""
+    """Floats; one family of numbers with EXACT, separate because their values are compared differently."""
     TEXT = auto()
     INSTANT = auto()
-    """Dates and timestamps: a date is its midnight, what has no zone is UTC."""
+    """Dates and timestamps: a date is its midnight, and values without a zone are UTC."""
     INTERVAL = auto()
     JSON = auto()
     """Declared JSON, and Snowflake's semi-structured types; text that looks like JSON is TEXT."""
     STRUCT = auto()
     LIST = auto()
-    """Arrays of a fixed length too."""
+    """Including arrays of a fixed length."""
     MAP = auto()
     OTHER = auto()
-    """Compared only with the very same type."""
+    """Compared only with exactly the same type."""
 
 
 NUMBERS = frozenset({Family.EXACT, Family.BINARY})
@@ -42,7 +42,7 @@ NESTED = frozenset({Family.STRUCT, Family.LIST, Family.MAP})
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """`digits` (before the point) and `scale` are of exact numbers, `fraction` (of a second) of instants.
+    """`digits` (before the point) and `scale` describe exact numbers, `fraction` (of a second) describes instants.
 
     `parts`: the fields of a struct with their names, `key` and `value` of a map, the one `element` of a list.
     """
@@ -61,7 +61,7 @@ class ColumnType:
 
     @property
     def fields(self) -> dict[str, tuple[str, ColumnType]]:
-        """A struct's fields by folded name, in the order of those."""
+        """A struct's fields by folded name, sorted by that name."""
         return {fold(name): (name, kind) for name, kind in sorted(self.parts, key=lambda part: fold(part[0]))}
 
     def contains(self, family: Family) -> bool:
@@ -113,7 +113,7 @@ _JSON = {"JSON", "JSONB", "VARIANT", "OBJECT", "ARRAY"}
 _SIZED = {"BIT", "BIT VARYING"}
 _DECIMALS = {"DECIMAL", "NUMERIC", "NUMBER", "FIXED"}
 _SQLGLOT_NAMES = {"INT128": "HUGEINT", "UINT128": "UHUGEINT"}
-# PostgreSQL's words: the precision of a time stands inside of its name, and lower case tells an array from DuckDB's.
+# PostgreSQL's words: the precision of a time is inside its name, and lower case distinguishes an array from DuckDB's.
 _TIME = re.compile(r"(timestamp|time)(?:\(\d\))? (with|without) time zone")
 _ARRAY = re.compile(r"([a-z\"][^A-Z]*)\[\]")
 _SCALAR = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]*?)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -121,7 +121,7 @@ _SCALAR = re.compile(r"\s*([A-Za-z][A-Za-z0-9_ ]*?)\s*(?:\((.*)\))?\s*", re.DOTA
 
 @lru_cache(maxsize=1_000)
 def parse_type(text: str) -> ColumnType:
-    """Reads a type as DuckDB, PostgreSQL or Snowflake writes it; whatever is not known is OTHER."""
+    """Parses a type as DuckDB, PostgreSQL or Snowflake writes it; unknown types are OTHER."""
     if array := _ARRAY.fullmatch(text):
         return ColumnType(text, Family.LIST, parts=(("element", parse_type(array[1])),))
     if time := _TIME.fullmatch(text):
@@ -159,7 +159,7 @@ def parse_type(text: str) -> ColumnType:
 def _parse_nested(text: str) -> ColumnType:
     try:
         return _nested(exp.DataType.build(text, dialect="duckdb"))
-    except ParseError:  # whatever a later version brings
+    except ParseError:  # whatever a later version introduces
         return ColumnType(text.strip(), Family.OTHER)
 
 
@@ -192,7 +192,7 @@ def comparable(legacy: ColumnType, candidate: ColumnType) -> bool:
     if legacy.family is Family.STRUCT:
         return legacy.fields.keys() == candidate.fields.keys()
     if legacy.family in NESTED and (legacy.contains(Family.JSON) or candidate.contains(Family.JSON)):
-        # Such a list is compared as one document, in which text and a date could look alike.
+        # Such a list is compared as one document, in which text and a date could look the same.
         return legacy.name == candidate.name
     return True
 
@@ -208,7 +208,7 @@ def _holds(wide: ColumnType, narrow: ColumnType) -> bool:
         return False
     if wide.family is Family.EXACT:
         signs_kept = not wide.name.startswith("U") or narrow.name.startswith("U")
-        # An unsigned type has one bit more than the signed one of as many decimal digits.
+        # An unsigned type has one bit more than the signed type with as many decimal digits.
         room = wide.digits > narrow.digits or (
             wide.digits == narrow.digits
             and not (narrow.name.startswith("U") and not wide.name.startswith("U"))
@@ -217,13 +217,13 @@ def _holds(wide: ColumnType, narrow: ColumnType) -> bool:
     if wide.family is Family.BINARY:
         return narrow.name in {"FLOAT", "REAL", "FLOAT4"}
     if wide.family is Family.INSTANT:
-        # Nanoseconds do not reach as far as microseconds do, and a DATE further than either.
+        # Nanoseconds reach less far than microseconds, and a DATE further than either.
         return wide.fraction >= narrow.fraction and wide.zoned == narrow.zoned and not narrow.is_date
     return wide.family is Family.TEXT and narrow.name.startswith("ENUM")
 
 
 def fold(name: str) -> str:
-    """ASCII case only: É and é are two names."""
+    """ASCII case only: É and é are different names."""
     return name.translate(_FOLD)
 
 

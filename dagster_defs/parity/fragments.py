@@ -34,7 +34,7 @@ def stored(relation: Relation) -> exp.Table:
 
 
 def select(*expressions: exp.Expr | str) -> exp.Select:
-    """Unlike sqlglot's own it does not copy what it is given, which would be most of the work."""
+    """Unlike sqlglot's own `select`, it does not copy its arguments, which would be most of the work."""
     return exp.Select().select(*expressions, copy=False)
 
 
@@ -72,12 +72,12 @@ def try_cast(expression: exp.Expr, to: str) -> exp.TryCast:
 
 @cache
 def _type(name: str) -> exp.DataType:
-    # Types of DuckDB that sqlglot does not know are written as they are.
+    # DuckDB types that sqlglot does not know are written literally.
     return exp.DataType.build(name, dialect="duckdb", udt=True)
 
 
 def joined(*parts: exp.Expr) -> exp.Expr:
-    """One text after the other; NULL if one is."""
+    """Concatenated text; NULL if one part is."""
     first, *rest = parts
     for part in rest:
         first = exp.DPipe(this=first, expression=part)
@@ -85,7 +85,7 @@ def joined(*parts: exp.Expr) -> exp.Expr:
 
 
 def total(expression: exp.Expr) -> exp.Expr:
-    """0 of no rows."""
+    """0 for no rows."""
     return func("coalesce", exp.Sum(this=expression), number(0))
 
 
@@ -115,7 +115,7 @@ def larger(left: exp.Expr, right: exp.Expr) -> exp.Case:
 
 
 def decimal_digits(value: exp.Expr) -> exp.Expr:
-    """A decimal as text without padding: the same for one number whatever its scale."""
+    """A decimal as text without padding: the same for the same number, whatever its scale."""
     # DuckDB writes `.5` for decimal(1, 1) and `0.5` for decimal(2, 1).
     bare = func("regexp_replace", cast(value, "varchar"), text(r"^(-?)0\."), text(r"\1."))
     for trailing in "0.":

@@ -1,4 +1,4 @@
-"""Columns of integers on both sides: what they hold from the least to the greatest is known to cost nothing."""
+"""Columns of integers on both sides: finding their least and greatest value is known to cost nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dagster_defs.parity.fragments import (
 from dagster_defs.parity.plan import Plan, render, window_of
 from dagster_defs.parity.records import Side
 
-# Of DuckDB. Snowflake's are all NUMBER(38, 0), and whoever buckets those has no zone to skip by key.
+# DuckDB's types. Snowflake's are all NUMBER(38, 0), and bucketing those would not let it skip anything by key.
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 
 
@@ -32,13 +32,13 @@ def is_integer(plan: Plan, index: int) -> bool:
 
 
 def leading_integer(plan: Plan) -> int | None:
-    """Position of the key's first column if it is one; without a key, of the first column that is."""
+    """Position of the key's first column if it is an integer; without a key, of the first integer column."""
     positions = plan.key[:1] or range(len(plan.pairs))
     return next((index for index in positions if is_integer(plan, index)), None)
 
 
 def span(plan: Plan, side: Side, index: int) -> str:
-    """One row: `first`, `last`, NULL where there is none. Without a window it is answered from statistics."""
+    """One row: `first`, `last`, NULL if there are no values. Without a window it is answered from statistics."""
     value = bare(plan, side, index)
     query = select(as_(exp.Min(this=value), "first"), as_(exp.Max(this=value.copy()), "last"))
     return render(in_window(query, plan, side), plan)

@@ -1,6 +1,6 @@
-"""How many keys a side has: what is missing from its number of rows are violations.
+"""How many keys a side has: if there are fewer keys than rows, the difference is the number of violations.
 
-A bitmap of a single integer key costs a tenth of grouping by it, and counts as exactly.
+A bitmap of a single integer key costs a tenth of grouping by it, and is just as exact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def can_be_a_bitmap(plan: Plan) -> bool:
 
 
 def count(plan: Plan, side: Side, span: Span | None, rows: int, only: exp.Expr | None = None) -> str:
-    """One row: `keys`, the number of different keys without a NULL (itself NULL where there are none).
+    """One row: `keys`, the number of different keys without a NULL (itself NULL if there are none).
 
     `only` is a condition on the stored table's rows.
     """

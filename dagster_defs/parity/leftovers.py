@@ -1,9 +1,9 @@
-"""What is left when equal rows have cancelled each other out: `paired` rows, and those of one side only.
+"""What is left when equal rows have cancelled out: `paired` rows, and those on one side only.
 
-Two ways to the same three tables. In general rows are counted: what is left of each, copy by copy, is `lost`
-(legacy) and `gained` (candidate); those of one group are put against each other in order. The group is the key;
-without one, and with tolerances, it is what has to be equal, so that every pair is tolerated. Where no key is
-missing or repeated, a join by the key says the same and takes a tenth of the time where every row differs.
+There are two ways to the same three tables. In general, rows are counted: what is left of each, copy by copy, is
+`lost` (legacy) and `gained` (candidate), and those in one group are paired in order. The group is the key; without a
+key but with tolerances, it is whatever must be equal, so that every pair is tolerated. If no key is missing or
+repeated, a join by the key gives the same result in a tenth of the time when every row differs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dagster_defs.parity.records import Side, ToleranceKind
 from dagster_defs.parity.tolerances import NUMERIC, cut, exceeds
 
 Tables = list[tuple[str, exp.Query]]
-"""Common table expressions in the order in which they need each other."""
+"""Common table expressions in dependency order."""
 
 ONLY = {side: f"only_{side}" for side in Side}
 _LEFT = {Side.LEGACY: "lost", Side.CANDIDATE: "gained"}
@@ -43,7 +43,7 @@ def leftovers(plan: Plan, *, unique_keys: bool) -> Tables:
     """From `legacy_rows` and `candidate_rows` (`v0, v1, …`) to three tables, all with a number of `copies`.
 
     `paired`: `legacy_<i>`, `candidate_<i>`, and outside the key `changed_<i>`, whether they differ by more than is
-    tolerated. `only_legacy` and `only_candidate`: `v0, v1, …`. Where nothing is paired there is no `paired`.
+    tolerated. `only_legacy` and `only_candidate`: `v0, v1, …`. If nothing can be paired, there is no `paired`.
     """
     return _by_key(plan) if plan.key and unique_keys else _by_copies(plan)
 
@@ -53,7 +53,7 @@ def pairs_rows(plan: Plan) -> bool:
 
 
 def compared_value(plan: Plan, index: int, table: str | None = None) -> exp.Expr:
-    """A value in so far as it has to be equal: a timestamp cut to its precision."""
+    """The part of a value that must be equal: a timestamp is truncated to its precision."""
     value = column(value_name(index), table)
     tolerance = plan.tolerances.get(index)
     if tolerance is None or tolerance.kind is not ToleranceKind.TIMESTAMP_PRECISION:
@@ -62,7 +62,7 @@ def compared_value(plan: Plan, index: int, table: str | None = None) -> exp.Expr
 
 
 def _by_key(plan: Plan) -> Tables:
-    """`met`: rows of one key that are not equal, and those without a partner, whose key is then NULL."""
+    """`met`: unequal rows with the same key, and rows without a partner, whose key is then NULL."""
     legacy_key, candidate_key = (column(f"{side}_{plan.key[0]}") for side in Side)
     both = [column(f"{side}_{index}") for index in range(len(plan.pairs)) for side in Side]
     paired = (
@@ -113,7 +113,7 @@ def _by_copies(plan: Plan) -> Tables:
 
 
 def _counted(plan: Plan) -> exp.Select:
-    """Distinct rows with their numbers of copies, where these differ."""
+    """Distinct rows with their numbers of copies, if these differ."""
     names = plan.names
     tagged = [
         select(
@@ -138,7 +138,7 @@ def _counted(plan: Plan) -> exp.Select:
 
 
 def _surplus(plan: Plan, more: str, less: str) -> exp.Select:
-    """`copies`, and in groups `upto`: copies are numbered within the group, the last of this row's is `upto`."""
+    """`copies`, and in groups `upto`: copies are numbered within the group, and `upto` is the row's last number."""
     copies = column(more) - column(less)
     query = select(*map(column, plan.names), as_(copies, "copies"))
     if group := _group(plan):
@@ -159,7 +159,7 @@ def _surplus(plan: Plan, more: str, less: str) -> exp.Select:
 
 
 def _unpaired(plan: Plan, side: Side) -> exp.Select:
-    """The copies of a group beyond those that stand against a row of the other side."""
+    """The copies in a group beyond those that are paired with a row of the other side."""
     own, other_side = _LEFT[side], _LEFT[Side.CANDIDATE if side is Side.LEGACY else Side.LEGACY]
     values = [column(name, "own") for name in plan.names]
     query = select(*values).from_(exp.alias_(named(own), quoted("own")), copy=False)
@@ -184,7 +184,7 @@ def _unpaired(plan: Plan, side: Side) -> exp.Select:
 
 
 def _group(plan: Plan) -> list[exp.Expr]:
-    """What a lost and a gained row must share to stand against each other; empty where none do."""
+    """What a lost and a gained row must share to be paired; empty if none are."""
     if plan.key:
         return [column(value_name(index)) for index in plan.key]
     if not plan.tolerances:
@@ -193,7 +193,7 @@ def _group(plan: Plan) -> list[exp.Expr]:
 
 
 def _firm(plan: Plan) -> list[exp.Expr]:
-    """What has to be equal in equal rows: all but ignored and nearly equal values."""
+    """What must be equal in equal rows: everything except ignored and nearly equal values."""
     return [
         compared_value(plan, index)
         for index in plan.compared
@@ -202,7 +202,7 @@ def _firm(plan: Plan) -> list[exp.Expr]:
 
 
 def _order(plan: Plan) -> Iterator[exp.Expr]:
-    """First what has to be equal, then what has to be near, so that rows meet their likes."""
+    """First what must be equal, then what must be close, so that similar rows are paired."""
     yield from _firm(plan)
     yield from (
         plan.sql.in_order(column(value_name(index)))

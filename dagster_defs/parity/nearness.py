@@ -1,4 +1,4 @@
-"""Whether two numbers are near each other, as SQL."""
+"""Whether two numbers are close to each other, as SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Nearness(Protocol):
         tolerance: Tolerance,
         types: tuple[ColumnType, ColumnType],
     ) -> exp.Expr:
-        """Are two shared values of numbers of these types within the tolerance? Never NULL: a NULL is near nothing."""
+        """Whether two shared numeric values of these types are within the tolerance. Never NULL: NULL is close to
+        nothing."""
         ...
 
 
@@ -32,8 +33,8 @@ class Nearness(Protocol):
 class DecimalsOf38Digits:
     """Numbers are compared as exact decimals, with a double standing for its shortest round-trip decimal.
 
-    Where 38 digits do not hold the numbers (2 ** 200, 1e-30) the difference is taken in doubles. `binary_scales`: for
-    a double, the places behind the point that are tried. `attempt`: NULL for a product that does not fit.
+    If 38 digits cannot hold the numbers (2 ** 200, 1e-30), the difference is computed in doubles. `binary_scales`: for
+    a double, the numbers of decimal places that are tried. `attempt`: NULL for a product that does not fit.
     """
 
     binary_scales: tuple[int, ...]
@@ -68,12 +69,12 @@ class DecimalsOf38Digits:
     def _near_exactly(
         self, legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance, scale: int
     ) -> exp.Expr:
-        """NULL where 38 digits do not do."""
+        """NULL if 38 digits are not enough."""
         allowed = amount(tolerance)
         if max(allowed.as_integer_ratio()) >= 10**_DIGITS:
             return exp.Null()
         if tolerance.kind is ToleranceKind.ABSOLUTE:
-            # A difference of that scale is within the bound iff it is within the bound cut to it.
+            # A difference of that scale is within the bound iff it is within the bound truncated to that scale.
             difference = exp.Abs(this=exp.paren(legacy - candidate))
             bound = exp.Literal.number(f"{_floor(allowed, scale):f}")
             return self.attempt(exp.LTE(this=difference, expression=bound))
@@ -81,7 +82,7 @@ class DecimalsOf38Digits:
 
 
 def within_share(legacy: exp.Expr, candidate: exp.Expr, share: Decimal) -> exp.Expr:
-    """As |l - c| * 200 <= 3 * |l| for 0.015: no product gets more places than its factor."""
+    """As |l - c| * 200 <= 3 * |l| for 0.015: no product gets more decimal places than its factor."""
     numerator, denominator = share.as_integer_ratio()
     difference = exp.Abs(this=exp.paren(legacy - candidate))
     allowance = exp.Abs(this=legacy.copy()) * number(numerator)
@@ -89,12 +90,12 @@ def within_share(legacy: exp.Expr, candidate: exp.Expr, share: Decimal) -> exp.E
 
 
 def amount(tolerance: Tolerance) -> Decimal:
-    """The bound of a numeric tolerance; InvalidOperation where there is none."""
+    """The bound of a numeric tolerance; InvalidOperation if there is none."""
     return Decimal(str(tolerance.value))
 
 
 def _exact(value: exp.Expr, scale: int, binary: bool, only_binary: bool) -> exp.Expr:
-    """NULL where a decimal of that scale does not hold the very number."""
+    """NULL if a decimal of that scale cannot hold the exact number."""
     # A float32 is widened as it is.
     written = cast(cast(value.copy(), "double") if only_binary else value.copy(), "varchar")
     decimal = try_cast(written, f"decimal({_DIGITS}, {scale})")
@@ -107,7 +108,7 @@ def _exact(value: exp.Expr, scale: int, binary: bool, only_binary: bool) -> exp.
 
 
 def _near(legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance) -> exp.Expr:
-    """In doubles."""
+    """Computed in doubles."""
     allowed: exp.Expr = exp.Literal.number(f"{amount(tolerance):e}")
     if tolerance.kind is ToleranceKind.RELATIVE:
         allowed = exp.Abs(this=legacy.copy()) * allowed

@@ -1,7 +1,7 @@
-"""Nested values as JSON text in one spelling, so that text is equal iff the values are. DuckDB only.
+"""Nested values as JSON text in a canonical form, so that text is equal iff the values are. DuckDB only.
 
 Structs are objects with folded, sorted names; lists are arrays in order; a map is an array of its sorted
-entries. The parts arrive as JSON text already (`quoted_text`, `bare_text`, `double_text`).
+entries. The parts are JSON text already (`quoted_text`, `bare_text`, `double_text`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def quoted_text(value: exp.Expr) -> exp.Expr:
 
 
 def bare_text(value: exp.Expr) -> exp.Expr:
-    """Of numbers, booleans, and what is JSON text already."""
+    """For numbers, booleans, and JSON text."""
     return _or_null(cast(value, "varchar"))
 
 
@@ -43,7 +43,7 @@ def double_text(value: exp.Expr) -> exp.Expr:
 
 
 def unsigned(value: exp.Expr) -> exp.Expr:
-    """A double, or the text that stands for one, as text in which a zero and a NaN have no sign."""
+    """A double, or its text, as text in which a zero and a NaN have no sign."""
     written = cast(value, "varchar")
     plain = exp.case(written.copy())
     for signed in ("0.0", "0", "nan"):
@@ -52,7 +52,7 @@ def unsigned(value: exp.Expr) -> exp.Expr:
 
 
 def struct_text(value: exp.Expr, fields: Mapping[str, exp.Expr]) -> exp.Expr:
-    """`fields`: the text of each field, by the name that both sides share, in an order that they share."""
+    """`fields`: the text of each field, by shared name and in shared order."""
     parts: list[exp.Expr] = []
     for name, part in fields.items():
         label = json.dumps(name, ensure_ascii=False)
@@ -75,10 +75,10 @@ def map_text(
 
 
 def json_text(value: exp.Expr) -> exp.Expr:
-    """A document as one object of its paths in order, whatever its spacing and the order of its names.
+    """A document as one object of its sorted paths, whatever its spacing and the order of its names.
 
-    Numbers are written in one way, whatever their length. What a repeated name means is nobody's to say: such a
-    document also counts as it stands.
+    Numbers are written uniformly, whatever their length. The meaning of a repeated name is undefined: a document with
+    one is also compared literally.
     """
     tree = exp.Anonymous(this="json_tree", expressions=[cast(_with_long_numbers_as_text(value), "json")])
     path, atom = column("fullkey", "tree"), cast(column("atom", "tree"), "varchar")
@@ -100,7 +100,7 @@ def json_text(value: exp.Expr) -> exp.Expr:
         this=exp.Count(this=exp.Star()),
         expression=exp.Count(this=exp.Distinct(expressions=[path.copy()])),
     )
-    # Not `value`: here a column of that name could be the tree's own.
+    # Not `value`: a column of that name here could be the tree's own.
     root = exp.EQ(this=column("id", "tree"), expression=exp.Literal.number(0))
     whole = exp.Max(this=when(root, cast(column("value", "tree"), "varchar")))
     literally = when(repeated, joined(text(" in "), whole), text(""))
@@ -111,17 +111,17 @@ def json_text(value: exp.Expr) -> exp.Expr:
 
 
 def literally_if_long(value: exp.Expr) -> exp.Expr:
-    """A nested value as it stands, if there are numbers in it that lose digits on the way to JSON; else nothing."""
+    """The nested value itself if it contains numbers that lose digits when converted to JSON; else nothing."""
     written = cast(value, "varchar")
     return func("coalesce", when(_has_long_number(written), joined(text(" in "), written.copy())), text(""))
 
 
-# DuckDB reads a number with a point or an exponent as a double, which tells 15 digits apart, and not each 16.
+# DuckDB reads a number with a point or an exponent as a double, which distinguishes 15 digits but not every 16th.
 _SURE_DIGITS = 15
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TOKENS = rf'{_STRING}|-?[0-9][0-9.eE+-]*|[^"0-9-]+|-'
 _LONG = rf"[0-9][0-9.]{{{_SURE_DIGITS},}}"
-_NUMBER = "\ue000"  # of a private use: no text begins with it
+_NUMBER = "\ue000"  # from the private-use area: no text begins with it
 
 
 def _has_long_number(written: exp.Expr) -> exp.Expr:
@@ -129,7 +129,7 @@ def _has_long_number(written: exp.Expr) -> exp.Expr:
 
 
 def _with_long_numbers_as_text(value: exp.Expr) -> exp.Expr:
-    """The document, in which a text stands for each number of more digits than a double tells apart."""
+    """The document with every number of more digits than a double distinguishes replaced by text."""
     written = cast(cast(value, "json"), "varchar")
     tokens = func("regexp_extract_all", written.copy(), text(_TOKENS))
     exact = exp.Anonymous(this="array_to_string", expressions=[_each(tokens, _exact_token), text("")])
@@ -137,7 +137,7 @@ def _with_long_numbers_as_text(value: exp.Expr) -> exp.Expr:
 
 
 def _exact_token(token: exp.Expr) -> exp.Expr:
-    """A long number as text of its digits and its power of ten, anything else as it is."""
+    """A long number as text of its digits and its power of ten, anything else unchanged."""
 
     def part(pattern: str) -> exp.Expr:
         return exp.Anonymous(this="regexp_extract", expressions=[token.copy(), text(pattern), number(1)])
@@ -178,7 +178,7 @@ def _json_number(atom: exp.Expr) -> exp.Expr:
 
 
 def _each(values: exp.Expr, text_of: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    # The name is local to the list, so that an inner list's hides an outer one's.
+    # The name is local to the list, so that an inner list's name hides the outer one's.
     name = "element"
     return exp.Array(
         expressions=[

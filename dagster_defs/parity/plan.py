@@ -1,4 +1,4 @@
-"""A comparison with all names resolved: what the statements are built from."""
+"""A comparison with all names resolved, from which the statements are built."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def compared(self) -> tuple[int, ...]:
-        """Positions of which a difference counts."""
+        """Positions whose differences count."""
         return tuple(index for index in range(len(self.pairs)) if not self.ignores(index))
 
     def ignores(self, index: int) -> bool:
@@ -56,14 +56,14 @@ class Plan:
         return not masked.isdisjoint({fold(pair.legacy.name), fold(pair.candidate.name)})
 
     def shows_utc(self, index: int) -> bool:
-        """Whether values of the pair are compared as wall-clock times of UTC, because a side is an instant."""
+        """Whether the pair's values are compared as UTC wall-clock times, because one side is an instant."""
         own, other = (self.pairs[index].on(side)[1] for side in Side)
         both = {own.family, other.family} == {Family.INSTANT}
         return both and own.name != other.name and (own.zoned or other.zoned)
 
     @property
     def names(self) -> list[str]:
-        """`v0, v1, …`; tables without a common column still have numbers of rows to compare, hence one."""
+        """`v0, v1, …`; tables without a common column still have row counts to compare, so there is one."""
         return [value_name(index) for index in range(len(self.pairs))] or [value_name(0)]
 
 
@@ -80,8 +80,8 @@ def values(plan: Plan, side: Side) -> list[exp.Expr]:
 
 
 def hashable_value(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
-    """The value of `plan.names[index]`, or what it is compared by, as `hash` has to be given it."""
-    if index >= len(plan.pairs):  # the one value of tables without a common column
+    """The value of `plan.names[index]`, or what it is compared by, in the form that `hash` needs."""
+    if index >= len(plan.pairs):  # the single value of tables without a common column
         return value
     legacy, candidate = (plan.pairs[index].on(side)[1] for side in Side)
     return plan.sql.hashable(value, legacy, candidate)

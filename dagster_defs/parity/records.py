@@ -1,4 +1,4 @@
-"""What is asked of a comparison and what it answers: frozen records, no behaviour beyond reading them."""
+"""What a comparison is asked and what it answers: frozen records with no behaviour beyond reading them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 Bound = str | int | date | datetime
-"""A value of the time column. Text is ISO 8601 for dates and timestamps; without an offset: see `Zones`."""
+"""A value of the time column. Text is ISO 8601 for dates and timestamps; for text without an offset see `Zones`."""
 
 
 class Side(StrEnum):
@@ -21,7 +21,7 @@ class Side(StrEnum):
 
 
 class Dialect(StrEnum):
-    """The warehouses that we speak to; the values are sqlglot's names."""
+    """The supported warehouses; the values are sqlglot's names."""
 
     DUCKDB = "duckdb"
     POSTGRES = "postgres"
@@ -36,23 +36,24 @@ class Verdict(StrEnum):
 
 class SchemaChange(StrEnum):
     MISSING = "missing"
-    """Legacy has the column, candidate has not: a mismatch."""
+    """Legacy has the column, candidate does not: a mismatch."""
     EXTRA = "extra"
-    """Candidate has the column, legacy has not: a mismatch."""
+    """Candidate has the column, legacy does not: a mismatch."""
     RENAMED = "renamed"
-    """A column of each side, without a partner of its name, of one type and with the same values: a mismatch."""
+    """One column on each side, neither with a namesake, of the same type and with the same values: a mismatch."""
     WIDENED = "widened"
-    """The candidate's type holds every value of the legacy's: shown beside a match."""
+    """The candidate's type can hold every legacy value: shown beside a match."""
     TYPE = "type"
     """Any other difference of type; whether it is a mismatch depends on the values alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or view. Names are taken as they are, never parsed, and always quoted.
+    """A table or view. Names are taken literally, never parsed, and always quoted.
 
-    `catalog` is what Snowflake calls database and DuckDB the name of an attached file. `as_of`: read as it was at
-    that instant (with a time zone), on a warehouse that keeps its past: Snowflake.
+    `catalog` is a database in Snowflake and the name of an attached file in DuckDB. `as_of`: read the relation as of
+    that instant (with a time zone), on a warehouse that keeps its history: Snowflake. that instant (with a time zone),
+    on a warehouse that keeps its past: Snowflake.
     """
 
     catalog: str
@@ -75,13 +76,13 @@ class Column:
 
 class ToleranceKind(StrEnum):
     IGNORED = "ignored"
-    """Whatever the column holds, and whether both sides have it. No `value`."""
+    """Ignores what the column holds, and whether both sides have it. No `value`."""
     ABSOLUTE = "absolute"
-    """`|legacy - candidate| <= value`, of numbers."""
+    """`|legacy - candidate| <= value`, for numbers."""
     RELATIVE = "relative"
-    """`|legacy - candidate| <= value * |legacy|`, of numbers: legacy is what the candidate is measured by."""
+    """`|legacy - candidate| <= value * |legacy|`, for numbers: the candidate is measured against legacy."""
     TIMESTAMP_PRECISION = "timestamp_precision"
-    """Equal once both are cut to multiples of `value`: one of `PRECISIONS`, or a number of seconds."""
+    """Equal once both are truncated to multiples of `value`: one of `PRECISIONS`, or a number of seconds."""
 
 
 PRECISIONS = {
@@ -92,14 +93,14 @@ PRECISIONS = {
     "hour": Decimal(3_600),
     "day": Decimal(86_400),
 }
-"""The words for a timestamp's precision, in seconds. A day is one of UTC."""
+"""The words for a timestamp's precision, in seconds. A day is a UTC day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """A declared, reasoned, expiring difference. It applies up to and including the day `expires`.
 
-    A `value` that is a float stands for its shortest decimal: 0.1 is a tenth.
+    A float `value` stands for its shortest decimal: 0.1 is a tenth.
     """
 
     column: str
@@ -113,9 +114,9 @@ class Tolerance:
 class Zones:
     """The time zones that decide which rows of a time column lie in a window; names as Airflow writes them.
 
-    `window`: the zone whose local days the window is made of; the dates of a DATE column are days of it.
-    `naive`: the zone in which a column without one counts, a DATE column too; UTC if not declared. `bound`: the zone
-    of bounds without an offset; if not declared such a bound is a value of the column as it stands.
+    `window`: the zone whose local days make up the window; dates of a DATE column are such days. `naive`: the zone of
+    columns without a zone, including DATE columns; UTC if not declared. `bound`: the zone of bounds without an offset;
+    if not declared, such a bound is used as a value of the column as it is.
     """
 
     window: str | None = None
@@ -124,14 +125,14 @@ class Zones:
 
 
 NO_ZONES = Zones()
-"""None declared: bounds and columns count as they stand, in UTC where one of them has a zone."""
+"""Nothing declared: bounds and columns are used as they are, in UTC if one of them has a zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSpec:
-    """Two relations and the rows of them that count: `time_column >= lower and time_column < upper`.
+    """Two relations and the rows that are compared: `time_column >= lower and time_column < upper`.
 
-    A bound of None leaves that end open; with neither, the whole of both tables counts.
+    A bound of None leaves that end open; without bounds, both tables are compared as a whole.
     An empty `key` compares the rows as a multiset. The values of `masked` columns never leave the warehouse.
     """
 
@@ -156,7 +157,7 @@ class ComparisonSpec:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDifference:
-    """`column` is spelled as in legacy, or as in candidate where legacy has none.
+    """`column` is spelled as in legacy, or as in candidate if legacy does not have it.
 
     `candidate_column` is the other name of a renamed column.
     """
@@ -207,15 +208,14 @@ Sample = Mapping[str, Any]
 class Check:
     """One comparison and its verdict.
 
-    `modified` counts keys' rows that are on both sides with other values, so it is 0 without a key.
-    `changed_values` maps each column that differs in a modified row to the number of those rows.
-    `differing_columns` are those; without a key, where as many rows were lost as gained, the columns whose
-    values are others in the lost than in the gained rows. In the order of the legacy table.
-    `tolerated` maps a column to the number of its differences that a tolerance excused; a column that only one
-    side has counts once. `expired_tolerances` did not apply.
-    `key_violations` counts rows with a NULL in the key and every further row of a repeated key; they are
-    compared like any other. `null_time_rows` belong to no window and are in no other count.
-    `error` means that the request itself was wrong, so nothing was compared.
+    `modified` counts the keys' rows that are on both sides with different values, so it is 0 without a key.
+    `changed_values` maps each column that differs in a modified row to the number of those rows. `differing_columns`
+    are those columns; without a key, if as many rows were lost as gained, they are the columns whose values differ
+    between the lost and the gained rows. In the order of the legacy table. `tolerated` maps a column to the number of
+    its differences that a tolerance excused; a column that only one side has counts once. `expired_tolerances` did not
+    apply. `key_violations` counts rows with a NULL in the key and every further row of a repeated key; they are
+    compared like any other. `null_time_rows` belong to no window and are in no other count. `error` means that the
+    request itself was wrong, so nothing was compared.
     """
 
     name: str
@@ -241,7 +241,7 @@ class Check:
 
     @property
     def verdict_said(self) -> str:
-        """The verdict in words: a match by tolerances says how many differences they excused."""
+        """The verdict in words; for a match by tolerances, it includes how many differences they excused."""
         tolerated = sum(self.tolerated.values())
         if self.verdict is Verdict.MATCH and tolerated:
             return f"{self.verdict.value}, {tolerated:,} tolerated"
@@ -252,7 +252,7 @@ class Check:
         return self.only_in_legacy + self.only_in_candidate + self.modified
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of `parity compare --json`. An expired tolerance is named by its column."""
+        """The answer of `parity compare --json`. Expired tolerances are given by column."""
         return {
             "name": self.name,
             "verdict": self.verdict.value,

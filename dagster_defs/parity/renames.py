@@ -1,4 +1,4 @@
-"""Columns that only changed their name: of one type, with the same values, and the only two that are so."""
+"""Columns that were only renamed: of the same type, with the same values, and the only two that match."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ONLY = {Side.LEGACY: SchemaChange.MISSING, Side.CANDIDATE: SchemaChange.EXTRA}
 
 
 def candidates(differences: Iterable[SchemaDifference]) -> dict[Side, list[SchemaDifference]]:
-    """Columns of one side that have a namesake by type on the other; no side where there are none."""
+    """Columns of one side that match one on the other side by type; empty if there are none."""
     differences = list(differences)
     alone = {
         side: [difference for difference in differences if difference.kind is kind]
@@ -56,9 +56,9 @@ def renamed(
     alone: Mapping[Side, Sequence[SchemaDifference]],
     answers: Mapping[Side, Mapping[str, Any]],
 ) -> Iterator[SchemaDifference]:
-    """The differences, with one in place of two where a column was found under another name.
+    """The differences, with one in place of two for each column that was found under another name.
 
-    `answers`: of `statement` for the columns that stand in `alone`.
+    `answers`: of `statement` for the columns in `alone`.
     """
     digests = {
         side: [

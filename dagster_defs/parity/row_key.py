@@ -1,4 +1,4 @@
-"""Whether the rows of one relation are told apart by a key: pure SQL, one verdict."""
+"""Whether a key identifies the rows of one relation: pure SQL, one verdict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dagster_defs.parity.schema import find_column
 
 
 class KeyVerdict(StrEnum):
-    """`none`: there was no key to look at."""
+    """`none`: there was no key to check."""
 
     UNIQUE = "unique"
     VIOLATED = "violated"
@@ -41,7 +41,7 @@ class KeyVerdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
     """`duplicates`: rows beyond the first of each key; `nulls`: rows with a NULL in the key. `example`: the first key
-    that is there `copies` times. `null_times`: rows that belong to no window; None where no time column was looked at.
+    that occurs `copies` times. `null_times`: rows that belong to no window; None if no time column was checked.
     """
 
     verdict: KeyVerdict
@@ -74,7 +74,8 @@ def check_key(
     masked: Sequence[str] = (),
     shows_rows: bool = True,
 ) -> KeyCheck:
-    """The whole relation, as it is now. `masked`: columns of which no value is shown. Raises WarehouseError."""
+    """Checks the whole relation, in its current state. `masked`: columns whose values are never shown. Raises
+    WarehouseError."""
     columns = reader.columns(relation)
     if columns is None:
         return KeyCheck(KeyVerdict.INCONCLUSIVE, f"legacy relation {relation} does not exist")
@@ -83,7 +84,7 @@ def check_key(
     if missing := [each for each in asked if each not in names]:
         return KeyCheck(KeyVerdict.VIOLATED, f"{relation} has no column {', '.join(missing)}")
     if not asked:
-        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to look at")
+        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to check")
     parts = [names[each] for each in key]
     time = names[time_column] if time_column is not None else None
 

@@ -1,8 +1,8 @@
 """The one pass over both sides: count, sum and xor of row hashes for each bucket, and which buckets differ.
 
-Equal rows have equal shared values (`values.py`) and so equal hashes. Every hash is hashed once more before it
-is summed: DuckDB combines the columns of a row with an xor at the end, so that without it values of the last
-column that are swapped between two rows would cancel out in the xor and nearly so in the sum. The sum tells two
+Equal rows have equal shared values (`values.py`) and so equal hashes. Every hash is hashed once more before it is
+summed: DuckDB combines a row's columns with a final xor, so without the second hash, values of the last column that
+are swapped between two rows would cancel out in the xor and almost cancel out in the sum. The sum distinguishes two
 copies from none, which an xor cannot; it is exact, because a sum of 64-bit hashes is 128 bits wide.
 """
 
@@ -25,7 +25,7 @@ from dagster_defs.parity.records import Side, SideCounts
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Of one side's rows in one bucket; equal digests mean equal rows, and equal keys."""
+    """For one side's rows in one bucket; equal digests mean equal rows and equal keys."""
 
     rows: int = 0
     row_sum: int = 0
@@ -69,7 +69,7 @@ class Scan:
 
     @property
     def same_keys(self) -> bool:
-        """Do both sides surely hold the same keys equally often?"""
+        """Whether both sides certainly hold the same keys equally often."""
         if not self.differing:
             return True
         legacy, candidate = (self._keys(side) for side in Side)
@@ -90,7 +90,7 @@ class Scan:
 
 def statement(plan: Plan, buckets: Buckets) -> str:
     """One row for each side and bucket: `side` (0 or 1), `bucket`, and the fields of a `Digest`."""
-    # Each side by itself: grouped together, both would carry their side through the whole pass.
+    # Each side separately: if they were grouped together, both would carry their side through the whole pass.
     both = exp.union(*(_digests(plan, side, buckets) for side in Side), distinct=False, copy=False)
     return render(both, plan)
 
@@ -110,7 +110,7 @@ def read(plan: Plan, buckets: Buckets, rows: Iterable[Mapping[str, Any]]) -> Sca
 
 
 def _with_keys(plan: Plan, buckets: Buckets) -> bool:
-    """Where keys are counted at next to no price, it is not worth knowing that both sides have the same."""
+    """If counting keys costs next to nothing, it is not worth knowing that both sides have the same ones."""
     return bool(plan.key) and not (keys.can_be_a_bitmap(plan) or buckets.keep_keys_together(plan))
 
 

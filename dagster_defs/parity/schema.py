@@ -1,4 +1,4 @@
-"""Which column of legacy stands against which column of candidate, and what differs between them."""
+"""Which legacy column corresponds to which candidate column, and how they differ."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Pairing:
     differences: tuple[SchemaDifference, ...]
 
     def index(self, name: str) -> int:
-        """Position of the pair of that name; ValueError where there is none."""
+        """Position of the pair with that name; ValueError if there is none."""
         names = [pair.name for pair in self.pairs]
         return names.index(name) if name in names else [fold(each) for each in names].index(fold(name))
 
 
 def find_column(name: str, columns: Sequence[Column]) -> Column | None:
-    """By the very name, else ASCII case aside: Snowflake may have "a" and "A" in one table."""
+    """By exact name, else ignoring ASCII case: Snowflake may have "a" and "A" in one table."""
     exact = next((column for column in columns if column.name == name), None)
     return exact or next((column for column in columns if fold(column.name) == fold(name)), None)
 
 
 def pair_columns(legacy: Sequence[Column], candidate: Sequence[Column]) -> Pairing:
-    """In the order of legacy; same spelling first, so that "a" and "A" of one table keep their partners."""
+    """In legacy's order; exact spelling first, so that "a" and "A" of one table keep their partners."""
     exact = {column.name for column in candidate}
     free = {column.name: column for column in candidate}
     partner = {column.name: free.pop(column.name) for column in legacy if column.name in exact}

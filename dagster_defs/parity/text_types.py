@@ -1,7 +1,7 @@
-"""What a column of text may be read as, so that nothing that its values say is lost.
+"""The types that a text column may be read as without losing anything that its values contain.
 
-A CSV file has text. A column of it is read as numbers, dates or times only where every value can be nothing else and
-keeps all it says: digits, nanoseconds and leading zeros. Else its text is compared, or what somebody has declared.
+A CSV file contains text. One of its columns is read as numbers, dates or times only if every value can be nothing else
+and keeps everything: digits, nanoseconds and leading zeros. Otherwise it is compared as text, or as declared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TEXT = "VARCHAR"
 _DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = rf"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,9}})?"
 _ZONED = rf"{_TIME}(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)"
-# A sign of plus, a leading zero, a negative zero, an exponent or a space would be lost.
+# A plus sign, a leading zero, a negative zero, an exponent or a space would be lost.
 _NUMERAL = r"(0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]+)"
 _NEGATIVE_ZERO = r"-0\.0+"
 _FLOATING = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -29,9 +29,9 @@ _MAX_PRECISION = 38
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:
-    """What the values of one column of text look like; each count is of values that are not NULL.
+    """What the values of one text column look like; each count is of values that are not NULL.
 
-    `digits`, `scale` and `fraction` are the most that one value has before the point, behind it, and of a second.
+    `digits`, `scale` and `fraction` are the most that any value has before the point, after it, and of a second.
     """
 
     present: int = 0
@@ -47,7 +47,7 @@ class TextFacts:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any], index: int) -> Self:
-        """Out of the answer to `facts_of` for the columns, this one at `index`."""
+        """From the answer to `facts_of`, for the column at `index`."""
         return cls(**{each.name: int(row[f"{each.name}_{index}"] or 0) for each in fields(cls)})
 
     def with_those_of(self, other: TextFacts) -> TextFacts:
@@ -57,7 +57,7 @@ class TextFacts:
 
     @property
     def reading(self) -> str:
-        """The type that holds each value exactly; text where there is none, or no value."""
+        """The type that holds each value exactly; text if there is none, or no value."""
         if not self.present:
             return TEXT
         if self.numerals == self.present and self.digits + self.scale <= _MAX_PRECISION:
@@ -73,7 +73,7 @@ class TextFacts:
 
 
 def facts_of(name: str, index: int) -> list[exp.Expr]:
-    """Aggregates over one column of text, `<field of TextFacts>_<index>`. For DuckDB, as everything here."""
+    """Aggregates over one text column, `<field of TextFacts>_<index>`. For DuckDB, like everything here."""
 
     def value() -> exp.Expr:
         return column(name)
@@ -108,9 +108,9 @@ def facts_of(name: str, index: int) -> list[exp.Expr]:
 
 
 def reading_beside(facts: TextFacts, other: ColumnType) -> tuple[str, bool]:
-    """As what a column of text is read beside one of that type, and whether `keeps` has to hold for its values first.
+    """The type as which a text column is read beside a column of the other type, and whether `keeps` must hold first.
 
-    Where it does not hold, the reading is `facts.reading` if that is of the other's family, else text.
+    If it does not hold, the reading is `facts.reading` if that is of the other's family, else text.
     """
     if other.family is Family.TEXT or other.family in NESTED:
         return TEXT, False
@@ -122,14 +122,14 @@ def reading_beside(facts: TextFacts, other: ColumnType) -> tuple[str, bool]:
 
 
 def second_choice(facts: TextFacts, other: ColumnType) -> str:
-    """The reading where a value would lose something in the other's own type."""
+    """The reading if a value would lose something in the other column's type."""
     numbers = (Family.EXACT, Family.BINARY)
     exact = parse_type(facts.reading).family is Family.EXACT and other.family in numbers
     return facts.reading if exact else TEXT
 
 
 def keeps(value: exp.Expr, kind: ColumnType) -> exp.Expr:
-    """Holds where a text says no more than its value of that type does."""
+    """True if a text contains no more than its value of that type does."""
     read = try_cast(value.copy(), kind.name)
     match kind.family:
         case Family.BINARY:
@@ -147,10 +147,10 @@ def keeps(value: exp.Expr, kind: ColumnType) -> exp.Expr:
 
 
 def _significant(value: exp.Expr) -> exp.Expr:
-    """The digits of a numeral from its first to its last that is no zero.
+    """The digits of a numeral from the first to the last that is not zero.
 
     A double is the nearest one to the text that it was read from. If its shortest text has the same digits, it has the
-    same exponent too, and so it is the same number to whoever writes doubles down.
+    same exponent too, and so any writer of doubles sees the same number.
     """
     mantissa = _call("regexp_replace", value.copy(), text("[eE].*$"), text(""))
     digits = _call("regexp_replace", mantissa, text("[^0-9]"), text(""), text("g"))
@@ -158,7 +158,7 @@ def _significant(value: exp.Expr) -> exp.Expr:
 
 
 def _call(name: str, *parts: exp.Expr) -> exp.Expr:
-    """A function of DuckDB's own, with its arguments in DuckDB's order."""
+    """One of DuckDB's own functions, with its arguments in DuckDB's order."""
     return exp.Anonymous(this=name, expressions=list(parts))
 
 
@@ -168,7 +168,7 @@ def _matches(value: exp.Expr, pattern: str) -> exp.Expr:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredType:
-    """What a column of a CSV file is declared to hold: a type of DuckDB, and for times how they are written."""
+    """The declared type of a CSV column: a DuckDB type, and for times their format."""
 
     kind: ColumnType
     form: str = ""
@@ -180,10 +180,10 @@ class DeclaredType:
         kind = parse_type({"STRING": TEXT, "TEXT": TEXT}.get(name.strip().upper(), name.strip().upper()))
         if kind.family not in _DECLARABLE:
             raise ValueError(
-                f"{said!r} is not a type of a CSV column: say text, boolean, a number, date or timestamp"
+                f"{said!r} is not a type of a CSV column: use text, boolean, a number, date or timestamp"
             )
         if form and kind.family is not Family.INSTANT:
-            raise ValueError(f"{said!r} has a format, and only dates and timestamps do")
+            raise ValueError(f"{said!r} has a format, but only dates and timestamps can have one")
         return cls(kind, f"%{form}" if form else "")
 
     def value(self, value: exp.Expr) -> exp.Expr:
@@ -192,7 +192,7 @@ class DeclaredType:
         return try_cast(value.copy(), self.kind.name)
 
     def holds(self, value: exp.Expr) -> exp.Expr:
-        """Whether a text is such a value, and says no digit and no time of day more. NULL counts as no."""
+        """Whether a text is such a value and contains no further digit or time of day. NULL counts as no."""
         there = exp.not_(is_null(self.value(value)))
         if self.kind.family is Family.EXACT:
             read = cast(self.value(value), "varchar")
@@ -219,7 +219,7 @@ _DECLARABLE = {Family.BOOLEAN, Family.EXACT, Family.BINARY, Family.TEXT, Family.
 
 
 def _plain(numeral: exp.Expr) -> exp.Expr:
-    """Without a plus, zeros in front and zeros behind the point: one text for one number."""
+    """Without a plus sign, leading zeros, and zeros after the point: one text for one number."""
     bare = numeral
     for pattern, instead in _PLAIN.items():
         bare = _call("regexp_replace", bare, text(pattern), text(instead))

@@ -1,4 +1,4 @@
-"""Which tolerances apply, what is wrong with one, and what it excuses, as SQL."""
+"""Which tolerances apply, what is wrong with one, and which differences it excuses, as SQL."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _MICROSECONDS = 1_000_000
 def split_expired(
     tolerances: Iterable[Tolerance], today: date | None
 ) -> tuple[tuple[Tolerance, ...], tuple[Tolerance, ...]]:
-    """Those that apply on that day, and those that no longer do.
+    """The tolerances that apply on that day, and those that have expired.
 
-    Raises ValueError for a `today` of None where a tolerance expires: whoever compares has a clock.
+    Raises ValueError if `today` is None although a tolerance expires: the caller has a clock.
     """
     active: list[Tolerance] = []
     expired: list[Tolerance] = []
@@ -51,7 +51,7 @@ def split_expired(
 
 
 def refuse_wrong(spec: ComparisonSpec) -> None:
-    """What can be said without a look at the tables. Expired tolerances have to be right too."""
+    """Refuses what can be refused without examining the tables. Expired tolerances must be valid too."""
     seen: set[str] = set()
     for tolerance in spec.tolerances:
         if fold(tolerance.column) in {fold(name) for name in spec.key}:
@@ -60,14 +60,14 @@ def refuse_wrong(spec: ComparisonSpec) -> None:
             raise ToleranceWithoutKey(spec.name, tolerance.column, tolerance.kind.value)
         if fold(tolerance.column) in seen:
             raise BadTolerance(
-                spec.name, tolerance.column, tolerance.kind.value, "is its second one: keep one of them"
+                spec.name, tolerance.column, tolerance.kind.value, "is its second one: keep only one of them"
             )
         seen.add(fold(tolerance.column))
         _refuse_value(spec, tolerance)
 
 
 def refuse_wrong_columns(spec: ComparisonSpec, tables: Sequence[Sequence[Column]]) -> None:
-    """`tables`: the columns of both sides, or of the one that is there."""
+    """`tables`: the columns of both sides, or of the one that exists."""
     for tolerance in spec.tolerances:
         found = [match for columns in tables if (match := find_column(tolerance.column, columns)) is not None]
         if not found and len(tables) == 2:
@@ -79,10 +79,10 @@ def refuse_wrong_columns(spec: ComparisonSpec, tables: Sequence[Sequence[Column]
 
 
 def cut(value: exp.Expr, tolerance: Tolerance, pair: ColumnPair, dialect: Dialect) -> exp.Expr:
-    """A shared value of instants, cut down to the precision, as text."""
+    """A shared value of two instants, truncated to the precision, as text."""
     width = number(int(_seconds(tolerance) * _MICROSECONDS))
     micros = sql_of(dialect).microseconds(value, *_types(pair))
-    # The remainder has the sign of the dividend; times before 1970 are cut downwards too.
+    # The remainder has the sign of the dividend; times before 1970 are truncated downwards too.
     remainder = exp.Mod(
         this=exp.paren(exp.Mod(this=micros, expression=width) + width.copy()), expression=width.copy()
     )
@@ -93,7 +93,7 @@ def cut(value: exp.Expr, tolerance: Tolerance, pair: ColumnPair, dialect: Dialec
 def exceeds(
     legacy: exp.Expr, candidate: exp.Expr, tolerance: Tolerance | None, pair: ColumnPair, dialect: Dialect
 ) -> exp.Expr:
-    """Do two shared values of one pair of columns differ by more than is tolerated?"""
+    """Whether two shared values of a pair of columns differ by more than is tolerated."""
     if tolerance is None:
         return other(legacy, candidate)
     if tolerance.kind is ToleranceKind.IGNORED:
@@ -109,7 +109,7 @@ def _types(pair: ColumnPair) -> tuple[ColumnType, ColumnType]:
 
 
 def _seconds(tolerance: Tolerance) -> Decimal:
-    """InvalidOperation where the value is neither a word nor a number."""
+    """Raises InvalidOperation if the value is neither a word nor a number."""
     word = str(tolerance.value).strip().lower().removesuffix("s")
     return PRECISIONS[word] if word in PRECISIONS else Decimal(str(tolerance.value))
 
@@ -120,7 +120,7 @@ def _refuse_value(spec: ComparisonSpec, tolerance: Tolerance) -> None:
 
     if tolerance.kind is ToleranceKind.IGNORED:
         if tolerance.value is not None:
-            raise refuse(f"takes no value, and has {tolerance.value}")
+            raise refuse(f"takes no value, but has {tolerance.value}")
         return
     precision = tolerance.kind is ToleranceKind.TIMESTAMP_PRECISION
     wanted = f"a number of seconds or one of {', '.join(PRECISIONS)}" if precision else "a number, 0 or more"

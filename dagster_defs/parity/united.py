@@ -1,4 +1,4 @@
-"""One type for a column that several files hold, each in a type of its own."""
+"""A common type for a column that several files have, each with a type of its own."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from dagster_defs.parity.families import Family, parse_type, type_change
 from dagster_defs.parity.records import SchemaChange
 
-UNTYPED = '"NULL"'  # DuckDB's type of a Parquet column that holds nothing but NULL
+UNTYPED = '"NULL"'  # DuckDB's type for a Parquet column that contains only NULL
 _MAX_PRECISION = 38
 
 
 @dataclass(frozen=True, slots=True)
 class United:
-    """`proved`: the type holds every value of each file's type; else that has to be asked of the values."""
+    """`proved`: the type holds every value of each file's type; otherwise the values must be checked."""
 
     type: str
     proved: bool = True
 
 
 def united(types: Iterable[str]) -> United | None:
-    """None where no type holds the values of all: text beside numbers, times with a zone beside times without."""
+    """None if no type holds all values: text and numbers, or times with and without a zone."""
     found = United(UNTYPED)
     for own in dict.fromkeys(types):
         both = _of_two(found.type, own)
@@ -49,7 +49,7 @@ def _of_two(one: str, other: str) -> United | None:
     if families == {Family.TEXT}:
         return United("VARCHAR")
     if families == {Family.INSTANT} and left.zoned == right.zoned:
-        # A date is a midnight; the cast fails where the finer type does not reach as far.
+        # A date is a midnight; the cast fails if it is out of the finer type's range.
         if left.is_date or right.is_date:
             return United(other if left.is_date else one)
         return United(one if left.fraction >= right.fraction else other)

@@ -1,6 +1,6 @@
 """The value of a column as SQL, brought to one type for both sides so that equal values are equal in SQL.
 
-What equal means stands in the comparison's rules: by value across types, NULL = NULL, NaN = NaN, -0.0 = 0.0.
+The comparison's rules define equality: by value across types, NULL = NULL, NaN = NaN, -0.0 = 0.0.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dagster_defs.parity.records import Dialect
 def paired_values(
     legacy: tuple[str, ColumnType], candidate: tuple[str, ColumnType], dialect: Dialect
 ) -> tuple[exp.Expr, exp.Expr]:
-    """The two columns (name and type) as expressions of one type whose values are equal iff ours are.
+    """The two columns (name and type) as expressions of one type whose values are equal if and only if ours are.
 
-    Equal values are equal to `is not distinct from`, to `group by` and to the hash; values that differ are so to
-    the first two.
+    Equal values are equal to `is not distinct from`, to `group by` and to the hash; different values are different at
+    least to the first two.
     """
     (left, left_type), (right, right_type) = legacy, candidate
     sql = sql_of(dialect)

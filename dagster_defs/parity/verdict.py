@@ -9,9 +9,9 @@ from dagster_defs.parity.records import Check, SchemaChange, SchemaDifference, V
 
 
 def judge(check: Check, left_out: Sequence[str] = ()) -> Check:
-    """The first that holds: mismatch, inconclusive, match.
+    """The first that applies: mismatch, inconclusive, match.
 
-    `left_out`: the ignored columns where no column outside the key was left to compare.
+    `left_out`: the ignored columns, if no column outside the key was left to compare.
     """
     differences = list(_differences(check))
     if differences:

@@ -1,9 +1,9 @@
-"""The drill-down into tables of many columns: its statements do not grow with the columns.
+"""The drill-down into tables with many columns: its statements do not grow with the number of columns.
 
-Carried through joins and groups, hundreds of columns take more memory than a comparison may have. So rows are first
-counted and paired by their key, the columns with a tolerance, and a hash of everything else. Which columns differ
-is found by digests, and how often by joins of a few columns at a time. Values are read for the samples alone.
-A hash stands for its values as in `scan.py`: two rows of one hash that differ would be one chance in 2 ** 64.
+Carried through joins and groups, hundreds of columns would take more memory than a comparison may use. So rows are
+first counted and paired by their key, the columns with a tolerance, and a hash of everything else. Digests then show
+which columns differ, and joins of a few columns at a time show how often. Values are read only for the samples. A hash
+stands for its values as in `scan.py`: two different rows with the same hash are a chance of one in 2 ** 64.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from dagster_defs.parity.records import Column, Side, Tolerance, ToleranceKind
 from dagster_defs.parity.schema import ColumnPair
 
 WIDE = 24
-"""Tables with more common columns than this are looked into here, others by the one statement of `drill.py`."""
+"""Tables with more common columns than this are handled here, others by the single statement of `drill.py`."""
 _AT_ONCE = 32  # columns that a join carries
-_VALUES_AT_ONCE = 128  # columns whose values are read for the samples
+_VALUES_AT_ONCE = 128  # columns whose values are read at once for the samples
 _CELLS = 16_000_000  # values that one pairing of rows carries
 
 Ask = Callable[[str], list[dict[str, Any]]]
@@ -51,7 +51,7 @@ def is_wide(plan: Plan) -> bool:
 def answer(
     plan: Plan, part: drill.Part | None, sample_limit: int, rows: int, ask: Ask, *, unique_keys: bool
 ) -> list[Row]:
-    """What `drill.statement` would be answered with. `rows`: those of both sides that are looked at."""
+    """The answer that `drill.statement` would get. `rows`: those of both sides that are examined."""
     thin = Thin.of(plan, part, unique_keys=unique_keys)
     counts: Row = {}
     samples: list[Row] = []
@@ -79,8 +79,8 @@ def answer(
 class Thin:
     """Rows as their key, the columns with a tolerance, and hashes.
 
-    `plan` is that of the thin rows: `carried` are the positions in `full` of its first pairs. At `firm` stands the
-    hash of the other columns (None where there is none), at `row` that of all.
+    `plan` is the plan of the thin rows: `carried` are the positions in `full` of its first pairs. `firm` is the
+    position of the hash of the other columns (None if there is none), `row` that of the hash of all.
     """
 
     full: Plan
@@ -116,11 +116,11 @@ class Thin:
 
     @property
     def rest(self) -> list[int]:
-        """Positions in `full` of the columns that only a hash stands for."""
+        """Positions in `full` of the columns that are represented only by a hash."""
         return [index for index in range(len(self.full.pairs)) if index not in self.carried]
 
     def in_full(self, counts: Mapping[str, int]) -> Row:
-        """By the positions of `full`; `changed_firm`: rows that differ in what only a hash stands for."""
+        """By the positions in `full`; `changed_firm`: rows that differ in columns represented only by a hash."""
         found: Row = {name: counts[name] for name in ("only_in_legacy", "only_in_candidate", "modified")}
         found["changed_firm"] = 0 if self.firm is None else counts.get(f"changed_{self.firm}", 0)
         for thin_index, index in enumerate(self.carried):
@@ -130,7 +130,8 @@ class Thin:
         return found
 
     def batches(self, rows: int) -> list[exp.Expr | None]:
-        """Conditions that share out the rows, those of one group together; one of None holds for all."""
+        """Conditions that divide the rows into batches, keeping each group together; a condition of None is always
+        true."""
         group = [value_name(index) for index in self.plan.key]
         if not group and self.firm is not None:
             group = [value_name(self.firm)]
@@ -160,7 +161,7 @@ class Thin:
         ]
 
     def statement(self, batch: exp.Expr | None, sample_limit: int) -> str:
-        """As that of `drill.py`; a sample is `kind`, `copies`, and `legacy_row` and `candidate_row`, its hashes."""
+        """Like that of `drill.py`; a sample is `kind`, `copies`, and `legacy_row` and `candidate_row`, its hashes."""
         tables = [*self.tables(batch), ("counts", drill.counts(self.plan, value_digests=False))]
         query = select(exp.Column(this=exp.Star(), table=quoted("counts"))).from_(named("counts"), copy=False)
         if sample_limit:
@@ -171,7 +172,8 @@ class Thin:
         return render(_with(tables, query), self.plan)
 
     def _samples(self, limit: int) -> exp.Query:
-        """`beyond_<position in the full table>`: whether a column with a tolerance differs by more than it excuses."""
+        """`beyond_<position in the full table>`: whether a column with a tolerance differs by more than is
+        tolerated."""
         judged = (
             [(self.carried.index(index), index) for index in self.full.tolerances] if self.plan.key else []
         )
@@ -208,7 +210,7 @@ class Thin:
 def _changes(
     thin: Thin, counts: Mapping[str, int], batches: Sequence[exp.Expr | None], ask: Ask
 ) -> Iterator[tuple[str, int]]:
-    """How many modified rows differ in each of the columns that only a hash stands for."""
+    """How many modified rows differ in each of the columns that are represented only by a hash."""
     if thin.unique_keys:
         alone = bool(counts["only_in_legacy"] or counts["only_in_candidate"])
         digests = [
@@ -236,9 +238,9 @@ def _digests(
     keyed: bool,
     with_partner: bool = False,
 ) -> str:
-    """One row: `digest_<position>`, the sum of the column's hashes, of rows with a partner of their key or of all.
+    """One row: `digest_<position>`, the sum of the column's hashes over rows whose key has a partner, or over all rows.
 
-    Keyed, equal digests mean that every key has the same value on both sides, as long as no key is repeated.
+    With a key, equal digests mean that every key has the same value on both sides, provided that no key is repeated.
     """
     key = [hashable_value(plan, index, column(value_name(index), "own")) for index in plan.key if keyed]
     values = {index: hashable_value(plan, index, compared_value(plan, index, "own")) for index in positions}
@@ -256,7 +258,7 @@ def _digests(
 
 
 def _changes_by_key(thin: Thin, positions: Sequence[int]) -> str:
-    """One row: `changed_<position>`, of keys that no side repeats."""
+    """One row: `changed_<position>`, for keys that neither side repeats."""
     query = select(
         *(
             as_(
@@ -274,7 +276,7 @@ def _changes_by_key(thin: Thin, positions: Sequence[int]) -> str:
 
 
 def _changes_by_pair(thin: Thin, positions: Sequence[int], batch: exp.Expr | None) -> str:
-    """One row: `changed_<position>`, of rows that were put against each other; their hashes find them again."""
+    """One row: `changed_<position>`, for rows that were paired; their hashes identify them."""
     firm = thin.row if thin.firm is None else thin.firm
     pairs = (
         select(
@@ -333,13 +335,13 @@ def _by_row(thin: Thin, side: Side, positions: Sequence[int], only: exp.Expr) ->
 
 
 def _first(samples: Sequence[Row], limit: int) -> list[Row]:
-    """So many of each kind, whatever the batch."""
+    """At most `limit` of each kind, whatever the batch."""
     kinds = ["modified", *(f"only_in_{side}" for side in Side)]
     return [row for kind in kinds for row in [each for each in samples if each["kind"] == kind][:limit]]
 
 
 def _shown(thin: Thin, samples: Sequence[Row], ask: Ask) -> Iterator[Row]:
-    """The samples with their values, as `drill.statement` gives them."""
+    """The samples with their values, in the format of `drill.statement`."""
     positions = range(len(thin.full.pairs))
     found = {
         side: _values(
@@ -364,7 +366,7 @@ def _shown(thin: Thin, samples: Sequence[Row], ask: Ask) -> Iterator[Row]:
 
 
 def _values(thin: Thin, side: Side, hashes: Sequence[int], ask: Ask) -> dict[int, Row]:
-    """By the row's hash: `text_<position>`, cut and masked, and `hash_<position>`."""
+    """By the row's hash: `text_<position>`, truncated and masked, and `hash_<position>`."""
     found: dict[int, Row] = {each: {} for each in hashes}
     if not hashes:
         return found

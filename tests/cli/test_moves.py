@@ -131,7 +131,7 @@ def test_a_move_under_way_is_left_alone(night: Night) -> None:
             refused = night.parity(command, ZONES, "--apply", operator="bob@ops")
             assert refused.returncode == 1
             assert "begun by ada@ops" in refused.stderr
-            assert "under way now" in refused.stderr
+            assert "still running" in refused.stderr
         night.lags = False
         out, err = mover.communicate(timeout=300)
     finally:

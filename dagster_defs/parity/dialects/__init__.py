@@ -1,6 +1,6 @@
 """The warehouses whose SQL the comparison speaks: one row for each.
 
-Whatever differs between them is asked of the row, so that nothing else branches on a dialect's name.
+Whatever differs between them is looked up here, so that nothing else branches on a dialect's name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def in_a_file(kind: str) -> bool:
 
 
 def told_apart_by(kind: str) -> str:
-    """The field of a dbt target's credentials that tells its warehouse from another, and is no address."""
+    """The field of a dbt target's credentials that distinguishes its warehouse from others, and is not an address."""
     return next(
         (sql.told_apart_by for dialect, sql in _ROWS.items() if dialect.value == kind), "unique_field"
     )

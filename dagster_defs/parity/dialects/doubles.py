@@ -10,22 +10,22 @@ from dagster_defs.parity.fragments import cast, func, joined, number, try_cast
 def double_as_decimal(value: exp.Expr, exact: str) -> exp.Expr:
     """As `Sql.double_as_decimal`.
 
-    The cast to `exact` rounds. If the rounded number still reads back as the same double, it *is* the
-    shortest decimal (a shorter one would be a contradiction), so nothing was lost. The text of a double that
-    does not fit (more places, an exponent, nan, inf) never looks like one of `exact`.
+    The cast to `exact` rounds. If the rounded number still reads back as the same double, it *is* the shortest decimal
+    (a shorter one would be a contradiction), so nothing was lost. The text of a double that does not fit (more places,
+    an exponent, nan, inf) never looks like one of `exact`.
     """
     shortest = cast(cast(value, "double"), "varchar")
     rounded = try_cast(shortest, exact)
     # Through text, because a direct cast from decimal to double divides and may round twice.
     reads_back = exp.EQ(this=cast(cast(rounded.copy(), "varchar"), "double"), expression=value.copy())
     known = exp.case().when(reads_back, cast(rounded, "varchar"))
-    if exact == "uhugeint":  # which cannot read the sign of -0.0
+    if exact == "uhugeint":  # cannot read the sign of -0.0
         known = known.when(exp.EQ(this=value.copy(), expression=number(0)), exp.Literal.string("0"))
     return known.else_(shortest.copy())
 
 
 def interval_text(value: exp.Expr) -> exp.Expr:
-    """As `Sql.interval`: to DuckDB a month equals 30 days and a day 24 hours."""
+    """As `Sql.interval`: in DuckDB a month equals 30 days and a day 24 hours."""
 
     def part(name: str) -> exp.Expr:
         return func("date_part", exp.Literal.string(name), value.copy())

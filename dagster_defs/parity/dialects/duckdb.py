@@ -1,4 +1,4 @@
-"""DuckDB's SQL. Its own `is not distinct from` and `group by` take NULL, NaN and -0.0 as the comparison does."""
+"""DuckDB's SQL. Its `is not distinct from` and `group by` treat NULL, NaN and -0.0 as the comparison does."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class DuckDBSql(Sql):
     nearness = DecimalsOf38Digits((18, 36), attempt=lambda near: func("try", near))
 
     def hashable(self, value: exp.Expr, legacy: ColumnType, candidate: ColumnType) -> exp.Expr:
-        """DuckDB folds 128 bits into 64 by an xor of the hashes of both halves: -1 would be 0, and a UUID's halves
-        could be swapped. As text they are told apart."""
+        """DuckDB folds 128 bits into 64 by xor of the hashes of both halves: -1 would be 0, and a UUID's halves could
+        be swapped. As text they are distinct."""
         wide = any(
             kind.name in ("UUID", "HUGEINT", "UHUGEINT")
             or (kind.family is Family.EXACT and kind.digits + kind.scale > _64_BITS)
@@ -113,7 +113,7 @@ class DuckDBSql(Sql):
         return nested.map_text(value, text(0), text(1))
 
     def _inner(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:
-        """As a part of a nested value: JSON text, `null` for NULL."""
+        """As part of a nested value: JSON text, `null` for NULL."""
         shared = self.value(value, own, other)
         if not comparable(own, other) or own.family not in (*NUMBERS, *NESTED, Family.BOOLEAN, Family.JSON):
             return nested.quoted_text(shared)
@@ -127,7 +127,7 @@ class DuckDBSql(Sql):
             bucket: exp.Expr = days * number(DAY_SECONDS // seconds)
             present = func("isfinite", time.copy())
             return when(present, bucket).when(is_null(time.copy()).not_(), number(ENDLESS))
-        if kind.zoned and kind.fraction == 9:  # of which DuckDB does not count the microseconds
+        if kind.zoned and kind.fraction == 9:  # DuckDB has no microseconds for these
             time = cast(time, "timestamptz")
         # An infinite time has no microseconds.
         bucket = exp.IntDiv(this=func("epoch_us", time), expression=number(seconds * _MICROSECONDS))
@@ -147,5 +147,5 @@ class DuckDBSql(Sql):
 
 
 def _instants_as_text(own: ColumnType, other: ColumnType) -> bool:
-    """Nanoseconds reach only from 1677 to 2262, so a cast either way loses or fails."""
+    """Nanoseconds only reach from 1677 to 2262, so a cast in either direction loses something or fails."""
     return 9 in (own.fraction, other.fraction) and own.fraction != other.fraction

@@ -1,8 +1,8 @@
-"""PostgreSQL's SQL. Its `numeric` holds any number exactly, so that nothing is cut to 38 digits.
+"""PostgreSQL's SQL. Its `numeric` holds any number exactly, so nothing is cut to 38 digits.
 
-Rows are hashed as the text of a record, which tells NULL from an empty text and takes a table's 1,600 columns, where a
-function takes 100 arguments. The text of a value is exact in a session that `PostgresReader` has set up. What was
-measured stands in docs/decisions/0018-postgresql.md.
+Rows are hashed as the text of a record, which distinguishes NULL from empty text and takes a table's 1,600 columns,
+while a function takes only 100 arguments. The text of a value is exact in a session that `PostgresReader` has set up.
+For measurements see docs/decisions/0018-postgresql.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dagster_defs.parity.records import Dialect, Tolerance, ToleranceKind
 _INTEGERS = frozenset({"SMALLINT", "INTEGER", "BIGINT", "UBIGINT"})
 _MICROSECONDS = 1_000_000
 _ENDLESS_NUMBERS = ("NaN", "Infinity", "-Infinity")
-# Types whose text is the same for equal values, and another for each other value.
+# Types whose values have the same text exactly if they are equal.
 _CANONICAL = frozenset(
     {
         *("uuid", "bytea", "money", "time", "time with time zone", "bit", "bit varying", '"char"'),
@@ -79,17 +79,17 @@ class PostgresSql(Sql):
         return exp.Anonymous(this="hashtextextended", expressions=[cast(record, "varchar"), number(0)])
 
     def weighted(self, each_hash: exp.Expr, copies: exp.Expr) -> exp.Expr:
-        return _numeric(each_hash) * copies  # a product of two bigints may be none
+        return _numeric(each_hash) * copies  # a product of two bigints may overflow
 
     def no_hash(self) -> exp.Expr:
         return cast(exp.Null(), "bigint")  # in a subquery a bare NULL is text
 
     def any_of_group(self, value: exp.Expr) -> exp.Expr:
-        """`any_value` is there from PostgreSQL 16 on, and `max` for few types."""
+        """`any_value` exists only from PostgreSQL 16 on, and `max` only for few types."""
         return exp.Bracket(this=exp.paren(exp.ArrayAgg(this=value)), expressions=[number(0)])
 
     def in_order(self, value: exp.Expr) -> exp.Expr:
-        return value  # a number, and `double precision` does not hold each
+        return value  # a number, and `double precision` cannot hold every one
 
     def text_bound(self, bound: str) -> exp.Expr:
         return _by_bytes(text(bound))
@@ -100,14 +100,14 @@ class PostgresSql(Sql):
                 return why
         if kind.family is not Family.OTHER or kind.name.lower() in _CANONICAL:
             return ""
-        return f"no text of a {kind.name} is known to be the same for equal values and for no others"
+        return f"the text of a {kind.name} is not known to be the same exactly for equal values"
 
     def number(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:
         if own.family is Family.BINARY and other.family is Family.BINARY:
             value = value if own.name == other.name else cast(value, "double")
             return when(
                 exp.EQ(this=value.copy(), expression=number(0)), number(0), value
-            )  # -0 has a text of its own
+            )  # -0 has a different text
         if own.family is Family.BINARY:
             return func("trim_scale", _shortest_decimal(value))
         if {own.name, other.name} <= _INTEGERS:
@@ -122,7 +122,7 @@ class PostgresSql(Sql):
         return _shortest_decimal(value)
 
     def unsigned(self, value: exp.Expr) -> exp.Expr:
-        return cast(value, "varchar")  # `number` has left no sign of a zero
+        return cast(value, "varchar")  # `number` has already removed the sign of a zero
 
     def instant(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:
         if own.name == other.name:
@@ -131,7 +131,7 @@ class PostgresSql(Sql):
         return cast(utc, "timestamp")
 
     def text(self, value: exp.Expr, kind: ColumnType) -> exp.Expr:
-        """The blanks that fill up a `char(n)` are no part of the value, as everywhere in PostgreSQL."""
+        """The blanks that pad a `char(n)` are not part of the value, as everywhere in PostgreSQL."""
         del kind
         return _by_bytes(cast(value, "varchar"))
 
@@ -174,7 +174,7 @@ def _epoch(time: exp.Expr) -> exp.Expr:
 
 
 def _numeric(value: exp.Expr) -> exp.Expr:
-    """Of any number of digits."""
+    """With any number of digits."""
     return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.DECIMAL))
 
 
@@ -188,9 +188,9 @@ def _by_bytes(value: exp.Expr) -> exp.Expr:
 
 
 def _document(value: exp.Expr, kind: ColumnType) -> exp.Expr:
-    """A document as `jsonb` writes it, whatever its spacing and the order of its names, with numbers in one way.
+    """A document as `jsonb` writes it, whatever its spacing and the order of its names, with uniform numbers.
 
-    What a repeated name means is nobody's to say: a `json` that has one also counts as it stands.
+    The meaning of a repeated name is undefined: a `json` document with one is also compared literally.
     """
     binary = cast(exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.JSONB)), "varchar")
     item = column("item", "items")
@@ -216,7 +216,7 @@ def _matches(written: exp.Expr, pattern: str) -> exp.Expr:
 
 
 def _in_order(item: exp.Expr, source: exp.Expr, separator: str) -> exp.Expr:
-    """The texts of the items of a function's answer, one after the other; NULL where there are none."""
+    """The texts of the items in a function's result, concatenated; NULL if there are none."""
     order = exp.Order(this=text(separator), expressions=[exp.Ordered(this=column("place", "items"))])
     texts = exp.Anonymous(this="string_agg", expressions=[item, order])
     return select(texts).from_(_items(source), copy=False).subquery(copy=False)

@@ -17,7 +17,7 @@ from dagster_defs.parity.records import Dialect
 
 class SnowflakeSql(Sql):
     dialect: ClassVar[Dialect] = Dialect.SNOWFLAKE
-    # Few products of numbers with 36 places fit, and there is no `try` around one that does not.
+    # Few products of numbers with 36 decimal places fit, and there is no `try` for one that does not.
     nearness = DecimalsOf38Digits((18,), attempt=lambda near: near)
 
     def long_number(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:

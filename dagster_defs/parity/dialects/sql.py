@@ -1,4 +1,4 @@
-"""What one warehouse's SQL does in its own way. Everything else is written once, in sqlglot's expressions."""
+"""The parts of the SQL that differ between warehouses. Everything else is written once, in sqlglot's expressions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dagster_defs.parity.records import Dialect
 MAX_PRECISION = 38
 UP_TO_BIGINT = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 ENDLESS = 10**12
-"""The bucket of an infinite time: later than any timestamp's."""
+"""The bucket of an infinite time: later than that of any timestamp."""
 DAY_SECONDS = 86_400
 
 
@@ -27,28 +27,28 @@ class Sql(ABC):
     in_a_file: ClassVar[bool] = False
     """Whether a database is a file with one writer, at the credentials' `path`."""
     told_apart_by: ClassVar[str] = "unique_field"
-    """The field of dbt's credentials that tells one server from another, and is no address."""
+    """The field of dbt's credentials that distinguishes one server from another, and is not an address."""
     quotes: ClassVar[str] = r"'[^']*'"
-    """What the warehouse's messages put values in."""
+    """The quotes in which the warehouse's messages enclose values."""
     counts_keys_in_a_bitmap: ClassVar[bool] = False
     nearness: ClassVar[Nearness]
 
     def hashed(self, *parts: exp.Expr) -> exp.Expr:
-        """One hash of 64 bits over all the parts, a NULL among them told from every value. Why twice: `scan.py`."""
+        """One 64-bit hash over all the parts, with NULL distinct from every value. Hashed twice, see `scan.py`."""
         return func("hash", func("hash", *(part.copy() for part in parts)))
 
     def weighted(self, each_hash: exp.Expr, copies: exp.Expr) -> exp.Expr:
         return each_hash * copies
 
     def no_hash(self) -> exp.Expr:
-        """What stands in a column of hashes where there is none."""
+        """The value in a column of hashes where there is no hash."""
         return exp.Null()
 
     def any_of_group(self, value: exp.Expr) -> exp.Expr:
         return func("any_value", value)
 
     def in_order(self, value: exp.Expr) -> exp.Expr:
-        """A shared value of numbers, to sort by: it may be text, in which 10 comes before 9."""
+        """A shared numeric value in sortable form: it may be text, in which 10 sorts before 9."""
         return cast(value, "double")
 
     def text_bound(self, bound: str) -> exp.Expr:
@@ -80,7 +80,7 @@ class Sql(ABC):
                 return value
 
     def hashable(self, value: exp.Expr, legacy: ColumnType, candidate: ColumnType) -> exp.Expr:
-        """A shared value of two columns of these types in a form whose hash tells it from any other."""
+        """A shared value of two columns of these types in a form whose hash differs from that of any other value."""
         del legacy, candidate
         return value
 
@@ -107,21 +107,21 @@ class Sql(ABC):
         return self.long_number(value, own, other)
 
     def exact_type(self, own: ColumnType, other: ColumnType) -> str:
-        """The exact type that a double is held against: the other side's scale, all the digits there are."""
+        """The exact type that a double is compared in: the other side's scale and as many digits as possible."""
         del own
         return f"decimal({MAX_PRECISION}, {other.scale})"
 
     @abstractmethod
     def long_number(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:
-        """Of a pair whose common type would need more than 38 digits."""
+        """For a pair whose common type would need more than 38 digits."""
 
     @abstractmethod
     def double_as_decimal(self, value: exp.Expr, exact: str) -> exp.Expr:
-        """A double as the text of its shortest round-trip decimal where `exact` can hold it, else its own text."""
+        """A double as the text of its shortest round-trip decimal if `exact` can hold it, else its own text."""
 
     @abstractmethod
     def unsigned(self, value: exp.Expr) -> exp.Expr:
-        """A double, or the text that stands for one, as text in which a zero and a NaN have no sign."""
+        """A double, or its text, as text in which a zero and a NaN have no sign."""
 
     @abstractmethod
     def instant(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr: ...
@@ -132,28 +132,29 @@ class Sql(ABC):
 
     @abstractmethod
     def interval(self, value: exp.Expr) -> exp.Expr:
-        """Months, days and time apart: no calendar keeps to months of 30 days and days of 24 hours."""
+        """Months, days and time separately: a month is not always 30 days, nor a day 24 hours."""
 
     @abstractmethod
     def nested(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr: ...
 
     def opaque(self, value: exp.Expr, kind: ColumnType) -> exp.Expr:
-        """Of a type that is compared only with itself."""
+        """For a type that is compared only with itself."""
         del kind
         return value
 
     @abstractmethod
     def time_bucket(self, time: exp.Expr, kind: ColumnType, seconds: int) -> exp.Expr:
-        """So many seconds to a bucket, counted from 1970 in UTC; NULL for NULL."""
+        """Buckets of that many seconds, counted from 1970 in UTC; NULL for NULL."""
 
     @abstractmethod
     def microseconds(self, value: exp.Expr, own: ColumnType, other: ColumnType) -> exp.Expr:
-        """Of a shared value of two instants, since 1970 in UTC; NULL for what is infinite."""
+        """Since 1970 in UTC, for a shared value of two instants; NULL for an infinite one."""
 
     def instant_literal(self, instant: datetime, kind: ColumnType) -> exp.Expr:
-        """A naive time in the column's own reckoning (UTC for a zoned one), as a constant of the column's type."""
+        """A naive time in the column's own frame of reference (UTC for a zoned one), as a constant of the column's
+        type."""
         if kind.is_date:
-            # `day >= bound` and `day < bound` both stay the same when the bound moves up to the next midnight.
+            # `day >= bound` and `day < bound` keep their meaning when the bound moves up to the next midnight.
             day = instant.date()
             if instant.time() != datetime.min.time():
                 # The year 10000 is past what Python can write; the last day itself is then the bound.

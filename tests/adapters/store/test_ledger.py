@@ -71,7 +71,7 @@ def test_one_moves_a_unit_at_a_time(either: Ledger | MemoryLedger) -> None:
     """While a unit is moved nobody else can, but for other units; afterwards anybody can."""
     with either.moving(UNIT):
         either.append(INTENT)
-        with pytest.raises(MoveInProgress, match=r"begun by ada@ops.*under way now"), either.moving(UNIT):
+        with pytest.raises(MoveInProgress, match=r"begun by ada@ops.*still running"), either.moving(UNIT):
             pass
         with either.moving(OTHER):
             pass
@@ -157,7 +157,7 @@ def test_a_full_disk_changes_nothing(ledger: Ledger, mocker: MockerFixture, call
         f"dagster_defs.adapters.store.ledger.os.{call}", side_effect=OSError(28, "No space left on device")
     )
 
-    with pytest.raises(LedgerUnwritable, match=r"ledger\.jsonl: No space left on device. It is as it was"):
+    with pytest.raises(LedgerUnwritable, match=r"ledger\.jsonl: No space left on device. It is unchanged"):
         ledger.append(DONE)
 
     mocker.stopall()
@@ -248,7 +248,7 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     victim.start()
     assert began.wait(timeout=300)
     ledger = Ledger(tmp_path)
-    with pytest.raises(MoveInProgress, match="under way now"), ledger.moving(UNIT):
+    with pytest.raises(MoveInProgress, match="still running"), ledger.moving(UNIT):
         pass
     victim.kill()
     victim.join(timeout=300)
