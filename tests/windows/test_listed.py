@@ -117,7 +117,7 @@ def test_what_contradicts_is_refused(other: WindowList, said: str) -> None:
             rf"{re.escape(f'{window(0, 30)} ends after {window(1, 2)}')}.*leave the DAG in Airflow",
         ),
         ((window(100, 101),), "outside"),
-        ((Window.between(BEGIN + timedelta(microseconds=1), BEGIN + timedelta(days=1)),), "off the second"),
+        ((Window.between(BEGIN + timedelta(microseconds=1), BEGIN + timedelta(days=1)),), "on a full second"),
     ],
 )
 def test_what_has_no_keys_is_refused(windows: tuple[Window, ...], said: str) -> None:
