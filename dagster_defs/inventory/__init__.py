@@ -1,4 +1,4 @@
-"""PURE. The legacy estate as Airflow exported it, and what its dbt calls mean."""
+"""The legacy estate as exported by Airflow, and the meaning of its dbt calls. Pure: no clock, no network."""
 
 from dagster_defs.inventory.arguments import Kind, Selection
 from dagster_defs.inventory.convention import Carrier, Convention, NamedWindow

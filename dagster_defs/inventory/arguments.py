@@ -1,7 +1,7 @@
-"""dbt's command line, read with dbt's own definitions of it.
+"""dbt's command line, parsed with dbt's own definition of it.
 
-Only the syntax is dbt's here: nothing is looked up in the machine's environment, no path is checked, and no
-value is converted but `--vars`.
+Only the syntax comes from dbt: nothing is looked up in the machine's environment, no path is checked, and no value
+except `--vars` is converted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dagster_defs.windows.values import Source, ValueRefused, read_yaml, sources
 
 
 class Kind(StrEnum):
-    """What a unit does, the main thing of a chain first."""
+    """What a unit does, the main purpose of a chain first."""
 
     BUILD = "dbt-build"
     RUN = "dbt-run"
@@ -40,15 +40,15 @@ KINDS: Mapping[str, Kind] = {
     "run-operation": Kind.RUN_OPERATION,
     "source freshness": Kind.SOURCE_FRESHNESS,
     "deps": Kind.DEPS,
-    # Both repeat or copy what another invocation left behind.
+    # Both repeat or copy the result of another invocation.
     "retry": Kind.OPAQUE,
     "clone": Kind.OPAQUE,
 }
-"""Sub-commands that are not here (`docs generate`, `ls`, `compile`, `debug`, …) build nothing."""
+"""Sub-commands that are missing here (`docs generate`, `ls`, `compile`, `debug`, …) build nothing."""
 
-# Options that say where dbt is, and where it reads and writes: each machine has its own.
+# Options that say where dbt is, and where it reads and writes: they differ from machine to machine.
 _PLACES = frozenset({"target", "profile", "profiles_dir", "project_dir", "target_path", "log_path"})
-# What a program is found by; dbt has no option for them.
+# How a program is found; dbt has no option for these.
 _PROGRAM_PLACES = frozenset({"PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 
 SELECTING = frozenset({"build", "run", "snapshot", "seed", "test", "source freshness"})
@@ -60,9 +60,9 @@ class ArgumentsUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What decides which nodes run, in dbt's own words; hashable, so that each is resolved once.
+    """What decides which nodes run, in dbt's own terms; hashable, so that each selection is resolved only once.
 
-    `options` are other options that narrow it: `--resource-type`, `--indirect-selection` and their kin.
+    `options` are other options that narrow it, such as `--resource-type` and `--indirect-selection`.
     """
 
     command: str
@@ -82,10 +82,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class DbtArguments:
-    """One dbt command line. Texts may hold holes; `vars` is None where `--vars` is no mapping that can be read.
+    """One dbt command line. Texts may contain holes; `vars` is None if `--vars` is not a readable mapping.
 
-    `fewer_rows` are the options by which models see a part of their input only: `--empty`, `--sample=3 days`.
-    `unsure_flags` are values of the environment that switch a flag on or off, and are holes.
+    `fewer_rows` are the options by which models see only part of their input: `--empty`, `--sample=3 days`.
+    `unsure_flags` are environment values that switch a flag on or off and are holes.
     """
 
     selection: Selection
@@ -110,12 +110,12 @@ class DbtArguments:
         return KINDS.get(self.command, Kind.NON_DBT)
 
 
-# Options that narrow a selection and are neither select, exclude nor selector.
+# Options that narrow a selection, other than select, exclude and selector.
 _NARROWING = ("resource_types", "exclude_resource_types", "indirect_selection")
 
 
 def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | None = None) -> DbtArguments:
-    """The words after `dbt`. `env` is the environment of the call: dbt takes options from it too
+    """Parses the words after `dbt`. `env` is the environment of the call, from which dbt also takes options
     (`DBT_TARGET`). Raises ArgumentsUnreadable."""
     import click
 
@@ -156,8 +156,8 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
 
 @cache
 def option_variables() -> Mapping[str, str]:
-    """Every environment variable from which dbt takes an option, by its name, with the name of the option; dbt's
-    own list of them, which differs from version to version."""
+    """Every environment variable from which dbt takes an option, mapped to the option's name, according to dbt's own
+    list, which differs between versions."""
     found: dict[str, str] = {}
     pending = [_cli()]
     while pending:
@@ -170,27 +170,27 @@ def option_variables() -> Mapping[str, str]:
 
 @cache
 def place_variables() -> frozenset[str]:
-    """Environment variables that say where dbt is, and where it reads and writes: each machine has its own."""
+    """Environment variables that say where dbt is, and where it reads and writes: they differ between machines."""
     own = {variable for variable, option in option_variables().items() if option in _PLACES}
     return _PROGRAM_PLACES | own
 
 
 @cache
 def compared_variables() -> frozenset[str]:
-    """Environment variables of those options of dbt that are read as if they stood in the command."""
+    """Environment variables of the dbt options that are read as if they were in the command."""
     return frozenset(variable for variable, option in option_variables().items() if option in _READ)
 
 
 @cache
 def harmless_variables() -> frozenset[str]:
-    """Environment variables of those options of dbt that change what it prints and keeps, not what it builds."""
+    """Environment variables of the dbt options that change what it prints and keeps, but not what it builds."""
     return frozenset(variable for variable, option in option_variables().items() if option in _HARMLESS)
 
 
 def _add_environment(
     options: dict[str, Any], command: Any, holes: Holes, env: Mapping[str, str]
 ) -> list[str]:
-    """Adds what the environment says and the command line does not; gives the holes that decide a flag."""
+    """Adds what the environment says and the command line does not; returns the holes that decide a flag."""
     unsure: list[str] = []
     for name, parameter in _parameters_with_variables(command).items():
         if name in options or not (given := _given(parameter, env)):
@@ -211,7 +211,7 @@ def accepts(command: str, option: str) -> bool:
     return any(option in parameter.opts for parameter in found.params)
 
 
-# dbt prints something and ends, whatever else is said.
+# With these, dbt prints something and exits, whatever else is given.
 _ASKS_ONLY = frozenset({"--version", "-v", "-V", "--help", "-h"})
 _HARMLESS = frozenset(
     {
@@ -222,16 +222,16 @@ _HARMLESS = frozenset(
         "write_json",
     }
 )  # fmt: skip
-# Options that make a difference to what a unit is said to do.
+# Options that change what a unit is reported to do.
 _READ = frozenset(
     {*_NARROWING, "full_refresh", "empty", "sample", "event_time_start", "event_time_end", "target"}
 )
 
 
 def read_vars(text: str) -> Mapping[str, Any] | None:
-    """The mapping that dbt reads from `--vars`: YAML, and so JSON as well; None if it is none.
+    """The mapping that dbt reads from `--vars`: YAML, and so also JSON; None if it is not a mapping.
 
-    dbt's own loader is the safe one; it turns an unquoted date into a date object.
+    Uses dbt's own safe loader, which turns an unquoted date into a date object.
     """
     try:
         value = read_yaml(text) if text.strip() else {}
@@ -255,7 +255,7 @@ def _cli() -> Any:
 
 @cache
 def _parser(command: Any) -> Any:
-    """click's parser of a command; making one takes longer than reading with it."""
+    """click's parser for a command; creating one takes longer than using it."""
     import click
 
     return command.make_parser(click.Context(command, info_name=command.name))
@@ -290,7 +290,7 @@ def _said(value: Any) -> str | None:
 
 
 def _multiple(value: Any) -> tuple[str, ...]:
-    """Repeated options and several words are one union; click gives them as nested tuples."""
+    """Repeated options and several words form a union; click returns them as nested tuples."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -322,13 +322,13 @@ def _parameters_with_variables(command: Any) -> dict[str, Any]:
 
 
 def _variables(parameter: Any) -> tuple[str, ...]:
-    """Its environment variables; the first that is set counts."""
+    """The option's environment variables; the first that is set counts."""
     named = parameter.envvar
     return () if not named else (named,) if isinstance(named, str) else tuple(named)
 
 
 def _given(parameter: Any, env: Mapping[str, str]) -> tuple[str, str] | None:
-    """The variable that sets the option, and its value; an empty one sets nothing, as click has it."""
+    """The variable that sets the option, and its value; as in click, an empty one sets nothing."""
     return next(((name, env[name]) for name in _variables(parameter) if env.get(name)), None)
 
 
@@ -337,7 +337,7 @@ def _is_flag(parameter: Any) -> bool:
 
 
 def _converted(parameter: Any, variable: str, value: str) -> Any:
-    """The value as the command line would have it. Raises click.UsageError where dbt would."""
+    """The value as on the command line. Raises click.UsageError where dbt would."""
     import click
 
     if _is_flag(parameter):

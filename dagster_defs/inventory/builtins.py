@@ -15,12 +15,12 @@ class Shell(Protocol):
     traps: dict[str, str]
 
     def choose(self) -> bool:
-        """Which way to go where a condition cannot be told."""
+        """Which branch to take if a condition is not known."""
         ...
 
 
 def set_options(words: Iterable[str], scope: Scope) -> None:
-    """As `set` and `bash` take them: `-e`, `+e`, `-euo pipefail`, `-o errexit`."""
+    """As accepted by `set` and `bash`: `-e`, `+e`, `-euo pipefail`, `-o errexit`."""
     pending = list(words)
     while pending:
         word = pending.pop(0)
@@ -60,12 +60,12 @@ def _status(shell: Shell, words: Sequence[str], scope: Scope) -> int:
         return scope.status
     if words[0].isdigit():
         return int(words[0]) % 256
-    # A status that cannot be seen: it may be the lost one or 0.
+    # An unknown status: it may be that of a failed job, or 0.
     return 1 if shell.choose() else 0
 
 
 def _wait(shell: Shell, words: Sequence[str], scope: Scope) -> None:
-    """`wait` alone forgets how its jobs ended, `wait $pid` has the status of that job."""
+    """`wait` alone forgets how its jobs ended; `wait $pid` has the status of that job."""
     asked = [word for word in words if not word.startswith("-")]
     if not words:
         scope.status = 0

@@ -1,7 +1,7 @@
-"""dbt calls of a python callable, as far as its source lets one see the argument list.
+"""dbt calls of a Python callable, as far as its source shows the argument list.
 
-The function is walked, never run. A value that Airflow's context gives (`ds`, `kwargs["data_interval_start"]`)
-becomes the Jinja expression that says the same; any other value that is not in the source is a hole.
+The function is walked, never run. A value from Airflow's context (`ds`, `kwargs["data_interval_start"]`) becomes the
+equivalent Jinja expression; any other value that is not in the source is a hole.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _STARTING = frozenset({"run", "call", "Popen", "run_command", *_RAISING})
 
 @dataclass(frozen=True, slots=True)
 class Jinja:
-    """A value of the task's context, as the expression that a template would use for it."""
+    """A value from the task's context, as the expression that a template would use for it."""
 
     expression: str
 
 
 class _Unknown:
-    """A value that the source does not tell."""
+    """A value that the source does not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class PythonCall:
-    """Words of a program, or a shell's script. `raises` is whether a failure of it fails the callable."""
+    """Words of a program, or a shell script. `raises`: whether its failure fails the callable."""
 
     words: tuple[str, ...]
     script: str | None
@@ -56,8 +56,8 @@ class Invoked:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Calls in the order of the source, texts that the callable returns, and whether something about dbt is
-    left that cannot be seen."""
+    """Calls in source order, texts that the callable returns, and whether some use of dbt remains that cannot be
+    seen."""
 
     calls: tuple[PythonCall | Invoked, ...] = ()
     returned: tuple[str, ...] = ()
@@ -65,8 +65,8 @@ class Visible:
 
 
 def calls_in(source: str, given: Mapping[str, Any], holes: Holes, *, placed: Sequence[Any] = ()) -> Visible:
-    """`given` are the arguments that the operator passes by name, `placed` those by position; their texts may
-    hold holes."""
+    """`given` are the arguments that the operator passes by name, `placed` those it passes by position; their texts may
+    contain holes."""
     try:
         tree = ast.parse(textwrap.dedent(source))
     except SyntaxError:
@@ -99,7 +99,7 @@ def _runs_dbt(name: str) -> bool:
 
 
 def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
-    """Whether the code itself, not its comments or its docstring, calls, imports or names dbt."""
+    """Whether the code itself, not its comments or docstring, calls, imports or names dbt."""
     for node in (node for statement in body for node in ast.walk(statement)):
         match node:
             case ast.Call(func=function) if _runs_dbt(ast.unparse(function).rpartition(".")[2]):
@@ -200,7 +200,7 @@ class _Walk:
                         self._calls(child, conditional)
 
     def _branch(self, nodes: Sequence[ast.stmt], conditional: bool) -> None:
-        """A branch that may not be taken leaves the argument lists unknown where it changes them."""
+        """A branch that may not be taken makes argument lists that it changes unknown."""
         before = {name: list(v) for name, v in self._names.items() if isinstance(v, list)}
         self.statements(nodes, conditional=conditional)
         if not conditional:
@@ -391,6 +391,6 @@ class _Context:
 
 @dataclass(frozen=True, slots=True)
 class _Maybe:
-    """A word that is there on some paths only."""
+    """A word that is present on some paths only."""
 
     word: str

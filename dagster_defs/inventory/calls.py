@@ -1,4 +1,4 @@
-"""What a walk through a script comes back with, and the ways in which it leaves a statement early."""
+"""The results of a walk through a script, and the ways of leaving a statement early."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ class Continue(Exception):
 
 
 class NeverEnds(Exception):
-    """A loop that waits for what does not come on this path."""
+    """A loop that waits for something that never comes on this path."""

@@ -1,4 +1,4 @@
-"""What a shell's `[ … ]` and `[[ … ]]` say."""
+"""The truth of a shell's `[ … ]` and `[[ … ]]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dagster_defs.inventory.words import Expander, Scope, compare
 
 
 def truth_of(node: Node, scope: Scope, expand: Expander, holes: Holes) -> bool | None:
-    """Whether a test holds; None if that cannot be told."""
+    """Whether a test is true; None if that is not known."""
     if (node.text or b"").startswith(b"((") or node.has_error:
         return None
     if node.type == "binary_expression" and len(node.children) == 3:

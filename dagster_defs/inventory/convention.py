@@ -1,5 +1,5 @@
-"""Which stretch of time a unit's window variables name: decided from the values that Airflow rendered, held
-against the windows that they were rendered for."""
+"""Which period of time a unit's window variables name, decided by comparing the values that Airflow rendered with the
+windows for which they were rendered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Convention(StrEnum):
 
 
 class Carrier(StrEnum):
-    """What brings the window to dbt, in order of rank."""
+    """What carries the window to dbt, in order of precedence."""
 
     EVENT_TIME = "event-time"
     VARS = "vars"
@@ -58,16 +58,16 @@ class Candidate:
 
     @property
     def moments(self) -> list[date | datetime] | None:
-        """The values as dates or instants; None if one is neither."""
+        """The values as dates or instants; None if any of them is neither."""
         read = [_moment(value) for _, value in self.values]
         return [moment for moment in read if moment is not None] if None not in read and read else None
 
 
 @dataclass(frozen=True, slots=True)
 class NamedWindow:
-    """`start` and `end` are template text; `utc_date` says that a bound is the UTC date where the local one
-    differs; `shape` is what the values say where the convention names what carries them; `ends_exclusive` that
-    the upper bound lies beyond the last day that is meant."""
+    """`start` and `end` are template text; `utc_date`: a bound is the UTC date although the local date differs;
+    `shape`: what the values mean if the convention only names their carrier; `ends_exclusive`: the upper bound lies
+    beyond the last day that is meant."""
 
     convention: Convention
     start: str | None = None
@@ -90,7 +90,7 @@ _UPPER = frozenset(
 )
 _DAY = timedelta(days=1)
 
-# An edge of the window, days away from it, and the zone in which that holds.
+# An edge of the window, a distance from it in days, and the zone in which that holds.
 Relation = tuple[str, int, str]
 
 
@@ -99,7 +99,7 @@ def looks_like_bound(name: str) -> bool:
 
 
 def name_window(candidates: Sequence[Candidate], zone: str) -> NamedWindow:
-    """The convention of the carrier that ranks highest. Candidates are only those that may say a window."""
+    """The convention of the carrier with the highest precedence. Candidates are only values that may name a window."""
     for carrier in Carrier:
         mine = [candidate for candidate in candidates if candidate.carrier is carrier]
         if mine:
@@ -142,7 +142,7 @@ def _bounding(candidate: Candidate) -> bool:
 
 
 def _bounds(candidates: Sequence[Candidate]) -> tuple[Candidate | None, Candidate | None]:
-    """The lower and the upper bound: by name, then by value; one candidate alone is both."""
+    """The lower and the upper bound: by name, then by value; a single candidate is both."""
     if not candidates:
         return None, None
     lower = next((c for c in candidates if _is_named(c.name, _LOWER)), None)
@@ -170,7 +170,7 @@ def _compare(lower: Candidate, upper: Candidate, zone: tzinfo) -> Convention:
     if not same and not empty and not (crossing and dates) and _has(low, "start", 0) and _has(high, "end", 0):
         return Convention.HALF_OPEN
     if short and dates:
-        return Convention.IRREGULAR  # a whole day for each window that is shorter than a day
+        return Convention.IRREGULAR  # a whole day for each window, although windows are shorter than a day
     if _has(low, "start", 0) and dates and (same or _has(high, "end", -1)):
         return Convention.INCLUSIVE_DAY
     if _has(low, "start", 0) and not empty and _has(high, "end", -1):
@@ -185,7 +185,7 @@ def _has(relations: frozenset[Relation], edge: str, days: int) -> bool:
 
 
 def _relations(candidate: Candidate, zone: tzinfo) -> frozenset[Relation]:
-    """What holds between a bound and the window, in every sample."""
+    """The relations between a bound and the window that hold in every sample."""
     each = [
         frozenset(_relate(moment, interval, zone))
         for (interval, _), moment in zip(candidate.values, candidate.moments or [], strict=False)
@@ -215,12 +215,12 @@ def _relate(moment: date | datetime, interval: Interval, zone: tzinfo) -> set[Re
 
 
 def _is_utc_date(candidate: Candidate, edge: str, zone: tzinfo) -> bool:
-    """A date that is nearer to the edge's date in UTC than to its local date."""
+    """A date that is nearer to the edge's UTC date than to its local date."""
     if any(isinstance(moment, datetime) for moment in candidate.moments or []):
         return False
     relations = _relations(candidate, zone)
     if not _has(relations, edge, 0):
-        edge = "start"  # an upper bound that names the window's first day: both bounds of one day
+        edge = "start"  # an upper bound that names the window's first day: both bounds of a single day
 
     def away(where: str) -> int | None:
         days = [abs(days) for name, days, zone_name in relations if (name, zone_name) == (edge, where)]
@@ -248,7 +248,7 @@ def _moment(value: Any) -> date | datetime | None:
 
 
 def _epoch(text: str) -> datetime:
-    """Seconds or milliseconds since 1970, for the years from 2001 on."""
+    """Seconds or milliseconds since 1970, for years from 2001 on."""
     if len(text) not in (10, 13) or not text.isdigit():
         raise ValueError(text)
     return datetime.fromtimestamp(int(text[:10]), UTC)

@@ -16,9 +16,9 @@ SCHEMA = "parity/inventory/1"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A task's fields as Airflow rendered them for one window. `needs` says, for each field that holds marks or
-    is not there, what only a real run knows, and `asked` the same for each name that a template asks for.
-    `start` equals `end` for an empty interval."""
+    """A task's fields as Airflow rendered them for one window. `needs`: for each field that contains marks or is
+    missing, what only a real run knows; `asked`: the same for each name that a template uses. `start` equals `end` for
+    an empty interval."""
 
     start: str
     end: str
@@ -44,11 +44,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`templated` are the raw fields; a field that names a template file holds the text of it. `callbacks` are
-    dotted names of functions by what Airflow calls them for: `on_failure_callback` and its kin. `start` and `end`
-    (both included, ISO with an offset) bound the task's logical dates; None too where an older inventory does not
-    say them. `reaches` and `code_reaches` are what an operator of the team's own and the Python callable can get at in
-    libraries; None where there is neither, or an older inventory. `team`: what is known beside the DAG files."""
+    """`templated` are the raw fields; a field that names a template file contains that file's text. `callbacks` maps
+    each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
+    with an offset) bound the task's logical dates; they are None also in an older inventory. `reaches` and
+    `code_reaches` are what a custom operator and the Python callable can reach in libraries; None if there is no such
+    code, or in an older inventory. `team`: what is known from outside the DAG files."""
 
     dag_id: str
     task_id: str
@@ -85,10 +85,10 @@ class BrokenTask:
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """`catchup` and `max_active_runs` are Airflow's own defaults where an older inventory does not say them.
+    """`catchup` and `max_active_runs` default to Airflow's own defaults in an older inventory.
 
     `span`: the inventory's days as instants, half-open; None in an older inventory. `bounds_move`: start or end are
-    computed when the DAG file is parsed. `stuck`: what Airflow's timetable does not get past; empty if it does.
+    computed when the DAG file is parsed. `stuck`: what Airflow's timetable does not get past, or empty.
     """
 
     dag_id: str
@@ -116,7 +116,7 @@ class Dag:
         return max(starts, default=None), min(ends, default=None)
 
     def windows_of(self, task: Task) -> tuple[tuple[str, str], ...]:
-        """The windows of the span that the task has an instance in."""
+        """The windows of the span for which the task has an instance."""
         start, end = self.bounds_of(task)
         return tuple(
             window
@@ -126,7 +126,7 @@ class Dag:
         )
 
     def above(self, task_id: str) -> frozenset[str]:
-        """The tasks that Airflow runs before it, directly or through others, by their ids."""
+        """The ids of all tasks upstream of the task, directly or indirectly."""
         upstream = {task.task_id: task.upstream for task in self.tasks if isinstance(task, Task)}
         found: set[str] = set()
         todo = [task_id]
@@ -164,7 +164,7 @@ class Dag:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`span`: the first and the last day that were asked for; `Dag.span` says which instants they are."""
+    """`span`: the first and the last requested day; `Dag.span` has the instants."""
 
     airflow_version: str
     import_errors: tuple[Mapping[str, Any], ...]
@@ -172,7 +172,7 @@ class Inventory:
     span: tuple[str, str] = ("", "")
 
     def told_by(self, team: Team) -> Inventory:
-        """The same, with what the team knows of its tasks, and without the DAGs that it calls dead."""
+        """The inventory with what the team knows about its tasks, and without the DAGs that it declares dead."""
         living = [dag for dag in self.dags if dag.dag_id not in team.dead_dags]
         return replace(self, dags=tuple(replace(dag, tasks=_told(dag.tasks, team)) for dag in living))
 
@@ -182,10 +182,10 @@ def _told(tasks: Sequence[Task | BrokenTask], team: Team) -> tuple[Task | Broken
 
 
 def read_document(document: Any, file: str) -> Inventory:
-    """`file` is for messages only. Raises InventoryVersion or InventoryUnreadable; a task that is not as it
-    should be becomes a BrokenTask, so that the rest is still read."""
+    """`file` is for messages only. Raises InventoryVersion or InventoryUnreadable; an invalid task becomes a
+    BrokenTask, so that the rest can still be read."""
     if not isinstance(document, dict) or "schema" not in document:
-        raise InventoryUnreadable(file, "it is no inventory: it has no `schema`")
+        raise InventoryUnreadable(file, "it is not an inventory: it has no `schema`")
     if document["schema"] != SCHEMA:
         raise InventoryVersion(file, str(document["schema"]), SCHEMA)
     if document.get("complete") is not True:

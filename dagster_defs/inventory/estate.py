@@ -1,4 +1,4 @@
-"""All units of an inventory beside a dbt project."""
+"""All units of an inventory, combined with a dbt project."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ class SelectionRefused(Exception):
 
 
 class Project(Protocol):
-    """A dbt project as this module needs it; the adapter asks dbt."""
+    """What this module needs of a dbt project; the adapter asks dbt."""
 
     def executed(self, selection: Selection, variables: Mapping[str, Any]) -> Sequence[str]:
-        """The unique ids that dbt would execute, given these variables, as far as they shape the project. Raises
-        SelectionRefused; DbtProjectUnreadable for all."""
+        """The unique ids that dbt would execute, given those of these variables that shape the project. Raises
+        SelectionRefused for this selection, DbtProjectUnreadable for all."""
         ...
 
     def may_be_shaped_by(self, variable: str) -> bool:
-        """Whether nodes, or their tables, may be others with another value of the variable."""
+        """Whether another value of the variable may change the nodes or their tables."""
         ...
 
     def time_of(self, unique_id: str) -> ModelTime: ...
 
     def reads(self, variable: str) -> bool:
-        """Whether it may read an environment variable; true where nobody can tell."""
+        """Whether the project may read an environment variable; true if that is not known."""
         ...
 
 
 def describe(inventory: Inventory, project: Project) -> Report:
-    """A row for each task, whatever is wrong with it or with another."""
+    """One row per task, whatever is wrong with it or with another."""
     units = [_unit(task, dag, project) for dag in inventory.dags for task in dag.tasks]
     shared = traps.overlaps(units)
     return Report(
@@ -55,7 +55,7 @@ def _unit(task: Task | BrokenTask, dag: Dag, project: Project) -> UnitReading:
         return _unread(task.dag_id, task.task_id, task.reason)
     try:
         return _with_models(read_task(task, dag, project.reads), project)
-    except Exception as error:  # one unit that breaks our reading must not take the estate's map with it
+    except Exception as error:  # a unit on which our parsing fails must not take the estate's map with it
         return _unread(task.dag_id, task.task_id, f"it cannot be read: {type(error).__name__}: {error}")
 
 
@@ -64,8 +64,8 @@ def _unread(dag_id: str, task_id: str, reason: str) -> UnitReading:
 
 
 def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:
-    """The variables of the call that may shape the project and are the same in each window. Raises SelectionRefused
-    for one whose value nobody knows."""
+    """The variables of the call that may shape the project and are the same in every window. Raises SelectionRefused if
+    the value of one is not known."""
     given = invocation.constant_vars
     shaping = {name: value for name, value in given.items() if project.may_be_shaped_by(name)}
     rendered = bool(invocation.rendered)
@@ -75,7 +75,7 @@ def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:
         if not is_known({name: value}) or (not rendered and "{{" in str(value))
     ]:
         raise SelectionRefused(
-            f"what nodes there are may depend on {', '.join(unknown)}, whose value is not in the inventory"
+            f"which nodes exist may depend on {', '.join(unknown)}, whose value is not in the inventory"
         )
     return shaping
 

@@ -1,7 +1,7 @@
-"""Text with holes: what a command says where its words are known only to Airflow, a shell or a program.
+"""Text with holes: a command in which some words are known only to Airflow, a shell or a program.
 
-A hole stands in the text as a plain word, so that shell, YAML and dbt's own parsers read the text around it as
-they would read the value; `restore` puts the original text back.
+A hole is represented by a plain word, so that shell, YAML and dbt's own parsers read the surrounding text as they would
+with the value; `restore` puts the original text back.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dagster_defs.windows.budget import lex
 # The marks that the exporter leaves inside rendered values.
 UNDETERMINED_MARK, MASKED_MARK = "__undetermined__", "***"
 
-_OPEN, _CLOSE = "zqh", "hqz"  # letters only: no shell, YAML or dbt gives them a meaning
+_OPEN, _CLOSE = "zqh", "hqz"  # letters only: they have no meaning in shell, YAML or dbt
 _LEXER = Environment(autoescape=False)  # noqa: S701 - it never renders
 
 
 def is_known(value: Any) -> bool:
-    """Whether a value has none of the exporter's marks, at any depth. Text that has one may be anything."""
+    """Whether a value has none of the exporter's marks, at any depth. Text with a mark may be anything."""
     if isinstance(value, str):
         return not any(mark in value for mark in (UNDETERMINED_MARK, MASKED_MARK))
     if isinstance(value, Mapping):
@@ -43,14 +43,14 @@ class HoleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """`text` is what stood there: `{{ ds }}`, `$DBT_TARGET`, `$(date +%F)`, `os.environ["X"]`."""
+    """`text` is the original text: `{{ ds }}`, `$DBT_TARGET`, `$(date +%F)`, `os.environ["X"]`."""
 
     text: str
     kind: HoleKind
 
 
 class Holes:
-    """The holes of one reading, by the word that stands for each."""
+    """The holes of one reading, by the word that represents each."""
 
     def __init__(self) -> None:
         self._numbers = count()
@@ -58,7 +58,7 @@ class Holes:
         self._words: dict[Hole, str] = {}
 
     def dig(self, text: str, kind: HoleKind) -> str:
-        """The word for this hole; the same text is the same hole, however often it is met."""
+        """The word for this hole; the same text is always the same hole."""
         hole = Hole(self.restore(text), kind)
         if hole not in self._words:
             word = f"{_OPEN}{next(self._numbers)}{_CLOSE}"
@@ -66,9 +66,9 @@ class Holes:
         return self._words[hole]
 
     def mask_template(self, text: str) -> str:
-        """Each `{{ … }}` becomes a hole; comments and the tags of `{% … %}` blocks go, what they enclose stays.
+        """Each `{{ … }}` becomes a hole; comments and the tags of `{% … %}` blocks are removed, their contents stay.
 
-        Text that Jinja cannot read is returned as it is: Airflow renders none of it.
+        Text that Jinja cannot parse is returned unchanged: Airflow does not render it either.
         """
         try:
             tokens = lex(_LEXER, text)
@@ -125,7 +125,7 @@ _DECIDING = {"if": "if ", "elif": "elif ", "for": " in ", "set": "="}
 
 
 def blocks(text: str) -> list[str]:
-    """The expressions by which `{% if … %}`, `{% for … in … %}` and `{% set … = … %}` decide what the text is."""
+    """The expressions in `{% if … %}`, `{% for … in … %}` and `{% set … = … %}` that decide what the text is."""
     try:
         tokens = lex(_LEXER, text)
     except TemplateSyntaxError:

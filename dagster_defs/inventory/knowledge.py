@@ -1,4 +1,4 @@
-"""What is known not to run dbt. Whatever is not known here may run it, and is said to."""
+"""What is known not to run dbt. Anything that is not listed here may run it, and is reported as such."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["MAY_RUN", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
 
 MAY_RUN = "it may run dbt: "
 
-# Operators that do nothing of their own, wait, send a message, move files, or execute SQL.
+# Operators that do nothing themselves, wait, send a message, move files, or execute SQL.
 _OPERATORS = re.compile(
     r"airflow\.(providers\.standard\.)?operators\.(empty|dummy|dummy_operator|latest_only|branch|datetime|weekday|email|"
     r"trigger_dagrun|smooth)\."
@@ -32,7 +32,7 @@ _PYTHON = re.compile(
     r"airflow\.(decorators|operators|sensors|providers\.standard\.\w+|sdk\.bases)\.(\w+\.)*python"
 )
 _BASES = re.compile(r"airflow\.(models|sdk|utils|template|task|lineage|triggers)\b")
-# A program, a shell, a process, or code that is made while it runs.
+# A program, a shell, a process, or code generated at run time.
 _STARTERS = frozenset(
     {
         *(
@@ -126,7 +126,7 @@ _EXECUTES_DBT = re.compile(r"\bexecute\s+(immediate\b|dbt\s+project\b|task\b)", 
 
 
 def why_it_may_run_dbt(task: Task) -> str:
-    """Empty for what is known not to run dbt; asked of a task in which no call of dbt was found."""
+    """Empty if the task is known not to run dbt; for tasks in which no call of dbt was found."""
     own, library = _own_and_library(task)
     if task.reaches is not None and (why := _unseen(task.reaches)):
         return f"{MAY_RUN}its operator {own} {why}"
@@ -143,7 +143,7 @@ def why_it_may_run_dbt(task: Task) -> str:
 
 
 def _own_and_library(task: Task) -> tuple[str, str]:
-    """The operator, and the first class behind it that is a library's; empty if that is Airflow's base."""
+    """The operator, and the first library class behind it; empty if that is Airflow's base."""
     library = (
         task.classes
         if task.reaches is None
@@ -187,8 +187,8 @@ def _is_harmless(name: str) -> bool:
     return top in _HARMLESS or bool(_REQUESTS.fullmatch(path))
 
 
-# Programs that start no other, or none that an argument names: the shell's own, files and texts, archives, clients of
-# databases and of storage.
+# Programs that start no other program, or none that an argument names: shell built-ins, file and text tools, archivers,
+# database and storage clients.
 _PROGRAMS = frozenset({
     ":", "[", "[[", "alias", "bg", "bind", "break", "caller", "cd", "compgen", "complete", "continue", "declare",
     "dirs", "disown", "echo", "exit", "export", "false", "fc", "fg", "getopts", "hash", "help", "history", "jobs",
@@ -214,7 +214,7 @@ _PROGRAMS = frozenset({
     "clickhouse-client", "duckdb", "mongosh", "mysql", "mysqldump", "pg_dump", "pg_isready", "pg_restore", "psql",
     "redis-cli", "snowsql", "sqlcmd", "sqlite3", "bcp",
 })  # fmt: skip
-# Programs that do many things: the first word that says which, of those that start nothing.
+# Multi-purpose programs: the first words that select a purpose and start nothing.
 _VERBS = {
     "aws": r"s3|s3api|sts|configure|secretsmanager|kms|iam|ecr|sns|sqs|logs|cloudwatch|athena|redshift-data|dynamodb|"
     r"rds",
@@ -251,7 +251,7 @@ _MODULES = frozenset(
 
 
 def runs_no_dbt(name: str, arguments: Sequence[str]) -> bool:
-    """Whether a program, by its name without a folder, is known not to run dbt with these arguments."""
+    """Whether a program, given by its name without a folder, is known not to run dbt with these arguments."""
     for names, verbs in _VERBS.items():
         if re.fullmatch(names, name):
             return re.fullmatch(verbs, _first_word(arguments)) is not None

@@ -1,4 +1,4 @@
-"""Texts that tell one run from another, and say nothing of the window that it is about."""
+"""Texts that distinguish one run from another, but say nothing about its window."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dagster_defs.errors import ParityError
 from dagster_defs.windows.budget import parse
 from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
-# What Airflow knows of a run or a try and no model can read a stretch of time from. `run_id` has a date in it, of
-# which Airflow promises nothing.
+# What Airflow knows about a run or a try from which no model can read a period of time. `run_id` contains a date, but
+# Airflow makes no promise about it.
 _NAMES = frozenset({"run_id", "task_instance_key_str"})
 _OWN = {"dag_id", "task_id", "run_id", "map_index", "owner"}
 _OF_TRY = {"try_number", "max_tries", "hostname", "job_id", "pid", "log_url", "operator", "queue", "pool"}
@@ -21,18 +21,18 @@ _ATTRIBUTES = {
     **dict.fromkeys(("dag", "task"), frozenset(_OWN)),
     "dag_run": frozenset(_OWN | {"run_type", "external_trigger"}),
 }
-# They name a run, or lead to all that is known of it.
+# They name a run, or lead to everything that is known about it.
 LABELS = _NAMES | {"ti", "task_instance", "dag_run"}
 _PLAIN = (nodes.Const, nodes.TemplateData, nodes.Output, nodes.Template, nodes.Concat, nodes.Add)
 
 
 def window_names_in(text: str) -> set[str]:
-    """The words of a template that name something of a window or of a run."""
+    """The words of a template that refer to a window or a run."""
     return {*re.findall(r"[A-Za-z_]\w*", text)} & {*WINDOW_NAMES, *LABELS}
 
 
 def labels_a_run(text: str) -> bool:
-    """Whether all that is rendered in a template text is the name of a run, a task or a try."""
+    """Whether everything rendered in a template text is the name of a run, a task or a try."""
     if "{{" not in text:
         return False
     try:

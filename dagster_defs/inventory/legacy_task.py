@@ -1,4 +1,4 @@
-"""What has no better mirror runs as it is: a `LegacyTask` for each such task of a DAG, as YAML."""
+"""Tasks without a better mirror run as they are: a `LegacyTask` for each such task of a DAG, as YAML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OF_AIRFLOW = "airflow."
 
 
 def with_operators(draft: DagDraft, crons: CronTicks, airflow_version: str = "") -> DagDraft:
-    """The same, and a LegacyTask for each task that has no other mirror and can have one; where it cannot, why."""
+    """The draft plus a LegacyTask for each task that has no other mirror and can have one; if it cannot, the reason."""
     tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
     names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (one.unit for one in draft.drafts)}
     made = {
@@ -48,14 +48,14 @@ def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks, versi
 
 
 def marker(task: Task) -> str:
-    """The class of Airflow's that makes the task a marker, or nothing. A class of the team's own that inherits from one
-    may do anything: what it defines is not in the inventory."""
+    """The Airflow class that makes the task a marker, or empty. A custom class that inherits from one may do anything:
+    the inventory does not contain its definition."""
     kind = task.classes[0].rpartition(".")[2]
     return kind if kind in MARKERS and task.classes[0].startswith(OF_AIRFLOW) else ""
 
 
 def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own: set[str]) -> Draft:
-    """Airflow's order among tasks that run as they are, across tasks without any mirror between them."""
+    """Airflow's order among tasks that run as they are, skipping tasks without any mirror between them."""
     if draft.operator is None:
         return draft
     found = dict.fromkeys(_nearest(name, tasks, own))

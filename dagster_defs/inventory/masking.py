@@ -1,4 +1,4 @@
-"""Values of a task's environment, fit to be shown: what looks like a secret is masked."""
+"""Values of a task's environment in a form that can be shown: what looks like a secret is masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RANDOM = re.compile(r"(?=[A-Za-z0-9+/_=-]*[0-9])(?=[A-Za-z0-9+/_=-]*[A-Za-z])[A
 
 
 def shown(name: str, value: str) -> str:
-    """The value, cut where it is long; `***` if its name or the value itself says that it may be a secret."""
+    """The value, truncated if it is long; `***` if its name or the value itself suggests a secret."""
     if _SECRET_NAMES.search(name) or _SECRET_VALUES.search(value) or _RANDOM.search(value):
         return MASK
     return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"

@@ -1,6 +1,6 @@
-"""What a model's own code says about time: a window that it takes by itself, and how it reads its bounds.
+"""What a model's own code says about time: a window that it determines itself, and how it uses its bounds.
 
-The code is Jinja over SQL: templates become single words first, then SQL's own tokens are looked at.
+The code is Jinja over SQL: templates are first replaced by single words, then SQL's own tokens are examined.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UpperBound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelTime:
-    """`uppers` are the variables that the code compares something with from below, and how."""
+    """`uppers` are the variables that the code uses as upper limits, and how."""
 
     watermark: bool = False
     wall_clock: bool = False
@@ -39,7 +39,7 @@ class ModelTime:
 
 
 def time_in(raw_code: str) -> ModelTime:
-    """Code that Jinja or SQL's tokenizer cannot read says nothing."""
+    """Code that Jinja or SQL's tokenizer cannot read yields nothing."""
     holes = Holes()
     masked = holes.mask_template(raw_code)
     try:
@@ -57,13 +57,13 @@ def time_in(raw_code: str) -> ModelTime:
 
 
 def _words_of(token: Token, holes: Holes) -> str:
-    """The template text of a token that is one template, else nothing."""
+    """The template text of a token that consists of one template, else empty."""
     found = holes.in_text(token.text)
     return found[0].text.strip("{}- \n") if len(found) == 1 else ""
 
 
 def _has_watermark(tokens: Sequence[Token], says: Sequence[str]) -> bool:
-    """`max(…)` with `from {{ this }}` behind it, before anything else is read from."""
+    """`max(…)` followed by `from {{ this }}`, before anything else is read from."""
     for number, token in enumerate(tokens):
         opens = number + 1 < len(tokens) and tokens[number + 1].token_type is TokenType.L_PAREN
         if token.text.lower() != "max" or not opens:
@@ -77,7 +77,7 @@ def _has_watermark(tokens: Sequence[Token], says: Sequence[str]) -> bool:
 
 
 def _asks_for_watermark(tree: nodes.Template) -> bool:
-    """`run_query("select max(…) from " ~ this)`: a query that the template itself puts together."""
+    """`run_query("select max(…) from " ~ this)`: a query that the template itself assembles."""
     for node in tree.find_all((nodes.Concat, nodes.Add, nodes.Mod)):
         said = " ".join(str(part.value) for part in node.find_all(nodes.Const)).lower()
         names = {name.name for name in node.find_all(nodes.Name)}
@@ -95,7 +95,7 @@ def _has_clock(tokens: Sequence[Token], tree: nodes.Template) -> bool:
 
 
 def _aliases(tree: nodes.Template) -> Mapping[str, str]:
-    """`{% set last = var('max_date') %}`: the template's names that stand for one variable."""
+    """`{% set last = var('max_date') %}`: the template's names that stand for a variable."""
     found = {}
     for node in tree.find_all(nodes.Assign):
         names = _variables(node.node)
@@ -162,7 +162,7 @@ def _compared(tokens: Sequence[Token], number: int) -> UpperBound | None:
 
 
 def _between(tokens: Sequence[Token], conjunction: int) -> bool:
-    """Whether this AND is that of a BETWEEN."""
+    """Whether this AND belongs to a BETWEEN."""
     for back in range(conjunction - 1, max(-1, conjunction - 16), -1):
         kind = tokens[back].token_type
         if kind is TokenType.BETWEEN:

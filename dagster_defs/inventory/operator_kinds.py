@@ -1,4 +1,4 @@
-"""What an operator's class alone says of it, by the last part of its name, where Dagster runs it as it is."""
+"""What an operator's class name alone says about running it as it is in Dagster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dagster_defs.inventory.document import Dag, Task
 
-# What a marker is for other tasks is done without it.
+# Markers are not needed in Dagster: what they do for other tasks is done without them.
 MARKERS = {
     "EmptyOperator": "it does nothing",
     "DummyOperator": "it does nothing",
@@ -20,18 +20,18 @@ NEED_SERVERS = {
     "ExternalTaskSensor": "it reads another DAG's tasks from Airflow's metadata database",
     "SubDagOperator": "it needs Airflow's scheduler",
 }
-# Parts of the names of classes that say which of the tasks below them run.
+# Parts of the names of classes that decide which downstream tasks run.
 DECIDING = ("Branch", "ShortCircuit", "LatestOnly")
-# Of Airflow 2, which the engine of `LegacyTask` knows.
+# The versions of Airflow 2 that the engine of `LegacyTask` knows.
 ENGINE_OF = "2"
-# Rules that may hold after a failure; after a step of Dagster's that has failed no other runs.
+# Trigger rules that may hold after a failure; in Dagster nothing runs after a failed step.
 AFTER_A_FAILURE = frozenset(
     {"all_done", "one_failed", "all_failed", "one_done", "always", "all_done_setup_success"}
 )
 
 
 def why_servers(classes: Sequence[str]) -> str:
-    """Why an operator of these classes does not run without Airflow's servers; empty if none of them says so."""
+    """Why an operator of these classes does not run without Airflow's servers; empty if it does."""
     kinds = (name.rpartition(".")[2] for name in classes)
     return next(
         (
@@ -44,7 +44,7 @@ def why_servers(classes: Sequence[str]) -> str:
 
 
 def deciders_above(dag: Dag, task_id: str) -> tuple[str, ...]:
-    """The tasks above it, directly or not, whose operator says which tasks below run; by their names."""
+    """The names of upstream tasks, direct or not, whose operator decides which downstream tasks run."""
     above = dag.above(task_id)
     tasks = (task for task in dag.tasks if isinstance(task, Task) and task.task_id in above)
     return tuple(sorted(task.task_id for task in tasks if _decides(task)))
@@ -56,7 +56,7 @@ def _decides(task: Task) -> bool:
 
 
 def why_version(airflow_version: str) -> str:
-    """Why no operator of this Airflow runs as it is; empty for one that does, or that nobody has named."""
+    """Why no operator of this Airflow version runs as it is; empty if it does, or if the version is not known."""
     if airflow_version.split(".")[0] in ("", ENGINE_OF):
         return ""
     return f"the inventory is of Airflow {airflow_version}, and operators run as they are in Airflow 2.7 to 2.11 only"

@@ -1,4 +1,4 @@
-"""Where each kind of operator keeps its commands: shell text, argument lists, fields, python code."""
+"""Where each kind of operator keeps its commands: shell text, argument lists, fields, Python code."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "conta
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One dbt call of a task; `words` follow `dbt`. Where `hidden` says why, the words cannot be trusted.
+    """One dbt call of a task; `words` follow `dbt`. If `hidden` gives a reason, the words cannot be trusted.
 
-    With `beside` it is no call of dbt, but a program that is not seen through, by its command line.
+    With `beside` it is not a dbt call, but the command line of a program that is not seen through.
     """
 
     words: tuple[str, ...] = ()
@@ -45,22 +45,22 @@ class Call:
 
     @property
     def builds_nothing(self) -> bool:
-        """Whether it is known that no node of a project is touched: `dbt deps`, `dbt --version`."""
+        """Whether it certainly touches no node of a project: `dbt deps`, `dbt --version`."""
         command = next((word for word in self.words if word in DBT_COMMANDS), "")
         return not self.hidden and (bool(self.beside) or command in _PREPARING)
 
 
-# What stands around the calls that a task is about, and `dbt --version` (no sub-command).
+# What accompanies the calls that a task is about, and `dbt --version` (no sub-command).
 _PREPARING = frozenset(
     {"", "clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "show"}
 )
 
 
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
-    """Every dbt call of a task, from its fields (texts may hold holes), in the order in which they run.
+    """Every dbt call of a task, from its fields (texts may contain holes), in execution order.
 
     A task without one has a hidden call, unless it is known not to run dbt. Programs that are not seen through are
-    listed beside calls that build something; where there are none, what hides is that dbt may be run by them.
+    listed beside calls that build something; if there are no such calls, these programs may be running dbt.
     """
     found, is_read = _calls_of(task, fields, holes)
     unseen = list(dict.fromkeys(call.beside for call in found if call.beside))
@@ -75,7 +75,7 @@ def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
 
 
 def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], bool]:
-    """The calls, and whether all that the task starts was in sight."""
+    """The calls, and whether everything that the task starts was visible."""
     for name, value in fields.items():
         if isinstance(value, dict) and "__expand__" in value:
             each = [find_calls(task, {**fields, name: one}, holes) for one in value["__expand__"]]
@@ -139,7 +139,7 @@ def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -
 def _of_words(
     words: Sequence[str], env: Mapping[str, str], holes: Holes, *, masked: bool = False
 ) -> list[Call]:
-    """A program started without a shell around it."""
+    """A program started without a shell."""
     program = what_runs(words, holes)
     if program.kind is ProgramKind.SHELL and (script := shell_script(program.arguments)) is not None:
         reading = read_script(
@@ -203,7 +203,7 @@ _IMAGE_KEYS = ("image", "task_definition", "pod_template_file", "job_name", "nam
 
 
 def _names_dbt(fields: Fields) -> str:
-    """What a container without a command is made from, if its name says that it is about dbt."""
+    """The source of a container without a command, if its name refers to dbt."""
     for key in _IMAGE_KEYS:
         value = fields.get(key)
         if isinstance(value, str) and "dbt" in value.lower():
@@ -212,7 +212,7 @@ def _names_dbt(fields: Fields) -> str:
 
 
 def _containers(fields: Any) -> Iterator[Mapping[str, Any]]:
-    """Every mapping that says what a container starts, however deep it lies in overrides and pod specs."""
+    """Every mapping that says what a container starts, however deeply nested in overrides and pod specs."""
     if isinstance(fields, dict):
         if any(key in fields for key in (*_COMMAND_KEYS, *_ARGUMENT_KEYS)):
             yield fields
@@ -330,7 +330,7 @@ _COSMOS_COMMANDS = {
 
 
 def _argument_fields(task: Task) -> str | None:
-    """dbt's sub-command, for operators that have a field for each of its options (Cosmos, airflow-dbt)."""
+    """dbt's sub-command, for operators with a field for each of its options (Cosmos, airflow-dbt)."""
     for path in task.classes:
         module, _, name = path.rpartition(".")
         if module.partition(".")[0] in ("cosmos", "airflow_dbt", "airflow_dbt_python"):
@@ -354,7 +354,7 @@ def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
     refresh = fields.get("full_refresh")
     if refresh is True or (isinstance(refresh, str) and refresh.lower() in ("true", "1", "yes")):
         given["--full-refresh"] = []
-    # The operators have every field, whatever their sub-command takes, and leave out what it does not.
+    # The operators have all fields, whatever their sub-command accepts, and omit those that it does not.
     words = command.split()
     for option, values in given.items():
         words += [option, *values] if accepts(command, option) else []
@@ -369,7 +369,7 @@ def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
 
 
 def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:
-    """Fields with holes in their texts: the exporter's marks, and the templates of raw ones."""
+    """Fields with holes in their texts: the exporter's marks, and the templates in raw fields."""
     if isinstance(value, str):
         return holes.mask_marks(value if rendered else holes.mask_template(value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A task's dbt calls twice: as the DAG writes them, and as Airflow rendered them for each sampled window."""
+"""A task's dbt calls, both as the DAG writes them and as Airflow rendered them for each sampled window."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dagster_defs.windows.vocabulary import REASONS, WINDOW_NAMES
 
 @dataclass(frozen=True, slots=True)
 class ReadCall:
-    """A call with its arguments read; `refused` is dbt's message where it would not take them."""
+    """A call with parsed arguments; `refused` is dbt's message if it would not accept them."""
 
     call: Call
     arguments: DbtArguments | None
@@ -33,8 +33,8 @@ class ReadCall:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`samples` are empty where Airflow rendered nothing; each has the calls in the order of `raw`. `beside` are the
-    command lines of programs that are not seen through, beside dbt."""
+    """`samples` is empty if Airflow rendered nothing; each sample has the calls in the order of `raw`. `beside` are the
+    command lines of programs, beside dbt, that are not seen through."""
 
     raw: tuple[ReadCall, ...]
     samples: tuple[tuple[Sample, tuple[ReadCall, ...]], ...]
@@ -47,7 +47,7 @@ class Reading:
         return self.samples[0][1] if self.samples else self.raw
 
     def raw_of(self, number: int) -> ReadCall | None:
-        """The call as written; None where templates make up the command, so that the two do not correspond."""
+        """The call as written; None if templates make up the command, so that the two do not correspond."""
         if len(self.raw) != len(self.base):
             return None
         mine, other = self.raw[number], self.base[number]
@@ -55,7 +55,7 @@ class Reading:
 
 
 def read_calls(task: Task, context: TemplateContext | None) -> Reading:
-    """`context` lets the context values of a python callable be rendered; None where the schedule has none."""
+    """`context` is used to render the context values of a Python callable; None if the schedule has none."""
     holes = Holes()
     raw_fields = prepared(dict(task.templated), holes, rendered=False)
     written = find_calls(task, raw_fields, holes)
@@ -76,7 +76,7 @@ def read_calls(task: Task, context: TemplateContext | None) -> Reading:
 def _read(call: Call, holes: Holes) -> ReadCall:
     if call.hidden:
         return ReadCall(call, None)
-    # `{{ '--full-refresh' if … }}` is an option that may be there, not a word of another option.
+    # `{{ '--full-refresh' if … }}` is an optional option, not the value of another option.
     words = [word for word in call.words if not _may_refresh(word, holes)]
     try:
         arguments = read_arguments(words, holes, call.env)
@@ -91,7 +91,7 @@ def _may_refresh(word: str, holes: Holes) -> bool:
 
 
 def _filled(call: Call, holes: Holes, sample: Sample, context: TemplateContext | None) -> Call:
-    """Templates that stand in python code are rendered here: Airflow hands such values over at run time."""
+    """Renders templates in Python code here, because Airflow only passes such values at run time."""
 
     def fill(text: str) -> str:
         for hole in holes.in_text(text):
@@ -121,7 +121,7 @@ def _render(text: str, sample: Sample, context: TemplateContext | None) -> str |
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a template reads: of the window, of params, or `outside` of what the schedule tells."""
+    """What a template reads: from the window, from params, or from `outside` what the schedule determines."""
 
     window: bool
     params: bool
@@ -135,7 +135,7 @@ def needs_of(text: str) -> Needs:
     except TemplateRefused as refused:
         root = refused.needs.partition(".")[0]
         known = root in REASONS or refused.needs in REASONS
-        # A name that is none of Airflow's is a macro of the DAG's own: Airflow has rendered it.
+        # A name that is not one of Airflow's is a macro of the DAG's own, which Airflow has rendered.
         mentions = any(name in text for name in WINDOW_NAMES)
         return Needs(mentions, "params" in text, f"{refused.needs}: {refused.reason}" if known else "")
     except TemplateBroken:
@@ -147,7 +147,7 @@ def needs_of(text: str) -> Needs:
 
 
 def why_unknown(hole: Hole, sample: Sample | None) -> str:
-    """Why a hole cannot be filled; nothing for a template that the schedule, or Airflow, can fill."""
+    """Why a hole cannot be filled; empty for a template that the schedule, or Airflow, can fill."""
     if hole.kind is HoleKind.TEMPLATE:
         return needs_of(hole.text).outside or _asked_by(hole.text, sample)
     if hole.kind is HoleKind.MARK:
@@ -157,7 +157,7 @@ def why_unknown(hole: Hole, sample: Sample | None) -> str:
 
 
 def _asked_by(text: str, sample: Sample | None) -> str:
-    """What Airflow's side says that a template needs from outside the schedule."""
+    """What a template needs from outside the schedule, according to Airflow's side."""
     for name, reason in sample.asked.items() if sample else ():
         if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text):
             return f"{name}: {reason}"

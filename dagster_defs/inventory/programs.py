@@ -1,5 +1,5 @@
-"""Which program a list of words starts: dbt, a shell, one that hides a call of dbt, one that is not seen through, or
-one that is known not to run dbt."""
+"""Which program a list of words starts: dbt, a shell, a program that hides a call of dbt, one that is not seen through,
+or one that is known not to run dbt."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ DBT_COMMANDS = frozenset(
     }
 )
 
-_DBT = frozenset({"dbt", "dbt-ol"})  # dbt-ol is OpenLineage's: it takes dbt's own arguments
+_DBT = frozenset({"dbt", "dbt-ol"})  # dbt-ol is OpenLineage's and takes dbt's own arguments
 _DBT_MODULES = frozenset({"dbt", "dbt.cli.main"})
-# What comes before the program proper, and the options of each that take a word of their own.
+# Prefixes of the actual program, and their options that take a value.
 _PREFIXES: dict[str, frozenset[str]] = {
     "exec": frozenset({"-a"}),
     "command": frozenset(),
@@ -66,10 +66,10 @@ _PREFIXES: dict[str, frozenset[str]] = {
     "tini": frozenset(),
     "dumb-init": frozenset(),
 }
-# `uv run dbt`: the word `run` is theirs.
+# `uv run dbt`: the word `run` belongs to these.
 _RUNNERS = frozenset({"poetry", "pipenv", "pdm", "hatch", "uv", "pipx", "conda", "mamba", "micromamba"})
-_TAKES_WORD = frozenset({"timeout", "gosu", "su-exec"})  # a duration, a user: before the program
-# Programs that run elsewhere, or as something else, what they are fed.
+_TAKES_WORD = frozenset({"timeout", "gosu", "su-exec"})  # a duration or a user, before the program
+# Programs that run what they are fed elsewhere, or as something else.
 FED = frozenset({"ssh", "kubectl", "docker", "podman", "su", "sudo", "python", "python3", "xargs"})
 _CONTAINERS = frozenset({"docker", "docker-compose", "podman", "kubectl"})
 _CONTAINER_FLAGS = frozenset(
@@ -83,12 +83,12 @@ _PYTHON_OPTIONS = frozenset({"-W", "-X"})
 _DBT_CALL = re.compile(
     rf"(?<![\w.-])dbt(-ol)?\s+(-\S+(\s+[^\s-]\S*)?\s+)*?({'|'.join(sorted(DBT_COMMANDS))})(?![\w-])"
 )
-_LONGEST = 80  # what is said of a command that is not seen through
+_LONGEST = 80  # how much is shown of a command that is not seen through
 _XARGS_TAKES = frozenset({"-n", "-P", "-I", "-L", "-d", "-a", "-s", "-E"})
 
 
 class ProgramKind(StrEnum):
-    """`OPAQUE` calls dbt in a way that hides what it runs; `UNSEEN` may run dbt or not; `OTHER` is known not to."""
+    """`OPAQUE` calls dbt but hides what it runs; `UNSEEN` may or may not run dbt; `OTHER` is known not to."""
 
     DBT = "dbt"
     SHELL = "shell"
@@ -113,7 +113,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What `bash -eo pipefail -c TEXT NAME ARGUMENTS` was given; `options` still in words."""
+    """What `bash -eo pipefail -c TEXT NAME ARGUMENTS` was given; `options` as words."""
 
     text: str
     options: str
@@ -165,7 +165,7 @@ def _is_harmless(name: str, arguments: Sequence[str], holes: Holes) -> bool:
 
 
 def _not_seen(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
-    """Opaque if a call of dbt stands among the words; what the program and its files are called says nothing."""
+    """Opaque if a dbt call is among the words; the names of the program and its files say nothing."""
     said = _said(words, holes)
     if _calls_dbt([holes.restore(word) for word in words]):
         return Program(ProgramKind.OPAQUE, tuple(words), f"what {said} runs cannot be seen", env)
@@ -185,13 +185,13 @@ def _calls_dbt(words: Sequence[str]) -> bool:
     name = _base(words[0])
     if name.startswith("python"):
         return "-c" in words[:-1] and python_calls_dbt(words[words.index("-c") + 1])
-    # A script of one's own may be told about dbt ("dbt run failed"); a tool runs the text that it is given.
+    # A script of the team's own may merely mention dbt ("dbt run failed"); a tool runs the text that it is given.
     is_tool = name == words[0] and "." not in name and name not in SHELLS
     return is_tool and any(map(speaks_of_dbt_call, words))
 
 
 def speaks_of_dbt_call(text: str) -> bool:
-    """Whether a shell that were given this text would call dbt."""
+    """Whether a shell that is given this text would call dbt."""
     return _DBT_CALL.search(text) is not None
 
 
@@ -207,7 +207,7 @@ def _visible_dbt(call: PythonCall | Invoked) -> bool:
 
 
 def _started_by(name: str, words: Sequence[str]) -> list[str]:
-    """The program that `xargs` or `find -exec` starts, with its words; empty if it starts none."""
+    """The program that `xargs` or `find -exec` starts, with its words; empty if there is none."""
     rest = list(words)
     if name == "find":
         at = next(
@@ -220,7 +220,7 @@ def _started_by(name: str, words: Sequence[str]) -> list[str]:
 
 
 def _module(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The words behind `python -m`, whatever other options there are."""
+    """The words after `python -m`, whatever other options there are."""
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c", "-"):
         rest = rest[2 if rest[0] in _PYTHON_OPTIONS else 1 :]
@@ -261,7 +261,7 @@ def _in_container(name: str, words: Sequence[str], holes: Holes) -> Program | No
 
 
 def shell_script(arguments: Sequence[str]) -> Script | None:
-    """The text behind `-c`, also in `-lc` or `-eo pipefail -c`; None if the shell is given a file."""
+    """The text after `-c`, also in `-lc` or `-eo pipefail -c`; None if the shell is given a file."""
     options: list[str] = []
     for number, word in enumerate(arguments):
         if not word.startswith(("-", "+")):

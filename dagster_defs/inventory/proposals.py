@@ -1,4 +1,4 @@
-"""How a model's rows are told apart and which window each belongs to, proposed from the dbt project alone."""
+"""The key of a model's rows and the column for their window, proposed from the dbt project alone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TABLES = frozenset({"model", "seed", "snapshot"})
 
 @dataclass(frozen=True, slots=True)
 class DbtClaims:
-    """What a dbt project says of its tables. `manifest` as dbt writes it, or as much of it as is asked for: `nodes`,
-    their tests among them, `macros`, and `metadata`. `names`: what each table is called, by unique id."""
+    """What a dbt project says about its tables. `manifest` as dbt writes it, or the parts that are needed: `nodes`,
+    including their tests, `macros`, and `metadata`. `names`: the name of each table, by unique id."""
 
     manifest: Manifest
     names: Mapping[str, str]
@@ -52,7 +52,7 @@ class DbtClaims:
 
 
 def compared_entry(name: str, keys: RowKeys, time: TimeColumn) -> dict[str, Any]:
-    """As `compare` in a unit's YAML has it; only a name where nothing is known."""
+    """In the form of `compare` in a unit's YAML; only a name if nothing else is known."""
     key = {"key": list(keys.taken.columns)} if keys.taken else {}
     return {"name": name, **key, **({"time_column": time.column} if time.column else {})}
 
@@ -116,5 +116,5 @@ def models_built(invocations: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    """As a comment of YAML can have it: names and SQL of a project may hold anything."""
+    """In a form that fits into a YAML comment: names and SQL of a project may contain anything."""
     return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""One task as a unit: its dbt calls, what is determined of them, and the window that they carry."""
+"""One task as a unit: its dbt calls, what is known about them, and the window that they carry."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ReadsVariable = Callable[[str], bool]
 
 
 def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
-    """The unit without its models; which nodes a selection means is the project's to say."""
+    """The unit without its models; the project decides which nodes a selection means."""
     reading = read_calls(task, template_context(task, dag))
     reasons: list[str] = []
     kinds: list[Kind] = []
@@ -101,13 +101,13 @@ def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
 
 
 def _named(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
-    """`dbt docs generate` and its kin count only where a unit does nothing else."""
+    """`dbt docs generate` and similar count only if a unit does nothing else."""
     building = [kind for kind in dict.fromkeys(kinds) if kind is not Kind.NON_DBT]
     return tuple(building) or (Kind.NON_DBT,)
 
 
 def _unsure(task: Task, reading: Reading) -> str:
-    """Why what was rendered for some windows does not tell what runs in another."""
+    """Why what was rendered for some windows does not show what runs in another."""
     if not reading.base and not reading.raw:
         return ""
     for sample, _ in reading.samples:
@@ -135,7 +135,7 @@ _UNRENDERABLE = ("a valid template", "a template that renders", "the template fi
 
 
 def _alike(reading: Reading) -> bool:
-    """Whether the calls as written are those that were rendered, a full refresh aside."""
+    """Whether the calls as written are those that were rendered, apart from a full refresh."""
     pairs = list(zip(reading.raw, reading.base, strict=False))
     return len(reading.raw) == len(reading.base) and all(
         mine.arguments is not None
@@ -158,7 +158,7 @@ def _text_of(value: Any) -> str:
 
 
 def _vars_unknown(reading: Reading, number: int) -> str:
-    """Why nothing of `--vars` is known, if so."""
+    """Why nothing in `--vars` is known, if so."""
     arguments, raw = _known(reading.base[number]), reading.raw_of(number)
     sample = reading.samples[0][0] if reading.samples else None
     if arguments.vars is None:
@@ -179,7 +179,7 @@ def _unknown_vars(arguments: DbtArguments, holes: Holes, sample: Sample | None) 
 
 def template_context(task: Task, dag: Dag) -> TemplateContext | None:
     try:
-        # The start does not matter: only the names of one window are rendered.
+        # The start does not matter: only the names for one window are rendered.
         schedule = Schedule(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))
     except ParityError:
         return None
@@ -187,7 +187,7 @@ def template_context(task: Task, dag: Dag) -> TemplateContext | None:
 
 
 def _hidden(reading: Reading, number: int) -> str:
-    """Why what runs is not known, although Airflow may have rendered something: params have defaults."""
+    """Why it is not known what runs, although Airflow may have rendered something: params have defaults."""
     read = reading.base[number]
     if read.call.hidden:
         return read.call.hidden
@@ -276,7 +276,7 @@ def _invocation(reading: Reading, number: int, reads: ReadsVariable) -> tuple[In
 
 
 def _sources(written: DbtArguments, holes: Holes) -> dict[str, Source]:
-    """How each variable is written; of the texts without quotes only those that a template makes."""
+    """How each variable is written; of the unquoted texts, only those that a template produces."""
     return {
         holes.restore(name): Source(
             holes.restore(source.text),
@@ -339,7 +339,7 @@ def _unknown(value: Any, holes: Holes, sample: Sample | None) -> str:
 
 
 def _candidates(reading: Reading, number: int, invocation: Invocation) -> list[Candidate]:
-    """Values that may be bounds of the window, of one call."""
+    """Values in one call that may be bounds of the window."""
     if invocation.selection.command not in SELECTING | {"run-operation"}:
         return []
     found = []
@@ -389,7 +389,7 @@ def _candidate(
 
 
 def _names(text: Any, holes: Holes) -> set[str]:
-    """The words of a value's templates that name something of the window."""
+    """The words in a value's templates that refer to the window."""
     return {name for hole in holes_in(text, holes) for name in window_names_in(hole.text)}
 
 
@@ -413,7 +413,7 @@ def _flat(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _of_main(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Calls of one chain mostly get the same window; where they differ, the first says it."""
+    """Calls in one chain usually get the same window; if they differ, the first one counts."""
     by_name: dict[tuple[Carrier, str], Candidate] = {}
     for candidate in candidates:
         by_name.setdefault((candidate.carrier, candidate.name), candidate)

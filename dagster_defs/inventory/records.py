@@ -1,4 +1,4 @@
-"""What is known of a unit, in the shape of `parity inventory --json`."""
+"""What is known about a unit, in the form of `parity inventory --json`."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class RenderedCall:
 class Invocation:
     """One dbt call; `vars`, `env` and `event_time` are template text. `models` is what dbt would execute.
 
-    `fewer_rows`: options by which it builds them from a part of their input, such as `--empty`. `vars_sources`: how
-    each variable is written in `--vars`. `unsure`: why its target, or a flag of it, is not known; dbt may enable other
-    nodes, or do something else with them. `vars_as_a_whole`: the text of a `--vars` that is a mapping only when it is
-    rendered, so that nobody knows which of its values move with the window. `unread_env`: variables of `env` that the
-    dbt project asks for nowhere.
+    `fewer_rows`: options by which models are built from part of their input, such as `--empty`. `vars_sources`: how
+    each variable is written in `--vars`. `unsure`: why its target, or one of its flags, is not known; dbt may enable
+    other nodes, or treat them differently. `vars_as_a_whole`: the text of a `--vars` that becomes a mapping only when
+    it is rendered, so that it is not known which of its values move with the window. `unread_env`: variables in `env`
+    that the dbt project never reads.
     """
 
     selection: Selection
@@ -96,21 +96,21 @@ class Invocation:
 
     @property
     def constant_vars(self) -> Mapping[str, Any]:
-        """Variables that have one value in every window: those whose text names nothing of a window; their names are
-        texts. None of a `--vars` that is a mapping only when it is rendered."""
+        """Variables that have one value in every window: those whose text refers to nothing in a window, and whose
+        names are texts. None of a `--vars` that becomes a mapping only when it is rendered."""
         if self.vars_as_a_whole:
             return {}
         given = self.rendered[0].vars if self.rendered else self.vars
         return {str(name): value for name, value in given.items() if not _moves(self.vars.get(name, value))}
 
     def brings_window(self, variable: str) -> bool:
-        """Whether a variable of the environment may say the window: the project may read it, and it does more than
-        tell one run from another."""
+        """Whether an environment variable may carry the window: the project may read it, and it does more than
+        distinguish runs."""
         return variable not in self.unread_env and not labels_a_run(self.env.get(variable, ""))
 
     @property
     def moving_env(self) -> tuple[str, ...]:
-        """Environment variables that may bring the window: their values change with it."""
+        """Environment variables that may carry the window: their values change with it."""
         names = dict.fromkeys(name for one in self.rendered for name in one.env)
         return tuple(name for name in names if self.brings_window(name) and self._changes(name))
 
@@ -119,8 +119,8 @@ class Invocation:
 
     @property
     def constant_env(self) -> tuple[str, ...]:
-        """Environment variables that the task sets whatever the window is, as far as that is known, and that the
-        project may read. One that tells runs from each other counts: what it says is not the window.
+        """Environment variables that the task sets to the same value in every window, as far as that is known, and that
+        the project may read. A variable that only distinguishes runs counts: it does not carry the window.
 
         Sorted, because a shell's variables have no order. Without `place_variables`: a mirror has its own.
         """
@@ -151,7 +151,7 @@ class Invocation:
 
 
 def _moves(text: Any) -> bool:
-    """Whether a value, as it is written, may be another one in another window."""
+    """Whether a value, as written, may differ between windows."""
     written = str(text)
     return ("{{" in written or "{%" in written) and bool(window_names_in(written))
 
@@ -159,7 +159,7 @@ def _moves(text: Any) -> bool:
 @dataclass(frozen=True, slots=True)
 class UnitReading:
     """One legacy task. `reason` says why something is undetermined, and is empty if nothing is. `beside` are command
-    lines of programs that it runs beside dbt and that are not seen through: a mirror of its dbt calls leaves them out.
+    lines of programs that it runs beside dbt and that are not seen through; a mirror of its dbt calls leaves them out.
     """
 
     dag_id: str
@@ -181,12 +181,12 @@ class UnitReading:
 
     @property
     def kind(self) -> Kind:
-        """The main one of a chain."""
+        """The main kind in a chain."""
         return min(self.kinds, key=list(Kind).index)
 
     @property
     def may_run_dbt(self) -> bool:
-        """Whether no call of dbt was read in it, and it is only not known to run none."""
+        """Whether no dbt call was found in it, although it is not known to run none."""
         return self.kinds == (Kind.OPAQUE,) and MAY_RUN in self.reason
 
     @property
@@ -220,7 +220,7 @@ class UnitReading:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`project_error` says why dbt cannot parse the project: units then have no models."""
+    """`project_error` says why dbt cannot parse the project; units then have no models."""
 
     airflow_version: str
     import_errors: tuple[Mapping[str, Any], ...]

@@ -1,4 +1,4 @@
-"""The commands of a task as Airflow rendered them, window by window, fit to be run again somewhere else."""
+"""A task's commands as Airflow rendered them, window by window, in a form that can be repeated elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
 from dagster_defs.inventory.reading import ReadsVariable, read_task, template_context
 from dagster_defs.windows import Window
 
-# What writes, or tests what was written. `deps`, `docs`, `ls`, `source freshness` and their kin make no table.
+# Commands that write, or test what was written. `deps`, `docs`, `ls`, `source freshness` and so on make no table.
 REPLAYED = frozenset({"build", "run", "snapshot", "seed", "test", "run-operation"})
 
 _PLACES = frozenset(
@@ -25,11 +25,11 @@ _FREE_TEXT = frozenset({"--vars", "--args"})  # the next word is a value, whatev
 
 @dataclass(frozen=True, slots=True)
 class DbtCall:
-    """`words` follow `dbt`, all but those that say where it reads and writes; `command` is one of `REPLAYED`.
+    """`words` follow `dbt`, except for those that say where it reads and writes; `command` is one of `REPLAYED`.
 
-    `rendered` are the environment variables that Airflow rendered for the window, `literal` those that the DAG
-    file says once and for all. `vars` and `event_time` (`start`, `end`) are what the words say, `vars` typed as dbt
-    reads them. A masked call may fail without the task failing.
+    `rendered` are the environment variables that Airflow rendered for the window, `literal` those that the DAG file
+    fixes. `vars` and `event_time` (`start`, `end`) are what the words say, `vars` typed as dbt reads them. A masked
+    call may fail without failing the task.
     """
 
     command: str
@@ -43,7 +43,7 @@ class DbtCall:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """`name` is the dotted path of what the PythonOperator calls."""
+    """`name` is the dotted path of the function that the PythonOperator calls."""
 
     name: str
     args: tuple[Any, ...]
@@ -51,14 +51,14 @@ class FunctionCall:
 
 
 def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[DbtCall, ...]]:
-    """The dbt calls of every rendered window, in the order in which they run; `reads`: of their dbt project.
+    """The dbt calls of every rendered window, in execution order; `reads`: for their dbt project.
 
-    Raises NotRehearsable where what runs, or with which window, is known to Airflow alone.
+    Raises NotRehearsable if what runs, or with which window, is known only to Airflow.
     """
     unit = f"{task.dag_id}.{task.task_id}"
     try:
         known = read_task(task, dag, reads)
-    except Exception as error:  # as everywhere: a unit that breaks our reading is one that cannot be read
+    except Exception as error:  # as everywhere: a unit on which our parsing fails counts as unreadable
         raise NotRehearsable(unit, f"it cannot be read: {type(error).__name__}: {error}") from error
     if not (known.selection_determined and known.window_determined):
         raise NotRehearsable(unit, f"what it runs is not determined: {known.reason}")
@@ -78,7 +78,7 @@ def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[
 
 def function_calls(task: Task) -> dict[Window, FunctionCall]:
     """The call of every rendered window. Raises NotRehearsable if the task calls no function, or calls it with
-    what only a real run knows."""
+    arguments that only a real run knows."""
     unit = f"{task.dag_id}.{task.task_id}"
     if not task.callable_name:
         raise NotRehearsable(unit, "Airflow's task calls no Python function")
@@ -89,7 +89,7 @@ def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, Any], Map
     """Variables and event times of the dbt calls of every rendered window, as far as they can be read."""
     try:
         reading = read_calls(task, None)
-    except Exception:  # as everywhere: a unit that breaks our reading is one that cannot be read
+    except Exception:  # as everywhere: a unit on which our parsing fails counts as unreadable
         return {}
     return {
         sample.window: [_values(read) for read in calls if _is_replayed(read) and read.arguments is not None]
@@ -110,7 +110,7 @@ def _without_places(words: Sequence[str]) -> Iterator[str]:
         if option in _PLACES:
             if not equals:
                 next(rest, None)
-        elif not word.startswith("-t"):  # -tprod: the only short option that begins so
+        elif not word.startswith("-t"):  # -tprod: the only short option that starts this way
             yield word
             if word in _FREE_TEXT:
                 yield from islice(rest, 1)
@@ -133,7 +133,7 @@ def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[D
         env = {
             name: value
             for name, value in read.call.env.items()
-            # What is masked, or comes from the shell around it, is this machine's to say.
+            # What is masked, or comes from the surrounding shell, is taken from this machine.
             if name not in place_variables() and not holes.in_text(value)
         }
         literal = {name: value for name, value in env.items() if written.get(name) == value}

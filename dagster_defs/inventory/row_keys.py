@@ -1,8 +1,8 @@
-"""The key of a model's rows, as the dbt project itself says it: in constraints, tests and `unique_key`.
+"""The key of a model's rows, according to the dbt project itself: constraints, tests and `unique_key`.
 
-Only what claims that each row is one of its kind is taken. A `unique_key` by which rows are replaced, a test that looks
-at a part of the rows or only warns, a constraint that the warehouse does not enforce, and a column that may be NULL are
-said, and not taken.
+Only a claim that every row is unique is accepted. A `unique_key` by which rows are replaced, a test that examines only
+some rows or only warns, a constraint that the warehouse does not enforce, and a column that may be NULL are reported
+but not accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Node = Mapping[str, Any]
 
 
 class KeySource(StrEnum):
-    """The first that a model has is taken."""
+    """In order of precedence."""
 
     PRIMARY_KEY = "primary_key"
     UNIQUE_TEST = "unique_test"
@@ -28,7 +28,7 @@ class KeySource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """`not_taken`: why the claim is too weak for a key; empty if it is one."""
+    """`not_taken`: why the claim is too weak for a key; empty if it is accepted."""
 
     columns: tuple[str, ...]
     source: KeySource
@@ -49,7 +49,7 @@ class RowKey:
 
 @dataclass(frozen=True, slots=True)
 class RowKeys:
-    """All that the project says of one model's key, the strongest first."""
+    """Everything that the project says about one model's key, the strongest claim first."""
 
     claims: tuple[RowKey, ...] = ()
 
@@ -65,19 +65,17 @@ class RowKeys:
 # `CONSTRAINT_SUPPORT` of dbt's adapters: those that enforce primary and unique keys, and those that do not.
 ENFORCING = frozenset({"duckdb", "postgres"})
 NOT_ENFORCING = frozenset({"bigquery", "databricks", "redshift", "snowflake", "spark"})
-# Of all of these but one not_null is enforced.
+# All of these but one enforce not_null.
 ENFORCING_NOT_NULL = (ENFORCING | NOT_ENFORCING) - {"spark"}
 
 
 def row_keys(
     node: Node, tests: Sequence[Node], macros: Mapping[str, Node], default: str, adapter: str
 ) -> RowKeys:
-    """`node` of dbt's manifest, with the `tests` that are attached to it. `default`: see `default_strategy`; `adapter`:
-    dbt's type of its warehouse."""
+    """`node` of dbt's manifest, with the `tests` attached to it. `default`: see `default_strategy`; `adapter`: dbt's
+    type of its warehouse."""
     if node["resource_type"] == "snapshot":
-        return (
-            RowKeys()
-        )  # its `unique_key` names a record, and each record has a row for each of its versions
+        return RowKeys()  # its `unique_key` identifies a record, and each record has one row per version
     not_null = _NotNull(_tested_not_null(tests), _constrained_not_null(node, adapter))
     claims = [
         *_constraints(node, not_null, adapter),
@@ -96,13 +94,13 @@ def row_keys(
 
 @dataclass(frozen=True, slots=True)
 class _NotNull:
-    """Columns, in small letters, of which the project says that no row has a NULL in them."""
+    """Lower-case names of columns that the project declares to contain no NULL."""
 
     tested: frozenset[str]
     constrained: frozenset[str]
 
     def nullable(self, columns: Sequence[str]) -> str:
-        """Why a key of these may be NULL; empty if it is none."""
+        """Why a key of these columns may be NULL; empty if it cannot be."""
         missing = [name for name in columns if name.lower() not in self.tested | self.constrained]
         if not missing:
             return ""
@@ -119,7 +117,7 @@ def _tested_not_null(tests: Sequence[Node]) -> frozenset[str]:
 
 
 def _is_applied(node: Node) -> bool:
-    """dbt applies constraints only where the contract is enforced."""
+    """dbt applies constraints only if the contract is enforced."""
     return bool(((node.get("config") or {}).get("contract") or {}).get("enforced"))
 
 
@@ -176,7 +174,7 @@ def _tests(tests: Sequence[Node], macros: Mapping[str, Node], not_null: _NotNull
             said = f"test {package}.{name}" if package else f"test {name}"
         if columns:
             weak = _partial(test) or not_null.nullable(columns)
-            # Without a NULL in the columns there is no row that it ignores.
+            # Without a NULL in the columns it ignores no row.
             if weak and not _partial(test) and (package, name) == _IGNORING:
                 ignored = arguments.get("ignore_row_if") or "all_values_are_missing"
                 weak += (
@@ -200,7 +198,7 @@ _COMBINATIONS = {
     ("dbt_utils", "unique_combination_of_columns"): "combination_of_columns",
     _IGNORING: "column_list",
 }
-# A test of the project's own that is nothing but this: the rows that share all columns of one argument.
+# A project's own test that does nothing but this: find rows that share all columns of one argument.
 _GROUPED = re.compile(
     r"\{%-?\s*test\s+\w+\s*\(\s*model\s*,\s*(?P<name>\w+)\s*\)\s*-?%\}"
     r"\s*select\s+[^%]*?\s+from\s+\{\{\s*model\s*\}\}"
@@ -226,7 +224,7 @@ def _combination(
 
 
 def _partial(test: Node) -> str:
-    """Why a test that passes does not speak for every row; empty if it does."""
+    """Why a passing test does not cover every row; empty if it does."""
     config = test.get("config") or {}
     if config.get("where") or _arguments(test).get("row_condition"):
         return "the test looks only at the rows of its `where`"
@@ -245,13 +243,13 @@ _HANDED_ON = re.compile(r"\bget_incremental_(?!default_)(\w+)_sql\s*\(")
 
 
 def says_strategy(macro: str) -> bool:
-    """Whether `default_strategy` reads the macro of that name."""
+    """Whether `default_strategy` reads the macro with that name."""
     return macro.endswith(_DEFAULT)
 
 
 def default_strategy(macros: Mapping[str, Node], adapter: str) -> str:
-    """What dbt does with an incremental model that has a `unique_key` and names no strategy, as the macro of its
-    adapter says it; empty if that is not plain."""
+    """What dbt does with an incremental model that has a `unique_key` but names no strategy, according to the macro of
+    its adapter; empty if that is not clear."""
     written = [macro for macro in macros.values() if macro.get("name") == f"{adapter}{_DEFAULT}"]
     found = {_HANDED_ON.search(macro.get("macro_sql") or "") for macro in written}
     names = {match[1] for match in found if match is not None}
@@ -286,7 +284,7 @@ _NAME = re.compile(r"[^\W\d][\w$]*")
 
 
 def _columns(written: Sequence[Any]) -> tuple[str, ...]:
-    """Names without their quotes; none where one is an expression."""
+    """Names without their quotes; empty if one is an expression."""
     found: list[str] = []
     for name in written:
         if not isinstance(name, str) or not (bare := name.strip()):

@@ -1,4 +1,4 @@
-"""Mirrors for the units of a DAG, as YAML: what Airflow says, and a marked gap for what it does not."""
+"""Mirrors for the units of a DAG, as YAML: what Airflow says, and a marked gap for everything that it does not."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ COMPONENT = "dagster_defs.components.DbtUnit"
 OPERATOR = "dagster_defs.components.LegacyTask"
 ON_FAILURE = "on_failure_callback"
 MIRRORED = ("build", "run", "snapshot", "seed", "test")
-# Only where rows between the two bounds are the window's can one run cover many windows.
+# One run can cover many windows only if the rows between the two bounds are exactly the window's.
 BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
 
 
 class Outcome(StrEnum):
-    """What became of a file."""
+    """What happened to a file."""
 
     WRITTEN = "written"
     UNCHANGED = "unchanged"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file of mirrors; `edited` ones were left as they are, and so were those that would belong to two DAGs
+    """A file of mirrors; `edited` ones were left as they are, and so were files that would belong to two DAGs
     (`refused`). `units` have a mirror in it."""
 
     path: str
@@ -57,9 +57,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; of one that is
-    `unseen` nobody knows whether it runs dbt. The mirror leaves out what the task runs `beside` dbt. `operator`: of a
-    unit without a better mirror, that of its operator as it is."""
+    """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; for an `unseen` one
+    it is not known whether it runs dbt. The mirror leaves out what the task runs `beside` dbt. `operator`: for a unit
+    without a better mirror, the one that runs its operator as it is."""
 
     unit: str
     attributes: Mapping[str, Any] | None
@@ -96,10 +96,10 @@ class DagDraft:
     fault: str = ""
     """Why nothing of the DAG is drafted."""
     unlisted: Refused | None = None
-    """Why its windows cannot be listed, where only a list would tell them."""
+    """Why its windows cannot be listed, if only a list would determine them."""
 
     def without(self, refused: Mapping[str, str]) -> DagDraft:
-        """The same, with units that cannot be mirrored and why."""
+        """The same draft, with units that cannot be mirrored and why."""
         return DagDraft(
             self.dag,
             tuple(
@@ -118,7 +118,7 @@ class DagDraft:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is not seen through is one gap for the whole DAG, and so is what many of its tasks have in common."""
+        """What is not seen through is one gap for the whole DAG, and so is a gap that many of its tasks share."""
         unseen = [draft.unit.partition(".")[2] for draft in self.drafts if draft.unseen]
         beside = {draft.unit.partition(".")[2]: draft.beside for draft in self.drafts if draft.beside}
         lacking: dict[str, list[str]] = {}
@@ -139,7 +139,7 @@ class DagDraft:
 
     @property
     def text(self) -> str:
-        """YAML; units that cannot be mirrored stand as comments in front."""
+        """YAML; units that cannot be mirrored come first, as comments."""
         left = [draft.text for draft in self.drafts if not draft.is_written and draft.text]
         mirrored = [draft.text for draft in self.drafts if draft.is_written]
         head = "\n".join([f"# {self.dag.file or self.dag.dag_id}", *left])
@@ -147,13 +147,13 @@ class DagDraft:
 
 
 def may_run_dbt(tasks: Sequence[str]) -> str:
-    """One sentence on the tasks of a DAG that are not seen through."""
+    """One sentence about the tasks of a DAG that are not seen through."""
     may = "task may run dbt and is" if len(tasks) == 1 else "tasks may run dbt and are"
     return f"{len(tasks)} {may} not seen through ({_first(tasks)})"
 
 
 def runs_beside(tasks: Mapping[str, Sequence[str]]) -> str:
-    """One sentence on what the tasks of a DAG run beside dbt and is not seen through."""
+    """One sentence about the programs, beside dbt, that a DAG's tasks run and that are not seen through."""
     programs = list(dict.fromkeys(said for each in tasks.values() for said in each))
     runs, leaves = (
         ("task runs", "its mirror leaves") if len(tasks) == 1 else ("tasks run", "their mirrors leave")
@@ -167,9 +167,9 @@ def _first(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the mirrors will be: `project` is the dbt project, relative to the root of ours; `refusal` says why
-    Dagster cannot call the function of a dotted path, empty if it can; `crons` are Dagster's own. `default_selector`
-    is that of the project's selectors.yml, empty if there is none."""
+    """Where the mirrors will be: `project` is the dbt project, relative to this project's root; `refusal` says why
+    Dagster cannot call the function at a dotted path, empty if it can; `crons` are Dagster's own. `default_selector` is
+    the one in the project's selectors.yml, or empty."""
 
     project: str
     refusal: Callable[[str], str]
@@ -180,9 +180,9 @@ class Place:
 def draft_dag(
     dag: Dag, readings: Mapping[str, UnitReading], place: Place, there: WindowList | None = None
 ) -> DagDraft:
-    """`readings` by task id; `there`: the list of the DAG's windows that there is already.
+    """`readings` by task id; `there`: the existing list of the DAG's windows.
 
-    Raises BadWindowList where the inventory contradicts it.
+    Raises BadWindowList if the inventory contradicts it.
     """
     tasks = [task for task in dag.tasks if isinstance(task, Task)]
     listed: WindowList | Refused | None
@@ -198,7 +198,7 @@ def draft_dag(
 
 @dataclass
 class _Attributes:
-    """What is found out on the way; a refusal keeps the unit from being mirrored."""
+    """Collected on the way; a refusal keeps the unit from being mirrored."""
 
     values: dict[str, Any] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
@@ -208,7 +208,7 @@ class _Attributes:
 def draft_unit(
     dag: Dag, task: Task, reading: UnitReading, place: Place, listed: WindowList | Refused | None = None
 ) -> Draft:
-    """`listed`: the DAG's windows where no cron tells them, or why they cannot be listed."""
+    """`listed`: the DAG's windows if no cron determines them, or why they cannot be listed."""
     if reading.kind is Kind.NON_DBT:
         operator = task.classes[0].rpartition(".")[2]
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
@@ -231,7 +231,7 @@ def draft_unit(
 
 
 def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dict[str, Any], list[str]]:
-    """What a mirror says whatever its task runs, without the unit's name; and why there cannot be one."""
+    """A mirror's attributes whatever its task runs, without the unit's name; and why there cannot be a mirror."""
     dag, found = draft.dag, _Attributes()
     _schedule(dag, task, crons, draft.unlisted or draft.listed, found)
     _of_every_mirror(dag, task, found)
@@ -261,7 +261,7 @@ def _limits(task: Task, found: _Attributes) -> None:
 
 
 def _callbacks(dag: Dag, task: Task, place: Place, found: _Attributes) -> None:
-    """The first of the task's failure callbacks that Dagster can call; each other callback is a gap."""
+    """The first of the task's failure callbacks that Dagster can call; every other callback is a gap."""
     of_task = task.callbacks.get(ON_FAILURE, ())
     mirrored = next((function for function in of_task if not place.refusal(function)), None)
     if mirrored:
@@ -284,7 +284,7 @@ def _callbacks(dag: Dag, task: Task, place: Place, found: _Attributes) -> None:
 
 
 def _plain(seconds: float) -> float:
-    """Without a fraction where there is none, as somebody would write it."""
+    """Without a fraction if it is zero, as a person would write it."""
     return int(seconds) if seconds == int(seconds) else seconds
 
 
@@ -323,7 +323,7 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
     for name, words in (("select", main.select), ("exclude", main.exclude)):
         if words:
             found.values[name] = " ".join(words)
-    # As dbt has it: the default selector counts only where the command says nothing else.
+    # As in dbt: the default selector counts only if the command has no other selection.
     if selector := main.selector or ("" if main.select or main.exclude else place.default_selector):
         found.values["selector"] = selector
     if main.options:
@@ -374,7 +374,7 @@ def _variables(reading: UnitReading, found: _Attributes) -> None:
 
 
 def _declared(name: str, value: Any, source: Source | None, bound: str | None, found: _Attributes) -> Any:
-    """A variable as the mirror's YAML has it, so that dbt gets a value of the same type from it."""
+    """A variable as in the mirror's YAML, so that dbt gets a value of the same type from it."""
     if why := uncarried(value):
         found.refusals.append(f"the variable {name}: {why}")
         return value
@@ -394,8 +394,8 @@ _OWN_WORDS = frozenset({"template", "bound", "yaml"})
 
 
 def _is_read_otherwise(value: Any) -> bool:
-    """Whether a mirror's YAML cannot have the value as it is: Dagster reads a date there as text, a mapping with
-    `template` is a variable's declaration, and a name inside a value is no template."""
+    """Whether a mirror's YAML cannot contain the value as it is: Dagster reads a date there as text, a mapping with
+    `template` is a variable's declaration, and a name inside a value is not a template."""
     if isinstance(value, Mapping):
         return any(name in _OWN_WORDS or (isinstance(name, str) and "{{" in name) for name in value) or any(
             _is_read_otherwise(each) for pair in value.items() for each in pair

@@ -1,4 +1,4 @@
-"""The `schedule` of a mirror: Airflow's cron where Dagster can have it, else the list of Airflow's windows."""
+"""The `schedule` of a mirror: Airflow's cron if Dagster can have it, else the list of Airflow's windows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | None) -> Mapping[str, Any]:
-    """What stands in the YAML under `schedule`. `listed`: the DAG's windows, where they are to be listed.
+    """The content of `schedule` in the YAML. `listed`: the DAG's windows, if they are to be listed.
 
     Raises Refused."""
     if why := _without_windows(dag):
@@ -53,10 +53,10 @@ def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Non
 
 
 def listed_windows(dag: Dag, crons: CronTicks, there: WindowList | None = None) -> WindowList | None:
-    """The DAG's windows, if no cron of Dagster's tells them, or if they are listed already: then with those of `there`.
+    """The DAG's windows, merged with those of `there`, if no Dagster cron determines them or they are listed already.
 
-    None where a cron does, and where nothing does. Raises Refused where only a list would, and there can be none, and
-    BadWindowList where the inventory contradicts what is there.
+    None if a cron does, and if nothing does. Raises Refused if only a list would and none is possible, and
+    BadWindowList if the inventory contradicts the existing list.
     """
     if _without_windows(dag) or (there is None and _has_cron(dag, crons)):
         return None
@@ -89,7 +89,7 @@ def _listed(dag: Dag, *, may_be_empty: bool) -> WindowList:
 
 
 def not_listed_before(dag: Dag, listed: WindowList) -> str:
-    """What has no partition because the export began after the DAG; empty if that is nothing."""
+    """What has no partition because the export began after the DAG; empty if nothing."""
     start = datetime.fromisoformat(dag.start) if dag.start else listed.since
     if start >= listed.since:
         return ""
@@ -110,7 +110,7 @@ def _has_cron(dag: Dag, crons: CronTicks) -> bool:
 
 
 def _of_list(dag: Dag, task: Task, listed: WindowList) -> Mapping[str, Any]:
-    """Bounds are written where they are the task's own: the DAG's are in the list already."""
+    """Bounds are written only if they are the task's own: the DAG's are in the list already."""
     start, end = dag.bounds_of(task)
     own_start = start if task.start not in (None, dag.start) else None
     own_end = end if task.end not in (None, dag.end) else None
@@ -133,7 +133,7 @@ def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
 
 
 def _without_windows(dag: Dag) -> str:
-    """Why windows of this schedule have no mirror, whatever is listed; empty if they may have one."""
+    """Why windows of this schedule have no mirror even if listed; empty if they may have one."""
     said = dag.schedule
     kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
     reasons = {
@@ -157,7 +157,7 @@ def _without_windows(dag: Dag) -> str:
 
 
 def _local(instant: datetime, schedule: Schedule) -> str:
-    """As the clock of the schedule's zone shows it; with the offset where that alone would name another instant."""
+    """The time in the schedule's zone; with the offset if the time alone would mean another instant."""
     local = instant.astimezone(schedule.zone)
     shown = (
         local.date().isoformat()

@@ -1,7 +1,7 @@
-"""What a shell script would run, and what becomes of it when one of its dbt calls fails.
+"""What a shell script would run, and what happens to it when one of its dbt calls fails.
 
-The script is walked as a shell would run it, without running anything: every program is taken to succeed but
-the dbt call that is made to fail. Where a condition cannot be told, both ways are walked.
+The script is walked as a shell would run it, without running anything: every program is assumed to succeed except the
+dbt call that is made to fail. If a condition is not known, both branches are walked.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _MOST_PATHS, _MOST_CALLS = 32, 200
 
 @dataclass(frozen=True, slots=True)
 class ShellReading:
-    """`masked` calls can fail and the script still ends with 0; `skipping` ones make it end with 99, which
-    Airflow takes for "skipped"; `conditional` ones are not on every path. `unreadable` is a script with a part
-    that is no shell text, or one that runs on for longer than it is followed."""
+    """`masked` calls can fail although the script exits with 0; `skipping` ones make it exit with 99, which Airflow
+    takes for "skipped"; `conditional` ones are not on every path. `unreadable`: part of the script is not shell text,
+    or it runs for longer than it is followed."""
 
     calls: tuple[ShellCall, ...]
     masked: frozenset[tuple[object, ...]]
@@ -42,8 +42,8 @@ def read_script(
     options: str = "",
     arguments: Sequence[str] = (),
 ) -> ShellReading:
-    """`options` are those of the shell itself (`bash -eo pipefail -c`), `arguments` the script's `$1`, `$2`, ...
-    (`$0` left out)."""
+    """`options` are those of the shell itself (`bash -eo pipefail -c`), `arguments` are the script's `$1`, `$2`, ...
+    (without `$0`)."""
     tree = parse(script)
     cut: list[bool] = []
     unseen: dict[str, None] = {}
@@ -67,7 +67,7 @@ def read_script(
         return paths
 
     good = walk(frozenset())
-    # A path that gives up early says nothing about what a good run leaves out.
+    # A path that gives up early says nothing about what a successful run leaves out.
     succeeding = [path for path in good if path[1] == 0] or good
     every_path = [{call.key for call in calls} for calls, _ in succeeding]
     calls = {call.key: call for path, _ in good for call in path}
@@ -77,7 +77,7 @@ def read_script(
     pending = list(calls)
     while pending and len(calls) < _MOST_CALLS:
         key = pending.pop(0)
-        # A call that only a failure leads to is a second try: it is taken to fail as well.
+        # A call that only a failure leads to is a second try: it is assumed to fail as well.
         fallbacks = frozenset(known for known in calls if known not in usual)
         for seen, status in walk(frozenset({key}) | fallbacks):
             reached = key in {call.key for call in seen}

@@ -1,4 +1,4 @@
-"""How far an estate can be moved as it is: tasks by kind, mirrors, and why there is none, counted."""
+"""How much of an estate can be moved as it is, in numbers: tasks by kind, mirrors, and why some have none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dagster_defs.inventory.scaffold import DagDraft, Draft
 
 SCHEMA = "parity/inventory-summary/1"
 _LONGEST = 160  # characters of a reason
-# What makes two reasons differ and is the same reason: templates, quoted names, numbers.
+# Parts in which otherwise equal reasons differ: templates, quoted names, numbers.
 _PARTICULAR = (
     (re.compile(r"\{[{%].*?[%}]\}"), "{{ … }}"),
     (re.compile(r"(['`\"]).{1,200}?\1"), r"\1…\1"),
@@ -25,11 +25,11 @@ _PARTICULAR = (
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`kinds`: tasks by what they run, with those apart that may run dbt and are not seen through. `dbt_tasks` are
-    those of which a call of dbt was read, and `mirrored`, `with_gap`, `unmirrored` divide all tasks; `as_it_is`: of
-    those without a mirror, the ones whose operator runs as it is. `reasons`: why tasks have no mirror; `gaps`: what
-    mirrors lack; both by tasks, the most frequent first. `whole_dags`: DAGs each of whose tasks has a mirror, and
-    `sound_dags` those where no mirror has a gap.
+    """`kinds`: tasks by what they run, counting separately those that may run dbt and are not seen through. `dbt_tasks`
+    are those in which a dbt call was found; `mirrored`, `with_gap` and `unmirrored` partition all tasks; `as_it_is`:
+    tasks without another mirror whose operator runs as it is. `reasons`: why tasks have no mirror; `gaps`: what mirrors
+    lack; both counted by task, the most frequent first. `whole_dags`: DAGs whose every task has a mirror;
+    `sound_dags`: those without any gap.
     """
 
     airflow_version: str
@@ -114,7 +114,7 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
 
 
 def _why_not(draft: Draft) -> str:
-    """The first reason; the others may go away with it."""
+    """The first reason; the others may disappear with it."""
     said = draft.gaps or draft.notes
     return said[0].removeprefix(draft.unit).lstrip(": ") if said else "nobody knows why"
 
@@ -130,7 +130,7 @@ def _counted(reasons: Iterable[str]) -> dict[str, int]:
 
 
 def _general(reason: str) -> str:
-    """A reason without what is particular of one task."""
+    """A reason without the details of one task."""
     for pattern, general in _PARTICULAR:
         reason = pattern.sub(general, reason)
     return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"

@@ -6,7 +6,7 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 _PARSER = Parser(Language(tree_sitter_bash.language()))
-# A list, a group or a loop has ended on an error where it happened inside, or has forgiven it.
+# Inside a list, a group or a loop, an error has either ended it already or been forgiven.
 ENDS_ON_ERROR = frozenset(
     {"command", "pipeline", "subshell", "test_command", "variable_assignment", "variable_assignments"}
 )

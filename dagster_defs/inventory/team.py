@@ -1,4 +1,4 @@
-"""What a team knows of its estate and no file of it says: `parity.yaml`, in the folder of the project."""
+"""What a team knows about its estate that none of its files says: `parity.yaml`, in the project's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
 
 
 def untagged(image: str) -> str:
-    """The name of an image without its tag and its digest; a registry's port stays."""
+    """The name of an image without its tag and digest; a registry's port stays."""
     name = image.partition("@")[0]
     folder, slash, last = name.rpartition("/")
     return f"{folder}{slash}{last.partition(':')[0]}"
@@ -30,7 +30,7 @@ def _without_tags(images: Mapping[str, str]) -> Mapping[str, str]:
 def _in_words(texts: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in texts.items():
         if "{{" in text or "{%" in text:
-            raise ValueError(f"{name}: a template, and nobody renders it here. Write the words as they are")
+            raise ValueError(f"{name}: templates are not rendered here. Write the words as they are")
         if not shlex.split(text):
             raise ValueError(f"{name}: no words. Write what it starts, such as dbt")
     return texts
@@ -47,8 +47,8 @@ _Words = AfterValidator(_in_words)
 
 
 class Team(BaseModel):
-    """`images`: what an image starts, by its name without a tag; the arguments of a container follow these words.
-    `functions`: the call of dbt that a Python function makes, by its dotted path. `dead_dags`: DAGs that are not to be
+    """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
+    `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything.
     """
 
@@ -59,13 +59,13 @@ class Team(BaseModel):
     dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
 
     def entrypoint_of(self, image: str) -> tuple[str, ...]:
-        """The words that a container of the image starts with; none if nobody knows them."""
+        """The words that a container of the image starts with; empty if not known."""
         if said := self.images.get(untagged(image)):
             return tuple(shlex.split(said))
         return ("dbt",) if image.startswith(DBT_IMAGES) else ()
 
     def call_of(self, function: str) -> tuple[str, ...]:
-        """The words after `dbt` of the call that the function makes; none if nobody has said."""
+        """The words after `dbt` in the call that the function makes; empty if not known."""
         return tuple(shlex.split(self.functions.get(function, ""))[1:])
 
 

@@ -1,8 +1,8 @@
-"""The column that says in which window a row of a model lies, as the model itself says it.
+"""The column that places a model's rows in a window, according to the model itself.
 
-Of a microbatch model that is its `event_time`. Of another incremental model it is the column that its own code compares
-with the variables of the window, `day >= '{{ var("from") }}' and day < '{{ var("to") }}'`, if its rows have that column
-as it is: it is followed through subqueries. Whatever is less plain is said and not taken.
+For a microbatch model that is its `event_time`. For another incremental model it is the column that its own code
+compares with the variables of the window, `day >= '{{ var("from") }}' and day < '{{ var("to") }}'`, if its rows contain
+that column unchanged: it is followed through subqueries. Anything less clear is reported but not accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _JINJA = Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S7
 
 
 class TimeSource(StrEnum):
-    """What says it."""
+    """Where the column comes from."""
 
     EVENT_TIME = "event_time"
     FILTER = "filter"
@@ -31,8 +31,8 @@ class TimeSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimeColumn:
-    """Without a `column`, `reason` says why there is none. `open`: somebody has to say it, for a run builds a part of
-    the table and nobody knows which."""
+    """Without a `column`, `reason` says why there is none. `open`: a person must name one, because a run builds only
+    part of the table and it is not known which."""
 
     column: str | None
     source: TimeSource
@@ -45,7 +45,7 @@ class TimeColumn:
 
 @dataclass(frozen=True, slots=True)
 class WindowNames:
-    """Of a unit: its bound variables, by which end they are, and whether it says event times."""
+    """A unit's bound variables, by the end that they are, and whether it gives event times."""
 
     lower: frozenset[str] = frozenset()
     upper: frozenset[str] = frozenset()
@@ -100,7 +100,7 @@ def _filtered(raw_code: str, window: WindowNames, dialect: str) -> str:
         raise _Unclear("its template cannot be read") from error
     except _Unclear:
         raise
-    except Exception as error:  # one model that breaks our reading, or sqlglot's, must not stop the others
+    except Exception as error:  # a model on which our parsing, or sqlglot's, fails must not stop the others
         raise _Unclear("its SQL cannot be read without running its templates") from error
     if not isinstance(tree, exp.Select) or not scopes:
         raise _Unclear("its SQL is not one select")
@@ -122,7 +122,7 @@ def _filtered(raw_code: str, window: WindowNames, dialect: str) -> str:
 
 
 class _Template:
-    """A model's code as SQL, with a word in the place of each expression; `is_incremental()` is taken as true."""
+    """A model's code as SQL, with a word in place of each expression; `is_incremental()` is assumed true."""
 
     def __init__(self, bounds: frozenset[str]) -> None:
         self._bounds = bounds
@@ -130,7 +130,7 @@ class _Template:
         self._by_word: dict[str, nodes.Node] = {}
 
     def text(self, body: Sequence[nodes.Node]) -> str:
-        """Raises _Unclear where the text depends on more."""
+        """Raises _Unclear if the text depends on anything else."""
         return "".join(self._piece(node) for node in body)
 
     def _piece(self, node: nodes.Node) -> str:
@@ -159,7 +159,7 @@ class _Template:
         return word
 
     def words(self, tree: exp.Expr) -> set[str]:
-        """Those within a piece of SQL that have to do with a bound of the window."""
+        """The words in a piece of SQL that involve a bound of the window."""
         texts = [
             node.this for node in tree.find_all(exp.Identifier, exp.Literal) if isinstance(node.this, str)
         ]
@@ -170,7 +170,7 @@ class _Template:
         }
 
     def bare(self, word: str) -> str:
-        """The variable whose value the word is, as it stands; empty if anything is done to it."""
+        """The variable whose value the word is, unchanged; empty if anything is done to it."""
         node = self._by_word.get(word.lower())
         if isinstance(node, nodes.Name):
             node = self._aliases.get(node.name, node)
@@ -201,7 +201,7 @@ def _is_incremental(test: nodes.Node) -> bool | None:
     return True if is_call and test.node.name == "is_incremental" else None  # type: ignore[attr-defined]  # a Call
 
 
-_Origin = tuple[int, str]  # the table, union or list of values where it is read, and the column
+_Origin = tuple[int, str]  # the table, union or list of values from which it is read, and the column
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ def _bare(expression: exp.Expr) -> exp.Expr:
 
 
 def _value(expression: exp.Expr) -> str:
-    """The text or name that a value is, through a cast of it to a date or a time."""
+    """The text or name that a value is, ignoring a cast to a date or a time."""
     expression = _bare(expression)
     while (
         isinstance(expression, exp.Cast | exp.TryCast | exp.Date | exp.Timestamp)
@@ -290,7 +290,7 @@ def _value(expression: exp.Expr) -> str:
 
 
 def _column_origin(scope: Scope, column: exp.Column, *, outer: bool = False) -> _Origin | None:
-    """None where more than one table may have it, and, but with `outer`, where an outer join may leave it NULL."""
+    """None if more than one table may have it and, unless `outer`, if an outer join may leave it NULL."""
     name = column.table
     if not name:
         if len(scope.selected_sources) != 1:
@@ -308,7 +308,7 @@ def _column_origin(scope: Scope, column: exp.Column, *, outer: bool = False) -> 
 
 
 def _optional(select: exp.Expr) -> set[str]:
-    """The sources of a select of which a row may have nothing but NULLs, since an outer join found none for it."""
+    """The sources of a select for which a row may have only NULLs, because an outer join found no match."""
     begin = select.args.get("from_")
     return _joined(begin.this if begin else None, select.args.get("joins") or [])[1]
 
@@ -329,7 +329,7 @@ def _joined(first: exp.Expr | None, joins: Sequence[exp.Join]) -> tuple[set[str]
 
 
 def _sources(source: exp.Expr | None) -> tuple[set[str], set[str]]:
-    """As `_joined`, of one source: in parentheses there may be several."""
+    """Like `_joined`, for one source: parentheses may contain several."""
     if source is None:
         return set(), set()
     if isinstance(source, exp.Subquery) and not isinstance(source.this, exp.Select | exp.SetOperation):
@@ -341,7 +341,7 @@ def _sources(source: exp.Expr | None) -> tuple[set[str], set[str]]:
 
 
 def _origin(scope: Scope, name: str, *, outer: bool = False) -> _Origin | None:
-    """Of an output column of a select, if it is one of a table's handed on as it is."""
+    """For an output column of a select, if it is passed on unchanged from a table."""
     if not isinstance(scope.expression, exp.Select):
         return None
     for projection in scope.expression.selects:
@@ -355,7 +355,7 @@ def _origin(scope: Scope, name: str, *, outer: bool = False) -> _Origin | None:
 
 
 def _names(scope: Scope, filtered: str) -> list[str]:
-    """The output columns of a select; behind a star, the one that the filter is on may be among them."""
+    """The output columns of a select; if it has a star, the filter's column may be among them."""
     selects = scope.expression.selects if isinstance(scope.expression, exp.Select) else []
     named = [each.alias_or_name for each in selects if not isinstance(each, exp.Star)]
     is_there = filtered.lower() in {name.lower() for name in named}
@@ -363,7 +363,7 @@ def _names(scope: Scope, filtered: str) -> list[str]:
 
 
 def _read_twice(scope: Scope, source: Scope) -> bool:
-    """Whether a common table expression is read at more than one place: then its rows are not the same ones."""
+    """Whether a common table expression is read in more than one place: then its rows are not the same ones."""
     name = next((name for name, (_, one) in scope.selected_sources.items() if one is source), "")
     table = scope.selected_sources[name][0] if name else None
     if not isinstance(table, exp.Table):

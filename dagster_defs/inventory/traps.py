@@ -1,4 +1,4 @@
-"""Traps: what looks right in the DAG and is not, or what a mirror would have to know. Codes are stable."""
+"""Traps: what looks right in the DAG but is not, or what a mirror would have to know. Codes are stable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dagster_defs.inventory.records import Trap, UnitReading, Warn
 _UNSCHEDULED = frozenset({"none", "once", "continuous", "dataset", "asset"})
 
 _UTC = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "GMT", "Etc/UCT", "Zulu"})
-# `ds` and what is made of it; not the filter `| ds`, which takes the zone of what it is given.
+# `ds` and its derivatives; not the filter `| ds`, which uses the zone of its input.
 _UTC_NAMES = re.compile(r"(?<!\|)(?<!\| )\b(?:yesterday_|tomorrow_|prev_|next_)?ds(?:_nodash)?\b(?!_)")
 
 TimeOf = Callable[[str], ModelTime]
@@ -150,7 +150,7 @@ def _several(units: Sequence[str]) -> str:
 
 
 def _is_irregular(window: NamedWindow) -> bool:
-    """Also where the convention is the name of the carrier and the values are no window."""
+    """True also if the convention only names the carrier and the values do not form a window."""
     irregular = window.shape is Convention.IRREGULAR and window.start != window.end
     return window.convention is Convention.IRREGULAR or irregular
 

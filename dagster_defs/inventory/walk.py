@@ -29,7 +29,7 @@ _MOST_ROUNDS, _MOST_DEPTH, _MOST_STEPS = 50, 40, 2_000
 
 
 class Path:
-    """One walk. `plan` says which way conditions go that cannot be told; those beyond it hold."""
+    """One walk. `plan` decides conditions that are not known; conditions beyond it are taken as true."""
 
     def __init__(self, holes: Holes, plan: Sequence[bool], failing: frozenset[tuple[object, ...]]) -> None:
         self._holes, self._plan, self._failing = holes, plan, failing
@@ -54,7 +54,7 @@ class Path:
             return None
 
     def _ending(self, program: Node, scope: Scope) -> int:
-        """The script, then what it has set a trap for at its exit."""
+        """The script, then its exit trap."""
         try:
             self._body(program.children, scope, guarded=False)
         except Exit as end:
@@ -72,7 +72,7 @@ class Path:
         return self.taken[-1]
 
     def _body(self, nodes: Sequence[Node], scope: Scope, *, guarded: bool) -> None:
-        """Statements one after another; `&` behind one sends it to the background."""
+        """Statements in sequence; a trailing `&` sends one to the background."""
         for number, node in enumerate(nodes):
             if not node.is_named or node.type == "comment":
                 continue
@@ -111,13 +111,13 @@ class Path:
         if (symbol == "&&") == (scope.status == 0):
             self._statement(right, scope, guarded=guarded)
             return
-        # What ended the list was not its last command: `set -e` forgives that.
+        # Whatever ended the list was not its last command, so `set -e` forgives it.
 
     def _pipeline(self, node: Node, scope: Scope, guarded: bool) -> None:
         parts = list(node.named_children)
         body = parts[0].named_children[0] if parts[0].type == "redirected_statement" else parts[0]
         if body.type == "list":
-            # The grammar reads `a && b 2>&1 | c` as `(a && b 2>&1) | c`; a shell pipes `b` alone.
+            # The grammar reads `a && b 2>&1 | c` as `(a && b 2>&1) | c`; a shell pipes only `b`.
             self._statement(body.children[0], scope, guarded=True)
             if (body.children[1].type == "&&") != (scope.status == 0):
                 return
@@ -257,7 +257,7 @@ class Path:
         self._statement(body, scope, guarded=guarded)
 
     def _fed(self, body: Node, heredoc: Node, scope: Scope, guarded: bool) -> None:
-        """A here-document, with what stands behind its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
+        """A here-document, with what follows its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
         if body.type == "list":
             self._statement(body.children[0], scope, guarded=True)
             if (body.children[1].type == "&&") != (scope.status == 0):
@@ -273,7 +273,7 @@ class Path:
                 self._statement(behind, scope, guarded=guarded)
 
     def _printed(self, node: Node, scope: Scope, stdin: tuple[str, bool]) -> tuple[str, bool]:
-        """What a command prints, and whether that is known; where it is not, its own text, for its words."""
+        """What a command prints, and whether that is known; if it is not, the command's own text, for its words."""
         words: list[str] = []
         if node.type == "command":
             words = [word for child in node.named_children for word in self._expand.words(child, scope)]
@@ -302,7 +302,7 @@ class Path:
         return name
 
     def _assignment(self, node: Node, scope: Scope, guarded: bool) -> None:
-        # `x=$(dbt ls)` has the status of what ran in it, a plain `x=1` has 0; `ret=$?` reads the one before.
+        # `x=$(dbt ls)` has the status of what ran in it, a plain `x=1` has 0; `ret=$?` reads the previous one.
         parts = [node] if node.type == "variable_assignment" else node.named_children
         ran = len(self.calls)
         for part in parts:
@@ -320,7 +320,7 @@ class Path:
                 name = (child.text or b"").decode()
             if name and exports:
                 scope.exported.add(name)
-        scope.status = 0  # also `export X=$(false)`: the command that counts is `export`
+        scope.status = 0  # even for `export X=$(false)`: the command that counts is `export`
 
     def _unset(self, node: Node, scope: Scope, guarded: bool) -> None:
         for child in node.named_children:
@@ -391,7 +391,7 @@ class Path:
             self.unseen.append(program.reason)
 
     def _reads_script(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> bool:
-        """Whether this is a program that runs what it is fed: a shell without a script, or one far away."""
+        """Whether this is a program that runs its input: a shell without a script, or a remote one."""
         text, known = self._stdin
         name = words[0].rpartition("/")[2]
         options = [word for word in words[1:] if word.startswith("-")]
@@ -423,7 +423,7 @@ class Path:
         *,
         same_shell: bool = False,
     ) -> None:
-        """A script inside the script: its own shell, unless `eval` runs it."""
+        """A script inside the script: it has its own shell, unless `eval` runs it."""
         if len(self._stack) > _MOST_DEPTH:
             raise NeverEnds
         inner = scope if same_shell else replace(scope.copy(), positional=tuple(arguments), errexit=False)
@@ -453,7 +453,7 @@ class Path:
             scope.positional, self._stack = outer, before
 
     def _substitute(self, node: Node, scope: Scope) -> str | None:
-        """Runs `$( … )` for what it calls; says what it prints where it only prints or hands over a text."""
+        """Runs `$( … )` for its calls; returns what it prints if it only prints or passes on a text."""
         inner = scope.copy()
         ran = len(self.calls)
         try:

@@ -1,4 +1,4 @@
-"""How a shell makes words out of what is written: quotes, variables, substitutions, splitting."""
+"""How a shell turns text into words: quotes, variables, substitutions, splitting."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _ESCAPES = {
 
 @dataclass(slots=True)
 class Scope:
-    """What a shell knows at one point: variables (`exported` are those that a program sees), where it is, and
-    the exit statuses of its background `jobs` by the number that stands for each, the last one last."""
+    """What a shell knows at one point: variables (`exported` are those that a program sees), its folder, and the exit
+    statuses of its background `jobs` by their numbers, the last one last."""
 
     variables: dict[str, str] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
@@ -64,8 +64,8 @@ Piece = tuple[str, bool]
 
 
 class Expander:
-    """Expands nodes of the syntax tree in a scope. `substitute` runs a command substitution and says what it
-    prints, or None if that cannot be seen."""
+    """Expands nodes of the syntax tree in a scope. `substitute` runs a command substitution and returns what it prints,
+    or None if that is not known."""
 
     def __init__(self, holes: Holes, substitute: Callable[[Node, Scope], str | None]) -> None:
         self._holes = holes
@@ -100,7 +100,8 @@ class Expander:
         return [*words, current] if current is not None else words
 
     def text(self, node: Node, scope: Scope) -> str:
-        """As one word, whatever blanks there are: on the right of an assignment, in a test, in a here-document."""
+        """As a single word, whatever blanks it contains: to the right of an assignment, in a test, in a
+        here-document."""
         return "".join(text for text, _ in self._pieces(node, scope))
 
     def _pieces(self, node: Node, scope: Scope) -> list[Piece]:
@@ -120,7 +121,7 @@ class Expander:
         return [(_unescape_word(raw), False)]
 
     def _quoted(self, node: Node, scope: Scope) -> str:
-        # What stands between two expansions is taken by its position: the tree leaves out blanks at the edges.
+        # What is between two expansions is taken by its position: the tree leaves out blanks at the edges.
         source, said, at = node.text or b"", "", 1
         for child in node.children:
             if child.type in _EXPANSIONS:
@@ -130,7 +131,7 @@ class Expander:
         return said + _unescape_quoted(source[at:-1].decode())
 
     def heredoc(self, node: Node, scope: Scope) -> str:
-        """The text that a here-document hands over."""
+        """The text of a here-document."""
         start = next(child for child in node.named_children if child.type == "heredoc_start")
         body = next((child for child in node.named_children if child.type == "heredoc_body"), None)
         if body is None:
@@ -192,7 +193,7 @@ class Expander:
             return default if value else ("" if value is not None else None)
         if symbol in (":-", "-", ":=", "=", ":?", "?") and value is not None and (value or symbol[0] != ":"):
             return value
-        # A default is used where the variable is not set, and the machine that runs it may well set it.
+        # A default is used if the variable is not set, but the machine that runs it may well set it.
         return None
 
 
@@ -204,7 +205,7 @@ def _array_of(node: Node, scope: Scope) -> tuple[str, ...] | None:
 
 
 def _braces(node: Node) -> list[str] | None:
-    """The words of `a{b,c}d` where it holds nothing else to expand; None where a shell would expand no braces."""
+    """The words of `a{b,c}d` if it contains nothing else to expand; None if a shell would not expand braces."""
     text = _text(node)
     before, opens, rest = text.partition("{")
     inside, closes, after = rest.partition("}")
@@ -258,7 +259,7 @@ def _number(node: ast.expr, scope: Scope) -> int:
 
 
 def compare(left: str, symbol: str, right: str) -> bool | None:
-    """One comparison of `test`, `[` or `[[`; None if it is none that can be told."""
+    """One comparison of `test`, `[` or `[[`; None if its outcome is not known."""
     numbers: dict[str, Callable[[int, int], bool]] = {
         "-eq": operator.eq,
         "-ne": operator.ne,

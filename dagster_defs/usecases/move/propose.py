@@ -107,7 +107,9 @@ def propose_rehearsal_note(settings: Settings, patterns: Sequence[str], reason: 
     if not reason.strip():
         raise ReasonMissing("--rehearsed")
     record = _record(settings, needs_mirrors=False)
-    return [Proposal(record_rehearsal(unit, record.state(unit).stage)) for unit in match_units(patterns, record)]
+    return [
+        Proposal(record_rehearsal(unit, record.state(unit).stage)) for unit in match_units(patterns, record)
+    ]
 
 
 def match_units(patterns: Sequence[str], record: OnRecord) -> list[Unit]:
