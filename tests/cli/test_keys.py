@@ -220,7 +220,7 @@ def test_a_key_that_the_rows_break_is_told(keys: Keys, own: Callable[..., Path])
     assert said["tables"][0]["time_column"].keys() == tables["orders"]["time_column"].keys()
     assert said["tables"][0]["claims"][0].keys() == tables["orders"]["claims"][0].keys()
     shown = CliRunner().invoke(cli.app, ["keys", "shop.build"]).stdout
-    assert "such as id=7, n=***, which is there 3 times; 2 rows have no order_day" in shown
+    assert "such as id=7, n=***, which occurs 3 times; 2 rows have no order_day" in shown
     assert "time_column: order_day" in shown
 
 

@@ -163,7 +163,7 @@ def test_a_mark_that_has_drifted_is_shown_and_put_right(night: Night) -> None:
     write_mark(night.folder, Unit.parse(ZONES), proxied=False)
 
     status = night.parity("status")
-    assert f"warning: {ZONES}: the mark in proxied_state/ is not what the ledger says" in status.stderr
+    assert f"warning: {ZONES}: the mark in proxied_state/ contradicts the ledger" in status.stderr
     assert night.stage()["owner"] == "airflow"
     assert (
         f"already cut_over, but its mark is not: parity resume {ZONES}"

@@ -100,7 +100,7 @@ def test_a_mark_makes_dagster_the_owner(own_estate: Estate) -> None:
     assert found["marks_without_unit"] == ["other.task"]
     count = len(own_estate.units)
     assert f"{count} units: 1 cut over, {count - 1} observed" in shown.stdout
-    assert "warning: other.task is marked as proxied, but nothing mirrors it" in shown.stderr
+    assert "warning: other.task is marked as proxied but has no mirror" in shown.stderr
     assert "warning" not in shown.stdout
 
 

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs no network and no script."""
+"""A report as one HTML page without network access or scripts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dagster_defs.parity import Verdict
 from dagster_defs.windows import instant_text
 
 TEMPLATE = "report.html.jinja"
-REASON = 60  # characters of a reason in a tooltip; the tables have all of it
-DIFFERING = 3  # verdicts of one unit that are no match and are told in full, the newest
-ENTRIES = 200  # of the ledger that are shown, the newest
+REASON = 60  # characters of a reason in a tooltip; the tables have the full text
+DIFFERING = 3  # how many of a unit's verdicts other than a match are shown in full, newest first
+ENTRIES = 200  # how many of the ledger's entries are shown, the newest ones
 SHADES = 4
 HIGH = 50
 
-# A class for the colour, and a mark that says the same without it.
+# A class for the colour, and a mark that conveys the same without it.
 VERDICT_MARKS = {Verdict.MATCH: ("m", "✓"), Verdict.MISMATCH: ("x", "✗"), Verdict.INCONCLUSIVE: ("q", "?")}
 TOLERATED = ("t", "≈")
 AGREEMENT_MARKS = {
@@ -34,12 +34,12 @@ AGREEMENT_MARKS = {
 }
 FAILED = "!"
 
-NOTHING = ("", "", "")  # class, mark and tooltip of a cell that has nothing to say
+NOTHING = ("", "", "")  # class, mark and tooltip of an empty cell
 Cell = tuple[str, str, str]
 
 
 def page(report: Report) -> str:
-    """The same text for the same report, whenever it is made."""
+    """Always the same text for the same report, whenever it is rendered."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -77,7 +77,7 @@ def _facet_cells(unit: ReportedUnit, names: Sequence[str]) -> Iterator[Cell]:
 
 
 def _disagreeing(unit: ReportedUnit) -> Iterator[tuple[str, Cell]]:
-    """A phone shows no tooltip: what a facet does not agree in is a line too."""
+    """Facets that do not agree are also listed as lines, because a phone shows no tooltips."""
     for facet in unit.facets.facets if unit.facets else ():
         if facet.agrees is not Agreement.AGREES:
             yield facet.name, _facet_cell(facet)
@@ -106,8 +106,8 @@ def _evidence_cell(unit: ReportedUnit) -> Cell:
 
 
 def _heat(unit: ReportedUnit) -> Iterator[tuple[str, str, Sequence[Cell]]]:
-    """Of each row its name, its class and a cell for each window: the darker a run's, the longer it took beside the
-    slowest of both sides."""
+    """The name, the class and the cells of each row: the darker a run's cell, the longer it took compared with the
+    slowest run on either side."""
     slowest = _slowest(unit)
     legacy = [_run_cell(window.legacy, slowest, Owner.AIRFLOW) for window in unit.windows]
     candidate = [_run_cell(window.candidate, slowest, Owner.DAGSTER) for window in unit.windows]
@@ -116,7 +116,7 @@ def _heat(unit: ReportedUnit) -> Iterator[tuple[str, str, Sequence[Cell]]]:
         ("candidate", candidate),
         ("verdict", [*map(_verdict_cell, unit.windows)]),
     ):
-        # The class that most cells have is the row's: there are thousands of cells.
+        # The most frequent class is put on the row, because there are thousands of cells.
         usual = Counter(style for style, mark, _ in cells if mark).most_common(1)
         style = usual[0][0] if usual else ""
         yield (
@@ -132,7 +132,7 @@ def _slowest(unit: ReportedUnit) -> float:
 
 
 def _run_cell(run: SideRun | None, slowest: float, usual: Owner) -> Cell:
-    """The seconds, which a phone shows no tooltip for; and who ran it, if it is not the `usual` one."""
+    """The seconds, because a phone shows no tooltip; and who ran it, unless that is the `usual` orchestrator."""
     if run is None:
         return NOTHING
     if run.failed:
@@ -148,14 +148,14 @@ def _verdict_cell(window: ReportedWindow) -> Cell:
     excused = window.verdict is Verdict.MATCH and window.tolerated
     style, mark = TOLERATED if excused else VERDICT_MARKS[window.verdict]
     said = window.reason
-    if window.verdict is Verdict.MATCH:  # whose outputs are all alike in this: their reasons will do
+    if window.verdict is Verdict.MATCH:  # all its outputs match, so their reasons are enough
         said = "; ".join(dict.fromkeys(one.checked.check.reason for one in window.evidence))
     said = said if len(said) <= REASON else said[: REASON - 1] + "…"
     return style, mark, f"{window.partition} {window.verdict}: {said}"
 
 
 def _lines(unit: ReportedUnit) -> Mapping[str, str]:
-    """The seconds of each side as a path, one wide for each window and HIGH high; a line needs two points."""
+    """Each side's seconds as a path, one unit wide per window and HIGH units high; a line needs two points."""
     slowest = _slowest(unit)
     sides = {"legacy": [window.legacy for window in unit.windows]}
     sides["candidate"] = [window.candidate for window in unit.windows]
@@ -173,7 +173,7 @@ def _lines(unit: ReportedUnit) -> Mapping[str, str]:
 
 
 def _outputs(unit: ReportedUnit) -> Iterator[tuple[str, Sequence[tuple[str, str]], Evidence]]:
-    """Of each output its name, how often there is which verdict, with its mark, and the last one."""
+    """The name of each output, how often it has each verdict, with its mark, and the last verdict."""
     for name, kept in unit.outputs.items():
         said = {one: VERDICT_MARKS[one][1] for one in Verdict}
         counts = Counter(one.checked.verdict for one in kept if not _excused(one))
@@ -183,7 +183,7 @@ def _outputs(unit: ReportedUnit) -> Iterator[tuple[str, Sequence[tuple[str, str]
 
 
 def _excused(one: Evidence) -> bool:
-    """A match that is one by a tolerance, and so never a plain one."""
+    """A match that relies on a tolerance, and so is never shown as a plain one."""
     return one.checked.verdict is Verdict.MATCH and bool(one.checked.check.tolerated)
 
 
@@ -193,7 +193,7 @@ def _no_match(unit: ReportedUnit) -> list[Evidence]:
 
 
 def _differing(unit: ReportedUnit) -> Iterator[tuple[str, str, Evidence, ReportedWindow | None]]:
-    """Class and mark of each verdict that is no match, and the runs of its window, if they are known."""
+    """Class and mark of each verdict that is not a match, and the runs of its window, if known."""
     windows = {window.partition: window for window in unit.windows}
     for one in _no_match(unit)[:DIFFERING]:
         yield (*VERDICT_MARKS[one.checked.verdict], one, windows.get(one.partition))
@@ -228,5 +228,5 @@ def _short(seconds: float) -> str:
 
 
 def _linked(address: str) -> str:
-    """The address if it is one of a web page: metadata may hold anything, a script too."""
+    """The address if it is that of a web page: metadata may contain anything, even a script."""
     return address if address.startswith(("http://", "https://")) else ""

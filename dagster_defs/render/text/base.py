@@ -1,4 +1,4 @@
-"""Where output goes, and what all reports have in common."""
+"""Where output goes, and what all reports share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rich.text import Text
 from dagster_defs.escape import visible
 
 T = TypeVar("T")
-WIDE = 200  # where nobody looks at a terminal, no line is cut
+WIDE = 200  # if the output is not a terminal, no line is cut
 
 
 class PlainText(Text):
-    """Styled text in which every character is seen; rich's own drops some control characters and obeys the others."""
+    """Styled text in which every character is visible; rich's own drops some control characters and obeys others."""
 
     def __init__(self, text: str = "", style: str = "", **settings: Any) -> None:
         super().__init__(visible(text), style, **settings)
@@ -35,9 +35,9 @@ class PlainText(Text):
 
 
 class PlainConsole(Console):
-    """A console on which text is text: square brackets are never markup, and no control character is obeyed.
+    """A console on which text is only text: square brackets are never markup, and control characters are not obeyed.
 
-    Styles are given as `PlainText`. Whatever is printed, in whatever way, passes `render`.
+    Styles are given as `PlainText`. Everything that is printed passes through `render`.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -52,7 +52,7 @@ class PlainConsole(Console):
 
 
 class LazyConsole:
-    """A console that looks at the terminal and the environment when it is first used, and not on import."""
+    """A console that examines the terminal and the environment on first use, not on import."""
 
     def __init__(self, *, stderr: bool) -> None:
         self._stderr = stderr
@@ -70,19 +70,19 @@ out, err = LazyConsole(stderr=False), LazyConsole(stderr=True)
 
 
 def print_json(document: Any) -> None:
-    """Data goes to stdout, and nothing else does."""
+    """Only data goes to stdout."""
     out.print_json(json.dumps(document), ensure_ascii=False) if out.is_terminal else print_plain(
         json.dumps(document)
     )
 
 
 def print_plain(text: str) -> None:
-    """Text as it stands, neither wrapped nor cut."""
+    """Text as it is, neither wrapped nor cut."""
     out.out(visible(text), highlight=False)
 
 
 def say(message: str) -> None:
-    """What was done, on stderr: stdout is for data."""
+    """Reports on stderr what was done: stdout is for data."""
     err.print(PlainText(message), soft_wrap=True)
 
 
@@ -109,7 +109,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """A step that runs alone; a tick and its seconds when it is over."""
+        """A step that runs alone; a tick and its duration when it is finished."""
         began = time.monotonic()
         if err.is_terminal:
             with err.status(PlainText(f"{title} …")):
@@ -119,7 +119,8 @@ class Steps:
         self.say(f"{title} ({time.monotonic() - began:.0f} s)")
 
     def each(self, windows: Sequence[T]) -> Iterator[T]:
-        """The windows one by one; on a terminal a bar, elsewhere a line for each, both with an estimate."""
+        """The windows one by one, with a progress bar on a terminal and a line per window elsewhere, both with an
+        estimate."""
         began = time.monotonic()
         with RunningBar(
             TextColumn("Windows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

@@ -19,7 +19,7 @@ STYLE = {
 
 
 def print_keys(unit: str, tables: Sequence[TableKeys]) -> None:
-    """The table, where each column comes from, and what to write into the YAML."""
+    """The table, the origin of each column, and what to write into the YAML."""
     if not tables:
         out.print(f"{unit} builds no table that is compared")
         return
@@ -48,7 +48,7 @@ def _on_data(one: TableKeys) -> str:
     said = one.data.reason
     if one.data.example:
         key = ", ".join(f"{name}={value}" for name, value in one.data.example.items())
-        said += f", such as {key}, which is there {one.data.copies:,} times"
+        said += f", such as {key}, which occurs {one.data.copies:,} times"
     if one.data.null_times:
         said += f"; {one.data.null_times:,} rows have no {one.asked_time} and belong to no window"
     return said

@@ -13,7 +13,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.written import Continuity, Extent, Span
 from dagster_defs.render.text.base import PlainText, err, out, table
 
-LISTED = 5  # parts of a line that may have any number of them
+LISTED = 5  # how many parts of a line are listed when there may be any number
 
 
 def print_proposals(proposals: Sequence[Proposed]) -> None:
@@ -61,10 +61,10 @@ def proposals_json(
 
 
 def print_backfills(found: Sequence[Backfill]) -> None:
-    """One line for each run, and what stands against it."""
+    """One line for each run, and what blocks it."""
     for one in found:
         if not one.runs:
-            out.print(PlainText(f"{one.unit}: no window is to be filled"), soft_wrap=True)
+            out.print(PlainText(f"{one.unit}: there is no window to fill"), soft_wrap=True)
         for run in one.runs:
             out.print(PlainText(f"backfill {one.unit}: Dagster runs {run}"), soft_wrap=True)
         _print_blockers(one.blockers)
@@ -79,7 +79,7 @@ def _print_blockers(blockers: Sequence[Blocker]) -> None:
 
 
 def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
-    """The windows that each orchestrator wrote; without any entry nobody knows."""
+    """The windows that each orchestrator wrote; empty means that it is not known."""
     if not by_side:
         err.print(
             PlainText("who wrote which window is not known: DAGSTER_HOME names no event log"), soft_wrap=True
@@ -94,7 +94,7 @@ def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
 
 
 def print_continuity(found: Sequence[Continuity]) -> None:
-    """A line for each unit and writer, then one for each gap, overlap and stretch that is waited for."""
+    """A line for each unit and writer, then one for each gap, overlap and outstanding stretch."""
     lines = table("UNIT", "WRITTEN BY", "WINDOWS")
     for unit in found:
         rows = [(owner.value, _listed(spans)) for owner, spans in unit.by_owner.items() if spans]
@@ -114,7 +114,7 @@ def print_continuity(found: Sequence[Continuity]) -> None:
 
 
 def _continuity_lines(found: Continuity) -> Iterator[tuple[str, str]]:
-    """What somebody should know or do, each with its kind."""
+    """What a person should know or do, each with its kind."""
     if found.problem:
         yield "error", found.problem
     for lack in (*found.lacks, *found.waiting):
@@ -123,13 +123,13 @@ def _continuity_lines(found: Continuity) -> Iterator[tuple[str, str]]:
         wrote = ", ".join(map(str, window.wrote))
         yield "overlap", f"{window.partition}: {window.overlap}: {wrote}. {found.remedy_of(window)}"
     if found.skipped:
-        yield "skipped", f"{_listed(found.skipped)}, as Airflow has skipped the task itself"
+        yield "skipped", f"{_listed(found.skipped)}, because Airflow itself has skipped the task"
     if found.unknown:
-        yield "unknown", f"{_listed(found.unknown)}: written, and no windows of the schedule as it is now"
+        yield "unknown", f"{_listed(found.unknown)}: written, but not windows of the current schedule"
 
 
 def _listed(parts: Sequence[object]) -> str:
-    """All of them if they are few; else the first ones, and how many more there are."""
+    """All of them if there are few; else the first ones, and how many more there are."""
     more = f" and {len(parts) - LISTED:,} more" if len(parts) > LISTED else ""
     return ", ".join(map(str, parts[:LISTED])) + more
 

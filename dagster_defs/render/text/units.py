@@ -44,30 +44,28 @@ def print_status(status: Status) -> None:
         forced = f"{entry.operator} forced {entry.move} of {entry.unit} on {instant_text(entry.at)} against "
         warn(f"{forced}{', '.join(entry.forced)}: {entry.reason}")
     for unit in status.drifted:
-        warn(
-            f"{unit}: the mark in proxied_state/ is not what the ledger says. Put it right: parity resume {unit}"
-        )
+        warn(f"{unit}: the mark in proxied_state/ contradicts the ledger. Correct it: parity resume {unit}")
     if status.ledger_cut_off:
-        warn("the ledger's last line is cut off, and counts for nothing; the next move takes its place")
+        warn("the ledger's last line is truncated and is ignored; the next move replaces it")
     for about, why in status.problems.items():
         print_error(f"{about}: {why}")
     if status.evidence_problem:
         warn(status.evidence_problem)
     for unit in status.marks_without_unit:
         warn(
-            f"{unit} is marked as proxied, but nothing mirrors it: it will fail. Mirror it, or remove the mark"
+            f"{unit} is marked as proxied but has no mirror: its task will fail. Mirror it, or remove the mark"
         )
     for unit in status.not_in_airflow:
         print_error(
-            f"unit {unit}: Airflow was last seen without such a task. Mend `unit` in its YAML, or look again: "
-            "dg utils refresh-defs-state"
+            f"unit {unit}: Airflow was last seen without such a task. Correct `unit` in its YAML, or refresh what "
+            "Dagster knows: dg utils refresh-defs-state"
         )
 
 
 def status_json(status: Status) -> dict[str, Any]:
     """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow, broken}`; see docs/reference.md.
 
-    With an inventory, each unit has `facets` too; with an event log at hand, each unit that has some, `evidence`."""
+    With an inventory, each unit also has `facets`; with an event log, each unit that has evidence has `evidence`."""
     facets, evidence, conditions = status.facets or {}, status.evidence or {}, status.conditions or {}
     return {
         "schema": "parity/status/1",
@@ -95,7 +93,7 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def plan_block(status: Status) -> str:
-    """The status block of migration_plan.md. Markdown, and without a date: it only changes when a unit moves."""
+    """The status block of migration_plan.md: Markdown without a date, so that it only changes when a unit moves."""
     states = status.states
     said = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
     lines = [said, "", "| unit | stage | owner |", "|---|---|---|"]
@@ -134,7 +132,7 @@ def print_inventory(report: Report) -> None:
     for unit in report.units:
         for trap in unit.warnings:
             if trap.code is Trap.NOT_SEEN_THROUGH:
-                continue  # once for each DAG
+                continue  # reported once per DAG
             out.print(
                 PlainText(trap.code.value, style="yellow").append(f" {unit.name}: {trap.message}", "default")
             )
@@ -191,7 +189,7 @@ def print_summary(found: Summary) -> None:
 
 
 def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:
-    """One line for each facet, then a line for each detail of one that does not agree, and for each broken mirror."""
+    """One line per facet, then one line for each detail of a facet that does not agree, and for each broken mirror."""
     for fault in broken:
         print_error(f"broken: {fault}")
     if not found and not broken:
@@ -229,7 +227,7 @@ def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> di
 
 
 def print_scaffold(written: Sequence[Written]) -> None:
-    """A line for each file, then one for each gap that somebody has to fill."""
+    """A line for each file, then one for each gap that a person has to fill."""
     for file in written:
         out.print(PlainText(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
     for file in written:

@@ -16,7 +16,7 @@ VERDICT_STYLE = {Verdict.MATCH: "green", Verdict.MISMATCH: "bold red", Verdict.I
 
 
 def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGACY", "CANDIDATE")) -> None:
-    """The table, then a line for each reason of a verdict that is not a plain match."""
+    """The table, then a line with the reason of every verdict that is not a plain match."""
     lines = table("UNIT", "OUTPUT", "WINDOW", *(f"{side} ROWS" for side in sides), "VERDICT")
     for checked in checks:
         rows = checked.check.rows
@@ -44,16 +44,16 @@ def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGAC
 
 
 def print_noise(found: Noise) -> None:
-    """One legacy run beside another, then the tolerances to declare for what is not deterministic."""
+    """One legacy run compared with another, then the tolerances to declare for what is not deterministic."""
     print_verdicts(found.checks, ("FIRST", "SECOND"))
     noisy = any(checked.verdict is Verdict.MISMATCH for checked in found.checks)
-    out.print("noisy" if noisy else "quiet" if found.quiet else "not known: see what is inconclusive")
+    out.print("noisy" if noisy else "quiet" if found.quiet else "not known: see the inconclusive checks")
     if found.tolerances:
         print_plain(f"\nMake it deterministic, or declare it where the output is compared:\n\n{found.yaml}")
 
 
 def print_comparisons(checks: Sequence[Check]) -> None:
-    """The table, then for each that is no plain match why, and a few of the rows that differ."""
+    """The table, then for each verdict other than a plain match the reason and some of the differing rows."""
     lines = table("COMPARISON", "LEGACY ROWS", "CANDIDATE ROWS", "VERDICT", "WHY")
     for check in checks:
         verdict = _verdict(check)
@@ -90,7 +90,7 @@ def _null(value: Any) -> Any:
 
 
 def print_explanations(found: Sequence[Explanation]) -> None:
-    """For each verdict why, where, one row of each kind of difference, and the SQL to look further."""
+    """For each verdict the reason, the place, one row of each kind of difference, and the SQL for looking further."""
     for one in found:
         check = one.checked.check
         verdict = PlainText(check.verdict.value, style=VERDICT_STYLE[check.verdict])
