@@ -18,14 +18,14 @@
     │   │   ├── AirflowRefuses                it answers with an error status
     │   │   └── AirflowUnclear                it answers with something unexpected
     │   └── DagsterUnreachable                Dagster's GraphQL API does not answer
-    │       ├── DagsterRefuses                it answers with a status that says no
-    │       ├── DagsterCannot                 it answers that it could not do what was asked
-    │       └── DagsterUnclear                it answers with something that does not mean anything
-    ├── ServerDied                            a server that was started here has ended
-    ├── ServerSilent                          a server that was started here does not become ready
-    ├── AlreadyRunning                        another demo uses the folder
-    ├── DemoMissing                           the demo's package is not there
-    ├── EnvironmentMissing                    `make setup` has not made the other environment
+    │       ├── DagsterRefuses                it answers with an error status
+    │       ├── DagsterCannot                 it answers that it could not do what was requested
+    │       └── DagsterUnclear                it answers with something unexpected
+    ├── ServerDied                            a server started by this project has exited
+    ├── ServerSilent                          a server started by this project does not become ready
+    ├── AlreadyRunning                        another demo is using the folder
+    ├── DemoMissing                           the demo package is not installed
+    ├── EnvironmentMissing                    `make setup` has not created the Airflow environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
@@ -36,18 +36,18 @@
     ├── RunLives                              another run of the same windows has not finished
     ├── NotOwner                              a run that may not write to the production target
     ├── RunFailed                             a Dagster or Airflow run did not succeed
-    ├── LaunchRefused                         Dagster does not begin a run
-    ├── FunctionMissing                       a function that Airflow calls is not there
+    ├── LaunchRefused                         Dagster does not start a run
+    ├── FunctionMissing                       a function that Airflow calls does not exist
     ├── DagNotImported                        Airflow cannot import a DAG file
-    ├── WritersAmiss                          windows that nobody has written, or more than one
-    ├── NoRehearsal                           it would write where something else is, or has nothing to read
-    ├── LedgerUnreadable                      a line of the ledger that no version of this command has written
-    ├── LedgerVersion                         a line of the ledger that another version has written
-    ├── LedgerUnwritable                      the ledger or a mark cannot be written; nothing was
-    ├── MoveInProgress                        a move of the unit was begun and is not over
-    ├── MoveOvertaken                         somebody else has moved the unit meanwhile
-    ├── StepFailed                            a move stopped at a step, half-done
-    ├── HalfRetired                           a way back that another unit of the DAG does not have any more
+    ├── WritersAmiss                          windows with no writer, or with more than one
+    ├── NoRehearsal                           a rehearsal would overwrite something, or has nothing to read
+    ├── LedgerUnreadable                      a ledger line that no version of this command has written
+    ├── LedgerVersion                         a ledger line written by another version
+    ├── LedgerUnwritable                      the ledger or a mark cannot be written; nothing has changed
+    ├── MoveInProgress                        a move of the unit has begun and is not finished
+    ├── MoveOvertaken                         somebody else has moved the unit in the meantime
+    ├── StepFailed                            a move stopped half-done at one of its steps
+    ├── HalfRetired                           no way back: another unit of the DAG is retired already
     ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant

@@ -65,7 +65,7 @@ ASK_SERVERS = frozenset(
 )
 
 
-_NO_EVIDENCE = "no evidence is at hand", "Name the folder of Dagster's event log: DAGSTER_HOME"
+_NO_EVIDENCE = "no evidence is available", "Name the folder of Dagster's event log: DAGSTER_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the orchestrators themselves say. `airflow`, `dagster`: what is wrong, empty if nothing is. Runtimes in
-    seconds, of the last runs. `unmirrored`: tasks of the unit's DAG that nothing mirrors and that do something.
-    `waiting`: sensors of other DAGs, not paused, that wait for this one. What one of them has not said is not read.
+    """What the orchestrators themselves report. `airflow`, `dagster`: what is wrong, empty if nothing is. Run times of
+    the last runs, in seconds. `unmirrored`: tasks of the unit's DAG that do something but have no mirror. `waiting`:
+    sensors of other DAGs, not paused, that wait for this DAG. Whatever was not reported is NOT_READ.
     """
 
     airflow: str
@@ -100,12 +100,11 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a unit. Not read, which closes the gates that need it, are `facets` without an inventory,
-    `compared` and `continuity` without an event log, `live` where nobody has asked the servers.
-    `other_schedules`: units of the same DAG whose YAML has another schedule. `broken`: why its
-    mirror's definitions cannot be made; empty for a sound one. `decided_by`: tasks that say in Airflow whether it runs,
-    where its mirror does not ask them. `marked` is what Airflow does, and `doubt` why nobody
-    can tell what the mark should say, or empty."""
+    """What is known about a unit. NOT_READ closes the gates that need the fact: `facets` without an inventory,
+    `compared` and `continuity` without an event log, `live` if the servers were not asked. `other_schedules`: units of
+    the same DAG whose YAML has another schedule. `broken`: why the mirror's definitions cannot be built; empty for a
+    sound mirror. `decided_by`: tasks that decide in Airflow whether the unit runs, if its mirror does not ask them.
+    `marked` is what Airflow does; `doubt` is why the mark cannot be determined, or empty."""
 
     unit: Unit
     stage: Stage
@@ -292,7 +291,7 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
 
 
 def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
-    """Why a gate is closed, as far as the servers tell."""
+    """Why a gate is closed, according to the servers."""
     match gate:
         case Gate.WHOLE_DAG:
             if live.unmirrored is NOT_READ:
@@ -300,8 +299,8 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
             elif live.unmirrored:
                 yield Blocker(
                     gate,
-                    f"{', '.join(live.unmirrored)} of {unit.dag_id} would run no more: nothing mirrors them",
-                    "Mirror them, or say in the unit's YAML that they are not missed: gates: {without: [whole_dag]}",
+                    f"{', '.join(live.unmirrored)} of {unit.dag_id} would no longer run: no mirror",
+                    "Mirror them, or accept in the unit's YAML that they stop running: gates: {without: [whole_dag]}",
                 )
         case Gate.WAITED_FOR:
             if live.waiting is NOT_READ:
@@ -314,10 +313,16 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
                 )
         case Gate.AIRFLOW:
             if live.airflow:
-                yield Blocker(gate, live.airflow, "See that Airflow answers and its scheduler runs")
+                yield Blocker(
+                    gate, live.airflow, "Check that Airflow answers and that its scheduler is running"
+                )
         case Gate.DAGSTER:
             if live.dagster:
-                yield Blocker(gate, live.dagster, "See that Dagster has loaded the code and its daemon runs")
+                yield Blocker(
+                    gate,
+                    live.dagster,
+                    "Check that Dagster has loaded the code and that its daemon is running",
+                )
         case Gate.LIVE_RUN:
             under_way: list[str] = []
             for runs, server, problem in (
@@ -329,9 +334,9 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
                 else:
                     under_way += runs
             if under_way:
-                yield Blocker(gate, f"under way: {', '.join(under_way)}", "Wait until they are over")
+                yield Blocker(gate, f"still running: {', '.join(under_way)}", "Wait until they have finished")
         case Gate.RUNTIME:
-            # One that does not answer has its own blocker.
+            # A server that does not answer has its own blocker.
             if not (live.airflow or live.dagster):
                 yield from _runtime(unit, live, settings)
         case _:
@@ -339,8 +344,8 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
 
 
 def _silent(gate: Gate, server: Gate, move: Move, problem: str, settings: GateSettings) -> Iterator[Blocker]:
-    """What a server did not say closes the gate, unless the server's own gate is closed for it already. A move that
-    has no such gate does without the server: a retired DAG may have no Airflow any more."""
+    """A server's silence closes the gate, unless the server's own gate is already closed because of it. A move without
+    such a gate does not need the server: a retired DAG may no longer have an Airflow."""
     if server in GATES[move] and not (problem and server not in settings.without):
         name = server.value.title()
         yield Blocker(
@@ -349,7 +354,7 @@ def _silent(gate: Gate, server: Gate, move: Move, problem: str, settings: GateSe
 
 
 def _without_evidence(gate: Gate, facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
-    """Of evidence that was not read the gate of the windows speaks, unless the unit does without that gate."""
+    """Unread evidence is reported by the gate of the windows, unless the unit does without that gate."""
     if facts.compared is NOT_READ and Gate.WINDOWS in settings.without and not settings.never_compared:
         yield Blocker(gate, *_NO_EVIDENCE)
 
@@ -465,7 +470,7 @@ def _continuity(facts: Facts) -> Iterator[Blocker]:
 
 def _runtime(unit: Unit, live: Live, settings: GateSettings) -> Iterator[Blocker]:
     if settings.never_compared:
-        return  # no candidate has a time, and the operator is the same one
+        return  # there is no candidate run time, and the operator is the same
     legacy_seconds, candidate_seconds = (
         () if seconds is NOT_READ else seconds for seconds in (live.legacy_seconds, live.candidate_seconds)
     )
@@ -488,7 +493,7 @@ def _newest(windows: Sequence[WindowFact], count: int) -> Sequence[WindowFact]:
 
 
 def _last(facts: Facts, settings: GateSettings) -> list[Evidence]:
-    """The evidence that a cutover would rest on."""
+    """The evidence that a cutover would be based on."""
     if facts.compared is NOT_READ:
         return []
     newest = _newest(facts.compared.windows, settings.windows)

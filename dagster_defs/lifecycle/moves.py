@@ -102,8 +102,8 @@ Step = (
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A move that has steps to take. `finishes`: the open move that this goes on with, or undoes; an `intended` among
-    the steps begins a move of its own after it. `since`: of a rollback, when the unit was cut over."""
+    """A move that has steps to take. `finishes`: the open move that this one continues or undoes; an `intended` among
+    the steps begins a move of its own after it. `since`: for a rollback, when the unit was cut over."""
 
     unit: Unit
     move: Move
@@ -134,7 +134,7 @@ class Done:
     said: str
 
     def as_json(self) -> Mapping[str, Any]:
-        """In the shape of a proposal that has no steps, and no blocker."""
+        """In the form of a proposal without steps or blockers."""
         return {
             "unit": str(self.unit),
             "move": self.move.value,
@@ -149,7 +149,7 @@ class Done:
 def plan(
     unit: Unit, move: PlannedMove, stage: Stage, history: UnitHistory, *, end_runs: bool = False
 ) -> Done | Planned:
-    """The steps of a move, or of what is left of it.
+    """The steps of a move, or what is left of them.
 
     `end_runs`: a rollback ends Dagster's live runs instead of waiting for them. Raises MoveInProgress if another
     move is open, MoveImpossible if none leads this way.
@@ -175,7 +175,7 @@ def _since(history: UnitHistory) -> datetime | None:
 
 
 def resume(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
-    """What finishes the open move, or what was begun to undo it."""
+    """The steps that finish the open move, or the undoing of it that has begun."""
     if open_move.back:
         return undo(open_move, end_runs=end_runs)
     intent = open_move.intent
@@ -190,7 +190,7 @@ def resume(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
 
 
 def undo(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
-    """What brings the unit back to where the open move began.
+    """The steps that bring the unit back to where the open move began.
 
     A rollback is finished instead, and so is the mending of a mark that should be Airflow's or of a retired unit: there
     is no other way back. If the mark was to be Dagster's, the mending is given up and a whole rollback follows.
@@ -209,14 +209,14 @@ def undo(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
 
 
 def mend(unit: Unit, stage: Stage, *, end_runs: bool = False) -> Planned:
-    """What makes the mark, and so Airflow, say again what the ledger says: a move with an entry like any other, which
-    waits for live runs as the one does that set the stage."""
+    """The steps that make the mark, and so Airflow, agree with the ledger again: a move with an entry like any other,
+    which waits for live runs like the move that set the stage."""
     steps = (Record(Kind.INTENDED), *_mending(stage, end_runs=end_runs), Record(Kind.DONE))
     return Planned(unit, Move.MEND, stage, stage, steps)
 
 
 def record_rehearsal(unit: Unit, stage: Stage) -> Planned:
-    """An entry that the unit's rollback was rehearsed elsewhere."""
+    """Records that the unit's rollback was rehearsed elsewhere."""
     return Planned(unit, Move.ROLLBACK, stage, stage, (Record(Kind.REHEARSED),))
 
 
@@ -256,8 +256,8 @@ def in_words(step: Step, unit: Unit) -> str:
 
 
 def while_it_waits(plan: Planned, step: Step) -> str:
-    """What holds already if a plan stops at this step, and what it means, in words; empty where nothing was changed
-    that a person has to know of."""
+    """What already holds if a plan stops at this step, and what that means, in words; empty if nothing has changed that
+    a person must know about."""
     if Mark(Owner.AIRFLOW) not in plan.steps[: plan.steps.index(step)]:
         return ""
     mine = "The mark is back: a task that starts now belongs to Airflow"

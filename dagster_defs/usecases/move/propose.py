@@ -18,7 +18,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, Proposed, accepted_reason, blockers
-from dagster_defs.lifecycle.moves import Done, Planned, PlannedMove, mend, record_rehearsal, plan, resume
+from dagster_defs.lifecycle.moves import Done, Planned, PlannedMove, mend, plan, record_rehearsal, resume
 from dagster_defs.lifecycle.settings import Gate
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
