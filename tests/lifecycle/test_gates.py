@@ -92,7 +92,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
             Gate.FACETS,
             "undetermined: ordering",
         ),
-        (replace(READY, compared=NOT_READ), Gate.WINDOWS, "no evidence is at hand"),
+        (replace(READY, compared=NOT_READ), Gate.WINDOWS, "no evidence is available"),
         (compared(), Gate.WINDOWS, "7 of 7 windows not compared"),
         (compared(*GOOD[1:]), Gate.WINDOWS, "1 of 7 windows not compared"),
         (replace(READY, compared=Compared()), Gate.WINDOWS, "no output was compared"),
@@ -297,8 +297,8 @@ def test_evidence_that_was_not_read_opens_no_gate() -> None:
     blind = replace(READY, compared=NOT_READ)
 
     assert closed(blind, GateSettings(without=(Gate.WINDOWS,))) == [
-        (Gate.TESTS, "no evidence is at hand"),
-        (Gate.TOLERANCES, "no evidence is at hand"),
+        (Gate.TESTS, "no evidence is available"),
+        (Gate.TOLERANCES, "no evidence is available"),
     ]
 
 
