@@ -119,7 +119,7 @@ def test_a_move_goes_where_the_table_says(stage: Stage, move: PlannedMove) -> No
         assert (found.from_, found.to) == (stage, TRANSITIONS[stage, move])
     else:
         possible = ", ".join(moves_from(stage)) or "nothing"
-        with pytest.raises(MoveImpossible, match=f"it is {stage}. From there: {possible}"):
+        with pytest.raises(MoveImpossible, match=f"it is {stage}. Possible moves: {possible}"):
             planned(UNIT, move, stage, NOTHING)
 
 
