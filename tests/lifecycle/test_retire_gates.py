@@ -116,7 +116,7 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
             Gate.CONTINUITY,
             "it has no schedule. Look: parity windows",
         ),
-        (replace(SOAKED, compared=Compared()), Gate.SOAK, "0 of 7 windows since the cutover. Wait for its runs"),
+        (replace(SOAKED, compared=Compared()), Gate.SOAK, "0 of 7 windows since the cutover. Wait for more"),
         (replace(SOAKED, compared=NOT_READ), Gate.SOAK, "0 of 7 windows since the cutover"),
         (
             replace(SOAKED, history=replace(SOAKED.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=8)))),
