@@ -15,7 +15,7 @@ FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(DAGSTER)/.installed $(AIRFLOW)/.installed ## make both environments (Dagster + dbt, Airflow)
+setup: $(DAGSTER)/.installed $(AIRFLOW)/.installed ## create both environments (Dagster + dbt, Airflow)
 
 $(TOOLS)/.installed: requirements/tools.txt
 	@echo "setup: uv, into $(TOOLS)/"
@@ -36,7 +36,7 @@ $(AIRFLOW)/.installed: requirements/airflow.txt $(TOOLS)/.installed
 	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW)/bin/python requirements/airflow.txt
 	@touch $@
 
-# For tests only: the inventory exporter has to run under Airflow 3 too.
+# For tests only: the inventory exporter must run under Airflow 3 too.
 $(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
 	@echo "setup: Airflow 3, into $(AIRFLOW3)/"
 	@test -x $(AIRFLOW3)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW3)
@@ -46,13 +46,13 @@ $(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
 demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
 	@$(BIN)/python -m demo $(if $(DEMO_EXIT),--exit)
 
-test-fast: setup ## the pure folders and the files: no server, no Airflow
+test-fast: setup ## the pure folders and the files: no servers, no Airflow
 	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST)
 
-test: setup $(AIRFLOW3)/.installed ## all of that, components and commands, and one whole journey: the demo
+test: setup $(AIRFLOW3)/.installed ## all of that, plus components, commands and one whole journey: the demo
 	@$(PYTEST) -m "whole or not (journey or thorough)"
 
-journeys: setup $(AIRFLOW3)/.installed ## the other stories on real servers, and the laws on thousands of drawn cases
+journeys: setup $(AIRFLOW3)/.installed ## the other stories on real servers, and the laws on thousands of random cases
 	@$(PYTEST) -m "(journey or thorough) and not whole"
 
 check: setup ## linters, types, the import law, SQL style and the architecture tests
@@ -65,15 +65,15 @@ check: setup ## linters, types, the import law, SQL style and the architecture t
 	$(BIN)/dg check yaml
 	$(BIN)/pytest tests/architecture tests/docs
 
-format: setup ## rewrite what the linters can mend
+format: setup ## apply the fixes that the linters can make
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix --force dbt/models dbt/tests
 
-bench: setup ## figures, each beside its peer of the same run
+bench: setup ## measurements, each next to its peer from the same run
 	@$(BIN)/python -m bench
 
-lock: $(TOOLS)/.installed ## renew requirements/*.txt: versions and hashes, no address
+lock: $(TOOLS)/.installed ## refresh requirements/*.txt: versions and hashes, no addresses
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --upgrade --extra dev --output-file requirements/dagster.txt pyproject.toml requirements/build.in
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
@@ -83,5 +83,5 @@ lock: $(TOOLS)/.installed ## renew requirements/*.txt: versions and hashes, no a
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --upgrade --output-file requirements/tools.txt requirements/tools.in
 
-clean: ## remove data, state and caches; the environments stay
+clean: ## remove data, state and caches; keeps the environments
 	rm -rf data .demo .parity .local_defs_state dbt/target* dbt/logs .pytest_cache .mypy_cache .ruff_cache

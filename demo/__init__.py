@@ -1,1 +1,1 @@
-"""The demo: local servers, and the story of one DAG on its way. The product does not import it."""
+"""The demo: local servers, and the story of migrating one DAG. The product does not import it."""

@@ -19,7 +19,7 @@ from demo.story import tell_the_story
 
 def tell(
     leave: Annotated[
-        bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")
+        bool, typer.Option("--exit", help="Stop everything at the end instead of leaving it running.")
     ] = False,
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""

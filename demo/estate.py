@@ -1,4 +1,4 @@
-"""The taxi estate on real servers: both orchestrators, started together, up and empty."""
+"""The taxi estate on real servers: both orchestrators, started together, running and empty."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST_DAY, LAST_DAY = "2024-03-07", "2024-03-14"  # the third window, to 03-10 0
 
 
 class Steps(Protocol):
-    """Where progress goes."""
+    """Where progress is reported."""
 
     def step(self, title: str) -> AbstractContextManager[None]: ...
 
@@ -65,7 +65,7 @@ class Estate:
         return self._dagster.url
 
     def start(self) -> None:
-        """Landing data and Airflow at the same time, then Dagster, which asks Airflow what it contains."""
+        """Make the landing data and start Airflow in parallel, then Dagster, which asks Airflow what it contains."""
         with ThreadPoolExecutor(2) as pool, self.steps.step("Landing data made, Airflow started"):
             landing = pool.submit(make_landing_data)
             self._airflow.prepare(self._supervisor)
@@ -98,7 +98,7 @@ class Estate:
         return [(first + timedelta(days=day)).isoformat() for day in range((last - first).days + 1)]
 
     def report(self) -> Report:
-        """What the report says of the estate as it is now."""
+        """The report on the estate as it is now."""
         return read_report(self.settings, datetime.now(UTC))
 
     @property
@@ -106,7 +106,7 @@ class Estate:
         return self._folder / "report.html"
 
     def wait_for_ever(self) -> None:
-        """Until Ctrl-C; raises ServerDied if a server ends before."""
+        """Wait until Ctrl-C; raises ServerDied if a server ends first."""
         while True:
             for child in self._supervisor.children:
                 child.check_alive()
@@ -118,13 +118,13 @@ class Estate:
         return {"taxi_ingest", "taxi_daily"} <= {dag["dag_id"] for dag in self._airflow_api.dags()}
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
-        """Raises ServerDied if a server ends meanwhile, ServerSilent after so many seconds."""
-        # A look costs Airflow a tenth of a second: more looks than these would keep from running what is waited for.
+        """Raises ServerDied if a server ends in the meantime, ServerSilent after that many seconds."""
+        # A poll costs Airflow a tenth of a second: more frequent polls would slow down what is being waited for.
         self._supervisor.wait_until(what, ready, seconds=seconds, pause=1)
 
 
 def make_landing_data() -> str:
-    """Make what is not there yet, with the estate's own generator; what there is then, in words."""
+    """Generate missing landing data with the estate's own generator; returns a summary of all of it."""
     legacy_dags = str(PROJECT_ROOT / "legacy_dags")
     if legacy_dags not in sys.path:
         sys.path.insert(0, legacy_dags)

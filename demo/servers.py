@@ -1,4 +1,4 @@
-"""The demo's folder and its servers, which end with the block that uses them."""
+"""The demo's folder, and its servers, which end with the block that uses them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
 from demo.postgres import end_leftover_postgres, running_postgres
 
-_MARK = ".parity-demo"  # in a folder that may be emptied
+_MARK = ".parity-demo"  # marks a folder that may be emptied
 _EMPTIED = ("data", "airflow", "dagster", "postgres", "proxied_state")
 
 
@@ -35,9 +35,9 @@ class Demo:
 
     @contextmanager
     def running(self) -> Iterator[Estate]:
-        """Both orchestrators, up and empty; they end with the block.
+        """Both orchestrators, running and empty; they end with the block.
 
-        Raises AlreadyRunning if another demo uses the folder, DemoFolderTaken if it is somebody else's.
+        Raises AlreadyRunning if another demo uses the folder, DemoFolderTaken if the folder is not the demo's.
         """
         with self._own_folder(), signals_interrupt():
             databases = (local_airflow.DATABASE, local_dagster.DATABASE)
@@ -59,7 +59,7 @@ class Demo:
                     self.settings.with_variables(self.env),
                 )
                 estate = Estate(self.steps, self.folder, supervisor, airflow, dagster)
-                # The generator of the landing data, the mirrors and dagster.yaml look at this process's environment.
+                # The landing data's generator, the mirrors and dagster.yaml read this process's environment.
                 with process_environment({**self.env, **estate.variables}):
                     estate.start()
                     yield estate
@@ -69,14 +69,14 @@ class Demo:
 
     @property
     def env(self) -> dict[str, str]:
-        """What the estate's code and both orchestrators are told: where, and which days."""
+        """The settings for the estate's code and both orchestrators: places and days."""
         return {
             "TAXI_DATA_DIR": str(self.folder / "data"),
             "TAXI_FIRST_DAY": FIRST_DAY,
             "TAXI_LAST_DAY": LAST_DAY,
             "TAXI_DBT_BIN_DIR": str(Path(sys.executable).parent),
             "PARITY_PROXIED_STATE": str(self.folder / "proxied_state"),
-            # A team lets a week go by; the demo one day.
+            # A team would wait a week; the demo waits one day.
             "TAXI_GATE_WINDOWS": "1",
             "TAXI_SOAK_DAYS": "0",
             "PARITY_INVENTORY": str(self.folder / "inventory.json"),

@@ -1,8 +1,8 @@
-"""The story that the demo tells: one DAG on its whole way from Airflow to Dagster, by the moves that a team would make.
+"""The story that the demo tells: one DAG all the way from Airflow to Dagster, by the moves that a team would make.
 
-Airflow runs day after day of taxi_daily. Between two days the demo lets the DAG rest and makes the next move, just as
-the commands of the same names do, gates included. Nothing here starts a candidate run, or a run after the DAG is
-retired: Dagster's own sensors do.
+Airflow runs taxi_daily day after day. Between two days the demo pauses the DAG and makes the next move, exactly as the
+commands of the same names do, gates included. Nothing here starts a candidate run, or a run after the DAG is retired:
+Dagster's own sensors do.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ WHY = "the demo"
 
 
 def tell_the_story(estate: Estate) -> list[WindowCheck]:
-    """Everything after the start; the verdicts on every window that was compared."""
+    """Tell everything after the start; returns the verdicts on every window that was compared."""
     with estate.instance() as instance:
         return Story(estate, instance).tell()
 
 
 @dataclass
 class Story:
-    """`ran` counts the days of taxi_daily that Airflow has run, `observed` those of them before any comparison."""
+    """`ran`: how many days of taxi_daily Airflow has run; `observed`: how many of them before any comparison."""
 
     estate: Estate
     instance: dg.DagsterInstance
@@ -59,7 +59,7 @@ class Story:
         self.world = LiveOrchestrators.of(self.estate.settings, patience=20)
 
     def tell(self) -> list[WindowCheck]:
-        """From observed to retired; the verdicts on every window that was compared on the way."""
+        """Go from observed to retired; returns the verdicts on every window that was compared on the way."""
         self._move(Move.SHADOW, INGEST)
         self._unpause(INGEST)
         with self.estate.steps.step("Airflow has ingested the month"):
@@ -95,7 +95,7 @@ class Story:
         return sorted(mirror.legacy_unit for mirror in self._mirrors if mirror.legacy_unit.dag_id == DAILY)
 
     def _move(self, move: PlannedMove, dag_id: str) -> None:
-        """As `parity MOVE DAG --apply`. Raises GateClosed where a gate is."""
+        """Does what `parity MOVE DAG --apply` does. Raises GateClosed."""
         with self.estate.steps.step(f"parity {move} {dag_id} --apply"):
             self._carry_out(propose(self.estate.settings, move, [dag_id]))
 
@@ -106,7 +106,7 @@ class Story:
             pass
 
     def _days(self, count: int, title: str) -> None:
-        """Airflow runs so many days more, and then the DAG rests. Raises RunFailed for a run that fails."""
+        """Let Airflow run that many more days, then pause the DAG. Raises RunFailed for a failed run."""
         wanted = self.ran + count
         self._unpause(DAILY)
         self.resting = False
@@ -115,7 +115,7 @@ class Story:
         self.ran = len(self._over(DAILY))
 
     def _rests_after(self, days: int) -> bool:
-        """The DAG is laid to rest while the last task of its last day still runs: another day would begin at once."""
+        """Pause the DAG while the last task of its last day is still running: otherwise another day would start."""
         if self.resting:
             return not self.world.rest(LAST_TASK, may_wake=True)
         last_day = f"scheduled__{self.estate.days[days - 1]}"
@@ -124,11 +124,11 @@ class Story:
             self._airflow.set_paused(DAILY, paused=True)
             self.resting = True
         else:
-            self.resting = len(self._over(DAILY)) >= days  # it was over before anybody looked
+            self.resting = len(self._over(DAILY)) >= days  # it was over before we polled
         return False
 
     def _wait_for_observation(self) -> None:
-        """Until the day that Airflow ran is a materialization of every unit's assets."""
+        """Wait until the day that Airflow ran is a materialization of every unit's assets."""
         found = self.estate.days[: self.ran]
         with self.estate.steps.step("Dagster has observed what Airflow ran"):
             self._wait("the observation", lambda: found == self._observed())
@@ -139,7 +139,7 @@ class Story:
         return sorted(self.instance.get_materialized_partitions(dg.AssetKey("daily_metrics_export")))
 
     def _wait_for_verdicts(self) -> list[WindowCheck]:
-        """Until every window since the units are shadowed has a verdict."""
+        """Wait until every window since the units were shadowed has a verdict."""
         expected = set(self._expected())
         with self.estate.steps.step("Dagster has compared every window"):
             self._wait("verdicts", lambda: expected <= self._found().keys())
@@ -151,7 +151,7 @@ class Story:
         return {(checked.unit, checked.check.name, key): checked for checked, key in kept}
 
     def _expected(self) -> Iterator[tuple[Unit, str, str]]:
-        """Unit, output and window of every verdict; of a whole table the last window's."""
+        """Unit, output and window of every verdict; for a whole table only the last window's."""
         first, last = self.estate.days[self.observed], self.estate.days[self.ran - 1]
         for mirror in self._mirrors:
             windows = requested_windows(mirror, first, last)
@@ -161,7 +161,7 @@ class Story:
                         yield mirror.legacy_unit, output.name, mirror.partitions.key_of(window)
 
     def _schedule_is_done(self) -> bool:
-        """Raises RunFailed for a run that fails."""
+        """Raises RunFailed for a failed run."""
         import dagster as dg
 
         runs = self.instance.get_runs(dg.RunsFilter(tags={tags.DAG: DAILY}))

@@ -54,7 +54,7 @@ def rehearse(
     from dagster_defs.usecases.rehearse.windows import Span
 
     if last and (first or until):
-        raise typer.BadParameter("give either --last, or --from and --to")
+        raise typer.BadParameter("give either --last, or --from and --to, not both")
     rehearsal = rehearse(Settings.from_process(), unit, Span(last, first, until), inventory, render.Steps())
     if as_json:
         render.print_json(rehearsal.as_json())

@@ -1,4 +1,4 @@
-"""What a try does about the Dagster runs that earlier tries of the same task have left. Pure: it decides, no more."""
+"""Decides what a try does about Dagster runs that earlier tries of the same task left behind. Pure: decides only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Act(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """`run`: the run that it is about, None for a launch; `why`: for Airflow's log."""
+    """`run`: the run concerned, None for a launch; `why`: for Airflow's log."""
 
     act: Act
     run: Run | None = None
@@ -57,11 +57,11 @@ class Decision:
 
 
 def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
-    """`runs`: of this task instance, newest first. `tags`: those that a run of this try would carry.
+    """`runs`: those of this task instance, newest first. `tags`: those that a run of this try would carry.
 
-    At no time do two runs of one task instance live. A run that has succeeded counts only for a retry; who clears a
-    task wants it to run. A run that no proxy has launched is neither followed nor accepted, whatever its tags say;
-    while it lives it is waited for.
+    At no time are there two live runs of one task instance. A successful run counts only for a retry, because whoever
+    clears a task wants it to run. A run that was not launched by a proxy is neither followed nor accepted, whatever its
+    tags say; while it is live, the try waits for it.
     """
 
     def alike(run: Run, *names: str) -> bool:
@@ -79,7 +79,7 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
             return Decision(Act.OUTLAST, run, "it is being ended")
         if not alike(run, *WHAT):
             return Decision(Act.OUTLAST, run, "it is about another window")
-        # In the same round too: a database that was restored gives the same ids to what it makes again.
+        # Also within the same round: a restored database may assign the same ids again.
         if not alike(run, UPSTREAM_TAG):
             return Decision(Act.OUTLAST, run, "tasks before this one have run again since: its input is old")
         if alike(run, ROUND_TAG):
@@ -91,8 +91,8 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
 
 
 def _launched_by_proxies(runs: Sequence[Run]) -> list[Run]:
-    """Without runs that were executed again from another one, without a second run of one launch, and without those
-    that Dagster's side has refused: none of these has done anything. `runs`: newest first, as the result is."""
+    """Leaves out re-executions of other runs, second runs of one launch, and runs that Dagster's side refused: none of
+    these has done anything. `runs` and the result are newest first."""
     first_of: dict[str, Run] = {}
     for run in reversed(runs):
         launch_id = run.tags.get(LAUNCH_TAG, "")

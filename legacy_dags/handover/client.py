@@ -1,4 +1,4 @@
-"""Asks Dagster over HTTP, and tells a Dagster that is away from one that says no."""
+"""Asks Dagster over HTTP, and distinguishes a Dagster that is down from one that refuses."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from handover.place import Place
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-MOST_BYTES = 64 << 20  # of one answer, unpacked
-# Whoever stands in front of Dagster says these when Dagster itself is away for a while.
+MOST_BYTES = 64 << 20  # per answer, unpacked
+# A proxy in front of Dagster answers with these while Dagster itself is down.
 PASSING_STATUS = (429, 500, 502, 503, 504)
-# Dagster's own errors that a code location raises while it is replaced, and a database while it restarts.
+# Dagster's own errors while a code location is being replaced, or a database is restarting.
 PASSING_ERRORS = ("DagsterUserCodeUnreachableError", "DagsterUserCodeProcessError", "OperationalError")
 
 
 class NoAnswer(AirflowException):  # type: ignore[misc]  # Airflow is not installed here
-    """Dagster gave no answer that means anything.
+    """Dagster gave no meaningful answer.
 
-    `passing`: it may well give one later. `sent`: the question may have reached it all the same.
+    `passing`: it may well give one later. `sent`: the request may have reached Dagster all the same.
     """
 
     def __init__(self, message: str, *, passing: bool, sent: bool = True) -> None:
@@ -41,7 +41,7 @@ class NoAnswer(AirflowException):  # type: ignore[misc]  # Airflow is not instal
 
 
 class Client:
-    """One proxy's line to Dagster."""
+    """One proxy's connection to Dagster."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -51,13 +51,13 @@ class Client:
         return f"{self.place.url}/runs/{quote(run_id, safe='')}"
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None, *, stubborn: bool = False) -> Any:
-        """The single field of the answer's `data`, asked for until it comes or patience ends."""
+        """The single field of the answer's `data`, requested until it arrives or patience runs out."""
         return self.patiently(lambda: self.ask_once(query, variables), stubborn=stubborn)
 
     def patiently(self, attempt: Callable[[], Answer], *, stubborn: bool = False) -> Answer:
-        """Try again after a NoAnswer that is passing.
+        """Retry after a NoAnswer that is passing.
 
-        `stubborn`: after any, login pages too: a run is under way, and to give up would not end it.
+        `stubborn`: retry after any NoAnswer, even a login page: a run is under way, and giving up would not end it.
         """
         patience = Patience(self.place.patience)
         while True:
@@ -75,13 +75,13 @@ class Client:
     def ask_once(
         self, query: str, variables: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> Any:
-        """Raises NoAnswer with what the other side really said."""
+        """Raises NoAnswer with what the other side actually said."""
         url, limit = self.place.url, timeout or self.place.timeout
         asked = {"query": query, "variables": dict(variables or {})}
         try:
             answer, body = within(self._longest(limit), lambda: self._post(asked, limit))
         except TimeoutError as error:
-            self._session = self.place.session()  # the old one still waits
+            self._session = self.place.session()  # the old one is still waiting
             raise NoAnswer(f"Dagster does not answer at {url}: {error}", passing=True) from error
         except (requests.exceptions.SSLError, ValueError) as error:
             raise NoAnswer(f"Dagster cannot be asked at {url}: {error}", passing=False) from error
@@ -89,12 +89,12 @@ class Client:
             raise NoAnswer(
                 f"Dagster does not answer at {url}: {error}", passing=True, sent=_was_sent(error)
             ) from error
-        except OSError as error:  # a CA or a certificate that is not there
+        except OSError as error:  # a missing CA or certificate
             raise NoAnswer(f"Dagster cannot be asked at {url}: {error}", passing=False) from error
         return _read(url, answer, body)
 
     def _longest(self, limit: float) -> float:
-        """Seconds for a whole answer: requests counts each read by itself, and a byte a second goes on for ever."""
+        """Seconds for a whole answer: requests times each read separately, so a byte a second could go on forever."""
         return 3 * limit + 5
 
     def _post(self, asked: Mapping[str, Any], limit: float) -> tuple[requests.Response, bytes]:
@@ -102,7 +102,7 @@ class Client:
             f"{self.place.url}/graphql",
             json=asked,
             timeout=(min(5.0, self.place.timeout), limit),
-            # A redirect is how a login begins; followed, it would look like a page of Dagster's.
+            # A redirect usually leads to a login; if followed, that would look like a page of Dagster's.
             allow_redirects=False,
             stream=True,
         ) as answer:
@@ -118,13 +118,13 @@ class Client:
 
 
 def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """What the call gives or raises. Raises TimeoutError after so many seconds; the call is left to itself then."""
+    """What the call returns or raises. Raises TimeoutError after that many seconds, and then abandons the call."""
     outcome: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
 
     def run() -> None:
         try:
             outcome.put((call(), None))
-        except BaseException as error:  # it is raised again by who waits
+        except BaseException as error:  # the waiting thread raises it again
             outcome.put((None, error))
 
     threading.Thread(target=run, daemon=True).start()
@@ -134,11 +134,11 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
         raise TimeoutError(f"no whole answer within {seconds:.0f} s") from None
     if error is not None:
         raise error
-    return found  # type: ignore[no-any-return]  # what the call gave
+    return found  # type: ignore[no-any-return]  # what the call returned
 
 
 def reason(result: Mapping[str, Any]) -> str:
-    """What a refusal says, whatever its type."""
+    """The message of a refusal of any type."""
     messages = [error["message"] for error in result.get("errors", ())] or [
         result.get("message", "no reason given")
     ]
@@ -146,7 +146,7 @@ def reason(result: Mapping[str, Any]) -> str:
 
 
 def is_passing(result: Mapping[str, Any]) -> bool:
-    """Whether an error of Dagster's own is one that goes away by itself."""
+    """Whether an error of Dagster's is one that goes away by itself."""
     return result["__typename"] == "PythonError" and result.get("className") in PASSING_ERRORS
 
 
@@ -157,7 +157,7 @@ def given_up(error: NoAnswer, patience: Patience) -> str:
 
 
 def _was_sent(error: requests.RequestException) -> bool:
-    """Whether there was a connection at all."""
+    """Whether a connection was made at all."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return not isinstance(cause, (NewConnectionError, ConnectTimeoutError))
 
@@ -167,7 +167,7 @@ def _refuse(constant: str) -> None:
 
 
 def without_credentials(address: str) -> str:
-    """An address as it may be shown: without user, password and query."""
+    """An address without user, password and query, so that it may be shown."""
     before, _, _ = address.partition("?")
     scheme, found, rest = before.partition("://")
     if not found:

@@ -1,4 +1,4 @@
-"""The GraphQL questions of a proxy, each of constant size however large the Dagster estate is."""
+"""A proxy's GraphQL queries, each of constant size however large the Dagster estate is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts proxies in the places of tasks, without ever breaking the DAG file that asks for it."""
+"""Replaces tasks by proxies, without ever breaking the DAG file that asks for it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 BROKEN_TAG = "parity: proxied_state broken"
 
-# Set by hand below, or of no use in another operator. `pre_execute` and `post_execute` are methods of a task, and not
-# the hooks that were given to it.
+# Set explicitly below, or meaningless for another operator. `pre_execute` and `post_execute` are methods of a task, not
+# the hooks that were passed to it.
 NOT_COPIED = ("self", "kwargs", "dag", "task_id", "task_group", "default_args", "doc_md", "params", "pre_execute",
               "post_execute", "resources", "weight_rule")  # fmt: skip
 TAKEN_OVER = ("params", "resources", "weight_rule", "_pre_execute_hook", "_post_execute_hook", "upstream_task_ids",
@@ -32,7 +32,7 @@ TAKEN_OVER = ("params", "resources", "weight_rule", "_pre_execute_hook", "_post_
 
 @dataclass(frozen=True)
 class Settings:
-    """What a DAG file asks of its proxies; see `install_proxies`."""
+    """What a DAG file requests for its proxies; see `install_proxies`."""
 
     conn_id: str
     deferrable: bool | Collection[str] | None = None
@@ -48,12 +48,12 @@ class Settings:
 
 
 def install(dag_file_globals: Mapping[str, Any], folder: Path, proxy: type, settings: Settings) -> None:
-    """Each DAG by itself; what cannot be honoured is left as it was, with a warning and a tag on its DAG."""
+    """Handles each DAG separately; what cannot be honoured is left unchanged, with a warning and a tag on its DAG."""
     for dag in _dags(dag_file_globals):
         problems: list[str] = []
         try:
             _install(dag, folder, proxy, settings, problems)
-        # Whatever this is, it must not take the DAGs of this file from Airflow.
+        # Whatever this is, it must not remove this file's DAGs from Airflow.
         except Exception as error:
             problems.append(f"{type(error).__name__}: {error}")
         for problem in problems:
@@ -89,12 +89,12 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
         except Exception as error:
             problems.append(f"task {task_id!r} cannot be replaced: {type(error).__name__}: {error}")
     if installed:
-        # Airlift's own words, so that a filter on its tag still works.
+        # Airlift's own wording, so that a filter on its tag still works.
         _tag(dag, f"{installed} {'Task' if installed == 1 else 'Tasks'} Marked as Proxied to Dagster")
 
 
 def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
-    """A proxy with everything that Airflow itself reads from the task. It is in no DAG and in no group yet."""
+    """A proxy with everything that Airflow itself reads from the task, not in any DAG or group yet."""
     known = inspect.signature(BaseOperator.__init__).parameters
     copied = {
         name: value
@@ -111,7 +111,7 @@ def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
 
 
 def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
-    """Keeps the place in the DAG's and the group's order, and the id that a group has given to its task."""
+    """Keeps the task's position in the DAG and group, and the id that the group has given it."""
     group = task.task_group
     dag.task_dict[task.task_id] = made
     if group is not None:
@@ -121,7 +121,7 @@ def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
 
 
 def _refusal(task: Any) -> str:
-    """Why there cannot be a proxy for a task; empty: there can."""
+    """Why there cannot be a proxy for the task; empty if there can."""
     if not isinstance(task, BaseOperator):
         return "is mapped (`.expand`), and a unit has one run for each window"
     if next(iter(task.iter_mapped_task_groups()), None) is not None:
@@ -130,7 +130,7 @@ def _refusal(task: Any) -> str:
 
 
 def _steers(task: Any) -> bool:
-    """Whether a task only says which others run and when: a DAG that is proxied as a whole keeps those."""
+    """Whether a task only controls which others run and when: a DAG that is proxied as a whole keeps such tasks."""
     return (
         getattr(task, "inherits_from_empty_operator", False)
         or isinstance(task, SkipMixin)  # branches, short circuits, sensors
@@ -141,7 +141,7 @@ def _steers(task: Any) -> bool:
 
 
 def _dags(dag_file_globals: Mapping[str, Any]) -> Iterator[DAG]:
-    """Those with a name in the file, and those that Airflow has registered without one."""
+    """The DAGs with a name in the file, and those that Airflow has registered without one."""
     found = {id(value): value for value in dag_file_globals.values() if isinstance(value, DAG)}
     for dag, module in list(DagContext.autoregistered_dags):
         if module.__name__ == dag_file_globals.get("__name__"):

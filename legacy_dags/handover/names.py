@@ -6,43 +6,43 @@ them together.
 
 from __future__ import annotations
 
-# Of a job: how its partition keys are written.
+# On a job: how its partition keys are formatted.
 TIMEZONE_TAG = "parity/timezone"
 KEY_FORMAT_TAG = "parity/key_format"
 
-# Of a run: what it is about.
+# On a run: what it is about.
 PARTITION_TAG = "dagster/partition"
 WINDOW_START_TAG = "parity/window_start"
 WINDOW_END_TAG = "parity/window_end"
 
-# Of a run: who has asked for it. The first three are Airlift's own.
+# On a run: who requested it. The first three are Airlift's own.
 DAG_TAG = "dagster-airlift/airflow-dag-id"
 DAG_RUN_TAG = "dagster-airlift/airflow-dag-run-id"
 TASK_TAG = "dagster-airlift/airflow-task-id"
 MAP_INDEX_TAG = "parity/airflow_map_index"
 TRY_TAG = "parity/airflow_try"
-# The four names in one value: runs are found by one indexed look-up, however many a DAG or a day has.
+# The four names in one value, so that one indexed look-up finds the runs, however many a DAG or a day has.
 TASK_INSTANCE_TAG = "parity/airflow_task_instance"
-# Which clearing of the task a run belongs to: retries share it, a cleared task has a new one.
+# Which round of the task a run belongs to: retries share it, and clearing the task starts a new one.
 ROUND_TAG = "parity/airflow_round"
 # When the tasks before this one had ended.
 UPSTREAM_TAG = "parity/airflow_upstream"
-# One for each launch: a launch whose answer was lost is found by it.
+# One per launch: it identifies a launch whose answer was lost.
 LAUNCH_TAG = "parity/launch_id"
 
-# Of a run that Dagster's side has refused before it did anything.
+# On a run that Dagster's side refused before it did anything.
 REFUSED_TAG = "parity/refused"
 
-# Of a run that somebody has executed again from another one: Dagster copies all other tags to it.
+# On a re-execution of another run: Dagster copies all other tags to it.
 PARENT_RUN_TAG = "dagster/parent_run_id"
 ROOT_RUN_TAG = "dagster/root_run_id"
 
-# Dagster shall not try a failed run again by itself: Airflow does.
+# Dagster must not retry a failed run itself: Airflow does.
 MAX_RETRIES_TAG = "dagster/max_retries"
 
 
 def job_name(dag_id: str, task_id: str) -> str:
-    """The name of the unit's job in Dagster: only letters, digits and underscores are allowed there."""
+    """The name of the unit's job in Dagster, which allows only letters, digits and underscores."""
     return "__".join(
         "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
         for name in (dag_id, task_id)
@@ -50,6 +50,6 @@ def job_name(dag_id: str, task_id: str) -> str:
 
 
 def task_instance_name(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """Readable; the separate tags tell apart what reads alike."""
+    """A readable value; the separate tags distinguish what looks the same in it."""
     mapped = f"[{map_index}]" if map_index >= 0 else ""
     return f"{dag_id}.{task_id}{mapped} {run_id}"

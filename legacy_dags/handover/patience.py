@@ -1,4 +1,4 @@
-"""How long, and how often, a proxy asks again when Dagster does not answer."""
+"""How long and how often a proxy retries while Dagster does not answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 class Patience:
-    """One outage: it begins with the first failure and is over, at the latest, `seconds` after it.
+    """One outage: it begins with the first failure and ends at the latest `seconds` after it.
 
     `pause()` is the time to wait before the next try, or None when the bound is reached. The pauses double and are
     spread at random over their upper half, so that a thousand tasks do not come back in the same second.
@@ -39,5 +39,5 @@ class Patience:
 
 
 def poll_pause(waited: float) -> float:
-    """Seconds between two looks at a run, after so long a wait: short runs end promptly, long ones cost little."""
+    """Seconds between two polls of a run, growing with the wait: short runs end promptly, long ones cost little."""
     return min(max(waited / 20, 0.5), 10.0)

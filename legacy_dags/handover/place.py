@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Place:
-    """`verify`: true, false, or a file or folder of CAs. `cert`: a client certificate, or it and its key.
+    """`verify`: true, false, or a file or folder of CAs. `cert`: a client certificate, or a certificate and its key.
 
     `timeout`: seconds for one answer. `patience`: seconds that an outage may last. `trust_env`: whether the
     environment's HTTP proxies count, which they do not by default.
@@ -49,7 +49,7 @@ class Place:
 
 
 def find_place(conn_id: str, patience: float | None = None) -> Place:
-    """The connection's place; DAGSTER_URL counts where there is no such connection, or it has no host.
+    """The place named by the connection, or by DAGSTER_URL if there is no such connection or it has no host.
 
     `patience` goes before the connection's. Raises AirflowException if neither says where Dagster is.
     """
@@ -74,7 +74,7 @@ def find_place(conn_id: str, patience: float | None = None) -> Place:
 
 
 def _without_password(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The address goes into logs and XCom; what opens the door does not."""
+    """The address, which goes into logs and XCom, without the credentials, which must not."""
     parts = urlsplit(url)
     if parts.username is None:
         return url, None
@@ -105,7 +105,7 @@ def _extras(conn_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(conn_id: str, name: str, value: Any) -> Any:
     if name == "headers" and isinstance(value, dict):
         return {str(key): str(text) for key, text in value.items()}
-    # A connection that is written as an address has texts only.
+    # A connection in URI form has only text values.
     if name in ("verify", "trust_env") and str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
     if name in ("verify", "cert") and isinstance(value, str):

@@ -43,7 +43,7 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
         try:
             yield TriggerEvent({"run_id": self.run_id, **await self._outcome()})
         except asyncio.CancelledError:
-            # A deferred task has no on_kill. This is also how a triggerer stops that hands its triggers to another.
+            # A deferred task has no on_kill. A triggerer that hands its triggers to another one also stops this way.
             if await asyncio.to_thread(self._is_unwanted):
                 await asyncio.to_thread(self._end)
             raise
@@ -54,7 +54,7 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
         patience = Patience(client.place.patience)
         while True:
             try:
-                # No more than one look in a thread: an outage must not fill the triggerer's few threads with sleepers.
+                # One poll per thread at most: an outage must not fill the triggerer's few threads with sleepers.
                 status = await asyncio.to_thread(status_of, client, self.run_id)
             except NoAnswer as error:
                 pause = patience.pause()

@@ -23,7 +23,7 @@ class EstateError(Exception):
 
 
 class BadSetting(EstateError):
-    """A setting that cannot be right: its name, its value, and what it must look like."""
+    """An invalid setting: its name, its value, and what it must look like."""
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class BadMonth(EstateError):
 
 
 class LandingFileMissing(EstateError):
-    """What should have been delivered is not there."""
+    """What should have been delivered is missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class LandingFileMissing(EstateError):
 
 
 class LandingFileBroken(EstateError):
-    """The file is there and cannot be read; `reason` is what the reader said."""
+    """The file exists but cannot be read; `reason` is the reader's message."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -65,7 +65,7 @@ class LandingFileBroken(EstateError):
 
 
 class LandingSchemaWrong(EstateError):
-    """The file can be read and is not what was agreed; `faults` has one line for each column at fault."""
+    """The file can be read but does not match the agreed schema; `faults` has one line per wrong column."""
 
     def __init__(self, path: Path, faults: tuple[str, ...]) -> None:
         self.path = path
@@ -87,7 +87,7 @@ class WarehouseMissing(EstateError):
 
 
 class WarehouseBusy(EstateError):
-    """Another process held the database for all of `seconds`."""
+    """Another process held the database for the whole of `seconds`."""
 
     def __init__(self, database: Path, seconds: float) -> None:
         self.database = database
@@ -99,7 +99,7 @@ class WarehouseBusy(EstateError):
 
 
 class ExportNotHere(EstateError):
-    """The estate runs on a warehouse that is no DuckDB file, which exports by itself."""
+    """The estate runs on a warehouse other than a DuckDB file, which exports itself."""
 
     def __init__(self, target: str, statement: str) -> None:
         self.target = target

@@ -1,4 +1,4 @@
-"""Hands the metrics of one day to whoever reads files: one CSV for each day."""
+"""Exports the metrics of one day for readers of files: one CSV per day."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Child processes, and that none of them is left behind."""
+"""Child processes, none of which is left behind."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Millions of small objects that all stay: the garbage collector would walk them again and again.
+    """Pause the garbage collector, which would walk millions of small objects that all stay again and again.
 
-    Reading the manifest of 2,000 models takes 0.3 s so, and 1.1 s otherwise.
+    This way, reading the manifest of 2,000 models takes 0.3 s instead of 1.1 s.
     """
     was_enabled = gc.isenabled()
     gc.disable()

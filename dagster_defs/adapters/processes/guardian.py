@@ -1,8 +1,8 @@
-"""Ends servers whose parent is gone, however that happened: by a signal, with its terminal, or by kill -9.
+"""Ends servers whose parent is gone, whatever ended it: a signal, its terminal closing, or kill -9.
 
-A guardian is a small process beside the parent, in a session of its own. The parent tells it on a pipe which processes
-to watch. When the pipe closes, or the parent's id is no longer that of the guardian's parent, it ends every watched
-process with all that it has started. This file is both: the program, run by its path, and the parent's side of it.
+A guardian is a small process next to the parent, in its own session. The parent tells it through a pipe which processes
+to watch. When the pipe closes, or the guardian's parent id changes, it ends every watched process and everything that
+it started. This file is both the program, run by its path, and the parent's side of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 GRACE_SECONDS = 8
-# In the environment of what is started here; its value names the guardian.
+# A variable in the environment of everything started here; its value names the guardian.
 MARK = "PARITY_GUARDED_BY"
 _GUARDIAN = "guardian"  # the value in a guardian's own environment: another one lets it do its work
 _LOOK_SECONDS = 0.5
@@ -41,7 +41,7 @@ class Known:
 
     @classmethod
     def of(cls, pid: int) -> Known | None:
-        """None if it is gone."""
+        """None if the process is gone."""
         try:
             return cls(pid, psutil.Process(pid).create_time())
         except psutil.Error:
@@ -49,7 +49,7 @@ class Known:
 
     @property
     def process(self) -> psutil.Process | None:
-        """None if it has ended, or another process has its id by now."""
+        """None if it has ended, or its id now belongs to another process."""
         with contextlib.suppress(psutil.Error):
             if self.keeps_its_id and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE:
                 return psutil.Process(self.pid)
@@ -57,7 +57,7 @@ class Known:
 
     @property
     def keeps_its_id(self) -> bool:
-        """Whether its id is still its own: it runs, or nobody has waited for it."""
+        """Whether its id is still its own: it is running, or has not been waited for."""
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) < 1
         except psutil.Error:
@@ -65,8 +65,8 @@ class Known:
 
 
 def family(leaders: Iterable[Known], mark: str = "") -> list[Known]:
-    """What is alive of these processes, of their descendants and of their groups, and what has `mark` in its
-    environment: a daemon leaves its parent and its group, but rarely its environment."""
+    """The live ones of these processes, their descendants and their groups, and any process with `mark` in its
+    environment: a daemon leaves its parent and group, but rarely its environment."""
     known = [leader for leader in leaders if leader.keeps_its_id]
     alive = [leader for leader in known if leader.process]
     groups = {leader.pid for leader in known}
@@ -91,7 +91,7 @@ def _is_guardian(each: Known) -> bool:
 
 
 def end(leaders: Iterable[Known], *, mark: str = "", grace: float = GRACE_SECONDS) -> None:
-    """Ask them to end, and kill with all that they have started what has not done so after `grace` seconds."""
+    """Ask them to end, and after `grace` seconds kill the remaining ones with everything that they started."""
     known = list(leaders)
     everyone = family(known, mark)
     for each in [leader for leader in known if leader.process] or everyone:
@@ -104,7 +104,7 @@ def end(leaders: Iterable[Known], *, mark: str = "", grace: float = GRACE_SECOND
 
 
 def _polite_signal(each: Known) -> signal.Signals:
-    """PostgreSQL takes SIGTERM for "when the last client has gone"."""
+    """PostgreSQL takes SIGTERM to mean "when the last client has left"."""
     with contextlib.suppress(psutil.Error):
         if "postgres" in psutil.Process(each.pid).name():
             return signal.SIGINT
@@ -112,7 +112,7 @@ def _polite_signal(each: Known) -> signal.Signals:
 
 
 def _signal(each: Known, number: signal.Signals) -> None:
-    """To its whole group, where it leads one of its own."""
+    """Signal its whole group if it leads one, else only the process."""
     if each.process is None:
         return
     with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ def postgres_of(folder: Path) -> Known | None:
 
 @dataclass
 class Guardian:
-    """The parent's side: one guardian for each process, started when the first process is watched."""
+    """The parent's side: one guardian per parent process, started when the first child is watched."""
 
     mark: str = ""
     _watched: dict[Known, None] = field(default_factory=dict)
@@ -151,9 +151,9 @@ class Guardian:
     def start(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[Any]:
-        """A process that ends, with all that it starts, when this one does, whatever ends this one.
+        """Start a process that ends, with everything that it starts, when this process does, for whatever reason.
 
-        `env`: this process's own where it is None. `options` are those of `subprocess.Popen`.
+        `env`: None for this process's own. `options`: those of `subprocess.Popen`.
         """
         if env is None:
             command = ["env", *(f"{name}={value}" for name, value in self.environment({}).items()), *command]
@@ -164,7 +164,7 @@ class Guardian:
         return process
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """For a process that is started next: the guardian runs by now, and will know it by its environment."""
+        """An environment for a process to be started: the guardian is running, and will recognise it by this."""
         with self._lock:
             self._start()
             return {**env, MARK: self.mark}
@@ -186,7 +186,7 @@ class Guardian:
 
     @contextlib.contextmanager
     def watching_postgres(self, folder: Path) -> Iterator[None]:
-        """Whatever PostgreSQL server runs on this folder, for as long as the block takes."""
+        """Watch any PostgreSQL server that runs on this folder, for the duration of the block."""
         with self._lock:
             self._forget_after_fork()
             self._folders.add(str(folder))
@@ -210,7 +210,7 @@ class Guardian:
         self._parent = os.getpid()
         self.mark = self.mark or f"{self._parent}-{uuid.uuid4().hex}"
         self._process = subprocess.Popen(
-            # What it inherits is this process's environment, but for its mark.
+            # It inherits this process's environment, except for its mark.
             ["env", f"{MARK}={_GUARDIAN}", sys.executable, "-I", __file__, str(self._parent), self.mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -227,7 +227,7 @@ class Guardian:
         self._start()
         try:
             self._write(message)
-        except OSError:  # somebody has killed the guardian: the next one is told everything
+        except OSError:  # the guardian was killed: tell the next one everything
             assert self._process is not None  # noqa: S101 - `_start` has just made it
             self._process.kill()
             self._process.wait()
@@ -244,7 +244,7 @@ GUARDIAN = Guardian()
 
 
 def _messages(parent: int) -> Iterator[Mapping[str, Any]]:
-    """What the parent says, until it is gone."""
+    """The parent's messages, until the parent is gone."""
     waiting = b""
     while os.getppid() == parent:
         if not select.select([0], [], [], _LOOK_SECONDS)[0]:

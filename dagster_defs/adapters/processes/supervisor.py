@@ -1,4 +1,4 @@
-"""Child processes that all end: with the parent, whatever ends it, or when the next start finds them left over."""
+"""Child processes that are sure to end: with the parent, whatever ends it, or at the latest at the next start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GRACE_SECONDS = guardian.GRACE_SECONDS
 
 @dataclass(frozen=True)
 class Child:
-    """A process in a group of its own, so that what it starts can be ended with it."""
+    """A process in its own group, so that whatever it starts can be ended with it."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -40,11 +40,12 @@ class Child:
 
 
 class Supervisor:
-    """Starts processes and ends every one of them when its `with` block is left, however that happens: a guardian
-    ends them where this process cannot.
+    """Starts processes and ends all of them when its `with` block is left, for whatever reason: a guardian ends them if
+    this process cannot.
 
-    `folder` keeps logs and a list of what runs; what an earlier supervisor of the same folder has left running, its
-    guardian killed too, is ended first. `say` hears every few seconds what is waited for.
+    `folder` holds logs and a list of what is running; anything that an earlier supervisor of the same folder left
+    running because its guardian was killed too is ended first. Every few seconds, `say` is told what is being waited
+    for.
     """
 
     def __init__(self, folder: Path, say: Say = say_nothing) -> None:
@@ -102,7 +103,7 @@ class Supervisor:
         self._write_record()
 
     def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float, pause: float = 0.2) -> None:
-        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds`."""
+        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds` seconds."""
         began = time.monotonic()
         deadline = began + seconds
         reminder = Reminder(self.say, say_seconds())
@@ -116,7 +117,7 @@ class Supervisor:
             time.sleep(pause)
 
     def stop(self) -> None:
-        """End every child and all that it started; the youngest first."""
+        """End every child and everything that it started, youngest first."""
         known = [known for child in reversed(self.children) if (known := Known.of(child.process.pid))]
         guardian.end(known, grace=GRACE_SECONDS)
         for child in self.children:
@@ -134,11 +135,11 @@ class Supervisor:
             atomic.write_json(self._record, rows)
 
     def end_leftovers(self) -> None:
-        """End what a killed earlier supervisor of the same folder has left running."""
+        """End what an earlier, killed supervisor of the same folder left running."""
         if not self._record.exists():
             return
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            # A pid is used again sooner or later: the start time tells whether it is still ours.
+            # Pids are reused sooner or later: the start time tells whether this one is still ours.
             rows = json.loads(self._record.read_bytes())
             known = [Known(int(row["pid"]), float(row["started"])) for row in rows]
             marks = {str(row.get("mark") or "") for row in rows} - {GUARDIAN.mark}
@@ -155,7 +156,7 @@ def free_port() -> int:
 
 
 def chosen_port(text: str, variable: str, what: str) -> int:
-    """The port that `variable` asks for with this text, or any free one. Raises PortInUse if that one is taken."""
+    """The port that `variable` requests with this text, or any free port. Raises PortInUse if it is taken."""
     wanted = int(text) if text.isdecimal() else -1
     if wanted == 0:
         return free_port()
@@ -176,10 +177,10 @@ def last_lines(log: Path, count: int = 15) -> str:
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Ctrl-C, a plain kill and a terminal that closes all unwind the stack, so that every child ends in order.
+    """Make Ctrl-C, a plain kill and a closing terminal unwind the stack, so that every child ends in order.
 
-    SIGINT too is set: a process that a script starts in the background inherits it ignored. Under nohup the terminal
-    may close.
+    SIGINT is set too, because a process that a script starts in the background inherits it ignored. Under nohup the
+    terminal may close.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What a long step waits for, said every few seconds to whoever sits before it."""
+"""Reports every few seconds what a long step is waiting for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SAY_SECONDS = 5.0  # between two lines that say what is waited for, on a terminal
-SAY_SELDOM_SECONDS = 30.0  # elsewhere: a log is read later
+SAY_SECONDS = 5.0  # between two progress lines on a terminal
+SAY_SELDOM_SECONDS = 30.0  # between two progress lines in a log
 
 Say = Callable[[str], None]
 
@@ -19,11 +19,11 @@ def say_seconds() -> float:
 
 
 def say_nothing(line: str) -> None:
-    """For who waits in silence."""
+    """A `say` that reports nothing."""
 
 
 class Reminder:
-    """Passes on what a loop says in each of its turns, once in so many seconds; never at once."""
+    """Passes on a loop's messages at most once every few seconds, and not immediately."""
 
     def __init__(self, say: Say, seconds: float) -> None:
         self._say, self._seconds, self._said = say, seconds, time.monotonic()
@@ -36,7 +36,7 @@ class Reminder:
 
 @contextmanager
 def reminding(line: str, say: Say, seconds: float | None = None) -> Iterator[None]:
-    """For a block that does not come back in between: the line, with the seconds so far, until it is over."""
+    """Repeats the line, with the seconds so far, while a block is running that cannot report itself."""
     began, over = time.monotonic(), threading.Event()
     pause = say_seconds() if seconds is None else seconds
 

@@ -1,4 +1,4 @@
-"""The ledger's file, `proxied_state/ledger.jsonl`: entries are added at its end, and never changed."""
+"""The ledger's file, `proxied_state/ledger.jsonl`: entries are appended and never changed."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ from dagster_defs.lifecycle.moves import in_progress
 
 NAME = "ledger.jsonl"
 MOST_BYTES = 1 << 29  # of the file: more than a million entries
-SHOWN = 1000  # characters of a line that was cut off
+SHOWN = 1000  # most characters to show of a line that was cut off
 PATIENCE = 10.0  # seconds to wait for another command's append, which takes milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """`cut_off`: what stands after the last whole line, if a crash has left it there; it counts for nothing. `size`:
-    bytes of all whole lines. `lines`: the number of each entry's line. `problems`: units with a line that cannot be
-    read. `path`: for messages."""
+    """`cut_off`: what a crash left after the last whole line; it is ignored. `size`: bytes of all whole lines. `lines`:
+    each entry's line number. `problems`: units with an unreadable line. `path`: for messages."""
 
     entries: tuple[Entry, ...]
     cut_off: str
@@ -51,7 +50,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class LedgerReader:
-    """A missing file is a ledger without entries."""
+    """Reads the ledger; a missing file is a ledger without entries."""
 
     folder: Path
 
@@ -60,9 +59,9 @@ class LedgerReader:
         return self.folder / NAME
 
     def read(self, unit: Unit | None = None) -> Contents:
-        """All entries, or those of one unit. A line that cannot be read is a problem of the unit that it is about.
+        """All entries, or those of one unit. An unreadable line is a problem of the unit that it is about.
 
-        Raises LedgerUnreadable or LedgerVersion, with the line, for one that may be about any unit.
+        Raises LedgerUnreadable or LedgerVersion, with the line, for a line that may be about any unit.
         """
         data = self._bytes()
         *lines, tail = data.split(b"\n")
@@ -70,7 +69,7 @@ class LedgerReader:
         if tail:
             if _is_cut_off(tail):
                 cut_off = _beginning(tail)
-            else:  # whole, but for its end of line: an editor or a merge has taken that away
+            else:  # whole except for its end of line, which an editor or a merge has removed
                 lines.append(tail)
                 size = len(data)
         path = str(self.path)
@@ -110,18 +109,18 @@ class LedgerReader:
             raise LedgerUnreadable(str(self.path), error.strerror or str(error)) from error
 
     def history(self, unit: Unit) -> UnitHistory:
-        """Raises LedgerUnreadable too if the unit's entries cannot have come about as they stand there."""
+        """Raises LedgerUnreadable also if the unit's entries are an impossible history."""
         return self.read(unit).histories().get(unit, UnitHistory(unit))
 
 
 @dataclass(frozen=True)
 class Ledger(LedgerReader):
-    """What adds entries too."""
+    """Appends entries too."""
 
     def append(self, entry: Entry) -> None:
-        """Add one line, whole and on the disk, or none.
+        """Append one line and sync it to disk, or nothing at all.
 
-        Raises LedgerUnwritable; MoveInProgress or MoveOvertaken if what the entry rests on is no longer so.
+        Raises LedgerUnwritable, and MoveInProgress or MoveOvertaken if what the entry is based on has changed.
         """
         line = json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"
         with self._locked(".ledger", PATIENCE):
@@ -134,9 +133,9 @@ class Ledger(LedgerReader):
 
     @contextmanager
     def moving(self, unit: Unit) -> Iterator[None]:
-        """While a command moves the unit. It ends with its process, however that ends.
+        """Lock the unit while a command moves it. The lock ends with the process, however that ends.
 
-        Raises MoveInProgress, with who and what, if another command is at it.
+        Raises MoveInProgress, with who and what, if another command is moving the unit.
         """
         try:
             with self._locked(_lock_name(unit), 0):
@@ -145,7 +144,7 @@ class Ledger(LedgerReader):
             raise self._who_is_moving(unit) from None
 
     def _who_is_moving(self, unit: Unit) -> MoveInProgress:
-        """The other command may have its lock, and its intent not yet in the ledger."""
+        """The other command may have its lock, but not yet its intent in the ledger."""
         until = time.monotonic() + 2
         while time.monotonic() < until:
             if open_move := self.history(unit).open:
@@ -182,7 +181,7 @@ class Ledger(LedgerReader):
         try:
             if size and os.pread(handle, 1, size - 1) != b"\n":
                 line = b"\n" + line
-            os.ftruncate(handle, size)  # what a crash has left after the last whole line
+            os.ftruncate(handle, size)  # drop what a crash left after the last whole line
             os.lseek(handle, size, os.SEEK_SET)
             try:
                 if os.write(handle, line) != len(line):
@@ -196,19 +195,19 @@ class Ledger(LedgerReader):
         if new:
             folder = os.open(self.folder, os.O_RDONLY)
             try:
-                os.fsync(folder)  # the name of the file, too, survives a power cut
+                os.fsync(folder)  # so that the file's name survives a power cut too
             finally:
                 os.close(folder)
 
 
 def _lock_name(unit: Unit) -> str:
-    """The unit's name where the file system takes it, which it does up to 255 bytes with its ending."""
+    """The unit's name, if the file system accepts it: at most 255 bytes with the suffix."""
     name = f".{quote(str(unit), safe='')}"
     return name if len(name) <= 200 else f".{hashlib.sha256(str(unit).encode()).hexdigest()}"
 
 
 def _is_cut_off(tail: bytes) -> bool:
-    """Whether what stands after the last end of line is a part of an entry. Longer than any, it is somebody's edit."""
+    """Whether the text after the last end of line is part of an entry. If longer than any entry, it is an edit."""
     if len(tail) > ledger_lines.MOST_BYTES:
         return False
     try:

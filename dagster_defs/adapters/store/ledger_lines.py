@@ -1,7 +1,7 @@
-"""One line of the ledger's file as an entry, and whose it is where it cannot be one.
+"""Parses one line of the ledger's file into an entry, or finds out whose line it is if it cannot be parsed.
 
-A line that cannot be read stops the unit that it is about. If that cannot be told for sure, it stops every unit: an
-entry that is lost in it may be anybody's.
+An unreadable line blocks the unit that it is about. If that is uncertain, it blocks every unit: the lost entry may be
+about any of them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dagster_defs.errors import BadUnit, LedgerUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.ledger import SCHEMA, Entry, Subject, subject
 
-MOST_BYTES = 1 << 20  # of one line; the longest that a command writes has a few thousand
-_BEGINNING = 1 << 13  # of a line that is looked at for the unit's name
+MOST_BYTES = 1 << 20  # per line; the longest that a command writes has a few thousand
+_BEGINNING = 1 << 13  # how much of a line is searched for the unit's name
 
-# As `Entry.as_json` and `json.dumps` write it. A string with an escape, and any other order, goes the long way.
+# As `Entry.as_json` and `json.dumps` write it. A string with an escape, or another order, takes the slow path.
 _TEXT = r'[^"\\\x00-\x1f]*+'
-_INSIDE = r"[^\]\\\x00-\x1f]*+"  # of a list: not yet whether these are texts
+_INSIDE = r"[^\]\\\x00-\x1f]*+"  # the inside of a list, whose items are checked later
 _LINE = re.compile(
     rf'\{{"schema": "{SCHEMA}", "id": "({_TEXT})", "at": "({_TEXT})", "operator": "({_TEXT})"'
     rf', "unit": "({_TEXT}", "move": "{_TEXT}", "kind": "{_TEXT}", "stage": "{_TEXT})", "reason": "({_TEXT})"'
@@ -32,7 +32,7 @@ _TEXTS = re.compile(rf'(?:"{_TEXT}"(?:, "{_TEXT}")*+)?')
 
 
 def _beginning(text: bytes) -> re.Pattern[bytes]:
-    """Of a line up to its unit's name, the fourth group, with `text` as the expression of each string's inside."""
+    """A pattern for a line up to its unit's name (the fourth group); `text` matches the inside of each string."""
     names = b"".join(b', "%s": "(%s)"' % (name, text) for name in (b"id", b"at", b"operator", b"unit"))
     return re.compile(rb'\{"schema": "%s"' % SCHEMA.encode() + names)
 
@@ -42,8 +42,8 @@ _PLAINLY_NAMED = _beginning(_TEXT.encode())
 
 
 def plain_entry(line: bytes) -> Entry | None:
-    """The entry of a line as `json.dumps` writes it, in a third of the time; None for any other, which may be an entry
-    all the same."""
+    """The entry in a line as `json.dumps` writes it, parsed in a third of the time; None for any other line, which may
+    still be an entry."""
     if len(line) > MOST_BYTES:
         return None
     try:
@@ -56,7 +56,7 @@ def plain_entry(line: bytes) -> Entry | None:
         return Entry.from_texts(
             id_, at, operator, _subject(names), reason, *lists, from_, until, paused is not None
         )
-    except ValueError:  # no UTF-8, no instant, no unit: `read_entry` says which
+    except ValueError:  # not UTF-8, not an instant or not a unit: `read_entry` says which
         return None
 
 
@@ -73,14 +73,14 @@ def read_entry(line: bytes, where: str) -> Entry:
 
 
 def is_of_another(line: bytes, unit: Unit) -> bool:
-    """Whether the line names for sure another unit, and so need not be read."""
+    """Whether the line certainly names another unit, and so need not be parsed."""
     found = _PLAINLY_NAMED.match(line) or _NAMED.match(line[:_BEGINNING])
     if found is None or b"\\" in found[4] or b"." not in found[4] or line.count(b'"unit"') != 1:
         return False
     return found[4] != str(unit).encode()
 
 
-# Many entries have these in common, and one look-up is less than taking them apart again.
+# Many entries share these, and a look-up is cheaper than parsing them again.
 @lru_cache(maxsize=8192)
 def _subject(names: str) -> Subject:
     return subject(*_BETWEEN_NAMES.split(names))
@@ -95,7 +95,7 @@ def _lists(texts: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 
 def _named(line: bytes) -> str:
-    """The unit of a line that cannot be read, if it begins as an entry does and nothing else is glued to it."""
+    """The unit of an unreadable line, if it begins like an entry and is not joined with another one."""
     found = _NAMED.match(line[:_BEGINNING])
     if found is None or line.count(b'"unit"') != 1:
         return ""

@@ -18,9 +18,9 @@ from dagster_defs.lifecycle import Unit
 
 @dataclass(frozen=True, eq=False)
 class Marks(Mapping[Unit, bool]):
-    """Which units are marked; a unit without a mark is not in it, and a DAG that is marked as a whole lists none.
+    """Which units are marked; a unit without a mark is missing, and a DAG that is marked as a whole lists no units.
 
-    A look-up raises ProxiedStateUnreadable where nobody can tell: what Airflow does not honour decides nothing here.
+    A look-up raises ProxiedStateUnreadable if the mark is in doubt: what Airflow does not honour decides nothing here.
     """
 
     by_dag: Mapping[str, one_dag.Marks] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Marks(Mapping[Unit, bool]):
 
     @property
     def whole(self) -> Mapping[str, bool]:
-        """The marks of DAGs as such."""
+        """The marks of whole DAGs."""
         return {dag_id: found.whole for dag_id, found in self.by_dag.items() if found.whole is not None}
 
     @property
@@ -49,20 +49,20 @@ class Marks(Mapping[Unit, bool]):
         return {dag_id: found.problems for dag_id, found in self.by_dag.items() if found.problems}
 
     def honoured(self, unit: Unit) -> bool:
-        """What Airflow does: a task whose mark is in doubt runs there, as its own operator."""
+        """The mark as Airflow acts on it: a task whose mark is in doubt runs there, as its own operator."""
         found = self.by_dag.get(unit.dag_id)
         return found is not None and found.honoured(unit.task_id)
 
     def doubt(self, unit: Unit) -> str:
-        """Why nobody can tell whether the unit is marked; empty if it can be told."""
+        """Why it is unknown whether the unit is marked; empty if it is known."""
         found = self.by_dag.get(unit.dag_id)
         return found.problem_of(unit.task_id) if found else ""
 
 
 def read_marks(folder: Path, dag_id: str = "") -> Marks:
-    """All marks, or those of one DAG. A broken file is its own DAG's, and costs only that one.
+    """All marks, or those of one DAG. A broken file affects only its own DAG.
 
-    Raises ProxiedStateUnreadable if the folder itself cannot be read; a folder that is not there has no marks.
+    Raises ProxiedStateUnreadable if the folder itself cannot be read; a missing folder has no marks.
     """
     if dag_id:
         return Marks({dag_id: one_dag.read_marks(folder, dag_id)})
@@ -76,20 +76,20 @@ def read_marks(folder: Path, dag_id: str = "") -> Marks:
 
 
 def refuse_unmarkable(folder: Path, unit: Unit) -> None:
-    """Raises MarkedAsAWhole where the DAG is marked as a whole: which tasks that means is known to Airflow alone."""
+    """Raises MarkedAsAWhole if the DAG is marked as a whole: only Airflow knows which tasks that means."""
     found = one_dag.read_marks(folder, unit.dag_id)
     if found.whole is not None:
         raise MarkedAsAWhole(str(unit), found.files[0])
 
 
 def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
-    """Mark one unit; the file is replaced at once, so no reader sees half of it.
+    """Mark one unit; the file is replaced atomically, so no reader sees half of it.
 
-    What Airflow honours of the file is kept. What it does not honour is left out, and the file as it was is kept beside
-    the new one under a name that nobody reads: a file that is broken must not close the way back.
+    What Airflow honours in the file is kept. What it does not honour is dropped, and the old file is kept next to the
+    new one under a name that nobody reads: a broken file must not prevent a rollback.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Two who mark tasks of one DAG at the same time would each keep what the other has just changed.
+    # Without a lock, two commands marking tasks of one DAG at the same time would undo each other's change.
     with FileLock(folder / ".marks.lock", timeout=10):
         refuse_unmarkable(folder, unit)
         return _write_mark(folder, unit, proxied)
@@ -102,7 +102,7 @@ def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
     if found.problems and os.path.lexists(path):
         _keep(path, others)
     _replace(path, tasks)
-    # Only now: alone, the other file would be honoured for a moment.
+    # Not earlier: for a moment, only the other file would exist and be honoured.
     for other in others:
         _set_aside(other)
     return path
@@ -116,9 +116,9 @@ def _keep(path: Path, others: list[Path]) -> None:
         return
     aside = _aside(path)
     try:
-        # Behind a symbolic link the file itself is what will be replaced.
+        # Behind a symbolic link, the file itself will be replaced.
         os.link(path.resolve(), aside)
-    except OSError:  # a file system without links, or another one
+    except OSError:  # a file system without hard links, or a different one
         atomic.write_bytes(aside, path.read_bytes())
 
 

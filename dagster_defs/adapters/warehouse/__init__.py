@@ -1,1 +1,1 @@
-"""Warehouses: one folder for each, and where the sides of a comparison lie in them."""
+"""Warehouses: one folder for each, and the places in them where the sides of a comparison are."""

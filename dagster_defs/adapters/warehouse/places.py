@@ -1,4 +1,4 @@
-"""Where one side of a comparison lies: a table of a database file, data files, or a relation of a dbt target."""
+"""Where one side of a comparison is: a table in a database file, data files, or a relation of a dbt target."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _SEPARATOR = "::"
 def parse_place(text: str, project_dir: Path) -> Place:
     """`file.duckdb::schema.table`, `folder/*.parquet`, `folder`, or `target::schema.table` of the dbt project.
 
-    Names with dots or quotes are written in double quotes, as in SQL; without a schema it is `main`. Raises BadPlace,
-    and for a target what `place_of_target` raises.
+    Names with dots or quotes are put in double quotes, as in SQL; the default schema is `main`. Raises BadPlace and,
+    for a target, what `place_of_target` raises.
     """
     where, separator, name = text.partition(_SEPARATOR)
     if not separator:
@@ -54,7 +54,7 @@ def place_of_target(
     table: exp.Identifier,
     database: exp.Identifier | None = None,
 ) -> Place:
-    """Names that are not quoted are read as the warehouse's SQL does; without a database, the target's.
+    """Unquoted names follow the rules of the warehouse's SQL; the default database is the target's.
 
     Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse.
     """
@@ -66,19 +66,19 @@ def place_of_target(
 
 
 def place_of_relation(workspace: DbtWorkspace, relation: str) -> Place:
-    """A relation of a target as dbt writes it in SQL, with the quotes of its project. Raises as `place_of_target`."""
+    """A relation of a target as dbt writes it in SQL, quotes included. Raises what `place_of_target` raises."""
     parts = exp.to_table(relation, dialect=workspace.credentials.type).parts
     database, schema, table = (part for part in parts if isinstance(part, exp.Identifier))
     return place_of_target(workspace, schema, table, database)
 
 
 def keeps_its_past(place: Place) -> bool:
-    """Whether the place can be read as it was at an instant."""
+    """Whether the place can be read as of a past instant."""
     return isinstance(place, TargetTable) and SERVERS[place.kind].keeps_its_past
 
 
 def as_it_was(place: Place, instant: datetime) -> Place:
-    """The place at that instant (with a time zone), where its warehouse keeps its past. Else as it is."""
+    """The place as of that instant (with a time zone) if its warehouse keeps its past, else unchanged."""
     if not isinstance(place, TargetTable) or not keeps_its_past(place):
         return place
     return replace(place, relation=replace(place.relation, as_of=instant))
@@ -90,7 +90,7 @@ def _names(text: str, name: str) -> tuple[exp.Identifier, exp.Identifier]:
     except (ParseError, ValueError):
         parts = [
             exp.to_identifier(part, quoted=False) for part in name.split(".")
-        ]  # a-b, which SQL wants quoted
+        ]  # a-b, which SQL requires to be quoted
     identifiers = [part for part in parts if isinstance(part, exp.Identifier) and part.name]
     if not 1 <= len(identifiers) == len(parts) <= 2:
         raise BadPlace(text, f"{name!r} is not schema.table")
@@ -99,9 +99,9 @@ def _names(text: str, name: str) -> tuple[exp.Identifier, exp.Identifier]:
 
 
 class Readers:
-    """Opens what one comparison after another reads.
+    """Opens what successive comparisons read.
 
-    A session on a server stays open for the next; database files are let go at once: somebody may wait for them.
+    A session on a server stays open for the next one; database files are released at once, as others may be waiting.
     """
 
     def __init__(self) -> None:
@@ -120,9 +120,9 @@ class Readers:
 
     @contextmanager
     def of(self, legacy: Place, candidate: Place, wait_s: float) -> Iterator[Reader]:
-        """A reader of both sides. `wait_s`: seconds to wait for a database file that somebody else has locked.
+        """A reader of both sides. `wait_s`: seconds to wait for a locked database file.
 
-        Raises BadPlace where no single warehouse has both, and WarehouseError where it does not let us in.
+        Raises BadPlace if no single warehouse has both sides, and WarehouseError if it denies access.
         """
         if isinstance(legacy, TargetTable) and isinstance(candidate, TargetTable):
             if legacy.kind != candidate.kind:
@@ -143,7 +143,7 @@ class Readers:
 
     @contextmanager
     def of_one(self, place: Place, name: str, wait_s: float) -> Iterator[tuple[Reader, Relation]]:
-        """A reader of one side alone, and the side for it; otherwise as `of`. `name`: of the output, for messages."""
+        """A reader of one side only, and that side's relation; see `of`. `name`: the output's name, for messages."""
         if isinstance(place, TargetTable):
             session = self._session(place)
             try:
@@ -157,7 +157,7 @@ class Readers:
                 yield pair, legacy
 
     def _session(self, place: TargetTable) -> Session:
-        """The session that is open already, if it still answers; else a new one."""
+        """The session that is already open, if it still answers; else a new one."""
         who = SERVERS[place.kind].who(place)
         known = self._sessions.get(who)
         if known is None or known.is_lost:
@@ -169,10 +169,10 @@ class Readers:
 def relations_in(
     legacy: Place, candidate: Place, name: str, reader: Reader, time_column: str | None = None
 ) -> tuple[Relation, Relation]:
-    """Both sides for the reader. `time_column`: the one that bounds a window. Raises TypeOfNoColumn."""
+    """Both sides' relations in the reader. `time_column`: the one that bounds a window. Raises TypeOfNoColumn."""
     if isinstance(legacy, TargetTable) and isinstance(candidate, TargetTable):
         return legacy.relation, candidate.relation
-    assert not isinstance(legacy, TargetTable), legacy  # noqa: S101 - `Readers.of` has seen to it
+    assert not isinstance(legacy, TargetTable), legacy  # noqa: S101 - `Readers.of` has ensured it
     assert not isinstance(candidate, TargetTable), candidate  # noqa: S101 - as above
     places = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
     return FILES.relations(places, name, reader, time_column)

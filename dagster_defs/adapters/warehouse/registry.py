@@ -10,7 +10,7 @@ from dagster_defs.adapters.warehouse.seam import ServerWarehouse, Warehouse
 from dagster_defs.adapters.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
 FILES = DuckDBWarehouse()
-"""Reads databases that are files, and data files."""
+"""The warehouse that reads database files and data files."""
 SERVERS: Mapping[str, ServerWarehouse] = {
     each.kind: each for each in (PostgresWarehouse(), SnowflakeWarehouse())
 }
@@ -19,7 +19,7 @@ TITLES = sorted(warehouse.title for warehouse in _ALL.values())
 
 
 def warehouse_of(kind: str) -> Warehouse | None:
-    """None for a type of target that cannot be compared."""
+    """None for a target type that cannot be compared."""
     return _ALL.get(kind)
 
 

@@ -1,6 +1,6 @@
-"""What a warehouse has to offer so that its tables are compared, and candidate runs begin from legacy's.
+"""What a warehouse must provide so that its tables can be compared, and candidate runs can start from legacy's.
 
-A warehouse is a folder beside this file and a row of `registry.py`. Nothing outside imports the folder.
+A warehouse is a folder next to this file and an entry in `registry.py`. Nothing else imports the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dagster_defs.parity.text_types import DeclaredType
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view of a database that is a file. Names are taken as they are."""
+    """A table or view in a database file. Names are taken literally."""
 
     database: Path
     schema: str
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Parquet or CSV files; a path may be a glob or a folder. `types`: declared ones, of CSV files."""
+    """Parquet or CSV files; a path may be a glob or a folder. `types`: declared types of CSV columns."""
 
     paths: tuple[Path, ...]
     types: tuple[tuple[str, DeclaredType], ...] = ()
@@ -40,14 +40,14 @@ class Files:
 class TargetTable:
     """A table or view on a server, read with the credentials of a dbt target.
 
-    `kind`: the target's type. `server`: what two relations have in common that one session can read, and `said` how
-    messages name it, without an address.
+    `kind`: the target's type. `server`: equal for two relations that one session can read; `said`: its name in
+    messages, without an address.
     """
 
     kind: str
     relation: Relation
     server: str = field(repr=False)
-    credentials: Any = field(compare=False, repr=False)  # a password is in it
+    credentials: Any = field(compare=False, repr=False)  # contains a password
     said: str = field(default="", compare=False)
 
 
@@ -55,7 +55,7 @@ Place = Table | Files | TargetTable
 
 
 class Session(Reader, Protocol):
-    """A reader that is opened and closed. `is_lost`: the connection has failed, and not only a statement."""
+    """A reader that is opened and closed. `is_lost`: whether the connection has failed, not just a statement."""
 
     is_lost: bool
 
@@ -64,7 +64,7 @@ class Session(Reader, Protocol):
     def __exit__(self, *_: Any) -> None: ...
 
     def rest(self) -> None:
-        """Between two comparisons: what the next one reads is as it is then."""
+        """Called between two comparisons, so that the next one reads current data."""
         ...
 
 
@@ -80,10 +80,10 @@ class ReadModel:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A model of the run that starts from what earlier runs have left.
+    """A model of the run that starts from what earlier runs left.
 
-    The relations are written as dbt has them in SQL. `time_column` and `lower`: where the run's window begins in it,
-    both or neither. `began`: when legacy's run of the window did, None if nobody knows.
+    The relations are written as in dbt's SQL. `time_column` and `lower`: where the run's window begins, both or
+    neither. `began`: when legacy's run of the window began, None if unknown.
     """
 
     node_id: str
@@ -101,7 +101,7 @@ class Past:
 class Begin:
     """What one candidate run takes from legacy; both targets are of the warehouse's type.
 
-    `out_of_reach` makes the error for what legacy does not have: what, why, and what to do.
+    `out_of_reach` makes the error for what legacy does not have, from what, why, and what to do.
     """
 
     legacy: DbtWorkspace
@@ -116,21 +116,21 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`places`: where the candidate reads each model of legacy's, None for where legacy has it. `copied`: why the rows
-    of the run's window may be legacy's own. Both by unique id."""
+    """`places`: where the candidate reads each legacy model, None for its place in legacy. `copied`: why the rows of
+    the run's window may be legacy's own. Both are keyed by unique id."""
 
     places: Mapping[str, Relation | None] = field(default_factory=dict)
     copied: Mapping[str, str] = field(default_factory=dict)
 
 
 class Warehouse(Protocol):
-    """A row of the registry."""
+    """An entry in the registry."""
 
     kind: ClassVar[str]
     """dbt's name for the type of the target."""
     title: ClassVar[str]
     keeps_its_past: ClassVar[bool]
-    """Whether a relation can be read as it was at an instant."""
+    """Whether a relation can be read as of a past instant."""
 
     def place(
         self,
@@ -140,11 +140,11 @@ class Warehouse(Protocol):
         table: exp.Identifier,
         database: exp.Identifier | None,
     ) -> Place:
-        """A relation of a dbt target; without a database, the target's. Names follow the rules of the warehouse."""
+        """A relation of a dbt target; the default database is the target's. Names follow the warehouse's rules."""
         ...
 
     def server(self, credentials: Any, project_dir: Path) -> tuple[str, str]:
-        """What two targets share if a relation of one name is one relation, and how messages call it."""
+        """A key that two targets share if the same name means the same relation, and its name in messages."""
         ...
 
     def begin(self, begin: Begin) -> Begun:
@@ -153,14 +153,14 @@ class Warehouse(Protocol):
 
 
 class ServerWarehouse(Warehouse, Protocol):
-    """One whose relations are reached over a session."""
+    """A warehouse whose relations are reached through a session."""
 
     def session(self, place: TargetTable) -> Session:
-        """Not opened yet."""
+        """A session that is not open yet."""
         ...
 
     def who(self, place: TargetTable) -> Hashable:
-        """Who reads, and with what: comparisons in which that is the same share a session."""
+        """Identifies user and connection: comparisons with the same key share a session."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""DuckDB: reading both sides, and the start of a candidate run."""
+"""DuckDB: reading both sides, and starting a candidate run."""

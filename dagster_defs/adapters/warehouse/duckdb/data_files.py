@@ -1,4 +1,4 @@
-"""Parquet and CSV files of one side as one relation: columns and types over all of them, or why that cannot be."""
+"""One side's Parquet and CSV files as one relation: the columns and types of all of them, or why that is impossible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True, slots=True)
 class FileRows:
-    """A query of the rows of all files. `columns`: names and types in order; those of CSV files are text."""
+    """A query for the rows of all files. `columns`: names and types in order; CSV columns are text."""
 
     query: str
     columns: tuple[tuple[str, str], ...]
@@ -41,10 +41,10 @@ class _Group:
 
 
 def read_files(rows: Rows, paths: Sequence[Path]) -> FileRows:
-    """A path may be a file, a glob, or a folder, whose Parquet and CSV files count, those of folders below it too.
+    """A path may be a file, a glob, or a folder, whose Parquet and CSV files count, including those in subfolders.
 
     A column that only some of the files have is NULL in the others. Raises StatementFailed for files that cannot be
-    read as one relation without a loss.
+    read as one relation without loss.
     """
     files = list(dict.fromkeys(file for path in paths for file in _files_of(rows, path)))
     kinds = {file.suffix.lower() in CSV_SUFFIXES for file in files}
@@ -63,7 +63,7 @@ def _files_of(rows: Rows, path: Path) -> Iterator[Path]:
         inside = sorted(
             file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
         )
-        # What writers leave beside their files, such as _temporary/ or .part.parquet, is no data.
+        # What writers leave next to their files, such as _temporary/ or .part.parquet, is not data.
         found = [file for file in inside if not any(part[0] in "._" for part in file.relative_to(path).parts)]
     elif path.exists():
         found = [path]
@@ -89,7 +89,7 @@ def _parquet_groups(rows: Rows, files: Sequence[Path]) -> Iterator[_Group]:
 
 
 def _parquet(files: Sequence[Path]) -> str:
-    # Columns come from the files alone, never from the names of the folders that they are in.
+    # Columns come only from the files, never from the names of their folders.
     return f"read_parquet({_listed(files)}, hive_partitioning = false)"
 
 
@@ -108,7 +108,7 @@ def _csv_groups(files: Sequence[Path]) -> Iterator[_Group]:
         grouped.setdefault(_header(file), []).append(file)
     for (delimiter, names), same in grouped.items():
         columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-        # Nothing is sniffed: what DuckDB would find out from a sample may be another thing for each file.
+        # Nothing is sniffed: what DuckDB infers from a sample may differ from file to file.
         source = (
             f"read_csv({_listed(same)}, columns = {{{columns}}}, delim = {_literal(delimiter)}, auto_detect = false,"
             " header = true, quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
@@ -118,7 +118,7 @@ def _csv_groups(files: Sequence[Path]) -> Iterator[_Group]:
 
 
 def _header(file: Path) -> tuple[str, tuple[str, ...]]:
-    """The delimiter, and the names of the columns; a column without a name is called after its place."""
+    """The delimiter and the column names; a column without a name is named after its position."""
     records = {delimiter: _first_record(file, delimiter) for delimiter in _DELIMITERS}
     if not records[","]:
         raise StatementFailed(f"{file} has no header in its first line")
@@ -150,7 +150,7 @@ def _first_record(file: Path, delimiter: str) -> list[str]:
 
 
 def _names(groups: Sequence[_Group]) -> dict[str, str]:
-    """By folded name, in the order in which the files have them."""
+    """By folded name, in the files' order."""
     names: dict[str, str] = {}
     for group in groups:
         for name, _ in group.columns:
@@ -205,7 +205,7 @@ def _listed(files: Sequence[Path]) -> str:
 
 
 def _escaped(file: Path) -> str:
-    """DuckDB takes every path for a glob."""
+    """Escapes a path, because DuckDB treats every path as a glob."""
     return _literal(glob.escape(str(file)))
 
 

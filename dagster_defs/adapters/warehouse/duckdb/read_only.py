@@ -1,4 +1,4 @@
-"""A DuckDB target of a dbt profile over connections that cannot write, and that are not tried again."""
+"""A DuckDB target of a dbt profile on connections that cannot write and are not retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading legacy and candidate for a comparison: two DuckDB files, and Parquet or CSV files of both."""
+"""Reads legacy and candidate for a comparison: two DuckDB files, and Parquet or CSV files of either side."""
 
 from __future__ import annotations
 
@@ -31,24 +31,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _HOLDER = re.compile(r"\(PID (\d+)\)")
-# Another process holds the file, or this one has it open for writing.
+# Another process holds the file, or this process has it open for writing.
 _LOCKED = re.compile("Could not set lock|Unique file handle conflict|different configuration", re.IGNORECASE)
 
 
 class _LockedError(Exception):
-    """A try that may be repeated; never leaves this module."""
+    """A failure that may be retried; it never leaves this module."""
 
 
 class DuckDBPair:
     """The two sides as catalogs `legacy` and `candidate` of one in-memory connection, read-only, in UTC.
 
-    A file that is not there is no error here: asking for one of its relations raises RelationUnreadable,
-    which a comparison turns into `inconclusive`. A side of None has no database (only files are compared).
-    Opening raises DatabaseLocked after waiting for `wait_s` seconds, DatabaseUnreadable for what is no
-    database. Both files are held (shared with other readers) until the pair is closed: keep it short.
+    A missing file is not an error here: asking for one of its relations raises RelationUnreadable, which a comparison
+    turns into `inconclusive`. A side of None has no database (only files are compared). Opening raises DatabaseLocked
+    after waiting for `wait_s` seconds, DatabaseUnreadable for a file that is not a database. Both files are held
+    (shared with other readers) until the pair is closed: keep it short.
 
-    What a comparison needs beyond `memory_limit` goes to a folder of its own below the system's for temporary
-    files, which is gone after closing.
+    What a comparison needs beyond `memory_limit` goes to a separate temporary folder, which is removed on closing.
     """
 
     dialect = Dialect.DUCKDB
@@ -78,7 +77,7 @@ class DuckDBPair:
                 config={
                     "memory_limit": self._memory_limit,
                     "temp_directory": self._overflow.name,
-                    # Rows are counted and summed: in which order does not matter, and keeping it takes memory.
+                    # Rows are counted and summed: their order does not matter, and keeping it takes memory.
                     "preserve_insertion_order": False,
                 }
             )
@@ -105,7 +104,7 @@ class DuckDBPair:
             self._overflow = None
 
     def relation(self, side: Side, schema: str, table: str) -> Relation:
-        """A table or view of that side's database, whether it is there or not."""
+        """A table or view of that side's database, whether or not it exists."""
         return Relation(side.value, schema, table)
 
     def files(self, side: Side, name: str, files: Path | Sequence[Path]) -> Relation:
@@ -135,10 +134,10 @@ class DuckDBPair:
         declared: Mapping[Side, Mapping[str, DeclaredType]],
         time_column: str | None = None,
     ) -> None:
-        """Give the columns of CSV files the types in which they lose nothing, each beside its partner.
+        """Give the CSV columns types in which they lose nothing, considering each column's partner on the other side.
 
-        `time_column`: the one that bounds a window, which has to be more than text. What cannot be read as declared
-        makes the comparison inconclusive. Raises TypeOfNoColumn for a type of a column that no CSV file has.
+        `time_column`: the one that bounds a window, which must not be mere text. Values that cannot be read as declared
+        make the comparison inconclusive. Raises TypeOfNoColumn for the type of a column that no CSV file has.
         """
         relations = {Side.LEGACY: legacy, Side.CANDIDATE: candidate}
         read = {side: self._read[each] for side, each in relations.items() if each in self._read}
@@ -199,7 +198,7 @@ class DuckDBPair:
     def _answer(
         self, statement: str, parameters: list[str] | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The names of the columns, and the rows. DuckDB may fail as late as while these are fetched."""
+        """The column names, and the rows. DuckDB may fail as late as while fetching them."""
         import duckdb
 
         if self._connection is None:
@@ -212,9 +211,9 @@ class DuckDBPair:
 
 
 def until_unlocked(file: Path, attempt: Callable[[], T], wait_s: float) -> T:
-    """What `attempt` to open the file returns, repeated while another process or connection holds it.
+    """The result of `attempt` to open the file, which is repeated while another process or connection holds it.
 
-    Raises DatabaseLocked after `wait_s` seconds, DatabaseUnreadable for anything else that is wrong with it.
+    Raises DatabaseLocked after `wait_s` seconds, DatabaseUnreadable for any other fault of the file.
     """
     import duckdb
 

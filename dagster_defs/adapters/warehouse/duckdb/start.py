@@ -1,7 +1,7 @@
-"""The start of a candidate run on DuckDB: what it takes from legacy's file is copied into the candidate's.
+"""The start of a candidate run on DuckDB: what it needs from legacy's file is copied into the candidate's.
 
-Each side has a file of its own and a file has one writer, so dbt cannot read legacy's while Airflow may want to
-write it. Legacy's file is held, read-only, for as long as the copies take, and nothing is left attached.
+Each side has its own file, and a file has one writer, so dbt must not read legacy's while Airflow may want to write it.
+Legacy's file is held, read-only, only while copying, and nothing is left attached.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from dagster_defs.parity.families import parse_type
 from dagster_defs.parity.fragments import stored
 from dagster_defs.parity.schema import find_column
 
-PREFIX = "legacy__"  # of the candidate's schemas that hold copies of legacy's relations
-_LEGACY = "parity_legacy"  # the name under which legacy's file is attached
-_KEPT = (f"{PREFIX}parity", "baselines")  # which tables of the candidate began with a copy
+PREFIX = "legacy__"  # of the candidate schemas with copies of legacy's relations
+_LEGACY = "parity_legacy"  # legacy's file is attached under this name
+_KEPT = (f"{PREFIX}parity", "baselines")  # records which candidate tables began with a copy
 
 
 class CandidateFile:
-    """The candidate's file, open for writing as dbt opens it, with legacy's attached beside it.
+    """The candidate's file, open for writing as dbt opens it, with legacy's file attached.
 
-    Raises DatabaseLocked if one of the files is held for longer than `wait_s` seconds, DatabaseUnreadable for one
-    that is no database, StatementFailed for what DuckDB refuses.
+    Raises DatabaseLocked if one of the files is held for longer than `wait_s` seconds, DatabaseUnreadable for a file
+    that is not a database, StatementFailed if DuckDB refuses a statement.
     """
 
     def __init__(
         self, legacy: Path, candidate: Path, credentials: Any, project_dir: Path, *, wait_s: float
     ) -> None:
-        """`credentials`: those of the candidate target, which is `candidate`, of the dbt project."""
+        """`credentials`: those of the dbt project's candidate target, `candidate`."""
         self._legacy_file = legacy
         self._candidate_file = candidate
         self._credentials = credentials
@@ -59,7 +59,7 @@ class CandidateFile:
         self._candidate_file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
             opening.enter_context(working_directory_kept())
-            os.chdir(self._project_dir)  # what a view says about files is relative to it, as in dbt
+            os.chdir(self._project_dir)  # file paths in views are relative to it, as in dbt
             environment = environments.create(self._credentials)
             opening.callback(environment.close)
             handle = until_unlocked(self._candidate_file, environment.handle, self._wait_s)
@@ -74,15 +74,15 @@ class CandidateFile:
         self._open.close()
 
     def attach_legacy(self) -> None:
-        """Before anything is asked about legacy; its file must be there."""
+        """Call this before any query on legacy, whose file must exist."""
         if self._legacy_file == self._candidate_file:
-            self._legacy = self.catalog  # one file, apart by schema
+            self._legacy = self.catalog  # one file, with separate schemas
             return
         file = exp.Literal.string(str(self._legacy_file)).sql(dialect="duckdb")
         until_unlocked(
             self._legacy_file, lambda: self._run(f"attach {file} as {_LEGACY} (read_only)"), self._wait_s
         )
-        # Read while the file cannot be written: whoever writes it later leaves other times or sizes.
+        # Read while nobody can write the file: any later write changes its times or sizes.
         self._signature = " ".join(_state_of(self._legacy_file))
 
     def has_in_legacy(self, name: Name) -> bool:
@@ -92,15 +92,15 @@ class CandidateFile:
         return self._kind(self.catalog, name) is not None
 
     def copy(self, name: Name) -> Name:
-        """Copy a relation of legacy's; the name of the copy.
+        """Copy a relation of legacy's; returns the name of the copy.
 
-        A table is copied unless legacy's file is what it was at the last copy. A view that in the end reads files
-        only is copied as its definition, with the views that it reads; any other view as its rows.
+        A table is copied unless legacy's file is unchanged since the last copy. A view that ultimately reads only files
+        is copied as its definition, along with the views that it reads; any other view is copied as rows.
         """
         if self._kind(self._legacy, name) == "table":
             self._copy_rows(name, self._signature)
         elif not self._copy_views(name):
-            # What its files or functions give may change while legacy's file does not: no signature.
+            # The view's files or functions may change while legacy's file does not, so there is no signature.
             self._copy_rows(name, "")
         return _copied(name)
 
@@ -112,9 +112,9 @@ class CandidateFile:
         lower: str | None,
         zones: Zones = NO_ZONES,
     ) -> None:
-        """Copy legacy's rows before `lower`, all of them without a time column, as what the candidate has built.
+        """Copy legacy's rows before `lower` (all rows without a time column) as if the candidate had built them.
 
-        Nothing if there are none: legacy began with this window too, and so does the candidate.
+        Does nothing if there are none: legacy began with this window too, and so does the candidate.
         """
         source = exp.select("*").from_(stored(Relation(self._legacy, *name)))
         if time_column is not None and lower is not None:
@@ -128,17 +128,17 @@ class CandidateFile:
             f"create table if not exists {kept} (schema_name text, table_name text, copied_at text, until text)"
         )
         copied_at = datetime.now(UTC).isoformat(sep=" ")
-        self._run("begin")  # a run that ends in between leaves neither; closing rolls back
+        self._run("begin")  # an interrupted run leaves neither; closing rolls back
         self._run(f"delete from {kept} where schema_name = ? and table_name = ?", [*candidate])  # noqa: S608 - quoted
         self._run(f"insert into {kept} values (?, ?, ?, ?)", [*candidate, copied_at, lower])  # noqa: S608 - quoted
         self._run(f"create table {self._place(candidate)} as {source.sql(dialect='duckdb')}")
         self._run("commit")
 
     def holds_copy_of(self, candidate: Name, lower: str | None, legacy_began: datetime | None) -> str:
-        """Why the rows of a window may be a copy of legacy's and not the candidate's work; empty if they are not.
+        """Why the rows of a window may be a copy of legacy's instead of the candidate's work; empty if they are not.
 
-        `lower`: where the window begins, of a table with a time column. `legacy_began`: when legacy's run of the
-        window did, None if nobody knows.
+        `lower`: the start of the window, for a table with a time column. `legacy_began`: when legacy's run of the
+        window began, None if unknown.
         """
         if self._kind(self.catalog, _KEPT) is None:
             return ""
@@ -171,7 +171,7 @@ class CandidateFile:
             self._run(f"comment on table {self._place(copy)} is {said}")
 
     def _copy_views(self, name: Name) -> bool:
-        """False if it is no view of files, or cannot be made here: it calls a function of legacy's file, for one."""
+        """False if it is not a view of files, or cannot be created here: it may call a function in legacy's file."""
         try:
             for view, query in (definitions(self._run, self._legacy, name, _moved) or {}).items():
                 copy = _copied(view)
@@ -242,7 +242,7 @@ def _quoted(name: str) -> str:
 
 
 def _state_of(file: Path) -> Iterator[str]:
-    """Times and sizes of a DuckDB file and of what is not in it yet."""
+    """Times and sizes of a DuckDB file and of its write-ahead log."""
     for path in (file, file.with_name(file.name + ".wal")):
         if path.exists():
             status = path.stat()

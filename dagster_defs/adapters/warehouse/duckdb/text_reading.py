@@ -1,4 +1,4 @@
-"""The columns of a side's CSV files, each in the type in which it loses nothing beside its partner."""
+"""The types of a side's CSV columns, chosen so that nothing is lost in comparing them with the other side."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dagster_defs.parity.text_types import (
 def refuse_unknown(
     texts: Mapping[Side, FileRows], declared: Mapping[Side, Mapping[str, DeclaredType]]
 ) -> None:
-    """Raises TypeOfNoColumn for a declared type that none of the CSV files of its sides has a column for."""
+    """Raises TypeOfNoColumn for the declared type of a column that none of the CSV files has."""
     for name in dict.fromkeys(name for types in declared.values() for name in types):
         sides = [side for side, types in declared.items() if name in types]
         known = {fold(own) for side in sides if side in texts for own, _ in texts[side].columns}
@@ -39,7 +39,7 @@ def refuse_unknown(
 
 @dataclass(frozen=True)
 class TextReading:
-    """What both sides' columns are known to be; `texts` has the sides that are CSV files."""
+    """What is known about both sides' columns; `texts` has the sides that are CSV files."""
 
     rows: Callable[[str], list[dict[str, Any]]]
     texts: Mapping[Side, FileRows]
@@ -47,8 +47,8 @@ class TextReading:
     declared: Mapping[Side, Mapping[str, DeclaredType]]
 
     def query(self, side: Side, time_column: str | None) -> str:
-        """The rows with their types. Raises StatementFailed where a value is none of the declared type, or where the
-        time column that bounds the window is nothing but text.
+        """The rows with their types. Raises StatementFailed if a value is not of the declared type, or if the time
+        column that bounds the window is mere text.
         """
         own = self.texts[side]
         selected = []
@@ -91,7 +91,7 @@ class TextReading:
     def _kind_of_time(self, side: Side, name: str) -> str:
         facts = self._facts[side][fold(name)]
         if not facts.present:
-            return "TIMESTAMP"  # every one is NULL
+            return "TIMESTAMP"  # all values are NULL
         raise StatementFailed(
             f"the time column {name} of {side} holds text that is not throughout dates or times in one unambiguous "
             f"form ({self._shown(side, name, exp.true())}). Declare its type (types, --type)"
@@ -111,7 +111,7 @@ class TextReading:
             )
 
     def _shown(self, side: Side, name: str, condition: exp.Expr) -> str:
-        # In quotes, as DuckDB writes values: a mask hides what stands in quotes.
+        # In quotes, as DuckDB writes values: a mask hides everything in quotes.
         return ", ".join(f"'{value}'" for value in self._values(side, name, condition, 2))
 
     def _values(self, side: Side, name: str, condition: exp.Expr, limit: int) -> list[str]:

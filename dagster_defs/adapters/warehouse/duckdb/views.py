@@ -1,4 +1,4 @@
-"""What a DuckDB catalog holds, and views of it that can be made again somewhere else."""
+"""What a DuckDB catalog contains, and its views that can be recreated elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 
 
 def kind_of(run: Run, catalog: str, name: Name) -> str | None:
-    """`table`, `view`, or None for what is not there."""
+    """`table`, `view`, or None if it does not exist."""
     for kind in ("table", "view"):
         there = run(
             f"select 1 from duckdb_{kind}s()"  # noqa: S608 - one of two words
@@ -40,9 +40,9 @@ def columns_of(run: Run, catalog: str, name: Name) -> list[Column]:
 
 
 def definitions(run: Run, catalog: str, name: Name, moved: Callable[[str], str]) -> dict[Name, str] | None:
-    """The queries of a view and of the views below it, deepest first, over schemas with the name that `moved` gives.
+    """The queries of a view and of the views that it reads, deepest first, with schemas renamed by `moved`.
 
-    None if one of them reads a table, or what cannot be told.
+    None if one of them reads a table, or something that cannot be determined.
     """
     return _definitions(run, catalog, name, moved, frozenset())
 
@@ -60,8 +60,8 @@ def _definitions(
     for table in _tables(query):
         database, schema, read = table["catalog_name"], table["schema_name"], table["table_name"]
         if not schema and not database and (read in expressions or "." in read):
-            continue  # a common table expression, or a file
-        # DuckDB keeps a view's references to its own file without the name of the file.
+            continue  # a common table expression or a file
+        # DuckDB stores a view's references to its own file without the file's name.
         below = (
             None
             if database or not schema
@@ -74,12 +74,12 @@ def _definitions(
         if "qualified_name" in table:  # since DuckDB 2.0 this is what counts
             table["qualified_name"]["path"][-2] = moved(schema)
     [[text]] = run("select json_deserialize_sql(?::json)", [json.dumps(query)]).fetchall()
-    # One that has kept its name would be read from the candidate's own relations.
+    # A view that kept its name would be read from the candidate's own relations.
     return {**found, name: text} if _names(_parse(run, text)) == _names(query) else None
 
 
 def _query(run: Run, catalog: str, name: Name) -> str:
-    """Of a view, from `create view name (columns) as query;`: the first `as` is the one."""
+    """A view's query, from `create view name (columns) as query;`: what follows the first `as`."""
     [[created]] = run(
         "select sql from duckdb_views() where database_name = ? and schema_name = ? and view_name = ?",
         [catalog, *name],
@@ -90,7 +90,7 @@ def _query(run: Run, catalog: str, name: Name) -> str:
 
 
 def _parse(run: Run, query: str) -> Any:
-    """As DuckDB's own parser reads it."""
+    """The syntax tree from DuckDB's own parser."""
     [[text]] = run("select json_serialize_sql(?::varchar)", [query]).fetchall()
     return json.loads(text)
 

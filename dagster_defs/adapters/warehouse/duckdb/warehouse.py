@@ -1,4 +1,4 @@
-"""DuckDB's row of the registry: database files, and Parquet and CSV files, which it reads too."""
+"""DuckDB's entry in the registry: database files, and Parquet and CSV files, which it reads too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DuckDBWarehouse:
     title: ClassVar[str] = "DuckDB"
     keeps_its_past: ClassVar[bool] = False
     suffixes: ClassVar[frozenset[str]] = frozenset(SUFFIXES)
-    """Of the data files that it reads."""
+    """The suffixes of the data files that it reads."""
 
     def place(
         self,
@@ -39,7 +39,7 @@ class DuckDBWarehouse:
         return file, file
 
     def pair(self, legacy: Table | Files, candidate: Table | Files, wait_s: float) -> DuckDBPair:
-        """Not opened yet. `wait_s`: seconds to wait for a database file that somebody else has locked."""
+        """A reader that is not open yet. `wait_s`: seconds to wait for a locked database file."""
         return DuckDBPair(_database(legacy), _database(candidate), wait_s=wait_s)
 
     def relations(
@@ -49,7 +49,7 @@ class DuckDBWarehouse:
         reader: Reader,
         time_column: str | None = None,
     ) -> tuple[Relation, Relation]:
-        """Both sides for the open pair. `time_column`: the one that bounds a window. Raises TypeOfNoColumn."""
+        """Both sides' relations in the open pair. `time_column`: the one that bounds windows. Raises TypeOfNoColumn."""
         assert isinstance(reader, DuckDBPair), reader  # noqa: S101 - it is `pair`'s
         legacy, candidate = (_relation_in(places[side], side, name, reader) for side in Side)
         declared = {side: dict(place.types) for side, place in places.items() if isinstance(place, Files)}
@@ -57,16 +57,16 @@ class DuckDBWarehouse:
         return legacy, candidate
 
     def for_reading(self, output: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A target of a profile over connections that cannot write."""
+        """A profile's target on connections that cannot write."""
         return read_only.output(output)
 
     def wait_for(self, file: Path, wait_s: float) -> None:
-        """Until nobody holds the file. Raises DatabaseLocked, DatabaseUnreadable."""
+        """Wait until nobody holds the file. Raises DatabaseLocked, DatabaseUnreadable."""
         with DuckDBPair(file, None, wait_s=wait_s):
             pass
 
     def begin(self, begin: Begin) -> Begun:
-        """Each side has a file of its own, so what is read of legacy's is copied into the candidate's."""
+        """Each side has its own file, so whatever is read from legacy's is copied into the candidate's."""
         if not (begin.read or begin.pasts):
             return Begun()
         legacy = _file(begin.candidate.project_dir, begin.legacy_credentials)
@@ -80,7 +80,7 @@ class DuckDBWarehouse:
             new = [past for past in begin.pasts if not file.has_in_candidate(past.candidate_name)]
             if there and (begin.read or new):
                 file.attach_legacy()
-            # Another database than legacy's own is one that the profile attaches: dbt reads it where it is.
+            # A database other than legacy's own is attached by the profile: dbt reads it where it is.
             own = begin.legacy_credentials.database
             copies = [model for model in begin.read if model.database == own and legacy != candidate]
             if missing := [model for model in copies if not file.has_in_legacy(model.name)]:

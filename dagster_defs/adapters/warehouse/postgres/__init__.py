@@ -1,1 +1,1 @@
-"""PostgreSQL: reading both sides, and the start of a candidate run."""
+"""PostgreSQL: reading both sides, and starting a candidate run."""

@@ -1,4 +1,4 @@
-"""Reading both sides of a comparison on PostgreSQL: one session, one snapshot; nothing leaves but the answers."""
+"""Reads both sides of a comparison on PostgreSQL: one session, one snapshot; only the results leave the server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Column, Dialect, Relation
 
 APPLICATION = "parity-compare"
-OLDEST = 140_000  # of which `bit_xor` and infinite numbers are
-# The text of a value decides about its hash: nothing of it is left to the server, the database or the user.
+OLDEST = 140_000  # the first version with `bit_xor` and infinite numbers
+# A value's text determines its hash, so no setting of the server, database or user may influence it.
 _SETTINGS = (
     "set timezone = 'UTC'",
     "set datestyle = 'ISO, YMD'",
@@ -46,8 +46,8 @@ order by f.attnum
 class PostgresSession:
     """A session of dbt's own connection, with its credentials and role; in UTC, and named.
 
-    Opening raises StatementFailed where PostgreSQL does not let us in. Each statement ends after `timeout` seconds.
-    What it says has no address in it, and no value beside what the server quotes in its first line.
+    Opening raises StatementFailed if PostgreSQL denies access. Each statement ends after `timeout` seconds. Messages
+    contain no address, and no values except what the server quotes in its first line.
     """
 
     dialect: ClassVar[Dialect] = Dialect.POSTGRES
@@ -89,18 +89,18 @@ class PostgresSession:
         self.close()
 
     def close(self) -> None:
-        """What is not committed is undone."""
+        """Close the session, rolling back what is not committed."""
         if self._session is not None:
             self._session.close()
             self._session = None
 
     def rest(self) -> None:
-        """End the transaction; the next statement begins another, with a snapshot of its own."""
+        """End the transaction; the next statement begins another, with a new snapshot."""
         if self._session is not None and not self._session.closed:
             self._session.commit()
 
     def columns(self, relation: Relation) -> list[Column] | None:
-        """A domain counts as what it is made of; an enumeration is `ENUM(name)`."""
+        """A domain counts as its base type; an enumeration is `ENUM(name)`."""
         _, found = self._answer(_COLUMNS, (relation.schema, relation.table))
         return [
             Column(name, f"ENUM({kind})" if is_enumeration else kind) for name, kind, is_enumeration in found
@@ -127,7 +127,7 @@ class PostgresSession:
                 self._session.rollback()
             self.is_lost = bool(self._session.closed)
             said = getattr(error.diag, "message_primary", None) or without_address(str(error))
-            raise StatementFailed(said) from None  # what it was raised from says more than that
+            raise StatementFailed(said) from None  # the original error reveals more than that
 
 
 def _of(session: PostgresSession) -> str:
@@ -144,13 +144,13 @@ def _connect(credentials: Any) -> Any:
     )
     try:
         return PostgresConnectionManager.open(connection).handle
-    except Exception as error:  # the driver's and dbt's errors have no common base
+    except Exception as error:  # the driver's and dbt's errors have no common base class
         raise StatementFailed(without_address(str(error))) from None  # as above
 
 
 def without_address(said: str) -> str:
     """The reason of a failed connection, without the server, the database and the user."""
-    said = said.strip().removeprefix("Database Error").strip()  # what dbt puts above the driver's words
+    said = said.strip().removeprefix("Database Error").strip()  # dbt's heading above the driver's message
     line = (said or "the connection failed").splitlines()[0]
     _, failed, reason = line.rpartition(" failed: ")
     if failed:

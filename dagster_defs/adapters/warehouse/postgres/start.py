@@ -1,7 +1,7 @@
 """The start of a candidate run on PostgreSQL: a model that reads its own past begins with a copy of legacy's.
 
-PostgreSQL keeps no past, so legacy is copied as it is. Which tables began so stands beside them, in the candidate's
-schema: a comment on the table would not outlive dbt's own.
+PostgreSQL keeps no past, so legacy is copied as it is now. Which tables began that way is recorded in a table in the
+candidate's schema, because dbt would overwrite a comment on the table.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def begin_with_legacy(
     lower: str | None,
     zones: Zones = NO_ZONES,
 ) -> None:
-    """Copy legacy's rows before `lower`, all of them without a time column, as what the candidate has built.
+    """Copy legacy's rows before `lower` (all rows without a time column) as if the candidate had built them.
 
-    Nothing is done where the candidate has the relation, and where legacy has none, or no such row: legacy began with
+    Does nothing if the candidate has the relation, or if legacy has no relation or no such rows: then legacy began with
     this window too, and so does the candidate.
     """
     columns = session.columns(legacy) if session.columns(candidate) is None else None
@@ -45,7 +45,7 @@ def begin_with_legacy(
         return
     kept = _sql(stored(_kept(candidate)))
     copied_at = datetime.now(UTC).isoformat(sep=" ")
-    # In one transaction: a run that ends in between leaves neither.
+    # In one transaction: an interrupted run leaves neither.
     for statement in (
         f"create schema if not exists {_identifier(candidate.schema)}",
         f"create table if not exists {kept} (table_name text, copied_at text, until text)",
@@ -60,10 +60,10 @@ def begin_with_legacy(
 def holds_copy_of(
     session: PostgresSession, candidate: Relation, lower: str | None, legacy_began: datetime | None
 ) -> str:
-    """Why the rows of a window may be a copy of legacy's and not the candidate's work; empty if they are not.
+    """Why the rows of a window may be a copy of legacy's instead of the candidate's work; empty if they are not.
 
-    `lower`: where the window begins, of a table with a time column. `legacy_began`: when legacy's run of the
-    window did, None if nobody knows.
+    `lower`: the start of the window, for a table with a time column. `legacy_began`: when legacy's run of the window
+    began, None if unknown.
     """
     kept = _kept(candidate)
     if session.columns(kept) is None:

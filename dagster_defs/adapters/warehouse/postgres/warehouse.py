@@ -1,4 +1,4 @@
-"""PostgreSQL's row of the registry."""
+"""PostgreSQL's entry in the registry."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class PostgresWarehouse:
         table: exp.Identifier,
         database: exp.Identifier | None,
     ) -> Place:
-        """Names that are not quoted are in small letters, as in PostgreSQL's SQL."""
+        """Unquoted names are in lower case, as in PostgreSQL's SQL."""
         server, said = self.server(credentials, workspace.project_dir)
         return TargetTable(
             self.kind, _relation(database, schema, table, credentials), server, credentials, said
         )
 
     def server(self, credentials: Any, project_dir: Path) -> tuple[str, str]:
-        """The database: a session does not see another one of its server."""
+        """The database: a session cannot see other databases on its server."""
         del project_dir
         said = f"PostgreSQL database {credentials.database!r}"
         return f"{credentials.host}:{credentials.port} {said}", said
@@ -47,7 +47,7 @@ class PostgresWarehouse:
         return (self.kind, place.server, place.credentials.user, place.credentials.role)
 
     def begin(self, begin: Begin) -> Begun:
-        """Both sides are in one database, so models of legacy's are read where they are."""
+        """Both sides are in one database, so legacy's models are read where they are."""
         places = {model.node_id: None for model in begin.read}
         if not begin.pasts:
             return Begun(places)
@@ -63,7 +63,7 @@ class PostgresWarehouse:
 
 
 def _stored(relation: str, credentials: Any) -> Relation:
-    """As dbt writes it in SQL."""
+    """The relation as dbt writes it in SQL."""
     parts = exp.to_table(relation, dialect=PostgresWarehouse.kind).parts
     *databases, schema, table = (part for part in parts if isinstance(part, exp.Identifier))
     return _relation(databases[0] if databases else None, schema, table, credentials)

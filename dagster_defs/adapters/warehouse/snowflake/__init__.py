@@ -1,1 +1,1 @@
-"""Snowflake: reading both sides, and the start of a candidate run."""
+"""Snowflake: reading both sides, and starting a candidate run."""

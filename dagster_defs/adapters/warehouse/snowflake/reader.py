@@ -1,4 +1,4 @@
-"""Reading both sides of a comparison on Snowflake: one session, one warehouse; nothing leaves but the answers."""
+"""Reads both sides of a comparison on Snowflake: one session, one warehouse; only the results leave the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_THERE = re.compile(r"does not exist|\b002003\b", re.IGNORECASE)
 class SnowflakeReader:
     """A session of dbt's own connection, with its credentials, role and warehouse; in UTC, and tagged.
 
-    Opening raises StatementFailed where Snowflake does not let us in. Each statement ends after `timeout` seconds.
+    Opening raises StatementFailed if Snowflake denies access. Each statement ends after `timeout` seconds.
     """
 
     dialect = Dialect.SNOWFLAKE
@@ -33,7 +33,7 @@ class SnowflakeReader:
 
     def __enter__(self) -> Self:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the connector warns about what is installed beside it
+            warnings.simplefilter("ignore")  # the connector warns about other installed packages
             from dbt.adapters.contracts.connection import Connection, ConnectionState
             from dbt.adapters.snowflake.connections import SnowflakeConnectionManager
 
@@ -42,7 +42,7 @@ class SnowflakeReader:
             )
             try:
                 self._session = SnowflakeConnectionManager.open(connection).handle
-            except Exception as error:  # the connector's and dbt's errors have no common base
+            except Exception as error:  # the connector's and dbt's errors have no common base class
                 raise StatementFailed(_first_line(error)) from error
         try:
             self.rows(f"alter session set timezone = 'UTC', query_tag = '{QUERY_TAG}'")
@@ -63,10 +63,10 @@ class SnowflakeReader:
             self._session = None
 
     def rest(self) -> None:
-        """Each statement reads what there is when it begins."""
+        """Nothing to do: each statement reads the data as of its own start."""
 
     def columns(self, relation: Relation) -> list[Column] | None:
-        """As dbt asks, for tables and views. Snowflake does not tell what is not there from what may not be seen."""
+        """Asks as dbt does, for tables and views. Snowflake does not distinguish missing from forbidden."""
         try:
             found = self.rows(f"describe table {_quoted(relation)}")
         except StatementFailed as error:

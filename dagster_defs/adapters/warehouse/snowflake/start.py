@@ -18,7 +18,7 @@ from dagster_defs.parity.fragments import quoted, stored
 from dagster_defs.parity.schema import find_column
 
 _NOTE = "from legacy: rows before "  # in the table's comment
-# Said of an instant before the table was made, and of one that Snowflake keeps no data of any more.
+# Snowflake says this of an instant before the table was created, and of one whose data it no longer keeps.
 _NO_TIME_TRAVEL = re.compile(r"time travel data is not available", re.IGNORECASE)
 
 
@@ -39,12 +39,12 @@ def begin_with_legacy(
     began: datetime | None,
     zones: Zones = NO_ZONES,
 ) -> None:
-    """Clone legacy as it was when its run of the window `began`, as what the candidate has built.
+    """Clone legacy as it was when its run of the window `began`, as if the candidate had built it.
 
-    Nothing is done where the candidate has the relation, where legacy has none, and where legacy's run has made it.
-    With a time column the rows from `lower` on are deleted too: an earlier run of the window may have left some.
+    Does nothing if the candidate has the relation, if legacy has none, or if legacy's run created it. With a time
+    column the rows from `lower` on are deleted too: an earlier run of the window may have left some.
 
-    Raises StatementFailed for a table without a time column whose past Snowflake does not keep any more.
+    Raises StatementFailed for a table without a time column whose past Snowflake no longer keeps.
     """
     columns = session.columns(legacy) if session.columns(candidate) is None else None
     if columns is None:
@@ -62,7 +62,7 @@ def begin_with_legacy(
     except StatementFailed as error:
         if not _NO_TIME_TRAVEL.search(error.why) or lower is None:
             raise
-        session.rows(clone(legacy, candidate, None))  # what the run has written is deleted below
+        session.rows(clone(legacy, candidate, None))  # what the run wrote is deleted below
     if time_column is not None and lower is not None:
         session.rows(exp.delete(stored(candidate)).where(later).sql(dialect="snowflake"))
         said = exp.Literal.string(f"{_NOTE}{lower}").sql(dialect="snowflake")
@@ -72,7 +72,7 @@ def begin_with_legacy(
 def holds_copy_of(session: Session, candidate: Relation, lower: str | None) -> str:
     """Why the rows of a window that begins at `lower` may be a copy of legacy's; empty if they are not."""
     if lower is None:
-        return ""  # a clone of the time before its run began has nothing of the window in it
+        return ""  # a clone from before legacy's run contains nothing of the window
     for row in session.rows(_about(candidate, "comment")):
         note = str(next(iter(row.values()), ""))
         until = note.removeprefix(_NOTE)
@@ -82,7 +82,7 @@ def holds_copy_of(session: Session, candidate: Relation, lower: str | None) -> s
 
 
 def clone(legacy: Relation, candidate: Relation, at: datetime | None) -> str:
-    """Transient: a transient table, as dbt makes them, can be cloned to no other kind, and a permanent one to both."""
+    """Transient, because a transient table (dbt's default) can only be cloned to one, and a permanent table to both."""
     return exp.Create(
         this=stored(candidate),
         kind="TABLE",
@@ -112,7 +112,7 @@ def _any_row(relation: Relation, condition: exp.Expr) -> str:
 
 
 def _made_since(session: Session, relation: Relation, instant: datetime) -> bool:
-    """Whether the table is younger than that: then there is no past to begin with."""
+    """Whether the table was created after that instant: then there is no past to start from."""
     return any(made > instant for made in _instants(session.rows(_about(relation, "created"))))
 
 

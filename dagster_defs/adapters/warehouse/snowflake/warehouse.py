@@ -1,4 +1,4 @@
-"""Snowflake's row of the registry."""
+"""Snowflake's entry in the registry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SnowflakeWarehouse:
         table: exp.Identifier,
         database: exp.Identifier | None,
     ) -> Place:
-        """Names that are not quoted are in capitals, as in Snowflake's SQL."""
+        """Unquoted names are in upper case, as in Snowflake's SQL."""
         return TargetTable(
             self.kind,
             _relation(database or exp.to_identifier(credentials.database), schema, table),
@@ -71,12 +71,12 @@ class SnowflakeWarehouse:
 
 
 def _stored(relation: str, credentials: Any) -> Relation:
-    """As dbt writes it in SQL."""
+    """The relation as dbt writes it in SQL."""
     parts = [
         part for part in exp.to_table(relation, dialect="snowflake").parts if isinstance(part, exp.Identifier)
     ]
     *databases, schema, table = parts
-    # Quoted where it cannot be written without.
+    # Quoted only if necessary.
     return _relation(databases[0] if databases else exp.to_identifier(credentials.database), schema, table)
 
 
