@@ -1,1 +1,1 @@
-"""Figures, each beside its peer of the same run: `make bench`."""
+"""Measurements, each next to its peer from the same run: `make bench`."""

@@ -1,4 +1,4 @@
-"""Runs every bench, or those that are named, and prints its rows; exit code 1 if a bound is not kept."""
+"""Runs all benches, or the named ones, and prints their rows; exit code 1 if a bound is exceeded."""
 
 import sys
 
@@ -57,7 +57,7 @@ BENCHES = {
         compare.WIDE_BOUNDS,
     ),
 }
-# Only by name: minutes, and gigabytes of disk
+# Only on request: these take minutes, and gigabytes of disk
 LARGE = {
     "thirty": ("Thirty windows of one unit again, seconds", thirty.measure, thirty.BOUNDS),
     "compare-large": (

@@ -1,4 +1,4 @@
-"""CPU time of commands that only answer, beside that of importing Dagster in the same run."""
+"""CPU time of commands that only answer, next to that of importing Dagster in the same run."""
 
 import os
 import resource
@@ -33,7 +33,7 @@ ROUNDS = 5
 
 
 def cpu_milliseconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Of the process and those that it starts: another process that keeps the machine busy counts for little."""
+    """CPU time of the process and its children, which other load on the machine hardly affects."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=300)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,7 +41,7 @@ def cpu_milliseconds(command: Sequence[str], environment: Mapping[str, str]) -> 
 
 
 def measure(console: Console) -> list[Row]:
-    """Each command in turn, so that all meet the same machine; the first round, which fills caches, does not count."""
+    """Run the commands in turn, so that all see the same load; the first round, which fills caches, does not count."""
     rounds = [
         {name: cpu_milliseconds(*command) for name, command in COMMANDS.items()} for _ in range(ROUNDS + 1)
     ]

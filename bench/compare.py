@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - every name in these statements is written here
-"""Comparing two tables of 12 columns that differ in 7 rows: ours beside one bare pass and beside its peers.
+"""Comparing two tables of 12 columns that differ in 7 rows: ours next to one bare pass and its peers.
 
-Each way runs in a process of its own, in turn, so that none profits from another's warm memory; the seconds are
+Each way runs in a separate process, in turn, so that none profits from another's warm memory; the seconds are measured
 from opening the database to the answer. `python -m bench.compare WAY FILE` is one of these processes, and
 `python -m bench.compare ROWS FILE` writes the tables.
 """
@@ -61,7 +61,7 @@ select * replace ({rows} as id) from legacy.trips where id = 77
 
 
 def measure(console: Console) -> list[Row]:
-    """Ours comes first; what a peer needs is installed into the bench's own folder."""
+    """Ours comes first; peers are installed into the bench's own folder."""
     file = _tables(console, ROWS)
     peer = _peer(console)
     ways = ["ours", "hash", "equal", "except", "join"]
@@ -75,7 +75,7 @@ def measure(console: Console) -> list[Row]:
 
 
 def measure_wide(console: Console) -> list[Row]:
-    """Three hundred columns, beside the set difference and one pass over the same tables."""
+    """Three hundred columns, next to the set difference and one pass over the same tables."""
     file = _tables(console, WIDE_ROWS, wide=True)
     commands = {
         way: [sys.executable, "-m", "bench.compare", way, str(file)]
@@ -85,7 +85,7 @@ def measure_wide(console: Console) -> list[Row]:
 
 
 def measure_large(console: Console) -> list[Row]:
-    """Ten times as many rows: the memory stays."""
+    """Ten times as many rows, with the same memory."""
     file = _tables(console, MANY_ROWS)
     commands = {way: [sys.executable, "-m", "bench.compare", way, str(file)] for way in ("ours", "hash")}
     return _rows(console, commands, 1)
@@ -116,7 +116,7 @@ _NAMES = {
     "joindiff": f"{PEER} JOINDIFF",
     "hashdiff": f"{PEER} HASHDIFF",
 }
-# Figures of a comparison that does not find what was planted would say nothing.
+# Timings of a comparison that misses the planted differences would mean nothing.
 _EXPECTED = {"ours": "5 rows modified in fare; 1 row only in legacy; 1 row only in candidate", "join": "7"}
 _MEMORY = Bound(_NAMES["ours"], gigabytes=1.0)
 BOUNDS = [
@@ -143,7 +143,7 @@ def _tables(console: Console, rows: int, *, wide: bool = False) -> Path:
         return file
     FOLDER.mkdir(parents=True, exist_ok=True)
     console.print(f"writing 2 × {rows:,} rows into {file} …")
-    # In a process of its own: the memory that it takes would count as that of every process started later.
+    # In a separate process: its memory would otherwise be counted for every process started later.
     subprocess.run(
         [sys.executable, "-m", "bench.compare", str(rows), str(file)], cwd=PROJECT_ROOT, check=True
     )
@@ -185,7 +185,7 @@ def _wide() -> str:
 
 
 def _peer(console: Console) -> Path | None:
-    """The Python of an environment with reladiff; it must not enter ours."""
+    """The Python of an environment with reladiff, which must stay out of ours."""
     python = FOLDER / "peer" / "bin" / "python"
     if python.exists():
         return python

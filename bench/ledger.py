@@ -1,4 +1,4 @@
-"""A ledger of 100,000 entries: seconds of CPU, beside a loop that tells how fast the core is just now."""
+"""A ledger of 100,000 entries: seconds of CPU, next to a loop that shows how fast the core is at the moment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STEPS = ("the ledger says: intended", "Dagster has loaded the unit's job", "the
 
 
 def measure(console: Console) -> list[Row]:
-    """The three in turn, so that what else the machine does meets all of them."""
+    """Run the three in turn, so that other load on the machine affects all of them."""
     with TemporaryDirectory(prefix="bench-ledger-") as folder:
         ledger = long_ledger(Path(folder), ENTRIES, UNITS)
         console.print(f"a ledger of {ledger.path.stat().st_size / 1e6:.0f} MB; CPU, not the clock")
@@ -55,7 +55,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def long_ledger(folder: Path, entries: int, units: int) -> Ledger:
-    """Cutovers and rollbacks in turn."""
+    """Alternating cutovers and rollbacks."""
     ledger = Ledger(folder)
     at = datetime(2024, 3, 9, 22, tzinfo=UTC)
     lines: list[str] = []

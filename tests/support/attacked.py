@@ -1,4 +1,4 @@
-"""A code location in a real Dagster instance, launched in each way that Dagster has: its GraphQL and its daemons."""
+"""A code location in a real Dagster instance, launched in every way that Dagster offers: GraphQL and daemons."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNIT = Unit("dag", "task")
 JOB, ASSET_JOB, OTHER_JOB = UNIT.identifier, "__ASSET_JOB", "everything"
 KEYS = [dg.AssetKey("one"), dg.AssetKey("two")]
 
-# What the function does is what is looked at: a line for each window that it was called for.
+# The tests look at what the function does: it writes a line for each window that it is called for.
 CODE = """
 import os
 from pathlib import Path
@@ -94,7 +94,7 @@ def load():
     )
 
 
-# Each run of the same process would load it anew.
+# Otherwise each run in the same process would load it again.
 loaded = sys.modules.setdefault(f"loaded {root}", types.ModuleType("loaded"))
 if not hasattr(loaded, "it"):
     loaded.it = load()
@@ -153,7 +153,7 @@ mutation Backfill($params: LaunchBackfillParams!) {
 
 
 class InThread(SyncInMemoryRunLauncher):
-    """Runs a run to its end before the launch is answered, in a thread: GraphQL's own has an event loop."""
+    """Executes a run to its end before the launch is answered, in a thread, as GraphQL's own has an event loop."""
 
     def launch_run(self, context: Any) -> None:
         thread = threading.Thread(target=super().launch_run, args=(context,))
@@ -253,18 +253,18 @@ class Attacked:
     def ask_schedule(self, day: str, said: Mapping[str, str]) -> str:
         if self.clock is None:
             self.clock = pendulum.now("UTC")
-            self._tick_schedules()  # the first look at a schedule only notes the time
+            self._tick_schedules()  # the first tick of a schedule only records the time
         self.clock = self.clock.add(minutes=1)
         return self._daemon("schedule", day, said, self._tick_schedules)
 
-    # What came of it.
+    # The outcome.
 
     def notes(self, side: str = "legacy") -> list[str]:
         file = self.root / side
         return file.read_text().split() if file.exists() else []
 
     def seen(self) -> list[str]:
-        """The windows that Dagster's event log has as written, once for each run."""
+        """The windows that were written according to Dagster's event log, once for each run."""
         return sorted(one.partition for one in WritesLog(self.instance, Settings()).writes(KEYS))
 
     def failure(self, run_id: str) -> str:
@@ -274,13 +274,13 @@ class Attacked:
         return " ".join(str(error) for error in errors)
 
     def began_work(self, run_id: str) -> bool:
-        """Whether a run has done something: it has succeeded, or the function itself has failed."""
+        """Whether a run has done something: it succeeded, or the function itself failed."""
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
         return run.is_success or "the share is not there" in self.failure(run_id)
 
     def broken(self, runs: Sequence[dg.DagsterRun]) -> set[str]:
-        """Days of which all runs have failed in the middle: the function was called, and nothing is materialized."""
+        """Days on which all runs failed midway: the function was called, but nothing is materialized."""
         done = {run.tags.get(tags.PARTITION) for run in runs if run.is_success}
         failed = {run.tags.get(tags.PARTITION, "") for run in runs if self.began_work(run.run_id)}
         return failed - done
@@ -318,7 +318,7 @@ class Attacked:
         started: list[str] = []
         until = time.monotonic() + 30
         try:
-            # A sensor is asked once a second at most: the tick after another's may be too early.
+            # A sensor is evaluated at most once a second: a tick right after another's may be too early.
             while not started and time.monotonic() < until:
                 tick()
                 started = [run.run_id for run in self.instance.get_runs() if run.run_id not in before]

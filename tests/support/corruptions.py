@@ -1,4 +1,4 @@
-"""The taxi estate, in which faults can be planted in the candidate beside a legacy that Airflow's commands made."""
+"""The taxi estate, with faults planted in the candidate, while legacy is built by Airflow's own commands."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tests.support.estate import ONE_TRY, ROOT, Estate, copy_project, put_legacy
 
 DAILY, HOURLY = "taxi_daily.dbt_daily", "taxi_hourly.dbt_hourly"
 WEEKLY, EXPORT = "taxi_weekly.dbt_weekly", "taxi_daily.export_daily"
-UNITS = (DAILY, EXPORT, HOURLY, WEEKLY)  # the others would take their time and are not looked at
+UNITS = (DAILY, EXPORT, HOURLY, WEEKLY)  # the others would only take time
 MONTH = "2024-03"
 TRIPS = 20_000
-MIDNIGHT = "2024-03-10 00:00:00"  # when one trip began, and no other at any midnight that is looked at
+MIDNIGHT = "2024-03-10 00:00:00"  # one trip began then, and no other at any midnight in the tests
 
 PLACES = (
     (
@@ -78,7 +78,7 @@ PLACES = (
         "timezone('UTC', timezone('{{ 'EST' if planted('fixed_offset') else 'America/New_York' }}', {{ expression }}))",
     ),
 )
-"""Where a fault can sit in the dbt project: the file, what stands there, and what it becomes."""
+"""Where a fault can be planted in the dbt project: the file, its text, and the replacement."""
 
 MACROS = """
 {# A fault comes and goes with a file, so that the project need not be parsed again. #}
@@ -130,7 +130,7 @@ from trips, (
 
 
 def corruptible_project(root: Path) -> Path:
-    """A copy of the project in which PLACES can go wrong; as long as nothing is planted it does what it did.
+    """A copy of the project in which PLACES can go wrong; until a fault is planted it behaves as before.
 
     Without dbt's unit tests: they would find some of the faults before anything is built.
     """
@@ -159,7 +159,7 @@ def replace_once(file: Path, right: str, wrong: str) -> None:
 
 @dataclass
 class CorruptibleEstate:
-    """`keep` remembers the data of both sides and Dagster's event log by a name, `restore` goes back to that."""
+    """`keep` saves the data of both sides and Dagster's event log under a name, `restore` goes back to it."""
 
     root: Path
     airflow_url: str
@@ -177,7 +177,7 @@ class CorruptibleEstate:
 
     @contextlib.contextmanager
     def estate(self) -> Iterator[Estate]:
-        """The estate with the Dagster instance that lies in `home`."""
+        """The estate with the Dagster instance in `home`."""
         self.home.mkdir(exist_ok=True)
         (self.home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
@@ -218,7 +218,7 @@ class CorruptibleEstate:
                 ingest.load_trips(MONTH, side=side.value)
 
     def rendered(self, unit: str) -> dict[str, Mapping[str, Any]]:
-        """The fields of a task as Airflow rendered them, by the start of the data interval."""
+        """A task's fields as Airflow rendered them, by the start of the data interval."""
         dag_id, task_id = unit.split(".")
         [task] = [
             task
@@ -286,7 +286,7 @@ class CorruptibleEstate:
 
     @contextlib.contextmanager
     def planted(self, fault: str) -> Iterator[None]:
-        """A fault in the dbt project; one that no place has would prove nothing."""
+        """Plant a fault in the dbt project; a fault without a place would prove nothing."""
         assert f"'{fault}'" in MACROS + "".join(corruptible for *_, corruptible in PLACES)
         file = self.root / "faults" / fault
         file.touch()
@@ -297,7 +297,7 @@ class CorruptibleEstate:
 
     @contextlib.contextmanager
     def declared(self, folder: str, *wrong: tuple[str, str]) -> Iterator[None]:
-        """A fault in a mirror: its YAML says something else, and definitions are loaded from that."""
+        """Plant a fault in a mirror: change its YAML, and load definitions from that."""
         file = self.declarations / folder / "defs.yaml"
         before, definitions = file.read_text(), self.definitions
         for right, instead in wrong:

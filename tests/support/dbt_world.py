@@ -1,4 +1,4 @@
-"""Small dbt projects and their mirrors, in a folder of their own."""
+"""Small dbt projects and their mirrors, in a separate folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAYS = {"cron": "@daily", "start": "2024-01-01"}
 
 
 class World:
-    """Dbt projects and mirrors in a folder of their own."""
+    """dbt projects and mirrors in a separate folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

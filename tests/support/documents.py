@@ -19,11 +19,11 @@ class Document:
 
     @property
     def prose(self) -> str:
-        """Without fenced blocks."""
+        """The text without fenced blocks."""
         return re.sub(r"^ *```.*?^ *```$", "", self.text, flags=re.DOTALL | re.MULTILINE)
 
     def section(self, heading: str) -> str:
-        """From a heading to the next one of the same or a higher level."""
+        """The text from a heading to the next one of the same or a higher level."""
         level = len(heading) - len(heading.lstrip("#"))
         found = re.search(
             rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{level}}} |\Z)", self.text, re.DOTALL | re.MULTILINE
@@ -46,5 +46,5 @@ def all_documents() -> list[Document]:
 
 
 def document(path: str) -> Document:
-    """By its path in the repository."""
+    """The document at a path in the repository."""
     return Document(ROOT / path)

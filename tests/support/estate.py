@@ -1,4 +1,4 @@
-"""The taxi estate in a folder of its own: a copy of the project, a small landing folder, both sides' databases."""
+"""The taxi estate in a separate folder: a copy of the project, a small landing folder, both sides' databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DAYS = ("2024-03-09", "2024-03-10")  # the first window, to 03-10 06:00 New York
 UNITS = ("taxi_ingest__load_zones", "taxi_ingest__load_trips", "taxi_daily__dbt_zones", "taxi_daily__dbt_daily",
          "taxi_daily__export_daily")  # fmt: skip
 TRIPS = 4_000
-NOBODY = "http://127.0.0.1:1"  # nobody answers there
+NOBODY = "http://127.0.0.1:1"  # nothing listens there
 ONE_TRY = {
     "parity/airflow_try": "1"
 }  # as if Airflow's proxy had launched the run: further tries are Airflow's
@@ -41,7 +41,7 @@ _OURS = ("TAXI_", "PARITY_", "DBT_", "AIRFLOW", "DAGSTER_", "SNOWFLAKE_", "POSTG
 
 
 def copy_project(root: Path, *, code: bool = True) -> Path:
-    """The project's files without anything that a run has made; `code`: the definitions too."""
+    """The project's files without anything that a run produced; `code`: the definitions too."""
     made_by_runs = shutil.ignore_patterns(
         "target*", "logs", "__pycache__", "proxied_state", ".user.yml", ".local_defs_state"
     )
@@ -73,7 +73,7 @@ def mirrors_of(defs: Path, root: Path) -> Mirrors:
 
 
 def put_legacy_code_on_path() -> None:
-    """As Airflow does with its DAGS_FOLDER; the business code is the same in every copy."""
+    """Put the folder on the path, as Airflow does with its DAGS_FOLDER; every copy has the same business code."""
     folder = str(ROOT / "legacy_dags")
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -103,7 +103,7 @@ def export_inventory(file: Path, first: str, last: str, window: str = "", **sett
 
 @dataclass(frozen=True)
 class Estate:
-    """A copy of the project below `root`. Its definitions are loaded and run in this process."""
+    """A copy of the project in `root`. Its definitions are loaded and run in this process."""
 
     root: Path
     instance: dg.DagsterInstance
@@ -128,7 +128,7 @@ class Estate:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For a program that shall find this copy and not the original."""
+        """The environment for a program that must find this copy and not the original."""
         path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
         return {**foreign_environment(), **self.settings, "PYTHONPATH": str(self.root), "PATH": path}
 
@@ -144,7 +144,7 @@ class Estate:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """This process has the estate's environment, and only that."""
+        """Give this process the estate's environment, and only that."""
         with pytest.MonkeyPatch.context() as monkeypatch:
             for name in os.environ.keys() - foreign_environment().keys():
                 if name != "DAGSTER_HOME":
@@ -219,7 +219,7 @@ class Estate:
             return connection.execute(sql).fetchall()
 
     def parity(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """The command, as a program, on this copy of the project."""
+        """Run the command, as a program, on this copy of the project."""
         return self.program("parity", *arguments, **settings)
 
     def program(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

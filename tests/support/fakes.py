@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pendulum
 
 LOGIN_PAGE = "<!doctype html><title>Sign in</title>"
-PAGE_LIMIT = 100  # what Airflow gives at most, whatever is asked for
+PAGE_LIMIT = 100  # the most that Airflow returns, whatever the requested limit
 
 
 class LoopbackServer:
@@ -219,7 +219,7 @@ class FakeAirflow(LoopbackServer):
                 return 404, {"title": "Not Found", "status": 404, "detail": f"{method} {split.path}"}
 
     def _listed(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Without an order, as Airflow's own: each answer begins with another row."""
+        """Unordered, like Airflow's own: each answer begins with another row."""
         self.lists += 1
         self.meanwhile(self.lists)
         states, dag_ids, task_ids = asked.get("state"), asked.get("dag_ids"), asked.get("task_ids")
@@ -285,7 +285,7 @@ def _page(name: str, rows: Sequence[Any], limit: int, offset: int) -> dict[str, 
 
 @dataclass
 class Launch:
-    """What somebody asked Dagster to run."""
+    """A run that Dagster was asked to launch."""
 
     selector: dict[str, str]
     tags: dict[str, str]

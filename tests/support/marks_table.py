@@ -1,4 +1,4 @@
-"""Odd files of marks, and what each of them says: one table for both sides of the hand-over."""
+"""Odd mark files, and what each of them means: one table for both sides of the hand-over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_B = ("c", "b2", "d", "anything")
 
 @dataclass(frozen=True)
 class Odd:
-    """`honoured`: marks that count. `doubted`: tasks of which nobody can tell, None for all. `said`: in a problem."""
+    """`honoured`: marks that count. `doubted`: tasks whose mark is unknown, None for all. `said`: part of a problem."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     make: Callable[[Path], None] = lambda folder: None
@@ -33,7 +33,7 @@ def broken(text: str | bytes, said: str) -> Odd:
 
 
 def entry(text: str, said: str, *doubted: str) -> Odd:
-    """A good entry of `b`, and beside it one that is wrong."""
+    """A good entry for `b`, next to a wrong one."""
     return Odd(
         yaml(f"tasks:\n- {{id: b, proxied: true}}\n{text}\n"),
         honoured={"b": True},

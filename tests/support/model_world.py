@@ -1,4 +1,4 @@
-"""A world small enough to be walked through thousands of times: one Airflow, one Dagster, one folder of marks.
+"""A world small enough to be explored thousands of times: one Airflow, one Dagster, one folder of marks.
 
 It obeys the same protocols as the real one (`carry_out.Orchestrators`, `carry_out.LedgerStore`).
 """
@@ -73,7 +73,7 @@ class ModelWorld:
     paused: bool = False
     overdue: set[int] = field(default_factory=set)
 
-    # What a move sees and changes.
+    # What a move reads and changes.
 
     def marked(self, unit: Unit) -> bool | None:
         return self.proxied
@@ -119,10 +119,10 @@ class ModelWorld:
         return [f"window {window}" for window in sorted(self.stray)]
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
-        """They go on for a while."""
+        """The runs go on for a while."""
         self.ended |= self.stray if stray else {w for w, by in self.live.items() if by is Owner.DAGSTER}
 
-    # What happens by itself, or by other people's hands.
+    # What happens by itself, or is done by other people.
 
     def become_due(self) -> None:
         (self.overdue if self.paused else self.waiting).add(self.windows)
@@ -159,7 +159,7 @@ class ModelWorld:
         self._over(window)
 
     def fail(self, window: int) -> None:
-        """A try has failed; Airflow will start the task again."""
+        """A try fails; Airflow will start the task again."""
         del self.live[window]
         self._over(window)
         self.waiting.add(window)
@@ -174,7 +174,7 @@ class ModelWorld:
         self.stray.discard(window)
 
     def clear(self, window: int) -> None:
-        """Somebody lets Airflow do a window again."""
+        """Somebody lets Airflow rerun a window."""
         self.waiting.add(window)
 
     def parse(self) -> None:

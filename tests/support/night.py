@@ -1,4 +1,4 @@
-"""An evening with `parity` and servers that stand in for Airflow and Dagster: how moves are made in tests."""
+"""Runs `parity` against fake Airflow and Dagster servers: how tests make moves."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Answer:
 
 @dataclass
 class Night:
-    """The project as it is, with a folder of marks and servers of its own. Airflow serves what the marks say,
-    unless it `lags`."""
+    """The real project, with its own folder of marks and its own servers. Airflow serves what the marks say, unless it
+    `lags`."""
 
     folder: Path
     airflow: FakeAirflow
@@ -89,7 +89,7 @@ class Night:
         return "ProxyToDagster" if proxied else "BashOperator"
 
     def parity(self, *arguments: str, operator: str = "ada@ops") -> Answer:
-        """The command, in this process: its imports take longer than most of its work."""
+        """Run the command in this process: its imports take longer than most of its work."""
         self.capsys.readouterr()
         self.monkeypatch.setattr(sys, "argv", ["parity", *arguments])
         self.monkeypatch.setenv("PARITY_OPERATOR", operator)
@@ -99,7 +99,7 @@ class Night:
         return Answer(int(ended.value.code or 0), shown.out, shown.err)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command as a program, while it runs."""
+        """The command as a running program."""
         return GUARDIAN.start(
             [str(BIN / "parity"), *arguments],
             cwd=ROOT,
@@ -115,7 +115,7 @@ class Night:
         return dict(one)
 
     def entries(self) -> list[Entry]:
-        """Those that the commands of the night have made."""
+        """The entries that the test's commands made."""
         return [entry for entry in Ledger(self.folder).read().entries if entry.at != LONG_AGO]
 
     def marked(self, unit: str = ZONES) -> bool:

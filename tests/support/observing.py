@@ -52,7 +52,7 @@ class Observer:
         return [event for event in told if event.asset_key != OPENING]
 
     def until_quiet(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
-        """Every tick until one has nothing to tell."""
+        """Run ticks until one has nothing to report."""
         told = []
         while events := self.tick():
             told += events

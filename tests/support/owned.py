@@ -17,7 +17,7 @@ LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def entries_to(unit: Unit, stage: Stage, at: datetime = LONG_AGO) -> Iterator[Entry]:
-    """The moves that have brought a unit there, one after the other."""
+    """The moves that brought a unit there, one after the other."""
     now = Stage.OBSERVED
     while now is not stage:
         move = NEXT[now]
@@ -28,7 +28,7 @@ def entries_to(unit: Unit, stage: Stage, at: datetime = LONG_AGO) -> Iterator[En
 
 
 def bring_to(folder: Path, unit: Unit, stage: Stage) -> Path:
-    """Writes them at the end of the folder's ledger, unless the unit is in it."""
+    """Append them to the folder's ledger, unless the unit is already in it."""
     if not Ledger(folder).history(unit).entries:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / NAME).open("a") as file:

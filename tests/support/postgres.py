@@ -19,12 +19,12 @@ _DATABASE = "parity"
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """It listens on a socket only, and lets in its owner without a password."""
+    """A server that listens only on a socket, and admits its owner without a password."""
 
     socket_dir: str
 
     def credentials(self, database: str = _DATABASE, **more: Any) -> Any:
-        """Those of a dbt target."""
+        """The credentials of a dbt target."""
         from dbt.adapters.postgres import PostgresCredentials
 
         place = {"host": self.socket_dir, "port": 5432, "user": "postgres", "password": ""}
@@ -36,7 +36,7 @@ class PostgresServer:
         return {"type": "postgres", **place, "dbname": database, "schema": schema, "threads": 2}
 
     def run(self, *statements: str, database: str = _DATABASE) -> list[tuple[Any, ...]]:
-        """Each by itself; the rows of the last one."""
+        """Execute each statement separately; returns the rows of the last one."""
         rows: list[tuple[Any, ...]] = []
         with self._connected(database) as connection, connection.cursor() as cursor:
             for statement in statements:
@@ -61,7 +61,7 @@ class PostgresServer:
 
 @contextmanager
 def serving() -> Iterator[PostgresServer]:
-    """A server that ends with the tests, whatever ends them.
+    """A server that ends with the tests, however they end.
 
     Its folder is not pytest's: under root the server runs as another user, and each pytest that starts closes the
     folder of all of pytest's to others.
@@ -71,7 +71,7 @@ def serving() -> Iterator[PostgresServer]:
         running_postgres(Path(folder, "data"), (_DATABASE,)) as running,
     ):
         server = PostgresServer(running.socket_dir)
-        # Nothing has to outlive a crash of the machine.
+        # Nothing has to survive a crash of the machine.
         server.run(
             "alter system set fsync = off",
             "alter system set full_page_writes = off",
