@@ -116,7 +116,7 @@ def test_gaps_are_filled(night: Night, tmp_path: Path, monkeypatch: pytest.Monke
     [
         ((), "give either --from (and --to), or --gaps"),
         (("--gaps", "--from", "2024-03-09"), "give either --from (and --to), or --gaps"),
-        (("--gaps",), "no evidence at hand"),
+        (("--gaps",), "no evidence is available"),
         (("--from", "yesterday"), "yesterday"),
     ],
     ids=["nothing", "both", "no-log", "no-day"],
