@@ -9,6 +9,7 @@ import dagster as dg
 import hypothesis
 import pytest
 
+from tests.support.dbt_macros import keep_macros
 from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow, FakeDagster
 from tests.support.postgres import PostgresServer, serving
@@ -20,6 +21,8 @@ untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.H
 hypothesis.settings.register_profile("steady", untimed, derandomize=True)
 hypothesis.settings.register_profile("explore", untimed, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+keep_macros()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

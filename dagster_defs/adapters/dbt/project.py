@@ -268,20 +268,35 @@ class DbtWorkspace:
 
     def _parse(self) -> Any:
         """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
-        from dbt.cli.main import dbtRunner
-
         environment = frozenset(dbt_environment().items())
         if environment in self._refused:
             raise self._refused[environment]
-        with working_directory_kept():
-            silent = ("--quiet", "--log-level", "none")  # stdout may be JSON; we report errors ourselves
-            variables = ["--vars", self.parsed_with] if self.parsed_with else []
-            outcome = dbtRunner().invoke([*silent, "parse", *variables, *self.flags(self.target_path)])
-        if not outcome.success:
+        try:
+            return self._parse_into(self.target_path, self.parsed_with)
+        except DbtProjectUnreadable as error:
             # Hundreds of units need the same project, and dbt takes seconds to fail the same way again.
-            self._refused[environment] = unreadable(self.project_dir, outcome.exception)
-            raise self._refused[environment]
+            self._refused[environment] = error
+            raise
+
+    def _parse_into(self, target_path: Path, variables: str, *options: str) -> Any:
+        from dbt.cli.main import dbtRunner
+
+        silent = ("--quiet", "--log-level", "none", *options)  # stdout may be JSON; we report errors ourselves
+        given = ["--vars", variables] if variables else []
+        with working_directory_kept():
+            outcome = dbtRunner().invoke([*silent, "parse", *given, *self.flags(target_path)])
+        if not outcome.success:
+            raise unreadable(self.project_dir, outcome.exception)
         return outcome.result
+
+    def parsed_apart(self, variables: Mapping[str, Any], name: str) -> Manifest:
+        """The manifest of a full parse with these variables, in a target path of its own that has this name.
+
+        Raises DbtProjectUnreadable.
+        """
+        target_path = self.target_path / name
+        self._parse_into(target_path, as_yaml(variables), "--no-partial-parse")
+        return _read_document(target_path / "manifest.json")
 
     def _list(self, arguments: Sequence[str]) -> list[str]:
         options = tuple(options_set().items())

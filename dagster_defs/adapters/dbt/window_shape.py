@@ -8,18 +8,11 @@ result is cached until something in the project changes.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from dagster_defs.adapters.dbt.environment import dbt_environment
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.processes.guardian import GUARDIAN
-from dagster_defs.errors import DbtProjectUnreadable
-from dagster_defs.windows.values import as_yaml
 
 Variables = Mapping[str, Any]
 
@@ -50,7 +43,8 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     with workspace.prepared():
         kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
         if not isinstance(kept.get(asked), list):
-            kept = {asked: sorted(_differences(*_parse_both(workspace, one, other)))} | {
+            first, second = (workspace.parsed_apart(each, f"window-{n}") for n, each in enumerate((one, other)))
+            kept = {asked: sorted(_differences(first, second))} | {
                 question: answer for question, answer in kept.items() if workspace.files_digest in question
             }
             atomic.write_json(kept_in, kept)
@@ -62,32 +56,6 @@ def _shape(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _shape(item) for name, item in value.items()}
     return [_shape(item) for item in value] if isinstance(value, list | tuple) else type(value).__name__
-
-
-def _parse_both(workspace: DbtWorkspace, *windows: Variables) -> list[dict[str, Any]]:
-    """Two full parses at the same time, each in a separate process and target path."""
-    targets = [workspace.target_path / f"window-{number}" for number in range(len(windows))]
-    processes = [
-        GUARDIAN.start(
-            [
-                str(Path(sys.executable).parent / "dbt"),
-                *("--quiet", "--no-partial-parse", "parse", "--vars", as_yaml(window)),
-                *workspace.flags(target),
-            ],
-            env=dbt_environment(),
-            cwd=workspace.project_dir,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for window, target in zip(windows, targets, strict=True)
-    ]
-    for process in processes:
-        said, _ = process.communicate()
-        GUARDIAN.forget(process.pid)
-        if process.returncode != 0:
-            raise DbtProjectUnreadable(workspace.project_dir, said.strip()[-2000:])
-    return [json.loads((target / "manifest.json").read_bytes()) for target in targets]
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
