@@ -22,6 +22,7 @@ import yaml
 from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
+from tests.support import warm
 from tests.support.owned import bring_to
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ _OURS = ("TAXI_", "PARITY_", "DBT_", "AIRFLOW", "DAGSTER_", "SNOWFLAKE_", "POSTG
 def copy_project(root: Path, *, code: bool = True) -> Path:
     """The project's files without anything that a run produced; `code`: the definitions too."""
     made_by_runs = shutil.ignore_patterns(
-        "target*", "logs", "__pycache__", "proxied_state", ".user.yml", ".local_defs_state"
+        "target*", "logs", "proxied_state", ".user.yml", ".local_defs_state"
     )
     for folder in ("dbt", "legacy_dags", *(["dagster_defs", "demo"] if code else [])):
         shutil.copytree(ROOT / folder, root / folder, ignore=made_by_runs)
@@ -223,12 +224,4 @@ class Estate:
         return self.program("parity", *arguments, **settings)
 
     def program(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(BIN / name), *arguments],
-            cwd=self.root,
-            env={**self.environment, **settings},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        return warm.run(name, *arguments, cwd=self.root, env={**self.environment, **settings}, timeout=600)
