@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import dagster as dg
 import hypothesis
 import pytest
 
 from tests.support.dbt_macros import keep_macros
 from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.instances import instance_for_test, never_wait_for_the_disk
 from tests.support.postgres import PostgresServer, serving
 
 # The same examples in every run, so that a red run says something about the change that it tests. To look for
@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("explore", untimed, derandomize=False, prin
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 keep_macros()
+never_wait_for_the_disk()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,14 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """A copy of the project that nothing has run in. Its definitions may be looked at, not run."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Estate(copy_project(tmp_path_factory.mktemp("estate")), instance)
 
 
 @pytest.fixture(scope="session")
 def built_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """A copy of the project in which both sides have run the same windows. Tests only look at it."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         built = Estate(copy_project(tmp_path_factory.mktemp("built")), instance)
         built.make_landing_data()
         built.build_both_sides()

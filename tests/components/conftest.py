@@ -15,6 +15,7 @@ import yaml
 
 from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow
+from tests.support.instances import instance_for_test
 from tests.support.observing import NOW, Observer
 
 NEW_YORK_DAYS = {"cron": "0 6 * * *", "timezone": "America/New_York", "start": "2023-11-01"}
@@ -64,7 +65,7 @@ class Project:
 
 @pytest.fixture(scope="session")
 def parsed_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Estate(copy_project(tmp_path_factory.mktemp("parsed"), code=False), instance)
 
 
@@ -79,7 +80,7 @@ def project(parsed_estate: Estate) -> Project:
 @pytest.fixture
 def fresh_project(tmp_path: Path) -> Iterator[Project]:
     """The same with a dbt project and data of its own."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Project(Estate(copy_project(tmp_path, code=False), instance))
 
 
@@ -105,5 +106,5 @@ def observer(estate: Estate, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_USER", "admin")
     monkeypatch.setenv("AIRFLOW_PASSWORD", "admin")
     monkeypatch.setattr("dagster_defs.components.sensors.airflow_sensor.pendulum.now", lambda *_: NOW)
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Observer(estate, instance)

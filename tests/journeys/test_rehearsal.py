@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
@@ -24,6 +23,7 @@ from tests.support.estate import (
     export_inventory,
     put_legacy_code_on_path,
 )
+from tests.support.instances import instance_for_test
 
 pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 
@@ -45,7 +45,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """A copy of the project with its raw files and no database; a test puts back what it changes."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         estate = Estate(copy_project(tmp_path_factory.mktemp("rehearsed")), instance)
         plant_wrong_target(estate.root / "dbt")
         estate.make_landing_data()

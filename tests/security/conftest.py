@@ -6,7 +6,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
-import dagster as dg
 import pytest
 import yaml
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
@@ -16,6 +15,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 
 from tests.components.conftest import observer as observer
 from tests.support.attacked import CODE, LOCATION, UNITS, Attacked
+from tests.support.instances import instance_for_test
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     at_once = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        dg.instance_for_test(overrides={"run_launcher": in_memory, "run_coordinator": at_once}) as instance,
+        instance_for_test(overrides={"run_launcher": in_memory, "run_coordinator": at_once}) as instance,
     ):
         monkeypatch.setenv("PARITY_PROXIED_STATE", str(root / "nobody"))
         load = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin, location_name="attacked"))

@@ -12,6 +12,7 @@ from dagster_defs.lifecycle.fairness import Write
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.windows import Window
+from tests.support.instances import instance_for_test
 
 UNIT = Unit("up", "stream")
 LEGACY, SHADOW = dg.AssetKey("rows"), dg.AssetKey(["shadow", "rows"])
@@ -27,7 +28,7 @@ def shadow_rows(context: dg.AssetExecutionContext) -> None:
 
 @pytest.fixture
 def log() -> Iterator[EventLog]:
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield EventLog(instance, Settings())
 
 

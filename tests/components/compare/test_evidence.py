@@ -21,6 +21,7 @@ from dagster_defs.lifecycle.fairness import NOT_ASKED
 from dagster_defs.parity import Side, Verdict
 from tests.support.estate import DAYS, MONTH, ONE_TRY, Estate, copy_project
 from tests.support.fakes import FakeAirflow
+from tests.support.instances import instance_for_test
 
 DAILY = "taxi_daily__dbt_daily"
 DAY, NEXT = DAYS
@@ -78,7 +79,7 @@ class Evident:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """An estate of its own in which both sides have run both days, one by one, beside an Airflow that is idle."""
-    with dg.instance_for_test() as instance, FakeAirflow() as airflow:
+    with instance_for_test() as instance, FakeAirflow() as airflow:
         root = copy_project(tmp_path_factory.mktemp("evidence"))
         own = Estate(root, instance, airflow_url=airflow.url)
         own.make_landing_data()
@@ -97,7 +98,7 @@ def silent(built: Estate) -> Iterator[Evident]:
     """The same data, an empty event log, and an Airflow that does not answer."""
     for side in Side:
         shutil.copy(built.database(side).with_suffix(".built"), built.database(side))
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         own = Estate(built.root, instance)
         vars(own)["definitions"] = built.definitions
         yield Evident(own)

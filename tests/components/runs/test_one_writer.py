@@ -21,6 +21,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 from tests.components.conftest import Project
 from tests.support.fakes import FakeAirflow
+from tests.support.instances import instance_for_test
 from tests.support.owned import LONG_AGO, bring_to, entries_to
 from tests.support.small_dbt import DAYS, UPSTREAM, Small
 
@@ -122,7 +123,7 @@ def asset_job(small: Small) -> dg.JobDefinition:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    with dg.instance_for_test() as instance, FakeAirflow() as airflow:
+    with instance_for_test() as instance, FakeAirflow() as airflow:
         small = Small.make(tmp_path_factory.mktemp("small"), instance, airflow.url)
         small.run(UPSTREAM, FIRST)
         yield small
@@ -130,7 +131,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
 
 @pytest.fixture
 def written(built: Small, tmp_path: Path) -> Iterator[Written]:
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Written(built, tmp_path / "proxied_state", instance)
 
 

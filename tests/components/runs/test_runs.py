@@ -16,6 +16,7 @@ from dagster import AssetKey, DagsterEventType
 from dagster_defs.errors import WindowDiffers
 from dagster_defs.parity import Side
 from tests.support.estate import DAYS, ONE_TRY, Estate, copy_project
+from tests.support.instances import instance_for_test
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -26,7 +27,7 @@ SPRING_DAY = "2024-03-09"  # six o'clock to six o'clock, an hour short
 @pytest.fixture(scope="module")
 def own_estate(built_estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """An estate that has ingested its month and nothing more; these tests may run things in it."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         own = Estate(copy_project(tmp_path_factory.mktemp("own"), code=False), instance)
         own.make_landing_data()
         for unit in ("taxi_ingest__load_zones", "taxi_ingest__load_trips"):
@@ -213,7 +214,7 @@ def test_a_failing_test_keeps_what_was_built(own_estate: Estate) -> None:
     """When a dbt test fails, its check fails, the run fails, and the models built before it stay recorded."""
     broken = own_estate.root / "dbt" / "tests" / "nothing_is_ever_right.sql"
     broken.write_text("select location_id from {{ ref('location_metrics') }}\n")
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         estate = Estate(own_estate.root, instance)
         try:
             from dagster_defs.adapters.dbt import workspaces

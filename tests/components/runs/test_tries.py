@@ -17,6 +17,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import ROOT, Estate, copy_project
+from tests.support.instances import instance_for_test
 
 DAY = ("2024-03-09", "2024-03-09")
 THREE_DAYS = ("2024-03-09", "2024-03-11")
@@ -36,6 +37,7 @@ TESTS = "models: [{name: steady, columns: [{name: id, data_tests: [not_null]}]}]
 CODE = """
 import time
 from pathlib import Path
+from tests.support.instances import instance_for_test
 
 calls = Path(__file__).with_name("calls.txt")
 
@@ -90,7 +92,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     (models / "own.yml").write_text(TESTS)
     project = root / "dbt" / "dbt_project.yml"
     project.write_text(project.read_text() + FLAKY_PROJECT.format(folder=root))
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Project(Estate(root, instance))
 
 

@@ -25,6 +25,7 @@ from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import Estate
+from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to, entries_to
 
 SUCCESS, FAILURE, LIVE = (
@@ -109,7 +110,7 @@ class Schedules:
 
 @pytest.fixture
 def schedules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedules]:
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Schedules(instance, tmp_path / "proxied_state", monkeypatch)
 
 
@@ -265,6 +266,7 @@ def test_every_dag_has_its_job(estate: Estate) -> None:
 
 CODE = """
 from pathlib import Path
+from tests.support.instances import instance_for_test
 
 
 def note(side, name):

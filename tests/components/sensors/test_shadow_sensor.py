@@ -15,6 +15,7 @@ from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.components.sensors import shadow_sensor
 from dagster_defs.lifecycle import Stage, Unit
 from tests.support.estate import Estate
+from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to
 
 DAYS = ("2024-03-09", "2024-03-10", "2024-03-11")
@@ -67,7 +68,7 @@ def shadow(estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     assert estate.definitions
     own = Estate(estate.root, estate.instance)
     vars(own)["definitions"] = estate.definitions
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         for unit in own.units:
             bring_to(tmp_path, Unit.parse(unit), Stage.SHADOWED)
         yield Shadow(own, instance, tmp_path)

@@ -23,6 +23,7 @@ from dagster_defs.usecases.move import apply as moving
 from dagster_defs.usecases.move.carry_out import Patience
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.instances import instance_for_test
 from tests.support.marks_table import TABLE, lay
 from tests.support.owned import entries_to
 
@@ -102,7 +103,7 @@ def soaking(
     airflow.operators = lambda dag_id, task_id: (
         "ProxyToDagster" if read_marks(tmp_path)[Unit(dag_id, task_id)] else "BashOperator"
     )
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         soaking = Soaking(tmp_path, instance)
         soaking.write(*entries_to(UNIT, Stage.CUT_OVER, YESTERDAY))
         write_mark(tmp_path, UNIT, proxied=True)

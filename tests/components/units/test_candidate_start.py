@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 from dagster import AssetKey
@@ -17,6 +16,7 @@ from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
 from tests.support.fakes import FakeAirflow
+from tests.support.instances import instance_for_test
 from tests.support.small_dbt import DAYS, NAMES, TOTALS, UPSTREAM, Small
 
 FIRST, SECOND, THIRD = DAYS
@@ -27,7 +27,7 @@ VIEWS = "select schema_name, view_name from duckdb_views() where not internal or
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     """Legacy has run two days of all units and the third of the upstream one; no candidate has run at all."""
-    with dg.instance_for_test() as instance, FakeAirflow() as airflow:
+    with instance_for_test() as instance, FakeAirflow() as airflow:
         small = Small.make(tmp_path_factory.mktemp("small"), instance, airflow.url)
         for day in DAYS:
             small.run(UPSTREAM, day)
@@ -43,7 +43,7 @@ def small(built: Small) -> Iterator[Small]:
     """The same data, and an event log that knows nothing yet."""
     shutil.rmtree(built.root / "data")
     shutil.copytree(built.root / "kept", built.root / "data")
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Small(built.root, instance, built.definitions, built.airflow_url)
 
 

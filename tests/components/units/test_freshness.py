@@ -20,6 +20,7 @@ from dagster._core.test_utils import freeze_time
 from dagster_defs.components.units.freshness import deadline_cron, freshness_policy
 from dagster_defs.windows import Schedule
 from tests.components.conftest import NEW_YORK_DAYS, Project
+from tests.support.instances import instance_for_test
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -116,7 +117,7 @@ def test_dagster_says_when_data_is_late(made: str, looked: str, state: Freshness
     assert isinstance(policy, CronFreshnessPolicy)
     asset = dg.AssetSpec("due", freshness_policy=policy)
     node = dg.Definitions(assets=[asset]).resolve_asset_graph().get(AssetKey("due"))
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         with freeze_time(pendulum.parse(made)):  # type: ignore[arg-type]  # it is a moment
             instance.report_runless_asset_event(dg.AssetMaterialization("due", partition="2024-05-13"))
         with freeze_time(pendulum.parse(looked)):  # type: ignore[arg-type]  # it is a moment

@@ -20,6 +20,7 @@ from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import read_record
 from tests.support.dbt_world import World
+from tests.support.instances import instance_for_test
 
 VERSIONS = {
     "models/customers_v1.sql": "{{ config(materialized='table') }} select 1 as customer_id, 'a' as label",
@@ -241,7 +242,7 @@ def test_a_selection_of_nothing_is_an_empty_unit(world: World, caplog: pytest.Lo
     window = mirrors["audit.test"].partitions.schedule.first_window()
     assert list(mirrors["audit.test"].outputs_of(window)) == []
     job = definitions.resolve_job_def("shadow__audit__test")
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         assert job.execute_in_process(partition_key="2024-01-01", instance=instance).success
 
 

@@ -21,6 +21,7 @@ from dagster_defs.windows import Window
 from tests.components.conftest import Project
 from tests.support import strange_dag
 from tests.support.estate import Estate
+from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to
 
 DAYS = {"cron": "0 6 * * *", "timezone": "UTC", "start": "2024-01-01"}
@@ -49,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         "PARITY_PROXIED_STATE": str(root / "cut"),
         "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
     }
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Project(Estate(root, instance, more_settings=settings))
 
 

@@ -13,6 +13,7 @@ from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.components import DbtUnit
 from dagster_defs.parity import Side
 from tests.support.estate import Estate, copy_project, put_legacy_code_on_path
+from tests.support.instances import instance_for_test
 
 HOURLY, WEEKLY = "taxi_hourly.dbt_hourly", "taxi_weekly.dbt_weekly"
 SNAPSHOT = "taxi_weekly.dbt_snapshot"
@@ -37,7 +38,7 @@ def hours_of(unit: DbtUnit, day: str) -> list[str]:
 @pytest.fixture(scope="module")
 def run_estate(units: dict[str, DbtUnit], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """An estate with the days around both clock changes, in which both sides have run every other unit."""
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         own = Estate(copy_project(tmp_path_factory.mktemp("more")), instance)
         with own.entered():
             put_legacy_code_on_path()
