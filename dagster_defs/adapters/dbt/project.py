@@ -281,7 +281,12 @@ class DbtWorkspace:
     def _parse_into(self, target_path: Path, variables: str, *options: str) -> Any:
         from dbt.cli.main import dbtRunner
 
-        silent = ("--quiet", "--log-level", "none", *options)  # stdout may be JSON; we report errors ourselves
+        silent = (
+            "--quiet",
+            "--log-level",
+            "none",
+            *options,
+        )  # stdout may be JSON; we report errors ourselves
         given = ["--vars", variables] if variables else []
         with working_directory_kept():
             outcome = dbtRunner().invoke([*silent, "parse", *given, *self.flags(target_path)])

@@ -43,7 +43,9 @@ def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) 
     with workspace.prepared():
         kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
         if not isinstance(kept.get(asked), list):
-            first, second = (workspace.parsed_apart(each, f"window-{n}") for n, each in enumerate((one, other)))
+            first, second = (
+                workspace.parsed_apart(each, f"window-{n}") for n, each in enumerate((one, other))
+            )
             kept = {asked: sorted(_differences(first, second))} | {
                 question: answer for question, answer in kept.items() if workspace.files_digest in question
             }
