@@ -1,30 +1,43 @@
-"""`python -m bench.load ours|stock FOLDER`: loads a code location as a run's worker does; prints its peak in KB."""
+"""`python -m bench.load ours|stock FOLDER [JOB]`: loads a code location; prints the peak of the process in KB.
+
+With a job, only what the worker of its run reconstructs; without, the whole location, as a code server does.
+"""
 
 from __future__ import annotations
 
 import importlib
 import resource
 import sys
+from typing import Any
 
 from bench.estates import PACKAGE
 
 MODULES = {"ours": f"{PACKAGE}.definitions", "stock": f"{PACKAGE}.stock"}
 
 
-def main(way: str, folder: str) -> int:
+def main(way: str, folder: str, job: str = "") -> int:
     """The definitions, and the repository that Dagster makes of them."""
     sys.path.insert(0, folder)
-    from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-    from dagster.components.definitions import LazyDefinitions
-
-    DefinitionsLoadContext.set(DefinitionsLoadContext(load_type=DefinitionsLoadType.RECONSTRUCTION))
-    found = importlib.import_module(MODULES[way]).defs
-    definitions = found() if isinstance(found, LazyDefinitions) else found
-    assets = definitions.get_repository_def().asset_graph.get_all_asset_keys()
+    assets = _reconstructed(way, folder, job) if job else _whole(way)
     if not assets:
         raise SystemExit(f"{folder} has no assets")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def _whole(way: str) -> Any:
+    from dagster.components.definitions import LazyDefinitions
+
+    found = importlib.import_module(MODULES[way]).defs
+    definitions = found() if isinstance(found, LazyDefinitions) else found
+    return definitions.get_repository_def().asset_graph.get_all_asset_keys()
+
+
+def _reconstructed(way: str, folder: str, job: str) -> Any:
+    from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+
+    repository = ReconstructableRepository.for_module(MODULES[way], "defs", folder)
+    return ReconstructableJob(repository, job).get_definition().asset_layer.executable_asset_keys
+
+
 if __name__ == "__main__":
-    print(main(sys.argv[1], sys.argv[2]))  # noqa: T201 - what the bench reads
+    print(main(*sys.argv[1:]))  # noqa: T201 - what the bench reads

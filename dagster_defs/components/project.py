@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._utils.warnings import suppress_dagster_warnings
 
+from dagster_defs.adapters.dagster.asked_job import asked_job
 from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.mirrors import declares_nothing
 from dagster_defs.adapters.processes.collector import collector_paused
@@ -12,9 +13,25 @@ from dagster_defs.adapters.processes.collector import collector_paused
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`
 def load_project(path_within_project: Path) -> dg.Definitions:
-    """Everything in defs/. An empty defs/ is accepted, although Dagster itself treats it as an error."""
+    """Everything in defs/. An empty defs/ is accepted, although Dagster itself treats it as an error.
+
+    In the worker of a run of one unit's job, other units' assets are there by key and partitions alone.
+    """
     tree = EstateTree.for_project(path_within_project)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()
     with collector_paused():
-        return tree.load()
+        job = asked_job()
+        return (job and _load_for(job, path_within_project)) or tree.load()
+
+
+def _load_for(job: str, path_within_project: Path) -> dg.Definitions | None:
+    """The definitions as far as a run of the job needs them; None if what the estate adds itself needs more."""
+    tree = EstateTree.for_project(path_within_project)
+    tree.job = job
+    try:
+        definitions = tree.load()
+        definitions.get_repository_def().get_job(job)
+    except Exception:  # whatever it is, loading everything says it, or does without
+        return None
+    return definitions

@@ -39,7 +39,9 @@ class PlainTextContext(ResolutionContext):
 
 
 class EstateTree(ComponentTree):
-    """The component tree of one load."""
+    """The component tree of one load. `job`: the only one that it is for, in the worker of a run."""
+
+    job: str | None = None
 
     @cached_property
     def decl_load_context(self) -> ComponentDeclLoadContext:
@@ -67,6 +69,7 @@ class EstateTree(ComponentTree):
         with (
             _put(base, "_get_annotations", cache(base._get_annotations)),
             _put(base, "_get_init_kwargs", cache(base._get_init_kwargs)),
+            _put(base, "_get_resolver", _by_annotation(base._get_resolver)),
         ):
             return self.build_defs()
 
@@ -80,6 +83,19 @@ class EstateTree(ComponentTree):
 
 def _without_schemas(tree: ComponentTree | None) -> dg.Definitions:
     return dg.Definitions(component_tree=tree)
+
+
+def _by_annotation(find: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """The same, found once for each field: an annotation that holds a default of a list has no hash."""
+    found: dict[tuple[int, str], tuple[Any, Any]] = {}
+
+    def known(annotation: Any, field_name: str) -> Any:
+        key = id(annotation), field_name
+        if key not in found:
+            found[key] = annotation, find(annotation, field_name)  # kept, so that no other gets its id
+        return found[key][1]
+
+    return known
 
 
 def _parse_yamls(src: str, filename: str = "<string>", **options: Any) -> Any:

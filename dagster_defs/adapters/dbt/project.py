@@ -113,7 +113,7 @@ class DbtWorkspace:
         """
         arguments = _arguments(select, exclude, selector)
         known = self._known()
-        asked = _question(arguments)
+        asked = _question(arguments, options_set())
         if asked not in known:
             known |= self._ask([arguments])
         found = known[asked]
@@ -126,9 +126,9 @@ class DbtWorkspace:
 
         A selection that dbt refuses is raised later, by `select`. Raises DbtProjectUnreadable.
         """
-        known = self._known()
+        known, options = self._known(), options_set()
         arguments = [_arguments(*one) for one in dict.fromkeys(wanted)]
-        if missing := [each for each in arguments if _question(each) not in known]:
+        if missing := [each for each in arguments if _question(each, options) not in known]:
             known |= self._ask(missing)
 
     def _known(self) -> dict[str, Picked]:
@@ -145,7 +145,8 @@ class DbtWorkspace:
         with self.prepared():
             kept: dict[str, Any] = atomic.read_cache(kept_in) or {}
             found: dict[str, Picked] = {asked: ids for asked, ids in kept.items() if isinstance(ids, list)}
-            missing = {asked: each for each in wanted if (asked := _question(each)) not in found}
+            options = options_set()
+            missing = {asked: each for each in wanted if (asked := _question(each, options)) not in found}
             refused: dict[str, Picked] = {}
             for asked, arguments in missing.items():
                 try:
@@ -431,9 +432,8 @@ def _arguments(select: str, exclude: str, selector: str) -> list[str]:
     return [*arguments, *(["--exclude", exclude] if exclude else [])]
 
 
-def _question(arguments: Sequence[str]) -> str:
-    """The cache key: dbt also takes options that narrow a selection from the environment."""
-    options = options_set()
+def _question(arguments: Sequence[str], options: Mapping[str, str]) -> str:
+    """The cache key: dbt also takes `options` that narrow a selection from the environment."""
     return json.dumps([[*arguments], dict(options)] if options else [*arguments])
 
 

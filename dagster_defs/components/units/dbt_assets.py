@@ -99,12 +99,20 @@ class UnitNodes:
         return self.workspace.manifest
 
     @cached_property
-    def models(self) -> Mapping[str, dg.AssetSpec]:
-        """Specs of the models, seeds and snapshots that this mirror defines, by unique id."""
-        specs = {
-            node_id: self.translator.get_asset_spec(self.manifest, node_id, self.project)
+    def defined(self) -> Sequence[str]:
+        """Unique ids of the models, seeds and snapshots that this mirror defines."""
+        return [
+            node_id
             for node_id in sorted(self.selected - self.elsewhere.keys())
             if node_id.split(".")[0] in ASSET_TYPES and not is_non_asset_node(self.manifest["nodes"][node_id])
+        ]
+
+    @cached_property
+    def models(self) -> Mapping[str, dg.AssetSpec]:
+        """Specs of what this mirror defines, by unique id."""
+        specs = {
+            node_id: self.translator.get_asset_spec(self.manifest, node_id, self.project)
+            for node_id in self.defined
         }
         if not self.defers:
             return specs

@@ -210,7 +210,8 @@ class DbtUnit(UnitComponent):
 
     def asset_keys(self) -> list[dg.AssetKey]:
         """Keys of the models that this mirror defines on the legacy side."""
-        return [spec.key for spec in self._nodes(Side.LEGACY).models.values()]
+        nodes = self._nodes(Side.LEGACY)
+        return [nodes.translator.get_asset_key(nodes.manifest["nodes"][node_id]) for node_id in nodes.defined]
 
     def touched_keys(self) -> list[dg.AssetKey]:
         nodes = self._nodes(Side.LEGACY)
@@ -275,7 +276,7 @@ class DbtUnit(UnitComponent):
         return self
 
     def target(self, side: Side) -> str:
-        return target_of(side)
+        return self._once((target_of, side), lambda: target_of(side))
 
     def workspace(self, side: Side) -> DbtWorkspace:
         return workspace_of(self, side)

@@ -13,7 +13,7 @@ from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.broken import faults
-from dagster_defs.lifecycle.identity import names_taken_twice
+from dagster_defs.lifecycle.identity import job_names, names_taken_twice
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import Settings
 
@@ -52,15 +52,16 @@ class ProjectUnits(Generic[U]):
     missing, and a stand-in says why. It still owns what it builds, so that no other unit takes over its assets.
     """
 
-    def __init__(self, declared: Sequence[U]) -> None:
-        """`declared`: every mirror in the YAML, each once."""
+    def __init__(self, declared: Sequence[U], job: str | None = None) -> None:
+        """`declared`: every mirror in the YAML, each once. `job`: the only one that the load is for."""
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
         self.parts: dict[str, UnitParts] = {}
+        self._job = job
         self._made: dict[Hashable, Any] = {}
 
     def settle(self) -> None:
-        """Determine which units are broken, and build the parts of all others.
+        """Determine which units are broken, and build the parts of all others; for a unit's job, of that unit alone.
 
         Raises BrokenUnits if something is broken and PARITY_STRICT is set.
         """
@@ -76,7 +77,7 @@ class ProjectUnits(Generic[U]):
                 unit.offer_with(by_dag[unit.legacy_unit.dag_id])
             except Exception as error:  # whatever it is, it is this unit's
                 self.broken[unit.unit] = as_fault(unit.unit, error)
-        for unit in self.sound:
+        for unit in self._asked:
             try:
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
@@ -90,6 +91,12 @@ class ProjectUnits(Generic[U]):
         for unit in self.sound:
             if remark := unit.remark():
                 logger.warning("%s", remark)
+
+    @property
+    def _asked(self) -> list[U]:
+        """Sound units whose parts the load needs."""
+        of_job = [unit for unit in self.sound if self._job in job_names(unit.legacy_unit)[:-1]]
+        return of_job or self.sound
 
     def _select_at_once(self) -> None:
         """Resolve all units' selections at once; each unit will report its own errors."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, TypeVar, cast
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
 from dagster_defs.adapters.dagster.mirror_component import MirrorComponent
 from dagster_defs.adapters.dagster.overlap import overlap_mapping
@@ -399,10 +400,21 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         project = project_units(context, self)
         if fault := project.broken.get(self.unit):
             return self._broken_defs(project, fault)
-        parts = project.parts[self.unit]
+        parts = project.parts.get(self.unit)
+        if parts is None:
+            return dg.Definitions(assets=self._known_assets)
         elsewhere = project.once(shadow_starter, lambda: shadow_starter(context)) is not None
         jobs = [job for side, job in parts.jobs.items() if side is Side.LEGACY or not elsewhere]
         return dg.Definitions(assets=[*parts.sides.values(), *parts.external], jobs=[*jobs, *parts.comparing])
+
+    @property
+    def _known_assets(self) -> list[dg.AssetSpec]:
+        """What a run of another unit may ask of this one's assets: that they are there, and in which partitions."""
+        return [
+            dg.AssetSpec(key, partitions_def=self.offered)
+            for legacy in self.asset_keys()
+            for key in (legacy, shadow_key(legacy))
+        ]
 
     def building_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """For a rehearsal: the candidate's assets, and a job that builds them without comparing."""
@@ -480,7 +492,8 @@ def project_units(
         units = [*(unit for unit in units if len(twins) != 1 or unit is not twins[0]), asking]
     if units and (known := units[0]._project) is not None:
         return known
-    project = ProjectUnits(units)
+    tree = context.component_tree
+    project = ProjectUnits(units, tree.job if isinstance(tree, EstateTree) else None)
     for unit in units:
         unit._project = project
     project.settle()
