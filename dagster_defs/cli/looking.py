@@ -11,6 +11,7 @@ import typer
 from dagster_defs.cli.app import (
     LOOKING,
     AsJson,
+    InventoryFile,
     app,
     exit_by,
 )
@@ -278,10 +279,7 @@ def inventory(
 @app.command(rich_help_panel=LOOKING)
 def verify(
     unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id); all by default.")] = "",
-    inventory: Annotated[
-        Path | None,
-        typer.Option(help="The file exported by inventory.py; PARITY_INVENTORY by default."),
-    ] = None,
+    inventory: InventoryFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""

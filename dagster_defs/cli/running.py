@@ -10,6 +10,7 @@ import typer
 from dagster_defs.cli.app import (
     RUNNING,
     AsJson,
+    InventoryFile,
     app,
     exit_by,
 )
@@ -42,10 +43,7 @@ def rehearse(
     last: Annotated[int, typer.Option(min=0, help="How many of the inventory's latest windows to run.")] = 0,
     first: Annotated[str, typer.Option("--from", help="Instead of --last: first partition key.")] = "",
     until: Annotated[str, typer.Option("--to", help="Last partition; --from alone by default.")] = "",
-    inventory: Annotated[
-        Path | None,
-        typer.Option(help="The file exported by inventory.py; PARITY_INVENTORY by default."),
-    ] = None,
+    inventory: InventoryFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a unit's windows on both sides without Airflow, from its rendered commands, and compare them."""
