@@ -196,7 +196,9 @@ def test_a_callback_that_fails_hides_nothing(
     assert "OSError: the share is not there" in why(result)
     assert len(code.told) == 1
     log = [entry.user_message for entry in project.estate.instance.all_logs(result.run_id)]
-    assert any("tell_nobody, failed itself and told nobody" in line and "pager" in line for line in log), log
+    assert any(
+        "tell_nobody, failed itself, so nobody was notified" in line and "pager" in line for line in log
+    ), log
 
 
 def test_a_dbt_unit_tells_too(

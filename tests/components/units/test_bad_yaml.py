@@ -36,7 +36,7 @@ def fault_of(definitions: dg.Definitions, name: str) -> str:
         ({"vars": {"min_date": "{{ dag_run.conf['day'] }}"}}, r"`vars`: .*needs dag_run\.conf"),
         ({"vars": {"min_date": {"template": "{{ ds }}", "bound": "middle"}}}, r"`vars`: .*middle"),
         ({"vars": {"min_date": {"bound": "lower"}}}, r"`vars`: .*template"),
-        ({"selector": "nobody"}, r"dbt ls --selector nobody: .*[Mm]end its selection"),
+        ({"selector": "nobody"}, r"dbt ls --selector nobody: .*Fix its selection"),
         ({"compare": [{"name": "nothing", "key": ["id"]}]}, r"`compare` names a model 'nothing'"),
         ({"retries": -1}, r"`retries` is -1"),
         ({"timeout": 0}, r"`timeout` is 0"),

@@ -109,8 +109,8 @@ def test_terms_that_cannot_be(
     ("output", "reason"),
     [
         ({**FILE, "tolerances": [{**GOOD, "column": "id"}]}, r"`outputs.thing`: .* is part of the key"),
-        ({"key": "thing", "tolerances": [GOOD]}, r"`outputs.thing` has tolerances or masks, and no `file`"),
-        ({"key": "thing", "masked": ["id"]}, r"`outputs.thing` has tolerances or masks, and no `file`"),
+        ({"key": "thing", "tolerances": [GOOD]}, r"`outputs.thing` has tolerances or masks, but no `file`"),
+        ({"key": "thing", "masked": ["id"]}, r"`outputs.thing` has tolerances or masks, but no `file`"),
     ],
     ids=["key", "no-file", "masked"],
 )
