@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.dagster.api import address_of_run
-from dagster_defs.adapters.dagster.event_log import WindowEvent, instant, pages
+from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.dagster.mirrors import legacy_keys
 from dagster_defs.adapters.dagster.runs import PlannedAssets
@@ -165,17 +165,11 @@ class WritesLog:
         A Dagster run over several partitions wrote each of them. A materialization that names neither a run nor an
         observation, such as one reported by hand in Dagster's UI, was written outside Dagster and counts as Airflow's.
         """
-        import dagster as dg
-
         writes: dict[tuple[str, str, str], _Write] = {}
         for key in keys:
-            records_filter = dg.AssetRecordsFilter(
-                asset_key=key, after_timestamp=since.timestamp() if since else None
-            )
-            for record in pages(self.instance.fetch_materializations, records_filter, PAGE):
-                if (partition := record.partition_key) is None:
+            for event in EventReader(self.instance).materializations(key, since=since):
+                if (partition := event.partition) is None:
                     continue
-                event = WindowEvent.of(record)
                 airflow_run = "" if event.run_id else event.airflow_run
                 write = writes.setdefault(
                     (partition, event.run_id or airflow_run, event.airflow_try),
@@ -190,11 +184,8 @@ class WritesLog:
 
     def latest_observations(self, key: dg.AssetKey) -> dict[str, Unwritten]:
         """The observer's latest note on an Airflow task that wrote nothing, by partition."""
-        import dagster as dg
-
         latest: dict[str, Unwritten] = {}
-        for record in pages(self.instance.fetch_observations, dg.AssetRecordsFilter(asset_key=key), PAGE):
-            event = WindowEvent.of(record)
+        for event in EventReader(self.instance).observations(key):
             if event.partition and event.state:
                 why, skipped = event.description or event.state, event.state == "skipped"
                 latest.setdefault(event.partition, Unwritten(why, skipped=skipped, at=event.at))

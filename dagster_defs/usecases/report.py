@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dagster_defs.adapters.dagster.event_log import instant
+from dagster_defs.adapters.dagster.event_log import WindowEvent, instant
 from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import legacy_keys, load_mirrors
 from dagster_defs.adapters.files import atomic
@@ -169,21 +169,18 @@ def _runs_of(
     )
 
 
-def _last_records(log: EventLog, keys: Iterable[dg.AssetKey]) -> dict[str, Any]:
+def _last_records(log: EventLog, keys: Iterable[dg.AssetKey]) -> dict[str, WindowEvent]:
     """The newest materialization of each partition, across all the assets."""
-    import dagster as dg
-
-    newest: dict[str, Any] = {}
+    newest: dict[str, WindowEvent] = {}
     for key in keys:
-        wanted = dg.AssetRecordsFilter(asset_key=key)
-        for record in log.instance.fetch_materializations(wanted, limit=RECORDS).records:
-            partition = record.partition_key
-            if partition and (partition not in newest or newest[partition].storage_id < record.storage_id):
-                newest[partition] = record
+        for event in log.events.materializations(key, limit=RECORDS):
+            partition = event.partition
+            if partition and (partition not in newest or newest[partition].position < event.position):
+                newest[partition] = event
     return newest
 
 
-def _only(records: Mapping[str, Any], partitions: Sequence[str]) -> dict[str, Any]:
+def _only(records: Mapping[str, WindowEvent], partitions: Sequence[str]) -> dict[str, WindowEvent]:
     return {partition: records[partition] for partition in partitions if partition in records}
 
 
@@ -209,7 +206,7 @@ def _last_windows(mirror: Mirror, ran: Iterable[str], evidence: Sequence[Evidenc
     return sorted(shown, key=lambda partition: (shown[partition], partition))[-WINDOWS:]
 
 
-def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
+def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, WindowEvent]) -> Runs:
     """Airflow's own runs, and the Dagster runs that its proxy launched."""
     shared = Counter(record.run_id for record in records.values())
     runs: dict[str, SideRun] = {}
@@ -227,7 +224,7 @@ def _legacy_runs(log: EventLog, unit: Unit, records: Mapping[str, Any]) -> Runs:
     return runs
 
 
-def _candidate_runs(log: EventLog, records: Mapping[str, Any]) -> Runs:
+def _candidate_runs(log: EventLog, records: Mapping[str, WindowEvent]) -> Runs:
     shared = Counter(record.run_id for record in records.values())
     runs: dict[str, SideRun] = {}
     for partition, record in records.items():

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.adapters.dagster import evidence
+from dagster_defs.adapters.dagster import event_log, evidence
 from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import NoSuchUnit
@@ -303,7 +303,7 @@ def test_evidence_on_a_partition_that_is_gone(parity: Parity, home: Path) -> Non
 
 def test_all_pages_of_evidence_are_read(parity: Parity, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many evaluations a check has, every window's counts."""
-    monkeypatch.setattr(evidence, "PAGE", 2)
+    monkeypatch.setattr(event_log, "EVALUATIONS", 2)
     keep(home, "hourly_metrics", HOURLY, *ALL_HOURS[:5])
 
     outcome = parity("check", str(HOURLY), "--evidence", "--json", home=home)

@@ -35,7 +35,9 @@ def log() -> Iterator[EventLog]:
 def wrote(log: EventLog, key: dg.AssetKey) -> int:
     """A materialization of the day; its place in the log."""
     log.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=DAY))
-    return int(log.last_write(key, DAY).storage_id)
+    event = log.last_write(key, DAY)
+    assert event
+    return event.position
 
 
 def candidate_run(log: EventLog, **more: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PAGE = 1_000  # events of one asset per query
+EVALUATIONS = 500  # of one check, per query
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class WindowEvent:
     end: datetime | None = None
     written_by: str = ""
     baseline: str = ""
+    asset: tuple[str, ...] = ()
+    task_instance: str = ""
+    tick: str = ""
 
     @classmethod
     def of(cls, record: Any) -> WindowEvent:
@@ -70,6 +74,9 @@ class WindowEvent:
             at(tags.WINDOW_END),
             said(tags.WRITTEN_BY),
             said(tags.BASELINE),
+            tuple(record.asset_key.path) if record.asset_key else (),
+            said(tags.AIRFLOW_TASK_INSTANCE),
+            said(tags.TICK),
         )
 
     def may_be_of(self, window: Window) -> bool:
@@ -79,11 +86,115 @@ class WindowEvent:
         return self.start < window.end and window.start < self.end
 
 
-def pages(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, page: int = PAGE) -> Iterator[Any]:
-    """All records, newest first."""
+@dataclass(frozen=True, slots=True)
+class CheckEvent:
+    """One evaluation of an asset check. `noted`: its metadata, as plain values."""
+
+    partition: str | None
+    at: datetime
+    run_id: str
+    noted: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EventReader:
+    """All that is read from Dagster's event log, as records; nothing else asks the instance for events."""
+
+    instance: dg.DagsterInstance
+
+    def materializations(
+        self,
+        key: dg.AssetKey,
+        *,
+        partition: str | None = None,
+        since: datetime | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[WindowEvent]:
+        """The newest first. `after`: a position in the event log. `limit`: only so many; None: all, page after page."""
+        wanted = _wanted(key, partition, since, after)
+        yield from map(WindowEvent.of, _records(self.instance.fetch_materializations, wanted, limit))
+
+    def observations(
+        self,
+        key: dg.AssetKey,
+        *,
+        partition: str | None = None,
+        since: datetime | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[WindowEvent]:
+        """As `materializations`."""
+        wanted = _wanted(key, partition, since, after)
+        yield from map(WindowEvent.of, _records(self.instance.fetch_observations, wanted, limit))
+
+    def written_after(
+        self, position: int | None, since: datetime | None, limit: int
+    ) -> Sequence[WindowEvent]:
+        """Materializations of all assets, the oldest first; one query, whatever the number of assets."""
+        import dagster as dg
+
+        wanted = dg.EventRecordsFilter(
+            dg.DagsterEventType.ASSET_MATERIALIZATION,
+            after_cursor=position,
+            after_timestamp=since.timestamp() if since else None,
+        )
+        records = self.instance.event_log_storage.get_event_records(wanted, limit=limit, ascending=True)
+        return [WindowEvent.of(record) for record in records]
+
+    def evaluations(self, key: dg.AssetCheckKey) -> Iterator[CheckEvent]:
+        """All of one asset check that have ended, the newest first."""
+        from dagster._core.storage.asset_check_execution_record import (
+            AssetCheckExecutionRecordStatus as Status,
+        )
+
+        cursor: int | None = None
+        while True:
+            page = self.instance.event_log_storage.get_asset_check_execution_history(
+                key, limit=EVALUATIONS, cursor=cursor, status={Status.SUCCEEDED, Status.FAILED}
+            )
+            for record in page:
+                if (evaluation := record.evaluation) is not None:
+                    yield CheckEvent(
+                        evaluation.partition,
+                        instant(record.event.timestamp if record.event else record.create_timestamp),
+                        record.run_id,
+                        {name: value.value for name, value in evaluation.metadata.items()},
+                    )
+            if len(page) < EVALUATIONS:
+                return
+            cursor = page[-1].id
+
+    def passed(self, run_id: str) -> Mapping[dg.AssetCheckKey, bool]:
+        """Whether each asset check that the run evaluated passed."""
+        import dagster as dg
+
+        logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        events = [log.dagster_event for log in logs if log.dagster_event is not None]
+        evaluations = [event.asset_check_evaluation_data for event in events]
+        return {evaluation.asset_check_key: evaluation.passed for evaluation in evaluations}
+
+
+def _wanted(
+    key: dg.AssetKey, partition: str | None, since: datetime | None, after: int | None
+) -> dg.AssetRecordsFilter:
+    import dagster as dg
+
+    return dg.AssetRecordsFilter(
+        asset_key=key,
+        asset_partitions=[partition] if partition else None,
+        after_timestamp=since.timestamp() if since else None,
+        after_storage_id=after,
+    )
+
+
+def _records(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, limit: int | None) -> Iterator[Any]:
+    if limit is not None:
+        yield from fetch(wanted, limit=limit).records
+        return
     cursor: str | None = None
     while True:
-        found = fetch(wanted, limit=page, cursor=cursor)
+        found = fetch(wanted, limit=PAGE, cursor=cursor)
         yield from found.records
         if not found.has_more:
             return

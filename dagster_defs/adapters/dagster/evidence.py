@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_defs.adapters.dagster.event_log import instant
+from dagster_defs.adapters.dagster.event_log import EventReader, instant
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.escape import markdown
-from dagster_defs.lifecycle.tags import SHOWN_RUN, WINDOW_END, WINDOW_START
+from dagster_defs.lifecycle.tags import CHECK, SHOWN_RUN, WINDOW_END, WINDOW_START
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
 from dagster_defs.parity import Sample
 from dagster_defs.windows import Window
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 PARITY = "parity"  # the name of the asset check on every compared shadow
 SHADOW = "shadow"  # first part of the key of everything that a candidate run writes
-DOCUMENT = "parity/check"
 SAMPLES, CELL = 10, 80  # rows shown, and characters of one value
-PAGE = 500  # evaluations per query
 
 
 def evidence_metadata(
@@ -51,7 +49,7 @@ def evidence_metadata(
         "dbt tests": dbt_tests,
         WINDOW_START: dg.MetadataValue.timestamp(window.start.timestamp()),
         WINDOW_END: dg.MetadataValue.timestamp(window.end.timestamp()),
-        DOCUMENT: dg.MetadataValue.json(_bounded(checked)),
+        CHECK: dg.MetadataValue.json(_bounded(checked)),
     }
     if check.samples:
         metadata["samples"] = dg.MetadataValue.md(samples_table(check.samples))
@@ -125,35 +123,18 @@ def _said(error: Exception) -> str:
 def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Evidence]:
     """The newest verdict on each partition, across any number of evaluations."""
     seen: set[str | None] = set()
-    for record in _evaluations(instance, key):
-        evaluation = record.evaluation
-        if evaluation is None or DOCUMENT not in evaluation.metadata or evaluation.partition in seen:
+    for event in EventReader(instance).evaluations(key):
+        if CHECK not in event.noted or event.partition in seen:
             continue
-        seen.add(evaluation.partition)
-        noted: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+        seen.add(event.partition)
         yield Evidence(
-            WindowCheck.from_json(noted[DOCUMENT]),
-            partition=evaluation.partition or "",
-            window_start=instant(noted[WINDOW_START]),
-            at=instant(record.event.timestamp if record.event else record.create_timestamp),
-            run=record.run_id,
-            airflow_run=str(noted.get(SHOWN_RUN, "")),
+            WindowCheck.from_json(event.noted[CHECK]),
+            partition=event.partition or "",
+            window_start=instant(event.noted[WINDOW_START]),
+            at=event.at,
+            run=event.run_id,
+            airflow_run=str(event.noted.get(SHOWN_RUN, "")),
         )
-
-
-def _evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Any]:
-    """All evaluations of one check, newest first."""
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-
-    cursor: int | None = None
-    while True:
-        page = instance.event_log_storage.get_asset_check_execution_history(
-            key, limit=PAGE, cursor=cursor, status={Status.SUCCEEDED, Status.FAILED}
-        )
-        yield from page
-        if len(page) < PAGE:
-            return
-        cursor = page[-1].id
 
 
 def _bounded(checked: WindowCheck) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from dagster_defs.adapters.dagster.event_log import WindowEvent
 from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.run_window import windows_of_run
@@ -247,8 +248,12 @@ class RunComparison:
         checked = WindowCheck(self.mirror.legacy_unit, None if output.as_a_whole else partition, check)
         self.context.log.info(f"{output.name} of {partition}: {checked.verdict}, {checked.check.reason}")
         built = records.candidate
-        target = built and AssetCheckEvaluationTargetMaterializationData(
-            storage_id=built.storage_id, run_id=built.run_id, timestamp=built.timestamp
+        target = (
+            None
+            if built is None
+            else AssetCheckEvaluationTargetMaterializationData(
+                storage_id=built.position, run_id=built.run_id, timestamp=built.at.timestamp()
+            )
         )
         return dg.AssetCheckEvaluation(
             asset_key=shadow,
@@ -266,19 +271,19 @@ class RunComparison:
             target_materialization_data=target,
         )
 
-    def _not_built(self, shadow: dg.AssetKey, record: Any) -> str:
+    def _not_built(self, shadow: dg.AssetKey, event: WindowEvent | None) -> str:
         """Why this run has not produced the candidate that it should have."""
         if not self.built or shadow not in self.context.selected_asset_keys:
             return ""
-        if record is not None and record.run_id == self.context.run.run_id:
+        if event is not None and event.run_id == self.context.run.run_id:
             return ""
         why = str(self.failure).splitlines()[0] if self.failure else "dbt skipped it"
         return f"the candidate run did not build it: {why}"
 
-    def _not_made(self, shadow: dg.AssetKey, window: Window, legacy: Any) -> tuple[str, ...]:
+    def _not_made(self, shadow: dg.AssetKey, window: Window, legacy: WindowEvent | None) -> tuple[str, ...]:
         """Inputs of this output that legacy had, but that other units' candidates have not built for this window."""
         reasons: list[str] = []
-        before = legacy.storage_id if legacy else 0
+        before = legacy.position if legacy else 0
         for key in self._read_by(shadow):
             maker = self.compared.unit.maker_of(key)
             partitions = maker.partitions_over(window) if maker else ()
@@ -315,9 +320,9 @@ class RunComparison:
         compared = {key for key, _ in self.compared.keys.values()}
         return beside.beside(ours, self.compared.keys[output.name][0], compared)
 
-    def _tests_of(self, record: Any) -> Verdicts:
+    def _tests_of(self, event: WindowEvent | None) -> Verdicts:
         """The results of the dbt tests in the run that left this record."""
-        run_id = record.run_id if record else ""
+        run_id = event.run_id if event else ""
         if run_id and run_id not in self._results_by_run:
             results = self.log.tests(run_id)
             self._results_by_run[run_id] = {

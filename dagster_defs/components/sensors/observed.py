@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.adapters.airflow.client import RETRIED, AirflowReader, DagRun, TaskInstance
+from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.components.sensors.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
@@ -20,7 +21,6 @@ from dagster_defs.windows import PartitionedSchedule
 Event = dg.AssetMaterialization | dg.AssetObservation
 
 COMMAND, MAP_INDEX = "Command", "Map index"
-TOLD_FROM = "parity/told_from"  # on a tick's first event: digest of the cursor that the tick began with
 MOST = 5_000  # events of one asset to search: more than one tick ever stores
 CLOCKS = timedelta(minutes=10)  # how far Airflow's and Dagster's clocks may differ
 
@@ -85,13 +85,8 @@ class EventTranslator:
         """The tries of this task that Dagster's event log already has."""
         key, partition, _ = self._place(finished_try)
         since = min(task.end for task in tries if task.end) - CLOCKS
-        wanted = dg.AssetRecordsFilter(
-            asset_key=key,
-            asset_partitions=[partition] if partition else None,
-            after_timestamp=since.timestamp(),
-        )
-        records = self.instance.fetch_observations(wanted, limit=MOST).records
-        return {_description(record.asset_observation).rsplit("|", 1)[0] for record in records}
+        known = EventReader(self.instance).observations(key, partition=partition, since=since, limit=MOST)
+        return {event.task_instance.rsplit("|", 1)[0] for event in known}
 
     def _place(self, finished_try: Finished) -> tuple[dg.AssetKey, str | None, str]:
         """The first asset, the partition, and the reason if there is no partition."""
@@ -182,13 +177,13 @@ class TickLog:
         events = list(events)
         if not events:
             return []
-        newest = self.instance.fetch_observations(self.key, limit=1).records
-        if newest and _value(newest[0].asset_observation, TOLD_FROM) == token:
-            return list(self._missing(events, newest[0].storage_id))
+        newest = next(EventReader(self.instance).observations(self.key, limit=1), None)
+        if newest and newest.tick == token:
+            return list(self._missing(events, newest.position))
         opening = dg.AssetObservation(
             self.key,
             description=f"{tasks} finished tasks of Airflow",
-            metadata={TOLD_FROM: token, "Tasks": tasks},
+            metadata={tags.TICK: token, "Tasks": tasks},
         )
         return [opening, *events]
 
@@ -201,17 +196,14 @@ class TickLog:
                 yield event
 
     def _stored(self, key: dg.AssetKey, since: int) -> Iterator[tuple[type, str]]:
-        records_filter = dg.AssetRecordsFilter(asset_key=key, after_storage_id=since)
-        for record in self.instance.fetch_materializations(records_filter, limit=MOST).records:
-            yield dg.AssetMaterialization, _description(record.asset_materialization)
-        for record in self.instance.fetch_observations(records_filter, limit=MOST).records:
-            yield dg.AssetObservation, _description(record.asset_observation)
+        log = EventReader(self.instance)
+        for event in log.materializations(key, after=since, limit=MOST):
+            yield dg.AssetMaterialization, event.task_instance
+        for event in log.observations(key, after=since, limit=MOST):
+            yield dg.AssetObservation, event.task_instance
 
 
-def _description(event: Event | None) -> str:
-    return str(_value(event, tags.AIRFLOW_TASK_INSTANCE) or "")
-
-
-def _value(event: Event | None, name: str) -> Any:
-    entry: Any = event.metadata.get(name) if event else None
-    return getattr(entry, "value", entry)
+def _description(event: Event) -> str:
+    """The task instance that an event, which is not stored yet, is about."""
+    value: Any = event.metadata.get(tags.AIRFLOW_TASK_INSTANCE)
+    return str(value.value) if value else ""

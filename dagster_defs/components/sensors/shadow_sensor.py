@@ -10,6 +10,7 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
+from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import ParityError
@@ -128,21 +129,15 @@ def _read_log(
 
     One query serves all units: its cost depends on the number of materializations, not on the number of units.
     """
-    since = (pendulum.now("UTC") - FIRST_LOOK).timestamp() if until is None else None
-    records = context.instance.event_log_storage.get_event_records(
-        dg.EventRecordsFilter(
-            dg.DagsterEventType.ASSET_MATERIALIZATION, after_cursor=until, after_timestamp=since
-        ),
-        limit=EVENTS,
-        ascending=True,
-    )
-    events = [
-        (str(by_key[key].unit), record.partition_key, record.storage_id, record.run_id)
-        for record in records
-        for key in [record.asset_key]
-        if key is not None and key in by_key and record.partition_key
+    by_path = {tuple(key.path): unit for key, unit in by_key.items()}
+    since = pendulum.now("UTC") - FIRST_LOOK if until is None else None
+    events = EventReader(context.instance).written_after(until, since, EVENTS)
+    told = [
+        (str(by_path[event.asset].unit), event.partition, event.position, event.run_id)
+        for event in events
+        if event.asset in by_path and event.partition
     ]
-    return (records[-1].storage_id if records else until), events
+    return (events[-1].position if events else until), told
 
 
 def _parsed(

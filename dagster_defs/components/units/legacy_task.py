@@ -27,7 +27,6 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.windows import Window
 
-STATE = "parity/airflow_state"  # in the metadata of a materialization
 ITSELF = "the operator itself"
 
 
@@ -234,7 +233,9 @@ class LegacyTask(FilesUnit):
             self._refuse_legacy_places()
         state = self._operator_run(context, side, window).once()
         for key in sorted(context.selected_asset_keys):
-            yield dg.MaterializeResult(asset_key=key, metadata={**window_metadata(windows), STATE: state})
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={**window_metadata(windows), tags.AIRFLOW_STATE: state}
+            )
 
     def _refuse_legacy_places(self) -> None:
         """Raises LegacyTaskRefused if the candidate's process would have the same values as legacy's."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader, TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
-from dagster_defs.adapters.dagster.event_log import WindowEvent, instant
+from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
@@ -38,10 +38,10 @@ class LegacyRun:
 class Records:
     """The last materializations of one output on both sides: of a given partition and of any; None if there is none."""
 
-    legacy: Any
-    candidate: Any
-    newest_legacy: Any
-    newest_candidate: Any
+    legacy: WindowEvent | None
+    candidate: WindowEvent | None
+    newest_legacy: WindowEvent | None
+    newest_candidate: WindowEvent | None
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class EventLog:
         """The URL of the run in Dagster's UI."""
         return address_of_run(self.settings.dagster_url, run_id)
 
-    def last_write(self, key: dg.AssetKey, partition: str | None = None) -> Any:
-        """The newest materialization of the partition, or of any partition if none is given; None if there is none."""
-        import dagster as dg
+    @property
+    def events(self) -> EventReader:
+        return EventReader(self.instance)
 
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-        records = self.instance.fetch_materializations(wanted, limit=1).records
-        return records[0] if records else None
+    def last_write(self, key: dg.AssetKey, partition: str | None = None) -> WindowEvent | None:
+        """The newest materialization of the partition, or of any partition if none is given; None if there is none."""
+        return next(self.events.materializations(key, partition=partition, limit=1), None)
 
     def records(self, keys: tuple[dg.AssetKey, dg.AssetKey], partition: str) -> Records:
         """`keys`: the legacy asset's and its shadow's."""
@@ -73,13 +73,12 @@ class EventLog:
             self.last_write(shadow),
         )
 
-    def write(self, record: Any) -> Write | None:
+    def write(self, event: WindowEvent | None) -> Write | None:
         """A materialization as a write, with its run's start and end, or those that the observer recorded."""
-        if record is None:
+        if event is None:
             return None
-        event = WindowEvent.of(record)
         began = ended = event.at
-        if record.run_id and (run := self.instance.get_run_record_by_id(record.run_id)):
+        if event.run_id and (run := self.instance.get_run_record_by_id(event.run_id)):
             began = instant(run.start_time) if run.start_time else run.create_timestamp
             ended = instant(run.end_time) if run.end_time else event.at
         elif event.began and event.ended:
@@ -91,14 +90,11 @@ class EventLog:
 
         `window`: only runs that overlap it, or whose window is unknown; None: all runs.
         """
-        import dagster as dg
-
         if own is None:
             return ()
-        wanted = dg.AssetRecordsFilter(asset_key=key, after_timestamp=own.began.timestamp())
         runs: dict[str, None] = {}
-        for record in reversed(self.instance.fetch_observations(wanted, limit=OBSERVATIONS).records):
-            event = WindowEvent.of(record)
+        newest = self.events.observations(key, since=own.began, limit=OBSERVATIONS)
+        for event in reversed(list(newest)):
             if not event.written_by or (event.ended or event.at) <= own.began:
                 continue
             if window is None or event.may_be_of(window):
@@ -141,24 +137,23 @@ class EventLog:
                 why = f"{unit} has had no candidate run of it"
             else:
                 continue
-            if self.last_write(legacy, partition).storage_id > before:
+            if (read := self.last_write(legacy, partition)) and read.position > before:
                 continue
             reasons.append(f"{shadow.to_user_string()} of {partition} is missing: {why}")
         return tuple(reasons)
 
-    def legacy_run(self, unit: Unit, record: Any) -> LegacyRun | None:
+    def legacy_run(self, unit: Unit, event: WindowEvent | None) -> LegacyRun | None:
         """The run behind this materialization of a legacy asset."""
-        write = self.write(record)
-        if write is None:
+        write = self.write(event)
+        if event is None or write is None:
             return None
-        event = WindowEvent.of(record)
         if not event.run_id:
             return LegacyRun(write, event.airflow_run, int(event.airflow_try or 0), event.address)
-        run = self.instance.get_run_by_id(record.run_id)
+        run = self.instance.get_run_by_id(event.run_id)
         airflow_run = run.tags.get(tags.AIRFLOW_RUN, "") if run else ""
         address = AirflowAddress.of(self.settings).link(unit, airflow_run) if airflow_run else ""
         airflow_try = int(run.tags.get(tags.AIRFLOW_TRY, 0)) if run else 0
-        return LegacyRun(write, airflow_run, airflow_try, address, record.run_id)
+        return LegacyRun(write, airflow_run, airflow_try, address, event.run_id)
 
     def made_for(self, run_id: str) -> int | None:
         run = self.instance.get_run_by_id(run_id) if run_id else None
@@ -167,12 +162,7 @@ class EventLog:
 
     def tests(self, run_id: str) -> Mapping[dg.AssetCheckKey, bool]:
         """Whether each asset check that the run evaluated passed."""
-        import dagster as dg
-
-        logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-        events = [log.dagster_event for log in logs if log.dagster_event is not None]
-        evaluations = [event.asset_check_evaluation_data for event in events]
-        return {evaluation.asset_check_key: evaluation.passed for evaluation in evaluations}
+        return self.events.passed(run_id)
 
     def running(self, unit: Unit, besides: str) -> list[dg.DagsterRun]:
         """Unfinished runs of the unit's legacy side other than `besides`."""
@@ -211,7 +201,7 @@ def standing(
         not_made=not_made,
         other_legacy=log.written_since(legacy_key, legacy, rows),
         other_candidate=log.written_since(shadow_key, candidate, rows),
-        copied=WindowEvent.of(records.candidate).baseline if candidate else "",
+        copied=records.candidate.baseline if records.candidate else "",
     )
 
 

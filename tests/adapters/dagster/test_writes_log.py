@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from dagster_defs.adapters.dagster import event_log
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.lifecycle.written import Unwritten, Wrote
@@ -218,6 +219,7 @@ def test_more_than_a_page(log: WritesLog, monkeypatch: pytest.MonkeyPatch) -> No
     """Events and runs are read page by page, and none is left out."""
     assert PAGE > 2
     monkeypatch.setattr(continuity, "PAGE", 2)
+    monkeypatch.setattr(event_log, "PAGE", 2)
     days = [f"2024-03-{day:02}" for day in range(8, 13)]
     runs = {ran(log, day) for day in days}
     for day in days:

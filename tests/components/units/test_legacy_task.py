@@ -13,9 +13,9 @@ from dagster import DagsterEventType
 
 from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
 from dagster_defs.adapters.store.proxied_state import write_mark
-from dagster_defs.components.units.legacy_task import STATE
 from dagster_defs.errors import TaskStoreUnreadable
 from dagster_defs.lifecycle import Stage, Unit, tags
+from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from dagster_defs.parity import Side
 from dagster_defs.windows import Window
 from tests.components.conftest import Project
@@ -90,7 +90,7 @@ def proxied_run(place: Project, unit: Unit, kind: str = "scheduled") -> dg.Execu
 
 def states(result: dg.ExecuteInProcessResult) -> list[Any]:
     events = result.filter_events(lambda event: event.event_type is DagsterEventType.ASSET_MATERIALIZATION)
-    return [event.materialization.metadata[STATE].value for event in events]
+    return [event.materialization.metadata[AIRFLOW_STATE].value for event in events]
 
 
 def retried(result: dg.ExecuteInProcessResult) -> list[float | None]:
