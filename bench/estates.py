@@ -29,7 +29,7 @@ from dagster_defs.components.project import load_project
 
 @dg.definitions
 def defs():
-    return load_project(Path(__file__).parent)
+    return load_project(Path(__file__).parent, sole=True)
 """
 _STOCK = """\
 from pathlib import Path

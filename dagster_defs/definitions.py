@@ -9,4 +9,4 @@ from dagster_defs.components.project import load_project
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return load_project(Path(__file__).parent)
+    return load_project(Path(__file__).parent, sole=True)

@@ -12,16 +12,17 @@ from dagster_defs.adapters.processes.collector import collector_paused
 
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`
-def load_project(path_within_project: Path) -> dg.Definitions:
+def load_project(path_within_project: Path, *, sole: bool = False) -> dg.Definitions:
     """Everything in defs/. An empty defs/ is accepted, although Dagster itself treats it as an error.
 
-    In the worker of a run of one unit's job, other units' assets are there by key and partitions alone.
+    `sole`: the location has no other definitions, which might need those of any unit. Then the worker of a run of one
+    unit's job loads other units' assets as keys with partitions only.
     """
     tree = EstateTree.for_project(path_within_project)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()
     with collector_paused():
-        job = asked_job()
+        job = asked_job() if sole else None
         return (job and _load_for(job, path_within_project)) or tree.load()
 
 

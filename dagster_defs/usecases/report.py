@@ -138,7 +138,7 @@ def _warnings(record: OnRecord, units: Sequence[Unit]) -> Iterator[str]:
             )
     yield from (f"{about}: {why}" for about, why in record.problems.items())
     if record.cut_off:
-        yield "the ledger's last line is cut off, and is ignored"
+        yield "the ledger's last line is truncated and is ignored"
 
 
 def _runs(settings: Settings, record: OnRecord, home: Path) -> dict[Unit, RunsOfUnit]:

@@ -209,7 +209,7 @@ def test_a_torn_ledger_is_shown(night: Night) -> None:
     status = night.parity("status")
 
     assert status.returncode == 0, status.stderr
-    assert "the ledger's last line is cut off" in status.stderr
+    assert "the ledger's last line is truncated" in status.stderr
     assert night.stage()["stage"] == "cut_over"
 
 

@@ -7,11 +7,14 @@ import sys
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.reconstruct import ReconstructableJob
 
-_ASKING = ReconstructableJob.get_repository_definition.__wrapped__.__code__
+# Its cached form has the function itself in `__wrapped__`; another Dagster may have neither.
+_ASKING = getattr(
+    getattr(ReconstructableJob.get_repository_definition, "__wrapped__", None), "__code__", None
+)
 
 
 def asked_job() -> str | None:
-    """The name of the job that Dagster reconstructs; None where it loads the whole location.
+    """The name of the job that Dagster reconstructs; None where it loads the whole location, or that cannot be told.
 
     Dagster does not tell a load what it is for; only the frame that asks for the repository knows its job.
     """
@@ -20,6 +23,6 @@ def asked_job() -> str | None:
     frame = sys._getframe()  # `inspect.stack` would read the source of every frame
     while frame.f_back is not None:
         frame = frame.f_back
-        if frame.f_code is _ASKING:
-            return str(frame.f_locals["self"].job_name)
+        if frame.f_code is _ASKING and isinstance(asking := frame.f_locals.get("self"), ReconstructableJob):
+            return asking.job_name
     return None

@@ -28,7 +28,7 @@ from dagster_defs.components.project import load_project
 
 @dg.definitions
 def defs():
-    return load_project(Path(__file__).parent)
+    return load_project(Path(__file__).parent, sole=True)
 """
 OWN_SENSOR = """\
 import dagster as dg
@@ -122,6 +122,16 @@ def test_a_job_of_more_than_one_unit_loads_all(location: Location) -> None:
 
     assert made == 2
     assert dg.AssetKey("daily_metrics") in job.asset_layer.executable_asset_keys
+
+
+def test_beside_other_definitions_all_is_loaded(location: Location) -> None:
+    """A location that merges definitions of its own with these says nothing of `sole`, and keeps every unit."""
+    file = location.root / PACKAGE / "definitions.py"
+    file.write_text(LOCATION.replace(", sole=True", ""))
+
+    _, job, made = location.reconstruct(WEEKS)
+
+    assert (job.name, made) == (WEEKS, 2)
 
 
 def test_an_estates_own_definitions_may_need_the_others(location: Location) -> None:
