@@ -147,7 +147,9 @@ def test_a_version_that_is_not_there(world: World, name: str) -> None:
     world.project("dbt", VERSIONS)
     world.declare({"unit": "shop.build", "compare": [{"name": name}]})
 
-    assert f"`compare` names a model {name!r} that does not exist" in str(world.mirrors().broken["shop.build"])
+    assert f"`compare` names a model {name!r} that does not exist" in str(
+        world.mirrors().broken["shop.build"]
+    )
 
 
 def test_a_source_and_a_seed_of_one_key(world: World) -> None:
