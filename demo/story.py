@@ -26,7 +26,7 @@ from dagster_defs.usecases.check import requested_windows
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.apply import carry_out
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from dagster_defs.usecases.move.propose import propose, propose_noting, refuse_closed
+from dagster_defs.usecases.move.propose import propose, propose_rehearsal_note, refuse_closed
 from demo.estate import Estate
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Story:
         self._days(1, "Airflow has run another, and Dagster the same as a candidate")
         self._wait_for_verdicts()
         with self.estate.steps.step(f"parity rollback {DAILY} --rehearsed --apply"):
-            self._carry_out(propose_noting(self.estate.settings, [DAILY], WHY))
+            self._carry_out(propose_rehearsal_note(self.estate.settings, [DAILY], WHY))
         self._move(Move.CUTOVER, DAILY)
         self._days(1, "Airflow has run a day through Dagster")
         self._move(Move.ROLLBACK, DAILY)
@@ -115,12 +115,12 @@ class Story:
         self.ran = len(self._over(DAILY))
 
     def _rests_after(self, days: int) -> bool:
-        """Pause the DAG while the last task of its last day is still running: otherwise another day would start."""
+        """Pause the DAG once the executor has the last task of its last day: otherwise another day would start."""
         if self.resting:
             return not self.world.rest(LAST_TASK, may_wake=True)
         last_day = f"scheduled__{self.estate.days[days - 1]}"
-        running = self._airflow.task_instances_in(LAST_TASK, ("running",))
-        if any(task.run_id.startswith(last_day) for task in running):
+        started = self._airflow.task_instances_in(LAST_TASK, ("queued", "running"))
+        if any(task.run_id.startswith(last_day) for task in started):
             self._airflow.set_paused(DAILY, paused=True)
             self.resting = True
         else:

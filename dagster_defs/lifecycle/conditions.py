@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from dagster_defs.lifecycle.gates import Facts, blockers, soak_end, soaked_windows
+from dagster_defs.lifecycle.facts import Facts
+from dagster_defs.lifecycle.gates import blockers, soak_end, soaked_windows
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import NEXT, Move
 from dagster_defs.lifecycle.units import Stage

@@ -15,7 +15,8 @@ from dagster_defs.adapters.dagster.api import DagsterClient, DagsterReader
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.gates import Live, Proposal
+from dagster_defs.lifecycle.facts import Live
+from dagster_defs.lifecycle.gates import Proposal
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move import propose as proposing

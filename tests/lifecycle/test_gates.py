@@ -12,7 +12,8 @@ from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact, lined_up, newest_partitions
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
-from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, Facts, Live, accepted_reason, blockers
+from dagster_defs.lifecycle.facts import Facts, Live
+from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, accepted_reason, blockers
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import reported_windows

@@ -11,7 +11,8 @@ from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.compared import Compared, WindowFact
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
-from dagster_defs.lifecycle.gates import Facts, Live, blockers, soaked_windows
+from dagster_defs.lifecycle.facts import Facts, Live
+from dagster_defs.lifecycle.gates import blockers, soaked_windows
 from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings

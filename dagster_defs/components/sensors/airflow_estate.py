@@ -20,8 +20,9 @@ from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_sh
 from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
 from dagster_defs.components.units.broken_unit import broken_key
 from dagster_defs.components.units.project_units import ProjectUnits
+from dagster_defs.components.units.shadow_starter import ShadowStarter, shadow_starter
 from dagster_defs.components.units.shadows import is_shadow
-from dagster_defs.components.units.unit import ShadowStarter, UnitComponent, project_units, shadow_starter
+from dagster_defs.components.units.unit import UnitComponent, project_units
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side

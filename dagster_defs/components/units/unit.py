@@ -24,6 +24,7 @@ from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
+from dagster_defs.components.units.shadow_starter import shadow_starter
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
 from dagster_defs.components.units.unit_schedule import UnitSchedule
@@ -62,13 +63,6 @@ Templates = Annotated[
         ],
     ),
 ]
-
-
-class ShadowStarter(dg.Component):
-    """A component that starts candidate runs. A project's first one defines their jobs, along with its sensor.
-
-    Dagster requires a sensor's jobs to be the same objects as the defined ones, and copies those of other components.
-    """
 
 
 @dataclass
@@ -469,12 +463,6 @@ def own_selection(
     """
     own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
     return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
-
-
-def shadow_starter(context: dg.ComponentLoadContext) -> ShadowStarter | None:
-    """The component that defines the candidate jobs of all units, if there is one."""
-    starters = context.component_tree.get_all_components(of_type=ShadowStarter)  # type: ignore[type-abstract]  # a base class is fine here
-    return starters[0] if starters else None
 
 
 def project_units(

@@ -17,7 +17,7 @@ from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
 from dagster_defs.lifecycle.facets import UnitFacets
-from dagster_defs.lifecycle.gates import Facts
+from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.ledger import Histories, UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput

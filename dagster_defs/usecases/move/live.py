@@ -11,7 +11,7 @@ from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, Airf
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
 from dagster_defs.lifecycle import Unit, tags
-from dagster_defs.lifecycle.gates import Live
+from dagster_defs.lifecycle.facts import Live
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
