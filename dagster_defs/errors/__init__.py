@@ -14,13 +14,15 @@
     ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
     ├── ServerFault                           a server does not do what it is asked to do
-    │   ├── AirflowUnreachable                the Airflow REST API does not answer
-    │   │   ├── AirflowRefuses                it answers with an error status
-    │   │   └── AirflowUnclear                it answers with something unexpected
-    │   └── DagsterUnreachable                Dagster's GraphQL API does not answer
-    │       ├── DagsterRefuses                it answers with an error status
-    │       ├── DagsterCannot                 it answers that it could not do what was requested
-    │       └── DagsterUnclear                it answers with something unexpected
+    │   ├── AirflowFault                      what the Airflow REST API gave instead of an answer
+    │   │   ├── AirflowUnreachable            transport: it does not answer
+    │   │   ├── AirflowRefuses                status: it answers with an error status
+    │   │   └── AirflowUnclear                meaning: it answers with something unexpected
+    │   └── DagsterFault                      what Dagster's GraphQL API gave instead of an answer
+    │       ├── DagsterUnreachable            transport: it does not answer
+    │       ├── DagsterRefuses                status: it answers with an error status
+    │       ├── DagsterUnclear                meaning: it answers with something unexpected
+    │       └── DagsterCannot                 meaning: it answers that it could not do what was requested
     ├── ServerDied                            a server started by this project has exited
     ├── ServerSilent                          a server started by this project does not become ready
     ├── AlreadyRunning                        another demo is using the folder
@@ -153,12 +155,14 @@ from dagster_defs.errors.project import (
     TimedOut,
 )
 from dagster_defs.errors.servers import (
+    AirflowFault,
     AirflowRefuses,
     AirflowUnclear,
     AirflowUnreachable,
     AlreadyRunning,
     DagNotImported,
     DagsterCannot,
+    DagsterFault,
     DagsterRefuses,
     DagsterUnclear,
     DagsterUnreachable,
@@ -208,6 +212,7 @@ from dagster_defs.errors.windows import (
 )
 
 __all__ = [
+    "AirflowFault",
     "AirflowRefuses",
     "AirflowUnclear",
     "AirflowUnreachable",
@@ -222,6 +227,7 @@ __all__ = [
     "BrokenUnits",
     "DagNotImported",
     "DagsterCannot",
+    "DagsterFault",
     "DagsterRefuses",
     "DagsterUnclear",
     "DagsterUnreachable",

@@ -22,43 +22,51 @@ class ServerFault(ParityError):
         super().__init__(f"{fact}: {reason}. {self.remedy}")
 
 
-class AirflowUnreachable(ServerFault):
-    """The connection failed; base of Airflow's two other faults, so that code that can do without Airflow catches one
-    class."""
+class AirflowFault(ServerFault):
+    """Base of Airflow's faults: what code catches that can do without Airflow."""
 
     name = "Airflow"
+
+
+class AirflowUnreachable(AirflowFault):
+    """Transport: no answer came."""
+
     remedy = "Check that it is running, and check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD"
 
 
-class AirflowRefuses(AirflowUnreachable):
+class AirflowRefuses(AirflowFault):
     fact = "{name} at {url} refuses the request"
     remedy = "Check AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD, and this user's permissions in Airflow"
 
 
-class AirflowUnclear(AirflowUnreachable):
+class AirflowUnclear(AirflowFault):
     fact = "{name} at {url} gave an unexpected answer"
     remedy = "Check that AIRFLOW_URL is the address of an Airflow with the REST API v1"
 
 
-class DagsterUnreachable(ServerFault):
-    """The connection failed; base of Dagster's two other faults, so that code that can do without Dagster catches one
-    class."""
+class DagsterFault(ServerFault):
+    """Base of Dagster's faults: what code catches that can do without Dagster."""
 
     name = "Dagster"
+
+
+class DagsterUnreachable(DagsterFault):
+    """Transport: no answer came."""
+
     remedy = "Check that it is running, and check DAGSTER_URL"
 
 
-class DagsterRefuses(DagsterUnreachable):
+class DagsterRefuses(DagsterFault):
     fact = "{name} at {url} refuses the request"
     remedy = "Check DAGSTER_URL, and your access to it"
 
 
-class DagsterUnclear(DagsterUnreachable):
+class DagsterUnclear(DagsterFault):
     fact = "{name} at {url} gave an unexpected answer"
     remedy = "Check that DAGSTER_URL is the address of a Dagster webserver, and check its version"
 
 
-class DagsterCannot(DagsterUnreachable):
+class DagsterCannot(DagsterFault):
     """It understands the question, and says that it could not do it."""
 
     fact = "{name} at {url} could not do what it was asked for"

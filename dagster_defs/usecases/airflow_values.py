@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
-from dagster_defs.errors import AirflowUnreachable, ParityError
+from dagster_defs.errors import AirflowFault, ParityError
 from dagster_defs.inventory import Inventory
 from dagster_defs.inventory.document import Sample, Task
 from dagster_defs.inventory.replay import rendered_calls
@@ -51,7 +51,7 @@ def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[
     try:
         client = AirflowReader(AirflowAddress.of(settings), patience=_PATIENCE)
         return client.rendered_fields(unit, airflow_run)
-    except AirflowUnreachable:
+    except AirflowFault:
         return {}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dagster_defs.adapters.airflow.client import PAGE, AirflowReader, DagRun, TaskInstance
-from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
 
 MOST_PAGES = 5  # pages of DAG runs per request; runs that are not among them are requested one by one
@@ -49,7 +49,7 @@ class ObservationTick:
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     events: list[Any] = field(default_factory=list)
     tasks: int = 0
-    trouble: AirflowUnreachable | None = None
+    trouble: AirflowFault | None = None
     _runs: dict[tuple[str, str], DagRun | None] = field(default_factory=dict)
 
     def look(self, now: datetime) -> None:
@@ -62,7 +62,7 @@ class ObservationTick:
             while self.cursor.ceiling and not self._is_spent():
                 if part := self._next():
                     self._take(part)
-        except AirflowUnreachable as error:
+        except AirflowFault as error:
             self.trouble = error
 
     def _is_spent(self) -> bool:

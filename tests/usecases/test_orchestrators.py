@@ -12,7 +12,7 @@ import pytest
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
+from dagster_defs.errors import AirflowFault, DagsterFault, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.parity import Side
@@ -138,9 +138,9 @@ def test_the_way_back_waits_for_nobody_who_is_down(nowhere: LiveOrchestrators) -
     a run of Dagster's is under way is asked of Dagster alone."""
     assert nowhere.stray_runs(UNIT) == []
     nowhere.end_runs(UNIT, stray=True)
-    with pytest.raises(DagsterUnreachable):
+    with pytest.raises(DagsterFault):
         nowhere.end_runs(UNIT, stray=False)
-    with pytest.raises(DagsterUnreachable):
+    with pytest.raises(DagsterFault):
         nowhere.live_runs(UNIT, Owner.DAGSTER)
 
 
@@ -317,7 +317,7 @@ def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: Fak
 
     airflow.dag_runs.clear()
     airflow.paused.add("taxi_daily")
-    with pytest.raises(AirflowUnreachable, match="does not say which window of taxi_daily comes next"):
+    with pytest.raises(AirflowFault, match="does not say which window of taxi_daily comes next"):
         world.rest(UNIT, may_wake=True)
 
 

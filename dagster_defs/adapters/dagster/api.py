@@ -21,6 +21,7 @@ from dagster_defs.adapters.http.question import (
 )
 from dagster_defs.errors import (
     DagsterCannot,
+    DagsterFault,
     DagsterRefuses,
     DagsterUnclear,
     DagsterUnreachable,
@@ -137,7 +138,7 @@ class DagsterReader:
         """Whether every code location is loaded; never raises."""
         try:
             entries = self._call(_LOCATIONS)["locationEntries"]
-        except (DagsterUnreachable, KeyError, TypeError):
+        except (DagsterFault, KeyError, TypeError):
             return False
         return bool(entries) and all(
             entry["loadStatus"] == "LOADED"

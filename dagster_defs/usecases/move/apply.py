@@ -8,7 +8,7 @@ from itertools import groupby
 
 from dagster_defs.adapters.processes.waiting import say_seconds
 from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.errors import DagsterUnreachable, ParityError
+from dagster_defs.errors import DagsterFault, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
 from dagster_defs.lifecycle.ledger import UnitHistory
@@ -66,7 +66,7 @@ def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> No
     try:
         LiveOrchestrators.of(settings).dagster.reload(unit.identifier)
         say("Dagster is reloading its definitions to update the assets' tags")
-    except DagsterUnreachable as error:
+    except DagsterFault as error:
         say(f"Dagster will show the new stage the next time it loads its definitions: {error}")
 
 

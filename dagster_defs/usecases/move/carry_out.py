@@ -38,7 +38,7 @@ PAUSE = 0.5  # seconds between two polls of a fact
 
 
 class Orchestrators(Protocol):
-    """What a step reads or changes outside the ledger. Raises AirflowUnreachable or DagsterUnreachable if a server does
+    """What a step reads or changes outside the ledger. Raises AirflowFault or DagsterFault if a server does
     not answer."""
 
     def marked(self, unit: Unit) -> bool | None:

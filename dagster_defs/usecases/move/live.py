@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader, TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
-from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
+from dagster_defs.errors import AirflowFault, DagsterFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.facts import Live
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
@@ -80,7 +80,7 @@ class LiveReader:
                 waiting = tuple(
                     str(sensor) for sensor in sensors if not self.airflow.dag(sensor.dag_id)["is_paused"]
                 )
-        except AirflowUnreachable as error:
+        except AirflowFault as error:
             airflow = str(error)
         try:
             dagster = self.dagster.missing_job(unit.identifier)
@@ -88,7 +88,7 @@ class LiveReader:
                 dagster = dagster or f"Dagster's daemons have no heartbeat: {', '.join(sick)}"
             runs = tuple(map(run_in_words, self.dagster_runs(unit)))
             candidate = self._candidate_seconds(unit)
-        except DagsterUnreachable as error:
+        except DagsterFault as error:
             dagster = dagster or str(error)
         return Live(airflow, dagster, tasks, runs, legacy, candidate, unmirrored, waiting)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dagster_defs.adapters.airflow.client import FINISHED, AirflowReader
 from dagster_defs.adapters.dagster.api import ENDED, LIVE, DagsterReader
-from dagster_defs.errors import AirflowUnreachable, DagsterUnreachable
+from dagster_defs.errors import AirflowFault, DagsterFault
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.moves import Planned
 from dagster_defs.parity import Side
@@ -32,7 +32,7 @@ def follow_next(
     while True:
         try:
             run, state, message = _look(world, done, since)
-        except (AirflowUnreachable, DagsterUnreachable) as error:
+        except (AirflowFault, DagsterFault) as error:
             run, state, message = "", "", str(error)
         if message and message != last:
             say(f"{unit}: {message}")

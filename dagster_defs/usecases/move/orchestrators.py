@@ -22,7 +22,7 @@ from dagster_defs.adapters.store.proxied_state import (
     refuse_unmarkable,
     write_mark,
 )
-from dagster_defs.errors import AirflowUnclear, AirflowUnreachable, DagsterUnreachable, LedgerUnwritable
+from dagster_defs.errors import AirflowFault, AirflowUnclear, DagsterFault, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -143,12 +143,12 @@ class LiveOrchestrators:
         """Empty if a server does not answer: a rollback does not wait for a server that is down."""
         try:
             return [run_in_words(run) for run in self._strays(unit)]
-        except (AirflowUnreachable, DagsterUnreachable):
+        except (AirflowFault, DagsterFault):
             return []
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
         """If a server does not answer, no stray run is ended, and the rollback goes on all the same."""
-        with contextlib.suppress(*((AirflowUnreachable, DagsterUnreachable) if stray else ())):
+        with contextlib.suppress(*((AirflowFault, DagsterFault) if stray else ())):
             runs = self._strays(unit) if stray else self.reader.dagster_runs(unit)
             self.dagster.terminate([run.run_id for run in runs if run.status != "CANCELING"])
 

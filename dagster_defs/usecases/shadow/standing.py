@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader, TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant
-from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
 from dagster_defs.settings import Settings
@@ -232,7 +232,7 @@ def started_since(
             if not _is_of_run(task, legacy)
         ]
         of_window = [task for task in started if _is_of(client, task, legacy, window)]
-    except AirflowUnreachable:
+    except AirflowFault:
         return Since(None, None)
     return Since(
         (*map(_try_in_words, of_window), *(f"Dagster run {key[:8]}" for key in here)),

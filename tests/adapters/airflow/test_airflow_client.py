@@ -7,7 +7,7 @@ import pytest
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, DagRun
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import AirflowUnreachable
+from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
@@ -107,7 +107,7 @@ def test_a_server_that_stays_broken_is_unreachable(airflow: FakeAirflow) -> None
     airflow.failures = [500] * 100
     client = AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=0.5)
 
-    with pytest.raises(AirflowUnreachable, match=rf"{airflow.url}.*GET /dags answered 500"):
+    with pytest.raises(AirflowFault, match=rf"{airflow.url}.*GET /dags answered 500"):
         client.dags()
 
 
@@ -115,7 +115,7 @@ def test_a_login_page_is_told_as_what_it_is(client: AirflowClient, airflow: Fake
     """A page instead of JSON is reported as a login page, not as a JSON error."""
     airflow.login_page = True
 
-    with pytest.raises(AirflowUnreachable, match=r"a login page\?"):
+    with pytest.raises(AirflowFault, match=r"a login page\?"):
         client.dags()
 
 
@@ -123,7 +123,7 @@ def test_wrong_credentials_are_told_at_once(airflow: FakeAirflow) -> None:
     """A 401 is not tried again, and the remedy names the variables."""
     client = AirflowClient(AirflowAddress(airflow.url, "admin", "wrong"), patience=30)
 
-    with pytest.raises(AirflowUnreachable, match=r"401.*AIRFLOW_PASSWORD"):
+    with pytest.raises(AirflowFault, match=r"401.*AIRFLOW_PASSWORD"):
         client.dags()
     assert len(airflow.requests) == 1
 
@@ -132,7 +132,7 @@ def test_nobody_listens() -> None:
     """A closed port is unreachable, with the reason of the operating system."""
     client = AirflowClient(AirflowAddress(f"http://127.0.0.1:{free_port()}", "a", "b"), patience=0.3)
 
-    with pytest.raises(AirflowUnreachable, match="refused"):
+    with pytest.raises(AirflowFault, match="refused"):
         client.dags()
     assert client.is_healthy() is False
 
@@ -181,7 +181,7 @@ def test_a_task_in_a_group_keeps_its_dots(client: AirflowClient, airflow: FakeAi
 
 def test_an_unknown_run_is_told_with_its_path(client: AirflowClient) -> None:
     """A 404 names the call and the status."""
-    with pytest.raises(AirflowUnreachable, match="GET /dags/d/dagRuns/none answered 404"):
+    with pytest.raises(AirflowFault, match="GET /dags/d/dagRuns/none answered 404"):
         client.dag_run("d", "none")
 
 

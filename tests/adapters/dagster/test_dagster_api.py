@@ -6,7 +6,7 @@ import pytest
 
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import DagsterUnreachable, LaunchRefused
+from dagster_defs.errors import DagsterFault, LaunchRefused
 from tests.support.fakes import FakeDagster, Job
 
 DAYS = ("2024-03-09", "2024-03-12")
@@ -56,5 +56,5 @@ def test_a_login_page_is_unreachable(dagster_server: FakeDagster) -> None:
     """Every call to something that does not speak GraphQL raises with the address."""
     dagster_server.login_page = True
 
-    with pytest.raises(DagsterUnreachable, match=dagster_server.url):
+    with pytest.raises(DagsterFault, match=dagster_server.url):
         DagsterClient(dagster_server.url).status("x")
