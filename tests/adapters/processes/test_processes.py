@@ -343,7 +343,7 @@ def test_a_server_that_dies_is_reported_with_its_log(tmp_path: Path) -> None:
             [sys.executable, "-c", "print('no such table'); raise SystemExit(7)"],
             env=dict(os.environ),
         )
-        with pytest.raises(ServerDied, match="exit code 7") as caught:
+        with pytest.raises(ServerDied, match="exited with code 7") as caught:
             supervisor.wait_until("server", lambda: False, seconds=30)
 
     assert "no such table" in str(caught.value)
