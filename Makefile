@@ -50,11 +50,11 @@ demo: setup ## the main job: both orchestrators, the same windows, compared (DEM
 test-fast: setup ## the pure folders and the files: no servers, no Airflow
 	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST)
 
-test: setup ## all of that, components and commands, and one whole journey: the demo
-	@$(PYTEST) -m "whole or not (airflow or journey or thorough)" $(OF_CHECK)
+test: setup $(AIRFLOW3)/.installed ## all of that, plus components, commands and one whole journey: the demo
+	@$(PYTEST) -m "whole or not (journey or thorough)" $(OF_CHECK)
 
-journeys: setup $(AIRFLOW3)/.installed ## whatever else needs a real Airflow or servers, and the laws on thousands of random cases
-	@$(PYTEST) -m "(airflow or journey or thorough) and not whole" $(OF_CHECK)
+journeys: setup $(AIRFLOW3)/.installed ## the other stories on real servers, and the laws on thousands of random cases
+	@$(PYTEST) -m "(journey or thorough) and not whole"
 
 check: setup ## linters, types, the import law, SQL style and the architecture tests
 	$(BIN)/ruff format --check .

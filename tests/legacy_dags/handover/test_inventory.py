@@ -66,7 +66,7 @@ def export(
 def version(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if not PYTHONS[name].exists():
-        pytest.skip(f"no {name} environment here; `make journeys` makes it")
+        pytest.skip(f"no {name} environment here; `make test` makes it")
     return name
 
 
