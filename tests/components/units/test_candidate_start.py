@@ -211,7 +211,7 @@ def test_a_legacy_that_is_being_written(small: Small) -> None:
     with (
         duckdb.connect(str(small.file(Side.LEGACY))),
         candidate as file,
-        pytest.raises(DatabaseLocked, match=r"legacy\.duckdb is locked"),
+        pytest.raises(DatabaseLocked, match=r"legacy\.duckdb is still locked"),
     ):
         file.attach_legacy()
 
