@@ -130,7 +130,7 @@ def test_a_dead_dag_is_left_out(tmp_path: Path) -> None:
         ("images: [our-dbt]", "images must be a mapping"),
         ("images: {our-dbt: 5}", "must be a text"),
         ("images: {our-dbt: ''}", "no words"),
-        ("images: {our-dbt: '{{ var.value.entry }}'}", "a template"),
+        ("images: {our-dbt: '{{ var.value.entry }}'}", "templates are not rendered here"),
         ("images: {'our-dbt:v1': dbt}", "has a tag: write our-dbt"),
         ("image: {our-dbt: dbt}", "image"),
         ("functions: {a.b: bash run.sh}", "is not a call of dbt"),

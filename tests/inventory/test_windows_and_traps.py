@@ -277,7 +277,7 @@ def test_target_of_a_person() -> None:
     """A target from params leaves the unit undetermined, and its selection and window known."""
     unit = bash("dbt run -s a --target {{ params.target }}", params={"target": "prod"})
     assert (unit.determined, unit.selection_determined, unit.window_determined) == (False, True, True)
-    assert "it depends on who triggers the run" in unit.reason
+    assert "who triggers a run decides it" in unit.reason
 
 
 def test_the_last_vars_win() -> None:

@@ -192,10 +192,10 @@ def test_several_windows_are_not_one() -> None:
     [
         pytest.param(window(1.5, 1.75), "triggered by hand", id="in the list"),
         pytest.param(
-            window(101, 102), "only: export the inventory again and run parity scaffold", id="after it"
+            window(101, 102), ": export the inventory again and run parity scaffold", id="after it"
         ),
         pytest.param(
-            window(-2, -1), "only: export the inventory again and run parity scaffold", id="before it"
+            window(-2, -1), ": export the inventory again and run parity scaffold", id="before it"
         ),
     ],
 )

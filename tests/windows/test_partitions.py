@@ -258,7 +258,7 @@ def test_a_range_of_keys_is_its_first_and_last_window() -> None:
     first, last = partitions.range_windows(keys.start, keys.end)
     between = partitions.windows_between("2024-03-09", "2024-03-11")
     assert (between[0], between[-1], len(between)) == (first, last, 3)
-    with pytest.raises(UnknownPartition, match="begins later"):
+    with pytest.raises(UnknownPartition, match="starts later"):
         partitions.range_windows("2024-03-11", "2024-03-09")
 
 
