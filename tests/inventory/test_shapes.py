@@ -370,7 +370,10 @@ def test_commands_from_params_and_scripts(command: str, params: dict[str, str]) 
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        ("{% if params.x == 'b' %}dbt run -s b{% else %}dbt run -s a{% endif %}", "who triggers a run decides it"),
+        (
+            "{% if params.x == 'b' %}dbt run -s b{% else %}dbt run -s a{% endif %}",
+            "who triggers a run decides it",
+        ),
         ("{% for m in params.models %}dbt run -s {{ m }}; {% endfor %}", "who triggers a run decides it"),
         ("{% if ds.endswith('-15') %}dbt run -s b{% else %}dbt run -s a{% endif %}", "the window decides"),
         ("if [ {{ ds_nodash }} = 20240415 ]; then dbt run -s b; else dbt run -s a; fi", "no sampled window"),

@@ -191,12 +191,8 @@ def test_several_windows_are_not_one() -> None:
     ("interval", "said"),
     [
         pytest.param(window(1.5, 1.75), "triggered by hand", id="in the list"),
-        pytest.param(
-            window(101, 102), ": export the inventory again and run parity scaffold", id="after it"
-        ),
-        pytest.param(
-            window(-2, -1), ": export the inventory again and run parity scaffold", id="before it"
-        ),
+        pytest.param(window(101, 102), ": export the inventory again and run parity scaffold", id="after it"),
+        pytest.param(window(-2, -1), ": export the inventory again and run parity scaffold", id="before it"),
     ],
 )
 def test_a_window_that_nobody_has_listed_was_not_triggered_by_hand(interval: Window, said: str) -> None:
