@@ -24,8 +24,12 @@ MAINS = {"parity": "dagster_defs.cli:main", "dg": "dagster_dg_cli.cli:main", "db
 def run(
     name: str, *arguments: str, cwd: Path, env: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run` with the program of that name, its two outputs as text."""
+    """As `subprocess.run` with the program of that name, its two outputs as text; warm if it is one of `MAINS`."""
     command = [str(Path(sys.executable).parent / name), *arguments]
+    if name not in MAINS:
+        return subprocess.run(
+            command, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, check=False
+        )
     with _outputs() as (out, err):
         request = {
             "main": MAINS[name],
