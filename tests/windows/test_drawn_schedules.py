@@ -234,12 +234,12 @@ def impassable(partitions: PartitionedSchedule, window: Window) -> bool:
 
 def no_partitions(schedule: Schedule, theirs: Walk, refusal: ScheduleRefused) -> bool:
     """Whether the reason for which partitions are refused holds."""
-    if "ends before its first window" in refusal.reason:
-        return not theirs.windows
     if "can have a partition" in refusal.reason:
         near = timedelta(days=2)
         begun = schedule.start
         return any(begun - near < change.at < begun + near for change in changes(schedule.timezone))
+    if "ends before its first window" in refusal.reason:
+        return not theirs.windows
     if "fraction of an hour" in refusal.reason:
         return schedule.cron.endswith(" * * * *") and moves_by_part_of_an_hour(schedule)
     if "cannot express" in refusal.reason:
