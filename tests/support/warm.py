@@ -26,7 +26,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """As `subprocess.run` with the program of that name, its two outputs as text; warm if it is one of `MAINS`."""
     command = [str(Path(sys.executable).parent / name), *arguments]
-    if name not in MAINS:
+    if name not in MAINS or not _server().forks:
         return subprocess.run(
             command, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, check=False
         )
@@ -67,18 +67,22 @@ class _Server:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.forks: bool = self._answer()["forks"]
 
     def ask(self, request: Mapping[str, Any]) -> int | None:
         """The exit code, negative for the signal that ended it; None if its time was up."""
-        requests, answers = self._process.stdin, self._process.stdout
+        requests = self._process.stdin
         assert requests
-        assert answers
         requests.write(json.dumps(request) + "\n")
         requests.flush()
-        answer = answers.readline()
-        if not answer:
+        return self._answer()["code"]  # type: ignore[no-any-return]
+
+    def _answer(self) -> Any:
+        answers = self._process.stdout
+        assert answers
+        if not (line := answers.readline()):
             raise RuntimeError(f"the server of commands has ended: exit code {self._process.wait()}")
-        return json.loads(answer)["code"]  # type: ignore[no-any-return]
+        return json.loads(line)
 
 
 @lru_cache
@@ -96,14 +100,19 @@ def _serve() -> None:
     import sqlglot  # noqa: F401
     import typer  # noqa: F401
 
-    if len(list(Path("/proc/self/task").iterdir())) != 1:
-        raise SystemExit("an import has started a thread: a fork would be without it")
+    # If an import has started a thread, a fork would be without it: then the commands are started as usual.
+    _tell(forks=len(list(Path("/proc/self/task").iterdir())) == 1)
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
             _become(request)
-        print(json.dumps({"code": _code_of(child, request["timeout"])}), flush=True)  # noqa: T201 - the answer
+        _tell(code=_code_of(child, request["timeout"]))
+
+
+def _tell(**answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def _code_of(child: int, timeout: float) -> int | None:
