@@ -300,7 +300,7 @@ def _silent(gate: Gate, server: Gate, move: Move, problem: str, settings: GateSe
     if server in GATES[move] and not (problem and server not in settings.without):
         name = server.value.title()
         yield Blocker(
-            gate, f"{name} has not said: {problem or 'it was not asked'}", f"See that {name} answers"
+            gate, f"{name} did not answer: {problem or 'it was not asked'}", f"Check that {name} answers"
         )
 
 

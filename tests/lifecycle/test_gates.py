@@ -289,7 +289,7 @@ def test_a_server_that_has_not_answered_opens_no_gate() -> None:
     without = GateSettings(without=(Gate.AIRFLOW,))
 
     assert closed(silent) == [(Gate.AIRFLOW, "Airflow is silent")]
-    assert closed(silent, without) == [(Gate.LIVE_RUN, "Airflow has not said: Airflow is silent")]
+    assert closed(silent, without) == [(Gate.LIVE_RUN, "Airflow did not answer: Airflow is silent")]
     assert closed(silent, move=Move.BACKFILL) == []
 
 

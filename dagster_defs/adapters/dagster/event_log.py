@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import Window
@@ -96,37 +96,41 @@ class CheckEvent:
     noted: Mapping[str, Any]
 
 
+class Which(TypedDict, total=False):
+    """Which events of an asset. `after`: only those beyond this position in the event log. `limit`: only so many of the
+    newest; without one all of them, page after page."""
+
+    partition: str | None
+    since: datetime | None
+    after: int | None
+    limit: int | None
+
+
 @dataclass(frozen=True)
 class EventReader:
     """All that is read from Dagster's event log, as records; nothing else asks the instance for events."""
 
     instance: dg.DagsterInstance
 
-    def materializations(
-        self,
-        key: dg.AssetKey,
-        *,
-        partition: str | None = None,
-        since: datetime | None = None,
-        after: int | None = None,
-        limit: int | None = None,
-    ) -> Iterator[WindowEvent]:
-        """The newest first. `after`: a position in the event log. `limit`: only so many; None: all, page after page."""
-        wanted = _wanted(key, partition, since, after)
-        yield from map(WindowEvent.of, _records(self.instance.fetch_materializations, wanted, limit))
+    def materializations(self, key: dg.AssetKey, **which: Unpack[Which]) -> Iterator[WindowEvent]:
+        """The newest first."""
+        return self._events(self.instance.fetch_materializations, key, which)
 
-    def observations(
-        self,
-        key: dg.AssetKey,
-        *,
-        partition: str | None = None,
-        since: datetime | None = None,
-        after: int | None = None,
-        limit: int | None = None,
-    ) -> Iterator[WindowEvent]:
-        """As `materializations`."""
-        wanted = _wanted(key, partition, since, after)
-        yield from map(WindowEvent.of, _records(self.instance.fetch_observations, wanted, limit))
+    def observations(self, key: dg.AssetKey, **which: Unpack[Which]) -> Iterator[WindowEvent]:
+        """The newest first."""
+        return self._events(self.instance.fetch_observations, key, which)
+
+    def _events(self, fetch: Callable[..., Any], key: dg.AssetKey, which: Which) -> Iterator[WindowEvent]:
+        import dagster as dg
+
+        partition, since = which.get("partition"), which.get("since")
+        wanted = dg.AssetRecordsFilter(
+            asset_key=key,
+            asset_partitions=[partition] if partition else None,
+            after_timestamp=since.timestamp() if since else None,
+            after_storage_id=which.get("after"),
+        )
+        yield from map(WindowEvent.of, _records(fetch, wanted, which.get("limit")))
 
     def written_after(
         self, position: int | None, since: datetime | None, limit: int
@@ -173,19 +177,6 @@ class EventReader:
         events = [log.dagster_event for log in logs if log.dagster_event is not None]
         evaluations = [event.asset_check_evaluation_data for event in events]
         return {evaluation.asset_check_key: evaluation.passed for evaluation in evaluations}
-
-
-def _wanted(
-    key: dg.AssetKey, partition: str | None, since: datetime | None, after: int | None
-) -> dg.AssetRecordsFilter:
-    import dagster as dg
-
-    return dg.AssetRecordsFilter(
-        asset_key=key,
-        asset_partitions=[partition] if partition else None,
-        after_timestamp=since.timestamp() if since else None,
-        after_storage_id=after,
-    )
 
 
 def _records(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, limit: int | None) -> Iterator[Any]:
