@@ -14,6 +14,8 @@ from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Side, ToleranceKind, Zones
 from dagster_defs.parity.bounds import bounding_value
 
+FILE_READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -39,8 +41,11 @@ class Explanation:
 def difference_sql(output: Output, databases: Mapping[Side, str]) -> str:
     """Statements for the `duckdb` program; `databases`: the file of each side, for tables.
 
-    A changed row appears twice, once for each side, next to each other if the output has a key.
+    A changed row appears twice, once for each side, next to each other if the output has a key. Empty for a folder
+    whose files may be of any kind.
     """
+    if isinstance(output, FileOutput) and output.kind not in FILE_READERS:
+        return ""
     order = ", ".join([*map(_name, output.key), "side"])
     return "\n".join(
         [
@@ -75,13 +80,11 @@ def _attached(output: Output, databases: Mapping[Side, str]) -> Iterator[str]:
 def _rows(output: Output, side: Side) -> str:
     match output:
         case FileOutput():
-            path = output.legacy if side is Side.LEGACY else output.candidate
-            csv = path.lower().endswith((".csv", ".tsv"))
             # A CSV file contains text; a quoted empty field is not NULL.
+            csv = FILE_READERS[output.kind] == "read_csv"
             options = ", header = true, all_varchar = true, allow_quoted_nulls = false" if csv else ""
-            reader = "read_csv" if csv else "read_parquet"
-            read = f"{reader}({_text(path)}, union_by_name = true, hive_partitioning = false{options})"
-            return f"select {_columns(output)} from {read}"  # noqa: S608 - quoted by sqlglot
+            files = f"{_text(output.files(side))}, union_by_name = true, hive_partitioning = false{options}"
+            return f"select {_columns(output)} from {FILE_READERS[output.kind]}({files})"  # noqa: S608 - quoted by sqlglot
         case TableOutput():
             table = exp.to_table(output.relation(side), dialect="duckdb")
             relation = ".".join((side.value, _name(table.db), _name(table.name)))

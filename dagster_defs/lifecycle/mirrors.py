@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from dagster_defs.lifecycle.identity import Claim
@@ -25,12 +25,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class TableOutput:
-    """A relation that a dbt model writes. `legacy`, `candidate`: as dbt writes it in SQL, with its quotes.
+    """A relation that a task writes. `legacy`, `candidate`: in full, as dbt writes it in SQL, with its quotes.
 
     `time_column` is None for a table without one: every run rebuilds it, so it can only be compared as a whole. `lower`
     and `upper` are the values of the unit's bound variables: rows of the window lie in `lower <= time_column < upper`;
     `zones` says in which time zones. `former_name`: the name under which older evidence may be kept, if versions or
-    packages of one model shared that name; else empty.
+    packages of one model shared that name; else empty. `of_window`: each window has a relation of its own.
     """
 
     name: str
@@ -46,6 +46,7 @@ class TableOutput:
     terms: Terms = Terms()
     zones: Zones = NO_ZONES
     former_name: str = ""
+    of_window: bool = False
 
     def relation(self, side: Side) -> str:
         return self.legacy if side is Side.LEGACY else self.candidate
@@ -53,14 +54,15 @@ class TableOutput:
     @property
     def as_a_whole(self) -> bool:
         """Whether every run writes the whole table, not only its window."""
-        return self.time_column is None
+        return self.time_column is None and not self.of_window
 
 
 @dataclass(frozen=True, slots=True)
 class FileOutput:
-    """A Parquet or CSV file that a task writes for one window, one path for each side.
+    """A Parquet or CSV file, or a folder, that a task writes for one window, one path for each side.
 
-    `types`: the declared types of its columns, if it is a CSV file.
+    `types`: the declared types of its columns, if it is a CSV file. `pattern`: which files of a folder count, empty for
+    all; None for a file. `each`: a folder is compared file by file, and not as one data set.
     """
 
     name: str
@@ -69,6 +71,22 @@ class FileOutput:
     key: tuple[str, ...]
     terms: Terms = Terms()
     types: tuple[tuple[str, str], ...] = ()
+    pattern: str | None = None
+    each: bool = False
+
+    def path(self, side: Side) -> str:
+        return self.legacy if side is Side.LEGACY else self.candidate
+
+    def files(self, side: Side) -> str:
+        """The path, or the glob, of what is compared."""
+        return f"{self.path(side)}/{self.pattern}" if self.pattern else self.path(side)
+
+    @property
+    def kind(self) -> str:
+        """The suffix that all files share, in lower case; empty if it is not known. A file without one that is known is
+        taken for Parquet."""
+        suffix = PurePath(self.files(Side.LEGACY)).suffix.lower() if self.pattern != "" else ""
+        return ".parquet" if self.pattern is None and suffix not in (".csv", ".tsv") else suffix
 
     @property
     def as_a_whole(self) -> bool:

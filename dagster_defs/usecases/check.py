@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import pendulum
@@ -22,6 +23,7 @@ from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, ComparisonSpec, Relation, Side, compare
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_exported
+from dagster_defs.usecases.compare.folders import compare_folders
 from dagster_defs.usecases.compare.spec import declared_types
 from dagster_defs.windows import Window
 
@@ -119,7 +121,9 @@ def compare_output(
     Raises NotComparable for a warehouse that cannot be read, DatabaseLocked if a run holds one of the DuckDB files for
     longer than `wait_s` seconds, StatementFailed if a server denies access.
     """
-    legacy, candidate = (_place(output, side) for side in Side)
+    if isinstance(output, FileOutput) and output.each:
+        return compare_folders(output, partial(compare_output, wait_s=wait_s, today=today, readers=readers))
+    legacy, candidate = (place_of(output, side) for side in Side)
     if legacy == candidate:  # it would match, and prove nothing
         reason = "legacy and candidate are the same relation: give the candidate's dbt target its own schema"
         return Check.of_wrong_request(output.name, str(BadComparison(output.name, reason)))
@@ -141,12 +145,13 @@ def compare_output(
 
 def keeps_its_past(output: Output) -> bool:
     """Whether the legacy side can be read as of a past instant. Raises what `compare_output` raises."""
-    return places.keeps_its_past(_place(output, Side.LEGACY))
+    return places.keeps_its_past(place_of(output, Side.LEGACY))
 
 
-def _place(output: Output, side: Side) -> Place:
+def place_of(output: Output, side: Side) -> Place:
+    """Raises NotComparable for a warehouse that cannot be read, DbtProjectUnreadable without the target."""
     if isinstance(output, FileOutput):
-        path = Path(output.legacy if side is Side.LEGACY else output.candidate)
+        path = Path(output.files(side))
         return Files((path,), tuple(declared_types(dict(output.types)).items()))
     target = output.legacy_target if side is Side.LEGACY else output.candidate_target
     return place_of_relation(DbtWorkspace(Path(output.project_dir), target), output.relation(side))

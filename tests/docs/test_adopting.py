@@ -10,7 +10,7 @@ import pytest
 
 import dagster_defs.components
 from dagster_defs.components.units.dbt_unit import ComparedModel
-from dagster_defs.components.units.files_unit import PythonOutput
+from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.python_unit import ExternalAsset
 from dagster_defs.components.units.unit_schedule import UnitSchedule
 from tests.support.documents import document
@@ -22,8 +22,12 @@ TYPES = [getattr(dagster_defs.components, name) for name in dagster_defs.compone
 def test_every_attribute_of_a_component_is_documented(kind: Any) -> None:
     """Each attribute of the type's YAML has a row in its section, and there is no other row."""
     section = document("docs/adopting.md").section(f"### `{kind.__name__}`")
-    nested = _attributes(PythonOutput) if kind.__name__ == "PythonUnit" else set()
-    assert _rows(section) == _attributes(kind) | nested
+    assert _rows(section) == _attributes(kind)
+
+
+def test_the_outputs_are_documented() -> None:
+    """Each attribute of an output has a row."""
+    assert _rows(document("docs/adopting.md").section("### `outputs`")) == _attributes(UnitOutput)
 
 
 def test_the_schedule_is_documented() -> None:
@@ -31,7 +35,9 @@ def test_the_schedule_is_documented() -> None:
     assert _rows(document("docs/adopting.md").section("### `schedule`")) == _attributes(UnitSchedule)
 
 
-@pytest.mark.parametrize("kind", [ComparedModel, ExternalAsset], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [ComparedModel, ExternalAsset, NoOutputs, OutputWarehouse], ids=lambda kind: kind.__name__
+)
 def test_small_records_are_named(kind: Any) -> None:
     """The attributes of the small records stand somewhere in the text."""
     text = document("docs/adopting.md").text

@@ -72,6 +72,30 @@ def place_of_relation(workspace: DbtWorkspace, relation: str) -> Place:
     return place_of_target(workspace, schema, table, database)
 
 
+def relation_named(workspace: DbtWorkspace, name: str, *, in_own_schema: bool = False) -> str:
+    """`table`, `schema.table` or `database.schema.table` in full, as the warehouse's SQL writes it; what it leaves out
+    is the target's. `in_own_schema`: its schema and database are the target's whatever it says.
+
+    Raises BadPlace for another name, DbtProjectUnreadable, and NotComparable for another warehouse.
+    """
+    credentials = workspace.credentials
+    warehouse = warehouse_of(credentials.type)
+    if warehouse is None:
+        raise NotComparable(workspace.target, credentials.type, titles())
+    try:
+        parts = exp.to_table(name, dialect=credentials.type).parts
+    except (ParseError, ValueError):
+        parts = []
+    names = [part for part in parts if isinstance(part, exp.Identifier) and part.name]
+    if not 1 <= len(names) == len(parts) <= 3:
+        raise BadPlace(name, "it is not the name of a table")
+    *given, table = names
+    database, schema = warehouse.home(credentials)
+    if given and not in_own_schema:
+        database, schema = given if len(given) > 1 else (database, given[0])
+    return exp.Table(this=table, db=schema, catalog=database).sql(dialect=credentials.type)
+
+
 def keeps_its_past(place: Place) -> bool:
     """Whether the place can be read as of a past instant."""
     return isinstance(place, TargetTable) and SERVERS[place.kind].keeps_its_past

@@ -147,6 +147,10 @@ class Warehouse(Protocol):
         """A key that two targets share if the same name means the same relation, and its name in messages."""
         ...
 
+    def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
+        """The target's database and schema, quoted if dbt quotes them."""
+        ...
+
     def begin(self, begin: Begin) -> Begun:
         """Take from legacy what a candidate run needs. Raises WarehouseErrors, and what `out_of_reach` makes."""
         ...
@@ -162,6 +166,14 @@ class ServerWarehouse(Warehouse, Protocol):
     def who(self, place: TargetTable) -> Hashable:
         """Identifies user and connection: comparisons with the same key share a session."""
         ...
+
+
+def home(credentials: Any, *, quoted: bool) -> tuple[exp.Identifier, exp.Identifier]:
+    """The database and the schema of a dbt target; `quoted`: taken literally."""
+    return (
+        exp.to_identifier(credentials.database, quoted=quoted),
+        exp.to_identifier(credentials.schema, quoted=quoted),
+    )
 
 
 def refuse_other_server(legacy: TargetTable, candidate: TargetTable) -> None:

@@ -8,8 +8,9 @@ import dagster as dg
 
 from dagster_defs.errors import BadUnit, UsageError
 from dagster_defs.lifecycle.mirrors import Terms
-from dagster_defs.parity import SAMPLE_LIMIT
+from dagster_defs.parity import SAMPLE_LIMIT, Zones
 from dagster_defs.usecases.compare.spec import declared_tolerances
+from dagster_defs.windows import zone_named
 
 
 @dataclass
@@ -49,3 +50,42 @@ class ComparisonTerms(dg.Resolvable):
         if self.samples < 0:
             raise BadUnit(unit, f"`{where}`: `samples` of {name} is {self.samples}", "Fix it in its YAML")
         return Terms(tolerances, tuple(self.masked), self.samples)
+
+
+@dataclass
+class TimeTerms(ComparisonTerms):
+    """Base class of tables, which are compared window by window; not a component type itself."""
+
+    time_column: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Column that the window's bounds apply to; without it, the table is compared as a whole."
+        ),
+    ] = field(default=None, kw_only=True)
+    naive_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone of a time column that has none; by default UTC, and for a DATE the schedule's."
+            ),
+            examples=["America/New_York"],
+        ),
+    ] = field(default=None, kw_only=True)
+    bound_zone: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description=(
+                "Time zone of bounds without an offset; without it, they are plain values of the time column."
+            ),
+            examples=["UTC"],
+        ),
+    ] = field(default=None, kw_only=True)
+
+    def zones(self, unit: str, where: str, window: str | None) -> Zones:
+        """`window`: the schedule's zone. Raises BadUnit for a zone that does not exist."""
+        for name in (self.naive_zone, self.bound_zone):
+            try:
+                _ = name and zone_named(name)
+            except ValueError as error:
+                raise BadUnit(unit, f"`{where}`: {error}", "Fix it in its YAML") from error
+        return Zones(window, self.naive_zone, self.bound_zone)

@@ -16,7 +16,7 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.window_shape import shaped_by_window
 from dagster_defs.adapters.dbt.workspaces import open_workspace, workspace_of
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.compare.terms import ComparisonTerms
+from dagster_defs.components.compare.terms import TimeTerms
 from dagster_defs.components.units.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
@@ -33,7 +33,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side, Zones
-from dagster_defs.windows import Bound, PartitionVars, Schedule, Window, zone_named
+from dagster_defs.windows import Bound, PartitionVars, Schedule, Window
 from dagster_defs.windows.values import as_yaml
 
 # The resource types that each dbt command runs from a selection.
@@ -47,7 +47,7 @@ RUN_BY: Mapping[str, frozenset[str]] = {
 
 
 @dataclass
-class ComparedModel(ComparisonTerms):
+class ComparedModel(TimeTerms):
     """How one model is compared: what identifies its rows, and what may differ."""
 
     name: Annotated[
@@ -63,30 +63,6 @@ class ComparedModel(ComparisonTerms):
         Sequence[str],
         dg.Resolver.default(description="Columns that identify a row; without them, rows are a multiset."),
     ] = field(default_factory=list)
-    time_column: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description="Column that the window's bounds apply to; without it, the table is compared as a whole."
-        ),
-    ] = None
-    naive_zone: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description=(
-                "Time zone of a time column that has none; by default UTC, and for a DATE the schedule's."
-            ),
-            examples=["America/New_York"],
-        ),
-    ] = None
-    bound_zone: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description=(
-                "Time zone of bounds without an offset; without it, they are plain values of the time column."
-            ),
-            examples=["UTC"],
-        ),
-    ] = None
 
 
 @dg.scaffold_with(DbtUnitScaffolder)
@@ -392,14 +368,7 @@ class DbtUnit(UnitComponent):
         yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
 
     def _zones_of(self, compared: ComparedModel) -> Zones:
-        for name in (compared.naive_zone, compared.bound_zone):
-            try:
-                _ = name and zone_named(name)
-            except ValueError as error:
-                raise BadUnit(
-                    self.unit, f"`compare.{compared.name}`: {error}", "Fix it in its YAML"
-                ) from error
-        return Zones(self.partitions.schedule.timezone, compared.naive_zone, compared.bound_zone)
+        return compared.zones(self.unit, f"compare.{compared.name}", self.partitions.schedule.timezone)
 
     @cached_property
     def _terms(self) -> Mapping[str, Terms]:

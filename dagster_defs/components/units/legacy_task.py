@@ -1,28 +1,23 @@
 """The mirror for tasks that have no better one: Dagster runs the DAG file's operator in Airflow's environment."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import OF_PYTHON
-from dagster_defs.components.compare.comparing import build_and_compare
-from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import windows_to_write
 from dagster_defs.components.runs.operator_run import OperatorRun
 from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
-from dagster_defs.components.units.files_unit import FilesUnit, PythonOutput, output_key
-from dagster_defs.components.units.parts import UnitParts
+from dagster_defs.components.units.outputs import UnitOutput
+from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared
-from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.windows import Window
@@ -63,7 +58,7 @@ class SideVariables(dg.Resolvable):
 
 @dg.scaffold_with(LegacyTaskScaffolder)
 @dataclass
-class LegacyTask(FilesUnit):
+class LegacyTask(OutputsUnit):
     """Any task: Airflow's own engine renders its operator for the window and runs it, without Airflow's servers.
 
     A candidate runs only if `env.candidate` says what it connects to instead of legacy's places; otherwise the unit
@@ -72,12 +67,7 @@ class LegacyTask(FilesUnit):
 
     airflow: AirflowPlace = field(default_factory=AirflowPlace)
     env: SideVariables = field(default_factory=SideVariables)
-    outputs: Annotated[
-        Sequence[PythonOutput],
-        dg.Resolver.default(
-            description="What the operator writes; without it, one asset stands for the task."
-        ),
-    ] = field(default_factory=list)
+    outputs: Outputs = field(default_factory=list)
     deps: Annotated[
         Sequence[str], dg.Resolver.default(description="Keys of assets that must exist before it runs.")
     ] = field(default_factory=list)
@@ -90,51 +80,27 @@ class LegacyTask(FilesUnit):
     because: Annotated[
         str, dg.Resolver.default(description="Why not; the cutover gate shows and accepts this.")
     ] = ""
-    side_folders: Annotated[
-        Mapping[str, str],
-        dg.Resolver.default(description="The folder of each side that `file` templates start from."),
-    ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
 
-    @cached_property
-    def written(self) -> Sequence[PythonOutput]:
-        if self.outputs:
-            return self.outputs
-        return [PythonOutput(key=self.legacy_unit.asset_key, kinds=["airflow"])]
+    own_kind = "airflow"
+
+    @property
+    def does(self) -> str:
+        return ITSELF
 
     @property
     def never_compared(self) -> str:
         """Why no candidate runs; empty if one may."""
         if self.shadow == "never":
             return self.because.strip()
-        return "" if self.env.candidate else NOBODY_HAS_SAID
-
-    @property
-    def gate_settings(self) -> GateSettings:
-        return replace(self.gates.settings(self.unit), never_compared=self.never_compared)
+        return super().never_compared or ("" if self.env.candidate else NOBODY_HAS_SAID)
 
     @property
     def takes_ranges(self) -> bool:
         """False: Airflow's run has one data interval."""
         return False
 
-    def asset_keys(self) -> list[dg.AssetKey]:
-        return [output_key(output.key) for output in self.written]
-
-    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
-        for output in self.written:
-            claim = f"output {output.key} of {ITSELF}"
-            yield Claim(
-                output.key, f"{self.unit}:{output.key}", claim, self.unit, builds=True, is_written=True
-            )
-        for source in self.feeds:
-            claim = f"dbt_source {source} of {ITSELF}"
-            yield Claim(
-                f"source:{source}", f"{self.unit}:{source}", claim, self.unit, builds=True, is_written=True
-            )
-
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.file_templates, self.terms
         if self.shadow == "never" and not self.because.strip():
             raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why it must not be done twice")
         if self.because.strip() and self.shadow != "never":
@@ -143,9 +109,9 @@ class LegacyTask(FilesUnit):
             raise BadUnit(
                 self.unit, "`env.candidate` has no effect with `shadow: never`", "Remove one of them"
             )
-        if self.env.candidate and not any(output.file for output in self.outputs):
-            reason = "a candidate may run, but no output has a `file` to compare"
-            raise BadUnit(self.unit, reason, "Declare an output's `file`, or `shadow: never` and `because`")
+        if self.env.candidate and not self.compared_keys():
+            reason = "a candidate may run, but no output has a `file`, `folder` or `table` to compare"
+            raise BadUnit(self.unit, reason, "Declare one of an output, or `shadow: never` and `because`")
         if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
             raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
         if self.on_failure:
@@ -159,61 +125,19 @@ class LegacyTask(FilesUnit):
             variables=_Nothing(),
             event_times=None,
             reads=frozenset(dep for output in self.written for dep in (*output.deps, *self.deps)),
-            writes=frozenset(output.key for output in self.written)
-            | frozenset(f"source:{source}" for source in self.feeds),
+            writes=self.write_keys,
             operator_itself=True,
         )
 
-    def make_parts(self) -> UnitParts:
-        compared = Compared(self, {} if self.never_compared else self.compared_keys())
-        sides = {side: self._asset_definition(side, compared) for side in Side}
-        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
-        comparing = [self.comparing_job(compared)] if compared.keys else []
-        return UnitParts(sides, [], jobs, comparing)
-
-    def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
-        attributes = self.spec_attributes(side)
-        specs = [
-            dg.AssetSpec(
-                key=output_key(output.key, side),
-                description=output.description or f"Written by the operator of {self.unit}.",
-                kinds=set(output.kinds),
-                deps=[
-                    self.dependency(dg.AssetDep(self._dep_key(dep, side)))
-                    for dep in dict.fromkeys((*self.deps, *output.deps))
-                ],
-                owners=[*self.owners],
-                freshness_policy=self.freshness(side),
-                group_name=self.group_name(side),
-                **attributes,
-            )
-            for output in self.written
-        ]
-
-        @dg.multi_asset(
-            name=self.op_name(side),
-            specs=specs,
-            check_specs=compared.specs if side is Side.CANDIDATE else [],
-            can_subset=side is Side.CANDIDATE,
-            partitions_def=self.offered,
-            backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
-            pool=self.pool and f"{self.pool}_{side.value}",
-            op_tags={tags.UNIT: self.unit},
-        )
-        def run_operator(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            def one_try() -> Iterator[Any]:
-                return self._run(context, side)
-
-            yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
-
-        return run_operator
+    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
+        return [self._dep_key(dep, side) for dep in dict.fromkeys((*self.deps, *output.deps))]
 
     def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
         """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
         key = output_key(dep)
         return output_key(dep, side) if self.maker_of(key) is not None else key
 
-    def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.CANDIDATE and (why := self.never_compared):
             remedy = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
             raise LegacyTaskRefused(self.unit, f"it may not run as a candidate: {why}", remedy)
@@ -229,7 +153,7 @@ class LegacyTask(FilesUnit):
             )
         [window] = windows
         if side is Side.CANDIDATE:
-            self.refuse_legacy_folder(windows)
+            self.refuse_legacy_places(windows)
             self._refuse_legacy_places()
         state = self._operator_run(context, side, window).once()
         for key in sorted(context.selected_asset_keys):

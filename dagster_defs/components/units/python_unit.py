@@ -8,17 +8,14 @@ from typing import Annotated, Any
 
 import dagster as dg
 
-from dagster_defs.components.compare.comparing import build_and_compare
-from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import windows_to_write
 from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
 from dagster_defs.components.runs.tries import time_limit
-from dagster_defs.components.units.files_unit import FilesUnit, PythonOutput, output_key
-from dagster_defs.components.units.parts import UnitParts
+from dagster_defs.components.units.outputs import UnitOutput
+from dagster_defs.components.units.outputs_unit import OutputsUnit, output_key
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
 from dagster_defs.components.units.unit import Templates
 from dagster_defs.errors import BadUnit
-from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
@@ -36,7 +33,7 @@ class ExternalAsset(dg.Resolvable):
 
 @dg.scaffold_with(PythonUnitScaffolder)
 @dataclass
-class PythonUnit(FilesUnit):
+class PythonUnit(OutputsUnit):
     """A legacy PythonOperator: both orchestrators call the same business function.
 
     The function gets `arguments`, rendered for the window, and `side`, which is `legacy` or `candidate`; the mapping
@@ -49,17 +46,10 @@ class PythonUnit(FilesUnit):
             description="Dotted path of the function.", examples=["include.ingest.load_trips"]
         ),
     ]
-    outputs: Annotated[
-        Sequence[PythonOutput], dg.Resolver.default(description="The assets that the function writes.")
-    ]
     arguments: Templates = field(default_factory=dict)
     reads: Annotated[
         Sequence[ExternalAsset], dg.Resolver.default(description="External assets, defined here once.")
     ] = field(default_factory=list)
-    side_folders: Annotated[
-        Mapping[str, str],
-        dg.Resolver.default(description="The folder of each side that `file` templates start from."),
-    ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"})
     rehearsal: Annotated[
         Mapping[str, str],
         dg.Resolver.default(
@@ -67,33 +57,33 @@ class PythonUnit(FilesUnit):
         ),
     ] = field(default_factory=dict)
 
+    own_kind = "python"
+
     @cached_property
     def variables(self) -> PartitionVars:
         return self.compile_templates(self.arguments, "arguments")
 
+    @property
+    def does(self) -> str:
+        return self.function
+
+    @property
+    def bounding(self) -> Sequence[PartitionVars]:
+        return (self.variables,)
+
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
-        mine = {
-            **{output.key: "output" for output in self.outputs},
-            **{read.key: "external" for read in self.reads},
-        }
-        for key, kind in mine.items():
-            claim = f"{kind} {key} of {self.function}"
-            yield Claim(key, f"{self.unit}:{key}", claim, self.unit, builds=True, is_written=True)
-        for source in self.feeds:
-            claim = f"dbt_source {source} of {self.function}"
-            yield Claim(
-                f"source:{source}", f"{self.unit}:{source}", claim, self.unit, builds=True, is_written=True
-            )
+        yield from super().claims(feeds)
+        for read in self.reads:
+            claim = f"external {read.key} of {self.function}"
+            yield Claim(read.key, f"{self.unit}:{read.key}", claim, self.unit, builds=True, is_written=True)
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.variables, self.file_templates, self.terms
+        _ = self.variables
         self._find_module()
 
-    def make_parts(self) -> UnitParts:
-        compared = Compared(self, self.compared_keys())
-        sides = {side: self._asset_definition(side, compared) for side in Side}
-        external = [
+    def external_assets(self) -> list[dg.AssetSpec]:
+        return [
             dg.AssetSpec(
                 output_key(read.key),
                 description=read.description,
@@ -102,9 +92,6 @@ class PythonUnit(FilesUnit):
             )
             for read in self.reads
         ]
-        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
-        comparing = [self.comparing_job(compared)] if compared.keys else []
-        return UnitParts(sides, external, jobs, comparing)
 
     def declared(self) -> Declared:
         return self.declaring(
@@ -112,55 +99,23 @@ class PythonUnit(FilesUnit):
             nodes=None,
             variables=self.variables,
             event_times=None,
-            reads=frozenset(dep for output in self.outputs for dep in output.deps),
-            writes=frozenset(output.key for output in self.outputs)
-            | frozenset(f"source:{source}" for source in self.feeds),
+            reads=frozenset(dep for output in self.written for dep in output.deps),
+            writes=self.write_keys,
         )
 
-    def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
-        attributes = self.spec_attributes(side)
-        source = self._find_module().origin
-        metadata = {**attributes.pop("metadata", {}), **_code_references(source)}
-        specs = [
-            dg.AssetSpec(
-                key=output_key(output.key, side),
-                description=output.description,
-                kinds=set(output.kinds),
-                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side))) for dep in output.deps],
-                owners=[*self.owners],
-                freshness_policy=self.freshness(side),
-                group_name=self.group_name(side),
-                metadata=metadata,
-                **attributes,
-            )
-            for output in self.outputs
-        ]
+    def more_metadata(self) -> Mapping[str, Any]:
+        return _code_references(self._find_module().origin)
 
-        @dg.multi_asset(
-            name=self.op_name(side),
-            specs=specs,
-            check_specs=compared.specs if side is Side.CANDIDATE else [],
-            can_subset=side is Side.CANDIDATE,  # to compare again without calling the function
-            partitions_def=self.offered,
-            backfill_policy=dg.BackfillPolicy.single_run(),
-            pool=self.pool and f"{self.pool}_{side.value}",
-            op_tags={tags.UNIT: self.unit},
-        )
-        def call(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            def one_try() -> Iterator[dg.MaterializeResult[None]]:
-                with self.telling_of_failure(context, side):
-                    yield from self._call(context, side)
-
-            yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
-
-        return call
+    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+        with self.telling_of_failure(context, side):
+            yield from self._call(context, side)
 
     def _call(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.LEGACY:
             windows = windows_to_write(context, self.legacy_unit, self.partitions)
         else:
             windows = windows_of_run(context, self.partitions)
-            self.refuse_legacy_folder(windows)
+            self.refuse_legacy_places(windows)
         # By partition: in a run over many windows, each call returns its own facts.
         facts: dict[str, Mapping[str, Any]] = {}
         with self.tries.of(context):
@@ -173,10 +128,10 @@ class PythonUnit(FilesUnit):
                     facts[self.partitions.key_of(window)] = function(**arguments, side=side.value) or {}
         yield from _materializations(context, windows, facts)
 
-    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
         """A shadow reads the shadow of what a unit writes, and the real asset if no unit writes it."""
         external = {read.key for read in self.reads}
-        return output_key(dep, Side.LEGACY if dep in external else side)
+        return [output_key(dep, Side.LEGACY if dep in external else side) for dep in output.deps]
 
     def _find_module(self) -> ModuleSpec:
         """The location of the function's module, without importing it. Raises BadUnit if it does not exist."""

@@ -13,7 +13,7 @@ from dagster_defs.adapters.warehouse.duckdb import read_only
 from dagster_defs.adapters.warehouse.duckdb.data_files import SUFFIXES
 from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.adapters.warehouse.duckdb.start import CandidateFile
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Files, Past, Place, ReadModel, Table
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Files, Past, Place, ReadModel, Table, home
 from dagster_defs.parity import Reader, Relation, Side
 
 
@@ -64,6 +64,9 @@ class DuckDBWarehouse:
         """Wait until nobody holds the file. Raises DatabaseLocked, DatabaseUnreadable."""
         with DuckDBPair(file, None, wait_s=wait_s):
             pass
+
+    def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
+        return home(credentials, quoted=True)
 
     def begin(self, begin: Begin) -> Begun:
         """Each side has its own file, so whatever is read from legacy's is copied into the candidate's."""

@@ -11,7 +11,7 @@ from sqlglot import exp
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.postgres.reader import PostgresSession
 from dagster_defs.adapters.warehouse.postgres.start import begin_with_legacy, holds_copy_of
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable, home
 from dagster_defs.parity import Relation
 
 
@@ -45,6 +45,9 @@ class PostgresWarehouse:
 
     def who(self, place: TargetTable) -> Hashable:
         return (self.kind, place.server, place.credentials.user, place.credentials.role)
+
+    def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
+        return home(credentials, quoted=True)
 
     def begin(self, begin: Begin) -> Begun:
         """Both sides are in one database, so legacy's models are read where they are."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable, home
 from dagster_defs.adapters.warehouse.snowflake.reader import SnowflakeReader
 from dagster_defs.adapters.warehouse.snowflake.start import begin_with_legacy, holds_copy_of
 from dagster_defs.errors import StatementFailed
@@ -48,6 +48,9 @@ class SnowflakeWarehouse:
     def who(self, place: TargetTable) -> Hashable:
         credentials = place.credentials
         return (self.kind, place.server, credentials.user, credentials.role, credentials.warehouse)
+
+    def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
+        return home(credentials, quoted=False)
 
     def begin(self, begin: Begin) -> Begun:
         places = {model.node_id: None for model in begin.read}

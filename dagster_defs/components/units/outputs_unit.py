@@ -1,0 +1,331 @@
+"""Units whose outputs are declared one by one: where each side's are, and how they are compared."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.workspaces import open_workspace
+from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
+from dagster_defs.components.compare.comparing import build_and_compare
+from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
+from dagster_defs.components.units.parts import UnitParts
+from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.components.units.unit import UnitComponent, target_of
+from dagster_defs.errors import BadUnit, WritesToLegacy
+from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput, Terms
+from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.parity import Side
+from dagster_defs.windows import Bound, PartitionVars, Window
+
+Outputs = Annotated[
+    Sequence[UnitOutput] | NoOutputs,
+    dg.Resolver.default(
+        description="The assets that the task writes, or `{none: true, because: …}` if nothing can be compared."
+    ),
+]
+
+
+@dataclass
+class OutputsUnit(UnitComponent):
+    """Base class of the mirrors of tasks without dbt; not a component type itself."""
+
+    warehouse: Annotated[
+        OutputWarehouse,
+        dg.Resolver.default(description="The dbt targets of the outputs that are tables."),
+    ] = field(default_factory=OutputWarehouse, kw_only=True)
+
+    outputs: Outputs
+    side_folders: Annotated[
+        Mapping[str, str],
+        dg.Resolver.default(
+            description="The folder of each side that `file` and `folder` templates start from."
+        ),
+    ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"}, kw_only=True)
+
+    own_kind = ""  # Dagster's kind of outputs that declare none
+
+    @cached_property
+    def declared_outputs(self) -> Sequence[UnitOutput]:
+        return () if isinstance(self.outputs, NoOutputs) else self.outputs
+
+    @cached_property
+    def written(self) -> Sequence[UnitOutput]:
+        """The declared outputs, or without any the one asset that stands for the task."""
+        return self.declared_outputs or [UnitOutput(key=self.legacy_unit.asset_key)]
+
+    @property
+    def never_compared(self) -> str:
+        """Why nothing is compared; empty if something is."""
+        return self.outputs.because.strip() if isinstance(self.outputs, NoOutputs) else ""
+
+    @property
+    def gate_settings(self) -> GateSettings:
+        return replace(self.gates.settings(self.unit), never_compared=self.never_compared)
+
+    @property
+    def does(self) -> str:
+        """What the task runs, in messages."""
+        raise NotImplementedError
+
+    @property
+    def bounding(self) -> Sequence[PartitionVars]:
+        """The unit's own variables, some of which may bound the window."""
+        return ()
+
+    def deps_of(self, output: UnitOutput, side: Side) -> Sequence[dg.AssetKey]:
+        raise NotImplementedError
+
+    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+        """One try of the work."""
+        raise NotImplementedError
+
+    @cached_property
+    def feeds(self) -> Mapping[str, dg.AssetKey]:
+        """Keys of the outputs that are dbt sources, by `source_name.table`."""
+        return {
+            output.dbt_source: output_key(output.key) for output in self.declared_outputs if output.dbt_source
+        }
+
+    def asset_keys(self) -> list[dg.AssetKey]:
+        """Keys of the outputs on the legacy side."""
+        return [output_key(output.key) for output in self.written]
+
+    def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
+        claimed = {output.key: f"output {output.key}" for output in self.written}
+        claimed |= {f"source:{source}": f"dbt_source {source}" for source in self.feeds}
+        for key, kind in claimed.items():
+            thing = key.removeprefix("source:")
+            claim = f"{kind} of {self.does}"
+            yield Claim(key, f"{self.unit}:{thing}", claim, self.unit, builds=True, is_written=True)
+
+    @property
+    def write_keys(self) -> frozenset[str]:
+        """What the unit declares that it writes; see `Declared`."""
+        return frozenset(output.key for output in self.written) | {
+            f"source:{source}" for source in self.feeds
+        }
+
+    def compared_keys(self) -> dict[str, tuple[dg.AssetKey, dg.AssetKey]]:
+        """Both keys of each output that is compared."""
+        return {
+            output.key: (output_key(output.key), output_key(output.key, Side.CANDIDATE))
+            for output in self.declared_outputs
+            if output.is_compared
+        }
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        if isinstance(self.outputs, NoOutputs):
+            self.outputs.refuse_faults(self.unit)
+        for output in self.declared_outputs:
+            output.refuse_faults(self.unit)
+            output.zones(self.unit, f"outputs.{output.key}", None)
+        _ = self.terms
+        for output, templates in self._templates:
+            if output.time_column and not self._is_bounded(templates):
+                reason = f"`outputs.{output.key}` has a `time_column`, but no bounds of a window in it"
+                bounds = 'lower: "{{ data_interval_start }}" and upper: "{{ data_interval_end }}"'
+                raise BadUnit(self.unit, reason, f"Declare them as the task has them, such as {bounds}")
+        if resolved and any(output.is_table for output in self.declared_outputs):
+            self._refuse_shared_tables()
+
+    def _is_bounded(self, templates: PartitionVars) -> bool:
+        bounds = {each.bound for variables in (*self.bounding, templates) for each in variables.variables}
+        return bool(bounds - {Bound.NONE})
+
+    def _refuse_shared_tables(self) -> None:
+        """Raises BadUnit if a candidate would write legacy's table, or two outputs are one table."""
+        places: dict[tuple[Side, Any], str] = {}
+        for output in self.outputs_of(self.partitions.schedule.first_window()):
+            if not isinstance(output, TableOutput):
+                continue
+            for side in Side:
+                place = place_of_relation(self._workspace(side), output.relation(side))
+                for known in Side:
+                    if other := places.get((known, place)):
+                        table = f"the {side} table {output.relation(side)}"
+                        reason = f"`outputs.{output.name}`: {table} is the {known} table of {other}"
+                        raise BadUnit(self.unit, reason, "Give each side of each output a table of its own")
+                places[side, place] = output.name
+
+    def outputs_of(self, window: Window) -> Iterator[Output]:
+        bounds = {
+            bound: text
+            for variables in self.bounding
+            for bound, text in variables.bounds_in(variables.for_window(window)).items()
+        }
+        for output, templates in self._templates:
+            rendered = templates.for_window(window)
+            if output.is_table:
+                yield self._table(output, templates, rendered, bounds)
+            elif output.is_compared:
+                yield self._file(output, rendered)
+
+    def _file(self, output: UnitOutput, rendered: Mapping[str, Any]) -> FileOutput:
+        place = rendered["folder" if output.folder else "file"]
+        legacy, candidate = (
+            str((self.root / self.side_folders[side.value] / place).resolve()) for side in Side
+        )
+        return FileOutput(
+            name=output.key,
+            legacy=legacy,
+            candidate=candidate,
+            key=output.keyed_by,
+            terms=self.terms[output.key],
+            types=tuple(output.file_types.items()),
+            pattern=output.pattern if output.folder else None,
+            each=output.each,
+        )
+
+    def _table(
+        self,
+        output: UnitOutput,
+        templates: PartitionVars,
+        rendered: Mapping[str, Any],
+        bounds: Mapping[Bound, str],
+    ) -> TableOutput:
+        own = {**bounds, **templates.bounds_in(rendered)} if output.time_column else {}
+        named = {side: rendered.get(side.value) or rendered["table"] for side in Side}
+        legacy, candidate = self._relations(named[Side.LEGACY], named[Side.CANDIDATE])
+        return TableOutput(
+            name=output.key,
+            project_dir=str(self._dbt_project),
+            legacy_target=self._target(Side.LEGACY),
+            candidate_target=self._target(Side.CANDIDATE),
+            legacy=legacy,
+            candidate=candidate,
+            key=output.keyed_by,
+            time_column=output.time_column,
+            lower=own.get(Bound.LOWER),
+            upper=own.get(Bound.UPPER),
+            terms=self.terms[output.key],
+            zones=output.zones(self.unit, f"outputs.{output.key}", self.partitions.schedule.timezone),
+            of_window=not {"table", "legacy", "candidate"}.isdisjoint(templates.unbounded),
+        )
+
+    def _relations(self, legacy: str, candidate: str) -> tuple[str, str]:
+        """Both sides' relations in full. One name for both that would be one table is the candidate's own schema's."""
+        if (legacy, candidate) not in self._known_relations:
+            ours, theirs = (self._workspace(side) for side in Side)
+            full = relation_named(ours, legacy), relation_named(theirs, candidate)
+            if legacy == candidate and place_of_relation(ours, full[0]) == place_of_relation(theirs, full[1]):
+                full = full[0], relation_named(theirs, candidate, in_own_schema=True)
+            self._known_relations[legacy, candidate] = full
+        return self._known_relations[legacy, candidate]
+
+    @cached_property
+    def _known_relations(self) -> dict[tuple[str, str], tuple[str, str]]:
+        return {}
+
+    @cached_property
+    def _dbt_project(self) -> Path:
+        return (self.root / self.warehouse.project).resolve()
+
+    def _target(self, side: Side) -> str:
+        named = self.warehouse.legacy if side is Side.LEGACY else self.warehouse.candidate
+        return named or target_of(side)
+
+    def _workspace(self, side: Side) -> DbtWorkspace:
+        return open_workspace(self._dbt_project, self._target(side))
+
+    @cached_property
+    def terms(self) -> Mapping[str, Terms]:
+        """By the output's key."""
+        return {
+            output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.keyed_by)
+            for output in self.declared_outputs
+        }
+
+    @cached_property
+    def _templates(self) -> list[tuple[UnitOutput, PartitionVars]]:
+        return [
+            (output, self.compile_templates(output.templates, f"outputs.{output.key}"))
+            for output in self.declared_outputs
+        ]
+
+    def refuse_legacy_places(self, windows: Sequence[Window]) -> None:
+        """Raises WritesToLegacy if one of the candidate's places is legacy's, or its folder lies in legacy's folder."""
+        folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
+        remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
+        if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
+            raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
+        for window in windows:
+            for output in self.outputs_of(window):
+                match output:
+                    case FileOutput() if output.legacy == output.candidate:
+                        raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
+                    case TableOutput():
+                        self._refuse_legacy_table(output)
+                    case _:
+                        pass
+
+    def _refuse_legacy_table(self, output: TableOutput) -> None:
+        legacy, candidate = (place_of_relation(self._workspace(side), output.relation(side)) for side in Side)
+        if legacy == candidate:
+            remedy = "Give the candidate its own table, or its target its own schema"
+            raise WritesToLegacy(self.unit, f"table {output.legacy}", remedy)
+
+    def make_parts(self) -> UnitParts:
+        compared = Compared(self, {} if self.never_compared else self.compared_keys())
+        sides = {side: self._asset_definition(side, compared) for side in Side}
+        jobs = {side: self.job(side, assets) for side, assets in sides.items()}
+        comparing = [self.comparing_job(compared)] if compared.keys else []
+        return UnitParts(sides, self.external_assets(), jobs, comparing)
+
+    def external_assets(self) -> Sequence[dg.AssetSpec]:
+        return ()
+
+    def more_metadata(self) -> Mapping[str, Any]:
+        """Metadata of each asset, beside what all units have."""
+        return {}
+
+    def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
+        attributes = self.spec_attributes(side)
+        metadata = {**attributes.pop("metadata", {}), **self.more_metadata()}
+        specs = [
+            dg.AssetSpec(
+                key=output_key(output.key, side),
+                description=output.description or f"Written by {self.does} of {self.unit}.",
+                kinds=set(output.kinds or [self.own_kind]),
+                deps=[self.dependency(dg.AssetDep(key)) for key in self.deps_of(output, side)],
+                owners=[*self.owners],
+                freshness_policy=self.freshness(side),
+                group_name=self.group_name(side),
+                metadata=metadata,
+                **attributes,
+            )
+            for output in self.written
+        ]
+
+        @dg.multi_asset(
+            name=self.op_name(side),
+            specs=specs,
+            check_specs=compared.specs if side is Side.CANDIDATE else [],
+            can_subset=side is Side.CANDIDATE,  # to compare again without running anything
+            partitions_def=self.offered,
+            backfill_policy=dg.BackfillPolicy.single_run()
+            if self.takes_ranges
+            else dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+            pool=self.pool and f"{self.pool}_{side.value}",
+            op_tags={tags.UNIT: self.unit},
+        )
+        def run_unit(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            def one_try() -> Iterator[Any]:
+                return self.run_side(context, side)
+
+            yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
+
+        return run_unit
+
+
+def output_key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:
+    key = dg.AssetKey(text.split("/"))
+    return shadow_key(key) if side is Side.CANDIDATE else key
