@@ -20,7 +20,6 @@ _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, toke
 _READER_ENDS = "each reader closes a session of its own driver; the seam has a protocol and no base class"
 _SEAM = "the signature that the seam asks each warehouse for"
 _ALONE = "a file of Airflow's environment works by itself, beside nothing else of the project"
-_DECORATOR = "what Dagster's decorator is told; the steps below it differ"
 _LEGACY = "DAGs as a team has them: the migration moves them as they stand"
 
 _WAREHOUSE = "dagster_defs/adapters/warehouse"
@@ -61,10 +60,6 @@ REASONS: Mapping[tuple[str, str], str] = {
         f"{_WAREHOUSE}/seam.py",
         f"{_WAREHOUSE}/snowflake/warehouse.py",
     ): _SEAM,
-    (
-        "dagster_defs/components/units/legacy_task.py",
-        "dagster_defs/components/units/python_unit.py",
-    ): _DECORATOR,
     ("legacy_dags/handover/inventory.py", "legacy_dags/handover/run_task.py"): _ALONE,
     ("legacy_dags/handover/inventory.py", "legacy_dags/include/files.py"): _ALONE,
     ("legacy_dags/taxi_boroughs.py", "legacy_dags/taxi_daily.py"): _LEGACY,
