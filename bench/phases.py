@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from dagster_defs.adapters.airflow.client import TaskInstance
+from dagster_defs.adapters.airflow.rows import TaskInstance
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.phases import phases_of, print_phases
 from bench.servers import BARE, OURS, STOCK, running_servers
 from bench.table import Bound, Row
-from dagster_defs.adapters.airflow.client import TaskInstance
+from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.settings import PROJECT_ROOT
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))

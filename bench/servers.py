@@ -19,7 +19,8 @@ from pathlib import Path
 import pendulum
 from rich.console import Console
 
-from dagster_defs.adapters.airflow.client import AirflowClient, TaskInstance
+from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.adapters.store.ledger import Ledger

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dagster_defs.adapters.airflow.client import AirflowClient, DagRun
+from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.adapters.dagster.evidence import read_evidence
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import RunFailed, WritersAmiss

@@ -54,6 +54,7 @@
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
     ├── Unaligned                             an interval that is not the window of any partition
+    ├── BadOccasion                           what is known about a run without a window cannot be used
     ├── NotRangeable                          variables that cannot span several windows in one run
     ├── TemplateFailed                        a template compiled but fails to render for one window
     ├── WarehouseError                        the data cannot be read: a comparison becomes inconclusive
@@ -64,6 +65,7 @@
     ├── UsageError                   exit 2   the request cannot be carried out as given
     │   ├── BadWindowList                     a list of windows that cannot be read, or that Airflow contradicts
     │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
+    │   ├── HasNoWindows                      a window of a unit whose DAG has no clock
     │   ├── UnknownPartition                  a partition key that does not belong to the schedule
     │   ├── TemplateBroken                    a template with a syntax error
     │   ├── BadVariable                       a variable whose value cannot be passed to dbt
@@ -198,9 +200,11 @@ from dagster_defs.errors.units import (
     WritesToLegacy,
 )
 from dagster_defs.errors.windows import (
+    BadOccasion,
     BadVariable,
     BadWindowList,
     DoesNotAdvance,
+    HasNoWindows,
     InvalidWindow,
     NotRangeable,
     ScheduleRefused,
@@ -219,6 +223,7 @@ __all__ = [
     "AlreadyRunning",
     "BadComparison",
     "BadComparisonFile",
+    "BadOccasion",
     "BadPlace",
     "BadTolerance",
     "BadUnit",
@@ -246,6 +251,7 @@ __all__ = [
     "FunctionMissing",
     "GateClosed",
     "HalfRetired",
+    "HasNoWindows",
     "InvalidWindow",
     "InventoryMissing",
     "InventoryUnreadable",

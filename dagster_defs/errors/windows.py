@@ -65,6 +65,25 @@ class UnknownPartition(UsageError):
         super().__init__(f"{key!r} is not a partition of {schedule}: {reason}")
 
 
+class HasNoWindows(UsageError):
+    """A window was requested of a unit whose DAG has no clock."""
+
+    def __init__(self, unit: str, schedule: str) -> None:
+        self.unit, self.schedule = unit, schedule
+        super().__init__(
+            f"{unit} has no windows: its DAG has {schedule}, so each of its runs is compared as a whole. "
+            f"Look at them: parity windows {unit}"
+        )
+
+
+class BadOccasion(ParityError):
+    """`reason` continues a sentence about one run of a DAG without a clock."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"what is known about the run of the DAG cannot be used: {reason}. Nothing was run")
+
+
 class NotRangeable(ParityError):
     def __init__(self, unit: str, variables: Sequence[str]) -> None:
         self.unit, self.variables = unit, tuple(variables)
@@ -95,20 +114,22 @@ class TemplateBroken(UsageError):
 class TemplateRefused(UsageError):
     """`needs` is the dotted name as the template spells it: `dag_run.conf`, `var.value.bucket`."""
 
-    def __init__(self, text: str, needs: str, reason: str) -> None:
+    def __init__(self, text: str, needs: str, reason: str, *, of_event: bool = False) -> None:
         self.text, self.needs, self.reason = text, needs, reason
-        super().__init__(
-            f"template {_short(text)!r} needs {needs}: {reason}. Use names that follow from the schedule alone "
-            "(data_interval_start, data_interval_end, ds, params, macros.ds_add, …)"
+        remedy = (
+            "names that follow from the run alone (run_id, logical_date, ds, dag_run.conf, macros.ds_add, …)"
+            if of_event
+            else "names that follow from the schedule alone (data_interval_start, data_interval_end, ds, params, "
+            "macros.ds_add, …)"
         )
+        super().__init__(f"template {_short(text)!r} needs {needs}: {reason}. Use {remedy}")
 
 
 class TemplateFailed(ParityError):
     def __init__(self, text: str, window: str, reason: str) -> None:
         self.text, self.window, self.reason = text, window, reason
-        super().__init__(
-            f"template {_short(text)!r} fails for window {window}: {reason}. Correct the expression"
-        )
+        about = f"window {window}" if window.startswith("[") else window
+        super().__init__(f"template {_short(text)!r} fails for {about}: {reason}. Correct the expression")
 
 
 def _short(text: str, most: int = 500) -> str:

@@ -35,7 +35,7 @@ def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks, versi
     if kind := marker(task):
         return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
     attributes, refusals = plain_attributes(whole, task, crons)
-    refusals += filter(None, (why_servers(task.classes), why_version(version)))
+    refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:
         told = tuple(
             f"{draft.unit} does not run as a LegacyTask either: {why}" for why in refusals if not draft.gaps
@@ -52,6 +52,14 @@ def marker(task: Task) -> str:
     the inventory does not contain its definition."""
     kind = task.classes[0].rpartition(".")[2]
     return kind if kind in MARKERS and task.classes[0].startswith(OF_AIRFLOW) else ""
+
+
+def why_events(task: Task) -> str:
+    """Why a run of the operator elsewhere would lack something; empty if it would not."""
+    names = ("triggering_dataset_events", "triggering_asset_events")
+    texts = [*map(str, task.templated.values()), *map(str, task.settings.values()), task.source or ""]
+    asked = next((name for name in names if any(name in text for text in texts)), "")
+    return f"it asks for {asked}, which only Airflow has" if asked else ""
 
 
 def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own: set[str]) -> Draft:

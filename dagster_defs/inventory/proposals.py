@@ -8,7 +8,7 @@ from typing import Any
 
 from dagster_defs.inventory.row_keys import Node, RowKeys, default_strategy, row_keys
 from dagster_defs.inventory.scaffold import MIRRORED, DagDraft, Draft
-from dagster_defs.inventory.time_columns import TimeColumn, WindowNames, time_column
+from dagster_defs.inventory.time_columns import NO_WINDOWS, TimeColumn, WindowNames, time_column
 
 Manifest = Mapping[str, Any]
 
@@ -69,8 +69,11 @@ def _compared(draft: Draft, models: Sequence[str], claims: DbtClaims) -> Draft:
         return draft
     entries, notes = [], []
     window = _window_names(draft.attributes)
+    has_windows = "event" not in draft.attributes.get("schedule", {})
     for node_id in sorted(filter(claims.is_table, models), key=lambda each: claims.names[each]):
         name, keys, time = claims.names[node_id], claims.keys(node_id), claims.time(node_id, window)
+        if not has_windows:
+            time = NO_WINDOWS
         entry = compared_entry(name, keys, time)
         if len(entry) > 1:
             entries.append(entry)

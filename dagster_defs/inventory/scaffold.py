@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.arguments import SELECTING, Kind
+from dagster_defs.inventory.arguments import SELECTING, Kind, place_variables
 from dagster_defs.inventory.convention import Carrier, Convention
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.labels import labels_a_run
 from dagster_defs.inventory.records import Invocation, UnitReading
-from dagster_defs.inventory.schedules import Refused, listed_windows, not_listed_before, schedule_of
+from dagster_defs.inventory.schedules import Refused, event_of, listed_windows, not_listed_before, schedule_of
 from dagster_defs.windows import CronTicks, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
@@ -219,8 +220,10 @@ def draft_unit(
     _selection(reading, place, found)
     if place.project != "dbt":
         found.values["project"] = place.project
-    _variables(reading, found)
-    if not reading.determined and not any(reading.reason in refusal for refusal in found.refusals):
+    of_event = event_of(dag) is not None
+    _variables(reading, found, of_event=of_event)
+    known = reading.determined or (of_event and _only_the_run_decides(reading))
+    if not known and not any(reading.reason in refusal for refusal in found.refusals):
         found.refusals.append(reading.reason)
     _of_every_mirror(dag, task, found)
     _callbacks(dag, task, place, found)
@@ -340,14 +343,26 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
         )
 
 
-def _variables(reading: UnitReading, found: _Attributes) -> None:
+def _only_the_run_decides(reading: UnitReading) -> bool:
+    """Whether all that is not determined are values of variables: those of a run follow from the run."""
+    return reading.selection_determined and not any(
+        call.unsure or call.vars_as_a_whole for call in reading.invocations
+    )
+
+
+def _variables(reading: UnitReading, found: _Attributes, *, of_event: bool) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
     window = reading.window
-    if window.carrier is Carrier.ENV:
+    if of_event and (names := sorted({name for call in calls for name in _rendered_env(call)})):
+        found.refusals.append(
+            f"the environment of its command comes from templates ({', '.join(names)}), which a mirror does not have"
+        )
+    elif window.carrier is Carrier.ENV:
         found.refusals.append(
             "the window comes in the environment of the command, which a mirror does not have"
         )
-    bounds = {window.start_name: "lower", window.end_name: "upper"} if window.convention in BOUNDED else {}
+    is_bounded = window.convention in BOUNDED and not of_event
+    bounds = {window.start_name: "lower", window.end_name: "upper"} if is_bounded else {}
     declared: dict[str, Any] = {}
     for call in calls:
         if call.vars_as_a_whole and call.vars:
@@ -359,7 +374,7 @@ def _variables(reading: UnitReading, found: _Attributes) -> None:
             found.refusals.append(f"a variable has the name {typed(name)}, and a mirror's have plain text")
             continue
         bound = bounds.get(name) if window.carrier is Carrier.VARS else None
-        declared[name] = _declared(name, value, sources.get(name), bound, found)
+        declared[name] = _declared(name, value, sources.get(name), bound, found, of_event=of_event)
     if declared:
         found.values["vars"] = declared
     times = next((call.event_time for call in calls if call.event_time), None)
@@ -369,11 +384,23 @@ def _variables(reading: UnitReading, found: _Attributes) -> None:
         found.refusals.append("it gives only one of --event-time-start and --event-time-end")
         return
     for end, value in times.items():
-        _compile(f"--event-time-{end}", str(value), found)
+        _compile(f"--event-time-{end}", str(value), found, of_event=of_event)
     found.values["event_time"] = {end: str(value) for end, value in times.items()}
 
 
-def _declared(name: str, value: Any, source: Source | None, bound: str | None, found: _Attributes) -> Any:
+def _rendered_env(call: Invocation) -> list[str]:
+    """With one sample only, whether a value moves is not seen from its values."""
+    left_out = place_variables().union(call.unread_env)
+    return [
+        name
+        for name, text in call.env.items()
+        if name not in left_out and "{{" in text and not labels_a_run(text)
+    ]
+
+
+def _declared(
+    name: str, value: Any, source: Source | None, bound: str | None, found: _Attributes, *, of_event: bool
+) -> Any:
     """A variable as in the mirror's YAML, so that dbt gets a value of the same type from it."""
     if why := uncarried(value):
         found.refusals.append(f"the variable {name}: {why}")
@@ -382,7 +409,7 @@ def _declared(name: str, value: Any, source: Source | None, bound: str | None, f
     if not source or not (source.unquoted or _is_read_otherwise(value)):
         text = ""
     for template in (text,) if text else _texts(value):
-        _compile(name, template, found)
+        _compile(name, template, found, of_event=of_event)
     if text:
         return {"template": text, **({"bound": bound} if bound else {}), "yaml": True}
     if _is_read_otherwise(value):
@@ -426,9 +453,9 @@ def _merged(calls: Sequence[Invocation], found: _Attributes) -> dict[str, Any]:
     return merged
 
 
-def _compile(name: str, text: str, found: _Attributes) -> None:
+def _compile(name: str, text: str, found: _Attributes, *, of_event: bool) -> None:
     try:
-        template = compile_template(text)
+        template = compile_template(text, of_event=of_event)
     except ParityError as error:
         found.refusals.append(f"{name}: {_one_line(str(error))}")
         return

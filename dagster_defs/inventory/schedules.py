@@ -1,4 +1,4 @@
-"""The `schedule` of a mirror: Airflow's cron if Dagster can have it, else the list of Airflow's windows."""
+"""The `schedule` of a mirror: a cron if Dagster can have it, else the list of Airflow's windows, or no clock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dagster_defs.errors import BadWindowList, ParityError
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.windows import (
     CronTicks,
+    EventKind,
+    EventSchedule,
     ListedSchedule,
     PartitionedSchedule,
     Schedule,
@@ -18,10 +20,17 @@ from dagster_defs.windows import (
 )
 from dagster_defs.windows.window import utc
 
-__all__ = ["FILE", "Refused", "listed_windows", "schedule_of"]
+__all__ = ["FILE", "Refused", "event_of", "listed_windows", "schedule_of"]
 
 FILE = "windows.json"  # beside the mirrors
 _ALSO_TRIGGERED = ("DatasetOrTimeSchedule", "AssetOrTimeSchedule")
+_EVENTS = {
+    "none": EventKind.MANUAL,
+    "once": EventKind.ONCE,
+    "continuous": EventKind.CONTINUOUS,
+    "dataset": EventKind.DATASETS,
+    "asset": EventKind.DATASETS,
+}
 
 
 class Refused(Exception):
@@ -32,12 +41,14 @@ def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Non
     """The content of `schedule` in the YAML. `listed`: the DAG's windows, if they are to be listed.
 
     Raises Refused."""
+    limits = {"catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)}
+    if kind := event_of(dag):
+        return {**_of_event(dag, kind), **limits}
     if why := _without_windows(dag):
         raise Refused(why)
     start, end = dag.bounds_of(task)
     if start is None:
         raise Refused("the DAG has no start date, and partitions begin with it")
-    limits = {"catchup": dag.catchup, "max_active_runs": max(dag.max_active_runs, 1)}
     try:
         if listed is not None:
             return {**_of_list(dag, task, listed), **limits}
@@ -52,13 +63,26 @@ def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Non
     return {**written, **limits}
 
 
+def event_of(dag: Dag) -> EventKind | None:
+    """What starts the DAG's runs, if no clock does."""
+    return _EVENTS.get(dag.schedule.kind)
+
+
+def _of_event(dag: Dag, kind: EventKind) -> Mapping[str, Any]:
+    try:
+        schedule = EventSchedule(kind, dag.timezone)
+    except ValueError as error:
+        raise Refused(f"its time zone: {error}") from error
+    return {"event": kind.value, "timezone": schedule.timezone}
+
+
 def listed_windows(dag: Dag, crons: CronTicks, there: WindowList | None = None) -> WindowList | None:
     """The DAG's windows, merged with those of `there`, if no Dagster cron determines them or they are listed already.
 
     None if a cron does, and if nothing does. Raises Refused if only a list would and none is possible, and
     BadWindowList if the inventory contradicts the existing list.
     """
-    if _without_windows(dag) or (there is None and _has_cron(dag, crons)):
+    if event_of(dag) or _without_windows(dag) or (there is None and _has_cron(dag, crons)):
         return None
     listed = _listed(dag, may_be_empty=there is not None)
     return there.extended(listed) if there else listed
@@ -136,15 +160,6 @@ def _without_windows(dag: Dag) -> str:
     """Why windows of this schedule have no mirror even if listed; empty if they may have one."""
     said = dag.schedule
     kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
-    reasons = {
-        "none": "its schedule is None: it runs only when somebody triggers it, and has no window",
-        "once": f"{kind} runs once, and has no window that recurs",
-        "continuous": f"{kind} starts again as soon as it has ended, and has no window that is known ahead",
-        "dataset": f"{kind} waits for datasets, and has no window that is known ahead",
-        "asset": f"{kind} waits for assets, and has no window that is known ahead",
-    }
-    if said.kind in reasons:
-        return reasons[said.kind]
     if said.timetable.endswith(_ALSO_TRIGGERED):
         return (
             f"{kind} is triggered by datasets or assets too, and such a run has no window that is known ahead"

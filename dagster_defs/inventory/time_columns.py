@@ -43,6 +43,11 @@ class TimeColumn:
         return {"column": self.column, "source": self.source.value, "reason": self.reason}
 
 
+NO_WINDOWS = TimeColumn(
+    None, TimeSource.NONE, "its DAG has no clock, so each run is compared with the whole table"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class WindowNames:
     """A unit's bound variables, by the end that they are, and whether it gives event times."""

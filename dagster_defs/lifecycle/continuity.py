@@ -63,6 +63,28 @@ def continuity(
     )
 
 
+def event_continuity(
+    unit: Unit,
+    owner: Owner,
+    writes: Iterable[Wrote],
+    *,
+    enrolled: datetime | None,
+    only: Collection[str] | None = None,
+) -> Continuity:
+    """The runs of a DAG without a clock that wrote something since its enrolment, in the order of their first write,
+    each under its id. There are no gaps: which runs there should have been is not known."""
+    by_key = _by_key(writes)
+    since = enrolled or min((wrote[0].when for wrote in by_key.values()), default=None)
+    line = [key for key, wrote in by_key.items() if since and wrote[-1].when >= since]
+    runs = tuple(run for run in _windows(line, 0, by_key, {}) if only is None or run.partition in only)
+    parts = [run for run in runs if run.extent is Extent.PART]
+    lacks = tuple(
+        UnwrittenSpan(Span(run.partition, run.partition), run.extent, run.why, "Clear its task in Airflow")
+        for run in parts
+    )
+    return Continuity(unit, owner, since, runs, lacks, of_event=True)
+
+
 def spans_by_owner(
     partitions: PartitionedSchedule, writes: Iterable[Wrote], now: datetime
 ) -> Mapping[Owner, tuple[Span, ...]]:

@@ -15,11 +15,21 @@ from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, rendered_for
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.operator_facets import operator_ordering, operator_selection, operator_variables
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
-from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text, zone_named
+from dagster_defs.windows import (
+    EventSchedule,
+    Moment,
+    PartitionedSchedule,
+    Schedule,
+    Times,
+    Window,
+    instant_text,
+    zone_named,
+)
 from dagster_defs.windows.values import as_text, same, typed
 
 __all__ = [
@@ -53,7 +63,7 @@ class MirroredUnit:
     own."""
 
     unit: Unit
-    partitions: PartitionedSchedule
+    times: Times
     declared: Declared
     upstream: frozenset[Unit]
     mirrored: frozenset[Unit]
@@ -93,8 +103,10 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same facets, in this order (`settings.FACETS`)."""
     ordering = ordering_facet(legacy, mirror)
     return (
-        windows_facet(legacy, mirror.partitions),
-        variables_facet(legacy, mirror.declared),
+        event_facet(legacy.dag, mirror.times)
+        if isinstance(mirror.times, EventSchedule)
+        else windows_facet(legacy, mirror.times),
+        variables_facet(legacy, mirror.declared, mirror.times),
         selection_facet(legacy, mirror.declared),
         operator_ordering(legacy.task, ordering) if mirror.declared.operator_itself else ordering,
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
@@ -221,15 +233,20 @@ def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
     return f"the DAG ends {dag.end}, the mirror goes on"
 
 
-def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
-    """What dbt or the function gets for every window that Airflow rendered, compared with the mirror's values."""
+def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None = None) -> Facet:
+    """What dbt or the function gets for every window, or run, that Airflow rendered, compared with the mirror's values.
+
+    `times`: the mirror's; None counts as windows.
+    """
+    event = times if isinstance(times, EventSchedule) else None
     if declared.operator_itself:
-        return operator_variables(legacy.dag, legacy.task)
+        return operator_variables(legacy.dag, legacy.task, of_event=event is not None)
     if legacy.reading is None:
-        return _arguments_facet(legacy.task, declared)
+        return _arguments_facet(legacy.task, declared, event)
     reading = legacy.reading
     calls = _calls(reading, declared)
-    if not reading.window_determined or not calls:
+    known = reading.window_determined or (event is not None and reading.selection_determined)
+    if not known or not calls:
         reason = reading.reason or f"Airflow's task runs no dbt {declared.runs}"
         return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", reason, 0)
     differences: list[str] = []
@@ -241,7 +258,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
                 f"the environment carries the window ({', '.join(moving)}), but the mirror does not"
             )
         for one in call.rendered:
-            window = _window(one.start, one.end)
+            window = occasion_of(legacy.dag, event, one.start, one.end) or _window(one.start, one.end)
             if window is None:
                 continue
             theirs: dict[Any, Any] = dict(one.vars)
@@ -258,7 +275,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
             unknown |= _unknown_names(theirs)
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    found = _rendered("variables", compared, differences, templates, unknown)
+    found = _rendered("variables", compared, differences, templates, unknown, event)
     constant = sorted({name for call in calls for name in call.constant_env})
     note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
     return replace(found, detail=found.detail + note)
@@ -304,7 +321,7 @@ def _is_unknown(value: str) -> bool:
     return not is_known(value) or any(mark in value for mark in ("{{", "$"))
 
 
-def _arguments_facet(task: Task, declared: Declared) -> Facet:
+def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
     written = {name: text for name, text in (task.templated.get("op_kwargs") or {}).items() if name != SIDE}
     differences: list[str] = []
     unknown: set[str] = set()
@@ -312,19 +329,20 @@ def _arguments_facet(task: Task, declared: Declared) -> Facet:
     for sample in task.samples:
         if "op_kwargs" in sample.needs:
             return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", sample.needs["op_kwargs"], 0)
-        if sample.window is None:
+        moment = sample.window if event is None else rendered_for(event, sample.start, sample.end)
+        if moment is None:
             continue
         given = sample.fields.get("op_kwargs") or {}
         theirs = {name: value for name, value in given.items() if name != SIDE}
         try:
-            ours = declared.variables.for_window(sample.window)
+            ours = declared.variables.for_window(moment)
         except ParityError as error:
             differences.append(" ".join(str(error).split()))
             continue
         compared += 1
         unknown |= _unknown_names(theirs)
-        differences += _different(theirs, ours, sample.window)
-    return _rendered("variables", compared, differences, written, unknown)
+        differences += _different(theirs, ours, moment)
+    return _rendered("variables", compared, differences, written, unknown, event)
 
 
 def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
@@ -337,22 +355,24 @@ def _rendered(
     compared: int,
     differences: Sequence[str],
     templates: Mapping[str, Any],
-    unknown: Iterable[str] = (),
+    unknown: Iterable[str],
+    event: EventSchedule | None,
 ) -> Facet:
     legacy = ", ".join(f"{key}={text}" for key, text in templates.items()) or "none"
     if differences:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         return Facet(name, Agreement.DIFFERS, legacy, "others", differences[0] + more, compared)
     if not compared:
-        reason = "Airflow has not rendered it for any window"
+        reason = f"Airflow has not rendered it for any {'window' if event is None else 'run'}"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
     if names := ", ".join(sorted(unknown)):
         detail = f"Airflow's value of {names} is masked in the inventory, or known only while the task runs"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", detail, compared)
-    return Facet(name, Agreement.AGREES, legacy, "the same", f"in {compared} windows", compared)
+    where = f"in {compared} windows" if event is None else f"in {compared} run that the exporter rendered"
+    return Facet(name, Agreement.AGREES, legacy, "the same", where, compared)
 
 
-def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Window) -> Iterator[str]:
+def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Moment) -> Iterator[str]:
     """The known differences. A masked value is never one, whatever the mirror says; a masked name may be any name."""
     any_name = any(not is_known(name) for name in theirs)
     for name in sorted(theirs.keys() | ours.keys(), key=str):
@@ -366,7 +386,7 @@ def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Windo
         yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
 
 
-def _event_times(event_times: Rendering | None, window: Window) -> dict[str, str]:
+def _event_times(event_times: Rendering | None, window: Moment) -> dict[str, str]:
     if event_times is None:
         return {}
     return {f"event-time-{end}": text for end, text in event_times.for_window(window).items()}

@@ -164,6 +164,12 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                 yield Blocker(
                     gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Fix the mirror first"
                 )
+            if settings.event:
+                yield Blocker(
+                    gate,
+                    "its DAG has no clock, and such a unit can only be observed yet",
+                    "Leave its task in Airflow",
+                )
         case Gate.HELD:
             if held := facts.history.held:
                 yield Blocker(

@@ -11,7 +11,7 @@ from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import EventSchedule, Moment, PartitionedSchedule, Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ Output = TableOutput | FileOutput
 class Rendering(Protocol):
     """A unit's variables, rendered for a window and typed as dbt or the function gets them."""
 
-    def for_window(self, window: Window) -> Mapping[str, Any]: ...
+    def for_window(self, window: Moment) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,19 @@ class Mirror(Protocol):
         ...
 
     @property
-    def partitions(self) -> PartitionedSchedule: ...
+    def event(self) -> EventSchedule | None:
+        """None if it has windows."""
+        ...
+
+    @property
+    def partitions(self) -> PartitionedSchedule:
+        """Raises HasNoWindows for a unit whose DAG has no clock."""
+        ...
+
+    @property
+    def times(self) -> Times:
+        """`partitions`, or `event` if there are none."""
+        ...
 
     @property
     def gate_settings(self) -> GateSettings:
@@ -204,8 +216,8 @@ class Mirror(Protocol):
         """May read the dbt project, which is slow."""
         ...
 
-    def outputs_of(self, window: Window) -> Iterable[Output]:
-        """What the unit's run of this window produces; may read the dbt project."""
+    def outputs_of(self, window: Moment) -> Iterable[Output]:
+        """What the unit's run of this window, or this run without a window, produces; may read the dbt project."""
         ...
 
     def claims(self, feeds: Mapping[str, Any]) -> Iterable[Claim]:
@@ -221,6 +233,11 @@ class Mirror(Protocol):
         Raises as `refuse_faults`.
         """
         ...
+
+
+def any_moment(mirror: Mirror) -> Moment:
+    """A moment to enumerate a unit's outputs with: its first window, or an invented run if it has no windows."""
+    return mirror.partitions.schedule.first_window() if mirror.event is None else mirror.event.example()
 
 
 class DbtMirror(Mirror, Protocol):

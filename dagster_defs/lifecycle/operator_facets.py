@@ -14,12 +14,13 @@ from dagster_defs.lifecycle.agreement import Agreement, Facet
 RENDERED = "rendered by Airflow"
 
 
-def operator_variables(dag: Dag, task: Task) -> Facet:
+def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet:
     """Undetermined if a template asks for something that only a trigger decides, or if other tasks read the task's
-    XCom."""
+    XCom. `of_event`: what triggers a run is passed on to Dagster's run, so it does not count."""
+    asked = [] if of_event else _of_a_trigger(task)
     doubts = [
         f"a template asks for {name}, which depends on who triggers the run: a Dagster run has none ({reason})"
-        for name, reason in _of_a_trigger(task)
+        for name, reason in asked
     ]
     if readers := sorted(one.task_id for one in dag.tasks if isinstance(one, Task) and _reads(one, task)):
         doubts.append(

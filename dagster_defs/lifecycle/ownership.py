@@ -16,18 +16,19 @@ from dagster_defs.lifecycle.claims import (
 )
 from dagster_defs.lifecycle.ledger import Entry, UnitHistory
 from dagster_defs.lifecycle.units import Owner, Stage, UnitState
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion, Window
 
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """A run that is about to write consecutive `windows`; `keys`: of the first and the last of them.
+    """A run that is about to write consecutive `windows`, or what one run of a DAG without a clock writes; `keys`: of
+    the first and the last of them.
 
     `bounds`: the window that the run's tags name, None if they name none. `earlier`: runs created before it that carry
     its launch id, its task instance or its backfill, newest first.
     """
 
-    windows: Sequence[Window]
+    windows: Sequence[Moment]
     keys: tuple[str, str]
     run: RunRecord
     bounds: Window | None = None
@@ -93,8 +94,11 @@ def _airflows(state: UnitState, *, is_claimed: bool) -> tuple[str, str]:
 
 
 def _why_another_window(request: WriteRequest) -> str:
-    """The proxy's run is for one partition, whose window its tags name."""
+    """The proxy's run is for one partition, whose window its tags name, or for one run of Airflow's."""
     first, last = request.keys
+    if isinstance(request.windows[0], Occasion):
+        named = request.run.tags.get(tags.AIRFLOW_RUN, "")
+        return "" if named == first else f"it is about {first}, and Airflow's run is {named or 'not named'}"
     if first != last or request.run.tags[tags.PARTITION] != first:
         return f"it writes {first} … {last}"
     if list(request.windows) != [request.bounds]:
@@ -116,11 +120,16 @@ def _refuse_without_backfill(state: UnitState, history: UnitHistory, request: Wr
 
 
 def _is_about(entry: Entry, request: WriteRequest) -> bool:
-    return (entry.from_, entry.until) == (request.windows[0].start, request.windows[-1].end)
+    first, last = request.windows[0], request.windows[-1]
+    if isinstance(first, Occasion) or isinstance(last, Occasion):
+        return False
+    return (entry.from_, entry.until) == (first.start, last.end)
 
 
 def _again(request: WriteRequest, unit: str) -> str:
     first, last = request.keys
+    if isinstance(request.windows[0], Occasion):
+        return "Trigger the DAG in Airflow, or clear the task there"
     return (
         f"Clear the task in Airflow, or request the windows: parity backfill {unit} --from {first} --to "
         f"{last} --apply"

@@ -38,7 +38,8 @@ class GateSettings:
     `slowdown` times as long as legacy's plus `slack` seconds. After a cutover a unit soaks for `soak_days` and
     `soak_windows`; with `rollback_on_failure`, a proxied run that fails in that time rolls it back. `without`: gates
     that do not apply to the unit. `never_compared`: why no candidate of it may run, as its YAML says; empty: one
-    may."""
+    may. `event`: what starts the runs of a DAG without a clock, whose runs count where others' windows do; empty: a
+    clock does."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()
@@ -49,3 +50,4 @@ class GateSettings:
     without: tuple[Gate, ...] = ()
     rollback_on_failure: bool = False
     never_compared: str = ""
+    event: str = ""

@@ -154,6 +154,7 @@ class Continuity:
     `enrolled`: according to the ledger, else the first known write; None without either. `lacks` are the gaps and what
     is written in part. `unknown`: written keys that the schedule does not have, as after a change of it. `problem`: why
     continuity cannot be determined. `nothing_to_write`: the unit has no asset of its own, because it only runs tests.
+    `of_event`: its DAG has no clock, and `windows` are the known runs, by their ids.
     """
 
     unit: Unit
@@ -165,6 +166,7 @@ class Continuity:
     unknown: tuple[str, ...] = ()
     problem: str = ""
     nothing_to_write: bool = False
+    of_event: bool = False
 
     @property
     def overlaps(self) -> tuple[WindowWrites, ...]:
@@ -197,10 +199,13 @@ class Continuity:
         said += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
         said += [f"{one.overlap}: {one.partition}" for one in self.overlaps]
         if not said and not self.nothing_to_write and not any(one.wrote for one in self.windows):
-            said.append("no window is known to be written")
+            event = "no run is known to have written it"
+            said.append(event if self.of_event else "no window is known to be written")
         return tuple(said)
 
     def remedy_of(self, overlap: WindowWrites) -> str:
+        if self.of_event:
+            return f"See what is there: parity check {self.unit}"
         window = f"{self.unit} --from {overlap.partition}"
         again = f". To write it again: parity backfill {window}"
         return f"See what is there: parity check {window}{again if self.owner is Owner.DAGSTER else ''}"
@@ -212,6 +217,7 @@ class Continuity:
             "owner": self.owner.value,
             "enrolled": self.enrolled and self.enrolled.isoformat(),
             "windows": len(self.windows),
+            "of_event": self.of_event,
             "continuous": self.is_continuous,
             "written": {
                 owner.value: [span.as_json() for span in spans] for owner, spans in self.by_owner.items()

@@ -15,7 +15,14 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse import places
 from dagster_defs.adapters.warehouse.places import Readers, as_it_was, place_of_relation, relations_in
 from dagster_defs.adapters.warehouse.seam import Files, Place
-from dagster_defs.errors import BadComparison, ParityError, UnknownPartition, UsageError, WindowMissing
+from dagster_defs.errors import (
+    BadComparison,
+    ParityError,
+    TemplateFailed,
+    UnknownPartition,
+    UsageError,
+    WindowMissing,
+)
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
 from dagster_defs.lifecycle.rendered import outputs_of
@@ -25,7 +32,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_exported
 from dagster_defs.usecases.compare.folders import compare_folders
 from dagster_defs.usecases.compare.spec import declared_types
-from dagster_defs.windows import Window
+from dagster_defs.windows import EventSchedule, Window
 
 
 def compare_windows(
@@ -51,28 +58,47 @@ def compare_windows(
 
 
 def check_units(settings: Settings, names: Sequence[str], first: str, last: str) -> Iterator[WindowCheck]:
-    """`compare_windows` for the named units (all if none is named), from one partition key to another.
+    """`compare_windows` for the named units (all if none is named), from one partition key to another. What units
+    without windows have written is compared as it is now.
 
     Raises NoSuchUnit for a name without a mirror, WindowMissing without a partition, UnknownPartition for a key that
     a unit does not have. The fault of a broken unit is raised if the unit is named; otherwise it becomes a wrong
     request in place of the unit's checks.
     """
-    if not first:
-        raise WindowMissing()
     mirrors = load_mirrors()
+    selected = select_mirrors(mirrors, names)
+    if not first and not (names and all(mirror.event for mirror in selected)):
+        raise WindowMissing()
     with Readers() as readers:
-        for mirror in select_mirrors(mirrors, names):
+        for mirror in selected:
             try:
                 mirror.refuse_faults(resolved=True)
             except ParityError as error:
                 if names:
                     raise
                 yield _broken(mirror.legacy_unit, str(error))
+                continue
+            if mirror.event is not None:
+                yield from _compare_as_it_is(mirror, mirror.event, readers)
             else:
                 yield from compare_windows(settings, mirror, requested_windows(mirror, first, last), readers)
     if not names:
         for unit, why in mirrors.broken_units.items():
             yield _broken(unit, why)
+
+
+def _compare_as_it_is(mirror: Mirror, event: EventSchedule, readers: Readers) -> Iterator[WindowCheck]:
+    try:
+        outputs = list(mirror.outputs_of(event.example()))
+    except TemplateFailed as error:  # a file is named after a run, and here there is none
+        yield _broken(mirror.legacy_unit, str(error))
+        return
+    for output in outputs:
+        if isinstance(output, FileOutput):
+            why = "a file belongs to one run: the shadow sensor compares it after that run"
+            yield WindowCheck(mirror.legacy_unit, None, Check.of_wrong_request(output.name, why))
+        else:
+            yield WindowCheck(mirror.legacy_unit, None, compare_output(output, readers=readers))
 
 
 def _broken(unit: Unit, why: str) -> WindowCheck:

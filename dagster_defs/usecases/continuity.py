@@ -15,7 +15,7 @@ from dagster_defs.adapters.dagster.mirrors import legacy_keys
 from dagster_defs.adapters.dagster.runs import PlannedAssets
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.lifecycle import Owner, Unit, tags
-from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
+from dagster_defs.lifecycle.continuity import continuity, event_continuity, spans_by_owner
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.settings import Settings
@@ -84,20 +84,24 @@ def _continuity(
     only: Collection[str] | None,
 ) -> Continuity:
     mirror, owner = record.mirrors[unit], record.state(unit).owner
+    of_event = mirror.event is not None
     if not keys:
         try:
             mirror.declared()
         except ParityError as error:
             return Continuity(unit, owner, problem=f"it is unknown which assets it writes: {error}")
-        return Continuity(unit, owner, nothing_to_write=True)
+        return Continuity(unit, owner, nothing_to_write=True, of_event=of_event)
     entries = record.history(unit).entries
+    enrolled = entries[0].at if entries else None
+    if of_event:
+        return event_continuity(unit, owner, log.writes(keys, of_event=True), enrolled=enrolled, only=only)
     backfills = {entry.id for entry in entries if entry.kind is Kind.BACKFILLED}
     return continuity(
         unit,
         owner,
         mirror.partitions,
         log.writes(keys, backfills=backfills),
-        enrolled=entries[0].at if entries else None,
+        enrolled=enrolled,
         now=now,
         unwritten=_newest(log.latest_observations(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
         only=only,
@@ -156,8 +160,11 @@ class WritesLog:
         since: datetime | None = None,
         *,
         backfills: Collection[str] | None = None,
+        of_event: bool = False,
     ) -> list[Wrote]:
         """One record for each run and partition that wrote any of these assets; only these are kept in memory.
+
+        `of_event`: of a DAG without a clock, whose runs' ids take the place of partitions.
 
         `backfills`: ids of the ledger's entries; a run with any other id was not requested. None: no ledger to check
         against, so every run is believed.
@@ -168,7 +175,7 @@ class WritesLog:
         writes: dict[tuple[str, str, str], _Write] = {}
         for key in keys:
             for event in EventReader(self.instance).materializations(key, since=since):
-                if (partition := event.partition) is None:
+                if not (partition := event.airflow_run if of_event else event.partition):
                     continue
                 airflow_run = "" if event.run_id else event.airflow_run
                 write = writes.setdefault(

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from dagster_defs.adapters.dagster.evidence import evidence_at
 from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.errors import DoesNotAdvance, EvidenceMissing, NotComparable, UnknownPartition
+from dagster_defs.errors import (
+    DoesNotAdvance,
+    EvidenceMissing,
+    NotComparable,
+    TemplateFailed,
+    UnknownPartition,
+)
 from dagster_defs.lifecycle.looking import Explanation, difference_sql
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, not_compared
@@ -39,6 +45,8 @@ def not_kept(names: list[str], first: str, last: str, kept: list[Evidence]) -> I
     """Outputs of the requested windows without evidence. A whole table has evidence on its last run only."""
     known = {(record.checked.unit, record.checked.check.name, record.partition) for record in kept}
     for mirror in named_mirrors(names) if first else ():
+        if mirror.event is not None:
+            continue  # which runs lie between two others is not known
         for window in requested_windows(mirror, first, last or first):
             key = mirror.partitions.key_of(window)
             for output in mirror.outputs_of(window):
@@ -67,10 +75,15 @@ def explain(settings: Settings, unit: str, window: str) -> Iterator[Explanation]
     for record in kept:
         output = _output(mirror, record.partition, record.checked.check.name)
         yield Explanation(record.checked, record.partition, record, _sql(output) if output else "")
-    yield from _now(settings, mirror, [key for key in requested if key not in known])
+    if mirror.event is None:
+        yield from _now(settings, mirror, [key for key in requested if key not in known])
+    elif not kept:
+        raise EvidenceMissing()
 
 
 def _keys(mirror: Mirror, first: str, last: str) -> list[str]:
+    if mirror.event is not None:
+        return [first, last] if last else [first]  # ids of runs
     return [mirror.partitions.key_of(window) for window in requested_windows(mirror, first, last or first)]
 
 
@@ -84,8 +97,9 @@ def _now(settings: Settings, mirror: Mirror, keys: list[str]) -> Iterator[Explan
 def _output(mirror: Mirror, partition: str, name: str) -> Output | None:
     """None if the unit no longer has such an output or partition because its YAML has changed."""
     try:
-        outputs = mirror.outputs_of(mirror.partitions.window_of(partition))
-    except (UnknownPartition, DoesNotAdvance):
+        event = mirror.event
+        outputs = mirror.outputs_of(event.example() if event else mirror.partitions.window_of(partition))
+    except (UnknownPartition, DoesNotAdvance, TemplateFailed):
         return None
     return next((output for output in outputs if output.name == name), None)
 

@@ -10,9 +10,9 @@ from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.warehouse.places import Readers, place_of_relation
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.proposals import DbtClaims
-from dagster_defs.inventory.time_columns import WindowNames
+from dagster_defs.inventory.time_columns import NO_WINDOWS, WindowNames
 from dagster_defs.lifecycle.keys import TableKeys
-from dagster_defs.lifecycle.mirrors import Mirror, TableOutput
+from dagster_defs.lifecycle.mirrors import Mirror, TableOutput, any_moment
 from dagster_defs.parity import Side
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
 from dagster_defs.usecases.check import named_mirrors
@@ -35,11 +35,7 @@ def read_keys(name: str) -> Iterator[TableKeys]:
     workspace = workspace_of(dbt, Side.LEGACY)
     claims = DbtClaims(workspace.manifest, workspace.table_names)
     ids = {called: node_id for node_id, called in workspace.table_names.items()}
-    outputs = [
-        output
-        for output in mirror.outputs_of(mirror.partitions.schedule.first_window())
-        if isinstance(output, TableOutput)
-    ]
+    outputs = [output for output in mirror.outputs_of(any_moment(mirror)) if isinstance(output, TableOutput)]
     with Readers() as readers:
         for output in sorted(outputs, key=lambda each: each.name):
             node_id = ids[output.name]
@@ -48,7 +44,7 @@ def read_keys(name: str) -> Iterator[TableKeys]:
                 output.key,
                 output.time_column,
                 claims.keys(node_id),
-                claims.time(node_id, window),
+                claims.time(node_id, window) if mirror.event is None else NO_WINDOWS,
             )
             yield replace(table, data=_on_data(table, output, workspace, readers))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import PAGE, AirflowReader, DagRun, TaskInstance
+from dagster_defs.adapters.airflow.client import PAGE, AirflowReader
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
 

@@ -157,11 +157,16 @@ def _runs_of(
     log: EventLog, mirror: Mirror, keys: Sequence[dg.AssetKey], evidence: Sequence[Evidence]
 ) -> RunsOfUnit:
     unit = mirror.legacy_unit
-    legacy = _last_records(log, keys)
-    candidate = _last_records(log, [key.with_prefix(SHADOW) for key in keys])
-    partitions = _last_windows(mirror, {*legacy, *candidate}, evidence)
+    of_event = mirror.event is not None
+    legacy = _last_records(log, keys, of_event=of_event)
+    candidate = _last_records(log, [key.with_prefix(SHADOW) for key in keys], of_event=of_event)
+    partitions = (
+        _last_occasions({**candidate, **legacy})
+        if of_event
+        else _last_windows(mirror, {*legacy, *candidate}, evidence)
+    )
     made = _candidate_runs(log, _only(candidate, partitions))
-    failed = log.failed_runs(unit, partitions) if partitions else {}
+    failed = log.failed_runs(unit, partitions) if partitions and not of_event else {}
     return RunsOfUnit(
         partitions,
         _legacy_runs(log, unit, _only(legacy, partitions)),
@@ -169,12 +174,19 @@ def _runs_of(
     )
 
 
-def _last_records(log: EventLog, keys: Iterable[dg.AssetKey]) -> dict[str, WindowEvent]:
-    """The newest materialization of each partition, across all the assets."""
+def _last_occasions(records: Mapping[str, WindowEvent]) -> list[str]:
+    """The last known runs of a DAG without a clock, in the order in which they wrote."""
+    return sorted(records, key=lambda run: records[run].position)[-WINDOWS:]
+
+
+def _last_records(
+    log: EventLog, keys: Iterable[dg.AssetKey], *, of_event: bool = False
+) -> dict[str, WindowEvent]:
+    """The newest materialization of each partition, across all the assets; `of_event`: of each run of Airflow's."""
     newest: dict[str, WindowEvent] = {}
     for key in keys:
         for event in log.events.materializations(key, limit=RECORDS):
-            partition = event.partition
+            partition = event.airflow_run if of_event else event.partition
             if partition and (partition not in newest or newest[partition].position < event.position):
                 newest[partition] = event
     return newest

@@ -74,7 +74,7 @@ def verify_mirrors(
         reading = _reading(mirror, dag, task, projects)
         mirrored = MirroredUnit(
             name,
-            mirror.partitions,
+            mirror.times,
             declared[name],
             _upstream(name, declared),
             frozenset(declared),

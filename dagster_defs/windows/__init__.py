@@ -1,10 +1,11 @@
 """Airflow's schedules and macros beside Dagster's partitions. Pure: no clock, no network, no files."""
 
-from dagster_defs.windows.hook import Bound, PartitionVars, VariableTemplate
+from dagster_defs.windows.hook import Bound, Moment, PartitionVars, Times, VariableTemplate, zone_of
 from dagster_defs.windows.listed import ListedSchedule, WindowList
 from dagster_defs.windows.listed_partitions import ListedPartitions
 from dagster_defs.windows.macros import WindowTemplate, compile_template
-from dagster_defs.windows.partitions import PartitionedSchedule
+from dagster_defs.windows.occasions import EventKind, EventSchedule, Occasion
+from dagster_defs.windows.partitions import PartitionedSchedule, widest
 from dagster_defs.windows.schedule import PRESETS, Schedule
 from dagster_defs.windows.ticks import CronTicks
 from dagster_defs.windows.vocabulary import TemplateContext
@@ -15,12 +16,17 @@ __all__ = [
     "PRESETS",
     "Bound",
     "CronTicks",
+    "EventKind",
+    "EventSchedule",
     "ListedPartitions",
     "ListedSchedule",
+    "Moment",
+    "Occasion",
     "PartitionVars",
     "PartitionedSchedule",
     "Schedule",
     "TemplateContext",
+    "Times",
     "VariableTemplate",
     "Window",
     "WindowList",
@@ -28,5 +34,7 @@ __all__ = [
     "canonical_zone",
     "compile_template",
     "instant_text",
+    "widest",
     "zone_named",
+    "zone_of",
 ]

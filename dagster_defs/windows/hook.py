@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from dagster_defs.errors import BadVariable, NotRangeable
+from dagster_defs.errors import BadVariable, HasNoWindows, NotRangeable
 from dagster_defs.windows.macros import WindowTemplate, compile_template
+from dagster_defs.windows.occasions import EventContext, EventSchedule, Occasion
 from dagster_defs.windows.partitions import PartitionedSchedule
 from dagster_defs.windows.values import ValueRefused, as_text, read_yaml, uncarried
 from dagster_defs.windows.vocabulary import TemplateContext
 from dagster_defs.windows.window import Window
+
+Moment = Window | Occasion  # what one run is about: a window, or a run of a DAG without a clock
+Times = PartitionedSchedule | EventSchedule  # what tells which moments a unit has
+_Context = TemplateContext | EventContext
+
+
+def zone_of(times: Times) -> str:
+    """The name of the zone in which a unit's days are counted."""
+    return times.timezone if isinstance(times, EventSchedule) else times.schedule.timezone
 
 
 class Bound(Enum):
@@ -46,7 +56,7 @@ class _Compiled:
     tree: Any
     depends_on_window: bool
 
-    def render(self, unit: str, window: Window, context: TemplateContext) -> Any:
+    def render(self, unit: str, window: Moment, context: _Context) -> Any:
         """Raises TemplateFailed, or BadVariable if the text is not YAML that dbt could read."""
         value = _rendered(self.tree, window, context)
         if self.declared.yaml:
@@ -65,7 +75,7 @@ class _Compiled:
         return value
 
 
-def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compiled:
+def _compiled(variable: VariableTemplate, params: Mapping[str, Any], *, of_event: bool) -> _Compiled:
     templates: list[WindowTemplate] = []
 
     def compiled(value: Any) -> Any:
@@ -73,7 +83,7 @@ def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compile
             # Jinja would strip the trailing newline of a text without any template, which Airflow leaves as it is.
             if not any(mark in value for mark in _MARKS):
                 return value
-            templates.append(compile_template(value, params))
+            templates.append(compile_template(value, params, of_event=of_event))
             return templates[-1]
         if isinstance(value, Mapping):
             return {name: compiled(item) for name, item in value.items()}
@@ -86,7 +96,7 @@ def _compiled(variable: VariableTemplate, params: Mapping[str, Any]) -> _Compile
 _MARKS = ("{{", "{%", "{#")
 
 
-def _rendered(tree: Any, window: Window, context: TemplateContext) -> Any:
+def _rendered(tree: Any, window: Moment, context: _Context) -> Any:
     if isinstance(tree, WindowTemplate):
         return tree.render(window, context)
     if isinstance(tree, Mapping):
@@ -100,30 +110,38 @@ class PartitionVars:
     knows does not load: see `compile_template` for the errors. Raises BadVariable for a value that cannot be passed to
     dbt.
 
-    `params` are the defaults of the DAG and the task; `timezone` is the DAG's, if it differs from the schedule's.
+    `params` are the defaults of the DAG and the task; `timezone` is the DAG's, if it differs from the schedule's. For a
+    DAG without a clock, `partitions` says so, and a variable is rendered for one of its runs instead of a window.
     """
 
     variables: Sequence[VariableTemplate]
-    partitions: PartitionedSchedule
+    partitions: Times
     dag_id: str
     task_id: str
     params: Mapping[str, Any] = field(default_factory=dict)
     timezone: str | None = None
-    context: TemplateContext = field(init=False, repr=False)
+    context: _Context = field(init=False, repr=False)
     _compiled: Mapping[str, _Compiled] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "variables", tuple(self.variables))
-        put(
-            self,
-            "context",
-            TemplateContext(self.partitions.schedule, self.dag_id, self.task_id, self.params, self.timezone),
-        )
+        put(self, "context", self._context())
         for variable in self.variables:
-            if why := _refusal(variable):
+            why = _refusal(variable)
+            if variable.bound is not Bound.NONE and isinstance(self.partitions, EventSchedule):
+                why = why or "has a bound, but its DAG has no clock and so no windows"
+            if why:
                 raise BadVariable(self.unit, variable.name, why)
-        put(self, "_compiled", {v.name: _compiled(v, self.params) for v in self.variables})
+        of_event = isinstance(self.partitions, EventSchedule)
+        compiled = {v.name: _compiled(v, self.params, of_event=of_event) for v in self.variables}
+        put(self, "_compiled", compiled)
+
+    def _context(self) -> _Context:
+        times = self.partitions
+        if isinstance(times, EventSchedule):
+            return EventContext(times, self.dag_id, self.task_id)
+        return TemplateContext(times.schedule, self.dag_id, self.task_id, self.params, self.timezone)
 
     @property
     def unit(self) -> str:
@@ -142,9 +160,10 @@ class PartitionVars:
     def constants(self) -> dict[str, Any]:
         """The values of the variables that do not depend on the window, typed as dbt gets them. Raises like
         `for_window`."""
-        window = self.partitions.schedule.first_window()
+        times = self.partitions
+        moment = times.example() if isinstance(times, EventSchedule) else times.schedule.first_window()
         return {
-            name: compiled.render(self.unit, window, self.context)
+            name: compiled.render(self.unit, moment, self.context)
             for name, compiled in self._compiled.items()
             if not compiled.depends_on_window
         }
@@ -152,7 +171,7 @@ class PartitionVars:
     @property
     def can_range(self) -> bool:
         """Whether one run can take several windows."""
-        return self.partitions.tile and not self.unbounded
+        return not isinstance(self.partitions, EventSchedule) and self.partitions.tile and not self.unbounded
 
     def bounds_in(self, values: Mapping[str, Any]) -> dict[Bound, str]:
         """The ends of a window among the variables' values, as they print in SQL."""
@@ -161,16 +180,19 @@ class PartitionVars:
             variable.bound: as_text(values[variable.name]) for variable in bounded if variable.name in values
         }
 
-    def for_window(self, window: Window) -> dict[str, Any]:
-        """The values for one window, typed as dbt gets them from Airflow's command.
+    def for_window(self, window: Moment) -> dict[str, Any]:
+        """The values for one window, or for one run without a window, typed as dbt gets them from Airflow's command.
 
-        Raises TemplateFailed, or BadVariable for a value that dbt could not read."""
+        Raises TemplateFailed, BadVariable for a value that dbt could not read, and HasNoWindows for a window of a DAG
+        without a clock."""
+        if isinstance(window, Window) and isinstance(self.partitions, EventSchedule):
+            raise HasNoWindows(self.unit, str(self.partitions))
         return {
             name: compiled.render(self.unit, window, self.context)
             for name, compiled in self._compiled.items()
         }
 
-    def for_range(self, first: Window, last: Window) -> dict[str, Any]:
+    def for_range(self, first: Moment, last: Moment) -> dict[str, Any]:
         """The values for one run over the windows from `first` to `last`: a lower bound has the first window's
         value, an upper bound the last one's. Raises `NotRangeable` unless `can_range` or both are the same
         window, and everything that `for_window` raises."""

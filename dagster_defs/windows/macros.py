@@ -7,7 +7,7 @@ only the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +19,13 @@ from jinja2.exceptions import SecurityError
 
 from dagster_defs.errors import TemplateBroken, TemplateFailed, TemplateRefused
 from dagster_defs.windows.budget import TooCostly, parse
+from dagster_defs.windows.occasions import (
+    EVENT_NAMES,
+    EVENT_REASONS,
+    EVENT_RECORDS,
+    EventContext,
+    Occasion,
+)
 from dagster_defs.windows.sandbox import CLOCK, CLOCK_REASON, CLOCK_WITHOUT_ARGUMENT, Sandbox
 from dagster_defs.windows.vocabulary import (
     MACROS,
@@ -38,24 +45,39 @@ _RECORD_REASON = "the schedule does not determine it"
 _CONSTANTS: Mapping[str, Any] = {"test_mode": False}
 
 
+@dataclass(frozen=True, slots=True)
+class _Vocabulary:
+    """The names that depend on what a run is about, records by their attributes, and why other names are missing."""
+
+    names: Mapping[str, Callable[[Any, Any], Any]]
+    records: Mapping[str, Mapping[str, Callable[[Any, Any], Any]]]
+    reasons: Mapping[str, str]
+    of_event: bool = False
+
+
+_OF_WINDOW = _Vocabulary(WINDOW_NAMES, RECORDS, REASONS)
+_OF_EVENT = _Vocabulary(EVENT_NAMES, EVENT_RECORDS, {**REASONS, **EVENT_REASONS}, of_event=True)
+
+
 _SANDBOX = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
 class WindowTemplate:
-    """A template whose text follows from the schedule alone.
+    """A template whose text follows from the schedule alone or, for a DAG without a clock, from the run alone.
 
     `names` are the dotted names that it reads (`ds`, `macros.ds_add`, `params.days`); `depends_on_window` is
-    False if every window gives the same text.
+    False if every window, or every run, gives the same text.
     """
 
     text: str
     names: frozenset[str]
     depends_on_window: bool
     _compiled: Template = field(repr=False, compare=False)
+    _vocabulary: _Vocabulary = field(default=_OF_WINDOW, repr=False, compare=False)
 
-    def render(self, window: Window, context: TemplateContext) -> str:
-        """The text that Airflow's own engine gives in a scheduled run of this data interval.
+    def render(self, window: Window | Occasion, context: TemplateContext | EventContext) -> str:
+        """The text that Airflow's own engine gives in a scheduled run of this data interval, or in this run.
 
         Raises `TemplateFailed` if the expression fails for this window, `TemplateRefused` if it leaves the sandbox."""
         try:
@@ -67,16 +89,17 @@ class WindowTemplate:
         except Exception as error:  # a template can call any method of a date or a string
             raise TemplateFailed(self.text, str(window), str(error) or type(error).__name__) from error
 
-    def _values(self, window: Window, context: TemplateContext) -> dict[str, Any]:
+    def _values(self, window: Window | Occasion, context: TemplateContext | EventContext) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        known, records = self._vocabulary.names, self._vocabulary.records
         for root in {name.partition(".")[0] for name in self.names}:
-            if root in WINDOW_NAMES:
-                values[root] = WINDOW_NAMES[root](window, context)
-            elif root in RECORDS:
+            if root in known:
+                values[root] = known[root](window, context)
+            elif root in records:
                 values[root] = SimpleNamespace(
-                    **{name: value(window, context) for name, value in RECORDS[root].items()}
+                    **{name: value(window, context) for name, value in records[root].items()}
                 )
-            elif root == "params":
+            elif root == "params" and isinstance(context, TemplateContext):
                 values[root] = deepcopy(dict(context.params))
             elif root == "macros":
                 values[root] = SimpleNamespace(**MACROS)
@@ -85,32 +108,36 @@ class WindowTemplate:
         return values
 
 
-def compile_template(text: str, params: Mapping[str, Any] | None = None) -> WindowTemplate:
+def compile_template(
+    text: str, params: Mapping[str, Any] | None = None, *, of_event: bool = False
+) -> WindowTemplate:
     """Compiles a template as written in the DAG.
 
     Raises `TemplateBroken` on a syntax error, and `TemplateRefused` with the dotted name of the first thing that it
     needs and the schedule does not determine. `params` are the defaults, if known; a param without a default is then
-    refused too.
+    refused too. `of_event`: of a DAG without a clock, whose template is rendered for an Occasion; all params are then
+    refused.
     """
-    return _compile(text, None if params is None else frozenset(params))
+    return _compile(text, None if params is None else frozenset(params), of_event)
 
 
 @lru_cache(maxsize=4096)  # hundreds of units share the same few texts
-def _compile(text: str, params: Collection[str] | None) -> WindowTemplate:
+def _compile(text: str, params: Collection[str] | None, of_event: bool) -> WindowTemplate:
+    vocabulary = _OF_EVENT if of_event else _OF_WINDOW
     try:
         tree = parse(_SANDBOX, text)
         _refuse_constructs(text, tree)
         names = set(_names(tree))
         for name in sorted(names):
-            _refuse_name(text, name, params)
+            _refuse_name(text, name, params, vocabulary)
         compiled = _SANDBOX.bounded_template(tree)
     except TemplateSyntaxError as error:
         raise TemplateBroken(text, error.lineno, (error.message or "syntax error").rstrip(".")) from error
     except (TemplateError, RecursionError, MemoryError, SyntaxError, ValueError) as error:
         raise TemplateBroken(text, 1, str(error) or type(error).__name__) from error
     roots = {name.partition(".")[0] for name in names}
-    depends = not roots.isdisjoint(WINDOW_NAMES) or not roots.isdisjoint(WINDOW_RECORDS)
-    return WindowTemplate(text, frozenset(names), depends, compiled)
+    depends = not roots.isdisjoint(vocabulary.names) or not roots.isdisjoint(WINDOW_RECORDS)
+    return WindowTemplate(text, frozenset(names), depends, compiled, vocabulary)
 
 
 def _step(node: nodes.Node) -> str | None:
@@ -151,25 +178,26 @@ def _names(tree: nodes.Template) -> Iterator[str]:
             yield dotted
 
 
-def _refuse_name(text: str, name: str, params: Collection[str] | None) -> None:
+def _refuse_name(text: str, name: str, params: Collection[str] | None, known_names: _Vocabulary) -> None:
     root, *steps = name.split(".")
-    if root in WINDOW_NAMES or root in _CONSTANTS:
+    records = known_names.records
+    if root in known_names.names or root in _CONSTANTS:
         return
-    if root in RECORDS and steps and steps[0] in RECORDS[root]:
+    if root in records and steps and steps[0] in records[root]:
         if steps[0] == "params":
             _refuse_param(text, steps[1:], params)
         return
     if root == "macros" and steps and steps[0] in MACROS:
         return
-    if root == "params":
+    if root == "params" and not known_names.of_event:
         _refuse_param(text, steps, params)
         return
     # Only as much of the name as says what is missing: dag_run.conf, not dag_run.conf.get; but var.value.bucket.
     name = ".".join([root, *steps[: 2 if root == "var" else 1]])
     parent = ".".join([root, *steps[:1]])
-    known = root in RECORDS or root == "macros"
-    reason = REASONS.get(parent) or REASONS.get(root) or (_RECORD_REASON if known else _UNKNOWN_REASON)
-    raise TemplateRefused(text, name, reason)
+    known, reasons = root in records or root == "macros", known_names.reasons
+    reason = reasons.get(parent) or reasons.get(root) or (_RECORD_REASON if known else _UNKNOWN_REASON)
+    raise TemplateRefused(text, name, reason, of_event=known_names.of_event)
 
 
 def _refuse_param(text: str, steps: list[str], params: Collection[str] | None) -> None:

@@ -6,7 +6,7 @@ So use this module, not `partition_time_window`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -223,3 +223,14 @@ class PartitionedSchedule:
 
         nearest = sorted(sorted(self._near(start), key=distance)[:2])
         return Unaligned(str(self.schedule), interval, [str(window) for window in nearest])
+
+
+def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> PartitionedSchedule:
+    """From the first start to the last end of the schedules that recur like `own`; `own` itself if all are the same."""
+    alike = [own.schedule, *(other.schedule for other in others if other.schedule.recurs_like(own.schedule))]
+    start = min(schedule.start for schedule in alike)
+    ends = [schedule.end for schedule in alike if schedule.end is not None]
+    end = max(ends) if len(ends) == len(alike) else None
+    if (start, end) == (own.schedule.start, own.schedule.end):
+        return own
+    return own.bounded(start, end)

@@ -12,7 +12,8 @@ import pendulum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_defs.adapters.airflow.client import AirflowClient, DagRun, TaskInstance
+from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor

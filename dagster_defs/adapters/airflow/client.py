@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 import pendulum
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant
 from dagster_defs.adapters.http.question import (
     NoAnswer,
     Refusal,
@@ -19,12 +19,8 @@ from dagster_defs.adapters.http.question import (
     Unclear,
     Web,
     checked,
-    excerpt,
     rows_of,
-    seconds,
     segment,
-    text,
-    whole,
     without_credentials,
 )
 from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
@@ -36,87 +32,10 @@ PAGE = 100  # Airflow's own default for `maximum_page_limit`
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
 RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the next one
-COMMANDS = (
-    "bash_command",
-    "command",
-    "cmds",
-    "arguments",
-    "sql",
-    "op_kwargs",
-)  # what a task renders and then runs
-COMMAND_LENGTH = 2_000
 MOST_PAGES = 2_000  # per list; more would be an endless list
 MISSING: Final = object()
 T = TypeVar("T")
 CROWD = 1_000  # rows per request if many tasks ended in one instant
-
-
-@dataclass(frozen=True, slots=True)
-class DagRun:
-    """`window` is None if the run has no data interval, or an empty one."""
-
-    dag_id: str
-    run_id: str
-    state: str
-    window: Window | None
-    end: pendulum.DateTime | None
-
-    @classmethod
-    def parse(cls, row: Mapping[str, Any]) -> DagRun:
-        """Raises Unclear for a malformed row."""
-        start, end = _instant(row, "data_interval_start"), _instant(row, "data_interval_end")
-        window = Window(start, end) if start and end and start < end else None
-        ids = text(row, "dag_id"), text(row, "dag_run_id")
-        return cls(*ids, text(row, "state"), window, _instant(row, "end_date"))
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInstance:
-    """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped.
-
-    `command`: what Airflow rendered, with its own masks, truncated; empty if Airflow no longer keeps it.
-    """
-
-    unit: Unit
-    run_id: str
-    map_index: int
-    state: str
-    try_number: int
-    start: pendulum.DateTime | None
-    end: pendulum.DateTime | None
-    duration: float | None
-    operator: str
-    logical_date: pendulum.DateTime | None = None
-    command: str = ""
-
-    @classmethod
-    def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
-        """Raises Unclear for a malformed row."""
-        if "state" not in row:
-            raise Unclear("a task instance has no `state`")
-        return cls(
-            unit=Unit(text(row, "dag_id"), text(row, "task_id")),
-            run_id=text(row, "dag_run_id"),
-            map_index=whole(row, "map_index", -1),
-            state=text(row, "state", "none"),
-            try_number=whole(row, "try_number", 0),
-            start=_instant(row, "start_date"),
-            end=_instant(row, "end_date"),
-            duration=seconds(row, "duration"),
-            operator=text(row, "operator", ""),
-            logical_date=_instant(row, "execution_date"),
-            command=_command(row.get("rendered_fields")),
-        )
-
-    @property
-    def identity(self) -> str:
-        """Identifies a try of a task, whenever it is read."""
-        return f"{self.of_try}|{self.end}"
-
-    @property
-    def of_try(self) -> str:
-        """Identifies a try even if the list and the history of tries disagree about its end."""
-        return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +235,7 @@ class AirflowReader:
 
     def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
         """The start of the next scheduled run's window; None if the DAG has ended or has no schedule."""
-        return self._one(lambda row: _instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
+        return self._one(lambda row: instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
 
     def live_dag_runs(self, dag_id: str) -> list[DagRun]:
         rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
@@ -466,31 +385,3 @@ def _run(dag_id: str, run_id: str) -> str:
 
 def _instance(unit: Unit, run_id: str) -> str:
     return f"{_run(unit.dag_id, run_id)}/taskInstances/{segment(unit.task_id)}"
-
-
-def _command(rendered: Any) -> str:
-    """The rendered fields that say what was run; not the environment, which holds secrets."""
-    fields = rendered if isinstance(rendered, Mapping) else {}
-    rendered_command = {name: fields[name] for name in COMMANDS if fields.get(name)}
-    if not rendered_command:
-        return ""
-    [*texts] = rendered_command.values()
-    whole = (
-        texts[0]
-        if len(texts) == 1 and isinstance(texts[0], str)
-        else json.dumps(rendered_command, default=str)
-    )
-    return whole if len(whole) <= COMMAND_LENGTH else f"{whole[: COMMAND_LENGTH - 1]}…"
-
-
-def _instant(row: Mapping[str, Any], name: str) -> pendulum.DateTime | None:
-    written = text(row, name, "")
-    if not written:
-        return None
-    try:
-        parsed = pendulum.parse(written)
-        if isinstance(parsed, pendulum.DateTime):
-            return parsed.in_timezone("UTC")
-    except (ValueError, OverflowError):
-        pass
-    raise Unclear(f"`{name}` is not an instant: {excerpt(written)!r}")

@@ -1,6 +1,7 @@
 """The states and XComs that the tasks of one window left behind, for the operators of the same window.
 
-One folder per side, DAG and window; one file per task. XComs may be secret, so only the owner may read a file.
+One folder per side, DAG and window, or run of a DAG without a clock; one file per task. XComs may be secret, so only
+the owner may read a file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import TaskStoreUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion
 
 SCHEMA = "parity/task-record/1"
 
@@ -35,7 +36,9 @@ class WindowStore:
     folder: Path
 
     @classmethod
-    def of(cls, root: Path, side: Side, dag_id: str, window: Window) -> WindowStore:
+    def of(cls, root: Path, side: Side, dag_id: str, window: Moment) -> WindowStore:
+        if isinstance(window, Occasion):
+            return cls(root / side.value / quote(dag_id, safe="") / f"run={quote(window.run_id, safe='+')}")
         name = f"{window.start.isoformat()}_{window.end.isoformat()}"
         return cls(root / side.value / quote(dag_id, safe="") / quote(name, safe="+"))
 

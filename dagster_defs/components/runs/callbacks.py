@@ -9,10 +9,11 @@ import dagster as dg
 
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
+from dagster_defs.components.runs.run_window import occasion_of_run
 from dagster_defs.errors import NotOwner, ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import EventSchedule, Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class FailedTask:
 @dataclass(frozen=True, slots=True)
 class OnFailure:
     unit: Unit
-    partitions: PartitionedSchedule
+    times: Times
     function: LegacyFunction
 
     @contextmanager
@@ -71,13 +72,24 @@ class OnFailure:
             _address(context.run.run_id),
         )
         values = {"task_instance": task, "ti": task, "run_id": context.run.run_id, "exception": failure}
+        if isinstance(self.times, EventSchedule):
+            return {**values, **_of_occasion(context)}
         keys = context.partition_key_range
         try:
-            windows = list(self.partitions.windows_between(keys.start, keys.end))
+            windows = list(self.times.windows_between(keys.start, keys.end))
         except ParityError:  # a partition of one of the unit's former schedules
             return values
         start, end = windows[0].start, windows[-1].end
         return {**values, "data_interval_start": start, "data_interval_end": end, "logical_date": start}
+
+
+def _of_occasion(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+    try:
+        occasion = occasion_of_run(context)
+    except ParityError:
+        return {}
+    bounds = {"data_interval_start": occasion.start, "data_interval_end": occasion.end}
+    return {**bounds, "logical_date": occasion.logical_date}
 
 
 def _address(run_id: str) -> str:

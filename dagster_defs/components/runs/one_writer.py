@@ -14,54 +14,59 @@ from dagster_defs.adapters.dagster.runs import (
 )
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
-from dagster_defs.components.runs.run_window import window_of_tags, windows_of_run
+from dagster_defs.components.runs.run_window import moments_of_run, window_of_tags
 from dagster_defs.errors import NotOwner, ParityError, RunLives
 from dagster_defs.lifecycle import Owner, Unit, state_of, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import EventSchedule, Moment, Times, Window
 
 
-def windows_to_write(
-    context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule
-) -> list[Window]:
-    """The windows of a legacy-side run, in order, once it is certain that the run may write them.
+def moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times) -> Sequence[Moment]:
+    """The windows of a legacy-side run, in order, or its occasion, once it is certain that the run may write them.
 
     Raises NotOwner if it may not, RunLives if an earlier run of these windows has not ended, and what reading the
     ledger and the marks raises: without them the owner is unknown. A run of the unit's own job that is refused in its
     first try is tagged as refused: it has done nothing.
     """
     try:
-        return _windows_to_write(context, unit, partitions)
+        return _moments_to_write(context, unit, times)
     except Exception as error:
         if context.retry_number == 0 and context.run.job_name == unit.identifier:
             context.instance.add_run_tags(context.run.run_id, {tags.REFUSED: type(error).__name__})
         raise
 
 
-def _windows_to_write(
-    context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule
-) -> list[Window]:
+def _moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times) -> Sequence[Moment]:
     if is_forgotten(context.instance):
         why = "its Dagster instance is ephemeral and ends with the run, so nobody would see what it wrote"
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
-    windows, keys = windows_of_run(context, partitions), context.partition_key_range
+    moments = moments_of_run(context, times)
     folder = Settings.from_process().proxied_state
     history = LedgerReader(folder).history(unit)
     marks = read_marks(folder, unit.dag_id)
     marks.get(unit)  # even if the unit is retired: with a doubtful mark, Airflow's task runs its own operator
     state = state_of(unit, marks, recorded=history.stage)
     request = WriteRequest(
-        windows,
-        (keys.start, keys.end),
+        moments,
+        _keys(context, times, moments),
         record_of(context.run),
         window_of_tags(context.run.tags),
         related_before(context.instance, context.run),
     )
     refuse_foreign_run(state, history, request)
-    _refuse_second_run(context, unit, partitions, windows)
-    return windows
+    _refuse_second_run(context, unit, times, moments)
+    return moments
+
+
+def _keys(context: dg.AssetExecutionContext, times: Times, moments: Sequence[Moment]) -> tuple[str, str]:
+    if isinstance(times, EventSchedule):
+        [occasion] = moments
+        assert not isinstance(occasion, Window)  # noqa: S101 - it has no windows
+        return times.key_of(occasion), times.key_of(occasion)
+    keys = context.partition_key_range
+    return keys.start, keys.end
 
 
 def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
@@ -80,24 +85,26 @@ def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
 
 
 def _refuse_second_run(
-    context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionedSchedule, windows: Sequence[Window]
+    context: dg.AssetExecutionContext, unit: Unit, times: Times, moments: Sequence[Moment]
 ) -> None:
     runs = list(live_writers(context.instance, context.assets_def.keys))
     own = next((place for place, run in runs if run.run_id == context.run.run_id), None)
     for place, run in reversed(runs):
         is_earlier = own is None or place < own  # a later run will see this one
-        if run.run_id != context.run.run_id and is_earlier and _shares(run, partitions, windows):
+        if run.run_id != context.run.run_id and is_earlier and _shares(run, times, moments):
             raise RunLives(f"windows of {unit}", run.run_id)
 
 
-def _shares(run: dg.DagsterRun, partitions: PartitionedSchedule, windows: Sequence[Window]) -> bool:
-    """Whether the run covers one of the windows. A run whose keys are no longer windows of the unit fails on its
-    own."""
-    bounds = partition_bounds(run)
+def _shares(run: dg.DagsterRun, times: Times, moments: Sequence[Moment]) -> bool:
+    """Whether the run covers one of the windows; without windows, every run writes the same. A run whose keys are no
+    longer windows of the unit fails on its own."""
+    if isinstance(times, EventSchedule):
+        return True
+    bounds, windows = partition_bounds(run), [moment for moment in moments if isinstance(moment, Window)]
     if bounds is None:
         return False
     try:
-        first, last = (partitions.window_of(key) for key in bounds)
+        first, last = (times.window_of(key) for key in bounds)
     except ParityError:
         return False
     return first.start < windows[-1].end and windows[0].start < last.end

@@ -15,7 +15,7 @@ from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion, Window
 
 #: Prefixes of the ids of Airflow runs that nobody triggered by hand, and that therefore have no `conf`.
 SCHEDULED = ("scheduled__", "backfill__")
@@ -29,7 +29,7 @@ class OperatorRun:
     context: dg.AssetExecutionContext
     unit: Unit
     side: Side
-    window: Window
+    window: Moment
     settings: Settings
     python: Path
     dags_folder: Path
@@ -90,23 +90,17 @@ class OperatorRun:
         raise failed
 
     def _run(self, records: Mapping[str, Any], before: Attempt | None, failures: int) -> Mapping[str, Any]:
-        self._refuse_unknown_conf()
         known = self._of_this_run(
             {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
         )
         if before is not None:
             known[self.unit.task_id] = before.record
-        start, end = self.window.start.isoformat(), self.window.end.isoformat()
         request = {
             "dag_id": self.unit.dag_id,
             "task_id": self.unit.task_id,
-            "run_id": self._said.get(tags.AIRFLOW_RUN) or f"scheduled__{start}",
-            "logical_date": self._logical_date(),
-            "start": start,
-            "end": end,
+            **self._dag_run(),
             "try_number": int(self._said[tags.AIRFLOW_TRY]) if self._is_airflows else failures + 1,
             "max_tries": None if self._is_airflows else self.retries,
-            "conf": {},
             "rules": not self._is_airflows,
             "candidate": None if self.candidate is None else sorted(self.candidate),
             "callbacks": self.side is Side.LEGACY and not self._is_airflows,
@@ -129,6 +123,25 @@ class OperatorRun:
             self._store.keep(self.unit, Attempt(self.context.run.run_id, failures + 1, failed))
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from error
 
+    def _dag_run(self) -> Mapping[str, Any]:
+        """What Airflow's own run of the window, or the run that this one is about, is like."""
+        moment = self.window
+        if isinstance(moment, Occasion):
+            if moment.logical_date is None or moment.start is None or moment.end is None:
+                reason = f"{moment} has no logical date or no data interval, and Airflow 2 has no such run"
+                raise LegacyTaskRefused(str(self.unit), reason, "Run it in Airflow")
+            known = moment.as_json()
+            return {name: known[name] for name in ("run_id", "logical_date", "start", "end", "conf")}
+        self._refuse_unknown_conf()
+        start = moment.start.isoformat()
+        return {
+            "run_id": self._said.get(tags.AIRFLOW_RUN) or f"scheduled__{start}",
+            "logical_date": self._logical_date(moment),
+            "start": start,
+            "end": moment.end.isoformat(),
+            "conf": {},
+        }
+
     def _of_this_run(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         """If Airflow runs the window, only the records of tasks that Dagster owns: for other tasks, the store may have
         records of an earlier run. Airflow has already decided which tasks run, so skips do not count either."""
@@ -149,7 +162,7 @@ class OperatorRun:
             remedy = "Run its partition from Dagster, or roll the unit back and run it in Airflow"
             raise LegacyTaskRefused(str(self.unit), reason, remedy)
 
-    def _logical_date(self) -> str:
+    def _logical_date(self, window: Window) -> str:
         """The window's start for a scheduled run, the date in the run id for a backfill.
 
         Raises LegacyTaskRefused if the run id contains no date: then the logical date is unknown here.
@@ -157,7 +170,7 @@ class OperatorRun:
         run_id = self._said.get(tags.AIRFLOW_RUN, "")
         kind, _, text = run_id.partition("__")
         if not run_id or kind == "scheduled":
-            return self.window.start.isoformat()
+            return window.start.isoformat()
         try:
             return datetime.fromisoformat(text).isoformat()
         except ValueError as error:

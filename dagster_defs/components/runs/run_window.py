@@ -1,14 +1,46 @@
-"""Which windows a Dagster run covers, and whether its caller meant the same ones."""
+"""What a Dagster run is about, windows or a run of Airflow's, and whether its caller meant the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from dagster_defs.errors import ParityError, RunLives, WindowDiffers
+from dagster_defs.errors import BadOccasion, ParityError, RunLives, WindowDiffers
 from dagster_defs.lifecycle import tags
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import EventSchedule, Moment, Occasion, PartitionedSchedule, Times, Window
+
+
+def moments_of_run(context: dg.AssetExecutionContext, times: Times) -> Sequence[Moment]:
+    """`windows_of_run`, or the only run that a run of a unit without a clock is about. Raises what both raise."""
+    if isinstance(times, EventSchedule):
+        return [occasion_of_run(context)]
+    return windows_of_run(context, times)
+
+
+def occasion_of_run(context: dg.AssetExecutionContext) -> Occasion:
+    """The run of Airflow's that this run stands for, or the run itself if a person has started it in Dagster.
+
+    Raises BadOccasion if what its caller says about Airflow's run is missing, malformed or contradictory, and RunLives
+    if an earlier run for the same task instance has not ended.
+    """
+    run, told = context.run, context.op_execution_context.op_config or {}
+    if "occasion" in told:
+        occasion = Occasion.from_json(told["occasion"])
+        if run.tags.get(tags.AIRFLOW_RUN, occasion.run_id) != occasion.run_id:
+            raise BadOccasion(
+                f"it is {occasion.run_id} in one place and {run.tags[tags.AIRFLOW_RUN]} in another"
+            )
+    elif tags.AIRFLOW_RUN in run.tags:
+        raise BadOccasion(f"nobody says what Airflow recorded about {run.tags[tags.AIRFLOW_RUN]}")
+    else:
+        record = context.instance.get_run_record_by_id(run.run_id)
+        if record is None:
+            raise BadOccasion("Dagster does not know when it was started")
+        return Occasion.by_hand(record.create_timestamp, told.get("conf", {}))
+    if tags.AIRFLOW_TASK_INSTANCE in run.tags:
+        _give_way(context, run.tags[tags.AIRFLOW_TASK_INSTANCE])
+    return occasion
 
 
 def windows_of_run(context: dg.AssetExecutionContext, partitions: PartitionedSchedule) -> list[Window]:
@@ -52,8 +84,21 @@ def _give_way(context: dg.AssetExecutionContext, task_instance: str) -> None:
         raise RunLives(f"the same task of Airflow ({task_instance})", runs[-1].run_id)
 
 
-def window_metadata(windows: list[Window]) -> dict[str, Any]:
+def window_metadata(windows: Sequence[Moment]) -> dict[str, Any]:
+    """What was written about: the span of the windows, or the run of Airflow's."""
+    first, last = windows[0], windows[-1]
+    if isinstance(first, Occasion) or isinstance(last, Occasion):
+        assert isinstance(first, Occasion)  # noqa: S101 - a run is about windows, or about one occasion
+        return occasion_metadata(first)
     return {
-        tags.WINDOW_START: dg.MetadataValue.timestamp(windows[0].start.timestamp()),
-        tags.WINDOW_END: dg.MetadataValue.timestamp(windows[-1].end.timestamp()),
+        tags.WINDOW_START: dg.MetadataValue.timestamp(first.start.timestamp()),
+        tags.WINDOW_END: dg.MetadataValue.timestamp(last.end.timestamp()),
+    }
+
+
+def occasion_metadata(occasion: Occasion) -> dict[str, Any]:
+    """With its conf, as Airflow's own UI shows it."""
+    return {
+        tags.SHOWN_RUN_ID: occasion.run_id,
+        tags.OCCASION: dg.MetadataValue.json(occasion.as_json()),
     }

@@ -90,16 +90,20 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             made = project.parts.values() if shadow_starter(context) is self else ()
             return dg.Definitions(jobs=[parts.jobs[Side.CANDIDATE] for parts in made])
         dags = read_estate(state_path)
-        partitions = {unit.legacy_unit: unit.partitions for unit in units}
+        times = {unit.legacy_unit: unit.times for unit in units}
         mirrored = {unit.legacy_unit: unit.asset_keys() for unit in units} if dags else {}
         mirrored |= {unit: [broken_key(str(unit))] for unit in map(Unit.named, project.broken) if unit}
         also_written = {unit.legacy_unit: unit.touched_keys() for unit in units}
-        observer = build_sensor(self.name, partitions, also_written, sorted(dags), self.poll_seconds)
+        observer = build_sensor(self.name, times, also_written, sorted(dags), self.poll_seconds)
         assets = list(self._asset_specs(dags, mirrored))
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
         jobs = [project.parts[unit.unit].jobs[Side.CANDIDATE] for unit in units]
-        shadowed = [_shadowed(unit, project) for unit in units if not unit.gate_settings.never_compared]
+        shadowed = [
+            _shadowed(unit, project)
+            for unit in units
+            if unit.event is None and not unit.gate_settings.never_compared
+        ]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
         dags_with_jobs = list(scheduled_dags(project))
         dag_jobs = [job for _, of_dag in dags_with_jobs for job in of_dag]

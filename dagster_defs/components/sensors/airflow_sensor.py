@@ -12,14 +12,14 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor, digest
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.observe import ObservationTick
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import Times
 
 PATIENCE = 5.0  # seconds for retrying one call; short, as the next tick is near
 
 
 def build_sensor(
     name: str,
-    partitions: Mapping[Unit, PartitionedSchedule],
+    times: Mapping[Unit, Times],
     also_written: Mapping[Unit, Sequence[dg.AssetKey]],
     dag_ids: Sequence[str],
     poll_seconds: int,
@@ -29,21 +29,21 @@ def build_sensor(
 
     `also_written`: keys that a unit writes but another unit's mirror defines; these get observations.
     """
-    watched = sorted({unit.dag_id for unit in partitions} | set(dag_ids))
+    watched = sorted({unit.dag_id for unit in times} | set(dag_ids))
 
     @dg.sensor(
         name=f"{name}_observer",
         minimum_interval_seconds=poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Finished Airflow tasks become materializations, with the partition of the data interval; failed "
-        "and retried ones become observations.",
+        description="Finished Airflow tasks become materializations, with the partition of the data interval if there "
+        "is one; failed and retried ones become observations.",
     )
     def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         began, now = monotonic(), pendulum.now("UTC")
         assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
         client = AirflowReader(AirflowAddress.of(Settings.from_process()), patience=PATIENCE)
         keys = mirrored_keys(context.repository_def)
-        translator = EventTranslator(name, client, context.instance, keys, partitions, also_written)
+        translator = EventTranslator(name, client, context.instance, keys, times, also_written)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
         look = ObservationTick(client, watched, cursor, translator.tell, lambda: monotonic() - began, budget)
         look.look(now)

@@ -9,14 +9,17 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
+from dagster_defs.components.units.job_parts import own_selection
 from dagster_defs.components.units.project_units import ProjectUnits
-from dagster_defs.components.units.unit import UnitComponent, own_selection, widest
+from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
+from dagster_defs.windows import widest
 
 
 def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
-    """Each mirrored DAG with its jobs, except DAGs whose units differ in schedule: those cannot be retired.
+    """Each mirrored DAG with its jobs, except DAGs whose units differ in schedule: those cannot be retired. DAGs
+    without a clock are not scheduled.
 
     A DAG with a broken unit waits until the unit is fixed, because its windows would be incomplete.
     """
@@ -27,6 +30,8 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
     for dag_id, found in by_dag:
         mates = list(found)
         if dag_id in waiting:
+            continue
+        if any(unit.event for unit in mates):
             continue
         schedules = [unit.partitions.schedule for unit in mates]
         if all(schedule.recurs_like(schedules[0]) for schedule in schedules):

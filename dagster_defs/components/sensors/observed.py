@@ -9,14 +9,16 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.adapters.airflow.client import RETRIED, AirflowReader, DagRun, TaskInstance
+from dagster_defs.adapters.airflow.client import RETRIED, AirflowReader
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.event_log import EventReader
+from dagster_defs.components.runs.run_window import occasion_metadata
 from dagster_defs.components.sensors.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor
 from dagster_defs.usecases.observe import Finished
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import EventSchedule, Times
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 
@@ -48,7 +50,7 @@ class EventTranslator:
     client: AirflowReader
     instance: dg.DagsterInstance
     keys: Mapping[Unit, Sequence[dg.AssetKey]]
-    partitions: Mapping[Unit, PartitionedSchedule]
+    times: Mapping[Unit, Times]
     also_written: Mapping[Unit, Sequence[dg.AssetKey]]
     _tries: set[str] = field(default_factory=set)
 
@@ -89,14 +91,18 @@ class EventTranslator:
         return {event.task_instance.rsplit("|", 1)[0] for event in known}
 
     def _place(self, finished_try: Finished) -> tuple[dg.AssetKey, str | None, str]:
-        """The first asset, the partition, and the reason if there is no partition."""
+        """The first asset, the partition, and the reason if the run has none and should have one, or if what Airflow
+        knows about a run without a window is incomplete."""
         unit = finished_try.task.unit
-        keys, partitions = self.keys.get(unit), self.partitions.get(unit)
+        keys, partitions = self.keys.get(unit), self.times.get(unit)
         if not keys or partitions is None:
             return dg.AssetKey([self.estate, unit.dag_id, unit.task_id]), None, ""
         try:
             if finished_try.run is None:
                 return keys[0], None, "unaligned: Airflow no longer has its DAG run"
+            if isinstance(partitions, EventSchedule):
+                known = finished_try.run.occasion is not None
+                return keys[0], None, "" if known else "unaligned: Airflow does not say what its run is about"
             if finished_try.run.window is None:
                 raise Unaligned(str(partitions.schedule), "a run without a data interval", ())
             return keys[0], partitions.key_of(finished_try.run.window), ""
@@ -116,7 +122,7 @@ class EventTranslator:
         first, partition, reason = self._place(finished_try)
         metadata = self._metadata(task, finished_try.run)
         written = {**metadata, tags.WRITTEN_BY: str(task.unit)}
-        is_mirrored = task.unit in self.partitions and bool(self.keys.get(task.unit))
+        is_mirrored = task.unit in self.times and bool(self.keys.get(task.unit))
         for key in self.keys[task.unit] if is_mirrored else [first]:
             if task.state != "success":
                 description = ". ".join(
@@ -155,7 +161,9 @@ class EventTranslator:
         if task.start and task.end:
             facts[tags.BEGAN] = dg.MetadataValue.timestamp(task.start.timestamp())
             facts[tags.ENDED] = dg.MetadataValue.timestamp(task.end.timestamp())
-        if run and run.window:
+        if run and run.occasion and isinstance(self.times.get(task.unit), EventSchedule):
+            facts |= occasion_metadata(run.occasion)
+        elif run and run.window:
             facts[tags.WINDOW_START] = dg.MetadataValue.timestamp(run.window.start.timestamp())
             facts[tags.WINDOW_END] = dg.MetadataValue.timestamp(run.window.end.timestamp())
         return facts

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from dagster_defs.adapters.airflow.client import TaskInstance
+from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags

@@ -10,7 +10,7 @@ from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import EventSchedule, Times
 
 BROKEN = "broken_units"  # the group of the stand-ins, and the first part of their keys
 
@@ -24,7 +24,7 @@ class BrokenMirror(Protocol):
     def legacy_unit(self) -> Unit: ...
 
     @property
-    def partitions(self) -> PartitionedSchedule: ...
+    def times(self) -> Times: ...
 
     def job_name(self, side: Side) -> str: ...
 
@@ -41,7 +41,7 @@ def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool
 
     `with_job`: also define a job under the unit's own job name, so that Airflow's log says why a proxied run failed.
     """
-    partitions = _partitions_of(unit)
+    times = _times_of(unit)
 
     @dg.multi_asset(
         name=f"broken__{hashlib.sha256(unit.unit.encode()).hexdigest()[:16]}",  # the name itself may be invalid
@@ -54,14 +54,14 @@ def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool
                 metadata={"why": str(fault)},
             )
         ],
-        partitions_def=definition_of(partitions) if partitions else None,
+        partitions_def=None if times is None or isinstance(times, EventSchedule) else definition_of(times),
         backfill_policy=dg.BackfillPolicy.single_run(),
         op_tags={tags.UNIT: unit.unit},
     )
     def stand_in() -> None:
         raise dg.Failure(f"nothing was run: its mirror is broken. {fault}", allow_retries=False)
 
-    if partitions is None or not with_job:
+    if times is None or not with_job:
         return dg.Definitions(assets=[stand_in])
     job = dg.define_asset_job(
         name=unit.job_name(Side.LEGACY),
@@ -73,9 +73,9 @@ def broken_definitions(unit: BrokenMirror, fault: ParityError, *, with_job: bool
     return dg.Definitions(assets=[stand_in], jobs=[job])
 
 
-def _partitions_of(unit: BrokenMirror) -> PartitionedSchedule | None:
+def _times_of(unit: BrokenMirror) -> Times | None:
     """None if the schedule itself, or the unit's name, is broken."""
     try:
-        return unit.partitions if unit.legacy_unit else None
+        return unit.times if unit.legacy_unit else None
     except ParityError:
         return None

@@ -21,8 +21,8 @@ from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
 from dagster_defs.adapters.dbt.run import DbtRun
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.runs.one_writer import windows_to_write
-from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.runs.one_writer import moments_to_write
+from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
@@ -32,7 +32,7 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
-from dagster_defs.windows import PartitionVars
+from dagster_defs.windows import Moment, PartitionVars, Window
 from dagster_defs.windows.values import typed
 
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
@@ -47,7 +47,10 @@ class DefinedUnit(DbtMirror, Protocol):
     timeout: float | None
 
     @property
-    def offered(self) -> dg.PartitionsDefinition: ...
+    def offered(self) -> dg.PartitionsDefinition | None: ...
+
+    @property
+    def config_schema(self) -> Any: ...
 
     @property
     def variables(self) -> PartitionVars: ...
@@ -232,7 +235,8 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
         can_subset=True,
         partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
-        backfill_policy=backfill_policy(unit.variables),
+        backfill_policy=None if unit.event else backfill_policy(unit.variables),
+        config_schema=unit.config_schema,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={tags.UNIT: unit.unit},
     )
@@ -264,9 +268,9 @@ def _stand_in(unit: DefinedUnit, nodes: UnitNodes) -> dg.AssetSpec:
 
 def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNodes) -> Iterator[Any]:
     if nodes.side is Side.LEGACY:
-        windows = windows_to_write(context, unit.legacy_unit, unit.partitions)
+        windows = moments_to_write(context, unit.legacy_unit, unit.times)
     else:
-        windows = windows_of_run(context, unit.partitions)
+        windows = moments_of_run(context, unit.times)
     part = _part(context, nodes)
     run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)
     start = Start()
@@ -275,7 +279,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         refuse_legacy_relations(unit.unit, *workspaces, nodes.selected)
         tables = [output for output in unit.outputs_of(windows[0]) if isinstance(output, TableOutput)]
         running = nodes.selected if part is None else part
-        began = _LegacyBegan(context, nodes, unit.partitions.key_of(windows[0]))
+        began = _LegacyBegan(context, nodes, unit, windows[0])
         start = CandidateStart(unit.unit, *workspaces, nodes.selected, running, tables, began).make(
             run_dir / "state"
         )
@@ -306,6 +310,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         # From one result, Dagster makes a materialization of each partition, with the bounds of its own window.
         keys = {spec.key for spec in nodes.models.values()} & context.selected_asset_keys
         for window in windows:
+            assert isinstance(window, Window)  # noqa: S101 - there is only one occasion
             partition = unit.partitions.key_of(window)
             for key in keys:
                 context.add_asset_metadata(window_metadata([window]), asset_key=key, partition_key=partition)
@@ -323,16 +328,23 @@ def _metadata_of(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _LegacyBegan:
-    """When legacy's run of a partition began, by a model's unique id; None if Dagster knows of no run."""
+    """When legacy's run of this moment began, by a model's unique id; None if Dagster knows of no run."""
 
     context: dg.AssetExecutionContext
     nodes: UnitNodes
-    partition: str
+    unit: DefinedUnit
+    moment: Moment
 
     def __call__(self, node_id: str) -> datetime | None:
         key = legacy_key(self.nodes.translator.get_asset_key(self.nodes.manifest["nodes"][node_id]))
         log = EventLog(self.context.instance, Settings.from_process())
-        write = log.write(log.last_write(key, self.partition))
+        moment = self.moment
+        last = (
+            log.last_write(key, self.unit.partitions.key_of(moment))
+            if isinstance(moment, Window)
+            else log.last_write_in(key, moment.run_id)
+        )
+        write = log.write(last)
         return write.began if write else None
 
 

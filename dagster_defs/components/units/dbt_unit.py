@@ -33,7 +33,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, TableOutput, Terms
 from dagster_defs.parity import Side, Zones
-from dagster_defs.windows import Bound, PartitionVars, Schedule, Window
+from dagster_defs.windows import Bound, Moment, PartitionVars, Schedule, Window, zone_of
 from dagster_defs.windows.values import as_yaml
 
 # The resource types that each dbt command runs from a selection.
@@ -140,6 +140,11 @@ class DbtUnit(UnitComponent):
         _ = self.variables, self.event_times, self._terms
         for compared in self.compare:
             self._zones_of(compared)
+            if self.event is not None and compared.time_column:
+                reason = (
+                    f"`compare.{compared.name}` has a time column, but its DAG has no clock and so no windows"
+                )
+                raise BadUnit(self.unit, reason, "Remove `time_column`: the table is compared as a whole")
         if resolved:
             for side in Side:
                 self._selected(side)
@@ -162,7 +167,7 @@ class DbtUnit(UnitComponent):
         nodes = {side: self._nodes(side) for side in Side}
         compared = Compared(
             self,
-            self._compared(nodes[Side.LEGACY]),
+            {} if self.event else self._compared(nodes[Side.LEGACY]),
             self._tests(nodes[Side.LEGACY]),
             nodes[Side.CANDIDATE].reads_of_legacy,
         )
@@ -229,6 +234,8 @@ class DbtUnit(UnitComponent):
         """Determined by comparing the first window with one more than a year later, on the legacy target."""
         if not self.vars:
             return ()
+        if self.event is not None:
+            return self._shaped_by_run
         first, later = _two_windows(self.partitions.schedule)
         try:
             windows = (self.variables.for_window(first), self.variables.for_window(later))
@@ -246,6 +253,13 @@ class DbtUnit(UnitComponent):
                 f"dbt cannot parse the project with its variables ({', '.join(windows[0])}): {error.reason}",
                 f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
             ) from error
+
+    @property
+    def _shaped_by_run(self) -> tuple[str, ...]:
+        """Which runs there will be is not known, so every variable that may shape the project counts."""
+        moving = self.vars.keys() - self.variables.constants().keys()
+        shaping = open_workspace(self.project_dir, target_of(Side.LEGACY)).shaping if moving else None
+        return tuple(f"variable {name}" for name in sorted(moving) if shaping and shaping.may_shape(name))
 
     @property
     def dbt(self) -> DbtMirror:
@@ -314,12 +328,14 @@ class DbtUnit(UnitComponent):
         shaping = f"the window's variables decide {', '.join(shaped[:3])}{more} at parse time"
         return f"{shaping}, so nodes may differ from window to window" if shaped else ""
 
-    def outputs_of(self, window: Window) -> Iterator[Output]:
+    def outputs_of(self, window: Moment) -> Iterator[Output]:
         # The event times that dbt filters microbatch models by take precedence over what the models read themselves.
         bounds = {
             bound: text
             for declared in (self.variables, self.event_times)
-            for bound, text in declared.bounds_in(declared.for_window(window)).items()
+            for bound, text in (
+                declared.bounds_in(declared.for_window(window)).items() if self.event is None else ()
+            )
         }
         workspace = self.workspace(Side.LEGACY)
         manifest, names = workspace.manifest, workspace.table_names
@@ -368,7 +384,7 @@ class DbtUnit(UnitComponent):
         yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
 
     def _zones_of(self, compared: ComparedModel) -> Zones:
-        return compared.zones(self.unit, f"compare.{compared.name}", self.partitions.schedule.timezone)
+        return compared.zones(self.unit, f"compare.{compared.name}", zone_of(self.times))
 
     @cached_property
     def _terms(self) -> Mapping[str, Terms]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import OF_PYTHON
-from dagster_defs.components.runs.one_writer import windows_to_write
+from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.operator_run import OperatorRun
-from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.units.outputs import UnitOutput
 from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
@@ -20,7 +20,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment
 
 ITSELF = "the operator itself"
 
@@ -142,9 +142,9 @@ class LegacyTask(OutputsUnit):
             remedy = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
             raise LegacyTaskRefused(self.unit, f"it may not run as a candidate: {why}", remedy)
         windows = (
-            windows_to_write(context, self.legacy_unit, self.partitions)
+            moments_to_write(context, self.legacy_unit, self.times)
             if side is Side.LEGACY
-            else windows_of_run(context, self.partitions)
+            else moments_of_run(context, self.times)
         )
         if len(windows) > 1:
             remedy = "Run one partition at a time"
@@ -171,7 +171,7 @@ class LegacyTask(OutputsUnit):
                 self.unit, reason, "Give the candidate its own values in its YAML (env.candidate)"
             )
 
-    def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Window) -> OperatorRun:
+    def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> OperatorRun:
         settings = Settings.from_process()
         named, variables = self.airflow, self.env.legacy if side is Side.LEGACY else self.env.candidate
         return OperatorRun(
@@ -194,7 +194,7 @@ class LegacyTask(OutputsUnit):
 class _Nothing:
     """No arguments: the operator renders its own fields."""
 
-    def for_window(self, window: Window) -> Mapping[str, Any]:
+    def for_window(self, window: Moment) -> Mapping[str, Any]:
         return {}
 
 

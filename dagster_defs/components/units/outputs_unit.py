@@ -17,13 +17,13 @@ from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, Un
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.unit import UnitComponent, target_of
-from dagster_defs.errors import BadUnit, WritesToLegacy
+from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput, Terms
+from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput, Terms, any_moment
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
-from dagster_defs.windows import Bound, PartitionVars, Window
+from dagster_defs.windows import Bound, Moment, PartitionVars, zone_of
 
 Outputs = Annotated[
     Sequence[UnitOutput] | NoOutputs,
@@ -68,7 +68,7 @@ class OutputsUnit(UnitComponent):
 
     @property
     def gate_settings(self) -> GateSettings:
-        return replace(self.gates.settings(self.unit), never_compared=self.never_compared)
+        return replace(super().gate_settings, never_compared=self.never_compared)
 
     @property
     def does(self) -> str:
@@ -130,12 +130,21 @@ class OutputsUnit(UnitComponent):
             output.zones(self.unit, f"outputs.{output.key}", None)
         _ = self.terms
         for output, templates in self._templates:
+            if output.time_column and self.event is not None:
+                reason = (
+                    f"`outputs.{output.key}` has a `time_column`, but its DAG has no clock and so no windows"
+                )
+                raise BadUnit(self.unit, reason, "Remove `time_column`: the table is compared as a whole")
             if output.time_column and not self._is_bounded(templates):
                 reason = f"`outputs.{output.key}` has a `time_column`, but no bounds of a window in it"
                 bounds = 'lower: "{{ data_interval_start }}" and upper: "{{ data_interval_end }}"'
                 raise BadUnit(self.unit, reason, f"Declare them as the task has them, such as {bounds}")
         if resolved and any(output.is_table for output in self.declared_outputs):
-            self._refuse_shared_tables()
+            try:
+                self._refuse_shared_tables()
+            except TemplateFailed:
+                if self.event is None:
+                    raise  # without a clock, a table may be named after a conf, which is known in a run only
 
     def _is_bounded(self, templates: PartitionVars) -> bool:
         bounds = {each.bound for variables in (*self.bounding, templates) for each in variables.variables}
@@ -144,7 +153,7 @@ class OutputsUnit(UnitComponent):
     def _refuse_shared_tables(self) -> None:
         """Raises BadUnit if a candidate would write legacy's table, or two outputs are one table."""
         places: dict[tuple[Side, Any], str] = {}
-        for output in self.outputs_of(self.partitions.schedule.first_window()):
+        for output in self.outputs_of(any_moment(self)):
             if not isinstance(output, TableOutput):
                 continue
             for side in Side:
@@ -156,10 +165,10 @@ class OutputsUnit(UnitComponent):
                         raise BadUnit(self.unit, reason, "Give each side of each output a table of its own")
                 places[side, place] = output.name
 
-    def outputs_of(self, window: Window) -> Iterator[Output]:
+    def outputs_of(self, window: Moment) -> Iterator[Output]:
         bounds = {
             bound: text
-            for variables in self.bounding
+            for variables in (self.bounding if self.event is None else ())
             for bound, text in variables.bounds_in(variables.for_window(window)).items()
         }
         for output, templates in self._templates:
@@ -207,7 +216,7 @@ class OutputsUnit(UnitComponent):
             lower=own.get(Bound.LOWER),
             upper=own.get(Bound.UPPER),
             terms=self.terms[output.key],
-            zones=output.zones(self.unit, f"outputs.{output.key}", self.partitions.schedule.timezone),
+            zones=output.zones(self.unit, f"outputs.{output.key}", zone_of(self.times)),
             of_window=not {"table", "legacy", "candidate"}.isdisjoint(templates.unbounded),
         )
 
@@ -251,7 +260,7 @@ class OutputsUnit(UnitComponent):
             for output in self.declared_outputs
         ]
 
-    def refuse_legacy_places(self, windows: Sequence[Window]) -> None:
+    def refuse_legacy_places(self, windows: Sequence[Moment]) -> None:
         """Raises WritesToLegacy if one of the candidate's places is legacy's, or its folder lies in legacy's folder."""
         folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
         remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
@@ -274,7 +283,7 @@ class OutputsUnit(UnitComponent):
             raise WritesToLegacy(self.unit, f"table {output.legacy}", remedy)
 
     def make_parts(self) -> UnitParts:
-        compared = Compared(self, {} if self.never_compared else self.compared_keys())
+        compared = Compared(self, {} if self.event or self.never_compared else self.compared_keys())
         sides = {side: self._asset_definition(side, compared) for side in Side}
         jobs = {side: self.job(side, assets) for side, assets in sides.items()}
         comparing = [self.comparing_job(compared)] if compared.keys else []
@@ -314,6 +323,7 @@ class OutputsUnit(UnitComponent):
             backfill_policy=dg.BackfillPolicy.single_run()
             if self.takes_ranges
             else dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+            config_schema=self.config_schema,
             pool=self.pool and f"{self.pool}_{side.value}",
             op_tags={tags.UNIT: self.unit},
         )

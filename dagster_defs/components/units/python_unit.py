@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import dagster as dg
 
-from dagster_defs.components.runs.one_writer import windows_to_write
-from dagster_defs.components.runs.run_window import window_metadata, windows_of_run
+from dagster_defs.components.runs.one_writer import moments_to_write
+from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.units.outputs import UnitOutput
 from dagster_defs.components.units.outputs_unit import OutputsUnit, output_key
@@ -19,7 +19,7 @@ from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
-from dagster_defs.windows import PartitionVars, Window
+from dagster_defs.windows import Moment, Occasion, PartitionVars
 
 
 @dataclass
@@ -112,12 +112,12 @@ class PythonUnit(OutputsUnit):
 
     def _call(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.LEGACY:
-            windows = windows_to_write(context, self.legacy_unit, self.partitions)
+            windows = moments_to_write(context, self.legacy_unit, self.times)
         else:
-            windows = windows_of_run(context, self.partitions)
+            windows = moments_of_run(context, self.times)
             self.refuse_legacy_places(windows)
-        # By partition: in a run over many windows, each call returns its own facts.
-        facts: dict[str, Mapping[str, Any]] = {}
+        # In a run over many windows, each call returns its own facts.
+        facts: dict[Moment, Mapping[str, Any]] = {}
         with self.tries.of(context):
             function = self._load_function()
             for window in windows:
@@ -125,8 +125,24 @@ class PythonUnit(OutputsUnit):
                 called = f"{self.function}({arguments})"
                 context.log.info(f"{self.unit} {side.value}: {window}, {called}")
                 with time_limit(context, f"{called} of {window}", self.timeout):
-                    facts[self.partitions.key_of(window)] = function(**arguments, side=side.value) or {}
-        yield from _materializations(context, windows, facts)
+                    facts[window] = function(**arguments, side=side.value) or {}
+        yield from self._materializations(context, facts)
+
+    def _materializations(
+        self, context: dg.AssetExecutionContext, facts: Mapping[Moment, Mapping[str, Any]]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """One result per asset; Dagster turns it into one event per partition, each with its own window's facts."""
+        keys = sorted(context.selected_asset_keys)
+        for moment, known in facts.items():
+            metadata = {**window_metadata([moment]), **_metadata(known)}
+            if isinstance(moment, Occasion):
+                yield from (dg.MaterializeResult(asset_key=key, metadata=metadata) for key in keys)
+                return
+            for key in keys:
+                partition = self.partitions.key_of(moment)
+                context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
+        for key in keys:
+            yield dg.MaterializeResult(asset_key=key)
 
     def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
         """A shadow reads the shadow of what a unit writes, and the real asset if no unit writes it."""
@@ -156,19 +172,6 @@ class PythonUnit(OutputsUnit):
                 "Fix `function` in its YAML",
             )
         return function
-
-
-def _materializations(
-    context: dg.AssetExecutionContext, windows: list[Window], facts: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dg.MaterializeResult[None]]:
-    """One result per asset; Dagster turns it into one event per partition, each with its own window's facts."""
-    keys = sorted(context.selected_asset_keys)
-    for window, (partition, known) in zip(windows, facts.items(), strict=True):
-        metadata = {**window_metadata([window]), **_metadata(known)}
-        for key in keys:
-            context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
-    for key in keys:
-        yield dg.MaterializeResult(asset_key=key)
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.broken_unit import broken_definitions
 from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
+from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadow_starter import shadow_starter
@@ -29,7 +30,7 @@ from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
 from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.components.units.variables import variable_of
-from dagster_defs.errors import BadUnit, BadVariable, ParityError
+from dagster_defs.errors import BadUnit, BadVariable, HasNoWindows, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
@@ -37,9 +38,13 @@ from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import (
+    EventSchedule,
+    Moment,
     PartitionedSchedule,
     PartitionVars,
+    Times,
     Window,
+    widest,
 )
 
 T = TypeVar("T")
@@ -167,7 +172,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
     def declared(self) -> Declared:
         raise NotImplementedError
 
-    def outputs_of(self, window: Window) -> Iterable[Output]:
+    def outputs_of(self, window: Moment) -> Iterable[Output]:
         raise NotImplementedError
 
     def asset_keys(self) -> Sequence[dg.AssetKey]:
@@ -214,16 +219,33 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return Unit.parse(self.unit)
 
     @cached_property
-    def partitions(self) -> PartitionedSchedule:
+    def event(self) -> EventSchedule | None:
         """Raises BadUnit for an impossible schedule."""
+        return self._of_schedule(self.schedule.without_clock)
+
+    @cached_property
+    def partitions(self) -> PartitionedSchedule:
+        """Raises BadUnit for an impossible schedule, HasNoWindows for one without a clock."""
+        if self.event is not None:
+            raise HasNoWindows(self.unit, str(self.event))
+        return self._of_schedule(lambda: self.schedule.partitions(self.folder, self._once))
+
+    def _of_schedule(self, read: Callable[[], T]) -> T:
         try:
-            return self.schedule.partitions(self.folder, self._once)
+            return read()
         except ParityError as error:
             raise BadUnit(self.unit, str(error), "Fix `schedule` in its YAML") from error
 
     @property
-    def offered(self) -> dg.PartitionsDefinition:
-        """The partitions that Dagster offers for the unit's assets; see `offer_with`."""
+    def times(self) -> Times:
+        """What tells the moments of its runs: its partitions, or that its DAG has no clock."""
+        return self.event or self.partitions
+
+    @property
+    def offered(self) -> dg.PartitionsDefinition | None:
+        """The partitions that Dagster offers for the unit's assets, see `offer_with`; None without a clock."""
+        if self.event is not None:
+            return None
         return self._once((definition_of, self.whole.schedule), lambda: definition_of(self.whole))
 
     @property
@@ -237,9 +259,12 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         A task may begin later or end earlier than its DAG, but all assets of a Dagster job must have the same
         partitions, and the DAG's job runs all of them.
         """
+        if self.event is not None:
+            return
+        timed = [mate.partitions for mate in mates if mate.event is None]
         self._whole = self._once(
             (widest, self.legacy_unit.dag_id, self.partitions.schedule),
-            lambda: widest(self.partitions, [mate.partitions for mate in mates]),
+            lambda: widest(self.partitions, timed),
         )
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -253,7 +278,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         variables = [variable_of(self.unit, where, name, declared) for name, declared in templates.items()]
         for variable in variables:
             try:
-                PartitionVars([variable], self.partitions, unit.dag_id, unit.task_id)
+                PartitionVars([variable], self.times, unit.dag_id, unit.task_id)
             except BadVariable as error:
                 raise BadUnit(
                     self.unit,
@@ -263,7 +288,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             except ParityError as error:
                 reason = f"`{where}`: {error} (the variable {variable.name})"
                 raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
-        return PartitionVars(variables, self.partitions, unit.dag_id, unit.task_id)
+        return PartitionVars(variables, self.times, unit.dag_id, unit.task_id)
 
     @cached_property
     def tries(self) -> Tries:
@@ -274,7 +299,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
         `resolved`: also check what only the dbt project can tell.
         """
-        _ = self.legacy_unit, self.partitions
+        _ = self.legacy_unit, self.times
         self.refuse_bad_limits()
 
     def remark(self) -> str:
@@ -320,15 +345,15 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """Call `on_failure` if the block fails for good. Nobody is notified of a candidate's failure."""
         if self.on_failure is None or side is Side.CANDIDATE:
             return nullcontext()
-        return OnFailure(self.legacy_unit, self.partitions, self.legacy_function(self.on_failure)).of(context)
+        return OnFailure(self.legacy_unit, self.times, self.legacy_function(self.on_failure)).of(context)
 
     @property
     def gate_settings(self) -> GateSettings:
-        return self.gates.settings(self.unit)
+        return replace(self.gates.settings(self.unit), event=self.event.kind.value if self.event else "")
 
     def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
-        """When the assets of this side are due; a candidate's never are."""
-        if self.sla is None or side is Side.CANDIDATE:
+        """When the assets of this side are due; a candidate's never are, and without a clock nothing is."""
+        if self.sla is None or side is Side.CANDIDATE or self.event is not None:
             return None
         return freshness_policy(self.partitions.schedule, self.sla)
 
@@ -350,8 +375,8 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
     def dependency(self, dep: dg.AssetDep) -> dg.AssetDep:
         """The dependency, with a partition mapping if the other asset's windows differ from this unit's."""
         maker = self.maker_of(dep.asset_key)
-        if maker is None or maker.offered == self.offered:
-            return dep
+        if maker is None or maker.offered == self.offered or self.event or maker.event:
+            return dep  # without a clock on one side, Dagster's own mapping holds: everything upstream
         mapping = overlap_mapping(self.whole, maker.whole)
         return dg.AssetDep(dep.asset_key, partition_mapping=mapping, metadata=dep.metadata)
 
@@ -373,12 +398,15 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         )
 
     def job_tags(self, side: Side) -> dict[str, str]:
-        return {
-            tags.UNIT: self.unit,
-            tags.SIDE: side.value,
-            tags.TIMEZONE: self.partitions.zone,
-            tags.KEY_FORMAT: self.partitions.fmt,
-        }
+        named = {tags.UNIT: self.unit, tags.SIDE: side.value}
+        if self.event is not None:
+            return {**named, tags.EVENT: self.event.kind.value}
+        return {**named, tags.TIMEZONE: self.partitions.zone, tags.KEY_FORMAT: self.partitions.fmt}
+
+    @property
+    def config_schema(self) -> Any:
+        """What a run of the unit may be told; None if its partition says everything."""
+        return None if self.event is None else EVENT_CONFIG
 
     def comparing_job(self, compared: Compared) -> dg.JobDefinition | Any:
         """The job that compares both sides again, as they are now, and builds nothing."""
@@ -440,29 +468,6 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
     def op_name(self, side: Side) -> str:
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
-
-
-def widest(own: PartitionedSchedule, others: Sequence[PartitionedSchedule]) -> PartitionedSchedule:
-    """From the first start to the last end of the schedules that recur like `own`; `own` itself if all are the same."""
-    alike = [own.schedule, *(other.schedule for other in others if other.schedule.recurs_like(own.schedule))]
-    start = min(schedule.start for schedule in alike)
-    ends = [schedule.end for schedule in alike if schedule.end is not None]
-    end = max(ends) if len(ends) == len(alike) else None
-    if (start, end) == (own.schedule.start, own.schedule.end):
-        return own
-    return own.bounded(start, end)
-
-
-def own_selection(
-    assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
-) -> dg.AssetSelection:
-    """What a run of the unit builds and checks.
-
-    Checks are selected by name: tests on a source are checks of another unit's asset, but belong to the unit whose
-    command runs them.
-    """
-    own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
-    return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
 
 
 def project_units(

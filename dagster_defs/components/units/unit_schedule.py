@@ -1,16 +1,23 @@
-"""A legacy DAG's schedule as a mirror's YAML declares it: a cron, or a file that lists the windows."""
+"""A legacy DAG's schedule as a mirror's YAML declares it: a cron, a file that lists the windows, or no clock at all."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.files.window_lists import read_list
 from dagster_defs.errors import ScheduleRefused
-from dagster_defs.windows import ListedPartitions, ListedSchedule, PartitionedSchedule, Schedule
+from dagster_defs.windows import (
+    EventKind,
+    EventSchedule,
+    ListedPartitions,
+    ListedSchedule,
+    PartitionedSchedule,
+    Schedule,
+)
 
 
 @dataclass
@@ -54,9 +61,22 @@ class UnitSchedule(dg.Resolvable):
             examples=["windows.json"],
         ),
     ] = None
+    event: Annotated[
+        Literal["manual", "once", "datasets", "continuous"] | None,
+        dg.Resolver.default(
+            description=(
+                "Instead of `cron`, for a DAG without a clock: what starts its runs. The unit has neither windows nor "
+                "partitions; each run is compared as a whole."
+            ),
+            examples=["manual"],
+        ),
+    ] = None
 
     def refuse_mixture(self) -> None:
-        """Raises ScheduleRefused unless it has either a cron and a start, or a list of windows."""
+        """Raises ScheduleRefused unless it has either a cron and a start, or a list of windows, or no clock."""
+        if self.event is not None:
+            self._refuse_clock(self.event)
+            return
         if self.windows is None and self.cron and self.start:
             return
         if self.windows is not None and not self.cron:
@@ -71,8 +91,26 @@ class UnitSchedule(dg.Resolvable):
             self.cron or "",
             self.timezone,
             reason,
-            "Give it either `cron` and `start`, or `windows` with the file that lists them",
+            "Give it `cron` and `start`, or `windows` with the file that lists them, or `event` for a DAG without a "
+            "clock",
         )
+
+    def _refuse_clock(self, event: str) -> None:
+        given = [name for name in ("cron", "start", "end", "windows") if getattr(self, name)]
+        if given:
+            reason = f"it has `event: {event}` and `{given[0]}`"
+            remedy = "A DAG without a clock has no windows: remove one of the two"
+            raise ScheduleRefused(self.cron or "", self.timezone, reason, remedy)
+
+    def without_clock(self) -> EventSchedule | None:
+        """None for a schedule with windows. Raises a ParityError for an impossible one."""
+        if self.event is None:
+            return None
+        self.refuse_mixture()
+        try:
+            return EventSchedule(EventKind(self.event), self.timezone)
+        except ValueError as error:
+            raise ScheduleRefused("", self.timezone, str(error), "Write a name like Europe/Berlin") from error
 
     def partitions(
         self, folder: Path, once: Callable[[Hashable, Callable[[], PartitionedSchedule]], PartitionedSchedule]

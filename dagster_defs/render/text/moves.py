@@ -98,7 +98,8 @@ def print_continuity(found: Sequence[Continuity]) -> None:
     lines = table("UNIT", "WRITTEN BY", "WINDOWS")
     for unit in found:
         rows = [(owner.value, _listed(spans)) for owner, spans in unit.by_owner.items() if spans]
-        for cells in rows or [("–", "it writes none" if unit.nothing_to_write else "none known")]:
+        unknown = "no run known, and it has no windows" if unit.of_event else "none known"
+        for cells in rows or [("–", "it writes none" if unit.nothing_to_write else unknown)]:
             lines.add_row(str(unit.unit), *cells)
     out.print(lines)
     out.print()
@@ -106,11 +107,17 @@ def print_continuity(found: Sequence[Continuity]) -> None:
         for kind, said in _continuity_lines(unit):
             style = "yellow" if kind in ("skipped", "waiting", "unknown") else "bold red"
             out.print(PlainText(kind, style=style).append(f" {unit.unit}: {said}", "default"), soft_wrap=True)
+    for unit in found:
+        if unit.of_event and not unit.nothing_to_write:
+            note = f" {unit.unit}: its DAG has no clock; these are the runs that have written something"
+            out.print(PlainText("no windows", style="yellow").append(note, "default"), soft_wrap=True)
     windows = [window for unit in found for window in unit.windows]
+    runs = sum(len(unit.windows) for unit in found if unit.of_event)
     counts = [(one.value, sum(window.extent is one for window in windows)) for one in Extent]
     counts.append(("overlapping", sum(len(unit.overlaps) for unit in found)))
     listed = ", ".join(f"{count:,} {name}" for name, count in counts if count)
-    out.print(f"{len(found)} units, {len(windows):,} windows{f': {listed}' if listed else ''}")
+    counted = f"{len(windows) - runs:,} windows" + (f", {runs:,} runs without a window" if runs else "")
+    out.print(f"{len(found)} units, {counted}{f': {listed}' if listed else ''}")
 
 
 def _continuity_lines(found: Continuity) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.ledger import Histories, UnitHistory
-from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput
+from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput, any_moment
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
@@ -180,11 +180,17 @@ def other_schedules(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[Unit, ...]]:
         mirror.legacy_unit: tuple(
             other.legacy_unit
             for other in sorted(mates, key=lambda mate: mate.legacy_unit)
-            if not other.partitions.schedule.recurs_like(mirror.partitions.schedule)
+            if not _recur_alike(other, mirror)
         )
         for mates in by_dag.values()
         for mirror in mates
     }
+
+
+def _recur_alike(one: Mirror, other: Mirror) -> bool:
+    if one.event or other.event:
+        return one.event == other.event
+    return one.partitions.schedule.recurs_like(other.partitions.schedule)
 
 
 def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:
@@ -192,7 +198,7 @@ def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:
     outputs: dict[Unit, Sequence[Output]] = {}
     for mirror in mirrors:
         with suppress(ParityError):
-            outputs[mirror.legacy_unit] = list(mirror.outputs_of(mirror.partitions.schedule.first_window()))
+            outputs[mirror.legacy_unit] = list(mirror.outputs_of(any_moment(mirror)))
     return outputs
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader, TaskInstance
+from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.errors import AirflowFault, DagsterFault
 from dagster_defs.lifecycle import Unit, tags

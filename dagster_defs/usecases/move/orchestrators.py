@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dagster_defs.adapters.airflow.client import (
-    FINISHED,
-    AirflowAddress,
-    AirflowClient,
-    DagRun,
-    TaskInstance,
-)
+from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.store.proxied_state import (

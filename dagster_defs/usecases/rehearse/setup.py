@@ -78,6 +78,8 @@ def ready(
     ):
         mirrors = load_mirrors()
         [mirror] = select_mirrors(mirrors, [unit])
+        if mirror.event is not None:
+            raise NotRehearsable(unit, f"its DAG has {mirror.event}, so Airflow has rendered no window of it")
         dag, task = task_of(inventory, mirror.legacy_unit)
         if dag is None or task is None:
             raise NotRehearsable(unit, "the inventory has no such task")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader, TaskInstance
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant
 from dagster_defs.errors import AirflowFault
@@ -62,6 +63,11 @@ class EventLog:
     def last_write(self, key: dg.AssetKey, partition: str | None = None) -> WindowEvent | None:
         """The newest materialization of the partition, or of any partition if none is given; None if there is none."""
         return next(self.events.materializations(key, partition=partition, limit=1), None)
+
+    def last_write_in(self, key: dg.AssetKey, airflow_run: str) -> WindowEvent | None:
+        """The newest materialization in this run of Airflow's, or for it, among the newest of the asset."""
+        newest = self.events.materializations(key, limit=OBSERVATIONS)
+        return next((event for event in newest if event.airflow_run == airflow_run), None)
 
     def records(self, keys: tuple[dg.AssetKey, dg.AssetKey], partition: str) -> Records:
         """`keys`: the legacy asset's and its shadow's."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pendulum
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, DagRun
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit

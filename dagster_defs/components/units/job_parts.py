@@ -1,0 +1,30 @@
+"""What the job of a unit, or of a whole DAG, is made of: its selection, and what a run of it may be told."""
+
+from collections.abc import Collection
+from typing import Any
+
+import dagster as dg
+
+# Of the op of a unit without a clock: the run of Airflow's that it stands for, or the conf that a person gives.
+EVENT_CONFIG: Any = {
+    "occasion": dg.Field(
+        dict,
+        is_required=False,
+        description="The run in Airflow that this run stands for; its proxy, or the shadow sensor, gives it.",
+    ),
+    "conf": dg.Field(
+        dict, is_required=False, description="Airflow's `conf`, for a run that a person starts in Dagster."
+    ),
+}
+
+
+def own_selection(
+    assets: dg.AssetsDefinition, without: Collection[dg.AssetCheckKey] = ()
+) -> dg.AssetSelection:
+    """What a run of the unit builds and checks.
+
+    Checks are selected by name: tests on a source are checks of another unit's asset, but belong to the unit whose
+    command runs them.
+    """
+    own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
+    return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
