@@ -114,7 +114,7 @@ def test_what_looks_names_nothing_that_writes(module: str) -> None:
         "from dagster_defs.adapters.store.ledger import Ledger",
         "from dagster_defs.usecases.move import apply",
         "from dagster_defs.usecases.move.apply import carry_out",
-        "def f():\n    from dagster_defs.adapters.airflow.client import AirflowClient as Reader"
+        "def f():\n    from dagster_defs.adapters.airflow.client import AirflowClient as Reader",
         "import dagster_defs.usecases.move.carry_out",
     ],
 )

@@ -106,8 +106,8 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "more", "said"),
     [
-        (python("load"), {"schedule": {"text": "None", "kind": "none", "cron": None, "timezone": "UTC",
-                                       "interval_is_empty": False}}, "its schedule is None"),
+        (python("load"), {"schedule": {"text": "0 6 * * *", "kind": "cron-trigger", "cron": "0 6 * * *",
+                                       "timezone": "UTC", "interval_is_empty": True}}, "has empty windows"),
         (python("load", mapped=True), {}, "a mapped task"),
         (python("load"), {"airflow_version": "3.0.2"}, "the inventory is of Airflow 3.0.2"),
         (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
@@ -116,7 +116,7 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
 def test_what_cannot_run_as_it_is_says_why(
     tmp_path: Path, given: dict[str, Any], more: dict[str, Any], said: str
 ) -> None:
-    """Without windows, with instances that nobody knows, or with work that servers do, there is a comment only."""
+    """With empty windows, with instances that nobody knows, or with work that servers do, there is a comment only."""
     draft = drafted(tmp_path, given, **more)
 
     assert draft.units == ()
