@@ -12,7 +12,7 @@ from dagster_defs.inventory import Kind, describe, read_document
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import Agreement, Facet, LegacyUnit, MirroredUnit, facets_of
 from dagster_defs.lifecycle.mirrors import Declared
-from dagster_defs.windows import Schedule, Window
+from dagster_defs.windows import Moment, Schedule, Window
 from tests.support import inventory_samples as samples
 
 S = "***"
@@ -26,7 +26,8 @@ class Given:
 
     more: dict[str, Any]
 
-    def for_window(self, window: Window) -> dict[str, Any]:
+    def for_window(self, window: Moment) -> dict[str, Any]:
+        assert isinstance(window, Window)
         return {"day": window.start.to_date_string(), **self.more}
 
 

@@ -23,8 +23,8 @@ from dagster_defs.lifecycle.facets import (
 )
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.settings import FACETS
+from dagster_defs.windows import Moment, Window
 from dagster_defs.windows import Schedule as Cron
-from dagster_defs.windows import Window
 
 ZONE = "America/New_York"
 SPAN = ("2024-03-08", "2024-03-11")  # the clocks go forward on the 10th
@@ -44,7 +44,8 @@ class Days:
     names: tuple[str, ...] = ("min_date", "max_date")
     shift: int = 0
 
-    def for_window(self, window: Window) -> dict[str, str]:
+    def for_window(self, window: Moment) -> dict[str, str]:
+        assert isinstance(window, Window)
         moments = (window.start, window.end)
         return {
             name: moment.add(days=self.shift).to_date_string()

@@ -24,7 +24,8 @@ from tests.support.observing import NOW, Observer
 MANUAL = {"event": "manual", "timezone": "America/New_York"}
 RUN = "manual__2024-03-09T12:00:00+00:00"
 AT = "2024-03-09T12:00:00+00:00"
-ASKED = Occasion(RUN, *([pendulum.datetime(2024, 3, 9, 12)] * 3), conf={"days": 3, "on": {"1": [None, "x"]}})
+NOON = pendulum.datetime(2024, 3, 9, 12)
+ASKED = Occasion(RUN, NOON, NOON, NOON, conf={"days": 3, "on": {"1": [None, "x"]}})
 
 
 def python_unit(unit: str = "asked.note", **attributes: Any) -> tuple[str, dict[str, Any]]:
