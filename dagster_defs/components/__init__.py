@@ -4,5 +4,6 @@ from dagster_defs.components.sensors.airflow_estate import AirflowEstate
 from dagster_defs.components.units.dbt_unit import DbtUnit
 from dagster_defs.components.units.legacy_task import LegacyTask
 from dagster_defs.components.units.python_unit import PythonUnit
+from dagster_defs.components.units.sql_unit import SqlUnit
 
-__all__ = ["AirflowEstate", "DbtUnit", "LegacyTask", "PythonUnit"]
+__all__ = ["AirflowEstate", "DbtUnit", "LegacyTask", "PythonUnit", "SqlUnit"]

@@ -30,6 +30,8 @@
     ├── EnvironmentMissing                    `make setup` has not created the Airflow environment
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
+    ├── CandidateRefused                      a candidate run that its unit does not allow
+    ├── NotProvedSafe                         SQL that may write to legacy if a candidate ran it
     ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
     ├── LegacyTaskFailed                      an operator ran in Airflow's environment and did not succeed
     ├── TaskStoreUnreadable                   what an operator stored for later tasks cannot be read
@@ -182,6 +184,7 @@ from dagster_defs.errors.servers import (
 from dagster_defs.errors.units import (
     BadUnit,
     BrokenUnits,
+    CandidateRefused,
     EventLogMissing,
     EvidenceMissing,
     EvidenceUnreadable,
@@ -191,6 +194,7 @@ from dagster_defs.errors.units import (
     NoRehearsal,
     NoSuchUnit,
     NotOwner,
+    NotProvedSafe,
     NotRehearsable,
     NotRendered,
     RunLives,
@@ -230,6 +234,7 @@ __all__ = [
     "BadVariable",
     "BadWindowList",
     "BrokenUnits",
+    "CandidateRefused",
     "DagNotImported",
     "DagsterCannot",
     "DagsterFault",
@@ -274,6 +279,7 @@ __all__ = [
     "NotComparable",
     "NotDagsterOwned",
     "NotOwner",
+    "NotProvedSafe",
     "NotRangeable",
     "NotRehearsable",
     "NotRendered",

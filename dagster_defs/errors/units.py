@@ -70,6 +70,22 @@ class WritesToLegacy(ParityError):
         super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
 
 
+class NotProvedSafe(ParityError):
+    """SQL of which it cannot be shown that a candidate writes nothing of legacy's with it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"it is not certain that its candidate stays out of legacy's tables: {reason}")
+
+
+class CandidateRefused(ParityError):
+    """A candidate run that was not started, because of what its unit declares."""
+
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"{unit} may not run as a candidate: {reason}. Nothing was run. {remedy}")
+
+
 class LegacyTaskRefused(ParityError):
     """An operator that was not run, or whose outcome is unknown."""
 

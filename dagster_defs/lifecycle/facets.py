@@ -241,7 +241,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     event = times if isinstance(times, EventSchedule) else None
     if declared.operator_itself:
         return operator_variables(legacy.dag, legacy.task, of_event=event is not None)
-    if legacy.reading is None:
+    if legacy.reading is None or declared.fields:
         return _arguments_facet(legacy.task, declared, event)
     reading = legacy.reading
     calls = _calls(reading, declared)
@@ -322,18 +322,18 @@ def _is_unknown(value: str) -> bool:
 
 
 def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
-    written = {name: text for name, text in (task.templated.get("op_kwargs") or {}).items() if name != SIDE}
+    names = declared.fields or ("op_kwargs",)
+    written = _given(task.templated, declared)
     differences: list[str] = []
     unknown: set[str] = set()
     compared = 0
     for sample in task.samples:
-        if "op_kwargs" in sample.needs:
-            return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", sample.needs["op_kwargs"], 0)
+        if needs := next((sample.needs[name] for name in names if name in sample.needs), ""):
+            return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", needs, 0)
         moment = sample.window if event is None else rendered_for(event, sample.start, sample.end)
         if moment is None:
             continue
-        given = sample.fields.get("op_kwargs") or {}
-        theirs = {name: value for name, value in given.items() if name != SIDE}
+        theirs = _given(sample.fields, declared)
         try:
             ours = declared.variables.for_window(moment)
         except ParityError as error:
@@ -343,6 +343,13 @@ def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None
         unknown |= _unknown_names(theirs)
         differences += _different(theirs, ours, moment)
     return _rendered("variables", compared, differences, written, unknown, event)
+
+
+def _given(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
+    """What the operator gives a function, or the fields that the mirror has instead; an empty one counts as none."""
+    if declared.fields:
+        return {name: fields[name] for name in declared.fields if fields.get(name) not in (None, {}, [], ())}
+    return {name: value for name, value in (fields.get("op_kwargs") or {}).items() if name != SIDE}
 
 
 def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
@@ -406,6 +413,11 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     """The models, snapshots, seeds and tests that dbt would execute, by unique id; or the function."""
     if declared.operator_itself:
         return operator_selection(legacy.task, legacy.airflow_version, declared.runs)
+    if declared.fields:
+        kind = legacy.task.classes[0].rpartition(".")[2]
+        has_it = declared.fields[0] in legacy.task.templated
+        verdict = Agreement.AGREES if has_it else Agreement.DIFFERS
+        return Facet("selection", verdict, kind, declared.runs)
     reading = legacy.reading
     if reading is None or declared.nodes is None:
         theirs = legacy.task.callable_name or (reading.kind.value if reading else "no dbt")

@@ -112,7 +112,8 @@ class Declared:
     `source:name.table`. `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds.
     `on_failure` is the dotted path of the function that is called when a run has failed for good. `operator_itself`:
     Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
-    all that dbt would execute in each window.
+    all that dbt would execute in each window. `fields`: the operator's templated fields that `variables` has instead of
+    a function's arguments, first the one that says what runs.
     """
 
     runs: str
@@ -131,6 +132,7 @@ class Declared:
     depends_on_past: bool = False
     on_failure: str | None = None
     operator_itself: bool = False
+    fields: tuple[str, ...] = ()
     unsure: str = ""
 
 

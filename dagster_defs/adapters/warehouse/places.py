@@ -20,6 +20,7 @@ from dagster_defs.adapters.warehouse.seam import (
     Session,
     Table,
     TargetTable,
+    Warehouse,
     refuse_other_server,
 )
 from dagster_defs.errors import BadPlace, NotComparable
@@ -48,6 +49,15 @@ def parse_place(text: str, project_dir: Path) -> Place:
     return Table(Path(where), schema, table)
 
 
+def warehouse_of_target(workspace: DbtWorkspace) -> Warehouse:
+    """Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse."""
+    kind = workspace.credentials.type
+    warehouse = warehouse_of(kind)
+    if warehouse is None:
+        raise NotComparable(workspace.target, kind, titles())
+    return warehouse
+
+
 def place_of_target(
     workspace: DbtWorkspace,
     schema: exp.Identifier,
@@ -59,10 +69,7 @@ def place_of_target(
     Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse.
     """
     credentials = workspace.credentials
-    warehouse = warehouse_of(credentials.type)
-    if warehouse is None:
-        raise NotComparable(workspace.target, credentials.type, titles())
-    return warehouse.place(workspace, credentials, schema, table, database)
+    return warehouse_of_target(workspace).place(workspace, credentials, schema, table, database)
 
 
 def place_of_relation(workspace: DbtWorkspace, relation: str) -> Place:
@@ -78,10 +85,7 @@ def relation_named(workspace: DbtWorkspace, name: str, *, in_own_schema: bool = 
 
     Raises BadPlace for another name, DbtProjectUnreadable, and NotComparable for another warehouse.
     """
-    credentials = workspace.credentials
-    warehouse = warehouse_of(credentials.type)
-    if warehouse is None:
-        raise NotComparable(workspace.target, credentials.type, titles())
+    credentials, warehouse = workspace.credentials, warehouse_of_target(workspace)
     try:
         parts = exp.to_table(name, dialect=credentials.type).parts
     except (ParseError, ValueError):

@@ -123,6 +123,48 @@ class Begun:
     copied: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateWork:
+    """What a candidate's SQL needs besides: legacy's target, the schemas and the tables that it may write.
+
+    `lacking`: for each table that the SQL expects to be there, a query that fails if legacy does not have it, and the
+    statement that makes an empty one. `tables`: schema and name as the warehouse has them.
+    """
+
+    unit: str
+    legacy: DbtWorkspace
+    schemas: Sequence[str]
+    lacking: Sequence[tuple[str, str]]
+    tables: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlWork:
+    """SQL that a task runs, on the target of its side. `timeout`: seconds; `candidate`: None on the legacy side.
+
+    A candidate's SQL runs in one transaction, whatever `autocommit` says.
+    """
+
+    workspace: DbtWorkspace
+    statements: Sequence[str]
+    parameters: Any
+    autocommit: bool
+    timeout: float | None
+    say: Callable[[str], None]
+    candidate: CandidateWork | None = None
+
+    def run(self, cursor: Any) -> None:
+        """As Airflow's hooks: no parameters are not the same as empty ones to a driver."""
+        for statement in self.statements:
+            self.say(f"Running statement: {statement}")
+            if self.parameters:
+                cursor.execute(statement, self.parameters)
+            else:
+                cursor.execute(statement)
+            if (rows := getattr(cursor, "rowcount", -1)) >= 0:
+                self.say(f"Rows affected: {rows}")
+
+
 class Warehouse(Protocol):
     """An entry in the registry."""
 
@@ -149,6 +191,14 @@ class Warehouse(Protocol):
 
     def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
         """The target's database and schema, quoted if dbt quotes them."""
+        ...
+
+    def legacy_seen_as(self, candidate: Any, legacy: Any) -> str:
+        """The name of legacy's database in a session of the candidate's credentials; empty if it is its own."""
+        ...
+
+    def execute(self, work: SqlWork) -> None:
+        """Run a task's SQL. Raises StatementFailed, WritesToLegacy, DatabaseLocked, DatabaseUnreadable."""
         ...
 
     def begin(self, begin: Begin) -> Begun:

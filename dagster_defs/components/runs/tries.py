@@ -13,7 +13,9 @@ from types import FrameType
 import dagster as dg
 
 from dagster_defs.errors import (
+    CandidateRefused,
     NotOwner,
+    NotProvedSafe,
     NotRangeable,
     RunLives,
     TimedOut,
@@ -24,7 +26,17 @@ from dagster_defs.errors import (
 from dagster_defs.lifecycle import tags
 
 # Retrying does not help against these.
-_HOPELESS = (UsageError, NotOwner, NotRangeable, RunLives, WindowDiffers, WritesToLegacy, dg.DagsterError)
+_HOPELESS = (
+    UsageError,
+    CandidateRefused,
+    NotOwner,
+    NotProvedSafe,
+    NotRangeable,
+    RunLives,
+    WindowDiffers,
+    WritesToLegacy,
+    dg.DagsterError,
+)
 
 
 @dataclass(frozen=True, slots=True)

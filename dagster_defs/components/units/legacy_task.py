@@ -1,19 +1,17 @@
 """The mirror for tasks that have no better one: Dagster runs the DAG file's operator in Airflow's environment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import OF_PYTHON
-from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.operator_run import OperatorRun
-from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
-from dagster_defs.components.units.outputs import UnitOutput
-from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
+from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
+from dagster_defs.components.units.task_unit import TaskUnit
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle import tags
@@ -58,7 +56,7 @@ class SideVariables(dg.Resolvable):
 
 @dg.scaffold_with(LegacyTaskScaffolder)
 @dataclass
-class LegacyTask(OutputsUnit):
+class LegacyTask(TaskUnit):
     """Any task: Airflow's own engine renders its operator for the window and runs it, without Airflow's servers.
 
     A candidate runs only if `env.candidate` says what it connects to instead of legacy's places; otherwise the unit
@@ -67,19 +65,6 @@ class LegacyTask(OutputsUnit):
 
     airflow: AirflowPlace = field(default_factory=AirflowPlace)
     env: SideVariables = field(default_factory=SideVariables)
-    outputs: Outputs = field(default_factory=list)
-    deps: Annotated[
-        Sequence[str], dg.Resolver.default(description="Keys of assets that must exist before it runs.")
-    ] = field(default_factory=list)
-    shadow: Annotated[
-        Literal["never"] | None,
-        dg.Resolver.default(
-            description="`never`: no candidate may run, because the task's work must not be done twice."
-        ),
-    ] = None
-    because: Annotated[
-        str, dg.Resolver.default(description="Why not; the cutover gate shows and accepts this.")
-    ] = ""
 
     own_kind = "airflow"
 
@@ -87,31 +72,21 @@ class LegacyTask(OutputsUnit):
     def does(self) -> str:
         return ITSELF
 
-    @property
-    def never_compared(self) -> str:
-        """Why no candidate runs; empty if one may."""
-        if self.shadow == "never":
-            return self.because.strip()
-        return super().never_compared or ("" if self.env.candidate else NOBODY_HAS_SAID)
+    how_a_candidate_may = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
 
     @property
-    def takes_ranges(self) -> bool:
-        """False: Airflow's run has one data interval."""
-        return False
+    def not_said(self) -> str:
+        return "" if self.env.candidate else NOBODY_HAS_SAID
+
+    def refused(self, reason: str, remedy: str) -> LegacyTaskRefused:
+        return LegacyTaskRefused(self.unit, reason, remedy)
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        if self.shadow == "never" and not self.because.strip():
-            raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why it must not be done twice")
-        if self.because.strip() and self.shadow != "never":
-            raise BadUnit(self.unit, "`because` is given without `shadow: never`", "Give both, or neither")
         if self.env.candidate and self.shadow == "never":
             raise BadUnit(
                 self.unit, "`env.candidate` has no effect with `shadow: never`", "Remove one of them"
             )
-        if self.env.candidate and not self.compared_keys():
-            reason = "a candidate may run, but no output has a `file`, `folder` or `table` to compare"
-            raise BadUnit(self.unit, reason, "Declare one of an output, or `shadow: never` and `because`")
         if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
             raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
         if self.on_failure:
@@ -124,42 +99,17 @@ class LegacyTask(OutputsUnit):
             nodes=None,
             variables=_Nothing(),
             event_times=None,
-            reads=frozenset(dep for output in self.written for dep in (*output.deps, *self.deps)),
+            reads=self.read_keys,
             writes=self.write_keys,
             operator_itself=True,
         )
 
-    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
-        return [self._dep_key(dep, side) for dep in dict.fromkeys((*self.deps, *output.deps))]
-
-    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
-        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
-        key = output_key(dep)
-        return output_key(dep, side) if self.maker_of(key) is not None else key
-
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        if side is Side.CANDIDATE and (why := self.never_compared):
-            remedy = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
-            raise LegacyTaskRefused(self.unit, f"it may not run as a candidate: {why}", remedy)
-        windows = (
-            moments_to_write(context, self.legacy_unit, self.times)
-            if side is Side.LEGACY
-            else moments_of_run(context, self.times)
-        )
-        if len(windows) > 1:
-            remedy = "Run one partition at a time"
-            raise LegacyTaskRefused(
-                self.unit, f"Airflow's run has one window, but this one has {len(windows)}", remedy
-            )
-        [window] = windows
+        window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
-            self.refuse_legacy_places(windows)
             self._refuse_legacy_places()
         state = self._operator_run(context, side, window).once()
-        for key in sorted(context.selected_asset_keys):
-            yield dg.MaterializeResult(
-                asset_key=key, metadata={**window_metadata(windows), tags.AIRFLOW_STATE: state}
-            )
+        yield from self.results(context, {**window_metadata([window]), tags.AIRFLOW_STATE: state})
 
     def _refuse_legacy_places(self) -> None:
         """Raises LegacyTaskRefused if the candidate's process would have the same values as legacy's."""

@@ -157,7 +157,7 @@ class OutputsUnit(UnitComponent):
             if not isinstance(output, TableOutput):
                 continue
             for side in Side:
-                place = place_of_relation(self._workspace(side), output.relation(side))
+                place = place_of_relation(self.workspace(side), output.relation(side))
                 for known in Side:
                     if other := places.get((known, place)):
                         table = f"the {side} table {output.relation(side)}"
@@ -223,7 +223,7 @@ class OutputsUnit(UnitComponent):
     def _relations(self, legacy: str, candidate: str) -> tuple[str, str]:
         """Both sides' relations in full. One name for both that would be one table is the candidate's own schema's."""
         if (legacy, candidate) not in self._known_relations:
-            ours, theirs = (self._workspace(side) for side in Side)
+            ours, theirs = (self.workspace(side) for side in Side)
             full = relation_named(ours, legacy), relation_named(theirs, candidate)
             if legacy == candidate and place_of_relation(ours, full[0]) == place_of_relation(theirs, full[1]):
                 full = full[0], relation_named(theirs, candidate, in_own_schema=True)
@@ -242,7 +242,7 @@ class OutputsUnit(UnitComponent):
         named = self.warehouse.legacy if side is Side.LEGACY else self.warehouse.candidate
         return named or target_of(side)
 
-    def _workspace(self, side: Side) -> DbtWorkspace:
+    def workspace(self, side: Side) -> DbtWorkspace:
         return open_workspace(self._dbt_project, self._target(side))
 
     @cached_property
@@ -277,7 +277,7 @@ class OutputsUnit(UnitComponent):
                         pass
 
     def _refuse_legacy_table(self, output: TableOutput) -> None:
-        legacy, candidate = (place_of_relation(self._workspace(side), output.relation(side)) for side in Side)
+        legacy, candidate = (place_of_relation(self.workspace(side), output.relation(side)) for side in Side)
         if legacy == candidate:
             remedy = "Give the candidate its own table, or its target its own schema"
             raise WritesToLegacy(self.unit, f"table {output.legacy}", remedy)

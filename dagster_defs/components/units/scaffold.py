@@ -36,6 +36,11 @@ class PythonUnitParams(UnitParams):
     key: str = Field(description="Key of the asset that it writes.")
 
 
+class SqlUnitParams(UnitParams):
+    sql: str = Field(description="The operator's SQL, or the name of its file.")
+    table: str = Field(description="The table that it writes.")
+
+
 class LegacyTaskParams(UnitParams):
     dag_file: str = Field(default="", description="The DAG's file, in Airflow's DAGs folder.")
 
@@ -65,6 +70,21 @@ class PythonUnitScaffolder(dg.Scaffolder[PythonUnitParams]):
             "function": request.params.function,
             "arguments": {},
             "outputs": [{"key": request.params.key}],
+        }
+        scaffold_component(request, attributes)
+
+
+class SqlUnitScaffolder(dg.Scaffolder[SqlUnitParams]):
+    @classmethod
+    def get_scaffold_params(cls) -> type[SqlUnitParams]:
+        return SqlUnitParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SqlUnitParams]) -> None:
+        key = request.params.table.replace(".", "/")
+        attributes = {
+            **request.params.attributes(),
+            "sql": request.params.sql,
+            "outputs": [{"key": key, "table": request.params.table}],
         }
         scaffold_component(request, attributes)
 

@@ -271,14 +271,16 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """A value that the units of one load share, made once."""
         return make() if self._project is None else self._project.once(key, make)
 
-    def compile_templates(self, templates: Mapping[str, Any], where: str) -> PartitionVars:
+    def compile_templates(
+        self, templates: Mapping[str, Any], where: str, params: Mapping[str, Any] = MappingProxyType({})
+    ) -> PartitionVars:
         """Raises BadUnit, which names the variable, for a template that only Airflow can render and for a value that
         cannot be passed on."""
         unit = self.legacy_unit
         variables = [variable_of(self.unit, where, name, declared) for name, declared in templates.items()]
         for variable in variables:
             try:
-                PartitionVars([variable], self.times, unit.dag_id, unit.task_id)
+                PartitionVars([variable], self.times, unit.dag_id, unit.task_id, params)
             except BadVariable as error:
                 raise BadUnit(
                     self.unit,
@@ -288,7 +290,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             except ParityError as error:
                 reason = f"`{where}`: {error} (the variable {variable.name})"
                 raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
-        return PartitionVars(variables, self.times, unit.dag_id, unit.task_id)
+        return PartitionVars(variables, self.times, unit.dag_id, unit.task_id, params)
 
     @cached_property
     def tries(self) -> Tries:

@@ -10,16 +10,14 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
-import yaml
 
 from dagster_defs.components import PythonUnit
 from dagster_defs.components.units.broken_unit import BROKEN
 from dagster_defs.lifecycle.mirrors import TableOutput
 from tests.components.conftest import Project
 from tests.support import strange_dag
-from tests.support.estate import Estate
-from tests.support.instances import instance_for_test
 from tests.support.postgres import PostgresServer
+from tests.support.target_project import both_sides, project_of_targets
 
 DAYS = {"cron": "@daily", "start": "2024-03-01"}
 DAY = ("2024-03-02", "2024-03-02")
@@ -53,30 +51,12 @@ def write_files(day, side, wrong=""):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Project]:
-    """A folder with functions that write, and a dbt project without models that names the targets."""
+    """A folder with functions that write."""
     root = tmp_path_factory.mktemp("outputs")
     strange_dag.dags_folder(root)
-    (root / "legacy_dags").mkdir()
-    (root / "legacy_dags" / "own_writes.py").write_text(CODE)
-    (root / "dbt").mkdir()
-    (root / "dbt" / "dbt_project.yml").write_text("{name: own, version: '1', profile: own}\n")
-    targets = {
-        **{
-            side: {"type": "duckdb", "path": str(root / f"{side}.duckdb")} for side in ("legacy", "candidate")
-        },
-        "pg": postgres.profile("public"),
-        "pg_candidate": postgres.profile("shadow"),
-    }
-    profiles = {"own": {"target": "legacy", "outputs": targets}}
-    (root / "dbt" / "profiles.yml").write_text(yaml.safe_dump(profiles))
-    settings = {
-        "PARITY_TASK_STORE": str(root / "store"),
-        "PARITY_PROXIED_STATE": str(root / "cut"),
-        "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
-    }
-    with instance_for_test() as instance, pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(root)
-        yield Project(Estate(root, instance, more_settings=settings))
+    with project_of_targets(root, postgres) as estate:
+        (root / "legacy_dags" / "own_writes.py").write_text(CODE)
+        yield Project(estate)
 
 
 def unit(function: str, outputs: Any, **attributes: Any) -> tuple[str, dict[str, Any]]:
@@ -90,19 +70,6 @@ def unit(function: str, outputs: Any, **attributes: Any) -> tuple[str, dict[str,
     }
 
 
-def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
-    return {
-        "/".join(check.asset_key.path): (check.passed, str(check.description))
-        for check in result.get_asset_check_evaluations()
-    }
-
-
-def both_sides(place: Project, job: str = "own__writes") -> dict[str, tuple[bool, str]]:
-    place.load()
-    place.estate.run(job, DAY)
-    return verdicts(place.estate.run(f"shadow__{job}", DAY, must_succeed=False))
-
-
 @pytest.mark.parametrize(("wrong", "equal"), [("", True), ("candidate", False)])
 def test_tables_are_compared_window_by_window(place: Project, wrong: str, equal: bool) -> None:
     """A table is compared within the bounds of its window, and a table that each window has for itself as a whole."""
@@ -112,7 +79,7 @@ def test_tables_are_compared_window_by_window(place: Project, wrong: str, equal:
     ]
     place.declare("own", unit("write_tables", outputs, arguments={"wrong": wrong}))
 
-    found = both_sides(place)
+    found = both_sides(place.load, place.estate, "own__writes")
 
     assert found["shadow/orders"][0] is equal, found
     assert ("3 rows equal" if equal else "1 row only in legacy") in found["shadow/orders"][1]
@@ -137,7 +104,7 @@ def test_folders_are_compared_as_declared(
     declared = {"key": "export", "folder": "{{ ds }}", **output}
     place.declare("own", unit("write_files", [declared], arguments={"wrong": "candidate"}))
 
-    found = both_sides(place)
+    found = both_sides(place.load, place.estate, "own__writes")
 
     assert found["shadow/export"][0] is passed, found
     assert said.replace("/", r"/") in found["shadow/export"][1].replace("\\", "")
@@ -269,7 +236,7 @@ def test_a_legacy_task_that_writes_tables_is_compared(place: Project, postgres: 
     }
     place.declare("own", ("LegacyTask", declared))
 
-    found = both_sides(place, "shop__write")
+    found = both_sides(place.load, place.estate, "shop__write")
 
     assert found == {"shadow/lt": (True, found["shadow/lt"][1])}
     assert "2 rows equal" in found["shadow/lt"][1]

@@ -11,9 +11,20 @@ from sqlglot import exp
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.duckdb import read_only
 from dagster_defs.adapters.warehouse.duckdb.data_files import SUFFIXES
+from dagster_defs.adapters.warehouse.duckdb.execute import LEGACY, execute
 from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.adapters.warehouse.duckdb.start import CandidateFile
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Files, Past, Place, ReadModel, Table, home
+from dagster_defs.adapters.warehouse.seam import (
+    Begin,
+    Begun,
+    Files,
+    Past,
+    Place,
+    ReadModel,
+    SqlWork,
+    Table,
+    home,
+)
 from dagster_defs.parity import Reader, Relation, Side
 
 
@@ -67,6 +78,12 @@ class DuckDBWarehouse:
 
     def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
         return home(credentials, quoted=True)
+
+    def legacy_seen_as(self, candidate: Any, legacy: Any) -> str:
+        return LEGACY if legacy.database == candidate.database else ""
+
+    def execute(self, work: SqlWork) -> None:
+        execute(work)
 
     def begin(self, begin: Begin) -> Begun:
         """Each side has its own file, so whatever is read from legacy's is copied into the candidate's."""

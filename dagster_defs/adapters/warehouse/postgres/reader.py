@@ -61,7 +61,7 @@ class PostgresSession:
         self.is_lost = False  # the connection has failed, and not only a statement
 
     def __enter__(self) -> Self:
-        self._session = _connect(self._credentials)
+        self._session = connect(self._credentials)
         try:
             self._session.commit()  # dbt has set its role
             self._session.set_session(
@@ -126,8 +126,7 @@ class PostgresSession:
             with suppress(psycopg2.Error):
                 self._session.rollback()
             self.is_lost = bool(self._session.closed)
-            said = getattr(error.diag, "message_primary", None) or without_address(str(error))
-            raise StatementFailed(said) from None  # the original error reveals more than that
+            raise StatementFailed(said_of(error)) from None  # the original error reveals more than that
 
 
 def _of(session: PostgresSession) -> str:
@@ -135,7 +134,7 @@ def _of(session: PostgresSession) -> str:
     return f"{version // 10_000}.{version % 10_000}"
 
 
-def _connect(credentials: Any) -> Any:
+def connect(credentials: Any) -> Any:
     from dbt.adapters.contracts.connection import Connection, ConnectionState
     from dbt.adapters.postgres.connections import PostgresConnectionManager
 
@@ -146,6 +145,11 @@ def _connect(credentials: Any) -> Any:
         return PostgresConnectionManager.open(connection).handle
     except Exception as error:  # the driver's and dbt's errors have no common base class
         raise StatementFailed(without_address(str(error))) from None  # as above
+
+
+def said_of(error: Any) -> str:
+    """The server's own words, without values and addresses."""
+    return getattr(error.diag, "message_primary", None) or without_address(str(error))
 
 
 def without_address(said: str) -> str:

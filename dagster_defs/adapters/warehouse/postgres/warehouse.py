@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.warehouse.postgres.execute import execute
 from dagster_defs.adapters.warehouse.postgres.reader import PostgresSession
 from dagster_defs.adapters.warehouse.postgres.start import begin_with_legacy, holds_copy_of
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable, home
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, SqlWork, TargetTable, home
 from dagster_defs.parity import Relation
 
 
@@ -48,6 +49,12 @@ class PostgresWarehouse:
 
     def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
         return home(credentials, quoted=True)
+
+    def legacy_seen_as(self, candidate: Any, legacy: Any) -> str:
+        return ""
+
+    def execute(self, work: SqlWork) -> None:
+        execute(work)
 
     def begin(self, begin: Begin) -> Begun:
         """Both sides are in one database, so legacy's models are read where they are."""

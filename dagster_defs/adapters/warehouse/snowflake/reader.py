@@ -32,18 +32,7 @@ class SnowflakeReader:
         self.is_lost = False  # the connection has failed, and not only a statement
 
     def __enter__(self) -> Self:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the connector warns about other installed packages
-            from dbt.adapters.contracts.connection import Connection, ConnectionState
-            from dbt.adapters.snowflake.connections import SnowflakeConnectionManager
-
-            connection = Connection(
-                type="snowflake", name=QUERY_TAG, state=ConnectionState.INIT, credentials=self._credentials
-            )
-            try:
-                self._session = SnowflakeConnectionManager.open(connection).handle
-            except Exception as error:  # the connector's and dbt's errors have no common base class
-                raise StatementFailed(_first_line(error)) from error
+        self._session = connect(self._credentials, QUERY_TAG)
         try:
             self.rows(f"alter session set timezone = 'UTC', query_tag = '{QUERY_TAG}'")
             self.rows(f"alter session set statement_timeout_in_seconds = {self._timeout}")
@@ -87,7 +76,23 @@ class SnowflakeReader:
                 return [dict(row) for row in cursor.fetchall()]
         except Error as error:
             self.is_lost = isinstance(error, InterfaceError | OperationalError)
-            raise StatementFailed(_first_line(error)) from error
+            raise StatementFailed(first_line(error)) from error
+
+
+def connect(credentials: Any, name: str) -> Any:
+    """A connection of dbt's own. Raises StatementFailed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the connector warns about other installed packages
+        from dbt.adapters.contracts.connection import Connection, ConnectionState
+        from dbt.adapters.snowflake.connections import SnowflakeConnectionManager
+
+        connection = Connection(
+            type="snowflake", name=name, state=ConnectionState.INIT, credentials=credentials
+        )
+        try:
+            return SnowflakeConnectionManager.open(connection).handle
+        except Exception as error:  # the connector's and dbt's errors have no common base class
+            raise StatementFailed(first_line(error)) from error
 
 
 def _quoted(relation: Relation) -> str:
@@ -96,5 +101,5 @@ def _quoted(relation: Relation) -> str:
     return exp.Table(this=table, db=schema, catalog=catalog).sql(dialect="snowflake")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

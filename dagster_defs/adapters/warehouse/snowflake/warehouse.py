@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, TargetTable, home
+from dagster_defs.adapters.warehouse.seam import Begin, Begun, Place, Session, SqlWork, TargetTable, home
+from dagster_defs.adapters.warehouse.snowflake.execute import execute
 from dagster_defs.adapters.warehouse.snowflake.reader import SnowflakeReader
 from dagster_defs.adapters.warehouse.snowflake.start import begin_with_legacy, holds_copy_of
 from dagster_defs.errors import StatementFailed
@@ -51,6 +52,12 @@ class SnowflakeWarehouse:
 
     def home(self, credentials: Any) -> tuple[exp.Identifier, exp.Identifier]:
         return home(credentials, quoted=False)
+
+    def legacy_seen_as(self, candidate: Any, legacy: Any) -> str:
+        return ""
+
+    def execute(self, work: SqlWork) -> None:
+        execute(work)
 
     def begin(self, begin: Begin) -> Begun:
         places = {model.node_id: None for model in begin.read}

@@ -1,0 +1,102 @@
+"""Units that do a task's own work, which may be such that nobody may do it twice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+
+from dagster_defs.components.runs.one_writer import moments_to_write
+from dagster_defs.components.runs.run_window import moments_of_run
+from dagster_defs.components.units.outputs import UnitOutput
+from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
+from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
+from dagster_defs.parity import Side
+from dagster_defs.windows import Moment
+
+
+@dataclass
+class TaskUnit(OutputsUnit):
+    """Base class of mirrors that run one window at a time; not a component type itself."""
+
+    outputs: Outputs = field(default_factory=list)
+    deps: Annotated[
+        Sequence[str], dg.Resolver.default(description="Keys of assets that must exist before it runs.")
+    ] = field(default_factory=list, kw_only=True)
+    shadow: Annotated[
+        Literal["never"] | None,
+        dg.Resolver.default(
+            description="`never`: no candidate may run, because the task's work must not be done twice."
+        ),
+    ] = field(default=None, kw_only=True)
+    because: Annotated[
+        str, dg.Resolver.default(description="Why not; the cutover gate shows and accepts this.")
+    ] = field(default="", kw_only=True)
+
+    @property
+    def not_said(self) -> str:
+        """Why no candidate may run as long as the YAML does not say more; empty if one may."""
+        return ""
+
+    @property
+    def never_compared(self) -> str:
+        """Why no candidate runs; empty if one may."""
+        if self.shadow == "never":
+            return self.because.strip()
+        return super().never_compared or self.not_said
+
+    @property
+    def takes_ranges(self) -> bool:
+        """False: Airflow's run has one data interval."""
+        return False
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        if self.shadow == "never" and not self.because.strip():
+            raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why it must not be done twice")
+        if self.because.strip() and self.shadow != "never":
+            raise BadUnit(self.unit, "`because` is given without `shadow: never`", "Give both, or neither")
+        if not self.never_compared and not self.compared_keys():
+            reason = "a candidate may run, but no output has a `file`, `folder` or `table` to compare"
+            raise BadUnit(self.unit, reason, "Declare one of an output, or `shadow: never` and `because`")
+
+    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
+        return [self._dep_key(dep, side) for dep in dict.fromkeys((*self.deps, *output.deps))]
+
+    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
+        key = output_key(dep)
+        return output_key(dep, side) if self.maker_of(key) is not None else key
+
+    @property
+    def read_keys(self) -> frozenset[str]:
+        """What the unit declares that it reads; see `Declared`."""
+        return frozenset(dep for output in self.written for dep in (*output.deps, *self.deps))
+
+    def refused(self, reason: str, remedy: str) -> ParityError:
+        """The error for a run that is not started."""
+        return CandidateRefused(self.unit, reason, remedy)
+
+    def window_of_side(self, context: dg.AssetExecutionContext, side: Side) -> Moment:
+        """The one window of the run, once it is certain that this side may run it."""
+        if side is Side.CANDIDATE and (why := self.never_compared):
+            raise self.refused(f"it may not run as a candidate: {why}", self.how_a_candidate_may)
+        windows = (
+            moments_to_write(context, self.legacy_unit, self.times)
+            if side is Side.LEGACY
+            else moments_of_run(context, self.times)
+        )
+        if len(windows) > 1:
+            reason = f"Airflow's run has one window, but this one has {len(windows)}"
+            raise self.refused(reason, "Run one partition at a time")
+        if side is Side.CANDIDATE:
+            self.refuse_legacy_places(windows)
+        return windows[0]
+
+    how_a_candidate_may = "Declare its outputs in its YAML, and drop `shadow: never`"
+
+    def results(
+        self, context: dg.AssetExecutionContext, metadata: Mapping[str, Any]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
