@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -96,6 +96,21 @@ def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, Any], Map
         for sample, calls in reading.samples
         if sample.window is not None
     }
+
+
+def calls_of_run(task: Task, fields: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, str]]]:
+    """Variables and event times of the dbt calls of one run without a window, as far as they can be read."""
+    sample = Sample("", "", fields)
+    try:
+        reading = read_calls(replace(task, samples=(sample,)), None)
+    except Exception:  # as everywhere: a unit on which our parsing fails counts as unreadable
+        return []
+    return [
+        _values(read)
+        for _, calls in reading.samples
+        for read in calls
+        if _is_replayed(read) and read.arguments is not None
+    ]
 
 
 def without_places(words: Sequence[str]) -> tuple[str, ...]:

@@ -66,6 +66,14 @@ def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
     return sorted(starts, key=starts.__getitem__)[-count:] if count else []
 
 
+def runs_between(known: Sequence[str], compared: Sequence[str]) -> list[str]:
+    """Of units without a clock: every known run from the first to the last that was compared, and those that are not
+    known any more. A run that nobody has compared is among them."""
+    places = [place for place, run in enumerate(known) if run in compared]
+    line = list(known[places[0] : places[-1] + 1]) if places else []
+    return [*(run for run in compared if run not in line), *line]
+
+
 def lined_up(
     evidence: Sequence[Evidence], partitions: Sequence[str], own_outputs: Iterable[str] = ()
 ) -> Compared:

@@ -82,7 +82,9 @@ def _soaking(facts: Facts, settings: GateSettings, now: datetime) -> Condition |
         return Condition(ConditionKind.SOAKING, f"{_left(end - now)} left", end)
     windows = soaked_windows(facts, settings)
     if windows < settings.soak_windows:
-        return Condition(ConditionKind.SOAKING, f"{windows} of {settings.soak_windows} windows", end)
+        return Condition(
+            ConditionKind.SOAKING, f"{windows} of {settings.soak_windows} {settings.counted}", end
+        )
     return None
 
 

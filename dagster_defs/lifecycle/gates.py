@@ -64,6 +64,11 @@ ASK_SERVERS = frozenset(
 )
 
 
+# Why the move is not in the product yet for a unit whose DAG has no clock.
+_NOT_WITHOUT_CLOCK: Mapping[Move, str] = {
+    Move.CUTOVER: "its DAG has no clock, and Airflow cannot hand such a run over to Dagster yet",
+    Move.RETIRE: "its DAG has no clock, and nothing in Dagster starts such a DAG yet",
+}
 _NO_EVIDENCE = "no evidence is available", "Name the folder of Dagster's event log: DAGSTER_HOME"
 
 
@@ -109,6 +114,8 @@ def blockers(
             continue
         if gate in ASK_SERVERS and facts.live is not NOT_READ:
             found += _asked(gate, move, facts.unit, facts.live, settings)
+        if gate is Gate.MIRROR and settings.event and move in _NOT_WITHOUT_CLOCK:
+            found.append(Blocker(gate, _NOT_WITHOUT_CLOCK[move], "Leave its task in Airflow"))
         found += _on_record(gate, facts, settings, now)
         if gate in ASK_SERVERS and facts.live is NOT_READ and not on_record:
             found.append(_not_asked(gate, move, facts))
@@ -163,12 +170,6 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
             if facts.broken:
                 yield Blocker(
                     gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Fix the mirror first"
-                )
-            if settings.event:
-                yield Blocker(
-                    gate,
-                    "its DAG has no clock, and such a unit can only be observed yet",
-                    "Leave its task in Airflow",
                 )
         case Gate.HELD:
             if held := facts.history.held:
@@ -354,7 +355,7 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         return
     wanted, found = settings.windows, _newest(facts.compared.windows, settings.windows)
     bad = [
-        _counted(found, wanted, verdict, what)
+        _counted(found, f"{wanted} {settings.counted}", verdict, what)
         for verdict, what in (
             (Verdict.MISMATCH, "mismatch"),
             (Verdict.INCONCLUSIVE, "inconclusive"),
@@ -373,12 +374,12 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         if facts.compared.never:
             bad.append(f"never compared: {', '.join(facts.compared.never)}")
         if len(found) < wanted and (found or not facts.compared.whole):
-            bad.append(f"{len(found)} of {wanted} windows are compared")
+            bad.append(f"{len(found)} of {wanted} {settings.counted} are compared")
     if bad:
         yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
 
 
-def _counted(found: Sequence[WindowFact], wanted: int, verdict: Verdict | None, what: str) -> str:
+def _counted(found: Sequence[WindowFact], wanted: str, verdict: Verdict | None, what: str) -> str:
     """`2 of 7 windows mismatch (column total_amount)`."""
     these = [fact for fact in found if fact.verdict is verdict]
     columns = sorted(
@@ -393,7 +394,7 @@ def _counted(found: Sequence[WindowFact], wanted: int, verdict: Verdict | None, 
     missing = sorted({name for fact in these if verdict is Verdict.INCONCLUSIVE for name in fact.missing})
     named = f" (column {', '.join(columns)})" if columns else ""
     named += f" (not compared: {', '.join(missing)})" if missing else ""
-    return f"{len(these)} of {wanted} windows {what}{named}"
+    return f"{len(these)} of {wanted} {what}{named}"
 
 
 def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Blocker]:
@@ -410,7 +411,7 @@ def _soak(facts: Facts, settings: GateSettings, now: datetime) -> Iterator[Block
     if (windows := soaked_windows(facts, settings)) < settings.soak_windows:
         yield Blocker(
             Gate.SOAK,
-            f"{windows} of {settings.soak_windows} windows since the cutover",
+            f"{windows} of {settings.soak_windows} {settings.counted} since the cutover",
             "Wait for more of its runs",
         )
 

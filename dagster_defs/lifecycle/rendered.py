@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster_defs.lifecycle.mirrors import Declared, Mirror, Output, TableOutput
-from dagster_defs.windows import Bound, PartitionVars, Window
+from dagster_defs.windows import Bound, Moment, PartitionVars
 from dagster_defs.windows.values import same, typed
 
 
@@ -33,7 +33,7 @@ def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound
     return found
 
 
-def outputs_of(mirror: Mirror, window: Window, calls: Sequence[RenderedValues]) -> Iterable[Output]:
+def outputs_of(mirror: Mirror, window: Moment, calls: Sequence[RenderedValues]) -> Iterable[Output]:
     """The mirror's outputs within the bounds that Airflow rendered, or within its own if those are not known."""
     outputs = mirror.outputs_of(window)
     return within(outputs, bounds_of(mirror.declared(), calls)) if calls else outputs
@@ -49,7 +49,7 @@ def within(outputs: Iterable[Output], bounds: Mapping[Bound, str]) -> Iterator[O
             yield output
 
 
-def differing_values(declared: Declared, window: Window, calls: Sequence[RenderedValues]) -> list[str]:
+def differing_values(declared: Declared, window: Moment, calls: Sequence[RenderedValues]) -> list[str]:
     """Where the mirror's values differ from Airflow's: `min_date is 2024-03-09, but 2024-03-10 in Airflow`."""
     said: dict[str, str] = {}
     for call in calls:

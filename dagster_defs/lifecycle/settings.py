@@ -51,3 +51,8 @@ class GateSettings:
     rollback_on_failure: bool = False
     never_compared: str = ""
     event: str = ""
+
+    @property
+    def counted(self) -> str:
+        """What evidence is counted in."""
+        return "runs" if self.event else "windows"

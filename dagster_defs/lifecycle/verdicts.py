@@ -26,7 +26,7 @@ class WindowCheck:
     """The verdict on one output of one unit.
 
     `partition` is the key of the window, or None for a table that every run rebuilds: it is compared as a whole, in its
-    current state.
+    current state. For a run without a window it is the id of that run.
     """
 
     unit: Unit
@@ -52,7 +52,8 @@ class WindowCheck:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A stored verdict: on which output, of which window's run, and when (UTC).
+    """A stored verdict: on which output, of which window's run, and when (UTC). For a run without a window, `partition`
+    is its id, and `window_start` is when it began.
 
     `run` is the Dagster run that compared, `airflow_run` the address of the legacy run in Airflow, if known.
     """

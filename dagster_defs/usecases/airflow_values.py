@@ -12,21 +12,24 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
 from dagster_defs.errors import AirflowFault, ParityError
 from dagster_defs.inventory import Inventory
 from dagster_defs.inventory.document import Sample, Task
-from dagster_defs.inventory.replay import rendered_calls
+from dagster_defs.inventory.replay import calls_of_run, rendered_calls
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.rendered import RenderedValues
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import task_of
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion, Window
 
 _PATIENCE = 2  # seconds: a comparison can do without Airflow
 
 
-def values_of_run(settings: Settings, unit: Unit, window: Window, airflow_run: str) -> list[RenderedValues]:
+def values_of_run(settings: Settings, unit: Unit, window: Moment, airflow_run: str) -> list[RenderedValues]:
     """The values of the unit's dbt calls in that run, or the window's values in the inventory; empty if unknown."""
     task = _exported(settings, unit)
     fields = _fields_of_run(settings, unit, airflow_run) if airflow_run else {}
+    if isinstance(window, Occasion):
+        known = task or Task(unit.dag_id, unit.task_id, _operator(fields), fields)
+        return [RenderedValues(*values) for values in calls_of_run(known, fields)] if fields else []
     if fields:
         sample = Sample(window.start.isoformat(), window.end.isoformat(), fields)
         known = task or Task(unit.dag_id, unit.task_id, _operator(fields), fields)

@@ -1,6 +1,6 @@
 """Airflow's schedules and macros beside Dagster's partitions. Pure: no clock, no network, no files."""
 
-from dagster_defs.windows.hook import Bound, Moment, PartitionVars, Times, VariableTemplate, zone_of
+from dagster_defs.windows.hook import Bound, Moment, PartitionVars, Times, VariableTemplate, name_of, zone_of
 from dagster_defs.windows.listed import ListedSchedule, WindowList
 from dagster_defs.windows.listed_partitions import ListedPartitions
 from dagster_defs.windows.macros import WindowTemplate, compile_template
@@ -34,6 +34,7 @@ __all__ = [
     "canonical_zone",
     "compile_template",
     "instant_text",
+    "name_of",
     "widest",
     "zone_named",
     "zone_of",

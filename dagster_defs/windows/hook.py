@@ -25,6 +25,16 @@ def zone_of(times: Times) -> str:
     return times.timezone if isinstance(times, EventSchedule) else times.schedule.timezone
 
 
+def name_of(times: Times, moment: Moment) -> str:
+    """The partition's key, or the id of a run without a window. Raises Unaligned for a window without a partition, and
+    HasNoWindows for a window of a DAG without a clock."""
+    if isinstance(moment, Occasion):
+        return moment.run_id
+    if isinstance(times, EventSchedule):
+        raise HasNoWindows("a unit", str(times))
+    return times.key_of(moment)
+
+
 class Bound(Enum):
     """Which end of the window a variable stands for, and so which window's value is used in a run over several."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from dagster_defs.errors import BadOccasion
 from dagster_defs.lifecycle import tags
-from dagster_defs.windows import Window
+from dagster_defs.windows import Occasion, Window
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -25,6 +26,7 @@ class WindowEvent:
     `position`: in the event log. `run_id`: Dagster's, empty for what was observed in Airflow. `airflow_*`, `state`,
     `began`, `ended`, `start`, `end`: as recorded, None or empty if they were not; `start` and `end` bound the window.
     `written_by`: the unit whose run wrote another unit's asset. `baseline`: why the rows may be a copy of legacy's.
+    `occasion`: what a run without a window is about.
     """
 
     position: int
@@ -45,6 +47,7 @@ class WindowEvent:
     asset: tuple[str, ...] = ()
     task_instance: str = ""
     tick: str = ""
+    occasion: Occasion | None = None
 
     @classmethod
     def of(cls, record: Any) -> WindowEvent:
@@ -77,11 +80,17 @@ class WindowEvent:
             tuple(record.asset_key.path) if record.asset_key else (),
             said(tags.AIRFLOW_TASK_INSTANCE),
             said(tags.TICK),
+            _occasion(noted.get(tags.OCCASION)),
         )
 
-    def may_be_of(self, window: Window) -> bool:
-        """Whether it overlaps the window, or its own window is unknown."""
-        if self.start is None or self.end is None:
+    @property
+    def name(self) -> str | None:
+        """Its partition or, for a run without a window, the id of that run; None for anything else."""
+        return self.partition or (self.occasion.run_id if self.occasion else None)
+
+    def may_be_of(self, window: Window | None) -> bool:
+        """Whether it overlaps the window, or one of the two is unknown."""
+        if window is None or self.start is None or self.end is None:
             return True
         return self.start < window.end and window.start < self.end
 
@@ -119,6 +128,15 @@ class EventReader:
     def observations(self, key: dg.AssetKey, **which: Unpack[Which]) -> Iterator[WindowEvent]:
         """The newest first."""
         return self._events(self.instance.fetch_observations, key, which)
+
+    def materialization(self, key: dg.AssetKey, position: int) -> WindowEvent | None:
+        """The one at this position; None if it is gone."""
+        import dagster as dg
+
+        wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=[position])
+        return next(
+            iter(map(WindowEvent.of, self.instance.fetch_materializations(wanted, limit=1).records)), None
+        )
 
     def _events(self, fetch: Callable[..., Any], key: dg.AssetKey, which: Which) -> Iterator[WindowEvent]:
         import dagster as dg
@@ -190,6 +208,14 @@ def _records(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, limit: in
         if not found.has_more:
             return
         cursor = found.cursor
+
+
+def _occasion(document: Any) -> Occasion | None:
+    """None for anything that no run of ours has recorded."""
+    try:
+        return None if document is None else Occasion.from_json(document)
+    except BadOccasion:
+        return None
 
 
 def instant(timestamp: float) -> datetime:

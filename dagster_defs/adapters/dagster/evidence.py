@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_defs.adapters.dagster.event_log import EventReader, instant
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.escape import markdown
-from dagster_defs.lifecycle.tags import CHECK, SHOWN_RUN, WINDOW_END, WINDOW_START
+from dagster_defs.lifecycle.tags import CHECK, OCCURRED, SHOWN_RUN, SHOWN_RUN_ID, WINDOW_END, WINDOW_START
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck, standing_evidence
 from dagster_defs.parity import Sample
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -24,9 +25,15 @@ SAMPLES, CELL = 10, 80  # rows shown, and characters of one value
 
 
 def evidence_metadata(
-    checked: WindowCheck, window: Window, *, airflow_run: str, dbt_tests: str
+    checked: WindowCheck,
+    window: Moment,
+    *,
+    airflow_run: str,
+    dbt_tests: str,
+    occurred: datetime | None = None,
 ) -> dict[str, Any]:
-    """Metadata for people to read, and under `parity/check` the whole check to be read back."""
+    """Metadata for people to read, and under `parity/check` the whole check to be read back. `occurred`: when legacy's
+    run without a window began."""
     import dagster as dg
 
     check = checked.check
@@ -47,10 +54,14 @@ def evidence_metadata(
         "key violations": check.key_violations.total,
         "rows without time": check.null_time_rows.total,
         "dbt tests": dbt_tests,
-        WINDOW_START: dg.MetadataValue.timestamp(window.start.timestamp()),
-        WINDOW_END: dg.MetadataValue.timestamp(window.end.timestamp()),
         CHECK: dg.MetadataValue.json(_bounded(checked)),
     }
+    if isinstance(window, Occasion):
+        metadata[SHOWN_RUN_ID] = window.run_id
+        metadata |= {OCCURRED: dg.MetadataValue.timestamp(occurred.timestamp())} if occurred else {}
+    else:
+        metadata[WINDOW_START] = dg.MetadataValue.timestamp(window.start.timestamp())
+        metadata[WINDOW_END] = dg.MetadataValue.timestamp(window.end.timestamp())
     if check.samples:
         metadata["samples"] = dg.MetadataValue.md(samples_table(check.samples))
     if airflow_run:
@@ -121,16 +132,18 @@ def _said(error: Exception) -> str:
 
 
 def _of_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Iterator[Evidence]:
-    """The newest verdict on each partition, across any number of evaluations."""
+    """The newest verdict on each partition, or run without a window, across any number of evaluations."""
     seen: set[str | None] = set()
     for event in EventReader(instance).evaluations(key):
-        if CHECK not in event.noted or event.partition in seen:
+        about = event.partition or event.noted.get(SHOWN_RUN_ID)
+        if CHECK not in event.noted or about in seen:
             continue
-        seen.add(event.partition)
+        seen.add(about)
+        began = event.noted.get(WINDOW_START, event.noted.get(OCCURRED))
         yield Evidence(
             WindowCheck.from_json(event.noted[CHECK]),
-            partition=event.partition or "",
-            window_start=instant(event.noted[WINDOW_START]),
+            partition=about or "",
+            window_start=event.at if began is None else instant(began),
             at=event.at,
             run=event.run_id,
             airflow_run=str(event.noted.get(SHOWN_RUN, "")),

@@ -15,7 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster_defs.adapters.dagster.event_log import WindowEvent
 from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.runs.run_window import windows_of_run
+from dagster_defs.components.runs.run_window import moments_of_run, stands_for_a_run
 from dagster_defs.components.units.dbt_tests import LegacyVerdicts, Verdicts
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.errors import ParityError
@@ -28,7 +28,7 @@ from dagster_defs.parity import Check, Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, Since, standing, started_since
 from dagster_defs.usecases.shadow.upstream_writes import written_between
-from dagster_defs.windows import Window
+from dagster_defs.windows import Moment, Occasion, Window, name_of
 
 SECONDS_FOR_LOCKS = (
     60.0  # how long a comparison waits for a DuckDB file, which a dbt run of Airflow's may hold
@@ -86,7 +86,7 @@ class RunComparison:
 
     def events(self) -> Iterator[Any]:
         airflow_answers = True
-        for window in self.windows:
+        for window in self.windows if self._has_a_twin else ():
             outputs = self._outputs(window)
             checks = [(output, self._compare(output, window)) for output in outputs]
             conclusive = any(check.verdict is not Verdict.INCONCLUSIVE for _, check in checks)
@@ -97,20 +97,56 @@ class RunComparison:
             for output, check in checks:
                 yield self._evaluation(output, *self._judged(output, check, moment), moment)
         yield from self._overwritten()
+        if not self._has_a_twin:
+            self.context.log.warning(
+                "not compared: a person has started this run, so it stands for no run of legacy's. The shadow sensor "
+                "compares each run of legacy's"
+            )
         for name in self.wanted:
             check_key = dg.AssetCheckKey(self.compared.keys[name][1], PARITY)
             yield dg.Output(None, _output_name(self.context, check_key))
 
     @cached_property
-    def windows(self) -> list[Window]:
-        return windows_of_run(self.context, self.mirror.partitions)
+    def windows(self) -> Sequence[Moment]:
+        """What the run is about; for a run without a window that only compares again, what the last one was about."""
+        if self.mirror.event is None or stands_for_a_run(self.context) or self.built:
+            return moments_of_run(self.context, self.mirror.times)
+        shadows = [self.compared.keys[name][1] for name in self.wanted]
+        last = next(
+            (event for key in shadows if (event := self.log.last_write(key)) and event.occasion), None
+        )
+        return [last.occasion] if last and last.occasion else moments_of_run(self.context, self.mirror.times)
 
-    def _outputs(self, window: Window) -> list[Output]:
+    @property
+    def _has_a_twin(self) -> bool:
+        """False for a run of a unit without a clock that a person has started: no run of legacy's is like it."""
+        return self.mirror.event is None or stands_for_a_run(self.context) or not self.built
+
+    def _name(self, moment: Moment) -> str:
+        return name_of(self.mirror.times, moment)
+
+    def _records(self, output: Output, moment: Moment) -> Records:
+        keys, name = self.compared.keys[output.name], self._name(moment)
+        return (
+            self.log.records_in(keys, name) if isinstance(moment, Occasion) else self.log.records(keys, name)
+        )
+
+    def _is_of_all(self, output: Output, moment: Moment) -> bool:
+        """Whether every run writes the same place, not only the run of this moment."""
+        if self.mirror.event is None or not isinstance(moment, Occasion):
+            return output.as_a_whole
+        try:
+            others = {one.name: one for one in self.mirror.outputs_of(self.mirror.event.example())}
+        except ParityError:  # it is named after something that only a run has
+            return output.as_a_whole
+        return others.get(output.name) == output
+
+    def _outputs(self, window: Moment) -> list[Output]:
         """The outputs within the bounds of Airflow's rendered command: the mirror's own variables may be wrong."""
         outputs = outputs_of(self.mirror, window, self._rendered(window))
         return [output for output in outputs if output.name in self.wanted]
 
-    def _rendered(self, window: Window) -> list[RenderedValues]:
+    def _rendered(self, window: Moment) -> list[RenderedValues]:
         from dagster_defs.usecases.airflow_values import values_of_run
 
         if window not in self._asked:
@@ -120,14 +156,18 @@ class RunComparison:
         return self._asked[window]
 
     @cached_property
-    def _asked(self) -> dict[Window, list[RenderedValues]]:
+    def _asked(self) -> dict[Moment, list[RenderedValues]]:
         return {}
 
-    def _airflow_run(self, window: Window) -> str:
+    def _airflow_run(self, window: Moment) -> str:
         """Airflow's run, if Airflow itself ran the window: for a proxy, it has not rendered the unit's command."""
-        partition = self.mirror.partitions.key_of(window)
+        name = self._name(window)
         for legacy, _ in self.compared.keys.values():
-            record = self.log.last_write(legacy, partition)
+            record = (
+                self.log.last_write_in(legacy, name)
+                if isinstance(window, Occasion)
+                else self.log.last_write(legacy, name)
+            )
             run = self.log.legacy_run(self.mirror.legacy_unit, record) if record else None
             if run and run.airflow_run and not run.dagster_run:
                 return run.airflow_run
@@ -159,14 +199,17 @@ class RunComparison:
                     yield self._evaluation(output, replace(now, reason=reason), tests, moment)
 
     def _beside(self) -> Iterator[Window]:
-        instants = (self.windows[0].start.subtract(microseconds=1), self.windows[-1].end)
+        first, last = self.windows[0], self.windows[-1]
+        if isinstance(first, Occasion) or isinstance(last, Occasion):
+            return
+        instants = (first.start.subtract(microseconds=1), last.end)
         for instant in instants:
             with contextlib.suppress(ParityError):  # there is none before the first window or after the last
                 window = self.mirror.partitions.window_containing(instant)
                 self.mirror.partitions.key_of(window)
                 yield window
 
-    def _compare(self, output: Output, window: Window, as_of: datetime | None = None) -> Check:
+    def _compare(self, output: Output, window: Moment, as_of: datetime | None = None) -> Check:
         from dagster_defs.usecases.check import compare_output
 
         last = self.windows[-1]
@@ -178,12 +221,11 @@ class RunComparison:
         except ParityError as error:
             return Check(output.name, Verdict.INCONCLUSIVE, str(error))
 
-    def _evaluate_tests(self, outputs: Sequence[Output], window: Window) -> LegacyVerdicts | None:
+    def _evaluate_tests(self, outputs: Sequence[Output], window: Moment) -> LegacyVerdicts | None:
         """Evaluate legacy's dbt tests if no Dagster run has reported them; once, with the last window."""
         if self.compared.tests is None or window != self.windows[-1]:  # a test looks at every window's rows
             return None
-        partition = self.mirror.partitions.key_of(window)
-        records = [self.log.records(self.compared.keys[output.name], partition) for output in outputs]
+        records = [self._records(output, window) for output in outputs]
         if any(self._tests_of(record.legacy) for record in records):
             return None
         ours = {check for record in records for check in self._tests_of(record.candidate)}
@@ -192,19 +234,19 @@ class RunComparison:
 
     def _moment(
         self,
-        window: Window,
+        window: Moment,
         outputs: Sequence[Output],
         airflow_answers: bool,
         evaluated: LegacyVerdicts | None,
     ) -> "_Moment":
-        unit, partition = self.mirror.legacy_unit, self.mirror.partitions.key_of(window)
-        records = {
-            output.name: self.log.records(self.compared.keys[output.name], partition) for output in outputs
-        }
+        unit, partition = self.mirror.legacy_unit, self._name(window)
+        records = {output.name: self._records(output, window) for output in outputs}
         runs = [run for record in records.values() if (run := self.log.legacy_run(unit, record.legacy))]
         legacy = max(runs, key=lambda run: run.write.position, default=None)
         since = (
-            started_since(self.log, unit, legacy, partition, window) if airflow_answers else Since(None, None)
+            started_since(self.log, unit, legacy, partition, window if isinstance(window, Window) else None)
+            if airflow_answers
+            else Since(None, None)
         )
         return _Moment(window, partition, records, legacy, since, evaluated)
 
@@ -214,14 +256,15 @@ class RunComparison:
         from dagster_defs.usecases.check import keeps_its_past
 
         keys = _, shadow = self.compared.keys[output.name]
-        records = moment.records[output.name]
+        records, of_all = moment.records[output.name], self._is_of_all(output, moment.window)
+        window = moment.window if isinstance(moment.window, Window) else None
         now = standing(
             self.log,
             keys,
             records,
-            moment.window,
-            as_a_whole=output.as_a_whole,
-            started_since=moment.since.of_any if output.as_a_whole else moment.since.of_window,
+            window,
+            as_a_whole=of_all,
+            started_since=moment.since.of_any if of_all else moment.since.of_window,
             not_built=self._not_built(shadow, records.candidate) if moment.window in self.windows else "",
             not_made=self._not_made(shadow, moment.window, records.legacy),
         )
@@ -231,9 +274,7 @@ class RunComparison:
         tests, differing = self._tests(output, records, now, moment)
         check = with_tests(check, differing)
         if check.verdict is Verdict.MISMATCH:
-            upstream = written_between(
-                self.log, self.compared.reads, now.legacy, now.candidate, moment.window
-            )
+            upstream = written_between(self.log, self.compared.reads, now.legacy, now.candidate, window)
             now = replace(now, upstream=upstream)
         check = judged(check, now)
         if others := differing_values(self.mirror.declared(), moment.window, self._rendered(moment.window)):
@@ -245,7 +286,9 @@ class RunComparison:
     ) -> dg.AssetCheckEvaluation:
         _, shadow = self.compared.keys[output.name]
         records, partition = moment.records[output.name], moment.partition
-        checked = WindowCheck(self.mirror.legacy_unit, None if output.as_a_whole else partition, check)
+        of_event = self.mirror.event is not None
+        whole = output.as_a_whole and not of_event
+        checked = WindowCheck(self.mirror.legacy_unit, None if whole else partition, check)
         self.context.log.info(f"{output.name} of {partition}: {checked.verdict}, {checked.check.reason}")
         built = records.candidate
         target = (
@@ -266,8 +309,9 @@ class RunComparison:
                 moment.window,
                 airflow_run=moment.legacy.address if moment.legacy else "",
                 dbt_tests=tests,
+                occurred=moment.legacy.write.began if moment.legacy else None,
             ),
-            partition=partition,
+            partition=None if of_event else partition,
             target_materialization_data=target,
         )
 
@@ -280,8 +324,13 @@ class RunComparison:
         why = str(self.failure).splitlines()[0] if self.failure else "dbt skipped it"
         return f"the candidate run did not build it: {why}"
 
-    def _not_made(self, shadow: dg.AssetKey, window: Window, legacy: WindowEvent | None) -> tuple[str, ...]:
-        """Inputs of this output that legacy had, but that other units' candidates have not built for this window."""
+    def _not_made(self, shadow: dg.AssetKey, window: Moment, legacy: WindowEvent | None) -> tuple[str, ...]:
+        """Inputs of this output that legacy had, but that other units' candidates have not built for this window.
+
+        Which windows a run without one has read is not known; in the same DAG, it has read what the same run wrote.
+        """
+        if isinstance(window, Occasion):
+            return tuple(self._not_made_in(shadow, window.run_id))
         reasons: list[str] = []
         before = legacy.position if legacy else 0
         for key in self._read_by(shadow):
@@ -290,6 +339,19 @@ class RunComparison:
             if maker and partitions:
                 reasons += self.log.not_made(maker.legacy_unit, (legacy_key(key), key), partitions, before)
         return tuple(reasons)
+
+    def _not_made_in(self, shadow: dg.AssetKey, run_id: str) -> Iterator[str]:
+        for key in self._read_by(shadow):
+            maker = self.compared.unit.maker_of(key)
+            if (
+                maker is None
+                or maker.event is None
+                or maker.legacy_unit.dag_id != self.mirror.legacy_unit.dag_id
+            ):
+                continue
+            if self.log.last_write_in(legacy_key(key), run_id) and not self.log.last_write_in(key, run_id):
+                made = f"{key.to_user_string()} of {run_id}"
+                yield f"{made} is missing: {maker.legacy_unit} has had no candidate run of it"
 
     def _read_by(self, shadow: dg.AssetKey) -> list[dg.AssetKey]:
         """Shadows of other units that this one is derived from, directly or through the unit's own shadows."""
@@ -337,9 +399,9 @@ class RunComparison:
 
 @dataclass(frozen=True)
 class _Moment:
-    """A window right after its outputs were compared."""
+    """A window, or a run without one, right after its outputs were compared."""
 
-    window: Window
+    window: Moment
     partition: str
     records: Mapping[str, Records]
     legacy: LegacyRun | None

@@ -12,7 +12,7 @@ from dagster_defs.adapters.dagster.evidence import PARITY
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.windows import Window
+from dagster_defs.windows import EventSchedule, Window
 
 
 class Maker(Protocol):
@@ -20,6 +20,9 @@ class Maker(Protocol):
 
     @property
     def legacy_unit(self) -> Unit: ...
+
+    @property
+    def event(self) -> EventSchedule | None: ...
 
     def partitions_over(self, window: Window) -> list[str]: ...
 
@@ -53,13 +56,14 @@ class Compared:
 
     @property
     def specs(self) -> list[dg.AssetCheckSpec]:
+        each = "window by window" if self.unit.event is None else "run by run"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PreviewWarning)  # partitioned checks are new, and used on purpose
             return [
                 dg.AssetCheckSpec(
                     PARITY,
                     asset=shadow,
-                    description=f"The same rows as {legacy.to_user_string()}, window by window.",
+                    description=f"The same rows as {legacy.to_user_string()}, {each}.",
                     partitions_def=self.unit.offered,
                     metadata={tags.UNIT: self.unit.unit, "parity/output": name},
                 )

@@ -18,6 +18,11 @@ def moments_of_run(context: dg.AssetExecutionContext, times: Times) -> Sequence[
     return windows_of_run(context, times)
 
 
+def stands_for_a_run(context: dg.AssetExecutionContext) -> bool:
+    """Whether a run of a unit without a clock was told which run of Airflow's it stands for."""
+    return "occasion" in (context.op_execution_context.op_config or {})
+
+
 def occasion_of_run(context: dg.AssetExecutionContext) -> Occasion:
     """The run of Airflow's that this run stands for, or the run itself if a person has started it in Dagster.
 

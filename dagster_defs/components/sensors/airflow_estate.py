@@ -99,11 +99,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
         jobs = [project.parts[unit.unit].jobs[Side.CANDIDATE] for unit in units]
-        shadowed = [
-            _shadowed(unit, project)
-            for unit in units
-            if unit.event is None and not unit.gate_settings.never_compared
-        ]
+        shadowed = [_shadowed(unit, project) for unit in units if not unit.gate_settings.never_compared]
         shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
         dags_with_jobs = list(scheduled_dags(project))
         dag_jobs = [job for _, of_dag in dags_with_jobs for job in of_dag]
@@ -170,6 +166,6 @@ def _shadowed(unit: UnitComponent, project: ProjectUnits[UnitComponent]) -> Shad
         unit.legacy_unit,
         unit.job_name(Side.CANDIDATE),
         min(legacy.keys),
-        unit.partitions,
+        unit.times,
         frozenset(made_by[key].legacy_unit for key in read & made_by.keys()) - {unit.legacy_unit},
     )

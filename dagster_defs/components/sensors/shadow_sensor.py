@@ -1,4 +1,4 @@
-"""The sensor that starts a candidate run for each window that legacy has run."""
+"""The sensor that starts a candidate run for each window, or run without a window, that legacy has run."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 
-from dagster_defs.adapters.dagster.event_log import EventReader
+from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import ParityError
@@ -18,11 +18,12 @@ from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
 from dagster_defs.lifecycle.ledger import UnitHistory
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import EventSchedule, Times
 
 EVENTS = 1_000  # most materializations that one tick reads
 RUNS = 25  # most candidate runs that one tick starts
 FIRST_LOOK = pendulum.duration(days=1)
+_UNDATED = pendulum.datetime(1970, 1, 1)  # runs without a window come first, in the order of their events
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +36,30 @@ class ShadowedUnit:
     unit: Unit
     job: str
     told_by: dg.AssetKey
-    partitions: PartitionedSchedule
+    times: Times
     after: frozenset[Unit] = frozenset()
+
+    @property
+    def op(self) -> str:
+        return f"run__{self.job}"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A window that legacy has run, waiting for its candidate run; `event`: its position in the event log."""
+    """A window that legacy has run, waiting for its candidate run; `event`: its position in the event log.
+
+    For a run without a window, `partition` is the id of that run, and `start` is None.
+    """
 
     unit: Unit
     partition: str
     event: int
     run_id: str  # of the Dagster run that wrote it; empty if Airflow did
-    start: datetime
+    start: datetime | None
+
+    def is_before(self, later: "Waiting") -> bool:
+        """Whether another unit's run of `later` may read it. Of a run without a window that is never known."""
+        return self.start is None or later.start is None or self.start <= later.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +111,13 @@ def build_shadow_sensor(
         waiting, settled = _without_failed(context.instance, waiting)
         settled = {window for window in settled if shadowed[window.unit]}
         started = list(_due(waiting, settled, by_unit, _busy(context.instance)))[:RUNS]
+        requests = [
+            request for window in started for request in _requests(context, by_unit[window.unit], window)
+        ]
         left = [window for window in waiting if window not in started]
         kept = tuple((str(window.unit), window.partition, window.event, window.run_id) for window in left)
         return dg.SensorResult(
-            run_requests=[_request(by_unit[window.unit].job, window) for window in started],
+            run_requests=requests,
             cursor=replace(cursor, until=until, waiting=kept).write(),
         )
 
@@ -133,11 +148,16 @@ def _read_log(
     since = pendulum.now("UTC") - FIRST_LOOK if until is None else None
     events = EventReader(context.instance).written_after(until, since, EVENTS)
     told = [
-        (str(by_path[event.asset].unit), event.partition, event.position, event.run_id)
+        (str(by_path[event.asset].unit), event.name, event.position, event.run_id)
         for event in events
-        if event.asset in by_path and event.partition
+        if event.asset in by_path and event.name and _is_kin(event, by_path[event.asset])
     ]
     return (events[-1].position if events else until), told
+
+
+def _is_kin(event: WindowEvent, unit: ShadowedUnit) -> bool:
+    """Whether it is about what the unit's runs are about: a unit's schedule may have changed."""
+    return isinstance(unit.times, EventSchedule) is (event.partition is None)
 
 
 def _parsed(
@@ -149,7 +169,8 @@ def _parsed(
     for name, partition, event, run_id in events:
         try:
             unit = Unit.parse(name)
-            start = by_unit[unit].partitions.window_of(partition).start
+            times = by_unit[unit].times
+            start = None if isinstance(times, EventSchedule) else times.window_of(partition).start
         except (ParityError, KeyError) as error:
             context.log.warning(f"{name} {partition} gets no candidate run: {error}")
             continue
@@ -161,7 +182,7 @@ def _newest(waiting: Iterable[Waiting]) -> list[Waiting]:
     last = {
         (window.unit, window.partition): window for window in sorted(waiting, key=lambda window: window.event)
     }
-    return sorted(last.values(), key=lambda window: (window.start, window.unit))
+    return sorted(last.values(), key=lambda window: (window.start or _UNDATED, window.unit, window.event))
 
 
 def _without_failed(
@@ -207,18 +228,33 @@ def _due(
         if window.unit in occupied:
             continue
         above = by_unit[window.unit].after
-        held = above & occupied or any(
-            other.unit in above and other.start <= window.start for other in waiting
-        )
+        held = above & occupied or any(other.unit in above and other.is_before(window) for other in waiting)
         occupied.add(window.unit)  # a unit's windows run in order: a held window holds the later ones too
         if window in settled and not held:
             yield window
 
 
-def _request(job: str, window: Waiting) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=f"{window.unit}|{window.partition}|{window.event}",
-        job_name=job,
-        partition_key=window.partition,
-        tags={tags.LEGACY_EVENT: str(window.event)},
+def _requests(
+    context: dg.SensorEvaluationContext, unit: ShadowedUnit, window: Waiting
+) -> Iterator[dg.RunRequest]:
+    """One, or none if what was known about a run without a window is gone."""
+    told = {tags.LEGACY_EVENT: str(window.event)}
+    if not isinstance(unit.times, EventSchedule):
+        yield dg.RunRequest(
+            run_key=f"{window.unit}|{window.partition}|{window.event}",
+            job_name=unit.job,
+            partition_key=window.partition,
+            tags=told,
+        )
+        return
+    event = EventReader(context.instance).materialization(unit.told_by, window.event)
+    if event is None or event.occasion is None:
+        context.log.warning(f"{window.unit} {window.partition} gets no candidate run: its event is gone")
+        return
+    tried = event.airflow_try or f"event {window.event}"
+    yield dg.RunRequest(
+        run_key=f"{window.unit}|{window.partition}|{tried}",
+        job_name=unit.job,
+        run_config={"ops": {unit.op: {"config": {"occasion": event.occasion.as_json()}}}},
+        tags={**told, tags.OCCASION: window.partition},
     )

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import ParityError
-from dagster_defs.windows import PartitionVars, Window
+from dagster_defs.windows import Moment, PartitionVars
 
 Verdicts = Mapping[dg.AssetCheckKey, bool]
 
@@ -26,7 +26,7 @@ class LegacyTests:
     timeout: float | None
 
     def evaluate(
-        self, twins: Collection[dg.AssetCheckKey], windows: Sequence[Window], run_id: str, wait_s: float
+        self, twins: Collection[dg.AssetCheckKey], windows: Sequence[Moment], run_id: str, wait_s: float
     ) -> "LegacyVerdicts":
         """Evaluate, on legacy's current data, the tests that the candidate has too; nothing is written."""
         shared = {check: test for check, test in self.ids.items() if twin_of(check) in twins}

@@ -167,7 +167,7 @@ class DbtUnit(UnitComponent):
         nodes = {side: self._nodes(side) for side in Side}
         compared = Compared(
             self,
-            {} if self.event else self._compared(nodes[Side.LEGACY]),
+            self._compared(nodes[Side.LEGACY]),
             self._tests(nodes[Side.LEGACY]),
             nodes[Side.CANDIDATE].reads_of_legacy,
         )

@@ -283,7 +283,7 @@ class OutputsUnit(UnitComponent):
             raise WritesToLegacy(self.unit, f"table {output.legacy}", remedy)
 
     def make_parts(self) -> UnitParts:
-        compared = Compared(self, {} if self.event or self.never_compared else self.compared_keys())
+        compared = Compared(self, {} if self.never_compared else self.compared_keys())
         sides = {side: self._asset_definition(side, compared) for side in Side}
         jobs = {side: self.job(side, assets) for side, assets in sides.items()}
         comparing = [self.comparing_job(compared)] if compared.keys else []

@@ -6,16 +6,18 @@ from collections.abc import Collection, Container, Hashable, Iterable, Mapping, 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
-from dagster_defs.adapters.dagster.evidence import evidence_at
-from dagster_defs.adapters.dagster.mirrors import Mirrors, load_mirrors
+from dagster_defs.adapters.dagster.event_log import EventReader
+from dagster_defs.adapters.dagster.evidence import evidence_at, instance_at
+from dagster_defs.adapters.dagster.mirrors import Mirrors, legacy_keys, load_mirrors
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
 from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.lifecycle import Unit, UnitState, state_of
-from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions
+from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions, runs_between
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.identity import definers
@@ -31,6 +33,8 @@ from dagster_defs.usecases.known_mirrors import KnownMirrors
 from dagster_defs.usecases.move.live import LiveFacts
 from dagster_defs.usecases.verify import verify_mirrors
 
+RUNS = 200  # how many of legacy's newest runs without a window are read
+
 
 @dataclass(frozen=True)
 class OnRecord:
@@ -42,6 +46,7 @@ class OnRecord:
       known only together with the facets.
     - `sensors`: by DAG, the tasks of other DAGs that wait for it; like `decided_by` (see `Facts`), known only with an
       inventory.
+    - `event_runs`: see the function of that name; known only together with the evidence.
     - `broken`: the faults of mirrors that are missing from `mirrors` because of them.
     - `gates`: the settings of the sound mirrors; `mirrors` is empty if nothing more is known about them.
     - `other_schedules`: units of the same DAG with a different schedule.
@@ -61,6 +66,7 @@ class OnRecord:
     gates: Mapping[Unit, GateSettings] = field(default_factory=dict)
     other_schedules: Mapping[Unit, tuple[Unit, ...]] = field(default_factory=dict)
     decided_by: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
+    event_runs: Mapping[Unit, Sequence[str]] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
@@ -118,7 +124,12 @@ class OnRecord:
             return Compared(nothing_to_compare=True)
         evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
         newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
-        return lined_up(evidence, _from_first_to_last(mirror, newest), self.own_outputs.get(unit, ()))
+        line = (
+            _from_first_to_last(mirror, newest)
+            if mirror.event is None
+            else runs_between(self.event_runs.get(unit, ()), newest)
+        )
+        return lined_up(evidence, line, self.own_outputs.get(unit, ()))
 
 
 def read_record(
@@ -153,7 +164,25 @@ def read_record(
         broken=loaded.broken_units,
         gates={mirror.legacy_unit: mirror.gate_settings for mirror in loaded},
         other_schedules=other_schedules(loaded),
+        event_runs={} if evidence is None else event_runs(settings.dagster_home, loaded),
     )
+
+
+def event_runs(home: Path | None, mirrors: Mirrors) -> dict[Unit, list[str]]:
+    """By unit without a clock, the ids of legacy's newest runs that Dagster knows of, oldest first: no schedule tells
+    which of them nobody has compared."""
+    of_event = {mirror.legacy_unit: mirror for mirror in mirrors if mirror.event is not None}
+    if home is None or not of_event:
+        return {}
+    keys = legacy_keys(of_event)
+    with instance_at(home) as instance:
+        reader = EventReader(instance)
+        found = {
+            unit: [event.airflow_run for event in reader.materializations(min(keys[unit]), limit=RUNS)]
+            for unit in of_event
+            if keys.get(unit)
+        }
+    return {unit: list(dict.fromkeys(filter(None, reversed(runs)))) for unit, runs in found.items()}
 
 
 def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:

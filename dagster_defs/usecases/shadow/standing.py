@@ -69,6 +69,16 @@ class EventLog:
         newest = self.events.materializations(key, limit=OBSERVATIONS)
         return next((event for event in newest if event.airflow_run == airflow_run), None)
 
+    def records_in(self, keys: tuple[dg.AssetKey, dg.AssetKey], airflow_run: str) -> Records:
+        """`records`, for a run without a window."""
+        (legacy, shadow), of_run = keys, self.last_write_in
+        return Records(
+            of_run(legacy, airflow_run),
+            of_run(shadow, airflow_run),
+            self.last_write(legacy),
+            self.last_write(shadow),
+        )
+
     def records(self, keys: tuple[dg.AssetKey, dg.AssetKey], partition: str) -> Records:
         """`keys`: the legacy asset's and its shadow's."""
         legacy, shadow = keys
@@ -89,7 +99,7 @@ class EventLog:
             ended = instant(run.end_time) if run.end_time else event.at
         elif event.began and event.ended:
             began, ended = event.began, event.ended
-        return Write(event.position, event.partition, began, ended)
+        return Write(event.position, event.name, began, ended)
 
     def written_since(self, key: dg.AssetKey, own: Write | None, window: Window | None) -> tuple[str, ...]:
         """Descriptions of runs that have written the asset since `own` without materializing it, oldest first.
@@ -184,14 +194,14 @@ def standing(
     log: EventLog,
     keys: tuple[dg.AssetKey, dg.AssetKey],
     records: Records,
-    window: Window,
+    window: Window | None,
     *,
     as_a_whole: bool,
     started_since: tuple[str, ...] | None,
     not_built: str = "",
     not_made: tuple[str, ...] = (),
 ) -> Standing:
-    """`keys`: the legacy asset's and its shadow's."""
+    """`keys`: the legacy asset's and its shadow's. `window` is None for a run without one."""
     legacy_key, shadow_key = keys
     legacy, candidate = log.write(records.legacy), log.write(records.candidate)
     rows = None if as_a_whole else window
@@ -223,7 +233,7 @@ class Since:
 
 
 def started_since(
-    log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Window
+    log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Window | None
 ) -> Since:
     """Asks Dagster for runs that a proxy launched, and Airflow for its own runs."""
     if legacy is None:
@@ -253,10 +263,12 @@ def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
     return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
 
 
-def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Window) -> bool:
+def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Window | None) -> bool:
     """Whether the task instance writes the window; a run without a window may write anything."""
     if task.run_id == legacy.airflow_run:
         return True
+    if window is None:
+        return False
     other = client.dag_run(task.unit.dag_id, task.run_id).window
     return other is None or (other.start < window.end and window.start < other.end)
 

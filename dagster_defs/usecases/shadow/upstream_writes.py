@@ -20,7 +20,7 @@ def written_between(
     reads: Mapping[dg.AssetKey, bool],
     legacy: Write | None,
     candidate: Write | None,
-    window: Window,
+    window: Window | None,
 ) -> Upstream:
     """`reads`: the legacy assets that the rows are made from, and whether each run that writes one rewrites all of it.
 
