@@ -76,6 +76,7 @@ def legacy_ran(place: Project, one: Occasion, number: int = 1) -> None:
     folder = place.estate.data_dir / "legacy"
     folder.mkdir(parents=True, exist_ok=True)
     rows = duckdb.sql("select range as id from range(?)", params=[one.conf["rows"]])
+    assert rows is not None
     rows.write_parquet(str(folder / f"noted_{one.run_id}.parquet"))
     ended = pendulum.now("UTC").subtract(seconds=5)
     place.estate.instance.report_runless_asset_event(
