@@ -92,6 +92,14 @@ class Settings:
         return self.variables.get("PARITY_CANDIDATE_TARGET", "candidate")
 
     @property
+    def rehearses(self) -> bool:
+        """Whether both dbt targets are those of a rehearsal."""
+        return (self.legacy_target, self.candidate_target) == (
+            self.rehearsal_target,
+            self.rehearsal_candidate_target,
+        )
+
+    @property
     def strict(self) -> bool:
         """Whether a broken unit stops the load of all definitions, which a build server may want."""
         return self._value("PARITY_STRICT") not in ("", "0")

@@ -23,9 +23,11 @@ class SelectionRefused(Exception):
 class Project(Protocol):
     """What this module needs of a dbt project; the adapter asks dbt."""
 
-    def executed(self, selection: Selection, variables: Mapping[str, Any]) -> Sequence[str]:
-        """The unique ids that dbt would execute, given those of these variables that shape the project. Raises
-        SelectionRefused for this selection, DbtProjectUnreadable for all."""
+    def executed(
+        self, selection: Selection, variables: Mapping[str, Any], environment: Mapping[str, str]
+    ) -> Sequence[str]:
+        """The unique ids that dbt would execute, given those of these variables that shape the project, and these
+        environment variables. Raises SelectionRefused for this selection, DbtProjectUnreadable for all."""
         ...
 
     def may_be_shaped_by(self, variable: str) -> bool:
@@ -80,6 +82,12 @@ def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:
     return shaping
 
 
+def _environment(invocation: Invocation) -> dict[str, str]:
+    """What the call sets for dbt, in the first window for which that is known."""
+    values = {name: invocation.env_values(name) or [text] for name, text in invocation.read_env.items()}
+    return {name: each[0] for name, each in values.items() if is_known(each[0]) and "{{" not in each[0]}
+
+
 def _with_models(unit: UnitReading, project: Project) -> UnitReading:
     reasons = [unit.reason] if unit.reason else []
     invocations: list[Invocation] = []
@@ -89,9 +97,8 @@ def _with_models(unit: UnitReading, project: Project) -> UnitReading:
         if invocation.selection.command in SELECTING and invocation.selection_determined:
             try:
                 variables = _shaping(invocation, project)
-                resolved = replace(
-                    invocation, models=tuple(project.executed(invocation.selection, variables))
-                )
+                models = project.executed(invocation.selection, variables, _environment(invocation))
+                resolved = replace(invocation, models=tuple(models))
             except (SelectionRefused, DbtProjectUnreadable) as error:
                 selected = False
                 resolved = replace(invocation, selection_determined=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
+from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
@@ -85,8 +86,7 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
     if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
         if not any(name.endswith("RunJobOperator") for name in task.classes):
             return [], True
-        job = holes.restore(str(fields.get("job_id") or fields.get("job_name") or "?"))
-        return [Call(hidden=f"dbt Cloud job {job}: what it runs is known to dbt Cloud alone")], True
+        return _from_cloud(task, {**task.settings, **fields}, holes), True
     if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
         return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
     if any(path.endswith("SSHOperator") for path in task.classes):
@@ -97,6 +97,24 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
         return _from_python(task, fields, holes), False
     calls = list(_from_containers(task, fields, holes))
     return calls, _starts_words({**task.settings, **fields}, holes)
+
+
+def _from_cloud(task: Task, fields: Fields, holes: Holes) -> list[Call]:
+    named = holes.restore(str(fields.get("job_id") or fields.get("job_name") or "?"))
+    if other := why_another(fields):
+        why = f"dbt Cloud job {named} runs with {holes.restore(other)}, and a mirror does not"
+        return [Call(hidden=why)]
+    steps = steps_of(fields, job_of(fields, task.team.jobs))
+    if steps is None:
+        why = f"dbt Cloud job {named}: what it runs is known to dbt Cloud alone"
+        where = "its API's answer to GET /api/v2/accounts/ACCOUNT/jobs/"
+        return [
+            Call(
+                hidden=f"{why}. Save {where} and name the file in {FILE}: dbt_cloud_jobs: dbt_cloud_jobs.json"
+            )
+        ]
+    script = " && ".join(steps)
+    return _of_script(read_script(script, holes), script, holes, skips=False)
 
 
 def _starts_words(fields: Fields, holes: Holes) -> bool:

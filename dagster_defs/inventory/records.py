@@ -114,6 +114,18 @@ class Invocation:
         names = dict.fromkeys(name for one in self.rendered for name in one.env)
         return tuple(name for name in names if self.brings_window(name) and self._changes(name))
 
+    @property
+    def read_env(self) -> Mapping[str, str]:
+        """The environment variables that the project may read, as written or else as rendered; without
+        `place_variables`, which a mirror has itself."""
+        rendered = {name: text for one in reversed(self.rendered) for name, text in one.env.items()}
+        left_out = place_variables().union(self.unread_env)
+        return {name: text for name, text in sorted({**rendered, **self.env}.items()) if name not in left_out}
+
+    def env_values(self, variable: str) -> list[str]:
+        """Its values in the rendered windows."""
+        return [one.env[variable] for one in self.rendered if variable in one.env]
+
     def _changes(self, variable: str) -> bool:
         return len({one.env.get(variable) for one in self.rendered}) > 1
 

@@ -10,6 +10,7 @@ from typing import Any
 from dagster_defs.errors import NotRehearsable
 from dagster_defs.inventory.arguments import place_variables
 from dagster_defs.inventory.document import Dag, Sample, Task
+from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
 from dagster_defs.inventory.reading import ReadsVariable, read_task, template_context
 from dagster_defs.windows import Window
@@ -85,14 +86,20 @@ def function_calls(task: Task) -> dict[Window, FunctionCall]:
     return {sample.window: _function(unit, task, sample) for sample in task.samples if sample.window}
 
 
-def rendered_calls(task: Task) -> dict[Window, list[tuple[Mapping[str, Any], Mapping[str, str]]]]:
-    """Variables and event times of the dbt calls of every rendered window, as far as they can be read."""
+def rendered_calls(
+    task: Task,
+) -> dict[Window, list[tuple[Mapping[str, Any], Mapping[str, str], Mapping[str, str]]]]:
+    """Variables, event times and environment of the dbt calls of every rendered window, as far as they can be read."""
     try:
         reading = read_calls(task, None)
     except Exception:  # as everywhere: a unit on which our parsing fails counts as unreadable
         return {}
     return {
-        sample.window: [_values(read) for read in calls if _is_replayed(read) and read.arguments is not None]
+        sample.window: [
+            (*_values(read), _known_environment(read, reading.holes))
+            for read in calls
+            if _is_replayed(read) and read.arguments is not None
+        ]
         for sample, calls in reading.samples
         if sample.window is not None
     }
@@ -145,16 +152,17 @@ def _calls(unit: str, reading: Reading, calls: Sequence[ReadCall]) -> Iterator[D
             raise NotRehearsable(unit, f"{', '.join(unknown)} is known only where the task runs")
         raw = reading.raw_of(number)
         written = raw.call.env if raw else {}
-        env = {
-            name: value
-            for name, value in read.call.env.items()
-            # What is masked, or comes from the surrounding shell, is taken from this machine.
-            if name not in place_variables() and not holes.in_text(value)
-        }
+        # What is masked, or comes from the surrounding shell, is taken from this machine.
+        env = _known_environment(read, holes)
         literal = {name: value for name, value in env.items() if written.get(name) == value}
         rendered = {name: value for name, value in env.items() if name not in literal}
         variables, event_time = _values(read)
         yield DbtCall(read.shape, words, literal, rendered, variables, event_time, read.call.masked)
+
+
+def _known_environment(read: ReadCall, holes: Holes) -> dict[str, str]:
+    env = read.call.env.items()
+    return {name: value for name, value in env if name not in place_variables() and not holes.in_text(value)}
 
 
 def _values(read: ReadCall) -> tuple[dict[str, Any], dict[str, str]]:

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.arguments import SELECTING, Kind, place_variables
-from dagster_defs.inventory.convention import Carrier, Convention
+from dagster_defs.inventory.arguments import SELECTING, Kind
+from dagster_defs.inventory.convention import Carrier, Convention, NamedWindow
 from dagster_defs.inventory.document import Dag, Task
-from dagster_defs.inventory.labels import labels_a_run
+from dagster_defs.inventory.environment import environment_of
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.inventory.schedules import Refused, event_of, listed_windows, not_listed_before, schedule_of
 from dagster_defs.windows import CronTicks, WindowList, compile_template
@@ -170,12 +170,15 @@ def _first(names: Sequence[str]) -> str:
 class Place:
     """Where the mirrors will be: `project` is the dbt project, relative to this project's root; `refusal` says why
     Dagster cannot call the function at a dotted path, empty if it can; `crons` are Dagster's own. `default_selector` is
-    the one in the project's selectors.yml, or empty."""
+    the one in the project's selectors.yml, or empty. `asks`: whether `env_var()`, rather than Python code, may read a
+    variable of this name; `of_profile`: those that dbt's profile reads."""
 
     project: str
     refusal: Callable[[str], str]
     crons: CronTicks
     default_selector: str = ""
+    asks: Callable[[str], bool] = lambda _: True
+    of_profile: frozenset[str] = frozenset()
 
 
 def draft_dag(
@@ -204,6 +207,7 @@ class _Attributes:
     values: dict[str, Any] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def draft_unit(
@@ -222,6 +226,7 @@ def draft_unit(
         found.values["project"] = place.project
     of_event = event_of(dag) is not None
     _variables(reading, found, of_event=of_event)
+    _environment(reading, place, found, of_event=of_event)
     known = reading.determined or (of_event and _only_the_run_decides(reading))
     if not known and not any(reading.reason in refusal for refusal in found.refusals):
         found.refusals.append(reading.reason)
@@ -229,7 +234,8 @@ def draft_unit(
     _callbacks(dag, task, place, found)
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
-    notes = tuple(f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
+    warned = (f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
+    notes = (*warned, *found.notes)
     return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=reading.beside)
 
 
@@ -335,12 +341,6 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
         found.gaps.append("the task refreshes fully, the mirror does not")
     if fewer := dict.fromkeys(option for call in mirrored for option in call.fewer_rows):
         found.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
-    if names := sorted({name for call in mirrored for name in call.constant_env}):
-        found.gaps.append(f"the task sets {', '.join(names)} for dbt: set the same for Dagster")
-    if names := sorted({name for call in mirrored for name in call.moving_env}):
-        found.gaps.append(
-            f"the task sets {', '.join(names)} for dbt to another value in each window, the mirror does not"
-        )
 
 
 def _only_the_run_decides(reading: UnitReading) -> bool:
@@ -353,14 +353,6 @@ def _only_the_run_decides(reading: UnitReading) -> bool:
 def _variables(reading: UnitReading, found: _Attributes, *, of_event: bool) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
     window = reading.window
-    if of_event and (names := sorted({name for call in calls for name in _rendered_env(call)})):
-        found.refusals.append(
-            f"the environment of its command comes from templates ({', '.join(names)}), which a mirror does not have"
-        )
-    elif window.carrier is Carrier.ENV:
-        found.refusals.append(
-            "the window comes in the environment of the command, which a mirror does not have"
-        )
     is_bounded = window.convention in BOUNDED and not of_event
     bounds = {window.start_name: "lower", window.end_name: "upper"} if is_bounded else {}
     declared: dict[str, Any] = {}
@@ -388,14 +380,16 @@ def _variables(reading: UnitReading, found: _Attributes, *, of_event: bool) -> N
     found.values["event_time"] = {end: str(value) for end, value in times.items()}
 
 
-def _rendered_env(call: Invocation) -> list[str]:
-    """With one sample only, whether a value moves is not seen from its values."""
-    left_out = place_variables().union(call.unread_env)
-    return [
-        name
-        for name, text in call.env.items()
-        if name not in left_out and "{{" in text and not labels_a_run(text)
-    ]
+def _environment(reading: UnitReading, place: Place, found: _Attributes, *, of_event: bool) -> None:
+    calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
+    window = NamedWindow(Convention.NONE) if of_event else reading.window
+    environment = environment_of(window, calls, place.asks, place.of_profile)
+    found.refusals += environment.refusals
+    found.values |= environment.attributes
+    found.gaps += environment.gaps
+    found.notes += environment.notes
+    for name, template in environment.templates.items():
+        _compile(name, template, found, of_event=of_event)
 
 
 def _declared(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+
+from dagster_defs.inventory.cloud_jobs import CloudJob
 
 FILE = "parity.yaml"
 # dbt's own images start `dbt`: the command of such a container begins with dbt's sub-command.
@@ -49,7 +51,8 @@ _Words = AfterValidator(_in_words)
 class Team(BaseModel):
     """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
-    moved; they are left out of everything.
+    moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
+    this one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -57,6 +60,19 @@ class Team(BaseModel):
     images: Annotated[Mapping[str, str], _Words, AfterValidator(_without_tags)] = Field(default_factory=dict)
     functions: Annotated[Mapping[str, str], _Words, AfterValidator(_of_dbt)] = Field(default_factory=dict)
     dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
+    dbt_cloud_jobs: str = ""
+
+    _jobs: tuple[CloudJob, ...] = PrivateAttr(default=())
+
+    @property
+    def jobs(self) -> tuple[CloudJob, ...]:
+        """What is in the file, once it has been read."""
+        return self._jobs
+
+    def with_jobs(self, jobs: tuple[CloudJob, ...]) -> Self:
+        complete = self.model_copy()
+        complete._jobs = jobs
+        return complete
 
     def entrypoint_of(self, image: str) -> tuple[str, ...]:
         """The words that a container of the image starts with; empty if not known."""

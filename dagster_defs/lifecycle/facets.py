@@ -110,7 +110,7 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
         selection_facet(legacy, mirror.declared),
         operator_ordering(legacy.task, ordering) if mirror.declared.operator_itself else ordering,
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
-        environment_facet(legacy, mirror.environment),
+        environment_facet(legacy, mirror.environment, mirror.declared),
     )
 
 
@@ -253,9 +253,10 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     unknown: set[str] = set()
     compared = 0
     for call in calls:
-        if moving := call.moving_env:
+        set_by_mirror = declared.environment.names if declared.environment else ()
+        if left_out := [name for name in call.moving_env if name not in set_by_mirror]:
             differences.append(
-                f"the environment carries the window ({', '.join(moving)}), but the mirror does not"
+                f"the environment carries the window ({', '.join(left_out)}), but the mirror does not"
             )
         for one in call.rendered:
             window = occasion_of(legacy.dag, event, one.start, one.end) or _window(one.start, one.end)
@@ -263,10 +264,12 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
                 continue
             theirs: dict[Any, Any] = dict(one.vars)
             theirs |= {f"event-time-{end}": as_text(value) for end, value in (one.event_time or {}).items()}
+            theirs |= {_in_env(name): one.env[name] for name in set_by_mirror if name in one.env}
             try:
                 ours = {
                     **declared.variables.for_window(window),
                     **_event_times(declared.event_times, window),
+                    **_environment(declared.environment, window),
                 }
             except ParityError as error:
                 differences.append(" ".join(str(error).split()))
@@ -276,13 +279,21 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
     found = _rendered("variables", compared, differences, templates, unknown, event)
-    constant = sorted({name for call in calls for name in call.constant_env})
+    own = {
+        *(declared.environment.names if declared.environment else ()),
+        *declared.required,
+        *declared.labels,
+    }
+    constant = sorted({name for call in calls for name in call.constant_env} - own)
     note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
     return replace(found, detail=found.detail + note)
 
 
-def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
+def environment_facet(
+    legacy: LegacyUnit, dagsters: Mapping[str, str], declared: Declared | None = None
+) -> Facet:
     """The environment variables that the task sets for dbt, compared with Dagster's, as far as those are available.
+    Those that the mirror sets itself are compared with the variables, window by window.
 
     This leaves out variables that say where dbt is, dbt options that other facets compare or that change nothing in the
     tables, and variables that carry the window, which count as a difference of `variables`. A variable that Dagster
@@ -297,6 +308,10 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
         for name in call.constant_env
         if name not in compared_variables() | harmless_variables()
     }
+    mirrors = declared.environment.names if declared and declared.environment else ()
+    labels = declared.labels if declared else ()
+    given = {name: value for name, value in given.items() if name not in labels}
+    own = {**dagsters, **{name: given[name] for name in mirrors if name in given}}
     said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
     mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
     missing = sorted(name for name in given if name not in own)
@@ -305,7 +320,8 @@ def environment_facet(legacy: LegacyUnit, own: Mapping[str, str]) -> Facet:
     )
     others = sorted(name for name in given.keys() & own.keys() - set(unknown) if own[name] != given[name])
     if not (missing or unknown or others):
-        return Facet("environment", Agreement.AGREES, said, mine, compared=len(given) or 1)
+        detail = f"{', '.join(labels)} names the run, and so is Dagster's own" if labels else ""
+        return Facet("environment", Agreement.AGREES, said, mine, detail, len(given) or 1)
     parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
     parts += [f"{', '.join(others)} has a different value in the task"] if others else []
     parts += [f"the task's value of {', '.join(unknown)} is not in the inventory"] if unknown else []
@@ -397,6 +413,17 @@ def _event_times(event_times: Rendering | None, window: Moment) -> dict[str, str
     if event_times is None:
         return {}
     return {f"event-time-{end}": text for end, text in event_times.for_window(window).items()}
+
+
+def _environment(environment: Rendering | None, window: Moment) -> dict[str, str]:
+    if environment is None:
+        return {}
+    return {_in_env(name): text for name, text in environment.for_window(window).items()}
+
+
+def _in_env(name: str) -> str:
+    """How an environment variable is told from a variable of dbt's of the same name."""
+    return f"env {name}"
 
 
 def _window(start: str, end: str) -> Window | None:

@@ -103,6 +103,13 @@ class Rendering(Protocol):
     def for_window(self, window: Moment) -> Mapping[str, Any]: ...
 
 
+class NamedRendering(Rendering, Protocol):
+    """Values whose names are the same in each window."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """What a mirror would do, in the terms of the legacy task that it stands for.
@@ -113,7 +120,8 @@ class Declared:
     `on_failure` is the dotted path of the function that is called when a run has failed for good. `operator_itself`:
     Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
     all that dbt would execute in each window. `fields`: the operator's templated fields that `variables` has instead of
-    a function's arguments, first the one that says what runs.
+    a function's arguments, first the one that says what runs. `environment`: variables that are set for dbt alone;
+    `required`: names of those that Dagster's own environment must have; `labels`: names of those that name the run.
     """
 
     runs: str
@@ -134,6 +142,9 @@ class Declared:
     operator_itself: bool = False
     fields: tuple[str, ...] = ()
     unsure: str = ""
+    environment: NamedRendering | None = None
+    required: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class Key(Protocol):
@@ -256,6 +267,12 @@ class DbtMirror(Mirror, Protocol):
     @property
     def parsed_with(self) -> str:
         """As YAML, the variables that shape the project and are the same in each window. Raises what rendering them
+        raises."""
+        ...
+
+    @property
+    def parse_environment(self) -> Mapping[str, str]:
+        """Environment variables for parsing the project: those of its first window. Raises what rendering them
         raises."""
         ...
 

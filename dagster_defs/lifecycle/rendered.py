@@ -7,7 +7,7 @@ its rows would be equal; so the bounds come from what Airflow rendered, wherever
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dagster_defs.lifecycle.mirrors import Declared, Mirror, Output, TableOutput
@@ -17,10 +17,12 @@ from dagster_defs.windows.values import same, typed
 
 @dataclass(frozen=True, slots=True)
 class RenderedValues:
-    """For one dbt call: `--vars` by name, typed as dbt reads them, and the `start` and `end` of `--event-time-…`."""
+    """For one dbt call: `--vars` by name, typed as dbt reads them, the `start` and `end` of `--event-time-…`, and its
+    environment as far as it is known."""
 
     variables: Mapping[str, Any]
     event_times: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound, str]:
@@ -61,7 +63,11 @@ def differing_values(declared: Declared, window: Moment, calls: Sequence[Rendere
 
 
 def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[PartitionVars, Mapping[str, Any]]]:
-    pairs = (declared.variables, call.variables), (declared.event_times, call.event_times)
+    pairs = (
+        (declared.environment, call.environment),
+        (declared.variables, call.variables),
+        (declared.event_times, call.event_times),
+    )
     for rendering, said in pairs:
         if isinstance(rendering, PartitionVars):
             yield rendering, said

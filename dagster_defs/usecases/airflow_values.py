@@ -46,8 +46,7 @@ def values_exported(settings: Settings, unit: Unit, window: Window) -> list[Rend
 
 
 def _values(task: Task, window: Window) -> list[RenderedValues]:
-    calls = rendered_calls(task).get(window, ())
-    return [RenderedValues(variables, event_times) for variables, event_times in calls]
+    return [RenderedValues(*values) for values in rendered_calls(task).get(window, ())]
 
 
 def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[str, Any]:

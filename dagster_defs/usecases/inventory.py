@@ -16,12 +16,18 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from dagster_defs.adapters.dbt.env_vars import ReadVariables
-from dagster_defs.adapters.dbt.environment import dbt_environment, without_options
+from dagster_defs.adapters.dbt.env_vars import ReadVariables, variables_of
+from dagster_defs.adapters.dbt.environment import (
+    NOTHING_GIVEN,
+    GivenEnvironment,
+    dbt_environment,
+    giving,
+    without_options,
+)
 from dagster_defs.adapters.dbt.names import distinct_names
 from dagster_defs.adapters.dbt.project import files_of, profile_of, unreadable
 from dagster_defs.adapters.dbt.selector import QuickSearch
-from dagster_defs.adapters.dbt.shaping import ShapingVariables
+from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
 from dagster_defs.adapters.files import strict_json
 from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.adapters.processes.collector import collector_paused
@@ -36,6 +42,7 @@ from dagster_defs.inventory import (
     read_document,
     time_in,
 )
+from dagster_defs.inventory.cloud_jobs import CloudJob, read_jobs
 from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
@@ -44,6 +51,8 @@ from dagster_defs.windows.values import as_yaml
 
 MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
 NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
+_Given = tuple[str, GivenEnvironment]  # variables as YAML, and what is set in the environment
+_NOTHING: _Given = ("", NOTHING_GIVEN)
 
 
 def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
@@ -75,9 +84,21 @@ def read_team(file: Path) -> Team:
     if document is None:
         return NO_TEAM
     try:
-        return Team.model_validate(document)
+        team = Team.model_validate(document)
     except ValidationError as error:
         raise TeamFileUnreadable(str(file), in_words(error, document)) from error
+    return team.with_jobs(_cloud_jobs(file.parent / team.dbt_cloud_jobs)) if team.dbt_cloud_jobs else team
+
+
+def _cloud_jobs(file: Path) -> tuple[CloudJob, ...]:
+    try:
+        return read_jobs(strict_json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise TeamFileUnreadable(str(file), error.strerror or "it cannot be read") from error
+    except ValueError as error:
+        raise TeamFileUnreadable(
+            str(file), f"it is not dbt Cloud's answer about its jobs: {error}"
+        ) from error
 
 
 def report(file: Path, project_dir: Path) -> Report:
@@ -95,37 +116,53 @@ def report(file: Path, project_dir: Path) -> Report:
 class ProjectOnDisk:
     """A dbt project on its own default target, parsed when the first selection is resolved.
 
-    It is parsed once more for each set of variables that may shape it and are the same in every window. Window
-    variables that shape it are detected before a run.
+    It is parsed once more for each set of variables, and of environment variables, that may shape it and are the same
+    in every window. Window variables that shape it are detected before a run.
     """
 
     project_dir: Path
     target: str = ""
-    _executed: dict[tuple[Selection, str], tuple[str, ...] | SelectionRefused] = field(default_factory=dict)
+    _executed: dict[tuple[Selection, _Given], tuple[str, ...] | SelectionRefused] = field(
+        default_factory=dict
+    )
     _times: dict[str, ModelTime] = field(default_factory=dict)
-    _parsed: dict[str, _Parsed | DbtProjectUnreadable] = field(default_factory=dict)
+    _parsed: dict[_Given, _Parsed | DbtProjectUnreadable] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> DbtProjectUnreadable | None:
         """Why dbt could not parse the project; None if it could, or was not asked to."""
-        parsed = self._parsed.get("")
-        return parsed if isinstance(parsed, DbtProjectUnreadable) else None
+        if any(isinstance(each, _Parsed) for each in self._parsed.values()):
+            return None
+        return next((each for each in self._parsed.values() if isinstance(each, DbtProjectUnreadable)), None)
 
     def refuse_unreadable(self) -> None:
-        """Parse the project now. Raises DbtProjectUnreadable if dbt cannot."""
-        self._parse()
+        """Raises DbtProjectUnreadable if dbt cannot parse the project, with none of the environments asked for so far;
+        if none was, it is parsed now."""
+        self._any_parse()
+
+    @property
+    def of_profile(self) -> frozenset[str]:
+        """The environment variables that the profile reads."""
+        return variables_of(profile_of(self.project_dir))
 
     @property
     def default_selector(self) -> str:
         """dbt's selector for a command without a selection; empty for everything. Raises DbtProjectUnreadable."""
-        return self._parse().default_selector
+        return self._any_parse().default_selector
 
-    def executed(self, selection: Selection, variables: Mapping[str, Any] = NO_VARIABLES) -> tuple[str, ...]:
-        given = as_yaml(variables) if variables else ""
+    def executed(
+        self,
+        selection: Selection,
+        variables: Mapping[str, Any] = NO_VARIABLES,
+        environment: Mapping[str, str] = NO_VARIABLES,
+    ) -> tuple[str, ...]:
+        text = as_yaml(variables) if variables else ""
+        given = text, GivenEnvironment.of(environment, self._environment_shaping.may_shape)
         asked = selection, given
-        if given and given not in self._parsed and len(self._parsed) > MOST_PARSES:
+        if given != _NOTHING and given not in self._parsed and len(self._parsed) > MOST_PARSES:
+            names = [*variables, *dict(given[1].shaping)]
             raise SelectionRefused(
-                f"{', '.join(variables)} may decide what the dbt project contains, and it has already been parsed for "
+                f"{', '.join(names)} may decide what the dbt project contains, and it has already been parsed for "
                 f"{MOST_PARSES} other sets of values: it is not parsed for more"
             )
         if asked not in self._executed:
@@ -153,10 +190,19 @@ class ProjectOnDisk:
         """A parse with all these nodes, or else the one without variables. Raises DbtProjectUnreadable."""
         parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
         found = (each for each in parsed if each.manifest.nodes.keys() >= set(node_ids))
-        return next(found, None) or self._parse()
+        return next(found, None) or self._any_parse()
+
+    def _any_parse(self) -> _Parsed:
+        """The parse with nothing given, or else one with what a task gives: `env_var()` may need it."""
+        parsed = [each for each in self._parsed.values() if isinstance(each, _Parsed)]
+        base = self._parsed.get(_NOTHING)
+        return base if isinstance(base, _Parsed) else parsed[0] if parsed else self._parse()
 
     def reads(self, variable: str) -> bool:
         return self._variables.may_be_read(variable)
+
+    def asks(self, variable: str) -> bool:
+        return self._variables.may_be_asked(variable)
 
     def may_be_shaped_by(self, variable: str) -> bool:
         return self._shaping.may_shape(variable)
@@ -166,6 +212,10 @@ class ProjectOnDisk:
         return ShapingVariables.in_files(self._files)
 
     @cached_property
+    def _environment_shaping(self) -> ShapingVariables:
+        return ShapingVariables.in_files(self._files, ENV_VAR)
+
+    @cached_property
     def _variables(self) -> ReadVariables:
         return ReadVariables.in_files(self._files)
 
@@ -173,13 +223,13 @@ class ProjectOnDisk:
     def _files(self) -> list[Path]:
         return [*files_of(self.project_dir), profile_of(self.project_dir)]
 
-    def _parse(self, variables: str = "") -> _Parsed:
-        if variables not in self._parsed:
+    def _parse(self, given: _Given = _NOTHING) -> _Parsed:
+        if given not in self._parsed:
             try:
-                self._parsed[variables] = _Parsed(self.project_dir, self.target, variables)
+                self._parsed[given] = _Parsed(self.project_dir, self.target, *given)
             except DbtProjectUnreadable as unreadable:
-                self._parsed[variables] = unreadable
-        found = self._parsed[variables]
+                self._parsed[given] = unreadable
+        found = self._parsed[given]
         if isinstance(found, DbtProjectUnreadable):
             raise found
         return found
@@ -194,10 +244,11 @@ class _Parsed:
     """dbt's manifest, graph and configuration. dbt's own task classes select from them, as at the start of a run;
     nothing is run, and no warehouse is queried."""
 
-    def __init__(self, root: Path, target: str, variables: str) -> None:
-        self._root = root.resolve()
-        digest = hashlib.sha256(variables.encode()).hexdigest()[:12]
-        self._target_path = self._root / "target" / (f"inventory-{digest}" if variables else "inventory")
+    def __init__(self, root: Path, target: str, variables: str, environment: GivenEnvironment) -> None:
+        self._root, self._environment = root.resolve(), environment
+        given = f"{variables}{environment.key}"
+        digest = hashlib.sha256(given.encode()).hexdigest()[:12]
+        self._target_path = self._root / "target" / (f"inventory-{digest}" if given else "inventory")
         self._flags = ["--project-dir", str(self._root), "--target-path", str(self._target_path)]
         self._flags += ["--log-path", str(self._target_path), "--no-send-anonymous-usage-stats"]
         self._flags += ["--vars", variables] if variables else []
@@ -316,7 +367,11 @@ class _Parsed:
         with self._in_project(), contextlib.redirect_stdout(sys.stderr):
             context = cli.make_context(cli.name, list(arguments))
             # As dbtRunner does; the context keeps the configuration, which dbtRunner does not expose.
-            context.obj = {"manifest": None, "callbacks": [], "dbt_runner_command_args": arguments}
+            context.obj = {
+                "manifest": None,
+                "callbacks": [giving(self._environment.values)],
+                "dbt_runner_command_args": arguments,
+            }
             try:
                 cli.invoke(context)
             except ExceptionExit as failed:

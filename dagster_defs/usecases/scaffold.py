@@ -56,8 +56,8 @@ def draft_estate(
     the folder whose lists of windows are extended. Raises what `scaffold` raises."""
     inventory = read_inventory(file)
     project_on_disk = ProjectOnDisk(dbt_project)
-    project_on_disk.refuse_unreadable()
     report = describe(inventory, project_on_disk)
+    project_on_disk.refuse_unreadable()
     by_dag: dict[str, dict[str, UnitReading]] = {dag.dag_id: {} for dag in inventory.dags}
     for unit in report.units:
         by_dag[unit.dag_id][unit.task_id] = unit
@@ -67,6 +67,8 @@ def draft_estate(
         lambda path: LegacyFunction(path, code).refusal(),
         DagsterCrons.asked_now(),
         project_on_disk.default_selector,
+        project_on_disk.asks,
+        project_on_disk.of_profile,
     )
     drafts = [
         _drafted(dag, by_dag[dag.dag_id], place, out, inventory.airflow_version) for dag in inventory.dags

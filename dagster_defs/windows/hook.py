@@ -158,6 +158,10 @@ class PartitionVars:
         return f"{self.dag_id}.{self.task_id}"
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(variable.name for variable in self.variables)
+
+    @property
     def unbounded(self) -> tuple[str, ...]:
         """The variables that depend on the window and are neither of its bounds: with them a run takes one window
         only."""

@@ -1,4 +1,4 @@
-"""What a task sets in dbt's environment: a note where the dbt project asks for it nowhere, a gap where it does."""
+"""What a task sets in dbt's environment: a note where the dbt project asks for it nowhere, else in the mirror."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def command(verb: str, project: Path, task: dict[str, Any], *more: str) -> Any:
     return json.loads(outcome.stdout)
 
 
-def test_a_variable_that_nothing_reads_is_a_note_and_one_that_a_hook_reads_a_gap(project: Path) -> None:
+def test_a_variable_that_nothing_reads_is_a_note_and_one_that_a_hook_reads_is_carried(project: Path) -> None:
     """Neither is the window, whatever it is called (estate-unread_env)."""
     task = task_with({"EXECUTION_DATE": UNREAD, "RUNNER": LABEL})
 
@@ -69,8 +69,8 @@ def test_a_variable_that_nothing_reads_is_a_note_and_one_that_a_hook_reads_a_gap
     assert "RUNNER" not in note["message"]
     [file] = command("scaffold", project, task, "--out", str(project.parent / "defs"))["files"]
     assert file["units"] == ["shop.task"]
-    [gap] = file["gaps"]
-    assert gap.endswith("the task sets RUNNER for dbt: set the same for Dagster")
+    assert file["gaps"] == []
+    assert f"RUNNER: '{LABEL}'" in Path(file["path"]).read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,15 @@ def test_a_variable_that_nothing_reads_is_a_note_and_one_that_a_hook_reads_a_gap
     ],
 )
 def test_a_variable_that_is_read_and_moves_is_never_passed_over(text: str, project: Path) -> None:
-    """A mirror has no environment of its own: the task is refused, or what is missing stands in a gap."""
+    """It is in the mirror's environment, or what is missing stands in a gap."""
     out = str(project.parent / "defs")
     [file] = command("scaffold", project, task_with({"RUNNER": text}), "--out", out)["files"]
 
-    mirrored = "DbtUnit" in Path(file["path"]).read_text()
-    said = "RUNNER for dbt" if mirrored else "comes in the environment"
-    assert any(said in gap for gap in file["gaps"])
+    written = Path(file["path"]).read_text()
+    if "DbtUnit" in written:
+        assert f"RUNNER: '{text}'" in written
+    else:
+        assert any("the environment variable RUNNER" in gap or "is known only" in gap for gap in file["gaps"])
 
 
 @pytest.mark.parametrize(
@@ -102,14 +104,15 @@ def test_a_variable_that_is_read_and_moves_is_never_passed_over(text: str, proje
         "{{ ti.map_index ~ '' }}",
     ],
 )
-def test_what_tells_runs_from_each_other_is_a_gap(text: str, project: Path) -> None:
-    """The hook's text will be another under Dagster, and a person is told."""
+def test_what_tells_runs_from_each_other_is_carried(text: str, project: Path) -> None:
+    """What the window determines is as in Airflow; the rest names Dagster's run."""
     [file] = command("scaffold", project, task_with({"RUNNER": text}), "--out", str(project.parent / "defs"))[
         "files"
     ]
 
     assert file["units"] == ["shop.task"]
-    assert any("RUNNER for dbt" in gap for gap in file["gaps"])
+    assert file["gaps"] == []
+    assert "RUNNER: " in Path(file["path"]).read_text()
 
 
 @pytest.mark.parametrize(

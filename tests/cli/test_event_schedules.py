@@ -101,7 +101,7 @@ def test_each_kind_has_a_mirror_without_a_gap(root: Path, written: Mapping[str, 
     [
         ("of_params", "params.day: the run's conf may override a default"),
         ("of_neighbour", "next_ds: a DAG without a clock has no run before or after a run"),
-        ("of_env", "the environment of its command comes from templates (SHOP_DATA)"),
+        ("of_env", "the task sets SHOP_DATA to another value in each run, and dbt's profile reads it"),
     ],
 )
 def test_what_a_run_does_not_tell_runs_as_it_is(

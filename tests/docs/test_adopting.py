@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import dagster_defs.components
-from dagster_defs.components.units.dbt_unit import ComparedModel
+from dagster_defs.components.units.compared_model import ComparedModel
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.python_unit import ExternalAsset
 from dagster_defs.components.units.unit_schedule import UnitSchedule

@@ -31,7 +31,9 @@ class FakeProject:
         self.models, self.times, self.variables = models or {}, times or {}, variables
         self.asked: list[Selection] = []
 
-    def executed(self, selection: Selection, variables: Mapping[str, Any]) -> Sequence[str]:
+    def executed(
+        self, selection: Selection, variables: Mapping[str, Any], environment: Mapping[str, str]
+    ) -> Sequence[str]:
         self.asked.append(selection)
         return self.models.get(" ".join(selection.select), ["model.shop.orders"])
 

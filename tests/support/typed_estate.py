@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,8 @@ class TypedEstate:
     root: Path
 
     @classmethod
-    def make(cls, root: Path) -> TypedEstate:
-        for name, text in FILES.items():
+    def make(cls, root: Path, files: Mapping[str, str] = FILES) -> TypedEstate:
+        for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

@@ -72,9 +72,13 @@ def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
     )
 
 
-def backfill_policy(variables: PartitionVars) -> BackfillPolicy:
+def backfill_policy(*variables: PartitionVars) -> BackfillPolicy:
     """One run for a whole backfill if that is correct, else one run per partition."""
-    return BackfillPolicy.single_run() if variables.can_range else BackfillPolicy.multi_run(1)
+    return (
+        BackfillPolicy.single_run()
+        if all(each.can_range for each in variables)
+        else BackfillPolicy.multi_run(1)
+    )
 
 
 def _askable_start(partitions: PartitionedSchedule) -> datetime:

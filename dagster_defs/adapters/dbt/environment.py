@@ -6,13 +6,60 @@ earlier record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
 
 from dagster_defs.settings import Settings, process_environment
 
 _PREFIX = "DBT_"  # of every variable that sets a dbt option
+_FIRST_EVENT = (
+    "MainReportVersion"  # fired once dbt has copied the process's environment, and before it reads any of it
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEnvironment:
+    """Environment variables that a unit gives to dbt while the project is parsed, beside those of this process.
+
+    `shaping`: those that may decide what the project contains. `others`: the names of the rest, which change only rows;
+    a parse needs them, with whatever value, because `env_var()` fails without one.
+    """
+
+    shaping: tuple[tuple[str, str], ...] = ()
+    others: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], may_shape: Callable[[str], bool]) -> Self:
+        shaping = tuple(sorted((name, value) for name, value in values.items() if may_shape(name)))
+        others = tuple(sorted(values.keys() - dict(shaping).keys()))
+        return cls(shaping, others, MappingProxyType(dict(values)))
+
+    @property
+    def key(self) -> str:
+        """Equal for two that parse a project to the same manifest; empty if nothing is given."""
+        return json.dumps([self.shaping, self.others]) if self.values else ""
+
+
+NOTHING_GIVEN = GivenEnvironment()
+
+
+def giving(variables: Mapping[str, str]) -> Callable[[Any], None]:
+    """A callback for one invocation of dbt: `env_var()` sees these variables in it, and nothing else does."""
+
+    def add(message: Any) -> None:
+        if variables and message.info.name == _FIRST_EVENT:
+            from dbt_common.context import get_invocation_context
+
+            seen: Any = get_invocation_context().env  # a copy of the process's, made for this invocation
+            seen.update(variables)
+
+    return add
 
 
 def dbt_environment() -> Mapping[str, str]:

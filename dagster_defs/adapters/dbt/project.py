@@ -19,18 +19,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import yaml
 from filelock import FileLock
 
-from dagster_defs.adapters.dbt.env_vars import env_vars_in
-from dagster_defs.adapters.dbt.environment import dbt_environment, options_set, users_profiles
+from dagster_defs.adapters.dbt.environment import (
+    NOTHING_GIVEN,
+    GivenEnvironment,
+    dbt_environment,
+    giving,
+    options_set,
+    users_profiles,
+)
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
+from dagster_defs.adapters.dbt.preparation import Preparation
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
-from dagster_defs.adapters.dbt.shaping import ShapingVariables
+from dagster_defs.adapters.dbt.shaping import ENV_VAR, VAR, ShapingVariables
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
@@ -53,29 +61,40 @@ _READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json"
 class DbtWorkspace:
     """A dbt project with one target: its contents, and how to run it.
 
-    `parsed_with`: the variables, as YAML, that shape the project and are the same in all its runs. Each target, and
-    each set of their values, has its own target path, because they are part of dbt's parse key.
+    `parsed_with`: the variables, as YAML, that shape the project and are the same in all its runs; `given`: the
+    environment variables. Each target, and each set of their values, has its own target path, because they are part of
+    dbt's parse key.
     """
 
     project_dir: Path
     target: str
     parsed_with: str = ""
+    given: GivenEnvironment = NOTHING_GIVEN
 
     @property
     def target_path(self) -> Path:
-        if not self.parsed_with:
+        if not (self.parsed_with or self.given.key):
             return self.project_dir / "target" / self.target
-        digest = hashlib.sha256(self.parsed_with.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(f"{self.parsed_with}{self.given.key}".encode()).hexdigest()[:12]
         return self.project_dir / "target" / f"{self.target}-{digest}"
 
     @cached_property
     def shaping(self) -> ShapingVariables:
-        """Which variables may shape the project; cached until one of its files changes."""
-        kept_in = self.target_path / "shaping.json"
+        """Which of dbt's variables may shape the project; cached until one of its files changes."""
+        return self._shaping_by(VAR, "shaping.json")
+
+    @cached_property
+    def environment_shaping(self) -> ShapingVariables:
+        """Which environment variables may."""
+        return self._shaping_by(ENV_VAR, "shaping-environment.json")
+
+    def _shaping_by(self, function: str, file: str) -> ShapingVariables:
+        kept_in = self.target_path / file
         match atomic.read_cache(kept_in):
             case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
                 return kept
-        found = ShapingVariables.in_files([*files_of(self.project_dir), self.profiles_dir / _PROFILES])
+        files = [*files_of(self.project_dir), self.profile]
+        found = ShapingVariables.in_files(files, function)
         atomic.write_json(kept_in, {"files": self.files_digest, "shaping": found.write()})
         return found
 
@@ -186,7 +205,7 @@ class DbtWorkspace:
 
         with working_directory_kept():
             os.chdir(self.project_dir)
-            set_invocation_context(dbt_environment())
+            set_invocation_context({**dbt_environment(), **self.given.values})
             set_from_args(argparse.Namespace(PROFILES_DIR=str(self.profiles_dir)), {})
             try:
                 given = yaml.safe_load(self.parsed_with) or {}
@@ -203,17 +222,26 @@ class DbtWorkspace:
         nodes: frozenset[str] | None = None,
         parse_again: bool = False,
         timeout: float | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> DbtRun:
         """A dbt command, not started yet; its artifacts and log go to `run_dir`.
 
         `nodes`: what it may select, by unique id, which makes dbt start faster. `parse_again`: the variables shape the
-        project, so it must be parsed with them. `timeout`: in seconds. Variables keep their types; raises ValueRefused
-        for a value of a type that dbt does not have.
+        project, so it must be parsed with them. `timeout`: in seconds. `environment`: variables that `env_var()` reads
+        in this run alone. Variables keep their types; raises ValueRefused for a value of a type that dbt does not have.
         """
         given = {**(yaml.safe_load(self.parsed_with) or {}), **variables}
         command = [*arguments, "--vars", as_yaml(given)] if given else list(arguments)
         here = replace(self, project_dir=self.project_dir.absolute())
-        return DbtRun(here, command, run_dir, nodes=nodes, parse_again=parse_again, timeout=timeout)
+        return DbtRun(
+            here,
+            command,
+            run_dir,
+            nodes=nodes,
+            parse_again=parse_again,
+            timeout=timeout,
+            environment={**self.given.values, **environment},
+        )
 
     def flags(self, target_path: Path) -> list[str]:
         return [
@@ -273,13 +301,15 @@ class DbtWorkspace:
         if environment in self._refused:
             raise self._refused[environment]
         try:
-            return self._parse_into(self.target_path, self.parsed_with)
+            return self._parse_into(self.target_path, self.parsed_with, self.given.values)
         except DbtProjectUnreadable as error:
             # Hundreds of units need the same project, and dbt takes seconds to fail the same way again.
             self._refused[environment] = error
             raise
 
-    def _parse_into(self, target_path: Path, variables: str, *options: str) -> Any:
+    def _parse_into(
+        self, target_path: Path, variables: str, environment: Mapping[str, str], *options: str
+    ) -> Any:
         from dbt.cli.main import dbtRunner
 
         silent = (
@@ -290,24 +320,30 @@ class DbtWorkspace:
         )  # stdout may be JSON; we report errors ourselves
         given = ["--vars", variables] if variables else []
         with working_directory_kept():
-            outcome = dbtRunner().invoke([*silent, "parse", *given, *self.flags(target_path)])
+            outcome = dbtRunner(callbacks=[giving(environment)]).invoke(
+                [*silent, "parse", *given, *self.flags(target_path)]
+            )
         if not outcome.success:
             raise unreadable(self.project_dir, outcome.exception)
         return outcome.result
 
-    def parsed_apart(self, variables: Mapping[str, Any], name: str) -> Manifest:
+    def parsed_apart(
+        self, variables: Mapping[str, Any], environment: Mapping[str, str], name: str
+    ) -> Manifest:
         """The manifest of a full parse with these variables, in a target path of its own that has this name.
 
         Raises DbtProjectUnreadable.
         """
         target_path = self.target_path / name
-        self._parse_into(target_path, as_yaml(variables), "--no-partial-parse")
+        given = {**self.given.values, **environment}
+        self._parse_into(target_path, as_yaml(variables), given, "--no-partial-parse")
         return _read_document(target_path / "manifest.json")
 
     def _list(self, arguments: Sequence[str]) -> list[str]:
         options = tuple(options_set().items())
         if options not in self._listers:
-            self._listers[options] = Lister(self.project_dir, self._listed, self.flags(self.target_path))
+            flags, given = self.flags(self.target_path), self.given.values
+            self._listers[options] = Lister(self.project_dir, self._listed, flags, given)
         return self._listers[options].select(arguments)
 
     @cached_property
@@ -339,9 +375,11 @@ class DbtWorkspace:
     @cached_property
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, profile included, independent of its location."""
-        digest = hashlib.sha256(f"{version('dbt-core')}:{self.target}:{self.parsed_with}".encode())
+        digest = hashlib.sha256(
+            f"{version('dbt-core')}:{self.target}:{self.parsed_with}{self.given.key}".encode()
+        )
         named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
-        for name, path in {**named, "the profile": self.profiles_dir / _PROFILES}.items():
+        for name, path in {**named, "the profile": self.profile}.items():
             digest.update(f"\0{name}\0".encode())
             with contextlib.suppress(FileNotFoundError):
                 digest.update(path.read_bytes())
@@ -350,6 +388,10 @@ class DbtWorkspace:
     @property
     def profiles_dir(self) -> Path:
         return profiles_dir_of(self.project_dir)
+
+    @property
+    def profile(self) -> Path:
+        return self.profiles_dir / _PROFILES
 
 
 def profiles_dir_of(project_dir: Path) -> Path:
@@ -390,43 +432,6 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What a saved manifest was made from: the files, their location, and the environment variables that they read.
-
-    Values are stored as digests: a profile reads passwords.
-    """
-
-    place: str
-    files: str
-    environment: Mapping[str, str]
-
-    @classmethod
-    def of(cls, workspace: DbtWorkspace, names: Iterable[str]) -> Self:
-        """`names`: the variables that models read, according to dbt; the profile's are added."""
-        texts = (workspace.project_dir / "dbt_project.yml", workspace.profiles_dir / _PROFILES)
-        found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
-        environment = {name: _digest_of_variable(name) for name in sorted(found)}
-        return cls(str(workspace.project_dir), workspace.files_digest, environment)
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """None if there is none, or it cannot be read."""
-        match atomic.read_cache(path):
-            case {"place": str(place), "files": str(files), "environment": dict(environment)}:
-                return cls(place, files, environment)
-        return None
-
-    def write(self) -> str:
-        return json.dumps({"place": self.place, "files": self.files, "environment": dict(self.environment)})
-
-    def is_current(self, workspace: DbtWorkspace) -> bool:
-        here = (str(workspace.project_dir), workspace.files_digest)
-        return (self.place, self.files) == here and all(
-            _digest_of_variable(name) == digest for name, digest in self.environment.items()
-        )
-
-
 def _arguments(select: str, exclude: str, selector: str) -> list[str]:
     arguments = ["--selector", selector] if selector else ["--select", select] if select else []
     return [*arguments, *(["--exclude", exclude] if exclude else [])]
@@ -463,8 +468,3 @@ def _write_manifest(manifest: Any, file: Path) -> None:
     from dbt.parser.manifest import extended_mashumaro_encoder
 
     atomic.write_bytes(file, manifest.to_msgpack(extended_mashumaro_encoder))
-
-
-def _digest_of_variable(name: str) -> str:
-    value = dbt_environment().get(name)
-    return "" if value is None else hashlib.sha256(value.encode()).hexdigest()

@@ -6,11 +6,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from dagster_defs.adapters.dbt.environment import giving
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtFailed, NotComparable, TimedOut
 
@@ -38,7 +40,8 @@ class DbtRun:
     """One running dbt command.
 
     dbt works in a separate thread; `events()` yields each result while dbt waits, so that a consumer can still use
-    dbt's own connection (say, to count rows) before dbt goes on and closes it.
+    dbt's own connection (say, to count rows) before dbt goes on and closes it. `environment`: what `env_var()` reads,
+    beside the environment of this process.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class DbtRun:
         nodes: frozenset[str] | None = None,
         parse_again: bool,
         timeout: float | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.workspace = workspace
         self.command = list(command)
@@ -57,6 +61,7 @@ class DbtRun:
         self.nodes = nodes
         self.parse_again = parse_again
         self.timeout = timeout
+        self.environment = environment
         self._queue: SimpleQueue[tuple[dict[str, Any], threading.Event] | None] = SimpleQueue()
         self._abandoned = threading.Event()
         self._outcome: Any = None
@@ -125,7 +130,10 @@ class DbtRun:
                 self.workspace.database_file.parent.mkdir(parents=True, exist_ok=True)
             manifest = self.workspace.load_manifest(self.nodes)
             self._adapter_type = manifest.metadata.adapter_type
-            runner = dbtRunner(manifest=None if self.parse_again else manifest, callbacks=[self._on_event])
+            runner = dbtRunner(
+                manifest=None if self.parse_again else manifest,
+                callbacks=[giving(self.environment), self._on_event],
+            )
             # Writing the manifest again would double the time; the results are written below.
             command = ["--no-write-json", *self.command, *self.workspace.flags(self.run_dir)]
             self._outcome = runner.invoke(command)

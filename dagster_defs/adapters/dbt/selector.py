@@ -9,8 +9,10 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from dagster_defs.adapters.dbt.environment import giving
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.errors import DbtSelectionRefused
 
@@ -81,8 +83,15 @@ class Lister:
     times as long as selecting.
     """
 
-    def __init__(self, project_dir: Path, manifest: Any, flags: Sequence[str]) -> None:
-        """`flags`: those of every dbt command in the project."""
+    def __init__(
+        self,
+        project_dir: Path,
+        manifest: Any,
+        flags: Sequence[str],
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`flags`: those of every dbt command in the project. `environment`: what it reads beside this process's."""
+        self._environment = environment
         self._project_dir = project_dir
         self._manifest = manifest
         self._flags = flags
@@ -106,7 +115,11 @@ class Lister:
         command = [*_LS, *arguments, *self._flags]
         context = cli.make_context(cli.name, list(command))
         # As dbtRunner does; the context keeps the configuration, which dbtRunner does not expose.
-        context.obj = {"manifest": self._manifest, "callbacks": [], "dbt_runner_command_args": command}
+        context.obj = {
+            "manifest": self._manifest,
+            "callbacks": [giving(self._environment)],
+            "dbt_runner_command_args": command,
+        }
         try:
             result, _ = cli.invoke(context)
         finally:

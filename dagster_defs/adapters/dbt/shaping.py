@@ -20,8 +20,7 @@ from dagster_defs.adapters.dbt.jinja import YAML, calls_of, names_asked, templat
 Names = frozenset[str | None]  # of variables or macros; None: unknown, so possibly any
 
 _RULES = "1"  # version of this module's rules: bump it if the same files would give another answer
-_FUNCTION = "var"
-_ASKED = re.compile(r"\bvar\b")
+VAR, ENV_VAR = "var", "env_var"  # dbt's functions that read a variable
 _BLOCKS = re.compile(r"\{%-?\s*(macro|test|data_test|materialization)\b")
 _DECIDES = ("config", "ref", "source", "metric")  # these make a node, or an edge to one
 # dbt calls these for each node's relation, whether or not the project calls them.
@@ -38,9 +37,9 @@ class ShapingVariables:
     any_name: bool = False
 
     @classmethod
-    def in_files(cls, files: Iterable[Path]) -> Self:
-        """From one project's files, including its packages and profile."""
-        found = frozenset(_Project.read(files).shaping())
+    def in_files(cls, files: Iterable[Path], function: str = VAR) -> Self:
+        """From one project's files, including its packages and profile. `function`: by which the variables are read."""
+        found = frozenset(_Project.read(files, function).shaping())
         return cls(frozenset(name for name in found if name is not None), None in found)
 
     @classmethod
@@ -74,7 +73,8 @@ class _Code:
     given: Names = frozenset({None})
 
     @classmethod
-    def of(cls, tree: nodes.Node) -> Self:
+    def of(cls, tree: nodes.Node, function: str) -> Self:
+        asked = _word(function)
         calls = list(tree.find_all(nodes.Call))
         given = frozenset(_macro_of(call) for call in calls if not all(map(_is_literal, _arguments(call))))
         blocks = [block for kind in _CONDITIONS for block in tree.find_all(kind)]
@@ -85,15 +85,19 @@ class _Code:
         # Hooks are templates inside strings, and dbt renders them while parsing.
         texts = (text.value for text in tree.find_all(nodes.Const) if isinstance(text.value, str))
         return cls(
-            frozenset(names_asked(tree, _FUNCTION)),
+            frozenset(names_asked(tree, function)),
             frozenset(_named_in(tree)),
             conditional,
             any(calls_of(tree, *_DECIDES)),
             computed
             or any(any(calls_of(block, *_DECIDES)) for block in blocks)
-            or any("{" in text and _ASKED.search(text) for text in texts),
+            or any("{" in text and asked.search(text) for text in texts),
             given,
         )
+
+
+def _word(function: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{function}\b")
 
 
 _UNREADABLE = _Code(frozenset({None}), frozenset({None}))
@@ -122,13 +126,14 @@ def _macro_of(call: nodes.Call) -> str | None:
 class _Project:
     """`macros` by name, with several per name: `default__x` is also called as `x`."""
 
+    function: str
     macros: dict[str, list[_Code]] = field(default_factory=dict)
     statements: list[_Code] = field(default_factory=list)
 
     @classmethod
-    def read(cls, files: Iterable[Path]) -> Self:
+    def read(cls, files: Iterable[Path], function: str) -> Self:
         """Only what asks for a variable, or calls a macro, is parsed: the rest decides nothing."""
-        project = cls()
+        project = cls(function)
         texts: dict[Path, str] = {}
         for file in files:
             if file.suffix not in _WITH_JINJA:
@@ -142,7 +147,7 @@ class _Project:
                 project._add_macros(text)
         asking = project._up_from(lambda code: bool(code.asks))
         mentioned = re.compile(
-            "|".join([_ASKED.pattern, *(rf"\b{re.escape(name)}\b" for name in sorted(asking))])
+            "|".join([_word(function).pattern, *(rf"\b{re.escape(name)}\b" for name in sorted(asking))])
         )
         for file, text in texts.items():
             if ("{" in text or file.suffix in YAML) and mentioned.search(text):
@@ -155,7 +160,7 @@ class _Project:
             self.statements.append(_UNREADABLE)
             return
         for macro in tree.find_all(nodes.Macro):
-            name, code = macro.name.removeprefix(_MACRO), _Code.of(macro)
+            name, code = macro.name.removeprefix(_MACRO), _Code.of(macro, self.function)
             for each in {name, name.rpartition("__")[2]}:
                 self.macros.setdefault(each, []).append(code)
             if name.startswith(_TEST):
@@ -165,12 +170,13 @@ class _Project:
         if file.suffix not in YAML:
             if not _BLOCKS.search(text):
                 tree = tree_of(text)
-                self.statements.append(_UNREADABLE if tree is None else _Code.of(tree))
+                self.statements.append(_UNREADABLE if tree is None else _Code.of(tree, self.function))
             return
         for template in templates_in(text):
             if "{" in template:
                 tree = tree_of(template)
-                self.statements.append(_UNREADABLE if tree is None else replace(_Code.of(tree), decides=True))
+                code = _UNREADABLE if tree is None else _Code.of(tree, self.function)
+                self.statements.append(replace(code, decides=True))
 
     def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:
         """Names of macros for which `begins` holds, or that call such a macro directly or indirectly."""

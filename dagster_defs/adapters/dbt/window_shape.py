@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
@@ -30,21 +31,31 @@ _SECTIONS = (
 )
 
 
-def shaped_by_window(workspace: DbtWorkspace, one: Variables, other: Variables) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class WindowValues:
+    """What one window gives to dbt: its variables, and those of its environment variables that may shape a project."""
+
+    variables: Variables
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def shaped_by_window(workspace: DbtWorkspace, one: WindowValues, other: WindowValues) -> tuple[str, ...]:
     """Ids of everything in the project that differs between the two windows, sorted; empty if nothing does.
 
     Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
     """
     kept_in = workspace.target_path / "windows.json"
     # Units with variables of the same names and types share the result: another type may not even parse.
-    asked = json.dumps([workspace.files_digest, _shape(dict(one))], sort_keys=True)
+    names = [sorted(one.environment)] if one.environment else []
+    asked = json.dumps([workspace.files_digest, _shape(dict(one.variables)), *names], sort_keys=True)
     if (known := workspace.shapes.get(asked)) is not None:
         return known
     with workspace.prepared():
         kept: dict[str, list[str]] = atomic.read_cache(kept_in) or {}
         if not isinstance(kept.get(asked), list):
             first, second = (
-                workspace.parsed_apart(each, f"window-{n}") for n, each in enumerate((one, other))
+                workspace.parsed_apart(each.variables, each.environment, f"window-{n}")
+                for n, each in enumerate((one, other))
             )
             kept = {asked: sorted(_differences(first, second))} | {
                 question: answer for question, answer in kept.items() if workspace.files_digest in question

@@ -24,8 +24,11 @@ from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import Tries
+from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
+from dagster_defs.inventory.labels import RunNames
+from dagster_defs.inventory.masking import shown
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import DbtMirror, TableOutput
 from dagster_defs.parity import Side
@@ -36,6 +39,14 @@ from dagster_defs.windows import Moment, PartitionVars, Window
 from dagster_defs.windows.values import typed
 
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
+# The resource types that each dbt command runs from a selection.
+RUN_BY: Mapping[str, frozenset[str]] = {
+    "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
+    "run": frozenset({"model"}),
+    "test": frozenset({"test", "unit_test"}),
+    "snapshot": frozenset({"snapshot"}),
+    "seed": frozenset({"seed"}),
+}
 
 
 class DefinedUnit(DbtMirror, Protocol):
@@ -57,6 +68,9 @@ class DefinedUnit(DbtMirror, Protocol):
 
     @property
     def event_times(self) -> PartitionVars: ...
+
+    @property
+    def environment(self) -> UnitEnvironment: ...
 
     @property
     def tries(self) -> Tries: ...
@@ -235,7 +249,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
         can_subset=True,
         partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
-        backfill_policy=None if unit.event else backfill_policy(unit.variables),
+        backfill_policy=None if unit.event else backfill_policy(unit.variables, unit.environment.templates),
         config_schema=unit.config_schema,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={tags.UNIT: unit.unit},
@@ -271,6 +285,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         windows = moments_to_write(context, unit.legacy_unit, unit.times)
     else:
         windows = moments_of_run(context, unit.times)
+    unit.environment.refuse_missing()
     part = _part(context, nodes)
     run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)
     start = Start()
@@ -284,6 +299,10 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
             run_dir / "state"
         )
     variables = unit.variables.for_range(windows[0], windows[-1])
+    environment = {
+        **unit.environment.labelled(_run_names(context, unit)),
+        **unit.environment.for_range(windows[0], windows[-1]),
+    }
     event_time = unit.event_times.for_range(windows[0], windows[-1])
     flags = [part for end, value in event_time.items() for part in (f"--event-time-{end}", value)]
     context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
@@ -300,10 +319,12 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         nodes=nodes.selected,
         parse_again=bool(nodes.shaped_by_window),
         timeout=None if unit.timeout is None else unit.timeout * len(windows),
+        environment=environment,
     )
     metadata = {
         **window_metadata(windows),
         **{f"vars/{name}": _metadata_of(value) for name, value in variables.items()},
+        **{f"env/{name}": shown(name, value) for name, value in environment.items()},
         **{f"event_time/{end}": value for end, value in event_time.items()},
     }
     if len(windows) > 1:
@@ -319,6 +340,12 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         yield from _translate(
             context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
         )
+
+
+def _run_names(context: dg.AssetExecutionContext, unit: DefinedUnit) -> RunNames:
+    """Airflow's own try if its proxy launched the run."""
+    number = context.run.tags.get(tags.AIRFLOW_TRY, str(context.retry_number + 1))
+    return RunNames(unit.unit, context.run.run_id, int(number))
 
 
 def _metadata_of(value: Any) -> Any:
@@ -438,3 +465,7 @@ def _check_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetChe
         severity=dg.AssetCheckSeverity.WARN if status == "warn" else dg.AssetCheckSeverity.ERROR,
         metadata={"status": status, "unique_id": event["data"]["node_info"]["unique_id"]},
     )
+
+
+def is_not_a_table(node: Mapping[str, Any]) -> bool:
+    return node["config"]["materialized"] in ("view", "ephemeral")

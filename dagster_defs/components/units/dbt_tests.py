@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import ParityError
 from dagster_defs.windows import Moment, PartitionVars
@@ -16,7 +17,7 @@ Verdicts = Mapping[dg.AssetCheckKey, bool]
 @dataclass(frozen=True)
 class LegacyTests:
     """The dbt tests that a unit's legacy command runs: unique ids by check. `shaped`: whether the window's variables
-    shape them. `timeout`: seconds per window.
+    shape them. `timeout`: seconds per window. `environment`: what the unit sets in dbt's environment.
     """
 
     workspace: DbtWorkspace
@@ -24,6 +25,7 @@ class LegacyTests:
     ids: Mapping[dg.AssetCheckKey, str]
     shaped: bool
     timeout: float | None
+    environment: UnitEnvironment
 
     def evaluate(
         self, twins: Collection[dg.AssetCheckKey], windows: Sequence[Moment], run_id: str, wait_s: float
@@ -34,6 +36,7 @@ class LegacyTests:
             return LegacyVerdicts()
         try:
             variables = self.variables.for_range(windows[0], windows[-1])
+            environment = self.environment.for_range(windows[0], windows[-1])
         except ParityError as error:
             return LegacyVerdicts(not_known=dict.fromkeys(shared, str(error)))
         from dagster_defs.usecases.shadow.legacy_tests import evaluate_tests
@@ -42,6 +45,7 @@ class LegacyTests:
             self.workspace,
             frozenset(shared.values()),
             variables=variables,
+            environment=environment,
             run_dir=self.workspace.target_path / "runs" / run_id / "legacy_tests",
             parse_again=self.shaped,
             wait_s=wait_s,

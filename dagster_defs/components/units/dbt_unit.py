@@ -12,12 +12,19 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from dagster_defs.adapters.dbt.names import names_of
-from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.adapters.dbt.window_shape import shaped_by_window
-from dagster_defs.adapters.dbt.workspaces import open_workspace, workspace_of
+from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of
+from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
+from dagster_defs.adapters.dbt.workspaces import given_by, open_workspace, workspace_of
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.compare.terms import TimeTerms
-from dagster_defs.components.units.dbt_assets import ASSET_TYPES, UnitNodes, build_asset_definition
+from dagster_defs.components.units.compared_model import ComparedModel
+from dagster_defs.components.units.dbt_assets import (
+    ASSET_TYPES,
+    RUN_BY,
+    UnitNodes,
+    build_asset_definition,
+    is_not_a_table,
+)
+from dagster_defs.components.units.dbt_environment import UnitEnvironment, environment_of, refuse_moving_place
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
@@ -35,34 +42,6 @@ from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, TableOut
 from dagster_defs.parity import Side, Zones
 from dagster_defs.windows import Bound, Moment, PartitionVars, Schedule, Window, zone_of
 from dagster_defs.windows.values import as_yaml
-
-# The resource types that each dbt command runs from a selection.
-RUN_BY: Mapping[str, frozenset[str]] = {
-    "build": frozenset({"model", "seed", "snapshot", "test", "unit_test", "source"}),
-    "run": frozenset({"model"}),
-    "test": frozenset({"test", "unit_test"}),
-    "snapshot": frozenset({"snapshot"}),
-    "seed": frozenset({"seed"}),
-}
-
-
-@dataclass
-class ComparedModel(TimeTerms):
-    """How one model is compared: what identifies its rows, and what may differ."""
-
-    name: Annotated[
-        str,
-        dg.Resolver.default(
-            description=(
-                "Name of the dbt model: `orders` (for a versioned model, every version that has no entry of its own), "
-                "`orders.v1`, `shop.orders` with its package, or its unique id."
-            )
-        ),
-    ]
-    key: Annotated[
-        Sequence[str],
-        dg.Resolver.default(description="Columns that identify a row; without them, rows are a multiset."),
-    ] = field(default_factory=list)
 
 
 @dg.scaffold_with(DbtUnitScaffolder)
@@ -91,6 +70,27 @@ class DbtUnit(UnitComponent):
     exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
     selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
     vars: Templates = field(default_factory=dict)
+    env: Annotated[
+        Mapping[str, Any],
+        dg.Resolver.passthrough(
+            description=(
+                "Environment variables that dbt's `env_var()` reads in this unit's runs, and nothing else does. Text "
+                "is an Airflow template exactly as in the DAG, or `{template, bound}` as in `vars`. For secrets see "
+                "`required_env`."
+            ),
+            examples=[{"REGION": "eu", "DAY": {"template": "{{ ds }}", "bound": "lower"}}],
+        ),
+    ] = field(default_factory=dict)
+    required_env: Annotated[
+        Sequence[str],
+        dg.Resolver.default(
+            description=(
+                "Names of environment variables that the legacy task sets for dbt and that Dagster's own environment "
+                "must have, such as secrets; a run fails without them."
+            ),
+            examples=[["WAREHOUSE_TOKEN"]],
+        ),
+    ] = field(default_factory=list)
     event_time: Annotated[
         Mapping[str, str] | None,
         dg.Resolver.passthrough(
@@ -122,6 +122,10 @@ class DbtUnit(UnitComponent):
         return self.compile_templates(self.vars, "vars")
 
     @cached_property
+    def environment(self) -> UnitEnvironment:
+        return environment_of(self.unit, self.env, self.required_env, self.compile_templates)
+
+    @cached_property
     def event_times(self) -> PartitionVars:
         """Both ends of the window for microbatch models; empty if the task does not pass them."""
         bounds = {"start": "lower", "end": "upper"}
@@ -133,11 +137,11 @@ class DbtUnit(UnitComponent):
 
     @property
     def takes_ranges(self) -> bool:
-        return self.variables.can_range
+        return self.variables.can_range and self.environment.templates.can_range
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.variables, self.event_times, self._terms
+        _ = self.variables, self.environment, self.event_times, self._terms
         for compared in self.compare:
             self._zones_of(compared)
             if self.event is not None and compared.time_column:
@@ -146,6 +150,7 @@ class DbtUnit(UnitComponent):
                 )
                 raise BadUnit(self.unit, reason, "Remove `time_column`: the table is compared as a whole")
         if resolved:
+            refuse_moving_place(self.environment, profile_of(self.project_dir))
             for side in Side:
                 self._selected(side)
             self._refuse_unknown_models()
@@ -182,12 +187,14 @@ class DbtUnit(UnitComponent):
         return {
             names[node_id]: (spec.key, shadow_key(spec.key))
             for node_id, spec in nodes.models.items()
-            if not _not_a_table(nodes.manifest["nodes"][node_id])
+            if not is_not_a_table(nodes.manifest["nodes"][node_id])
         }
 
     def _tests(self, nodes: UnitNodes) -> LegacyTests:
         ids = {spec.key: test for test, spec in nodes.checks.items()}
-        return LegacyTests(nodes.workspace, self.variables, ids, bool(nodes.shaped_by_window), self.timeout)
+        return LegacyTests(
+            nodes.workspace, self.variables, ids, bool(nodes.shaped_by_window), self.timeout, self.environment
+        )
 
     def asset_keys(self) -> list[dg.AssetKey]:
         """Keys of the models that this mirror defines on the legacy side."""
@@ -206,7 +213,7 @@ class DbtUnit(UnitComponent):
     def _nodes(self, side: Side) -> UnitNodes:
         if side not in self._nodes_by_side:
             project, translator = self.project_units.once(
-                (self.project_dir, side, self.key_prefix_parts, self.parsed_with),
+                (self.project_dir, side, self.key_prefix_parts, self.parsed_with, given_by(self)),
                 lambda: self._translation(side),
             )
             self._nodes_by_side[side] = UnitNodes(
@@ -232,34 +239,53 @@ class DbtUnit(UnitComponent):
     @cached_property
     def _shaped_by_window(self) -> tuple[str, ...]:
         """Determined by comparing the first window with one more than a year later, on the legacy target."""
-        if not self.vars:
+        if not (self.vars or self._moving_environment):
             return ()
         if self.event is not None:
             return self._shaped_by_run
         first, later = _two_windows(self.partitions.schedule)
         try:
-            windows = (self.variables.for_window(first), self.variables.for_window(later))
+            values = [self._values_at(window) for window in (first, later)]
         except BadVariable as error:
             reason = f"`vars`: variable {error.variable} {error.reason}"
             raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
         except ParityError as error:
             raise BadUnit(self.unit, f"`vars`: {error}", "Correct it in its YAML") from error
         try:
-            return shaped_by_window(self.workspace(Side.LEGACY), *windows)
+            return shaped_by_window(self.workspace(Side.LEGACY), *values)
         except DbtProjectUnreadable as error:
-            variables = as_yaml(windows[0]).strip()
+            given = values[0].variables
+            variables = as_yaml(given).strip()
             raise BadUnit(
                 self.unit,
-                f"dbt cannot parse the project with its variables ({', '.join(windows[0])}): {error.reason}",
+                f"dbt cannot parse the project with its variables ({', '.join(given)}): {error.reason}",
                 f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
             ) from error
+
+    def _values_at(self, window: Window) -> WindowValues:
+        environment = self.environment.for_window(window)
+        moving = {name: environment[name] for name in self._moving_environment}
+        return WindowValues(self.variables.for_window(window), moving)
+
+    @cached_property
+    def _moving_environment(self) -> Sequence[str]:
+        """Environment variables that change with the window and may shape the project."""
+        if not (moving := self.environment.moving):
+            return ()
+        shaping = open_workspace(self.project_dir, target_of(Side.LEGACY)).environment_shaping
+        return [name for name in moving if shaping.may_shape(name)]
+
+    @cached_property
+    def parse_environment(self) -> Mapping[str, str]:
+        return self.environment.for_parse() if self.env else {}
 
     @property
     def _shaped_by_run(self) -> tuple[str, ...]:
         """Which runs there will be is not known, so every variable that may shape the project counts."""
         moving = self.vars.keys() - self.variables.constants().keys()
         shaping = open_workspace(self.project_dir, target_of(Side.LEGACY)).shaping if moving else None
-        return tuple(f"variable {name}" for name in sorted(moving) if shaping and shaping.may_shape(name))
+        said = (f"variable {name}" for name in sorted(moving) if shaping and shaping.may_shape(name))
+        return (*said, *(f"environment variable {name}" for name in self._moving_environment))
 
     @property
     def dbt(self) -> DbtMirror:
@@ -315,6 +341,9 @@ class DbtUnit(UnitComponent):
             reads=reads,
             writes=writes,
             unsure=self._unsure,
+            environment=self.environment.templates,
+            required=tuple(self.required_env),
+            labels=tuple(self.environment.labels),
         )
 
     @property
@@ -332,7 +361,7 @@ class DbtUnit(UnitComponent):
         # The event times that dbt filters microbatch models by take precedence over what the models read themselves.
         bounds = {
             bound: text
-            for declared in (self.variables, self.event_times)
+            for declared in (self.environment.templates, self.variables, self.event_times)
             for bound, text in (
                 declared.bounds_in(declared.for_window(window)).items() if self.event is None else ()
             )
@@ -342,7 +371,7 @@ class DbtUnit(UnitComponent):
         theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
         for node_id in sorted(self._selected(Side.LEGACY)):
             node = manifest["nodes"].get(node_id)
-            if node is None or node["resource_type"] not in ASSET_TYPES or _not_a_table(node):
+            if node is None or node["resource_type"] not in ASSET_TYPES or is_not_a_table(node):
                 continue
             compared = self._declared_for(node)
             if node_id not in theirs:
@@ -469,7 +498,3 @@ class DbtUnit(UnitComponent):
 def _two_windows(schedule: Schedule) -> tuple[Window, Window]:
     first = schedule.first_window()
     return first, next(schedule.windows(first.start.add(days=400)), first)
-
-
-def _not_a_table(node: Mapping[str, Any]) -> bool:
-    return node["config"]["materialized"] in ("view", "ephemeral")

@@ -70,7 +70,10 @@ class Play:
 
     def _outputs_of(self, window: Window) -> Iterator[Output]:
         """The windowed outputs, within the bounds that Airflow rendered: the mirror's own bounds may be wrong."""
-        calls = [RenderedValues(call.vars, call.event_time) for call in self.ready.dbt_calls(window)]
+        calls = [
+            RenderedValues(call.vars, call.event_time, {**call.literal, **call.rendered})
+            for call in self.ready.dbt_calls(window)
+        ]
         outputs = outputs_of(self.ready.mirror, window, calls)
         return (output for output in outputs if not output.as_a_whole)
 

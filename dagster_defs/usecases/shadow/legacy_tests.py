@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import yaml
 
@@ -44,6 +45,7 @@ def evaluate_tests(
     *,
     variables: Mapping[str, Any],
     run_dir: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
     parse_again: bool = False,
     wait_s: float = 10.0,
     timeout: float | None = None,
@@ -60,12 +62,10 @@ def evaluate_tests(
     nodes = {test: _node(manifest, test) for test in sorted(tests) if test not in refused}
     if not nodes:
         return Evaluated(not_known=refused)
-    call = _Call(nodes, variables, run_dir, parse_again, timeout)
+    call = _Call(nodes, variables, environment, run_dir, parse_again, timeout)
     try:
-        if file is None:
-            evaluated = call.run(_Hookless(workspace.project_dir, workspace.target, workspace.parsed_with))
-        else:
-            evaluated = _on_file(call, workspace, file, wait_s)
+        hookless = _Hookless.of(workspace)
+        evaluated = call.run(hookless) if file is None else _on_file(call, workspace, file, wait_s)
     except ParityError as error:
         evaluated = Evaluated(not_known=dict.fromkeys(nodes, str(error)))
     return replace(evaluated, not_known={**refused, **evaluated.not_known})
@@ -76,6 +76,10 @@ class _Hookless(DbtWorkspace):
     """The workspace without the project's `on-run-start` and `on-run-end`; `profiles`: where to read profiles.yml."""
 
     profiles: Path | None = None
+
+    @classmethod
+    def of(cls, workspace: DbtWorkspace, profiles: Path | None = None) -> Self:
+        return cls(workspace.project_dir, workspace.target, workspace.parsed_with, workspace.given, profiles)
 
     def load_manifest(self, nodes: frozenset[str] | None = None) -> Any:
         manifest = super().load_manifest(nodes)
@@ -96,6 +100,7 @@ class _Call:
 
     tests: Mapping[str, Mapping[str, Any]]
     variables: Mapping[str, Any]
+    environment: Mapping[str, str]
     run_dir: Path
     parse_again: bool
     timeout: float | None
@@ -110,6 +115,7 @@ class _Call:
             nodes=frozenset(self.tests),
             parse_again=self.parse_again,
             timeout=self.timeout,
+            environment=self.environment,
         )
         passed: dict[str, bool] = {}
         failures: tuple[str, ...] = ()
@@ -140,7 +146,7 @@ def _on_file(call: _Call, workspace: DbtWorkspace, file: Path, wait_s: float) ->
         return Evaluated(not_known=dict.fromkeys(call.tests, f"the file {file} does not exist"))
     deadline = time.monotonic() + wait_s
     with _read_only_profile(workspace) as profiles:
-        reading = _Hookless(workspace.project_dir, workspace.target, workspace.parsed_with, profiles)
+        reading = _Hookless.of(workspace, profiles)
         while True:
             # Waiting here holds no lock; dbt's own retries would sleep for an unbounded time.
             FILES.wait_for(file, max(0.0, deadline - time.monotonic()))

@@ -15,7 +15,7 @@ import pytest
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.project import DbtWorkspace
-from dagster_defs.adapters.dbt.window_shape import shaped_by_window
+from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
 
@@ -314,7 +314,7 @@ def test_a_broken_answer_about_windows_is_made_again(project: Path, broken: Call
     (project / "dbt_project.yml").write_text(
         (project / "dbt_project.yml").read_text() + "vars: {day: none}\n"
     )
-    asked = ({"day": "2024-03-01"}, {"day": "2024-03-02"})
+    asked = WindowValues({"day": "2024-03-01"}), WindowValues({"day": "2024-03-02"})
     found = shaped_by_window(DbtWorkspace(project, "legacy"), *asked)
     file = project / "target" / "legacy" / "windows.json"
     file.write_bytes(broken(file.read_bytes()))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dagster_defs.components.units.broken_unit import BROKEN
-from dagster_defs.components.units.dbt_unit import ComparedModel, DbtUnit
+from dagster_defs.components.units.compared_model import ComparedModel
+from dagster_defs.components.units.dbt_unit import DbtUnit
 from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.lifecycle.mirrors import TableOutput, Terms
 from dagster_defs.parity import Tolerance, ToleranceKind
