@@ -15,6 +15,7 @@ from bench import (
     one_window,
     proxied,
     thirty,
+    unit_run,
     whole_estate,
 )
 from bench.table import print_rows
@@ -31,6 +32,7 @@ BENCHES = {
     "whole-estate": ("The map of a whole estate, seconds", whole_estate.measure, whole_estate.BOUNDS),
     "ledger": ("The ledger's file, seconds of CPU", ledger.measure, ledger.BOUNDS),
     "location": ("Loading a code location, seconds of CPU", location.measure, location.BOUNDS),
+    "unit-run": ("A run of one unit, seconds of CPU of its worker", unit_run.measure, unit_run.BOUNDS),
     "observe": (
         f"A burst of {observe.BURST:,} finished task instances, seconds for each thousand (peak memory)",
         observe.measure,

@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -60,16 +61,26 @@ def measure(console: Console) -> list[Row]:
 def _load(way: str, folder: Path, job: str, *, first: bool) -> tuple[float, float]:
     """Seconds of CPU, and the peak in GB. Stock prepares its manifest where `dagster dev` is said to run, and only
     there."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "PARITY_PROXIED_STATE": str(folder / "proxied_state")}
     environment |= {"DAGSTER_IS_DEV_CLI": "1"} if first else {}
     command = [sys.executable, "-m", "bench.load", way, str(folder), job]
+    printed: list[str] = []
+    seconds = cpu_seconds(command, environment, printed)
+    return seconds, int(printed[-1]) / 1e6
+
+
+def cpu_seconds(
+    command: list[str], environment: Mapping[str, str], printed: list[str] | None = None
+) -> float:
+    """CPU time of a command and everything that it starts; its words on stdout are added to `printed`."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
+    if printed is not None:
+        printed += done.stdout.split()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, int(done.stdout.split()[-1]) / 1e6
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -102,11 +102,11 @@ def hand_over(folder: Path, stage: Stage) -> None:
         ledger.append(entry)
 
 
-def ledger_up_to(stage: Stage) -> list[Entry]:
+def ledger_up_to(stage: Stage, unit: Unit = UNIT) -> list[Entry]:
     """What the commands would have written on the way there."""
     at = datetime.now(UTC)
     return [
-        Entry(id=f"bench-{move}", at=at, operator="bench", unit=UNIT, move=move, kind=kind, stage=began)
+        Entry(id=f"bench-{move}", at=at, operator="bench", unit=unit, move=move, kind=kind, stage=began)
         for began, move in _MOVES[: _BEFORE[stage]]
         for kind in (Kind.INTENDED, Kind.DONE)
     ]

@@ -26,6 +26,8 @@ from dagster.components.resolved.context import ResolutionContext
 from dagster_shared import yaml_utils
 from jinja2.nativetypes import native_concat
 
+from dagster_defs.adapters.dagster.component_schemas import schemas_kept
+
 _MARKS = ("{{", "{%", "{#", "\n", "\r")  # signs of a template; Jinja normalizes line ends too
 
 
@@ -74,10 +76,10 @@ class EstateTree(ComponentTree):
             return self.build_defs()
 
     def build_defs(self, loc: Any = None) -> dg.Definitions:
-        if DefinitionsLoadContext.get().load_type is not DefinitionsLoadType.RECONSTRUCTION:
-            return super().build_defs(loc)
         # The schemas of all installed component types are for Dagster's UI. A run does not need them.
-        with _put(load_defs, "get_library_json_enriched_defs", _without_schemas):
+        is_run = DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION
+        schemas = _without_schemas if is_run else schemas_kept
+        with _put(load_defs, "get_library_json_enriched_defs", schemas):
             return super().build_defs(loc)
 
 

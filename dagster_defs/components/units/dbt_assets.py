@@ -227,7 +227,9 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
             owners=[*unit.owners] or spec.owners,
             freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
             deps=[unit.dependency(dep) for dep in spec.deps],
-        ).merge_attributes(**attributes)
+            tags={**spec.tags, **attributes["tags"]},
+            metadata={**spec.metadata, **attributes.get("metadata", {})},
+        )
         for spec in (stand_in and [stand_in]) or nodes.models.values()
     ]
 

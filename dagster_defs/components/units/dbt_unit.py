@@ -295,7 +295,7 @@ class DbtUnit(UnitComponent):
         return self._once((target_of, side), lambda: target_of(side))
 
     def workspace(self, side: Side) -> DbtWorkspace:
-        return workspace_of(self, side)
+        return self._once((workspace_of, id(self), side), lambda: workspace_of(self, side))
 
     @cached_property
     def parsed_with(self) -> str:

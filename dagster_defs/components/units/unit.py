@@ -241,7 +241,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """What tells the moments of its runs: its partitions, or that its DAG has no clock."""
         return self.event or self.partitions
 
-    @property
+    @cached_property
     def offered(self) -> dg.PartitionsDefinition | None:
         """The partitions that Dagster offers for the unit's assets, see `offer_with`; None without a clock."""
         if self.event is not None:
@@ -262,6 +262,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         if self.event is not None:
             return
         timed = [mate.partitions for mate in mates if mate.event is None]
+        vars(self).pop("offered", None)
         self._whole = self._once(
             (widest, self.legacy_unit.dag_id, self.partitions.schedule),
             lambda: widest(self.partitions, timed),

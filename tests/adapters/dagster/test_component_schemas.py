@@ -1,0 +1,66 @@
+"""The kept schemas of component types are those that Dagster would collect now."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import Distribution
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from dagster.components.core.component_tree import ComponentTree
+from dagster.components.core.load_defs import PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY
+from pytest_mock import MockerFixture
+
+from dagster_defs.adapters.dagster import component_schemas
+from dagster_defs.adapters.dagster.component_schemas import FILE, schemas_kept
+from dagster_defs.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Any:
+    """A stand-in for a component tree, with a project root of its own."""
+    found = ComponentTree.for_project(PROJECT_ROOT)
+    found.project_root = tmp_path
+    return found
+
+
+def _shown(tree: Any) -> Any:
+    return (schemas_kept(tree).metadata or {})[PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY].value
+
+
+def test_the_second_load_collects_nothing_and_shows_the_same(tree: Any, mocker: MockerFixture) -> None:
+    """The first load shows what Dagster collects; the next shows it from the file, and is a project's definitions."""
+    collected = (component_schemas._collect(tree).metadata or {})[
+        PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY
+    ].value
+    collect = mocker.spy(component_schemas, "_collect")
+
+    assert json.dumps(_shown(tree)) == json.dumps(_shown(tree)) == json.dumps(collected)
+    assert collect.call_count == 1
+    assert schemas_kept(tree).component_tree is tree
+
+
+def test_another_package_or_a_broken_file_collects_again(tree: Any, mocker: MockerFixture) -> None:
+    """A package of another version, and a file that is cut off, are never answered from the cache."""
+    before = _shown(tree)
+    collect = mocker.spy(component_schemas, "_collect")
+    (tree.project_root / FILE).write_text((tree.project_root / FILE).read_text()[:-40])
+    assert _shown(tree) == before
+    mocker.patch.object(Distribution, "version", new_callable=mocker.PropertyMock, return_value="0.0.1")
+    assert _shown(tree) == before
+
+    assert collect.call_count == 2
+
+
+def test_a_package_that_is_edited_in_place_is_always_collected(tree: Any, mocker: MockerFixture) -> None:
+    """Its files may change without an installation."""
+    origin = json.dumps({"url": "file:///x", "dir_info": {"editable": True}})
+    edited = SimpleNamespace(read_text=lambda name: origin, name="theirs", version="1")
+    entry = SimpleNamespace(group="g", value="theirs", dist=edited)
+    mocker.patch.object(component_schemas, "get_plugin_entry_points", return_value=[entry])
+
+    schemas_kept(tree)
+
+    assert not (tree.project_root / FILE).exists()
