@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.load_defs import PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY
+from dagster_shared.record import replace
 from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dagster import component_schemas
@@ -20,10 +21,8 @@ from dagster_defs.settings import PROJECT_ROOT
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Any:
-    """A stand-in for a component tree, with a project root of its own."""
-    found = ComponentTree.for_project(PROJECT_ROOT)
-    found.project_root = tmp_path
-    return found
+    """This project's component tree, with a root that is empty."""
+    return replace(ComponentTree.for_project(PROJECT_ROOT), project_root=tmp_path)
 
 
 def _shown(tree: Any) -> Any:
