@@ -40,9 +40,9 @@ def schemas_kept(tree: ComponentTree | None) -> dg.Definitions:
                 metadata = {PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY: schemas}
                 return dg.Definitions(metadata=metadata, component_tree=tree)
     collected = _collect(tree)
-    schemas = (collected.metadata or {})[PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY].value
+    shown = (collected.metadata or {})[PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY].value
     with suppress(OSError):  # without the file, the next load is merely slower
-        atomic.write_json(kept_in, {"digest": digest, "schemas": schemas})
+        atomic.write_json(kept_in, {"digest": digest, "schemas": shown})
     return collected
 
 
