@@ -18,12 +18,13 @@ MARKERS = {
 NEED_SERVERS = {
     "TriggerDagRunOperator": "it asks Airflow's scheduler for a run of another DAG",
     "ExternalTaskSensor": "it reads another DAG's tasks from Airflow's metadata database",
+    "HITLOperator": "it waits for a person's answer in Airflow's UI",
     "SubDagOperator": "it needs Airflow's scheduler",
 }
 # Parts of the names of classes that decide which downstream tasks run.
 DECIDING = ("Branch", "ShortCircuit", "LatestOnly")
-# The versions of Airflow 2 that the engine of `LegacyTask` knows.
-ENGINE_OF = "2"
+# The major versions of Airflow that the engine of `LegacyTask` knows.
+ENGINES = ("2", "3")
 # Trigger rules that may hold after a failure; in Dagster nothing runs after a failed step.
 AFTER_A_FAILURE = frozenset(
     {"all_done", "one_failed", "all_failed", "one_done", "always", "all_done_setup_success"}
@@ -57,6 +58,6 @@ def _decides(task: Task) -> bool:
 
 def why_version(airflow_version: str) -> str:
     """Why no operator of this Airflow version runs as it is; empty if it does, or if the version is not known."""
-    if airflow_version.split(".")[0] in ("", ENGINE_OF):
+    if airflow_version.split(".")[0] in ("", *ENGINES):
         return ""
-    return f"the inventory is of Airflow {airflow_version}, and operators run as they are in Airflow 2.7 to 2.11 only"
+    return f"the inventory is of Airflow {airflow_version}, and operators run as they are in 2.7 to 2.11 and 3 only"

@@ -7,7 +7,7 @@ private SQLite database that lives as long as the run does. What other tasks of 
 states and XComs, comes in the request; what this one leaves behind goes into the result file. The log goes to stdout.
 
 The team's AIRFLOW_HOME, airflow.cfg, plugins, Connections and Variables (environment or secrets back end) stay in
-force. Only the database, the executor, the DAGs folder and the logging are ours. For Airflow 2.7 to 2.11.
+force. Only the database, the executor, the DAGs folder and the logging are ours. For Airflow 2.7 to 2.11 and 3.
 """
 
 from __future__ import annotations
@@ -39,8 +39,18 @@ NEEDS_SERVERS = {
     "TriggerDagRunOperator": "it asks Airflow's scheduler for a run of another DAG",
     "ExternalTaskSensor": "it reads the states of another DAG's tasks from Airflow's metadata database",
     "SubDagOperator": "it needs Airflow's scheduler",
+    "HITLOperator": "it waits for a person's answer in Airflow's UI",
     "BaseProxyTaskToDagsterOperator": "it is the proxy, which would ask Dagster to run it again",
 }
+
+#: By Airflow's major version.
+ENGINES = {"2": "handover.task_in_airflow2", "3": "handover.task_in_airflow3"}
+
+#: The only bundle of Airflow 3's that is known here.
+BUNDLE = "dags-folder"
+
+#: Parts of Airflow 3 that tell what they do with the private database.
+TALKATIVE = ("dag_processing", "serialization", "models", "api_fastapi")
 
 #: For Airflow to make its database, which takes about three.
 DATABASE_SECONDS = 300
@@ -93,11 +103,27 @@ def masked(text: str) -> str:
     if "airflow" not in sys.modules:
         return text
     try:
-        from airflow.utils.log.secrets_masker import redact
-
-        return str(redact(text))
+        for redact in maskers():
+            text = str(redact(text))
+        return text
     except Exception as error:
         return f"(not shown: Airflow's masker of secrets does not work here: {type(error).__name__})"
+
+
+def maskers() -> list[Any]:
+    """Of Airflow 3's Task SDK and of its core, each of which knows secrets of its own; Airflow 2 has one."""
+    found = []
+    for names in (
+        ("airflow.sdk._shared.secrets_masker", "airflow.sdk.execution_time.secrets_masker"),
+        ("airflow._shared.secrets_masker", "airflow.utils.log.secrets_masker"),
+    ):
+        for name in names:
+            with contextlib.suppress(ImportError):
+                found.append(importlib.import_module(name).redact)
+                break
+    if not found:
+        raise LookupError
+    return found
 
 
 def moment(text: str) -> datetime:
@@ -110,6 +136,10 @@ def airflow_version() -> str:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(distribution)
     raise CannotRun(f"Airflow is not installed for {sys.executable}: name the Python that runs the DAGs")
+
+
+def of_airflow2() -> bool:
+    return airflow_version().startswith("2.")
 
 
 # --- Airflow's surroundings -------------------------------------------------------------------------------------
@@ -132,7 +162,8 @@ def surroundings(home: Path, dags_folder: str, database: Path) -> dict[str, str]
         "AIRFLOW__WEBSERVER__CONFIG_FILE": str(home / "webserver_config.py"),
         "AIRFLOW__CORE__DAGS_FOLDER": dags_folder,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+        # Airflow 3 has no other that runs on SQLite, and Airflow 2 knows no local one there.
+        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if of_airflow2() else "LocalExecutor",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}",
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
@@ -144,6 +175,21 @@ def surroundings(home: Path, dags_folder: str, database: Path) -> dict[str, str]
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
         "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",  # without it Airflow 2 warns on every start
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # Airflow 3 only:
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": " ".join(f"airflow.{name}=warning" for name in TALKATIVE),
+        "AIRFLOW__CORE__AUTH_MANAGER": (
+            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+        ),
+        "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": "",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+            [
+                {
+                    "name": BUNDLE,
+                    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                    "kwargs": {"path": dags_folder},
+                }
+            ]
+        ),
         # A DAG file that enrols its tasks finds no mark: the operators are its own.
         "PARITY_PROXIED_STATE": str(marks),
         MARK: "1",
@@ -263,10 +309,10 @@ def mark_start(request: Request) -> None:
 
 def run(request: Request) -> dict[str, Any]:
     version = airflow_version()
-    major = int(version.split(".")[0])
-    if major != 2:
+    engine_name = ENGINES.get(version.split(".")[0])
+    if engine_name is None:
         raise CannotRun(
-            f"Airflow {version} is not supported here yet, only 2.7 to 2.11: mirror the task in another way"
+            f"Airflow {version} is not supported here, only 2.7 to 2.11 and 3: mirror the task in another way"
         )
     # In the folder of whoever waits for the result: it is removed there, however this process ends.
     with tempfile.TemporaryDirectory(prefix="home-", dir=Path(request.result).parent) as folder:
@@ -276,7 +322,7 @@ def run(request: Request) -> dict[str, Any]:
         if request.candidate is not None:
             os.environ.update(UNHEARD)
         set_path(request.dags_folder)
-        engine = importlib.import_module("handover.task_in_airflow2")
+        engine = importlib.import_module(engine_name)
         result: dict[str, Any] = engine.run(request)
         return {**result, "airflow": version}
 

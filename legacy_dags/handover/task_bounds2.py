@@ -7,13 +7,11 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from handover.run_task import CannotRun
+from handover.task_window import not_environment, refuse_misnamed, says_nothing, steers
 
 HISTORY = ("get_previous_dagrun", "get_previous_ti", "get_previous_start_date", "get_previous_execution_date")
 OF_HISTORY = ("prev_data_interval_start_success", "prev_data_interval_end_success", "prev_start_date_success",
               "prev_end_date_success", "prev_execution_date_success")  # fmt: skip
-CALLBACKS = ("on_execute_callback", "on_success_callback", "on_failure_callback", "on_retry_callback",
-             "on_skipped_callback")  # fmt: skip
 
 
 def environment_first(names: Sequence[str]) -> None:
@@ -24,57 +22,19 @@ def environment_first(names: Sequence[str]) -> None:
     from airflow import configuration
     from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-    unread = [
-        name
-        for name in names
-        if name.upper().startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_")) and name != name.upper()
-    ]
-    if unread:
-        raise CannotRun(
-            f"a candidate would not read {', '.join(unread)}: Airflow looks for Connections and Variables in capitals. "
-            "Write the names in env.candidate so"
-        )
+    refuse_misnamed(names)
     backends = configuration.ensure_secrets_loaded()
     backends.sort(key=lambda backend: type(backend) is not EnvironmentVariablesBackend)
     # Asked again, as each look-up does: two back ends only are made anew each time.
     first = next(iter(configuration.ensure_secrets_loaded()), None)
     if type(first) is not EnvironmentVariablesBackend:
-        raise CannotRun(
-            f"a candidate would read its Connections and Variables from {type(first).__name__} and not from "
-            "env.candidate: take that secrets back end out of the airflow.cfg that its AIRFLOW_CONFIG names"
-        )
+        raise not_environment(type(first).__name__)
 
 
 def clear_listeners() -> None:
     from airflow.listeners.listener import get_listener_manager
 
     get_listener_manager().clear()
-
-
-def silence(task: Any) -> None:
-    """For a run of which nobody must be told, or of which somebody else tells."""
-    for name in CALLBACKS:
-        if isinstance(getattr(task, "partial_kwargs", None), dict):
-            task.partial_kwargs.pop(name, None)
-        elif getattr(task, name, None):
-            setattr(task, name, None)
-    for name in ("email_on_failure", "email_on_retry"):
-        if isinstance(getattr(task, "partial_kwargs", None), dict):  # a mapped task has them in there
-            task.partial_kwargs[name] = False
-        else:
-            setattr(task, name, False)
-
-
-def says_nothing(task: Any) -> bool:
-    """Whether it is a marker, which leaves no XCom."""
-    return bool(getattr(task, "inherits_from_empty_operator", False))
-
-
-def steers(task: Any) -> bool:
-    """Whether it says which of the tasks below it run; a sensor skips itself only."""
-    kind = getattr(task, "operator_class", None) or type(task)
-    names = {each.__name__ for each in getattr(kind, "__mro__", ())}
-    return "SkipMixin" in names and "BaseSensorOperator" not in names
 
 
 def guard(dag: Any, known: set[str]) -> None:

@@ -109,7 +109,7 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
         (python("load"), {"schedule": {"text": "0 6 * * *", "kind": "cron-trigger", "cron": "0 6 * * *",
                                        "timezone": "UTC", "interval_is_empty": True}}, "has empty windows"),
         (python("load", mapped=True), {}, "a mapped task"),
-        (python("load"), {"airflow_version": "3.0.2"}, "the inventory is of Airflow 3.0.2"),
+        (python("load"), {"airflow_version": "4.0.0"}, "the inventory is of Airflow 4.0.0"),
         (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
     ],
 )  # fmt: skip

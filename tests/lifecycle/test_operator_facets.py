@@ -66,14 +66,14 @@ def test_who_reads_its_xcom_is_named(reader: Task) -> None:
 
 
 def test_what_is_refused_when_it_runs_differs() -> None:
-    """An operator whose work servers do, and one of Airflow 3, never run so."""
+    """An operator whose work servers do, and one of an Airflow that nobody knows yet, never run so."""
     sensor = Task("shop", "wait", ("shop.Sensor", "airflow.sensors.external_task.ExternalTaskSensor"), {})
 
-    facets = [operator_selection(sensor, "2.11.2", "it"), operator_selection(load(), "3.0.2", "it")]
+    facets = [operator_selection(sensor, "2.11.2", "it"), operator_selection(load(), "4.0.0", "it")]
 
     assert [facet.agrees for facet in facets] == [Agreement.DIFFERS] * 2
     assert "Airflow's metadata database" in facets[0].detail
-    assert "Airflow 3.0.2" in facets[1].detail
+    assert "Airflow 4.0.0" in facets[1].detail
 
 
 def test_a_rule_that_holds_after_a_failure_is_undetermined() -> None:

@@ -15,6 +15,7 @@ from tests.support.estate import ROOT
 
 DAG_ID = "strange"
 AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+AIRFLOW3_PYTHON = ROOT / ".venv-airflow3" / "bin" / "python"
 PROGRAM = ROOT / "legacy_dags" / "handover" / "run_task.py"
 START, END = "2024-02-01T06:00:00+00:00", "2024-02-02T06:00:00+00:00"
 
@@ -169,6 +170,10 @@ with DAG("strange", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo
 
     summed(double.expand(x=listed()))
 
+    set_up = BashOperator(task_id="set_up", bash_command="echo up").as_setup()
+    broken = PythonOperator(task_id="in_between", python_callable=fail, op_args=[True])
+    set_up >> broken >> BashOperator(task_id="tear_down", bash_command="echo down").as_teardown(setups=set_up)
+
 with DAG("killed", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=timezone.utc)) as killed:
     Deferred(task_id="deferred_with_kwargs", word="further")  # DAG.test drops them, and a triggerer keeps them
     Killable(task_id="killable", retries=2, on_retry_callback=told("retry"))
@@ -190,19 +195,27 @@ with DAG("killed", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=
 ORACLE = """
 import json, sys
 from datetime import datetime
-import airflow.providers.fab.auth_manager.models
-from airflow.models import DagBag
-from airflow.models.xcom import BaseXCom
+import airflow
+if airflow.__version__ < "3":
+    import airflow.providers.fab.auth_manager.models
+    from airflow.models import DagBag
+    from airflow.models.xcom import BaseXCom
+    asked = {"execution_date": datetime.fromisoformat(sys.argv[2])}
+else:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.xcom import XComModel as BaseXCom
+    asked = {"logical_date": datetime.fromisoformat(sys.argv[2])}
 from airflow.utils.session import create_session
-dag = DagBag(sys.argv[1], include_examples=False).dags["strange"]
-run = dag.test(execution_date=datetime.fromisoformat(sys.argv[2]))
+dag = DagBag(sys.argv[1]).dags[sys.argv[3]]
+run = dag.test(**asked)
 with create_session() as session:
     states = {}
     for one in run.get_task_instances(session=session):
         states.setdefault(one.task_id, {})[str(one.map_index)] = str(one.state)
     xcoms = {}
     for row in session.execute(BaseXCom.__table__.select()):
-        xcoms[f"{row.task_id}[{row.map_index}].{row.key}"] = row.value.decode()
+        value = row.value.decode() if isinstance(row.value, bytes) else json.dumps(row.value)
+        xcoms[f"{row.task_id}[{row.map_index}].{row.key}"] = value
 print("RESULT" + json.dumps({"states": states, "xcoms": xcoms}))
 """
 
@@ -239,6 +252,8 @@ def environment(folder: Path) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "STRANGE_OUT": str(folder),
         "AIRFLOW_VAR_GREETING": "salut",
+        # Airflow 3's default makes no intervals of crons.
+        "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
         "AIRFLOW_CONN_WAREHOUSE": "postgres://somebody:hidden@db.example/here",
     }
 
@@ -255,17 +270,16 @@ def effects(folder: Path) -> list[str]:
     return sorted(found.read_text(encoding="utf-8").splitlines()) if found.exists() else []
 
 
-def airflows_own(folder: Path) -> dict[str, Any]:
+def airflows_own(folder: Path, python: Path = AIRFLOW_PYTHON) -> dict[str, Any]:
     """States and XComs as `DAG.test` leaves them, on a database of its own."""
     own = environment(folder) | {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'oracle.db'}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder(folder)),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
-    subprocess.run(
-        [str(AIRFLOW_PYTHON), str(PROGRAM), "--make-database"], env=own, check=True, capture_output=True
-    )
-    command = [str(AIRFLOW_PYTHON), "-c", ORACLE, str(folder / "dags"), END]
+    subprocess.run([str(python), str(PROGRAM), "--make-database"], env=own, check=True, capture_output=True)
+    command = [str(python), "-c", ORACLE, str(folder / "dags"), END, DAG_ID]
     done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])

@@ -69,7 +69,7 @@ class AirflowEnvironment:
             asked = Path(folder) / "request.json"
             atomic.write_json(asked, document, mode=atomic.PRIVATE)
             self._run(what, asked, result, Log(say), limit)
-            return _read(what, result)
+            return result_of(what, result)
 
     def _run(self, what: str, asked: Path, result: Path, log: Log, limit: float | None) -> None:
         program = [str(self.program)] if self.program else ["-m", "handover.run_task"]
@@ -195,7 +195,8 @@ def _age(file: Path) -> float:
         return 0.0
 
 
-def _read(what: str, result: Path) -> Mapping[str, Any]:
+def result_of(what: str, result: Path) -> Mapping[str, Any]:
+    """What the process has left; raises LegacyTaskRefused if it is nothing, or that nothing was run."""
     try:
         result_document: dict[str, Any] = json.loads(result.read_bytes())
     except (OSError, ValueError) as error:
