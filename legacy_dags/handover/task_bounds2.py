@@ -14,6 +14,12 @@ OF_HISTORY = ("prev_data_interval_start_success", "prev_data_interval_end_succes
               "prev_end_date_success", "prev_execution_date_success")  # fmt: skip
 
 
+def isolate(names: Sequence[str]) -> None:
+    """For a candidate, before the DAG file is parsed and after: it may have imported what changes them."""
+    environment_first(names)
+    clear_listeners()
+
+
 def environment_first(names: Sequence[str]) -> None:
     """What keeps a candidate away from legacy's places are variables: no secrets back end may come before them.
 

@@ -50,7 +50,7 @@ def supervisor_of(dag: Any, run_id: str, known: set[str]) -> Any:
 
     with_async_comms(supervisor)
 
-    class Supervisor(supervisor.InProcessTestSupervisor):  # type: ignore[misc]
+    class Supervisor(supervisor.InProcessTestSupervisor):  # type: ignore[misc]  # Airflow's class has no types here
         last: Any = None
 
         def _handle_request(self, msg: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,9 +93,10 @@ def with_plain_api() -> None:
     def create_task_execution_api_app(*args: Any, lifespan: Any = None, **kwargs: Any) -> Any:
         from airflow.api_fastapi.common.exceptions import init_error_handlers
         from airflow.api_fastapi.execution_api.routes import execution_api_router
-        from fastapi import FastAPI
 
-        app = FastAPI(lifespan=lifespan or getattr(execution_api, "lifespan", None))
+        app = importlib.import_module("fastapi").FastAPI(
+            lifespan=lifespan or getattr(execution_api, "lifespan", None)
+        )
         app.include_router(execution_api_router)
         init_error_handlers(app)
         return app
@@ -105,10 +106,9 @@ def with_plain_api() -> None:
 
 def with_async_comms(supervisor: Any) -> None:
     """A trigger may ask as a coroutine, which the supervisor in one's own process does not foresee."""
-    comms = supervisor.InProcessSupervisorComms
-    if not hasattr(comms, "asend"):
+    if not hasattr(supervisor.InProcessSupervisorComms, "asend"):
 
-        class Comms(comms):  # type: ignore[misc]
+        class Comms(supervisor.InProcessSupervisorComms):  # type: ignore[misc]  # Airflow's class has no types here
             async def asend(self, msg: Any) -> Any:
                 return self.send(msg)
 
@@ -140,8 +140,14 @@ def begin_and_end(begin: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, end)
         return execute(*args, **kwargs)
 
-    _execute_task.ends = True  # type: ignore[attr-defined]
+    _execute_task.ends = True  # type: ignore[attr-defined]  # a mark of ours
     task_runner._execute_task = _execute_task
+
+
+def isolate(names: Sequence[str]) -> None:
+    """For a candidate, before the DAG file is parsed and after: it may have imported what changes them."""
+    environment_first(names)
+    clear_listeners()
 
 
 def environment_first(names: Sequence[str]) -> None:
@@ -174,7 +180,7 @@ def put_environment_first(module: Any, name: str) -> None:
     def environment_before_others(*args: Any, **kwargs: Any) -> list[Any]:
         return sorted(load(*args, **kwargs), key=lambda backend: not is_environment(backend))
 
-    environment_before_others.sorts = True  # type: ignore[attr-defined]
+    environment_before_others.sorts = True  # type: ignore[attr-defined]  # a mark of ours
     setattr(module, name, environment_before_others)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import logging
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,30 +13,24 @@ from typing import Any
 
 from handover.run_task import (
     FINISHED,
-    CannotRun,
     Request,
     candidates,
     mark_start,
     masked,
     moment,
-    refuse_unfit,
     tell,
 )
-from handover.task_bounds2 import clear_listeners, environment_first, guard
-from handover.task_window import Ended, Window, first_event, parsed, silence
+from handover.task_bounds2 import guard, isolate
+from handover.task_window import Window, parsed, task_of
 
 
 def run(request: Request) -> dict[str, Any]:
     """How the task ended: a record of it for the store, or why it is not its turn."""
     log_to_stdout()
     if request.candidate is not None:
-        environment_first(request.candidate)
-        clear_listeners()
+        isolate(request.candidate)
     dag = find_dag(request)
-    task = dag.task_dict.get(request.task_id)
-    if task is None:
-        raise CannotRun(f"DAG {request.dag_id} has no task {request.task_id}; it has {sorted(dag.task_dict)}")
-    refuse_unfit(task)
+    task = task_of(dag, request)
     from airflow import settings
 
     know_users()
@@ -46,12 +38,8 @@ def run(request: Request) -> dict[str, Any]:
     window = Window2(request, dag, session)
     window.restore()
     guard(dag, window.known)
-    if not request.callbacks:
-        silence(task)
-    if request.candidate is not None:  # parsing the DAG file has imported what may change them
-        environment_first(request.candidate)
-        clear_listeners()
-    return window.run()
+    result: dict[str, Any] = window.of_side(task, isolate)
+    return result
 
 
 def know_users() -> None:
@@ -107,8 +95,8 @@ def find_dag(request: Request) -> Any:
         return parsed(request, candidates(request), read).dags[request.dag_id]
 
 
-class Window2(Window):
-    """The DAG's run of the window in the private database."""
+class Window2(Window):  # type: ignore[misc]  # types stop at the package that this folder is not here
+    TRIGGER_TIMED_OUT = "Trigger/execution timeout"
 
     def __init__(self, request: Request, dag: Any, session: Any) -> None:
         from airflow.models import TaskReschedule
@@ -175,53 +163,17 @@ class Window2(Window):
             if instance.state != TaskInstanceState.DEFERRED:
                 return ""
             instance.task = unmapped
-            if stop := self._await_trigger(instance):
+            stop: str = self.await_trigger(instance)
+            if stop:
                 return stop
             if instance.state in FINISHED:
                 return ""
-
-    def _await_trigger(self, instance: Any) -> str:
-        """Awaits the trigger in place, and puts its event where the operator goes on; the error, or nothing."""
-        from airflow.models.trigger import Trigger
-        from airflow.utils.module_loading import import_string
-        from airflow.utils.state import TaskInstanceState
-
-        row = self.session.get(Trigger, instance.trigger_id)
-        trigger = import_string(row.classpath)(**row.kwargs)
-        trigger.task_instance = instance
-        limit = instance.trigger_timeout
-        seconds = None if limit is None else (limit - datetime.now(limit.tzinfo)).total_seconds()
-        tell(f"Deferred: {row.classpath} is awaited here")
-
-        def end(number: int, frame: Any) -> None:
-            raise Ended
-
-        signal.signal(signal.SIGTERM, end)
-        failed: dict[str, Any] | None = None
-        event: Any = None
-        try:
-            event = asyncio.run(first_event(trigger, seconds))
-            if event is None:
-                failed = {"error": "Trigger exited without sending an event"}
-        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.8 to 3.10 have two
-            failed = {"error": "Trigger/execution timeout"}
-        except Ended:
-            instance.state = TaskInstanceState.FAILED
+            instance.state, instance.trigger_id = TaskInstanceState.RUNNING, None
+            self.session.merge(instance)
             self.session.commit()
-            return "ended while its trigger was awaited"
-        except Exception as error:
-            failed = {"error": f"Trigger failure: {type(error).__name__}: {error}"}
-        instance.trigger_id = instance.trigger_timeout = None
-        instance.state = TaskInstanceState.RUNNING
-        if failed is not None:
-            instance.next_method, instance.next_kwargs = "__fail__", failed
-        elif hasattr(event, "handle_submit"):
-            instance.trigger_id = row.id
+
+    def take_event(self, event: Any, instance: Any) -> None:
+        if hasattr(event, "handle_submit"):
             event.handle_submit(task_instance=instance, session=self.session)
-            if instance.state not in FINISHED:
-                instance.state = TaskInstanceState.RUNNING
         else:
             instance.next_kwargs = {**(instance.next_kwargs or {}), "event": event.payload}
-        self.session.merge(instance)
-        self.session.commit()
-        return ""

@@ -10,10 +10,9 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,31 +27,25 @@ from handover.run_task import (
     mark_start,
     masked,
     moment,
-    refuse_unfit,
     tell,
 )
 from handover.task_bounds3 import (
     begin_and_end,
-    clear_listeners,
-    environment_first,
+    isolate,
     supervisor_of,
     with_plain_api,
 )
-from handover.task_window import Ended, Window, first_event, parsed, silence, steers
+from handover.task_window import Window, parsed, steers, task_of
 
 
 def run(request: Request) -> dict[str, Any]:
     """How the task ended: a record of it for the store, or why it is not its turn."""
     log_to_stdout()
     if request.candidate is not None:
-        environment_first(request.candidate)
-        clear_listeners()
+        isolate(request.candidate)
     bag = find_dags(request)
     dag = bag.dags[request.dag_id]
-    task = dag.task_dict.get(request.task_id)
-    if task is None:
-        raise CannotRun(f"DAG {request.dag_id} has no task {request.task_id}; it has {sorted(dag.task_dict)}")
-    refuse_unfit(task)
+    task = task_of(dag, request)
     from airflow import settings
 
     with_plain_api()
@@ -61,12 +54,8 @@ def run(request: Request) -> dict[str, Any]:
     plan = scheduled(dag)
     window = Window3(with_run_id(request, plan), dag, plan, session)
     window.restore()
-    if not request.callbacks:
-        silence(task)
-    if request.candidate is not None:  # parsing the DAG file has imported what may change them
-        environment_first(request.candidate)
-        clear_listeners()
-    return window.run()
+    result: dict[str, Any] = window.of_side(task, isolate)
+    return result
 
 
 class MaskedStream:
@@ -93,7 +82,7 @@ class MaskedStream:
 
 def log_to_stdout() -> None:
     """Everything that Airflow and the operator log, and what the operator prints, with secrets masked."""
-    sys.stdout = sys.stderr = MaskedStream(sys.stdout)  # type: ignore[assignment]
+    sys.stdout = sys.stderr = MaskedStream(sys.stdout)
     import airflow  # noqa: F401 - Airflow configures its log while it is imported
     from airflow.sdk.log import configure_logging
 
@@ -116,7 +105,7 @@ def imported(*places: str) -> Any:
 
 def find_dags(request: Request) -> Any:
     """Parses one file where it is named; else those that may have the DAG, until one has it."""
-    DagBag = imported("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")  # noqa: N806
+    DagBag = imported("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")  # noqa: N806 - it is a class
     parsing = imported(
         "airflow.sdk.definitions._internal.dag_parsing_context:_airflow_parsing_context_manager",
         "airflow.utils.dag_parsing_context:_airflow_parsing_context_manager",
@@ -178,17 +167,9 @@ def with_run_id(request: Request, plan: Any) -> Request:
 # --- the run ----------------------------------------------------------------------------------------------------
 
 
-def submit(event: Any, instance: Any, session: Any) -> None:
-    """Puts the trigger's event where the operator goes on, or ends the task with it."""
-    with contextlib.suppress(ImportError):
-        from airflow.models.trigger import handle_event_submit
+class Window3(Window):  # type: ignore[misc]  # types stop at the package that this folder is not here
+    TRIGGER_TIMED_OUT = "Trigger timeout"
 
-        handle_event_submit(event, task_instance=instance, session=session)
-        return
-    event.handle_submit(task_instance=instance, session=session)  # 3.0
-
-
-class Window3(Window):
     def __init__(self, request: Request, dag: Any, plan: Any, session: Any) -> None:
         super().__init__(request, dag, plan, session)
         from airflow.models.taskmap import TaskMap
@@ -265,7 +246,7 @@ class Window3(Window):
             self.session.commit()
             try:
                 ended = self.supervisor.start(
-                    what=self._as_told(instance), task=self.dag.task_dict[instance.task_id]
+                    what=self.told_of(instance), task=self.dag.task_dict[instance.task_id]
                 )
             except BaseException as error:
                 instance = self._reread(*place)
@@ -273,12 +254,14 @@ class Window3(Window):
                     tell(masked(traceback.format_exc()))
                     instance.state = TaskInstanceState.FAILED
                 self.session.commit()
-                return masked(f"{type(error).__name__}: {error}")
+                said: str = masked(f"{type(error).__name__}: {error}")
+                return said
             instance = self._reread(*place)
             if instance.state != TaskInstanceState.DEFERRED:
-                error = getattr(ended, "error", None)
-                return "" if error is None else masked(f"{type(error).__name__}: {error}")
-            if stop := self._await_trigger(instance):
+                failure = getattr(ended, "error", None)
+                return "" if failure is None else str(masked(f"{type(failure).__name__}: {failure}"))
+            stop: str = self.await_trigger(instance)
+            if stop:
                 return stop
             if instance.state in FINISHED:
                 return ""
@@ -291,8 +274,8 @@ class Window3(Window):
         instance.task = self.plan.task_dict[task_id]
         return instance
 
-    def _as_told(self, instance: Any) -> Any:
-        """The instance as a worker is told of it."""
+    def told_of(self, instance: Any) -> Any:
+        """The instance as a worker and a trigger are told of it."""
         from airflow.sdk.api.datamodels._generated import TaskInstance
 
         known = {
@@ -304,52 +287,17 @@ class Window3(Window):
             **{name: value for name, value in known.items() if name in TaskInstance.model_fields}
         )
 
-    def _await_trigger(self, instance: Any) -> str:
-        """Awaits the trigger in place, and puts its event where the operator goes on; the error, or nothing."""
-        from airflow.models.trigger import Trigger
-        from airflow.utils.state import TaskInstanceState
-
-        row = self.session.get(Trigger, instance.trigger_id)
-        place, kwargs = row.classpath, row.kwargs
-        module, _, name = place.rpartition(".")
-        trigger = getattr(importlib.import_module(module), name)(**kwargs)
-        with contextlib.suppress(Exception):
-            trigger.task_instance = self._as_told(instance)
-        limit = instance.trigger_timeout
-        seconds = None if limit is None else (limit - datetime.now(limit.tzinfo)).total_seconds()
-        tell(f"Deferred: {place} is awaited here")
-        self.session.commit()
-
-        def end(number: int, frame: Any) -> None:
-            raise Ended
-
-        signal.signal(signal.SIGTERM, end)
-        failed: dict[str, Any] | None = None
-        event: Any = None
-        try:
-            event = self._told_to(trigger, lambda: asyncio.run(first_event(trigger, seconds)))
-            if event is None:
-                failed = {"error": "Trigger failure", "traceback": ["it exited without sending an event"]}
-        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.8 to 3.10 have two
-            failed = {"error": "Trigger timeout"}
-        except Ended:
-            instance.state = TaskInstanceState.FAILED
-            self.session.commit()
-            return "ended while its trigger was awaited"
-        except Exception:
-            failed = {"error": "Trigger failure", "traceback": traceback.format_exc().splitlines()}
-        if failed is not None:
-            instance.next_method, instance.next_kwargs = "__fail__", failed
-            instance.trigger_id = None
-        else:
-            submit(event, instance, self.session)
-        self.session.merge(instance)
-        self.session.commit()
-        return ""
-
-    def _told_to(self, trigger: Any, action: Callable[[], Any]) -> Any:
+    def run_trigger(self, event: Coroutine[Any, Any, Any]) -> Any:
         """With a supervisor to talk to, as a trigger has in a triggerer."""
         from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
         with set_supervisor_comms(self.supervisor.last.comms):
-            return action()
+            return asyncio.run(event)
+
+    def take_event(self, event: Any, instance: Any) -> None:
+        with contextlib.suppress(ImportError):
+            from airflow.models.trigger import handle_event_submit
+
+            handle_event_submit(event, task_instance=instance, session=self.session)
+            return
+        event.handle_submit(task_instance=instance, session=self.session)  # 3.0

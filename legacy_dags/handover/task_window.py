@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import importlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from handover.run_task import FINISHED, CannotRun, Request, masked, moment, tell
+from handover.run_task import FINISHED, CannotRun, Request, masked, moment, refuse_unfit, tell
 
 # The worst first: one word for all instances of a mapped task.
 WORST = ("failed", "upstream_failed", "up_for_retry", "up_for_reschedule", "success", "skipped")
@@ -51,6 +53,20 @@ class Window:
     def run_instance(self, instance: Any) -> str:
         """Runs it to its end; the error, or nothing. The state is in the database."""
         raise NotImplementedError
+
+    #: What Airflow tells a task whose trigger took too long.
+    TRIGGER_TIMED_OUT: str
+
+    def run_trigger(self, event: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(event)
+
+    def take_event(self, event: Any, instance: Any) -> None:
+        """Puts a trigger's event where the operator goes on, or ends the task with it."""
+        raise NotImplementedError
+
+    def told_of(self, instance: Any) -> Any:
+        """The instance as a trigger knows it."""
+        return instance
 
     def check_above(self, task: Any) -> None:
         """Raises CannotRun where Airflow's rules would read what is not there."""
@@ -111,6 +127,14 @@ class Window:
         return sorted((one for one in found if one.task_id == task_id), key=lambda one: one.map_index)
 
     # --- the task ---
+
+    def of_side(self, task: Any, isolate: Callable[[Sequence[str]], None]) -> dict[str, Any]:
+        """Runs the request's task, whose operator is `task`, as legacy or as a candidate."""
+        if not self.request.callbacks:
+            silence(task)
+        if self.request.candidate is not None:
+            isolate(self.request.candidate)
+        return self.run()
 
     def run(self) -> dict[str, Any]:
         task = self.plan.task_dict[self.request.task_id]
@@ -194,6 +218,46 @@ class Window:
         self.session.commit()
         return "" if instance.state in FINISHED else "; ".join(status.reason for status in failed)
 
+    def await_trigger(self, instance: Any) -> str:
+        """Awaits the trigger in place, and puts its event where the operator goes on; the error, or nothing."""
+        from airflow.models.trigger import Trigger
+        from airflow.utils.state import TaskInstanceState
+
+        row = self.session.get(Trigger, instance.trigger_id)
+        module, _, name = row.classpath.rpartition(".")
+        trigger = getattr(importlib.import_module(module), name)(**row.kwargs)
+        trigger.task_instance = self.told_of(instance)
+        limit = instance.trigger_timeout
+        seconds = None if limit is None else (limit - datetime.now(limit.tzinfo)).total_seconds()
+        tell(f"Deferred: {row.classpath} is awaited here")
+        self.session.commit()
+
+        def end(number: int, frame: Any) -> None:
+            raise Ended
+
+        signal.signal(signal.SIGTERM, end)
+        error, event = "", None
+        try:
+            event = self.run_trigger(first_event(trigger, seconds))
+            if event is None:
+                error = "Trigger exited without sending an event"
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.8 to 3.10 have two
+            error = self.TRIGGER_TIMED_OUT
+        except Ended:
+            instance.state = TaskInstanceState.FAILED
+            self.session.commit()
+            return "ended while its trigger was awaited"
+        except Exception as failure:
+            error = f"Trigger failure: {type(failure).__name__}: {failure}"
+        if error:
+            instance.next_method, instance.next_kwargs = "__fail__", {"error": error}
+            instance.trigger_id = instance.trigger_timeout = None
+        else:
+            self.take_event(event, instance)
+        self.session.merge(instance)
+        self.session.commit()
+        return ""
+
     # --- what it leaves behind ---
 
     def _states(self) -> dict[str, str]:
@@ -266,6 +330,15 @@ def silence(task: Any) -> None:
             task.partial_kwargs[name] = False
         else:
             setattr(task, name, False)
+
+
+def task_of(dag: Any, request: Request) -> Any:
+    """Raises CannotRun where there is none, or one that cannot run here."""
+    task = dag.task_dict.get(request.task_id)
+    if task is None:
+        raise CannotRun(f"DAG {request.dag_id} has no task {request.task_id}; it has {sorted(dag.task_dict)}")
+    refuse_unfit(task)
+    return task
 
 
 def parsed(request: Request, files: Iterable[Any], read: Callable[[str], Any]) -> Any:

@@ -17,6 +17,7 @@ STARTING = frozenset(
 WITH_A_REASON = {
     "dagster_defs/adapters/processes/guardian.py": "the guardian itself, and the door",
     "tests/support/warm.py": "the server that forks has the guardian, which ends what it has forked too",
+    "tests/support/warm_airflow.py": "the server that forks has the guardian, which ends what it has forked too",
     "tests/adapters/processes/test_processes.py": (
         "who starts and dies there is the subject; each child ends in ten minutes"
     ),

@@ -86,7 +86,7 @@ def rehearse(engine: Any, request: Any) -> None:
         dag = bag.dags[request.dag_id]
         engine.register(bag, dag, session)
         window = engine.Window3(request, dag, engine.scheduled(dag), session)
-        importlib.import_module("airflow.sdk.execution_time.supervisor").in_process_api_server().app  # noqa: B018
+        importlib.import_module("airflow.sdk.execution_time.supervisor").in_process_api_server().app  # noqa: B018 - it is made when it is asked for
     else:
         engine.know_users()
         window = engine.Window2(request, engine.find_dag(request), session)

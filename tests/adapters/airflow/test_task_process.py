@@ -70,12 +70,12 @@ class Runner:
             return environment.run(request, say=self.log.append, limit=limit)
         result = self.folder / "result.json"
         places = {"dags_folder": str(environment.dags_folder), "databases": str(environment.databases)}
-        asked = self.folder / "request.json"
-        asked.write_text(
+        document = self.folder / "request.json"
+        document.write_text(
             json.dumps({"schema": SCHEMA, **request, **places, "file": "strange.py", "result": str(result)})
         )
         result.unlink(missing_ok=True)
-        self.warm.run(asked, {"STRANGE_OUT": str(self.folder)}, self.log.append)
+        self.warm.run(document, {"STRANGE_OUT": str(self.folder)}, self.log.append)
         return result_of(f"{dag_id}.{task_id}", result)
 
     def cold(self) -> Runner:
