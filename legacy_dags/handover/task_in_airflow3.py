@@ -191,7 +191,8 @@ class Window3(Window):  # type: ignore[misc]  # types stop at the package that t
         request = self.request
         run_type = DagRunType.from_run_id(request.run_id)
         # The id of a run has the end of its interval in it, and its logical date is the start.
-        date = request.logical_date if run_type is DagRunType.MANUAL else request.start
+        of_clock = run_type in (DagRunType.SCHEDULED, DagRunType.BACKFILL_JOB)
+        date = request.start if of_clock else request.logical_date
         return self.plan.create_dagrun(
             run_id=request.run_id,
             logical_date=moment(date),
