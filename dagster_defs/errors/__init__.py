@@ -31,6 +31,7 @@
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── CandidateRefused                      a candidate run that its unit does not allow
+    ├── CommandFailed                         a task's command ended with an error
     ├── NotProvedSafe                         SQL that may write to legacy if a candidate ran it
     ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
     ├── LegacyTaskFailed                      an operator ran in Airflow's environment and did not succeed
@@ -185,6 +186,7 @@ from dagster_defs.errors.units import (
     BadUnit,
     BrokenUnits,
     CandidateRefused,
+    CommandFailed,
     EventLogMissing,
     EvidenceMissing,
     EvidenceUnreadable,
@@ -235,6 +237,7 @@ __all__ = [
     "BadWindowList",
     "BrokenUnits",
     "CandidateRefused",
+    "CommandFailed",
     "DagNotImported",
     "DagsterCannot",
     "DagsterFault",

@@ -70,6 +70,14 @@ class WritesToLegacy(ParityError):
         super().__init__(f"{unit}'s candidate would write to legacy's {place}: nothing was run. {remedy}")
 
 
+class CommandFailed(ParityError):
+    """A unit's command that has ended with an error."""
+
+    def __init__(self, unit: str, code: int, remedy: str) -> None:
+        self.unit, self.code, self.remedy = unit, code, remedy
+        super().__init__(f"the command of {unit} ended with exit code {code}. {remedy}")
+
+
 class NotProvedSafe(ParityError):
     """SQL of which it cannot be shown that a candidate writes nothing of legacy's with it."""
 

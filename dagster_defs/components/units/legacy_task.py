@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 import dagster as dg
 
-from dagster_defs.adapters.airflow.task_process import OF_PYTHON
 from dagster_defs.components.runs.operator_run import OperatorRun
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
-from dagster_defs.components.units.task_unit import TaskUnit
+from dagster_defs.components.units.task_unit import ProcessUnit
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
-from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
@@ -46,17 +44,9 @@ class AirflowPlace(dg.Resolvable):
     ] = ""
 
 
-@dataclass
-class SideVariables(dg.Resolvable):
-    """Environment variables of the operator's process on each side, in addition to the Dagster run's."""
-
-    legacy: Mapping[str, str] = field(default_factory=dict)
-    candidate: Mapping[str, str] = field(default_factory=dict)
-
-
 @dg.scaffold_with(LegacyTaskScaffolder)
 @dataclass
-class LegacyTask(TaskUnit):
+class LegacyTask(ProcessUnit):
     """Any task: Airflow's own engine renders its operator for the window and runs it, without Airflow's servers.
 
     A candidate runs only if `env.candidate` says what it connects to instead of legacy's places; otherwise the unit
@@ -64,7 +54,6 @@ class LegacyTask(TaskUnit):
     """
 
     airflow: AirflowPlace = field(default_factory=AirflowPlace)
-    env: SideVariables = field(default_factory=SideVariables)
 
     own_kind = "airflow"
 
@@ -72,23 +61,11 @@ class LegacyTask(TaskUnit):
     def does(self) -> str:
         return ITSELF
 
-    how_a_candidate_may = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
-
-    @property
-    def not_said(self) -> str:
-        return "" if self.env.candidate else NOBODY_HAS_SAID
-
     def refused(self, reason: str, remedy: str) -> LegacyTaskRefused:
         return LegacyTaskRefused(self.unit, reason, remedy)
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        if self.env.candidate and self.shadow == "never":
-            raise BadUnit(
-                self.unit, "`env.candidate` has no effect with `shadow: never`", "Remove one of them"
-            )
-        if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
-            raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
         if self.on_failure:
             reason = "`on_failure` would be called in addition to the operator's own callbacks, which Airflow calls"
             raise BadUnit(self.unit, reason, "Drop `on_failure`")
@@ -107,23 +84,13 @@ class LegacyTask(TaskUnit):
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
-            self._refuse_legacy_places()
+            self.refuse_same_variables()
         state = self._operator_run(context, side, window).once()
         yield from self.results(context, {**window_metadata([window]), tags.AIRFLOW_STATE: state})
 
-    def _refuse_legacy_places(self) -> None:
-        """Raises LegacyTaskRefused if the candidate's process would have the same values as legacy's."""
-        own, settings = self.env.candidate, Settings.from_process()
-        legacy = settings.with_variables(self.env.legacy).variables
-        if all(name in OF_PYTHON or legacy.get(name) == value for name, value in own.items()):
-            reason = f"a candidate would write where legacy does: {', '.join(sorted(own))} is the same on both sides"
-            raise LegacyTaskRefused(
-                self.unit, reason, "Give the candidate its own values in its YAML (env.candidate)"
-            )
-
     def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> OperatorRun:
         settings = Settings.from_process()
-        named, variables = self.airflow, self.env.legacy if side is Side.LEGACY else self.env.candidate
+        named, variables = self.airflow, self.env.of(side)
         return OperatorRun(
             context=context,
             unit=self.legacy_unit,

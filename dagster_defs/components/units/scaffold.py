@@ -41,6 +41,10 @@ class SqlUnitParams(UnitParams):
     table: str = Field(description="The table that it writes.")
 
 
+class CommandUnitParams(UnitParams):
+    command: str = Field(description="The operator's bash_command.")
+
+
 class LegacyTaskParams(UnitParams):
     dag_file: str = Field(default="", description="The DAG's file, in Airflow's DAGs folder.")
 
@@ -87,6 +91,18 @@ class SqlUnitScaffolder(dg.Scaffolder[SqlUnitParams]):
             "outputs": [{"key": key, "table": request.params.table}],
         }
         scaffold_component(request, attributes)
+
+
+class CommandUnitScaffolder(dg.Scaffolder[CommandUnitParams]):
+    @classmethod
+    def get_scaffold_params(cls) -> type[CommandUnitParams]:
+        return CommandUnitParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[CommandUnitParams]) -> None:
+        never = {"shadow": "never", "because": NOBODY_HAS_SAID}
+        scaffold_component(
+            request, {**request.params.attributes(), "command": request.params.command, **never}
+        )
 
 
 class LegacyTaskScaffolder(dg.Scaffolder[LegacyTaskParams]):

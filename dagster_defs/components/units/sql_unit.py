@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 import dagster as dg
@@ -15,7 +14,7 @@ from dagster_defs.adapters.warehouse.statements import split
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.units.scaffold import SqlUnitScaffolder
-from dagster_defs.components.units.task_unit import TaskUnit
+from dagster_defs.components.units.task_unit import TemplateUnit
 from dagster_defs.errors import BadUnit, NotProvedSafe
 from dagster_defs.lifecycle.candidate_sql import Home, Places, folded, makes, redirected
 from dagster_defs.lifecycle.mirrors import Declared, TableOutput, any_moment
@@ -27,7 +26,7 @@ NEVER = "Declare the table in `outputs`, or `shadow: never` and `because`"
 
 @dg.scaffold_with(SqlUnitScaffolder)
 @dataclass
-class SqlUnit(TaskUnit):
+class SqlUnit(TemplateUnit):
     """A legacy task that runs SQL, such as an SQLExecuteQueryOperator, on a target of a dbt profile.
 
     The candidate runs the same SQL with its declared tables in place of legacy's, and reads legacy's tables wherever it
@@ -50,9 +49,6 @@ class SqlUnit(TaskUnit):
             examples=[{"day": "{{ ds }}"}],
         ),
     ] = field(default=None, kw_only=True)
-    params: Annotated[
-        Mapping[str, Any], dg.Resolver.passthrough(description="The operator's params, for its templates.")
-    ] = field(default_factory=dict, kw_only=True)
     autocommit: Annotated[
         bool,
         dg.Resolver.default(description="The operator's autocommit; a candidate runs in one transaction."),
@@ -63,12 +59,6 @@ class SqlUnit(TaskUnit):
             description="The operator's split_statements; on Snowflake its hook splits by default."
         ),
     ] = field(default=False, kw_only=True)
-    template_searchpath: Annotated[
-        Sequence[str],
-        dg.Resolver.default(
-            description="Folders of .sql files, relative to the project, looked through before `python_path`."
-        ),
-    ] = field(default_factory=list, kw_only=True)
 
     own_kind = "sql"
 
@@ -90,19 +80,7 @@ class SqlUnit(TaskUnit):
         return [self._text(each) for each in self.sql]
 
     def _text(self, written: str) -> str:
-        """As Airflow, which takes a text that ends so for the name of a file."""
-        if not written.endswith(".sql"):
-            return written
-        folders = [*((self.root / path) for path in self.template_searchpath), self.python_folder]
-        file = next((path for folder in folders if (path := Path(folder, written)).is_file()), None)
-        if file is None:
-            looked = ", ".join(str(folder) for folder in folders)
-            raise BadUnit(
-                self.unit,
-                f"`sql` names {written}, and there is no such file in {looked}",
-                "Fix it in its YAML",
-            )
-        return file.read_text(encoding="utf-8")
+        return self.template_text("sql", written, (".sql",))
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 
+from dagster_defs.adapters.airflow.task_process import OF_PYTHON
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run
 from dagster_defs.components.units.outputs import UnitOutput
 from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
 from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
+from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment
 
 
@@ -100,3 +103,73 @@ class TaskUnit(OutputsUnit):
     ) -> Iterator[dg.MaterializeResult[None]]:
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+
+@dataclass
+class TemplateUnit(TaskUnit):
+    """Base class of mirrors that have an operator's text in their YAML; not a component type itself."""
+
+    params: Annotated[
+        Mapping[str, Any], dg.Resolver.passthrough(description="The operator's params, for its templates.")
+    ] = field(default_factory=dict, kw_only=True)
+    template_searchpath: Annotated[
+        Sequence[str],
+        dg.Resolver.default(
+            description="Folders of template files, relative to the project, looked through before `python_path`."
+        ),
+    ] = field(default_factory=list, kw_only=True)
+
+    def template_text(self, field_name: str, written: str, endings: Sequence[str]) -> str:
+        """As Airflow, which takes a text that ends so for the name of a template file."""
+        if not written.endswith(tuple(endings)):
+            return written
+        folders = [*(self.root / path for path in self.template_searchpath), self.python_folder]
+        file = next((path for folder in folders if (path := folder / written).is_file()), None)
+        if file is None:
+            looked = ", ".join(map(str, folders))
+            reason = f"`{field_name}` names {written}, and there is no such file in {looked}"
+            raise BadUnit(self.unit, reason, f"Fix `{field_name}` or `template_searchpath` in its YAML")
+        return file.read_text(encoding="utf-8")
+
+
+@dataclass
+class SideVariables(dg.Resolvable):
+    """Environment variables of the task's process on each side, in addition to the Dagster run's."""
+
+    legacy: Mapping[str, str] = field(default_factory=dict)
+    candidate: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, side: Side) -> Mapping[str, str]:
+        return self.legacy if side is Side.LEGACY else self.candidate
+
+
+@dataclass
+class ProcessUnit(TaskUnit):
+    """Base class of mirrors whose work is a process of its own; not a component type itself.
+
+    A candidate runs only if `env.candidate` says what it writes to instead of legacy's places.
+    """
+
+    env: SideVariables = field(default_factory=SideVariables, kw_only=True)
+
+    how_a_candidate_may = "Declare in its YAML what a candidate connects to instead (env: {candidate: …})"
+
+    @property
+    def not_said(self) -> str:
+        return "" if self.env.candidate else NOBODY_HAS_SAID
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        if self.env.candidate and self.shadow == "never":
+            reason = "`env.candidate` has no effect with `shadow: never`"
+            raise BadUnit(self.unit, reason, "Remove one of them")
+        if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
+            raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
+
+    def refuse_same_variables(self) -> None:
+        """Raises the error of `refused` if the candidate's process would have the same values as legacy's."""
+        own, settings = self.env.candidate, Settings.from_process()
+        legacy = settings.with_variables(self.env.legacy).variables
+        if all(name in OF_PYTHON or legacy.get(name) == value for name, value in own.items()):
+            reason = f"a candidate would write where legacy does: {', '.join(sorted(own))} is the same on both sides"
+            raise self.refused(reason, "Give the candidate its own values in its YAML (env.candidate)")

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from dagster_defs.adapters.airflow.task_process import LOG_BYTES, SCHEMA, AirflowEnvironment, Log, result_of
+from dagster_defs.adapters.airflow.task_process import SCHEMA, AirflowEnvironment, result_of
+from dagster_defs.adapters.processes.piped import LOG_BYTES, Log
 from dagster_defs.errors import LegacyTaskRefused, TimedOut
 from tests.support import strange_dag
 from tests.support.strange_dag import END, START
@@ -342,7 +343,7 @@ def test_nothing_is_left_running(alone: Runner) -> None:
 
 def test_who_goes_on_talking_is_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that never end are read for a while only."""
-    monkeypatch.setattr("dagster_defs.adapters.airflow.task_process.LAST_WORDS_SECONDS", 0.3)
+    monkeypatch.setattr("dagster_defs.adapters.processes.piped.LAST_WORDS_SECONDS", 0.3)
     lines: queue.Queue[str | None] = queue.Queue()
     stop = threading.Event()
 
