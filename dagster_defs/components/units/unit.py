@@ -283,11 +283,8 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             try:
                 PartitionVars([variable], self.times, unit.dag_id, unit.task_id, params)
             except BadVariable as error:
-                raise BadUnit(
-                    self.unit,
-                    f"`{where}`: variable {error.variable} {error.reason}",
-                    "Correct it in its YAML",
-                ) from error
+                reason = f"`{where}`: variable {error.variable} {error.reason}"
+                raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
             except ParityError as error:
                 reason = f"`{where}`: {error} (the variable {variable.name})"
                 raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
