@@ -17,7 +17,12 @@ from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, rendered_for
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
-from dagster_defs.lifecycle.operator_facets import operator_ordering, operator_selection, operator_variables
+from dagster_defs.lifecycle.operator_facets import (
+    field_selection,
+    operator_ordering,
+    operator_selection,
+    operator_variables,
+)
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.windows import (
@@ -441,10 +446,7 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     if declared.operator_itself:
         return operator_selection(legacy.task, legacy.airflow_version, declared.runs)
     if declared.fields:
-        kind = legacy.task.classes[0].rpartition(".")[2]
-        has_it = declared.fields[0] in legacy.task.templated
-        verdict = Agreement.AGREES if has_it else Agreement.DIFFERS
-        return Facet("selection", verdict, kind, declared.runs)
+        return field_selection(legacy.task, declared.fields[0], declared.runs)
     reading = legacy.reading
     if reading is None or declared.nodes is None:
         theirs = legacy.task.callable_name or (reading.kind.value if reading else "no dbt")

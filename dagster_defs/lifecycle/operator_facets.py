@@ -81,6 +81,12 @@ def operator_selection(task: Task, airflow_version: str, runs: str) -> Facet:
     return Facet("selection", Agreement.DIFFERS if why else Agreement.AGREES, kind, runs, why)
 
 
+def field_selection(task: Task, field: str, runs: str) -> Facet:
+    """Whether the operator has the field that the mirror runs; what is in it is compared as a variable."""
+    kind = task.classes[0].rpartition(".")[2]
+    return Facet("selection", Agreement.AGREES if field in task.templated else Agreement.DIFFERS, kind, runs)
+
+
 def operator_ordering(task: Task, found: Facet) -> Facet:
     """Undetermined for a trigger rule that may hold after a failure."""
     if task.trigger_rule not in AFTER_A_FAILURE or found.agrees is Agreement.DIFFERS:
