@@ -19,6 +19,7 @@ from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, render
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.operator_facets import (
     field_selection,
+    given_values,
     operator_ordering,
     operator_selection,
     operator_variables,
@@ -46,8 +47,6 @@ __all__ = [
     "facets_of",
     "not_in_inventory",
 ]
-
-SIDE = "side"  # the argument that tells a Python unit which side it works for
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +343,7 @@ def _is_unknown(value: str) -> bool:
 
 def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
     names = declared.fields or ("op_kwargs",)
-    written = _given(task.templated, declared)
+    written = given_values(task.templated, declared)
     differences: list[str] = []
     unknown: set[str] = set()
     compared = 0
@@ -354,7 +353,7 @@ def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None
         moment = sample.window if event is None else rendered_for(event, sample.start, sample.end)
         if moment is None:
             continue
-        theirs = _given(sample.fields, declared)
+        theirs = given_values(sample.fields, declared)
         try:
             ours = declared.variables.for_window(moment)
         except ParityError as error:
@@ -364,13 +363,6 @@ def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None
         unknown |= _unknown_names(theirs)
         differences += _different(theirs, ours, moment)
     return _rendered("variables", compared, differences, written, unknown, event)
-
-
-def _given(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
-    """What the operator gives a function, or the fields that the mirror has instead; an empty one counts as none."""
-    if declared.fields:
-        return {name: fields[name] for name in declared.fields if fields.get(name) not in (None, {}, [], ())}
-    return {name: value for name, value in (fields.get("op_kwargs") or {}).items() if name != SIDE}
 
 
 def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:

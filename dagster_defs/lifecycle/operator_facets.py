@@ -10,8 +10,10 @@ from typing import Any
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.operator_kinds import AFTER_A_FAILURE, why_servers, why_version
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.mirrors import Declared
 
 RENDERED = "rendered by Airflow"
+SIDE = "side"  # the argument that tells a Python unit which side it works for
 
 
 def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet:
@@ -85,6 +87,13 @@ def field_selection(task: Task, field: str, runs: str) -> Facet:
     """Whether the operator has the field that the mirror runs; what is in it is compared as a variable."""
     kind = task.classes[0].rpartition(".")[2]
     return Facet("selection", Agreement.AGREES if field in task.templated else Agreement.DIFFERS, kind, runs)
+
+
+def given_values(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
+    """What the operator gives a function, or the fields that the mirror has instead; an empty one counts as none."""
+    if declared.fields:
+        return {name: fields[name] for name in declared.fields if fields.get(name) not in (None, {}, [], ())}
+    return {name: value for name, value in (fields.get("op_kwargs") or {}).items() if name != SIDE}
 
 
 def operator_ordering(task: Task, found: Facet) -> Facet:
