@@ -7,12 +7,12 @@ Copy this one file into the container or environment that runs the DAGs and call
 It needs Airflow 2.7 to 2.11 or 3.x and nothing else: no scheduler, no webserver, no row in a metadata database. The
 shape of the document is `docs/inventory.schema.json`.
 
-Airflow is the oracle: windows come from its own timetables, rendered text from its own template engine. What only a
-real run knows is reported as undetermined, even where Airflow would render something without history. No value of a
-Variable or a Connection is written: a template never reaches one, and what a DAG file read while it was parsed is
-masked. Nothing is written but the output; Airflow gets a home in a temporary folder.
+Airflow is the oracle: windows come from its own timetables, rendered text from its own template engine. Values that
+only a real run knows are reported as undetermined, even where Airflow would render something without history. No value
+of a Variable or a Connection is written: a template never reaches one, and values that a DAG file read while it was
+parsed are masked. The output is the only file that is written; Airflow gets a home in a temporary folder.
 
-Sections: what is asked · an Airflow without a database · secrets · stand-ins · what a template needs · windows ·
+Sections: the command line · an Airflow without a database · secrets · stand-ins · what a template needs · windows ·
 values · tasks · rendering · the document.
 """
 
@@ -46,7 +46,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
-# Control characters but for line feed and tab, and what turns the reading direction or hides itself.
+# Control characters except line feed and tab, and characters that are invisible or change the reading direction.
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
@@ -57,11 +57,11 @@ SCHEMA = "parity/inventory/1"
 MASKED = "***"
 UNDETERMINED = "__undetermined__"
 
-#: One DAG's windows in the document; an hourly DAG has 8,784 in a year, one of every five minutes 105,408.
+#: One DAG's windows in the document; an hourly DAG has 8,784 in a year, a five-minute DAG 105,408.
 MAX_WINDOWS = 110_000
-#: Steps of a timetable from the DAG's start to the span, for those that can't be entered in the middle.
+#: Steps of a timetable from the DAG's start to the span, for timetables that cannot be entered in the middle.
 MAX_STEPS = 500_000
-#: Windows that are rendered for each task. Only `--window` can ask for as many.
+#: Windows that are rendered for each task. Only `--window` can ask for that many.
 MAX_SAMPLES = 20_000
 
 
@@ -69,11 +69,11 @@ class CannotExport(Exception):
     """Nothing can be exported; the message says why and what to do."""
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------
+# --- the command line -------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class Request:
     """The command line. `first` and `last` are days, both included, read in each DAG's own time zone."""
 
     dags_folder: Path
@@ -83,16 +83,16 @@ class Asked:
     spans: tuple[tuple[str, str], ...]
 
 
-def arguments(argv: list[str] | None) -> Asked:
-    """Parse and check; leaves the process with exit code 2 on a usage error."""
+def arguments(argv: list[str] | None) -> Request:
+    """Parse and check the command line; ends the process with exit code 2 on a usage error."""
     parser = argparse.ArgumentParser(
         prog="inventory.py",
         description="Export what Airflow itself says about a DAGs folder, as JSON: schedules, windows, tasks, and "
         "every templated field raw and rendered for sampled windows.",
-        epilog="Rendered are the first and the last window of the span, month ends, both daylight-saving changes, and "
-        "what --window asks for. Parse-time Variables and Connections are read from AIRFLOW_VAR_* and AIRFLOW_CONN_* "
-        "only; without one, its default is used and said so. Their values are masked in the output. "
-        "A file that does not import is a row in the output and a line on stderr. "
+        epilog="It renders the first and the last window of the span, month ends, both daylight-saving changes, and "
+        "the windows that --window asks for. Parse-time Variables and Connections are read from AIRFLOW_VAR_* and "
+        "AIRFLOW_CONN_* only; where one is not set, its default is used, with a warning. Their values are masked in "
+        "the output. A file that does not import is a row in the output and a line on stderr. "
         "Exit codes: 0 done (also with import errors), 1 error, 2 usage.",
     )
     parser.add_argument(
@@ -106,12 +106,12 @@ def arguments(argv: list[str] | None) -> Asked:
         "--to", required=True, dest="last", type=_day, metavar="DATE", help="last day of the span, included"
     )
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="FILE", help="written at the end, as a whole"
+        "--out", required=True, type=Path, metavar="FILE", help="the output, written at the end, as a whole"
     )
     parser.add_argument(
         "--window", action="append", default=[], type=_span, dest="spans", metavar="START/END",
-        help="render every window that starts in [START, END) too; dates or ISO times, without an offset in each "
-        "DAG's own time zone; may be repeated",
+        help="also render every window that starts in [START, END); dates or ISO times, read in each DAG's own time "
+        "zone if they have no offset; may be repeated",
     )  # fmt: skip
     given = parser.parse_args(argv)
     if given.first > given.last:
@@ -122,7 +122,7 @@ def arguments(argv: list[str] | None) -> Asked:
         parser.error(f"--out {given.out}: its folder does not exist")
     if given.out.is_dir():
         parser.error(f"--out {given.out} is a folder")
-    return Asked(
+    return Request(
         given.dags_folder.resolve(), given.first, given.last, given.out.absolute(), tuple(given.spans)
     )
 
@@ -148,8 +148,8 @@ def _span(text: str) -> tuple[str, str]:
 def moment(text: str, zone: tzinfo) -> datetime:
     """An ISO date or time as an instant; without an offset it is local to `zone`."""
     # Python 3.8 to 3.10, where Airflow 2.7 still runs, read no Z.
-    found = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    instant = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
 
 
 # --- an Airflow without a database ------------------------------------------------------------------------------
@@ -167,21 +167,21 @@ def airflow_version() -> str:
 def isolated_airflow(dags_folder: Path) -> Iterator[None]:
     """Settings under which Airflow touches no database, no log folder and no secrets backend of the team.
 
-    The team's own AIRFLOW_HOME, airflow.cfg, plugins and local settings stay in force: they shape DAGs, and DAG files
-    read them. Nothing is written there. Airflow reads all of this while it is imported, so this comes first.
+    The team's own AIRFLOW_HOME, airflow.cfg, plugins and local settings stay in force, because they shape DAGs, and
+    DAG files read them. Nothing is written there. Enter this before Airflow is imported: that is when it reads them.
     """
     team_home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
     team_config = Path(os.environ.get("AIRFLOW_CONFIG") or team_home / "airflow.cfg")
     home = Path(tempfile.mkdtemp(prefix="airflow-inventory-"))
     settings = {
-        # Airflow makes the folder if it is not there: one that nobody has is looked for elsewhere.
+        # Airflow creates the folder if it does not exist, so without a home of the team's it gets a temporary one.
         "AIRFLOW_HOME": str(team_home if team_home.is_dir() else home),
-        # Where there is no airflow.cfg, Airflow writes its own.
+        # Without an airflow.cfg, Airflow writes its own.
         "AIRFLOW_CONFIG": str(team_config if team_config.is_file() else home / "airflow.cfg"),
         "AIRFLOW__WEBSERVER__CONFIG_FILE": str(home / "webserver_config.py"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # Airflow only puts the configured folder, never an argument of DagBag, on the path of the DAGs' imports.
+        # Airflow puts only the configured folder, never an argument of DagBag, on the path of the DAGs' imports.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'empty.db'}",
         "AIRFLOW__SECRETS__BACKEND": "",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
@@ -218,7 +218,7 @@ def isolated_airflow(dags_folder: Path) -> Iterator[None]:
 
 
 class NoRows:
-    """A database session, a query and its result in one: whatever is asked, there is nothing."""
+    """A database session, a query and its result in one: whatever is queried, the result is empty."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -266,7 +266,7 @@ def without_database() -> None:
 
 
 def quiet() -> None:
-    """Airflow logs each import error and each failed template with a traceback; here both are data."""
+    """Silence Airflow's log, which has a traceback for each import error and failed template: here both are data."""
     logging.disable(logging.CRITICAL)
     with contextlib.suppress(ImportError):
         import structlog
@@ -283,7 +283,7 @@ SENSITIVE = (
 
 
 class Vault:
-    """What must not be written: values that DAG files read, by file, and sensitive ones of the process."""
+    """Values that must not be written: those that DAG files read, by file, and the sensitive values of the process."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
@@ -297,9 +297,9 @@ class Vault:
         self._sensitive: dict[str, bool] = {}
 
     def learn(self) -> None:
-        """Once Airflow is imported: its rule for sensitive names, and the secrets that the process holds."""
+        """Read Airflow's rule for sensitive names, once it is imported, and the secrets that the process holds."""
         self._hides = _airflow_rule()
-        # With our own settings for Airflow: a DAG that hands on its environment has them too.
+        # Including our own settings for Airflow, because a DAG that passes on its environment has them too.
         self.environment = {**self.environment, **os.environ}
         for name, value in self.environment.items():
             if name.startswith("AIRFLOW_CONN_"):
@@ -310,18 +310,18 @@ class Vault:
         self.everywhere = {value for value in self.everywhere if len(value) > 3}
 
     def is_sensitive(self, name: str) -> bool:
-        """Airflow's own rule with the team's `sensitive_var_conn_names`, and ours where Airflow has none."""
+        """By Airflow's own rule, with the team's `sensitive_var_conn_names`, or by ours."""
         if name not in self._sensitive:
             ours = any(word in name.lower() for word in SENSITIVE)
             self._sensitive[name] = ours or bool(self._hides and self._hides(name))
         return self._sensitive[name]
 
     def note(self, name: str, value: Any) -> None:
-        """A DAG file has read a value; the file is the one that is being parsed or rendered."""
+        """Record that a DAG file, the one that is being parsed or rendered, has read a value."""
         self.read.setdefault(self.file or "", {}).setdefault(name, set()).update(_leaves(value))
 
     def read_in(self, text: str, file: str) -> list[str]:
-        """The Variables and Connections whose values are in a text of that file."""
+        """The Variables and Connections whose values occur in a text of that file."""
         return sorted(
             name
             for name, values in self.read.get(file, {}).items()
@@ -329,13 +329,13 @@ class Vault:
         )
 
     def values(self, file: str) -> list[str]:
-        """Longest first, with the ways in which a shell or JSON text would write them."""
-        found = self.everywhere.union(*self.read.get(file, {}).values(), *self.read.get("", {}).values())
-        written = {form for value in found for form in _ways_to_write(value) if form.strip()}
+        """The secrets of a file, longest first, in every form in which a shell or JSON text would write them."""
+        secrets = self.everywhere.union(*self.read.get(file, {}).values(), *self.read.get("", {}).values())
+        written = {form for value in secrets for form in _ways_to_write(value) if form.strip()}
         return sorted(written, key=lambda form: (-len(form), form))
 
     def inherited(self, mapping: Mapping[Any, Any]) -> set[str]:
-        """The keys of a command's environment that are only the process's own."""
+        """The keys of a command's environment whose values are just those of this process."""
         known = self.environment
         return {
             name
@@ -344,7 +344,7 @@ class Vault:
         }
 
     def is_copy(self, inherited: set[str]) -> bool:
-        """The DAG file has handed on the whole environment, and not picked from it."""
+        """Whether the DAG file has passed on the whole environment rather than single variables."""
         return len(inherited) > max(5, len(self.environment) // 2)
 
 
@@ -356,7 +356,7 @@ MASKERS = (
 
 
 def _ways_to_write(secret: str) -> Iterator[str]:
-    """A secret as it stands in plain text, JSON, Python, a URL, a shell's single quotes and base64."""
+    """A secret as it is written in plain text, JSON, Python, a URL, a shell's single quotes and base64."""
     yield secret
     yield json.dumps(secret)[1:-1]
     yield repr(secret)[1:-1]
@@ -372,19 +372,21 @@ def _ways_to_write(secret: str) -> Iterator[str]:
 def _airflow_rule() -> Callable[[str], bool] | None:
     for module in MASKERS:
         with contextlib.suppress(Exception):
-            found: Callable[[str], bool] = importlib.import_module(module).should_hide_value_for_key
-            found("password")
-            return found
+            rule: Callable[[str], bool] = importlib.import_module(module).should_hide_value_for_key
+            rule("password")
+            return rule
     return None
 
 
 def _airflow_patterns() -> list[str]:
-    """What Airflow's own masker would hide in a log: regular expressions. It has seen our stand-ins too."""
-    found = set()
+    """Regular expressions for what Airflow's own masker would hide in a log, except our stand-ins, which it saw too."""
+    patterns = set()
     for module in MASKERS:
         with contextlib.suppress(Exception):
-            found |= set(importlib.import_module(module)._secrets_masker().patterns)
-    return sorted((one for one in found if not re.fullmatch(one, UNDETERMINED)), key=len, reverse=True)
+            patterns |= set(importlib.import_module(module)._secrets_masker().patterns)
+    return sorted(
+        (pattern for pattern in patterns if not re.fullmatch(pattern, UNDETERMINED)), key=len, reverse=True
+    )
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -417,17 +419,17 @@ def _passwords(connection: str) -> Iterator[str]:
                 yield from (part, urllib.parse.unquote(part)) if part else ()
 
 
-#: What a secret is called, at the end of the name of an option, a variable or a field.
+#: How the name of an option, a variable or a field that holds a secret ends.
 _TELLING_NAME = (
     r"(?:password|passwd|passphrase|passcode|(?<=_)pwd|(?<=;)pwd|secret(?:[-_]?key)?|token|api[-_]?key"
     r"|access[-_]?key(?:[-_]?id)?|private[-_]?key|account[-_]?key|shared[-_]?access[-_]?signature|x-amz-signature)"
 )
-#: A value as a shell, JSON or YAML text would have it. One that is a reference ($NAME, a template) is no secret.
+#: A value as it is written in a shell, JSON or YAML text. A reference ($NAME, a template) is not a secret.
 _VALUE = (
     r"(?!\\?[\"']?(?:\$|\{\{|\*\*\*|<\(|__undetermined__))"
     r"(?:\\?\"(?P<double>(?:\\[^\"]|[^\"\\])+)\\?\"|\\?'(?P<single>[^'\\]+)\\?'|(?P<bare>[^\s'\"&;|,)}\]]+))"
 )
-#: What looks like a secret wherever it stands. What is masked is the group that has matched.
+#: Texts that look like a secret wherever they occur. Only the group that matched is masked.
 _LIKELY = [
     re.compile(pattern, flags)
     for pattern, flags in (
@@ -460,20 +462,20 @@ _SECRET_FIELD = re.compile(r"[\w.-]*" + _TELLING_NAME.replace("(?<=;)pwd", "pwd"
 
 
 def mask_likely(text: str) -> str:
-    """The text without what looks like a secret by its name, its place or its shape."""
+    """The text with everything masked that looks like a secret by its name, its place or its shape."""
     for pattern in _LIKELY:
         text = pattern.sub(_masked_group, text)
     return text
 
 
-def _masked_group(found: Any) -> str:
-    whole, start = found.group(0), found.start()
-    [(first, last)] = [found.span(name) for name, value in found.groupdict().items() if value is not None]
+def _masked_group(match: Any) -> str:
+    whole, start = match.group(0), match.start()
+    [(first, last)] = [match.span(name) for name, value in match.groupdict().items() if value is not None]
     return str(whole[: first - start] + MASKED + whole[last - start :])
 
 
 def mask_named(name: Any, value: Any) -> Any:
-    """The mask for a value whose field is named like a secret; None where the name or the value says otherwise."""
+    """The mask for a value whose field is named like a secret; None if it is not, or if the value cannot be one."""
     if not isinstance(name, str) or not _SECRET_FIELD.fullmatch(name):
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -484,7 +486,7 @@ def mask_named(name: Any, value: Any) -> Any:
 
 
 def mask(value: Any, secrets: list[str]) -> Any:
-    """Replace each secret inside the texts of a JSON value; one of two characters or less only as a whole text."""
+    """Replace each secret inside the texts of a JSON value; a secret of one or two characters only as a whole text."""
     long = [re.escape(secret) for secret in secrets if len(secret) > 2]
     pattern = re.compile("|".join(long + _airflow_patterns()) or r"(?!)")
     short = {secret for secret in secrets if len(secret) <= 2}
@@ -507,7 +509,7 @@ def mask(value: Any, secrets: list[str]) -> Any:
 
 
 class ParseTimeVariables:
-    """`Variable.get` and `get_connection` for DAG files: the environment's values, else the default, else a mark."""
+    """`Variable.get` and `get_connection` for DAG files: the environment's value, else the default, else a stand-in."""
 
     _NOTHING: Any = object()
 
@@ -535,7 +537,7 @@ class ParseTimeVariables:
             self.vault.defaulted.setdefault(file, set()).add(key)
             return fallback
         if deserialize_json:
-            # A made-up structure would shape the DAG; a text only stands in a field, where it is seen.
+            # A made-up structure would shape the DAG; a text merely ends up in a field, where it can be seen.
             raise KeyError(f"Variable {key} (JSON) is not known here: set AIRFLOW_VAR_{key.upper()}")
         self.vault.missing.setdefault(file, set()).add(f"Variable {key}")
         return UNDETERMINED
@@ -550,15 +552,15 @@ class ParseTimeVariables:
             return Connection(conn_id=conn_id, conn_type="generic", **dict.fromkeys(parts, UNDETERMINED))
         self.vault.note(f"Connection {conn_id}", value)
         if value.lstrip().startswith("{"):
-            found = Connection.from_json(value, conn_id=conn_id)
+            connection = Connection.from_json(value, conn_id=conn_id)
         else:
-            found = Connection(conn_id=conn_id, uri=value)
+            connection = Connection(conn_id=conn_id, uri=value)
         for part in ("host", "login", "password", "schema", "extra"):
-            self.vault.note(f"Connection {conn_id}", getattr(found, part, None) or "")
-        return found
+            self.vault.note(f"Connection {conn_id}", getattr(connection, part, None) or "")
+        return connection
 
     def install(self) -> None:
-        """Put these two in the place of Airflow's, whichever way a DAG file imports them."""
+        """Replace Airflow's functions with these two, whichever way a DAG file imports them."""
         places: list[tuple[str, str, str, Callable[..., Any]]] = [
             ("airflow.models.variable", "Variable", "get", self.variable),
             ("airflow.models.connection", "Connection", "get_connection_from_secrets", self.connection),
@@ -574,14 +576,14 @@ class ParseTimeVariables:
 
 
 class Touched:
-    """What the text that is being rendered has asked of a stand-in."""
+    """The names of stand-ins that the text being rendered has used."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
 
 class Unknown:
-    """A value that is not there: it can be asked anything and prints a mark."""
+    """A stand-in for a value that is not known: it accepts any access, and prints a marker."""
 
     def __init__(self, name: str, touched: Touched, text: str = UNDETERMINED) -> None:
         self._name, self._touched, self._text = name, touched, text
@@ -619,7 +621,7 @@ class Unknown:
 
 
 class Known:
-    """A run or task instance of which only what follows from the window is known."""
+    """A run or task instance of which only the parts that follow from the window are known."""
 
     def __init__(self, name: str, known: dict[str, Any], touched: Touched) -> None:
         self._name, self._known, self._touched = name, known, touched
@@ -667,7 +669,7 @@ UNKNOWN_ROOTS = {
     "reason": AT_RUN_TIME,
     "try_number": AT_RUN_TIME,
 }
-#: What follows from the schedule and the window alone; the rest of a run or task instance does not.
+#: The parts that follow from the schedule and the window alone; the rest of a run or task instance does not.
 KNOWN_PARTS = {
     "dag_run": {
         "dag_id", "run_id", "run_type", "logical_date", "execution_date", "data_interval_start", "data_interval_end",
@@ -695,7 +697,7 @@ NO_SCHEDULE = "no schedule decides it: who triggers the DAG does"
 
 @dataclasses.dataclass(frozen=True)
 class Need:
-    """Something a field asks for that the schedule alone does not decide."""
+    """Something that a field needs and that the schedule alone does not determine."""
 
     needs: str
     reason: str
@@ -717,7 +719,7 @@ def reason_of(name: str) -> str:
 
 
 class TemplateReader:
-    """Finds, in the template's syntax tree, the names that only a real run knows; branches not taken included."""
+    """Finds, in the template's syntax tree, the names that only a real run knows, also in branches not taken."""
 
     def __init__(self, environment: Any, names: set[str], params: set[str], scheduled: bool) -> None:
         self.environment, self.names, self.params, self.scheduled = environment, names, params, scheduled
@@ -750,9 +752,9 @@ class TemplateReader:
                 yield from self.needs(inner)
 
     def _chains(self, node: Any, free: set[str]) -> Iterator[list[str]]:
-        """Each use of a free name with what is taken from it: `dag_run.conf.get('x')` → dag_run, conf, x.
+        """Each use of a free name with its parts: `dag_run.conf.get('x')` → dag_run, conf, x.
 
-        An attribute of something else than a free name has an empty first part.
+        An attribute of anything other than a free name has an empty first part.
         """
         from jinja2 import nodes
 
@@ -810,7 +812,7 @@ class TemplateReader:
 
 
 def _taken_by_name(call: Any) -> list[str]:
-    """`.get("name")` and `.get("name", default)` take a part as an attribute would."""
+    """The name in `.get("name")` or `.get("name", default)`, which read a part as an attribute would."""
     from jinja2 import nodes
 
     if isinstance(call.node, nodes.Getattr) and call.node.attr == "get" and call.args:
@@ -819,7 +821,7 @@ def _taken_by_name(call: Any) -> list[str]:
 
 
 def _takes_the_window(root: str, part: str) -> bool:
-    """Whether this is other for each window; of a run's parts that is all but the DAG's name."""
+    """Whether the value differs from window to window; of a run's parts, all do except the DAG's name."""
     if root in ("dag_run", "ti", "task_instance"):
         return part in WINDOW_NAMES
     return root in WINDOW_NAMES
@@ -840,13 +842,13 @@ KINDS = {
     "OnceTimetable": "once",
     "ContinuousTimetable": "continuous",
 }
-#: Their windows are decided by somebody or something else than a schedule.
+#: Kinds whose windows no schedule determines.
 UNSCHEDULED = {"dataset", "asset", "none", "continuous"}
 
 
 @dataclasses.dataclass
 class Walk:
-    """The windows of a span, as Airflow's timetable gives them when it catches up."""
+    """The windows of a span that Airflow's timetable yields when it catches up."""
 
     windows: list[tuple[datetime, datetime]] = dataclasses.field(default_factory=list)
     due: dict[tuple[datetime, datetime], datetime] = dataclasses.field(default_factory=dict)
@@ -860,7 +862,7 @@ def class_path(kind: type) -> str:
 
 
 def timetable_of(dag: Any) -> Any:
-    """The scheduler's form of the timetable; Airflow 3 keeps another one in DAG files."""
+    """The scheduler's form of the timetable; in Airflow 3 DAG files have another form."""
     timetable = dag.timetable
     if hasattr(timetable, "next_dagrun_info") or hasattr(timetable, "next_dagrun_info_v2"):
         return _remembering(timetable)
@@ -874,7 +876,7 @@ def timetable_of(dag: Any) -> Any:
 
 
 def _remembering(timetable: Any) -> Any:
-    """Keep the last answers of a cron's steps: a walk asks for each three times, and one answer takes 0.1 ms."""
+    """Cache the last steps of a cron: a walk asks for each three times, and one takes 0.1 ms."""
     with contextlib.suppress(AttributeError, TypeError):
         if timetable.__class__.__module__.startswith("airflow.timetables") and hasattr(
             timetable, "_expression"
@@ -900,7 +902,7 @@ def zone_name(zone: Any) -> str:
     named = getattr(zone, "key", None) or getattr(zone, "zone", None)
     if named:
         return str(named)
-    with contextlib.suppress(Exception):  # of a zone whose offset depends on the date a library may raise
+    with contextlib.suppress(Exception):  # a library may raise for a zone whose offset depends on the date
         offset = zone.utcoffset(None)
         if isinstance(offset, timedelta):
             return _offset_name(offset)
@@ -918,7 +920,7 @@ def _offset_name(offset: timedelta) -> str:
 def walk(dag: Any, timetable: Any, zone: Any, span: tuple[datetime, datetime]) -> Walk:
     """Every window that starts in the span, catching up from the DAG's own start; bounded.
 
-    `zone` is the timetable's, in which its clock changes.
+    `zone` is that of the timetable, whose clock changes matter.
     """
     earliest, latest = bounds(dag)
     if kind_of(timetable) in UNSCHEDULED or earliest is None:
@@ -939,13 +941,13 @@ _WALKS: dict[Any, Walk] = {}
 
 
 def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, span: tuple[datetime, datetime]) -> Walk:
-    found = Walk()
+    walked = Walk()
     begin, end = span
     before: tuple[datetime, datetime] | None = None
     try:
         for start, stop, due in _infos(timetable, earliest, latest, begin, zone):
             if before and due <= before[0]:
-                found.stuck = (
+                walked.stuck = (
                     f"after the window from {iso(before[1])} its timetable comes back to {iso(start)}"
                 )
                 break
@@ -954,37 +956,39 @@ def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, span: tuple[dat
                 break
             if start < begin:
                 continue
-            if len(found.windows) == MAX_WINDOWS:
-                found.cut = True
+            if len(walked.windows) == MAX_WINDOWS:
+                walked.cut = True
                 break
-            found.windows.append((start, stop))
-            found.due[start, stop] = due
+            walked.windows.append((start, stop))
+            walked.due[start, stop] = due
     except _TooFar:
-        found.stuck = f"its timetable does not reach {iso(begin)} in {MAX_STEPS:,} steps from {iso(earliest)}"
+        walked.stuck = (
+            f"its timetable does not reach {iso(begin)} in {MAX_STEPS:,} steps from {iso(earliest)}"
+        )
     except _NoInterval:
-        found.warnings.append("its runs carry a partition key and no data interval: no windows")
+        walked.warnings.append("its runs carry a partition key and no data interval: no windows")
     except Exception as error:
-        found.stuck = f"its timetable raises {describe(error)}"
-    return found
+        walked.stuck = f"its timetable raises {describe(error)}"
+    return walked
 
 
 class _TooFar(Exception):
-    """The timetable took all its steps."""
+    """The timetable used up all its steps."""
 
 
 class _NoInterval(Exception):
-    """A run of Airflow 3 that has no data interval."""
+    """A run in Airflow 3 has no data interval."""
 
 
-def span_of(dag: Any, asked: Asked) -> tuple[datetime, datetime]:
-    """The days that were asked for as instants, the second excluded: days are read in the DAG's own time zone,
-    also where its timetable has another."""
-    return _midnight(asked.first, dag.timezone), _midnight(asked.last + timedelta(days=1), dag.timezone)
+def span_of(dag: Any, request: Request) -> tuple[datetime, datetime]:
+    """The requested days as a half-open pair of instants. Days are read in the DAG's own time zone, even where its
+    timetable has another."""
+    return _midnight(request.first, dag.timezone), _midnight(request.last + timedelta(days=1), dag.timezone)
 
 
 def task_bounds(task: Any) -> tuple[datetime | None, datetime | None]:
-    """From when to when Airflow makes instances of the task, both included: `task_filter` of DagRun compares a
-    run's logical date with them. Where a task has none of its own, Airflow has put the DAG's there."""
+    """From when to when, both included, Airflow creates instances of the task: `task_filter` of DagRun compares a
+    run's logical date with these bounds. Where a task has none of its own, Airflow has given it the DAG's."""
     from airflow.utils import timezone as zones
 
     start, end = (getattr(task, name, None) for name in ("start_date", "end_date"))
@@ -1006,10 +1010,10 @@ def within(
 
 
 def bounds(dag: Any) -> tuple[Any, Any]:
-    """From when to when Airflow schedules; as `DAG._time_restriction` counts in the tasks' own dates."""
+    """From when to when Airflow schedules, taking the tasks' own dates into account as `DAG._time_restriction` does."""
     from airflow.utils import timezone as zones
 
-    starts = [found.start_date for found in (dag, *dag.tasks) if found.start_date is not None]
+    starts = [holder.start_date for holder in (dag, *dag.tasks) if holder.start_date is not None]
     ends = [task.end_date for task in dag.tasks if task.end_date is not None]
     latest = dag.end_date
     if ends and len(ends) == len(dag.tasks):
@@ -1042,11 +1046,11 @@ def _infos(timetable: Any, earliest: Any, latest: Any, begin: datetime, zone: An
 
 
 def _entry(timetable: Any, earliest: Any, begin: datetime, zone: Any) -> tuple[Any, Any]:
-    """Where a walk may start without another outcome than from the DAG's start.
+    """Where a walk may start with the same outcome as from the DAG's start.
 
-    A cron has no memory, so it can start shortly before the span; but for the zones that change their clocks by less
-    than an hour, in which Airflow's hourly timetable may be stuck for good. A timedelta is counted from the DAG's
-    start, so it starts a whole number of steps after that. Others start at the start.
+    A cron has no memory, so its walk can start shortly before the span, except in zones that change their clocks by
+    less than an hour, where Airflow's hourly timetable may be stuck for good. A timedelta is counted from the DAG's
+    start, so its walk starts a whole number of steps after that. Any other walk starts at the DAG's start.
     """
     from airflow.timetables.base import DagRunInfo
 
@@ -1071,7 +1075,7 @@ def _entry(timetable: Any, earliest: Any, begin: datetime, zone: Any) -> tuple[A
 
 
 def _like(pendulum_time: Any, instant: datetime) -> Any:
-    """`instant` as the kind of object that Airflow's timetables take."""
+    """`instant` as the kind of object that Airflow's timetables accept."""
     return pendulum_time + (instant - pendulum_time)
 
 
@@ -1082,7 +1086,7 @@ def _odd_changes(zone: Any, start: datetime, end: datetime) -> bool:
 @functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
 def changes(zone: Any, start: datetime, end: datetime) -> list[tuple[datetime, timedelta]]:
     """The instants in [start, end] at which `zone` changes its clocks, and by how much."""
-    found = []
+    changed = []
     low, step = utc(start) - timedelta(days=1), timedelta(days=1)
     stop = utc(end) + step
     while low < stop:
@@ -1093,9 +1097,9 @@ def changes(zone: Any, start: datetime, end: datetime) -> list[tuple[datetime, t
             while right - left > timedelta(seconds=1):
                 middle = left + (right - left) // 2
                 left, right = (middle, right) if _offset(zone, middle) == before else (left, middle)
-            found.append((right.replace(microsecond=0), after - before))
+            changed.append((right.replace(microsecond=0), after - before))
         low = high
-    return found
+    return changed
 
 
 def _offset(zone: Any, instant: datetime) -> timedelta:
@@ -1103,16 +1107,16 @@ def _offset(zone: Any, instant: datetime) -> timedelta:
 
 
 def utc(instant: Any) -> datetime:
-    """A plain datetime in UTC, whatever subclass and zone it came in."""
-    found = instant.astimezone(UTC)
+    """A plain datetime in UTC, from any subclass and zone."""
+    there = instant.astimezone(UTC)
     return datetime(
-        found.year,
-        found.month,
-        found.day,
-        found.hour,
-        found.minute,
-        found.second,
-        found.microsecond,
+        there.year,
+        there.month,
+        there.day,
+        there.hour,
+        there.minute,
+        there.second,
+        there.microsecond,
         UTC,
     )
 
@@ -1126,40 +1130,40 @@ def _midnight(day: date, zone: Any) -> datetime:
 
 
 def samples(
-    windows: list[tuple[datetime, datetime]], dag_zone: Any, zone: Any, asked: Asked
+    windows: list[tuple[datetime, datetime]], dag_zone: Any, zone: Any, request: Request
 ) -> tuple[list[tuple[datetime, datetime, list[str]]], list[str]]:
-    """The windows to render with the reasons why, and what could not be found.
+    """The windows to render, each with the reasons for rendering it, and notes on requests that found none.
 
-    Days are read in the DAG's zone; the clock that changes is that of `zone`, the timetable's.
+    Days are read in the DAG's zone; clock changes are those of `zone`, the timetable's.
     """
-    chosen: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {}
     notes = []
     if windows:
-        chosen[0] = ["first"]
-        chosen.setdefault(len(windows) - 1, []).append("last")
+        reasons[0] = ["first"]
+        reasons.setdefault(len(windows) - 1, []).append("last")
     starts = [start for start, _ in windows]
-    for boundary in _month_ends(asked.first, asked.last):
+    for boundary in _month_ends(request.first, request.last):
         # The window in which the month ends: the last one that starts before the next month does.
         ends = _midnight(boundary, dag_zone)
         index = _bisect(starts, ends) - 1
         if index >= 0 and (windows[index][1] >= ends or starts[index] >= ends - timedelta(days=28)):
-            chosen.setdefault(index, []).append("month-end")
-    first, last = _midnight(asked.first, dag_zone), _midnight(asked.last + timedelta(days=1), dag_zone)
+            reasons.setdefault(index, []).append("month-end")
+    first, last = _midnight(request.first, dag_zone), _midnight(request.last + timedelta(days=1), dag_zone)
     for change, _ in changes(zone, first, last):
         index = _bisect(starts, change)
         for near in {index - 1, index}:
             if 0 <= near < len(windows) and windows[near][0] <= change <= windows[near][1]:
-                chosen.setdefault(near, []).append("dst")
-    for start, end in asked.spans:
+                reasons.setdefault(near, []).append("dst")
+    for start, end in request.spans:
         low, high = (_bisect(starts, moment(text, dag_zone)) for text in (start, end))
         if windows and low == high:
             notes.append(f"no window of the span starts in {start}/{end}")
         for index in range(low, high):
-            chosen.setdefault(index, []).append("asked")
-    if len(chosen) > MAX_SAMPLES:
-        notes.append(f"{len(chosen):,} windows were asked for, the first {MAX_SAMPLES:,} are rendered")
+            reasons.setdefault(index, []).append("asked")
+    if len(reasons) > MAX_SAMPLES:
+        notes.append(f"{len(reasons):,} windows were asked for, the first {MAX_SAMPLES:,} are rendered")
     return [
-        (*windows[index], list(dict.fromkeys(chosen[index]))) for index in sorted(chosen)[:MAX_SAMPLES]
+        (*windows[index], list(dict.fromkeys(reasons[index]))) for index in sorted(reasons)[:MAX_SAMPLES]
     ], notes
 
 
@@ -1181,7 +1185,7 @@ def _month_ends(first: date, last: date) -> Iterator[date]:
 
 
 class Values:
-    """Python values as JSON, without addresses and without what the process's environment holds."""
+    """Python values as JSON, without memory addresses and without values of the process's environment."""
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
@@ -1209,17 +1213,17 @@ class Values:
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         inherited = self.vault.inherited(value)
         dropped = inherited if self.vault.is_copy(inherited) else set()
-        found = {
+        shown = {
             str(key): MASKED if key in inherited else self.plain(inner, str(key), depth + 1)
             for key, inner in value.items()
             if key not in dropped
         }
         # ECS and Kubernetes write an environment as a list of {name, value}.
-        if {"name", "value"} <= set(found):
+        if {"name", "value"} <= set(shown):
             name = str(value["name"])
             is_inherited = bool(self.vault.inherited({name: value["value"]}))
-            found["value"] = MASKED if is_inherited else self.plain(value["value"], name, depth + 1)
-        return found
+            shown["value"] = MASKED if is_inherited else self.plain(value["value"], name, depth + 1)
+        return shown
 
     def _object(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -1247,21 +1251,21 @@ class Values:
 
 
 def _parts_of(value: Any) -> dict[str, Any]:
-    """The parts of an object that are meant to be seen: template fields, `to_dict`, dataclass fields."""
+    """The public parts of an object: template fields, `to_dict`, or dataclass fields."""
     if fields := getattr(value, "template_fields", None):
         return {field: getattr(value, field, None) for field in fields}
     if callable(getattr(value, "to_dict", None)) and not inspect.isclass(value):
         with contextlib.suppress(Exception):
-            found = value.to_dict()
-            if isinstance(found, Mapping):
-                return {str(key): inner for key, inner in found.items() if inner is not None}
+            parts = value.to_dict()
+            if isinstance(parts, Mapping):
+                return {str(key): inner for key, inner in parts.items() if inner is not None}
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
     return {}
 
 
 def no_value(value: Any) -> Any:
-    """None for Airflow's marks of "not given"."""
+    """None for Airflow's sentinels that mean "not given"."""
     kinds = {parent.__name__ for parent in (value if inspect.isclass(value) else type(value)).__mro__}
     return None if kinds & {"ArgNotSet", "NOTSET"} else value
 
@@ -1274,7 +1278,7 @@ def callable_name(function: Any) -> str:
 
 
 def seconds(value: Any) -> float | None:
-    """Also of dateutil's relativedelta, unless its length depends on the date that it is added to."""
+    """The length of a number, a timedelta or a relativedelta; None if it depends on the date that it is added to."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if type(value).__name__ == "relativedelta":
@@ -1297,7 +1301,7 @@ CALLBACKS = (
     "on_execute_callback", "on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback",
     "sla_miss_callback",
 )  # fmt: skip
-#: Arguments that are no templates and yet change what a command does or when a sensor is content.
+#: Arguments that are not templates and yet change what a command does or when a sensor succeeds.
 SETTINGS = (
     "cwd", "append_env", "skip_on_exit_code", "external_dag_id", "external_task_id",
     "external_task_ids", "external_task_group_id", "allowed_states", "failed_states", "execution_delta",
@@ -1308,23 +1312,23 @@ SETTINGS = (
 
 
 def callbacks(holder: Any) -> dict[str, list[str]]:
-    found = {}
+    named = {}
     for name in CALLBACKS:
         value = getattr(holder, name, None)
         functions = value if isinstance(value, (list, tuple)) else [value]
         if names := [callable_name(function) for function in functions if function is not None]:
-            found[name] = names
-    return found
+            named[name] = names
+    return named
 
 
 def params_of(holder: Any, values: Values) -> dict[str, Any]:
-    """Names and defaults; Airflow raises for a parameter without a default, so the parameters are asked one by one."""
-    found: dict[str, Any] = {}
+    """Names and defaults. They are read one by one, because Airflow raises for a parameter without a default."""
+    defaults: dict[str, Any] = {}
     params = getattr(holder, "params", None) or {}
     for name in params:
         value = params.get_param(name) if hasattr(params, "get_param") else params[name]
-        found[str(name)] = values.plain(no_value(getattr(value, "value", value)), str(name))
-    return found
+        defaults[str(name)] = values.plain(no_value(getattr(value, "value", value)), str(name))
+    return defaults
 
 
 def is_mapped(task: Any) -> bool:
@@ -1348,7 +1352,7 @@ def operator_classes(task: Any) -> tuple[str, list[str]]:
 
 
 def raw_fields(task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The templated fields as they were written: those with one value, and those given to `expand`."""
+    """The templated fields as they were written: those with a single value, and those given to `expand`."""
     if "MappedOperator" not in {base.__name__ for base in type(task).__mro__}:
         return {field: getattr(task, field, None) for field in task.template_fields}, {}
     partial = task.partial_kwargs
@@ -1401,16 +1405,16 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
     }
 
 
-MOST_REACHED = 400  # functions of the team's that are followed from one callable
+MOST_REACHED = 400  # functions of the team's own code that are followed from one callable
 
 
 def reached_by(*roots: Any) -> list[str]:
-    """What code can get at by name: libraries' modules, functions and classes, as `package.module.name`.
+    """The modules, functions and classes of libraries that code can reach by name, as `package.module.name`.
 
-    Functions and classes of the team's own are followed, through wrappers, closures, partials and helpers of helpers;
-    nothing is called or imported. `?name` is what cannot be followed from here.
+    The team's own functions and classes are followed, through wrappers, closures, partials and helpers of helpers;
+    nothing is called or imported. `?name` is a name that cannot be followed from here.
     """
-    found: set[str] = set()
+    reached: set[str] = set()
     seen: set[int] = set()
     todo: list[Any] = list(roots)
     while todo:
@@ -1419,7 +1423,7 @@ def reached_by(*roots: Any) -> list[str]:
             continue
         seen.add(id(item))
         if len(seen) > 20 * MOST_REACHED:
-            found.add("?more")
+            reached.add("?more")
             break
         if isinstance(item, functools.partial):
             todo += [item.func, *item.args, *item.keywords.values()]
@@ -1433,28 +1437,28 @@ def reached_by(*roots: Any) -> list[str]:
             if not _is_teams(item) and hasattr(item, "__wrapped__"):
                 todo.append(item.__wrapped__)  # Airflow wraps `execute`, contextlib a generator
             elif not _is_teams(item):
-                found.add(callable_name(item))
+                reached.add(callable_name(item))
             elif inspect.isclass(item):
                 todo += [*vars(item).values(), *item.__bases__]
             else:
-                todo += _used_by(item, found)
+                todo += _used_by(item, reached)
         elif inspect.ismodule(item):
-            found.add(shown_module(item.__name__) if not _is_teams(item) else f"?{item.__name__}")
+            reached.add(shown_module(item.__name__) if not _is_teams(item) else f"?{item.__name__}")
         elif isinstance(item, Mapping):
             todo += item.values()
         elif isinstance(item, (list, tuple, set, frozenset)):
             todo += item
         elif inspect.isroutine(item):
-            found.add(callable_name(item))
+            reached.add(callable_name(item))
         elif item is not None and not isinstance(
             item, (str, bytes, int, float, Path, date, timedelta, property)
         ):
             todo.append(type(item))
-    return sorted(found - {"builtins.object"})
+    return sorted(reached - {"builtins.object"})
 
 
-def _used_by(function: Any, found: set[str]) -> list[Any]:
-    """The values of the names that a function's code uses; what it imports in its body goes to `found`."""
+def _used_by(function: Any, reached: set[str]) -> list[Any]:
+    """The values of the names that a function's code uses. Names that it imports in its body are added to `reached`."""
     import builtins
     import dis
 
@@ -1466,13 +1470,13 @@ def _used_by(function: Any, found: set[str]) -> list[Any]:
     while codes:
         code = codes.pop()
         codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
-        held: Any = None  # the module that the step before has loaded
+        held: Any = None  # the module that the previous step has loaded
         for step in dis.get_instructions(code):
             if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 name = step.argval
-                value = function.__globals__.get(name, getattr(builtins, name, found))
-                if value is found:
-                    found.add(f"?{name}")
+                value = function.__globals__.get(name, getattr(builtins, name, reached))
+                if value is reached:
+                    reached.add(f"?{name}")
                     held = None
                 elif inspect.ismodule(value):
                     held = value
@@ -1487,9 +1491,9 @@ def _used_by(function: Any, found: set[str]) -> list[Any]:
                 if _is_teams(held):
                     values.append(value)
                 else:
-                    found.add(f"{held.__name__}.{step.argval}")
+                    reached.add(f"{held.__name__}.{step.argval}")
             elif step.opname == "IMPORT_NAME":
-                found.add(f"import {step.argval}")
+                reached.add(f"import {step.argval}")
             elif held is not None:
                 values.append(held)
             held = None
@@ -1504,7 +1508,7 @@ def _library_folders() -> tuple[str, ...]:
 
 
 def _is_teams(item: Any) -> bool:
-    """Whether its text is neither Python's nor an installed package's."""
+    """Whether its code belongs to the team: neither to Python nor to an installed package."""
     code = getattr(item, "__code__", None)
     file = getattr(code, "co_filename", None) or getattr(item, "__file__", None)
     if file is None and inspect.isclass(item):
@@ -1515,7 +1519,7 @@ def _is_teams(item: Any) -> bool:
 
 
 def shown_module(name: str) -> str:
-    """DAG files are loaded under a name with a hash of their path in it."""
+    """The module's name without the hash of its path that Airflow loads a DAG file under."""
     return re.sub(r"^unusual_prefix_[0-9a-f]+_", "", name)
 
 
@@ -1580,7 +1584,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
 
 
 class Contexts:
-    """The names that one DAG's templates see, for any task and window. Shared parts are made once a window."""
+    """The names that one DAG's templates see, for any task and window. Shared parts are built once for each window."""
 
     def __init__(self, dag: Any, timetable: Any, scheduled: bool, due: Mapping[Any, datetime]) -> None:
         self.dag, self.timetable, self.scheduled, self.due = dag, timetable, scheduled, due
@@ -1594,13 +1598,13 @@ class Contexts:
         if (start, end) not in self._shared:
             due = self.due.get((start, end), end)
             make = _airflow_2_context if airflow_version().startswith("2.") else _airflow_3_context
-            found = make(self.dag, self.timetable, (start, end, due), self.scheduled)
+            context = make(self.dag, self.timetable, (start, end, due), self.scheduled)
             for name in UNKNOWN_ROOTS:
-                if name in found:
+                if name in context:
                     text = MASKED if name in ("var", "conn", "conf") else UNDETERMINED
-                    found[name] = Unknown(name, self.touched, text)
-            found["dag_run"] = Known("dag_run", found["dag_run"], self.touched)
-            self._shared[start, end] = found
+                    context[name] = Unknown(name, self.touched, text)
+            context["dag_run"] = Known("dag_run", context["dag_run"], self.touched)
+            self._shared[start, end] = context
         return self._shared[start, end]
 
     def of_task(self, task: Any, params: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
@@ -1643,15 +1647,15 @@ def _airflow_2_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -
     )
     ti.dag_run = run
     context = ti.get_template_context(session=NoRows())
-    found = {name: context[name] for name in context}
-    found["dag_run"] = {name: getattr(run, name) for name in KNOWN_PARTS["dag_run"] if hasattr(run, name)}
-    return found
+    names = {name: context[name] for name in context}
+    names["dag_run"] = {name: getattr(run, name) for name in KNOWN_PARTS["dag_run"] if hasattr(run, name)}
+    return names
 
 
 def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -> dict[str, Any]:
-    """By hand, as `RuntimeTaskInstance.get_template_context` of airflow.sdk.execution_time.task_runner fills it.
+    """The context, built as `RuntimeTaskInstance.get_template_context` of airflow.sdk.execution_time.task_runner does.
 
-    `next_ds`, `prev_ds`, `execution_date` and their kin are gone from it.
+    `next_ds`, `prev_ds`, `execution_date` and similar names no longer exist in it.
     """
     import pendulum
     from airflow.sdk.execution_time.context import MacrosAccessor
@@ -1692,16 +1696,16 @@ def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -
 
 
 def default_params(dag: Any, task: Any) -> dict[str, Any]:
-    """Names and defaults as Airflow merges them for a scheduled run; without a default a name stays away."""
-    found = {}
+    """Names and defaults as Airflow merges them for a scheduled run; a name without a default is left out."""
+    defaults = {}
     for holder in (dag, task):
         params = getattr(holder, "params", None) or {}
         for name in params:
             value = params.get_param(name) if hasattr(params, "get_param") else params[name]
             value = getattr(value, "value", value)
             if value is None or no_value(value) is not None:
-                found[name] = value
-    return found
+                defaults[name] = value
+    return defaults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1711,9 +1715,9 @@ class Field:
     name: str
     value: Any
     needs: tuple[Need, ...]
-    #: The same text for every window; what Airflow would render is the raw value.
+    #: The same for every window: Airflow would render the raw value.
     fixed: bool
-    #: It holds something that Airflow resolves from a database.
+    #: It contains something that Airflow resolves from a database.
     unresolvable: bool
 
 
@@ -1724,7 +1728,7 @@ class Renderer:
         self.dag, self.contexts, self.values, self.vault = dag, contexts, values, values.vault
         self.file, self.folder = file, folder
         self.environment = dag.get_template_env()
-        # Airflow compiles a text again for each window, which takes longer than all the rest.
+        # Airflow compiles a text anew for each window, which would take longer than everything else.
         for method in ("from_string", "get_template"):
             setattr(
                 self.environment, method, functools.lru_cache(maxsize=None)(getattr(self.environment, method))
@@ -1743,11 +1747,11 @@ class Renderer:
             _row(name, Need("expand", "one value for each mapped task instance; see the raw field"))
             for name in expanded
         ]
-        found = []
+        rows = []
         for start, end, reasons in windows:
             rendered, failed = self._window(task, judged, params, start, end)
             shown = {**fixed, **rendered}
-            found.append(
+            rows.append(
                 {
                     "start": iso(start),
                     "end": iso(end),
@@ -1757,13 +1761,13 @@ class Renderer:
                     "undetermined": steady + failed,
                 }
             )
-        return found
+        return rows
 
     def _reader(self, params: Mapping[str, Any], windows: list[Any]) -> TemplateReader:
         key = (
             frozenset(params),
             bool(windows),
-        )  # without a window the names of Airflow's context are not known
+        )  # without windows the names of Airflow's context are not known
         if key not in self._readers:
             names = {"params", "ti", "task_instance", "task", "task_instance_key_str", "inlets", "outlets"}
             names |= set(self.environment.globals)
@@ -1833,7 +1837,7 @@ class Renderer:
         return text.replace(str(self.folder), self.folder.name)
 
     def _by_operator(self, task: Any, fields: list[Field], context: dict[str, Any]) -> dict[str, Any] | None:
-        """All fields at once, for an operator with a rendering of its own; None where Airflow's does."""
+        """All fields, rendered by the operator's own method; None if it has none or the method fails."""
         method = getattr(type(task), "render_template_fields", None)
         module = getattr(method, "__module__", "")
         if module.startswith(("airflow.models.", "airflow.sdk.")) or any(
@@ -1847,7 +1851,7 @@ class Renderer:
             twin.render_template_fields(context, self.environment)
             return {field.name: getattr(twin, field.name) for field in fields}
         except Exception:
-            return None  # one field at a time then, so that the others are had
+            return None  # then fields are rendered one by one, so that those without an error are known
 
 
 def _row(field: str, need: Need) -> dict[str, str]:
@@ -1855,7 +1859,7 @@ def _row(field: str, need: Need) -> dict[str, str]:
 
 
 def parts_of_value(value: Any, vault: Vault) -> tuple[list[str], list[Any], bool]:
-    """The texts that Airflow would render inside a field, what it would look up, and whether there are objects."""
+    """The texts in a field that Airflow would render, the references it would resolve, and whether it has objects."""
     texts: list[str] = []
     resolvers: list[Any] = []
     objects = False
@@ -1888,22 +1892,22 @@ def parts_of_value(value: Any, vault: Vault) -> tuple[list[str], list[Any], bool
 
 @dataclasses.dataclass
 class Parsed:
-    """What Airflow's DagBag made of a folder."""
+    """The DAGs that Airflow's DagBag loaded from a folder, and the errors."""
 
     dags: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
     errors: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     #: (dag_id, task_id) → field → the file that the field named.
     files: dict[tuple[str, str], dict[str, str]] = dataclasses.field(default_factory=dict)
-    #: DAGs that begin or end at another time if their file is parsed at another time.
+    #: DAGs whose start or end depends on the time at which their file is parsed.
     moving: set[str] = dataclasses.field(default_factory=set)
 
 
 def parse(folder: Path, vault: Vault) -> Parsed:
-    """Load every DAG file once, one by one: a file that ends the interpreter is a row too."""
+    """Load every DAG file once, one by one: even a file that ends the interpreter becomes a row."""
     bag = _empty_bag(folder)
-    found = Parsed()
+    parsed = Parsed()
     taken: set[str] = set()
-    with _noting_template_files(found.files):
+    with _noting_template_files(parsed.files):
         for path in sorted(_dag_files(folder)):
             file = relative(path, folder) or Path(path).name
             vault.file = file
@@ -1913,21 +1917,21 @@ def parse(folder: Path, vault: Vault) -> Parsed:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a DAG file may call sys.exit, or raise whatever it likes
-                found.errors.append({"file": file, "error": describe(error), "line": None})
+                parsed.errors.append({"file": file, "error": describe(error), "line": None})
             for where, text in bag.import_errors.items():
                 if errors.get(where) != text:
-                    found.errors.append(
+                    parsed.errors.append(
                         _import_error(relative(where, folder) or file, str(text), path, folder)
                     )
             new = [(file, dag) for name, dag in bag.dags.items() if name not in taken]
-            found.dags += new
+            parsed.dags += new
             taken |= set(bag.dags)
             if new and _asks_the_clock(path):
-                found.moving |= _moving(folder, path, [dag for _, dag in new])
+                parsed.moving |= _moving(folder, path, [dag for _, dag in new])
     vault.file = None
-    found.dags.sort(key=lambda pair: pair[1].dag_id)
-    found.errors.sort(key=lambda row: (row["file"], row["error"]))
-    return found
+    parsed.dags.sort(key=lambda pair: pair[1].dag_id)
+    parsed.errors.sort(key=lambda row: (row["file"], row["error"]))
+    return parsed
 
 
 _CLOCK_WORDS = re.compile(r"\b(now|utcnow|today|yesterday|tomorrow|days_ago|time)\b")
@@ -1948,9 +1952,9 @@ def _asks_the_clock(path: str) -> bool:
 
 
 def _moving(folder: Path, path: str, dags: list[Any]) -> set[str]:
-    """The DAGs whose bounds come out otherwise when their file is parsed once more with a clock that is ahead.
+    """The DAGs whose bounds differ when their file is parsed once more with a clock that is ahead.
 
-    A file that does not load under that clock tells nothing. Modules that are imported already keep their clock.
+    A file that does not load under that clock has none. Modules that are already imported keep the real clock.
     """
     bag = _empty_bag(folder)
     try:
@@ -1958,7 +1962,7 @@ def _moving(folder: Path, path: str, dags: list[Any]) -> set[str]:
             bag.process_file(path, only_if_updated=False)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # as in `parse`, where the error of the first time is told
+    except BaseException:  # as in `parse`, which reports the error of the first time
         return set()
     return {
         dag.dag_id
@@ -1973,7 +1977,7 @@ def _all_bounds(dag: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _clock_ahead(by: timedelta) -> Iterator[None]:
-    """For code that is run anew in the meantime the clock is ahead; time zones and arithmetic are as ever."""
+    """For code that is run anew in the meantime, the clock is ahead; time zones and arithmetic are unchanged."""
     import datetime as module
 
     real = module.datetime
@@ -1985,7 +1989,7 @@ def _clock_ahead(by: timedelta) -> Iterator[None]:
         def __subclasscheck__(cls, kind: type) -> bool:
             return issubclass(kind, real)
 
-    class Ahead(real, metaclass=Kind):  # type: ignore[valid-type, misc]  # a variable, for want of another name
+    class Ahead(real, metaclass=Kind):  # type: ignore[valid-type, misc]  # the base is a variable on purpose
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return real.now(tz) + by
@@ -2031,13 +2035,13 @@ def _dag_files(folder: Path) -> list[str]:
     extra = {}
     if "include_examples" in inspect.signature(list_py_file_paths).parameters:
         extra["include_examples"] = False
-    found: list[str] = list_py_file_paths(str(folder), **extra)
-    return found
+    files: list[str] = list_py_file_paths(str(folder), **extra)
+    return files
 
 
 @contextlib.contextmanager
 def _noting_template_files(files: dict[tuple[str, str], dict[str, str]]) -> Iterator[None]:
-    """Airflow puts a file's text in the place of its name as soon as a DAG is bagged: note the name before."""
+    """Note the names of template files before Airflow replaces them with the files' text, as it does in a DagBag."""
     from airflow import DAG
 
     resolve = DAG.resolve_template_files
@@ -2077,7 +2081,7 @@ def _import_error(file: str, text: str, path: str, folder: Path) -> dict[str, An
 def describe_schedule(timetable: Any, zone: Any, windows: list[tuple[datetime, datetime]]) -> dict[str, Any]:
     kind = kind_of(timetable)
     inner = getattr(timetable, "_timetables", None) or [timetable]
-    crons = [text for text in (getattr(one, "_expression", None) for one in inner) if text]
+    crons = [text for text in (getattr(each, "_expression", None) for each in inner) if text]
     delta = getattr(timetable, "_delta", None)
     interval = getattr(inner[0], "_interval", None)
     if windows:
@@ -2097,41 +2101,41 @@ def describe_schedule(timetable: Any, zone: Any, windows: list[tuple[datetime, d
     }
 
 
-def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Parsed) -> dict[str, Any]:
+def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: Parsed) -> dict[str, Any]:
     timetable = timetable_of(dag)
     with contextlib.suppress(AttributeError, TypeError):
         if hasattr(dag.timetable, "next_dagrun_info"):
             dag.timetable = timetable
     zone = zone_of(dag, timetable)
-    span = span_of(dag, asked)
+    span = span_of(dag, request)
     walked = walk(dag, timetable, zone, span)
-    chosen, notes = samples(walked.windows, dag.timezone, zone, asked)
+    sampled, notes = samples(walked.windows, dag.timezone, zone, request)
     scheduled = kind_of(timetable) not in UNSCHEDULED
     if not scheduled:
-        chosen, notes = [(span[0], span[0], ["unscheduled"])], []
+        sampled, notes = [(span[0], span[0], ["unscheduled"])], []
     contexts = Contexts(dag, timetable, scheduled, walked.due)
     tasks = sorted(dag.tasks, key=lambda task: task.task_id)
     vault = values.vault
     vault.file = file
-    renderer = Renderer(dag, contexts, values, file, asked.dags_folder)
+    renderer = Renderer(dag, contexts, values, file, request.dags_folder)
 
     def of_task(task: Any) -> list[tuple[datetime, datetime, list[str]]]:
-        """The DAG's samples, or those of the windows that a task with bounds of its own has."""
+        """The DAG's samples, or, for a task with bounds of its own, samples of its own windows."""
         own = within(walked.windows, *task_bounds(task))
-        return chosen if len(own) == len(walked.windows) else samples(own, dag.timezone, zone, asked)[0]
+        return sampled if len(own) == len(walked.windows) else samples(own, dag.timezone, zone, request)[0]
 
     described = []
     for task in tasks:
         files = parsed.files.get((dag.dag_id, task.task_id), {})
-        row = describe_task(task, values, asked.dags_folder, files)
+        row = describe_task(task, values, request.dags_folder, files)
         try:
-            row["rendered"] = renderer.render(task, of_task(task) if scheduled else chosen)
-        except Exception as error:  # one task must not take the DAG's others with it
+            row["rendered"] = renderer.render(task, of_task(task) if scheduled else sampled)
+        except Exception as error:  # one task must not affect the DAG's other tasks
             notes.append(f"task {task.task_id} is not rendered: {describe(error)}")
         described.append(row)
     vault.file = None
     earliest, latest = bounds(dag)
-    found = {
+    described_dag = {
         "dag_id": dag.dag_id,
         "file": file,
         "schedule": describe_schedule(timetable, zone, walked.windows),
@@ -2160,39 +2164,41 @@ def describe_dag(file: str, dag: Any, asked: Asked, values: Values, parsed: Pars
         + _dag_warnings(file, dag, timetable, walked, vault, moves=dag.dag_id in parsed.moving),
         "tasks": described,
     }
-    return masked_dag(found, vault.values(file))
+    return masked_dag(described_dag, vault.values(file))
 
 
 def _dag_warnings(
     file: str, dag: Any, timetable: Any, walked: Walk, vault: Vault, *, moves: bool
 ) -> list[str]:
-    found = list(walked.warnings)
+    messages = list(walked.warnings)
     kind = kind_of(timetable)
     if walked.cut:
-        found.append(f"only the first {MAX_WINDOWS:,} windows of the span are here")
+        messages.append(f"only the first {MAX_WINDOWS:,} windows of the span are here")
     if kind.startswith("delta") and not dag.catchup:
-        found.append(
+        messages.append(
             "a timedelta without catchup: Airflow counts from the time at which its scheduler first looked"
         )
     if kind not in UNSCHEDULED and bounds(dag)[0] is None:
-        found.append("it has no start date, so Airflow never schedules it")
+        messages.append("it has no start date, so Airflow never schedules it")
     elif kind not in UNSCHEDULED and not walked.windows and not walked.stuck and not walked.warnings:
-        found.append("no window starts in the span")
+        messages.append("no window starts in the span")
     if moves:
-        found.append(
+        messages.append(
             "its start or end date is computed when the file is parsed: another day it begins elsewhere"
         )
     if type(timetable).__name__ in ("DatasetOrTimeSchedule", "AssetOrTimeSchedule"):
-        found.append("datasets or assets trigger it too: the windows here are those of its time schedule")
+        messages.append("datasets or assets trigger it too: the windows here are those of its time schedule")
     for name in sorted(vault.defaulted.get(file, ())):
-        found.append(
+        messages.append(
             f"Variable {name} was read while the file was parsed; it is not known here, its default was used"
         )
     for name in sorted(vault.missing.get(file, ())):
-        found.append(f"{name} was asked for while the file was parsed and is not known here: {_remedy(name)}")
+        messages.append(
+            f"{name} was asked for while the file was parsed and is not known here: {_remedy(name)}"
+        )
     for name in sorted(vault.read.get(file, ())):
-        found.append(f"{name} was read while the file was parsed; its value is masked")
-    return found
+        messages.append(f"{name} was read while the file was parsed; its value is masked")
+    return messages
 
 
 def _remedy(name: str) -> str:
@@ -2200,7 +2206,7 @@ def _remedy(name: str) -> str:
     return f"set AIRFLOW_{'VAR' if kind == 'Variable' else 'CONN'}_{key.upper()}"
 
 
-#: Where a DAG's text may hold what a DAG file has read; names, classes and instants are not masked.
+#: Where a DAG's text may contain values that a DAG file has read; names, classes and instants are not masked.
 FREE_TEXT = {
     "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
     "warnings", "advances",
@@ -2218,38 +2224,38 @@ def masked_dag(dag: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
             }
         return [walk(inner) for inner in item] if isinstance(item, list) else item
 
-    found: dict[str, Any] = walk(dag)
-    return found
+    masked: dict[str, Any] = walk(dag)
+    return masked
 
 
-#: From this many DAGs on the work is shared among processes; a fork has the parsed DAGs already.
+#: From this many DAGs on, the work is shared among processes; a fork already has the parsed DAGs.
 MANY_DAGS = 40
 _described_dag: Callable[[int], tuple[str, str]] | None = None
 
 
-def _described(parsed: Parsed, asked: Asked, values: Values) -> Iterable[tuple[str, str]]:
-    """For each DAG its JSON, or its file and why it is left out."""
+def _described(parsed: Parsed, request: Request, values: Values) -> Iterable[tuple[str, str]]:
+    """For each DAG its JSON, or its file and the reason why the DAG is left out."""
     global _described_dag
 
-    def one(index: int) -> tuple[str, str]:
+    def describe_nth(index: int) -> tuple[str, str]:
         file, dag = parsed.dags[index]
         try:
-            return _json(describe_dag(file, dag, asked, values, parsed)), ""
+            return _json(describe_dag(file, dag, request, values, parsed)), ""
         except Exception as error:
             return file, mask(f"DAG {dag.dag_id} is left out: {describe(error)}", values.vault.values(file))
 
-    _described_dag = one
+    _described_dag = describe_nth
     indexes = range(len(parsed.dags))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(indexes) < MANY_DAGS or cores < 2 or "fork" not in multiprocessing.get_all_start_methods():
-        return [one(index) for index in indexes]
+        return [describe_nth(index) for index in indexes]
     gc.freeze()
     context = multiprocessing.get_context("fork")
     try:
         with concurrent.futures.ProcessPoolExecutor(min(cores, 4), mp_context=context) as pool:
             return list(pool.map(_in_a_fork, indexes, chunksize=4))
     except concurrent.futures.process.BrokenProcessPool as error:
-        raise CannotExport("a worker process was ended from outside; is there memory enough?") from error
+        raise CannotExport("a worker process was ended from outside; is there enough memory?") from error
 
 
 def _in_a_fork(index: int) -> tuple[str, str]:
@@ -2257,10 +2263,10 @@ def _in_a_fork(index: int) -> tuple[str, str]:
     return _described_dag(index)
 
 
-def document(asked: Asked, vault: Vault) -> Iterator[str]:
+def document(request: Request, vault: Vault) -> Iterator[str]:
     """The pieces of the JSON text, one line for each DAG."""
     values = Values(vault)
-    parsed = parse(asked.dags_folder, vault)
+    parsed = parse(request.dags_folder, vault)
     warned = [
         f"{file}: {name} was asked for while the file was parsed and is not known here: {_remedy(name)}"
         for file, names in sorted(vault.missing.items())
@@ -2269,21 +2275,21 @@ def document(asked: Asked, vault: Vault) -> Iterator[str]:
     for row in parsed.errors:
         row["error"] = mask(row["error"], vault.values(row["file"]))
         line = f", line {row['line']}" if row["line"] else ""
-        tell(f"{row['file']}{line}: {row['error']}")
+        report(f"{row['file']}{line}: {row['error']}")
     rows = []
-    for text, problem in _described(parsed, asked, values):
+    for text, problem in _described(parsed, request, values):
         if problem:
             parsed.errors.append({"file": text, "error": problem, "line": None})
-            tell(f"{text}: {problem}")
+            report(f"{text}: {problem}")
         else:
             rows.append(text)
     head = {
         "schema": SCHEMA,
         "airflow_version": airflow_version(),
         "exported_at": iso(datetime.now(UTC)),
-        "dags_folder": asked.dags_folder.name,
-        "span": {"start": asked.first.isoformat(), "end": asked.last.isoformat()},
-        "asked": [{"start": start, "end": end} for start, end in asked.spans],
+        "dags_folder": request.dags_folder.name,
+        "span": {"start": request.first.isoformat(), "end": request.last.isoformat()},
+        "asked": [{"start": start, "end": end} for start, end in request.spans],
         "import_errors": parsed.errors,
         "warnings": warned,
     }
@@ -2294,18 +2300,18 @@ def document(asked: Asked, vault: Vault) -> Iterator[str]:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Half a surrogate pair, from a file name that is no text, has no UTF-8: it is written as its escape.
+    # Half a surrogate pair, from a file name that is not text, has no UTF-8 form: it is written as its escape.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def tell(message: str) -> None:
-    """A message on stderr that no terminal obeys: an import error says what somebody else has written."""
-    shown = UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", message)
+def report(message: str) -> None:
+    """Print a message on stderr without control characters: an import error contains other people's text."""
+    shown = UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", message)
     print(shown, file=sys.stderr)  # noqa: T201 - stderr is for messages
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    """All or nothing: a reader never sees half a document. For this user only: commands may hold secrets."""
+    """Write all or nothing. Only this user may read the file, because commands may hold secrets."""
     path = Path(os.path.realpath(str(path)))
     remove_leftovers(path)
     prefix = f".{path.name[:60]}.{os.getpid()}-"
@@ -2323,11 +2329,11 @@ def write(path: Path, pieces: Iterable[str]) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """The unfinished files of exports that were killed: their process is gone."""
+    """Remove the unfinished files of exports that were killed: their process is gone."""
     unfinished = re.compile(re.escape(f".{path.name[:60]}.") + r"(\d+)-\w{8}\.tmp")
     for each in path.parent.iterdir():
-        found = unfinished.fullmatch(each.name)
-        if found and not is_running(int(found.group(1))):
+        match = unfinished.fullmatch(each.name)
+        if match and not is_running(int(match.group(1))):
             with contextlib.suppress(OSError):
                 each.unlink()
 
@@ -2343,22 +2349,22 @@ def is_running(pid: int) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    asked = arguments(argv)
+    request = arguments(argv)
     vault = Vault(os.environ)
     try:
         airflow_version()
-        with isolated_airflow(asked.dags_folder):
-            import airflow  # noqa: F401 - it reads its settings now
+        with isolated_airflow(request.dags_folder):
+            import airflow  # noqa: F401 - importing it makes it read its settings
 
             vault.learn()
             quiet()
             warnings.simplefilter("ignore")
             without_database()
             ParseTimeVariables(vault).install()
-            pieces = list(document(asked, vault))
-        write(asked.out, pieces)
+            pieces = list(document(request, vault))
+        write(request.out, pieces)
     except (CannotExport, OSError) as error:
-        tell(f"inventory: {error}")
+        report(f"inventory: {error}")
         return 1
     return 0
 

@@ -1,11 +1,11 @@
 """What the marks of one DAG say: its file in `proxied_state/`, in Airlift's own format.
 
-Both sides of the hand-over decide by this file whose a task is, so both read it with the same code: this module stands,
-byte for byte, in `legacy_dags/handover/marks.py` and in `dagster_defs/adapters/store/marks.py` (decision 17). It needs
-PyYAML and Python 3.8, and imports nothing of either side.
+This file decides who owns a task, so both sides of the hand-over read it with the same code: this module exists twice,
+byte for byte, as `legacy_dags/handover/marks.py` and as `dagster_defs/adapters/store/marks.py` (decision 17). It needs
+PyYAML and Python 3.8, and imports nothing from either side.
 
-A mistake costs what it is about: an entry its task, a file its DAG. What is not honoured is named, and no file can make
-the reader wait, recurse or grow without bound.
+A mistake affects only what it is about: a wrong entry its task, a wrong file its DAG. What is not honoured is named,
+and no file can make the reader wait, recurse or grow without bound.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _BOOLS = {"yes": True, "no": False, "true": True, "false": False, "on": True, "o
 
 @dataclass(frozen=True)
 class Marks:
-    """What is honoured, and what is not.
+    """Which marks of a DAG are honoured, and which are not.
 
-    `files`: those that are there, of which there should be one at most. `whole`: the mark of the DAG as such, None if
-    its tasks are marked one by one. `tasks`: their marks. `broken`: why the file says nothing at all, or empty.
-    `doubts`: why a task's mark is not honoured, by task. `nameless`: entries that name no task.
+    `files`: the existing files, at most one of which is allowed. `whole`: the mark of the DAG as such, None if its
+    tasks are marked one by one. `tasks`: their marks. `broken`: why the whole file is not honoured, or empty.
+    `doubts`: why a task's mark is not honoured, by task. `nameless`: problems of entries that name no task.
     """
 
     files: tuple[Path, ...] = ()
@@ -46,25 +46,25 @@ class Marks:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        found = [self.broken] if self.broken else [*self.doubts.values(), *self.nameless]
-        more = len(found) - SHOWN
+        problems = [self.broken] if self.broken else [*self.doubts.values(), *self.nameless]
+        more = len(problems) - SHOWN
         return (
-            (*found[:SHOWN], f"{more} more entries of {self.files[0].name} are wrong")
+            (*problems[:SHOWN], f"{more} more entries of {self.files[0].name} are wrong")
             if more > 0
-            else tuple(found)
+            else tuple(problems)
         )
 
     def problem_of(self, task_id: str) -> str:
-        """Why nobody can tell whether the task is marked; empty if it can be told.
+        """Why it is not known whether the task is marked; empty if it is known.
 
-        An entry that names no task may have been about any task that has no other entry.
+        An entry that names no task may have been meant for any task that has no other entry.
         """
         if self.broken or task_id in self.doubts:
             return self.broken or self.doubts[task_id]
         return self.nameless[0] if self.nameless and task_id not in self.tasks else ""
 
     def honoured(self, task_id: str) -> bool:
-        """Whether Airflow hands the task to Dagster. What is in doubt is not handed over."""
+        """Whether Airflow hands the task to Dagster. A task in doubt is not handed over."""
         return self.tasks.get(task_id, False) if self.whole is None else self.whole
 
 
@@ -73,7 +73,7 @@ class _Refused(Exception):
 
 
 def read_marks(folder: Path, dag_id: str) -> Marks:
-    """Never raises. A file that is not there is no mark."""
+    """The marks of a DAG; never raises. Without a file, no task is marked."""
     files: tuple[Path, ...] = ()
     try:
         files = _files(folder, dag_id)
@@ -84,24 +84,26 @@ def read_marks(folder: Path, dag_id: str) -> Marks:
         return _marks(files, _document(files[0]))
     except _Refused as error:
         return Marks(files, broken=str(error))
-    # YAML of any kind, and a file of any kind: nothing here may take a DAG from Airflow.
+    # Whatever the YAML or the file is like, it must not keep Airflow from loading the DAG.
     except Exception as error:
         name = files[0].name if files else f"{dag_id}.yaml"
-        said = getattr(error, "strerror", None) or " ".join(str(error).split())[:300] or type(error).__name__
-        return Marks(files, broken=f"{name} cannot be read: {said}")
+        reason = (
+            getattr(error, "strerror", None) or " ".join(str(error).split())[:300] or type(error).__name__
+        )
+        return Marks(files, broken=f"{name} cannot be read: {reason}")
 
 
 def _files(folder: Path, dag_id: str) -> tuple[Path, ...]:
-    """By their exact names: where `Taxi.yaml` and `taxi.yaml` are one file, it is that of one DAG only."""
+    """The DAG's files, by their exact names: where `Taxi.yaml` and `taxi.yaml` are one file, it belongs to one DAG."""
     if "/" in dag_id or os.sep in dag_id:
         raise _Refused(f"{dag_id!r} cannot be the name of a file")
-    found = [path for path in (folder / f"{dag_id}{suffix}" for suffix in SUFFIXES) if _is_there(path)]
-    names = {path.name for path in folder.iterdir()} if found else set()
-    return tuple(path for path in found if path.name in names)
+    paths = [path for path in (folder / f"{dag_id}{suffix}" for suffix in SUFFIXES) if _exists(path)]
+    names = {path.name for path in folder.iterdir()} if paths else set()
+    return tuple(path for path in paths if path.name in names)
 
 
-def _is_there(path: Path) -> bool:
-    """Also as a link that leads nowhere. Raises OSError where the folder may not be looked into."""
+def _exists(path: Path) -> bool:
+    """True for a link that leads nowhere, too. Raises OSError where the folder may not be read."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -110,7 +112,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _document(path: Path) -> Any:
-    """The root node of the file, None if it is empty. No value is built: the text and tag of a scalar are enough."""
+    """The root node of the file, None if it is empty. No values are built: a scalar's text and tag are enough."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise _Refused(f"{path.name} is not a regular file")
     with path.open("rb") as file:
@@ -130,7 +132,7 @@ def _document(path: Path) -> Any:
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML without what lets a small file stand for a large one, or for a value that it does not show."""
+    """YAML without the features by which a small file can stand for a large one, or for a value it does not show."""
 
     depth = 0
 
@@ -198,7 +200,7 @@ def _entry(node: Any, where: str) -> tuple[list[str], str, bool]:
         return [], f"{where}: {_shown(node)} is not {wanted}", False
     fields = _fields(node, where)
     ids, marks = fields.get("id", []), fields.get("proxied", [])
-    named = [one.value for one in ids if isinstance(one, yaml.ScalarNode) and one.value]
+    named = [node.value for node in ids if isinstance(node, yaml.ScalarNode) and node.value]
     if len(ids) != 1 or len(marks) != 1:
         return (
             named,
@@ -218,16 +220,16 @@ def _entry(node: Any, where: str) -> tuple[list[str], str, bool]:
 
 
 def _fields(node: Any, where: str) -> dict[str, list[Any]]:
-    """The values of a mapping by their keys, each as often as it stands there."""
-    found: dict[str, list[Any]] = {}
+    """The values of a mapping by their keys; a repeated key has several."""
+    fields: dict[str, list[Any]] = {}
     if not isinstance(node, yaml.MappingNode):
-        return found
+        return fields
     for key, value in node.value:
         if key.tag == _MERGE:
             raise _Refused(f"{where}: `<<` is not read; write the entry out")
         if isinstance(key, yaml.ScalarNode):
-            found.setdefault(key.value, []).append(value)
-    return found
+            fields.setdefault(key.value, []).append(value)
+    return fields
 
 
 def _bool(node: Any) -> bool | None:

@@ -1,8 +1,8 @@
 """A task that `proxied_state/` marks as proxied runs in Dagster when Airflow's task runs.
 
-The last line of a DAG file is `install_proxies(globals())`. The proxy launches the unit's job in Dagster, which has a
-name that follows from the unit's: no look-up over all assets, and dbt's tests are part of it. Which partition is
-decided by the run's data interval, written in the partition's own time zone; the interval travels along, and the
+The last line of a DAG file is `install_proxies(globals())`. The proxy launches the unit's job in Dagster, whose name
+follows from the unit's name: that needs no look-up over all assets, and dbt's tests are part of the job. The run's data
+interval, written in the partition's own time zone, decides which partition is run. The interval is sent along, and the
 Dagster run refuses to start its work if it is not the partition's window.
 """
 
@@ -52,7 +52,7 @@ KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
 
 
 def proxied_state() -> Path:
-    """The folder of the marks, asked for whenever a DAG file is parsed."""
+    """The folder of the marks, looked up whenever a DAG file is parsed."""
     return Path(
         os.environ.get("PARITY_PROXIED_STATE") or Path(__file__).resolve().parents[1] / "proxied_state"
     )
@@ -67,8 +67,8 @@ def install_proxies(
 ) -> None:
     """Replace the proxied tasks of the DAGs in this file; without any mark nothing changes. Never raises.
 
-    `deferrable`: whether proxies wait in Airflow's triggerer, or the ids of the tasks that do; None: as Airflow's
-    `[operators] default_deferrable` says. `patience`: seconds that Dagster may be away; None: as the connection says.
+    `deferrable`: whether proxies wait in Airflow's triggerer, or the ids of the tasks that do; None: Airflow's
+    `[operators] default_deferrable`. `patience`: seconds that Dagster may be unavailable; None: the connection's value.
     """
     install(dag_file_globals, proxied_state(), ProxyToDagster, Settings(conn_id, deferrable, patience))
 
@@ -76,7 +76,7 @@ def install_proxies(
 class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends.
 
-    A retry follows the run that an earlier try has left; a task that is killed ends its run.
+    A retry follows the run that an earlier try has left behind; a task that is killed ends its run.
     """
 
     ui_color = "#dedcfb"
@@ -91,8 +91,8 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
     ) -> None:
         super().__init__(**kwargs)
         self.conn_id, self.deferrable, self.patience = conn_id, deferrable, patience
-        # What on_kill may have to end: the runs of the task instance that asks, one that is on its way too.
-        self._asking: str | None = None
+        # on_kill may have to end the runs of this task instance, including one whose launch is under way.
+        self._task_instance: str | None = None
         self._task: Any = None
         self._launching = False
         self._run_id: str | None = None
@@ -106,7 +106,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
 
     @classmethod
     def build_from_task(cls, task: BaseOperator) -> ProxyToDagster:
-        """In the form that Airlift's own `proxying_to_dagster` asks for; our own puts it into the DAG's groups too."""
+        """The signature that Airlift's `proxying_to_dagster` requires; `stand_in` also joins the DAG's groups."""
         proxy: ProxyToDagster = stand_in(task, cls)
         return proxy
 
@@ -126,11 +126,11 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             WINDOW_END_TAG: end.isoformat(),
             MAX_RETRIES_TAG: "0",
             LAUNCH_TAG: uuid.uuid4().hex,
-            **_who_asks(context),
+            **_task_instance_tags(context),
         }
-        self._asking, self._task = tags[TASK_INSTANCE_TAG], task
+        self._task_instance, self._task = tags[TASK_INSTANCE_TAG], task
         while True:
-            decision = decide(runs_of(client, self._asking), tags)
+            decision = decide(runs_of(client, self._task_instance), tags)
             if decision.run:
                 self.log.info(
                     "Dagster run: %s\n%s: %s",
@@ -153,31 +153,31 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             self._wait(client, self._run_id)
 
     def resume(self, context: Context, event: dict[str, str]) -> None:
-        """Goes on after the trigger has seen the run's end."""
+        """Continue after the trigger has seen the run end."""
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
-        self._asking, self._task, self._run_id = _name_of(task), task, event["run_id"]
+        self._task_instance, self._task, self._run_id = _name_of(task), task, event["run_id"]
         if "error" in event:
             raise AirflowException(
-                f"Dagster run {client.run_url(event['run_id'])} was lost sight of: {event['error']}"
+                f"Dagster run {client.run_url(event['run_id'])} can no longer be followed: {event['error']}"
             )
         self._end_as(client, event["run_id"], event["status"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """A task whose time is over while it is deferred is not killed, only failed: its run is ended here."""
+        """A task that times out while it is deferred is not killed, only failed, so its run is ended here."""
         if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")):
             self._task = context["task_instance"]
-            self._asking = _name_of(self._task)
+            self._task_instance = _name_of(self._task)
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """End the run that this task waits for, also one whose launch has not been answered yet.
+        """End the run that this task waits for, even if its launch has not been answered yet.
 
-        Not if a later try waits for it: Airflow gives up a try whose scheduler or worker it has lost, and ends what is
-        left of it when that turns up again.
+        A run that a later try waits for is left alone: Airflow gives up a try whose scheduler or worker it has lost,
+        and kills the remains of that try when they turn up again.
         """
-        if not self._asking:
+        if not self._task_instance:
             return
         if self._task is not None and _has_later_try(self._task):
             self.log.info("Dagster run %s is left to a later try of this task", self._run_id or "(launched)")
@@ -189,18 +189,21 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
                 status = client.patiently(
                     lambda run_id=run_id: terminate(client, run_id, seconds=KILL_SECONDS), stubborn=True
                 )
-                said = "was ended with its task" if has_ended(status) else "was told to end, and has not yet"
-                self.log.info("Dagster run %s %s: %s", client.run_url(run_id), said, status)
+                outcome = (
+                    "was ended with its task" if has_ended(status) else "was told to end, and has not yet"
+                )
+                self.log.info("Dagster run %s %s: %s", client.run_url(run_id), outcome, status)
         except Exception as error:
             self.log.error(
-                "Dagster run %s may go on, it could not be ended: %s", self._run_id or "(launched)", error
+                "Dagster run %s could not be ended and may go on: %s", self._run_id or "(launched)", error
             )
 
     def _live(self, client: Client) -> list[str]:
         """The runs that on_kill ends. A launch that has not been answered is given a moment to arrive."""
         until = time.monotonic() + (LAUNCH_SECONDS if self._launching else 0)
         while True:
-            live = [run.run_id for run in runs_of(client, str(self._asking), stubborn=True) if run.is_live]
+            runs = runs_of(client, str(self._task_instance), stubborn=True)
+            live = [run.run_id for run in runs if run.is_live]
             if live or time.monotonic() >= until:
                 return live
             time.sleep(0.5)
@@ -221,14 +224,14 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         return str(status)
 
     def _outlast(self, client: Client, run_id: str) -> None:
-        """Wait for a run that is not this try's. Raises AirflowException if one that is being ended does not end."""
+        """Wait for a run of another try. Raises AirflowException if a run that is being ended does not end."""
         began = time.monotonic()
         while not has_ended(status := client.patiently(lambda: status_of(client, run_id), stubborn=True)):
             waited = time.monotonic() - began
             if status == "CANCELING" and waited > client.place.patience:
                 raise AirflowException(
-                    f"Dagster run {client.run_url(run_id)} is being ended since {waited:.0f} s and may still write: "
-                    "nothing was launched. When it is sure that it is gone, mark it as canceled in Dagster"
+                    f"Dagster run {client.run_url(run_id)} has been ending for {waited:.0f} s and may still write: "
+                    "nothing was launched. Once you are sure that it is gone, mark it as canceled in Dagster"
                 )
             time.sleep(poll_pause(waited))
 
@@ -248,8 +251,8 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         self._wait(client, first)
 
     def _first_launched(self, client: Client, run_id: str) -> str | None:
-        """Where two were launched at once, the second run gives way: the one that it has given way to."""
-        runs = runs_of(client, str(self._asking), stubborn=True)
+        """Of two runs that were launched at once, the one that the other, `run_id`, gave way to; None: it did not."""
+        runs = runs_of(client, str(self._task_instance), stubborn=True)
         second = next((run for run in runs if run.run_id == run_id), None)
         if second is None:
             return None
@@ -257,7 +260,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         return decision.run.run_id if decision.run and decision.act in (Act.FOLLOW, Act.ACCEPT) else None
 
     def _show(self, context: Context, client: Client, run_id: str) -> None:
-        """The run's address as XCom, which Airflow's UI shows as a link; the run matters more than that."""
+        """Put the run's address into XCom, which Airflow's UI shows as a link; a failure to do so ends nothing."""
         try:
             context["task_instance"].xcom_push(key="dagster_run", value=client.run_url(run_id))
         except Exception as error:
@@ -269,16 +272,16 @@ def _name_of(task: Any) -> str:
 
 
 def _has_later_try(task: Any) -> bool:
-    """Whether Airflow has gone on to another try; not, if its database does not tell."""
+    """Whether Airflow has gone on to another try; False if its database cannot be asked."""
     with contextlib.suppress(Exception), create_session() as session:
-        known = session.query(TaskInstance.try_number).filter_by(
+        try_number = session.query(TaskInstance.try_number).filter_by(
             dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index
         )
-        return bool((known.scalar() or 0) > task.try_number)
+        return bool((try_number.scalar() or 0) > task.try_number)
     return False
 
 
-def _who_asks(context: Context) -> dict[str, str]:
+def _task_instance_tags(context: Context) -> dict[str, str]:
     task = context["task_instance"]
     # Airflow adds the tries so far to max_tries when a task is cleared, and never otherwise.
     before = task.max_tries - (context["task"].retries or 0)
@@ -286,14 +289,14 @@ def _who_asks(context: Context) -> dict[str, str]:
         MAP_INDEX_TAG: str(task.map_index),
         TRY_TAG: str(task.try_number),
         TASK_INSTANCE_TAG: _name_of(task),
-        # A DAG run that was deleted and made again has another id in the database.
+        # A DAG run that was deleted and created again has another id in the database.
         ROUND_TAG: f"{getattr(context['dag_run'], 'id', None)}.{before}",
         UPSTREAM_TAG: _upstream_ended(context),
     }
 
 
 def _upstream_ended(context: Context) -> str:
-    """When the last of the tasks before this one has ended, by Airflow's clock; empty: there is none."""
+    """When the last of the upstream tasks ended, by Airflow's clock; empty if there is none."""
     before = context["task"].get_flat_relative_ids(upstream=True)
     if not before:
         return ""

@@ -1,4 +1,4 @@
-"""What a proxy does with Dagster's runs: find the job, launch, look, end."""
+"""What a proxy does with Dagster's runs: find the job, launch a run, look it up, end it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from handover.patience import Patience
 
 logger = logging.getLogger(__name__)
 
-# Of one task instance; more than its tries and somebody's re-executions will not be.
+# Of one task instance: its tries and re-executions by hand do not exceed this.
 RUNS = 50
-# A launch builds the run's plan: it may take longer than a look.
+# A launch builds the run's plan, so it may take longer than a look-up.
 LAUNCH_TIMEOUT = 60.0
 GONE = "GONE"
 
@@ -54,7 +54,7 @@ class DagsterJob:
 def find_job(client: Client, name: str) -> DagsterJob:
     """Raises AirflowException if no code location has the job, or several have.
 
-    A location that is being loaded, or has failed to load, may be the one: it is waited for.
+    A location that is being loaded, or has failed to load, may have the job, so the call waits for it.
     """
     job: DagsterJob = client.patiently(lambda: _find_job(client, name))
     return job
@@ -63,12 +63,12 @@ def find_job(client: Client, name: str) -> DagsterJob:
 def _find_job(client: Client, name: str) -> DagsterJob:
     url = client.place.url
     workspace = _answered(client, "list its code locations", client.ask_once(LOCATIONS), "Workspace")
-    found: list[DagsterJob] = []
-    away: list[str] = []
+    jobs: list[DagsterJob] = []
+    unavailable: list[str] = []
     for entry in workspace["locationEntries"]:
         location = entry["locationOrLoadError"] or {"__typename": entry["loadStatus"]}
         if location["__typename"] != "RepositoryLocation":
-            away.append(f"{entry['name']} is not loaded ({_briefly(location)})")
+            unavailable.append(f"{entry['name']} is not loaded ({_first_line(location)})")
             continue
         for repository in location["repositories"]:
             selector = {
@@ -78,22 +78,22 @@ def _find_job(client: Client, name: str) -> DagsterJob:
             }
             answer = client.ask_once(JOB_TAGS, {"selector": selector})
             if answer["__typename"] == "Pipeline":
-                found.append(DagsterJob(selector, {tag["key"]: tag["value"] for tag in answer["tags"]}))
+                jobs.append(DagsterJob(selector, {tag["key"]: tag["value"] for tag in answer["tags"]}))
             elif answer["__typename"] == "PythonError":
-                away.append(f"{entry['name']} cannot be asked ({_briefly(answer)})")
-    if len(found) > 1:
-        places = ", ".join(job.selector["repositoryLocationName"] for job in found)
+                unavailable.append(f"{entry['name']} cannot be asked ({_first_line(answer)})")
+    if len(jobs) > 1:
+        places = ", ".join(job.selector["repositoryLocationName"] for job in jobs)
         raise AirflowException(f"Dagster at {url} has the job {name} in {places}: a unit is mirrored once")
-    if found:
-        return found[0]
+    if jobs:
+        return jobs[0]
     missing = f"no code location of Dagster at {url} has the job {name}"
-    if away:
-        raise NoAnswer(f"{missing}: {'; '.join(away)}", passing=True)
+    if unavailable:
+        raise NoAnswer(f"{missing}: {'; '.join(unavailable)}", passing=True)
     raise AirflowException(f"{missing}: is the unit mirrored, is it loaded?")
 
 
-def _briefly(result: Mapping[str, Any]) -> str:
-    """An import error comes with its whole stack; the UI shows that."""
+def _first_line(result: Mapping[str, Any]) -> str:
+    """Without the stack that an import error comes with; Dagster's UI shows it."""
     return str(reason(result).splitlines()[0])
 
 
@@ -116,8 +116,8 @@ def _runs_with(client: Client, tag: str, value: str) -> list[Run]:
 def launch(client: Client, job: DagsterJob, tags: Mapping[str, str]) -> str:
     """Start the run and return its id. Raises AirflowException with Dagster's own reason if it refuses.
 
-    An answer that is lost says nothing about the run. So a second launch comes only after Dagster has said that there
-    is no run with this launch's id, and not before the first one has had its time.
+    A lost answer says nothing about the run. So the launch is repeated only after Dagster has said that it has no run
+    with this launch's id, and not before the first request has had time to arrive.
     """
     params = {
         "mode": "default",
@@ -143,10 +143,10 @@ def launch(client: Client, job: DagsterJob, tags: Mapping[str, str]) -> str:
 
 
 def _launch_once(client: Client, params: Mapping[str, Any], launch_id: str, sent: bool, early: bool) -> str:
-    """`sent`: a launch may be under way, so look first; `early`: and it may still arrive, so do no more than look."""
+    """`sent`: a launch may have arrived, so look for it first. `early`: it may still arrive, so only look for it."""
     url = client.place.url
     if sent and (known := _runs_with(client, LAUNCH_TAG, launch_id)):
-        logger.info("The launch had arrived in Dagster, its answer was lost")
+        logger.info("The launch had arrived in Dagster; only its answer was lost")
         return str(known[-1].run_id)
     if early:
         raise NoAnswer(f"Dagster at {url} does not know a run of this launch yet", passing=True)
@@ -161,7 +161,7 @@ def _launch_once(client: Client, params: Mapping[str, Any], launch_id: str, sent
 
 
 def status_of(client: Client, run_id: str) -> str:
-    """Raises NoAnswer, AirflowException; GONE for a run that was deleted."""
+    """The run's status, GONE if it was deleted. Raises NoAnswer, AirflowException."""
     answer = client.ask_once(RUN_STATUS, {"runId": run_id})
     if answer["__typename"] == "RunNotFoundError":
         return GONE
@@ -174,10 +174,10 @@ def has_ended(status: str) -> bool:
 
 
 def terminate(client: Client, run_id: str, *, seconds: float) -> str:
-    """End a run, and wait so long for its end; its status then. Raises NoAnswer.
+    """End a run, wait up to `seconds` for its end, and return its status then. Raises NoAnswer.
 
-    First as a person would in the UI, which gives the run time to stop its work. A run that Dagster cannot end that
-    way is marked as ended. One that has begun to stop is never: marked, it would look ended and still write.
+    The run is first ended as a person would in the UI, which gives it time to stop its work. A run that Dagster cannot
+    end like that is marked as ended, but never a run that has begun to stop: it would look ended and still write.
     """
     answer = client.ask_once(TERMINATE, {"runId": run_id, "policy": "SAFE_TERMINATE"})
     status = status_of(client, run_id)
@@ -205,18 +205,18 @@ def why_it_failed(client: Client, run_id: str) -> str:
     for event in events:
         if event["__typename"] == "ExecutionStepFailureEvent" and event.get("error"):
             return f"{event['stepKey']}: {_innermost(event['error'])}"
-    last_said = ""
+    engine_message = ""
     for event in events:
         if event["__typename"] == "EngineEvent":
-            last_said = event["message"]
+            engine_message = event["message"]
         if event["__typename"] == "RunFailureEvent":
-            # Of a run worker that has died the failure itself says only that somebody else has written it down.
+            # When a run worker has died, the failure event says only that another process recorded it.
             return (
                 _innermost(event["error"])
                 if event.get("error")
-                else f"{event['message']} {last_said}".strip()
+                else f"{event['message']} {engine_message}".strip()
             )
-    return "no step failed; look at the run"
+    return "no step failed; look at the run in Dagster"
 
 
 def _innermost(error: Mapping[str, Any]) -> str:
@@ -225,7 +225,7 @@ def _innermost(error: Mapping[str, Any]) -> str:
 
 
 def _answered(client: Client, what: str, answer: Mapping[str, Any], wanted: str) -> dict[str, Any]:
-    """Questions that Dagster answers with an error of its own are asked again: nothing was changed by them."""
+    """A query that Dagster answers with an error of its own may be repeated, because it changes nothing."""
     if answer["__typename"] != wanted:
         raise NoAnswer(
             f"Dagster at {client.place.url} cannot {what}: {reason(answer)}",
