@@ -46,7 +46,7 @@ def shadow(
     """Let Dagster run each window as well, into candidate tables, for comparison."""
     from dagster_defs.lifecycle.stages import Move
 
-    _forward(Move.SHADOW, units, How(apply, wait, force, reason, as_json))
+    _move_forward(Move.SHADOW, units, MoveOptions(apply, wait, force, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -61,7 +61,7 @@ def cutover(
     """Make the Airflow task a proxy, so that Dagster's run of each window is the one that counts."""
     from dagster_defs.lifecycle.stages import Move
 
-    _forward(Move.CUTOVER, units, How(apply, wait, force, reason, as_json))
+    _move_forward(Move.CUTOVER, units, MoveOptions(apply, wait, force, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -86,7 +86,7 @@ def rollback(
         proposals: Sequence[Proposed] = propose_rehearsal_note(settings, units, reason)
     else:
         proposals = propose(settings, Move.ROLLBACK, units, end_runs=end_runs)
-    _move(proposals, How(apply, wait and not rehearsed, False, reason, as_json))
+    _move(proposals, MoveOptions(apply, wait and not rehearsed, False, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -101,7 +101,7 @@ def retire(
     """Pause a whole DAG in Airflow after its current window; Dagster runs every window from the next one on."""
     from dagster_defs.lifecycle.stages import Move
 
-    _forward(Move.RETIRE, units, How(apply, wait, force, reason, as_json))
+    _move_forward(Move.RETIRE, units, MoveOptions(apply, wait, force, reason, as_json))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -145,7 +145,7 @@ def backfill(
                 "launched": launched,
             }
         )
-    _close(todo=bool(todo), apply=apply, closed=any(planned.blockers for planned in todo))
+    _end(todo=bool(todo), apply=apply, closed=any(planned.blockers for planned in todo))
 
 
 @app.command(rich_help_panel=MOVING)
@@ -156,7 +156,9 @@ def hold(units: Units, apply: Apply = False, reason: Reason = "", as_json: AsJso
 
     if not reason.strip():
         raise ReasonMissing("hold")
-    _move(propose(Settings.from_process(), Move.HOLD, units), How(apply, False, False, reason, as_json))
+    _move(
+        propose(Settings.from_process(), Move.HOLD, units), MoveOptions(apply, False, False, reason, as_json)
+    )
 
 
 @app.command(rich_help_panel=MOVING)
@@ -165,7 +167,10 @@ def release(units: Units, apply: Apply = False, reason: Reason = "", as_json: As
     from dagster_defs.lifecycle.stages import Move
     from dagster_defs.usecases.move.propose import propose
 
-    _move(propose(Settings.from_process(), Move.RELEASE, units), How(apply, False, False, reason, as_json))
+    _move(
+        propose(Settings.from_process(), Move.RELEASE, units),
+        MoveOptions(apply, False, False, reason, as_json),
+    )
 
 
 @app.command(rich_help_panel=MOVING)
@@ -185,11 +190,11 @@ def resume(
     proposals = propose_resuming(Settings.from_process(), units or [], end_runs=end_runs)
     if not proposals and not as_json:
         render.print_plain("nothing is half-done")
-    _move(proposals, How(apply, False, False, "", as_json))
+    _move(proposals, MoveOptions(apply, False, False, "", as_json))
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class MoveOptions:
     """The options that all moves share."""
 
     apply: bool
@@ -199,14 +204,18 @@ class How:
     as_json: bool
 
 
-def _forward(move: PlannedMove, units: list[str], how: How) -> None:
+def _move_forward(move: PlannedMove, units: list[str], options: MoveOptions) -> None:
+    """A move that gates can block."""
     from dagster_defs.usecases.move.propose import propose
 
-    _move(propose(Settings.from_process(), move, units), how)
+    _move(propose(Settings.from_process(), move, units), options)
 
 
-def _move(proposals: Sequence[Proposed], how: How) -> None:
-    """Show the plans; with `apply`, carry out all of them, or none if a gate is closed."""
+def _move(proposals: Sequence[Proposed], options: MoveOptions) -> None:
+    """Show the plans; with `apply`, carry out all of them, or none if a gate is closed.
+
+    Raises typer.Exit with the command's exit code.
+    """
     from dagster_defs import render
     from dagster_defs.lifecycle.gates import Proposal
     from dagster_defs.usecases.move.apply import carry_out
@@ -214,39 +223,42 @@ def _move(proposals: Sequence[Proposed], how: How) -> None:
     from dagster_defs.usecases.move.propose import refuse_closed
 
     settings, todo = Settings.from_process(), [each for each in proposals if isinstance(each, Proposal)]
-    if not how.as_json:
+    if not options.as_json:
         render.print_proposals(proposals)
     runs: list[dict[str, str]] = []
     written: dict[Unit, Mapping[Owner, Sequence[Span]]] = {}
-    if how.apply:
-        refuse_closed(todo, force=how.force, reason=how.reason)
+    if options.apply:
+        refuse_closed(todo, force=options.force, reason=options.reason)
         steps, began = render.Steps(), datetime.now(UTC)
-        done = list(carry_out(settings, todo, reason=how.reason, say=steps.say))
+        done = list(carry_out(settings, todo, reason=options.reason, say=steps.say))
         written = {plan.unit: _written_since(settings, plan.unit, plan.since) for plan in done if plan.since}
-        if not how.as_json:
-            _show(done, written)
-        runs = [follow_next(settings, plan, began, steps.say) for plan in done] if how.wait else []
-    if how.as_json:
-        render.print_json(render.proposals_json(proposals, applied=how.apply, runs=runs, written=written))
+        if not options.as_json:
+            _print_done(done, written)
+        runs = [follow_next(settings, plan, began, steps.say) for plan in done] if options.wait else []
+    if options.as_json:
+        render.print_json(render.proposals_json(proposals, applied=options.apply, runs=runs, written=written))
     if any(run["state"] != "success" for run in runs):
         raise typer.Exit(1)
-    _close(
-        todo=bool(todo), apply=how.apply, closed=not how.force and any(proposal.blockers for proposal in todo)
+    _end(
+        todo=bool(todo),
+        apply=options.apply,
+        closed=not options.force and any(proposal.blockers for proposal in todo),
     )
 
 
 def _written_since(settings: Settings, unit: Unit, since: datetime) -> Mapping[Owner, Sequence[Span]]:
+    """The windows that each orchestrator wrote; empty, with a warning, if that cannot be read."""
     from dagster_defs import render
     from dagster_defs.usecases.continuity import windows_by_side
 
     try:
         return windows_by_side(settings, unit, since)
-    except ParityError as error:  # the move is done, whether or not this can be read
+    except ParityError as error:  # the move is done all the same
         render.warn(str(error))
         return {}
 
 
-def _show(done: Sequence[Planned], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
+def _print_done(done: Sequence[Planned], written: Mapping[Unit, Mapping[Owner, Sequence[Span]]]) -> None:
     from dagster_defs import render
 
     for plan in done:
@@ -255,7 +267,8 @@ def _show(done: Sequence[Planned], written: Mapping[Unit, Mapping[Owner, Sequenc
             render.print_windows(plan.unit, written[plan.unit])
 
 
-def _close(*, todo: bool, apply: bool, closed: bool) -> None:
+def _end(*, todo: bool, apply: bool, closed: bool) -> None:
+    """Where a plan was only shown, say so and end the command: exit code 3 if a gate is `closed`, else 0."""
     from dagster_defs import render
 
     if todo and not apply:

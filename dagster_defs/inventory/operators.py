@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dagster_defs.inventory.arguments import accepts
@@ -33,7 +33,7 @@ _CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "conta
 class Call:
     """One dbt call of a task; `words` follow `dbt`. If `hidden` gives a reason, the words cannot be trusted.
 
-    With `beside` it is not a dbt call, but the command line of a program that is not seen through.
+    If `beside` is set, it is not a dbt call, but the command line of a program that is not seen through.
     """
 
     words: tuple[str, ...] = ()
@@ -46,12 +46,12 @@ class Call:
 
     @property
     def builds_nothing(self) -> bool:
-        """Whether it certainly touches no node of a project: `dbt deps`, `dbt --version`."""
+        """Whether it certainly touches no node of a project, like `dbt deps` or `dbt --version`."""
         command = next((word for word in self.words if word in DBT_COMMANDS), "")
         return not self.hidden and (bool(self.beside) or command in _PREPARING)
 
 
-# What accompanies the calls that a task is about, and `dbt --version` (no sub-command).
+# Sub-commands that only accompany the calls that a task is about; the empty one is `dbt --version`.
 _PREPARING = frozenset(
     {"", "clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "show"}
 )
@@ -60,17 +60,17 @@ _PREPARING = frozenset(
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     """Every dbt call of a task, from its fields (texts may contain holes), in execution order.
 
-    A task without one has a hidden call, unless it is known not to run dbt. Programs that are not seen through are
-    listed beside calls that build something; if there are no such calls, these programs may be running dbt.
+    A task without a visible call has a hidden one, unless it is known not to run dbt. Programs that are not seen
+    through are listed beside calls that build something; without such calls, these programs may be running dbt.
     """
-    found, is_read = _calls_of(task, fields, holes)
-    unseen = list(dict.fromkeys(call.beside for call in found if call.beside))
-    if unseen and all(call.builds_nothing for call in found):
+    calls, is_read = _calls_of(task, fields, holes)
+    unseen = list(dict.fromkeys(call.beside for call in calls if call.beside))
+    if unseen and all(call.builds_nothing for call in calls):
         more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
         why = f"{MAY_RUN}{', '.join(unseen[:3])}{more} {'is' if len(unseen) == 1 else 'are'} not seen through"
-        return [*(call for call in found if not call.beside), Call(hidden=why)]
-    if found or is_read:
-        return found
+        return [*(call for call in calls if not call.beside), Call(hidden=why)]
+    if calls or is_read:
+        return calls
     why = why_it_may_run_dbt(task)
     return [Call(hidden=why)] if why else []
 
@@ -79,10 +79,10 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
     """The calls, and whether everything that the task starts was visible."""
     for name, value in fields.items():
         if isinstance(value, dict) and "__expand__" in value:
-            each = [find_calls(task, {**fields, name: one}, holes) for one in value["__expand__"]]
-            return [call for calls in each for call in calls], bool(each)
-    if (cosmos := _argument_fields(task)) is not None:
-        return _from_fields(cosmos, fields, holes), True
+            mapped = [find_calls(task, {**fields, name: element}, holes) for element in value["__expand__"]]
+            return [call for calls in mapped for call in calls], bool(mapped)
+    if (command := _command_of_fields(task)) is not None:
+        return _from_fields(command, fields, holes), True
     if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
         if not any(name.endswith("RunJobOperator") for name in task.classes):
             return [], True
@@ -96,7 +96,7 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
     if task.source is not None or any("python" in path.lower() for path in task.classes):
         return _from_python(task, fields, holes), False
     calls = list(_from_containers(task, fields, holes))
-    return calls, _starts_words({**task.settings, **fields}, holes)
+    return calls, _has_command({**task.settings, **fields}, holes)
 
 
 def _from_cloud(task: Task, fields: Fields, holes: Holes) -> list[Call]:
@@ -133,10 +133,11 @@ def _from_shell(task: Task, text: Any, env: Mapping[str, str], holes: Holes) -> 
     skips = task.settings.get("skip_on_exit_code", 99)
     codes = skips if isinstance(skips, list | tuple) else [skips]
     reading = read_script(text, holes, env=env, cwd=str(task.settings.get("cwd") or ""))
-    return _of_script(reading, text, holes, skips=99 in codes)
+    return _calls_in_script(reading, text, skips=99 in codes)
 
 
-def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -> list[Call]:
+def _calls_in_script(reading: ShellReading, text: str, *, skips: bool) -> list[Call]:
+    """The calls of a script; `skips`: whether its exit code 99 skips the task."""
     calls = [
         Call(
             call.program.arguments,
@@ -151,13 +152,11 @@ def _of_script(reading: ShellReading, text: str, holes: Holes, *, skips: bool) -
     if reading.unreadable:
         why = "a part of the shell text cannot be read, or is too long to be followed"
         calls.append(Call(hidden=why if "dbt" in text else f"{MAY_RUN}{why}"))
-    return [*calls, *(Call(beside=said) for said in reading.unseen)]
+    return [*calls, *(Call(beside=command_line) for command_line in reading.unseen)]
 
 
-def _of_words(
-    words: Sequence[str], env: Mapping[str, str], holes: Holes, *, masked: bool = False
-) -> list[Call]:
-    """A program started without a shell."""
+def _calls_of_program(words: Sequence[str], env: Mapping[str, str], holes: Holes) -> list[Call]:
+    """The calls of a program that is started without a shell."""
     program = what_runs(words, holes)
     if program.kind is ProgramKind.SHELL and (script := shell_script(program.arguments)) is not None:
         reading = read_script(
@@ -167,16 +166,16 @@ def _of_words(
             options=script.options,
             arguments=script.arguments,
         )
-        return _of_script(reading, script.text, holes, skips=False)
+        return _calls_in_script(reading, script.text, skips=False)
     if program.kind is ProgramKind.DBT:
-        return [Call(program.arguments, {**env, **program.env}, masked)]
+        return [Call(program.arguments, {**env, **program.env})]
     if program.kind is ProgramKind.UNSEEN:
         return [Call(beside=program.reason)]
     return [Call(hidden=program.reason)] if program.kind is ProgramKind.OPAQUE else []
 
 
 def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]:
-    found = started = False
+    any_call = started = False
     image = str(fields.get("image") or task.settings.get("image") or "")
     for container in _containers({**task.settings, **fields}):
         env = _environment(container, holes) or _environment(fields, holes)
@@ -188,33 +187,33 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
             listed = _word_list(part, holes)
             if listed is None:
                 yield Call(hidden=f"`{key}` is known only while the task runs")
-                found, words = True, []
+                any_call, words = True, []
                 break
             words += listed
         if not words:
             continue
         here = str(container.get("image") or image)
         if words[0] in DBT_COMMANDS or (words[0].startswith("--") and set(words) & DBT_COMMANDS):
-            found = True
+            any_call = True
             if entrypoint := task.team.entrypoint_of(here):
-                yield from _of_words((*entrypoint, *words), env, holes)
+                yield from _calls_of_program((*entrypoint, *words), env, holes)
             else:
                 yield Call(hidden=_image_decides(words, here, holes))
             continue
-        calls = _of_words(words, env, holes)
-        found, started = found or bool(calls), True
+        calls = _calls_of_program(words, env, holes)
+        any_call, started = any_call or bool(calls), True
         yield from calls
-    if not found and any("dbt" in path.lower() for path in task.classes):
+    if not any_call and any("dbt" in path.lower() for path in task.classes):
         yield Call(hidden=f"operator {task.classes[0]} is not known here")
-    elif not (found or started) and (named := _names_dbt({**task.settings, **fields})):
+    elif not (any_call or started) and (named := _names_dbt({**task.settings, **fields})):
         yield Call(hidden=f"it has no command, and what {named} starts cannot be seen")
 
 
 def _image_decides(words: Sequence[str], image: str, holes: Holes) -> str:
-    said = f"the image decides what `{holes.restore(' '.join(words))}` starts: no command is given, only its arguments"
+    why = f"the image decides what `{holes.restore(' '.join(words))}` starts: no command is given, only its arguments"
     name = untagged(image)
     known = name and not holes.in_text(name)
-    return f"{said}. If it is dbt, say so in {FILE}: images: {{{name}: dbt}}" if known else said
+    return f"{why}. If it is dbt, say so in {FILE}: images: {{{name}: dbt}}" if known else why
 
 
 _IMAGE_KEYS = ("image", "task_definition", "pod_template_file", "job_name", "name", "function_name", "job_id")
@@ -243,7 +242,7 @@ def _containers(fields: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _word_list(part: Any, holes: Holes) -> list[str] | None:
-    """A list of words, or text that stands for one: JSON, or split at blanks as container engines do."""
+    """The words of a list, or of a text: JSON, or split at blanks as container engines do. None if it is neither."""
     if isinstance(part, list | tuple):
         return [str(word) for word in part] if all(isinstance(w, str | int | float) for w in part) else None
     if not isinstance(part, str):
@@ -261,7 +260,7 @@ def _word_list(part: Any, holes: Holes) -> list[str] | None:
 
 
 def _environment(fields: Fields, holes: Holes) -> dict[str, str]:
-    """A mapping, a list of `{name, value}`, or a list of `NAME=value`."""
+    """The environment, given as a mapping, a list of `{name, value}`, or a list of `NAME=value`."""
     env: dict[str, str] = {}
     for key in _ENV_KEYS:
         given = fields.get(key)
@@ -295,32 +294,20 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     for call in visible.calls:
         if isinstance(call, Invoked):
             calls.append(Call(call.words, {}, not call.raises, conditional=call.conditional))
-        elif call.script is not None:
-            reading = read_script(call.script, holes, env=call.env)
-            calls += [
-                Call(
-                    c.words,
-                    c.env,
-                    c.masked or not call.raises,
-                    False,
-                    call.conditional or c.conditional,
-                    c.hidden,
-                    c.beside,
-                )
-                for c in _of_script(reading, call.script, holes, skips=False)
-            ]
         else:
+            if call.script is not None:
+                reading = read_script(call.script, holes, env=call.env)
+                started = _calls_in_script(reading, call.script, skips=False)
+            else:
+                started = _calls_of_program(call.words, call.env, holes)
             calls += [
-                Call(
-                    c.words,
-                    c.env,
-                    c.masked or not call.raises,
-                    False,
-                    call.conditional or c.conditional,
-                    c.hidden,
-                    c.beside,
+                replace(
+                    each,
+                    masked=each.masked or not call.raises,
+                    skips=False,
+                    conditional=each.conditional or call.conditional,
                 )
-                for c in _of_words(call.words, call.env, holes)
+                for each in started
             ]
     if visible.hidden and not any(call.words or call.hidden for call in calls):
         calls.append(Call(hidden=_unseen(task)))
@@ -347,7 +334,7 @@ _COSMOS_COMMANDS = {
 }
 
 
-def _argument_fields(task: Task) -> str | None:
+def _command_of_fields(task: Task) -> str | None:
     """dbt's sub-command, for operators with a field for each of its options (Cosmos, airflow-dbt)."""
     for path in task.classes:
         module, _, name = path.rpartition(".")
@@ -361,8 +348,8 @@ def _argument_fields(task: Task) -> str | None:
 def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
     given: dict[str, list[str]] = {}
     for option in ("select", "models", "exclude"):
-        if chosen := fields.get(option):
-            parts = chosen if isinstance(chosen, list | tuple) else str(chosen).split()
+        if selection := fields.get(option):
+            parts = selection if isinstance(selection, list | tuple) else str(selection).split()
             given[f"--{option}"] = [str(part) for part in parts]
     for key, option in (("selector", "--selector"), ("target", "--target"), ("profile_target", "--target")):
         if isinstance(fields.get(key), str) and fields[key]:
@@ -377,8 +364,8 @@ def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
     for option, values in given.items():
         words += [option, *values] if accepts(command, option) else []
     if isinstance(refresh, str) and holes.in_text(refresh) and accepts(command, "--full-refresh"):
-        asked = holes.restore(refresh).strip("{} ")
-        words.append(holes.dig(f"{{{{ '--full-refresh' if {asked} }}}}", HoleKind.TEMPLATE))
+        condition = holes.restore(refresh).strip("{} ")
+        words.append(holes.dig(f"{{{{ '--full-refresh' if {condition} }}}}", HoleKind.TEMPLATE))
     flags = fields.get("dbt_cmd_flags")
     words += [str(flag) for flag in flags] if isinstance(flags, list | tuple) else []
     if command == "run-operation" and isinstance(fields.get("macro_name"), str):

@@ -75,10 +75,10 @@ class Expander:
         """None, one or several words: unquoted variables are split at blanks, as the shell does."""
         if node.type in ("string", "simple_expansion") and _text(node).strip('"') in ("$@", "$*"):
             return list(scope.positional)
-        if (listed := _array_of(node, scope)) is not None:
-            return list(listed)
-        if (spelled := _braces(node)) is not None:
-            return spelled
+        if (elements := _known_array(node, scope)) is not None:
+            return list(elements)
+        if (alternatives := _brace_alternatives(node)) is not None:
+            return alternatives
         words: list[str] = []
         current: str | None = None
         for text, splits in self._pieces(node, scope):
@@ -100,7 +100,7 @@ class Expander:
         return [*words, current] if current is not None else words
 
     def text(self, node: Node, scope: Scope) -> str:
-        """As a single word, whatever blanks it contains: to the right of an assignment, in a test, in a
+        """The node as a single word, whatever blanks it contains: to the right of an assignment, in a test, in a
         here-document."""
         return "".join(text for text, _ in self._pieces(node, scope))
 
@@ -121,14 +121,22 @@ class Expander:
         return [(_unescape_word(raw), False)]
 
     def _quoted(self, node: Node, scope: Scope) -> str:
-        # What is between two expansions is taken by its position: the tree leaves out blanks at the edges.
-        source, said, at = node.text or b"", "", 1
+        source = node.text or b""
+        return self._expanded(node, scope, source[:-1], _unescape_quoted, start=1)
+
+    def _expanded(
+        self, node: Node, scope: Scope, source: bytes, plain: Callable[[str], str] = str, *, start: int = 0
+    ) -> str:
+        """The text of `source` from `start` on, with `node`'s expansions carried out; `plain` reads the rest.
+
+        Text between two expansions is taken by its position, because the tree leaves out blanks at the edges.
+        """
+        text, at = "", start
         for child in node.children:
             if child.type in _EXPANSIONS:
-                start, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
-                said += _unescape_quoted(source[at:start].decode()) + self._expansion(child, scope)
-                at = end
-        return said + _unescape_quoted(source[at:-1].decode())
+                begin, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
+                text, at = text + plain(source[at:begin].decode()) + self._expansion(child, scope), end
+        return text + plain(source[at:].decode())
 
     def heredoc(self, node: Node, scope: Scope) -> str:
         """The text of a here-document."""
@@ -138,26 +146,21 @@ class Expander:
             return ""
         if _text(start)[:1] in "'\"\\":
             return _text(body)
-        source, said, at = body.text or b"", "", 0
-        for child in body.children:
-            if child.type in _EXPANSIONS:
-                begin, end = child.start_byte - body.start_byte, child.end_byte - body.start_byte
-                said, at = said + source[at:begin].decode() + self._expansion(child, scope), end
-        return said + source[at:].decode()
+        return self._expanded(body, scope, body.text or b"")
 
     def _expansion(self, node: Node, scope: Scope) -> str:
         raw = _text(node)
-        found: str | None = None
+        value: str | None = None
         if node.type == "simple_expansion":
-            found = self._variable(raw[1:], scope)
+            value = self._variable(raw[1:], scope)
         elif node.type == "expansion":
-            found = self._braced(node, scope)
+            value = self._braced(node, scope)
         elif node.type == "command_substitution":
-            found = self._substitute(node, scope)
+            value = self._substitute(node, scope)
         elif node.type == "arithmetic_expansion":
             number = arithmetic(raw.removeprefix("$((").removesuffix("))"), scope)
-            found = None if number is None else str(number)
-        return self._holes.dig(raw, HoleKind.SHELL) if found is None else found
+            value = None if number is None else str(number)
+        return self._holes.dig(raw, HoleKind.SHELL) if value is None else value
 
     def _variable(self, name: str, scope: Scope) -> str | None:
         if name == "?":
@@ -193,18 +196,18 @@ class Expander:
             return default if value else ("" if value is not None else None)
         if symbol in (":-", "-", ":=", "=", ":?", "?") and value is not None and (value or symbol[0] != ":"):
             return value
-        # A default is used if the variable is not set, but the machine that runs it may well set it.
+        # A default applies if the variable is not set, but the machine that runs the script may well set it.
         return None
 
 
-def _array_of(node: Node, scope: Scope) -> tuple[str, ...] | None:
+def _known_array(node: Node, scope: Scope) -> tuple[str, ...] | None:
     """The words of `"${NAME[@]}"`; None for anything else, and for an array that is not known."""
     text = _text(node).strip('"')
     name = text.removeprefix("${").removesuffix("[@]}").removesuffix("[*]}")
     return scope.arrays.get(name) if text in (f"${{{name}[@]}}", f"${{{name}[*]}}") else None
 
 
-def _braces(node: Node) -> list[str] | None:
+def _brace_alternatives(node: Node) -> list[str] | None:
     """The words of `a{b,c}d` if it contains nothing else to expand; None if a shell would not expand braces."""
     text = _text(node)
     before, opens, rest = text.partition("{")
@@ -283,39 +286,26 @@ def _text(node: Node) -> str:
 
 
 def _unescape_word(text: str) -> str:
-    said, escaped = "", False
-    for char in text:
-        if escaped:
-            said += "" if char == "\n" else char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        else:
-            said += char
-    return said
+    return _unescape(text, lambda char: "" if char == "\n" else char)
 
 
 def _unescape_quoted(text: str) -> str:
-    said, escaped = "", False
-    for char in text:
-        if escaped:
-            said += "" if char == "\n" else char if char in '$`"\\' else "\\" + char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        else:
-            said += char
-    return said
+    return _unescape(text, lambda char: "" if char == "\n" else char if char in '$`"\\' else "\\" + char)
 
 
 def _unescape_ansi(text: str) -> str:
-    said, escaped = "", False
+    return _unescape(text, lambda char: _ESCAPES.get(char, "\\" + char))
+
+
+def _unescape(text: str, meaning: Callable[[str], str]) -> str:
+    """The text with `meaning(char)` for each backslash and the character after it; a last backslash is dropped."""
+    result, escaped = "", False
     for char in text:
         if escaped:
-            said += _ESCAPES.get(char, "\\" + char)
+            result += meaning(char)
             escaped = False
         elif char == "\\":
             escaped = True
         else:
-            said += char
-    return said
+            result += char
+    return result
