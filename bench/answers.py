@@ -45,4 +45,4 @@ def measure(console: Console) -> list[Row]:
     rounds = [
         {name: cpu_milliseconds(*command) for name, command in COMMANDS.items()} for _ in range(ROUNDS + 1)
     ]
-    return [Row(name, [one[name] for one in rounds[1:]]) for name in COMMANDS]
+    return [Row(name, [milliseconds[name] for milliseconds in rounds[1:]]) for name in COMMANDS]

@@ -97,12 +97,12 @@ def _rows(console: Console, commands: dict[str, list[str]], repetitions: int) ->
     for repetition in range(repetitions):
         for way, command in commands.items():
             answer = subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True, text=True)
-            found = json.loads(answer.stdout.splitlines()[-1])
-            if way in _EXPECTED and found["found"] != _EXPECTED[way]:
-                raise RuntimeError(f"{_NAMES[way]} found {found['found']!r}, and not {_EXPECTED[way]!r}")
-            seconds[way].append(found["seconds"])
-            peaks[way] = max(peaks[way], found["peak_gb"])
-            line = f"{found['seconds']:.2f} s, {found['peak_gb']:.2f} GB, found: {found['found']}"
+            outcome = json.loads(answer.stdout.splitlines()[-1])
+            if way in _EXPECTED and outcome["found"] != _EXPECTED[way]:
+                raise RuntimeError(f"{_NAMES[way]} found {outcome['found']!r}, and not {_EXPECTED[way]!r}")
+            seconds[way].append(outcome["seconds"])
+            peaks[way] = max(peaks[way], outcome["peak_gb"])
+            line = f"{outcome['seconds']:.2f} s, {outcome['peak_gb']:.2f} GB, found: {outcome['found']}"
             console.print(f"  {repetition + 1}/{repetitions}  {_NAMES[way]}: {line}")
     return [Row(_NAMES[way], figures, peaks[way]) for way, figures in seconds.items()]
 
@@ -152,7 +152,7 @@ def _tables(console: Console, rows: int, *, wide: bool = False) -> Path:
 
 def _write(rows: int, file: Path) -> None:
     with atomic.replacing(file) as unfinished:
-        unfinished.unlink()  # DuckDB makes the file itself
+        unfinished.unlink()  # DuckDB creates the file itself
         legacy = _wide() if file.name.startswith("wide") else TRIPS
         _write_rows(legacy.format(rows=rows), rows, unfinished)
 
@@ -166,7 +166,7 @@ def _write_rows(legacy: str, rows: int, file: Path) -> None:
 
 
 def _wide() -> str:
-    """As `TRIPS`: `id`, `fare`, and columns of four types up to `WIDE_COLUMNS`."""
+    """The legacy table as in `TRIPS`, with `id`, `fare`, and columns of four types up to `WIDE_COLUMNS`."""
     kinds = (
         "({0} % 1000)::integer",
         "({0} % 10000 / 100)::decimal(9, 2)",
@@ -227,7 +227,7 @@ def _hash(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _except(connection: duckdb.DuckDBPyConnection) -> str:
     ways = ("legacy", "candidate"), ("candidate", "legacy")
-    counts = (f"(select count(*) from (from {one}.trips except from {other}.trips))" for one, other in ways)
+    counts = (f"(select count(*) from (from {left}.trips except from {right}.trips))" for left, right in ways)
     return f"select {' + '.join(counts)}"
 
 

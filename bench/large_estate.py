@@ -22,7 +22,7 @@ def unit(number: int) -> Unit:
 
 
 def _assets(number: int) -> dg.AssetsDefinition:
-    specs = [dg.AssetSpec(f"table_{number:04}_{one}") for one in range(ASSETS_OF_A_UNIT)]
+    specs = [dg.AssetSpec(f"table_{number:04}_{each}") for each in range(ASSETS_OF_A_UNIT)]
 
     @dg.multi_asset(
         name=f"run_{unit(number).identifier}", specs=specs, can_subset=True, partitions_def=PARTITIONS
@@ -50,7 +50,7 @@ def defs() -> dg.Definitions:
         )
     mapped = [
         assets
-        for number, one in units.items()
-        for assets in assets_with_task_mappings(unit(number).dag_id, {unit(number).task_id: [one]})
+        for number, unit_assets in units.items()
+        for assets in assets_with_task_mappings(unit(number).dag_id, {unit(number).task_id: [unit_assets]})
     ]
     return dg.Definitions(assets=mapped)

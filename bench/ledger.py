@@ -41,11 +41,11 @@ def measure(console: Console) -> list[Row]:
             ALL: lambda: ledger.read().histories(),
             ONE: lambda: ledger.history(Unit("dag_7", "dbt")),
         }
-        found: dict[str, list[float]] = {what: [] for what in work}
+        seconds_of: dict[str, list[float]] = {what: [] for what in work}
         for _ in range(ROUNDS):
             for what, do in work.items():
-                found[what].append(cpu_seconds(do))
-    return [Row(what, seconds) for what, seconds in found.items()]
+                seconds_of[what].append(cpu_seconds(do))
+    return [Row(what, seconds) for what, seconds in seconds_of.items()]
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -55,7 +55,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def long_ledger(folder: Path, entries: int, units: int) -> Ledger:
-    """Alternating cutovers and rollbacks."""
+    """A ledger of alternating cutovers and rollbacks."""
     ledger = Ledger(folder)
     at = datetime(2024, 3, 9, 22, tzinfo=UTC)
     lines: list[str] = []

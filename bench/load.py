@@ -16,7 +16,7 @@ MODULES = {"ours": f"{PACKAGE}.definitions", "stock": f"{PACKAGE}.stock"}
 
 
 def main(way: str, folder: str, job: str = "") -> int:
-    """The definitions, and the repository that Dagster makes of them."""
+    """Load the definitions and the repository that Dagster makes of them; the peak memory."""
     sys.path.insert(0, folder)
     assets = _reconstructed(way, folder, job) if job else _whole(way)
     if not assets:
@@ -27,8 +27,8 @@ def main(way: str, folder: str, job: str = "") -> int:
 def _whole(way: str) -> Any:
     from dagster.components.definitions import LazyDefinitions
 
-    found = importlib.import_module(MODULES[way]).defs
-    definitions = found() if isinstance(found, LazyDefinitions) else found
+    entry = importlib.import_module(MODULES[way]).defs
+    definitions = entry() if isinstance(entry, LazyDefinitions) else entry
     return definitions.get_repository_def().asset_graph.get_all_asset_keys()
 
 

@@ -22,7 +22,7 @@ MEMORY = 1.5
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 
 
-JOBS = {"stock": "__ASSET_JOB", "ours": "dag_0000__build_m_1"}  # of which a worker runs one
+JOBS = {"stock": "__ASSET_JOB", "ours": "dag_0000__build_m_1"}  # the job that a worker runs
 
 
 def _name(way: str, units: int, by: str) -> str:
@@ -43,15 +43,15 @@ def measure(console: Console) -> list[Row]:
     for units in SIZES:
         shutil.rmtree(FOLDER, ignore_errors=True)
         folder = write_estate(FOLDER, units)
-        found: dict[tuple[str, str], list[tuple[float, float]]] = {
+        loads_of: dict[tuple[str, str], list[tuple[float, float]]] = {
             (way, by): [] for by in (WHOLE, WORKER) for way in JOBS
         }
         for repetition in range(REPETITIONS + 1):
-            for (way, by), loads in found.items():
+            for (way, by), loads in loads_of.items():
                 job = JOBS[way] if by == WORKER else ""
                 loads.append(_load(way, folder, job, first=repetition == 0))
                 console.print(f"  {repetition}  {_name(way, units, by)}: {loads[-1][0]:.1f} s")
-        for (way, by), loads in found.items():
+        for (way, by), loads in loads_of.items():
             seconds, peaks = [second for second, _ in loads[1:]], [peak for _, peak in loads[1:]]
             rows.append(Row(_name(way, units, by), seconds, max(peaks)))
     shutil.rmtree(FOLDER, ignore_errors=True)

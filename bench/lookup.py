@@ -47,34 +47,34 @@ BOUNDS = [
 
 
 def measure(console: Console) -> list[Row]:
-    """Each estate as ours and as stock's; the sizes in turn, so that what else the machine does meets all of them."""
+    """Each estate as ours and as stock's; the sizes in turn, so that other load on the machine affects all of them."""
     Supervisor(FOLDER / "run").end_leftovers()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     rows = []
     for way in WAYS:
-        found: dict[int, list[Any]] = {assets: [] for assets in SIZES}
+        looked_up: dict[int, list[Any]] = {assets: [] for assets in SIZES}
         with _dagsters(way) as urls:
             for assets, url in urls.items():
-                _look_up(way, url, assets, 1)  # the server's own first time
+                _look_up(way, url, assets, 1)  # warms up the server
             for number in range(ROUNDS):
                 for assets, url in urls.items():
                     if number < rounds(way, assets):
-                        found[assets].append(_look_up(way, url, assets, EACH[way]))
-        rows += [_row(console, way, assets, looked) for assets, looked in found.items()]
+                        looked_up[assets].append(_look_up(way, url, assets, EACH[way]))
+        rows += [_row(console, way, assets, looked) for assets, looked in looked_up.items()]
     return rows
 
 
 def rounds(way: str, assets: int) -> int:
-    """What takes minutes is measured once."""
+    """A look-up that takes minutes is measured once."""
     return 1 if way == "stock" and assets == SIZES[-1] else ROUNDS
 
 
 def _row(console: Console, way: str, assets: int, looked: list[Any]) -> Row:
-    row = Row(name_of(way, assets), [seconds * 1_000 for one in looked for seconds in one["seconds"]])
-    for one in looked:
-        if one["partition"] != DAY:
-            raise RuntimeError(f"{row.what}: the partition is {one['partition']}, and not {DAY}")
+    row = Row(name_of(way, assets), [seconds * 1_000 for look in looked for seconds in look["seconds"]])
+    for look in looked:
+        if look["partition"] != DAY:
+            raise RuntimeError(f"{row.what}: the partition is {look['partition']}, and not {DAY}")
     late = way == "stock" and row.median > STOCK_GIVES_UP * 1_000
     console.print(
         f"  {row.what}: {row.median:,.0f} ms, {looked[0]['requests']} requests, {looked[0]['bytes'] / 1e6:,.3f} MB"
@@ -85,7 +85,7 @@ def _row(console: Console, way: str, assets: int, looked: list[Any]) -> Row:
 
 @contextmanager
 def _dagsters(way: str) -> Iterator[dict[int, str]]:
-    """A web server over each of the generated estates; their addresses."""
+    """A web server for each of the generated estates; yields their addresses."""
     with Supervisor(FOLDER / "run") as supervisor:
         clients = {assets: DagsterClient(_start(supervisor, way, assets)) for assets in SIZES}
         for client in clients.values():
@@ -114,8 +114,8 @@ def _start(supervisor: Supervisor, way: str, assets: int) -> str:
 
 
 def _look_up(way: str, url: str, assets: int, how_often: int) -> Any:
-    """The last unit of the estate is asked for, in Airflow's environment."""
-    asked = {
+    """Look up the last unit of the estate, in Airflow's environment."""
+    question = {
         "way": way,
         "url": url,
         "dag_id": f"dag_{assets // 10 - 1:04}",
@@ -128,7 +128,7 @@ def _look_up(way: str, url: str, assets: int, how_often: int) -> Any:
             str(PROJECT_ROOT / ".venv-airflow" / "bin" / "python"),
             str(Path(__file__).with_name("lookup_in_airflow.py")),
         ],
-        input=json.dumps(asked),
+        input=json.dumps(question),
         env={
             **os.environ,
             "AIRFLOW_HOME": str(FOLDER / "airflow"),

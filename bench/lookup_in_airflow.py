@@ -1,4 +1,4 @@
-"""Run by Airflow's Python: what a proxy asks Dagster before it launches, as often as it is told.
+"""Run by Airflow's Python: what a proxy asks Dagster before it launches, as often as requested.
 
 Input on stdin: `{"way": "ours" | "stock", "url", "dag_id", "task_id", "start", "times"}`. Output: the seconds of each
 look-up, the requests and bytes of one, and the partition that it found, as JSON on the last line of stdout.
@@ -23,7 +23,7 @@ from handover.names import job_name, task_instance_name
 from handover.place import Place
 from handover.runs import find_job, runs_of
 
-STOCK_TIMEOUT = 1_800  # stock gives up after 3 s; how long it would take is what is asked here
+STOCK_TIMEOUT = 1_800  # stock gives up after 3 s; this measures how long it would take
 
 
 class Counted(requests.Session):
@@ -44,7 +44,7 @@ class Counted(requests.Session):
 
 
 class Launched(Exception):
-    """In the place of the launch: the partition that would be run."""
+    """Raised in place of the launch, with the partition that would be run."""
 
 
 class StockProxy(DefaultProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
@@ -69,23 +69,23 @@ class StockProxy(DefaultProxyTaskToDagsterOperator):  # type: ignore[misc]  # Ai
         raise LookupError("stock launches a run without a partition")
 
 
-def _stock(asked: Mapping[str, Any], start: datetime, session: Counted) -> str:
-    proxy = StockProxy(url=asked["url"], session=session, task_id=asked["task_id"])
-    run = SimpleNamespace(dag_id=asked["dag_id"], run_id="bench")
+def _stock(question: Mapping[str, Any], start: datetime, session: Counted) -> str:
+    proxy = StockProxy(url=question["url"], session=session, task_id=question["task_id"])
+    run = SimpleNamespace(dag_id=question["dag_id"], run_id="bench")
     context = {"dag_run": run, "task": proxy, "logical_date": start}
     try:
-        proxy.launch_runs_for_task(context, asked["dag_id"], asked["task_id"])
+        proxy.launch_runs_for_task(context, question["dag_id"], question["task_id"])
     except Launched as launched:
         return str(launched)
     raise LookupError("stock launched nothing")
 
 
-def _ours(asked: Mapping[str, Any], start: datetime, session: Counted) -> str:
-    client = Client(Place(asked["url"]))
+def _ours(question: Mapping[str, Any], start: datetime, session: Counted) -> str:
+    client = Client(Place(question["url"]))
     client._session = session
-    job = find_job(client, job_name(asked["dag_id"], asked["task_id"]))
+    job = find_job(client, job_name(question["dag_id"], question["task_id"]))
     partition: str = job.partition_key(start)
-    runs_of(client, task_instance_name(asked["dag_id"], "bench", asked["task_id"], -1))
+    runs_of(client, task_instance_name(question["dag_id"], "bench", question["task_id"], -1))
     return partition
 
 
@@ -96,25 +96,25 @@ WAYS: dict[str, tuple[Callable[[Mapping[str, Any], datetime, Counted], str], flo
 
 
 def main() -> None:
-    # Stock writes all that it is answered into the task's log: what that costs is left out.
+    # Stock writes every answer into the task's log; the cost of that is left out.
     logging.disable(logging.INFO)
-    asked = json.load(sys.stdin)
-    look_up, timeout = WAYS[asked["way"]]
-    start = datetime.fromisoformat(asked["start"])
+    question = json.load(sys.stdin)
+    look_up, timeout = WAYS[question["way"]]
+    start = datetime.fromisoformat(question["start"])
     seconds = []
-    for _ in range(asked["times"]):
+    for _ in range(question["times"]):
         session = Counted(timeout)  # each task is a process of its own, with a connection of its own
         began = time.perf_counter()
-        partition = look_up(asked, start, session)
+        partition = look_up(question, start, session)
         seconds.append(time.perf_counter() - began)
-    found = {
+    answer = {
         "seconds": seconds,
         "requests": session.requests,
         "bytes": session.bytes,
         "partition": partition,
     }
     # Airflow logs to stdout as well: the answer is the last line.
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """A burst of finished task instances in Airflow: seconds for each thousand until Dagster has them all, and peak memory.
 
 Ours is the observer, tick after tick, with its events stored as the daemon stores them. Stock is what Airlift's
-monitoring job does in its op, without the run around it. Its one question has no pages, so of a burst in one range it
-is answered a hundred task instances and no more; to have its price for all of them it is asked here in ranges of a
-hundred too, which its own sensor does not do. Each way is a process of its own beside one loopback Airflow, and stores
-into a SQLite instance of its own.
+monitoring job does in its op, without the run around it. Its single query is not paged, so from a burst in one range it
+gets only a hundred task instances; to know what all of them cost, it is also run in ranges of a hundred, which its own
+sensor does not do. Each way is a separate process beside one loopback Airflow, and stores into its own SQLite
+instance.
 """
 
 from __future__ import annotations
@@ -68,19 +68,19 @@ def _end(first: datetime, number: int) -> Any:
 
 
 def measure(console: Console) -> list[Row]:
-    """One burst for all three; what a way has told, and how often, is printed."""
+    """One burst for all ways; prints how many task instances each has reported, and in how many events."""
     first = datetime.now(UTC) - SPREAD
     rows = []
     with Burst(first) as airflow:
         for way, name in NAMES.items():
-            found = _in_process_of_its_own(way, airflow.url, first)
+            figures = _in_process_of_its_own(way, airflow.url, first)
             console.print(
-                f"  {name}: told {found['distinct']:,} of {BURST:,} task instances, {found['told']:,} events, "
-                f"in {found['seconds']:.1f} s"
+                f"  {name}: reported {figures['distinct']:,} of {BURST:,} task instances, {figures['told']:,} events, "
+                f"in {figures['seconds']:.1f} s"
             )
-            rows.append(Row(name, [found["seconds"] / found["distinct"] * 1_000], found["gigabytes"]))
-            if way == "ours" and not found["distinct"] == found["told"] == BURST:
-                raise RuntimeError(f"not each task instance was told exactly once: {found}")
+            rows.append(Row(name, [figures["seconds"] / figures["distinct"] * 1_000], figures["gigabytes"]))
+            if way == "ours" and not figures["distinct"] == figures["told"] == BURST:
+                raise RuntimeError(f"not every task instance was reported exactly once: {figures}")
     return rows
 
 
@@ -95,8 +95,8 @@ def _in_process_of_its_own(way: str, url: str, first: datetime) -> dict[str, Any
     )
     if done.returncode != 0:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures
 
 
 def _specs() -> list[Any]:
@@ -162,8 +162,11 @@ def _ranges(first: datetime) -> Iterator[tuple[datetime, datetime]]:
         yield start, start + SPREAD / BURST * HUNDRED
 
 
-def _told(instance: Any, *, partitioned: bool) -> tuple[int, int]:
-    """Task instances that have an event, and events. Stock's say nothing of the run: each is taken for another's."""
+def _events_of(instance: Any, *, partitioned: bool) -> tuple[int, int]:
+    """How many task instances have an event, and how many events there are.
+
+    Stock's events do not name the run, so each counts as another task instance's.
+    """
     import dagster as dg
 
     events, distinct = 0, set()
@@ -190,9 +193,9 @@ def _main(way: str, first: datetime) -> dict[str, Any]:
         began = time.perf_counter()
         observe()
         seconds = time.perf_counter() - began
-        distinct, told = _told(instance, partitioned=way == "ours")
+        distinct, events = _events_of(instance, partitioned=way == "ours")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    return {"seconds": seconds, "distinct": distinct, "told": told, "gigabytes": peak}
+    return {"seconds": seconds, "distinct": distinct, "told": events, "gigabytes": peak}
 
 
 if __name__ == "__main__":

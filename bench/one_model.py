@@ -41,7 +41,7 @@ def _stock(project: Path, variables: dict[str, str]) -> Any:
 
 
 def _ours(project: Path, variables: dict[str, str], whole: bool) -> Any:
-    """`whole`: with the manifest of all models, as for a unit whose models reach everywhere."""
+    """`whole`: with the manifest of all models, as for a unit whose models depend on all others."""
     from dagster_defs.adapters.dbt.project import DbtWorkspace
 
     workspace = DbtWorkspace(project, "legacy")
@@ -66,8 +66,8 @@ def _first_start(log: Path) -> float:
     """dbt's log file has local wall-clock times; the first `START` is the model's."""
     day = datetime.fromtimestamp(log.stat().st_mtime).astimezone()
     for line in log.read_text().splitlines():
-        if found := re.match(r".*?(\d\d):(\d\d):(\d\d)\.(\d+).*START sql", line):
-            hour, minute, second, micro = (int(part) for part in found.groups())
+        if match := re.match(r".*?(\d\d):(\d\d):(\d\d)\.(\d+).*START sql", line):
+            hour, minute, second, micro = (int(part) for part in match.groups())
             return day.replace(hour=hour, minute=minute, second=second, microsecond=micro).timestamp()
     raise SystemExit(f"no model started: {log}")
 

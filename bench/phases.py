@@ -14,7 +14,7 @@ from dagster_defs.adapters.airflow.rows import TaskInstance
 if TYPE_CHECKING:
     import dagster as dg
 
-# What a phase ends with, in the order in which it happens, and what it is called.
+# The event that ends each phase, in the order in which they happen, and the phase's name.
 PHASES = {
     "created": "the task's own start, look-up and launch",
     "RUN_START": "the run's worker starts",
@@ -30,31 +30,31 @@ _RESULTS = ("ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "ASSET_OBSERVATIO
 
 
 def phases(began: float, moments: Mapping[str, float]) -> dict[str, float]:
-    """Seconds of each phase, from `began` on; one whose end is not known counts to the next."""
-    found: dict[str, float] = {}
+    """Seconds of each phase, from `began` on; a phase whose end is not known is counted as part of the next."""
+    seconds_of: dict[str, float] = {}
     for moment, name in PHASES.items():
         if moment in moments:
-            found[name] = moments[moment] - began
+            seconds_of[name] = moments[moment] - began
             began = moments[moment]
-    return found
+    return seconds_of
 
 
 def medians(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each phase, over several tasks."""
-    return {name: median(one.get(name, 0.0) for one in several) for name in PHASES.values()}
+    """The median of each phase over several tasks."""
+    return {name: median(phases.get(name, 0.0) for phases in several) for name in PHASES.values()}
 
 
 def print_phases(console: Console, title: str, columns: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
     """`columns`: the phases of each way's tasks, by its name."""
     table = Table("", *columns, title=title, box=None, title_justify="left", header_style="bold")
-    found = [medians(several) for several in columns.values()]
+    by_way = [medians(several) for several in columns.values()]
     for name in PHASES.values():
-        table.add_row(name, *(f"{one[name]:.1f}" for one in found))
+        table.add_row(name, *(f"{phases[name]:.1f}" for phases in by_way))
     console.print(table)
 
 
 def phases_of(task: TaskInstance, instance: dg.DagsterInstance) -> dict[str, float]:
-    """Those of the newest Dagster run that the task has launched."""
+    """The phases of the newest Dagster run that the task has launched."""
     import dagster as dg
 
     assert task.start is not None  # noqa: S101 - a task that has ended has started
@@ -75,12 +75,12 @@ def phases_of(task: TaskInstance, instance: dg.DagsterInstance) -> dict[str, flo
 
 def moments_of(events: Iterable[tuple[str, float]]) -> dict[str, float]:
     """When the run's turning points were, from its events' types and times."""
-    found: dict[str, float] = {}
+    moments: dict[str, float] = {}
     for kind, at in events:
         name = kind.replace("PIPELINE", "RUN")  # what Dagster stores for a run's own events
         if name in _RESULTS:
-            found.setdefault("first", at)
-            found["last"] = at
+            moments.setdefault("first", at)
+            moments["last"] = at
         elif name in PHASES:
-            found[name] = at
-    return found
+            moments[name] = at
+    return moments

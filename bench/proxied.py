@@ -31,9 +31,9 @@ def measure(console: Console) -> list[Row]:
                 tasks[dag_id].append(task)
                 console.print(f"  {repetition + 1}/{REPETITIONS}  {name}: {task.duration:.1f} s")
         with servers.dagster.instance() as instance:
-            found = {
+            phases_of = {
                 NAMES[dag_id]: [phases_of(task, instance) for task in tasks[dag_id]]
                 for dag_id in (STOCK, OURS)
             }
-    print_phases(console, "Where the time of the proxied tasks goes, median seconds", found)
+    print_phases(console, "Where the time of the proxied tasks goes, median seconds", phases_of)
     return [Row(NAMES[dag_id], [task.duration or 0.0 for task in ran]) for dag_id, ran in tasks.items()]

@@ -19,7 +19,7 @@ legacy, candidate = (
     reladiff.TableSegment(database, (side, "trips"), ("id",), extra_columns=names)
     for side in ("legacy", "candidate")
 )
-found = list(reladiff.diff_tables(legacy, candidate, algorithm=algorithm))
+lines = list(reladiff.diff_tables(legacy, candidate, algorithm=algorithm))
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak, "found": f"{len(found)} lines"}) + "\n")
+sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak, "found": f"{len(lines)} lines"}) + "\n")

@@ -113,7 +113,7 @@ def ledger_up_to(stage: Stage, unit: Unit = UNIT) -> list[Entry]:
 
 
 def at_most_each_second(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """The question, for a look that comes more often: an answer costs Airflow CPU that the task would have."""
+    """The question, asked at most once a second: each answer costs Airflow CPU that the task would otherwise have."""
     asked = 0.0
 
     def ready() -> bool:
@@ -137,7 +137,7 @@ def running_servers(console: Console, folder: Path) -> Iterator[Servers]:
     environment = _environment(folder)
     settings = Settings.from_process().with_variables(environment)
     with ExitStack() as stack:
-        # What makes the raw data reads the environment of its process.
+        # The code that makes the raw data reads the environment of its process.
         stack.enter_context(process_environment(environment))
         console.print(f"{make_landing_data()}; starting Airflow and Dagster …")
         _prepare_estates(folder)

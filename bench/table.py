@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`seconds`: one figure for each repetition, of the same run as its peers'. `gigabytes`: the highest peak."""
+    """`seconds`: one figure for each repetition, from the same run as its peers. `gigabytes`: the highest peak."""
 
     what: str
     seconds: Sequence[float]
@@ -41,7 +41,7 @@ class Bound:
     memory_times: float | None = None
 
     def figures(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, float, float]]:
-        """What is bounded, the figure (infinite: not measured), and its limit."""
+        """The bounded quantity, its figure (infinite if it was not measured), and its limit."""
         row = rows[self.what]
         if self.times is not None:
             peer = rows.get(self.of)
@@ -59,7 +59,7 @@ class Bound:
 
 
 def print_rows(console: Console, title: str, rows: Sequence[Row], bounds: Iterable[Bound] = ()) -> bool:
-    """The first row is what the others are compared with. Returns whether every bound is kept."""
+    """Print the rows, each compared with the first. Returns whether every bound is kept."""
     table = Table(title=title, box=None, title_justify="left", header_style="bold")
     for header in ("", "median", "min", "max", "ratio to the first", "over the first"):
         table.add_column(header, justify="left" if not header else "right")
@@ -75,7 +75,7 @@ def print_rows(console: Console, title: str, rows: Sequence[Row], bounds: Iterab
     console.print(table)
     named = {row.what: row for row in rows}
     kept = True
-    for what, figure, limit in (found for bound in bounds for found in bound.figures(named)):
+    for what, figure, limit in (figures for bound in bounds for figures in bound.figures(named)):
         kept = kept and figure <= limit
         said = "kept" if figure <= limit else "NOT MEASURED" if figure == inf else "BEYOND"
         console.print(f"  {said}: {what}: {figure:.2f}, at most {limit:.2f}")

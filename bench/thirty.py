@@ -36,7 +36,7 @@ _TABLE = "main.daily_metrics"
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """`file`: the database that it has left."""
+    """`file`: the database that the way has left."""
 
     windows: int
     seconds: float
@@ -68,11 +68,11 @@ def measure(console: Console) -> list[Row]:
             done[way] = _backfill(FOLDER / f"{way}.duckdb", windows_for(warm[way]), run)
             console.print(f"  {NAMES[way]}: {done[way]}")
         refuse_differences(console, done, NAMES)
-    return [Row(NAMES[way], [one.for_all]) for way, one in done.items()]
+    return [Row(NAMES[way], [outcome.for_all]) for way, outcome in done.items()]
 
 
 def windows_for(seconds: float) -> int:
-    """How many windows to run, of which one takes so long."""
+    """How many windows to run if one of them takes so long."""
     return WINDOWS if seconds * WINDOWS <= LONGEST else FEWER
 
 
@@ -99,17 +99,17 @@ def _by_dagster(servers: Servers, windows: int) -> None:
 
 
 def refuse_differences(console: Console, done: Mapping[str, Backfill], names: Mapping[str, str]) -> None:
-    """Each pair of tables, in the days that both have."""
+    """Compare each pair of tables, on the days that both have."""
     ways = list(done)
     with duckdb.connect() as connection:
-        for way, one in done.items():
-            connection.execute(f"attach '{one.file}' as {way} (read_only)")
+        for way, outcome in done.items():
+            connection.execute(f"attach '{outcome.file}' as {way} (read_only)")
         for number, way in enumerate(ways):
             for other in ways[number + 1 :]:
                 days = min(done[way].windows, done[other].windows)
                 until = FIRST_DAY.add(days=days)
-                rows = [f"(from {one}.{_TABLE} where trip_date < date '{until}')" for one in (way, other)]
-                counts = [_count(connection, one) for one in rows]
+                rows = [f"(from {side}.{_TABLE} where trip_date < date '{until}')" for side in (way, other)]
+                counts = [_count(connection, relation) for relation in rows]
                 extra = [_count(connection, f"({a} except all {b})") for a, b in (rows, rows[::-1])]
                 said = f"{_TABLE}, {names[way]} beside {names[other]}, {days} days: {counts[0]:,} rows"
                 if extra != [0, 0] or counts[0] != counts[1] or not counts[0]:
@@ -118,5 +118,5 @@ def refuse_differences(console: Console, done: Mapping[str, Backfill], names: Ma
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    found = connection.execute(f"select count(*) from {relation}").fetchall()
-    return int(found[0][0])
+    [(count,)] = connection.execute(f"select count(*) from {relation}").fetchall()
+    return int(count)
