@@ -153,7 +153,7 @@ mutation Backfill($params: LaunchBackfillParams!) {
 
 
 class InThread(SyncInMemoryRunLauncher):
-    """Executes a run to its end before the launch is answered, in a thread, as GraphQL's own has an event loop."""
+    """Executes a run to its end before the launch is answered, in its own thread: GraphQL's has an event loop."""
 
     def launch_run(self, context: Any) -> None:
         thread = threading.Thread(target=super().launch_run, args=(context,))
@@ -163,7 +163,7 @@ class InThread(SyncInMemoryRunLauncher):
 
 @dataclass
 class Attacked:
-    """The location, its instance, and who owns the unit. `days`: of each case one that no other has used."""
+    """The location, its instance, and who owns the unit. `days`: one for each case, used by no other."""
 
     root: Path
     instance: dg.DagsterInstance
@@ -175,7 +175,7 @@ class Attacked:
     clock: pendulum.DateTime | None = None
 
     def free_day(self) -> str:
-        """With the day before it and the two after it."""
+        """The day, the day before it and the two after it."""
         return next(self.days)
 
     def owned(self, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, marked: bool | None = None) -> None:
@@ -187,7 +187,7 @@ class Attacked:
         monkeypatch.setenv("NOTES", str(self.root))
 
     def permit(self, first: str, last: str, entry: str) -> None:
-        """An entry as `parity backfill` makes one, for the windows of these days: of a unit that Dagster owns."""
+        """An entry as `parity backfill` makes it, for the windows of these days, of a unit that Dagster owns."""
         if (self.stage, Move.BACKFILL) not in TRANSITIONS:
             return
         begin, end = pendulum.parse(first), pendulum.parse(last)
@@ -206,23 +206,25 @@ class Attacked:
     @property
     def definitions(self) -> dg.Definitions:
         module = load_python_file(str(self.root / "location.py"), str(self.root))
-        found = module.defs
-        assert isinstance(found, dg.Definitions)
-        return found
+        definitions = module.defs
+        assert isinstance(definitions, dg.Definitions)
+        return definitions
 
-    # Ways in which a run comes about. Each runs it to its end, in this process, and gives its id where there is one.
+    # Ways to start a run. Each executes it to its end, in this process, and returns its id where there is one.
 
-    def launch(self, said: Mapping[str, str], *, job: str = JOB, assets: Sequence[dg.AssetKey] = ()) -> str:
-        """The launchpad, `launchPipelineExecution`; with `assets` as the page of an asset sends it."""
+    def launch(
+        self, run_tags: Mapping[str, str], *, job: str = JOB, assets: Sequence[dg.AssetKey] = ()
+    ) -> str:
+        """As the launchpad does, with `launchPipelineExecution`; with `assets`, as the page of an asset does."""
         selector: dict[str, Any] = self._selector(job)
         if assets:
             selector["assetSelection"] = [{"path": key.path} for key in assets]
             selector["assetCheckSelection"] = []
-        return self._ask(LAUNCH, {"selector": selector, **self._execution(said)})
+        return self._ask(LAUNCH, {"selector": selector, **self._execution(run_tags)})
 
-    def again(self, parent: str, strategy: str, said: Mapping[str, str] | None = None) -> str:
-        """`Re-execute all`, `from failure`, with the parent's tags as Dagster's UI does it."""
-        extra = [{"key": key, "value": value} for key, value in (said or {}).items()]
+    def again(self, parent: str, strategy: str, run_tags: Mapping[str, str] | None = None) -> str:
+        """As `Re-execute all` or `from failure` in Dagster's UI do, with the parent's tags."""
+        extra = [{"key": key, "value": value} for key, value in (run_tags or {}).items()]
         asked = {"parentRunId": parent, "strategy": strategy, "useParentRunTags": True, "extraTags": extra}
         return self._ask(AGAIN, asked)
 
@@ -235,27 +237,27 @@ class Attacked:
         steps = {"stepKeys": [f"run__{JOB}"]}
         return self._ask(STEPS_AGAIN, {"selector": self._selector(JOB), **steps, **execution})
 
-    def backfill(self, days: Sequence[str], said: Mapping[str, str]) -> str:
+    def backfill(self, days: Sequence[str], run_tags: Mapping[str, str]) -> str:
         """A backfill from the page of the assets, and the daemon's iterations that start its runs."""
         asked = {
             "assetSelection": [{"path": key.path} for key in KEYS],
             "partitionNames": list(days),
-            "tags": [{"key": key, "value": value} for key, value in said.items()],
+            "tags": [{"key": key, "value": value} for key, value in run_tags.items()],
         }
         self._ask(BACKFILL, asked)
         for _ in range(4):
             list(execute_backfill_iteration(self.workspace, logging.getLogger("backfill")))
         return ""
 
-    def ask_sensor(self, day: str, said: Mapping[str, str]) -> str:
-        return self._daemon("sensor", day, said, self._tick_sensors)
+    def ask_sensor(self, day: str, run_tags: Mapping[str, str]) -> str:
+        return self._daemon("sensor", day, run_tags, self._tick_sensors)
 
-    def ask_schedule(self, day: str, said: Mapping[str, str]) -> str:
+    def ask_schedule(self, day: str, run_tags: Mapping[str, str]) -> str:
         if self.clock is None:
             self.clock = pendulum.now("UTC")
             self._tick_schedules()  # the first tick of a schedule only records the time
         self.clock = self.clock.add(minutes=1)
-        return self._daemon("schedule", day, said, self._tick_schedules)
+        return self._daemon("schedule", day, run_tags, self._tick_schedules)
 
     # The outcome.
 
@@ -265,7 +267,7 @@ class Attacked:
 
     def seen(self) -> list[str]:
         """The windows that were written according to Dagster's event log, once for each run."""
-        return sorted(one.partition for one in WritesLog(self.instance, Settings()).writes(KEYS))
+        return sorted(write.partition for write in WritesLog(self.instance, Settings()).writes(KEYS))
 
     def failure(self, run_id: str) -> str:
         """Why a run failed; empty if it did not."""
@@ -296,9 +298,9 @@ class Attacked:
             "pipelineName": job,
         }
 
-    def _execution(self, said: Mapping[str, str]) -> dict[str, Any]:
+    def _execution(self, run_tags: Mapping[str, str]) -> dict[str, Any]:
         listed = [
-            {"key": key, "value": value} for key, value in said.items() if not key.startswith(".dagster")
+            {"key": key, "value": value} for key, value in run_tags.items() if not key.startswith(".dagster")
         ]
         return {"mode": "default", "runConfigData": "{}", "executionMetadata": {"tags": listed}}
 
@@ -311,9 +313,9 @@ class Attacked:
         assert answer["__typename"] in ("LaunchRunSuccess", "LaunchBackfillSuccess"), answer
         return str(answer.get("run", {}).get("id", ""))
 
-    def _daemon(self, by: str, day: str, said: Mapping[str, str], tick: Callable[[], None]) -> str:
+    def _daemon(self, by: str, day: str, run_tags: Mapping[str, str], tick: Callable[[], None]) -> str:
         file = self.root / "asked.txt"
-        file.write_text(json.dumps({"by": by, "day": day, "tags": dict(said)}))
+        file.write_text(json.dumps({"by": by, "day": day, "tags": dict(run_tags)}))
         before = {run.run_id for run in self.instance.get_runs()}
         started: list[str] = []
         until = time.monotonic() + 30

@@ -189,15 +189,15 @@ class CorruptibleEstate:
             yield own
 
     def _tree(self) -> dg.ComponentTree:
-        """What the copy's own YAML declares: in this process the package is the original's."""
+        """The mirrors that the copy's own YAML declares: in this process the package is the original's."""
         module = types.ModuleType("corruptible_defs")
         module.__path__ = [str(self.declarations)]
         module.__file__ = str(self.declarations / "__init__.py")
         return dg.ComponentTree(defs_module=module, project_root=self.root)
 
     def mirrors(self) -> Mirrors:
-        found = self._tree().get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
-        return mirrors_among(found)
+        components = self._tree().get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
+        return mirrors_among(components)
 
     def ingest(self) -> None:
         """Raw files of one month on both sides, with one trip that began at MIDNIGHT."""
@@ -252,7 +252,7 @@ class CorruptibleEstate:
             export_daily(**arguments)
 
     def observe(self, keys: Sequence[str], partitions: Mapping[str, str]) -> None:
-        """What the observer writes of tasks that Airflow has finished just now, after those that were told before.
+        """Store the observer's events for tasks that Airflow has just finished, after those reported before.
 
         `partitions`: the start of the data interval, by key.
         """
@@ -278,7 +278,7 @@ class CorruptibleEstate:
             shutil.copytree(self.root / name / folder, self.root / folder)
 
     def run(self, unit: str, first: str, last: str = "", **tags: str) -> dg.ExecuteInProcessResult:
-        """A candidate run of one try, as Airflow's proxy asks for it: further tries would be Airflow's."""
+        """A candidate run with one try, as Airflow's proxy requests it: further tries would be Airflow's."""
         with self.estate() as own:
             job = f"shadow__{unit.replace('.', '__')}"
             tags = {**ONE_TRY, **tags}

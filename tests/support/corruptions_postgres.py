@@ -15,7 +15,7 @@ from tests.support.postgres import PostgresServer
 
 DATABASE = "taxi"
 _TYPES = {"VARCHAR": "text", "DOUBLE": "double precision"}
-# DuckDB has a function of that name; what it ends is the statement that calls it.
+# DuckDB has a function of that name, which makes the statement that calls it fail.
 _ERROR = """
 create function error(said text) returns boolean language plpgsql as $$ begin raise exception '%', said; end $$
 """
@@ -68,7 +68,7 @@ class PostgresEstate(CorruptibleEstate):
 
     @contextlib.contextmanager
     def planted(self, fault: str) -> Iterator[None]:
-        """The server runs as another user and does not see the files of the tests."""
+        """Faults are rows of a table: the server runs as another user and does not see the files of the tests."""
         with super().planted(fault):
             self.postgres.run(f"insert into public.faults values ('{fault}')", database=DATABASE)  # noqa: S608 - fixed
             try:

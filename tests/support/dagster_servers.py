@@ -1,6 +1,6 @@
 """A real Dagster of three processes, code server, web server and daemon, each of which can be killed and started again.
 
-The daemon takes runs from a queue, and marks what does not end when it is told to (run monitoring).
+The daemon starts runs from a queue, and marks those that do not end on request (run monitoring).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CONFIGURATION = {
         "class": "QueuedRunCoordinator",
         "config": {"dequeue_interval_seconds": 1},
     },
-    # As Dagster does after three minutes, looking every second minute, where it is switched on.
+    # Where it is switched on, Dagster does the same after three minutes, checking every second minute.
     "run_monitoring": {"enabled": True, "poll_interval_seconds": 1, "cancel_timeout_seconds": 2},
 }
 
@@ -56,7 +56,7 @@ class KillableDagster:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, name: str) -> None:
-        """`code`, `web` or `daemon`; again on the same port, if it was there before."""
+        """Start `code`, `web` or `daemon`, on the same port if it ran before."""
         workspace = ("-w", str(self.folder / "workspace.yaml"))
         place = ("-h", "127.0.0.1", "-p")
         programs = {
@@ -66,23 +66,23 @@ class KillableDagster:
             "daemon": ["dagster-daemon", "run", *workspace],
         }  # fmt: skip
         program, *arguments = programs[name]
-        # Each life has a log of its own.
+        # Each start has its own log.
         life = f"{name}-{len(self.supervisor.children)}"
         self.running[name] = self.supervisor.start(life, [str(BIN / program), *arguments], env=self._env)
 
     def kill(self, name: str, *and_these: int) -> None:
-        """SIGKILL: nothing is tidied up."""
+        """Kill with SIGKILL, so that nothing is tidied up."""
         child = self.running.pop(name)
         for pid in (child.process.pid, *and_these):
             os.kill(pid, signal.SIGKILL)
         child.process.wait(30)
 
     def below(self, name: str) -> list[int]:
-        """The processes that a server has started, and what these have."""
+        """All descendant processes of a server."""
         return [each.pid for each in psutil.Process(self.running[name].process.pid).children(recursive=True)]
 
     def is_loaded(self) -> bool:
-        """Whether the web server knows the jobs, and the code server that is there now can be asked."""
+        """Whether the web server knows the jobs, and the current code server answers."""
         try:
             socket.create_connection(("127.0.0.1", self.code_port), 5).close()
             entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
@@ -91,7 +91,7 @@ class KillableDagster:
         return [entry["locationOrLoadError"]["__typename"] for entry in entries] == ["RepositoryLocation"]
 
     def runs(self, day: str) -> list[str]:
-        """The states of the runs of a day, oldest first; of all days, if it is empty."""
+        """The states of the runs of a day, oldest first; of all days if `day` is empty."""
         return [
             run["status"]
             for run in reversed(self._ask(RUNS)["runsOrError"]["results"])
@@ -118,7 +118,7 @@ class KillableDagster:
             time.sleep(0.1)
 
     def wait_for_work(self, started: Started | None = None, runs: int = 1) -> int:
-        """Until so many runs have begun to work; the process of the last one."""
+        """Wait until so many runs have begun their work; returns the process of the last one."""
 
         def has_begun() -> bool:
             assert started is None or started.process.poll() is None, started and started.log()
@@ -145,14 +145,14 @@ class KillableDagster:
 
 @contextmanager
 def killable_dagster(folder: Path) -> Iterator[KillableDagster]:
-    """All three run, and know the jobs. At the end nothing of it is left, orphans neither."""
+    """All three, once they run and know the jobs. At the end no process is left, orphans included."""
     with Supervisor(folder) as supervisor:
         dagster = KillableDagster(folder, supervisor)
         (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION))
         location = {"host": "127.0.0.1", "port": dagster.code_port, "location_name": "held_up"}
         (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
         with instance_at(folder):
-            pass  # makes the storage: three processes that make it at once spoil it
+            pass  # creates the storage: three processes that create it at once would break it
         for name in ("code", "web", "daemon"):
             dagster.start(name)
         dagster.wait(dagster.is_loaded)

@@ -29,5 +29,5 @@ def _parse_once(
 
 
 def keep_macros() -> None:
-    """Let each environment of dbt in this process keep what Jinja made of a text."""
+    """Let each Jinja environment of dbt in this process reuse the parsed form of a text."""
     jinja2.Environment.parse = _parse_once  # type: ignore[method-assign]

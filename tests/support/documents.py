@@ -25,11 +25,11 @@ class Document:
     def section(self, heading: str) -> str:
         """The text from a heading to the next one of the same or a higher level."""
         level = len(heading) - len(heading.lstrip("#"))
-        found = re.search(
+        match = re.search(
             rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{level}}} |\Z)", self.text, re.DOTALL | re.MULTILINE
         )
-        assert found, f"{self.path.name} has no heading {heading!r}"
-        return found[1]
+        assert match, f"{self.path.name} has no heading {heading!r}"
+        return match[1]
 
     def blocks(self, language: str) -> list[str]:
         """The fenced blocks of one language, without the indentation of a list around them."""
@@ -37,8 +37,8 @@ class Document:
 
 
 def fenced(text: str, language: str) -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+    match = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in match]
 
 
 def all_documents() -> list[Document]:

@@ -72,7 +72,7 @@ _HOURS = (0, 0, 0, 1, 4, 5, 6, 7, 12, 23)
 
 @dataclass
 class Drawn:
-    """A comparison: its entry for `--spec`, and the same as a question to the reference."""
+    """A comparison: its entry for `--spec`, and the same comparison as a question to the reference."""
 
     entry: dict[str, Any]
     question: Question
@@ -80,7 +80,7 @@ class Drawn:
 
 
 def draw(seed: int, folder: Path) -> Drawn:
-    """Files of the case below `folder`, the same for a seed."""
+    """Write the files of the case below `folder`; a seed always gives the same files."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     kinds = {f"c{index}": chance.choice(list(_KINDS)) for index in range(chance.randint(1, 3))}
     formats = [chance.choice(["csv", "parquet"]) for _ in range(2)]
@@ -91,7 +91,7 @@ def draw(seed: int, folder: Path) -> Drawn:
         {"id": number, **{name: _KINDS[kind](chance) for name, kind in kinds.items()}}
         for number in range(chance.randint(1, 6))
     ]
-    if chance.random() < 0.15:  # a column that came later: the first file of neither side has it
+    if chance.random() < 0.15:  # a column that was added later: neither side's first file has it
         kinds["late"] = "integer"
         for row in rows:
             row["late"] = chance.choice([None, *_INTEGERS[:2]])
@@ -155,7 +155,7 @@ def _change(chance: random.Random, rows: list[Row], kinds: dict[str, str]) -> No
 
 
 def _one_of(texts: Sequence[str], plain: int) -> Callable[[random.Random], Any]:
-    """Mostly one of the first, so that many columns can be read as what they are."""
+    """Mostly one of the first values, so that many columns can be read as their own type."""
 
     def pick(chance: random.Random) -> Any:
         if chance.random() < 0.08:
@@ -222,7 +222,7 @@ def _write(
 
 
 def _place(row: Row, index: int, parts: int) -> int:
-    """The file of a row; the first one has none with a value in the column that came later."""
+    """The file of a row; the first file has no row with a value in the column that was added later."""
     if parts == 1 or "late" not in row:
         return index % parts
     return 0 if row["late"] is None else 1 + index % (parts - 1)

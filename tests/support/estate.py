@@ -58,7 +58,7 @@ def copy_project(root: Path, *, code: bool = True) -> Path:
 
 @lru_cache
 def proved() -> list[Path]:
-    """Where it is kept that no window shapes the dbt project: a copy need not prove it again, with four parses."""
+    """The file that records that no window shapes the dbt project, so that a copy need not prove it anew."""
     dg.ComponentTree.for_project(ROOT).build_defs()
     return sorted((ROOT / "dbt" / "target").glob("*/windows.json"))
 
@@ -69,8 +69,8 @@ def mirrors_of(defs: Path, root: Path) -> Mirrors:
     module.__path__ = [str(defs)]
     module.__file__ = str(defs / "__init__.py")
     tree = dg.ComponentTree(defs_module=module, project_root=root)
-    found = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
-    return mirrors_among(found)
+    components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
+    return mirrors_among(components)
 
 
 def put_legacy_code_on_path() -> None:
@@ -141,7 +141,7 @@ class Estate:
             for path in (self.root / "dagster_defs" / "defs").rglob("defs.yaml")
             for document in yaml.safe_load_all(path.read_text())
         ]
-        return sorted(found["attributes"]["unit"] for found in documents if "unit" in found["attributes"])
+        return sorted(each["attributes"]["unit"] for each in documents if "unit" in each["attributes"])
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -152,7 +152,7 @@ class Estate:
                     monkeypatch.delenv(name)
             for name, value in self.settings.items():
                 monkeypatch.setenv(name, value)
-            if self.airflow_url == NOBODY:  # asked once, which is at once refused
+            if self.airflow_url == NOBODY:  # one request, which is refused at once
                 monkeypatch.setattr("dagster_defs.usecases.shadow.standing.PATIENCE", 0.0)
             yield
 
@@ -182,12 +182,12 @@ class Estate:
             if first == last
             else {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
         )
-        found = self.definitions.resolve_job_def(job)
+        job_def = self.definitions.resolve_job_def(job)
         with self.entered(), pytest.MonkeyPatch.context() as monkeypatch:
-            if by_owner and found.tags.get("parity/side") == "legacy":
-                owned = bring_to(self.root / "owned", Unit.parse(found.tags["parity/unit"]), Stage.RETIRED)
+            if by_owner and job_def.tags.get("parity/side") == "legacy":
+                owned = bring_to(self.root / "owned", Unit.parse(job_def.tags["parity/unit"]), Stage.RETIRED)
                 monkeypatch.setenv("PARITY_PROXIED_STATE", str(owned))
-            return found.execute_in_process(
+            return job_def.execute_in_process(
                 instance=self.instance,
                 tags={**wanted, **(tags or {})},
                 asset_selection=selection,

@@ -31,7 +31,7 @@ class LoopbackServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Headers and body are two packets, and the second would wait 40 ms for the first one's receipt.
+            # Headers and body are two packets, and the second would wait 40 ms for the first to be acknowledged.
             disable_nagle_algorithm = True
 
             def handle_any(self) -> None:

@@ -49,12 +49,12 @@ class FakeProject:
 
 def windows_of(cron: str, zone: str, days: Sequence[str] = DAYS) -> list[Window]:
     schedule = Schedule.of(cron, zone, "2023-01-01")
-    found = []
+    windows = []
     for day in days:
         noon = datetime.fromisoformat(day).replace(hour=12, tzinfo=ZoneInfo(zone))
         end = schedule.align_to_prev(pendulum.instance(noon))
-        found.append(Window(schedule.prev_boundary(end), end))
-    return found
+        windows.append(Window(schedule.prev_boundary(end), end))
+    return windows
 
 
 def rendered(value: Any, window: Window, context: TemplateContext) -> Any:

@@ -91,7 +91,7 @@ TABLE: dict[str, Odd] = {
     "other-case": Odd(yaml(GOOD, f"{DAG.title()}.yaml")),
     "other-dag-is-broken": Odd({**yaml(GOOD), "other.yaml": b"\xff[", "x.yml": b"tasks: 3"}, honoured=B_AND_C),
     "left-over-beside": Odd({**yaml(GOOD), f"{DAG}.yaml.broken-1": b"[", f".{DAG}.x.tmp": b"["}, honoured=B_AND_C),
-    # Nothing of these counts.
+    # No mark of these files counts.
     "both-suffixes": Odd({**yaml(GOOD), **yaml(GOOD, f"{DAG}.yml")}, doubted=None, said="keep one"),
     "no-text": broken(b"tasks: \xff\xfe", "it is not UTF-8 text (byte 7)"),
     "utf-16": broken(GOOD.encode("utf-16"), "it is not UTF-8 text (byte 0)"),
@@ -123,7 +123,7 @@ TABLE: dict[str, Odd] = {
     "endless": Odd(make=_endless, doubted=None, said="is not a regular file"),
     "link-to-nowhere": Odd(make=_link_to_nowhere, doubted=None, said="cannot be read: No such file"),
     "link-to-itself": Odd(make=_link_to_itself, doubted=None, said="cannot be read: Too many levels"),
-    # An entry costs its own task.
+    # A wrong entry affects only its own task.
     "contradicted": entry("- {id: b2, proxied: true}\n- {id: b2, proxied: false}", "both as proxied and as not", "b2"),
     "mark-as-text": entry('- {id: c, proxied: "True"}', "neither true nor false", "c"),
     "mark-as-number": entry("- {id: c, proxied: 1}", "neither true nor false", "c"),
@@ -144,7 +144,7 @@ TABLE: dict[str, Odd] = {
         doubted=("c",),
         said="neither true nor false",
     ),
-    # An entry that names no task may have been about any task without another entry.
+    # An entry that names no task may have been meant for any task without another entry.
     "nameless-text": entry("- just text", "is not an `id`", *NOT_B),
     "nameless-list": entry("- [c, true]", "is not an `id`", *NOT_B),
     "nameless-mapping": entry("- {proxied: true}", "0 `id`", *NOT_B),

@@ -79,7 +79,7 @@ class ModelWorld:
         return self.proxied
 
     def refuse_unmarkable(self, unit: Unit) -> None:
-        """Nothing here marks a DAG as a whole."""
+        """No DAG is marked as a whole here."""
 
     def mark(self, unit: Unit, owner: Owner) -> None:
         self.proxied = owner is Owner.DAGSTER
@@ -119,10 +119,10 @@ class ModelWorld:
         return [f"window {window}" for window in sorted(self.stray)]
 
     def end_runs(self, unit: Unit, *, stray: bool) -> None:
-        """The runs go on for a while."""
+        """End the runs, which go on for a while."""
         self.ended |= self.stray if stray else {w for w, by in self.live.items() if by is Owner.DAGSTER}
 
-    # What happens by itself, or is done by other people.
+    # Events that happen by themselves, or that other people cause.
 
     def become_due(self) -> None:
         (self.overdue if self.paused else self.waiting).add(self.windows)
@@ -147,7 +147,7 @@ class ModelWorld:
             self.live[window] = owner
 
     def start_by_schedule(self, takes_over: datetime) -> None:
-        """Dagster's own schedule: every window from there on that is due and that nobody has begun."""
+        """Dagster's own schedule: it starts every due window from there on that nobody has begun."""
         for window in sorted(self.overdue):
             if WINDOW_ZERO + timedelta(days=window) < takes_over:
                 self.lost.append(window)

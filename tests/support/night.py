@@ -61,7 +61,7 @@ class Night:
             self.monkeypatch.setenv(name, value)
 
     def cut_over(self) -> None:
-        """All units of the DAG, long ago; Dagster could start the DAG, and Airflow says which window comes next."""
+        """Cut over all units of the DAG, long ago; Dagster can start the DAG, and Airflow knows its next window."""
         units = [Unit.parse(unit) for unit in (ZONES, DAILY, EXPORT)]
         with (self.folder / NAME).open("a") as ledger:
             for unit in units:
@@ -110,9 +110,9 @@ class Night:
         )
 
     def stage(self, unit: str = ZONES) -> dict[str, Any]:
-        found = json.loads(self.parity("status", "--json").stdout)["units"]
-        [one] = [each for each in found if each["unit"] == unit]
-        return dict(one)
+        units = json.loads(self.parity("status", "--json").stdout)["units"]
+        [row] = [each for each in units if each["unit"] == unit]
+        return dict(row)
 
     def entries(self) -> list[Entry]:
         """The entries that the test's commands made."""

@@ -41,22 +41,22 @@ class Observer:
         assert isinstance(result, dg.SensorResult)
         if result.skip_reason:
             self.skipped.append(result.skip_reason.skip_message or "")
-        told = [
+        events = [
             event for event in result.asset_events or () if not isinstance(event, dg.AssetCheckEvaluation)
         ]
-        for event in told[: self.stored_at_most] if self.stores else ():
+        for event in events[: self.stored_at_most] if self.stores else ():
             self.instance.report_runless_asset_event(event)
-        if len(told) > self.stored_at_most:
+        if len(events) > self.stored_at_most:
             raise OSError("the storage is gone")
         self.cursor = result.cursor
-        return [event for event in told if event.asset_key != OPENING]
+        return [event for event in events if event.asset_key != OPENING]
 
     def until_quiet(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
         """Run ticks until one has nothing to report."""
-        told = []
+        all_events = []
         while events := self.tick():
-            told += events
-        return told
+            all_events += events
+        return all_events
 
 
 def materialized(events: list[dg.AssetMaterialization | dg.AssetObservation]) -> set[tuple[str, str | None]]:

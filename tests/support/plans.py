@@ -10,8 +10,8 @@ from dagster_defs.lifecycle.moves import Planned, PlannedMove, plan
 def planned(
     unit: Unit, move: PlannedMove, stage: Stage, history: UnitHistory, *, end_runs: bool = False
 ) -> Planned:
-    """As `plan`, of a move that is not done already."""
-    found = plan(unit, move, stage, history, end_runs=end_runs)
-    assert isinstance(found, Planned)
-    assert found.steps
-    return found
+    """As `plan`, for a move that is not done yet."""
+    planned = plan(unit, move, stage, history, end_runs=end_runs)
+    assert isinstance(planned, Planned)
+    assert planned.steps
+    return planned

@@ -17,7 +17,7 @@ from dagster_defs.windows import PRESETS
 from tests.support.timetables import Case, Kind
 
 # Half-hour saving, offsets with parts of an hour, changes at midnight, two changes in a month, a saving of
-# two hours, negative saving, a day that was left out, offsets that moved for good; and the plain ones.
+# two hours, negative saving, a day that was left out, offsets that moved for good; and plain zones.
 ZONES = (
     "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Chatham", "America/St_Johns", "Asia/Kolkata",
     "Australia/Adelaide", "Pacific/Apia", "Africa/Casablanca", "America/Caracas", "Asia/Pyongyang",
@@ -51,7 +51,7 @@ def offset(zone: str, at: datetime) -> timedelta:
 @cache
 def changes(zone: str, first: datetime = FIRST, last: datetime = LAST) -> tuple[Change, ...]:
     """The clock changes between two instants, to the minute."""
-    found = []
+    changed = []
     while first < last:
         low, high = first, min(first + timedelta(days=1), last)
         before, after = offset(zone, low), offset(zone, high)
@@ -61,8 +61,8 @@ def changes(zone: str, first: datetime = FIRST, last: datetime = LAST) -> tuple[
         while high - low > MINUTE:
             middle = low + (high - low) // MINUTE // 2 * MINUTE
             low, high = (middle, high) if offset(zone, middle) == before else (low, middle)
-        found.append(Change(high, before, after))
-    return tuple(found)
+        changed.append(Change(high, before, after))
+    return tuple(changed)
 
 
 @st.composite
@@ -79,7 +79,7 @@ def eventful_minutes(draw: st.DrawFn, zone: str) -> datetime:
 
 def lists_of(values: st.SearchStrategy[int]) -> st.SearchStrategy[str]:
     return st.lists(values, min_size=2, max_size=3, unique=True).map(
-        lambda found: ",".join(map(str, sorted(found)))
+        lambda values: ",".join(map(str, sorted(values)))
     )
 
 
@@ -108,7 +108,7 @@ def mostly_any(field: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @st.composite
 def crons(draw: st.DrawFn, eventful: datetime) -> str:
-    """Five fields, of which the time of day is the eventful minute's as often as not."""
+    """Five fields; as often as not, the time of day is the eventful minute's."""
     times = st.one_of(
         st.just(f"{eventful.minute} {eventful.hour}"),
         st.builds("{} {}".format, fields(0, 59, [15, 30, 7], eventful.minute), st.just(eventful.hour)),
@@ -129,7 +129,7 @@ def crons(draw: st.DrawFn, eventful: datetime) -> str:
     return f"{draw(times)} {draw(days)} {draw(months)} {draw(weekdays)}"
 
 
-# Steps of minutes, hours and days, those that a cron has and those that none has, and some off the minute.
+# Steps of minutes, hours and days: some that a cron can express, some that none can, and some off the minute.
 DELTAS = st.one_of(
     st.sampled_from([1, 5, 7, 12, 15, 20, 30, 40, 45, 60, 90]).map(lambda minutes: minutes * 60),
     st.sampled_from([2, 3, 4, 5, 6, 7, 8, 12, 18, 24, 36]).map(lambda hours: hours * 3600),

@@ -146,20 +146,20 @@ class Small:
         return self.workspace(Side.LEGACY), self.workspace(Side.CANDIDATE)
 
     def run(self, job: str, day: str, *, must_succeed: bool = True) -> dg.ExecuteInProcessResult:
-        found = self.definitions.resolve_job_def(job)
+        job_def = self.definitions.resolve_job_def(job)
         with self.entered():
-            if found.tags.get("parity/side") == "legacy":
-                bring_to(self.root / "proxied_state", Unit.parse(found.tags["parity/unit"]), Stage.RETIRED)
-            return found.execute_in_process(
+            if job_def.tags.get("parity/side") == "legacy":
+                bring_to(self.root / "proxied_state", Unit.parse(job_def.tags["parity/unit"]), Stage.RETIRED)
+            return job_def.execute_in_process(
                 instance=self.instance, tags={"dagster/partition": day}, raise_on_error=must_succeed
             )
 
     def verdict(self, job: str, day: str) -> Mapping[str, Any]:
-        """Of the candidate run's one comparison."""
-        [found] = [
-            one for one in self.run(job, day).get_asset_check_evaluations() if one.check_name == "parity"
+        """The metadata of the candidate run's only comparison."""
+        [evaluation] = [
+            each for each in self.run(job, day).get_asset_check_evaluations() if each.check_name == "parity"
         ]
-        return {name: value.value for name, value in found.metadata.items()}
+        return {name: value.value for name, value in evaluation.metadata.items()}
 
     def file(self, side: Side) -> Path:
         return self.root / "data" / f"{side.value}.duckdb"

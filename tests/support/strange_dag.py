@@ -1,4 +1,4 @@
-"""A DAG file with a task of each kind that `LegacyTask` has to do right, and what Airflow's own `DAG.test` makes of it.
+"""A DAG file with a task of each kind that `LegacyTask` has to do right, and its outcome in Airflow's own `DAG.test`.
 
 Each effect of an operator or a callback is a line of a file below the folder that STRANGE_OUT names.
 """
@@ -243,7 +243,7 @@ def vault(folder: Path) -> dict[str, str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Of a process that runs the DAG's tasks; nothing of the estate's own Airflow."""
+    """The environment of a process that runs the DAG's tasks, without the estate's own Airflow."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PARITY"))}
@@ -266,8 +266,8 @@ def dags_folder(folder: Path) -> Path:
 
 
 def effects(folder: Path) -> list[str]:
-    found = folder / "effects"
-    return sorted(found.read_text(encoding="utf-8").splitlines()) if found.exists() else []
+    effects_file = folder / "effects"
+    return sorted(effects_file.read_text(encoding="utf-8").splitlines()) if effects_file.exists() else []
 
 
 def airflows_own(folder: Path, python: Path = AIRFLOW_PYTHON) -> dict[str, Any]:
@@ -282,5 +282,5 @@ def airflows_own(folder: Path, python: Path = AIRFLOW_PYTHON) -> dict[str, Any]:
     command = [str(python), "-c", ORACLE, str(folder / "dags"), END, DAG_ID]
     done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])
+    return result

@@ -31,7 +31,7 @@ _WHEN = re.compile(
 
 
 class RefusedError(Exception):
-    """The rules do not let the two be compared."""
+    """The rules do not allow the two to be compared."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ def _verdict(question: Question) -> str:
     for side, table in enumerate(sides):
         rows = []
         for row in table.rows:
-            told = {name: meanings[name][side](row[name]) for name in both}
+            meaning = {name: meanings[name][side](row[name]) for name in both}
             if question.time is not None:
-                if told[question.time] is None:
+                if meaning[question.time] is None:
                     timeless += 1
                     continue
-                if not inside[side](told[question.time][1]):
+                if not inside[side](meaning[question.time][1]):
                     continue
-            rows.append(tuple(told[name] for name in both))
+            rows.append(tuple(meaning[name] for name in both))
         kept.append(Counter(rows))
     if set(sides[0].kinds) != set(sides[1].kinds) or kept[0] != kept[1]:
         return "mismatch"
@@ -155,7 +155,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _records(text: str) -> Iterable[list[str | None]]:
-    """An empty field is None, a quoted empty one is not; the module csv does not tell them apart."""
+    """An empty field is None, a quoted empty field is not; the module csv cannot distinguish them."""
     record: list[str | None] = []
     at = 0
     while at < len(text):
@@ -186,7 +186,7 @@ def _texts(table: Table, name: str) -> list[str]:
 
 
 def _meanings(sides: Sequence[Table], name: str) -> list[Callable[[Cell], Cell]]:
-    """How each side's cells are told apart: equal cells have equal meanings."""
+    """The meaning of each side's cells: equal cells have equal meanings."""
     kinds = [side.kinds[name] for side in sides]
     if kinds == ["text", "text"]:
         read = _reader_of_text([*_texts(sides[0], name), *_texts(sides[1], name)])[1]
@@ -234,7 +234,7 @@ def _moment(text: str) -> tuple[str, int] | None:
 
 
 def _reader_beside(values: Sequence[str], kind: str) -> Callable[[Cell], Cell]:
-    """Text beside a column that has a type: as that, if every value of the column can be."""
+    """Text that is compared with a typed column: read as that type, if every value of the column can be."""
 
     def as_text(each: Cell) -> Cell:
         return None if each is None else ("text", each)

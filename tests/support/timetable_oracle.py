@@ -51,7 +51,7 @@ def scheduled(timetable: Timetable, restriction: TimeRestriction) -> Iterator[Da
 
 
 def walk(question: dict[str, Any], intervals: list[list[str]]) -> str:
-    """Appends to `intervals`, and says how it came to an end."""
+    """Append to `intervals`; returns how the walk ended."""
     zone = question["timezone"]
     restriction = TimeRestriction(date_of(question["start"], zone), date_of(question["end"], zone), True)
     covered = None
@@ -74,7 +74,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not get between the answers
+    answers, sys.stdout = sys.stdout, sys.stderr  # a library's output must not get between the answers
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 class Outcome(Enum):
-    """How Airflow's walk came to an end: see `timetable_oracle.py`."""
+    """How Airflow's walk ended: see `timetable_oracle.py`."""
 
     ENDED = "ended"
     GOES_ON = "goes_on"
@@ -72,9 +72,9 @@ class Timetables:
         assert ready, f"Airflow has not answered for {PATIENCE} s: {case}"
         line = answers.readline()
         assert line, f"the oracle ended with {self.process.wait(PATIENCE)} on {case}"
-        said = json.loads(line)
-        windows = tuple(Window.between(*interval) for interval in said["intervals"])
-        return Walk(windows, Outcome(said["outcome"]), said["reason"])
+        answer = json.loads(line)
+        windows = tuple(Window.between(*interval) for interval in answer["intervals"])
+        return Walk(windows, Outcome(answer["outcome"]), answer["reason"])
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class TypedEstate:
         return self.root / "dagster_defs" / "defs"
 
     def scaffold(self) -> list[str]:
-        """Writes the mirrors; gives the gaps."""
+        """Write the mirrors; returns the gaps."""
         written = scaffold(self.root / "inventory.json", self.root / "dbt", self.defs)
         return [gap for file in written for gap in file.gaps]
 
@@ -138,7 +138,7 @@ class TypedEstate:
         return found
 
     def write(self, dag_id: str, **attributes: Any) -> None:
-        """A mirror by hand."""
+        """A mirror written by hand."""
         folder = self.defs / dag_id
         folder.mkdir(parents=True, exist_ok=True)
         schedule = {"cron": "@daily", "start": "2024-01-01"}
@@ -158,7 +158,7 @@ class TypedEstate:
         return dg.ComponentTree(defs_module=module, project_root=self.root)
 
     def facets(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Facet]]:
-        """By DAG and by facet."""
+        """The facets, by DAG and by name."""
         units = {u.unit: u for u in self.tree(monkeypatch).get_all_components(of_type=DbtUnit)}
         verified = verify_mirrors(Settings.from_process(), list(units.values()), self.inventory)
         return {unit.unit.dag_id: {facet.name: facet for facet in unit.facets} for unit in verified}

@@ -22,7 +22,7 @@ class HangsUp(ConnectionError):
 
 @dataclass
 class Fault:
-    """What the next `times` requests whose body has `where` in it meet.
+    """The fault that the next `times` requests with `where` in their body meet.
 
     `answer`: a status and a body, or None for a connection that is closed. `arrives`: the request is carried out
     before that; its answer is lost.
@@ -75,7 +75,7 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that is closed on purpose is no news."""
+        """A connection that is closed on purpose is not reported."""
 
 
 class UnrulyDagster(FakeDagster):
@@ -93,7 +93,9 @@ class UnrulyDagster(FakeDagster):
         self.faults = Faults()
         self.runs: list[KnownRun] = []
         self.terminations: list[tuple[str, str]] = []
-        self.ends_as: str | None = "CANCELED"  # what a termination makes of a run; None: it is refused
+        self.ends_as: str | None = (
+            "CANCELED"  # the status that a termination gives a run; None: it is refused
+        )
         self.not_loaded: list[str] = []
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
@@ -107,8 +109,8 @@ class UnrulyDagster(FakeDagster):
             return {"terminateRun": self._terminate(variables["runId"], variables["policy"])}
         if "runsOrError" in query:
             wanted = variables["tag"]
-            found = [run for run in reversed(self.runs) if run.tags.get(wanted["key"]) == wanted["value"]]
-            return {"runsOrError": {"__typename": "Runs", "results": [_shown(run) for run in found]}}
+            matching = [run for run in reversed(self.runs) if run.tags.get(wanted["key"]) == wanted["value"]]
+            return {"runsOrError": {"__typename": "Runs", "results": [_shown(run) for run in matching]}}
         if "runOrError" in query:
             for run in self.runs:
                 if run.run_id == variables["runId"]:
@@ -136,7 +138,7 @@ class UnrulyDagster(FakeDagster):
 
 
 class Gateway(LoopbackServer):
-    """Stands in front of a real Dagster, and passes on what meets no fault."""
+    """Stands in front of a real Dagster, and passes on requests that meet no fault."""
 
     def __init__(self, real: str) -> None:
         super().__init__()

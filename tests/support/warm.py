@@ -57,7 +57,7 @@ class _Server:
         from dagster_defs.adapters.processes.guardian import GUARDIAN
         from tests.support.estate import foreign_environment
 
-        # Without the path of the tests: the project's code is that of the folder that a command is run in.
+        # Without the path of the tests: a command uses the project's code of the folder that it is run in.
         environment = {name: value for name, value in foreign_environment().items() if name != "PYTHONPATH"}
         self._process = GUARDIAN.start(
             [sys.executable, "-P", str(Path(__file__))],
@@ -70,7 +70,7 @@ class _Server:
         self.forks: bool = self._answer()["forks"]
 
     def ask(self, request: Mapping[str, Any]) -> int | None:
-        """The exit code, negative for the signal that ended it; None if its time was up."""
+        """The exit code, negative for the signal that ended it; None if it timed out."""
         requests = self._process.stdin
         assert requests
         requests.write(json.dumps(request) + "\n")
@@ -131,7 +131,7 @@ def _code_of(child: int, timeout: float) -> int | None:
 
 
 def _become(request: Mapping[str, Any]) -> None:
-    """The program, as if it had been started so."""
+    """Run the program as if it had been started like this."""
     import importlib
     import random
 
