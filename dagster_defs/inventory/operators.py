@@ -114,11 +114,11 @@ def _from_cloud(task: Task, fields: Fields, holes: Holes) -> list[Call]:
             )
         ]
     script = " && ".join(steps)
-    return _of_script(read_script(script, holes), script, holes, skips=False)
+    return _calls_in_script(read_script(script, holes), script, skips=False)
 
 
-def _starts_words(fields: Fields, holes: Holes) -> bool:
-    """Whether a container of the task is given a command in words."""
+def _has_command(fields: Fields, holes: Holes) -> bool:
+    """Whether a container of the task is given a command that can be read as words."""
     return any(
         _word_list(container[key], holes)
         for container in _containers(fields)
