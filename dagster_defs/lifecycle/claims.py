@@ -24,6 +24,8 @@ NEEDED = (
     tags.WINDOW_END,
     tags.PARTITION,
 )
+# What a run is about, if it is about a window; a run of a DAG without a clock carries none of these.
+WINDOW = (tags.WINDOW_START, tags.WINDOW_END, tags.PARTITION)
 MAY_BE_EMPTY = (tags.AIRFLOW_UPSTREAM,)  # empty for a task without upstream tasks
 # Runs of one task instance that are about the same work: one success among them is enough.
 SAME_WORK = (
@@ -68,21 +70,27 @@ def claimed_task(run: RunRecord) -> Unit | None:
     return Unit(dag_id, task_id) if dag_id and task_id else None
 
 
-def why_not_the_proxys(unit: Unit, run: RunRecord, earlier: Sequence[RunRecord]) -> str:
+def why_not_the_proxys(
+    unit: Unit, run: RunRecord, earlier: Sequence[RunRecord], *, of_event: bool = False
+) -> str:
     """Why the run was not launched by the proxy of the unit's task, in words; empty if it was.
 
     `earlier`: runs created before it that carry its launch id or its task instance, newest first. The window is not
-    examined. This repeats the check that the proxy itself makes before it launches a run.
+    examined. `of_event`: the unit's DAG has no clock. This repeats the check that the proxy itself makes before it
+    launches a run.
     """
     if flaw := _why_not_a_launch(unit, run):
         return flaw
     if tags.REFUSED in run.tags:
         return f"it carries {tags.REFUSED}"
-    if missing := [name for name in NEEDED if not run.tags.get(name) and name not in MAY_BE_EMPTY]:
+    needed = [name for name in NEEDED if not (of_event and name in WINDOW)]
+    if missing := [name for name in needed if not run.tags.get(name) and name not in MAY_BE_EMPTY]:
         return f"it lacks {', '.join(missing)}"
     if tags.AIRFLOW_UPSTREAM not in run.tags:
         return f"it lacks {tags.AIRFLOW_UPSTREAM}"
     said = run.tags
+    if of_event and (strange := [name for name in WINDOW if name in said]):
+        return f"it carries {', '.join(strange)}, and its DAG has no clock"
     if claimed_task(run) != unit:
         return f"its tags name the task {claimed_task(run)}"
     if said[tags.AIRFLOW_MAP_INDEX] != "-1":
@@ -100,7 +108,7 @@ def why_not_the_proxys(unit: Unit, run: RunRecord, earlier: Sequence[RunRecord])
         return f"run {same_launch[-1].run_id} was launched with the same {tags.LAUNCH}"
     launched = (run for run in earlier if _is_a_proxys(unit, run, earlier) and tags.REFUSED not in run.tags)
     before = next(launched, None)
-    if before and before.succeeded and all(before.tags.get(name) == said[name] for name in SAME_WORK):
+    if before and before.succeeded and all(before.tags.get(name) == said.get(name) for name in SAME_WORK):
         return f"run {before.run_id} has already done this, and the task has not been cleared since"
     return ""
 

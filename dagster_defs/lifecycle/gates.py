@@ -66,7 +66,6 @@ ASK_SERVERS = frozenset(
 
 # Why the move is not in the product yet for a unit whose DAG has no clock.
 _NOT_WITHOUT_CLOCK: Mapping[Move, str] = {
-    Move.CUTOVER: "its DAG has no clock, and Airflow cannot hand such a run over to Dagster yet",
     Move.RETIRE: "its DAG has no clock, and nothing in Dagster starts such a DAG yet",
 }
 _NO_EVIDENCE = "no evidence is available", "Name the folder of Dagster's event log: DAGSTER_HOME"

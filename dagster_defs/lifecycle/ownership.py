@@ -52,7 +52,9 @@ def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteReq
     if state.owner is Owner.AIRFLOW and not under_way:
         raise NotOwner(unit, *_airflows(state, is_claimed=is_claimed))
     if is_claimed:
-        flaw = why_not_the_proxys(state.unit, request.run, request.earlier) or _why_another_window(request)
+        of_event = isinstance(request.windows[0], Occasion)
+        flaw = why_not_the_proxys(state.unit, request.run, request.earlier, of_event=of_event)
+        flaw = flaw or _why_another_window(request)
         if flaw:
             raise NotOwner(
                 unit, f"it claims that Airflow's task has started it, but {flaw}", _again(request, unit)

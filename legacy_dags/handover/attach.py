@@ -60,12 +60,13 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
     """`runs`: those of this task instance, newest first. `tags`: those that a run of this try would carry.
 
     At no time are there two live runs of one task instance. A successful run counts only for a retry, because whoever
-    clears a task wants it to run. A run that was not launched by a proxy is neither followed nor accepted, whatever its
+    clears a task wants it to run. Tags that neither has, as those of a window for a DAG without a clock, are alike. A
+    run that was not launched by a proxy is neither followed nor accepted, whatever its
     tags say; while it is live, the try waits for it.
     """
 
     def alike(run: Run, *names: str) -> bool:
-        return all(run.tags.get(name) == tags[name] for name in names)
+        return all(run.tags.get(name) == tags.get(name) for name in names)
 
     same_task = [run for run in runs if alike(run, *WHOSE)]
     own = _launched_by_proxies(same_task)

@@ -9,6 +9,8 @@ from __future__ import annotations
 # On a job: how its partition keys are formatted.
 TIMEZONE_TAG = "parity/timezone"
 KEY_FORMAT_TAG = "parity/key_format"
+# Instead of these two, on the job of a unit whose DAG has no clock.
+EVENT_TAG = "parity/event"
 
 # On a run: what it is about.
 PARTITION_TAG = "dagster/partition"
@@ -47,6 +49,11 @@ def job_name(dag_id: str, task_id: str) -> str:
         "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
         for name in (dag_id, task_id)
     )
+
+
+def op_name(job: str) -> str:
+    """The only op of a unit's job, which takes the run's occasion as its config."""
+    return f"run__{job}"
 
 
 def task_instance_name(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:

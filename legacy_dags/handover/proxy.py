@@ -9,6 +9,7 @@ Dagster run refuses to start its work if it is not the partition's window.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 import uuid
@@ -40,11 +41,22 @@ from handover.names import (
     WINDOW_END_TAG,
     WINDOW_START_TAG,
     job_name,
+    op_name,
     task_instance_name,
 )
 from handover.patience import poll_pause
 from handover.place import DEFAULT_CONNECTION, find_place
-from handover.runs import GONE, find_job, has_ended, launch, runs_of, status_of, terminate, why_it_failed
+from handover.runs import (
+    GONE,
+    DagsterJob,
+    find_job,
+    has_ended,
+    launch,
+    runs_of,
+    status_of,
+    terminate,
+    why_it_failed,
+)
 from handover.trigger import DagsterRunTrigger
 
 # Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
@@ -114,16 +126,10 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
         job = find_job(client, job_name(task.dag_id, task.task_id))
-        start, end = context["data_interval_start"], context["data_interval_end"]
-        partition = job.partition_key(start)
-        self.log.info(
-            "Window [%s, %s) is partition %s of %s", start, end, partition, job.selector["pipelineName"]
-        )
+        about, config = self._about(job, context)
         tags = {
             **self.default_dagster_run_tags(context),
-            PARTITION_TAG: partition,
-            WINDOW_START_TAG: start.isoformat(),
-            WINDOW_END_TAG: end.isoformat(),
+            **about,
             MAX_RETRIES_TAG: "0",
             LAUNCH_TAG: uuid.uuid4().hex,
             **_task_instance_tags(context),
@@ -145,12 +151,29 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             self._run_id = decision.run.run_id
         else:
             self._launching = True
-            self._run_id = launch(client, job, tags)
+            self._run_id = launch(client, job, tags, config)
             self._launching = False
             self.log.info("Dagster run: %s", client.run_url(self._run_id))
         self._show(context, client, self._run_id)
         if decision.act is not Act.ACCEPT:
             self._wait(client, self._run_id)
+
+    def _about(self, job: DagsterJob, context: Context) -> tuple[dict[str, str], dict[str, Any]]:
+        """What the Dagster run is about, as tags and as run config: a window, or this run of a DAG without a clock."""
+        name = job.selector["pipelineName"]
+        if job.is_event:
+            occasion = _occasion(context)
+            self.log.info("Run %s is an event of %s", occasion["run_id"], name)
+            return {}, {"ops": {op_name(name): {"config": {"occasion": occasion}}}}
+        start, end = context["data_interval_start"], context["data_interval_end"]
+        partition = job.partition_key(start)
+        self.log.info("Window [%s, %s) is partition %s of %s", start, end, partition, name)
+        tags = {
+            PARTITION_TAG: partition,
+            WINDOW_START_TAG: start.isoformat(),
+            WINDOW_END_TAG: end.isoformat(),
+        }
+        return tags, {}
 
     def resume(self, context: Context, event: dict[str, str]) -> None:
         """Continue after the trigger has seen the run end."""
@@ -269,6 +292,25 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
 
 def _name_of(task: Any) -> str:
     return str(task_instance_name(task.dag_id, task.run_id, task.task_id, task.map_index))
+
+
+def _occasion(context: Context) -> dict[str, Any]:
+    """What Airflow knows about the run, which is all that Dagster's variables may follow from. Raises AirflowException
+    for a conf that is no JSON."""
+    run = context["dag_run"]
+    instants = {
+        "logical_date": getattr(run, "logical_date", None),
+        "start": context.get("data_interval_start"),
+        "end": context.get("data_interval_end"),
+    }
+    kind = getattr(run, "run_type", None) or "manual"
+    occasion: dict[str, Any] = {name: at and at.isoformat() for name, at in instants.items()}
+    occasion.update(run_id=run.run_id, run_type=str(getattr(kind, "value", kind)), conf=run.conf or {})
+    try:
+        json.dumps(occasion)
+    except (TypeError, ValueError) as error:
+        raise AirflowException(f"the conf of run {run.run_id} cannot be sent to Dagster: {error}") from error
+    return occasion
 
 
 def _has_later_try(task: Any) -> bool:

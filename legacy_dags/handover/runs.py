@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from handover.graphql import (
     STEP_FAILURES,
     TERMINATE,
 )
-from handover.names import KEY_FORMAT_TAG, LAUNCH_TAG, TASK_INSTANCE_TAG, TIMEZONE_TAG
+from handover.names import EVENT_TAG, KEY_FORMAT_TAG, LAUNCH_TAG, TASK_INSTANCE_TAG, TIMEZONE_TAG
 from handover.patience import Patience
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,11 @@ GONE = "GONE"
 class DagsterJob:
     selector: Mapping[str, str]
     tags: Mapping[str, str]
+
+    @property
+    def is_event(self) -> bool:
+        """Whether its runs have neither windows nor partitions."""
+        return EVENT_TAG in self.tags
 
     def partition_key(self, start: datetime) -> str:
         """The key of the partition that begins at `start`, in the partition's own time zone and format."""
@@ -113,7 +119,9 @@ def _runs_with(client: Client, tag: str, value: str) -> list[Run]:
     ]
 
 
-def launch(client: Client, job: DagsterJob, tags: Mapping[str, str]) -> str:
+def launch(
+    client: Client, job: DagsterJob, tags: Mapping[str, str], config: Mapping[str, Any] | None = None
+) -> str:
     """Start the run and return its id. Raises AirflowException with Dagster's own reason if it refuses.
 
     A lost answer says nothing about the run. So the launch is repeated only after Dagster has said that it has no run
@@ -122,7 +130,7 @@ def launch(client: Client, job: DagsterJob, tags: Mapping[str, str]) -> str:
     params = {
         "mode": "default",
         "selector": dict(job.selector),
-        "runConfigData": "{}",
+        "runConfigData": json.dumps(config or {}),
         "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
     }
     patience = Patience(client.place.patience)

@@ -289,6 +289,7 @@ class Launch:
 
     selector: dict[str, str]
     tags: dict[str, str]
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -390,7 +391,8 @@ class FakeDagster(LoopbackServer):
         if self.refusal:
             return self.refusal
         tags = {tag["key"]: tag["value"] for tag in params["executionMetadata"]["tags"]}
-        self.launches.append(Launch(params["selector"], tags))
+        config = json.loads(params.get("runConfigData") or "{}")
+        self.launches.append(Launch(params["selector"], tags, config))
         return {"__typename": "LaunchRunSuccess", "run": {"id": f"run-{len(self.launches)}"}}
 
     def _job(self, selector: dict[str, str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def build_way_back_sensor(
         if refused := run.tags.get(tags.REFUSED):
             return dg.SkipReason(f"the run was refused before it did anything: {refused}")
         earlier = related_before(context.instance, context.dagster_run)
-        if flaw := why_not_the_proxys(unit, run, earlier):
+        if flaw := why_not_the_proxys(unit, run, earlier, of_event=bool(settings[unit].event)):
             return dg.SkipReason(f"the run was not launched by an Airflow proxy: {flaw}")
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:

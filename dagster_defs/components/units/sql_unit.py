@@ -15,7 +15,7 @@ from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.units.scaffold import SqlUnitScaffolder
 from dagster_defs.components.units.task_unit import TemplateUnit
-from dagster_defs.errors import BadUnit, NotProvedSafe
+from dagster_defs.errors import BadUnit, NotProvedSafe, TemplateFailed
 from dagster_defs.lifecycle.candidate_sql import Home, Places, folded, makes, redirected
 from dagster_defs.lifecycle.mirrors import Declared, TableOutput, any_moment
 from dagster_defs.parity import Side
@@ -92,6 +92,9 @@ class SqlUnit(TemplateUnit):
                 self._candidate_texts(any_moment(self))
             except NotProvedSafe as error:
                 raise BadUnit(self.unit, f"`sql`: {error}", NEVER) from error
+            except TemplateFailed:
+                if self.event is None:
+                    raise  # without a clock, it may need a conf, and is proved before each run
 
     def declared(self) -> Declared:
         return self.declaring(

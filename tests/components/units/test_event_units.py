@@ -11,8 +11,10 @@ import pendulum
 import pytest
 from dagster import AssetKey
 
+from dagster_defs.adapters.store.ledger import NAME
+from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.components.units.unit_schedule import UnitSchedule
-from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.windows import EventKind, Occasion
 from tests.components.conftest import Project
 from tests.components.units.test_bad_yaml import fault_of
@@ -20,6 +22,7 @@ from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow
 from tests.support.instances import instance_for_test
 from tests.support.observing import NOW, Observer
+from tests.support.owned import bring_to
 
 MANUAL = {"event": "manual", "timezone": "America/New_York"}
 RUN = "manual__2024-03-09T12:00:00+00:00"
@@ -151,6 +154,43 @@ def test_the_production_side_stays_closed(place: Project) -> None:
 
     assert not result.success
     assert not result.get_asset_materialization_events()
+
+
+PROXIED = {
+    tags.AIRFLOW_DAG: "asked",
+    tags.AIRFLOW_RUN: RUN,
+    tags.AIRFLOW_TASK: "note",
+    tags.AIRFLOW_TASK_INSTANCE: f"asked.note {RUN}",
+    tags.AIRFLOW_MAP_INDEX: "-1",
+    tags.AIRFLOW_TRY: "1",
+    tags.AIRFLOW_ROUND: "7.0",
+    tags.AIRFLOW_UPSTREAM: "",
+    tags.LAUNCH: "0123456789abcdef0123456789abcdef",
+}
+
+
+def test_a_proxied_run_writes_for_its_own_run_of_airflow(place: Project) -> None:
+    """Once the unit is cut over: not for another run, not with a window, not twice, and nobody else's run does."""
+    folder = bring_to(place.estate.root / "proxied_state", Unit("asked", "note"), Stage.CUT_OVER)
+    write_mark(folder, Unit("asked", "note"), proxied=True)
+    told = {"occasion": ASKED.as_json()}
+    other = {"occasion": {**ASKED.as_json(), "run_id": "manual__other"}}
+    try:
+        for config, said in (
+            (other, PROXIED),
+            (told, {**PROXIED, tags.WINDOW_START: AT, tags.WINDOW_END: AT}),
+            (told, {**PROXIED, tags.LAUNCH: "short"}),
+            (told, {}),
+        ):
+            assert not run(place, "asked__note", config, **said).get_asset_materialization_events()
+
+        result = run(place, "asked__note", told, **{**PROXIED, tags.LAUNCH: "1" * 32})
+        assert metadata_of(result, "note")[tags.SHOWN_RUN_ID] == RUN
+        again = run(place, "asked__note", told, **{**PROXIED, tags.LAUNCH: "2" * 32})
+        assert not again.get_asset_materialization_events()
+    finally:
+        write_mark(folder, Unit("asked", "note"), proxied=False)
+        (folder / NAME).unlink()
 
 
 def test_dbt_gets_its_variables_from_the_occasion(place: Project) -> None:

@@ -20,6 +20,7 @@ def main() -> None:
         "tags": {
             "timezone": names.TIMEZONE_TAG,
             "key_format": names.KEY_FORMAT_TAG,
+            "event": names.EVENT_TAG,
             "window_start": names.WINDOW_START_TAG,
             "window_end": names.WINDOW_END_TAG,
             "airflow_try": names.TRY_TAG,

@@ -17,6 +17,7 @@ from typing import Any
 import pendulum
 from airflow import DAG
 from airflow.operators.bash import BashOperator
+from airflow.utils.types import DagRunType
 from handover import proxy as proxies
 from handover.names import task_instance_name
 from handover.proxy import ProxyToDagster
@@ -41,7 +42,14 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
         max_tries=case.get("max_tries", 2),
     )
     context = {
-        "dag_run": SimpleNamespace(id=7, run_id=run_id, dag_id=case["dag_id"]),
+        "dag_run": SimpleNamespace(
+            id=7,
+            run_id=run_id,
+            dag_id=case["dag_id"],
+            run_type=DagRunType.from_run_id(run_id),
+            logical_date=_instant(case["start"]),
+            conf=object() if case.get("odd_conf") else case.get("conf"),
+        ),
         "task": proxy,
         "task_instance": instance,
         "ti": instance,

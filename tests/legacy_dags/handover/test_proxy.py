@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pendulum
 import pytest
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.windows import Schedule
+from dagster_defs.windows import Occasion, Schedule
 from tests.legacy_dags.handover.conftest import InAirflow
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import UnrulyDagster
@@ -95,6 +96,32 @@ def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDa
         "dagster-airlift/airflow-dag-run-id": DAILY_RUN,
         "dagster-airlift/airflow-task-id": "dbt_daily",
     }
+
+
+def test_a_run_without_a_clock_travels_with_its_occasion(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """No partition and no window, but what Airflow knows about the run, in the config of the job's op."""
+    dagster_server.jobs = [Job("asked__note", {"parity/event": "manual"})]
+    at = "2024-03-09T12:00:00.123456+00:00"
+    case = {"dag_id": "asked", "task_id": "note", "start": at, "end": at, "run_id": f"manual__{at}"}
+    conf = {"days": 3, "on": {"1": [None, "x"]}}
+
+    cases = [
+        {**case, "conf": conf},
+        {**case, "run_id": "manual__2", "conf": None},
+        {**case, "odd_conf": True},
+    ]
+    outcomes = in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": cases})
+
+    assert [outcome["error"] is None for outcome in outcomes] == [True, True, False]
+    assert "cannot be sent to Dagster" in str(outcomes[2]["error"])
+    first, second = dagster_server.launches
+    assert not {"dagster/partition", "parity/window_start", "parity/window_end"} & first.tags.keys()
+    occasion = Occasion.from_json(first.config["ops"]["run__asked__note"]["config"]["occasion"])
+    moment = pendulum.parse(at)
+    assert occasion == Occasion(f"manual__{at}", moment, moment, moment, "manual", conf)  # type: ignore[arg-type]  # an instant
+    assert second.config["ops"]["run__asked__note"]["config"]["occasion"]["conf"] == {}
 
 
 def test_the_reason_of_a_failed_run_is_in_airflows_log(
