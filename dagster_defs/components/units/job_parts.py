@@ -5,6 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.lifecycle import tags
+from dagster_defs.windows import EventSchedule, Times
+
 # Of the op of a unit without a clock: the run of Airflow's that it stands for, or the conf that a person gives.
 EVENT_CONFIG: Any = {
     "occasion": dg.Field(
@@ -16,6 +19,13 @@ EVENT_CONFIG: Any = {
         dict, is_required=False, description="Airflow's `conf`, for a run that a person starts in Dagster."
     ),
 }
+
+
+def tags_of(times: Times) -> dict[str, str]:
+    """How Airflow's proxy names what a run is about: the format of partition keys, or that there is no clock."""
+    if isinstance(times, EventSchedule):
+        return {tags.EVENT: times.kind.value}
+    return {tags.TIMEZONE: times.zone, tags.KEY_FORMAT: times.fmt}
 
 
 def own_selection(

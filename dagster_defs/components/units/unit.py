@@ -22,7 +22,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.broken_unit import broken_definitions
 from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
-from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
+from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection, tags_of
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadow_starter import shadow_starter
@@ -398,10 +398,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         )
 
     def job_tags(self, side: Side) -> dict[str, str]:
-        named = {tags.UNIT: self.unit, tags.SIDE: side.value}
-        if self.event is not None:
-            return {**named, tags.EVENT: self.event.kind.value}
-        return {**named, tags.TIMEZONE: self.partitions.zone, tags.KEY_FORMAT: self.partitions.fmt}
+        return {tags.UNIT: self.unit, tags.SIDE: side.value, **tags_of(self.times)}
 
     @property
     def config_schema(self) -> Any:
