@@ -110,5 +110,32 @@ def _with_models(unit: UnitReading, project: Project) -> UnitReading:
         selection_determined=selected,
         determined=unit.determined and selected,
         reason="; ".join(dict.fromkeys(reasons)),
+        one_build=_one_build(invocations, project) if selected else None,
     )
     return unit.warned(*traps.of_models(unit, project.time_of))
+
+
+def _one_build(invocations: Sequence[Invocation], project: Project) -> Selection | None:
+    """The selection of one `dbt build` that executes exactly what the calls do, if they build first, test last, and
+    have one selection. None if there is no such selection, or that cannot be determined."""
+    calls = [call for call in invocations if call.selection.command in SELECTING]
+    commands = [call.selection.command for call in calls]
+    if len(calls) < 2 or commands[-1] != "test" or not _BUILD_ONE_KIND.issuperset(commands[:-1]):
+        return None
+    if len({(replace(call.selection, command="build"), str(call.vars), str(call.env)) for call in calls}) > 1:
+        return None
+    wanted = {node for call in calls for node in call.models}
+    build = replace(calls[0].selection, command="build")
+    try:
+        variables, environment = _shaping(calls[0], project), _environment(calls[0])
+        executed = set(project.executed(build, variables, environment))
+        kinds = sorted({node.split(".")[0] for node in executed - wanted})
+        if kinds and not build.selector and _BUILD_ONE_KIND.issuperset(kinds):
+            build = replace(build, exclude=(*build.exclude, *(f"resource_type:{kind}" for kind in kinds)))
+            executed = set(project.executed(build, variables, environment))
+    except (SelectionRefused, DbtProjectUnreadable):
+        return None
+    return build if executed == wanted else None
+
+
+_BUILD_ONE_KIND = frozenset({"seed", "snapshot", "run"})

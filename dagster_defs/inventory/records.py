@@ -172,6 +172,7 @@ def _moves(text: Any) -> bool:
 class UnitReading:
     """One legacy task. `reason` says why something is undetermined, and is empty if nothing is. `beside` are command
     lines of programs that it runs beside dbt and that are not seen through; a mirror of its dbt calls leaves them out.
+    `one_build`: the selection with which one `dbt build` executes exactly what its calls build and then test.
     """
 
     dag_id: str
@@ -186,6 +187,7 @@ class UnitReading:
     warnings: tuple[Warn, ...] = ()
     invocations: tuple[Invocation, ...] = ()
     beside: tuple[str, ...] = ()
+    one_build: Selection | None = None
 
     @property
     def name(self) -> str:

@@ -325,8 +325,12 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
     main = min(mirrored, key=lambda call: MIRRORED.index(call.selection.command)).selection
     chained = len(set(commands)) > 1 and same
     found.values["command"] = "build" if chained else main.command
-    if len(calls) > 1:
-        listed = " && ".join(f"dbt {call.selection.command}" for call in calls)
+    listed = " && ".join(f"dbt {call.selection.command}" for call in calls)
+    if reading.one_build:
+        main = reading.one_build
+        found.notes.append(f"the task runs {listed}; the mirror runs dbt build, which executes the same nodes. If a "
+                           "test fails, it does not build what depends on the tested model")  # fmt: skip
+    elif len(calls) > 1:
         found.gaps.append(f"the task runs {listed}; the mirror runs dbt {found.values['command']}: see to it that "
                           "it picks the same, with parity verify")  # fmt: skip
     for name, words in (("select", main.select), ("exclude", main.exclude)):

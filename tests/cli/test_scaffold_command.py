@@ -70,6 +70,34 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return scaffold
 
 
+@pytest.mark.parametrize(
+    ("command", "exclude"),
+    [
+        ("dbt run -s orders_per_day && dbt test -s orders_per_day", ""),
+        ("dbt seed && dbt run && dbt test", ""),
+        ("dbt run && dbt test", "resource_type:seed"),
+        ("dbt run --exclude stock_value && dbt test --exclude stock_value", "stock_value resource_type:seed"),
+        ("dbt test -s orders_per_day && dbt run -s orders_per_day", None),
+        ("dbt run -s orders_per_day && dbt test -s stock_levels", None),
+        ("dbt run -s orders_per_day && dbt test -s orders_per_day && dbt run -s orders_per_day", None),
+        ("dbt run -s orders_per_day && dbt run -s orders_per_day", None),
+        ("dbt run -s orders_per_day && dbt test -s orders_per_day --vars 'env: dev'", None),
+    ],
+)
+def test_a_chain_is_one_build_where_that_executes_the_same(
+    run: Any, command: str, exclude: str | None
+) -> None:
+    """Nodes that the chain does not execute are excluded; where the chain is another, the difference is a gap."""
+    written = run(dag("orders", task("chain", command)))["orders"]
+    text = Path(written["path"]).read_text()
+    attributes = yaml.safe_load(text)["attributes"]
+
+    assert ("GAP" in text) is (exclude is None)
+    if exclude is not None:
+        assert "the mirror runs dbt build, which executes the same nodes" in text
+        assert (attributes["command"], attributes.get("exclude", "")) == ("build", exclude)
+
+
 def test_a_unit_becomes_a_mirror(run: Any) -> None:
     """Schedule, command, selection and variables of the task stand in the YAML, as in the DAG."""
     command = "dbt run -s orders_per_day --vars '{from_day: \"{{ ds }}\", env: dev}'"
