@@ -158,14 +158,14 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
 def option_variables() -> Mapping[str, str]:
     """Every environment variable from which dbt takes an option, mapped to the option's name, according to dbt's own
     list, which differs between versions."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     pending = [_cli()]
     while pending:
         command = pending.pop()
         pending += getattr(command, "commands", {}).values()
         for parameter in command.params:
-            found.update(dict.fromkeys(_variables(parameter), parameter.name))
-    return found
+            variables.update(dict.fromkeys(_variables(parameter), parameter.name))
+    return variables
 
 
 @cache

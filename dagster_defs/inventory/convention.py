@@ -194,7 +194,7 @@ def _relations(candidate: Candidate, zone: tzinfo) -> frozenset[Relation]:
 
 
 def _relate(moment: date | datetime, interval: Interval, zone: tzinfo) -> set[Relation]:
-    found: set[Relation] = set()
+    relations: set[Relation] = set()
     for name, instant in (("start", interval.start), ("end", interval.end)):
         for where, clock in (("UTC", UTC), ("local", zone)):
             local = instant.astimezone(clock)
@@ -204,14 +204,14 @@ def _relate(moment: date | datetime, interval: Interval, zone: tzinfo) -> set[Re
                 else:
                     away = moment - local.replace(tzinfo=None)
                 if away % _DAY == timedelta(0):
-                    found.add((name, away // _DAY, where))
+                    relations.add((name, away // _DAY, where))
                 if name == "end" and -timedelta(seconds=1) <= away < timedelta(0):
-                    found.add(("end", -1, where))
+                    relations.add(("end", -1, where))
                 if moment.time() == datetime.min.time():
-                    found.add((name, (moment.date() - local.date()).days, where))
+                    relations.add((name, (moment.date() - local.date()).days, where))
             else:
-                found.add((name, (moment - local.date()).days, where))
-    return found
+                relations.add((name, (moment - local.date()).days, where))
+    return relations
 
 
 def _is_utc_date(candidate: Candidate, edge: str, zone: tzinfo) -> bool:

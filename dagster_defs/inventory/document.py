@@ -128,13 +128,13 @@ class Dag:
     def above(self, task_id: str) -> frozenset[str]:
         """The ids of all tasks upstream of the task, directly or indirectly."""
         upstream = {task.task_id: task.upstream for task in self.tasks if isinstance(task, Task)}
-        found: set[str] = set()
+        above: set[str] = set()
         todo = [task_id]
         while todo:
-            new = set(upstream.get(todo.pop(), ())) - found
-            found |= new
+            new = set(upstream.get(todo.pop(), ())) - above
+            above |= new
             todo += new
-        return frozenset(found)
+        return frozenset(above)
 
     @property
     def why_it_moves(self) -> str:

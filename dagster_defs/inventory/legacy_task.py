@@ -19,15 +19,15 @@ OF_AIRFLOW = "airflow."
 def with_operators(draft: DagDraft, crons: CronTicks, airflow_version: str = "") -> DagDraft:
     """The draft plus a LegacyTask for each task that has no other mirror and can have one; if it cannot, the reason."""
     tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
-    names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (one.unit for one in draft.drafts)}
+    names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (each.unit for each in draft.drafts)}
     made = {
-        one.unit: _as_it_is(draft, tasks[names[one.unit]], one, crons, airflow_version)
-        if one.attributes is None
-        else one
-        for one in draft.drafts
+        each.unit: _as_it_is(draft, tasks[names[each.unit]], each, crons, airflow_version)
+        if each.attributes is None
+        else each
+        for each in draft.drafts
     }
-    own = {names[unit] for unit, one in made.items() if one.operator is not None}
-    ordered = (_with_deps(one, draft.dag, tasks, names[one.unit], own) for one in made.values())
+    own = {names[unit] for unit, each in made.items() if each.operator is not None}
+    ordered = (_with_deps(each, draft.dag, tasks, names[each.unit], own) for each in made.values())
     return replace(draft, drafts=tuple(ordered))
 
 
@@ -37,10 +37,10 @@ def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks, versi
     attributes, refusals = plain_attributes(whole, task, crons)
     refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:
-        told = tuple(
+        notes = tuple(
             f"{draft.unit} does not run as a LegacyTask either: {why}" for why in refusals if not draft.gaps
         )
-        return replace(draft, notes=(*draft.notes, *told))
+        return replace(draft, notes=(*draft.notes, *notes))
     file = PurePosixPath(whole.dag.file)
     named = {"airflow": {"dag_file": str(file)}} if whole.dag.file and not file.is_absolute() else {}
     never = {"shadow": "never", "because": NOBODY_HAS_SAID}
@@ -71,11 +71,13 @@ def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own
         return draft
     operator: dict[str, Any] = dict(draft.operator)
     because = {key: operator.pop(key) for key in ("shadow", "because")}
-    return replace(draft, operator={**operator, "deps": [f"{dag.dag_id}/{one}" for one in found], **because})
+    return replace(
+        draft, operator={**operator, "deps": [f"{dag.dag_id}/{each}" for each in found], **because}
+    )
 
 
 def _nearest(name: str, tasks: Mapping[str, Task], own: set[str]) -> list[str]:
-    found: list[str] = []
+    nearest: list[str] = []
     seen: set[str] = set()
     todo = list(tasks[name].upstream)
     while todo:
@@ -84,7 +86,7 @@ def _nearest(name: str, tasks: Mapping[str, Task], own: set[str]) -> list[str]:
             continue
         seen.add(above)
         if above in own:
-            found.append(above)
+            nearest.append(above)
         else:
             todo += tasks[above].upstream
-    return found
+    return nearest

@@ -79,9 +79,9 @@ def _has_watermark(tokens: Sequence[Token], says: Sequence[str]) -> bool:
 def _asks_for_watermark(tree: nodes.Template) -> bool:
     """`run_query("select max(…) from " ~ this)`: a query that the template itself assembles."""
     for node in tree.find_all((nodes.Concat, nodes.Add, nodes.Mod)):
-        said = " ".join(str(part.value) for part in node.find_all(nodes.Const)).lower()
+        texts = " ".join(str(part.value) for part in node.find_all(nodes.Const)).lower()
         names = {name.name for name in node.find_all(nodes.Name)}
-        if "this" in names and "max(" in said.replace(" (", "("):
+        if "this" in names and "max(" in texts.replace(" (", "("):
             return True
     return False
 
@@ -96,12 +96,12 @@ def _has_clock(tokens: Sequence[Token], tree: nodes.Template) -> bool:
 
 def _aliases(tree: nodes.Template) -> Mapping[str, str]:
     """`{% set last = var('max_date') %}`: the template's names that stand for a variable."""
-    found = {}
+    aliases = {}
     for node in tree.find_all(nodes.Assign):
         names = _variables(node.node)
         if isinstance(node.target, nodes.Name) and len(names) == 1:
-            found[node.target.name] = names[0]
-    return found
+            aliases[node.target.name] = names[0]
+    return aliases
 
 
 def _variables(node: nodes.Node) -> list[str]:
@@ -124,7 +124,7 @@ def _variables(node: nodes.Node) -> list[str]:
 def _uppers(
     tokens: Sequence[Token], holes: Holes, aliases: Mapping[str, str]
 ) -> list[tuple[str, UpperBound]]:
-    found = []
+    uppers = []
     for number, token in enumerate(tokens):
         for hole in holes.in_text(token.text):
             try:
@@ -134,8 +134,8 @@ def _uppers(
             names = _variables(tree)
             names += [aliases[node.name] for node in tree.find_all(nodes.Name) if node.name in aliases]
             how = _compared(tokens, number)
-            found += [(name, how) for name in names if how is not None]
-    return found
+            uppers += [(name, how) for name in names if how is not None]
+    return uppers
 
 
 # What may stand between the operator and the value: parentheses, casts, type names.

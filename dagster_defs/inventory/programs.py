@@ -132,8 +132,10 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
         return Program(ProgramKind.OTHER)
     name, arguments = _base(rest[0]), tuple(rest[1:])
     set_env = tuple(env.items())
-    if found := holes.in_text(name):
-        return Program(ProgramKind.OPAQUE, arguments, f"the command comes from {found[0].text}", set_env)
+    if holes_in_name := holes.in_text(name):
+        return Program(
+            ProgramKind.OPAQUE, arguments, f"the command comes from {holes_in_name[0].text}", set_env
+        )
     if name in _DBT:
         return Program(ProgramKind.DBT, arguments, set_env=set_env)
     if name.startswith("python") and (module := _module(arguments)) and module[0] in _DBT_MODULES:
@@ -166,15 +168,15 @@ def _is_harmless(name: str, arguments: Sequence[str], holes: Holes) -> bool:
 
 def _not_seen(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
     """Opaque if a dbt call is among the words; the names of the program and its files say nothing."""
-    said = _said(words, holes)
+    shown = _said(words, holes)
     if _calls_dbt([holes.restore(word) for word in words]):
-        return Program(ProgramKind.OPAQUE, tuple(words), f"what {said} runs cannot be seen", env)
-    return Program(ProgramKind.UNSEEN, tuple(words), said, env)
+        return Program(ProgramKind.OPAQUE, tuple(words), f"what {shown} runs cannot be seen", env)
+    return Program(ProgramKind.UNSEEN, tuple(words), shown, env)
 
 
 def _said(words: Sequence[str], holes: Holes) -> str:
-    said = " ".join(holes.restore(" ".join(words)).split())
-    return f"`{said if len(said) <= _LONGEST else said[: _LONGEST - 1] + '…'}`"
+    text = " ".join(holes.restore(" ".join(words)).split())
+    return f"`{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}`"
 
 
 def _calls_dbt(words: Sequence[str]) -> bool:
@@ -252,8 +254,8 @@ def _in_container(name: str, words: Sequence[str], holes: Holes) -> Program | No
     elif command and command[0] in DBT_COMMANDS and words[verb] == "run" and name != "kubectl":
         if image.startswith(DBT_IMAGES) or image == "dbt":
             return Program(ProgramKind.DBT, tuple(command), set_env=tuple(env.items()))
-        said = holes.restore(" ".join(command))
-        return Program(ProgramKind.OPAQUE, tuple(command), f"the image {image} decides what `{said}` starts")
+        shown = holes.restore(" ".join(command))
+        return Program(ProgramKind.OPAQUE, tuple(command), f"the image {image} decides what `{shown}` starts")
     elif not command:
         return None
     inside = what_runs(command, holes)

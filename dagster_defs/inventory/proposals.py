@@ -77,8 +77,8 @@ def _compared(draft: Draft, models: Sequence[str], claims: DbtClaims) -> Draft:
         entry = compared_entry(name, keys, time)
         if len(entry) > 1:
             entries.append(entry)
-        if said := list(_reasons(keys, time)):
-            notes.append(f"compare {name}: {'; '.join(said)}")
+        if reasons := list(_reasons(keys, time)):
+            notes.append(f"compare {name}: {'; '.join(reasons)}")
     if not (entries or notes):
         return draft
     attributes = {**draft.attributes, "compare": entries} if entries else draft.attributes

@@ -66,8 +66,8 @@ def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[
     reading = read_calls(task, template_context(task, dag))
     for read in reading.base:
         if read.call.conditional:
-            said = reading.holes.restore(" ".join(read.call.words))
-            raise NotRehearsable(unit, f"`dbt {said}` runs only under a condition that the shell decides")
+            shown = reading.holes.restore(" ".join(read.call.words))
+            raise NotRehearsable(unit, f"`dbt {shown}` runs only under a condition that the shell decides")
     if not any(_is_replayed(read) for read in reading.base):
         raise NotRehearsable(unit, "it runs no dbt command that builds or tests anything")
     return {

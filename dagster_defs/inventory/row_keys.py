@@ -123,11 +123,11 @@ def _is_applied(node: Node) -> bool:
 
 def _declared(node: Node) -> list[tuple[Sequence[Any], Node]]:
     """The columns of each constraint, the model's own before those of its columns."""
-    listed = [(tuple(one.get("columns") or ()), one) for one in node.get("constraints") or []]
+    listed = [(tuple(each.get("columns") or ()), each) for each in node.get("constraints") or []]
     columns = (node.get("columns") or {}).values()
     return [
         *listed,
-        *(((column["name"],), one) for column in columns for one in column.get("constraints") or []),
+        *(((column["name"],), each) for column in columns for each in column.get("constraints") or []),
     ]
 
 
@@ -167,11 +167,11 @@ def _tests(tests: Sequence[Node], macros: Mapping[str, Node], not_null: _NotNull
             columns = _columns((arguments.get("column_name"),))
             source = KeySource.UNIQUE_TEST
             is_tested = {column.lower() for column in columns} <= not_null.tested
-            said = "tests unique and not_null" if is_tested else "test unique"
+            names = "tests unique and not_null" if is_tested else "test unique"
         else:
             columns = _columns(_combination(package, name, arguments, test, macros))
             source = KeySource.COMBINATION_TEST
-            said = f"test {package}.{name}" if package else f"test {name}"
+            names = f"test {package}.{name}" if package else f"test {name}"
         if columns:
             weak = _partial(test) or not_null.nullable(columns)
             # Without a NULL in the columns it ignores no row.
@@ -180,7 +180,7 @@ def _tests(tests: Sequence[Node], macros: Mapping[str, Node], not_null: _NotNull
                 weak += (
                     "" if ignored == "never" else f", and the test ignores rows (`ignore_row_if: {ignored}`)"
                 )
-            yield RowKey(columns, source, said, weak)
+            yield RowKey(columns, source, names, weak)
 
 
 def _called(test: Node) -> tuple[str, str]:
@@ -216,9 +216,9 @@ def _combination(
         for macro_id in (test.get("depends_on") or {}).get("macros") or []:
             macro = macros.get(macro_id) or {}
             if macro.get("name") == f"test_{name}" and (
-                found := _GROUPED.search(macro.get("macro_sql") or "")
+                match := _GROUPED.search(macro.get("macro_sql") or "")
             ):
-                argument = found["name"]
+                argument = match["name"]
     columns = arguments.get(argument) if argument else None
     return columns if isinstance(columns, list) else ()
 
@@ -251,9 +251,9 @@ def default_strategy(macros: Mapping[str, Node], adapter: str) -> str:
     """What dbt does with an incremental model that has a `unique_key` but names no strategy, according to the macro of
     its adapter; empty if that is not clear."""
     written = [macro for macro in macros.values() if macro.get("name") == f"{adapter}{_DEFAULT}"]
-    found = {_HANDED_ON.search(macro.get("macro_sql") or "") for macro in written}
-    names = {match[1] for match in found if match is not None}
-    return names.pop().replace("delete_insert", "delete+insert") if len(found) == len(names) == 1 else ""
+    strategies = {_HANDED_ON.search(macro.get("macro_sql") or "") for macro in written}
+    names = {match[1] for match in strategies if match is not None}
+    return names.pop().replace("delete_insert", "delete+insert") if len(strategies) == len(names) == 1 else ""
 
 
 _OWN_MERGE = ("merge_clauses", "merge_on_using_columns")  # of dbt-duckdb
@@ -285,7 +285,7 @@ _NAME = re.compile(r"[^\W\d][\w$]*")
 
 def _columns(written: Sequence[Any]) -> tuple[str, ...]:
     """Names without their quotes; empty if one is an expression."""
-    found: list[str] = []
+    columns: list[str] = []
     for name in written:
         if not isinstance(name, str) or not (bare := name.strip()):
             return ()
@@ -293,5 +293,5 @@ def _columns(written: Sequence[Any]) -> tuple[str, ...]:
             bare = bare[1:-1]
         elif not _NAME.fullmatch(bare):
             return ()
-        found.append(bare)
-    return tuple(dict.fromkeys(found))
+        columns.append(bare)
+    return tuple(dict.fromkeys(columns))

@@ -148,25 +148,25 @@ def _of_list(dag: Dag, task: Task, listed: WindowList) -> Mapping[str, Any]:
 
 def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
     """Raises ScheduleRefused. A timedelta is counted from the DAG's start, wherever the task begins."""
-    said = dag.schedule
-    if said.kind == "cron":
-        return Schedule.of(said.cron or said.text, said.timezone, start, end)
+    schedule = dag.schedule
+    if schedule.kind == "cron":
+        return Schedule.of(schedule.cron or schedule.text, schedule.timezone, start, end)
     anchor = datetime.fromisoformat(dag.start) if dag.start else start
-    counted = Schedule.every(timedelta(seconds=said.delta_seconds or 0), anchor)
+    counted = Schedule.every(timedelta(seconds=schedule.delta_seconds or 0), anchor)
     return Schedule.of(counted.cron, counted.timezone, start, end)
 
 
 def _without_windows(dag: Dag) -> str:
     """Why windows of this schedule have no mirror even if listed; empty if they may have one."""
-    said = dag.schedule
-    kind = f"its schedule {said.text} ({said.timetable.rpartition('.')[2] or said.kind})"
-    if said.timetable.endswith(_ALSO_TRIGGERED):
+    schedule = dag.schedule
+    kind = f"its schedule {schedule.text} ({schedule.timetable.rpartition('.')[2] or schedule.kind})"
+    if schedule.timetable.endswith(_ALSO_TRIGGERED):
         return (
             f"{kind} is triggered by datasets or assets too, and such a run has no window that is known ahead"
         )
     if dag.bounds_move:
         return f"{dag.why_it_moves}. Write a fixed date in the DAG file first"
-    if said.interval_is_empty or any(start == end for start, end in dag.windows):
+    if schedule.interval_is_empty or any(start == end for start, end in dag.windows):
         return f"{kind} has empty windows, and no data belongs to one"
     return ""
 

@@ -115,8 +115,8 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
 
 def _why_not(draft: Draft) -> str:
     """The first reason; the others may disappear with it."""
-    said = draft.gaps or draft.notes
-    return said[0].removeprefix(draft.unit).lstrip(": ") if said else "nobody knows why"
+    reasons = draft.gaps or draft.notes
+    return reasons[0].removeprefix(draft.unit).lstrip(": ") if reasons else "nobody knows why"
 
 
 def _gaps_of(draft: Draft) -> list[str]:
@@ -125,8 +125,8 @@ def _gaps_of(draft: Draft) -> list[str]:
 
 
 def _counted(reasons: Iterable[str]) -> dict[str, int]:
-    found = Counter(map(_general, reasons))
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    counts = Counter(map(_general, reasons))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _general(reason: str) -> str:

@@ -76,8 +76,8 @@ class Team(BaseModel):
 
     def entrypoint_of(self, image: str) -> tuple[str, ...]:
         """The words that a container of the image starts with; empty if not known."""
-        if said := self.images.get(untagged(image)):
-            return tuple(shlex.split(said))
+        if entrypoint := self.images.get(untagged(image)):
+            return tuple(shlex.split(entrypoint))
         return ("dbt",) if image.startswith(DBT_IMAGES) else ()
 
     def call_of(self, function: str) -> tuple[str, ...]:

@@ -63,25 +63,25 @@ def time_column(node: Mapping[str, Any], window: WindowNames, dialect: str) -> T
     kind = config.get("materialized")
     if kind != "incremental":
         return TimeColumn(None, TimeSource.NONE, f"every run builds the whole {kind or 'table'}")
-    said = config.get("event_time")
+    event_time = config.get("event_time")
     if config.get("incremental_strategy") == "microbatch":
-        if said is None or not window.event_times:
+        if event_time is None or not window.event_times:
             return _unknown(
                 "a microbatch model, and the unit says no event times"
-                if said
+                if event_time
                 else "a microbatch model without event_time"
             )
-        return TimeColumn(str(said), TimeSource.EVENT_TIME, "event_time of a microbatch model")
+        return TimeColumn(str(event_time), TimeSource.EVENT_TIME, "event_time of a microbatch model")
     if not (window.lower and window.upper):
         return _unknown("the unit has no variables for both ends of its window")
     try:
         column = _filtered(str(node.get("raw_code") or ""), window, dialect)
     except _Unclear as error:
-        return _unknown(str(error) + (f"; its event_time is {said}" if said else ""))
+        return _unknown(str(error) + (f"; its event_time is {event_time}" if event_time else ""))
     lower, upper = sorted(window.lower)[0], sorted(window.upper)[0]
-    if said and str(said).lower() != column.lower():
+    if event_time and str(event_time).lower() != column.lower():
         return _unknown(
-            f"its filter compares {column} with {lower} and {upper}, and its event_time is {said}"
+            f"its filter compares {column} with {lower} and {upper}, and its event_time is {event_time}"
         )
     return TimeColumn(column, TimeSource.FILTER, f"its filter: {lower} <= {column} < {upper}")
 
@@ -248,9 +248,9 @@ _FLIPPED: Mapping[type[exp.Expr], type[exp.Expr]] = {
 
 
 def _end(scope: Scope, term: exp.Expr, template: _Template, window: WindowNames) -> _End:
-    said = f"its filter is not `column >= start and column < end` ({_shown(term, template)})"
+    why = f"its filter is not `column >= start and column < end` ({_shown(term, template)})"
     if not isinstance(term, exp.Binary) or type(term) not in _FLIPPED:
-        raise _Unclear(said)
+        raise _Unclear(why)
     left, right = term.left, term.right
     how: type[exp.Expr] = type(term)
     if template.words(left):
@@ -259,7 +259,7 @@ def _end(scope: Scope, term: exp.Expr, template: _Template, window: WindowNames)
     variable = template.bare(_value(right))
     is_lower = how is exp.GTE and variable in window.lower
     if not isinstance(column, exp.Column) or not (is_lower or (how is exp.LT and variable in window.upper)):
-        raise _Unclear(said)
+        raise _Unclear(why)
     origin = _column_origin(scope, column)
     if origin is None and _column_origin(scope, column, outer=True):
         raise _Unclear(f"an outer join may leave {column.sql()} of its filter NULL")
@@ -301,12 +301,12 @@ def _column_origin(scope: Scope, column: exp.Column, *, outer: bool = False) -> 
         if len(scope.selected_sources) != 1:
             return None
         [name] = scope.selected_sources
-    found = scope.selected_sources.get(name)
-    if found is None:
+    origin = scope.selected_sources.get(name)
+    if origin is None:
         return None
     if not outer and name in _optional(scope.expression):
         return None
-    _, source = found
+    _, source = origin
     if isinstance(source, Scope) and isinstance(source.expression, exp.Select):
         return None if _read_twice(scope, source) else _origin(source, column.name, outer=outer)
     return (id(source), column.name.lower())
@@ -369,9 +369,9 @@ def _names(scope: Scope, filtered: str) -> list[str]:
 
 def _read_twice(scope: Scope, source: Scope) -> bool:
     """Whether a common table expression is read in more than one place: then its rows are not the same ones."""
-    name = next((name for name, (_, one) in scope.selected_sources.items() if one is source), "")
+    name = next((name for name, (_, each) in scope.selected_sources.items() if each is source), "")
     table = scope.selected_sources[name][0] if name else None
     if not isinstance(table, exp.Table):
         return False
     whole = table.root()
-    return sum(one.name == table.name and not one.db for one in whole.find_all(exp.Table)) > 1
+    return sum(each.name == table.name and not each.db for each in whole.find_all(exp.Table)) > 1

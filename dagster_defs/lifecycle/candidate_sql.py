@@ -254,8 +254,8 @@ class _Redirect:
                     statement.kind in _MADE
                     and not statement.args.get("concurrently")
                     and all(
-                        isinstance(one, _PROPERTIES) and not one.expressions
-                        for one in (properties.expressions if properties else ())
+                        isinstance(each, _PROPERTIES) and not each.expressions
+                        for each in (properties.expressions if properties else ())
                     )
                     and not any(like.expressions for like in statement.find_all(exp.LikeProperty))
                 )
@@ -303,8 +303,8 @@ def redirected(texts: Sequence[str], places: Places, *, bound: bool = False) -> 
     made: list[str] = []
     for text in texts:
         marked, placeholders = _marked(text) if bound else (text, [])
-        statements = [redirect.statement(one) for one in _parsed(marked, places.dialect)]
-        kept = [one.sql(dialect=places.dialect, comments=False) for one in statements if one is not None]
+        statements = [redirect.statement(each) for each in _parsed(marked, places.dialect)]
+        kept = [each.sql(dialect=places.dialect, comments=False) for each in statements if each is not None]
         if kept:
             made.append(_unmarked(";\n".join(kept), placeholders))
     _prove(made, places, bound=bound)
@@ -333,9 +333,9 @@ def makes(texts: Sequence[str], table: str, places: Places) -> bool:
     """Whether one of the texts creates the table, so that it need not be there before."""
     redirect = _Redirect(places)
     name = redirect.full(exp.to_table(table, dialect=places.dialect))
-    statements = (one for text in texts for one in _parsed(_marked(text)[0], places.dialect))
-    creates = (one for one in statements if isinstance(one, exp.Create) and one.kind in _DROPPED)
-    return any(redirect.full(redirect._table(one.this)) == name for one in creates)
+    statements = (each for text in texts for each in _parsed(_marked(text)[0], places.dialect))
+    creates = (each for each in statements if isinstance(each, exp.Create) and each.kind in _DROPPED)
+    return any(redirect.full(redirect._table(each.this)) == name for each in creates)
 
 
 def _prove(texts: Sequence[str], places: Places, *, bound: bool) -> None:

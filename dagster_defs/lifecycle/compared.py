@@ -16,20 +16,20 @@ def window_verdict(evidence: Iterable[Evidence], missing: Sequence[str]) -> Verd
 
     Gates and reports both use it. `missing`: the unit's outputs without a verdict on this window.
     """
-    found = {one.checked.verdict for one in evidence}
-    if found and missing:
-        found.add(Verdict.INCONCLUSIVE)
-    return next((verdict for verdict in _WORST_FIRST if verdict in found), None)
+    verdicts = {item.checked.verdict for item in evidence}
+    if verdicts and missing:
+        verdicts.add(Verdict.INCONCLUSIVE)
+    return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), None)
 
 
 def missing_outputs(evidence: Iterable[Evidence], wanted: Iterable[str]) -> tuple[str, ...]:
     """The outputs of a window, `wanted`, that have no verdict."""
-    return tuple(sorted(set(wanted) - {one.checked.check.name for one in evidence}))
+    return tuple(sorted(set(wanted) - {item.checked.check.name for item in evidence}))
 
 
 def windowed_outputs(evidence: Iterable[Evidence]) -> set[str]:
     """The outputs that have a verdict of their own on some window; a whole table has one for the last run only."""
-    return {one.checked.check.name for one in evidence if one.checked.partition is not None}
+    return {item.checked.check.name for item in evidence if item.checked.partition is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Compared:
 
 def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
     """The last `count` windows that have a verdict of their own, in order."""
-    starts = {one.partition: one.window_start for one in evidence if one.checked.partition is not None}
+    starts = {item.partition: item.window_start for item in evidence if item.checked.partition is not None}
     return sorted(starts, key=starts.__getitem__)[-count:] if count else []
 
 
@@ -79,15 +79,15 @@ def lined_up(
 ) -> Compared:
     """`partitions`: every window from the first to the last that counts. `own_outputs`: what the unit's candidate runs
     compare, if known."""
-    whole = tuple(one for one in evidence if one.checked.partition is None)
-    of_windows = [one for one in evidence if one.checked.partition is not None]
+    whole = tuple(each for each in evidence if each.checked.partition is None)
+    of_windows = [each for each in evidence if each.checked.partition is not None]
     outputs = windowed_outputs(of_windows)
     by_partition: dict[str, list[Evidence]] = {}
-    for one in of_windows:
-        by_partition.setdefault(one.partition, []).append(one)
+    for each in of_windows:
+        by_partition.setdefault(each.partition, []).append(each)
 
     def fact(partition: str) -> WindowFact:
-        found = by_partition.get(partition, [])
-        return WindowFact(partition, tuple(found), missing_outputs(found, outputs))
+        items = by_partition.get(partition, [])
+        return WindowFact(partition, tuple(items), missing_outputs(items, outputs))
 
     return Compared(tuple(map(fact, partitions)), whole, never=missing_outputs(evidence, own_outputs))

@@ -92,16 +92,18 @@ def spans_by_owner(
     by_key = _by_key(writes)
     line = _line(partitions, by_key, None, now)
     return {
-        owner: spans(line, {key for key, wrote in by_key.items() if any(one.owner is owner for one in wrote)})
+        owner: spans(
+            line, {key for key, wrote in by_key.items() if any(write.owner is owner for write in wrote)}
+        )
         for owner in Owner
     }
 
 
 def _by_key(writes: Iterable[Wrote]) -> Writes:
-    found: dict[str, list[Wrote]] = {}
+    by_key: dict[str, list[Wrote]] = {}
     for one in sorted(writes, key=lambda one: (one.when, one.run)):
-        found.setdefault(one.partition, []).append(one)
-    return found
+        by_key.setdefault(one.partition, []).append(one)
+    return by_key
 
 
 def _line(
@@ -126,7 +128,7 @@ def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes,
     """The index of the first window that counts; the length of the line if none does."""
     place = {key: number for number, key in enumerate(line)}
     fresh = {
-        key: min(one.when for one in by_key[key] if one.when >= since)
+        key: min(each.when for each in by_key[key] if each.when >= since)
         for key in by_key.keys() & place.keys()
         if by_key[key][-1].when >= since
     }
@@ -149,7 +151,7 @@ def _windows(
     known: frozenset[str] = frozenset()
     for number, key in enumerate(line):
         wrote = tuple(by_key.get(key, ()))
-        written = frozenset[str]().union(*(one.assets for one in wrote))
+        written = frozenset[str]().union(*(write.assets for write in wrote))
         known |= written
         if number >= first:
             yield _window(
@@ -160,7 +162,7 @@ def _windows(
 def _window(
     key: str, wrote: tuple[Wrote, ...], missing: Sequence[str], tried: Unwritten, *, is_late: bool
 ) -> WindowWrites:
-    live = next((one.run for one in wrote if one.live), "")
+    live = next((write.run for write in wrote if write.live), "")
     if wrote and not missing:
         return WindowWrites(key, Extent.WRITTEN, wrote)
     if live:

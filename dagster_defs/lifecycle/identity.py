@@ -44,29 +44,29 @@ def keys_taken_twice(claims: Iterable[Claim]) -> Mapping[str, BadUnit]:
     by_key: defaultdict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
         by_key[claim.key].append(claim)
-    found: dict[str, BadUnit] = {}
+    bad: dict[str, BadUnit] = {}
     for key, together in by_key.items():
         two = _two_tables(together)
         if not two:
             continue
         blamed = {claim.unit for claim in together if claim.builds} or {claim.unit for claim in together}
         things = " and ".join(
-            f"{thing.said} in {', '.join(sorted({one.unit for one in together if one.thing == thing.thing}))}"
+            f"{thing.said} in {', '.join(sorted({each.unit for each in together if each.thing == thing.thing}))}"
             for thing in two
         )
         for unit in blamed:
-            found.setdefault(
+            bad.setdefault(
                 unit, BadUnit(unit, f"two tables would be the one asset {key!r}: {things}", _WAYS_OUT)
             )
-    return found
+    return bad
 
 
-def prefixes_at_odds(said: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUnit]:
+def prefixes_at_odds(prefixes: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUnit]:
     """The errors of units of one dbt project whose key prefixes differ. `said`: unit, project and prefix."""
     by_project: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for unit, project, prefix in said:
+    for unit, project, prefix in prefixes:
         by_project[project][unit] = prefix
-    found: dict[str, BadUnit] = {}
+    bad: dict[str, BadUnit] = {}
     for project, units in by_project.items():
         first: dict[str, str] = {}
         for unit, prefix in sorted(units.items()):
@@ -74,11 +74,11 @@ def prefixes_at_odds(said: Iterable[tuple[str, str, str]]) -> Mapping[str, BadUn
         if len(first) > 1:
             each = ", ".join(f"{prefix or 'none'!r} in {unit}" for prefix, unit in sorted(first.items()))
             reason = f"units of the dbt project {project} have different key prefixes: {each}"
-            found |= {
+            bad |= {
                 unit: BadUnit(unit, reason, "Write one `key_prefix` in the YAML of all of them")
                 for unit in units
             }
-    return found
+    return bad
 
 
 _WAYS_OUT = (
@@ -102,11 +102,11 @@ def _two_tables(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
 def definers(built: Mapping[tuple[int, Unit], Iterable[T]]) -> dict[T, Unit]:
     """The unit that defines each thing that several may build: the one that builds the fewest things, then the first
     by name. `built`: what each unit builds, by its precedence, that is, their number and the unit's name."""
-    found: dict[T, Unit] = {}
+    definer_of: dict[T, Unit] = {}
     for precedence in sorted(built):
         for thing in built[precedence]:
-            found.setdefault(thing, precedence[1])
-    return found
+            definer_of.setdefault(thing, precedence[1])
+    return definer_of
 
 
 def job_names(unit: Unit) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def dags_taken_twice(dag_ids: Iterable[str]) -> Mapping[str, BadUnit]:
     for dag_id in dag_ids:
         alike[Unit(dag_id, "_").dag_identifier.casefold()][dag_id] = None
     return {
-        dag_id: BadUnit(f"{dag_id}.*", _both(f"DAG {one}" for one in found) + f" {name!r} here", RENAME)
+        dag_id: BadUnit(f"{dag_id}.*", _both(f"DAG {each}" for each in found) + f" {name!r} here", RENAME)
         for name, found in alike.items()
         if len(found) > 1
         for dag_id in found
@@ -143,15 +143,15 @@ def names_taken_twice(names: Iterable[str]) -> Mapping[str, BadUnit]:
         for job in own:
             owners[job.casefold()][f"unit {name}"] = None
         owners[of_dag.casefold()][f"DAG {unit.dag_id}"] = None
-    found: dict[str, BadUnit] = {}
+    bad: dict[str, BadUnit] = {}
     for name, unit in units.items():
         taken = [job for job in map(str.casefold, job_names(unit)) if len(owners[job]) > 1]
         if counts[name] > 1:
             reason = f"{counts[name]} mirrors are declared for it"
-            found[name] = BadUnit(name, reason, "Leave one of them in the YAML below defs/")
+            bad[name] = BadUnit(name, reason, "Leave one of them in the YAML below defs/")
         elif taken:
-            found[name] = BadUnit(name, f"{_both(owners[taken[0]])} {taken[0]!r} in Dagster", RENAME)
-    return found
+            bad[name] = BadUnit(name, f"{_both(owners[taken[0]])} {taken[0]!r} in Dagster", RENAME)
+    return bad
 
 
 def _both(things: Iterable[str]) -> str:

@@ -70,7 +70,9 @@ class TableKeys:
 
     @property
     def _claim(self) -> RowKey | None:
-        same = (one for one in self.claims.claims if set(_folded(one.columns)) == set(_folded(self.asked)))
+        same = (
+            claim for claim in self.claims.claims if set(_folded(claim.columns)) == set(_folded(self.asked))
+        )
         return next(same, None)
 
     @property
@@ -89,10 +91,10 @@ class TableKeys:
     @property
     def proposal(self) -> dict[str, Any] | None:
         """What to write into `compare` in the YAML; None if it is all there already."""
-        found = compared_entry(self.name, self.claims, self.time)
-        said = {"name": self.name, **({"key": list(self.key)} if self.key else {})}
-        said |= {"time_column": self.time_column} if self.time_column else {}
-        return {**found, **said} if found.keys() - said.keys() else None
+        proposed = compared_entry(self.name, self.claims, self.time)
+        declared = {"name": self.name, **({"key": list(self.key)} if self.key else {})}
+        declared |= {"time_column": self.time_column} if self.time_column else {}
+        return {**proposed, **declared} if proposed.keys() - declared.keys() else None
 
     @property
     def holds(self) -> bool:

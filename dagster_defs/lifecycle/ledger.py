@@ -237,18 +237,18 @@ def histories(
     `place`: where the entry with an index stands, for messages. `problems`: units with an entry that could not even be
     read.
     """
-    found: dict[Unit, _History] = {}
+    histories_of: dict[Unit, _History] = {}
     wrong: dict[Unit, ParityError] = dict(problems or {})
     for index, entry in enumerate(entries):
         if wrong and entry.unit in wrong:
             continue
-        if (history := found.get(entry.unit)) is None:
-            history = found[entry.unit] = _History(entry.unit)
+        if (history := histories_of.get(entry.unit)) is None:
+            history = histories_of[entry.unit] = _History(entry.unit)
         try:
             history.add(entry)
         except _Impossible as reason:
             wrong[entry.unit] = LedgerUnreadable(place(index), str(reason), str(entry.unit))
-    known = {unit: history.frozen() for unit, history in found.items() if unit not in wrong}
+    known = {unit: history.frozen() for unit, history in histories_of.items() if unit not in wrong}
     return Histories(known, wrong)
 
 

@@ -94,7 +94,9 @@ def _rows(output: Output, side: Side) -> str:
 def _columns(output: Output) -> str:
     """All columns except those whose differences are ignored, whether or not both sides have them."""
     tolerances = output.terms.tolerances
-    ignored = [one.column.lower() for one in tolerances if one.kind is ToleranceKind.IGNORED]
+    ignored = [
+        tolerance.column.lower() for tolerance in tolerances if tolerance.kind is ToleranceKind.IGNORED
+    ]
     if not ignored:
         return "*"
     return f"columns(lambda name: lower(name) not in ({', '.join(map(_text, ignored))}))"
@@ -123,8 +125,8 @@ def _bounded(time_column: str, operator: str, bound: str, zones: Zones) -> str:
             value = bounding_value(zones, bound, **how)
             if value is None:
                 return f"{column} {operator} {as_text}"
-            said = value.date().isoformat() if how["is_date"] else value.isoformat(" ")
-            plain = f"{said}+00" if how["zoned"] else said
+            text = value.date().isoformat() if how["is_date"] else value.isoformat(" ")
+            plain = f"{text}+00" if how["zoned"] else text
             branches.append(f"when {_text(kind)} then {column} {operator} {cast} {_text(plain)}")
     if zones.naive is None and zones.bound is None and len(bound) == len("2024-03-10"):
         return f"{column} {operator} {as_text}"  # a day is the same in all of them

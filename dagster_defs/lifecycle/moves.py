@@ -158,8 +158,8 @@ def plan(
         return _holding(unit, move, stage, history)
     if history.open is not None:
         if move is Move.ROLLBACK:
-            found = undo(history.open, end_runs=end_runs)
-            return found if found.to is stage else replace(found, since=_since(history))
+            undoing = undo(history.open, end_runs=end_runs)
+            return undoing if undoing.to is stage else replace(undoing, since=_since(history))
         raise in_progress(history.open, half_done=True)
     if stage in ARRIVED[move]:
         return Done(unit, move, stage, f"already {stage}")

@@ -53,7 +53,7 @@ class Noise:
     @property
     def yaml(self) -> str:
         """`tolerances:` of each noisy output, ready to paste below its name; empty if there is nothing to declare."""
-        return "".join(f"# {output}\n{_yaml(found)}" for output, found in self.tolerances.items())
+        return "".join(f"# {output}\n{_yaml(tolerances)}" for output, tolerances in self.tolerances.items())
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -65,8 +65,8 @@ class Noise:
             "checks": [checked.as_json() for checked in self.checks],
             "tolerances": [
                 {"output": output, **_plain(tolerance), "expires": str(tolerance.expires)}
-                for output, found in self.tolerances.items()
-                for tolerance in found
+                for output, tolerances in self.tolerances.items()
+                for tolerance in tolerances
             ],
         }
 
@@ -98,11 +98,11 @@ def _differences(check: Check) -> Iterator[str]:
 
 def _noisy_columns(checks: Sequence[WindowCheck]) -> Mapping[str, Sequence[str]]:
     """By output, in the order of comparison. dbt's results cannot be excused."""
-    found: dict[str, dict[str, None]] = {}
+    noisy: dict[str, dict[str, None]] = {}
     for checked in checks:
         if checked.verdict is Verdict.MISMATCH and checked.check.name != RESULTS:
-            found.setdefault(checked.check.name, {}).update(dict.fromkeys(checked.check.differing_columns))
-    return {output: [*columns] for output, columns in found.items()}
+            noisy.setdefault(checked.check.name, {}).update(dict.fromkeys(checked.check.differing_columns))
+    return {output: [*columns] for output, columns in noisy.items()}
 
 
 def _yaml(tolerances: Sequence[Tolerance]) -> str:

@@ -116,10 +116,10 @@ class Cursor:
         return replace(self, settled=settled, told=told)
 
 
-def fitting(width: timedelta, found: int, page: int) -> timedelta:
+def fitting(width: timedelta, events: int, page: int) -> timedelta:
     """A width whose tasks should fit on a page, given that a slice of this width had `found` tasks; at least an
     instant."""
-    return max(INSTANT, width * min(8, 0.8 * page / max(found, 1)))
+    return max(INSTANT, width * min(8, 0.8 * page / max(events, 1)))
 
 
 def digest(text: str) -> str:

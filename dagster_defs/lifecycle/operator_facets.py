@@ -24,7 +24,7 @@ def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet
         f"a template asks for {name}, which depends on who triggers the run: a Dagster run has none ({reason})"
         for name, reason in asked
     ]
-    if readers := sorted(one.task_id for one in dag.tasks if isinstance(one, Task) and _reads(one, task)):
+    if readers := sorted(each.task_id for each in dag.tasks if isinstance(each, Task) and _reads(each, task)):
         doubts.append(
             f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: move them together"
         )
@@ -96,11 +96,11 @@ def given_values(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any
     return {name: value for name, value in (fields.get("op_kwargs") or {}).items() if name != SIDE}
 
 
-def operator_ordering(task: Task, found: Facet) -> Facet:
+def operator_ordering(task: Task, facet: Facet) -> Facet:
     """Undetermined for a trigger rule that may hold after a failure."""
-    if task.trigger_rule not in AFTER_A_FAILURE or found.agrees is Agreement.DIFFERS:
-        return found
+    if task.trigger_rule not in AFTER_A_FAILURE or facet.agrees is Agreement.DIFFERS:
+        return facet
     detail = f"its trigger rule {task.trigger_rule} may hold after a failure, but Dagster does not run it after one"
     return replace(
-        found, agrees=Agreement.UNDETERMINED, detail="; ".join(filter(None, (found.detail, detail)))
+        facet, agrees=Agreement.UNDETERMINED, detail="; ".join(filter(None, (facet.detail, detail)))
     )

@@ -50,7 +50,7 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
     which may do the same.
     """
     theirs, mine = task.callbacks.get(ON_FAILURE, ()), declared.on_failure
-    said = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
+    legacy = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
     declares = mine or "none"
     count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
     if declared.operator_itself:
@@ -58,17 +58,17 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
         declares = "the task's own"
     if theirs and mine is None:
         detail = f"nobody is notified of a failure that Airflow does not see. Write on_failure: {theirs[0]}"
-        return Facet("callbacks", Agreement.DIFFERS, said, declares, detail, count)
+        return Facet("callbacks", Agreement.DIFFERS, legacy, declares, detail, count)
     if mine and not theirs:
-        return Facet("callbacks", Agreement.DIFFERS, said, declares, f"Airflow does not call {mine}", count)
+        return Facet("callbacks", Agreement.DIFFERS, legacy, declares, f"Airflow does not call {mine}", count)
     unsure = [
         *_same(theirs, mine),
         *(f"Dagster does not call {name}" for name in _not_called(dag, task, declared)),
     ]
     if not unsure:
-        return Facet("callbacks", Agreement.AGREES, said, declares, compared=count)
+        return Facet("callbacks", Agreement.AGREES, legacy, declares, compared=count)
     detail = f"{'; '.join(unsure)}. If you need it, call it from a Dagster sensor or hook, {ACCEPT}"
-    return Facet("callbacks", Agreement.UNDETERMINED, said, declares, detail, count)
+    return Facet("callbacks", Agreement.UNDETERMINED, legacy, declares, detail, count)
 
 
 def _same(theirs: Sequence[str], mine: str | None) -> Iterator[str]:
@@ -94,8 +94,8 @@ def _named(whose: str, callbacks: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def _seconds_facet(name: str, theirs: float | None, mine: float | None) -> Facet:
     """A limit in seconds; None means no limit."""
-    said, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
-    return _equal(name, said, declared)
+    legacy, declared = (("none" if seconds is None else f"{seconds:g} s") for seconds in (theirs, mine))
+    return _equal(name, legacy, declared)
 
 
 def _yes(value: bool) -> str:

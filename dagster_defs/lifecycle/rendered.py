@@ -28,11 +28,11 @@ class RenderedValues:
 def bounds_of(declared: Declared, calls: Iterable[RenderedValues]) -> dict[Bound, str]:
     """The ends of the window that the calls name; the option by which dbt filters microbatch models takes
     precedence."""
-    found: dict[Bound, str] = {}
+    bounds: dict[Bound, str] = {}
     for call in calls:
-        for rendering, said in _beside(declared, call):
-            found |= rendering.bounds_in(said)
-    return found
+        for rendering, value in _beside(declared, call):
+            bounds |= rendering.bounds_in(value)
+    return bounds
 
 
 def outputs_of(mirror: Mirror, window: Moment, calls: Sequence[RenderedValues]) -> Iterable[Output]:
@@ -53,13 +53,13 @@ def within(outputs: Iterable[Output], bounds: Mapping[Bound, str]) -> Iterator[O
 
 def differing_values(declared: Declared, window: Moment, calls: Sequence[RenderedValues]) -> list[str]:
     """Where the mirror's values differ from Airflow's: `min_date is 2024-03-09, but 2024-03-10 in Airflow`."""
-    said: dict[str, str] = {}
+    differing: dict[str, str] = {}
     for call in calls:
         for rendering, theirs in _beside(declared, call):
             for name, mine in rendering.for_window(window).items():
                 if name in theirs and not same(theirs[name], mine):
-                    said[name] = f"{name} is {typed(mine)}, but {typed(theirs[name])} in Airflow"
-    return sorted(said.values())
+                    differing[name] = f"{name} is {typed(mine)}, but {typed(theirs[name])} in Airflow"
+    return sorted(differing.values())
 
 
 def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[PartitionVars, Mapping[str, Any]]]:
@@ -68,6 +68,6 @@ def _beside(declared: Declared, call: RenderedValues) -> Iterator[tuple[Partitio
         (declared.variables, call.variables),
         (declared.event_times, call.event_times),
     )
-    for rendering, said in pairs:
+    for rendering, value in pairs:
         if isinstance(rendering, PartitionVars):
-            yield rendering, said
+            yield rendering, value

@@ -72,19 +72,19 @@ class ReportedWindow:
     @property
     def tolerated(self) -> bool:
         """Whether tolerances have excused any difference."""
-        return any(one.checked.check.tolerated for one in self.evidence)
+        return any(item.checked.check.tolerated for item in self.evidence)
 
     @property
     def reason(self) -> str:
         """The reasons of the outputs with the window's verdict, and every output that was not compared."""
-        said = [
-            f"{one.checked.check.name}: {one.checked.check.reason}"
-            for one in self.evidence
-            if one.checked.verdict is self.verdict
+        reasons = [
+            f"{item.checked.check.name}: {item.checked.check.reason}"
+            for item in self.evidence
+            if item.checked.verdict is self.verdict
         ]
         if self.evidence:
-            said += [f"{name}: not compared" for name in self.missing]
-        return "; ".join(said)
+            reasons += [f"{name}: not compared" for name in self.missing]
+        return "; ".join(reasons)
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -113,14 +113,14 @@ class ReportedUnit:
     @property
     def said(self) -> str:
         """`7/7 match`, as in `parity status`; empty without evidence."""
-        return summary([one.checked for one in self.evidence]) if self.evidence else ""
+        return summary([item.checked for item in self.evidence]) if self.evidence else ""
 
     @property
     def outputs(self) -> Mapping[str, Sequence[Evidence]]:
-        found: dict[str, list[Evidence]] = {}
-        for one in self.evidence:
-            found.setdefault(one.checked.check.name, []).append(one)
-        return found
+        outputs: dict[str, list[Evidence]] = {}
+        for item in self.evidence:
+            outputs.setdefault(item.checked.check.name, []).append(item)
+        return outputs
 
     @property
     def legacy_seconds(self) -> float | None:
@@ -140,7 +140,7 @@ class ReportedUnit:
             "seconds": {"legacy": self.legacy_seconds, "candidate": self.candidate_seconds},
             "facets": None if self.facets is None else self.facets.as_json()["facets"],
             "windows": [window.as_json() for window in self.windows],
-            "verdicts": [_verdict_json(one) for one in self.evidence],
+            "verdicts": [_verdict_json(item) for item in self.evidence],
         }
 
 
@@ -187,14 +187,14 @@ def reported_windows(
     whose run was compared, and is not missing from any other window."""
     wanted = windowed_outputs(evidence)
     by_partition: dict[str, list[Evidence]] = {}
-    for one in evidence:
-        by_partition.setdefault(one.partition, []).append(one)
+    for item in evidence:
+        by_partition.setdefault(item.partition, []).append(item)
 
     def window(partition: str) -> ReportedWindow:
-        found = by_partition.get(partition, [])
-        missing = missing_outputs(found, wanted) if found else ()
+        items = by_partition.get(partition, [])
+        missing = missing_outputs(items, wanted) if items else ()
         return ReportedWindow(
-            partition, legacy.get(partition), candidate.get(partition), tuple(found), missing
+            partition, legacy.get(partition), candidate.get(partition), tuple(items), missing
         )
 
     return tuple(map(window, partitions))

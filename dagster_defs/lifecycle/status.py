@@ -40,6 +40,6 @@ class Status:
     @property
     def next_command(self) -> str:
         """The command that a person would run now: finish what is half-done or has drifted, then move what is ready."""
-        commands = [one.next for one in (self.conditions or {}).values() if one.next and not one.held]
+        commands = [each.next for each in (self.conditions or {}).values() if each.next and not each.held]
         urgent = [command for command in commands if " resume " in command]
         return next(iter([*urgent, *commands]), "")

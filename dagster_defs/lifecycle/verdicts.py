@@ -96,16 +96,16 @@ def not_compared(unit: Unit, output: str, partition: str) -> WindowCheck:
 def evidence_as_json(kept: Iterable[Evidence], missing: Iterable[WindowCheck]) -> list[Mapping[str, Any]]:
     """`missing`: windows without evidence; they have no time and no runs."""
     nothing = {"at": None, "run": None, "airflow_run": None}
-    gaps = ({**one.as_json(), "window": one.partition, **nothing} for one in missing)
-    return [*(one.as_json() for one in kept), *gaps]
+    gaps = ({**each.as_json(), "window": each.partition, **nothing} for each in missing)
+    return [*(each.as_json() for each in kept), *gaps]
 
 
 def with_tests(check: Check, differing: Sequence[str]) -> Check:
     """The check combined with dbt tests that disagree between legacy and candidate: then it is a mismatch."""
     if not differing or check.verdict is Verdict.INCONCLUSIVE:
         return check
-    said = f"{TESTS_DIFFER} {', '.join(differing)}"
-    reason = f"{check.reason}; {said}" if check.verdict is Verdict.MISMATCH else said
+    why = f"{TESTS_DIFFER} {', '.join(differing)}"
+    reason = f"{check.reason}; {why}" if check.verdict is Verdict.MISMATCH else why
     return replace(check, verdict=Verdict.MISMATCH, reason=reason)
 
 

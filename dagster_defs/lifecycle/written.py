@@ -112,7 +112,7 @@ class WindowWrites:
 
     @property
     def owners(self) -> frozenset[Owner]:
-        return frozenset(one.owner for one in self.wrote)
+        return frozenset(write.owner for write in self.wrote)
 
     @property
     def overlap(self) -> str:
@@ -121,11 +121,11 @@ class WindowWrites:
         A second write by the same orchestrator at a later time is not an overlap.
         """
         *before, last = self.wrote or (None,)
-        if last and last.asked and last.began and all(one and one.when <= last.began for one in before):
+        if last and last.asked and last.began and all(each and each.when <= last.began for each in before):
             return ""
         if len(self.owners) > 1:
             return "both orchestrators wrote it"
-        if any(one.collides_with(other) for one, other in combinations(self.wrote, 2)):
+        if any(each.collides_with(other) for each, other in combinations(self.wrote, 2)):
             return f"two runs of {self.wrote[0].owner} wrote it at the same time"
         return ""
 
@@ -175,12 +175,14 @@ class Continuity:
     @property
     def by_owner(self) -> Mapping[Owner, tuple[Span, ...]]:
         """What each has written, also in part; a window that both wrote is in both."""
-        wrote = {owner: {one.partition for one in self.windows if owner in one.owners} for owner in Owner}
+        wrote = {
+            owner: {window.partition for window in self.windows if owner in window.owners} for owner in Owner
+        }
         return {owner: self._spans(keys) for owner, keys in wrote.items()}
 
     @property
     def skipped(self) -> tuple[Span, ...]:
-        return self._spans({one.partition for one in self.windows if one.extent is Extent.SKIPPED})
+        return self._spans({window.partition for window in self.windows if window.extent is Extent.SKIPPED})
 
     @property
     def is_continuous(self) -> bool:
@@ -190,18 +192,18 @@ class Continuity:
     @property
     def gap_keys(self) -> list[str]:
         """Partitions that are not, or not fully, written: what a backfill would fill, oldest first."""
-        return [one.partition for one in self.windows if one.extent in (Extent.GAP, Extent.PART)]
+        return [window.partition for window in self.windows if window.extent in (Extent.GAP, Extent.PART)]
 
     @property
     def against(self) -> tuple[str, ...]:
         """What speaks against calling the unit continuous, one clause each."""
-        said = [self.problem] if self.problem else []
-        said += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
-        said += [f"{one.overlap}: {one.partition}" for one in self.overlaps]
-        if not said and not self.nothing_to_write and not any(one.wrote for one in self.windows):
+        reasons = [self.problem] if self.problem else []
+        reasons += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
+        reasons += [f"{each.overlap}: {each.partition}" for each in self.overlaps]
+        if not reasons and not self.nothing_to_write and not any(each.wrote for each in self.windows):
             event = "no run is known to have written it"
-            said.append(event if self.of_event else "no window is known to be written")
-        return tuple(said)
+            reasons.append(event if self.of_event else "no window is known to be written")
+        return tuple(reasons)
 
     def remedy_of(self, overlap: WindowWrites) -> str:
         if self.of_event:
@@ -225,12 +227,12 @@ class Continuity:
             "gaps": [lack.as_json() for lack in self.lacks],
             "overlaps": [
                 {
-                    "window": one.partition,
-                    "why": one.overlap,
-                    "remedy": self.remedy_of(one),
-                    "wrote": [wrote.as_json() for wrote in one.wrote],
+                    "window": overlap.partition,
+                    "why": overlap.overlap,
+                    "remedy": self.remedy_of(overlap),
+                    "wrote": [wrote.as_json() for wrote in overlap.wrote],
                 }
-                for one in self.overlaps
+                for overlap in self.overlaps
             ],
             "skipped": [span.as_json() for span in self.skipped],
             "waiting": [lack.as_json() for lack in self.waiting],
@@ -239,7 +241,7 @@ class Continuity:
         }
 
     def _spans(self, wanted: Collection[str]) -> tuple[Span, ...]:
-        return spans((one.partition for one in self.windows), wanted)
+        return spans((window.partition for window in self.windows), wanted)
 
 
 _IN_WORDS = {Extent.GAP: "written by nobody", Extent.PART: "written in part"}
@@ -247,5 +249,5 @@ _IN_WORDS = {Extent.GAP: "written by nobody", Extent.PART: "written in part"}
 
 def spans(line: Iterable[str], wanted: Collection[str]) -> tuple[Span, ...]:
     """The stretches of `wanted` keys in a line of keys that is in the order of their windows."""
-    found = [list(keys) for is_wanted, keys in groupby(line, key=wanted.__contains__) if is_wanted]
-    return tuple(Span(keys[0], keys[-1], len(keys)) for keys in found)
+    groups = [list(keys) for is_wanted, keys in groupby(line, key=wanted.__contains__) if is_wanted]
+    return tuple(Span(keys[0], keys[-1], len(keys)) for keys in groups)

@@ -172,7 +172,7 @@ def _one_sided_sample(plan: Plan, side: Side, limit: int) -> exp.Select:
 def shown_text(plan: Plan, index: int, value: exp.Expr) -> exp.Expr:
     if plan.masks(index):
         return text("***")
-    said: exp.Expr = func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))
+    beginning: exp.Expr = func("substring", cast(value, "varchar"), number(1), number(_SAMPLE_CHARACTERS))
     if plan.shows_utc(index):
-        said = exp.DPipe(this=said, expression=text(" UTC"))
-    return said
+        beginning = exp.DPipe(this=beginning, expression=text(" UTC"))
+    return beginning

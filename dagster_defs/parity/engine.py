@@ -146,15 +146,15 @@ def _columns(
     for side in Side:
         relation = spec.relation(side)
         try:
-            found = reader.columns(relation)
+            existing = reader.columns(relation)
         except WarehouseError as error:
             absent.append(f"{side}: {shown.text(error)}")
             continue
-        if found is None:
+        if existing is None:
             absent.append(f"{side} relation {relation} does not exist")
         else:
-            _refuse_unusable(spec, side, found, reader.dialect)
-            columns[side] = found
+            _refuse_unusable(spec, side, existing, reader.dialect)
+            columns[side] = existing
     return columns, absent
 
 
@@ -223,10 +223,10 @@ def _spans(plan: Plan, integer: int, reader: Reader) -> dict[Side, Span]:
     """For the sides that have one: an empty side does not."""
     if plan.spec.windowed and not keys.can_be_a_bitmap(plan):
         return {}  # nothing would use them
-    found = {side: reader.rows(span(plan, side, integer))[0] for side in Side}
+    spans = {side: reader.rows(span(plan, side, integer))[0] for side in Side}
     return {
         side: Span(int(row["first"]), int(row["last"]))
-        for side, row in found.items()
+        for side, row in spans.items()
         if row["first"] is not None
     }
 
@@ -309,8 +309,8 @@ def _with_renames(check: Check, plan: Plan, reader: Reader) -> Check:
     if not alone or not check.rows.legacy or check.rows.legacy != check.rows.candidate:
         return check
     answers = {side: reader.rows(renames.statement(plan, side, alone[side]))[0] for side in Side}
-    found = renames.renamed(check.schema_differences, alone, answers)
-    return replace(check, schema_differences=tuple(found))
+    renamed = renames.renamed(check.schema_differences, alone, answers)
+    return replace(check, schema_differences=tuple(renamed))
 
 
 def _with_ignored_columns(check: Check, tolerances: Iterable[Tolerance]) -> Check:

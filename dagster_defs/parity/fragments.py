@@ -24,13 +24,13 @@ def named(name: str) -> exp.Table:
 
 
 def stored(relation: Relation) -> exp.Table:
-    found = exp.Table(
+    table = exp.Table(
         this=quoted(relation.table), db=quoted(relation.schema), catalog=quoted(relation.catalog)
     )
     if relation.as_of is not None:
         instant = cast(text(relation.as_of.astimezone(UTC).isoformat()), "timestamptz")
-        found.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=instant))
-    return found
+        table.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=instant))
+    return table
 
 
 def select(*expressions: exp.Expr | str) -> exp.Select:

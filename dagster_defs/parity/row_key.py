@@ -115,8 +115,8 @@ def _judged(check: KeyCheck) -> KeyCheck:
         faults.append(f"{check.nulls:,} of {check.rows:,} rows have a NULL in the key")
     if faults:
         return replace(check, verdict=KeyVerdict.VIOLATED, reason="; ".join(faults))
-    said = "1 row has a key" if check.rows == 1 else f"{check.rows:,} rows, each with a key"
-    return replace(check, verdict=KeyVerdict.UNIQUE, reason=f"{said} of its own")
+    keys = "1 row has a key" if check.rows == 1 else f"{check.rows:,} rows, each with a key"
+    return replace(check, verdict=KeyVerdict.UNIQUE, reason=f"{keys} of its own")
 
 
 def _counts(relation: Relation, key: Sequence[str], time: str | None) -> exp.Select:

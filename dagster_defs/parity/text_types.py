@@ -92,7 +92,7 @@ def facts_of(name: str, index: int) -> list[exp.Expr]:
     numerals = func(
         "count_if", all_of(_matches(value(), _NUMERAL), exp.not_(_matches(value(), _NEGATIVE_ZERO)))
     )
-    found = {
+    facts = {
         "present": exp.Count(this=value()),
         "numerals": numerals,
         "digits": most(r"^-?([0-9]+)"),
@@ -104,7 +104,7 @@ def facts_of(name: str, index: int) -> list[exp.Expr]:
         "nano_zoned": how_many(_ZONED, "timestamptz_ns"),
         "fraction": most(r":[0-9]{2}\.([0-9]+)"),
     }
-    return [as_(expression, f"{each}_{index}") for each, expression in found.items()]
+    return [as_(expression, f"{each}_{index}") for each, expression in facts.items()]
 
 
 def reading_beside(facts: TextFacts, other: ColumnType) -> tuple[str, bool]:
@@ -174,16 +174,16 @@ class DeclaredType:
     form: str = ""
 
     @classmethod
-    def parse(cls, said: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """`date`, `decimal(18,2)`, `text`, `date %d/%m/%Y`. Raises ValueError for anything else."""
-        name, _, form = said.strip().partition(" %")
+        name, _, form = text.strip().partition(" %")
         kind = parse_type({"STRING": TEXT, "TEXT": TEXT}.get(name.strip().upper(), name.strip().upper()))
         if kind.family not in _DECLARABLE:
             raise ValueError(
-                f"{said!r} is not a type of a CSV column: use text, boolean, a number, date or timestamp"
+                f"{text!r} is not a type of a CSV column: use text, boolean, a number, date or timestamp"
             )
         if form and kind.family is not Family.INSTANT:
-            raise ValueError(f"{said!r} has a format, but only dates and timestamps can have one")
+            raise ValueError(f"{text!r} has a format, but only dates and timestamps can have one")
         return cls(kind, f"%{form}" if form else "")
 
     def value(self, value: exp.Expr) -> exp.Expr:

@@ -69,12 +69,14 @@ def refuse_wrong(spec: ComparisonSpec) -> None:
 def refuse_wrong_columns(spec: ComparisonSpec, tables: Sequence[Sequence[Column]]) -> None:
     """`tables`: the columns of both sides, or of the one that exists."""
     for tolerance in spec.tolerances:
-        found = [match for columns in tables if (match := find_column(tolerance.column, columns)) is not None]
-        if not found and len(tables) == 2:
+        matching = [
+            match for columns in tables if (match := find_column(tolerance.column, columns)) is not None
+        ]
+        if not matching and len(tables) == 2:
             known = dict.fromkeys(each.name for columns in tables for each in columns)
             relations = f"each of {spec.legacy} and {spec.candidate}"
             raise UnknownColumn(spec.name, tolerance.column, relations, list(known))
-        for each in found:
+        for each in matching:
             _refuse_type(spec, tolerance, each)
 
 
@@ -135,12 +137,12 @@ def _refuse_value(spec: ComparisonSpec, tolerance: Tolerance) -> None:
         raise refuse(f"has the value {tolerance.value!r}: give whole microseconds, or {wanted}")
 
 
-def _refuse_type(spec: ComparisonSpec, tolerance: Tolerance, found: Column) -> None:
-    family = parse_type(found.type).family
+def _refuse_type(spec: ComparisonSpec, tolerance: Tolerance, column: Column) -> None:
+    family = parse_type(column.type).family
     if tolerance.kind in NUMERIC and family not in NUMBERS:
         needs = "numbers"
     elif tolerance.kind is ToleranceKind.TIMESTAMP_PRECISION and family is not Family.INSTANT:
         needs = "dates or timestamps"
     else:
         return
-    raise ToleranceOnType(spec.name, tolerance.column, tolerance.kind.value, found.type, needs)
+    raise ToleranceOnType(spec.name, tolerance.column, tolerance.kind.value, column.type, needs)

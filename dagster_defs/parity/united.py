@@ -22,22 +22,22 @@ class United:
 
 def united(types: Iterable[str]) -> United | None:
     """None if no type holds all values: text and numbers, or times with and without a zone."""
-    found = United(UNTYPED)
+    union = United(UNTYPED)
     for own in dict.fromkeys(types):
-        both = _of_two(found.type, own)
+        both = _of_two(union.type, own)
         if both is None:
             return None
-        found = United(both.type, found.proved and both.proved)
-    return found
+        union = United(both.type, union.proved and both.proved)
+    return union
 
 
-def _of_two(one: str, other: str) -> United | None:
-    if one == other or other == UNTYPED:
-        return United(one)
-    if one == UNTYPED:
+def _of_two(first: str, other: str) -> United | None:
+    if first == other or other == UNTYPED:
+        return United(first)
+    if first == UNTYPED:
         return United(other)
-    left, right = parse_type(one), parse_type(other)
-    for wide, narrow, name in ((left, right, one), (right, left, other)):
+    left, right = parse_type(first), parse_type(other)
+    for wide, narrow, name in ((left, right, first), (right, left, other)):
         if type_change(narrow, wide) is SchemaChange.WIDENED:
             return United(name)
     families = {left.family, right.family}
@@ -51,6 +51,6 @@ def _of_two(one: str, other: str) -> United | None:
     if families == {Family.INSTANT} and left.zoned == right.zoned:
         # A date is a midnight; the cast fails if it is out of the finer type's range.
         if left.is_date or right.is_date:
-            return United(other if left.is_date else one)
-        return United(one if left.fraction >= right.fraction else other)
+            return United(other if left.is_date else first)
+        return United(first if left.fraction >= right.fraction else other)
     return None

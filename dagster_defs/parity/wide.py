@@ -57,11 +57,11 @@ def answer(
     samples: list[Row] = []
     batches = thin.batches(rows)
     for batch in batches:
-        found = ask(thin.statement(batch, sample_limit))
-        for name, count in found[0].items():
+        answers = ask(thin.statement(batch, sample_limit))
+        for name, count in answers[0].items():
             if name in thin.counted:
                 counts[name] = counts.get(name, 0) + int(count or 0)
-        samples += [row for row in found if row.get("kind") is not None]
+        samples += [row for row in answers if row.get("kind") is not None]
     counts = thin.in_full(counts)
     if plan.key and counts.pop("changed_firm"):
         for name, count in _changes(thin, counts, batches, ask):
@@ -69,7 +69,7 @@ def answer(
     elif not plan.key and counts["only_in_legacy"] == counts["only_in_candidate"] != 0:
         digests = [ask(_digests(plan, side, part, plan.compared, keyed=False))[0] for side in Side]
         for index in plan.compared:
-            legacy, candidate = (int(found[f"digest_{index}"]) for found in digests)
+            legacy, candidate = (int(answers[f"digest_{index}"]) for answers in digests)
             counts[f"digest_{index}"] = legacy - candidate
     shown = _shown(thin, _first(samples, sample_limit), ask)
     return [counts | sample for sample in shown] or [counts]
@@ -121,13 +121,13 @@ class Thin:
 
     def in_full(self, counts: Mapping[str, int]) -> Row:
         """By the positions in `full`; `changed_firm`: rows that differ in columns represented only by a hash."""
-        found: Row = {name: counts[name] for name in ("only_in_legacy", "only_in_candidate", "modified")}
-        found["changed_firm"] = 0 if self.firm is None else counts.get(f"changed_{self.firm}", 0)
+        full: Row = {name: counts[name] for name in ("only_in_legacy", "only_in_candidate", "modified")}
+        full["changed_firm"] = 0 if self.firm is None else counts.get(f"changed_{self.firm}", 0)
         for thin_index, index in enumerate(self.carried):
             for what in ("changed", "tolerated"):
                 if count := counts.get(f"{what}_{thin_index}"):
-                    found[f"{what}_{index}"] = count
-        return found
+                    full[f"{what}_{index}"] = count
+        return full
 
     def batches(self, rows: int) -> list[exp.Expr | None]:
         """Conditions that divide the rows into batches, keeping each group together; a condition of None is always
@@ -149,10 +149,10 @@ class Thin:
         if self.firm not in (None, self.row):
             values.append(as_(hash_of(self.full, self.rest), value_name(self.row - 1)))
         values.append(as_(hash_of(self.full, range(len(self.full.pairs))), value_name(self.row)))
-        found = select(*values).from_(_subquery(drill.chosen_rows(self.full, side, self.part)), copy=False)
+        query = select(*values).from_(_subquery(drill.chosen_rows(self.full, side, self.part)), copy=False)
         if batch is None:
-            return found
-        return select("*").from_(_subquery(found, "thin_rows"), copy=False).where(batch.copy(), copy=False)
+            return query
+        return select("*").from_(_subquery(query, "thin_rows"), copy=False).where(batch.copy(), copy=False)
 
     def tables(self, batch: exp.Expr | None) -> list[tuple[str, exp.Query]]:
         return [
@@ -218,7 +218,9 @@ def _changes(
             for side in Side
         ]
         differing = [
-            index for index in thin.rest if len({int(found[f"digest_{index}"]) for found in digests}) > 1
+            index
+            for index in thin.rest
+            if len({int(digest_row[f"digest_{index}"]) for digest_row in digests}) > 1
         ]
         statements = [_changes_by_key(thin, some) for some in _shares(differing, _AT_ONCE)]
     else:
@@ -343,7 +345,7 @@ def _first(samples: Sequence[Row], limit: int) -> list[Row]:
 def _shown(thin: Thin, samples: Sequence[Row], ask: Ask) -> Iterator[Row]:
     """The samples with their values, in the format of `drill.statement`."""
     positions = range(len(thin.full.pairs))
-    found = {
+    cells = {
         side: _values(
             thin,
             side,
@@ -354,7 +356,7 @@ def _shown(thin: Thin, samples: Sequence[Row], ask: Ask) -> Iterator[Row]:
     }
     for sample in samples:
         own = {
-            side: {} if sample[f"{side}_row"] is None else found[side][int(sample[f"{side}_row"])]
+            side: {} if sample[f"{side}_row"] is None else cells[side][int(sample[f"{side}_row"])]
             for side in Side
         }
         shown: Row = {"kind": sample["kind"], "copies": sample["copies"]}
@@ -367,9 +369,9 @@ def _shown(thin: Thin, samples: Sequence[Row], ask: Ask) -> Iterator[Row]:
 
 def _values(thin: Thin, side: Side, hashes: Sequence[int], ask: Ask) -> dict[int, Row]:
     """By the row's hash: `text_<position>`, truncated and masked, and `hash_<position>`."""
-    found: dict[int, Row] = {each: {} for each in hashes}
+    rows_of: dict[int, Row] = {each: {} for each in hashes}
     if not hashes:
-        return found
+        return rows_of
     only = exp.In(this=column("row"), expressions=[number(each) for each in hashes])
     for positions in _shares(range(len(thin.full.pairs)), _VALUES_AT_ONCE):
         values = (
@@ -382,8 +384,8 @@ def _values(thin: Thin, side: Side, hashes: Sequence[int], ask: Ask) -> dict[int
         )
         rows = _subquery(_by_row(thin, side, positions, only.copy()), "sampled")
         for line in ask(render(select(column("row"), *values).from_(rows, copy=False), thin.plan)):
-            found[int(line["row"])] |= line
-    return found
+            rows_of[int(line["row"])] |= line
+    return rows_of
 
 
 def _hash_pair(name: str) -> ColumnPair:

@@ -92,13 +92,13 @@ class ListedPartitions(PartitionedSchedule):
     def keys_over(self, window: Window) -> list[str]:
         listed = self.schedule.listed
         place = bisect_left(listed.starts, window.end)
-        found: list[str] = []
+        keys: list[str] = []
         while place and listed.ends[place - 1] > window.start:
             place -= 1
             own = listed.windows[place]
             if own.overlaps(window) and self.schedule.is_in_bounds(own):
-                found.append(self._key(own))
-        return found[::-1]
+                keys.append(self._key(own))
+        return keys[::-1]
 
     def windows_between(self, first_key: str, last_key: str) -> list[Window]:
         self.range_windows(first_key, last_key)

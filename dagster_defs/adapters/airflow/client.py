@@ -252,8 +252,8 @@ class AirflowReader:
     def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
         """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
         path = _instance(unit, run_id)
-        found = self._object(path, self._call("GET", path)).get("rendered_fields") or {}
-        return self._object(path, found)
+        fields = self._object(path, self._call("GET", path)).get("rendered_fields") or {}
+        return self._object(path, fields)
 
     def log_of(self, task: TaskInstance) -> str:
         path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"
@@ -295,7 +295,7 @@ class AirflowReader:
         return total
 
     def _rows(self, path: str, name: str, answer: Any) -> list[Mapping[str, Any]]:
-        return self._one(lambda found: rows_of(found, name, path), answer)
+        return self._one(lambda document: rows_of(document, name, path), answer)
 
     def _object(self, path: str, answer: Any) -> Mapping[str, Any]:
         if not isinstance(answer, dict):

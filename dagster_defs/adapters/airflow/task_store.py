@@ -44,8 +44,8 @@ class WindowStore:
 
     def records(self) -> dict[str, Mapping[str, Any]]:
         """By task id. Raises TaskStoreUnreadable."""
-        found = (self._read(path) for path in sorted(self.folder.glob("*.json")))
-        return {document["task_id"]: document["record"] for document in found}
+        records = (self._read(path) for path in sorted(self.folder.glob("*.json")))
+        return {document["task_id"]: document["record"] for document in records}
 
     def attempt(self, unit: Unit) -> Attempt | None:
         path = self._path(unit)

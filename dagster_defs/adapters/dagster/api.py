@@ -179,17 +179,19 @@ class DagsterReader:
 
     def sleeping_sensors(self, job: str) -> str:
         """Why no sensor starts the job; empty if one does."""
-        found = [
+        sleeping = [
             sensor
             for repository in _repositories(self._locations())
             for sensor in self._call(_SENSORS, {"selector": repository}).get("results", ())
             if job in [target["pipelineName"] for target in sensor["targets"] or ()]
         ]
-        if any(sensor["sensorState"]["status"] == "RUNNING" for sensor in found):
+        if any(sensor["sensorState"]["status"] == "RUNNING" for sensor in sleeping):
             return ""
-        names = ", ".join(sensor["name"] for sensor in found)
+        names = ", ".join(sensor["name"] for sensor in sleeping)
         return (
-            f"the sensor {names} is switched off in Dagster" if found else f"no sensor starts the job {job}"
+            f"the sensor {names} is switched off in Dagster"
+            if sleeping
+            else f"no sensor starts the job {job}"
         )
 
     def sick_daemons(self) -> list[str]:
@@ -276,9 +278,9 @@ class DagsterClient(DagsterReader):
         repository = self._repository_of(job)
         if repository is None:
             raise DagsterCannot(self.url, self.missing_job(job))
-        told = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
+        request = {"query": _RELOAD, "variables": {"name": repository["repositoryLocationName"]}}
         try:
-            self._web.ask("POST", "/graphql", json=told, seconds=0.5)
+            self._web.ask("POST", "/graphql", json=request, seconds=0.5)
         except (Refusal, Unclear):
             return
         except NoAnswer as error:

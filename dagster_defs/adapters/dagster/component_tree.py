@@ -89,13 +89,13 @@ def _without_schemas(tree: ComponentTree | None) -> dg.Definitions:
 
 def _by_annotation(find: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     """The same, found once for each field: an annotation that holds a default of a list has no hash."""
-    found: dict[tuple[int, str], tuple[Any, Any]] = {}
+    resolved: dict[tuple[int, str], tuple[Any, Any]] = {}
 
     def known(annotation: Any, field_name: str) -> Any:
         key = id(annotation), field_name
-        if key not in found:
-            found[key] = annotation, find(annotation, field_name)  # kept, so that no other gets its id
-        return found[key][1]
+        if key not in resolved:
+            resolved[key] = annotation, find(annotation, field_name)  # kept, so that no other gets its id
+        return resolved[key][1]
 
     return known
 

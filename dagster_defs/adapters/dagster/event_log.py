@@ -203,11 +203,11 @@ def _records(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, limit: in
         return
     cursor: str | None = None
     while True:
-        found = fetch(wanted, limit=PAGE, cursor=cursor)
-        yield from found.records
-        if not found.has_more:
+        page = fetch(wanted, limit=PAGE, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
             return
-        cursor = found.cursor
+        cursor = page.cursor
 
 
 def _occasion(document: Any) -> Occasion | None:

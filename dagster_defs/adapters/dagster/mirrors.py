@@ -119,10 +119,10 @@ def legacy_keys(mirrors: Mapping[Unit, Mirror]) -> dict[Unit, list[dg.AssetKey]]
         except ParityError:
             continue  # `parity verify` reports its fault; its verdicts are shown without runs
         written[len(keys), unit] = keys
-    found: dict[Unit, list[dg.AssetKey]] = {}
+    keys_of: dict[Unit, list[dg.AssetKey]] = {}
     for text, unit in sorted(definers(written).items()):
-        found.setdefault(unit, []).append(dg.AssetKey.from_user_string(text))
-    return found
+        keys_of.setdefault(unit, []).append(dg.AssetKey.from_user_string(text))
+    return keys_of
 
 
 def declares_nothing(defs_folder: Path) -> bool:

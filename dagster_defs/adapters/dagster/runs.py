@@ -48,13 +48,13 @@ def related_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Run
     import dagster as dg
 
     own = instance.get_run_record_by_id(run.run_id)
-    found: dict[int, RunRecord] = {}
+    related: dict[int, RunRecord] = {}
     for name in NAMES:
         if value := run.tags.get(name):
             for record in instance.get_run_records(dg.RunsFilter(tags={name: value})):
                 if own is None or record.storage_id < own.storage_id:
-                    found[record.storage_id] = record_of(record.dagster_run)
-    return [found[place] for place in sorted(found, reverse=True) if found[place].run_id != run.run_id]
+                    related[record.storage_id] = record_of(record.dagster_run)
+    return [related[place] for place in sorted(related, reverse=True) if related[place].run_id != run.run_id]
 
 
 @dataclass
@@ -72,7 +72,7 @@ class PlannedAssets:
         if plan not in self._by_plan:
             steps = self.instance.get_execution_plan_snapshot(plan).steps
             outputs = [output.properties for step in steps for output in step.outputs if output.properties]
-            self._by_plan[plan] = frozenset(one.asset_key for one in outputs if one.asset_key)
+            self._by_plan[plan] = frozenset(each.asset_key for each in outputs if each.asset_key)
         return self._by_plan[plan]
 
 

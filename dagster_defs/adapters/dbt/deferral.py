@@ -47,15 +47,15 @@ def data_behind(manifest: Manifest, selected: frozenset[str]) -> Mapping[str, bo
     def is_seen_through(node: Mapping[str, Any] | None) -> bool:
         return _is_ephemeral(node) or (node is not None and node["config"].get("materialized") == "view")
 
-    found: dict[str, bool] = {}
+    stored: dict[str, bool] = {}
     for node_id in _read_by(manifest, selected, is_seen_through):
         node = manifest["nodes"].get(node_id)
         if node_id in manifest["sources"]:
-            found[node_id] = False
+            stored[node_id] = False
         elif node_id not in selected and is_built(node) and not is_seen_through(node):
             assert node is not None  # noqa: S101 - a missing node is not built
-            found[node_id] = node["config"].get("materialized") != "incremental"
-    return found
+            stored[node_id] = node["config"].get("materialized") != "incremental"
+    return stored
 
 
 def write_state(folder: Path, manifest: Manifest, places: Mapping[str, Relation | None]) -> list[str]:

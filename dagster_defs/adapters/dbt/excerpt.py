@@ -54,12 +54,12 @@ def _own_code(manifest: Manifest) -> Iterator[str]:
 
 
 def _with_upstream(manifest: Manifest, names: set[str] | frozenset[str]) -> set[str]:
-    found: set[str] = set()
+    needed: set[str] = set()
     waiting = set(names)
     while waiting:
-        found |= waiting
-        waiting = {parent for name in waiting for parent in _parents(manifest, name)} - found
-    return found
+        needed |= waiting
+        waiting = {parent for name in waiting for parent in _parents(manifest, name)} - needed
+    return needed
 
 
 def _parents(manifest: Manifest, name: str) -> list[str]:

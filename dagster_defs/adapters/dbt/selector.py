@@ -65,11 +65,11 @@ class QuickSearch:
     @cached_property
     def _by_name(self) -> Mapping[str, set[str]]:
         """Nodes by each part of their qualified name."""
-        found: dict[str, set[str]] = {}
+        by_name: dict[str, set[str]] = {}
         for unique_id, node in self._nodes:
             for part in ".".join(node.fqn).split("."):
-                found.setdefault(part, set()).add(unique_id)
-        return found
+                by_name.setdefault(part, set()).add(unique_id)
+        return by_name
 
     @cached_property
     def _versioned(self) -> set[str]:

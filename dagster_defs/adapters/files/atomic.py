@@ -104,12 +104,12 @@ def remove_leftovers(folder: Path) -> None:
     here = _host()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            found = _TEMPORARY.match(entry.name)
-            if not found:
+            match = _TEMPORARY.match(entry.name)
+            if not match:
                 continue
             with contextlib.suppress(OSError):
                 old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS
-                if old or (found["host"] == here and not psutil.pid_exists(int(found["pid"]))):
+                if old or (match["host"] == here and not psutil.pid_exists(int(match["pid"]))):
                     Path(entry.path).unlink(missing_ok=True)
 
 

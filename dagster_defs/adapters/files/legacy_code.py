@@ -31,26 +31,26 @@ class LegacyFunction:
 
     def find_module(self) -> ModuleSpec | None:
         """None if there is no such module. Neither the module nor its parent packages are imported."""
-        found: ModuleSpec | None = None
+        spec: ModuleSpec | None = None
         places: Sequence[str] | None = [str(self.folder), *sys.path]
         for name in _each_longer(self.module):
-            found = None if places is None else PathFinder.find_spec(name, places)
-            if found is None and "." not in name:
-                found = _installed(name)
-            if found is None:
+            spec = None if places is None else PathFinder.find_spec(name, places)
+            if spec is None and "." not in name:
+                spec = _installed(name)
+            if spec is None:
                 return None
-            places = found.submodule_search_locations
-        return found
+            places = spec.submodule_search_locations
+        return spec
 
     def refusal(self) -> str:
         """Why it cannot be called here, as far as the module's source shows; empty if it can."""
-        found = self.find_module()
-        if found is None:
+        spec = self.find_module()
+        if spec is None:
             return f"there is no module {self.module!r} in {self.folder.name}/"
-        if not (found.origin or "").endswith(".py"):
+        if not (spec.origin or "").endswith(".py"):
             return ""
         try:
-            text = ast.parse(Path(str(found.origin)).read_text(encoding="utf-8"))
+            text = ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8"))
         except (SyntaxError, ValueError) as error:
             return f"module {self.module!r} is not to be read: {error}"
         names = set(_bound(text))
@@ -66,8 +66,8 @@ class LegacyFunction:
         folder = str(self.folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
-        found: Callable[..., Any] | None = getattr(importlib.import_module(self.module), self.name, None)
-        return found
+        function: Callable[..., Any] | None = getattr(importlib.import_module(self.module), self.name, None)
+        return function
 
 
 def _each_longer(module: str) -> Iterator[str]:

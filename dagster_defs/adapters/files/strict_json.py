@@ -26,7 +26,7 @@ def loads(data: bytes | str) -> Any:
 def _refuse_deep(document: Any) -> None:
     level = [document]
     for _ in range(DEPTH):
-        level = [child for one in level for child in _children(one)]
+        level = [child for each in level for child in _children(each)]
         if not level:
             return
     raise ValueError(f"it is nested more than {DEPTH} levels deep")
@@ -49,12 +49,12 @@ def _float(text: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:60]!r} is there twice")
-    return found
+    return members
 
 
 _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float, object_pairs_hook=_object)

@@ -57,8 +57,8 @@ class _Bounded(yaml.SafeLoader):
                     f"the key {key.value[:60]!r} is there twice (line {key.start_mark.line + 1})"
                 )
             seen.add(key.value)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def _children(node: Any) -> list[Any]:

@@ -53,17 +53,17 @@ def in_words(error: ValidationError, written: Any = None) -> str:
     """
     problems = [_read(each, written) for each in error.errors(include_url=False)]
     problems = [each for each in problems if not _is_only_a_template(each, problems)]
-    found: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for problem in problems:
         where = ".".join(problem.where)
         if problem.sentence:
-            said = problem.sentence
+            sentence = problem.sentence
         else:
             mates = [each for each in problems if each.where == problem.where and each.noun]
             nouns = " or ".join(dict.fromkeys(each.noun for each in mates))
-            said = f"{where or 'it'} must be {nouns}, not {problem.written}"
-        found[f"{said} ({problem.file})" if problem.file else said] = None
-    return "; ".join(found)
+            sentence = f"{where or 'it'} must be {nouns}, not {problem.written}"
+        sentences[f"{sentence} ({problem.file})" if problem.file else sentence] = None
+    return "; ".join(sentences)
 
 
 def _read(problem: Mapping[str, Any], written: Any) -> _Problem:
@@ -129,8 +129,8 @@ def _sentence(problem: Mapping[str, Any], where: str) -> str:
     if kind in ("string_too_short", "too_short"):
         return f"{where} is empty"
     if kind in ("value_error", "assertion_error"):
-        said = str(context.get("error") or problem["msg"])
-        return f"{where}: {said}" if where else said
+        message = str(context.get("error") or problem["msg"])
+        return f"{where}: {message}" if where else message
     return ""
 
 
@@ -151,12 +151,12 @@ def _shown(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        said = repr(value)
+        text = repr(value)
     elif isinstance(value, date):
-        said = value.isoformat()
+        text = value.isoformat()
     else:
         try:
-            said = json.dumps(value, ensure_ascii=False, default=str)
+            text = json.dumps(value, ensure_ascii=False, default=str)
         except (TypeError, ValueError):
-            said = repr(value)
-    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+            text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

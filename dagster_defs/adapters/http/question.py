@@ -117,12 +117,12 @@ def seconds(row: Mapping[str, Any], name: str) -> Any:
 
 
 def _value(row: Mapping[str, Any], name: str, default: Any, kind: Any, words: str) -> Any:
-    found = row.get(name)
-    if found is None and default is not MISSING:
+    value = row.get(name)
+    if value is None and default is not MISSING:
         return default
-    if not isinstance(found, kind) or isinstance(found, bool):
-        raise Unclear(f"`{name}` is not {words} but {excerpt(repr(found))}")
-    return found
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise Unclear(f"`{name}` is not {words} but {excerpt(repr(value))}")
+    return value
 
 
 class Web:

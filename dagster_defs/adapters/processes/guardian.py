@@ -70,18 +70,18 @@ def family(leaders: Iterable[Known], mark: str = "") -> list[Known]:
     known = [leader for leader in leaders if leader.keeps_its_id]
     alive = [leader for leader in known if leader.process]
     groups = {leader.pid for leader in known}
-    found: dict[Known, None] = dict.fromkeys(alive)
+    members: dict[Known, None] = dict.fromkeys(alive)
     for leader in alive:
         with contextlib.suppress(psutil.Error):
             for below in psutil.Process(leader.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
-                    found[Known(below.pid, below.create_time())] = None
+                    members[Known(below.pid, below.create_time())] = None
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if os.getpgid(process.pid) in groups or (mark and process.environ().get(MARK) == mark):
-                found[Known(process.pid, process.create_time())] = None
+                members[Known(process.pid, process.create_time())] = None
     mine = os.getpid()
-    return [each for each in found if each.pid != mine and not _is_guardian(each)]
+    return [each for each in members if each.pid != mine and not _is_guardian(each)]
 
 
 def _is_guardian(each: Known) -> bool:
@@ -277,9 +277,9 @@ def main(parent: int, mark: str) -> None:
 def _servers(folders: set[str]) -> list[Known]:
     until = time.monotonic() + _POSTGRES_SECONDS
     while True:
-        found = [server for folder in folders if (server := postgres_of(Path(folder)))]
-        if len(found) == len(folders) or time.monotonic() > until:
-            return found
+        servers = [server for folder in folders if (server := postgres_of(Path(folder)))]
+        if len(servers) == len(folders) or time.monotonic() > until:
+            return servers
         time.sleep(0.1)
 
 

@@ -95,12 +95,12 @@ class LedgerReader:
 
     def _bytes(self) -> bytes:
         try:
-            found = self.path.stat()
-            if not stat.S_ISREG(found.st_mode):
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode):
                 raise LedgerUnreadable(str(self.path), "it is not a regular file")
-            if found.st_size > MOST_BYTES:
+            if status.st_size > MOST_BYTES:
                 raise LedgerUnreadable(
-                    str(self.path), f"it has {found.st_size:,} bytes, and {MOST_BYTES:,} at most are read"
+                    str(self.path), f"it has {status.st_size:,} bytes, and {MOST_BYTES:,} at most are read"
                 )
             return self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):

@@ -47,9 +47,9 @@ def plain_entry(line: bytes) -> Entry | None:
     if len(line) > MOST_BYTES:
         return None
     try:
-        if (found := _LINE.fullmatch(line.decode())) is None:
+        if (match := _LINE.fullmatch(line.decode())) is None:
             return None
-        id_, at, operator, names, reason, texts, from_, until, paused = found.groups()
+        id_, at, operator, names, reason, texts, from_, until, paused = match.groups()
         lists = _lists(texts) if len(texts) < _BEGINNING else _lists.__wrapped__(texts)
         if lists is None:
             return None
@@ -74,10 +74,10 @@ def read_entry(line: bytes, where: str) -> Entry:
 
 def is_of_another(line: bytes, unit: Unit) -> bool:
     """Whether the line certainly names another unit, and so need not be parsed."""
-    found = _PLAINLY_NAMED.match(line) or _NAMED.match(line[:_BEGINNING])
-    if found is None or b"\\" in found[4] or b"." not in found[4] or line.count(b'"unit"') != 1:
+    match = _PLAINLY_NAMED.match(line) or _NAMED.match(line[:_BEGINNING])
+    if match is None or b"\\" in match[4] or b"." not in match[4] or line.count(b'"unit"') != 1:
         return False
-    return found[4] != str(unit).encode()
+    return match[4] != str(unit).encode()
 
 
 # Many entries share these, and a look-up is cheaper than parsing them again.
@@ -96,10 +96,10 @@ def _lists(texts: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 def _named(line: bytes) -> str:
     """The unit of an unreadable line, if it begins like an entry and is not joined with another one."""
-    found = _NAMED.match(line[:_BEGINNING])
-    if found is None or line.count(b'"unit"') != 1:
+    match = _NAMED.match(line[:_BEGINNING])
+    if match is None or line.count(b'"unit"') != 1:
         return ""
     try:
-        return str(Unit.parse(json.loads(b'"' + found[4] + b'"')))
+        return str(Unit.parse(json.loads(b'"' + match[4] + b'"')))
     except (ValueError, BadUnit):
         return ""

@@ -26,37 +26,37 @@ class Marks(Mapping[Unit, bool]):
     by_dag: Mapping[str, one_dag.Marks] = field(default_factory=dict)
 
     def __getitem__(self, unit: Unit) -> bool:
-        found = self.by_dag.get(unit.dag_id, one_dag.Marks())
-        if problem := found.problem_of(unit.task_id):
-            raise ProxiedStateUnreadable(found.files[0] if found.files else Path(unit.dag_id), problem)
-        return found.tasks[unit.task_id] if found.whole is None else found.whole
+        marks = self.by_dag.get(unit.dag_id, one_dag.Marks())
+        if problem := marks.problem_of(unit.task_id):
+            raise ProxiedStateUnreadable(marks.files[0] if marks.files else Path(unit.dag_id), problem)
+        return marks.tasks[unit.task_id] if marks.whole is None else marks.whole
 
     def __iter__(self) -> Iterator[Unit]:
-        for dag_id, found in self.by_dag.items():
-            yield from (Unit(dag_id, task_id) for task_id in found.tasks)
+        for dag_id, marks in self.by_dag.items():
+            yield from (Unit(dag_id, task_id) for task_id in marks.tasks)
 
     def __len__(self) -> int:
-        return sum(len(found.tasks) for found in self.by_dag.values())
+        return sum(len(marks.tasks) for marks in self.by_dag.values())
 
     @property
     def whole(self) -> Mapping[str, bool]:
         """The marks of whole DAGs."""
-        return {dag_id: found.whole for dag_id, found in self.by_dag.items() if found.whole is not None}
+        return {dag_id: marks.whole for dag_id, marks in self.by_dag.items() if marks.whole is not None}
 
     @property
     def problems(self) -> Mapping[str, Sequence[str]]:
         """What Airflow does not honour, by DAG."""
-        return {dag_id: found.problems for dag_id, found in self.by_dag.items() if found.problems}
+        return {dag_id: marks.problems for dag_id, marks in self.by_dag.items() if marks.problems}
 
     def honoured(self, unit: Unit) -> bool:
         """The mark as Airflow acts on it: a task whose mark is in doubt runs there, as its own operator."""
-        found = self.by_dag.get(unit.dag_id)
-        return found is not None and found.honoured(unit.task_id)
+        marks = self.by_dag.get(unit.dag_id)
+        return marks is not None and marks.honoured(unit.task_id)
 
     def doubt(self, unit: Unit) -> str:
         """Why it is unknown whether the unit is marked; empty if it is known."""
-        found = self.by_dag.get(unit.dag_id)
-        return found.problem_of(unit.task_id) if found else ""
+        marks = self.by_dag.get(unit.dag_id)
+        return marks.problem_of(unit.task_id) if marks else ""
 
 
 def read_marks(folder: Path, dag_id: str = "") -> Marks:
@@ -77,9 +77,9 @@ def read_marks(folder: Path, dag_id: str = "") -> Marks:
 
 def refuse_unmarkable(folder: Path, unit: Unit) -> None:
     """Raises MarkedAsAWhole if the DAG is marked as a whole: only Airflow knows which tasks that means."""
-    found = one_dag.read_marks(folder, unit.dag_id)
-    if found.whole is not None:
-        raise MarkedAsAWhole(str(unit), found.files[0])
+    marks = one_dag.read_marks(folder, unit.dag_id)
+    if marks.whole is not None:
+        raise MarkedAsAWhole(str(unit), marks.files[0])
 
 
 def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
@@ -96,10 +96,10 @@ def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
 
 
 def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
-    found = one_dag.read_marks(folder, unit.dag_id)
-    tasks = {**found.tasks, unit.task_id: proxied}
-    path, *others = found.files or (folder / f"{unit.dag_id}.yaml",)
-    if found.problems and os.path.lexists(path):
+    marks = one_dag.read_marks(folder, unit.dag_id)
+    tasks = {**marks.tasks, unit.task_id: proxied}
+    path, *others = marks.files or (folder / f"{unit.dag_id}.yaml",)
+    if marks.problems and os.path.lexists(path):
         _keep(path, others)
     _replace(path, tasks)
     # Not earlier: for a moment, only the other file would exist and be honoured.

@@ -7,4 +7,4 @@ import sqlparse
 
 def split(text: str) -> list[str]:
     """As `DbApiHook.split_sql_string`: without comments, and with the semicolons."""
-    return [one for one in sqlparse.split(sqlparse.format(text, strip_comments=True)) if one]
+    return [each for each in sqlparse.split(sqlparse.format(text, strip_comments=True)) if each]

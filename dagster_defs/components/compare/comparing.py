@@ -136,7 +136,7 @@ class RunComparison:
         if self.mirror.event is None or not isinstance(moment, Occasion):
             return output.as_a_whole
         try:
-            others = {one.name: one for one in self.mirror.outputs_of(self.mirror.event.example())}
+            others = {each.name: each for each in self.mirror.outputs_of(self.mirror.event.example())}
         except ParityError:  # it is named after something that only a run has
             return output.as_a_whole
         return others.get(output.name) == output

@@ -27,8 +27,8 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
     by_dag = groupby(
         sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
     )
-    for dag_id, found in by_dag:
-        mates = list(found)
+    for dag_id, units in by_dag:
+        mates = list(units)
         if dag_id in waiting:
             continue
         if any(unit.event for unit in mates):

@@ -147,12 +147,12 @@ def _read_log(
     by_path = {tuple(key.path): unit for key, unit in by_key.items()}
     since = pendulum.now("UTC") - FIRST_LOOK if until is None else None
     events = EventReader(context.instance).written_after(until, since, EVENTS)
-    told = [
+    reported = [
         (str(by_path[event.asset].unit), event.name, event.position, event.run_id)
         for event in events
         if event.asset in by_path and event.name and _is_kin(event, by_path[event.asset])
     ]
-    return (events[-1].position if events else until), told
+    return (events[-1].position if events else until), reported
 
 
 def _is_kin(event: WindowEvent, unit: ShadowedUnit) -> bool:

@@ -85,12 +85,12 @@ class LegacyVerdicts:
         for check, why in self.not_known.items():
             if _speaks_for(check, legacy_key, compared):
                 reasons.setdefault(why, []).append(check.name)
-        differing = sorted(name for name, (one, other) in both.items() if one != other)
+        differing = sorted(name for name, (each, other) in both.items() if each != other)
         unknown = [f"{', '.join(sorted(names))}: {why}" for why, names in sorted(reasons.items())]
         if not both and not unknown:
             return "none on both sides", []
         known = [f"{len(both)} on both sides, {len(differing)} differ"] if both else []
-        return "; ".join([*known, *(f"not known: {one}" for one in unknown)]), differing
+        return "; ".join([*known, *(f"not known: {each}" for each in unknown)]), differing
 
 
 def twin_of(check: dg.AssetCheckKey) -> dg.AssetCheckKey:

@@ -30,7 +30,7 @@ def variable_of(unit: str, where: str, name: Any, declared: Any) -> VariableTemp
         )
         raise refused(reason)
     bound, as_yaml = declared.get("bound", "none"), declared.get("yaml", False)
-    if bound not in [one.value for one in Bound]:
+    if bound not in [each.value for each in Bound]:
         raise refused(f"has `bound: {bound}`, but a bound is lower, upper or none")
     if not isinstance(as_yaml, bool):
         raise refused(f"has `yaml: {as_yaml}`, but it must be true or false")

@@ -207,8 +207,8 @@ def _document(value: exp.Expr, kind: ColumnType) -> exp.Expr:
 
 def _names(written: exp.Expr) -> exp.Expr:
     first = exp.Bracket(this=column("item", "items"), expressions=[number(0)])
-    found = select(exp.Count(this=first)).from_(_items(_matches(written, _JSON_NAMES)), copy=False)
-    return found.subquery(copy=False)
+    count = select(exp.Count(this=first)).from_(_items(_matches(written, _JSON_NAMES)), copy=False)
+    return count.subquery(copy=False)
 
 
 def _matches(written: exp.Expr, pattern: str) -> exp.Expr:

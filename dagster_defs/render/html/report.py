@@ -97,9 +97,11 @@ def _facet_said(facet: Facet) -> str:
 
 def _evidence_cell(unit: ReportedUnit) -> Cell:
     """The worst of the unit's verdicts, and all of them in words."""
-    found = {one.checked.verdict for one in unit.evidence}
-    worst = next((verdict for verdict in (Verdict.MISMATCH, Verdict.INCONCLUSIVE) if verdict in found), None)
-    if not found:
+    verdicts = {item.checked.verdict for item in unit.evidence}
+    worst = next(
+        (verdict for verdict in (Verdict.MISMATCH, Verdict.INCONCLUSIVE) if verdict in verdicts), None
+    )
+    if not verdicts:
         return NOTHING
     plain = VERDICT_MARKS[worst or Verdict.MATCH]
     return (*(TOLERATED if worst is None and any(map(_excused, unit.evidence)) else plain), unit.said)
@@ -122,7 +124,7 @@ def _heat(unit: ReportedUnit) -> Iterator[tuple[str, str, Sequence[Cell]]]:
         yield (
             name,
             f"{name[0]} {style}".strip(),
-            [("" if one[0] == style else one[0], *one[1:]) for one in cells],
+            [("" if cell[0] == style else cell[0], *cell[1:]) for cell in cells],
         )
 
 
@@ -147,11 +149,11 @@ def _verdict_cell(window: ReportedWindow) -> Cell:
         return NOTHING
     excused = window.verdict is Verdict.MATCH and window.tolerated
     style, mark = TOLERATED if excused else VERDICT_MARKS[window.verdict]
-    said = window.reason
+    reason = window.reason
     if window.verdict is Verdict.MATCH:  # all its outputs match, so their reasons are enough
-        said = "; ".join(dict.fromkeys(one.checked.check.reason for one in window.evidence))
-    said = said if len(said) <= REASON else said[: REASON - 1] + "…"
-    return style, mark, f"{window.partition} {window.verdict}: {said}"
+        reason = "; ".join(dict.fromkeys(item.checked.check.reason for item in window.evidence))
+    reason = reason if len(reason) <= REASON else reason[: REASON - 1] + "…"
+    return style, mark, f"{window.partition} {window.verdict}: {reason}"
 
 
 def _lines(unit: ReportedUnit) -> Mapping[str, str]:
@@ -159,7 +161,7 @@ def _lines(unit: ReportedUnit) -> Mapping[str, str]:
     slowest = _slowest(unit)
     sides = {"legacy": [window.legacy for window in unit.windows]}
     sides["candidate"] = [window.candidate for window in unit.windows]
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for side, runs in sides.items():
         points = [
             (place, HIGH - round(HIGH * run.seconds / slowest))
@@ -168,35 +170,35 @@ def _lines(unit: ReportedUnit) -> Mapping[str, str]:
         ]
         if len(points) > 1:
             steps = [f"{x - left} {y - above}" for (left, above), (x, y) in pairwise(points)]
-            found[side] = f"M{points[0][0]} {points[0][1]}l{' '.join(steps).replace(' -', '-')}"
-    return found
+            lines[side] = f"M{points[0][0]} {points[0][1]}l{' '.join(steps).replace(' -', '-')}"
+    return lines
 
 
 def _outputs(unit: ReportedUnit) -> Iterator[tuple[str, Sequence[tuple[str, str]], Evidence]]:
     """The name of each output, how often it has each verdict, with its mark, and the last verdict."""
     for name, kept in unit.outputs.items():
-        said = {one: VERDICT_MARKS[one][1] for one in Verdict}
-        counts = Counter(one.checked.verdict for one in kept if not _excused(one))
-        found = [(mark, f"{counts[one]} {one.value}") for one, mark in said.items() if counts[one]]
+        marks = {each: VERDICT_MARKS[each][1] for each in Verdict}
+        counts = Counter(each.checked.verdict for each in kept if not _excused(each))
+        shown = [(mark, f"{counts[each]} {each.value}") for each, mark in marks.items() if counts[each]]
         excused = sum(map(_excused, kept))
-        yield name, [*found, *([(TOLERATED[1], f"{excused} match, tolerated")] if excused else [])], kept[-1]
+        yield name, [*shown, *([(TOLERATED[1], f"{excused} match, tolerated")] if excused else [])], kept[-1]
 
 
-def _excused(one: Evidence) -> bool:
+def _excused(item: Evidence) -> bool:
     """A match that relies on a tolerance, and so is never shown as a plain one."""
-    return one.checked.verdict is Verdict.MATCH and bool(one.checked.check.tolerated)
+    return item.checked.verdict is Verdict.MATCH and bool(item.checked.check.tolerated)
 
 
 def _no_match(unit: ReportedUnit) -> list[Evidence]:
     """The newest first."""
-    return [one for one in reversed(unit.evidence) if one.checked.verdict is not Verdict.MATCH]
+    return [item for item in reversed(unit.evidence) if item.checked.verdict is not Verdict.MATCH]
 
 
 def _differing(unit: ReportedUnit) -> Iterator[tuple[str, str, Evidence, ReportedWindow | None]]:
     """Class and mark of each verdict that is not a match, and the runs of its window, if known."""
     windows = {window.partition: window for window in unit.windows}
-    for one in _no_match(unit)[:DIFFERING]:
-        yield (*VERDICT_MARKS[one.checked.verdict], one, windows.get(one.partition))
+    for each in _no_match(unit)[:DIFFERING]:
+        yield (*VERDICT_MARKS[each.checked.verdict], each, windows.get(each.partition))
 
 
 def _done(entry: Entry) -> str:

@@ -24,31 +24,31 @@ def print_keys(unit: str, tables: Sequence[TableKeys]) -> None:
         out.print(f"{unit} builds no table that is compared")
         return
     lines = table("TABLE", "KEY", "STANDING", "TIME COLUMN", "ROWS", "IN LEGACY")
-    for one in tables:
+    for each in tables:
         lines.add_row(
-            one.name,
-            ", ".join(one.asked) or "–",
-            one.standing.value,
-            one.asked_time or "–",
-            f"{one.data.rows:,}",
-            PlainText(one.data.verdict.value, style=STYLE[one.data.verdict]),
+            each.name,
+            ", ".join(each.asked) or "–",
+            each.standing.value,
+            each.asked_time or "–",
+            f"{each.data.rows:,}",
+            PlainText(each.data.verdict.value, style=STYLE[each.data.verdict]),
         )
     out.print(lines)
     out.print()
-    for one in tables:
-        out.print(f" {one.name}: key: {one.source}; time column: {one.time_source}", soft_wrap=True)
-        if one.data.verdict is not KeyVerdict.NONE:
-            out.print(f" {one.name}: {one.data.verdict.value}: {_on_data(one)}", soft_wrap=True)
-    if proposals := [one.proposal for one in tables if one.proposal]:
+    for each in tables:
+        out.print(f" {each.name}: key: {each.source}; time column: {each.time_source}", soft_wrap=True)
+        if each.data.verdict is not KeyVerdict.NONE:
+            out.print(f" {each.name}: {each.data.verdict.value}: {_on_data(each)}", soft_wrap=True)
+    if proposals := [each.proposal for each in tables if each.proposal]:
         text = yaml.safe_dump({"compare": proposals}, sort_keys=False, allow_unicode=True, width=1000)
         print_plain(f"\nNot in the YAML of {unit} yet:\n\n{text}".rstrip())
 
 
-def _on_data(one: TableKeys) -> str:
-    said = one.data.reason
-    if one.data.example:
-        key = ", ".join(f"{name}={value}" for name, value in one.data.example.items())
-        said += f", such as {key}, which occurs {one.data.copies:,} times"
-    if one.data.null_times:
-        said += f"; {one.data.null_times:,} rows have no {one.asked_time} and belong to no window"
-    return said
+def _on_data(table: TableKeys) -> str:
+    reason = table.data.reason
+    if table.data.example:
+        key = ", ".join(f"{name}={value}" for name, value in table.data.example.items())
+        reason += f", such as {key}, which occurs {table.data.copies:,} times"
+    if table.data.null_times:
+        reason += f"; {table.data.null_times:,} rows have no {table.asked_time} and belong to no window"
+    return reason

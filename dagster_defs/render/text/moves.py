@@ -20,8 +20,8 @@ def print_proposals(proposals: Sequence[Proposed]) -> None:
     """The plan of each unit, step by step, and what stands against it; or that nothing is left to do."""
     for proposed in proposals:
         match proposed:
-            case Done(unit, said=said):
-                out.print(PlainText(f"{unit}: {said}"), soft_wrap=True)
+            case Done(unit, said=why):
+                out.print(PlainText(f"{unit}: {why}"), soft_wrap=True)
             case Proposal():
                 _print_proposal(proposed)
             case _:
@@ -32,8 +32,8 @@ def _print_proposal(proposal: Proposal) -> None:
     plan = proposal.plan
     change = f"{plan.from_} → {plan.to}" if plan.from_ is not plan.to else f"stays {plan.to}"
     out.print(PlainText(f"{plan.move} {plan.unit}: {change}", style="bold"), soft_wrap=True)
-    for number, said in enumerate(explained(plan), start=1):
-        out.print(PlainText(f"  {number}. {said}"), soft_wrap=True)
+    for number, step in enumerate(explained(plan), start=1):
+        out.print(PlainText(f"  {number}. {step}"), soft_wrap=True)
     if proposal.accepted:
         out.print(PlainText(f"  {proposal.accepted}"), soft_wrap=True)
     _print_blockers(proposal.blockers)
@@ -60,14 +60,14 @@ def proposals_json(
     }
 
 
-def print_backfills(found: Sequence[Backfill]) -> None:
+def print_backfills(backfills: Sequence[Backfill]) -> None:
     """One line for each run, and what blocks it."""
-    for one in found:
-        if not one.runs:
-            out.print(PlainText(f"{one.unit}: there is no window to fill"), soft_wrap=True)
-        for run in one.runs:
-            out.print(PlainText(f"backfill {one.unit}: Dagster runs {run}"), soft_wrap=True)
-        _print_blockers(one.blockers)
+    for each in backfills:
+        if not each.runs:
+            out.print(PlainText(f"{each.unit}: there is no window to fill"), soft_wrap=True)
+        for run in each.runs:
+            out.print(PlainText(f"backfill {each.unit}: Dagster runs {run}"), soft_wrap=True)
+        _print_blockers(each.blockers)
 
 
 def _print_blockers(blockers: Sequence[Blocker]) -> None:
@@ -86,53 +86,53 @@ def print_windows(unit: Unit, by_side: Mapping[Owner, Sequence[Span]]) -> None:
         )
         return
     for owner, spans in by_side.items():
-        said = ", ".join(map(str, spans)) or "none"
+        listed = ", ".join(map(str, spans)) or "none"
         out.print(
-            PlainText(f"  since the cutover of {unit}, written by {owner.value.title()}: {said}"),
+            PlainText(f"  since the cutover of {unit}, written by {owner.value.title()}: {listed}"),
             soft_wrap=True,
         )
 
 
-def print_continuity(found: Sequence[Continuity]) -> None:
+def print_continuity(units: Sequence[Continuity]) -> None:
     """A line for each unit and writer, then one for each gap, overlap and outstanding stretch."""
     lines = table("UNIT", "WRITTEN BY", "WINDOWS")
-    for unit in found:
+    for unit in units:
         rows = [(owner.value, _listed(spans)) for owner, spans in unit.by_owner.items() if spans]
         unknown = "no run known, and it has no windows" if unit.of_event else "none known"
         for cells in rows or [("–", "it writes none" if unit.nothing_to_write else unknown)]:
             lines.add_row(str(unit.unit), *cells)
     out.print(lines)
     out.print()
-    for unit in found:
-        for kind, said in _continuity_lines(unit):
+    for unit in units:
+        for kind, line in _continuity_lines(unit):
             style = "yellow" if kind in ("skipped", "waiting", "unknown") else "bold red"
-            out.print(PlainText(kind, style=style).append(f" {unit.unit}: {said}", "default"), soft_wrap=True)
-    for unit in found:
+            out.print(PlainText(kind, style=style).append(f" {unit.unit}: {line}", "default"), soft_wrap=True)
+    for unit in units:
         if unit.of_event and not unit.nothing_to_write:
             note = f" {unit.unit}: its DAG has no clock; these are the runs that have written something"
             out.print(PlainText("no windows", style="yellow").append(note, "default"), soft_wrap=True)
-    windows = [window for unit in found for window in unit.windows]
-    runs = sum(len(unit.windows) for unit in found if unit.of_event)
-    counts = [(one.value, sum(window.extent is one for window in windows)) for one in Extent]
-    counts.append(("overlapping", sum(len(unit.overlaps) for unit in found)))
+    windows = [window for unit in units for window in unit.windows]
+    runs = sum(len(unit.windows) for unit in units if unit.of_event)
+    counts = [(extent.value, sum(window.extent is extent for window in windows)) for extent in Extent]
+    counts.append(("overlapping", sum(len(unit.overlaps) for unit in units)))
     listed = ", ".join(f"{count:,} {name}" for name, count in counts if count)
     counted = f"{len(windows) - runs:,} windows" + (f", {runs:,} runs without a window" if runs else "")
-    out.print(f"{len(found)} units, {counted}{f': {listed}' if listed else ''}")
+    out.print(f"{len(units)} units, {counted}{f': {listed}' if listed else ''}")
 
 
-def _continuity_lines(found: Continuity) -> Iterator[tuple[str, str]]:
+def _continuity_lines(continuity: Continuity) -> Iterator[tuple[str, str]]:
     """What a person should know or do, each with its kind."""
-    if found.problem:
-        yield "error", found.problem
-    for lack in (*found.lacks, *found.waiting):
+    if continuity.problem:
+        yield "error", continuity.problem
+    for lack in (*continuity.lacks, *continuity.waiting):
         yield lack.extent.value, f"{lack}. {lack.remedy}"
-    for window in found.overlaps:
+    for window in continuity.overlaps:
         wrote = ", ".join(map(str, window.wrote))
-        yield "overlap", f"{window.partition}: {window.overlap}: {wrote}. {found.remedy_of(window)}"
-    if found.skipped:
-        yield "skipped", f"{_listed(found.skipped)}, because Airflow itself has skipped the task"
-    if found.unknown:
-        yield "unknown", f"{_listed(found.unknown)}: written, but not windows of the current schedule"
+        yield "overlap", f"{window.partition}: {window.overlap}: {wrote}. {continuity.remedy_of(window)}"
+    if continuity.skipped:
+        yield "skipped", f"{_listed(continuity.skipped)}, because Airflow itself has skipped the task"
+    if continuity.unknown:
+        yield "unknown", f"{_listed(continuity.unknown)}: written, but not windows of the current schedule"
 
 
 def _listed(parts: Sequence[object]) -> str:
@@ -141,9 +141,9 @@ def _listed(parts: Sequence[object]) -> str:
     return ", ".join(map(str, parts[:LISTED])) + more
 
 
-def continuity_json(found: Sequence[Continuity]) -> dict[str, Any]:
+def continuity_json(units: Sequence[Continuity]) -> dict[str, Any]:
     """`{schema, units: [...]}`; see docs/reference.md."""
-    return {"schema": "parity/windows/1", "units": [unit.as_json() for unit in found]}
+    return {"schema": "parity/windows/1", "units": [unit.as_json() for unit in units]}
 
 
 def print_moved(plan: Planned) -> None:

@@ -31,8 +31,8 @@ def print_status(status: Status) -> None:
         shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
         lines = table("UNIT", "STAGE", "OWNER", *shown)
         for state in states:
-            said = [str(by_unit.get(state.unit, "–")) for by_unit in shown.values()]
-            lines.add_row(str(state.unit), state.stage.value, state.owner.value, *said)
+            cells = [str(by_unit.get(state.unit, "–")) for by_unit in shown.values()]
+            lines.add_row(str(state.unit), state.stage.value, state.owner.value, *cells)
         out.print()
         out.print(lines)
     for fault in status.broken:
@@ -95,8 +95,8 @@ def status_json(status: Status) -> dict[str, Any]:
 def plan_block(status: Status) -> str:
     """The status block of migration_plan.md: Markdown without a date, so that it only changes when a unit moves."""
     states = status.states
-    said = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
-    lines = [said, "", "| unit | stage | owner |", "|---|---|---|"]
+    heading = f"{len(states)} units: {_counts(states)}." if states else "No unit is mirrored."
+    lines = [heading, "", "| unit | stage | owner |", "|---|---|---|"]
     lines += [f"| `{state.unit}` | {state.stage.value} | {state.owner.value} |" for state in states]
     strays = ", ".join(f"`{unit}`" for unit in status.marks_without_unit)
     return "\n".join([*lines, *(["", f"Marked as proxied without a mirror: {strays}."] if strays else [])])
@@ -157,29 +157,34 @@ def print_inventory(report: Report) -> None:
         )
 
 
-def print_summary(found: Summary) -> None:
+def print_summary(summary: Summary) -> None:
     """Counts of DAGs, tasks and mirrors, then a line for each reason, the most frequent first."""
-    broken = f"; DAG files that do not import: {found.import_errors}" if found.import_errors else ""
-    out.print(f"{found.dags} DAGs, {found.tasks} tasks (Airflow {found.airflow_version}){broken}")
+    broken = f"; DAG files that do not import: {summary.import_errors}" if summary.import_errors else ""
+    out.print(f"{summary.dags} DAGs, {summary.tasks} tasks (Airflow {summary.airflow_version}){broken}")
     out.print()
     kinds = table("KIND", "TASKS")
-    for kind, tasks in found.kinds.items():
+    for kind, tasks in summary.kinds.items():
         kinds.add_row(kind, str(tasks))
     out.print(kinds)
     out.print()
     made = table("", "ALL", "DETERMINED", "MIRROR", "MIRROR WITH A GAP", "NO MIRROR")
-    dbt_left = found.dbt_tasks - found.dbt_mirrored - found.dbt_with_gap
-    counts = (found.dbt_tasks, found.determined, found.dbt_mirrored, found.dbt_with_gap, dbt_left)
+    dbt_left = summary.dbt_tasks - summary.dbt_mirrored - summary.dbt_with_gap
+    counts = (summary.dbt_tasks, summary.determined, summary.dbt_mirrored, summary.dbt_with_gap, dbt_left)
     made.add_row("dbt tasks", *map(str, counts))
     made.add_row(
-        "all tasks", str(found.tasks), "", *map(str, (found.mirrored, found.with_gap, found.unmirrored))
+        "all tasks",
+        str(summary.tasks),
+        "",
+        *map(str, (summary.mirrored, summary.with_gap, summary.unmirrored)),
     )
     out.print(made)
     out.print()
-    whole, sound = len(found.whole_dags), len(found.sound_dags)
-    out.print(f"Every task has a mirror in {whole} of {found.dags} DAGs, in {sound} without a gap")
-    out.print(f"Of {found.unmirrored} tasks without a mirror {found.as_it_is} run as they are (LegacyTask)")
-    for title, reasons in (("NO MIRROR, BECAUSE", found.reasons), ("GAP", found.gaps)):
+    whole, sound = len(summary.whole_dags), len(summary.sound_dags)
+    out.print(f"Every task has a mirror in {whole} of {summary.dags} DAGs, in {sound} without a gap")
+    out.print(
+        f"Of {summary.unmirrored} tasks without a mirror {summary.as_it_is} run as they are (LegacyTask)"
+    )
+    for title, reasons in (("NO MIRROR, BECAUSE", summary.reasons), ("GAP", summary.gaps)):
         if reasons:
             lines = table("TASKS", title)
             for reason, tasks in reasons.items():
@@ -188,16 +193,16 @@ def print_summary(found: Summary) -> None:
             out.print(lines)
 
 
-def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:
+def print_facets(units: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> None:
     """One line per facet, then one line for each detail of a facet that does not agree, and for each broken mirror."""
     for fault in broken:
         print_error(f"broken: {fault}")
-    if not found and not broken:
+    if not units and not broken:
         out.print(NO_MIRRORS)
-    if not found:
+    if not units:
         return
     lines = table("UNIT", "FACET", "AGREES", "LEGACY", "MIRROR")
-    for unit in found:
+    for unit in units:
         for facet in unit.facets:
             verdict = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
             lines.add_row(
@@ -205,23 +210,25 @@ def print_facets(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> N
             )
     out.print(lines)
     out.print()
-    for unit in found:
+    for unit in units:
         for facet in unit.facets:
             if facet.agrees is not Agreement.AGREES:
-                said = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
+                agreement = PlainText(facet.agrees.value, style=AGREEMENT_STYLE[facet.agrees])
                 detail = facet.detail or f"{facet.legacy} in Airflow, {facet.mirror} in the mirror"
-                out.print(said.append(f" {unit.unit}, {facet.name}: {detail}", "default"), soft_wrap=True)
-    facets = [facet for unit in found for facet in unit.facets]
+                out.print(
+                    agreement.append(f" {unit.unit}, {facet.name}: {detail}", "default"), soft_wrap=True
+                )
+    facets = [facet for unit in units for facet in unit.facets]
     counts = [f"{sum(facet.agrees is one for facet in facets)} {one.value}" for one in Agreement]
     windows = sum(facet.compared for facet in facets if facet.name == "windows")
-    out.print(f"{len(found)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
+    out.print(f"{len(units)} units, {len(facets)} facets: {', '.join(counts)}; {windows:,} windows compared")
 
 
-def facets_json(found: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> dict[str, Any]:
+def facets_json(units: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> dict[str, Any]:
     """`{schema, units: [{unit, facets: [{facet, agrees, legacy, mirror, detail, compared}]}], broken}`."""
     return {
         "schema": "parity/verify/1",
-        "units": [unit.as_json() for unit in found],
+        "units": [unit.as_json() for unit in units],
         "broken": [fault.as_json() for fault in broken],
     }
 

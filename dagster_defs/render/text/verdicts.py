@@ -36,20 +36,20 @@ def print_verdicts(checks: Sequence[WindowCheck], sides: Sequence[str] = ("LEGAC
         noted = check.tolerated or check.expired_tolerances or check.schema_differences
         if check.verdict is not Verdict.MATCH or noted or check.key_violations.total:
             where = f" {checked.unit}, {check.name}, {checked.window}: "
-            said = PlainText(
+            line = PlainText(
                 "error" if check.error else check.verdict.value, style=VERDICT_STYLE[check.verdict]
             )
-            out.print(said.append(where + _why(checked), "default"), soft_wrap=True)
+            out.print(line.append(where + _why(checked), "default"), soft_wrap=True)
     out.print(summary(checks))
 
 
-def print_noise(found: Noise) -> None:
+def print_noise(noise: Noise) -> None:
     """One legacy run compared with another, then the tolerances to declare for what is not deterministic."""
-    print_verdicts(found.checks, ("FIRST", "SECOND"))
-    noisy = any(checked.verdict is Verdict.MISMATCH for checked in found.checks)
-    out.print("noisy" if noisy else "quiet" if found.quiet else "not known: see the inconclusive checks")
-    if found.tolerances:
-        print_plain(f"\nMake it deterministic, or declare it where the output is compared:\n\n{found.yaml}")
+    print_verdicts(noise.checks, ("FIRST", "SECOND"))
+    noisy = any(checked.verdict is Verdict.MISMATCH for checked in noise.checks)
+    out.print("noisy" if noisy else "quiet" if noise.quiet else "not known: see the inconclusive checks")
+    if noise.tolerances:
+        print_plain(f"\nMake it deterministic, or declare it where the output is compared:\n\n{noise.yaml}")
 
 
 def print_comparisons(checks: Sequence[Check]) -> None:
@@ -89,25 +89,25 @@ def _null(value: Any) -> Any:
     return "NULL" if value is None else value
 
 
-def print_explanations(found: Sequence[Explanation]) -> None:
+def print_explanations(explanations: Sequence[Explanation]) -> None:
     """For each verdict the reason, the place, one row of each kind of difference, and the SQL for looking further."""
-    for one in found:
-        check = one.checked.check
+    for each in explanations:
+        check = each.checked.check
         verdict = PlainText(check.verdict.value, style=VERDICT_STYLE[check.verdict])
-        where = f" {one.checked.unit}, {check.name}, {one.partition}: {check.reason}"
+        where = f" {each.checked.unit}, {check.name}, {each.partition}: {check.reason}"
         out.print(verdict.append(where, "default"), soft_wrap=True)
-        if one.kept:
-            when = f"{instant_text(one.kept.at, 'seconds')}, Dagster run {one.kept.run or '–'}"
+        if each.kept:
+            when = f"{instant_text(each.kept.at, 'seconds')}, Dagster run {each.kept.run or '–'}"
             out.print(PlainText(f"  compared {when}"), soft_wrap=True)
-            if one.kept.airflow_run:
-                out.print(PlainText(f"  Airflow's run: {one.kept.airflow_run}"), soft_wrap=True)
+            if each.kept.airflow_run:
+                out.print(PlainText(f"  Airflow's run: {each.kept.airflow_run}"), soft_wrap=True)
         if check.verdict is Verdict.MATCH:
             continue
         for line in _examples(check.samples):
             out.print(PlainText(f"  {line}"), soft_wrap=True)
-        if one.sql:
-            print_plain("\n" + one.sql + "\n")
-    out.print(summary([one.checked for one in found]))
+        if each.sql:
+            print_plain("\n" + each.sql + "\n")
+    out.print(summary([each.checked for each in explanations]))
 
 
 def _examples(samples: Sequence[Sample]) -> Iterator[str]:

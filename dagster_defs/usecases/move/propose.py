@@ -48,22 +48,22 @@ def propose(
     plans = [
         plan(unit, move, record.state(unit).stage, record.history(unit), end_runs=end_runs) for unit in units
     ]
-    planned = [found.unit for found in plans if isinstance(found, Planned)]
+    planned = [each.unit for each in plans if isinstance(each, Planned)]
     if not planned or not GATES[move]:
-        return [_without_gates(found, record) for found in plans]
+        return [_without_gates(each, record) for each in plans]
     now, world = now or datetime.now(UTC), LiveReader.of(settings)
     gated = read_all(settings, planned)
     if Gate.CONTINUITY in GATES[move]:
         gated = replace(gated, continuity=continuity_of(settings, planned, now, record=gated))
     return [
         Proposal(
-            found,
-            _against(move, gated, found.unit, world, now),
-            accepted_reason(move, gated.settings(found.unit)),
+            each,
+            _against(move, gated, each.unit, world, now),
+            accepted_reason(move, gated.settings(each.unit)),
         )
-        if isinstance(found, Planned)
-        else _without_gates(found, record)
-        for found in plans
+        if isinstance(each, Planned)
+        else _without_gates(each, record)
+        for each in plans
     ]
 
 

@@ -64,17 +64,19 @@ def _files_of(rows: Rows, path: Path) -> Iterator[Path]:
             file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
         )
         # What writers leave next to their files, such as _temporary/ or .part.parquet, is not data.
-        found = [file for file in inside if not any(part[0] in "._" for part in file.relative_to(path).parts)]
+        visible = [
+            file for file in inside if not any(part[0] in "._" for part in file.relative_to(path).parts)
+        ]
     elif path.exists():
-        found = [path]
+        visible = [path]
     else:
         query = f"select file from glob({_literal(str(path))}) order by file"  # noqa: S608 - quoted
-        found = [Path(name) for [name] in rows(query)]
-    if not found:
+        visible = [Path(name) for [name] in rows(query)]
+    if not visible:
         raise StatementFailed(
             f"there is no file {path}" if not path.is_dir() else f"{path} has no data files"
         )
-    yield from found
+    yield from visible
 
 
 def _parquet_groups(rows: Rows, files: Sequence[Path]) -> Iterator[_Group]:
@@ -95,10 +97,10 @@ def _parquet(files: Sequence[Path]) -> str:
 
 def _refuse_wide_decimals(rows: Rows, file: Path) -> None:
     """DuckDB reads a decimal of more than 38 digits as a double."""
-    found = rows(f"select name from parquet_schema({_escaped(file)}) where precision > 38")  # noqa: S608 - quoted
-    if found:
+    wide = rows(f"select name from parquet_schema({_escaped(file)}) where precision > 38")  # noqa: S608 - quoted
+    if wide:
         raise StatementFailed(
-            f"column {found[0][0]} of {file} has more digits than the 38 that DuckDB can hold"
+            f"column {wide[0][0]} of {file} has more digits than the 38 that DuckDB can hold"
         )
 
 
@@ -161,14 +163,14 @@ def _names(groups: Sequence[_Group]) -> dict[str, str]:
 def _type_of(rows: Rows, name: str, folded: str, groups: Sequence[_Group]) -> str:
     types = {kind: group for group in groups for own, kind in group.columns if fold(own) == folded}
     both = united(types)
-    said = " and ".join(f"{kind} in {group.example}" for kind, group in types.items())
+    kinds = " and ".join(f"{kind} in {group.example}" for kind, group in types.items())
     if both is None:
-        raise StatementFailed(f"column {name} is {said}, and no type holds the values of both exactly")
+        raise StatementFailed(f"column {name} is {kinds}, and no type holds the values of both exactly")
     if both.proved:
         return both.type
     for kind in types:
         if kind != both.type and any(_loses(rows, name, folded, kind, both.type, group) for group in groups):
-            raise StatementFailed(f"column {name} is {said}, and {both.type} cannot hold all values exactly")
+            raise StatementFailed(f"column {name} is {kinds}, and {both.type} cannot hold all values exactly")
     return both.type
 
 

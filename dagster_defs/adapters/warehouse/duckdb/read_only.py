@@ -8,7 +8,7 @@ from typing import Any
 
 def output(written: Mapping[str, Any]) -> dict[str, Any]:
     options = {**(written.get("config_options") or {}), "access_mode": "READ_ONLY"}
-    attached = [_attached(one) for one in written.get("attach") or ()]
+    attached = [_attached(each) for each in written.get("attach") or ()]
     kept = {name: value for name, value in written.items() if name not in ("retries", "attach")}
     return {**kept, "config_options": options, **({"attach": attached} if attached else {})}
 

@@ -173,16 +173,16 @@ class DuckDBPair:
         if relation in self._read:
             described = self.rows(f"describe select * from {_sql(relation)}")  # noqa: S608 - quoted
             return [Column(row["column_name"], row["column_type"]) for row in described]
-        _, found = self._answer(
+        _, answer = self._answer(
             "select column_name, data_type from duckdb_columns()"
             " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
             [relation.catalog, relation.schema, relation.table],
         )
-        return [Column(name, kind) for name, kind in found] or None
+        return [Column(name, kind) for name, kind in answer] or None
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        names, found = self._answer(statement)
-        return [dict(zip(names, row, strict=True)) for row in found]
+        names, values = self._answer(statement)
+        return [dict(zip(names, row, strict=True)) for row in values]
 
     def _attach(self, side: Side, file: Path) -> None:
         attach = exp.Literal.string(str(file)).sql(dialect="duckdb")

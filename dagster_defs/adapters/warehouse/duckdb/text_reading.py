@@ -80,13 +80,13 @@ class TextReading:
 
     def _partner(self, side: Side, name: str) -> TextFacts | ColumnType | None:
         other = next(each for each in Side if each is not side)
-        found = find_column(name, self.columns.get(other, ()))
-        if found is None:
+        partner = find_column(name, self.columns.get(other, ()))
+        if partner is None:
             return None
-        declared = self._declared(other, found.name)
+        declared = self._declared(other, partner.name)
         if declared is not None:
             return declared.kind
-        return self._facts[other][fold(found.name)] if other in self.texts else parse_type(found.type)
+        return self._facts[other][fold(partner.name)] if other in self.texts else parse_type(partner.type)
 
     def _kind_of_time(self, side: Side, name: str) -> str:
         facts = self._facts[side][fold(name)]

@@ -53,7 +53,7 @@ def _definitions(
     if name in above or kind_of(run, catalog, name) != "view":
         return None
     query = _parse(run, _query(run, catalog, name))
-    found: dict[Name, str] = {}
+    definitions: dict[Name, str] = {}
     expressions = {
         entry["key"] for part in _walk(query) if "cte_map" in part for entry in part["cte_map"]["map"]
     }
@@ -69,13 +69,13 @@ def _definitions(
         )
         if below is None:
             return None
-        found |= below
+        definitions |= below
         table["schema_name"] = moved(schema)
         if "qualified_name" in table:  # since DuckDB 2.0 this is what counts
             table["qualified_name"]["path"][-2] = moved(schema)
     [[text]] = run("select json_deserialize_sql(?::json)", [json.dumps(query)]).fetchall()
     # A view that kept its name would be read from the candidate's own relations.
-    return {**found, name: text} if _names(_parse(run, text)) == _names(query) else None
+    return {**definitions, name: text} if _names(_parse(run, text)) == _names(query) else None
 
 
 def _query(run: Run, catalog: str, name: Name) -> str:

@@ -101,14 +101,15 @@ class PostgresSession:
 
     def columns(self, relation: Relation) -> list[Column] | None:
         """A domain counts as its base type; an enumeration is `ENUM(name)`."""
-        _, found = self._answer(_COLUMNS, (relation.schema, relation.table))
+        _, described = self._answer(_COLUMNS, (relation.schema, relation.table))
         return [
-            Column(name, f"ENUM({kind})" if is_enumeration else kind) for name, kind, is_enumeration in found
+            Column(name, f"ENUM({kind})" if is_enumeration else kind)
+            for name, kind, is_enumeration in described
         ] or None
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        names, found = self._answer(statement)
-        return [dict(zip(names, row, strict=True)) for row in found]
+        names, values = self._answer(statement)
+        return [dict(zip(names, row, strict=True)) for row in values]
 
     def _answer(
         self, statement: str, parameters: Sequence[str | None] | None = None
@@ -152,10 +153,12 @@ def said_of(error: Any) -> str:
     return getattr(error.diag, "message_primary", None) or without_address(str(error))
 
 
-def without_address(said: str) -> str:
+def without_address(message: str) -> str:
     """The reason of a failed connection, without the server, the database and the user."""
-    said = said.strip().removeprefix("Database Error").strip()  # dbt's heading above the driver's message
-    line = (said or "the connection failed").splitlines()[0]
+    message = (
+        message.strip().removeprefix("Database Error").strip()
+    )  # dbt's heading above the driver's message
+    line = (message or "the connection failed").splitlines()[0]
     _, failed, reason = line.rpartition(" failed: ")
     if failed:
         line = reason

@@ -30,16 +30,16 @@ class PostgresWarehouse:
         database: exp.Identifier | None,
     ) -> Place:
         """Unquoted names are in lower case, as in PostgreSQL's SQL."""
-        server, said = self.server(credentials, workspace.project_dir)
+        server, shown = self.server(credentials, workspace.project_dir)
         return TargetTable(
-            self.kind, _relation(database, schema, table, credentials), server, credentials, said
+            self.kind, _relation(database, schema, table, credentials), server, credentials, shown
         )
 
     def server(self, credentials: Any, project_dir: Path) -> tuple[str, str]:
         """The database: a session cannot see other databases on its server."""
         del project_dir
-        said = f"PostgreSQL database {credentials.database!r}"
-        return f"{credentials.host}:{credentials.port} {said}", said
+        shown = f"PostgreSQL database {credentials.database!r}"
+        return f"{credentials.host}:{credentials.port} {shown}", shown
 
     def session(self, place: TargetTable) -> Session:
         return PostgresSession(place.credentials)

@@ -57,12 +57,12 @@ class SnowflakeReader:
     def columns(self, relation: Relation) -> list[Column] | None:
         """Asks as dbt does, for tables and views. Snowflake does not distinguish missing from forbidden."""
         try:
-            found = self.rows(f"describe table {_quoted(relation)}")
+            described = self.rows(f"describe table {_quoted(relation)}")
         except StatementFailed as error:
             if _NOT_THERE.search(error.why):
                 return None
             raise RelationUnreadable(str(relation), error.why) from error
-        return [Column(row["name"], row["type"]) for row in found]
+        return [Column(row["name"], row["type"]) for row in described]
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         if self._session is None:

@@ -65,8 +65,8 @@ def begin_with_legacy(
         session.rows(clone(legacy, candidate, None))  # what the run wrote is deleted below
     if time_column is not None and lower is not None:
         session.rows(exp.delete(stored(candidate)).where(later).sql(dialect="snowflake"))
-        said = exp.Literal.string(f"{_NOTE}{lower}").sql(dialect="snowflake")
-        session.rows(f"comment on table {stored(candidate).sql(dialect='snowflake')} is {said}")
+        comment = exp.Literal.string(f"{_NOTE}{lower}").sql(dialect="snowflake")
+        session.rows(f"comment on table {stored(candidate).sql(dialect='snowflake')} is {comment}")
 
 
 def holds_copy_of(session: Session, candidate: Relation, lower: str | None) -> str:
@@ -107,8 +107,8 @@ def _from(legacy: Relation, columns: list[Column], time_column: str, lower: str,
 
 
 def _any_row(relation: Relation, condition: exp.Expr) -> str:
-    found = exp.select(exp.Literal.number(1)).from_(stored(relation)).where(condition).limit(1)
-    return found.sql(dialect="snowflake")
+    query = exp.select(exp.Literal.number(1)).from_(stored(relation)).where(condition).limit(1)
+    return query.sql(dialect="snowflake")
 
 
 def _made_since(session: Session, relation: Relation, instant: datetime) -> bool:
