@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from dagster_defs.inventory.document import Task
 
-__all__ = ["MAY_RUN", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
+__all__ = ["MAY_RUN", "has_effect", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
 
 MAY_RUN = "it may run dbt: "
 
@@ -261,6 +261,25 @@ def runs_no_dbt(name: str, arguments: Sequence[str]) -> bool:
     return not any(
         re.fullmatch(names, name) and re.search(pattern, said, re.IGNORECASE if "execute" in pattern else 0)
         for names, pattern in _STARTS.items()
+    )
+
+
+# Of the programs that are known not to run dbt, those whose effects others see: transfers, requests, databases.
+_SEEN_OUTSIDE = {
+    "aws": r"s3|s3api|sns|sqs|athena|redshift-data|dynamodb|rds|cloudwatch|logs",
+    "gcloud": r"storage|pubsub|sql|logging",
+    "az": r"storage",
+    "gsutil|s3cmd|azcopy|rclone|bq|rsync|scp|sftp|curl|wget|psql|mysql|snowsql|sqlcmd|clickhouse-client|mongosh|"
+    r"redis-cli|duckdb|sqlite3|bcp": r".*",
+}
+
+
+def has_effect(words: Sequence[str]) -> bool:
+    """Whether a program, given with its arguments, is one whose effects others see."""
+    name = words[0].rpartition("/")[2]
+    return any(
+        re.fullmatch(names, name) and re.fullmatch(verbs, _first_word(words[1:]), re.DOTALL)
+        for names, verbs in _SEEN_OUTSIDE.items()
     )
 
 

@@ -22,6 +22,11 @@ _SECRET_VALUES = re.compile(
 _RANDOM = re.compile(r"(?=[A-Za-z0-9+/_=-]*[0-9])(?=[A-Za-z0-9+/_=-]*[A-Za-z])[A-Za-z0-9+/_=-]{24,}")
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text has the look of a password, a token or an address with one, or is masked already."""
+    return MASK in text or _SECRET_VALUES.search(text) is not None
+
+
 def shown(name: str, value: str) -> str:
     """The value, truncated if it is long; `***` if its name or the value itself suggests a secret."""
     if _SECRET_NAMES.search(name) or _SECRET_VALUES.search(value) or _RANDOM.search(value):

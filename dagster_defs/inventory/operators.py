@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, calls_in
+from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.holes import HoleKind, Holes
@@ -33,7 +34,8 @@ _CONTAINER_KEYS = frozenset({"containerOverrides", "container_overrides", "conta
 class Call:
     """One dbt call of a task; `words` follow `dbt`. If `hidden` gives a reason, the words cannot be trusted.
 
-    If `beside` is set, it is not a dbt call, but the command line of a program that is not seen through.
+    If `beside` is set, it is not a dbt call, but the command line of a program that is not seen through. If `side` is
+    set, it is a program beside dbt, seen through or not.
     """
 
     words: tuple[str, ...] = ()
@@ -43,12 +45,17 @@ class Call:
     conditional: bool = False
     hidden: str = ""
     beside: str = ""
+    side: SideCommand | None = None
+
+    @property
+    def is_dbt(self) -> bool:
+        return not (self.beside or self.side)
 
     @property
     def builds_nothing(self) -> bool:
         """Whether it certainly touches no node of a project, like `dbt deps` or `dbt --version`."""
         command = next((word for word in self.words if word in DBT_COMMANDS), "")
-        return not self.hidden and (bool(self.beside) or command in _PREPARING)
+        return not self.hidden and (not self.is_dbt or command in _PREPARING)
 
 
 # Sub-commands that only accompany the calls that a task is about; the empty one is `dbt --version`.
@@ -68,9 +75,11 @@ def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     if unseen and all(call.builds_nothing for call in calls):
         more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
         why = f"{MAY_RUN}{', '.join(unseen[:3])}{more} {'is' if len(unseen) == 1 else 'are'} not seen through"
-        return [*(call for call in calls if not call.beside), Call(hidden=why)]
-    if calls or is_read:
+        return [*(call for call in calls if call.is_dbt), Call(hidden=why)]
+    if any(call.is_dbt for call in calls):
         return calls
+    if is_read:
+        return []
     why = why_it_may_run_dbt(task)
     return [Call(hidden=why)] if why else []
 
@@ -152,7 +161,11 @@ def _calls_in_script(reading: ShellReading, text: str, *, skips: bool) -> list[C
     if reading.unreadable:
         why = "a part of the shell text cannot be read, or is too long to be followed"
         calls.append(Call(hidden=why if "dbt" in text else f"{MAY_RUN}{why}"))
-    return [*calls, *(Call(beside=command_line) for command_line in reading.unseen)]
+    placed = {side.said for side in reading.sides}
+    sides = [
+        Call(beside=side.said if side.said in reading.unseen else "", side=side) for side in reading.sides
+    ]
+    return [*calls, *sides, *(Call(beside=said) for said in reading.unseen if said not in placed)]
 
 
 def _calls_of_program(words: Sequence[str], env: Mapping[str, str], holes: Holes) -> list[Call]:
@@ -306,6 +319,8 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
                     masked=each.masked or not call.raises,
                     skips=False,
                     conditional=each.conditional or call.conditional,
+                    beside=each.beside or (each.side.said if each.side else ""),
+                    side=None,
                 )
                 for each in started
             ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from dagster_defs.errors import ParityError, TemplateBroken, TemplateRefused
 from dagster_defs.inventory.arguments import ArgumentsUnreadable, DbtArguments, read_arguments
+from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.document import Sample, Task
 from dagster_defs.inventory.holes import Hole, HoleKind, Holes, blocks
 from dagster_defs.inventory.operators import Call, find_calls, prepared
@@ -41,6 +42,7 @@ class Reading:
     holes: Holes
     agree: bool
     beside: tuple[str, ...] = ()
+    sides: tuple[SideCommand, ...] = ()
 
     @property
     def base(self) -> tuple[ReadCall, ...]:
@@ -60,17 +62,27 @@ def read_calls(task: Task, context: TemplateContext | None) -> Reading:
     raw_fields = prepared(dict(task.templated), holes, rendered=False)
     written = find_calls(task, raw_fields, holes)
     beside = [call.beside for call in written]
-    raw = tuple(_read(call, holes) for call in written if not call.beside)
+    raw = tuple(_read(call, holes) for call in written if call.is_dbt)
+    sides = tuple(_restored(call.side, holes) for call in written if call.side)
     samples = []
     for sample in task.samples:
         rendered = prepared(dict(sample.fields), holes, rendered=True)
         fields = {**raw_fields, **rendered}
         found = find_calls(task, fields, holes)
         beside += [] if any(beside) else [call.beside for call in found]
-        calls = [_read(_filled(call, holes, sample, context), holes) for call in found if not call.beside]
+        calls = [_read(_filled(call, holes, sample, context), holes) for call in found if call.is_dbt]
         samples.append((sample, tuple(calls)))
     shapes = {tuple(call.shape for call in calls) for _, calls in samples}
-    return Reading(raw, tuple(samples), holes, len(shapes) <= 1, tuple(dict.fromkeys(filter(None, beside))))
+    named = tuple(dict.fromkeys(filter(None, beside)))
+    return Reading(raw, tuple(samples), holes, len(shapes) <= 1, named, sides)
+
+
+def _restored(side: SideCommand, holes: Holes) -> SideCommand:
+    return replace(
+        side,
+        words=tuple(map(holes.restore, side.words)),
+        env={name: holes.restore(value) for name, value in side.env.items()},
+    )
 
 
 def _read(call: Call, holes: Holes) -> ReadCall:

@@ -96,6 +96,7 @@ def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
         (),
         tuple(invocations),
         reading.beside,
+        sides=reading.sides,
     )
     return unit.warned(*traps.of_task(task, dag, reading, unit))
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from dagster_defs.inventory.arguments import Kind, Selection, place_variables
+from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
 from dagster_defs.inventory.labels import labels_a_run, window_names_in
@@ -171,8 +172,9 @@ def _moves(text: Any) -> bool:
 @dataclass(frozen=True, slots=True)
 class UnitReading:
     """One legacy task. `reason` says why something is undetermined, and is empty if nothing is. `beside` are command
-    lines of programs that it runs beside dbt and that are not seen through; a mirror of its dbt calls leaves them out.
-    `one_build`: the selection with which one `dbt build` executes exactly what its calls build and then test.
+    lines of programs that it runs beside dbt and that are not seen through. `one_build`: the selection with which one
+    `dbt build` executes exactly what its calls build and then test. `sides`: programs whose effects others see, and how
+    a mirror can run them.
     """
 
     dag_id: str
@@ -188,6 +190,7 @@ class UnitReading:
     invocations: tuple[Invocation, ...] = ()
     beside: tuple[str, ...] = ()
     one_build: Selection | None = None
+    sides: tuple[SideCommand, ...] = ()
 
     @property
     def name(self) -> str:

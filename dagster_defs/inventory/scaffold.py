@@ -232,11 +232,44 @@ def draft_unit(
         found.refusals.append(reading.reason)
     _of_every_mirror(dag, task, found)
     _callbacks(dag, task, place, found)
+    left_out = _sides(reading, found)
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
     warned = (f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
     notes = (*warned, *found.notes)
-    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=reading.beside)
+    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=left_out)
+
+
+def _sides(reading: UnitReading, found: _Attributes) -> tuple[str, ...]:
+    """Adds the programs that the mirror runs before and after dbt; returns those that it leaves out."""
+    taken: set[str] = set()
+    left_out: list[str] = []
+    for side in reading.sides:
+        why = side.why_not or unrendered([*side.words, *side.env.values()])
+        if why:
+            left_out.append(side.said)
+            found.notes.append(f"{side.place.value} dbt, left out: {_one_line(side.said)}: {_one_line(why)}")
+            continue
+        taken.add(side.said)
+        entry: Any = list(side.words)
+        if side.may_fail or side.env:
+            entry = {
+                "run": entry,
+                **({"env": dict(side.env)} if side.env else {}),
+                **({"may_fail": True} if side.may_fail else {}),
+            }
+        found.values.setdefault(side.place.value, []).append(entry)
+    return tuple(dict.fromkeys([*left_out, *(said for said in reading.beside if said not in taken)]))
+
+
+def unrendered(texts: Sequence[str]) -> str:
+    """Why a mirror cannot render one of these templates; empty if it can."""
+    for text in texts:
+        try:
+            compile_template(text)
+        except ParityError as error:
+            return str(error)
+    return ""
 
 
 def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dict[str, Any], list[str]]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_defs.inventory.builtins import set_options
-from dagster_defs.inventory.calls import ShellCall
+from dagster_defs.inventory.calls import ShellCall, SideCommand
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.inventory.sides import Walked, sides_of
 from dagster_defs.inventory.syntax import parse
 from dagster_defs.inventory.walk import Path
 from dagster_defs.inventory.words import Scope
@@ -31,6 +32,7 @@ class ShellReading:
     conditional: frozenset[tuple[object, ...]]
     unreadable: bool
     unseen: tuple[str, ...] = ()
+    sides: tuple[SideCommand, ...] = ()
 
 
 def read_script(
@@ -48,14 +50,15 @@ def read_script(
     cut: list[bool] = []
     unseen: dict[str, None] = {}
 
-    def walk(failing: frozenset[tuple[object, ...]]) -> list[tuple[list[ShellCall], int | None]]:
-        paths: list[tuple[list[ShellCall], int | None]] = []
+    def walk(failing: frozenset[tuple[object, ...]]) -> list[Walked]:
+        paths: list[Walked] = []
         plan: list[bool] = []
         while len(paths) < _MOST_PATHS:
             path = Path(holes, plan, failing)
             scope = Scope(dict(env or {}), set(env or {}), tuple(arguments), cwd=cwd)
             set_options(options.split(), scope)
-            paths.append((path.calls, path.run(tree, scope)))
+            status = path.run(tree, scope)
+            paths.append(Walked(path.calls, path.sides, status))
             cut.append(path.cut)
             unseen.update(dict.fromkeys(path.unseen))
             plan = path.taken
@@ -68,9 +71,9 @@ def read_script(
 
     good = walk(frozenset())
     # A path that gives up early says nothing about what a successful run leaves out.
-    succeeding = [path for path in good if path[1] == 0] or good
-    every_path = [{call.key for call in calls} for calls, _ in succeeding]
-    calls = {call.key: call for path, _ in good for call in path}
+    succeeding = [path for path in good if path.status == 0] or good
+    every_path = [{call.key for call in path.calls} for path in succeeding]
+    calls = {call.key: call for path in good for call in path.calls}
     usual = set(calls)
     masked: set[tuple[object, ...]] = set()
     skipping: set[tuple[object, ...]] = set()
@@ -79,7 +82,8 @@ def read_script(
         key = pending.pop(0)
         # A call that only a failure leads to is a second try: it is assumed to fail as well.
         fallbacks = frozenset(known for known in calls if known not in usual)
-        for seen, status in walk(frozenset({key}) | fallbacks):
+        for failed in walk(frozenset({key}) | fallbacks):
+            seen, status = failed.calls, failed.status
             reached = key in {call.key for call in seen}
             new = [call for call in seen if call.key not in calls]
             calls.update({call.key: call for call in new})
@@ -96,4 +100,5 @@ def read_script(
         frozenset(key for key in calls if not all(key in path for path in every_path)),
         tree.has_error or any(cut),
         tuple(unseen),
+        tuple(sides_of(succeeding, walk, holes)) if usual else (),
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from tree_sitter import Node
 
+from dagster_defs.inventory.branches import Branches
 from dagster_defs.inventory.builtins import BUILTINS, set_options
-from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall
+from dagster_defs.inventory.calls import Break, Continue, Exit, NeverEnds, Return, ShellCall, SideUse
 from dagster_defs.inventory.conditions import truth_of
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.inventory.knowledge import has_effect
 from dagster_defs.inventory.programs import (
     FED,
     SHELLS,
@@ -25,10 +26,10 @@ from dagster_defs.inventory.programs import (
 from dagster_defs.inventory.syntax import ENDS_ON_ERROR, parse
 from dagster_defs.inventory.words import Expander, Scope, arithmetic, compare
 
-_MOST_ROUNDS, _MOST_DEPTH, _MOST_STEPS = 50, 40, 2_000
+_MOST_DEPTH, _MOST_STEPS = 40, 2_000
 
 
-class Path:
+class Path(Branches):
     """One walk. `plan` decides conditions that are not known; conditions beyond it are taken as true."""
 
     def __init__(self, holes: Holes, plan: Sequence[bool], failing: frozenset[tuple[object, ...]]) -> None:
@@ -43,6 +44,8 @@ class Path:
         self.taken: list[bool] = []
         self.calls: list[ShellCall] = []
         self.unseen: list[str] = []
+        self.sides: list[SideUse] = []
+        self._apart = 0  # how many pipelines, substitutions and redirections are around
 
     def run(self, program: Node, scope: Scope) -> int | None:
         """The exit status; None if this path never ends."""
@@ -126,6 +129,7 @@ class Path:
 
     def _piped(self, parts: Sequence[Node], scope: Scope, guarded: bool, stdin: tuple[str, bool]) -> None:
         statuses, outer = [], self._stdin
+        self._apart += len(parts) > 1
         for part in parts:
             inner, self._stdin = scope.copy(), stdin
             try:
@@ -134,6 +138,7 @@ class Path:
                 inner.status = end.status
             statuses.append(inner.status)
             stdin = self._printed(part, scope, stdin)
+        self._apart -= len(parts) > 1
         self._stdin = outer
         scope.pipe_status = tuple(statuses)
         failures = [status for status in statuses if status]
@@ -160,91 +165,6 @@ class Path:
         self._statement(node.named_children[-1], scope, guarded=True)
         scope.status = 0 if scope.status else 1
 
-    def _if(self, node: Node, scope: Scope, guarded: bool) -> None:
-        """`if` and its `elif`s: a condition up to `then`, a body up to the next clause."""
-        then = next((n for n, child in enumerate(node.children) if child.type == "then"), len(node.children))
-        self._body(node.children[:then], scope, guarded=True)
-        clauses = [child for child in node.children if child.type in ("elif_clause", "else_clause")]
-        if scope.status == 0:
-            body = [child for child in node.children[then:] if child not in clauses]
-            self._body(body, scope, guarded=guarded)
-            return
-        scope.status = 0
-        for clause in clauses:
-            if clause.type == "else_clause":
-                self._body(clause.children, scope, guarded=guarded)
-                return
-            then = next((n for n, child in enumerate(clause.children) if child.type == "then"), 0)
-            self._body(clause.children[:then], scope, guarded=True)
-            if scope.status == 0:
-                self._body(clause.children[then:], scope, guarded=guarded)
-                return
-            scope.status = 0
-
-    def _loop(self, rounds: Iterable[Callable[[], bool]], body: Node, scope: Scope, guarded: bool) -> None:
-        status = 0
-        for goes_on in rounds:
-            if not goes_on():
-                break
-            try:
-                self._body(body.children, scope, guarded=guarded)
-            except Continue:
-                pass
-            except Break:
-                status = scope.status
-                break
-            status = scope.status
-        scope.status = status
-
-    def _while(self, node: Node, scope: Scope, guarded: bool) -> None:
-        body = next(child for child in node.named_children if child.type == "do_group")
-        until = node.children[0].type == "until"
-        conditions = [
-            child for child in node.children if child != body and child.type not in ("while", "until")
-        ]
-
-        def holds() -> bool:
-            self._body(conditions, scope, guarded=True)
-            return (scope.status == 0) != until
-
-        def rounds() -> Iterable[Callable[[], bool]]:
-            for _ in range(_MOST_ROUNDS):
-                yield holds
-            raise NeverEnds
-
-        self._loop(rounds(), body, scope, guarded)
-
-    def _for(self, node: Node, scope: Scope, guarded: bool) -> None:
-        body = next(
-            child for child in node.named_children if child.type in ("do_group", "compound_statement")
-        )
-        if node.type == "c_style_for_statement":
-            self._loop([lambda: True], body, scope, guarded)
-            return
-        variable, *values = [child for child in node.named_children if child != body]
-        name = (variable.text or b"").decode()
-        words = [word for value in values for word in self._expand.words(value, scope)][:_MOST_ROUNDS]
-
-        def take(word: str) -> Callable[[], bool]:
-            def assign() -> bool:
-                scope.variables[name] = word
-                return True
-
-            return assign
-
-        self._loop([take(word) for word in words], body, scope, guarded)
-
-    def _case(self, node: Node, scope: Scope, guarded: bool) -> None:
-        value = self._expand.text(node.named_children[0], scope)
-        scope.status = 0
-        for item in node.named_children[1:]:
-            end = next((n for n, child in enumerate(item.children) if child.type == ")"), -1)
-            patterns = [self._expand.text(child, scope) for child in item.children[:end] if child.is_named]
-            unknown = "*" not in patterns and any(self._holes.in_text(text) for text in (value, *patterns))
-            if self.choose() if unknown else any(fnmatchcase(value, pattern) for pattern in patterns):
-                self._body(item.children[end + 1 :], scope, guarded=guarded)
-                return
-
     def _redirected(self, node: Node, scope: Scope, guarded: bool) -> None:
         body, *redirects = node.named_children
         heredoc = next((item for item in redirects if item.type == "heredoc_redirect"), None)
@@ -254,7 +174,9 @@ class Path:
         if body.type.endswith("_redirect"):
             scope.status = 0
             return
+        self._apart += 1
         self._statement(body, scope, guarded=guarded)
+        self._apart -= 1
 
     def _fed(self, body: Node, heredoc: Node, scope: Scope, guarded: bool) -> None:
         """A here-document, with what follows its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
@@ -387,8 +309,22 @@ class Path:
             call = ShellCall(program, {**env, **program.env}, scope.cwd, (*self._stack, at))
             self.calls.append(call)
             scope.status = 1 if call.key in self._failing else 0
-        elif program.kind is ProgramKind.UNSEEN:
-            self.unseen.append(program.reason)
+        else:
+            side = self._side(program, words, scope, seen, (*self._stack, at))
+            scope.status = 1 if side.key in self._failing else 0
+
+    def _side(
+        self, program: Program, words: Sequence[str], scope: Scope, seen: Scope, site: tuple[int, ...]
+    ) -> SideUse:
+        """A program that is not dbt; of those that are known not to run dbt, the ones whose effect is seen outside."""
+        said = program.reason if program.kind is ProgramKind.UNSEEN else ""
+        env = {name: seen.variables[name] for name in seen.exported if name in seen.variables}
+        side = SideUse(site, tuple(words), env, said, len(self.calls), self._apart > 0, scope.cwd)
+        if said:
+            self.unseen.append(said)
+        if said or has_effect(words):
+            self.sides.append(side)
+        return side
 
     def _reads_script(self, words: Sequence[str], scope: Scope, seen: Scope, at: int) -> bool:
         """Whether this is a program that runs its input: a shell without a script, or a remote one."""

@@ -9,12 +9,13 @@ from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import InvalidWindow, ParityError
-from dagster_defs.inventory.arguments import SELECTING, Kind, compared_variables, harmless_variables
+from dagster_defs.inventory.arguments import SELECTING
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.holes import is_known
-from dagster_defs.inventory.masking import shown
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.beside_dbt import beside_dbt
+from dagster_defs.lifecycle.environment_facet import environment_facet
 from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, rendered_for
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.lifecycle.operator_facets import (
@@ -114,7 +115,7 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
         selection_facet(legacy, mirror.declared),
         operator_ordering(legacy.task, ordering) if mirror.declared.operator_itself else ordering,
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
-        environment_facet(legacy, mirror.environment, mirror.declared),
+        environment_facet(legacy.reading, mirror.environment, mirror.declared),
     )
 
 
@@ -293,54 +294,6 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     return replace(found, detail=found.detail + note)
 
 
-def environment_facet(
-    legacy: LegacyUnit, dagsters: Mapping[str, str], declared: Declared | None = None
-) -> Facet:
-    """The environment variables that the task sets for dbt, compared with Dagster's, as far as those are available.
-    Those that the mirror sets itself are compared with the variables, window by window.
-
-    This leaves out variables that say where dbt is, dbt options that other facets compare or that change nothing in the
-    tables, and variables that carry the window, which count as a difference of `variables`. A variable that Dagster
-    does not have, or has with another value, is undetermined: the inventory does not show whether anything reads it.
-    """
-    if legacy.reading and Kind.OPAQUE in legacy.reading.kinds:
-        return Facet("environment", Agreement.UNDETERMINED, "?", "none", legacy.reading.reason, 0)
-    calls = legacy.reading.invocations if legacy.reading else ()
-    given = {
-        name: call.rendered[0].env.get(name, call.env[name]) if call.rendered else call.env[name]
-        for call in calls
-        for name in call.constant_env
-        if name not in compared_variables() | harmless_variables()
-    }
-    mirrors = declared.environment.names if declared and declared.environment else ()
-    labels = declared.labels if declared else ()
-    given = {name: value for name, value in given.items() if name not in labels}
-    own = {**dagsters, **{name: given[name] for name in mirrors if name in given}}
-    said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
-    mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
-    missing = sorted(name for name in given if name not in own)
-    unknown = sorted(
-        name for name in given if name in own and (_is_unknown(given[name]) or not is_known(name))
-    )
-    others = sorted(name for name in given.keys() & own.keys() - set(unknown) if own[name] != given[name])
-    if not (missing or unknown or others):
-        detail = f"{', '.join(labels)} names the run, and so is Dagster's own" if labels else ""
-        return Facet("environment", Agreement.AGREES, said, mine, detail, len(given) or 1)
-    parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
-    parts += [f"{', '.join(others)} has a different value in the task"] if others else []
-    parts += [f"the task's value of {', '.join(unknown)} is not in the inventory"] if unknown else []
-    detail = (
-        f"{'; '.join(parts)}. Set the same for Dagster, or check that nothing in the project depends on it and accept "
-        "it in the unit's YAML: gates: {undetermined: [environment]}"
-    )
-    return Facet("environment", Agreement.UNDETERMINED, said, mine, detail, len(given))
-
-
-def _is_unknown(value: str) -> bool:
-    """Whether Airflow masks the value, or knows it only while the task runs."""
-    return not is_known(value) or any(mark in value for mark in ("{{", "$"))
-
-
 def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
     names = declared.fields or ("op_kwargs",)
     written = given_values(task.templated, declared)
@@ -460,7 +413,8 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     alone += [f"only in Airflow: {option}" for option in fewer]
     commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)
     verdict = Agreement.DIFFERS if alone else Agreement.AGREES
-    return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, "; ".join(alone), len(nodes))
+    detail = "; ".join([*alone, *beside_dbt(reading, declared)])
+    return Facet("selection", verdict, f"{commands}, {len(nodes)} nodes", mine, detail, len(nodes))
 
 
 def _some(names: Sequence[str], shown: int = 3) -> str:

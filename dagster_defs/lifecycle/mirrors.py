@@ -122,6 +122,7 @@ class Declared:
     all that dbt would execute in each window. `fields`: the operator's templated fields that `variables` has instead of
     a function's arguments, first the one that says what runs. `environment`: variables that are set for dbt alone;
     `required`: names of those that Dagster's own environment must have; `labels`: names of those that name the run.
+    `beside`: what it runs beside dbt, and for whom.
     """
 
     runs: str
@@ -145,6 +146,7 @@ class Declared:
     environment: NamedRendering | None = None
     required: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class Key(Protocol):

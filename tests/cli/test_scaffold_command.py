@@ -295,6 +295,36 @@ def test_what_dbt_alone_cannot_be_is_the_operator(run: Any, tmp_path: Path, comm
     assert agreeing >= {"variables", "selection", "retries", "callbacks", "ordering"}
 
 
+def test_what_runs_beside_dbt_is_carried(run: Any, tmp_path: Path) -> None:
+    """As words with templates, in order; what cannot be repeated is a gap with its reason, and never a refusal."""
+    (tmp_path / "pyproject.toml").touch()
+    command = (
+        "aws s3 sync s3://raw/{{ ds }} data && dbt run -s orders_per_day && aws s3 cp target/manifest.json s3://docs "
+        "&& (curl -d {{ ds }} https://h || true)"
+    )
+    [written] = run(dag("x", task("t", command))).values()
+
+    assert written["units"] == ["x.t"]
+    [gap] = written["gaps"]
+    assert "1 task runs `aws s3 cp target/manifest.json s3://docs` beside dbt" in gap
+    text = Path(written["path"]).read_text()
+    assert (
+        "# after dbt, left out: `aws s3 cp target/manifest.json s3://docs`: it reads a folder that dbt"
+        in text
+    )
+    [mirror] = yaml.safe_load_all(text)
+    assert mirror["attributes"]["before"] == [["aws", "s3", "sync", "s3://raw/{{ ds }}", "data"]]
+    assert mirror["attributes"]["after"] == [
+        {"run": ["curl", "-d", "{{ ds }}", "https://h"], "may_fail": True}
+    ]
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
+    selection = next(facet for facet in unit.facets if facet.name == "selection")
+    assert "the mirror runs 2 of these" in selection.detail
+    assert "`curl` after dbt, on the owner side alone" in selection.detail
+
+
 def test_what_the_task_sets_for_dbt_is_carried(run: Any, tmp_path: Path) -> None:
     """Constant variables in the environment of dbt stand in the mirror, those of another machine's places do not."""
     env = {"SHOP_DATA": "/data", "DBT_TARGET": "prod"}

@@ -26,6 +26,7 @@ from dagster_defs.components.runs.run_window import moments_of_run, window_metad
 from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
+from dagster_defs.components.units.side_commands import Beside, SidePrograms
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.inventory.labels import RunNames
 from dagster_defs.inventory.masking import shown
@@ -74,6 +75,15 @@ class DefinedUnit(DbtMirror, Protocol):
 
     @property
     def tries(self) -> Tries: ...
+
+    @property
+    def has_programs(self) -> bool: ...
+
+    @property
+    def programs_before(self) -> SidePrograms: ...
+
+    @property
+    def programs_after(self) -> SidePrograms: ...
 
     def workspace(self, side: Side) -> DbtWorkspace: ...
 
@@ -251,7 +261,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
         can_subset=True,
         partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
-        backfill_policy=None if unit.event else backfill_policy(unit.variables, unit.environment.templates),
+        backfill_policy=None if unit.event else _backfills(unit),
         config_schema=unit.config_schema,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={tags.UNIT: unit.unit},
@@ -314,13 +324,15 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
             f"({', '.join(nodes.shaped_by_window[:5])} …): the whole project is parsed again for this window. "
             "Read the variables only in the models' SQL, not in config, ref or enabled"
         )
+    beside = Beside(context, unit, nodes.side, windows, environment, whole=part is None)
+    beside.run(unit.programs_before)
     run = nodes.workspace.run(
         [unit.command, *_selection(unit, nodes, part), *flags, *start.flags],
         variables=variables,
         run_dir=run_dir,
         nodes=nodes.selected,
         parse_again=bool(nodes.shaped_by_window),
-        timeout=None if unit.timeout is None else unit.timeout * len(windows),
+        timeout=beside.left.seconds(),
         environment=environment,
     )
     metadata = {
@@ -342,12 +354,20 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         yield from _translate(
             context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
         )
+    beside.run(unit.programs_after)
 
 
 def _run_names(context: dg.AssetExecutionContext, unit: DefinedUnit) -> RunNames:
     """Airflow's own try if its proxy launched the run."""
     number = context.run.tags.get(tags.AIRFLOW_TRY, str(context.retry_number + 1))
     return RunNames(unit.unit, context.run.run_id, int(number))
+
+
+def _backfills(unit: DefinedUnit) -> dg.BackfillPolicy:
+    """What a unit runs beside dbt, it runs once for each window."""
+    if unit.has_programs:
+        return dg.BackfillPolicy.multi_run(1)
+    return backfill_policy(unit.variables, unit.environment.templates)
 
 
 def _metadata_of(value: Any) -> Any:

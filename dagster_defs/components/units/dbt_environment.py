@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import dagster as dg
 
 from dagster_defs.adapters.dbt.env_vars import variables_of
 from dagster_defs.errors import BadUnit
@@ -12,6 +14,27 @@ from dagster_defs.inventory.labels import RunNames, names_a_run
 from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Moment, PartitionVars
 
+EnvironmentTemplates = Annotated[
+    Mapping[str, Any],
+    dg.Resolver.passthrough(
+        description=(
+            "Environment variables that dbt's `env_var()` reads in this unit's runs, and nothing else does. Text "
+            "is an Airflow template exactly as in the DAG, or `{template, bound}` as in `vars`. For secrets see "
+            "`required_env`."
+        ),
+        examples=[{"REGION": "eu", "DAY": {"template": "{{ ds }}", "bound": "lower"}}],
+    ),
+]
+RequiredNames = Annotated[
+    Sequence[str],
+    dg.Resolver.default(
+        description=(
+            "Names of environment variables that the legacy task sets for dbt and that Dagster's own environment "
+            "must have, such as secrets; a run fails without them."
+        ),
+        examples=[["WAREHOUSE_TOKEN"]],
+    ),
+]
 _SECRET, _OPTION = "DBT_ENV_SECRET", "DBT_"  # dbt's own prefixes
 _REMEDY = "Correct it in its YAML"
 

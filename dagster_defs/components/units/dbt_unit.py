@@ -24,11 +24,18 @@ from dagster_defs.components.units.dbt_assets import (
     build_asset_definition,
     is_not_a_table,
 )
-from dagster_defs.components.units.dbt_environment import UnitEnvironment, environment_of, refuse_moving_place
+from dagster_defs.components.units.dbt_environment import (
+    EnvironmentTemplates,
+    RequiredNames,
+    UnitEnvironment,
+    environment_of,
+    refuse_moving_place,
+)
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
 from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.components.units.side_commands import Commands, RunsPrograms
 from dagster_defs.components.units.translator import UnitTranslator, claims_of, read_and_written
 from dagster_defs.components.units.unit import (
     Templates,
@@ -46,7 +53,7 @@ from dagster_defs.windows.values import as_yaml
 
 @dg.scaffold_with(DbtUnitScaffolder)
 @dataclass
-class DbtUnit(UnitComponent):
+class DbtUnit(UnitComponent, RunsPrograms):
     """A legacy task that runs `dbt build` over a selection, with the window as `--vars`.
 
     Each model is an asset under its own key; its twin under `shadow/` writes to the candidate target. dbt tests are
@@ -70,27 +77,10 @@ class DbtUnit(UnitComponent):
     exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
     selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
     vars: Templates = field(default_factory=dict)
-    env: Annotated[
-        Mapping[str, Any],
-        dg.Resolver.passthrough(
-            description=(
-                "Environment variables that dbt's `env_var()` reads in this unit's runs, and nothing else does. Text "
-                "is an Airflow template exactly as in the DAG, or `{template, bound}` as in `vars`. For secrets see "
-                "`required_env`."
-            ),
-            examples=[{"REGION": "eu", "DAY": {"template": "{{ ds }}", "bound": "lower"}}],
-        ),
-    ] = field(default_factory=dict)
-    required_env: Annotated[
-        Sequence[str],
-        dg.Resolver.default(
-            description=(
-                "Names of environment variables that the legacy task sets for dbt and that Dagster's own environment "
-                "must have, such as secrets; a run fails without them."
-            ),
-            examples=[["WAREHOUSE_TOKEN"]],
-        ),
-    ] = field(default_factory=list)
+    env: EnvironmentTemplates = field(default_factory=dict)
+    required_env: RequiredNames = field(default_factory=list)
+    before: Commands = field(default_factory=list)
+    after: Commands = field(default_factory=list)
     event_time: Annotated[
         Mapping[str, str] | None,
         dg.Resolver.passthrough(
@@ -137,11 +127,11 @@ class DbtUnit(UnitComponent):
 
     @property
     def takes_ranges(self) -> bool:
-        return self.variables.can_range and self.environment.templates.can_range
+        return self.variables.can_range and self.environment.templates.can_range and not self.has_programs
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.variables, self.environment, self.event_times, self._terms
+        _ = self.variables, self.environment, self.event_times, self._terms, self.programs
         for compared in self.compare:
             self._zones_of(compared)
             if self.event is not None and compared.time_column:
@@ -344,6 +334,7 @@ class DbtUnit(UnitComponent):
             environment=self.environment.templates,
             required=tuple(self.required_env),
             labels=tuple(self.environment.labels),
+            beside=tuple(each.said for each in self.programs),
         )
 
     @property

@@ -1,0 +1,99 @@
+"""What a script runs beside dbt, and whether a mirror can run the same before or after its own call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dagster_defs.inventory.arguments import place_variables
+from dagster_defs.inventory.calls import Place, ShellCall, SideCommand, SideUse
+from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.masking import MASK, holds_secret, shown
+
+_SECRET = "it holds what looks like a secret"  # noqa: S105 - the reason, not a secret
+_LONGEST = 80  # how much of a command is shown
+_DBTS_FOLDERS = ("target/", "./target/", "logs/", "./logs/")
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """One walk through a script; `status` is None if it never ends."""
+
+    calls: Sequence[ShellCall]
+    sides: Sequence[SideUse]
+    status: int | None
+
+
+Walk = Callable[[frozenset[tuple[object, ...]]], Sequence[Walked]]
+
+
+def sides_of(succeeding: Sequence[Walked], walk: Walk, holes: Holes) -> Iterator[SideCommand]:
+    """In the script's order. `walk`: the walks on which calls or programs with these keys fail."""
+    found = {side.key: side for path in succeeding for side in path.sides}
+    for key, side in sorted(found.items(), key=lambda item: item[1].site):
+        paths = [path for path in succeeding if any(each.key == key for each in path.sides)]
+        place = _place(key, paths)
+        failing = walk(frozenset({key}))
+        may_fail = all(path.calls if place is Place.BEFORE else path.status == 0 for path in failing)
+        why_not = _why_not(side, place, succeeding, paths, walk, holes)
+        said = side.said or _said(side.words[:1] if why_not == _SECRET else side.words, holes)
+        env = {name: value for name, value in side.env.items() if name not in place_variables()}
+        yield SideCommand(place, side.words, env, said, may_fail, why_not)
+
+
+def _place(key: tuple[object, ...], paths: Sequence[Walked]) -> Place:
+    at = {
+        (side.calls == 0, side.calls == len(path.calls))
+        for path in paths
+        for side in path.sides
+        if side.key == key
+    }
+    if at == {(True, False)}:
+        return Place.BEFORE
+    return Place.AFTER if at == {(False, True)} else Place.BETWEEN
+
+
+def _why_not(
+    side: SideUse,
+    place: Place,
+    succeeding: Sequence[Walked],
+    paths: Sequence[Walked],
+    walk: Walk,
+    holes: Holes,
+) -> str:
+    if place is Place.BETWEEN:
+        return "it runs between two calls of dbt"
+    if len(paths) < len(succeeding) or any(
+        sum(each.key == side.key for each in path.sides) != 1 for path in paths
+    ):
+        return "it runs under a condition, or several times"
+    if side.apart:
+        return "it is part of a pipeline or a redirection"
+    if place is Place.AFTER and _runs_after_failure(side, paths, walk):
+        return "it runs after a failure of dbt too"
+    return _why_not_words(side, holes)
+
+
+def _runs_after_failure(side: SideUse, paths: Sequence[Walked], walk: Walk) -> bool:
+    last = {path.calls[-1].key for path in paths}
+    return any(each.key == side.key for key in last for path in walk(frozenset({key})) for each in path.sides)
+
+
+def _why_not_words(side: SideUse, holes: Holes) -> str:
+    texts = [*side.words, *side.env.values()]
+    for hole in (hole for text in texts for hole in holes.in_text(text)):
+        if hole.kind is not HoleKind.TEMPLATE:
+            return f"{hole.text} is known only where the task runs"
+    env = {name: holes.restore(value) for name, value in side.env.items() if name not in place_variables()}
+    if any(holds_secret(holes.restore(word)) for word in side.words) or any(
+        holds_secret(text) or shown(name, text) == MASK for name, text in env.items()
+    ):
+        return _SECRET
+    if any(part.startswith(_DBTS_FOLDERS) for word in side.words for part in (word, word.partition("=")[2])):
+        return "it reads a folder that dbt writes, and a mirror's dbt writes elsewhere"
+    return ""
+
+
+def _said(words: Sequence[str], holes: Holes) -> str:
+    said = " ".join(holes.restore(" ".join(words)).split())
+    return f"`{said if len(said) <= _LONGEST else said[: _LONGEST - 1] + '…'}`"
