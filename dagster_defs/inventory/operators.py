@@ -92,20 +92,28 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
             return [call for calls in mapped for call in calls], bool(mapped)
     if (command := _command_of_fields(task)) is not None:
         return _from_fields(command, fields, holes), True
+    # What a field says comes before what a class of the team's own is called.
+    if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
+        return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
     if any("dbt.cloud" in path or "DbtCloud" in path for path in task.classes):
         if not any(name.endswith("RunJobOperator") for name in task.classes):
             return [], True
         return _from_cloud(task, {**task.settings, **fields}, holes), True
-    if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
-        return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
     if any(path.endswith("SSHOperator") for path in task.classes):
         return _from_shell(task, fields.get("command"), _environment(fields, holes), holes), True
     if words := task.team.call_of(task.callable_name):
         return [Call(words)], True
-    if task.source is not None or any("python" in path.lower() for path in task.classes):
+    if task.source is not None or (
+        any("python" in path.lower() for path in task.classes) and not _fills_command(fields)
+    ):
         return _from_python(task, fields, holes), False
     calls = list(_from_containers(task, fields, holes))
     return calls, _has_command({**task.settings, **fields}, holes)
+
+
+def _fills_command(fields: Fields) -> bool:
+    """Whether a field says what a container starts."""
+    return any(fields.get(key) for key in (*_COMMAND_KEYS, *_ARGUMENT_KEYS))
 
 
 def _from_cloud(task: Task, fields: Fields, holes: Holes) -> list[Call]:
