@@ -64,9 +64,10 @@ ASK_SERVERS = frozenset(
 )
 
 
-# Why the move is not in the product yet for a unit whose DAG has no clock.
-_NOT_WITHOUT_CLOCK: Mapping[Move, str] = {
-    Move.RETIRE: "its DAG has no clock, and nothing in Dagster starts such a DAG yet",
+# What starts such a DAG is not in the product yet.
+_STARTED_BY_NOBODY = {
+    "datasets": "datasets or assets start its DAG, and nothing in Dagster does that yet",
+    "continuous": "its DAG starts again as soon as it has ended, and nothing in Dagster does that yet",
 }
 _NO_EVIDENCE = "no evidence is available", "Name the folder of Dagster's event log: DAGSTER_HOME"
 
@@ -113,8 +114,8 @@ def blockers(
             continue
         if gate in ASK_SERVERS and facts.live is not NOT_READ:
             found += _asked(gate, move, facts.unit, facts.live, settings)
-        if gate is Gate.MIRROR and settings.event and move in _NOT_WITHOUT_CLOCK:
-            found.append(Blocker(gate, _NOT_WITHOUT_CLOCK[move], "Leave its task in Airflow"))
+        if gate is Gate.MIRROR and move is Move.RETIRE and (why := _STARTED_BY_NOBODY.get(settings.event)):
+            found.append(Blocker(gate, why, "Leave the DAG in Airflow, whose tasks Dagster may run"))
         found += _on_record(gate, facts, settings, now)
         if gate in ASK_SERVERS and facts.live is NOT_READ and not on_record:
             found.append(_not_asked(gate, move, facts))

@@ -73,12 +73,14 @@ class AwaitServed:
 
 @dataclass(frozen=True, slots=True)
 class CheckSchedule:
-    """Dagster has the job of the unit's DAG, and whatever starts it for each window is switched on."""
+    """Dagster has the job of the unit's DAG, and whatever starts it for each window is switched on. A person starts
+    that of a DAG without a clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitRest:
-    """Airflow's DAG is paused, none of its runs is still running, and Airflow says which window would come next."""
+    """Airflow's DAG is paused, none of its runs is still running, and Airflow says which window would come next, if the
+    DAG has windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,8 @@ def in_words(step: Step, unit: Unit) -> str:
         case CheckDefinitions(side):
             return f"Dagster has loaded the unit's {'candidate ' if side is Side.CANDIDATE else ''}job"
         case CheckSchedule():
-            return f"Dagster has loaded the job of {unit.dag_id} and starts it for each window"
+            said = f"Dagster has loaded the job of {unit.dag_id} and starts it for each window"
+            return f"{said}, or a person does if the DAG has no clock"
         case AwaitRest():
             return f"Airflow has paused {unit.dag_id} between two of its runs"
         case Wake():

@@ -298,11 +298,26 @@ def test_another_dag_is_left_alone(world: LiveOrchestrators, airflow: FakeAirflo
     assert airflow.paused == {"taxi_hourly"}
 
 
+def test_a_dag_without_a_clock_has_no_next_window(
+    world: LiveOrchestrators, dagster_server: FakeDagster
+) -> None:
+    """A person starts its job in Dagster: no sensor is needed, and Airflow need not say what comes next."""
+    dagster_server.jobs = [Job("taxi_daily", {"parity/event": "manual"})]
+
+    assert world.missing_schedule(UNIT) == ""
+    assert world.next_window(UNIT) is None
+
+
+def starts_next(world: LiveOrchestrators) -> str:
+    found = world.next_window(UNIT)
+    return found.isoformat() if found else "never"
+
+
 def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
     """Airflow says where the next window begins; of a DAG that has ended, where its last scheduled one ended; and a
     DAG of which neither is known does not rest."""
     airflow.next_windows["taxi_daily"] = NEXT
-    assert world.next_window(UNIT).isoformat() == NEXT
+    assert starts_next(world) == NEXT
 
     airflow.next_windows["taxi_daily"] = None
     for day, kind in ((9, "scheduled"), (10, "scheduled"), (20, "manual")):
@@ -313,7 +328,7 @@ def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: Fak
             f"2024-03-{day + 1}T10:00:00+00:00",
         )
         airflow.dag_runs["taxi_daily", run]["run_type"] = kind
-    assert world.next_window(UNIT).isoformat() == "2024-03-11T10:00:00+00:00"
+    assert starts_next(world) == "2024-03-11T10:00:00+00:00"
 
     airflow.dag_runs.clear()
     airflow.paused.add("taxi_daily")

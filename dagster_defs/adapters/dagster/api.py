@@ -68,7 +68,11 @@ query Status($run: ID!) { runOrError(runId: $run) { __typename ... on Run { stat
 
 _JOB = """
 query Job($selector: PipelineSelector!) {
-  pipelineOrError(params: $selector) { __typename ... on PythonError { message } }
+  pipelineOrError(params: $selector) {
+    __typename
+    ... on Pipeline { tags { key value } }
+    ... on PythonError { message }
+  }
 }
 """
 _SENSORS = """
@@ -176,6 +180,13 @@ class DagsterReader:
             return ""
         problems = [problem for entry in self._locations() if (problem := _not_loaded(entry))]
         return "; ".join(problems) or f"no code location of Dagster at {self.url} has the job {job}"
+
+    def job_tags(self, job: str) -> dict[str, str]:
+        """The job's own tags; empty if no loaded code location has it."""
+        if (repository := self._repository_of(job)) is None:
+            return {}
+        found = self._call(_JOB, {"selector": {**repository, "pipelineName": job}})
+        return {tag["key"]: tag["value"] for tag in found.get("tags", ())}
 
     def sleeping_sensors(self, job: str) -> str:
         """Why no sensor starts the job; empty if one does."""

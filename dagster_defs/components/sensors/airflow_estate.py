@@ -14,7 +14,7 @@ from dagster_defs.adapters.airflow.client import AirflowAddress
 from dagster_defs.adapters.airflow.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.components.sensors.airflow_sensor import build_sensor
-from dagster_defs.components.sensors.dag_jobs import held_dags, scheduled_dags
+from dagster_defs.components.sensors.dag_jobs import event_jobs, held_dags, scheduled_dags
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
@@ -108,7 +108,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         )
         return dg.Definitions(
             assets=assets,
-            jobs=[*jobs, *dag_jobs],
+            jobs=[*jobs, *dag_jobs, *event_jobs(project)],
             sensors=[observer, shadow, schedules, *self._way_back(project)],
         )
 

@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
-from dagster_defs.components.units.job_parts import own_selection
+from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.lifecycle import tags
 from dagster_defs.parity import Side
-from dagster_defs.windows import widest
+from dagster_defs.windows import EventKind, widest
 
 
 def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
@@ -37,6 +37,40 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
         if all(schedule.recurs_like(schedules[0]) for schedule in schedules):
             scheduled = scheduled_dag(dag_id, mates)
             yield scheduled, [_job(scheduled, name, mates, project) for name in scheduled.jobs]
+
+
+def event_jobs(project: ProjectUnits[UnitComponent]) -> Iterator[Any]:
+    """For each mirrored DAG that only people start, or that has been started once: the job that a person starts once it
+    is retired. It takes Airflow's conf, and its dates are those of its start."""
+    waiting = held_dags(project)
+    by_dag = groupby(
+        sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
+    )
+    for dag_id, found in by_dag:
+        mates = list(found)
+        kinds = {unit.event.kind if unit.event else None for unit in mates}
+        if dag_id in waiting or not kinds <= {EventKind.MANUAL, EventKind.ONCE} or len(kinds) > 1:
+            continue
+        sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates]
+        ops = [unit.op_name(Side.LEGACY) for unit in mates]
+        [kind] = (kind.value for kind in kinds if kind)
+        yield dg.define_asset_job(
+            name=mates[0].legacy_unit.dag_identifier,
+            selection=reduce(or_, [own_selection(assets) for assets in sides]),
+            description=f"All units of {dag_id}, started by a person once the DAG is retired.",
+            executor_def=dg.in_process_executor,
+            tags={tags.DAG: dag_id, tags.SIDE: Side.LEGACY.value, tags.EVENT: kind},
+            config=_conf_of_all(ops),
+        )
+
+
+def _conf_of_all(ops: Sequence[str]) -> dg.ConfigMapping:
+    """One conf for all units, as a DAG run has one."""
+
+    def mapped(told: Any) -> Any:
+        return {"ops": {op: {"config": {"conf": told.get("conf", {})}} for op in ops}}
+
+    return dg.ConfigMapping(config_fn=mapped, config_schema={"conf": EVENT_CONFIG["conf"]})
 
 
 def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:

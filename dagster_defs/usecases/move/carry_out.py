@@ -78,8 +78,9 @@ class Orchestrators(Protocol):
         """Unpause the unit's DAG in Airflow."""
         ...
 
-    def next_window(self, unit: Unit) -> datetime:
-        """The start of the window that Airflow would run next if the DAG were not paused."""
+    def next_window(self, unit: Unit) -> datetime | None:
+        """The start of the window that Airflow would run next if the DAG were not paused; None for a DAG without a
+        clock."""
         ...
 
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:

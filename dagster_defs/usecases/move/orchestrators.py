@@ -72,7 +72,13 @@ class LiveOrchestrators:
 
     def missing_schedule(self, unit: Unit) -> str:
         job = unit.dag_identifier
-        return self.dagster.missing_job(job) or self.dagster.sleeping_sensors(job)
+        if why := self.dagster.missing_job(job):
+            return why
+        return "" if self._is_started_by_people(unit) else self.dagster.sleeping_sensors(job)
+
+    def _is_started_by_people(self, unit: Unit) -> bool:
+        """Whether Dagster's job of the unit's DAG waits for no window, because the DAG has no clock."""
+        return tags.EVENT in self.dagster.job_tags(unit.dag_identifier)
 
     def is_paused(self, unit: Unit) -> bool:
         return bool(self.airflow.dag(unit.dag_id)["is_paused"])
@@ -114,13 +120,13 @@ class LiveOrchestrators:
     def wake(self, unit: Unit) -> None:
         self.airflow.set_paused(unit.dag_id, paused=False)
 
-    def next_window(self, unit: Unit) -> datetime:
-        """Raises AirflowUnclear if Airflow does not say."""
+    def next_window(self, unit: Unit) -> datetime | None:
+        """None for a DAG without a clock. Raises AirflowUnclear if Airflow does not say."""
         start = self.airflow.next_window_start(unit.dag_id)
         if start is None:
             newest = self.airflow.newest_scheduled_run(unit.dag_id)
             start = newest.window.end if newest and newest.window else None
-        if start is None:
+        if start is None and not self._is_started_by_people(unit):
             raise AirflowUnclear(
                 self.airflow.address.url,
                 f"it does not say which window of {unit.dag_id} comes next",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import dagster as dg
@@ -191,6 +192,30 @@ def test_a_proxied_run_writes_for_its_own_run_of_airflow(place: Project) -> None
     finally:
         write_mark(folder, Unit("asked", "note"), proxied=False)
         (folder / NAME).unlink()
+
+
+def test_a_person_starts_a_retired_dag(place: Project, tmp_path: Path) -> None:
+    """One job for all units of a DAG that people start, with one conf, on one occasion; the other kinds have none."""
+    definitions = place.estate.definitions
+    job = definitions.resolve_job_def("asked")
+    assert job.tags[tags.EVENT] == "manual"
+    assert definitions.resolve_job_def("once").tags[tags.EVENT] == "once"
+    assert "timed" in {each.name for each in definitions.resolve_all_job_defs()}
+
+    for name in ("note", "summed", "dbt"):
+        bring_to(tmp_path, Unit("asked", name), Stage.RETIRED)
+    with place.estate.entered(), pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path))
+        result = job.execute_in_process(
+            instance=place.estate.instance,
+            run_config={"conf": {"days": 5}},
+            asset_selection=[AssetKey("note"), AssetKey("summed")],
+        )
+
+    note, summed = (metadata_of(result, key) for key in ("note", "summed"))
+    assert note["days"] == "5"
+    assert note[tags.OCCASION] == summed[tags.OCCASION]
+    assert Occasion.from_json(note[tags.OCCASION]).conf == {"days": 5}
 
 
 def test_dbt_gets_its_variables_from_the_occasion(place: Project) -> None:
