@@ -73,6 +73,7 @@ class Task:
     reaches: tuple[str, ...] | None = None
     code_reaches: tuple[str, ...] | None = None
     trigger_rule: str = "all_success"
+    params: Mapping[str, Any] = field(default_factory=dict)
     team: Team = NO_TEAM
 
 
@@ -261,6 +262,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _names(task.get("reaches")),
             _names(code.get("reaches")),
             str(task.get("trigger_rule") or "all_success"),
+            dict(task.get("params") or {}),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,12 +16,30 @@ from dagster_defs.windows import CronTicks
 OF_AIRFLOW = "airflow."
 
 
-def with_operators(draft: DagDraft, crons: CronTicks, airflow_version: str = "") -> DagDraft:
+@dataclass(frozen=True, slots=True)
+class Better:
+    """A mirror of another type, by its attributes; without them, `notes` say why there is none."""
+
+    type: str
+    attributes: Mapping[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+
+def _none(dag: Dag, task: Task) -> Better | None:
+    return None
+
+
+def with_operators(
+    draft: DagDraft,
+    crons: CronTicks,
+    airflow_version: str = "",
+    better: Callable[[Dag, Task], Better | None] = _none,
+) -> DagDraft:
     """The draft plus a LegacyTask for each task that has no other mirror and can have one; if it cannot, the reason."""
     tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
     names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (each.unit for each in draft.drafts)}
     made = {
-        each.unit: _as_it_is(draft, tasks[names[each.unit]], each, crons, airflow_version)
+        each.unit: _as_it_is(draft, tasks[names[each.unit]], each, crons, airflow_version, better)
         if each.attributes is None
         else each
         for each in draft.drafts
@@ -31,10 +49,22 @@ def with_operators(draft: DagDraft, crons: CronTicks, airflow_version: str = "")
     return replace(draft, drafts=tuple(ordered))
 
 
-def _as_it_is(whole: DagDraft, task: Task, draft: Draft, crons: CronTicks, version: str) -> Draft:
+def _as_it_is(
+    whole: DagDraft,
+    task: Task,
+    draft: Draft,
+    crons: CronTicks,
+    version: str,
+    better: Callable[[Dag, Task], Better | None],
+) -> Draft:
     if kind := marker(task):
         return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
     attributes, refusals = plain_attributes(whole, task, crons)
+    if not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
+        draft = replace(draft, notes=(*draft.notes, *other.notes))
+        if other.attributes is not None:
+            made = {"unit": draft.unit, **attributes, **other.attributes}
+            return replace(draft, operator=made, operator_type=other.type)
     refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:
         notes = tuple(
@@ -70,7 +100,7 @@ def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own
     if not found:
         return draft
     operator: dict[str, Any] = dict(draft.operator)
-    because = {key: operator.pop(key) for key in ("shadow", "because")}
+    because = {key: operator.pop(key) for key in ("shadow", "because") if key in operator}
     return replace(
         draft, operator={**operator, "deps": [f"{dag.dag_id}/{each}" for each in found], **because}
     )

@@ -60,7 +60,7 @@ class Written:
 class Draft:
     """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; for an `unseen` one
     it is not known whether it runs dbt. The mirror leaves out what the task runs `beside` dbt. `operator`: for a unit
-    without a better mirror, the one that runs its operator as it is."""
+    without dbt, the mirror that runs its operator as it is, or the same work, and `operator_type` its type."""
 
     unit: str
     attributes: Mapping[str, Any] | None
@@ -69,13 +69,16 @@ class Draft:
     unseen: bool = False
     beside: tuple[str, ...] = ()
     operator: Mapping[str, Any] | None = None
+    operator_type: str = OPERATOR
 
     @property
     def text(self) -> str:
         lines = [f"# {note}" for note in self.notes] + [f"# GAP: {self.unit}: {gap}" for gap in self.gaps]
         if self.is_written:
             kind, attributes = (
-                (OPERATOR, self.operator) if self.attributes is None else (COMPONENT, self.attributes)
+                (self.operator_type, self.operator)
+                if self.attributes is None
+                else (COMPONENT, self.attributes)
             )
             document = {"type": kind, "attributes": dict(attributes or {})}
             lines.append(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).rstrip())
@@ -84,6 +87,10 @@ class Draft:
     @property
     def is_written(self) -> bool:
         return self.attributes is not None or self.operator is not None
+
+    @property
+    def runs_as_it_is(self) -> bool:
+        return self.operator is not None and self.operator_type == OPERATOR
 
 
 @dataclass(frozen=True, slots=True)

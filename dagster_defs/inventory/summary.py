@@ -103,7 +103,7 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
         len(made) - len(lacking),
         len(lacking),
         len(report.units) - len(made),
-        sum(draft.operator is not None for draft in drafted.values()),
+        sum(draft.runs_as_it_is for draft in drafted.values()),
         sum(unit.name in made - lacking for unit in dbt),
         sum(unit.name in lacking for unit in dbt),
         tuple(whole),

@@ -48,11 +48,22 @@ def _of_dbt(functions: Mapping[str, str]) -> Mapping[str, str]:
 _Words = AfterValidator(_in_words)
 
 
+class Connection(BaseModel):
+    """The dbt targets that stand for a Connection of Airflow's. `warehouse`: their type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    legacy: str
+    candidate: str
+    warehouse: str
+    splits: bool = False
+
+
 class Team(BaseModel):
     """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
-    this one.
+    this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -61,6 +72,7 @@ class Team(BaseModel):
     functions: Annotated[Mapping[str, str], _Words, AfterValidator(_of_dbt)] = Field(default_factory=dict)
     dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
     dbt_cloud_jobs: str = ""
+    connections: Mapping[str, Connection] = Field(default_factory=dict)
 
     _jobs: tuple[CloudJob, ...] = PrivateAttr(default=())
 

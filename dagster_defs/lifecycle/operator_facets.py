@@ -24,13 +24,17 @@ def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet
         f"a template asks for {name}, which depends on who triggers the run: a Dagster run has none ({reason})"
         for name, reason in asked
     ]
-    if readers := sorted(each.task_id for each in dag.tasks if isinstance(each, Task) and _reads(each, task)):
+    if readers := readers_of_xcom(dag, task):
         doubts.append(
             f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: move them together"
         )
     if not doubts:
         return Facet("variables", Agreement.AGREES, RENDERED, RENDERED)
     return Facet("variables", Agreement.UNDETERMINED, RENDERED, RENDERED, "; ".join(doubts))
+
+
+def readers_of_xcom(dag: Dag, task: Task) -> list[str]:
+    return sorted(each.task_id for each in dag.tasks if isinstance(each, Task) and _reads(each, task))
 
 
 def _of_a_trigger(task: Task) -> list[tuple[str, str]]:

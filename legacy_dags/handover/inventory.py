@@ -1307,6 +1307,7 @@ SETTINGS = (
     "external_task_ids", "external_task_group_id", "allowed_states", "failed_states", "execution_delta",
     "execution_date_fn", "project_dir", "install_deps", "mode", "timeout", "poke_interval", "soft_fail",
     "ignore_downstream_trigger_rules", "wait_for_completion", "trigger_dag_id",
+    "conn_id", "postgres_conn_id", "snowflake_conn_id", "autocommit", "split_statements", "database", "hook_params",
     "image", "entrypoint", "full_pod_spec", "pod_template_file", "pod_template_dict",
 )  # fmt: skip
 
