@@ -135,11 +135,12 @@ def test_what_airflow_exports_is_enough(tmp_path: Path) -> None:
     """A file found by template_searchpath, parameters and both settings come from the real exporter."""
     (tmp_path / "dags" / "sql").mkdir(parents=True)
     (tmp_path / "dags" / "shop.py").write_text(DAG)
-    (tmp_path / "dags" / "sql" / "daily.sql").write_text(
-        f"{SQL};\ninsert into sales.daily select '{{{{ params.region }}}}'"
-    )
-    command = [ROOT / ".venv-airflow/bin/python", ROOT / "legacy_dags/handover/inventory.py", "--dags-folder",
-               tmp_path / "dags", "--from", "2024-03-01", "--to", "2024-03-02", "--out", tmp_path / "inventory.json"]  # fmt: skip
+    text = f"{SQL};\ninsert into sales.daily select '{{{{ params.region }}}}'"
+    (tmp_path / "dags" / "sql" / "daily.sql").write_text(text)
+    days = ("--from", "2024-03-01", "--to", "2024-03-02")
+    places = ("--dags-folder", tmp_path / "dags", "--out", tmp_path / "inventory.json")
+    exporter = ROOT / "legacy_dags/handover/inventory.py"
+    command = [ROOT / ".venv-airflow/bin/python", exporter, *places, *days]
     subprocess.run(
         list(map(str, command)), check=True, capture_output=True, timeout=600, env=foreign_environment()
     )
