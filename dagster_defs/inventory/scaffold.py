@@ -75,22 +75,14 @@ class Draft:
     def text(self) -> str:
         lines = [f"# {note}" for note in self.notes] + [f"# GAP: {self.unit}: {gap}" for gap in self.gaps]
         if self.is_written:
-            kind, attributes = (
-                (self.operator_type, self.operator)
-                if self.attributes is None
-                else (COMPONENT, self.attributes)
-            )
-            document = {"type": kind, "attributes": dict(attributes or {})}
+            kind = self.operator_type if self.attributes is None else COMPONENT
+            document = {"type": kind, "attributes": dict(self.attributes or self.operator or {})}
             lines.append(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).rstrip())
         return "\n".join(lines)
 
     @property
     def is_written(self) -> bool:
         return self.attributes is not None or self.operator is not None
-
-    @property
-    def runs_as_it_is(self) -> bool:
-        return self.operator is not None and self.operator_type == OPERATOR
 
 
 @dataclass(frozen=True, slots=True)

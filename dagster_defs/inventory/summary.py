@@ -11,7 +11,7 @@ from typing import Any
 from dagster_defs.inventory.arguments import Kind
 from dagster_defs.inventory.document import BrokenTask
 from dagster_defs.inventory.records import Report
-from dagster_defs.inventory.scaffold import DagDraft, Draft
+from dagster_defs.inventory.scaffold import OPERATOR, DagDraft, Draft
 
 SCHEMA = "parity/inventory-summary/1"
 _LONGEST = 160  # characters of a reason
@@ -103,7 +103,7 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
         len(made) - len(lacking),
         len(lacking),
         len(report.units) - len(made),
-        sum(draft.runs_as_it_is for draft in drafted.values()),
+        sum(draft.operator is not None and draft.operator_type == OPERATOR for draft in drafted.values()),
         sum(unit.name in made - lacking for unit in dbt),
         sum(unit.name in lacking for unit in dbt),
         tuple(whole),

@@ -68,9 +68,8 @@ def _drafted(dag: Dag, task: Task) -> SqlDraft:
     # The first has the key by which tasks downstream depend on this one.
     keys = [own, *(f"{own}/{name.rpartition('.')[2]}" for name in tables[1:])]
     attributes["outputs"] = [{"key": key, "table": name} for key, name in zip(keys, tables, strict=True)]
-    return SqlDraft(
-        found, (f"{task.dag_id}.{task.task_id} is compared as a whole: give its tables a time_column.",)
-    )
+    note = f"{task.dag_id}.{task.task_id} is compared as a whole: give its tables a time_column."
+    return SqlDraft(attributes, (note,))
 
 
 def _connection(task: Task) -> Connection:
