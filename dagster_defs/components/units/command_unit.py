@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 
+from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.piped import Log, run_piped
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.units.scaffold import CommandUnitScaffolder
@@ -118,7 +119,7 @@ class CommandUnit(TemplateUnit, ProcessUnit):
             text = str(rendered["bash_command"])
             is_file = self.command.endswith(SCRIPTS)
             if is_file:
-                script.write_text(text, encoding="utf-8")
+                atomic.write_text(script, text, mode=atomic.PRIVATE)
             work = Path(folder) / "work"
             work.mkdir()
             code = run_piped(
