@@ -231,7 +231,7 @@ def draft_unit(
         found.refusals.append(reading.reason)
     _of_every_mirror(dag, task, found)
     _callbacks(dag, task, place, found)
-    left_out = _sides(reading, found)
+    left_out = _sides(reading, found, of_event=of_event)
     if found.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
     warned = (f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
@@ -239,12 +239,12 @@ def draft_unit(
     return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=left_out)
 
 
-def _sides(reading: UnitReading, found: _Attributes) -> tuple[str, ...]:
+def _sides(reading: UnitReading, found: _Attributes, *, of_event: bool) -> tuple[str, ...]:
     """Adds the programs that the mirror runs before and after dbt; returns those that it leaves out."""
     taken: set[str] = set()
     left_out: list[str] = []
     for side in reading.sides:
-        why = side.why_not or unrendered([*side.words, *side.env.values()])
+        why = side.why_not or unrendered([*side.words, *side.env.values()], of_event=of_event)
         if why:
             left_out.append(side.said)
             found.notes.append(f"{side.place.value} dbt, left out: {_one_line(side.said)}: {_one_line(why)}")
@@ -261,11 +261,11 @@ def _sides(reading: UnitReading, found: _Attributes) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*left_out, *(said for said in reading.beside if said not in taken)]))
 
 
-def unrendered(texts: Sequence[str]) -> str:
+def unrendered(texts: Sequence[str], *, of_event: bool = False) -> str:
     """Why a mirror cannot render one of these templates; empty if it can."""
     for text in texts:
         try:
-            compile_template(text)
+            compile_template(text, of_event=of_event)
         except ParityError as error:
             return str(error)
     return ""

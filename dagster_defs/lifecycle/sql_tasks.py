@@ -9,6 +9,7 @@ from typing import Any
 from dagster_defs.errors import NotProvedSafe, ParityError
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.holes import is_known
+from dagster_defs.inventory.schedules import event_of
 from dagster_defs.inventory.team import Connection
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.candidate_sql import written_tables
@@ -68,7 +69,8 @@ def _drafted(dag: Dag, task: Task) -> SqlDraft:
     # The first has the key by which tasks downstream depend on this one.
     keys = [own, *(f"{own}/{name.rpartition('.')[2]}" for name in tables[1:])]
     attributes["outputs"] = [{"key": key, "table": name} for key, name in zip(keys, tables, strict=True)]
-    note = f"{task.dag_id}.{task.task_id} is compared as a whole: give its tables a time_column."
+    advice = "" if event_of(dag) else ": give its tables a time_column"
+    note = f"{task.dag_id}.{task.task_id} is compared as a whole{advice}."
     return SqlDraft(attributes, (note,))
 
 
@@ -96,7 +98,7 @@ def _refuse_unknown(dag: Dag, task: Task, sql: Any, parameters: Any) -> None:
         raise _Unknown(needs)
     for text in (*texts, *_texts(parameters)):
         try:
-            compile_template(text, task.params)
+            compile_template(text, task.params, of_event=event_of(dag) is not None)
         except ParityError as error:
             raise _Unknown(" ".join(str(error).split())) from error
     if readers := readers_of_xcom(dag, task):

@@ -56,6 +56,27 @@ def test_a_task_of_which_everything_is_known() -> None:
     }
 
 
+def test_of_a_dag_without_a_clock_only_what_its_run_tells_is_known() -> None:
+    """No run comes before or after a run, and a conf may override a param; there is no time column to ask for."""
+    schedule = Schedule("None", "none", None, "UTC", False)
+
+    def of_event(sql: str) -> SqlDraft:
+        one = task(
+            templated={"conn_id": "orders_db", "sql": sql, "parameters": None}, params={"region": "north"}
+        )
+        found = draft_sql(Dag("orders", schedule, "UTC", (one,)), one)
+        assert found is not None
+        return found
+
+    known = of_event("delete from sales.daily where day = '{{ ds }}'")
+    assert known.attributes is not None
+    assert known.notes == ("orders.daily is compared as a whole.",)
+    for needs in ("next_ds", "params.region"):
+        found = of_event("delete from sales.daily where day = '{{ NAME }}'".replace("NAME", needs))
+        assert found.attributes is None
+        assert needs in found.notes[0]
+
+
 def test_sql_without_a_proof_has_no_candidate() -> None:
     """It is a SqlUnit that runs no candidate until somebody has said more, with the reason in a comment."""
     found = drafted(task("call load()"))
