@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.support.estate import ROOT
@@ -216,7 +218,9 @@ with create_session() as session:
     for row in session.execute(BaseXCom.__table__.select()):
         value = row.value.decode() if isinstance(row.value, bytes) else json.dumps(row.value)
         xcoms[f"{row.task_id}[{row.map_index}].{row.key}"] = value
-print("RESULT" + json.dumps({"states": states, "xcoms": xcoms}))
+tasks = sorted(dag.tasks, key=lambda task: len(task.get_flat_relative_ids(upstream=True)))
+order = [task.task_id for task in tasks if not getattr(task, "inherits_from_empty_operator", False)]
+print("RESULT" + json.dumps({"states": states, "xcoms": xcoms, "order": order}))
 """
 
 
@@ -270,17 +274,22 @@ def effects(folder: Path) -> list[str]:
     return sorted(effects_file.read_text(encoding="utf-8").splitlines()) if effects_file.exists() else []
 
 
-def airflows_own(folder: Path, python: Path = AIRFLOW_PYTHON) -> dict[str, Any]:
-    """States and XComs as `DAG.test` leaves them, on a database of its own."""
-    own = environment(folder) | {
+def airflows_own(
+    folder: Path,
+    python: Path = AIRFLOW_PYTHON,
+    dag_id: str = DAG_ID,
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """States and XComs as `DAG.test` leaves them, on a database of its own, and the order of the tasks."""
+    own = {**environment(folder), **extra} | {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'oracle.db'}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder(folder)),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
     subprocess.run([str(python), str(PROGRAM), "--make-database"], env=own, check=True, capture_output=True)
-    command = [str(python), "-c", ORACLE, str(folder / "dags"), END, DAG_ID]
-    done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300)
+    command = [str(python), "-c", ORACLE, str(folder / "dags"), END, dag_id]
+    done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])
     return result

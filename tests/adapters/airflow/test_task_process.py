@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psutil
 import pytest
 
-from dagster_defs.adapters.airflow.task_process import SCHEMA, AirflowEnvironment, result_of
+from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
 from dagster_defs.adapters.processes.piped import LOG_BYTES, Log
 from dagster_defs.errors import LegacyTaskRefused, TimedOut
 from tests.support import strange_dag
-from tests.support.strange_dag import END, START
+from tests.support.strange_dag import END
+from tests.support.task_runner import PYTHONS, Runner, in_order
 from tests.support.warm_airflow import WarmAirflow
 
 pytestmark = pytest.mark.airflow
@@ -34,78 +32,8 @@ ORDER = """
 """.split()  # noqa: SIM905 - a list of them would be as long as the file
 
 
-@dataclass
-class Runner:
-    folder: Path
-    python: Path
-    warm: WarmAirflow | None = None
-    records: dict[str, Any] = field(default_factory=dict)
-    log: list[str] = field(default_factory=list)
-
-    def environment(self, variables: Mapping[str, str]) -> AirflowEnvironment:
-        return AirflowEnvironment(
-            self.python,
-            strange_dag.dags_folder(self.folder),
-            "strange.py",
-            strange_dag.PROGRAM,
-            self.folder / "databases",
-            {**strange_dag.environment(self.folder), **variables},
-        )
-
-    def run(
-        self,
-        task_id: str,
-        *,
-        dag_id: str = "strange",
-        limit: float | None = None,
-        variables: Mapping[str, str] = MappingProxyType({}),
-        **asked: Any,
-    ) -> Mapping[str, Any]:
-        request = {
-            "dag_id": dag_id, "task_id": task_id, "run_id": f"scheduled__{START}", "logical_date": START,
-            "start": START, "end": END, "try_number": 1, "max_tries": None, "conf": {}, "rules": True,
-            "callbacks": True, "candidate": None, "records": self.records, **asked,
-        }  # fmt: skip
-        environment = self.environment(variables)
-        if self.warm is None or limit is not None or variables:
-            return environment.run(request, say=self.log.append, limit=limit)
-        result = self.folder / "result.json"
-        places = {"dags_folder": str(environment.dags_folder), "databases": str(environment.databases)}
-        document = self.folder / "request.json"
-        document.write_text(
-            json.dumps({"schema": SCHEMA, **request, **places, "file": "strange.py", "result": str(result)})
-        )
-        result.unlink(missing_ok=True)
-        self.warm.run(document, {"STRANGE_OUT": str(self.folder)}, self.log.append)
-        return result_of(f"{dag_id}.{task_id}", result)
-
-    def cold(self) -> Runner:
-        """As Dagster runs a task: in a process of its own."""
-        return Runner(self.folder, self.python)
-
-    def to_its_end(self, task_id: str) -> None:
-        """With its retries, and each time that a sensor asks for."""
-        tried = 1
-        for _ in range(10):
-            record = self.run(task_id, try_number=tried)["record"]
-            self.records[task_id] = record
-            if record["state"] not in ("up_for_retry", "up_for_reschedule"):
-                return
-            tried += record["state"] == "up_for_retry"
-        raise AssertionError(f"{task_id} does not end")
-
-
-def in_order(xcom: str) -> str:
-    """Airflow writes the tasks that a short circuit skips from a set."""
-    found = json.loads(xcom)
-    return json.dumps({"skipped": sorted(found["skipped"])}) if "skipped" in str(xcom) else xcom
-
-
 def is_alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-PYTHONS = {"2.11": strange_dag.AIRFLOW_PYTHON, "3.3": strange_dag.AIRFLOW3_PYTHON}
 
 
 @pytest.fixture(scope="module", params=PYTHONS)
@@ -139,22 +67,12 @@ def theirs(tmp_path_factory: pytest.TempPathFactory, python: Path) -> tuple[dict
 
 def test_every_state_is_airflows(ours: Runner, theirs: tuple[dict[str, Any], list[str]]) -> None:
     """Each task ends as in `DAG.test`: skips, branches, retries, failures, sensors, deferred and mapped ones."""
-    states = {
-        task_id: {str(one["map_index"]): one["state"] for one in record["instances"]}
-        for task_id, record in ours.records.items()
-    }
-
-    assert states == {name: theirs[0]["states"][name] for name in ORDER}
+    assert ours.states() == {name: theirs[0]["states"][name] for name in ORDER}
 
 
 def test_every_xcom_is_airflows(ours: Runner, theirs: tuple[dict[str, Any], list[str]]) -> None:
     """Each XCom is, byte for byte, what Airflow would have stored."""
-    xcoms = {
-        f"{task_id}[{one['map_index']}].{row['key']}": row["value"]["json"]
-        for task_id, record in ours.records.items()
-        for one in record["instances"]
-        for row in one["xcoms"]
-    }
+    xcoms = ours.xcoms()
 
     assert {name: in_order(text) for name, text in xcoms.items()} == {
         name: in_order(text) for name, text in theirs[0]["xcoms"].items()
@@ -174,6 +92,18 @@ def test_the_log_hides_passwords(ours: Runner) -> None:
 
     assert "salut" in text
     assert "hidden" not in text
+
+
+def test_a_window_goes_on_after_an_upgrade(ours: Runner, tmp_path: Path) -> None:
+    """Airflow 3 reads the XComs that Airflow 2 has left for the window, of whatever type they are."""
+    if ours.python != strange_dag.AIRFLOW_PYTHON:
+        pytest.skip("this is about what Airflow 2 has left")
+    upgraded = Runner(tmp_path, strange_dag.AIRFLOW3_PYTHON, records={"several": ours.records["several"]})
+
+    upgraded.to_its_end("split")
+
+    assert strange_dag.effects(tmp_path) == ["total 1 2024 2"]
+    assert upgraded.states()["split"] == {"-1": "success"}
 
 
 @pytest.fixture(scope="module")
