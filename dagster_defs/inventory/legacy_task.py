@@ -14,6 +14,7 @@ from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
 
 OF_AIRFLOW = "airflow."
+EITHER = "does not run as a LegacyTask either"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def _as_it_is(
     better: Callable[[Dag, Task], Better | None],
 ) -> Draft:
     if kind := marker(task):
-        return replace(draft, notes=(f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind}).",))
+        note = f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind})."
+        return replace(draft, notes=(note,), needless=True)
     attributes, refusals = plain_attributes(whole, task, crons)
     if not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
         draft = replace(draft, notes=(*draft.notes, *other.notes))
@@ -67,9 +69,7 @@ def _as_it_is(
             return replace(draft, operator=made, operator_type=other.type)
     refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:
-        notes = tuple(
-            f"{draft.unit} does not run as a LegacyTask either: {why}" for why in refusals if not draft.gaps
-        )
+        notes = tuple(f"{draft.unit} {EITHER}: {why}" for why in refusals if not draft.gaps)
         return replace(draft, notes=(*draft.notes, *notes))
     file = PurePosixPath(whole.dag.file)
     named = {"airflow": {"dag_file": str(file)}} if whole.dag.file and not file.is_absolute() else {}

@@ -60,7 +60,8 @@ class Written:
 class Draft:
     """One unit's mirror. Without `attributes` it cannot be mirrored as it is, and `gaps` say why; for an `unseen` one
     it is not known whether it runs dbt. The mirror leaves out what the task runs `beside` dbt. `operator`: for a unit
-    without dbt, the mirror that runs its operator as it is, or the same work, and `operator_type` its type."""
+    without dbt, the mirror that runs its operator as it is, or the same work, and `operator_type` its type. `needless`:
+    it needs no mirror."""
 
     unit: str
     attributes: Mapping[str, Any] | None
@@ -70,6 +71,7 @@ class Draft:
     beside: tuple[str, ...] = ()
     operator: Mapping[str, Any] | None = None
     operator_type: str = OPERATOR
+    needless: bool = False
 
     @property
     def text(self) -> str:

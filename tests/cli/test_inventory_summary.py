@@ -61,13 +61,17 @@ def test_every_task_is_counted_once(run: Any) -> None:
         "import_errors": 0,
         "every_task_mirrored": ["sound", "lacking"],
         "without_a_gap": ["sound"],
+        "reachable": ["sound", "lacking", "mixed"],
     }
     tasks = found["tasks"]
     assert (tasks["all"], tasks["mirrored"], tasks["with_gap"], tasks["unmirrored"]) == (9, 3, 2, 4)
-    assert tasks["as_it_is"] == 1  # the script; the marker needs no mirror, and two tasks have empty windows
+    assert (tasks["as_it_is"], tasks["needless"]) == (
+        1,
+        1,
+    )  # the script and the marker; two have empty windows
     assert tasks["kinds"] == {"dbt-run": 7, "may-run-dbt": 1, "non-dbt": 1}
-    assert found["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2}
-    assert sum(found["reasons"].values()) == tasks["unmirrored"]
+    assert found["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2, "as_it_is": 0}
+    assert sum(found["reasons"].values()) == 2
     [twice] = [reason for reason, count in found["reasons"].items() if count == 2]
     assert "has empty windows" in twice
     assert any("on_retry_callback" in gap for gap in found["gaps"])
@@ -78,10 +82,13 @@ def test_it_is_shown_to_a_person(run: Any) -> None:
     shown = run()
 
     assert "4 DAGs, 9 tasks (Airflow 2.11.2)" in shown
-    assert "Every task has a mirror in 2 of 4 DAGs, in 1 without a gap" in shown
-    assert "Of 4 tasks without a mirror 1 run as they are (LegacyTask)" in shown
-    because = shown.partition("NO MIRROR, BECAUSE")[2]
-    assert because.index("has empty windows") < because.index("not seen through")
+    assert "Nothing keeps 3 of 4 DAGs in Airflow: each task has a mirror, or needs none" in shown
+    assert "Every task has a better mirror than its operator as it is in 2, in 1 without a gap" in shown
+    assert [line.split() for line in shown.splitlines() if line.startswith(("dbt tasks", "all tasks"))] == [
+        ["dbt", "tasks", "7", "7", "3", "2", "0", "0", "2"],
+        ["all", "tasks", "9", "3", "2", "1", "1", "2"],
+    ]
+    assert "has empty windows" in shown.partition("NO MIRROR, BECAUSE")[2]
 
 
 def test_a_file_that_does_not_import_is_counted(run: Any) -> None:

@@ -167,22 +167,21 @@ def print_summary(summary: Summary) -> None:
         kinds.add_row(kind, str(tasks))
     out.print(kinds)
     out.print()
-    made = table("", "ALL", "DETERMINED", "MIRROR", "MIRROR WITH A GAP", "NO MIRROR")
-    dbt_left = summary.dbt_tasks - summary.dbt_mirrored - summary.dbt_with_gap
-    counts = (summary.dbt_tasks, summary.determined, summary.dbt_mirrored, summary.dbt_with_gap, dbt_left)
-    made.add_row("dbt tasks", *map(str, counts))
-    made.add_row(
-        "all tasks",
-        str(summary.tasks),
-        "",
-        *map(str, (summary.mirrored, summary.with_gap, summary.unmirrored)),
-    )
+    made = table("", "ALL", "DETERMINED", "MIRROR", "WITH A GAP", "AS IT IS", "NONE NEEDED", "NONE")
+    by_mirror = (summary.dbt_mirrored, summary.dbt_with_gap, summary.dbt_as_it_is, 0)
+    left = summary.dbt_tasks - sum(by_mirror)
+    made.add_row("dbt tasks", *map(str, (summary.dbt_tasks, summary.determined, *by_mirror, left)))
+    by_mirror = (summary.mirrored, summary.with_gap, summary.as_it_is, summary.needless)
+    left = summary.tasks - sum(by_mirror)
+    made.add_row("all tasks", str(summary.tasks), "", *map(str, (*by_mirror, left)))
     out.print(made)
     out.print()
-    whole, sound = len(summary.whole_dags), len(summary.sound_dags)
-    out.print(f"Every task has a mirror in {whole} of {summary.dags} DAGs, in {sound} without a gap")
+    whole, sound, reachable = len(summary.whole_dags), len(summary.sound_dags), len(summary.reachable_dags)
     out.print(
-        f"Of {summary.unmirrored} tasks without a mirror {summary.as_it_is} run as they are (LegacyTask)"
+        f"Nothing keeps {reachable} of {summary.dags} DAGs in Airflow: each task has a mirror, or needs none"
+    )
+    out.print(
+        f"Every task has a better mirror than its operator as it is in {whole}, in {sound} without a gap"
     )
     for title, reasons in (("NO MIRROR, BECAUSE", summary.reasons), ("GAP", summary.gaps)):
         if reasons:
