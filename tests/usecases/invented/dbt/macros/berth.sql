@@ -1,0 +1,1 @@
+{% macro berth_prefix() %}{{ env_var('BERTH_PREFIX', 'B') }}{% endmacro %}

@@ -1,0 +1,1 @@
+select call_id, 'dues' as kind, '{{ var("region") }}' as region from {{ ref('stg_calls') }}

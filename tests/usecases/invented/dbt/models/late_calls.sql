@@ -1,0 +1,1 @@
+select call_id, 'late_calls' as kind, '{{ var("region") }}' as region from {{ ref('stg_calls') }}

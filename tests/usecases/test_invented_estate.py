@@ -1,0 +1,211 @@
+"""A company that nobody here knows: 120 tasks of every shape, each disposed of as it should be by the four commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+
+INVENTED = ROOT / "tests" / "usecases" / "invented"
+NEEDLESS, NONE = "needless", "none"
+
+# Whatever is not named here has a DbtUnit. Later patterns win.
+DISPOSED = {
+    "harbour_containers.by_subclass": "DbtUnit",
+    "harbour_containers.cloud_unknown": "LegacyTask",
+    "harbour_containers.tides": "LegacyTask",
+    "harbour_containers.unknown_image": "LegacyTask",
+    "harbour_daily.*docs": "LegacyTask",
+    "harbour_daily.clean": "LegacyTask",
+    "harbour_daily.deps": "LegacyTask",
+    "harbour_daily.fresh": "LegacyTask",
+    "harbour_daily.listed": "LegacyTask",
+    "harbour_daily.start": NEEDLESS,
+    "harbour_daily.done": NEEDLESS,
+    "harbour_daily.latest": NEEDLESS,
+    "harbour_hourly.*": "LegacyTask",
+    "harbour_hourly.calls": "DbtUnit",
+    "harbour_hourly.by_*": NEEDLESS,
+    "harbour_moving.*": NONE,
+    "harbour_repair.chosen": "LegacyTask",
+    "harbour_repair.repaired": NEEDLESS,
+    "harbour_side.module": "LegacyTask",
+    "harbour_side.script": "LegacyTask",
+    "harbour_side.says_something": "LegacyTask",
+    "harbour_sql.*": "LegacyTask",
+    "harbour_sql.billing.fees": "DbtUnit",
+    "harbour_sql.mapped": NONE,
+    "harbour_taskflow.*": "LegacyTask",
+    "harbour_taskflow.each": NONE,
+    "harbour_ticks.*": NONE,
+    "harbour_waiting.*": NONE,
+    "harbour_waiting.levies": "DbtUnit",
+    "harbour_weekly.said": "LegacyTask",
+}
+# What a mirror still lacks, or a task has instead of one, in words of the YAML or of the summary.
+REASONS = {
+    "has empty windows": 3,
+    "is computed when the DAG file is parsed": 3,
+    "ExternalTaskSensor does not run without Airflow's servers": 1,
+    "TriggerDagRunOperator does not run without Airflow's servers": 1,
+}
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def disposed(unit: str) -> str:
+    return next((kind for pattern, kind in reversed(DISPOSED.items()) if fnmatch(unit, pattern)), "DbtUnit")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project without the taxi estate, and the company's DAGs, plugins, dbt project and knowledge in it."""
+    root = copy_project(tmp_path_factory.mktemp("clone"))
+    for ours in ("dbt", "dagster_defs/defs"):
+        shutil.rmtree(root / ours)
+    (root / "dagster_defs" / "defs").mkdir()
+    for folder in ("dbt", "dags", "plugins"):
+        shutil.copytree(INVENTED / folder, root / folder, ignore=shutil.ignore_patterns("target*", "logs"))
+    for file in ("parity.yaml", "dbt_cloud_jobs.json"):
+        shutil.copy(INVENTED / file, root / file)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(clone: Path) -> Run:
+    """A program of ours in the clone, or Airflow's Python with the company's plugins."""
+
+    def run(program: str, *arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=clone,
+            env={
+                **foreign_environment(),
+                "PYTHONPATH": str(clone),
+                "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
+                "HARBOUR_DATA": str(clone),
+                **more,
+            },
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == code, f"{program} {arguments}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def inventory(clone: Path, run: Run) -> Mapping[str, Any]:
+    """What the exporter says in the company's own Airflow: its AIRFLOW_HOME, its configuration and its plugins."""
+    home = clone / "airflow_home"
+    home.mkdir()
+    (home / "airflow.cfg").write_text(
+        f"[core]\nplugins_folder = {clone / 'plugins'}\nload_examples = False\n"
+    )
+    exporter = ("legacy_dags/handover/inventory.py", "--dags-folder", "dags", "--out", "inventory.json")
+    span = ("--from", "2024-03-01", "--to", "2024-03-14")
+    own = {"AIRFLOW_HOME": str(home), "PYTHONPATH": str(clone / "plugins")}
+    run(str(ROOT / ".venv-airflow" / "bin" / "python"), *exporter, *span, **own)
+    found: Mapping[str, Any] = json.loads((clone / "inventory.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def summary(run: Run, inventory: Mapping[str, Any]) -> Mapping[str, Any]:
+    command = ("inventory", "inventory.json", "--dbt-project", "dbt", "--summary", "--json")
+    found: Mapping[str, Any] = json.loads(run(str(BIN / "parity"), *command).stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def mirrors(clone: Path, run: Run, inventory: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The scaffolded documents, by unit."""
+    run(
+        str(BIN / "parity"),
+        "scaffold",
+        "inventory.json",
+        "--dbt-project",
+        "dbt",
+        "--out",
+        "dagster_defs/defs",
+    )
+    documents = [
+        document
+        for file in sorted((clone / "dagster_defs" / "defs").rglob("defs.yaml"))
+        for document in yaml.safe_load_all(file.read_text())
+        if document
+    ]
+    return {document["attributes"]["unit"]: document for document in documents}
+
+
+def test_every_file_is_read_with_the_companys_own_airflow(inventory: Mapping[str, Any]) -> None:
+    """120 tasks and more, and one file that imports a package that is nowhere, by its name."""
+    [broken] = inventory["import_errors"]
+    assert broken["file"].endswith("harbour_broken.py")
+    assert "harbour_of_yesterday" in broken["error"]
+    assert sum(len(dag["tasks"]) for dag in inventory["dags"]) >= 120
+
+
+def test_each_task_is_disposed_of_as_it_should_be(
+    inventory: Mapping[str, Any], mirrors: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Its mirror is of the kind that is expected, or it needs none, or it has none."""
+    units = [f"{dag['dag_id']}.{task['task_id']}" for dag in inventory["dags"] for task in dag["tasks"]]
+    dead = [unit for unit in units if unit.startswith("harbour_dead.")]
+    kinds = {unit: mirrors[unit]["type"].rpartition(".")[2] if unit in mirrors else "" for unit in units}
+    wrong = {
+        unit: (kind or "no mirror", disposed(unit))
+        for unit, kind in kinds.items()
+        if unit not in dead and kind != disposed(unit).replace(NEEDLESS, "").replace(NONE, "")
+    }
+
+    assert wrong == {}
+    assert {unit for unit in dead if unit in mirrors} == set()
+    assert mirrors.keys() <= set(units)
+
+
+def test_nine_tenths_have_a_mirror_that_works(summary: Mapping[str, Any]) -> None:
+    """Of the tasks, and of the DAGs; what is left has its reason, each counted once."""
+    tasks, dags = summary["tasks"], summary["dags"]
+    reached = tasks["mirrored"] + tasks["with_gap"] + tasks["as_it_is"] + tasks["needless"]
+
+    assert reached >= 0.9 * tasks["all"]
+    assert sum(summary["reasons"].values()) == tasks["all"] - reached
+    for words, count in REASONS.items():
+        assert sum(n for reason, n in summary["reasons"].items() if words in reason) == count, words
+    # Ticks are windows without a length, and a moving start has no windows: neither is in Dagster yet.
+    kept = {"harbour_moving", "harbour_ticks", "harbour_waiting", "harbour_sql", "harbour_taskflow"}
+    assert dags["all"] - len(dags["reachable"]) == len(kept)
+    assert not kept.intersection(dags["reachable"])
+    assert dags["import_errors"] == 1
+
+
+def test_what_was_written_loads_and_verifies(run: Run, mirrors: Mapping[str, Mapping[str, Any]]) -> None:
+    """`dg check defs` finds no broken unit. What differs from Airflow is what the YAML says it lacks, and nothing else."""
+    run(str(BIN / "dg"), "check", "defs", PARITY_STRICT="1")
+    verify = ("verify", "--inventory", "inventory.json", "--json")
+    said = json.loads(run(str(BIN / "parity"), *verify, code=3).stdout)
+
+    assert {unit["unit"] for unit in said["units"]} == mirrors.keys()
+    differs = {
+        (unit["unit"], facet["facet"], facet["detail"])
+        for unit in said["units"]
+        for facet in unit["facets"]
+        if facet["agrees"] == "differs"
+    }
+    assert differs == {("harbour_repair.whole", "selection", "only in Airflow: --full-refresh")}
+    assert said["broken"] == []
