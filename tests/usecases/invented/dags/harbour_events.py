@@ -35,7 +35,7 @@ with DAG("harbour_waiting", schedule="@daily", start_date=START, catchup=True, t
     for_daily >> levies >> TriggerDagRunOperator(task_id="repair", trigger_dag_id="harbour_repair")
 
 
-@dag(schedule="@daily", start_date=START, catchup=True, tags=["harbour"])  # type: ignore[untyped-decorator]
+@dag(schedule="@daily", start_date=START, catchup=True, tags=["harbour"])
 def harbour_taskflow() -> None:
     @task
     def berths() -> list[int]:
