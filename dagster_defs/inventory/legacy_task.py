@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.operator_kinds import MARKERS, why_servers, why_version
-from dagster_defs.inventory.scaffold import DagDraft, Draft, plain_attributes
+from dagster_defs.inventory.scaffold import plain_attributes
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
 

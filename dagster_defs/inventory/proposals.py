@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.row_keys import Node, RowKeys, default_strategy, row_keys
-from dagster_defs.inventory.scaffold import MIRRORED, DagDraft, Draft
+from dagster_defs.inventory.scaffold import MIRRORED
 from dagster_defs.inventory.time_columns import NO_WINDOWS, TimeColumn, WindowNames, time_column
 
 Manifest = Mapping[str, Any]

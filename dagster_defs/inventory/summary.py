@@ -10,9 +10,9 @@ from typing import Any
 
 from dagster_defs.inventory.arguments import Kind
 from dagster_defs.inventory.document import BrokenTask
+from dagster_defs.inventory.drafts import OPERATOR, DagDraft, Draft
 from dagster_defs.inventory.legacy_task import EITHER
 from dagster_defs.inventory.records import Report
-from dagster_defs.inventory.scaffold import OPERATOR, DagDraft, Draft
 
 SCHEMA = "parity/inventory-summary/1"
 _LONGEST = 160  # characters of a reason

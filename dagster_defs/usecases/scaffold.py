@@ -16,9 +16,10 @@ from dagster_defs.adapters.files.window_lists import FILE, read_list, write_list
 from dagster_defs.errors import BadWindowList
 from dagster_defs.inventory import Report, UnitReading, describe
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.inventory.drafts import DagDraft, Outcome, Written
 from dagster_defs.inventory.legacy_task import Better, with_operators
 from dagster_defs.inventory.proposals import models_built, with_comparisons
-from dagster_defs.inventory.scaffold import DagDraft, Outcome, Place, Written, draft_dag
+from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import dags_taken_twice, names_taken_twice

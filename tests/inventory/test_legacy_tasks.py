@@ -11,8 +11,9 @@ import yaml
 
 from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.inventory import describe
+from dagster_defs.inventory.drafts import DagDraft
 from dagster_defs.inventory.legacy_task import with_operators
-from dagster_defs.inventory.scaffold import DagDraft, Place, draft_dag
+from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.usecases.inventory import read_inventory
 from tests.cli.test_scaffold_command import dag, task

@@ -20,7 +20,7 @@ from dagster_defs.adapters.dagster.evidence import samples_table
 from dagster_defs.errors import ParityError
 from dagster_defs.escape import code_block, markdown, visible
 from dagster_defs.inventory import Report
-from dagster_defs.inventory.scaffold import Outcome, Written
+from dagster_defs.inventory.drafts import Outcome, Written
 from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.ledger import Entry, Kind

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagster_defs.inventory import Kind, Report
+from dagster_defs.inventory.drafts import Written, may_run_dbt, runs_beside
 from dagster_defs.inventory.records import Trap
-from dagster_defs.inventory.scaffold import Written, may_run_dbt, runs_beside
 from dagster_defs.inventory.summary import Summary
 from dagster_defs.lifecycle import Stage, UnitState
 from dagster_defs.lifecycle.broken import Fault
