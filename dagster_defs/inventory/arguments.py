@@ -52,6 +52,7 @@ _PLACES = frozenset({"target", "profile", "profiles_dir", "project_dir", "target
 _PROGRAM_PLACES = frozenset({"PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 
 SELECTING = frozenset({"build", "run", "snapshot", "seed", "test", "source freshness"})
+REFRESHING = frozenset({"build", "run", "seed"})  # the commands among them that have --full-refresh
 
 
 class ArgumentsUnreadable(Exception):

@@ -8,12 +8,12 @@ from datetime import date
 from typing import Any
 
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.arguments import SELECTING, Kind
+from dagster_defs.inventory.arguments import REFRESHING, SELECTING, Kind
 from dagster_defs.inventory.convention import Carrier, Convention, NamedWindow
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.environment import environment_of
-from dagster_defs.inventory.records import Invocation, UnitReading
+from dagster_defs.inventory.records import Invocation, Trap, UnitReading
 from dagster_defs.inventory.schedules import Refused, event_of, listed_windows, schedule_of
 from dagster_defs.windows import CronTicks, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
@@ -232,8 +232,12 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
         found.values["selector"] = selector
     if main.options:
         found.gaps.append(f"the mirror has no {' '.join(main.options)}")
-    if any(call.full_refresh for call in mirrored):
-        found.gaps.append("the task refreshes fully, the mirror does not")
+    refreshed = {call.full_refresh for call in mirrored if call.selection.command in REFRESHING}
+    sometimes = any(warning.code is Trap.FULL_REFRESH_ON_BRANCH for warning in reading.warnings)
+    if refreshed == {True} and not sometimes:
+        found.values["full_refresh"] = True
+    elif True in refreshed:
+        found.gaps.append("the task refreshes fully in some of its calls, the mirror in none")
     if fewer := dict.fromkeys(option for call in mirrored for option in call.fewer_rows):
         found.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from dagster_defs.errors import InvalidWindow, ParityError
-from dagster_defs.inventory.arguments import SELECTING
+from dagster_defs.inventory.arguments import REFRESHING, SELECTING
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.records import Invocation, UnitReading
@@ -407,8 +407,12 @@ def selection_facet(legacy: LegacyUnit, declared: Declared) -> Facet:
     missing, extra = sorted(nodes - declared.nodes), sorted(declared.nodes - nodes)
     alone = [f"only in Airflow: {_some(missing)}"] if missing else []
     alone += [f"only in the mirror: {_some(extra)}"] if extra else []
-    if any(call.full_refresh for call in reading.invocations):
-        alone.append("only in Airflow: --full-refresh")
+    refreshed = {call.full_refresh for call in reading.invocations if call.selection.command in REFRESHING}
+    if declared.full_refresh not in refreshed or len(refreshed) > 1:
+        if True in refreshed:
+            alone.append("only in Airflow: --full-refresh")
+        elif declared.full_refresh:
+            alone.append("only in the mirror: --full-refresh")
     fewer = dict.fromkeys(option for call in reading.invocations for option in call.fewer_rows)
     alone += [f"only in Airflow: {option}" for option in fewer]
     commands = " && ".join(f"dbt {call.selection.command}" for call in reading.invocations)

@@ -22,11 +22,11 @@ TICKS = {
 }
 EMPTY = "airflow.operators.empty.EmptyOperator"
 BROKEN_FILE = {"file": "dags/broken.py", "error": "ModuleNotFoundError: No module named 'vendor'"}
-BUILD, ANEW = "dbt run -s orders_per_day", "dbt run -s orders_per_day --full-refresh"
+BUILD, EMPTIED = "dbt run -s orders_per_day", "dbt run -s orders_per_day --empty"
 
 DAGS = [
     dag("sound", task("one", BUILD), task("two", BUILD)),
-    dag("lacking", task("anew", ANEW), task("masked", BUILD, callbacks={"on_retry_callback": ["a.b"]})),
+    dag("lacking", task("emptied", EMPTIED), task("masked", BUILD, callbacks={"on_retry_callback": ["a.b"]})),
     dag("mixed", task("fine", BUILD), task("script", "./run.sh"), task("start", "", operator=EMPTY)),
     dag("ticking", task("now", BUILD), task("then", f"{BUILD} --vars '{{day: 3}}'"), schedule=TICKS),
 ]

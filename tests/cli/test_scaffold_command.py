@@ -71,6 +71,35 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("command", "refreshes", "lacking"),
+    [
+        ("dbt run -s orders_per_day --full-refresh", True, False),
+        ("dbt seed --full-refresh", True, False),
+        ("dbt run -s orders_per_day --full-refresh && dbt test -s orders_per_day", True, False),
+        ("dbt run -s orders_per_day", False, False),
+        ("dbt seed && dbt run --full-refresh && dbt test", False, True),
+        ("if [ $(date +%u) = 7 ]; then dbt run --full-refresh; else dbt run; fi", False, True),
+    ],
+)
+def test_a_full_refresh_is_one_where_each_call_is(
+    run: Any, tmp_path: Path, command: str, refreshes: bool, lacking: bool
+) -> None:
+    """The mirror refreshes fully, and verifies, if the task does in each window; otherwise the difference is a gap."""
+    (tmp_path / "pyproject.toml").touch()
+    written = run(dag("orders", task("anew", command)))["orders"]
+    text = Path(written["path"]).read_text()
+
+    assert yaml.safe_load(text)["attributes"].get("full_refresh", False) is refreshes
+    assert ("refreshes fully in some of its calls" in text) is lacking
+    [unit] = verify_mirrors(
+        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+    )
+    [selection] = [facet for facet in unit.facets if facet.name == "selection"]
+    assert (selection.agrees.value == "agrees") is not lacking
+    assert ("--full-refresh" in selection.detail) is lacking
+
+
+@pytest.mark.parametrize(
     ("command", "exclude"),
     [
         ("dbt run -s orders_per_day && dbt test -s orders_per_day", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,10 @@ class Small:
     airflow_url: str
 
     @classmethod
-    def make(cls, root: Path, instance: dg.DagsterInstance, airflow_url: str) -> Small:
+    def make(
+        cls, root: Path, instance: dg.DagsterInstance, airflow_url: str, anew: Collection[str] = ()
+    ) -> Small:
+        """`anew`: units that refresh fully."""
         for name, text in FILES.items():
             path = root / "dbt" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +102,10 @@ class Small:
         path.write_text(
             "---\n".join(
                 yaml.safe_dump(
-                    {"type": "dagster_defs.components.DbtUnit", "attributes": {"schedule": _SCHEDULE, **unit}}
+                    {
+                        "type": "dagster_defs.components.DbtUnit",
+                        "attributes": {"schedule": _SCHEDULE, **unit, "full_refresh": unit["unit"] in anew},
+                    }
                 )
                 for unit in UNITS
             )

@@ -54,6 +54,7 @@ class DefinedUnit(DbtMirror, Protocol):
     """What the definition of a unit's assets needs from its mirror."""
 
     command: Any
+    full_refresh: bool
     owners: Sequence[str]
     pool: str | None
     timeout: float | None
@@ -307,9 +308,9 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         tables = [output for output in unit.outputs_of(windows[0]) if isinstance(output, TableOutput)]
         running = nodes.selected if part is None else part
         began = _LegacyBegan(context, nodes, unit, windows[0])
-        start = CandidateStart(unit.unit, *workspaces, nodes.selected, running, tables, began).make(
-            run_dir / "state"
-        )
+        start = CandidateStart(
+            unit.unit, *workspaces, nodes.selected, running, tables, began, unit.full_refresh
+        ).make(run_dir / "state")
     variables = unit.variables.for_range(windows[0], windows[-1])
     environment = {
         **unit.environment.labelled(_run_names(context, unit)),
@@ -317,6 +318,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
     }
     event_time = unit.event_times.for_range(windows[0], windows[-1])
     flags = [part for end, value in event_time.items() for part in (f"--event-time-{end}", value)]
+    flags += ["--full-refresh"] if unit.full_refresh else []
     context.log.info(f"{unit.unit} {nodes.side.value}: {windows[0]} … {windows[-1]} with {variables}")
     if nodes.shaped_by_window:
         context.log.warning(
@@ -364,8 +366,8 @@ def _run_names(context: dg.AssetExecutionContext, unit: DefinedUnit) -> RunNames
 
 
 def _backfills(unit: DefinedUnit) -> dg.BackfillPolicy:
-    """What a unit runs beside dbt, it runs once for each window."""
-    if unit.has_programs:
+    """What a unit runs beside dbt, it runs once for each window, and so it does a full refresh."""
+    if unit.has_programs or unit.full_refresh:
         return dg.BackfillPolicy.multi_run(1)
     return backfill_policy(unit.variables, unit.environment.templates)
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import dagster as dg
 from dagster_dbt import DbtProject
 
-from dagster_defs.adapters.dbt.names import names_of
 from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of
 from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.dbt.workspaces import given_by, open_workspace, workspace_of
@@ -31,6 +30,7 @@ from dagster_defs.components.units.dbt_environment import (
     environment_of,
     refuse_moving_place,
 )
+from dagster_defs.components.units.dbt_outputs import refuse_bad_comparisons, tables_of
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
@@ -43,11 +43,12 @@ from dagster_defs.components.units.unit import (
     target_of,
 )
 from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError
+from dagster_defs.inventory.arguments import REFRESHING
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, TableOutput, Terms
-from dagster_defs.parity import Side, Zones
-from dagster_defs.windows import Bound, Moment, PartitionVars, Schedule, Window, zone_of
+from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, Terms
+from dagster_defs.parity import Side
+from dagster_defs.windows import Moment, PartitionVars, Schedule, Window
 from dagster_defs.windows.values import as_yaml
 
 
@@ -76,6 +77,15 @@ class DbtUnit(UnitComponent, RunsPrograms):
     ] = ""
     exclude: Annotated[str, dg.Resolver.default(description="dbt's --exclude.")] = ""
     selector: Annotated[str, dg.Resolver.default(description="dbt's --selector.")] = ""
+    full_refresh: Annotated[
+        bool,
+        dg.Resolver.default(
+            description=(
+                "dbt's --full-refresh, in each run: incremental models and seeds are built anew, and compared as a "
+                "whole."
+            )
+        ),
+    ] = False
     vars: Templates = field(default_factory=dict)
     env: EnvironmentTemplates = field(default_factory=dict)
     required_env: RequiredNames = field(default_factory=list)
@@ -127,22 +137,21 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     @property
     def takes_ranges(self) -> bool:
-        return self.variables.can_range and self.environment.templates.can_range and not self.has_programs
+        """A full refresh leaves what its window's run made of the table, and so do as many runs, one by one."""
+        ranges = self.variables.can_range and self.environment.templates.can_range
+        return ranges and not self.has_programs and not self.full_refresh
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        _ = self.variables, self.environment, self.event_times, self._terms, self.programs
-        for compared in self.compare:
-            self._zones_of(compared)
-            if self.event is not None and compared.time_column:
-                reason = (
-                    f"`compare.{compared.name}` has a time column, but its DAG has no clock and so no windows"
-                )
-                raise BadUnit(self.unit, reason, "Remove `time_column`: the table is compared as a whole")
+        _ = self.variables, self.environment, self.event_times, self.programs
+        refuse_bad_comparisons(self)
+        if self.full_refresh and self.command not in REFRESHING:
+            reason = f"dbt {self.command} has no --full-refresh"
+            raise BadUnit(self.unit, reason, "Remove `full_refresh`, or correct `command`, in its YAML")
         if resolved:
             refuse_moving_place(self.environment, profile_of(self.project_dir))
             for side in Side:
-                self._selected(side)
+                self.selected(side)
             self._refuse_unknown_models()
 
     def remark(self) -> str:
@@ -156,7 +165,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     @property
     def _runs_something(self) -> bool:
-        return any(not node_id.startswith("source.") for node_id in self._selected(Side.LEGACY))
+        return any(not node_id.startswith("source.") for node_id in self.selected(Side.LEGACY))
 
     def make_parts(self) -> UnitParts:
         nodes = {side: self._nodes(side) for side in Side}
@@ -211,7 +220,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
                 project=project,
                 side=side,
                 translator=translator,
-                selected=self._selected(side),
+                selected=self.selected(side),
                 elsewhere=self._defined_elsewhere(side),
                 shaped_by_window=self._shaped_by_window,
             )
@@ -316,7 +325,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     @cached_property
     def _declared(self) -> Declared:
-        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self.selected(Side.LEGACY)
         reads, writes = read_and_written(manifest, selected, self.key_prefix_parts)
         return self.declaring(
             runs=self.command,
@@ -331,6 +340,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             reads=reads,
             writes=writes,
             unsure=self._unsure,
+            full_refresh=self.full_refresh,
             environment=self.environment.templates,
             required=tuple(self.required_env),
             labels=tuple(self.environment.labels),
@@ -349,49 +359,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
         return f"{shaping}, so nodes may differ from window to window" if shaped else ""
 
     def outputs_of(self, window: Moment) -> Iterator[Output]:
-        # The event times that dbt filters microbatch models by take precedence over what the models read themselves.
-        bounds = {
-            bound: text
-            for declared in (self.environment.templates, self.variables, self.event_times)
-            for bound, text in (
-                declared.bounds_in(declared.for_window(window)).items() if self.event is None else ()
-            )
-        }
-        workspace = self.workspace(Side.LEGACY)
-        manifest, names = workspace.manifest, workspace.table_names
-        theirs = self.workspace(Side.CANDIDATE).manifest["nodes"]
-        for node_id in sorted(self._selected(Side.LEGACY)):
-            node = manifest["nodes"].get(node_id)
-            if node is None or node["resource_type"] not in ASSET_TYPES or is_not_a_table(node):
-                continue
-            compared = self._declared_for(node)
-            if node_id not in theirs:
-                reason = (
-                    f"model {names[node_id]!r} does not exist in the target {target_of(Side.CANDIDATE)!r}"
-                )
-                raise BadUnit(self.unit, reason, "Enable it on both targets, so that both can be compared")
-            yield TableOutput(
-                name=names[node_id],
-                project_dir=str(self.project_dir),
-                legacy_target=target_of(Side.LEGACY),
-                candidate_target=target_of(Side.CANDIDATE),
-                legacy=node["relation_name"],
-                candidate=theirs[node_id]["relation_name"],
-                key=tuple(compared.key),
-                time_column=compared.time_column,
-                lower=bounds.get(Bound.LOWER) if compared.time_column else None,
-                upper=bounds.get(Bound.UPPER) if compared.time_column else None,
-                terms=self._terms.get(compared.name, Terms()),
-                zones=self._zones_of(compared),
-                former_name=node["name"] if names[node_id] != node["name"] else "",
-            )
-
-    def _declared_for(self, node: Mapping[str, Any]) -> ComparedModel:
-        """The node's `compare` entry under its most specific name, or the defaults if there is none."""
-        declared = {compared.name: compared for compared in self.compare}
-        return next(
-            (declared[name] for name in names_of(node) if name in declared), ComparedModel(node["name"])
-        )
+        return tables_of(self, window)
 
     @property
     def key_prefix_parts(self) -> tuple[str, ...]:
@@ -399,21 +367,19 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
         """The asset keys of what the unit builds and reads. `feeds`: see `ProjectUnits`."""
-        manifest, selected = self.workspace(Side.LEGACY).manifest, self._selected(Side.LEGACY)
+        manifest, selected = self.workspace(Side.LEGACY).manifest, self.selected(Side.LEGACY)
         translator = UnitTranslator(Side.LEGACY, feeds, self.key_prefix_parts)
         yield from claims_of(manifest, selected, translator, self.unit, self.project_dir, self.project)
 
-    def _zones_of(self, compared: ComparedModel) -> Zones:
-        return compared.zones(self.unit, f"compare.{compared.name}", zone_of(self.times))
-
     @cached_property
-    def _terms(self) -> Mapping[str, Terms]:
+    def terms(self) -> Mapping[str, Terms]:
+        """By the name in `compare`. Raises BadUnit for terms that cannot be."""
         return {
             compared.name: compared.terms(self.unit, "compare", compared.name, compared.key)
             for compared in self.compare
         }
 
-    def _selected(self, side: Side) -> frozenset[str]:
+    def selected(self, side: Side) -> frozenset[str]:
         """Unique ids that the unit's command runs from its selection; empty if it matches nothing.
 
         Raises BadUnit for a selection that dbt cannot read, DbtProjectUnreadable.
@@ -467,12 +433,12 @@ class DbtUnit(UnitComponent, RunsPrograms):
         definers = self.project_units.definers
         found = {
             node_id: definers.get(self._thing(node_id), self)
-            for node_id in self._selected(side) | self._selected(Side.LEGACY)
+            for node_id in self.selected(side) | self.selected(Side.LEGACY)
         }
         return {node_id: unit.unit for node_id, unit in found.items() if unit is not self}
 
     def built(self) -> list[tuple[Path, str, str]]:
-        return [self._thing(node_id) for node_id in self._selected(Side.LEGACY)]
+        return [self._thing(node_id) for node_id in self.selected(Side.LEGACY)]
 
     def _thing(self, node_id: str) -> tuple[Path, str, str]:
         """A node and its table: variables that shape the project may give the node another table in another unit."""
@@ -481,7 +447,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     def precedence(self) -> tuple[int, Unit]:
         """A model belongs to the unit that builds the fewest models, which is the most specific one."""
-        selected = self._selected(Side.LEGACY)
+        selected = self.selected(Side.LEGACY)
         return sum(node_id.split(".")[0] in ASSET_TYPES for node_id in selected), self.legacy_unit
 
 

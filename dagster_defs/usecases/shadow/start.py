@@ -38,7 +38,7 @@ class CandidateStart:
 
     `selected`: everything that the unit's command runs; `running`: what this run runs. `outputs`: the unit's tables,
     with the bounds of the run's first window. `began`: when legacy's run of that window began, by a model's unique id;
-    None if unknown.
+    None if unknown. `full_refresh`: whether dbt gets that option.
     """
 
     unit: str
@@ -48,6 +48,7 @@ class CandidateStart:
     running: Collection[str]
     outputs: Sequence[TableOutput]
     began: Callable[[str], datetime | None]
+    full_refresh: bool = False
 
     def make(self, state: Path) -> Start:
         """Take what the run needs from legacy; dbt's state goes to the folder `state`.
@@ -107,7 +108,7 @@ class CandidateStart:
         return {
             node_id: outputs.get(nodes[node_id]["relation_name"])
             for node_id in sorted(set(self.running) & nodes.keys() & self._theirs["nodes"].keys())
-            if reads_its_past(nodes[node_id])
+            if reads_its_past(nodes[node_id], self.full_refresh)
         }
 
     def _refuse_another_warehouse(self, wanted: Sequence[str], kinds: Collection[str]) -> None:
@@ -147,11 +148,19 @@ class CandidateStart:
         return self.candidate.manifest
 
 
-def reads_its_past(node: Mapping[str, Any]) -> bool:
-    """Whether a run of the node starts from what earlier runs left."""
-    config = node["config"]
-    past = node["resource_type"] == "snapshot" or config.get("materialized") == "incremental"
-    return past and not config.get("full_refresh")
+def reads_its_past(node: Mapping[str, Any], full_refresh: bool = False) -> bool:
+    """Whether a run of the node starts from what earlier runs left. `full_refresh`: whether dbt gets that option."""
+    if node["resource_type"] == "snapshot":
+        return True
+    if node["config"].get("materialized") != "incremental":
+        return False
+    configured = node["config"].get("full_refresh")  # takes precedence, as in dbt's `should_full_refresh`
+    return not (full_refresh if configured is None else configured)
+
+
+def is_built_anew(node: Mapping[str, Any], full_refresh: bool) -> bool:
+    """Whether it is the option that makes a run build the node's whole table, which runs without it do not."""
+    return reads_its_past(node) and not reads_its_past(node, full_refresh)
 
 
 def _time_of(output: TableOutput | None) -> tuple[str | None, str | None]:

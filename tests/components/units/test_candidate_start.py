@@ -14,7 +14,7 @@ from dagster_defs.adapters.warehouse.duckdb.start import CandidateFile
 from dagster_defs.errors import DatabaseLocked, LegacyOutOfReach
 from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
-from dagster_defs.usecases.shadow.start import CandidateStart, Start
+from dagster_defs.usecases.shadow.start import CandidateStart, Start, is_built_anew, reads_its_past
 from tests.support.fakes import FakeAirflow
 from tests.support.instances import instance_for_test
 from tests.support.small_dbt import DAYS, NAMES, TOTALS, UPSTREAM, Small
@@ -236,3 +236,44 @@ def test_lineage_says_what_is_read(small: Small) -> None:
         AssetKey("events"), AssetKey("stg_later"), AssetKey("stg_twice"),
     }  # fmt: skip
     assert graph.get(AssetKey(["shadow", "events"])).parent_keys == {AssetKey(["shadow", "stg_events"])}
+
+
+def test_a_full_refresh_needs_no_past_and_is_compared_as_a_whole(tmp_path: Path) -> None:
+    """dbt builds an incremental model anew on both sides, in each run; nothing of legacy's is copied."""
+    with instance_for_test() as instance, FakeAirflow() as airflow:
+        small = Small.make(tmp_path, instance, airflow.url, anew={"own.totals"})
+        for day in (FIRST, SECOND, THIRD):
+            small.run(UPSTREAM, day)
+            small.run(TOTALS, day)
+
+        verdict = small.verdict(f"shadow__{TOTALS}", THIRD)
+
+        assert (verdict["verdict"], verdict["legacy rows"], verdict["candidate rows"]) == ("match", 1, 1)
+        for side in Side:  # the day alone, without the total of the days before it
+            assert small.query(side, "select day::varchar, total from totals") == [(THIRD, 3)]
+        verdict = small.verdict(f"shadow__{TOTALS}", SECOND)
+        assert verdict["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("kind", "materialized", "configured", "past", "anew"),
+    [
+        ("model", "incremental", None, True, True),
+        ("model", "incremental", False, True, False),
+        ("model", "incremental", True, False, False),
+        ("model", "table", None, False, False),
+        ("snapshot", "snapshot", None, True, False),
+    ],
+)
+def test_the_models_own_configuration_takes_precedence(
+    kind: str, materialized: str, configured: bool | None, past: bool, anew: bool
+) -> None:
+    """As in dbt's `should_full_refresh`: the option counts only where the model says nothing."""
+    node = {"resource_type": kind, "config": {"materialized": materialized, "full_refresh": configured}}
+
+    assert (reads_its_past(node), is_built_anew(node, True), is_built_anew(node, False)) == (
+        past,
+        anew,
+        False,
+    )
+    assert reads_its_past(node, True) is (past and not anew)
