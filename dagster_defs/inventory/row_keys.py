@@ -1,4 +1,4 @@
-"""The key of a model's rows, according to the dbt project itself: constraints, tests and `unique_key`.
+"""The key of a model's rows, according to the dbt project itself (constraints, tests, `unique_key`) or the warehouse.
 
 Only a claim that every row is unique is accepted. A `unique_key` by which rows are replaced, a test that examines only
 some rows or only warns, a constraint that the warehouse does not enforce, and a column that may be NULL are reported
@@ -24,6 +24,7 @@ class KeySource(StrEnum):
     COMBINATION_TEST = "combination_test"
     UNIQUE_CONSTRAINT = "unique_constraint"
     UNIQUE_KEY = "unique_key"
+    WAREHOUSE = "warehouse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class RowKeys:
     @property
     def weak(self) -> tuple[RowKey, ...]:
         return tuple(claim for claim in self.claims if claim.not_taken)
+
+    def enforced(self, keys: Sequence[tuple[str, ...]]) -> RowKeys:
+        """Together with the keys that the warehouse enforces, which count where the project has none."""
+        mine = [
+            RowKey(key, KeySource.WAREHOUSE, "the warehouse keeps it unique and not null") for key in keys
+        ]
+        taken = [claim for claim in self.claims if not claim.not_taken]
+        return RowKeys((*taken, *mine, *self.weak))
 
 
 # `CONSTRAINT_SUPPORT` of dbt's adapters: those that enforce primary and unique keys, and those that do not.

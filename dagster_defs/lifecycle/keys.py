@@ -66,7 +66,7 @@ class TableKeys:
             case Standing.CANDIDATE:
                 return f"no key: {claim.reason}, but {claim.not_taken}" if claim else ""
             case _:
-                return "dbt says of none"
+                return "none is known"
 
     @property
     def _claim(self) -> RowKey | None:

@@ -19,6 +19,7 @@ from dagster_defs.usecases.check import named_mirrors
 from dagster_defs.windows import Bound, PartitionVars
 
 SECONDS_FOR_LOCKS = 10.0
+NOTHING = "there is neither a key nor a time column to check"
 
 
 def read_keys(name: str) -> Iterator[TableKeys]:
@@ -46,7 +47,7 @@ def read_keys(name: str) -> Iterator[TableKeys]:
                 claims.keys(node_id),
                 claims.time(node_id, window) if mirror.event is None else NO_WINDOWS,
             )
-            yield replace(table, data=_on_data(table, output, workspace, readers))
+            yield _in_warehouse(table, output, workspace, readers)
 
 
 def _window_names(mirror: Mirror) -> WindowNames:
@@ -59,13 +60,17 @@ def _window_names(mirror: Mirror) -> WindowNames:
     return WindowNames(frozenset(ends[Bound.LOWER]), frozenset(ends[Bound.UPPER]), times)
 
 
-def _on_data(table: TableKeys, output: TableOutput, workspace: DbtWorkspace, readers: Readers) -> KeyCheck:
-    if not (table.asked or table.asked_time):
-        return KeyCheck(KeyVerdict.NONE, "there is neither a key nor a time column to check")
+def _in_warehouse(
+    table: TableKeys, output: TableOutput, workspace: DbtWorkspace, readers: Readers
+) -> TableKeys:
+    """With the keys that the warehouse itself enforces, and what legacy's rows show."""
     try:
         place = place_of_relation(workspace, output.legacy)
         with readers.of_one(place, output.name, SECONDS_FOR_LOCKS) as (reader, relation):
-            return check_key(
+            table = replace(table, claims=table.claims.enforced(reader.unique_keys(relation)))
+            if not (table.asked or table.asked_time):
+                return replace(table, data=KeyCheck(KeyVerdict.NONE, NOTHING))
+            check = check_key(
                 relation,
                 table.asked,
                 table.asked_time,
@@ -73,5 +78,10 @@ def _on_data(table: TableKeys, output: TableOutput, workspace: DbtWorkspace, rea
                 masked=output.terms.masked,
                 shows_rows=output.terms.samples > 0,
             )
+            return replace(table, data=check)
     except ParityError as error:
-        return KeyCheck(KeyVerdict.INCONCLUSIVE, str(error))
+        if table.asked or table.asked_time:
+            return replace(table, data=KeyCheck(KeyVerdict.INCONCLUSIVE, str(error)))
+        return replace(
+            table, data=KeyCheck(KeyVerdict.NONE, f"{NOTHING}, and none in the warehouse: {error}")
+        )

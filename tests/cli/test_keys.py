@@ -172,6 +172,25 @@ def test_what_dbt_says_is_proposed(keys: Keys) -> None:
     assert tables["odd"]["data"]["example"] == {"key": {"n": "1"}, "copies": 2}
 
 
+def test_what_the_warehouse_enforces_is_proposed(keys: Keys, shop: Path) -> None:
+    """A key of the table itself, of which dbt knows nothing, counts where dbt says of none that is strong enough."""
+    file = shop / "data" / "legacy.duckdb"
+    kept = file.read_bytes()
+    try:
+        with duckdb.connect(str(file)) as connection:
+            connection.execute("create table made (day date, id integer primary key, n integer)")
+            connection.execute("insert into made select day, id, n from odd")
+            connection.execute("drop table odd")
+            connection.execute("alter table made rename to odd")
+        odd = by_name(keys()[1])["odd"]
+    finally:
+        file.write_bytes(kept)
+
+    assert (odd["key"]["columns"], odd["key"]["standing"]) == (["id"], "proposed")
+    assert odd["key"]["source"] == "proposed: the warehouse keeps it unique and not null"
+    assert (odd["proposal"], odd["data"]["verdict"]) == ({"name": "odd", "key": ["id"]}, "unique")
+
+
 @pytest.fixture
 def own(tmp_path: Path, shop: Path) -> Callable[..., Path]:
     """A project of the test's own, with what legacy has built."""

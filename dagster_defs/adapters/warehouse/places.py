@@ -16,6 +16,7 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.registry import FILES, SERVERS, titles, warehouse_of
 from dagster_defs.adapters.warehouse.seam import (
     Files,
+    KeyReader,
     Place,
     Session,
     Table,
@@ -170,7 +171,7 @@ class Readers:
                 yield pair
 
     @contextmanager
-    def of_one(self, place: Place, name: str, wait_s: float) -> Iterator[tuple[Reader, Relation]]:
+    def of_one(self, place: Place, name: str, wait_s: float) -> Iterator[tuple[KeyReader, Relation]]:
         """A reader of one side only, and that side's relation; see `of`. `name`: the output's name, for messages."""
         if isinstance(place, TargetTable):
             session = self._session(place)

@@ -54,7 +54,18 @@ class TargetTable:
 Place = Table | Files | TargetTable
 
 
-class Session(Reader, Protocol):
+class KeyReader(Reader, Protocol):
+    """A reader that can ask for keys."""
+
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """The columns of each key that the warehouse itself keeps unique and free of NULLs, the primary key first.
+
+        Raises WarehouseError.
+        """
+        ...
+
+
+class Session(KeyReader, Protocol):
     """A reader that is opened and closed. `is_lost`: whether the connection has failed, not just a statement."""
 
     is_lost: bool

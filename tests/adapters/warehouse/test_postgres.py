@@ -191,6 +191,37 @@ def test_columns_are_in_postgres_words(server: PostgresServer, reader: PostgresS
     assert reader.columns(Relation(DATABASE, "legacy", "nothing")) is None
 
 
+def test_the_keys_that_postgres_enforces(server: PostgresServer, reader: PostgresSession) -> None:
+    """The primary key comes first; an index on some rows, on an expression, or on what may be NULL is no key, and
+    neither is one that does not cover the rows of a table's children."""
+    server.run(
+        'create table legacy.keyed (a int, "B b" int not null, c int not null, d int, primary key (d, a))',
+        'create unique index on legacy.keyed ("B b") include (c)',
+        "create unique index on legacy.keyed (c) where c > 0",
+        "create unique index on legacy.keyed ((c + 1))",
+        "alter table legacy.keyed add column e int unique",
+        "create table legacy.parent (a int primary key)",
+        "create table legacy.child () inherits (legacy.parent)",
+        "create table legacy.parts (a int primary key) partition by range (a)",
+        "create view legacy.seen as select * from legacy.keyed",
+        database=DATABASE,
+    )
+    reader.rest()
+
+    found = {
+        name: reader.unique_keys(Relation(DATABASE, "legacy", name))
+        for name in ("keyed", "parent", "parts", "seen", "nothing")
+    }
+
+    assert found == {
+        "keyed": [("d", "a"), ("B b",)],
+        "parent": [],
+        "parts": [("a",)],
+        "seen": [],
+        "nothing": [],
+    }
+
+
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
 def test_a_window_is_half_open(server: PostgresServer, reader: PostgresSession, kind: str) -> None:
     """Rows from the first bound on count, those at the second do not, and those without a time are counted apart."""

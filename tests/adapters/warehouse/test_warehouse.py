@@ -262,3 +262,21 @@ def test_what_does_not_fit_into_memory_is_gone_after_closing(tmp_path: Path) -> 
         assert folder.is_dir()
     assert (check.verdict, check.only_in_legacy) == (Verdict.MISMATCH, 200_000), check.reason
     assert not folder.exists()
+
+
+def test_the_keys_that_duckdb_enforces(tmp_path: Path) -> None:
+    """The primary key comes first; a unique column that may be NULL is no key, and neither is anything of a view."""
+    legacy = database(
+        tmp_path / "legacy.duckdb",
+        "create table keyed (a int, b int not null, c int, d int, unique (b), unique (c), primary key (d, a))",
+        "create table plain (a int)",
+        "create view seen as select * from keyed",
+    )
+
+    with DuckDBPair(legacy, None) as pair:
+        found = {
+            name: pair.unique_keys(pair.relation(Side.LEGACY, "main", name))
+            for name in ("keyed", "plain", "seen", "nothing")
+        }
+
+    assert found == {"keyed": [("d", "a"), ("b",)], "plain": [], "seen": [], "nothing": []}

@@ -180,6 +180,18 @@ class DuckDBPair:
         )
         return [Column(name, kind) for name, kind in answer] or None
 
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """A file has none."""
+        _, answer = self._answer(
+            "select constraint_type, constraint_column_names from duckdb_constraints()"
+            " where database_name = ? and schema_name = ? and table_name = ?"
+            " order by constraint_type, constraint_index",  # PRIMARY KEY before UNIQUE
+            [relation.catalog, relation.schema, relation.table],
+        )
+        filled = {name for kind, names in answer if kind in ("NOT NULL", "PRIMARY KEY") for name in names}
+        keys = (tuple(names) for kind, names in answer if kind in ("PRIMARY KEY", "UNIQUE"))
+        return [key for key in keys if filled.issuperset(key)]
+
     def rows(self, statement: str) -> list[dict[str, Any]]:
         names, values = self._answer(statement)
         return [dict(zip(names, row, strict=True)) for row in values]

@@ -41,6 +41,20 @@ from found f
 join pg_catalog.pg_type t on t.oid = f.kind and t.typtype <> 'd'
 order by f.attnum
 """
+# An index on a table with children does not cover the children's rows, which a query of the table returns too.
+_UNIQUE_KEYS = """
+select array_agg(a.attname::text order by k.place)
+from pg_catalog.pg_index i
+join pg_catalog.pg_class c on c.oid = i.indrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+cross join lateral unnest(i.indkey::smallint[]) with ordinality as k(attnum, place)
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+where n.nspname = %s and c.relname = %s and not (c.relkind = 'r' and c.relhassubclass)
+    and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null and k.place <= i.indnkeyatts
+group by i.indexrelid, i.indisprimary
+having bool_and(a.attnotnull)
+order by i.indisprimary desc, i.indexrelid
+"""
 
 
 class PostgresSession:
@@ -106,6 +120,11 @@ class PostgresSession:
             Column(name, f"ENUM({kind})" if is_enumeration else kind)
             for name, kind, is_enumeration in described
         ] or None
+
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """Those of constraints, and of valid indexes that cover all rows."""
+        _, answer = self._answer(_UNIQUE_KEYS, (relation.schema, relation.table))
+        return [tuple(names) for (names,) in answer]
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         names, values = self._answer(statement)

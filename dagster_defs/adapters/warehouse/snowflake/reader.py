@@ -64,6 +64,11 @@ class SnowflakeReader:
             raise RelationUnreadable(str(relation), error.why) from error
         return [Column(row["name"], row["type"]) for row in described]
 
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """None: Snowflake enforces no key."""
+        del relation
+        return []
+
     def rows(self, statement: str) -> list[dict[str, Any]]:
         if self._session is None:
             raise StatementFailed("the session is not open")
