@@ -132,12 +132,21 @@ class TemplateUnit(TaskUnit):
         return file.read_text(encoding="utf-8")
 
 
+def _texts(context: dg.ResolutionContext, variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Each value as text: Dagster would make a boolean of `False`, and a number of `5`."""
+    # No text that begins like this is a Python literal, for which Jinja looks in what it has rendered.
+    return {name: context.resolve_value(f"={text}")[1:] for name, text in variables.items()}
+
+
+Texts = Annotated[Mapping[str, str], dg.Resolver(_texts, model_field_type=Mapping[str, str])]
+
+
 @dataclass
 class SideVariables(dg.Resolvable):
     """Environment variables of the task's process on each side, in addition to the Dagster run's."""
 
-    legacy: Mapping[str, str] = field(default_factory=dict)
-    candidate: Mapping[str, str] = field(default_factory=dict)
+    legacy: Texts = field(default_factory=dict)
+    candidate: Texts = field(default_factory=dict)
 
     def of(self, side: Side) -> Mapping[str, str]:
         return self.legacy if side is Side.LEGACY else self.candidate
