@@ -8,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from dagster_defs.components.units.broken_unit import BROKEN
+from dagster_defs.components.units.task_unit import SideVariables
 from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from tests.components.conftest import Project
 from tests.support.estate import ONE_TRY, Estate
@@ -141,3 +143,16 @@ def test_a_candidate_needs_places_of_its_own(place: Project) -> None:
     assert "nobody has said yet where a candidate may write" in failure(unsaid)
     for folder in ("other", "empty"):
         (place.defs_folder / folder / "defs.yaml").unlink()
+
+
+@pytest.mark.parametrize(
+    "text", ["False", "5", "05", "1.50", "1_000", "[1, 2]", "None", "'quoted'", " x ", "", "a\nb"]
+)
+def test_a_variable_is_text(text: str) -> None:
+    """Whatever a value looks like, and if a template of Dagster's makes it, the process gets it as it is written."""
+    template = f'{{{{ "{text}" }}}}'
+    document = yaml.safe_dump({"legacy": {"PLAIN": text}, "candidate": {"MADE": template}})
+
+    variables = SideVariables.resolve_from_yaml(document)
+
+    assert variables == SideVariables({"PLAIN": text}, {"MADE": text})
