@@ -135,7 +135,7 @@ class TemplateUnit(TaskUnit):
 def _texts(context: dg.ResolutionContext, variables: Mapping[str, str]) -> Mapping[str, str]:
     """Each value as text: Dagster would make a boolean of `False`, and a number of `5`."""
     # No text that begins like this is a Python literal, for which Jinja looks in what it has rendered.
-    return {name: context.resolve_value(f"={text}")[1:] for name, text in variables.items()}
+    return {name: str(context.resolve_value(f"={text}"))[1:] for name, text in variables.items()}
 
 
 Texts = Annotated[Mapping[str, str], dg.Resolver(_texts, model_field_type=Mapping[str, str])]
