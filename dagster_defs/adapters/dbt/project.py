@@ -222,13 +222,15 @@ class DbtWorkspace:
         nodes: frozenset[str] | None = None,
         parse_again: bool = False,
         timeout: float | None = None,
+        limit: float | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> DbtRun:
         """A dbt command, not started yet; its artifacts and log go to `run_dir`.
 
         `nodes`: what it may select, by unique id, which makes dbt start faster. `parse_again`: the variables shape the
-        project, so it must be parsed with them. `timeout`: in seconds. `environment`: variables that `env_var()` reads
-        in this run alone. Variables keep their types; raises ValueRefused for a value of a type that dbt does not have.
+        project, so it must be parsed with them. For `timeout` and `limit` see `DbtRun`. `environment`: variables that
+        `env_var()` reads in this run alone. Variables keep their types; raises ValueRefused for a value of a type that
+        dbt does not have.
         """
         given = {**(yaml.safe_load(self.parsed_with) or {}), **variables}
         command = [*arguments, "--vars", as_yaml(given)] if given else list(arguments)
@@ -240,6 +242,7 @@ class DbtWorkspace:
             nodes=nodes,
             parse_again=parse_again,
             timeout=timeout,
+            limit=limit,
             environment={**self.given.values, **environment},
         )
 

@@ -40,8 +40,8 @@ class DbtRun:
     """One running dbt command.
 
     dbt works in a separate thread; `events()` yields each result while dbt waits, so that a consumer can still use
-    dbt's own connection (say, to count rows) before dbt goes on and closes it. `environment`: what `env_var()` reads,
-    beside the environment of this process.
+    dbt's own connection (say, to count rows) before dbt goes on and closes it. `limit`: the time-out of which `timeout`
+    is left, both in seconds. `environment`: what `env_var()` reads, beside the environment of this process.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class DbtRun:
         nodes: frozenset[str] | None = None,
         parse_again: bool,
         timeout: float | None = None,
+        limit: float | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.workspace = workspace
@@ -60,7 +61,7 @@ class DbtRun:
         self.run_dir = run_dir.absolute()
         self.nodes = nodes
         self.parse_again = parse_again
-        self.timeout = timeout
+        self.timeout, self.limit = timeout, limit
         self.environment = environment
         self._queue: SimpleQueue[tuple[dict[str, Any], threading.Event] | None] = SimpleQueue()
         self._abandoned = threading.Event()
@@ -92,7 +93,7 @@ class DbtRun:
             except Empty:
                 self._cancel(thread)
                 what = f"dbt {' '.join(self.command)}"
-                raise TimedOut(what, self.timeout or 0, goes_on=thread.is_alive()) from None
+                raise TimedOut(what, self.limit or self.timeout or 0, goes_on=thread.is_alive()) from None
             finally:
                 if thread.is_alive() and not self._abandoned.is_set():
                     self._cancel(thread)

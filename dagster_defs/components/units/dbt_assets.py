@@ -335,6 +335,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         nodes=nodes.selected,
         parse_again=bool(nodes.shaped_by_window),
         timeout=beside.left.seconds(),
+        limit=beside.left.limit,
         environment=environment,
     )
     metadata = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import Distribution
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.load_defs import PLUGIN_COMPONENT_TYPES_JSON_METADATA_KEY
+from dagster.components.core.package_entry import get_plugin_entry_points
 from dagster_shared.record import replace
 from pytest_mock import MockerFixture
 
@@ -47,7 +47,10 @@ def test_another_package_or_a_broken_file_collects_again(tree: Any, mocker: Mock
     collect = mocker.spy(component_schemas, "_collect")
     (tree.project_root / FILE).write_text((tree.project_root / FILE).read_text()[:-40])
     assert _shown(tree) == before
-    mocker.patch.object(Distribution, "version", new_callable=mocker.PropertyMock, return_value="0.0.1")
+    for distribution in {
+        type(entry.dist) for entry in get_plugin_entry_points()
+    }:  # there is a backport of the class
+        mocker.patch.object(distribution, "version", new_callable=mocker.PropertyMock, return_value="0.0.1")
     assert _shown(tree) == before
 
     assert collect.call_count == 2
