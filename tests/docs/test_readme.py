@@ -27,3 +27,17 @@ def test_its_commands_are_in_the_makefile() -> None:
 def test_the_two_commands_come_first() -> None:
     """The first block of commands is `make demo` and `make test`, and nothing else."""
     assert document("README.md").blocks("console")[0].split("\n") == ["$ make demo", "$ make test", ""]
+
+
+def test_every_command_is_in_its_table(run_parity: Parity) -> None:
+    """README's table of commands has those that `parity --help` lists, in the same three groups."""
+    rows = re.findall(
+        r"^\| (only look|run things|move units) \| (.+) \|$", document("README.md").text, re.MULTILINE
+    )
+    shown = [set(re.findall(r"`([a-z-]+)`", names)) for _, names in rows]
+    groups = re.split(
+        r"^(?:Only looks|Runs things|Moves units .*):$", run_parity("--help").stdout, flags=re.MULTILINE
+    )
+    listed = [set(re.findall(r"^  ([a-z-]+)  ", group, re.MULTILINE)) for group in groups[1:]]
+
+    assert shown == listed

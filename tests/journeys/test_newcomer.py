@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.adopted import adopted, run_in
 from tests.support.documents import document, fenced
-from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
+from tests.support.estate import ROOT
 
 pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 
@@ -33,40 +32,13 @@ Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project without the taxi estate's mirrors, and somebody else's DAGs and dbt project in it."""
-    root = copy_project(tmp_path_factory.mktemp("clone"))
-    for ours in ("dbt", "dagster_defs/defs"):
-        shutil.rmtree(root / ours)
-    (root / "dagster_defs" / "defs").mkdir()
-    shutil.copytree(FOREIGN / "dbt", root / "dbt", ignore=shutil.ignore_patterns("target*", "logs"))
-    shutil.copytree(FOREIGN / "dags", root / "dags")
-    return root
+    return adopted(tmp_path_factory.mktemp("clone"), FOREIGN)
 
 
 @pytest.fixture(scope="module")
 def run(clone: Path) -> Run:
     """A command of the document, in the clone; `python` is Airflow's, as the document says."""
-    programs = {"python": str(ROOT / ".venv-airflow" / "bin" / "python")}
-
-    def run(line: str) -> subprocess.CompletedProcess[str]:
-        program, *arguments = shlex.split(line)
-        path = programs.get(program) or str(BIN / Path(program).name)
-        return subprocess.run(
-            [path, *arguments],
-            cwd=clone,
-            env={
-                **foreign_environment(),
-                "PYTHONPATH": str(clone) if program != "python" else "",
-                "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
-                "SHOP_DATA": str(clone),
-            },
-            capture_output=True,
-            text=True,
-            timeout=1200,
-            check=False,
-        )
-
-    return run
+    return lambda line: run_in(clone, shlex.split(line), SHOP_DATA=str(clone))
 
 
 def commands() -> list[str]:

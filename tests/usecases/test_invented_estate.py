@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
@@ -14,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
+from tests.support.adopted import adopted, run_in
+from tests.support.estate import ROOT
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
@@ -35,6 +34,7 @@ DISPOSED = {
     "harbour_daily.start": NEEDLESS,
     "harbour_daily.done": NEEDLESS,
     "harbour_daily.latest": NEEDLESS,
+    "harbour_dead.*": NONE,
     "harbour_hourly.*": "LegacyTask",
     "harbour_hourly.calls": "DbtUnit",
     "harbour_hourly.by_*": NEEDLESS,
@@ -70,39 +70,16 @@ def disposed(unit: str) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project without the taxi estate, and the company's DAGs, plugins, dbt project and knowledge in it."""
-    root = copy_project(tmp_path_factory.mktemp("clone"))
-    for ours in ("dbt", "dagster_defs/defs"):
-        shutil.rmtree(root / ours)
-    (root / "dagster_defs" / "defs").mkdir()
-    for folder in ("dbt", "dags", "plugins"):
-        shutil.copytree(INVENTED / folder, root / folder, ignore=shutil.ignore_patterns("target*", "logs"))
-    for file in ("parity.yaml", "dbt_cloud_jobs.json"):
-        shutil.copy(INVENTED / file, root / file)
-    return root
+    return adopted(tmp_path_factory.mktemp("clone"), INVENTED)
 
 
 @pytest.fixture(scope="module")
 def run(clone: Path) -> Run:
-    """A program of ours in the clone, or Airflow's Python with the company's plugins."""
+    """A program in the clone, which must succeed; `python` is Airflow's."""
 
-    def run(program: str, *arguments: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [program, *arguments],
-            cwd=clone,
-            env={
-                **foreign_environment(),
-                "PYTHONPATH": str(clone),
-                "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
-                "HARBOUR_DATA": str(clone),
-                **more,
-            },
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == code, f"{program} {arguments}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = run_in(clone, command, HARBOUR_DATA=str(clone), **variables)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
     return run
@@ -119,7 +96,7 @@ def inventory(clone: Path, run: Run) -> Mapping[str, Any]:
     exporter = ("legacy_dags/handover/inventory.py", "--dags-folder", "dags", "--out", "inventory.json")
     span = ("--from", "2024-03-01", "--to", "2024-03-14")
     own = {"AIRFLOW_HOME": str(home), "PYTHONPATH": str(clone / "plugins")}
-    run(str(ROOT / ".venv-airflow" / "bin" / "python"), *exporter, *span, **own)
+    run("python", *exporter, *span, **own)
     found: Mapping[str, Any] = json.loads((clone / "inventory.json").read_text())
     return found
 
@@ -127,22 +104,15 @@ def inventory(clone: Path, run: Run) -> Mapping[str, Any]:
 @pytest.fixture(scope="module")
 def summary(run: Run, inventory: Mapping[str, Any]) -> Mapping[str, Any]:
     command = ("inventory", "inventory.json", "--dbt-project", "dbt", "--summary", "--json")
-    found: Mapping[str, Any] = json.loads(run(str(BIN / "parity"), *command).stdout)
+    found: Mapping[str, Any] = json.loads(run("parity", *command).stdout)
     return found
 
 
 @pytest.fixture(scope="module")
 def mirrors(clone: Path, run: Run, inventory: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """The scaffolded documents, by unit."""
-    run(
-        str(BIN / "parity"),
-        "scaffold",
-        "inventory.json",
-        "--dbt-project",
-        "dbt",
-        "--out",
-        "dagster_defs/defs",
-    )
+    command = ("scaffold", "inventory.json", "--dbt-project", "dbt", "--out", "dagster_defs/defs")
+    run("parity", *command)
     documents = [
         document
         for file in sorted((clone / "dagster_defs" / "defs").rglob("defs.yaml"))
@@ -161,20 +131,20 @@ def test_every_file_is_read_with_the_companys_own_airflow(inventory: Mapping[str
 
 
 def test_each_task_is_disposed_of_as_it_should_be(
-    inventory: Mapping[str, Any], mirrors: Mapping[str, Mapping[str, Any]]
+    clone: Path, inventory: Mapping[str, Any], mirrors: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Its mirror is of the kind that is expected, or it needs none, or it has none."""
+    """Its mirror is of the kind that is expected, or the YAML says that it needs none, or it has none."""
     units = [f"{dag['dag_id']}.{task['task_id']}" for dag in inventory["dags"] for task in dag["tasks"]]
-    dead = [unit for unit in units if unit.startswith("harbour_dead.")]
-    kinds = {unit: mirrors[unit]["type"].rpartition(".")[2] if unit in mirrors else "" for unit in units}
-    wrong = {
-        unit: (kind or "no mirror", disposed(unit))
-        for unit, kind in kinds.items()
-        if unit not in dead and kind != disposed(unit).replace(NEEDLESS, "").replace(NONE, "")
-    }
+    written = "".join(file.read_text() for file in (clone / "dagster_defs" / "defs").rglob("*.yaml"))
+
+    def kind(unit: str) -> str:
+        if unit in mirrors:
+            return str(mirrors[unit]["type"].rpartition(".")[2])
+        return NEEDLESS if f"# {unit} needs no mirror" in written else NONE
+
+    wrong = {unit: (kind(unit), disposed(unit)) for unit in units if kind(unit) != disposed(unit)}
 
     assert wrong == {}
-    assert {unit for unit in dead if unit in mirrors} == set()
     assert mirrors.keys() <= set(units)
 
 
@@ -196,9 +166,9 @@ def test_nine_tenths_have_a_mirror_that_works(summary: Mapping[str, Any]) -> Non
 
 def test_what_was_written_loads_and_verifies(run: Run, mirrors: Mapping[str, Mapping[str, Any]]) -> None:
     """`dg check defs` finds no broken unit, and nothing differs from what Airflow said."""
-    run(str(BIN / "dg"), "check", "defs", PARITY_STRICT="1")
+    run("dg", "check", "defs", PARITY_STRICT="1")
     verify = ("verify", "--inventory", "inventory.json", "--json")
-    said = json.loads(run(str(BIN / "parity"), *verify).stdout)
+    said = json.loads(run("parity", *verify).stdout)
 
     assert {unit["unit"] for unit in said["units"]} == mirrors.keys()
     differs = {

@@ -1,0 +1,44 @@
+"""The project without the taxi estate, with somebody else's DAGs and dbt project in its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
+
+AIRFLOWS_PYTHON = str(ROOT / ".venv-airflow" / "bin" / "python")
+
+
+def adopted(root: Path, theirs: Path) -> Path:
+    """A copy of the project below `root` with everything that is in the folder `theirs`."""
+    root = copy_project(root)
+    for ours in ("dbt", "dagster_defs/defs"):
+        shutil.rmtree(root / ours)
+    (root / "dagster_defs" / "defs").mkdir()
+    made_by_dbt = shutil.ignore_patterns("target*", "logs")
+    shutil.copytree(theirs, root, ignore=made_by_dbt, dirs_exist_ok=True)
+    return root
+
+
+def run_in(root: Path, command: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command in such a copy; `python` is Airflow's, any other program one of ours by its last name."""
+    program, *arguments = command
+    is_airflows = program == "python"
+    return subprocess.run(
+        [AIRFLOWS_PYTHON if is_airflows else str(BIN / Path(program).name), *arguments],
+        cwd=root,
+        env={
+            **foreign_environment(),
+            "PYTHONPATH": "" if is_airflows else str(root),
+            "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
