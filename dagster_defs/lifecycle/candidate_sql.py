@@ -91,6 +91,8 @@ def folded(name: exp.Expr, dialect: str) -> str:
 class _Redirect:
     places: Places
     temporary: set[str] = field(default_factory=set)
+    views: set[str] = field(default_factory=set)
+    """The names of views that it makes: in PostgreSQL, what is written into one reaches the table behind it."""
 
     def __post_init__(self) -> None:
         dialect = self.places.dialect
@@ -105,13 +107,16 @@ class _Redirect:
             return None  # the candidate's schemas are made anyway
         self._refuse_unknown(statement)
         targets = list(self._targets(statement))
+        self._refuse_views(statement, targets)
         by_id = {id(target) for target in targets}
+        read: set[int] = set()
         if isinstance(statement, exp.Create) and statement.find(exp.TemporaryProperty):
-            self._make_temporary(statement, by_id)
+            read = self._make_temporary(statement, by_id)
         dropped = isinstance(statement, exp.Drop)
         tables = list(statement.find_all(exp.Table))
         for table in tables:
-            self._redirect(table, statement, is_written=id(table) in by_id)
+            if id(table) not in read:
+                self._redirect(table, statement, is_written=id(table) in by_id)
         for column in statement.find_all(exp.Column):
             column.set("db", None)
             column.set("catalog", None)
@@ -150,6 +155,17 @@ class _Redirect:
                         yield self._table(change.this)
             case _:
                 pass
+
+    def _refuse_views(self, statement: exp.Expr, targets: Sequence[exp.Table]) -> None:
+        """Whatever schema it is in, a name that is a view's anywhere in the text is taken for that view."""
+        if isinstance(statement, exp.Create) and statement.kind == "VIEW":
+            self.views.add(self._folded(targets[0].this))
+        elif not isinstance(statement, exp.Create | exp.Drop):
+            for target in targets:
+                if self._folded(target.this) in self.views:
+                    raise NotProvedSafe(
+                        f"it writes into the view {target.name}, and so into what is behind it"
+                    )
 
     def _table(self, written: exp.Expr | None) -> exp.Table:
         if isinstance(written, exp.Schema):
@@ -205,7 +221,8 @@ class _Redirect:
                 f"it qualifies columns with {before.name}, and the candidate's table has another name"
             )
 
-    def _make_temporary(self, statement: exp.Create, targets: set[int]) -> None:
+    def _make_temporary(self, statement: exp.Create, targets: set[int]) -> set[int]:
+        """Returns the tables that its query reads, by id: they are redirected."""
         made = self._table(statement.this)
         if made.args.get("db"):
             raise NotProvedSafe(f"its temporary table {self._said(made)} is in a schema")
@@ -216,6 +233,7 @@ class _Redirect:
         for table in inside:  # they are read before the new name counts
             self._redirect(table, statement, is_written=False)
         self.temporary.add(self._folded(made.this))
+        return {id(table) for table in inside}
 
     def _is_cte(self, table: exp.Table) -> bool:
         """Whether the name is that of a `with` above: of an earlier query of it, or of any from outside of it."""

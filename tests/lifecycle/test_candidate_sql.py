@@ -165,6 +165,12 @@ insert into own values (1) returning load()
 insert into sales.orders values (1) on conflict (id) do update set id = orders.id
 insert into own select 'a\\'; delete from src; --'
 insert into own values (1
+create temp view v as select * from src; delete from v; insert into own select 1
+create or replace view own as select * from src; delete from own
+create view own as select * from src; insert into own values (1)
+create temporary view V as select * from src; update v set a = 1
+create or replace view own as select * from src; truncate own
+create view own as select * from src; merge into own using src on own.id = src.id when matched then delete
 """
 
 
@@ -265,6 +271,23 @@ def test_legacys_database_may_have_another_name_in_the_session() -> None:
                    "pragma x", "detach w", "insert into parity_legacy.main.own select 1", "checkpoint"):  # fmt: skip
         with pytest.raises(NotProvedSafe):
             redirected([attack], places)
+
+
+def test_a_temporary_tables_query_is_redirected_once() -> None:
+    """What it reads of the unit's own is the candidate's, although legacy's database has another name there."""
+    same = exp.to_identifier("w", quoted=True)
+    homes = [Home(same, exp.to_identifier(schema, quoted=True)) for schema in ("main", "cand")]
+    tables = [('"w"."main".own', '"w"."cand".own')]
+    places = Places("duckdb", *homes, tables, exp.to_identifier("legacy", quoted=True))
+
+    made = redirected(
+        ["create temp table x as select * from own, src; insert into own select * from x"], places
+    )
+
+    assert made == [
+        'CREATE TEMPORARY TABLE x AS SELECT * FROM "w"."cand".own, "legacy"."main".src;\n'
+        'INSERT INTO "w"."cand".own SELECT * FROM x'
+    ]
 
 
 def test_every_write_of_a_result_is_the_candidates() -> None:
