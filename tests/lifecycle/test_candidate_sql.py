@@ -276,9 +276,9 @@ def test_legacys_database_may_have_another_name_in_the_session() -> None:
 def test_a_temporary_tables_query_is_redirected_once() -> None:
     """What it reads of the unit's own is the candidate's, although legacy's database has another name there."""
     same = exp.to_identifier("w", quoted=True)
-    homes = [Home(same, exp.to_identifier(schema, quoted=True)) for schema in ("main", "cand")]
+    theirs, own = (Home(same, exp.to_identifier(schema, quoted=True)) for schema in ("main", "cand"))
     tables = [('"w"."main".own', '"w"."cand".own')]
-    places = Places("duckdb", *homes, tables, exp.to_identifier("legacy", quoted=True))
+    places = Places("duckdb", theirs, own, tables, exp.to_identifier("legacy", quoted=True))
 
     made = redirected(
         ["create temp table x as select * from own, src; insert into own select * from x"], places

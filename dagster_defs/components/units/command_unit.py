@@ -98,7 +98,8 @@ class CommandUnit(TemplateUnit, ProcessUnit):
     def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
-            self.refuse_same_variables()
+            rendered = self.variables.for_window(window)
+            self.refuse_same_variables(self._environment(Side.LEGACY, rendered.get("env") or {}))
         with self.tries.of(context):
             code = self._exit_code(context, side, window)
             if code != 0 and code not in self.skip_on_exit_code:

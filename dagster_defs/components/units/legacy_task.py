@@ -84,7 +84,7 @@ class LegacyTask(ProcessUnit):
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
-            self.refuse_same_variables()
+            self.refuse_same_variables(Settings.from_process().with_variables(self.env.legacy).variables)
         state = self._operator_run(context, side, window).once()
         yield from self.results(context, {**window_metadata([window]), tags.AIRFLOW_STATE: state})
 

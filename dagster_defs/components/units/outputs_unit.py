@@ -13,6 +13,7 @@ from dagster_defs.adapters.dbt.workspaces import open_workspace
 from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.units.others_tables import table_of_others
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
@@ -141,7 +142,11 @@ class OutputsUnit(UnitComponent):
                 raise BadUnit(self.unit, reason, f"Declare them as the task has them, such as {bounds}")
         if resolved and any(output.is_table for output in self.declared_outputs):
             try:
-                self._refuse_shared_tables()
+                moment = any_moment(self)
+                for written, side, known, other in self._shared_tables(moment):
+                    table = f"the {side} table {written.relation(side)}"
+                    reason = f"`outputs.{written.name}`: {table} is the {known} table of {other}"
+                    raise BadUnit(self.unit, reason, "Give each side of each output a table of its own")
             except TemplateFailed:
                 if self.event is None:
                     raise  # without a clock, a table may be named after a conf, which is known in a run only
@@ -150,19 +155,20 @@ class OutputsUnit(UnitComponent):
         bounds = {each.bound for variables in (*self.bounding, templates) for each in variables.variables}
         return bool(bounds - {Bound.NONE})
 
-    def _refuse_shared_tables(self) -> None:
-        """Raises BadUnit if a candidate would write legacy's table, or two outputs are one table."""
+    def _shared_tables(self, moment: Moment) -> Iterator[tuple[TableOutput, Side, Side, str]]:
+        """Each table that one side of an output has in common with a side of it or of an earlier one, whose name is
+        the last element."""
         places: dict[tuple[Side, Any], str] = {}
-        for output in self.outputs_of(any_moment(self)):
+        for output in self.outputs_of(moment):
             if not isinstance(output, TableOutput):
                 continue
             for side in Side:
                 place = place_of_relation(self.workspace(side), output.relation(side))
-                for known in Side:
-                    if other := places.get((known, place)):
-                        table = f"the {side} table {output.relation(side)}"
-                        reason = f"`outputs.{output.name}`: {table} is the {known} table of {other}"
-                        raise BadUnit(self.unit, reason, "Give each side of each output a table of its own")
+                yield from (
+                    (output, side, known, other)
+                    for known in Side
+                    if (other := places.get((known, place))) is not None
+                )
                 places[side, place] = output.name
 
     def outputs_of(self, window: Moment) -> Iterator[Output]:
@@ -261,26 +267,23 @@ class OutputsUnit(UnitComponent):
         ]
 
     def refuse_legacy_places(self, windows: Sequence[Moment]) -> None:
-        """Raises WritesToLegacy if one of the candidate's places is legacy's, or its folder lies in legacy's folder."""
+        """Raises WritesToLegacy if one of the candidate's places is legacy's, this unit's or another's, or its folder
+        lies in legacy's folder."""
         folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
         remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
         if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
             raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
+        of_their_own = "Give the candidate its own table, or its target its own schema"
         for window in windows:
+            for shared, side, _, other in self._shared_tables(window):
+                table = f"table {shared.relation(side)} (of `outputs.{other}` and `outputs.{shared.name}`)"
+                raise WritesToLegacy(self.unit, table, of_their_own)
             for output in self.outputs_of(window):
-                match output:
-                    case FileOutput() if output.legacy == output.candidate:
+                if isinstance(output, FileOutput):
+                    if output.legacy == output.candidate:
                         raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
-                    case TableOutput():
-                        self._refuse_legacy_table(output)
-                    case _:
-                        pass
-
-    def _refuse_legacy_table(self, output: TableOutput) -> None:
-        legacy, candidate = (place_of_relation(self.workspace(side), output.relation(side)) for side in Side)
-        if legacy == candidate:
-            remedy = "Give the candidate its own table, or its target its own schema"
-            raise WritesToLegacy(self.unit, f"table {output.legacy}", remedy)
+                elif owner := table_of_others(self, self.project_units.declared, output):
+                    raise WritesToLegacy(self.unit, f"table {output.candidate}, which {owner}", of_their_own)
 
     def make_parts(self) -> UnitParts:
         compared = Compared(self, {} if self.never_compared else self.compared_keys())

@@ -14,7 +14,6 @@ from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, out
 from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.parity import Side
-from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment
 
 
@@ -175,10 +174,12 @@ class ProcessUnit(TaskUnit):
         if self.env.candidate and dict(self.env.candidate) == dict(self.env.legacy):
             raise BadUnit(self.unit, "`env` is the same on both sides", "Give the candidate its own places")
 
-    def refuse_same_variables(self) -> None:
-        """Raises the error of `refused` if the candidate's process would have the same values as legacy's."""
-        own, settings = self.env.candidate, Settings.from_process()
-        legacy = settings.with_variables(self.env.legacy).variables
+    def refuse_same_variables(self, legacy: Mapping[str, str]) -> None:
+        """`legacy`: every variable of the process on the legacy side.
+
+        Raises the error of `refused` if the candidate's process would have the same values.
+        """
+        own = self.env.candidate
         if all(name in OF_PYTHON or legacy.get(name) == value for name, value in own.items()):
             reason = f"a candidate would write where legacy does: {', '.join(sorted(own))} is the same on both sides"
             raise self.refused(reason, "Give the candidate its own values in its YAML (env.candidate)")

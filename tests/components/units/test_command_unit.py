@@ -156,3 +156,23 @@ def test_a_variable_is_text(text: str) -> None:
     variables = SideVariables.resolve_from_yaml(document)
 
     assert variables == SideVariables({"PLAIN": text}, {"MADE": text})
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_candidate_does_not_write_where_the_operators_own_env_does(place: Project, append: bool) -> None:
+    """What is the same is told from all that legacy's command has, and not from the process's variables alone."""
+    same = {"candidate": {"TARGET": "2024-03-02"}}
+    more = {
+        "command_env": {"TARGET": "{{ ds }}"},
+        "append_env": append,
+        "env": same,
+        "shadow": None,
+        "because": "",
+    }
+    outputs = sides(place.estate.root)["outputs"]
+    place.declare("own", unit('touch "$TARGET"', **more, outputs=outputs))
+    place.load()
+
+    result = place.estate.run("shadow__own__command", DAY, must_succeed=False)
+
+    assert "TARGET is the same on both sides" in failure(result)

@@ -164,3 +164,42 @@ def test_a_statement_ends_with_the_time_out(place: Project) -> None:
 
     assert "TimedOut" in failure(slow)
     assert 'column "nothing" does not exist' in failure(wrong)
+
+
+def test_a_candidate_writes_no_table_of_another_unit(place: Project, postgres: PostgresServer) -> None:
+    """Its place is compared with legacy's tables of every unit of the estate, and not with its own alone."""
+    postgres.run("create table if not exists sales.customers (day date, orders bigint)")
+    postgres.run("insert into sales.customers values ('2024-03-02', 5)")
+    theirs = {"key": "customers", "legacy": "sales.customers", "candidate": "shadow.customers"}
+    own = {"key": "daily", "legacy": "sales.daily", "candidate": "sales.customers"}
+    place.declare("own", unit("delete from sales.daily", warehouse=SERVER, outputs=[own]))
+    never = {"shadow": "never", "because": "it is only there"}
+    declared = {"unit": "own.theirs", "outputs": [theirs], "warehouse": SERVER, **never}
+    place.declare("other", ("SqlUnit", {**unit("delete from sales.customers")[1], **declared}))
+    place.load()
+
+    result = place.estate.run("shadow__own__sql", DAY, must_succeed=False)
+
+    assert "WritesToLegacy" in failure(result)
+    assert "sales.customers, which own.theirs writes" in failure(result).replace('"', "")
+    assert postgres.run("select orders from sales.customers") == [(5,)]
+
+
+def test_a_candidate_writes_no_table_of_another_output(place: Project, postgres: PostgresServer) -> None:
+    """Neither in a window in which the name of the table becomes that of the other one."""
+    postgres.run("create table if not exists sales.moved (day date, orders bigint)")
+    postgres.run("insert into sales.moved values ('2024-03-02', 5)")
+    table = "{{ 'moved' if ds == '2024-03-02' else 'elsewhere' }}"
+    outputs = [
+        {"key": "daily", "legacy": "sales.daily", "candidate": f"sales.{table}"},
+        {"key": "moved", "legacy": "sales.moved", "candidate": "shadow.moved"},
+    ]
+    place.declare(
+        "own", unit("delete from sales.daily; delete from sales.moved", warehouse=SERVER, outputs=outputs)
+    )
+    place.load()
+
+    result = place.estate.run("shadow__own__sql", DAY, must_succeed=False)
+
+    assert "WritesToLegacy" in failure(result)
+    assert postgres.run("select orders from sales.moved") == [(5,)]
