@@ -116,13 +116,12 @@ def _with_models(unit: UnitReading, project: Project) -> UnitReading:
 
 
 def _one_build(invocations: Sequence[Invocation], project: Project) -> Selection | None:
-    """The selection of one `dbt build` that executes exactly what the calls do, if they build first, test last, and
-    have one selection. None if there is no such selection, or that cannot be determined."""
+    """The selection of one `dbt build` that executes exactly what the calls do, if they have one selection and an order
+    that `dbt build` keeps. None if there is no such selection, or that cannot be determined."""
     calls = [call for call in invocations if call.selection.command in SELECTING]
-    commands = [call.selection.command for call in calls]
-    if len(calls) < 2 or commands[-1] != "test" or not _BUILD_ONE_KIND.issuperset(commands[:-1]):
+    if tuple(call.selection.command for call in calls) not in _AS_BUILD:
         return None
-    if len({(replace(call.selection, command="build"), str(call.vars), str(call.env)) for call in calls}) > 1:
+    if len({str(_but_for_the_command(call)) for call in calls}) > 1:
         return None
     wanted = {node for call in calls for node in call.models}
     build = replace(calls[0].selection, command="build")
@@ -130,7 +129,7 @@ def _one_build(invocations: Sequence[Invocation], project: Project) -> Selection
         variables, environment = _shaping(calls[0], project), _environment(calls[0])
         executed = set(project.executed(build, variables, environment))
         kinds = sorted({node.split(".")[0] for node in executed - wanted})
-        if kinds and not build.selector and _BUILD_ONE_KIND.issuperset(kinds):
+        if kinds and not build.selector and _LEFT_OUT.issuperset(kinds):
             build = replace(build, exclude=(*build.exclude, *(f"resource_type:{kind}" for kind in kinds)))
             executed = set(project.executed(build, variables, environment))
     except (SelectionRefused, DbtProjectUnreadable):
@@ -138,4 +137,11 @@ def _one_build(invocations: Sequence[Invocation], project: Project) -> Selection
     return build if executed == wanted else None
 
 
-_BUILD_ONE_KIND = frozenset({"seed", "snapshot", "run"})
+# A snapshot beside models is in neither: `dbt build` takes it before a model that reads it.
+_AS_BUILD = frozenset({("run", "test"), ("seed", "test"), ("snapshot", "test"), ("seed", "run", "test")})
+_LEFT_OUT = frozenset({"seed", "snapshot"})  # kinds of nodes that the selection of a chain may leave out
+
+
+def _but_for_the_command(call: Invocation) -> tuple[Any, ...]:
+    selection = replace(call.selection, command="build")
+    return selection, call.target, call.vars, call.env, call.event_time, call.fewer_rows

@@ -18,6 +18,7 @@ from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
     ProgramKind,
+    only_prepares,
     shell_script,
     what_runs,
 )
@@ -54,14 +55,7 @@ class Call:
     @property
     def builds_nothing(self) -> bool:
         """Whether it certainly touches no node of a project, like `dbt deps` or `dbt --version`."""
-        command = next((word for word in self.words if word in DBT_COMMANDS), "")
-        return not self.hidden and (not self.is_dbt or command in _PREPARING)
-
-
-# Sub-commands that only accompany the calls that a task is about; the empty one is `dbt --version`.
-_PREPARING = frozenset(
-    {"", "clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "show"}
-)
+        return not self.hidden and (not self.is_dbt or only_prepares(self.words))
 
 
 def find_calls(task: Task, fields: Fields, holes: Holes) -> list[Call]:

@@ -99,7 +99,8 @@ class ProgramKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`arguments` are the words after the program. `reason` says what hides an opaque one, and names an unseen one."""
+    """`arguments` are the words after the program; for one that is known not to run dbt, they begin with its name.
+    `reason` says what hides an opaque one, and names an unseen one."""
 
     kind: ProgramKind
     arguments: tuple[str, ...] = ()
@@ -118,6 +119,17 @@ class Script:
     text: str
     options: str
     arguments: tuple[str, ...]
+
+
+# Sub-commands that only accompany the calls that a task is about; the empty one is `dbt --version`.
+_PREPARING = frozenset(
+    {"", "clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "show"}
+)
+
+
+def only_prepares(words: Sequence[str]) -> bool:
+    """Whether a dbt call with these arguments certainly touches no node of a project."""
+    return next((word for word in words if word in DBT_COMMANDS), "") in _PREPARING
 
 
 def what_runs(words: Sequence[str], holes: Holes) -> Program:
@@ -155,7 +167,7 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
                 ProgramKind.OPAQUE, arguments, f"what {_said(rest, holes)} runs cannot be seen", set_env
             )
     elif _is_harmless(name, arguments, holes):
-        return Program(ProgramKind.OTHER)
+        return Program(ProgramKind.OTHER, tuple(rest), set_env=set_env)
     return _not_seen(rest, holes, set_env)
 
 

@@ -234,7 +234,7 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
         found.gaps.append(f"the mirror has no {' '.join(main.options)}")
     refreshed = {call.full_refresh for call in mirrored if call.selection.command in REFRESHING}
     sometimes = any(warning.code is Trap.FULL_REFRESH_ON_BRANCH for warning in reading.warnings)
-    if refreshed == {True} and not sometimes:
+    if refreshed == {True} and not sometimes and found.values["command"] in REFRESHING:
         found.values["full_refresh"] = True
     elif True in refreshed:
         found.gaps.append("the task refreshes fully in some of its calls, the mirror in none")

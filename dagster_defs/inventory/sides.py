@@ -9,6 +9,7 @@ from dagster_defs.inventory.arguments import place_variables
 from dagster_defs.inventory.calls import Place, ShellCall, SideCommand, SideUse
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.masking import MASK, holds_secret, shown
+from dagster_defs.inventory.programs import ProgramKind, only_prepares
 
 _SECRET = "it holds what looks like a secret"  # noqa: S105 - the reason, not a secret
 _LONGEST = 80  # how much of a command is shown
@@ -34,8 +35,13 @@ def sides_of(succeeding: Sequence[Walked], walk: Walk, holes: Holes) -> Iterator
         paths = [path for path in succeeding if any(each.key == key for each in path.sides)]
         place = _place(key, paths)
         failing = walk(frozenset({key}))
-        may_fail = all(path.calls if place is Place.BEFORE else path.status == 0 for path in failing)
+        goes_on = {
+            (bool(_counted(path.calls)) or place is not Place.BEFORE, path.status == 0) for path in failing
+        }
+        may_fail = goes_on == {(True, True)}
         why_not = _why_not(side, place, succeeding, paths, walk, holes)
+        if place is Place.BEFORE and (True, False) in goes_on:
+            why_not = why_not or "its failure fails the task, but only after dbt has run"
         said = side.said or _said(side.words[:1] if why_not == _SECRET else side.words, holes)
         env = {name: value for name, value in side.env.items() if name not in place_variables()}
         yield SideCommand(place, side.words, env, said, may_fail, why_not)
@@ -43,7 +49,7 @@ def sides_of(succeeding: Sequence[Walked], walk: Walk, holes: Holes) -> Iterator
 
 def _place(key: tuple[object, ...], paths: Sequence[Walked]) -> Place:
     at = {
-        (side.calls == 0, side.calls == len(path.calls))
+        (not _counted(path.calls[: side.calls]), not _counted(path.calls[side.calls :]))
         for path in paths
         for side in path.sides
         if side.key == key
@@ -51,6 +57,15 @@ def _place(key: tuple[object, ...], paths: Sequence[Walked]) -> Place:
     if at == {(True, False)}:
         return Place.BEFORE
     return Place.AFTER if at == {(False, True)} else Place.BETWEEN
+
+
+def _counted(calls: Sequence[ShellCall]) -> Sequence[ShellCall]:
+    """The calls that a mirror has: `dbt deps` and its kin only prepare them."""
+    return [
+        call
+        for call in calls
+        if call.program.kind is not ProgramKind.DBT or not only_prepares(call.program.arguments)
+    ]
 
 
 def _why_not(
@@ -68,14 +83,26 @@ def _why_not(
     ):
         return "it runs under a condition, or several times"
     if side.apart:
-        return "it is part of a pipeline or a redirection"
+        return "it is part of a pipeline, a substitution or a redirection"
+    if side.cwd and any(_folder(call) != side.cwd for path in paths for call in _counted(path.calls)):
+        return "it runs in another folder than dbt"
     if place is Place.AFTER and _runs_after_failure(side, paths, walk):
         return "it runs after a failure of dbt too"
     return _why_not_words(side, holes)
 
 
+def _folder(call: ShellCall) -> str:
+    """The dbt project of a call, as far as its words say: a mirror's programs begin there."""
+    words = call.program.arguments
+    for number, word in enumerate(words):
+        name, is_joined, value = word.partition("=")
+        if name == "--project-dir":
+            return value if is_joined else "".join(words[number + 1 : number + 2])
+    return call.env.get("DBT_PROJECT_DIR") or call.cwd
+
+
 def _runs_after_failure(side: SideUse, paths: Sequence[Walked], walk: Walk) -> bool:
-    last = {path.calls[-1].key for path in paths}
+    last = {(_counted(path.calls) or path.calls)[-1].key for path in paths}
     return any(each.key == side.key for key in last for path in walk(frozenset({key})) for each in path.sides)
 
 

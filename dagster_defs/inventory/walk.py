@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from tree_sitter import Node
@@ -129,20 +130,28 @@ class Path(Branches):
 
     def _piped(self, parts: Sequence[Node], scope: Scope, guarded: bool, stdin: tuple[str, bool]) -> None:
         statuses, outer = [], self._stdin
-        self._apart += len(parts) > 1
-        for part in parts:
-            inner, self._stdin = scope.copy(), stdin
-            try:
-                self._statement(part, inner, guarded=guarded)
-            except Exit as end:
-                inner.status = end.status
-            statuses.append(inner.status)
-            stdin = self._printed(part, scope, stdin)
-        self._apart -= len(parts) > 1
+        with self._aside() if len(parts) > 1 else nullcontext():
+            for part in parts:
+                inner, self._stdin = scope.copy(), stdin
+                try:
+                    self._statement(part, inner, guarded=guarded)
+                except Exit as end:
+                    inner.status = end.status
+                statuses.append(inner.status)
+                stdin = self._printed(part, scope, stdin)
         self._stdin = outer
         scope.pipe_status = tuple(statuses)
         failures = [status for status in statuses if status]
         scope.status = failures[-1] if scope.pipefail and failures else statuses[-1]
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What runs in it has its input or output taken from it."""
+        self._apart += 1
+        try:
+            yield
+        finally:
+            self._apart -= 1
 
     def _subshell(self, node: Node, scope: Scope, guarded: bool) -> None:
         inner = scope.copy()
@@ -174,9 +183,8 @@ class Path(Branches):
         if body.type.endswith("_redirect"):
             scope.status = 0
             return
-        self._apart += 1
-        self._statement(body, scope, guarded=guarded)
-        self._apart -= 1
+        with self._aside():
+            self._statement(body, scope, guarded=guarded)
 
     def _fed(self, body: Node, heredoc: Node, scope: Scope, guarded: bool) -> None:
         """A here-document, with what follows its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
@@ -322,7 +330,7 @@ class Path(Branches):
         side = SideUse(site, tuple(words), env, said, len(self.calls), self._apart > 0, scope.cwd)
         if said:
             self.unseen.append(said)
-        if said or has_effect(words):
+        if said or has_effect(program.arguments or words):
             self.sides.append(side)
         return side
 
@@ -393,7 +401,8 @@ class Path(Branches):
         inner = scope.copy()
         ran = len(self.calls)
         try:
-            self._body(node.children, inner, guarded=False)
+            with self._aside():
+                self._body(node.children, inner, guarded=False)
         except Exit as end:
             inner.status = end.status
         scope.status = inner.status if len(self.calls) > ran else scope.status

@@ -78,6 +78,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("dbt run -s orders_per_day --full-refresh && dbt test -s orders_per_day", True, False),
         ("dbt run -s orders_per_day", False, False),
         ("dbt seed && dbt run --full-refresh && dbt test", False, True),
+        ("dbt snapshot -s orders_per_day && dbt seed --full-refresh", False, True),
         ("if [ $(date +%u) = 7 ]; then dbt run --full-refresh; else dbt run; fi", False, True),
     ],
 )
@@ -110,6 +111,10 @@ def test_a_full_refresh_is_one_where_each_call_is(
         ("dbt run -s orders_per_day && dbt test -s stock_levels", None),
         ("dbt run -s orders_per_day && dbt test -s orders_per_day && dbt run -s orders_per_day", None),
         ("dbt run -s orders_per_day && dbt run -s orders_per_day", None),
+        ("dbt run && dbt run && dbt test", None),
+        ("dbt run && dbt seed && dbt test", None),
+        ("dbt snapshot && dbt run && dbt test", None),
+        ("dbt run -t legacy -s orders_per_day && dbt test -t other -s orders_per_day", None),
         ("dbt run -s orders_per_day && dbt test -s orders_per_day --vars 'env: dev'", None),
     ],
 )
