@@ -164,7 +164,7 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
             return inside
         if inside.kind is ProgramKind.DBT:
             return Program(
-                ProgramKind.OPAQUE, arguments, f"what {_said(rest, holes)} runs cannot be seen", set_env
+                ProgramKind.OPAQUE, arguments, f"what {shown_words(rest, holes)} runs cannot be seen", set_env
             )
     elif _is_harmless(name, arguments, holes):
         return Program(ProgramKind.OTHER, tuple(rest), set_env=set_env)
@@ -180,13 +180,14 @@ def _is_harmless(name: str, arguments: Sequence[str], holes: Holes) -> bool:
 
 def _not_seen(words: Sequence[str], holes: Holes, env: tuple[tuple[str, str], ...]) -> Program:
     """Opaque if a dbt call is among the words; the names of the program and its files say nothing."""
-    shown = _said(words, holes)
+    shown = shown_words(words, holes)
     if _calls_dbt([holes.restore(word) for word in words]):
         return Program(ProgramKind.OPAQUE, tuple(words), f"what {shown} runs cannot be seen", env)
     return Program(ProgramKind.UNSEEN, tuple(words), shown, env)
 
 
-def _said(words: Sequence[str], holes: Holes) -> str:
+def shown_words(words: Sequence[str], holes: Holes) -> str:
+    """A command for messages: on one line, in backticks, and cut."""
     text = " ".join(holes.restore(" ".join(words)).split())
     return f"`{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}`"
 

@@ -9,10 +9,9 @@ from dagster_defs.inventory.arguments import place_variables
 from dagster_defs.inventory.calls import Place, ShellCall, SideCommand, SideUse
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.masking import MASK, holds_secret, shown
-from dagster_defs.inventory.programs import ProgramKind, only_prepares
+from dagster_defs.inventory.programs import ProgramKind, only_prepares, shown_words
 
 _SECRET = "it holds what looks like a secret"  # noqa: S105 - the reason, not a secret
-_LONGEST = 80  # how much of a command is shown
 _DBTS_FOLDERS = ("target/", "./target/", "logs/", "./logs/")
 
 
@@ -42,7 +41,7 @@ def sides_of(succeeding: Sequence[Walked], walk: Walk, holes: Holes) -> Iterator
         why_not = _why_not(side, place, succeeding, paths, walk, holes)
         if place is Place.BEFORE and (True, False) in goes_on:
             why_not = why_not or "its failure fails the task, but only after dbt has run"
-        said = side.said or _said(side.words[:1] if why_not == _SECRET else side.words, holes)
+        said = side.said or shown_words(side.words[:1] if why_not == _SECRET else side.words, holes)
         env = {name: value for name, value in side.env.items() if name not in place_variables()}
         yield SideCommand(place, side.words, env, said, may_fail, why_not)
 
@@ -119,8 +118,3 @@ def _why_not_words(side: SideUse, holes: Holes) -> str:
     if any(part.startswith(_DBTS_FOLDERS) for word in side.words for part in (word, word.partition("=")[2])):
         return "it reads a folder that dbt writes, and a mirror's dbt writes elsewhere"
     return ""
-
-
-def _said(words: Sequence[str], holes: Holes) -> str:
-    said = " ".join(holes.restore(" ".join(words)).split())
-    return f"`{said if len(said) <= _LONGEST else said[: _LONGEST - 1] + '…'}`"

@@ -142,3 +142,17 @@ def _waited_for(
         if is_over():
             return False
     return True
+
+
+class TimeLeft:
+    """What is left of a time-out of `limit` seconds; None: there is no end."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = limit
+        self._end = None if limit is None else time.monotonic() + limit
+
+    def seconds(self) -> float | None:
+        return None if self._end is None else max(0.001, self._end - time.monotonic())
+
+    def is_over(self) -> bool:
+        return self._end is not None and time.monotonic() > self._end

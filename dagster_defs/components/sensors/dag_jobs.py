@@ -23,14 +23,7 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
 
     A DAG with a broken unit waits until the unit is fixed, because its windows would be incomplete.
     """
-    waiting = held_dags(project)
-    by_dag = groupby(
-        sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
-    )
-    for dag_id, units in by_dag:
-        mates = list(units)
-        if dag_id in waiting:
-            continue
+    for dag_id, mates in _whole_dags(project):
         if any(unit.event for unit in mates):
             continue
         schedules = [unit.partitions.schedule for unit in mates]
@@ -39,17 +32,21 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
             yield scheduled, [_job(scheduled, name, mates, project) for name in scheduled.jobs]
 
 
+def _whole_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[str, list[UnitComponent]]]:
+    """The units of each DAG that waits for none of them, sorted by name."""
+    waiting = held_dags(project)
+    units = sorted(project.sound, key=lambda unit: unit.legacy_unit)
+    for dag_id, mates in groupby(units, key=lambda unit: unit.legacy_unit.dag_id):
+        if dag_id not in waiting:
+            yield dag_id, list(mates)
+
+
 def event_jobs(project: ProjectUnits[UnitComponent]) -> Iterator[Any]:
     """For each mirrored DAG that only people start, or that has been started once: the job that a person starts once it
     is retired. It takes Airflow's conf, and its dates are those of its start."""
-    waiting = held_dags(project)
-    by_dag = groupby(
-        sorted(project.sound, key=lambda unit: unit.legacy_unit), key=lambda unit: unit.legacy_unit.dag_id
-    )
-    for dag_id, found in by_dag:
-        mates = list(found)
+    for dag_id, mates in _whole_dags(project):
         kinds = {unit.event.kind if unit.event else None for unit in mates}
-        if dag_id in waiting or not kinds <= {EventKind.MANUAL, EventKind.ONCE} or len(kinds) > 1:
+        if not kinds <= {EventKind.MANUAL, EventKind.ONCE} or len(kinds) > 1:
             continue
         sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates]
         ops = [unit.op_name(Side.LEGACY) for unit in mates]

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import dagster as dg
 
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.processes.piped import Log, run_piped
+from dagster_defs.adapters.processes.piped import Log, TimeLeft, run_piped
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.units.scaffold import CommandUnitScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit, TemplateUnit
@@ -114,7 +113,7 @@ class CommandUnit(TemplateUnit, ProcessUnit):
 
     def _exit_code(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> int:
         rendered = self.variables.for_window(window)
-        began = time.monotonic()
+        left = TimeLeft(self.timeout)
         with tempfile.TemporaryDirectory(prefix="parity-command-", ignore_cleanup_errors=True) as folder:
             script = Path(folder) / "command.sh"
             text = str(rendered["bash_command"])
@@ -128,7 +127,7 @@ class CommandUnit(TemplateUnit, ProcessUnit):
                 env=self._environment(side, rendered.get("env") or {}),
                 cwd=(self.root / self.cwd).resolve() if self.cwd else work,
                 log=Log(context.log.info),
-                is_over=lambda: self.timeout is not None and time.monotonic() - began > self.timeout,
+                is_over=left.is_over,
             )
         if code is None:
             assert self.timeout is not None  # noqa: S101 - only a limit can have passed

@@ -66,10 +66,8 @@ class UnitEnvironment:
         """Every variable that is set, with its value in the first window, or else without one."""
         times = self.templates.partitions
         if isinstance(times, EventSchedule):
-            values = {
-                **dict.fromkeys(self.templates.names, ""),
-                **self._effective(self.templates.constants()),
-            }
+            unknown = dict.fromkeys(self.templates.names, "")
+            values = self._effective({**unknown, **self.templates.constants()})
         else:
             values = self.for_window(times.schedule.first_window())
         return {**self.labelled(RunNames(self.unit, "no-run", 1)), **values}

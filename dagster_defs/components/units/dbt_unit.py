@@ -137,7 +137,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     @property
     def takes_ranges(self) -> bool:
-        """A full refresh leaves what its window's run made of the table, and so do as many runs, one by one."""
+        """After a full refresh the table has the rows of one window only, and not of all that one run covers."""
         ranges = self.variables.can_range and self.environment.templates.can_range
         return ranges and not self.has_programs and not self.full_refresh
 
@@ -246,10 +246,10 @@ class DbtUnit(UnitComponent, RunsPrograms):
         try:
             values = [self._values_at(window) for window in (first, later)]
         except BadVariable as error:
-            reason = f"`vars`: variable {error.variable} {error.reason}"
+            reason = f"`vars` or `env`: variable {error.variable} {error.reason}"
             raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
         except ParityError as error:
-            raise BadUnit(self.unit, f"`vars`: {error}", "Correct it in its YAML") from error
+            raise BadUnit(self.unit, f"`vars` or `env`: {error}", "Correct it in its YAML") from error
         try:
             return shaped_by_window(self.workspace(Side.LEGACY), *values)
         except DbtProjectUnreadable as error:

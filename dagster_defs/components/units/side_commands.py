@@ -1,6 +1,5 @@
 """What a legacy task runs beside dbt: programs before and after it, whose effects nobody may double."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Protocol
 
 import dagster as dg
 
-from dagster_defs.adapters.processes.piped import Log, run_piped
+from dagster_defs.adapters.processes.piped import Log, TimeLeft, run_piped
 from dagster_defs.errors import BadUnit, CommandFailed, TimedOut
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -72,7 +71,7 @@ class SidePrograms:
         *,
         environment: Mapping[str, str],
         cwd: Path,
-        left: "TimeLeft",
+        left: TimeLeft,
         say: Callable[[str], Any],
     ) -> None:
         """Raises CommandFailed, TimedOut."""
@@ -95,20 +94,6 @@ class SidePrograms:
                 if code != 0 and not program.may_fail:
                     place = program.name.partition("-")[0]
                     raise CommandFailed(unit, code, f"It was `{words[0]}` {place} dbt: read the run's log")
-
-
-class TimeLeft:
-    """What is left of a time-out of `limit` seconds; None: there is no end."""
-
-    def __init__(self, limit: float | None) -> None:
-        self.limit = limit
-        self._end = None if limit is None else time.monotonic() + limit
-
-    def seconds(self) -> float | None:
-        return None if self._end is None else max(0.001, self._end - time.monotonic())
-
-    def is_over(self) -> bool:
-        return self._end is not None and time.monotonic() > self._end
 
 
 class RunningUnit(Protocol):
