@@ -186,9 +186,7 @@ class OutputsUnit(UnitComponent):
 
     def _file(self, output: UnitOutput, rendered: Mapping[str, Any]) -> FileOutput:
         place = rendered["folder" if output.folder else "file"]
-        legacy, candidate = (
-            str((self.root / self.side_folders[side.value] / place).resolve()) for side in Side
-        )
+        legacy, candidate = (str((self.folder_of(side) / place).resolve()) for side in Side)
         return FileOutput(
             name=output.key,
             legacy=legacy,
@@ -266,10 +264,19 @@ class OutputsUnit(UnitComponent):
             for output in self.declared_outputs
         ]
 
+    def folder_of(self, side: Side) -> Path:
+        return (self.root / self.side_folders[side.value]).resolve()
+
+    @property
+    def _legacy_folders(self) -> frozenset[Path]:
+        """Of this unit and every other."""
+        units = (self, *(unit for unit in self.project_units.declared if isinstance(unit, OutputsUnit)))
+        return frozenset(unit.folder_of(Side.LEGACY) for unit in units)
+
     def refuse_legacy_places(self, windows: Sequence[Moment]) -> None:
         """Raises WritesToLegacy if one of the candidate's places is legacy's, this unit's or another's, or its folder
         lies in legacy's folder."""
-        folders = {side: (self.root / self.side_folders[side.value]).resolve() for side in Side}
+        folders = {side: self.folder_of(side) for side in Side}
         remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
         if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
             raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
@@ -280,8 +287,8 @@ class OutputsUnit(UnitComponent):
                 raise WritesToLegacy(self.unit, table, of_their_own)
             for output in self.outputs_of(window):
                 if isinstance(output, FileOutput):
-                    if output.legacy == output.candidate:
-                        raise WritesToLegacy(self.unit, f"file {output.legacy}", remedy)
+                    if any(Path(output.candidate).is_relative_to(folder) for folder in self._legacy_folders):
+                        raise WritesToLegacy(self.unit, f"file {output.candidate}", remedy)
                 elif owner := table_of_others(self, self.project_units.declared, output):
                     raise WritesToLegacy(self.unit, f"table {output.candidate}, which {owner}", of_their_own)
 

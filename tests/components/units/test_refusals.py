@@ -85,3 +85,31 @@ def test_the_same_folder_is_refused(project: Project, folder: str) -> None:
     assert WritesToLegacy.__name__ in said
     assert "side_folders" in said
     assert result.get_asset_materialization_events() == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "file"), [("data/theirs", "x.csv"), ("data", "one/x.csv"), ("data", "theirs/x.csv")]
+)
+def test_no_candidate_writes_into_a_folder_of_legacys(project: Project, folder: str, file: str) -> None:
+    """Neither into its own unit's, by way of the file's path, nor into another unit's."""
+
+    def load(name: str, side_folders: dict[str, str], path: str) -> tuple[str, dict[str, Any]]:
+        return "PythonUnit", {
+            "unit": f"own.{name}",
+            "schedule": NEW_YORK_DAYS,
+            "function": "include.export.export_daily",
+            "outputs": [{"key": name, "file": path}],
+            "side_folders": side_folders,
+        }
+
+    project.declare(
+        "own",
+        load("load", {"legacy": "data/one", "candidate": folder}, file),
+        load("other", {"legacy": "data/theirs", "candidate": "data/elsewhere"}, "y.csv"),
+    )
+    project.load()
+
+    result = project.estate.run("shadow__own__load", DAY, tags=ONE_TRY, must_succeed=False)
+
+    assert WritesToLegacy.__name__ in failure_of(result)
+    assert result.get_asset_materialization_events() == []
