@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.gates import blockers, soak_end, soaked_windows
+from dagster_defs.lifecycle.histories import hold_of
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import NEXT, Move
 from dagster_defs.lifecycle.units import Stage
@@ -58,8 +59,8 @@ def condition(facts: Facts, settings: GateSettings, now: datetime) -> Condition:
     if history.open is not None:
         why = f"{history.open}, begun by {history.open.intent.operator}"
         return Condition(ConditionKind.HALF_DONE, why, next=f"parity resume {unit}")
-    if history.held is not None:
-        why = f"{history.held.reason} ({history.held.operator})"
+    if (hold := hold_of(history)) is not None:
+        why = f"{hold.reason} ({hold.operator})"
         return Condition(ConditionKind.HELD, why, next=f"parity release {unit}")
     if facts.stage is Stage.RETIRED:
         return Condition(ConditionKind.SETTLED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dagster_defs.lifecycle.compared import Compared
 from dagster_defs.lifecycle.facets import UnitFacets
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.written import Continuity

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.compared import WindowFact
 from dagster_defs.lifecycle.facts import Facts, Live
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory, cutover_of, hold_of
 from dagster_defs.lifecycle.moves import Done, Planned
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.settings import Gate, GateSettings
@@ -139,25 +139,25 @@ def accepted_reason(move: Move, settings: GateSettings) -> str:
 
 def soak_end(history: UnitHistory, settings: GateSettings) -> datetime | None:
     """When the soak time is over; None if the ledger has no cutover."""
-    cut_over = history.cut_over
-    return None if cut_over is None else cut_over.at + timedelta(days=settings.soak_days)
+    cutover = cutover_of(history)
+    return None if cutover is None else cutover.at + timedelta(days=settings.soak_days)
 
 
 def soaked_windows(facts: Facts, settings: GateSettings) -> int:
     """How many windows were compared since the cutover, not counting inconclusive ones. For tables without a time
     column only the last comparison is known: one since the cutover is enough."""
-    cut_over, compared = facts.history.cut_over, facts.compared
-    if cut_over is None or compared is NOT_READ:
+    cutover, compared = cutover_of(facts.history), facts.compared
+    if cutover is None or compared is NOT_READ:
         return 0
     if compared.nothing_to_compare or is_said(settings):
         return settings.soak_windows
     unknown = (None, Verdict.INCONCLUSIVE)
     if not compared.windows and any(
-        one.at > cut_over.at and one.checked.verdict not in unknown for one in compared.whole
+        one.at > cutover.at and one.checked.verdict not in unknown for one in compared.whole
     ):
         return settings.soak_windows
     return sum(
-        fact.verdict not in unknown and any(one.at > cut_over.at for one in fact.evidence)
+        fact.verdict not in unknown and any(one.at > cutover.at for one in fact.evidence)
         for fact in compared.windows
     )
 
@@ -172,7 +172,7 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                     gate, f"its mirror is broken: {facts.broken.rstrip('.')}", "Fix the mirror first"
                 )
         case Gate.HELD:
-            if held := facts.history.held:
+            if held := hold_of(facts.history):
                 yield Blocker(
                     gate,
                     f"held by {held.operator}: {held.reason}",

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Literal, assert_never
 
 from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
-from dagster_defs.lifecycle.ledger import SCHEMA, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory, cutover_of, hold_of
+from dagster_defs.lifecycle.ledger import SCHEMA, Kind, OpenMove
 from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
 from dagster_defs.lifecycle.units import Owner, Stage, Unit
 from dagster_defs.parity import Side
@@ -173,7 +174,8 @@ def plan(
 
 
 def _since(history: UnitHistory) -> datetime | None:
-    return history.cut_over.at if history.cut_over else None
+    cutover = cutover_of(history)
+    return cutover.at if cutover else None
 
 
 def resume(open_move: OpenMove, *, end_runs: bool = False) -> Planned:
@@ -340,7 +342,7 @@ def _holding(
 ) -> Done | Planned:
     if (stage, move) not in TRANSITIONS:
         raise MoveImpossible(str(unit), move.value, stage.value, [each.value for each in moves_from(stage)])
-    held = history.held is not None
+    held = hold_of(history) is not None
     if held is (move is Move.HOLD):
         return Done(unit, move, stage, "already held" if held else "not held")
     kind = Kind.HELD if move is Move.HOLD else Kind.RELEASED

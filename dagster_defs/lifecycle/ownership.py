@@ -14,7 +14,7 @@ from dagster_defs.lifecycle.claims import (
     why_not_the_backfills,
     why_not_the_proxys,
 )
-from dagster_defs.lifecycle.ledger import Entry, UnitHistory
+from dagster_defs.lifecycle.histories import Backfilled, UnitHistory, backfills_of
 from dagster_defs.lifecycle.units import Owner, Stage, UnitState
 from dagster_defs.windows import Moment, Occasion, Window
 
@@ -110,22 +110,22 @@ def _why_another_window(request: WriteRequest) -> str:
 
 def _refuse_without_backfill(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
     unit, named = str(state.unit), request.run.tags.get(tags.BACKFILL, "")
-    entry = next((one for one in history.backfills if one.id == named), None)
+    backfill = next((each for each in backfills_of(history) if each.id == named), None)
     why = "it is cut over: Airflow's task starts its runs, but did not start this one"
-    if entry is None:
+    if backfill is None:
         raise NotOwner(unit, why, _again(request, unit))
     flaw = why_not_the_backfills(state.unit, request.run, request.earlier)
-    if not flaw and not _is_about(entry, request):
+    if not flaw and not _is_about(backfill, request):
         flaw = "that backfill is about other windows"
     if flaw:
         raise NotOwner(unit, f"{why}; it names the backfill {named}, but {flaw}", _again(request, unit))
 
 
-def _is_about(entry: Entry, request: WriteRequest) -> bool:
+def _is_about(backfill: Backfilled, request: WriteRequest) -> bool:
     first, last = request.windows[0], request.windows[-1]
     if isinstance(first, Occasion) or isinstance(last, Occasion):
         return False
-    return (entry.from_, entry.until) == (first.start, last.end)
+    return (backfill.start, backfill.end) == (first.start, last.end)
 
 
 def _again(request: WriteRequest, unit: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import lookup, phases, servers, table, thirty
 from dagster_defs.lifecycle import Stage
-from dagster_defs.lifecycle.ledger import histories
+from dagster_defs.lifecycle.histories import histories
 
 Bound, Row = table.Bound, table.Row
 

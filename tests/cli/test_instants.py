@@ -18,7 +18,8 @@ from dagster_defs.inventory.document import read_document
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.fairness import Standing, Write, unfair_reason
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory, refuse_overtaken
+from dagster_defs.lifecycle.histories import Shadowed, refuse_overtaken
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.lifecycle.report import Report
@@ -53,7 +54,7 @@ def _evidence(at: datetime) -> Evidence:
 
 
 def _refused(at: datetime) -> str:
-    history = UnitHistory(UNIT, open=OpenMove(_entry(at)))
+    history = Shadowed(UNIT, open=OpenMove(_entry(at)))
     with pytest.raises(MoveInProgress) as error:
         refuse_overtaken(history, _entry(at))
     return str(error.value)

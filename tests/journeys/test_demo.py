@@ -24,6 +24,7 @@ from dagster_defs.adapters.processes.supervisor import last_lines
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.histories import Retired
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
 from tests.support.estate import BIN, ROOT, foreign_environment
@@ -225,10 +226,10 @@ def test_the_ledger_has_the_whole_way(place: Place, told: subprocess.CompletedPr
         done = [entry.move for entry in histories[unit].entries if entry.kind is Kind.DONE]
         assert done == [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.CUTOVER, Move.RETIRE]
         assert histories[unit].forced == ()
-        retired = histories[unit].retired
-        assert retired
+        history = histories[unit]
+        assert isinstance(history, Retired)
         # On a busy machine the last day has been written before the demo retires: the first window is the next one's.
-        assert DAYS[5] <= str(retired.from_)[:10] <= NEXT_DAY
+        assert DAYS[5] <= str(history.begins)[:10] <= NEXT_DAY
         assert read_marks(folder)[unit]
 
 

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from dagster_defs.errors import LedgerUnreadable, LedgerVersion, MoveInProgress, MoveOvertaken
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory, histories, refuse_overtaken
+from dagster_defs.lifecycle.histories import (
+    CutOver,
+    Retired,
+    Shadowed,
+    UnitHistory,
+    Unmoved,
+    histories,
+    hold_of,
+    refuse_overtaken,
+)
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.stages import Move
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
@@ -117,7 +127,8 @@ def test_a_rollback_is_remembered() -> None:
     """A finished rollback ends the soak, and is the rehearsal of the next one."""
     history = folded(INTENT, DONE, BACK, replace(BACK, kind=Kind.DONE))
 
-    assert (history.stage, history.cut_over) == (Stage.SHADOWED, None)
+    assert isinstance(folded(INTENT, DONE), CutOver)
+    assert isinstance(history, Shadowed)
     assert history.rolled_back == (replace(BACK, kind=Kind.DONE),)
 
 
@@ -133,9 +144,22 @@ def test_a_hold_lasts_until_it_is_released() -> None:
     """A unit that is held keeps who held it and why, until somebody releases it; its stage does not change."""
     held = replace(INTENT, move=Move.HOLD, kind=Kind.HELD, reason="an audit")
 
-    assert folded(held).held == held
-    assert folded(held).stage is None
-    assert folded(held, replace(held, move=Move.RELEASE, kind=Kind.RELEASED)).held is None
+    assert folded(held) == Unmoved(UNIT, held=held, entries=(held,))
+    assert hold_of(folded(held, INTENT)) == held
+    assert hold_of(folded(held, replace(held, move=Move.RELEASE, kind=Kind.RELEASED))) is None
+
+
+def test_a_hold_ends_with_the_retirement() -> None:
+    """A retired unit is not held: no move is left that a hold could prevent, and no release would be possible."""
+    held = replace(INTENT, move=Move.HOLD, kind=Kind.HELD, stage=Stage.CUT_OVER, reason="an audit")
+    begun = replace(INTENT, id="d4", move=Move.RETIRE, stage=Stage.CUT_OVER, forced=("held",))
+    ended = replace(begun, kind=Kind.DONE, from_=NIGHT)
+
+    assert hold_of(folded(INTENT, DONE, held, begun)) == held
+    history = folded(INTENT, DONE, held, begun, ended)
+
+    assert isinstance(history, Retired)
+    assert (history.retirement, history.begins, hold_of(history)) == (ended, NIGHT, None)
 
 
 def test_units_do_not_mix() -> None:
@@ -164,8 +188,9 @@ def test_order_is_by_place_not_by_time(minutes: int) -> None:
         [INTENT, replace(DONE, id="x")],
         [INTENT, DONE, DONE],
         [replace(INTENT, stage=Stage.OBSERVED)],
+        [replace(INTENT, move=Move.MEND, stage=Stage.RETIRED)],
     ],
-    ids=["no-intent", "two-intents", "another-move", "done-twice", "no-way"],
+    ids=["no-intent", "two-intents", "another-move", "done-twice", "no-way", "never-retired"],
 )
 def test_what_no_command_writes_is_refused(entries: list[Entry]) -> None:
     """A sequence that cannot have come about is refused with the place of the first entry that does not fit."""

@@ -14,7 +14,8 @@ from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.facts import Facts, Live
 from dagster_defs.lifecycle.gates import ASK_SERVERS, GATES, accepted_reason, blockers
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.histories import CutOver, Shadowed, Unmoved
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import reported_windows
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
@@ -22,6 +23,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import TESTS_DIFFER, Evidence, WindowCheck
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.parity import Check, Tolerance, ToleranceKind, Verdict
+from tests.support.histories import history_at
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 NIGHT = datetime(2024, 3, 20, 22, tzinfo=UTC)
@@ -29,7 +31,9 @@ USUAL = GateSettings()
 DAYS = [f"2024-03-{day:02}" for day in range(10, 17)]
 REHEARSED = Entry("r", NIGHT, "ada@ops", UNIT, Move.ROLLBACK, Kind.REHEARSED, Stage.SHADOWED, "staging")
 CUTOVER = Entry("c", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.DONE, Stage.SHADOWED)
-LEDGER = UnitHistory(UNIT, rolled_back=(REHEARSED,))
+LEDGER = Unmoved(UNIT, (REHEARSED,))
+IN_SHADOW = Shadowed(UNIT, (REHEARSED,))
+IN_SOAK = CutOver(UNIT, (REHEARSED,))
 
 
 def evidence(day: str | None, name: str = "daily_metrics", **check: object) -> Evidence:
@@ -136,7 +140,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
             Gate.TOLERANCES,
             "the tolerance of fare has expired",
         ),
-        (replace(READY, history=UnitHistory(UNIT)), Gate.REHEARSED, "its rollback has never been rehearsed"),
+        (replace(READY, history=Unmoved(UNIT)), Gate.REHEARSED, "its rollback has never been rehearsed"),
         (live(airflow="Airflow is silent"), Gate.AIRFLOW, "Airflow is silent"),
         (live(dagster="no daemon"), Gate.DAGSTER, "no daemon"),
         (live(airflow_runs=("a",), dagster_runs=("b",)), Gate.LIVE_RUN, "still running: a, b"),
@@ -147,7 +151,7 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
         ),
         (live(legacy_seconds=()), Gate.RUNTIME, "Airflow's runs have no times to compare"),
         (
-            replace(READY, marked=True, history=replace(LEDGER, stage=Stage.SHADOWED)),
+            replace(READY, marked=True, history=IN_SHADOW),
             Gate.MARKS,
             "the ledger says shadowed, the mark says proxied",
         ),
@@ -259,7 +263,7 @@ def test_a_reason_that_nobody_has_given_is_none() -> None:
 
 def test_a_rollback_has_no_gate() -> None:
     """The way back is open whatever is known, or held."""
-    nothing = Facts(UNIT, Stage.CUT_OVER, False, replace(LEDGER, held=CUTOVER, stage=Stage.CUT_OVER))
+    nothing = Facts(UNIT, Stage.CUT_OVER, False, replace(IN_SOAK, held=CUTOVER))
 
     assert blockers(Move.ROLLBACK, nothing, USUAL, NIGHT) == []
     assert GATES.keys() == set(Move)
@@ -324,9 +328,7 @@ SOAKING = replace(
     READY,
     stage=Stage.CUT_OVER,
     marked=True,
-    history=replace(
-        LEDGER, stage=Stage.CUT_OVER, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=3, hours=4))
-    ),
+    history=replace(IN_SOAK, cutover=replace(CUTOVER, at=NIGHT - timedelta(days=3, hours=4))),
 )
 
 
@@ -341,19 +343,19 @@ SOAKING = replace(
         (
             replace(
                 SOAKING,
-                history=replace(SOAKING.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=8))),
+                history=replace(IN_SOAK, cutover=replace(CUTOVER, at=NIGHT - timedelta(days=8))),
             ),
             "soaking, 5 of 7 windows",
         ),
         (
             replace(
                 SOAKING,
-                history=replace(SOAKING.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=12))),
+                history=replace(IN_SOAK, cutover=replace(CUTOVER, at=NIGHT - timedelta(days=12))),
             ),
             "ready",
         ),
         (
-            replace(SOAKING, history=replace(SOAKING.history, held=replace(CUTOVER, reason="an audit"))),
+            replace(SOAKING, history=replace(IN_SOAK, held=replace(CUTOVER, reason="an audit"))),
             "held: an audit (ada@ops)",
         ),
         (
@@ -361,14 +363,14 @@ SOAKING = replace(
             "waiting: the ledger says cut_over, the mark says not proxied (2 more)",
         ),
         (
-            replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER))),
+            replace(READY, history=replace(IN_SHADOW, open=OpenMove(CUTOVER))),
             "half-done: cutover, begun by ada@ops",
         ),
         (
-            replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER, back=True))),
+            replace(READY, history=replace(IN_SHADOW, open=OpenMove(CUTOVER, back=True))),
             "half-done: cutover, being undone, begun by ada@ops",
         ),
-        (replace(READY, stage=Stage.RETIRED, history=replace(LEDGER, stage=Stage.RETIRED)), "settled"),
+        (replace(READY, stage=Stage.RETIRED, history=history_at(UNIT, Stage.RETIRED)), "settled"),
         (replace(READY, stage=Stage.CUT_OVER, marked=True), "waiting: the ledger has no cutover of it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -380,7 +382,7 @@ def test_a_condition_in_words(facts: Facts, said: str) -> None:
 
 def test_what_has_drifted_or_is_half_done_is_resumed() -> None:
     """The next command for both is resume."""
-    half = replace(READY, history=replace(LEDGER, stage=Stage.SHADOWED, open=OpenMove(CUTOVER)))
+    half = replace(READY, history=replace(IN_SHADOW, open=OpenMove(CUTOVER)))
 
     for facts in (half, replace(SOAKING, marked=False)):
         assert condition(facts, USUAL, NIGHT).next == "parity resume taxi_daily.dbt_daily"

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Owner, Stage, moves
 from dagster_defs.lifecycle.gates import GATES
+from dagster_defs.lifecycle.histories import Retired
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
@@ -177,10 +178,10 @@ class Estate(RuleBasedStateMachine):
     @precondition(lambda self: self.stage is Stage.RETIRED)
     @rule()
     def schedule(self) -> None:
-        retired = self.ledger.history(UNIT).retired
-        assert retired
-        assert retired.from_
-        self.world.start_by_schedule(retired.from_)
+        history = self.ledger.history(UNIT)
+        assert isinstance(history, Retired)
+        assert history.begins
+        self.world.start_by_schedule(history.begins)
 
     @precondition(lambda self: self.world.live)
     @rule(data=st.data(), well=st.booleans())

@@ -13,10 +13,12 @@ import pytest
 from dagster_defs.errors import NotOwner
 from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState, tags
 from dagster_defs.lifecycle.claims import RunRecord
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory, histories
+from dagster_defs.lifecycle.histories import Backfilled, CutOver, UnitHistory, backfills_of, histories
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.windows import Window
+from tests.support.histories import history_at
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
 FIRST = pendulum.datetime(2024, 3, 9)
@@ -55,6 +57,7 @@ WANTED = replace(
     INTENT, id="b1", move=Move.BACKFILL, kind=Kind.BACKFILLED, stage=Stage.CUT_OVER,
     from_=WINDOWS[0].start, until=WINDOWS[-1].end,
 )  # fmt: skip
+REQUESTED = Backfilled("b1", WINDOWS[0].start, WINDOWS[-1].end)
 
 IN_THE_MIDDLE = {
     "": None,
@@ -108,7 +111,7 @@ def test_the_owners_run_may_write(
     stage: Stage, marked: Owner | None, middle: str, wanted: WriteRequest
 ) -> None:
     """A run that Airflow's task waits for, one that the ledger wants, and any of a retired unit may write."""
-    history = UnitHistory(UNIT, stage, IN_THE_MIDDLE[middle], backfills=(WANTED,))
+    history = history_at(UNIT, stage, IN_THE_MIDDLE[middle], (REQUESTED,))
 
     refuse_foreign_run(UnitState(UNIT, stage, marked), history, wanted)
 
@@ -137,7 +140,7 @@ def test_anybody_elses_run_is_refused(
 ) -> None:
     """Every other run is refused, with the reason, that nothing was written, and the command that would make it
     legal."""
-    history = UnitHistory(UNIT, stage, IN_THE_MIDDLE[middle])
+    history = history_at(UNIT, stage, IN_THE_MIDDLE[middle])
 
     said = refusal(UnitState(UNIT, stage, marked), history, wanted)
 
@@ -147,19 +150,18 @@ def test_anybody_elses_run_is_refused(
 
 
 @pytest.mark.parametrize(
-    "entry",
+    "backfill",
     [
-        replace(WANTED, id="b2"),
-        replace(WANTED, until=WINDOWS[0].end),
-        replace(WANTED, from_=WINDOWS[1].start),
-        replace(WANTED, until=WINDOWS[1].end - timedelta(seconds=1)),
-        replace(WANTED, until=None),
+        replace(REQUESTED, id="b2"),
+        replace(REQUESTED, end=WINDOWS[0].end),
+        replace(REQUESTED, start=WINDOWS[1].start),
+        replace(REQUESTED, end=WINDOWS[1].end - timedelta(seconds=1)),
     ],
-    ids=["another", "ends-before", "begins-after", "a-second-short", "without-end"],
+    ids=["another", "ends-before", "begins-after", "a-second-short"],
 )
-def test_a_backfill_is_for_its_own_windows_only(entry: Entry) -> None:
+def test_a_backfill_is_for_its_own_windows_only(backfill: Backfilled) -> None:
     """An entry lets only the run that names it write, and only windows that lie in it as a whole."""
-    history = UnitHistory(UNIT, CUT_OVER, backfills=(entry,))
+    history = CutOver(UNIT, backfills=(backfill,))
 
     assert "did not start this one" in refusal(UnitState(UNIT, CUT_OVER), history, BACKFILL)
 
@@ -179,7 +181,7 @@ def test_a_backfill_is_for_its_own_windows_only(entry: Entry) -> None:
 )  # fmt: skip
 def test_a_backfill_is_for_one_run(run: RunRecord, earlier: Sequence[RunRecord], why: str) -> None:
     """The entry permits the one run that `parity backfill` has launched for it, whole, and nothing that copies it."""
-    history = UnitHistory(UNIT, CUT_OVER, backfills=(WANTED,))
+    history = CutOver(UNIT, backfills=(REQUESTED,))
     wanted = replace(BACKFILL, run=run, earlier=earlier)
 
     assert why in refusal(UnitState(UNIT, CUT_OVER), history, wanted)
@@ -199,7 +201,7 @@ def test_a_backfill_ends_with_the_next_cutover() -> None:
         intent = replace(INTENT, id=str(number), move=move, stage=stage)
         entries += [intent, replace(intent, kind=Kind.DONE)]
 
-    permitted = [bool(histories(entries[:count])[UNIT].backfills) for count in range(1, len(entries) + 1)]
+    permitted = [bool(backfills_of(histories(entries[:count])[UNIT])) for count in range(1, len(entries) + 1)]
 
     assert permitted == [False, False, True, True, False, False, False]
 
@@ -252,7 +254,7 @@ def test_a_set_of_tags_that_does_not_fit_together(changes: Mapping[str, str], wh
 )  # fmt: skip
 def test_a_proxys_run_is_one_window_of_the_whole_unit(wanted: WriteRequest, why: str) -> None:
     """Of another window, of several, of a part, of another job, or executed again, it is not the proxy's."""
-    assert why in refusal(UnitState(UNIT, CUT_OVER), UnitHistory(UNIT, CUT_OVER), wanted)
+    assert why in refusal(UnitState(UNIT, CUT_OVER), CutOver(UNIT), wanted)
 
 
 NEXT = {**WHOLE, tags.LAUNCH: LAUNCH[::-1], tags.AIRFLOW_TRY: "2"}
@@ -292,7 +294,7 @@ def wrong(said: Mapping[str, str], earlier: Sequence[RunRecord] = ()) -> str:
     """Why a run with these tags is refused; empty if it is not."""
     request = replace(PROXIED, run=a_run(said), earlier=earlier)
     try:
-        refuse_foreign_run(UnitState(UNIT, CUT_OVER), UnitHistory(UNIT, CUT_OVER), request)
+        refuse_foreign_run(UnitState(UNIT, CUT_OVER), CutOver(UNIT), request)
     except NotOwner as error:
         return str(error)
     return ""

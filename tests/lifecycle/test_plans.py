@@ -9,7 +9,8 @@ import pytest
 
 from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
 from dagster_defs.lifecycle import Owner, Stage, Unit, moves
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory, Unmoved
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
     AwaitNoStrayRun,
@@ -30,10 +31,11 @@ from dagster_defs.lifecycle.moves import (
 )
 from dagster_defs.lifecycle.stages import ARRIVED, TRANSITIONS, Move, moves_from
 from dagster_defs.parity import Side
+from tests.support.histories import history_at
 from tests.support.plans import planned
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-NOTHING = UnitHistory(UNIT)
+NOTHING = Unmoved(UNIT)
 MOVES: list[PlannedMove] = [
     Move.SHADOW,
     Move.CUTOVER,
@@ -50,7 +52,7 @@ def intent(move: Move, stage: Stage) -> Entry:
 
 
 def history(stage: Stage, open_move: OpenMove | None = None) -> UnitHistory:
-    return UnitHistory(UNIT, stage, open_move)
+    return history_at(UNIT, stage, open_move)
 
 
 def test_dagster_comes_before_airflow_on_the_way_in() -> None:

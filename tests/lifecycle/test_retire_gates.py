@@ -13,7 +13,8 @@ from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.facts import Facts, Live
 from dagster_defs.lifecycle.gates import blockers, soaked_windows
-from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
+from dagster_defs.lifecycle.histories import CutOver
+from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.settings import FACETS, Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
@@ -50,7 +51,7 @@ SOAKED = Facts(
     UNIT,
     Stage.CUT_OVER,
     True,
-    UnitHistory(UNIT, Stage.CUT_OVER, cut_over=CUTOVER),
+    CutOver(UNIT, cutover=CUTOVER),
     UnitFacets(UNIT, tuple(Facet(name, Agreement.AGREES, "", "") for name in FACETS)),
     Compared(tuple(WindowFact(day, (evidence(day),)) for day in DAYS)),
     WELL,
@@ -120,7 +121,7 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
         (replace(SOAKED, compared=Compared()), Gate.SOAK, "0 of 7 windows since the cutover. Wait for more"),
         (replace(SOAKED, compared=NOT_READ), Gate.SOAK, "0 of 7 windows since the cutover"),
         (
-            replace(SOAKED, history=replace(SOAKED.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(days=8)))),
+            replace(SOAKED, history=CutOver(UNIT, cutover=replace(CUTOVER, at=NIGHT - timedelta(days=8)))),
             Gate.SOAK,
             "5 of 7 windows since the cutover",
         ),
@@ -165,7 +166,7 @@ def test_tables_without_windows_soak_with_one_comparison() -> None:
     table = Compared(whole=(evidence(DAYS[-1], whole=True),))
     assert closed(replace(SOAKED, compared=table)) == []
 
-    tonight = replace(SOAKED.history, cut_over=replace(CUTOVER, at=NIGHT - timedelta(hours=1)))
+    tonight = CutOver(UNIT, cutover=replace(CUTOVER, at=NIGHT - timedelta(hours=1)))
     assert soaked_windows(replace(SOAKED, compared=table, history=tonight), USUAL) == 0
 
 

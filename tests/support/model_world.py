@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from dagster_defs.errors import MoveInProgress
 from dagster_defs.lifecycle import Owner, Unit
-from dagster_defs.lifecycle.ledger import Entry, UnitHistory, histories, refuse_overtaken
+from dagster_defs.lifecycle.histories import UnitHistory, Unmoved, histories, refuse_overtaken
+from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.parity import Side
 
@@ -29,7 +30,7 @@ class MemoryLedger:
 
     def history(self, unit: Unit) -> UnitHistory:
         own = [entry for entry in self.entries if entry.unit == unit]
-        return histories(own).get(unit, UnitHistory(unit))
+        return histories(own).get(unit, Unmoved(unit))
 
     def append(self, entry: Entry) -> None:
         refuse_overtaken(self.history(entry.unit), entry)

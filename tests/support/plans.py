@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.lifecycle.moves import Planned, PlannedMove, plan
 
 

@@ -20,7 +20,8 @@ from dagster_defs.adapters.store import ledger_lines
 from dagster_defs.adapters.store.ledger_lines import is_of_another, plain_entry, read_entry
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.ledger import Entry, Histories, UnitHistory, histories, refuse_overtaken
+from dagster_defs.lifecycle.histories import Histories, UnitHistory, Unmoved, histories, refuse_overtaken
+from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.moves import in_progress
 
 NAME = "ledger.jsonl"
@@ -110,7 +111,7 @@ class LedgerReader:
 
     def history(self, unit: Unit) -> UnitHistory:
         """Raises LedgerUnreadable also if the unit's entries are an impossible history."""
-        return self.read(unit).histories().get(unit, UnitHistory(unit))
+        return self.read(unit).histories().get(unit, Unmoved(unit))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Ledger(LedgerReader):
         line = json.dumps(entry.as_json(), ensure_ascii=False).encode() + b"\n"
         with self._locked(".ledger", PATIENCE):
             contents = self.read(entry.unit)
-            refuse_overtaken(contents.histories().get(entry.unit, UnitHistory(entry.unit)), entry)
+            refuse_overtaken(contents.histories().get(entry.unit, Unmoved(entry.unit)), entry)
             try:
                 self._write(line, contents.size)
             except OSError as error:

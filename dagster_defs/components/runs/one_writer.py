@@ -17,7 +17,7 @@ from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.components.runs.run_window import moments_of_run, window_of_tags
 from dagster_defs.errors import NotOwner, ParityError, RunLives
 from dagster_defs.lifecycle import Owner, Unit, state_of, tags
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import Unmoved
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Moment, Times, Window
@@ -78,7 +78,7 @@ def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
     owned: set[Unit] = set()
     for unit in units:
         with suppress(ParityError):  # one unit's fault must not affect the others
-            recorded = histories.get(unit, UnitHistory(unit)).stage
+            recorded = histories.get(unit, Unmoved(unit)).stage
             if state_of(unit, marks, recorded=recorded).owner is Owner.DAGSTER:
                 owned.add(unit)
     return frozenset(owned)

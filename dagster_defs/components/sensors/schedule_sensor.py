@@ -12,8 +12,8 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import ParityError
-from dagster_defs.lifecycle import Stage, Unit, tags
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.histories import Retired, UnitHistory
 from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text
 
@@ -67,13 +67,14 @@ class ScheduledDag:
 
     def takes_over(self, histories: Mapping[Unit, UnitHistory]) -> datetime | None:
         """The start of its first window in Dagster; None until the last of its units is retired."""
-        unit_histories = [histories.get(unit, UnitHistory(unit)) for unit in self.units]
-        if any(history.stage is not Stage.RETIRED or history.open for history in unit_histories):
-            return None
-        begins = [
-            history.retired.from_ for history in unit_histories if history.retired and history.retired.from_
-        ]
-        return max(begins, default=None)
+        begins = []
+        for unit in self.units:
+            match histories.get(unit):
+                case Retired(open=None, begins=begin):
+                    begins.append(begin)
+                case _:
+                    return None
+        return max(filter(None, begins), default=None)
 
     def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
         """The windows from `begin` on that are over, oldest first. A window is run once it is over."""
@@ -106,7 +107,7 @@ def build_schedule_sensor(
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")
         requests: list[dg.RunRequest] = []
-        retired = {unit.dag_id for unit, history in histories.items() if history.stage is Stage.RETIRED}
+        retired = {unit.dag_id for unit, history in histories.items() if isinstance(history, Retired)}
         for dag_id, fault in sorted((held or {}).items()):
             if dag_id in retired:
                 context.log.error(f"{dag_id}: its windows are waiting, because {fault}")

@@ -15,7 +15,7 @@ from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory, Unmoved
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Times
@@ -129,7 +129,7 @@ def _is_shadowed(
 ) -> bool | None:
     """None if its ledger or mark cannot be read: its windows wait until that is fixed."""
     try:
-        recorded = histories.get(unit, UnitHistory(unit)).stage
+        recorded = histories.get(unit, Unmoved(unit)).stage
         if recorded is not None:
             return UnitState(unit, recorded).runs_candidate
         return state_of(unit, marks).runs_candidate

@@ -11,7 +11,7 @@ from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor, TaskRun, Try, executor_of, given_back
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.settings import Settings
 
 Place = tuple[Unit, str, int]  # unit, DAG run, map index

@@ -8,7 +8,7 @@ from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory, Unmoved
 from dagster_defs.settings import Settings
 
 
@@ -33,6 +33,6 @@ class Standings:
             return None
         marks, histories = self.record
         try:
-            return state_of(unit, marks, recorded=histories.get(unit, UnitHistory(unit)).stage)
+            return state_of(unit, marks, recorded=histories.get(unit, Unmoved(unit)).stage)
         except ParityError:
             return None

@@ -11,7 +11,7 @@ from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import DagsterFault, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import CutOver
 from dagster_defs.lifecycle.moves import Planned, in_words, plan, resume
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
@@ -84,7 +84,7 @@ def auto_rollback(
     """
     history = Ledger(settings.proxied_state).history(unit)
     end = soak_end(history, gates)
-    if history.open is not None or history.stage is not Stage.CUT_OVER or end is None or now >= end:
+    if not isinstance(history, CutOver) or history.open is not None or end is None or now >= end:
         return False
     rollback = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
     if isinstance(rollback, Planned):
@@ -102,7 +102,8 @@ def resume_auto_rollbacks(
     histories, finished = Ledger(settings.proxied_state).read().histories(), []
     for unit in units:
         try:
-            open_move = histories.get(unit, UnitHistory(unit)).open
+            history = histories.get(unit)
+            open_move = history.open if history else None
             if open_move is None or open_move.move is not Move.ROLLBACK:
                 continue
             if open_move.intent.operator.endswith(BY_ITSELF):

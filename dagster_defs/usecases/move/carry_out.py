@@ -13,7 +13,8 @@ from typing import Protocol, assert_never
 from dagster_defs.adapters.processes.waiting import Reminder
 from dagster_defs.errors import MoveOvertaken, ServerFault, StepFailed
 from dagster_defs.lifecycle import Owner, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind, UnitHistory
+from dagster_defs.lifecycle.histories import UnitHistory
+from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
     AwaitNoStrayRun,

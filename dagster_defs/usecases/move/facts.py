@@ -20,8 +20,8 @@ from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions, runs_between
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.facts import Facts
+from dagster_defs.lifecycle.histories import Histories, UnitHistory, Unmoved
 from dagster_defs.lifecycle.identity import definers
-from dagster_defs.lifecycle.ledger import Histories, UnitHistory
 from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput, any_moment
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import GateSettings
@@ -92,7 +92,7 @@ class OnRecord:
 
     def history(self, unit: Unit) -> UnitHistory:
         """Raises LedgerUnreadable if the unit's own entries cannot be read."""
-        return self.histories.get(unit, UnitHistory(unit))
+        return self.histories.get(unit, Unmoved(unit))
 
     def state(self, unit: Unit) -> UnitState:
         """The unit's state as Airflow acts on it: a task whose mark cannot be read runs in Airflow."""

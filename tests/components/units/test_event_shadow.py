@@ -16,7 +16,7 @@ from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.compared import lined_up, newest_partitions, runs_between
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.gates import Blocker, blockers
-from dagster_defs.lifecycle.ledger import UnitHistory
+from dagster_defs.lifecycle.histories import Unmoved
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence
@@ -182,7 +182,7 @@ def test_a_run_that_nobody_has_compared_is_seen(place: Project) -> None:
     assert known == ["manual__1", "manual__2", "manual__3"]
 
     line = runs_between(known, newest_partitions([first, last], 7))
-    facts = Facts(UNIT, Stage.SHADOWED, False, UnitHistory(UNIT), compared=lined_up([first, last], line))
+    facts = Facts(UNIT, Stage.SHADOWED, False, Unmoved(UNIT), compared=lined_up([first, last], line))
     [closed] = blockers_of(Gate.WINDOWS, facts, GateSettings(windows=3, event="manual"))
     assert closed.why == "1 of 3 runs not compared"
 
