@@ -88,27 +88,27 @@ def why_not_the_proxys(
         return f"it lacks {', '.join(missing)}"
     if tags.AIRFLOW_UPSTREAM not in run.tags:
         return f"it lacks {tags.AIRFLOW_UPSTREAM}"
-    said = run.tags
-    if of_event and (strange := [name for name in WINDOW if name in said]):
+    run_tags = run.tags
+    if of_event and (strange := [name for name in WINDOW if name in run_tags]):
         return f"it carries {', '.join(strange)}, and its DAG has no clock"
     if claimed_task(run) != unit:
         return f"its tags name the task {claimed_task(run)}"
-    if said[tags.AIRFLOW_MAP_INDEX] != "-1":
-        return f"{tags.AIRFLOW_MAP_INDEX} is {said[tags.AIRFLOW_MAP_INDEX]}: a mapped task has no proxy"
-    if said[tags.AIRFLOW_TASK_INSTANCE] != f"{unit} {said[tags.AIRFLOW_RUN]}":
-        return f"{tags.AIRFLOW_TASK_INSTANCE} is not the task of {said[tags.AIRFLOW_RUN]}"
-    if not said[tags.AIRFLOW_TRY].isdecimal():
+    if run_tags[tags.AIRFLOW_MAP_INDEX] != "-1":
+        return f"{tags.AIRFLOW_MAP_INDEX} is {run_tags[tags.AIRFLOW_MAP_INDEX]}: a mapped task has no proxy"
+    if run_tags[tags.AIRFLOW_TASK_INSTANCE] != f"{unit} {run_tags[tags.AIRFLOW_RUN]}":
+        return f"{tags.AIRFLOW_TASK_INSTANCE} is not the task of {run_tags[tags.AIRFLOW_RUN]}"
+    if not run_tags[tags.AIRFLOW_TRY].isdecimal():
         return f"{tags.AIRFLOW_TRY} is not a number"
-    if not _LAUNCH_ID.fullmatch(said[tags.LAUNCH]):
+    if not _LAUNCH_ID.fullmatch(run_tags[tags.LAUNCH]):
         return f"{tags.LAUNCH} is not the id of a launch"
-    if tags.RANGE_START in said or tags.RANGE_END in said:
+    if tags.RANGE_START in run_tags or tags.RANGE_END in run_tags:
         return "it is about a range of partitions"
-    same_launch = [run for run in earlier if run.tags.get(tags.LAUNCH) == said[tags.LAUNCH]]
+    same_launch = [run for run in earlier if run.tags.get(tags.LAUNCH) == run_tags[tags.LAUNCH]]
     if same_launch:
         return f"run {same_launch[-1].run_id} was launched with the same {tags.LAUNCH}"
     launched = (run for run in earlier if _is_a_proxys(unit, run, earlier) and tags.REFUSED not in run.tags)
     before = next(launched, None)
-    if before and before.succeeded and all(before.tags.get(name) == said.get(name) for name in SAME_WORK):
+    if before and before.succeeded and all(before.tags.get(name) == run_tags.get(name) for name in SAME_WORK):
         return f"run {before.run_id} has already done this, and the task has not been cleared since"
     return ""
 
@@ -123,8 +123,8 @@ def why_not_the_backfills(unit: Unit, run: RunRecord, earlier: Sequence[RunRecor
     if tags.PARTITION in run.tags:
         return f"it has the tag {tags.PARTITION} in addition to its range"
     entry = run.tags.get(tags.BACKFILL)
-    first = [one for one in earlier if one.tags.get(tags.BACKFILL) == entry]
-    return f"run {first[-1].run_id} has used it already" if first else ""
+    using = [each for each in earlier if each.tags.get(tags.BACKFILL) == entry]
+    return f"run {using[-1].run_id} has used it already" if using else ""
 
 
 def _why_not_a_launch(unit: Unit, run: RunRecord) -> str:
@@ -145,5 +145,5 @@ def _why_not_a_launch(unit: Unit, run: RunRecord) -> str:
 def _is_a_proxys(unit: Unit, run: RunRecord, known: Sequence[RunRecord]) -> bool:
     """Whether a proxy launched it. `known`: newest first, including the run."""
     launch_id, place = run.tags.get(tags.LAUNCH, ""), known.index(run)
-    repeated = any(one.tags.get(tags.LAUNCH) == launch_id for one in known[place + 1 :])
+    repeated = any(each.tags.get(tags.LAUNCH) == launch_id for each in known[place + 1 :])
     return bool(launch_id) and not repeated and not _why_not_a_launch(unit, run)

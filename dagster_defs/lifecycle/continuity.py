@@ -101,8 +101,8 @@ def spans_by_owner(
 
 def _by_key(writes: Iterable[Wrote]) -> Writes:
     by_key: dict[str, list[Wrote]] = {}
-    for one in sorted(writes, key=lambda one: (one.when, one.run)):
-        by_key.setdefault(one.partition, []).append(one)
+    for write in sorted(writes, key=lambda write: (write.when, write.run)):
+        by_key.setdefault(write.partition, []).append(write)
     return by_key
 
 
@@ -177,10 +177,10 @@ def _window(
 def _lacks(
     unit: Unit, owner: Owner, partitions: PartitionedSchedule, windows: Sequence[WindowWrites]
 ) -> Iterator[UnwrittenSpan]:
-    for (extent, why), beside in groupby(windows, key=lambda one: (one.extent, one.why)):
+    for (extent, why), beside in groupby(windows, key=lambda window: (window.extent, window.why)):
         if extent in (Extent.WRITTEN, Extent.SKIPPED):
             continue
-        keys = [one.partition for one in beside]
+        keys = [window.partition for window in beside]
         span = Span(keys[0], keys[-1], len(keys))
         yield UnwrittenSpan(span, extent, why, _remedy(unit, owner, partitions, span, extent))
 

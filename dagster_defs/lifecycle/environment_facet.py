@@ -35,7 +35,7 @@ def environment_facet(
     labels = declared.labels if declared else ()
     given = {name: value for name, value in given.items() if name not in labels}
     own = {**dagsters, **{name: given[name] for name in mirrors if name in given}}
-    said = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
+    in_airflow = ", ".join(f"{name}={shown(name, given[name])}" for name in sorted(given)) or "none"
     mine = ", ".join(f"{name}={shown(name, own[name])}" for name in sorted(given) if name in own) or "none"
     missing = sorted(name for name in given if name not in own)
     unknown = sorted(
@@ -44,7 +44,7 @@ def environment_facet(
     others = sorted(name for name in given.keys() & own.keys() - set(unknown) if own[name] != given[name])
     if not (missing or unknown or others):
         detail = f"{', '.join(labels)} names the run, and so is Dagster's own" if labels else ""
-        return Facet("environment", Agreement.AGREES, said, mine, detail, len(given) or 1)
+        return Facet("environment", Agreement.AGREES, in_airflow, mine, detail, len(given) or 1)
     parts = [f"the task sets {', '.join(missing)}, and the mirror does not"] if missing else []
     parts += [f"{', '.join(others)} has a different value in the task"] if others else []
     parts += [f"the task's value of {', '.join(unknown)} is not in the inventory"] if unknown else []
@@ -52,7 +52,7 @@ def environment_facet(
         f"{'; '.join(parts)}. Set the same for Dagster, or check that nothing in the project depends on it and accept "
         "it in the unit's YAML: gates: {undetermined: [environment]}"
     )
-    return Facet("environment", Agreement.UNDETERMINED, said, mine, detail, len(given))
+    return Facet("environment", Agreement.UNDETERMINED, in_airflow, mine, detail, len(given))
 
 
 def _is_unknown(value: str) -> bool:

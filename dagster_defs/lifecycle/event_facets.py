@@ -14,22 +14,22 @@ _BY_CLOCK = EventKind.ONCE  # the exporter renders it as Airflow's scheduler wou
 
 def event_facet(dag: Dag, event: EventSchedule) -> Facet:
     """Agrees if the same thing starts the DAG's runs in the inventory and in the mirror."""
-    said = f"{dag.schedule.text} in {dag.timezone}"
+    in_airflow = f"{dag.schedule.text} in {dag.timezone}"
     mine = f"{event} in {event.timezone}"
     theirs = event_of(dag)
     if theirs is None:
         detail = "a clock starts the DAG in Airflow, and its runs have windows: run parity scaffold on this inventory"
-        return Facet("windows", Agreement.DIFFERS, said, mine, detail)
+        return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
     if theirs is not event.kind:
         detail = f"in Airflow its runs are {theirs.in_words}, in the mirror {event.kind.in_words}"
-        return Facet("windows", Agreement.DIFFERS, said, mine, detail)
+        return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
     if dag.timezone != event.timezone:
         detail = f"the DAG's time zone is {dag.timezone}, the mirror's {event.timezone}"
-        return Facet("windows", Agreement.DIFFERS, said, mine, detail)
+        return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
     return Facet(
         "windows",
         Agreement.AGREES,
-        said,
+        in_airflow,
         mine,
         "no clock on either side, so there are no windows to prove",
         0,

@@ -128,9 +128,9 @@ def not_in_inventory(unit: Unit) -> UnitFacets:
 def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
     """The task's windows in the inventory's span compared with the mirror's, and each with its partition's."""
     dag, schedule = legacy.dag, partitions.schedule
-    said = f"{dag.schedule.text} in {dag.schedule.timezone}"
+    in_airflow = f"{dag.schedule.text} in {dag.schedule.timezone}"
     if dag.bounds_move:
-        return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), dag.why_it_moves, 0)
+        return Facet("windows", Agreement.UNDETERMINED, in_airflow, str(schedule), dag.why_it_moves, 0)
     windows = dag.windows_of(legacy.task)
     if not windows:
         has_rule = dag.schedule.kind in ("cron", "delta") or schedule.known_until is not None
@@ -138,16 +138,16 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
         detail = dag.why_no_window(legacy.task) or "Airflow has no window in the inventory's span"
         if other_bounds := _other_bounds(legacy, partitions):
             verdict, detail = Agreement.DIFFERS, other_bounds
-        return Facet("windows", verdict, said, str(schedule), detail, 0)
+        return Facet("windows", verdict, in_airflow, str(schedule), detail, 0)
     try:
         theirs = [Window.between(start, end) for start, end in windows]
     except InvalidWindow:
         detail = "Airflow's windows are empty: no data belongs to a run"
-        return Facet("windows", Agreement.DIFFERS, said, str(schedule), detail, len(windows))
+        return Facet("windows", Agreement.DIFFERS, in_airflow, str(schedule), detail, len(windows))
     try:
         ours = list(islice(_own_windows(legacy, partitions), 2 * len(theirs) + 1000))
     except ParityError as error:
-        return Facet("windows", Agreement.UNDETERMINED, said, str(schedule), str(error), 0)
+        return Facet("windows", Agreement.UNDETERMINED, in_airflow, str(schedule), str(error), 0)
     missing, extra = set(theirs) - set(ours), set(ours) - set(theirs)
     missing, alone = _not_listed(missing, schedule)
     alone += [f"{len(missing)} windows exist only in Airflow, first {min(missing)}"] if missing else []
@@ -161,7 +161,7 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
     return Facet(
         "windows",
         Agreement.DIFFERS if alone else Agreement.AGREES,
-        f"{len(theirs)} of {said}",
+        f"{len(theirs)} of {in_airflow}",
         f"{len(ours)} of {schedule}",
         "; ".join(alone) or _after_the_end(dag, partitions),
         len(theirs),
@@ -173,11 +173,11 @@ def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], 
     if (until := schedule.known_until) is None:
         return missing, []
     later = {window for window in missing if window.start >= until}
-    said = (
+    sentence = (
         f"{len(later)} windows begin after {instant_text(until)}, where the mirror's list ends: run parity scaffold on "
         "this inventory"
     )
-    return missing - later, [said] if later else []
+    return missing - later, [sentence] if later else []
 
 
 def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:
@@ -219,17 +219,19 @@ def _other_bounds(legacy: LegacyUnit, partitions: PartitionedSchedule) -> str:
     outside the inventory's span."""
     dag, schedule = legacy.dag, partitions.schedule
     start, end = dag.bounds_of(legacy.task)
-    said = []
+    differences = []
     if start is not None and legacy.task.start not in (None, dag.start):
         theirs, ours = schedule.align_to_next(start), schedule.align_to_next(schedule.start)
         if theirs != ours:
-            said.append(f"the task starts {start.isoformat()}, the mirror {schedule.start.isoformat()}")
+            differences.append(
+                f"the task starts {start.isoformat()}, the mirror {schedule.start.isoformat()}"
+            )
     if end is not None and legacy.task.end not in (None, dag.end):
         if schedule.end is None:
-            said.append(f"the task ends {end.isoformat()}, the mirror goes on")
+            differences.append(f"the task ends {end.isoformat()}, the mirror goes on")
         elif schedule.align_to_prev(end) != schedule.align_to_prev(schedule.end):
-            said.append(f"the task ends {end.isoformat()}, the mirror {schedule.end.isoformat()}")
-    return "; ".join(said)
+            differences.append(f"the task ends {end.isoformat()}, the mirror {schedule.end.isoformat()}")
+    return "; ".join(differences)
 
 
 def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
@@ -263,13 +265,17 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
             differences.append(
                 f"the environment carries the window ({', '.join(left_out)}), but the mirror does not"
             )
-        for one in call.rendered:
-            window = occasion_of(legacy.dag, event, one.start, one.end) or _window(one.start, one.end)
+        for rendered in call.rendered:
+            window = occasion_of(legacy.dag, event, rendered.start, rendered.end) or _window(
+                rendered.start, rendered.end
+            )
             if window is None:
                 continue
-            theirs: dict[Any, Any] = dict(one.vars)
-            theirs |= {f"event-time-{end}": as_text(value) for end, value in (one.event_time or {}).items()}
-            theirs |= {_in_env(name): one.env[name] for name in set_by_mirror if name in one.env}
+            theirs: dict[Any, Any] = dict(rendered.vars)
+            theirs |= {
+                f"event-time-{end}": as_text(value) for end, value in (rendered.event_time or {}).items()
+            }
+            theirs |= {_in_env(name): rendered.env[name] for name in set_by_mirror if name in rendered.env}
             try:
                 ours = {
                     **declared.variables.for_window(window),
@@ -283,7 +289,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
             unknown |= _unknown_names(theirs)
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    found = _rendered("variables", compared, differences, templates, unknown, event)
+    facet = _rendered("variables", compared, differences, templates, unknown, event)
     own = {
         *(declared.environment.names if declared.environment else ()),
         *declared.required,
@@ -291,7 +297,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     }
     constant = sorted({name for call in calls for name in call.constant_env} - own)
     note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
-    return replace(found, detail=found.detail + note)
+    return replace(facet, detail=facet.detail + note)
 
 
 def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
@@ -436,16 +442,16 @@ def ordering_facet(legacy: LegacyUnit, mirror: MirroredUnit) -> Facet:
     before = legacy.dag.above(legacy.task.task_id) & mates
     lineage = {unit.task_id for unit in mirror.upstream if unit.dag_id == legacy.dag.dag_id}
     after = {name for name in mates if legacy.task.task_id in legacy.dag.above(name)}
-    said, mine = _names("after", before), _names("made from", lineage)
+    in_airflow, mine = _names("after", before), _names("made from", lineage)
     count = len(before | lineage) or 1
     if reversed_ := sorted(lineage & after):
         detail = f"Airflow runs {', '.join(reversed_)} after it, but it is made from what they write"
-        return Facet("ordering", Agreement.DIFFERS, said, mine, detail, count)
+        return Facet("ordering", Agreement.DIFFERS, in_airflow, mine, detail, count)
     if unknown := sorted(before - lineage):
         detail = f"nothing that it reads comes from {', '.join(unknown)}: Dagster may run it before"
-        return Facet("ordering", Agreement.UNDETERMINED, said, mine, detail, count)
+        return Facet("ordering", Agreement.UNDETERMINED, in_airflow, mine, detail, count)
     detail = f"lineage is stricter: {', '.join(sorted(lineage - before))}" if lineage - before else ""
-    return Facet("ordering", Agreement.AGREES, said, mine, detail, count)
+    return Facet("ordering", Agreement.AGREES, in_airflow, mine, detail, count)
 
 
 def _names(word: str, units: Iterable[str]) -> str:

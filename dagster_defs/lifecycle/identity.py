@@ -121,10 +121,10 @@ def dags_taken_twice(dag_ids: Iterable[str]) -> Mapping[str, BadUnit]:
     for dag_id in dag_ids:
         alike[Unit(dag_id, "_").dag_identifier.casefold()][dag_id] = None
     return {
-        dag_id: BadUnit(f"{dag_id}.*", _both(f"DAG {each}" for each in found) + f" {name!r} here", RENAME)
-        for name, found in alike.items()
-        if len(found) > 1
-        for dag_id in found
+        dag_id: BadUnit(f"{dag_id}.*", _both(f"DAG {each}" for each in dags) + f" {name!r} here", RENAME)
+        for name, dags in alike.items()
+        if len(dags) > 1
+        for dag_id in dags
     }
 
 

@@ -237,8 +237,8 @@ def in_words(step: Step, unit: Unit) -> str:
         case CheckDefinitions(side):
             return f"Dagster has loaded the unit's {'candidate ' if side is Side.CANDIDATE else ''}job"
         case CheckSchedule():
-            said = f"Dagster has loaded the job of {unit.dag_id} and starts it for each window"
-            return f"{said}, or a person does if the DAG has no clock"
+            text = f"Dagster has loaded the job of {unit.dag_id} and starts it for each window"
+            return f"{text}, or a person does if the DAG has no clock"
         case AwaitRest():
             return f"Airflow has paused {unit.dag_id} between two of its runs"
         case Wake():

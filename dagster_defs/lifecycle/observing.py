@@ -58,7 +58,7 @@ class Cursor:
     @classmethod
     def read(cls, text: str) -> Cursor:
         stored = json.loads(text)
-        told = {
+        reported = {
             int(minute): frozenset(digests[at : at + _LETTERS] for at in range(0, len(digests), _LETTERS))
             for minute, digests in stored["told"].items()
         }
@@ -69,7 +69,7 @@ class Cursor:
         assert settled  # noqa: S101 - only `ceiling` and `latest` may be missing, see `write`
         assert reached  # noqa: S101 - see above
         width = stored["width"]
-        return cls(settled, reached, ceiling, latest, None if width is None else INSTANT * width, told)
+        return cls(settled, reached, ceiling, latest, None if width is None else INSTANT * width, reported)
 
     def write(self) -> str:
         instants = {
@@ -78,9 +78,9 @@ class Cursor:
             "ceiling": self.ceiling and self.ceiling.isoformat(),
             "latest": self.latest and self.latest.isoformat(),
         }
-        told = {str(minute): "".join(sorted(digests)) for minute, digests in sorted(self.told.items())}
+        reported = {str(minute): "".join(sorted(digests)) for minute, digests in sorted(self.told.items())}
         width = self.width and self.width // INSTANT
-        return json.dumps({**instants, "width": width, "told": told})
+        return json.dumps({**instants, "width": width, "told": reported})
 
     def begun(self, now: datetime) -> Cursor:
         """In a round: the one that an earlier tick has not finished, or a new one."""
@@ -91,11 +91,11 @@ class Cursor:
 
     def telling(self, tasks: Iterable[tuple[str, datetime]]) -> Cursor:
         """With these tasks reported, each given by an identity and its end."""
-        told, latest = dict(self.told), self.latest
+        reported, latest = dict(self.told), self.latest
         for identity, end in tasks:
-            told[_minute(end)] = told.get(_minute(end), frozenset()) | {digest(identity)}
+            reported[_minute(end)] = reported.get(_minute(end), frozenset()) | {digest(identity)}
             latest = max(latest or _plain(end), _plain(end))
-        return replace(self, told=told, latest=latest)
+        return replace(self, told=reported, latest=latest)
 
     def passing(self, before: datetime) -> Cursor:
         """With everything reported that had ended before this instant when it was read."""
@@ -112,8 +112,8 @@ class Cursor:
 
     def _settling(self, settled: datetime) -> Cursor:
         settled = max(self.settled, settled)
-        told = {minute: digests for minute, digests in self.told.items() if minute >= _minute(settled)}
-        return replace(self, settled=settled, told=told)
+        reported = {minute: digests for minute, digests in self.told.items() if minute >= _minute(settled)}
+        return replace(self, settled=settled, told=reported)
 
 
 def fitting(width: timedelta, events: int, page: int) -> timedelta:

@@ -206,17 +206,17 @@ def _median(runs: Iterable[SideRun | None]) -> float | None:
     return round(median(seconds), 3) if seconds else None
 
 
-def _verdict_json(one: Evidence) -> Mapping[str, Any]:
+def _verdict_json(evidence: Evidence) -> Mapping[str, Any]:
     """Without samples: reports are passed on, and must not contain data from the tables."""
-    check = one.checked.check
+    check = evidence.checked.check
     return {
         "output": check.name,
-        "partition": one.checked.partition,
-        "window": one.partition,
+        "partition": evidence.checked.partition,
+        "window": evidence.partition,
         "verdict": check.verdict.value,
         "reason": check.reason,
         "tolerated": dict(check.tolerated),
-        "at": one.at.isoformat(),
-        "run": one.run,
-        "airflow_run": one.airflow_run,
+        "at": evidence.at.isoformat(),
+        "run": evidence.run,
+        "airflow_run": evidence.airflow_run,
     }

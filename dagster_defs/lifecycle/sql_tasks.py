@@ -93,7 +93,7 @@ def _refuse_unknown(dag: Dag, task: Task, sql: Any, parameters: Any) -> None:
         raise _Unknown("its SQL is no text")
     if not is_known({"sql": sql, "parameters": parameters, "params": dict(task.params)}):
         raise _Unknown("a part of its SQL is masked in the inventory")
-    if needs := next((why for one in task.samples for name, why in one.needs.items()
+    if needs := next((why for sample in task.samples for name, why in sample.needs.items()
                       if name in ("sql", "parameters")), ""):  # fmt: skip
         raise _Unknown(needs)
     for text in (*texts, *_texts(parameters)):

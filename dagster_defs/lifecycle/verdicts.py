@@ -81,10 +81,12 @@ def standing_evidence(kept: Iterable[Evidence]) -> list[Evidence]:
     That is the last verdict on each window; for a table that every run rebuilds, only that of the last window.
     """
     last: dict[tuple[Unit, str, str | None], Evidence] = {}
-    for evidence in sorted(kept, key=lambda one: (one.window_start, one.at)):
+    for evidence in sorted(kept, key=lambda each: (each.window_start, each.at)):
         checked = evidence.checked
         last[checked.unit, checked.check.name, checked.partition] = evidence
-    return sorted(last.values(), key=lambda one: (one.checked.unit, one.checked.check.name, one.window_start))
+    return sorted(
+        last.values(), key=lambda each: (each.checked.unit, each.checked.check.name, each.window_start)
+    )
 
 
 def not_compared(unit: Unit, output: str, partition: str) -> WindowCheck:

@@ -185,8 +185,8 @@ class DagsterReader:
         """The job's own tags; empty if no loaded code location has it."""
         if (repository := self._repository_of(job)) is None:
             return {}
-        found = self._call(_JOB, {"selector": {**repository, "pipelineName": job}})
-        return {tag["key"]: tag["value"] for tag in found.get("tags", ())}
+        answer = self._call(_JOB, {"selector": {**repository, "pipelineName": job}})
+        return {tag["key"]: tag["value"] for tag in answer.get("tags", ())}
 
     def sleeping_sensors(self, job: str) -> str:
         """Why no sensor starts the job; empty if one does."""

@@ -55,7 +55,7 @@ class WindowEvent:
         event = record.asset_materialization or record.asset_observation
         noted: Mapping[str, Any] = {name: value.value for name, value in event.metadata.items()}
 
-        def said(name: str) -> str:
+        def text(name: str) -> str:
             return str(noted.get(name, ""))
 
         def at(name: str) -> datetime | None:
@@ -66,20 +66,20 @@ class WindowEvent:
             event.partition,
             instant(record.timestamp),
             record.run_id or "",
-            said(tags.SHOWN_RUN_ID),
-            said(tags.SHOWN_TRY),
-            said(tags.SHOWN_RUN),
-            said(tags.SHOWN_STATE),
+            text(tags.SHOWN_RUN_ID),
+            text(tags.SHOWN_TRY),
+            text(tags.SHOWN_RUN),
+            text(tags.SHOWN_STATE),
             event.description or "",
             at(tags.BEGAN),
             at(tags.ENDED),
             at(tags.WINDOW_START),
             at(tags.WINDOW_END),
-            said(tags.WRITTEN_BY),
-            said(tags.BASELINE),
+            text(tags.WRITTEN_BY),
+            text(tags.BASELINE),
             tuple(record.asset_key.path) if record.asset_key else (),
-            said(tags.AIRFLOW_TASK_INSTANCE),
-            said(tags.TICK),
+            text(tags.AIRFLOW_TASK_INSTANCE),
+            text(tags.TICK),
             _occasion(noted.get(tags.OCCASION)),
         )
 

@@ -79,7 +79,7 @@ class _Overlap:
     ) -> UpstreamPartitionsResult:
         """Airflow waits for nothing upstream, so no missing partition is required."""
         with partition_loading_context(current_time, dynamic_partitions_store):
-            found = _mapped(
+            overlapping = _mapped(
                 downstream_partitions_subset,
                 downstream_partitions_def,
                 self.downstream,
@@ -87,7 +87,7 @@ class _Overlap:
                 self.upstream,
             )
             return UpstreamPartitionsResult(
-                partitions_subset=found,
+                partitions_subset=overlapping,
                 required_but_nonexistent_subset=upstream_partitions_def.empty_subset(),
             )
 

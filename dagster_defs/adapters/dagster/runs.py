@@ -86,7 +86,7 @@ def live_writers(
 
     planned, wanted = PlannedAssets(instance), set(keys)
     live = instance.get_run_records(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES)))
-    for record in sorted(live, key=lambda one: one.storage_id, reverse=True):
+    for record in sorted(live, key=lambda each: each.storage_id, reverse=True):
         assets = planned.of(record.dagster_run)
         if assets is None or wanted & set(assets):
             yield record.storage_id, record.dagster_run

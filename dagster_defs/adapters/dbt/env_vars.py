@@ -33,10 +33,10 @@ class ReadVariables:
         names: set[str] = set()
         any_other = by_code = False
         for file in files:
-            found = _read_by(file)
-            any_other = any_other or found is None
-            by_code = by_code or (found is None and file.suffix == _PYTHON)
-            names |= found or set()
+            variables = _read_by(file)
+            any_other = any_other or variables is None
+            by_code = by_code or (variables is None and file.suffix == _PYTHON)
+            names |= variables or set()
         return cls(frozenset(names), any_other, by_code)
 
     def may_be_asked(self, name: str) -> bool:
@@ -60,10 +60,10 @@ def _read_by(file: Path) -> set[str] | None:
         return set()
     names: set[str] = set()
     for template in templates_in(text) if file.suffix in YAML else [text]:
-        found = list(_names_in(template))
-        if None in found:
+        read = list(_names_in(template))
+        if None in read:
             return None
-        names.update(name for name in found if name)
+        names.update(name for name in read if name)
     return names
 
 

@@ -94,9 +94,9 @@ class DbtWorkspace:
             case {"files": self.files_digest, "shaping": document} if kept := ShapingVariables.read(document):
                 return kept
         files = [*files_of(self.project_dir), self.profile]
-        found = ShapingVariables.in_files(files, function)
-        atomic.write_json(kept_in, {"files": self.files_digest, "shaping": found.write()})
-        return found
+        shaping = ShapingVariables.in_files(files, function)
+        atomic.write_json(kept_in, {"files": self.files_digest, "shaping": shaping.write()})
+        return shaping
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -135,10 +135,10 @@ class DbtWorkspace:
         asked = _question(arguments, options_set())
         if asked not in known:
             known |= self._ask([arguments])
-        found = known[asked]
-        if isinstance(found, DbtSelectionRefused):
-            raise found
-        return frozenset(found)
+        picked = known[asked]
+        if isinstance(picked, DbtSelectionRefused):
+            raise picked
+        return frozenset(picked)
 
     def select_all(self, wanted: Iterable[tuple[str, str, str]]) -> None:
         """Resolve upcoming `select` calls at once, so that the cache file is written once and not for each.
@@ -146,7 +146,7 @@ class DbtWorkspace:
         A selection that dbt refuses is raised later, by `select`. Raises DbtProjectUnreadable.
         """
         known, options = self._known(), options_set()
-        arguments = [_arguments(*one) for one in dict.fromkeys(wanted)]
+        arguments = [_arguments(*selection) for selection in dict.fromkeys(wanted)]
         if missing := [each for each in arguments if _question(each, options) not in known]:
             known |= self._ask(missing)
 
@@ -163,18 +163,18 @@ class DbtWorkspace:
         kept_in = self.target_path / "selections.json"
         with self.prepared():
             kept: dict[str, Any] = atomic.read_cache(kept_in) or {}
-            found: dict[str, Picked] = {asked: ids for asked, ids in kept.items() if isinstance(ids, list)}
+            picked: dict[str, Picked] = {asked: ids for asked, ids in kept.items() if isinstance(ids, list)}
             options = options_set()
-            missing = {asked: each for each in wanted if (asked := _question(each, options)) not in found}
+            missing = {asked: each for each in wanted if (asked := _question(each, options)) not in picked}
             refused: dict[str, Picked] = {}
             for asked, arguments in missing.items():
                 try:
-                    found[asked] = self._list(arguments)
+                    picked[asked] = self._list(arguments)
                 except DbtSelectionRefused as error:
                     refused[asked] = error
             if missing.keys() - refused.keys():
-                atomic.write_json(kept_in, found)
-        return {**found, **refused}
+                atomic.write_json(kept_in, picked)
+        return {**picked, **refused}
 
     @property
     def database_file(self) -> Path:
@@ -265,9 +265,9 @@ class DbtWorkspace:
         with self.prepared(), collector_paused():
             if nodes is None:
                 return self._read_kept(self._read_parsed)
-            found = self._read_kept(lambda: self._read_excerpt(nodes))
-            found.build_flat_graph()  # models see it as `graph`; dbt builds it only after parsing
-            return found
+            manifest = self._read_kept(lambda: self._read_excerpt(nodes))
+            manifest.build_flat_graph()  # models see it as `graph`; dbt builds it only after parsing
+            return manifest
 
     def _read_excerpt(self, nodes: frozenset[str]) -> Any:
         digest = hashlib.sha256("\0".join(sorted(nodes)).encode()).hexdigest()
@@ -446,10 +446,10 @@ def _question(arguments: Sequence[str], options: Mapping[str, str]) -> str:
 
 
 def _read_document(file: Path) -> Manifest:
-    found = json.loads(file.read_bytes())
-    if not isinstance(found, dict) or not isinstance(found.get("nodes"), dict):
+    document = json.loads(file.read_bytes())
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), dict):
         raise ValueError(f"{file} is not a manifest")
-    return found
+    return document
 
 
 def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:

@@ -38,8 +38,8 @@ class QuickSearch:
         if criteria.method == "fqn" and not set("*?[]") & set(criteria.value):
             near = self._by_name.get(criteria.value.partition(".")[0], set()) | self._versioned
             included = near.intersection(included)
-        found: set[str] = select(included, criteria)
-        return found
+        selected: set[str] = select(included, criteria)
+        return selected
 
     def _method(self, get_method: Any, *arguments: Any) -> Any:
         """One of dbt's selection methods, which looks only at the nodes in question instead of all nodes."""

@@ -39,8 +39,8 @@ class ShapingVariables:
     @classmethod
     def in_files(cls, files: Iterable[Path], function: str = VAR) -> Self:
         """From one project's files, including its packages and profile. `function`: by which the variables are read."""
-        found = frozenset(_Project.read(files, function).shaping())
-        return cls(frozenset(name for name in found if name is not None), None in found)
+        names = frozenset(_Project.read(files, function).shaping())
+        return cls(frozenset(name for name in names if name is not None), None in names)
 
     @classmethod
     def read(cls, document: Any) -> Self | None:
@@ -180,14 +180,16 @@ class _Project:
 
     def _up_from(self, begins: Callable[[_Code], bool]) -> set[str]:
         """Names of macros for which `begins` holds, or that call such a macro directly or indirectly."""
-        found = {name for name, codes in self.macros.items() if any(map(begins, codes))}
+        reached = {name for name, codes in self.macros.items() if any(map(begins, codes))}
         while more := {
             name
             for name, codes in self.macros.items()
-            if name not in found and any(code.calls & found or None in code.calls for code in codes) and found
+            if name not in reached
+            and any(code.calls & reached or None in code.calls for code in codes)
+            and reached
         }:
-            found |= more
-        return found
+            reached |= more
+        return reached
 
     def _down_from(self, names: Iterable[str | None]) -> Iterator[_Code]:
         """The macros with these names and all macros that they call; every macro for a computed name."""

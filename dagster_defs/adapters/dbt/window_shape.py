@@ -39,15 +39,17 @@ class WindowValues:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def shaped_by_window(workspace: DbtWorkspace, one: WindowValues, other: WindowValues) -> tuple[str, ...]:
+def shaped_by_window(
+    workspace: DbtWorkspace, first_window: WindowValues, second_window: WindowValues
+) -> tuple[str, ...]:
     """Ids of everything in the project that differs between the two windows, sorted; empty if nothing does.
 
     Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
     """
     kept_in = workspace.target_path / "windows.json"
     # Units with variables of the same names and types share the result: another type may not even parse.
-    names = [sorted(one.environment)] if one.environment else []
-    asked = json.dumps([workspace.files_digest, _shape(dict(one.variables)), *names], sort_keys=True)
+    names = [sorted(first_window.environment)] if first_window.environment else []
+    asked = json.dumps([workspace.files_digest, _shape(dict(first_window.variables)), *names], sort_keys=True)
     if (known := workspace.shapes.get(asked)) is not None:
         return known
     with workspace.prepared():
@@ -55,7 +57,7 @@ def shaped_by_window(workspace: DbtWorkspace, one: WindowValues, other: WindowVa
         if not isinstance(kept.get(asked), list):
             first, second = (
                 workspace.parsed_apart(each.variables, each.environment, f"window-{n}")
-                for n, each in enumerate((one, other))
+                for n, each in enumerate((first_window, second_window))
             )
             kept = {asked: sorted(_differences(first, second))} | {
                 question: answer for question, answer in kept.items() if workspace.files_digest in question
@@ -71,9 +73,9 @@ def _shape(value: Any) -> Any:
     return [_shape(item) for item in value] if isinstance(value, list | tuple) else type(value).__name__
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
     for section in _SECTIONS:
-        here, there = one.get(section) or {}, other.get(section) or {}
+        here, there = first.get(section) or {}, second.get(section) or {}
         for identity in here.keys() | there.keys():
             if _without_volatile(here.get(identity)) != _without_volatile(there.get(identity)):
                 yield identity

@@ -88,13 +88,13 @@ def move(source: Path, target: Path) -> None:
 def read_cache(path: Path) -> dict[str, Any] | None:
     """The JSON object in a cache file; None if there is none. A broken file is removed."""
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
+        document = None
+    if isinstance(document, dict):
+        return document
     path.unlink(missing_ok=True)
     return None
 

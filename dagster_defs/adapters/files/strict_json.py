@@ -14,13 +14,13 @@ def loads(data: bytes | str) -> Any:
     float's range, a duplicate key, more than 100 levels."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data.removeprefix("\ufeff")
-        found = _DECODER.decode(text)
+        document = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
     except RecursionError:
         raise ValueError(f"it is nested more than {DEPTH} levels deep") from None
-    _refuse_deep(found)
-    return found
+    _refuse_deep(document)
+    return document
 
 
 def _refuse_deep(document: Any) -> None:

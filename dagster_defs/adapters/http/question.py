@@ -57,13 +57,15 @@ class Reply:
         if self.body.lstrip()[:1] == b"<":
             raise Unclear(f"{self.what} answered with a page instead of JSON (a login page?)")
         try:
-            found = json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+            document = json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
             if b"\\ud" in self.body.lower():
-                json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate cannot be written anywhere
+                json.dumps(
+                    document, ensure_ascii=False
+                ).encode()  # a lone surrogate cannot be written anywhere
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, ValueError) else "it is nested too deep"
             raise Unclear(f"{self.what} answered with something that is not JSON: {why}") from error
-        return found
+        return document
 
     @property
     def excerpt(self) -> str:

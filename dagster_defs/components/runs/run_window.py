@@ -29,9 +29,9 @@ def occasion_of_run(context: dg.AssetExecutionContext) -> Occasion:
     Raises BadOccasion if what its caller says about Airflow's run is missing, malformed or contradictory, and RunLives
     if an earlier run for the same task instance has not ended.
     """
-    run, told = context.run, context.op_execution_context.op_config or {}
-    if "occasion" in told:
-        occasion = Occasion.from_json(told["occasion"])
+    run, config = context.run, context.op_execution_context.op_config or {}
+    if "occasion" in config:
+        occasion = Occasion.from_json(config["occasion"])
         if run.tags.get(tags.AIRFLOW_RUN, occasion.run_id) != occasion.run_id:
             raise BadOccasion(
                 f"it is {occasion.run_id} in one place and {run.tags[tags.AIRFLOW_RUN]} in another"
@@ -42,7 +42,7 @@ def occasion_of_run(context: dg.AssetExecutionContext) -> Occasion:
         record = context.instance.get_run_record_by_id(run.run_id)
         if record is None:
             raise BadOccasion("Dagster does not know when it was started")
-        return Occasion.by_hand(record.create_timestamp, told.get("conf", {}))
+        return Occasion.by_hand(record.create_timestamp, config.get("conf", {}))
     if tags.AIRFLOW_TASK_INSTANCE in run.tags:
         _give_way(context, run.tags[tags.AIRFLOW_TASK_INSTANCE])
     return occasion

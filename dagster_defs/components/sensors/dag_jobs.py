@@ -64,8 +64,8 @@ def event_jobs(project: ProjectUnits[UnitComponent]) -> Iterator[Any]:
 def _conf_of_all(ops: Sequence[str]) -> dg.ConfigMapping:
     """One conf for all units, as a DAG run has one."""
 
-    def mapped(told: Any) -> Any:
-        return {"ops": {op: {"config": {"conf": told.get("conf", {})}} for op in ops}}
+    def mapped(config: Any) -> Any:
+        return {"ops": {op: {"config": {"conf": config.get("conf", {})}} for op in ops}}
 
     return dg.ConfigMapping(config_fn=mapped, config_schema={"conf": EVENT_CONFIG["conf"]})
 

@@ -238,13 +238,13 @@ def _requests(
     context: dg.SensorEvaluationContext, unit: ShadowedUnit, window: Waiting
 ) -> Iterator[dg.RunRequest]:
     """One, or none if what was known about a run without a window is gone."""
-    told = {tags.LEGACY_EVENT: str(window.event)}
+    run_tags = {tags.LEGACY_EVENT: str(window.event)}
     if not isinstance(unit.times, EventSchedule):
         yield dg.RunRequest(
             run_key=f"{window.unit}|{window.partition}|{window.event}",
             job_name=unit.job,
             partition_key=window.partition,
-            tags=told,
+            tags=run_tags,
         )
         return
     event = EventReader(context.instance).materialization(unit.told_by, window.event)
@@ -256,5 +256,5 @@ def _requests(
         run_key=f"{window.unit}|{window.partition}|{tried}",
         job_name=unit.job,
         run_config={"ops": {unit.op: {"config": {"occasion": event.occasion.as_json()}}}},
-        tags={**told, tags.OCCASION: window.partition},
+        tags={**run_tags, tags.OCCASION: window.partition},
     )

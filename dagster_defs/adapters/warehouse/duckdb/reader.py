@@ -120,9 +120,9 @@ class DuckDBPair:
         self._read.pop(relation, None)
         try:
             self._run(f"create schema if not exists {side}_files")
-            found = read_files(lambda statement: self._answer(statement)[1], paths)
-            self._run(f"create or replace view {_sql(relation)} as {found.query}")
-            self._read[relation] = found
+            view = read_files(lambda statement: self._answer(statement)[1], paths)
+            self._run(f"create or replace view {_sql(relation)} as {view.query}")
+            self._read[relation] = view
         except StatementFailed as error:
             self._unreadable[relation] = error.why
         return relation

@@ -167,8 +167,8 @@ class CandidateFile:
             f"create or replace table {self._place(copy)} as from {_sql(Relation(self._legacy, *name))}"
         )
         if signature:
-            said = exp.Literal.string(signature).sql(dialect="duckdb")
-            self._run(f"comment on table {self._place(copy)} is {said}")
+            literal = exp.Literal.string(signature).sql(dialect="duckdb")
+            self._run(f"comment on table {self._place(copy)} is {literal}")
 
     def _copy_views(self, name: Name) -> bool:
         """False if it is not a view of files, or cannot be created here: it may call a function in legacy's file."""
@@ -205,11 +205,11 @@ class CandidateFile:
         return kind_of(self._run, catalog, name)
 
     def _comment(self, name: Name) -> str | None:
-        found = self._run(
+        rows = self._run(
             "select comment from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?",
             [self.catalog, *name],
         ).fetchall()
-        return found[0][0] if found else None
+        return rows[0][0] if rows else None
 
     def _place(self, name: Name) -> str:
         return _sql(Relation(self.catalog, *name))

@@ -116,11 +116,11 @@ class TextReading:
 
     def _values(self, side: Side, name: str, condition: exp.Expr, limit: int) -> list[str]:
         there = f"{column(name).sql(dialect='duckdb')} is not null and {condition.sql(dialect='duckdb')}"
-        found = self.rows(
+        rows = self.rows(
             f"select distinct {column(name).sql(dialect='duckdb')} as found from ({self.texts[side].query})"  # noqa: S608 - quoted
             f" where {there} order by found limit {limit}"
         )
-        return [row["found"].replace("'", "’") for row in found]
+        return [row["found"].replace("'", "’") for row in rows]
 
     def _declared(self, side: Side, name: str) -> DeclaredType | None:
         types = self.declared.get(side, {})

@@ -31,12 +31,12 @@ def kind_of(run: Run, catalog: str, name: Name) -> str | None:
 
 
 def columns_of(run: Run, catalog: str, name: Name) -> list[Column]:
-    found = run(
+    rows = run(
         "select column_name, data_type from duckdb_columns()"
         " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
         [catalog, *name],
     ).fetchall()
-    return [Column(*each) for each in found]
+    return [Column(*each) for each in rows]
 
 
 def definitions(run: Run, catalog: str, name: Name, moved: Callable[[str], str]) -> dict[Name, str] | None:
