@@ -45,9 +45,9 @@ class Bound:
         row = rows[self.what]
         if self.times is not None:
             peer = rows.get(self.of)
-            base, said = (rows[self.over].median, f", over {self.over}") if self.over else (0.0, "")
+            base, note = (rows[self.over].median, f", over {self.over}") if self.over else (0.0, "")
             ratio = (row.median - base) / (peer.median - base) if peer else inf
-            yield f"{self.what} / {self.of}{said}", ratio, self.times
+            yield f"{self.what} / {self.of}{note}", ratio, self.times
         if self.seconds is not None:
             yield f"{self.what}, seconds", row.median, self.seconds
         if self.memory_times is not None:
@@ -77,6 +77,6 @@ def print_rows(console: Console, title: str, rows: Sequence[Row], bounds: Iterab
     kept = True
     for what, figure, limit in (figures for bound in bounds for figures in bound.figures(named)):
         kept = kept and figure <= limit
-        said = "kept" if figure <= limit else "NOT MEASURED" if figure == inf else "BEYOND"
-        console.print(f"  {said}: {what}: {figure:.2f}, at most {limit:.2f}")
+        word = "kept" if figure <= limit else "NOT MEASURED" if figure == inf else "BEYOND"
+        console.print(f"  {word}: {what}: {figure:.2f}, at most {limit:.2f}")
     return kept

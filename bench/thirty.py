@@ -48,10 +48,10 @@ class Backfill:
 
     def __str__(self) -> str:
         each = f"{self.seconds / self.windows:.2f} s for each"
-        said = f"{self.windows} windows in {self.seconds:.1f} s, {each}"
+        text = f"{self.windows} windows in {self.seconds:.1f} s, {each}"
         if self.windows == WINDOWS:
-            return said
-        return f"{said}; reckoned from them, {WINDOWS} take {self.for_all:.0f} s"
+            return text
+        return f"{text}; reckoned from them, {WINDOWS} take {self.for_all:.0f} s"
 
 
 def measure(console: Console) -> list[Row]:
@@ -111,10 +111,12 @@ def refuse_differences(console: Console, done: Mapping[str, Backfill], names: Ma
                 rows = [f"(from {side}.{_TABLE} where trip_date < date '{until}')" for side in (way, other)]
                 counts = [_count(connection, relation) for relation in rows]
                 extra = [_count(connection, f"({a} except all {b})") for a, b in (rows, rows[::-1])]
-                said = f"{_TABLE}, {names[way]} beside {names[other]}, {days} days: {counts[0]:,} rows"
+                compared = f"{_TABLE}, {names[way]} beside {names[other]}, {days} days: {counts[0]:,} rows"
                 if extra != [0, 0] or counts[0] != counts[1] or not counts[0]:
-                    raise RuntimeError(f"{said} and {counts[1]:,}, {extra[0]} and {extra[1]} without a like")
-                console.print(f"  equal: {said}")
+                    raise RuntimeError(
+                        f"{compared} and {counts[1]:,}, {extra[0]} and {extra[1]} without a like"
+                    )
+                console.print(f"  equal: {compared}")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:

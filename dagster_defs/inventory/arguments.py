@@ -132,24 +132,24 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
     takes_words = any(isinstance(parameter, click.Argument) for parameter in command.command.params)
     if left and not takes_words:
         raise ArgumentsUnreadable(f"dbt {command.name} takes no word {holes.restore(left[0])!r}")
-    text = _said(options.get("vars")) or ""
+    text = _as_text(options.get("vars")) or ""
     return DbtArguments(
         Selection(
             command.name,
             _multiple(options.get("select")),
             _multiple(options.get("exclude")),
-            _said(options.get("selector")),
+            _as_text(options.get("selector")),
             _narrowing(command.command, options),
         ),
         bool(options.get("full_refresh")),
-        _said(options.get("target")),
+        _as_text(options.get("target")),
         read_vars(text),
         text,
         sources_in(text),
-        _said(options.get("event_time_start")),
-        _said(options.get("event_time_end")),
-        _said(options.get("project_dir")),
-        _said(options.get("macro")),
+        _as_text(options.get("event_time_start")),
+        _as_text(options.get("event_time_end")),
+        _as_text(options.get("project_dir")),
+        _as_text(options.get("macro")),
         tuple(_fewer_rows(options)),
         tuple(unsure),
     )
@@ -206,10 +206,10 @@ def _add_environment(
 
 def accepts(command: str, option: str) -> bool:
     """Whether dbt's (sub-)command has the option (`--select`)."""
-    found = _cli()
+    known = _cli()
     for name in command.split():
-        found = found.commands[name]
-    return any(option in parameter.opts for parameter in found.params)
+        known = known.commands[name]
+    return any(option in parameter.opts for parameter in known.params)
 
 
 # With these, dbt prints something and exits, whatever else is given.
@@ -286,7 +286,7 @@ def _split(words: Sequence[str]) -> tuple[dict[str, Any], _Found, list[str]]:
 _ALIASES = {"snapshot-freshness": "freshness", "list": "ls"}
 
 
-def _said(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 

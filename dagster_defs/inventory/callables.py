@@ -215,12 +215,12 @@ class _Walk:
     def _grow(self, node: ast.expr) -> None:
         """`arguments.append(x)` and `arguments.extend([…])`."""
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method), args=[one]):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method), args=[argument]):
                 held = self._names.get(name)
                 if isinstance(held, list) and method == "append":
-                    self._names[name] = [*held, self._value(one)]
+                    self._names[name] = [*held, self._value(argument)]
                 elif isinstance(held, list) and method == "extend":
-                    more = self._value(one)
+                    more = self._value(argument)
                     self._names[name] = [*held, *(more if isinstance(more, list) else [_Unknown()])]
 
     def _truth(self, test: ast.expr) -> bool | None:
@@ -313,10 +313,10 @@ class _Walk:
                 pairs = zip(keys, values, strict=True)
                 return {self._text(self._value(k), k): self._value(v) for k, v in pairs if k is not None}
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                one, two = self._value(left), self._value(right)
-                if isinstance(one, list) and isinstance(two, list):
-                    return one + two
-                return self._text(one, left) + self._text(two, right)
+                first, second = self._value(left), self._value(right)
+                if isinstance(first, list) and isinstance(second, list):
+                    return first + second
+                return self._text(first, left) + self._text(second, right)
             case ast.Subscript(value=owner, slice=ast.Constant(value=key)):
                 held = self._value(owner)
                 if isinstance(held, _Context):

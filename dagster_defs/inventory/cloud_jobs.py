@@ -28,13 +28,13 @@ class NotCloudJobs(ValueError):
 def read_jobs(document: Any) -> tuple[CloudJob, ...]:
     """From an answer of dbt Cloud's API about one job or several. Raises NotCloudJobs."""
     data = document.get("data") if isinstance(document, Mapping) else document
-    found = tuple(map(_job, [data] if isinstance(data, Mapping) else data if isinstance(data, list) else []))
-    if not found:
+    jobs = tuple(map(_job, [data] if isinstance(data, Mapping) else data if isinstance(data, list) else []))
+    if not jobs:
         raise NotCloudJobs("it has no jobs: dbt Cloud's answer has them under `data`")
-    ids = [job.job_id for job in found]
+    ids = [job.job_id for job in jobs]
     if twice := next((job_id for job_id in ids if ids.count(job_id) > 1), ""):
         raise NotCloudJobs(f"job {twice} is in it twice")
-    return found
+    return jobs
 
 
 def _job(item: Any) -> CloudJob:

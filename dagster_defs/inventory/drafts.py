@@ -116,13 +116,13 @@ class DagDraft:
         for draft in self.drafts:
             for gap in draft.gaps:
                 lacking.setdefault(gap, []).append(draft.unit)
-        told = [self._told(gap, units) for gap, units in lacking.items()]
-        told += [f"{self.dag.dag_id}: {runs_beside(beside)}"] if beside else []
+        gaps = [self._in_words(gap, units) for gap, units in lacking.items()]
+        gaps += [f"{self.dag.dag_id}: {runs_beside(beside)}"] if beside else []
         before = not_listed_before(self.dag, self.listed) if self.listed and self.units else ""
-        told += [f"{self.dag.dag_id}: {before}"] if before else []
-        return (*told, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
+        gaps += [f"{self.dag.dag_id}: {before}"] if before else []
+        return (*gaps, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
 
-    def _told(self, gap: str, units: Sequence[str]) -> str:
+    def _in_words(self, gap: str, units: Sequence[str]) -> str:
         if len(units) == 1:
             return f"{units[0]}: {gap}"
         tasks = [unit.partition(".")[2] for unit in units]
@@ -145,7 +145,7 @@ def may_run_dbt(tasks: Sequence[str]) -> str:
 
 def runs_beside(tasks: Mapping[str, Sequence[str]]) -> str:
     """One sentence about the programs, beside dbt, that a DAG's tasks run and that are not seen through."""
-    programs = list(dict.fromkeys(said for each in tasks.values() for said in each))
+    programs = list(dict.fromkeys(program for each in tasks.values() for program in each))
     runs, leaves = (
         ("task runs", "its mirror leaves") if len(tasks) == 1 else ("tasks run", "their mirrors leave")
     )

@@ -51,7 +51,7 @@ def environment_of(
     of_profile: Collection[str] = (),
 ) -> CarriedEnvironment:
     """`asks`: whether dbt's `env_var()` may read a variable of this name. `of_profile`: those in the profile."""
-    found = CarriedEnvironment()
+    carried = CarriedEnvironment()
     bounds = _bounds(window)
     for name, texts in _texts(calls).items():
         text = texts[0]
@@ -59,33 +59,33 @@ def environment_of(
         if name in compared_variables() | harmless_variables():
             continue
         if name in option_variables():
-            found.gaps.append(f"the task sets {name} for dbt, which is an option: set the same for Dagster")
+            carried.gaps.append(f"the task sets {name} for dbt, which is an option: set the same for Dagster")
         elif not asks(name):
-            found.gaps.append(
+            carried.gaps.append(
                 f"the task sets {name}, which code of the dbt project may read: set the same for Dagster"
             )
         elif name in of_profile and (window_names_in(text) or len(set(values)) > 1):
-            found.refusals.append(
+            carried.refusals.append(
                 f"the task sets {name} to another value in each run, and dbt's profile reads it: where dbt writes "
                 "would not be one place"
             )
         elif not _is_template(text) and len(set(values)) > 1:
-            found.gaps.append(
+            carried.gaps.append(
                 f"the task sets {name} for dbt to another value in each window, the mirror does not"
             )
         elif names_a_run(text):
-            found.env[name] = text
-            found.notes.append(f"env: {name} names a run ({text}): under Dagster, Dagster's own")
+            carried.env[name] = text
+            carried.notes.append(f"env: {name} names a run ({text}): under Dagster, Dagster's own")
         elif why := _why_not_here(name, text, values):
-            found.required.append(name)
-            found.notes.append(f"required_env: {name} {why}")
+            carried.required.append(name)
+            carried.notes.append(f"required_env: {name} {why}")
         else:
             if len(texts) > 1:
-                found.gaps.append(f"its dbt calls get different values of {name}; the mirror has the first")
+                carried.gaps.append(f"its dbt calls get different values of {name}; the mirror has the first")
             bound = bounds.get(name)
-            found.env[name] = {"template": text, "bound": bound} if bound else text
-            found.templates[f"the environment variable {name}"] = text
-    return found
+            carried.env[name] = {"template": text, "bound": bound} if bound else text
+            carried.templates[f"the environment variable {name}"] = text
+    return carried
 
 
 def _is_template(text: str) -> bool:
@@ -94,12 +94,12 @@ def _is_template(text: str) -> bool:
 
 def _texts(calls: Sequence[Invocation]) -> Mapping[str, list[str]]:
     """How each variable is written, without repetitions."""
-    found: dict[str, list[str]] = {}
+    written: dict[str, list[str]] = {}
     for call in calls:
         for name, text in call.read_env.items():
-            if text not in found.setdefault(name, []):
-                found[name].append(text)
-    return found
+            if text not in written.setdefault(name, []):
+                written[name].append(text)
+    return written
 
 
 def _bounds(window: NamedWindow) -> dict[str | None, str]:

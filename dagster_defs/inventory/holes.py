@@ -130,14 +130,14 @@ def blocks(text: str) -> list[str]:
         tokens = lex(_LEXER, text)
     except TemplateSyntaxError:
         return []
-    found, inside, within = [], "", False
+    expressions, inside, within = [], "", False
     for _, kind, value in tokens:
         if kind == "block_end":
             keyword = inside.split(maxsplit=1)[0] if inside.strip() else ""
             _, parts, expression = inside.partition(_DECIDING.get(keyword, "\0"))
-            found += [expression.strip()] if parts else []
+            expressions += [expression.strip()] if parts else []
             within = False
         elif within:
             inside += value
         within, inside = (True, "") if kind == "block_begin" else (within, inside)
-    return found
+    return expressions

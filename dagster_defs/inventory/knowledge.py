@@ -162,11 +162,11 @@ def _of_callable(task: Task) -> str:
 
 
 def _unseen(reaches: Iterable[str]) -> str:
-    found = sorted(name for name in reaches if not _is_harmless(name))
-    if not found:
+    harmful = sorted(name for name in reaches if not _is_harmless(name))
+    if not harmful:
         return ""
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"gets at {', '.join(name.removeprefix('import ') for name in found[:3])}{more}, which is not seen through"
+    more = f" and {len(harmful) - 3} more" if len(harmful) > 3 else ""
+    return f"gets at {', '.join(name.removeprefix('import ') for name in harmful[:3])}{more}, which is not seen through"
 
 
 def _is_harmless(name: str) -> bool:
@@ -257,14 +257,14 @@ def runs_no_dbt(name: str, arguments: Sequence[str]) -> bool:
             return re.fullmatch(verbs, _first_word(arguments)) is not None
     if name not in _PROGRAMS:
         return False
-    said = _READS.sub("", " ".join(arguments))
+    text = _READS.sub("", " ".join(arguments))
     return not any(
-        re.fullmatch(names, name) and re.search(pattern, said, re.IGNORECASE if "execute" in pattern else 0)
+        re.fullmatch(names, name) and re.search(pattern, text, re.IGNORECASE if "execute" in pattern else 0)
         for names, pattern in _STARTS.items()
     )
 
 
-# Of the programs that are known not to run dbt, those whose effects others see: transfers, requests, databases.
+# Programs that are known not to run dbt, but whose effects others see: transfers, requests, databases.
 _SEEN_OUTSIDE = {
     "aws": r"s3|s3api|sns|sqs|athena|redshift-data|dynamodb|rds|cloudwatch|logs",
     "gcloud": r"storage|pubsub|sql|logging",

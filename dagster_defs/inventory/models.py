@@ -58,8 +58,8 @@ def time_in(raw_code: str) -> ModelTime:
 
 def _words_of(token: Token, holes: Holes) -> str:
     """The template text of a token that consists of one template, else empty."""
-    found = holes.in_text(token.text)
-    return found[0].text.strip("{}- \n") if len(found) == 1 else ""
+    inside = holes.in_text(token.text)
+    return inside[0].text.strip("{}- \n") if len(inside) == 1 else ""
 
 
 def _has_watermark(tokens: Sequence[Token], says: Sequence[str]) -> bool:

@@ -167,7 +167,7 @@ def _calls_in_script(reading: ShellReading, text: str, *, skips: bool) -> list[C
     sides = [
         Call(beside=side.said if side.said in reading.unseen else "", side=side) for side in reading.sides
     ]
-    return [*calls, *sides, *(Call(beside=said) for said in reading.unseen if said not in placed)]
+    return [*calls, *sides, *(Call(beside=program) for program in reading.unseen if program not in placed)]
 
 
 def _calls_of_program(words: Sequence[str], env: Mapping[str, str], holes: Holes) -> list[Call]:

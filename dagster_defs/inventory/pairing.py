@@ -68,9 +68,9 @@ def read_calls(task: Task, context: TemplateContext | None) -> Reading:
     for sample in task.samples:
         rendered = prepared(dict(sample.fields), holes, rendered=True)
         fields = {**raw_fields, **rendered}
-        found = find_calls(task, fields, holes)
-        beside += [] if any(beside) else [call.beside for call in found]
-        calls = [_read(_filled(call, holes, sample, context), holes) for call in found if call.is_dbt]
+        sample_calls = find_calls(task, fields, holes)
+        beside += [] if any(beside) else [call.beside for call in sample_calls]
+        calls = [_read(_filled(call, holes, sample, context), holes) for call in sample_calls if call.is_dbt]
         samples.append((sample, tuple(calls)))
     shapes = {tuple(call.shape for call in calls) for _, calls in samples}
     named = tuple(dict.fromkeys(filter(None, beside)))
@@ -98,8 +98,8 @@ def _read(call: Call, holes: Holes) -> ReadCall:
 
 
 def _may_refresh(word: str, holes: Holes) -> bool:
-    found = holes.in_text(word)
-    return len(found) == 1 and holes.restore(word) == found[0].text and "full-refresh" in found[0].text
+    inside = holes.in_text(word)
+    return len(inside) == 1 and holes.restore(word) == inside[0].text and "full-refresh" in inside[0].text
 
 
 def _filled(call: Call, holes: Holes, sample: Sample, context: TemplateContext | None) -> Call:

@@ -82,15 +82,15 @@ def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
     if window.convention is Convention.UNDETERMINED:
         windowed = False
         reasons += [] if any(window.reason in reason for reason in reasons) else [window.reason]
-    said = dict.fromkeys(reason for reason in reasons if reason)
+    distinct = dict.fromkeys(reason for reason in reasons if reason)
     unit = UnitReading(
         task.dag_id,
         task.task_id,
         _named(kinds),
-        not said and selected and windowed,
+        not distinct and selected and windowed,
         selected,
         windowed,
-        "; ".join(said),
+        "; ".join(distinct),
         window if windowed else replace(window, convention=Convention.UNDETERMINED),
         any(read.call.masked for read in reading.base),
         (),
@@ -120,8 +120,8 @@ def _unsure(task: Task, reading: Reading) -> str:
     if _alike(reading):
         return ""
     for text in filter(None, map(_text_of, task.templated.values())):
-        if found := decided_by(text):
-            block, needs = found
+        if decision := decided_by(text):
+            block, needs = decision
             decides = "the window decides it" if needs.window else "who triggers a run decides it"
             return f"{{% {block} %}}: {needs.outside or decides}"
     seen = {_words(read, reading) for read in reading.base}
@@ -343,7 +343,7 @@ def _candidates(reading: Reading, number: int, invocation: Invocation) -> list[C
     """Values in one call that may be bounds of the window."""
     if invocation.selection.command not in SELECTING | {"run-operation"}:
         return []
-    found = []
+    candidates = []
     raw = reading.raw_of(number)
     written: dict[tuple[Carrier, str], Any] = dict(_values(raw)) if raw and raw.arguments else {}
     rendered = [(sample, dict(_values(calls[number]))) for sample, calls in reading.samples]
@@ -358,8 +358,8 @@ def _candidates(reading: Reading, number: int, invocation: Invocation) -> list[C
         )
         candidate = _candidate(name, carrier, text, values, reading)
         if candidate is not None:
-            found.append(candidate)
-    return found
+            candidates.append(candidate)
+    return candidates
 
 
 def _candidate(
@@ -373,12 +373,12 @@ def _candidate(
     why = why or next((needs.outside for needs in templates if needs.outside), "")
     why = why or _unknown(text, holes, sample)
     bound = carrier is Carrier.EVENT_TIME or looks_like_bound(name)
-    said = str(holes.restore_all(text))
+    written = str(holes.restore_all(text))
     if any(needs.params and not needs.window for needs in templates) and bound:
-        why = why or f"{said}: who triggers a run decides it"
+        why = why or f"{written}: who triggers a run decides it"
     windowed = any(needs.window for needs in templates)
     varies = len({str(value) for _, value in values}) > 1
-    candidate = Candidate(name, said, carrier, values if not why else (), not why, why)
+    candidate = Candidate(name, written, carrier, values if not why else (), not why, why)
     if why:
         return candidate if bound or windowed else None
     if not values and templates and (windowed or bound):

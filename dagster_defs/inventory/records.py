@@ -112,23 +112,23 @@ class Invocation:
     @property
     def moving_env(self) -> tuple[str, ...]:
         """Environment variables that may carry the window: their values change with it."""
-        names = dict.fromkeys(name for one in self.rendered for name in one.env)
+        names = dict.fromkeys(name for rendered in self.rendered for name in rendered.env)
         return tuple(name for name in names if self.brings_window(name) and self._changes(name))
 
     @property
     def read_env(self) -> Mapping[str, str]:
         """The environment variables that the project may read, as written or else as rendered; without
         `place_variables`, which a mirror has itself."""
-        rendered = {name: text for one in reversed(self.rendered) for name, text in one.env.items()}
+        rendered = {name: text for each in reversed(self.rendered) for name, text in each.env.items()}
         left_out = place_variables().union(self.unread_env)
         return {name: text for name, text in sorted({**rendered, **self.env}.items()) if name not in left_out}
 
     def env_values(self, variable: str) -> list[str]:
         """Its values in the rendered windows."""
-        return [one.env[variable] for one in self.rendered if variable in one.env]
+        return [rendered.env[variable] for rendered in self.rendered if variable in rendered.env]
 
     def _changes(self, variable: str) -> bool:
-        return len({one.env.get(variable) for one in self.rendered}) > 1
+        return len({rendered.env.get(variable) for rendered in self.rendered}) > 1
 
     @property
     def constant_env(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Invocation:
             "vars": plain(dict(self.vars)),
             "env": dict(self.env),
             "event_time": None if self.event_time is None else dict(self.event_time),
-            "rendered": [one.as_json() for one in self.rendered],
+            "rendered": [rendered.as_json() for rendered in self.rendered],
         }
 
 

@@ -27,8 +27,8 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
     """What the DAG's own text and its rendered values show."""
     if unit.may_run_dbt or all(kind is Kind.NON_DBT for kind in unit.kinds):
         return
-    for said in reading.beside:
-        yield Warn(Trap.NOT_SEEN_THROUGH, f"{said} runs beside dbt, and may do anything")
+    for program in reading.beside:
+        yield Warn(Trap.NOT_SEEN_THROUGH, f"{program} runs beside dbt, and may do anything")
     if names := sorted({name for call in unit.invocations for name in call.unread_env}):
         yield Warn(
             Trap.UNREAD_ENVIRONMENT,

@@ -258,12 +258,12 @@ class Path(Branches):
         scope.status = 0
 
     def _test(self, node: Node, scope: Scope, guarded: bool) -> None:
-        told = (
+        truth = (
             truth_of(node.named_children[0], scope, self._expand, self._holes)
             if node.named_children
             else False
         )
-        scope.status = 0 if (self.choose() if told is None else told) else 1
+        scope.status = 0 if (self.choose() if truth is None else truth) else 1
 
     def _command(self, node: Node, scope: Scope, guarded: bool) -> None:
         inner, prefixed = scope.copy(), []
@@ -290,8 +290,8 @@ class Path(Branches):
         elif name in ("test", "["):
             rest = rest[:-1] if name == "[" else rest
             known = len(rest) == 3 and not any(map(self._holes.in_text, rest))
-            told = compare(rest[0], rest[1], rest[2]) if known else None
-            scope.status = 0 if (self.choose() if told is None else told) else 1
+            truth = compare(rest[0], rest[1], rest[2]) if known else None
+            scope.status = 0 if (self.choose() if truth is None else truth) else 1
         elif name == "eval":
             self._nested(" ".join(rest), "", (), scope, at, same_shell=True)
         else:
@@ -325,12 +325,12 @@ class Path(Branches):
         self, program: Program, words: Sequence[str], scope: Scope, seen: Scope, site: tuple[int, ...]
     ) -> SideUse:
         """A program that is not dbt; of those that are known not to run dbt, the ones whose effect is seen outside."""
-        said = program.reason if program.kind is ProgramKind.UNSEEN else ""
+        reason = program.reason if program.kind is ProgramKind.UNSEEN else ""
         env = {name: seen.variables[name] for name in seen.exported if name in seen.variables}
-        side = SideUse(site, tuple(words), env, said, len(self.calls), self._apart > 0, scope.cwd)
-        if said:
-            self.unseen.append(said)
-        if said or has_effect(program.arguments or words):
+        side = SideUse(site, tuple(words), env, reason, len(self.calls), self._apart > 0, scope.cwd)
+        if reason:
+            self.unseen.append(reason)
+        if reason or has_effect(program.arguments or words):
             self.sides.append(side)
         return side
 

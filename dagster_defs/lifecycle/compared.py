@@ -67,8 +67,8 @@ def newest_partitions(evidence: Iterable[Evidence], count: int) -> list[str]:
 
 
 def runs_between(known: Sequence[str], compared: Sequence[str]) -> list[str]:
-    """Of units without a clock: every known run from the first to the last that was compared, and those that are not
-    known any more. A run that nobody has compared is among them."""
+    """For a unit without a clock: every known run from the first to the last that was compared, even if it was not
+    compared itself, and compared runs that are no longer known."""
     places = [place for place, run in enumerate(known) if run in compared]
     line = list(known[places[0] : places[-1] + 1]) if places else []
     return [*(run for run in compared if run not in line), *line]

@@ -17,8 +17,8 @@ NOT_LOOKED_AT = KeyCheck(KeyVerdict.INCONCLUSIVE, "not looked at")
 
 
 class Standing(StrEnum):
-    """Of a key: `declared` in the unit's YAML; `proposed`, because dbt declares it and the YAML does not; `candidate`,
-    because what dbt says is too weak to be taken for a key."""
+    """Where a key comes from: `declared` in the unit's YAML; `proposed`, because dbt declares it and the YAML does not;
+    `candidate`, because what dbt says is too weak to be taken for a key."""
 
     DECLARED = "declared"
     PROPOSED = "proposed"

@@ -90,7 +90,7 @@ def _connection(task: Task) -> Connection:
 def _refuse_unknown(dag: Dag, task: Task, sql: Any, parameters: Any) -> None:
     texts = [sql] if isinstance(sql, str) else sql
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise _Unknown("its SQL is no text")
+        raise _Unknown("its SQL is not text")
     if not is_known({"sql": sql, "parameters": parameters, "params": dict(task.params)}):
         raise _Unknown("a part of its SQL is masked in the inventory")
     if needs := next((why for sample in task.samples for name, why in sample.needs.items()

@@ -92,7 +92,7 @@ def compare(
         return replace(check, reason="; ".join(absent))
 
     if spec.windowed and spec.time_column is not None:
-        times = {side: find_column(spec.time_column, found) for side, found in columns.items()}
+        times = {side: find_column(spec.time_column, side_columns) for side, side_columns in columns.items()}
         refuse_uneven_bounds(spec, {side: time for side, time in times.items() if time is not None})
     pairing = pair_columns(columns[Side.LEGACY], columns[Side.CANDIDATE])
     plan = _plan(spec, columns, pairing, reader.dialect, active)

@@ -31,7 +31,7 @@ def candidates(differences: Iterable[SchemaDifference]) -> dict[Side, list[Schem
     }
     shared = set.intersection(*({_type(each) for each in alone[side]} for side in Side))
     return {
-        side: found for side in Side if (found := [each for each in alone[side] if _type(each) in shared])
+        side: likely for side in Side if (likely := [each for each in alone[side] if _type(each) in shared])
     }
 
 

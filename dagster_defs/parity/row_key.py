@@ -80,7 +80,7 @@ def check_key(
     if columns is None:
         return KeyCheck(KeyVerdict.INCONCLUSIVE, f"legacy relation {relation} does not exist")
     asked = [*key, *([time_column] if time_column is not None else [])]
-    names = {each: found.name for each in asked if (found := find_column(each, columns)) is not None}
+    names = {each: matched.name for each in asked if (matched := find_column(each, columns)) is not None}
     if missing := [each for each in asked if each not in names]:
         return KeyCheck(KeyVerdict.VIOLATED, f"{relation} has no column {', '.join(missing)}")
     if not asked:
@@ -99,7 +99,7 @@ def check_key(
     check = replace(check, nulls=int(counted["nulls"]), duplicates=int(repeated["duplicates"] or 0))
     if check.duplicates and shows_rows:
         [first] = reader.rows(_render(_first(relation, parts), reader))
-        hidden = {found.name for each in masked if (found := find_column(each, columns)) is not None}
+        hidden = {matched.name for each in masked if (matched := find_column(each, columns)) is not None}
         example = {
             name: "***" if name in hidden else str(first[f"k{index}"]) for index, name in enumerate(parts)
         }

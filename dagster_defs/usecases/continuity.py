@@ -225,7 +225,7 @@ class WritesLog:
             if runs_filter.job_name is None or own & set(planned.of(record.dagster_run) or ())
         }
         latest: dict[str, Unwritten] = {}
-        for record in sorted(records.values(), key=lambda one: one.create_timestamp, reverse=True):
+        for record in sorted(records.values(), key=lambda each: each.create_timestamp, reverse=True):
             run, ended = record.dagster_run, "has not ended"
             if refused := run.tags.get(tags.REFUSED):
                 ended = f"was refused ({refused})"

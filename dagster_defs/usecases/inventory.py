@@ -61,7 +61,7 @@ def read_inventory(file: Path, team_file: Path = TEAM_FILE) -> Inventory:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
         raise InventoryUnreadable(str(file), reason) from error
     try:
         document = strict_json.loads(text)

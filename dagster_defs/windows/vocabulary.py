@@ -126,7 +126,7 @@ _INSTANCE: Mapping[str, Value] = MappingProxyType(
     {"dag_id": lambda _, c: c.dag_id, "task_id": lambda _, c: c.task_id, "run_id": _run_id}
 )
 
-# Of these names only the attributes listed here are known; any other is refused when the template is loaded.
+# These names have only the attributes listed here; any other is refused when the template is loaded.
 RECORDS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "dag": {

@@ -129,12 +129,12 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        found, error = outcome.get(timeout=seconds)
+        result, error = outcome.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"no whole answer within {seconds:.0f} s") from None
     if error is not None:
         raise error
-    return found  # type: ignore[no-any-return]  # what the call returned
+    return result  # type: ignore[no-any-return]  # what the call returned
 
 
 def reason(result: Mapping[str, Any]) -> str:
@@ -169,8 +169,8 @@ def _refuse(constant: str) -> None:
 def without_credentials(address: str) -> str:
     """An address without user, password and query, so that it may be shown."""
     before, _, _ = address.partition("?")
-    scheme, found, rest = before.partition("://")
-    if not found:
+    scheme, separator, rest = before.partition("://")
+    if not separator:
         return before
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
@@ -203,5 +203,5 @@ def _read(url: str, answer: requests.Response, content: bytes) -> Any:
         raise NoAnswer(
             f"Dagster at {url} answered {code} with {what}: {start}", passing=code in PASSING_STATUS
         )
-    said = body.get("errors", body) if isinstance(body, dict) else body
-    raise NoAnswer(f"Dagster at {url} answered {code}: {str(said)[:1000]}", passing=code in PASSING_STATUS)
+    errors = body.get("errors", body) if isinstance(body, dict) else body
+    raise NoAnswer(f"Dagster at {url} answered {code}: {str(errors)[:1000]}", passing=code in PASSING_STATUS)

@@ -105,8 +105,8 @@ def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
     for name in TAKEN_OVER:
         if hasattr(task, name):
             setattr(made, name, getattr(task, name))
-    said = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
-    made.doc_md = f"{task.doc_md}\n\n{said}" if task.doc_md else said
+    sentence = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
+    made.doc_md = f"{task.doc_md}\n\n{sentence}" if task.doc_md else sentence
     return made
 
 
@@ -142,16 +142,16 @@ def _steers(task: Any) -> bool:
 
 def _dags(dag_file_globals: Mapping[str, Any]) -> Iterator[DAG]:
     """The DAGs with a name in the file, and those that Airflow has registered without one."""
-    found = {id(value): value for value in dag_file_globals.values() if isinstance(value, DAG)}
+    dags = {id(value): value for value in dag_file_globals.values() if isinstance(value, DAG)}
     for dag, module in list(DagContext.autoregistered_dags):
         if module.__name__ == dag_file_globals.get("__name__"):
-            found[id(dag)] = dag
-    if not found:
+            dags[id(dag)] = dag
+    if not dags:
         logger.warning(
             "install_proxies found no DAG in %s: is it the file's last line?",
             dag_file_globals.get("__file__"),
         )
-    yield from found.values()
+    yield from dags.values()
 
 
 def _tag(dag: DAG, tag: str) -> None:

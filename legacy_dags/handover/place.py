@@ -92,14 +92,14 @@ def _url(connection: Any) -> str:
     return f"{scheme}://{host}{port}"
 
 
-def _extras(conn_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def _extras(conn_id: str, extras: Mapping[str, Any]) -> dict[str, Any]:
     """Raises AirflowException, which names the connection and the field, for a value of the wrong kind."""
-    unknown = sorted(set(said) - set(EXTRAS))
+    unknown = sorted(set(extras) - set(EXTRAS))
     if unknown:
         logger.warning(
             "connection %s: extra %s is not known and was left; known are %s", conn_id, unknown, EXTRAS
         )
-    return {name: _checked(conn_id, name, said[name]) for name in EXTRAS if said.get(name) is not None}
+    return {name: _checked(conn_id, name, extras[name]) for name in EXTRAS if extras.get(name) is not None}
 
 
 def _checked(conn_id: str, name: str, value: Any) -> Any:

@@ -111,19 +111,19 @@ def masked(text: str) -> str:
 
 
 def maskers() -> list[Any]:
-    """Of Airflow 3's Task SDK and of its core, each of which knows secrets of its own; Airflow 2 has one."""
-    found = []
+    """The maskers of Airflow 3's Task SDK and of its core, each of which knows its own secrets; Airflow 2 has one."""
+    functions = []
     for names in (
         ("airflow.sdk._shared.secrets_masker", "airflow.sdk.execution_time.secrets_masker"),
         ("airflow._shared.secrets_masker", "airflow.utils.log.secrets_masker"),
     ):
         for name in names:
             with contextlib.suppress(ImportError):
-                found.append(importlib.import_module(name).redact)
+                functions.append(importlib.import_module(name).redact)
                 break
-    if not found:
+    if not functions:
         raise LookupError
-    return found
+    return functions
 
 
 def moment(text: str) -> datetime:
@@ -196,8 +196,8 @@ def surroundings(home: Path, dags_folder: str, database: Path) -> dict[str, str]
     }
 
 
-#: Of a candidate nobody is told: it is no run of the platform's.
-UNHEARD = {
+#: Nothing reports a candidate's run to the platform's monitoring: it is not one of the platform's runs.
+UNREPORTED = {
     "AIRFLOW__METRICS__STATSD_ON": "False",
     "AIRFLOW__METRICS__OTEL_ON": "False",
     "AIRFLOW__TRACES__OTEL_ON": "False",
@@ -217,10 +217,10 @@ def set_path(dags_folder: str) -> None:
 def private_database(folder: Path, home: Path, dags_folder: str) -> Path:
     """An empty database of this very Airflow: made once for an environment, and copied for each run."""
     version, own = airflow_version(), home / "airflow.db"
-    said = (
+    configured = (
         os.environ.get("AIRFLOW_CONFIG") or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")) / "airflow.cfg"
     )
-    config = Path(said).expanduser()
+    config = Path(configured).expanduser()
     text = config.read_bytes() if config.is_file() else b""
     digest = hashlib.sha256(f"{version}\n{sys.prefix}\n".encode() + text).hexdigest()[:12]
     made = folder / f"airflow-{version}-{digest}.db"
@@ -320,7 +320,7 @@ def run(request: Request) -> dict[str, Any]:
         database = private_database(Path(request.databases), home, request.dags_folder)
         os.environ.update(surroundings(home, request.dags_folder, database))
         if request.candidate is not None:
-            os.environ.update(UNHEARD)
+            os.environ.update(UNREPORTED)
         set_path(request.dags_folder)
         engine = importlib.import_module(engine_name)
         result: dict[str, Any] = engine.run(request)

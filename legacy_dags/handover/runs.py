@@ -29,7 +29,7 @@ from handover.patience import Patience
 
 logger = logging.getLogger(__name__)
 
-# Of one task instance: its tries and re-executions by hand do not exceed this.
+# The most runs of one task instance: its tries and re-executions by hand do not exceed this.
 RUNS = 50
 # A launch builds the run's plan, so it may take longer than a look-up.
 LAUNCH_TIMEOUT = 60.0

@@ -65,10 +65,10 @@ def guard(dag: Any, known: set[str]) -> None:
                 "XComs of other runs and other DAGs are not at hand: only those of this window are kept"
             )
         if given.get("key") == XCOM_SKIPMIXIN_KEY:  # Airflow's own rules ask every task right above
-            ids = [one for one in ids if one in dag.task_dict and steers(dag.task_dict[one])]
+            ids = [each for each in ids if each in dag.task_dict and steers(dag.task_dict[each])]
         elif given.get("task_ids") is None:  # of whichever task has the key
-            ids = [one for one in above_of(self.task_id) if not says_nothing(dag.task_dict[one])]
-        if unknown := [one for one in ids if one in dag.task_dict and one not in known]:
+            ids = [each for each in above_of(self.task_id) if not says_nothing(dag.task_dict[each])]
+        if unknown := [each for each in ids if each in dag.task_dict and each not in known]:
             raise AirflowFailException(
                 f"the XComs of {', '.join(sorted(unknown))} are not at hand: Dagster has not run it for this window. "
                 "Run it there first, or pass on what it says in a file or a table"

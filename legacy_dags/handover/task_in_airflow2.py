@@ -156,8 +156,8 @@ class Window2(Window):  # type: ignore[misc]  # types stop at the package that t
                     tell(masked(traceback.format_exc()))
                     instance.state = TaskInstanceState.FAILED
                 self.session.commit()
-                said: str = masked(f"{type(error).__name__}: {error}")
-                return said
+                failure: str = masked(f"{type(error).__name__}: {error}")
+                return failure
             self.session.commit()
             instance.refresh_from_db(session=self.session)
             if instance.state != TaskInstanceState.DEFERRED:

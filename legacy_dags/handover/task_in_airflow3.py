@@ -156,12 +156,12 @@ def with_run_id(request: Request, plan: Any) -> Request:
     if request.run_id != f"scheduled__{request.start}":
         return request
     start, end = (pendulum.instance(moment(text)) for text in (request.start, request.end))
-    found = plan.timetable.generate_run_id(
+    run_id = plan.timetable.generate_run_id(
         run_type=DagRunType.SCHEDULED,
         run_after=end,
         data_interval=imported("airflow.timetables.base:DataInterval")(start, end),
     )
-    return dataclasses.replace(request, run_id=found)
+    return dataclasses.replace(request, run_id=run_id)
 
 
 # --- the run ----------------------------------------------------------------------------------------------------
@@ -219,9 +219,9 @@ class Window3(Window):  # type: ignore[misc]  # types stop at the package that t
     def check_above(self, task: Any) -> None:
         """A branch right above says in an XCom which of the tasks below it run."""
         unknown = [
-            one
-            for one in sorted(task.upstream_task_ids)
-            if one not in self.known and steers(self.dag.task_dict[one])
+            each
+            for each in sorted(task.upstream_task_ids)
+            if each not in self.known and steers(self.dag.task_dict[each])
         ]
         if unknown:
             raise CannotRun(
@@ -255,8 +255,8 @@ class Window3(Window):  # type: ignore[misc]  # types stop at the package that t
                     tell(masked(traceback.format_exc()))
                     instance.state = TaskInstanceState.FAILED
                 self.session.commit()
-                said: str = masked(f"{type(error).__name__}: {error}")
-                return said
+                failure_text: str = masked(f"{type(error).__name__}: {error}")
+                return failure_text
             instance = self._reread(*place)
             if instance.state != TaskInstanceState.DEFERRED:
                 failure = getattr(ended, "error", None)
@@ -271,7 +271,7 @@ class Window3(Window):  # type: ignore[misc]  # types stop at the package that t
         """The instance as Airflow's API has left it, by a session of its own, and perhaps in a new row."""
         self.session.rollback()
         self.session.expire_all()
-        [instance] = [one for one in self._instances(task_id) if one.map_index == map_index]
+        [instance] = [each for each in self._instances(task_id) if each.map_index == map_index]
         instance.task = self.plan.task_dict[task_id]
         return instance
 

@@ -92,16 +92,16 @@ class Window:
         self.session.commit()
 
     def _restore(self, task: Any, record: Mapping[str, Any]) -> None:
-        if any(one["map_index"] >= 0 for one in record["instances"]):
+        if any(row["map_index"] >= 0 for row in record["instances"]):
             self.expand(task)
-        instances = {one.map_index: one for one in self._instances(task.task_id)}
+        instances = {row.map_index: row for row in self._instances(task.task_id)}
         own = task.task_id == self.request.task_id
-        for one in record["instances"]:
-            instance = instances.get(one["map_index"])
+        for row in record["instances"]:
+            instance = instances.get(row["map_index"])
             if instance is None:
                 continue
-            instance.state = one["state"] if one["state"] in FINISHED or not own else None
-            rows = {**one, "reschedules": self.reschedules(one)}
+            instance.state = row["state"] if row["state"] in FINISHED or not own else None
+            rows = {**row, "reschedules": self.reschedules(row)}
             for name, table in self.tables.items():
                 self._insert(table, rows.get(name, ()), instance)
         self.session.commit()
@@ -123,8 +123,10 @@ class Window:
             self.session.execute(table.insert().values(**values))
 
     def _instances(self, task_id: str) -> list[Any]:
-        found = self.dag_run.get_task_instances(session=self.session)
-        return sorted((one for one in found if one.task_id == task_id), key=lambda one: one.map_index)
+        instances = self.dag_run.get_task_instances(session=self.session)
+        return sorted(
+            (each for each in instances if each.task_id == task_id), key=lambda each: each.map_index
+        )
 
     # --- the task ---
 
@@ -156,8 +158,8 @@ class Window:
             if state == "skipped" and before.get(task_id) != state and task_id != task.task_id
         )
         # Asked again: Airflow 3 gives a task instance a new row for its next try.
-        made = [self._record(one, errors.get(one.map_index, "")) for one in self._instances(task.task_id)]
-        states = [one["state"] for one in made] or ["skipped"]
+        made = [self._record(each, errors.get(each.map_index, "")) for each in self._instances(task.task_id)]
+        states = [each["state"] for each in made] or ["skipped"]
         state = next((word for word in WORST if word in states), states[0])
         return {"record": {"state": state, "instances": made, "skips": skips}}
 
@@ -166,7 +168,7 @@ class Window:
             self._settle_upstream(task)
         needed = getattr(task, "get_needs_expansion", None)
         if needed() if needed else hasattr(task, "partial_kwargs"):
-            if any(one.map_index >= 0 for one in self._instances(task.task_id)):
+            if any(each.map_index >= 0 for each in self._instances(task.task_id)):
                 return self._instances(task.task_id)
             self.expand(task)
             self.session.commit()
@@ -262,8 +264,8 @@ class Window:
 
     def _states(self) -> dict[str, str]:
         self.session.expire_all()
-        found = self.dag_run.get_task_instances(session=self.session)
-        return {one.task_id: str(getattr(one.state, "value", one.state)) for one in found}
+        instances = self.dag_run.get_task_instances(session=self.session)
+        return {each.task_id: str(getattr(each.state, "value", each.state)) for each in instances}
 
     def _record(self, instance: Any, error: str) -> dict[str, Any]:
         instance.refresh_from_db(session=self.session)
@@ -323,8 +325,8 @@ def silence(task: Any) -> None:
     for name in CALLBACKS:
         if isinstance(getattr(task, "partial_kwargs", None), dict):
             task.partial_kwargs.pop(name, None)
-        elif found := getattr(task, name, None):
-            setattr(task, name, [] if isinstance(found, (list, tuple)) else None)
+        elif callbacks := getattr(task, name, None):
+            setattr(task, name, [] if isinstance(callbacks, (list, tuple)) else None)
     for name in ("email_on_failure", "email_on_retry"):
         if isinstance(getattr(task, "partial_kwargs", None), dict):  # a mapped task has them in there
             task.partial_kwargs[name] = False

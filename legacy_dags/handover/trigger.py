@@ -80,14 +80,14 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
         if known is None:
             return False
         with create_session() as session:
-            found = (
+            row = (
                 session.query(TaskInstance.state)
                 .filter_by(
                     dag_id=known.dag_id, run_id=known.run_id, task_id=known.task_id, map_index=known.map_index
                 )
                 .one_or_none()
             )
-        return found is None or found.state in State.finished
+        return row is None or row.state in State.finished
 
     def _end(self) -> None:
         try:

@@ -37,7 +37,7 @@ class BadMonth(EstateError):
 
     def __init__(self, month: str) -> None:
         self.month = month
-        super().__init__(f"{month!r} is no month: write it as YYYY-MM, like 2024-03.")
+        super().__init__(f"{month!r} is not a month: write it as YYYY-MM, like 2024-03.")
 
 
 class LandingFileMissing(EstateError):

@@ -41,8 +41,8 @@ def _remove_leftovers(path: Path) -> None:
     """What a killed process has left of this file: its temporary one, whose name has the process's id."""
     unfinished = re.compile(re.escape(f".{path.name}.") + r"(\d+)-\w{8}\.tmp")
     for each in path.parent.iterdir():
-        found = unfinished.fullmatch(each.name)
-        if found and not _is_running(int(found[1])):
+        match = unfinished.fullmatch(each.name)
+        if match and not _is_running(int(match[1])):
             each.unlink(missing_ok=True)
 
 

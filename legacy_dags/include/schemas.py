@@ -48,10 +48,10 @@ def faults(published: pa.Schema, agreed: pa.Schema) -> tuple[str, ...]:
     Only the kind counts: over the years TLC has published counts as integers and as doubles, and
     `Airport_fee` in both spellings. Further columns are welcome and are left behind.
     """
-    found = {field.name.lower(): field.type for field in published}
+    types = {field.name.lower(): field.type for field in published}
     lines = []
     for field in agreed:
-        actual = found.get(field.name.lower())
+        actual = types.get(field.name.lower())
         if actual is None:
             lines.append(f"column {field.name} is missing")
         elif _kind(actual) != _kind(field.type):

@@ -63,13 +63,13 @@ def zones() -> tuple[Zone, ...]:
             for number in range(count)
         )
     )
-    found = []
+    zones = []
     for location_id in range(1, 266):
         if (zone := _SPECIAL.get(location_id)) is None:
             _, borough, number = next(ordinary)
             zone = _ordinary_zone(location_id, borough, number)
-        found.append(zone)
-    return tuple(found)
+        zones.append(zone)
+    return tuple(zones)
 
 
 def _ordinary_zone(location_id: int, borough: str, number: int) -> Zone:

@@ -256,7 +256,7 @@ def test_overlap_of_many() -> None:
 
 
 def test_depends_on_past_and_date_objects() -> None:
-    """Both are named: one window waits for another, and an unquoted date is no text."""
+    """Both are named: one window waits for another, and an unquoted date is not text."""
     unit = bash("dbt run --vars '{start: {{ ds }}, end: {{ tomorrow_ds }}}'", depends_on_past=True)
     assert codes(unit) == ["depends-on-past", "date-object"]
 

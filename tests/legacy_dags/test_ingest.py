@@ -187,7 +187,7 @@ def test_a_bad_zone_table_is_refused_whole(
 
 @pytest.mark.usefixtures("landing_dir")
 def test_a_bad_month_is_refused() -> None:
-    """A month that is no month is not looked for."""
+    """Nothing is downloaded for a text that is not a month."""
     with pytest.raises(BadMonth):
         ingest.load_trips("2024-03-10")
 

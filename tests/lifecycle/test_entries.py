@@ -94,8 +94,8 @@ def test_a_value_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("document", [[], "text", {}, None, {"at": "2024"}])
-def test_what_is_no_entry_is_refused(document: Any) -> None:
-    """JSON that is no entry is named with its line."""
+def test_json_that_is_not_an_entry_is_refused(document: Any) -> None:
+    """JSON that is not an entry is reported with its line."""
     with pytest.raises(LedgerUnreadable, match="line 3: it is not an entry"):
         Entry.from_json(document, "line 3")
 

@@ -99,7 +99,7 @@ READER = Task("orders", "reader", ("x",), {"bash_command": "{{ ti.xcom_pull('dai
         ({"rendered": "select 1"}, (), "it writes no table"),
         ({"samples": ()}, (), "not rendered it for any window"),
         ({"templated": {"conn_id": "orders_db", "sql": "{{ var.value.x }}"}}, (), "var"),
-        ({"templated": {"conn_id": "orders_db", "sql": {"a": 1}}}, (), "its SQL is no text"),
+        ({"templated": {"conn_id": "orders_db", "sql": {"a": 1}}}, (), "its SQL is not text"),
         ({}, (READER,), "reader read its XCom"),
     ],
 )

@@ -47,7 +47,7 @@ def schemas_kept(tree: ComponentTree | None) -> dg.Definitions:
 
 
 def _digest() -> str | None:
-    """Of everything that the schemas are made from; None if that may change without an installation."""
+    """A digest of everything that the schemas are made from; None if that may change without an installation."""
     facts = [_facts_of(entry) for entry in get_plugin_entry_points()]
     if None in facts:
         return None

@@ -110,7 +110,7 @@ def evidence_at(home: Path | None) -> list[Evidence] | None:
         except ParityError:
             raise
         except Exception as error:  # Dagster's storages have no common base class for their errors
-            raise EvidenceUnreadable(home, _said(error)) from error
+            raise EvidenceUnreadable(home, _first_line(error)) from error
 
 
 @contextmanager
@@ -121,12 +121,12 @@ def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
     try:
         opened = dg.DagsterInstance.from_config(str(home))
     except Exception as error:  # Dagster's storages have no common base class for their errors
-        raise EvidenceUnreadable(home, _said(error)) from error
+        raise EvidenceUnreadable(home, _first_line(error)) from error
     with opened as instance:
         yield instance
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of an error that may have no text at all."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 

@@ -58,7 +58,7 @@ class Waiting:
     start: datetime | None
 
     def is_before(self, later: "Waiting") -> bool:
-        """Whether another unit's run of `later` may read it. Of a run without a window that is never known."""
+        """Whether another unit's run of `later` may read it; unknown, and so possible, if either has no window."""
         return self.start is None or later.start is None or self.start <= later.start
 
 

@@ -123,7 +123,7 @@ def environment_of(
 def _refusal(name: str, declared: Any) -> str:
     value = declared.get("template") if isinstance(declared, Mapping) else declared
     if not isinstance(value, str):
-        return "is no text, and an environment has nothing else: put it in quotes"
+        return "is not text, and an environment has nothing else: put it in quotes"
     if isinstance(declared, Mapping) and "yaml" in declared:
         return "has `yaml`, but env_var() reads text"
     if name.startswith(_SECRET):

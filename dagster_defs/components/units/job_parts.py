@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import EventSchedule, Times
 
-# Of the op of a unit without a clock: the run of Airflow's that it stands for, or the conf that a person gives.
+# The config of the op of a unit without a clock: the Airflow run that it stands for, or the conf that a person gives.
 EVENT_CONFIG: Any = {
     "occasion": dg.Field(
         dict,

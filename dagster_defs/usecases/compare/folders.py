@@ -23,12 +23,12 @@ def compare_folders(output: FileOutput, compare: Callable[[FileOutput], Check]) 
     A file that only one side has is a mismatch. What is hidden, or begins with an underscore as what writers leave
     behind, does not count.
     """
-    found = {side: _files(Path(output.path(side)), output.pattern or "") for side in Side}
-    for side, files in found.items():
+    names = {side: _files(Path(output.path(side)), output.pattern or "") for side in Side}
+    for side, files in names.items():
         if files is None:
             reason = f"{side} has no folder {output.path(side)}"
             return Check(output.name, Verdict.INCONCLUSIVE, reason)
-    legacy, candidate = (found[side] or () for side in Side)
+    legacy, candidate = (names[side] or () for side in Side)
     if not (legacy or candidate):
         return Check(output.name, Verdict.INCONCLUSIVE, "neither side has a file to compare")
     differences = [
@@ -73,9 +73,9 @@ def _united(output: FileOutput, differences: Sequence[str], checks: Mapping[str,
     """The worst verdict of all files, and what they sum up to."""
     by_verdict = {verdict: [n for n, c in checks.items() if c.verdict is verdict] for verdict in Verdict}
     wrong, unsure = by_verdict[Verdict.MISMATCH], by_verdict[Verdict.INCONCLUSIVE]
-    told = [*differences, *(f"{name}: {checks[name].reason}" for name in (*wrong, *unsure)[:_SHOWN])]
+    reasons = [*differences, *(f"{name}: {checks[name].reason}" for name in (*wrong, *unsure)[:_SHOWN])]
     if (left := len(wrong) + len(unsure) - _SHOWN) > 0:
-        told.append(f"and {left} more files")
+        reasons.append(f"and {left} more files")
     all_of_them = list(checks.values())
     rows = _summed(check.rows for check in all_of_them)
     verdict = Verdict.MATCH
@@ -84,11 +84,11 @@ def _united(output: FileOutput, differences: Sequence[str], checks: Mapping[str,
     elif unsure:
         verdict = Verdict.INCONCLUSIVE
     else:
-        told = [f"{len(checks):,} {'file' if len(checks) == 1 else 'files'} equal, {rows.legacy:,} rows"]
+        reasons = [f"{len(checks):,} {'file' if len(checks) == 1 else 'files'} equal, {rows.legacy:,} rows"]
     return Check(
         output.name,
         verdict,
-        "; ".join(told),
+        "; ".join(reasons),
         error=verdict is Verdict.INCONCLUSIVE and any(check.error for check in all_of_them),
         rows=rows,
         only_in_legacy=sum(check.only_in_legacy for check in all_of_them),
@@ -106,7 +106,7 @@ def _united(output: FileOutput, differences: Sequence[str], checks: Mapping[str,
 
 def _summed(counts: Iterable[SideCounts]) -> SideCounts:
     each = list(counts)
-    return SideCounts(sum(one.legacy for one in each), sum(one.candidate for one in each))
+    return SideCounts(sum(count.legacy for count in each), sum(count.candidate for count in each))
 
 
 def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -114,4 +114,4 @@ def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _once(each: Iterable[Sequence[T]]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(one for some in each for one in some))
+    return tuple(dict.fromkeys(item for some in each for item in some))

@@ -177,12 +177,12 @@ def event_runs(home: Path | None, mirrors: Mirrors) -> dict[Unit, list[str]]:
     keys = legacy_keys(of_event)
     with instance_at(home) as instance:
         reader = EventReader(instance)
-        found = {
+        by_unit = {
             unit: [event.airflow_run for event in reader.materializations(min(keys[unit]), limit=RUNS)]
             for unit in of_event
             if keys.get(unit)
         }
-    return {unit: list(dict.fromkeys(filter(None, reversed(runs)))) for unit, runs in found.items()}
+    return {unit: list(dict.fromkeys(filter(None, reversed(runs)))) for unit, runs in by_unit.items()}
 
 
 def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:
@@ -216,10 +216,10 @@ def other_schedules(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[Unit, ...]]:
     }
 
 
-def _recur_alike(one: Mirror, other: Mirror) -> bool:
-    if one.event or other.event:
-        return one.event == other.event
-    return one.partitions.schedule.recurs_like(other.partitions.schedule)
+def _recur_alike(mirror: Mirror, other: Mirror) -> bool:
+    if mirror.event or other.event:
+        return mirror.event == other.event
+    return mirror.partitions.schedule.recurs_like(other.partitions.schedule)
 
 
 def _outputs(mirrors: Iterable[Mirror]) -> Mapping[Unit, Sequence[Output]]:
@@ -252,10 +252,10 @@ def _compared_outputs(
     }
     defined_by = definers(tables)
     own = {
-        known[precedence]: [name for table, name in found.items() if defined_by[table] == known[precedence]]
-        for precedence, found in tables.items()
+        known[precedence]: [name for table, name in names.items() if defined_by[table] == known[precedence]]
+        for precedence, names in tables.items()
     }
-    return frozenset(unit for unit, found in outputs.items() if not found), own
+    return frozenset(unit for unit, names in outputs.items() if not names), own
 
 
 def _identity(unit: Unit, output: Output) -> Hashable:

@@ -183,8 +183,8 @@ def reason_of(error: Exception) -> str:
 
 def _results(file: Path) -> list[Mapping[str, Any]]:
     with contextlib.suppress(FileNotFoundError, ValueError):
-        found: list[Mapping[str, Any]] = json.loads(file.read_text())["results"]
-        return found
+        results: list[Mapping[str, Any]] = json.loads(file.read_text())["results"]
+        return results
     return []
 
 

@@ -94,7 +94,7 @@ def test_a_python_model_may_read_any(text: str, may: bool, tmp_path: Path) -> No
 
 
 def test_what_cannot_be_read_may_read_any(tmp_path: Path) -> None:
-    """A file that is no text, or is not there."""
+    """A file that is not text, or is missing."""
     (tmp_path / "model.sql").write_bytes(b"\xff\xfe")
 
     assert ReadVariables.in_files([tmp_path / "model.sql"]).any_other

@@ -127,7 +127,7 @@ def test_a_missing_end_of_line_loses_nothing(ledger: Ledger) -> None:
 
 
 def test_a_bad_line_in_the_middle_is_named(ledger: Ledger) -> None:
-    """A whole line that is no entry is refused with its number; nothing is skipped, and nothing is appended."""
+    """A whole line that is not an entry is refused with its number; nothing is skipped, and nothing is appended."""
     ledger.append(INTENT)
     ledger.path.write_bytes(ledger.path.read_bytes() + b"<<<<<<< ours\n")
     before = ledger.path.read_bytes()

@@ -235,7 +235,7 @@ def test_a_rehearsals_own_environment_counts(
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
-        ({"env": {"REGION": 5}}, "`env`: REGION is no text.*put it in quotes"),
+        ({"env": {"REGION": 5}}, "`env`: REGION is not text.*put it in quotes"),
         ({"env": {"REGION": {"template": "{{ ds }}", "yaml": True}}}, "`env`: REGION has `yaml`"),
         ({"env": {"REGION": "{{ dag_run.conf.x }}"}}, "dag_run.conf.*the variable REGION"),
         ({"env": {"DBT_ENV_SECRET_PW": "x"}}, "DBT_ENV_SECRET_PW is a secret.*required_env"),
