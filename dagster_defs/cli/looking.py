@@ -206,7 +206,7 @@ def compare(
         render.print_comparisons(checks)
     if any(check.error for check in checks):
         raise typer.Exit(2)
-    # A file that lists no comparisons has compared nothing, which is no match.
+    # A file that lists no comparisons has compared nothing, which is not a match.
     raise typer.Exit(0 if checks and all(check.verdict is Verdict.MATCH for check in checks) else 3)
 
 

@@ -51,6 +51,7 @@ LOOKING = (
     "continuity",
     "explain",
     "inventory",
+    "keys",
     "observe",
     "report",
     "status",
