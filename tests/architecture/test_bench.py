@@ -20,7 +20,7 @@ ROWS = [Row("ours", [1.0, 1.2, 1.1], 0.7), Row("peer", [2.0]), Row("bare", [1.0]
 
 
 @pytest.mark.parametrize(
-    ("bound", "kept", "said"),
+    ("bound", "kept", "message"),
     [
         (Bound("ours", 0.6, of="peer"), True, "kept: ours / peer: 0.55"),
         (Bound("ours", 0.5, of="peer"), False, "BEYOND: ours / peer: 0.55"),
@@ -32,23 +32,23 @@ ROWS = [Row("ours", [1.0, 1.2, 1.1], 0.7), Row("peer", [2.0]), Row("bare", [1.0]
         (Bound("ours", gigabytes=0.5), False, "BEYOND: ours, GB: 0.70"),
     ],
 )
-def test_a_bound_can_fail(bound: Any, kept: bool, said: str) -> None:
+def test_a_bound_can_fail(bound: Any, kept: bool, message: str) -> None:
     """The median counts, and each figure is printed beside its limit."""
     written = io.StringIO()
 
     assert table.print_rows(Console(file=written, width=200), "title", ROWS, [bound]) is kept
-    assert said in written.getvalue()
+    assert message in written.getvalue()
 
 
 def test_the_phases_of_a_task_add_up_to_it() -> None:
     """A moment that was not seen counts to the next phase, and no second is lost."""
     moments = {"created": 11.0, "STEP_START": 14.0, "first": 16.0, "last": 16.5, "task ends": 20.0}
 
-    found = phases.phases(10.0, moments)
+    phases_of_run = phases.phases(10.0, moments)
 
-    assert sum(found.values()) == pytest.approx(10.0)
-    assert found["the step starts"] == pytest.approx(3.0)
-    assert phases.medians([found, found])["the run's worker starts"] == 0.0
+    assert sum(phases_of_run.values()) == pytest.approx(10.0)
+    assert phases_of_run["the step starts"] == pytest.approx(3.0)
+    assert phases.medians([phases_of_run, phases_of_run])["the run's worker starts"] == 0.0
 
 
 def test_the_first_and_the_last_result_are_told_apart() -> None:
@@ -93,7 +93,7 @@ def test_what_would_take_too_long_is_reckoned_from_ten_windows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         ([("2024-03-01", 1), ("2024-03-02", 2), ("2024-03-11", 9)], ""),
         ([("2024-03-01", 1), ("2024-03-02", 3)], "1 and 1 without a like"),
@@ -101,7 +101,9 @@ def test_what_would_take_too_long_is_reckoned_from_ten_windows() -> None:
         ([], "2 rows and 0"),
     ],
 )
-def test_tables_that_differ_have_no_figures(tmp_path: Path, other: list[tuple[str, int]], said: str) -> None:
+def test_tables_that_differ_have_no_figures(
+    tmp_path: Path, other: list[tuple[str, int]], message: str
+) -> None:
     """Rows are compared with their number, in the days that both backfills have run."""
     rows = {"one": [("2024-03-01", 1), ("2024-03-02", 2), ("2024-03-30", 30)], "other": other}
     done = {}
@@ -114,8 +116,8 @@ def test_tables_that_differ_have_no_figures(tmp_path: Path, other: list[tuple[st
     names = {"one": "one", "other": "other"}
     written = io.StringIO()
 
-    if said:
-        with pytest.raises(RuntimeError, match=said):
+    if message:
+        with pytest.raises(RuntimeError, match=message):
             thirty.refuse_differences(Console(file=written, width=200), done, names)
     else:
         thirty.refuse_differences(Console(file=written, width=200), done, names)

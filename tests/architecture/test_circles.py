@@ -120,9 +120,9 @@ def test_a_circle_is_seen(tmp_path: Path, first: str, second: str) -> None:
     (tmp_path / "demo" / "first.py").write_text(first)
     (tmp_path / "demo" / "second.py").write_text(second)
     (tmp_path / "demo" / "third.py").write_text("import demo.second")
-    [found] = circles(imports(tmp_path))
+    [groups] = circles(imports(tmp_path))
 
-    assert {"demo.first", "demo.second"} <= set(found)
+    assert {"demo.first", "demo.second"} <= set(groups)
 
 
 def test_a_circle_in_airflows_folder_is_seen(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def deeds(python: Path | str, root: Path, modules: list[str], **environment: str
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    document: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return document
 
 
 def modules_below(folder: Path, root: Path) -> list[str]:
@@ -48,7 +48,7 @@ def test_nothing_happens_on_import() -> None:
 def test_nothing_happens_on_import_in_airflow(tmp_path: Path) -> None:
     """Neither does a module of the half that lives in Airflow."""
     root = ROOT / "legacy_dags"
-    found = deeds(
+    acts = deeds(
         AIRFLOW_PYTHON,
         root,
         ["airflow", *modules_below(root / "handover", root)],
@@ -56,11 +56,11 @@ def test_nothing_happens_on_import_in_airflow(tmp_path: Path) -> None:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
     )
 
-    assert found == []
+    assert acts == []
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param("import os\nHOME = os.environ['HOME']", "reads the environment (HOME)", id="environ[]"),
         pytest.param("from os import environ\nX = environ.get('X')", "reads the environment (X)", id="environ.get"),
@@ -79,15 +79,15 @@ def test_nothing_happens_on_import_in_airflow(tmp_path: Path) -> None:
         pytest.param("import deeper\n", "deeper.py:2 reads the environment (HOME)", id="in a module below"),
     ],
 )  # fmt: skip
-def test_what_a_module_does_is_caught(tmp_path: Path, text: str, said: str) -> None:
+def test_what_a_module_does_is_caught(tmp_path: Path, text: str, message: str) -> None:
     """A module that does something when it is imported is named, with the line."""
     (tmp_path / "doing.py").write_text(text)
     (tmp_path / "deeper.py").write_text("import os\nHOME = os.environ.get('HOME')\n")
 
-    found = deeds(sys.executable, tmp_path, ["doing"])
+    acts = deeds(sys.executable, tmp_path, ["doing"])
 
-    assert any(said in deed for deed in found), found
-    assert found[0].startswith(("doing.py:", "deeper.py:"))
+    assert any(message in deed for deed in acts), acts
+    assert acts[0].startswith(("doing.py:", "deeper.py:"))
 
 
 def test_what_a_library_does_is_its_own_affair(tmp_path: Path) -> None:

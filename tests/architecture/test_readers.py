@@ -137,9 +137,9 @@ def test_a_plan_is_made_without_a_writing_method(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(LiveReader, "of", lambda settings: facts)
     state = tmp_path / "state"
     settings = Settings({"PARITY_PROXIED_STATE": str(state)})
-    found = proposing.propose(settings, Move.SHADOW, ["taxi_daily.dbt_daily"])
+    proposals = proposing.propose(settings, Move.SHADOW, ["taxi_daily.dbt_daily"])
 
-    [proposal] = found
+    [proposal] = proposals
     assert isinstance(proposal, Proposal)
     assert str(proposal.plan.unit) == "taxi_daily.dbt_daily"
     assert proposal.plan.steps

@@ -105,14 +105,14 @@ def test_gaps_are_filled(night: Night, tmp_path: Path, monkeypatch: pytest.Monke
     done = night.parity("backfill", DAILY, "--gaps", "--json")
 
     assert done.returncode == 0, done.stderr
-    [found] = json.loads(done.stdout)["backfills"]
-    assert [(run["first"], run["last"]) for run in found["runs"]] == [
+    [document] = json.loads(done.stdout)["backfills"]
+    assert [(run["first"], run["last"]) for run in document["runs"]] == [
         ("2024-01-02", "2024-01-02"), ("2024-01-04", "2024-01-05"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "give either --from (and --to), or --gaps"),
         (("--gaps", "--from", "2024-03-09"), "give either --from (and --to), or --gaps"),
@@ -121,12 +121,12 @@ def test_gaps_are_filled(night: Night, tmp_path: Path, monkeypatch: pytest.Monke
     ],
     ids=["nothing", "both", "no-log", "no-day"],
 )
-def test_a_wrong_request(night: Night, arguments: tuple[str, ...], said: str) -> None:
+def test_a_wrong_request(night: Night, arguments: tuple[str, ...], message: str) -> None:
     """What cannot be asked exits 2 with a message."""
     night.cut_over()
 
     refused = night.parity("backfill", DAILY, *arguments)
 
     assert refused.returncode == 2, refused.stderr
-    assert said in refused.stderr
+    assert message in refused.stderr
     assert "Traceback" not in refused.stderr

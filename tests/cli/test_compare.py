@@ -98,10 +98,10 @@ def test_two_files_and_a_table_beside_a_file() -> None:
 )
 def test_windows(window: tuple[str, ...], rows: int, verdict: str) -> None:
     """Bounds are half-open, and local times of the zone if there is one: the day of the clock change has 23 hours."""
-    found = answer(
+    outcome = answer(
         "legacy.duckdb::trips", "candidate.duckdb::trips", "--key", "id", "--time-column", "started", *window
     )
-    assert (found["rows"]["legacy"], found["verdict"]) == (rows, verdict)
+    assert (outcome["rows"]["legacy"], outcome["verdict"]) == (rows, verdict)
 
 
 def test_names_that_need_quotes() -> None:
@@ -275,9 +275,9 @@ def test_what_a_warehouse_says_shows_no_hidden_value(folder: Path, hidden: tuple
 
 def test_a_time_beyond_the_calendar_is_an_error(folder: Path) -> None:
     """One comparison's impossible `as_of` is its own error; the next is made."""
-    found = answer("--spec", spec(folder, one("far", as_of="9999-12-31T23:00-05:00"), one("near")))
-    assert [check["error"] for check in found] == [True, False]
-    assert "is out of range in UTC" in found[0]["reason"]
+    outcome = answer("--spec", spec(folder, one("far", as_of="9999-12-31T23:00-05:00"), one("near")))
+    assert [check["error"] for check in outcome] == [True, False]
+    assert "is out of range in UTC" in outcome[0]["reason"]
 
 
 @pytest.mark.parametrize("place", ["legacy.duckdb", "legacy.duckdb::a.b.c", "legacy.duckdb::", "nowhere"])
@@ -343,9 +343,9 @@ def test_18_window_on_dates(dated: Path, table: str, more: dict[str, Any], verdi
     """A DATE has the local dates of the window; a naive time is UTC's, or of the zone that the comparison declares."""
     sides = {side: {"database": f"{side}.duckdb", "table": table} for side in ("legacy", "candidate")}
     entry = {"name": table, **sides, "time_column": "day", "window": WINDOW, **more}
-    [found] = answer("--spec", spec(dated, entry))
-    assert found["verdict"] == verdict
-    assert says in found["reason"]
+    [outcome] = answer("--spec", spec(dated, entry))
+    assert outcome["verdict"] == verdict
+    assert says in outcome["reason"]
 
 
 def test_zones_on_the_command_line(dated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,9 +29,9 @@ def answer(tmp_path: Path) -> Answer:
         spec = tmp_path / "spec.yaml"
         spec.write_text(yaml.safe_dump({"comparisons": [{"name": "files", **sides, **more}]}))
         done = CliRunner().invoke(app, ["compare", "--spec", str(spec), "--json"])
-        [found] = json.loads(done.stdout)
-        assert isinstance(found, dict)
-        return found
+        [document] = json.loads(done.stdout)
+        assert isinstance(document, dict)
+        return document
 
     return ask
 
@@ -151,9 +151,9 @@ def test_many_files(
 ) -> None:
     """Columns and types are those of all files; what cannot be read without a loss is never a match."""
     put(tmp_path, legacy, candidate)
-    found = answer("*.csv" if isinstance(legacy[0], str | bytes) else "*.parquet")
-    assert found["verdict"] == verdict, found["reason"]
-    assert not found["error"]
+    outcome = answer("*.csv" if isinstance(legacy[0], str | bytes) else "*.parquet")
+    assert outcome["verdict"] == verdict, outcome["reason"]
+    assert not outcome["error"]
 
 
 # Text of legacy and of candidate: what the verdict on the two is.
@@ -241,10 +241,10 @@ def test_declared_types(
 ) -> None:
     """A declared type is how a column is read; a value that is none of it, or would lose a digit, is inconclusive."""
     put(tmp_path, [f"id,v\n1,{legacy}\n"], [f"id,v\n1,{candidate}\n"])
-    found = answer(key=["id"], types={"v": declared})
-    assert found["verdict"] == verdict, found["reason"]
-    assert says in found["reason"]
-    assert not found["error"]
+    outcome = answer(key=["id"], types={"v": declared})
+    assert outcome["verdict"] == verdict, outcome["reason"]
+    assert says in outcome["reason"]
+    assert not outcome["error"]
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_declared_types_that_cannot_be(
 ) -> None:
     """What is wrong with a declaration is an error of the request."""
     put(tmp_path, ["id,v\n1,1\n"], ["id,v\n1,1\n"])
-    found = answer(**more)
-    assert (found["verdict"], found["error"]) == ("inconclusive", True)
-    assert says in found["reason"]
+    outcome = answer(**more)
+    assert (outcome["verdict"], outcome["error"]) == ("inconclusive", True)
+    assert says in outcome["reason"]
 
 
 @pytest.mark.parametrize(
@@ -285,9 +285,9 @@ def test_a_window_on_a_csv_file(
     first, second = times
     put(tmp_path, [f"at,v\n{first},1\n{second},2\n"], [f"at,v\n{first},1\n{second},3\n"])
     window = {"start": "2024-03-10", "end": "2024-03-11", "timezone": "America/New_York"}
-    found = answer(time_column="at", window=window, types=types)
-    assert found["verdict"] == verdict, found["reason"]
-    assert says in found["reason"]
+    outcome = answer(time_column="at", window=window, types=types)
+    assert outcome["verdict"] == verdict, outcome["reason"]
+    assert says in outcome["reason"]
 
 
 def test_values_of_masked_columns_are_not_quoted(answer: Answer, tmp_path: Path) -> None:
@@ -309,8 +309,8 @@ def test_folders_lists_and_one_declaration_for_each_side(tmp_path: Path, answer:
         (tmp_path / name).write_text(text)
     legacy = {"files": "legacy", "types": {"at": "date %d/%m/%Y"}}
     candidate = {"files": ["one.csv", "two[1].csv", "o*.csv"]}
-    found = answer(legacy=legacy, candidate=candidate, key=["id"])
-    assert (found["verdict"], found["rows"]["legacy"]) == ("match", 2), found["reason"]
+    outcome = answer(legacy=legacy, candidate=candidate, key=["id"])
+    assert (outcome["verdict"], outcome["rows"]["legacy"]) == ("match", 2), outcome["reason"]
     pq.write_table(pa.table({"id": ints(1)}), tmp_path / "legacy" / "d.parquet")
     assert "both Parquet and CSV" in answer(legacy=legacy, candidate=candidate)["reason"]
     (tmp_path / "empty").mkdir()

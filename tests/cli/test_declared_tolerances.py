@@ -61,9 +61,9 @@ def declare(defs: Path) -> Declare:
 
     def declare(unit: str, output: str, **terms: Any) -> None:
         documents = list(yaml.safe_load_all(file.read_text()))
-        [attributes] = [one["attributes"] for one in documents if one["attributes"]["unit"] == unit]
+        [attributes] = [each["attributes"] for each in documents if each["attributes"]["unit"] == unit]
         compared = [*attributes.get("compare", ()), *attributes.get("outputs", ())]
-        [found] = [one for one in compared if output in (one.get("name"), one.get("key"))]
+        [found] = [each for each in compared if output in (each.get("name"), each.get("key"))]
         found.update(terms)
         file.write_text(yaml.safe_dump_all(documents, sort_keys=False))
 
@@ -101,7 +101,7 @@ def parity(built_estate: Estate, defs: Path, data: Path, monkeypatch: pytest.Mon
 
 def documents(result: Result) -> dict[str, Any]:
     assert result.stdout, result.exception
-    return {one["name"]: one for one in json.loads(result.stdout)}
+    return {each["name"]: each for each in json.loads(result.stdout)}
 
 
 def test_a_use_is_counted_and_said(declare: Declare, parity: Parity) -> None:
@@ -110,9 +110,13 @@ def test_a_use_is_counted_and_said(declare: Declare, parity: Parity) -> None:
 
     as_json, text = parity("check", DAILY, *DAY, "--json"), parity("check", DAILY, *DAY)
 
-    found = documents(as_json)["daily_metrics"]
-    assert (as_json.exit_code, found["verdict"], found["tolerated"]) == (0, "match", {"total_amount": 1})
-    assert found["reason"].startswith("match, 1 tolerated (total_amount 1), of ")
+    document = documents(as_json)["daily_metrics"]
+    assert (as_json.exit_code, document["verdict"], document["tolerated"]) == (
+        0,
+        "match",
+        {"total_amount": 1},
+    )
+    assert document["reason"].startswith("match, 1 tolerated (total_amount 1), of ")
     [row] = [line for line in text.stdout.splitlines() if line.startswith(DAILY) and "daily_metrics" in line]
     assert row.rstrip().endswith("match, 1 tolerated")
     assert f"match {DAILY}, daily_metrics, {DAYS[1]}: match, 1 tolerated (total_amount 1)" in text.stdout
@@ -125,8 +129,8 @@ def test_more_than_the_bound_is_a_mismatch(declare: Declare, parity: Parity) -> 
 
     result = parity("check", DAILY, *DAY, "--json")
 
-    found = documents(result)["daily_metrics"]
-    assert (result.exit_code, found["verdict"], found["tolerated"]) == (3, "mismatch", {})
+    document = documents(result)["daily_metrics"]
+    assert (result.exit_code, document["verdict"], document["tolerated"]) == (3, "mismatch", {})
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, "match"), (-1, "mismatch")])
@@ -137,11 +141,11 @@ def test_the_last_day_of_a_tolerance(declare: Declare, parity: Parity, days: int
 
     result = parity("check", DAILY, *DAY, "--json")
 
-    found = documents(result)["daily_metrics"]
-    assert (found["verdict"], result.exit_code) == (verdict, 0 if verdict == "match" else 3)
+    document = documents(result)["daily_metrics"]
+    assert (document["verdict"], result.exit_code) == (verdict, 0 if verdict == "match" else 3)
     expired = [] if verdict == "match" else ["total_amount"]
-    assert found["expired_tolerances"] == expired
-    assert (f"the tolerance absolute of total_amount expired after {last}" in found["reason"]) is bool(
+    assert document["expired_tolerances"] == expired
+    assert (f"the tolerance absolute of total_amount expired after {last}" in document["reason"]) is bool(
         expired
     )
 
@@ -172,8 +176,8 @@ def test_a_column_that_is_not_there(declare: Declare, parity: Parity, terms: dic
 
     result = parity("check", DAILY, *DAY, "--json")
 
-    found = documents(result)
-    bad, good = found["daily_metrics"], found["location_metrics"]
+    document = documents(result)
+    bad, good = document["daily_metrics"], document["location_metrics"]
     assert (result.exit_code, bad["error"], bad["verdict"]) == (2, True, "inconclusive")
     assert "has no column 'total_amont'. It has: trip_date" in bad["reason"]
     assert good["verdict"] == "match"
@@ -228,8 +232,8 @@ def test_the_file_of_a_function(declare: Declare, parity: Parity, data: Path) ->
 
     result = parity("check", EXPORT, *DAY, "--json")
 
-    found = documents(result)["daily_metrics_export"]
-    assert (result.exit_code, found["tolerated"]) == (0, {"trips": 1})
+    document = documents(result)["daily_metrics_export"]
+    assert (result.exit_code, document["tolerated"]) == (0, {"trips": 1})
 
 
 def test_the_snapshot_of_the_zones(parity: Parity, data: Path) -> None:
@@ -244,10 +248,10 @@ def test_the_snapshot_of_the_zones(parity: Parity, data: Path) -> None:
         connection.execute("update zones_snapshot set dbt_valid_to = null where zone_name = 'old'")
     left_open = parity(*check)
 
-    found = documents(apart)["zones_snapshot"]
-    assert (apart.exit_code, found["verdict"]) == (0, "match")
+    document = documents(apart)["zones_snapshot"]
+    assert (apart.exit_code, document["verdict"]) == (0, "match")
     moments = {"dbt_scd_id": 3, "dbt_updated_at": 3, "dbt_valid_from": 3, "dbt_valid_to": 1}
-    assert found["tolerated"] == moments
+    assert document["tolerated"] == moments
     assert left_open.exit_code == 3
     assert documents(left_open)["zones_snapshot"]["differing_columns"] == ["dbt_valid_to"]
 
@@ -257,11 +261,11 @@ def test_the_sql_leaves_ignored_columns_out(declare: Declare, parity: Parity) ->
     ignored = {"column": "TOTAL_AMOUNT", "kind": "ignored", "reason": "rounded at another place"}
     declare(DAILY, "daily_metrics", tolerances=[ignored])
 
-    found = documents(parity("explain", DAILY, "--window", DAYS[1], "--json"))["daily_metrics"]
+    document = documents(parity("explain", DAILY, "--window", DAYS[1], "--json"))["daily_metrics"]
 
-    assert found["tolerated"] == {"total_amount": 1}
+    assert document["tolerated"] == {"total_amount": 1}
     with duckdb.connect() as connection:
-        assert connection.execute(found["sql"]).fetchall() == []
+        assert connection.execute(document["sql"]).fetchall() == []
         assert "total_amount" not in [column[0] for column in connection.description or ()]
 
 

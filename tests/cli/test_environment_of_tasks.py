@@ -64,7 +64,7 @@ def test_a_variable_that_nothing_reads_is_a_note_and_one_that_a_hook_reads_is_ca
     [unit] = command("inventory", project, task)["units"]
     assert unit["determined"], unit["reason"]
     assert unit["window"]["convention"] == "none"
-    [note] = [one for one in unit["warnings"] if one["code"] == "unread-environment"]
+    [note] = [each for each in unit["warnings"] if each["code"] == "unread-environment"]
     assert "EXECUTION_DATE" in note["message"]
     assert "RUNNER" not in note["message"]
     [file] = command("scaffold", project, task, "--out", str(project.parent / "defs"))["files"]
@@ -128,5 +128,5 @@ def test_where_any_variable_may_be_read_nothing_is_a_note(file: str, text: str, 
 
     [unit] = command("inventory", project, task_with({"EXECUTION_DATE": "{{ ds }}"}))["units"]
 
-    assert "unread-environment" not in {one["code"] for one in unit["warnings"]}
+    assert "unread-environment" not in {each["code"] for each in unit["warnings"]}
     assert unit["window"]["carrier"] == "env"

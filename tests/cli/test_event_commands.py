@@ -62,13 +62,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def test_windows_lists_its_runs(place: Place) -> None:
     """There are no windows: the runs that have written something, by their ids."""
-    said = place.said("windows", UNIT)
-    assert "manual__1" in said
-    assert "its DAG has no clock" in said
-    assert "1 runs without a window" in said
+    message = place.said("windows", UNIT)
+    assert "manual__1" in message
+    assert "its DAG has no clock" in message
+    assert "1 runs without a window" in message
 
-    [found] = json.loads(place.said("windows", UNIT, "--json"))["units"]
-    assert (found["of_event"], found["windows"], found["continuous"]) == (True, 1, True)
+    [document] = json.loads(place.said("windows", UNIT, "--json"))["units"]
+    assert (document["of_event"], document["windows"], document["continuous"]) == (True, 1, True)
 
 
 def test_status_counts_no_windows(place: Place) -> None:
@@ -77,7 +77,7 @@ def test_status_counts_no_windows(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("check", UNIT), 2, "a file belongs to one run"),
         (("explain", UNIT), 2, "no evidence is available"),
@@ -90,9 +90,11 @@ def test_status_counts_no_windows(place: Place) -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_each_command_has_an_answer(place: Place, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_each_command_has_an_answer(
+    place: Place, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     """Where a command is about windows, it says that there are none."""
-    assert said in place.said(*arguments, code=code)
+    assert message in place.said(*arguments, code=code)
 
 
 def test_the_report_has_its_runs(place: Place, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_verify_proves_what_there_is_to_prove(
     """There are no windows; the variables are those of the run that the exporter rendered, as far as it knows them."""
     verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(inventory))
     facets: dict[str, dict[str, Facet]] = {
-        str(one.unit): {facet.name: facet for facet in one.facets} for one in verified
+        str(each.unit): {facet.name: facet for facet in each.facets} for each in verified
     }
 
     for dag_id in ("by_hand", "once", "fed"):

@@ -54,27 +54,27 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_every_task_is_counted_once(run: Any) -> None:
     """By kind, by mirror, and by the reason where there is none."""
-    found = json.loads(run("--json"))
+    document = json.loads(run("--json"))
 
-    assert found["dags"] == {
+    assert document["dags"] == {
         "all": 4,
         "import_errors": 0,
         "every_task_mirrored": ["sound", "lacking"],
         "without_a_gap": ["sound"],
         "reachable": ["sound", "lacking", "mixed"],
     }
-    tasks = found["tasks"]
+    tasks = document["tasks"]
     assert (tasks["all"], tasks["mirrored"], tasks["with_gap"], tasks["unmirrored"]) == (9, 3, 2, 4)
     assert (tasks["as_it_is"], tasks["needless"]) == (
         1,
         1,
     )  # the script and the marker; two have empty windows
     assert tasks["kinds"] == {"dbt-run": 7, "may-run-dbt": 1, "non-dbt": 1}
-    assert found["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2, "as_it_is": 0}
-    assert sum(found["reasons"].values()) == 2
-    [twice] = [reason for reason, count in found["reasons"].items() if count == 2]
+    assert document["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2, "as_it_is": 0}
+    assert sum(document["reasons"].values()) == 2
+    [twice] = [reason for reason, count in document["reasons"].items() if count == 2]
     assert "has empty windows" in twice
-    assert any("on_retry_callback" in gap for gap in found["gaps"])
+    assert any("on_retry_callback" in gap for gap in document["gaps"])
 
 
 def test_it_is_shown_to_a_person(run: Any) -> None:

@@ -79,17 +79,17 @@ def home(tmp_path: Path, estate: Estate) -> Path:
     folder = tmp_path / "dagster_home"
     folder.mkdir()
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    [mirror] = [one for one in load_mirrors(estate.root) if one.legacy_unit == DAILY]
+    [mirror] = [each for each in load_mirrors(estate.root) if each.legacy_unit == DAILY]
     with dg.DagsterInstance.from_config(str(folder)) as instance:
-        for partition, one in KEPT:
-            key = dg.AssetKey(["shadow", one.check.name])
+        for partition, each in KEPT:
+            key = dg.AssetKey(["shadow", each.check.name])
             metadata = evidence_metadata(
-                one, mirror.partitions.window_of(partition), airflow_run=LINK, dbt_tests="not known"
+                each, mirror.partitions.window_of(partition), airflow_run=LINK, dbt_tests="not known"
             )
             instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
             instance.report_runless_asset_event(
                 dg.AssetCheckEvaluation(
-                    key, PARITY, passed=one.verdict is Verdict.MATCH, metadata=metadata, partition=partition
+                    key, PARITY, passed=each.verdict is Verdict.MATCH, metadata=metadata, partition=partition
                 )
             )
     return folder
@@ -149,9 +149,9 @@ def test_check_shows_what_is_kept(parity: Parity, home: Path) -> None:
     """`parity check --evidence` compares nothing: the last verdict on each window, with its run; exit code 3."""
     outcome = parity("check", str(DAILY), "--evidence", "--json", home=home)
 
-    found = {(one["name"], one["partition"]): one for one in document(outcome)}
+    found = {(each["name"], each["partition"]): each for each in document(outcome)}
     assert outcome.exit_code == 3
-    assert {place: one["verdict"] for place, one in found.items()} == {
+    assert {place: each["verdict"] for place, each in found.items()} == {
         ("daily_metrics", DAYS[0]): "match",
         ("daily_metrics", DAYS[1]): "mismatch",
         ("location_metrics", None): "match",
@@ -165,7 +165,7 @@ def test_a_window_of_the_evidence(parity: Parity, home: Path) -> None:
     """--from and --to leave what is kept on other windows out."""
     outcome = parity("check", str(DAILY), "--evidence", "--from", DAYS[0], "--json", home=home)
 
-    assert (outcome.exit_code, [one["partition"] for one in document(outcome)]) == (0, [DAYS[0]])
+    assert (outcome.exit_code, [each["partition"] for each in document(outcome)]) == (0, [DAYS[0]])
 
 
 def test_evidence_needs_an_event_log(parity: Parity) -> None:
@@ -207,7 +207,7 @@ def test_the_sql_finds_the_rows(
     monkeypatch.setenv("TAXI_DATA_DIR", str(data))
 
     found = {
-        one["name"]: one for one in document(parity("explain", str(DAILY), "--window", DAYS[0], "--json"))
+        each["name"]: each for each in document(parity("explain", str(DAILY), "--window", DAYS[0], "--json"))
     }
 
     assert found["daily_metrics"]["verdict"] == "mismatch"
@@ -261,7 +261,7 @@ def test_windows_are_found_by_their_time(
         "check", str(unit), "--evidence", "--from", asked[0], "--to", asked[1], "--json", home=home
     )
 
-    of_verdict = {one["partition"]: one["verdict"] for one in document(outcome)}
+    of_verdict = {each["partition"]: each["verdict"] for each in document(outcome)}
     assert [window for window, verdict in of_verdict.items() if verdict == "match"] == list(found)
     assert {verdict for window, verdict in of_verdict.items() if window not in found} <= {"inconclusive"}
     assert outcome.exit_code == (0 if len(found) == len(of_verdict) else 3)
@@ -285,16 +285,16 @@ def test_explain_shows_every_window_of_a_day(parity: Parity, home: Path) -> None
     """A day of an hourly unit is all of its hours that have evidence."""
     keep(home, "hourly_metrics", HOURLY, *ALL_HOURS)
 
-    found = document(parity("explain", str(HOURLY), "--window", "2024-03-10", "--json", home=home))
+    content = document(parity("explain", str(HOURLY), "--window", "2024-03-10", "--json", home=home))
 
-    assert [one["window"] for one in found] == list(ALL_HOURS)
+    assert [each["window"] for each in content] == list(ALL_HOURS)
 
 
 def test_evidence_on_a_partition_that_is_gone(parity: Parity, home: Path) -> None:
     """After a change of the schedule the old verdicts are explained as before, without SQL."""
     keep(home, "daily_metrics", DAILY, "2024-03-09T03:00-0500")
 
-    found = {one["window"]: one for one in document(parity("explain", str(DAILY), "--json", home=home))}
+    found = {each["window"]: each for each in document(parity("explain", str(DAILY), "--json", home=home))}
 
     assert found["2024-03-09T03:00-0500"]["verdict"] == "match"
     assert found["2024-03-09T03:00-0500"]["sql"] == ""
@@ -308,7 +308,7 @@ def test_all_pages_of_evidence_are_read(parity: Parity, home: Path, monkeypatch:
 
     outcome = parity("check", str(HOURLY), "--evidence", "--json", home=home)
 
-    assert sorted(one["partition"] for one in document(outcome)) == sorted(ALL_HOURS[:5])
+    assert sorted(each["partition"] for each in document(outcome)) == sorted(ALL_HOURS[:5])
 
 
 def test_an_error_beside_the_event_log_stays_what_it_is(home: Path) -> None:

@@ -117,7 +117,7 @@ def scaffold(root: Path, file: Path) -> dict[str, dict[str, Any]]:
 def windows_of(root: Path, file: Path, unit: str = "") -> dict[str, Facet]:
     """The `windows` facet of each mirror beside an inventory."""
     verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(file), unit)
-    return {str(one.unit): one.facets[0] for one in verified}
+    return {str(each.unit): each.facets[0] for each in verified}
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_what_is_written_names_the_list(root: Path, files: dict[str, dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("no_window", "has empty windows, and no data belongs to one"),
         ("events", "has empty windows, and no data belongs to one"),
@@ -193,12 +193,12 @@ def test_what_is_written_names_the_list(root: Path, files: dict[str, dict[str, A
     ],
 )
 def test_what_has_no_window_has_the_true_reason(
-    files: dict[str, dict[str, Any]], name: str, said: str
+    files: dict[str, dict[str, Any]], name: str, message: str
 ) -> None:
     """Windows of no length, and those of a DAG that begins elsewhere each day, are not listed."""
     assert f"{name}/windows.json" not in files
     [gap] = files[f"{name}/gaps.yaml"]["gaps"]
-    assert said in gap
+    assert message in gap
 
 
 def test_a_later_export_adds_its_windows(root: Path, files: dict[str, dict[str, Any]]) -> None:
@@ -218,7 +218,7 @@ def test_a_later_export_adds_its_windows(root: Path, files: dict[str, dict[str, 
         assert again["five_hours/windows.json"]["outcome"] == "written"
         assert again["five_hours/defs.yaml"]["outcome"] == "unchanged"
         assert windows_of(root, february, "trading.always")["trading.always"].agrees.value == "agrees"
-        [mirror] = [one for one in mirrors_below(root) if str(one.legacy_unit) == "trading.always"]
+        [mirror] = [each for each in mirrors_below(root) if str(each.legacy_unit) == "trading.always"]
         keys = definition_of(mirror.partitions).get_partition_keys()
         assert (keys[0], keys[-1], len(keys)) == ("2024-01-01T00:00:00-0500", "2024-02-29T00:00:00-0500", 44)
         assert scaffold(root, february)["trading/windows.json"]["outcome"] == "unchanged"

@@ -214,7 +214,7 @@ def test_a_torn_ledger_is_shown(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("cutover", "taxi_nightly.*"), 2, "no mirror for unit 'taxi_nightly.*'"),
         (("cutover",), 2, "Missing argument"),
@@ -223,10 +223,10 @@ def test_a_torn_ledger_is_shown(night: Night) -> None:
     ],
     ids=["no-unit", "no-name", "no-force", "already"],
 )
-def test_a_wrong_request(night: Night, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_a_wrong_request(night: Night, arguments: tuple[str, ...], code: int, message: str) -> None:
     """What cannot be asked exits 2 with a message, and what is done already exits 0."""
     done = night.parity(*arguments)
 
     assert done.returncode == code, done.stdout + done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

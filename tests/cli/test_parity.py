@@ -91,13 +91,13 @@ def test_a_mark_makes_dagster_the_owner(own_estate: Estate) -> None:
     write_mark(marks, Unit("taxi_daily", "dbt_daily"), proxied=True)
     write_mark(marks, Unit("other", "task"), proxied=True)
 
-    found = json.loads(own_estate.parity("status", "--json").stdout)
+    document = json.loads(own_estate.parity("status", "--json").stdout)
     shown = own_estate.parity("status")
 
-    [daily] = [one for one in found["units"] if one["unit"] == "taxi_daily.dbt_daily"]
+    [daily] = [each for each in document["units"] if each["unit"] == "taxi_daily.dbt_daily"]
     assert (daily["stage"], daily["owner"]) == ("cut_over", "dagster")
     assert daily["why"] == "no inventory to verify it against (2 more)"
-    assert found["marks_without_unit"] == ["other.task"]
+    assert document["marks_without_unit"] == ["other.task"]
     count = len(own_estate.units)
     assert f"{count} units: 1 cut over, {count - 1} observed" in shown.stdout
     assert "warning: other.task is marked as proxied but has no mirror" in shown.stderr
@@ -132,7 +132,7 @@ def test_a_file_of_a_dag_that_is_not_ours_is_left_alone(own_estate: Estate) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["check"], "no window was named"),
         (
@@ -146,12 +146,12 @@ def test_a_file_of_a_dag_that_is_not_ours_is_left_alone(own_estate: Estate) -> N
     ],
     ids=["no-window", "no-unit", "no-day", "reversed", "no-option", "no-command"],
 )
-def test_a_wrong_request_exits_2(built_estate: Estate, arguments: list[str], said: str) -> None:
+def test_a_wrong_request_exits_2(built_estate: Estate, arguments: list[str], message: str) -> None:
     """What cannot be done as asked exits 2 with a message on stderr that names it, and nothing on stdout."""
     done = built_estate.parity(*arguments)
 
     assert done.returncode == 2, done.stdout + done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
@@ -171,7 +171,7 @@ def test_a_port_that_is_taken_exits_2(own_estate: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right", "unit", "said"),
+    ("wrong", "right", "unit", "message"),
     [
         ('cron: "0 6 * * *"', 'cron: "61 6 * * *"', "taxi_daily.dbt_zones", "schedule '61 6 * * *'"),
         ("America/New_York", "America/Gotham", "taxi_daily.dbt_zones", "America/Gotham"),
@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_exits_2(own_estate: Estate) -> None:
     ],
     ids=["schedule", "zone", "template"],
 )
-def test_bad_yaml_is_one_message(own_estate: Estate, wrong: str, right: str, unit: str, said: str) -> None:
+def test_bad_yaml_is_one_message(own_estate: Estate, wrong: str, right: str, unit: str, message: str) -> None:
     """YAML that declares what cannot be is one message about its unit, and the exit code is 2."""
     path = own_estate.root / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
     path.write_text(path.read_text().replace(wrong, right, 1))
@@ -188,7 +188,7 @@ def test_bad_yaml_is_one_message(own_estate: Estate, wrong: str, right: str, uni
 
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert f"unit {unit}: " in done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
 

@@ -11,7 +11,7 @@ UNIT = "taxi_daily.dbt_daily"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         pytest.param(
             ["rehearse", UNIT, "--last", "1", "--from", "2024-03-08"], "not both", id="last and from"
@@ -29,9 +29,9 @@ UNIT = "taxi_daily.dbt_daily"
         ),
     ],
 )
-def test_words_that_do_not_go_together(words: list[str], said: str) -> None:
+def test_words_that_do_not_go_together(words: list[str], message: str) -> None:
     """Options that contradict each other are a usage error, and none of them is dropped."""
     outcome = CliRunner().invoke(cli.app, words, env={"COLUMNS": "200", "TERM": "dumb"})
 
     assert outcome.exit_code == 2
-    assert said in outcome.output
+    assert message in outcome.output

@@ -85,7 +85,7 @@ def reported(unit: Unit, days: int, verdicts: Callable[[int], Verdict]) -> Repor
         )
         for day in range(days)
     )
-    keys = [one.partition for one in found]
+    keys = [each.partition for each in found]
     facets = tuple(
         Facet(name, Agreement.UNDETERMINED if name == "ordering" else Agreement.AGREES, "a", "b", "c")
         for name in FACETS
@@ -156,7 +156,9 @@ def test_every_unit_and_verdict_is_on_the_page() -> None:
     """Each unit, each window and each verdict in words beside its mark, so that colour carries nothing alone."""
     verdicts = [Verdict.MATCH, Verdict.MISMATCH, Verdict.INCONCLUSIVE]
     units = [Unit(f"dag_{number}", "task.with.groups") for number in range(3)]
-    page = Page(render_html.page(Report(AT, tuple(reported(one, 3, verdicts.__getitem__) for one in units))))
+    page = Page(
+        render_html.page(Report(AT, tuple(reported(each, 3, verdicts.__getitem__) for each in units)))
+    )
 
     assert all(page.text.count(str(unit)) >= 2 for unit in units)
     for day, mark in ((1, "match: 0"), (2, "mismatch: metrics: 1"), (3, "inconclusive: metrics: 2")):
@@ -205,10 +207,10 @@ def test_a_large_estate_fits_into_a_megabyte() -> None:
     """100 units with 60 windows each stay below 1 MB."""
     units = [Unit(f"some_dag_{number}", "dbt_models") for number in range(100)]
     rows = [
-        reported(one, WINDOWS, lambda day: Verdict.MISMATCH if day % 20 == 3 else Verdict.MATCH)
-        for one in units
+        reported(each, WINDOWS, lambda day: Verdict.MISMATCH if day % 20 == 3 else Verdict.MATCH)
+        for each in units
     ]
-    text = render_html.page(Report(AT, tuple(rows), tuple(entry(one) for one in units)))
+    text = render_html.page(Report(AT, tuple(rows), tuple(entry(each) for each in units)))
 
     assert text.count("2024-01-01") >= len(units)
     assert len(text.encode()) < 1_000_000
@@ -344,8 +346,8 @@ def test_the_report_of_an_estate(parity: Parity, built_estate: Estate, tmp_path:
         )
     assert daily["condition"] == "held"
     assert "month end" in page.text
-    assert {one["output"] for one in daily["verdicts"]} == {"daily_metrics", "location_metrics"}
-    assert [one["kind"] for one in facts["ledger"]] == ["held"]
+    assert {each["output"] for each in daily["verdicts"]} == {"daily_metrics", "location_metrics"}
+    assert [each["kind"] for each in facts["ledger"]] == ["held"]
 
 
 def test_the_observers_times_and_links(parity: Parity, built_estate: Estate, tmp_path: Path) -> None:

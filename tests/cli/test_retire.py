@@ -53,7 +53,7 @@ def test_a_dag_is_retired(soaked: Night) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["schema"], told["applied"], told["runs"]) == ("parity/move/1", True, [])
-    assert [(one["unit"], one["from"], one["to"]) for one in told["units"]] == [
+    assert [(each["unit"], each["from"], each["to"]) for each in told["units"]] == [
         (unit, "cut_over", "retired") for unit in UNITS
     ]
     assert soaked.airflow.paused == {"taxi_daily"}

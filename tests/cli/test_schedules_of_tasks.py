@@ -190,21 +190,21 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("dag", "said", "why"),
+    ("dag", "message", "why"),
     [pytest.param(*case, id=f"12-untrue-words-of-schedules {case[0]}") for case in REFUSED],
 )
-def test_a_refusal_says_the_true_reason(written: Written, dag: str, said: str, why: str) -> None:
+def test_a_refusal_says_the_true_reason(written: Written, dag: str, message: str, why: str) -> None:
     """A schedule without a mirror is a gap that names the schedule as it is, and why it has none."""
     [gap] = written.files[dag]["gaps"]
 
-    assert said in gap
+    assert message in gap
     assert why in gap
     for untrue in ("'0:00:00'", "no window that recurs", "rendered it for any window"):
         assert untrue not in gap
 
 
 @pytest.mark.parametrize(
-    ("unit", "line", "instead", "said"),
+    ("unit", "line", "instead", "message"),
     [
         ("two.a_while", "    end: '2024-03-01'\n", "", "the task ends 2024-03-01T00:00:00+00:00, the mirror goes on"),
         ("two.a_while", "start: '2024-01-31'", "start: '2024-01-01'", "the task starts 2024-01-31"),
@@ -214,7 +214,7 @@ def test_a_refusal_says_the_true_reason(written: Written, dag: str, said: str, w
     ],
 )  # fmt: skip
 def test_other_bounds_are_a_difference(
-    written: Written, root: Path, unit: str, line: str, instead: str, said: str
+    written: Written, root: Path, unit: str, line: str, instead: str, message: str
 ) -> None:
     """A mirror that begins or ends elsewhere than its task differs in `windows`, in the span or after it."""
     file = Path(written.files[unit.partition(".")[0]]["path"])
@@ -233,4 +233,4 @@ def test_other_bounds_are_a_difference(
         file.write_text(before)
 
     assert facet.agrees.value == "differs"
-    assert said in facet.detail
+    assert message in facet.detail

@@ -55,7 +55,7 @@ def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) 
 
 
 @pytest.mark.parametrize(
-    ("facet", "said", "instead"),
+    ("facet", "message", "instead"),
     [
         pytest.param("windows", 'cron: "0 6 * * *"', 'cron: "0 7 * * *"', id="an hour later"),
         pytest.param("retries", "  retries: 2\n", "", id="no retries"),
@@ -70,13 +70,13 @@ def test_the_estate_does_not_differ(verified: subprocess.CompletedProcess[str]) 
     ],
 )
 def test_one_changed_line_is_one_difference(
-    estate: Estate, inventory: Path, tmp_path: Path, facet: str, said: str, instead: str
+    estate: Estate, inventory: Path, tmp_path: Path, facet: str, message: str, instead: str
 ) -> None:
     """A mirror that says something else than the DAG differs in that: exit code 3, and a line that says in what."""
     own = Estate(copy_project(tmp_path / "own"), estate.instance)
     file = own.root / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
-    assert said in file.read_text()
-    file.write_text(file.read_text().replace(said, instead))
+    assert message in file.read_text()
+    file.write_text(file.read_text().replace(message, instead))
 
     done = own.parity("verify", UNIT, "--inventory", str(inventory))
 

@@ -134,9 +134,9 @@ def test_gaps_and_overlaps_exit_with_3(home: Home) -> None:
         "1 overlapping",
     ):
         assert said in outcome.stdout, outcome.stdout
-    found = continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC))
-    assert found is not None
-    assert found[DAILY].gap_keys == [DAYS[1], "2024-03-13"]
+    continuities = continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC))
+    assert continuities is not None
+    assert continuities[DAILY].gap_keys == [DAYS[1], "2024-03-13"]
 
 
 def test_dagsters_gap_is_filled_by_a_backfill(home: Home) -> None:
@@ -170,10 +170,10 @@ def test_the_ledger_says_when_a_unit_was_enrolled(home: Home) -> None:
     )
     home.airflow_wrote(DAYS[4])
 
-    found = home.unit()
+    shown = home.unit()
 
-    assert (found["continuous"], found["written"]["airflow"][0]["first"]) == (True, DAYS[4])
-    assert datetime.now(UTC) - datetime.fromisoformat(found["enrolled"]) < timedelta(minutes=5)
+    assert (shown["continuous"], shown["written"]["airflow"][0]["first"]) == (True, DAYS[4])
+    assert datetime.now(UTC) - datetime.fromisoformat(shown["enrolled"]) < timedelta(minutes=5)
 
 
 def test_what_each_side_wrote_since(home: Home) -> None:
@@ -197,9 +197,11 @@ def test_a_unit_that_writes_nothing(home: Home) -> None:
     outcome = home.parity("taxi_weekly.dbt_test")
 
     assert (outcome.exit_code, "it writes none" in outcome.stdout) == (0, True)
-    found = continuity_of(Settings.from_process(), [Unit("taxi_weekly", "dbt_test")], datetime.now(UTC))
-    assert found is not None
-    assert [one.against for one in found.values()] == [()]
+    continuities = continuity_of(
+        Settings.from_process(), [Unit("taxi_weekly", "dbt_test")], datetime.now(UTC)
+    )
+    assert continuities is not None
+    assert [each.against for each in continuities.values()] == [()]
 
 
 def test_without_an_event_log(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,19 +66,19 @@ def test_overridden_steps_are_those_that_run(fields: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"schema_override": "other"}, "schema_override=other"),
         ({"additional_run_config": {"git_branch": "next", "cause": "x"}}, "git_branch=next"),
         ({"additional_run_config": {"target_name_override": "dev"}}, "target_name_override=dev"),
     ],
 )
-def test_a_run_of_something_else_is_said(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_run_of_something_else_is_said(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
     """Another schema or another state of the project is not what a mirror builds."""
     unit = read({"job_id": 5, **fields}, team(tmp_path))
 
     assert (unit.kind, unit.determined) == (Kind.OPAQUE, False)
-    assert f"dbt Cloud job 5 runs with {said}, and a mirror does not" in unit.reason
+    assert f"dbt Cloud job 5 runs with {message}, and a mirror does not" in unit.reason
 
 
 @pytest.mark.parametrize("fields", [{"job_id": 4711}, {"job_name": "twice"}, {"job_name": "unknown"}])
@@ -93,7 +93,7 @@ def test_an_unknown_job_is_asked_for(fields: dict[str, Any], tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ("", "not dbt Cloud's answer"),
         ({"status": {"code": 401}}, "it has no jobs"),
@@ -103,9 +103,9 @@ def test_an_unknown_job_is_asked_for(fields: dict[str, Any], tmp_path: Path) -> 
         ({"data": [JOBS[0], JOBS[0]]}, "job 5 is in it twice"),
     ],
 )
-def test_another_file_is_an_error(answer: Any, said: str, tmp_path: Path) -> None:
+def test_another_file_is_an_error(answer: Any, message: str, tmp_path: Path) -> None:
     """One that names the file and what is missing."""
-    with pytest.raises(TeamFileUnreadable, match=rf"cloud\.json.*{said}"):
+    with pytest.raises(TeamFileUnreadable, match=rf"cloud\.json.*{message}"):
         team(tmp_path, answer)
 
 

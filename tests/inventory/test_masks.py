@@ -78,9 +78,11 @@ def run_with(more: str) -> dict[str, Any]:
 
 def test_without_a_mask_all_agrees() -> None:
     """The unit of this table agrees where nothing is masked: what the cases below say is the masks' doing."""
-    found = facets({"bash_command": RUN, "env": {"REGION": "eu"}}, {}, {"REGION": "eu"})
+    differing = facets({"bash_command": RUN, "env": {"REGION": "eu"}}, {}, {"REGION": "eu"})
 
-    assert {found[name].agrees for name in ("variables", "selection", "environment")} == {Agreement.AGREES}
+    assert {differing[name].agrees for name in ("variables", "selection", "environment")} == {
+        Agreement.AGREES
+    }
 
 
 @pytest.mark.parametrize(
@@ -125,8 +127,8 @@ def test_a_masked_command_may_run_anything(command: str) -> None:
     fields = {"bash_command": command}
 
     assert described(fields)[2].kind is Kind.OPAQUE
-    found = facets(fields, {}, {})
-    assert {found[name].agrees for name in ("variables", "selection", "environment")} == {
+    differing = facets(fields, {}, {})
+    assert {differing[name].agrees for name in ("variables", "selection", "environment")} == {
         Agreement.UNDETERMINED
     }
 

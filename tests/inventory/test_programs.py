@@ -252,7 +252,7 @@ def test_hundreds_of_opaque_tasks_are_one_line(capsys: pytest.CaptureFixture[str
     assert "300 tasks run `python upload_dbt_results.py` beside dbt (t300, t301, t302 and 297 more)" in text
 
     [dag] = read_document(content, "inventory.json").dags
-    assert all(isinstance(one, Task) for one in dag.tasks)
+    assert all(isinstance(each, Task) for each in dag.tasks)
     readings = {unit.task_id: unit for unit in found.units}
     gaps = draft_dag(dag, readings, Place("dbt", lambda _: "", DagsterCrons.asked_now())).gaps
     told = [gap for gap in gaps if "seen through" in gap or "beside dbt" in gap]

@@ -101,8 +101,8 @@ def scripts(draw: st.DrawFn) -> tuple[str, list[str]]:
     words = [*before, "dbt run", *after]
     named = [f"{program} p{number}" for number, program in enumerate(words)]
     text = draw(st.sampled_from(["", "set -e\n"]))
-    for number, one in enumerate(named):
-        text += one if number == len(named) - 1 else one + draw(JOINT)
+    for number, each in enumerate(named):
+        text += each if number == len(named) - 1 else each + draw(JOINT)
     return text, [f"p{number}" for number in range(len(words)) if number != len(before)]
 
 

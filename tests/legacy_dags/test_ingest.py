@@ -68,10 +68,10 @@ def test_no_row_is_lost(delivery: Path, data_dir: Path) -> None:
     """Raw has exactly the rows that were delivered, duplicates and dirt included."""
     loaded = str(ingest.load_trips(MONTH)["path"])
 
-    for one, other in ((str(delivery), loaded), (loaded, str(delivery))):
+    for each, other in ((str(delivery), loaded), (loaded, str(delivery))):
         missing = duckdb.execute(
             "select count(*) from (from read_parquet($one) except all from read_parquet($other))",
-            {"one": one, "other": other},
+            {"one": each, "other": other},
         ).fetchone()
         assert missing == (0,)
 

@@ -218,7 +218,7 @@ def test_overlaps_name_both_runs() -> None:
     both, twice = found(writes).overlaps
 
     assert (both.partition, both.overlap) == (key(3), "both orchestrators wrote it")
-    assert [str(one) for one in both.wrote][1] == "dagster (a) at 2024-03-08 00:10:00 UTC"
+    assert [str(each) for each in both.wrote][1] == "dagster (a) at 2024-03-08 00:10:00 UTC"
     assert (twice.partition, twice.overlap) == (key(5), "two runs of dagster wrote it at the same time")
     assert found(writes).against == (
         f"both orchestrators wrote it: {key(3)}",
@@ -370,7 +370,7 @@ def test_what_each_side_wrote(writes: list[Wrote]) -> None:
     by_side = spans_by_owner(DAYS, writes, now)
 
     for owner in Owner:
-        expected = sorted({one.partition for one in writes if one.owner is owner} & set(keys))
+        expected = sorted({each.partition for each in writes if each.owner is owner} & set(keys))
         assert within(keys, by_side[owner]) == expected
 
 
@@ -388,12 +388,12 @@ def test_a_hole_between_listed_windows_is_no_gap() -> None:
         return continuity(UNIT, Owner.AIRFLOW, partitions, writes, enrolled=enrolled, now=NOW)
 
     whole = told(None, 0, 1, 2, 3, 4)
-    assert [one.partition for one in whole.windows] == keys
+    assert [each.partition for each in whole.windows] == keys
     assert whole.lacks == ()
     [gap] = told(None, 0, 1, 3, 4).lacks
     assert gap.span == Span(keys[2], keys[2], 1)
     # Enrolled inside of a hole: the first window after it is the first that counts.
-    assert [one.partition for one in told(START + 3 * DAY, 0, 1, 2, 3).windows] == keys[2:]
+    assert [each.partition for each in told(START + 3 * DAY, 0, 1, 2, 3).windows] == keys[2:]
 
 
 def overlapping(length: int, days: Iterable[int]) -> ListedPartitions:

@@ -165,10 +165,10 @@ def test_a_hold_ends_with_the_retirement() -> None:
 def test_units_do_not_mix() -> None:
     """Entries of several units, one between the other, come to a history for each."""
     other = replace(INTENT, id="c3", unit=OTHER)
-    found = histories([INTENT, other, DONE])
+    known = histories([INTENT, other, DONE])
 
-    assert found[UNIT].stage is Stage.CUT_OVER
-    assert found[OTHER].open == OpenMove(other)
+    assert known[UNIT].stage is Stage.CUT_OVER
+    assert known[OTHER].open == OpenMove(other)
 
 
 @given(minutes=st.integers(-60, 60))
@@ -238,12 +238,12 @@ BACKFILL = replace(
 def test_an_entry_that_cannot_follow_costs_its_own_unit(entry: Entry) -> None:
     """An entry that does not begin where the ones before it ended is refused with its place; other units go on."""
     other = replace(INTENT, unit=OTHER)
-    found = histories([INTENT, DONE, entry, other, replace(other, kind=Kind.DONE)], lambda i: f"line {i + 7}")
+    known = histories([INTENT, DONE, entry, other, replace(other, kind=Kind.DONE)], lambda i: f"line {i + 7}")
 
     with pytest.raises(LedgerUnreadable, match=r"ledger of taxi_daily\.dbt_daily, line 9: .*good copy"):
-        found.get(UNIT)
-    assert found[OTHER].stage is Stage.CUT_OVER
-    assert list(found) == [OTHER]
+        known.get(UNIT)
+    assert known[OTHER].stage is Stage.CUT_OVER
+    assert list(known) == [OTHER]
 
 
 def test_a_hold_that_another_move_has_overtaken_is_refused() -> None:

@@ -15,7 +15,7 @@ from tests.lifecycle.test_retire_gates import NIGHT, SOAKED
 
 def closed(event: str, compared: Compared | None = None) -> list[tuple[Gate, str]]:
     facts = SOAKED if compared is None else replace(SOAKED, compared=compared)
-    return [(one.gate, one.why) for one in blockers(Move.RETIRE, facts, GateSettings(event=event), NIGHT)]
+    return [(each.gate, each.why) for each in blockers(Move.RETIRE, facts, GateSettings(event=event), NIGHT)]
 
 
 @pytest.mark.parametrize("event", ["manual", "once"])
@@ -25,13 +25,13 @@ def test_what_people_start_can_be_retired(event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "said"), [("datasets", "datasets or assets start"), ("continuous", "starts again")]
+    ("event", "message"), [("datasets", "datasets or assets start"), ("continuous", "starts again")]
 )
-def test_what_nothing_in_dagster_starts_stays(event: str, said: str) -> None:
+def test_what_nothing_in_dagster_starts_stays(event: str, message: str) -> None:
     """The reason is said by the mirror's gate."""
     [(gate, why)] = closed(event)
     assert gate is Gate.MIRROR
-    assert said in why
+    assert message in why
 
 
 def test_soaking_counts_runs() -> None:

@@ -104,7 +104,7 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "name", "said"),
+    ("case", "name", "message"),
     [
         pytest.param(Case(cron="0 7 * * *"), "windows", "exist only in Airflow", id="another hour"),
         pytest.param(Case(start="2024-03-10"), "windows", "2 windows exist only in Airflow", id="begins later"),
@@ -140,12 +140,12 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
                      id="somebody is told who was not"),
     ],
 )  # fmt: skip
-def test_one_change_is_one_difference(case: Case, name: str, said: str) -> None:
+def test_one_change_is_one_difference(case: Case, name: str, message: str) -> None:
     """What differs from Airflow is a difference of its own facet, which says what, and of no other."""
     facets = case.facets()
 
     assert [each for each, facet in facets.items() if facet.agrees is Agreement.DIFFERS] == [name]
-    assert said in facets[name].detail
+    assert message in facets[name].detail
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_same_promises_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "dag", "said"),
+    ("task", "dag", "message"),
     [
         ({"on_retry_callback": ("alerts.note",)}, {}, "Dagster does not call the task's on_retry_callback alerts.note"),
         ({}, {"sla_miss_callback": ("alerts.late",)}, "Dagster does not call the DAG's sla_miss_callback alerts.late"),
@@ -204,7 +204,7 @@ def test_the_same_promises_agree() -> None:
     ids=["of a retry", "of an SLA", "of a DAG", "a second one"],
 )  # fmt: skip
 def test_a_callback_without_a_place_is_undetermined(
-    task: dict[str, tuple[str, ...]], dag: dict[str, tuple[str, ...]], said: str
+    task: dict[str, tuple[str, ...]], dag: dict[str, tuple[str, ...]], message: str
 ) -> None:
     """A callback that no mirror can have is named, with what to do, beside a failure callback that agrees."""
     own = {"on_failure_callback": ("alerts.page",), **task}
@@ -212,7 +212,7 @@ def test_a_callback_without_a_place_is_undetermined(
     facet = case.facets()["callbacks"]
 
     assert facet.agrees is Agreement.UNDETERMINED
-    assert said in facet.detail
+    assert message in facet.detail
     assert "gates: {undetermined: [callbacks]}" in facet.detail
     assert facet.compared == sum(len(named) for named in (*own.values(), *dag.values()))
 

@@ -46,7 +46,7 @@ def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdic
 
 @pytest.mark.parametrize("verdict", CONCLUSIVE)
 @pytest.mark.parametrize(
-    ("standing", "said"),
+    ("standing", "message"),
     [
         (replace(FAIR, legacy=None), "no legacy run"),
         (replace(FAIR, candidate=None), "no candidate run"),
@@ -62,12 +62,12 @@ def test_a_fair_comparison_keeps_its_verdict(standing: Standing, verdict: Verdic
         (replace(FAIR, other_candidate=("other.task (run x)",)), "candidate has moved on: other.task (run x)"),
     ],
 )  # fmt: skip
-def test_an_unfair_comparison_is_inconclusive(standing: Standing, said: str, verdict: Verdict) -> None:
+def test_an_unfair_comparison_is_inconclusive(standing: Standing, message: str, verdict: Verdict) -> None:
     """Neither a match nor a mismatch survives what makes a comparison unfair, and the reason says it."""
     check = judged(checked(verdict), standing)
 
     assert check.verdict is Verdict.INCONCLUSIVE
-    assert said in check.reason
+    assert message in check.reason
 
 
 def test_a_later_window_leaves_this_ones_rows_alone() -> None:
@@ -93,7 +93,7 @@ def test_a_silent_airflow_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "started", "said"),
+    ("standing", "started", "message"),
     [
         (WHOLE, (), ""),
         (replace(WHOLE, as_a_whole=False), (), ""),
@@ -107,13 +107,13 @@ def test_a_silent_airflow_is_said() -> None:
     ],
 )
 def test_tests_look_at_the_whole_table(
-    standing: Standing, started: tuple[str, ...] | None, said: str
+    standing: Standing, started: tuple[str, ...] | None, message: str
 ) -> None:
     """What spoils the comparison of a whole table spoils that of tests, also on a table that has windows."""
     why = unfair_tests_reason(standing, started)
 
-    assert said in why
-    assert bool(why) is bool(said)
+    assert message in why
+    assert bool(why) is bool(message)
 
 
 LATER = Upstream(spoiling=("events of 2024-03-09",))

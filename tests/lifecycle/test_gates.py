@@ -72,8 +72,8 @@ def compared(*kept: Evidence) -> Facts:
     return replace(READY, compared=lined(*kept))
 
 
-def live(**said: object) -> Facts:
-    return replace(READY, live=replace(WELL, **said))  # type: ignore[arg-type]  # by name
+def live(**facts: object) -> Facts:
+    return replace(READY, live=replace(WELL, **facts))  # type: ignore[arg-type]  # by name
 
 
 def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
@@ -333,7 +333,7 @@ SOAKING = replace(
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "message"),
     [
         (
             replace(READY, facets=NOT_READ, compared=NOT_READ),
@@ -375,9 +375,9 @@ SOAKING = replace(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_condition_in_words(facts: Facts, said: str) -> None:
+def test_a_condition_in_words(facts: Facts, message: str) -> None:
     """Half-done comes before held, held before soaking, soaking before what a next move waits for."""
-    assert str(condition(replace(facts, live=NOT_READ), USUAL, NIGHT)) == said
+    assert str(condition(replace(facts, live=NOT_READ), USUAL, NIGHT)) == message
 
 
 def test_what_has_drifted_or_is_half_done_is_resumed() -> None:

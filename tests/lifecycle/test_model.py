@@ -376,8 +376,8 @@ def test_one_rollback_of_a_half_done_mending_is_enough(steps: int, begun_by_an_o
     if begun_by_an_older_version and (half := estate.ledger.history(UNIT).open):
         estate.ledger.append(replace(half.intent, kind=Kind.TURNED_BACK))
 
-    found = planned(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
-    for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).apply(found):
+    plan = planned(UNIT, Move.ROLLBACK, estate.stage, estate.ledger.history(UNIT))
+    for step in Mover(estate.ledger, estate.world, "bob@ops", patience=AT_ONCE).apply(plan):
         if isinstance(step, Mark):
             estate.parse()
 

@@ -45,27 +45,27 @@ def test_names_that_do_not_collide_stay() -> None:
 )
 def test_names_that_collide_are_refused_by_name(names: tuple[str, str], shared: str) -> None:
     """Both units are named with the name that they would share and the way out; others are not touched."""
-    found = names_taken_twice([*names, "other.unit"])
+    errors = names_taken_twice([*names, "other.unit"])
 
     if not shared:
-        assert found == {}
+        assert errors == {}
         return
-    assert set(found) == set(names)
+    assert set(errors) == set(names)
     for name in names:
-        said = str(found[name])
-        assert said.startswith(f"unit {name}: ")
-        assert f"would both be called {shared!r} in Dagster. Mirror only one of them, or rename" in said
-        assert all(one.partition(".")[0] in said for one in names)
+        message = str(errors[name])
+        assert message.startswith(f"unit {name}: ")
+        assert f"would both be called {shared!r} in Dagster. Mirror only one of them, or rename" in message
+        assert all(each.partition(".")[0] in message for each in names)
 
 
 @pytest.mark.parametrize("dags", [("a-b", "a_b"), ("Taxi", "taxi"), ("a.b", "a_b"), ("größe", "gr__e")])
 def test_dags_with_one_folder_are_refused_by_name(dags: tuple[str, str]) -> None:
     """DAGs whose files would overwrite each other are named, both of them."""
-    found = dags_taken_twice([*dags, "other", "other"])
+    errors = dags_taken_twice([*dags, "other", "other"])
 
-    assert set(found) == set(dags)
+    assert set(errors) == set(dags)
     assert all(
-        f"DAG {dags[0]} and DAG {dags[1]} would both be called" in str(error) for error in found.values()
+        f"DAG {dags[0]} and DAG {dags[1]} would both be called" in str(error) for error in errors.values()
     )
 
 

@@ -80,9 +80,9 @@ def test_the_reason_speaks_of_two_legacy_runs() -> None:
 
 def test_rows_of_one_run_alone_are_no_columns() -> None:
     """Rows that only one run has are said beside the columns, and that no tolerance excuses them."""
-    said = reason(mismatch("orders", "a", alone=1, modified=1))
+    message = reason(mismatch("orders", "a", alone=1, modified=1))
 
-    assert said == (
+    assert message == (
         "noise: column a differs between two legacy runs; 1 row only in the first run, which no tolerance can excuse; "
         "1 row only in the second run, which no tolerance can excuse"
     )

@@ -11,13 +11,13 @@ from dagster_defs.lifecycle.identity import Claim, keys_taken_twice, names_taken
 
 
 def node(unit: str, thing: str, table: str = "db.main.t", **more: Any) -> Claim:
-    said = f"model {thing} of {thing.split(':')[0]}/"
-    return Claim("t", thing, said, unit, **{"builds": True, "is_written": True, "table": table, **more})
+    message = f"model {thing} of {thing.split(':')[0]}/"
+    return Claim("t", thing, message, unit, **{"builds": True, "is_written": True, "table": table, **more})
 
 
 def source(unit: str, thing: str, table: str = "db.raw.t", **more: Any) -> Claim:
-    said = f"source {thing} of {thing.split(':')[0]}/"
-    return Claim("t", thing, said, unit, **{"builds": False, "is_written": False, "table": table, **more})
+    message = f"source {thing} of {thing.split(':')[0]}/"
+    return Claim("t", thing, message, unit, **{"builds": False, "is_written": False, "table": table, **more})
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def source(unit: str, thing: str, table: str = "db.raw.t", **more: Any) -> Claim
 )  # fmt: skip
 def test_one_key_is_one_table(claims: list[Claim], blamed: set[str]) -> None:
     """Two tables under one key are refused, with both of them, both projects and the way out; one table is not."""
-    found = keys_taken_twice(claims)
+    errors = keys_taken_twice(claims)
 
-    assert set(found) == blamed
-    for fault in found.values():
+    assert set(errors) == blamed
+    for fault in errors.values():
         text = str(fault)
         assert all(claim.said in text and claim.unit in text for claim in claims)
         assert "key_prefix" in text

@@ -41,8 +41,8 @@ def wrote(day: str, run: str, owner: Owner = Owner.DAGSTER) -> Wrote:
     return Wrote(owner, day, at, run, run, at - timedelta(minutes=1), at, frozenset({"daily_metrics"}))
 
 
-def written(*windows: WindowWrites, **said: object) -> Continuity:
-    return Continuity(UNIT, Owner.DAGSTER, LONG_BEFORE, windows, **said)  # type: ignore[arg-type]  # by name
+def written(*windows: WindowWrites, **facts: object) -> Continuity:
+    return Continuity(UNIT, Owner.DAGSTER, LONG_BEFORE, windows, **facts)  # type: ignore[arg-type]  # by name
 
 
 WHOLE = [WindowWrites(day, Extent.WRITTEN, (wrote(day, day),)) for day in DAYS]
@@ -71,7 +71,7 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "gate", "said"),
+    ("facts", "gate", "message"),
     [
         (
             replace(SOAKED, live=replace(WELL, unmirrored=("notify", "sweep"))),
@@ -134,13 +134,13 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
         "no-evidence", "too-few-windows", "airflow", "dagster", "no-inventory",
     ],
 )  # fmt: skip
-def test_each_gate_is_closed_by_its_own_fact(facts: Facts, gate: Gate, said: str) -> None:
+def test_each_gate_is_closed_by_its_own_fact(facts: Facts, gate: Gate, message: str) -> None:
     """One fact that is not good closes one gate, with why and what to do; a unit can do without the gate in its
     YAML."""
-    [(found, why)] = closed(facts)
+    [(closed_gates, why)] = closed(facts)
 
-    assert found is gate
-    assert why.startswith(said), why
+    assert closed_gates is gate
+    assert why.startswith(message), why
     assert closed(facts, replace(USUAL, without=(gate,))) == []
 
 
@@ -174,7 +174,7 @@ def test_an_inconclusive_window_does_not_soak() -> None:
     """A window or table whose comparison since the cutover is inconclusive was not compared."""
     unknown = [inconclusive(evidence(day)) for day in DAYS[:2]]
     kept = [*unknown, *(evidence(day) for day in DAYS[2:])]
-    windows = tuple(WindowFact(one.partition, (one,)) for one in kept)
+    windows = tuple(WindowFact(each.partition, (each,)) for each in kept)
 
     assert soaked_windows(replace(SOAKED, compared=Compared(windows)), USUAL) == len(DAYS) - 2
     table = Compared(whole=(inconclusive(evidence(DAYS[-1], whole=True)),))

@@ -34,9 +34,9 @@ def task(rendered: str = "delete from sales.daily where day = '2024-03-01'", **m
 
 def drafted(one: Task, *others: Task) -> SqlDraft:
     schedule = Schedule("@daily", "cron", "0 0 * * *", "UTC", False)
-    found = draft_sql(Dag("orders", schedule, "UTC", (one, *others)), one)
-    assert found is not None
-    return found
+    draft = draft_sql(Dag("orders", schedule, "UTC", (one, *others)), one)
+    assert draft is not None
+    return draft
 
 
 def test_a_task_of_which_everything_is_known() -> None:
@@ -79,11 +79,11 @@ def test_of_a_dag_without_a_clock_only_what_its_run_tells_is_known() -> None:
 
 def test_sql_without_a_proof_has_no_candidate() -> None:
     """It is a SqlUnit that runs no candidate until somebody has said more, with the reason in a comment."""
-    found = drafted(task("call load()"))
+    draft = drafted(task("call load()"))
 
-    assert found.attributes is not None
-    assert (found.attributes["shadow"], found.attributes["because"]) == ("never", NOBODY_HAS_SAID)
-    assert "there is no proof for 'CALL load()'" in found.notes[0]
+    assert draft.attributes is not None
+    assert (draft.attributes["shadow"], draft.attributes["because"]) == ("never", NOBODY_HAS_SAID)
+    assert "there is no proof for 'CALL load()'" in draft.notes[0]
 
 
 READER = Task("orders", "reader", ("x",), {"bash_command": "{{ ti.xcom_pull('daily') }}"})
@@ -107,10 +107,10 @@ def test_a_task_of_which_something_is_not_known_stays_as_it_is(
     change: dict[str, Any], others: tuple[Task, ...], why: str
 ) -> None:
     """The note says what is missing."""
-    found = drafted(task(**change), *others)
+    draft = drafted(task(**change), *others)
 
-    assert found.attributes is None
-    assert why in found.notes[0], found.notes
+    assert draft.attributes is None
+    assert why in draft.notes[0], draft.notes
 
 
 def test_names_of_tables_that_move_are_not_guessed() -> None:
@@ -170,7 +170,7 @@ def test_what_airflow_exports_is_enough(tmp_path: Path) -> None:
     )
 
     [dag] = read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml").dags
-    found = {one.task_id: draft_sql(dag, one) for one in dag.tasks if isinstance(one, Task)}
+    found = {each.task_id: draft_sql(dag, each) for each in dag.tasks if isinstance(each, Task)}
 
     daily, log = (draft.attributes or {} for draft in found.values() if draft)
     assert daily["sql"].startswith(SQL)

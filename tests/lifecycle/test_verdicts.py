@@ -57,7 +57,7 @@ def test_the_summary_counts_what_was_tolerated() -> None:
 
     assert summary([checked(Verdict.MATCH), tolerated[0]]) == "2/2 match (3 tolerated)"
     assert summary(tolerated) == "1/2 match (3 tolerated), 1 mismatch"
-    assert [one.check.verdict_said for one in tolerated] == ["match, 3 tolerated", "mismatch"]
+    assert [each.check.verdict_said for each in tolerated] == ["match, 3 tolerated", "mismatch"]
 
 
 def test_a_check_names_its_window() -> None:

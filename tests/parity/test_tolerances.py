@@ -266,7 +266,7 @@ NOTHING_LEFT = "no column outside the key was compared"
 
 
 @pytest.mark.parametrize(
-    ("key", "tolerances", "verdict", "said"),
+    ("key", "tolerances", "verdict", "message"),
     [
         (("id",), ignoring("v", "w"), Verdict.INCONCLUSIVE, f"{NOTHING_LEFT}: v, w are ignored"),
         ((), ignoring("id", "v", "w"), Verdict.INCONCLUSIVE, f"{NOTHING_LEFT}: id, v, w are ignored"),
@@ -283,7 +283,7 @@ def test_a_match_needs_a_column_that_was_compared(
     key: tuple[str, ...],
     tolerances: tuple[Tolerance, ...],
     verdict: Verdict,
-    said: str,
+    message: str,
 ) -> None:
     """Where ignored columns leave nothing but a key, the verdict is inconclusive; a table that is its key is not so."""
     columns = {"id": "INTEGER", "v": "INTEGER", "w": "VARCHAR"}
@@ -292,7 +292,7 @@ def test_a_match_needs_a_column_that_was_compared(
     check = compare(spec, reader, today=date(2024, 6, 1))
 
     assert check.verdict is verdict
-    assert check.reason.startswith(said)
+    assert check.reason.startswith(message)
 
 
 @pytest.mark.parametrize("legacy_only", [True, False])

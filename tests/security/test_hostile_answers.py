@@ -203,13 +203,13 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize(("make", "said"), LARGE.values(), ids=LARGE.keys())
-def test_an_answer_without_bounds(make: Callable[[], Callable[[socket.socket], None]], said: str) -> None:
+@pytest.mark.parametrize(("make", "message"), LARGE.values(), ids=LARGE.keys())
+def test_an_answer_without_bounds(make: Callable[[], Callable[[socket.socket], None]], message: str) -> None:
     """An answer that is too large, packed or not, is cut off; one that cannot be unpacked is said to be so."""
     with raw_server(make()) as url:
-        with pytest.raises(AirflowUnclear, match=said):
+        with pytest.raises(AirflowUnclear, match=message):
             AirflowClient(AirflowAddress(url), patience=1).dags()
-        with pytest.raises(DagsterUnclear, match=said):
+        with pytest.raises(DagsterUnclear, match=message):
             DagsterClient(url).status("r")
 
 

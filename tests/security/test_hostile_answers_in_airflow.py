@@ -65,10 +65,10 @@ def test_a_proxy_is_told_in_one_line_and_in_time() -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    document = json.loads(done.stdout.splitlines()[-1])
 
-    assert found.keys() == answers.keys()
-    for name, (said, passing, seconds) in found.items():
+    assert document.keys() == answers.keys()
+    for name, (said, passing, seconds) in document.items():
         assert said, name
         assert len(said) < 1500, name
         assert "hunter2" not in said

@@ -70,8 +70,8 @@ def honoured_by_airflow(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 @EVERY
@@ -138,7 +138,7 @@ def test_the_way_back_is_open_through_a_broken_file(tmp_path: Path, name: str) -
     assert beside == kept
     assert bool(kept) is bool(odd.said)
     if odd.doubted is None and odd.files:
-        assert {(tmp_path / one).read_bytes() for one in kept} == set(odd.files.values())
+        assert {(tmp_path / each).read_bytes() for each in kept} == set(odd.files.values())
 
 
 def test_an_unreadable_folder_is_one_error(tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_secret_in_a_command(command: str) -> None:
     """The secret is replaced by the mask, and nothing else of the command is."""
-    found = EXPORTER.mask(command, [])
+    masked = EXPORTER.mask(command, [])
 
-    assert S not in found
-    assert found.replace("***", S) in (command, command.replace(S + S, S))
+    assert S not in masked
+    assert masked.replace("***", S) in (command, command.replace(S + S, S))
 
 
 SHAPES = [

@@ -108,14 +108,14 @@ def test_a_success_that_its_run_contradicts_is_nobodys(
     """Airflow says success, as after "mark success", and the run of that very try did not succeed: no materialization,
     and an observation that says what is known, by which comparisons know that the tables may be another's."""
     run = finished(airflow, "success")
-    found = launched(observer, run, 1, *ends)
+    runs = launched(observer, run, 1, *ends)
 
     events = observer.tick()
 
     assert materialized(events) == set()
     told = {event.description for event in events if event.partition == KEY}
     assert len(told) == 1
-    assert f"success in Airflow, try 1, but its Dagster run {found.run_id[:8]}" in str(told)
+    assert f"success in Airflow, try 1, but its Dagster run {runs.run_id[:8]}" in str(told)
     assert all(tags.WRITTEN_BY in event.metadata for event in events)
 
 

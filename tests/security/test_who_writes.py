@@ -243,7 +243,7 @@ def test_the_owners_run_writes(
     started = [run for run in attacked.instance.get_runs() if run.run_id not in known]
     why = [attacked.failure(run.run_id) for run in started]
     assert sorted(attacked.notes()[len(notes) :]) == wanted, why
-    told = [one for one in attacked.seen() if one not in seen]
+    told = [each for each in attacked.seen() if each not in seen]
     assert sorted(set(told)) == sorted(set(wanted) - attacked.broken(started)), why
     assert started
     for run in started:

@@ -28,17 +28,17 @@ def yaml(text: str | bytes, name: str = f"{DAG}.yaml") -> Mapping[str, bytes]:
     return {name: text.encode() if isinstance(text, str) else text}
 
 
-def broken(text: str | bytes, said: str) -> Odd:
-    return Odd(yaml(text), doubted=None, said=said)
+def broken(text: str | bytes, message: str) -> Odd:
+    return Odd(yaml(text), doubted=None, said=message)
 
 
-def entry(text: str, said: str, *doubted: str) -> Odd:
+def entry(text: str, message: str, *doubted: str) -> Odd:
     """A good entry for `b`, next to a wrong one."""
     return Odd(
         yaml(f"tasks:\n- {{id: b, proxied: true}}\n{text}\n"),
         honoured={"b": True},
         doubted=doubted,
-        said=said,
+        said=message,
     )
 
 

@@ -81,21 +81,21 @@ class Runner:
 
     def states(self) -> dict[str, dict[str, str]]:
         return {
-            task_id: {str(one["map_index"]): one["state"] for one in record["instances"]}
+            task_id: {str(each["map_index"]): each["state"] for each in record["instances"]}
             for task_id, record in self.records.items()
         }
 
     def xcoms(self) -> dict[str, str]:
         """Their JSON, as Airflow stores it, by task, map index and key."""
         return {
-            f"{task_id}[{one['map_index']}].{row['key']}": row["value"]["json"]
+            f"{task_id}[{each['map_index']}].{row['key']}": row["value"]["json"]
             for task_id, record in self.records.items()
-            for one in record["instances"]
-            for row in one["xcoms"]
+            for each in record["instances"]
+            for row in each["xcoms"]
         }
 
 
 def in_order(xcom: str) -> str:
     """Airflow writes the tasks that a short circuit skips from a set."""
-    found = json.loads(xcom)
-    return json.dumps({"skipped": sorted(found["skipped"])}) if "skipped" in str(xcom) else xcom
+    document = json.loads(xcom)
+    return json.dumps({"skipped": sorted(document["skipped"])}) if "skipped" in str(xcom) else xcom

@@ -117,11 +117,11 @@ def test_killed_after_a_step(
     """A move that is killed after whichever step is finished by `resume` and undone by `rollback`: nothing else."""
     stage = STAGES[move]
     at(stage, ledger, world)
-    found = planned(UNIT, move, stage, ledger.history(UNIT), end_runs=end_runs)
-    die_after(taken, found, ledger, world)
+    plan = planned(UNIT, move, stage, ledger.history(UNIT), end_runs=end_runs)
+    die_after(taken, plan, ledger, world)
 
     open_move = ledger.history(UNIT).open
-    over = taken == len(found.steps)
+    over = taken == len(plan.steps)
     assert (open_move is None) is over
     if open_move:
         take(resume(open_move) if way == "resume" else undo(open_move), ledger, world, "eve@ops")
@@ -162,8 +162,8 @@ def test_killed_while_a_mark_is_put_right(
     """A mark that has drifted is put right by a move that is in the ledger, and that can be killed like any other."""
     at(stage, ledger, world)
     world.mark(UNIT, Owner.AIRFLOW if stage is Stage.CUT_OVER else Owner.DAGSTER)
-    found = mend(UNIT, stage)
-    die_after(min(taken, len(found.steps)), found, ledger, world)
+    mending = mend(UNIT, stage)
+    die_after(min(taken, len(mending.steps)), mending, ledger, world)
 
     open_move = ledger.history(UNIT).open
     undone = open_move is not None and way == "rollback" and stage is Stage.CUT_OVER
@@ -278,9 +278,9 @@ def test_a_refusal_that_lasts_stops_the_move_at_once(
         raise error
 
     monkeypatch.setattr(world, "missing_definitions", refuse)
-    found = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    plan = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
     with pytest.raises(StepFailed, match=str(error)[:20]):
-        list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).apply(found))
+        list(Mover(ledger, world, "ada@ops", patience=Patience(definitions=3600)).apply(plan))
 
     assert looks == 1
 
@@ -294,8 +294,8 @@ def test_a_long_step_says_what_it_waits_for(
     monkeypatch.setattr("dagster_defs.usecases.move.carry_out.PAUSE", 0.01)
     monkeypatch.setattr(world, "missing_definitions", lambda *_: reasons.pop(0) if reasons else "")
     said: list[str] = []
-    found = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
-    list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).apply(found))
+    plan = planned(UNIT, Move.CUTOVER, Stage.SHADOWED, ledger.history(UNIT))
+    list(Mover(ledger, world, "ada@ops", say=said.append, say_seconds=0).apply(plan))
 
     assert len(said) == 3
     assert all("the code location is loading" in line and str(UNIT) in line for line in said)
@@ -331,9 +331,9 @@ def test_the_mark_goes_back_while_dagster_is_down(
     with monkeypatch.context() as outage:
         outage.setattr(world, "live_runs", down)
         outage.setattr(world, "end_runs", down)
-        found = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=end_runs)
+        plan = planned(UNIT, Move.ROLLBACK, Stage.CUT_OVER, ledger.history(UNIT), end_runs=end_runs)
         with pytest.raises(StepFailed) as caught:
-            take(found, ledger, world)
+            take(plan, ledger, world)
 
     message = str(caught.value)
     for said in (

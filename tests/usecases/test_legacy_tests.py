@@ -70,11 +70,11 @@ def evaluated(workspace: DbtWorkspace, tmp_path: Path) -> Callable[..., Evaluate
     """All tests of the project, under their names."""
 
     def evaluate(**variables: str) -> Evaluated:
-        tests = {one for one in workspace.select("fqn:*") if one.startswith("test.")}
-        found = evaluate_tests(workspace, tests, variables=variables, run_dir=tmp_path / "run", wait_s=0.3)
+        tests = {each for each in workspace.select("fqn:*") if each.startswith("test.")}
+        outcomes = evaluate_tests(workspace, tests, variables=variables, run_dir=tmp_path / "run", wait_s=0.3)
         return Evaluated(
-            {name(test): passed for test, passed in found.passed.items()},
-            {name(test): why for test, why in found.not_known.items()},
+            {name(test): passed for test, passed in outcomes.passed.items()},
+            {name(test): why for test, why in outcomes.not_known.items()},
         )
 
     return evaluate
@@ -107,16 +107,16 @@ def test_tests_are_told_and_nothing_is_written(
     One that would store its failures, and one that cannot be asked, are not known, with the reason."""
     before = workspace.database_file.read_bytes()
 
-    found = evaluated(limit="2")
+    evaluated_tests = evaluated(limit="2")
 
-    assert found.passed == {
+    assert evaluated_tests.passed == {
         "unique_rows_id": True,
         "accepted_values_rows_id__1": False,
         "within_limit": False,
     }
-    assert found.not_known.keys() == {"not_null_rows_id", "no_such_column"}
-    assert found.not_known["not_null_rows_id"] == "it stores its failures"
-    assert "missing" in found.not_known["no_such_column"]
+    assert evaluated_tests.not_known.keys() == {"not_null_rows_id", "no_such_column"}
+    assert evaluated_tests.not_known["not_null_rows_id"] == "it stores its failures"
+    assert "missing" in evaluated_tests.not_known["no_such_column"]
     assert evaluated().passed["within_limit"]
     assert workspace.database_file.read_bytes() == before
 
@@ -125,12 +125,12 @@ def test_a_file_that_a_run_holds(
     workspace: DbtWorkspace, evaluated: Callable[..., Evaluated], writer: subprocess.Popen[str]
 ) -> None:
     """While Airflow writes the file nobody knows how the tests come out, and the process is named."""
-    found = evaluated()
+    evaluated_tests = evaluated()
 
-    assert found.passed == {}
+    assert evaluated_tests.passed == {}
     assert (
         f"{workspace.database_file} is still locked by process {writer.pid}"
-        in found.not_known["within_limit"]
+        in evaluated_tests.not_known["within_limit"]
     )
 
 

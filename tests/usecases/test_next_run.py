@@ -102,9 +102,9 @@ def test_dagsters_next_run_is_followed(
         dagster_server.list_run(run_id, "FAILURE" if run_id == "next" else "SUCCESS", 9, **tags)
         dagster_server.listed[-1]["startTime"] = SINCE.timestamp() + began
 
-    found = follow_next(Settings.from_process(), moved(move, from_), SINCE, said.append)
+    outcome = follow_next(Settings.from_process(), moved(move, from_), SINCE, said.append)
 
-    assert found == {"unit": str(UNIT), "run": "next", "state": "failure"}
+    assert outcome == {"unit": str(UNIT), "run": "next", "state": "failure"}
     assert f"{UNIT}: Dagster run {dagster_server.url}/runs/next: failure" in said
 
 

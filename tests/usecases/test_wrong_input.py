@@ -25,7 +25,7 @@ def read(folder: Path, *entries: Any) -> list[ComparisonEntry | BadComparison]:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ({"key": "id"}, "key must be a list such as [a, b], not 'id'"),
         ({"key": 5}, "key must be a list such as [a, b], not 5"),
@@ -59,10 +59,10 @@ def read(folder: Path, *entries: Any) -> list[ComparisonEntry | BadComparison]:
         ({"key": "x" * 100}, f"key must be a list such as [a, b], not '{'x' * 58}…"),
     ],
 )
-def test_a_wrong_comparison_in_words(tmp_path: Path, written: dict[str, Any], said: str) -> None:
+def test_a_wrong_comparison_in_words(tmp_path: Path, written: dict[str, Any], message: str) -> None:
     """The message says where, what has to stand there, and what was written."""
     [error] = read(tmp_path, RIGHT | written)
-    assert str(error) == f"comparison trips: {said}"
+    assert str(error) == f"comparison trips: {message}"
     assert not any(word in str(error) for word in NOT_SAID)
 
 
@@ -111,7 +111,7 @@ UNIT = {
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ({"retries": [1]}, "attributes.retries must be a whole number, not [1]"),
         ({"bogus": 1}, "attributes.bogus is not known here: correct its spelling, or leave it out"),
@@ -127,7 +127,7 @@ UNIT = {
         ),
     ],
 )
-def test_a_wrong_unit_in_words(tmp_path: Path, written: dict[str, Any], said: str) -> None:
+def test_a_wrong_unit_in_words(tmp_path: Path, written: dict[str, Any], message: str) -> None:
     """What Dagster refuses in a unit's YAML is told in the same words, with file and line."""
     file = tmp_path / "defs" / "own" / "defs.yaml"
     file.parent.mkdir(parents=True)
@@ -137,5 +137,5 @@ def test_a_wrong_unit_in_words(tmp_path: Path, written: dict[str, Any], said: st
         mirrors_of(tmp_path / "defs", ROOT)
 
     reason = _reason(caught.value)
-    assert reason.startswith(f"{said} ({file}:")
+    assert reason.startswith(f"{message} ({file}:")
     assert not any(word in reason for word in NOT_SAID)

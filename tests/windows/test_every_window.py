@@ -58,12 +58,14 @@ def test_every_window_is_airflows(
     name: str, verified: list[UnitFacets], inventory: Inventory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every window of every mirrored unit, and all that is rendered in it, is what Airflow itself has."""
-    found = facets(verified, name)
-    compared = {unit: facet.compared for unit, facet in found.items()}
+    differing = facets(verified, name)
+    compared = {unit: facet.compared for unit, facet in differing.items()}
 
     with capsys.disabled():
         print(f"\n{sum(compared.values()):,} {name} compared, {len(compared)} units")  # noqa: T201 - it is asked for
-    assert {unit: facet.detail for unit, facet in found.items() if facet.agrees is not Agreement.AGREES} == {}
+    assert {
+        unit: facet.detail for unit, facet in differing.items() if facet.agrees is not Agreement.AGREES
+    } == {}
     assert compared == scheduled(inventory)
     assert sum(compared.values()) > 10_000
 

@@ -57,23 +57,23 @@ lists = st.lists(
 @given(lists, st.integers(-2, 70), st.integers(1, 9))
 def test_a_list_s_keys_and_windows_are_one_to_one(windows: list[Window], first: int, length: int) -> None:
     """Each window has its key and each key its window; those over some time are what plain arithmetic finds."""
-    found = partitions(*windows)
+    listed = partitions(*windows)
     asked = window(first, first + length)
 
-    assert [found.window_of(key) for key in found.keys] == windows
-    assert [found.key_of(one) for one in windows] == found.keys
-    assert found.windows_between(found.keys[0], found.keys[-1]) == windows
-    shared = [one for one in windows if max(one.start, asked.start) < min(one.end, asked.end)]
-    assert found.keys_over(asked) == [found.key_of(one) for one in shared]
+    assert [listed.window_of(key) for key in listed.keys] == windows
+    assert [listed.key_of(each) for each in windows] == listed.keys
+    assert listed.windows_between(listed.keys[0], listed.keys[-1]) == windows
+    shared = [each for each in windows if max(each.start, asked.start) < min(each.end, asked.end)]
+    assert listed.keys_over(asked) == [listed.key_of(each) for each in shared]
     if asked not in windows:
         with pytest.raises(Unaligned):
-            found.key_of(asked)
-    holding = [one for one in windows if one.contains(asked.start)]
+            listed.key_of(asked)
+    holding = [each for each in windows if each.contains(asked.start)]
     if holding:
-        assert found.window_containing(asked.start) == holding[-1]
+        assert listed.window_containing(asked.start) == holding[-1]
     else:
         with pytest.raises(Unaligned):
-            found.window_containing(asked.start)
+            listed.window_containing(asked.start)
 
 
 @given(lists, st.integers(0, 61), st.integers(0, 61))
@@ -81,9 +81,9 @@ def test_an_export_adds_and_changes_nothing(windows: list[Window], first: int, s
     """A list that is cut in two, with or without time that both tell of, comes together again, in either order."""
     whole = listing(*windows, until=61)
     cut, again = max(first, second, 1), min(first, second, 60)
-    left = listing(*(one for one in windows if one.start < whole.since.add(days=cut)), until=cut)
+    left = listing(*(each for each in windows if each.start < whole.since.add(days=cut)), until=cut)
     right = listing(
-        *(one for one in windows if one.start >= whole.since.add(days=again)), since=again, until=61
+        *(each for each in windows if each.start >= whole.since.add(days=again)), since=again, until=61
     )
 
     assert left.extended(right) == right.extended(left) == whole
@@ -91,7 +91,7 @@ def test_an_export_adds_and_changes_nothing(windows: list[Window], first: int, s
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         pytest.param(listing(window(0, 1), window(1, 3), until=10), "contradict", id="another end"),
         pytest.param(listing(window(0, 1), until=10), "no longer in Airflow", id="one less"),
@@ -101,14 +101,14 @@ def test_an_export_adds_and_changes_nothing(windows: list[Window], first: int, s
         pytest.param(listing(window(12, 13), since=11, until=20), "no list has", id="untold time"),
     ],
 )
-def test_what_contradicts_is_refused(other: WindowList, said: str) -> None:
+def test_what_contradicts_is_refused(other: WindowList, message: str) -> None:
     """A list takes no window that differs from what it has, and none from beyond time that nobody tells of."""
-    with pytest.raises(BadWindowList, match=said):
+    with pytest.raises(BadWindowList, match=message):
         listing(window(0, 1), window(1, 2), until=10).extended(other)
 
 
 @pytest.mark.parametrize(
-    ("windows", "said"),
+    ("windows", "message"),
     [
         ((window(0, 1), window(0, 2)), "two windows begin"),
         ((window(1, 2), window(0, 1)), "comes after"),
@@ -120,9 +120,9 @@ def test_what_contradicts_is_refused(other: WindowList, said: str) -> None:
         ((Window.between(BEGIN + timedelta(microseconds=1), BEGIN + timedelta(days=1)),), "on a full second"),
     ],
 )
-def test_what_has_no_keys_is_refused(windows: tuple[Window, ...], said: str) -> None:
+def test_what_has_no_keys_is_refused(windows: tuple[Window, ...], message: str) -> None:
     """Windows that keys cannot tell apart, and a list in no order of starts and ends, are no list."""
-    with pytest.raises(BadWindowList, match=said):
+    with pytest.raises(BadWindowList, match=message):
         listing(*windows)
 
 
@@ -147,30 +147,30 @@ def test_what_is_over_and_what_is_not(windows: list[Window], now: datetime) -> N
     """However far windows reach over each other, each is over by an instant or ends after it."""
     schedule = ListedSchedule.listing(listing(*windows), "UTC")
 
-    assert [*schedule.ended_by(now)] == [one for one in reversed(windows) if one.end <= now]
-    assert [*schedule.ending_after(now)] == [one for one in windows if one.end > now]
+    assert [*schedule.ended_by(now)] == [each for each in reversed(windows) if each.end <= now]
+    assert [*schedule.ending_after(now)] == [each for each in windows if each.end > now]
 
 
 def test_a_key_is_local_time_with_its_offset() -> None:
     """Also on the day on which the clocks change, and to the second."""
-    found = partitions(
+    listed = partitions(
         window(1, 2),
         window(3, 4),
         Window.between(BEGIN + timedelta(days=5, seconds=90), BEGIN + timedelta(days=6)),
     )
 
-    assert found.keys == ["2024-03-08T19:00:00-0500", "2024-03-10T20:00:00-0400", "2024-03-12T20:01:30-0400"]
+    assert listed.keys == ["2024-03-08T19:00:00-0500", "2024-03-10T20:00:00-0400", "2024-03-12T20:01:30-0400"]
     assert partitions(window(1, 2), zone="+05:17").keys == ["2024-03-09T00:00:00+0000"]
     with pytest.raises(UnknownPartition, match="export the inventory again"):
-        found.window_of("2025-01-01T00:00:00-0500")
+        listed.window_of("2025-01-01T00:00:00-0500")
 
 
 def test_a_task_s_own_bounds_count() -> None:
     """Windows outside of them have their key still, and are none of the task's."""
-    found = partitions(*(window(day, day + 1) for day in range(5)), start="2024-03-09", end="2024-03-11")
+    listed = partitions(*(window(day, day + 1) for day in range(5)), start="2024-03-09", end="2024-03-11")
 
-    assert len(found.keys) == 2
-    assert found.keys_over(window(0, 5)) == found.keys
+    assert len(listed.keys) == 2
+    assert listed.keys_over(window(0, 5)) == listed.keys
     with pytest.raises(ScheduleRefused, match="no window between"):
         partitions(window(0, 1), start="2024-04-01")
 
@@ -188,14 +188,14 @@ def test_several_windows_are_not_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"),
+    ("interval", "message"),
     [
         pytest.param(window(1.5, 1.75), "triggered by hand", id="in the list"),
         pytest.param(window(101, 102), ": export the inventory again and run parity scaffold", id="after it"),
         pytest.param(window(-2, -1), ": export the inventory again and run parity scaffold", id="before it"),
     ],
 )
-def test_a_window_that_nobody_has_listed_was_not_triggered_by_hand(interval: Window, said: str) -> None:
+def test_a_window_that_nobody_has_listed_was_not_triggered_by_hand(interval: Window, message: str) -> None:
     """Beyond the list nobody knows whether it is one of the schedule's, and the message does not guess."""
-    with pytest.raises(Unaligned, match=said):
+    with pytest.raises(Unaligned, match=message):
         partitions(window(0, 1), window(1, 2)).key_of(interval)

@@ -70,8 +70,8 @@ def airflows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [str(AIRFLOW_PYTHON), "-c", ORACLE, json.dumps(TEXTS), json.dumps(CONF)]
     done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])
-    return found
+    document: dict[str, Any] = json.loads(done.stdout.rpartition("RESULT")[2])
+    return document
 
 
 def test_a_run_is_rendered_from_what_airflow_says_of_it(airflows: dict[str, Any]) -> None:

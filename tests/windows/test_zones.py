@@ -16,7 +16,7 @@ from tests.windows.test_oracle import ask_airflow, ours
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("message", "name"),
     [
         ("+00:00", "UTC"), ("-00:00", "UTC"), ("Z", "UTC"), ("UTC", "UTC"), ("UTC+00:00", "UTC"), ("tzutc()", "UTC"),
         ("+05:30", "+05:30"), ("+0530", "+05:30"), ("UTC+05:30", "+05:30"), ("-05:00", "-05:00"),
@@ -28,9 +28,9 @@ from tests.windows.test_oracle import ask_airflow, ours
         ("+25:00", "+25:00"), ("tzlocal()", "tzlocal()"),
     ],
 )  # fmt: skip
-def test_a_fixed_offset_is_written_in_one_way(said: str, name: str) -> None:
+def test_a_fixed_offset_is_written_in_one_way(message: str, name: str) -> None:
     """Whatever library named an offset, it is `+05:30`, and no offset at all is `UTC`."""
-    assert canonical_zone(said) == name
+    assert canonical_zone(message) == name
 
 
 @pytest.mark.parametrize("name", ["Mars/Phobos", "+25:00", "tzlocal()", ""])

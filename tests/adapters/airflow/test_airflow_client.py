@@ -83,9 +83,9 @@ def test_the_tries_before(client: AirflowClient, airflow: FakeAirflow) -> None:
         airflow.finish("d", "t", "run", ENDED, state="up_for_retry", map_index=index)
         airflow.finish("d", "t", "run", ENDED.add(minutes=1), try_number=2, map_index=index)
     second = list(client.finished_task_instances(["d"], ENDED))
-    before = [one for task in second for one in client.earlier_tries(task)]
+    before = [each for task in second for each in client.earlier_tries(task)]
 
-    assert {(one.map_index, one.try_number, one.state) for one in before} == {
+    assert {(each.map_index, each.try_number, each.state) for each in before} == {
         (-1, 1, "failed"),
         (3, 1, "failed"),
     }

@@ -51,9 +51,9 @@ def upstream_keys(downstream: PartitionedSchedule, upstream: PartitionedSchedule
 def by_force(window: Window, others: PartitionedSchedule) -> list[str]:
     """The keys of all windows beside it that share a moment with it."""
     near = others.schedule.windows(window.start - timedelta(days=35))
-    until = takewhile(lambda one: one.start < window.end, near)
-    shared = [one for one in until if max(one.start, window.start) < min(one.end, window.end)]
-    return [others.key_of(one) for one in shared if one not in others.keyless_windows]
+    until = takewhile(lambda each: each.start < window.end, near)
+    shared = [each for each in until if max(each.start, window.start) < min(each.end, window.end)]
+    return [others.key_of(each) for each in shared if each not in others.keyless_windows]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -77,8 +77,8 @@ def ran(log: WritesLog, first: str, last: str = "", **more: str) -> str:
 
 def writes(log: WritesLog, since: datetime | None = None) -> dict[str, list[Wrote]]:
     found: dict[str, list[Wrote]] = {}
-    for one in log.writes([ROWS, TOTALS], since):
-        found.setdefault(one.partition, []).append(one)
+    for each in log.writes([ROWS, TOTALS], since):
+        found.setdefault(each.partition, []).append(each)
     return found
 
 
@@ -100,13 +100,13 @@ def test_a_run_over_many_windows_wrote_each(log: WritesLog) -> None:
     found = writes(log)
 
     assert sorted(found) == ["2024-03-08", "2024-03-09", "2024-03-10", "2024-03-11"]
-    for [one] in found.values():
-        assert (one.owner, one.run, one.root, one.live) == (Owner.DAGSTER, run, run, False)
-        assert one.assets == {"rows", "mart/totals"}
-        assert one.address.endswith(f"/runs/{run}")
-        assert one.began
-        assert one.ended
-        assert one.began < one.at <= one.ended
+    for [each] in found.values():
+        assert (each.owner, each.run, each.root, each.live) == (Owner.DAGSTER, run, run, False)
+        assert each.assets == {"rows", "mart/totals"}
+        assert each.address.endswith(f"/runs/{run}")
+        assert each.began
+        assert each.ended
+        assert each.began < each.at <= each.ended
 
 
 def test_a_proxied_run_is_dagsters(log: WritesLog) -> None:
@@ -115,8 +115,8 @@ def test_a_proxied_run_is_dagsters(log: WritesLog) -> None:
 
     found = writes(log)["2024-03-08"]
 
-    assert {one.run for one in found} == set(tries)
-    assert {(one.owner, one.root) for one in found} == {(Owner.DAGSTER, "scheduled__a")}
+    assert {each.run for each in found} == set(tries)
+    assert {(each.owner, each.root) for each in found} == {(Owner.DAGSTER, "scheduled__a")}
 
 
 def test_a_run_that_stopped_half_way(log: WritesLog) -> None:
@@ -156,7 +156,7 @@ def test_what_airflow_did_not_write(log: WritesLog) -> None:
 
     found = log.latest_observations(ROWS)
 
-    assert {day: (one.why, one.skipped) for day, one in found.items()} == {
+    assert {day: (each.why, each.skipped) for day, each in found.items()} == {
         "2024-03-08": ("skipped in Airflow", True),
         "2024-03-09": ("failed in Airflow", False),
     }

@@ -294,7 +294,7 @@ def test_a_comparison_reads_one_snapshot(server: PostgresServer, reader: Postgre
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         (
             'connection to server at "db.internal" (10.1.2.3), port 5433 failed: Connection refused\n\tIs the server',
@@ -316,9 +316,9 @@ def test_a_comparison_reads_one_snapshot(server: PostgresServer, reader: Postgre
         ("", "the connection failed"),
     ],
 )
-def test_a_failed_connection_names_no_address(said: str, shown: str) -> None:
+def test_a_failed_connection_names_no_address(message: str, shown: str) -> None:
     """The reason is said; the server, the port, the database and the user are not."""
-    assert without_address(said) == shown
+    assert without_address(message) == shown
 
 
 def test_a_server_that_is_not_there(server: PostgresServer) -> None:
@@ -404,7 +404,7 @@ def test_a_candidate_begins_with_legacys_past(server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         (
             {"dbname": "parity"},
@@ -417,7 +417,7 @@ def test_a_candidate_begins_with_legacys_past(server: PostgresServer) -> None:
     ],
 )
 def test_a_candidate_cannot_read_another_database(
-    server: PostgresServer, tmp_path: Path, other: dict[str, str], said: str
+    server: PostgresServer, tmp_path: Path, other: dict[str, str], message: str
 ) -> None:
     """Targets in two databases, or on two servers, are refused before anything is read; no address is said."""
     (tmp_path / "dbt_project.yml").write_text("name: own\nversion: '1'\nprofile: own\n")
@@ -429,6 +429,6 @@ def test_a_candidate_cannot_read_another_database(
 
     with pytest.raises(LegacyOutOfReach) as refused:
         start._refuse_another_warehouse(["model.own.a"], {"postgres"})
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "db.internal" not in str(refused.value)
     assert server.socket_dir not in str(refused.value)

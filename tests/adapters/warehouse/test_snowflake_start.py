@@ -109,7 +109,7 @@ def test_nothing_to_begin_with(session: Scripted, time_column: str | None) -> No
     """No table is made where there is one, and where legacy began with this window too."""
     begin(session, time_column)
 
-    assert [one for one in session.sent if "CLONE" in one or "create" in one.split()[0]] == []
+    assert [each for each in session.sent if "CLONE" in each or "create" in each.split()[0]] == []
 
 
 @dataclass

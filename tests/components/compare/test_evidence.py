@@ -221,10 +221,10 @@ def test_evidence_is_read_back(own: Evident) -> None:
     own.compare(NEXT)
 
     found = {
-        (one.checked.check.name, one.checked.partition): one for one in read_evidence(own.estate.instance)
+        (each.checked.check.name, each.checked.partition): each for each in read_evidence(own.estate.instance)
     }
 
-    assert {key: one.checked.verdict for key, one in found.items()} == {
+    assert {key: each.checked.verdict for key, each in found.items()} == {
         ("daily_metrics", DAY): Verdict.MATCH,
         ("daily_metrics", NEXT): Verdict.MISMATCH,
         ("location_metrics", None): Verdict.MATCH,
@@ -240,7 +240,7 @@ def test_a_window_that_one_side_has_not_run_is_inconclusive(own: Evident, side: 
     """Where the event log knows of no run of the window on a side there is no verdict, whatever the tables hold."""
     own.wrote(side, DAY)
 
-    assert {said(one, "verdict") for one in own.compare(DAY).values()} == {"inconclusive"}
+    assert {said(each, "verdict") for each in own.compare(DAY).values()} == {"inconclusive"}
 
 
 def test_a_legacy_that_ran_again_is_inconclusive(own: Evident) -> None:
@@ -250,7 +250,7 @@ def test_a_legacy_that_ran_again_is_inconclusive(own: Evident) -> None:
 
     found = own.compare(DAY)
 
-    assert {said(one, "verdict") for one in found.values()} == {"inconclusive"}
+    assert {said(each, "verdict") for each in found.values()} == {"inconclusive"}
     assert "legacy has moved on: it has run this window again" in said(
         found["shadow/daily_metrics", DAY], "reason"
     )

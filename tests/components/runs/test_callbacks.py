@@ -88,7 +88,7 @@ def run(project: Project, code: Code) -> Callable[..., dg.ExecuteInProcessResult
         on_failure: str = "tell",
         days: tuple[str, str] = DAY,
         job: str = "own__python",
-        said: Mapping[str, str] | None = None,
+        message: Mapping[str, str] | None = None,
         **attributes: Any,
     ) -> dg.ExecuteInProcessResult:
         declared = {
@@ -98,7 +98,7 @@ def run(project: Project, code: Code) -> Callable[..., dg.ExecuteInProcessResult
         }  # fmt: skip
         project.declare("own", ("PythonUnit", declared))
         project.load()
-        return project.estate.run(job, days, tags=said, must_succeed=False)
+        return project.estate.run(job, days, tags=message, must_succeed=False)
 
     return declare_and_run
 

@@ -140,11 +140,11 @@ def test_airflows_window_is_not_written_by_hand(written: Written, stage: Stage, 
     """A run that somebody starts of a unit that Airflow owns writes nothing, and names the way to own it."""
     written.bring_to(stage)
 
-    said = written.run(SECOND).refused
+    message = written.run(SECOND).refused
 
-    assert "NotOwner: this run may not write up.build" in said
-    assert f"it is {stage}: its windows are Airflow's" in said
-    assert f"parity {way} up.build --apply" in said
+    assert "NotOwner: this run may not write up.build" in message
+    assert f"it is {stage}: its windows are Airflow's" in message
+    assert f"parity {way} up.build --apply" in message
 
 
 def test_the_ui_cannot_go_around_it(written: Written) -> None:
@@ -158,9 +158,9 @@ def test_a_window_of_a_cut_over_unit_is_asked_for(written: Written) -> None:
     """A run by hand of a unit that is cut over is refused with the backfill that would be let through."""
     written.bring_to(Stage.CUT_OVER)
 
-    said = written.run(FIRST, SECOND).refused
+    message = written.run(FIRST, SECOND).refused
 
-    assert f"parity backfill up.build --from {FIRST} --to {SECOND} --apply" in said
+    assert f"parity backfill up.build --from {FIRST} --to {SECOND} --apply" in message
 
 
 def test_a_proxied_run_is_let_through(written: Written) -> None:
@@ -170,10 +170,10 @@ def test_a_proxied_run_is_let_through(written: Written) -> None:
     assert written.run(SECOND, said=OF_THE_SECOND).succeeded
 
     write_mark(written.folder, UNIT, proxied=False)
-    said = written.run(SECOND, said={**OF_THE_SECOND, tags.LAUNCH: "f" * 32}).refused
+    message = written.run(SECOND, said={**OF_THE_SECOND, tags.LAUNCH: "f" * 32}).refused
 
-    assert "Airflow owns it again" in said
-    assert "Clear the task" in said
+    assert "Airflow owns it again" in message
+    assert "Clear the task" in message
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -181,9 +181,9 @@ def test_another_tasks_proxy_is_refused(written: Written, stage: Stage) -> None:
     """Tags of another task open nothing, wherever the unit stands."""
     written.bring_to(stage)
 
-    said = written.run(SECOND, said={**OF_THE_SECOND, tags.AIRFLOW_TASK: "other"}).refused
+    message = written.run(SECOND, said={**OF_THE_SECOND, tags.AIRFLOW_TASK: "other"}).refused
 
-    assert "the proxy of up.other has launched it" in said
+    assert "the proxy of up.other has launched it" in message
 
 
 def test_a_part_of_a_proxied_run_is_refused(written: Written) -> None:
@@ -274,9 +274,9 @@ def test_one_run_writes_a_window_at_a_time(written: Written, live: Mapping[str, 
     written.bring_to(Stage.RETIRED)
     first = written.begin(live, whole=whole)
 
-    said = written.run(SECOND).refused
+    message = written.run(SECOND).refused
 
-    assert f"RunLives: run {first.run_id} was already launched for windows of up.build" in said
+    assert f"RunLives: run {first.run_id} was already launched for windows of up.build" in message
 
 
 def test_another_window_is_free(written: Written) -> None:

@@ -101,7 +101,7 @@ def test_every_check_was_evaluated_and_passed(built_estate: Estate) -> None:
         [assets] = [found for found in definitions if found.node_def.name == op]
         assert evaluated == set(assets.check_keys), job
         # What a comparison says where no Airflow answers is told in test_evidence.py.
-        dbt_tests = [one for one in result.get_asset_check_evaluations() if one.check_name != "parity"]
+        dbt_tests = [each for each in result.get_asset_check_evaluations() if each.check_name != "parity"]
         assert all(event.passed for event in dbt_tests)
 
 
@@ -193,9 +193,9 @@ def test_a_run_with_another_window_is_refused(own_estate: Estate) -> None:
 
     assert not result.success
     [failure] = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)
-    said = str(failure.step_failure_data.error)
-    assert WindowDiffers.__name__ in said
-    assert "nothing was run" in said
+    message = str(failure.step_failure_data.error)
+    assert WindowDiffers.__name__ in message
+    assert "nothing was run" in message
     assert materializations(result, "daily_metrics") == []
     assert bytes_of(own_estate.database(Side.LEGACY)) == before
 

@@ -189,10 +189,10 @@ def test_what_cannot_be_finished_is_half_done(
     monkeypatch.setattr(moving, "SENSOR_PATIENCE", Patience(0, 0, 0, 0, 0))
     airflow.operators = lambda dag_id, task_id: "ProxyToDagster"
 
-    said = soaking.fail(PROXIED)
+    message = soaking.fail(PROXIED)
 
-    assert "Airflow still serves a proxy" in said
-    assert f"parity resume {UNIT} --apply" in said
+    assert "Airflow still serves a proxy" in message
+    assert f"parity resume {UNIT} --apply" in message
     assert not soaking.marked
     open_move = Ledger(soaking.folder).history(UNIT).open
     assert open_move is not None
@@ -264,10 +264,10 @@ def test_only_units_that_say_so_are_watched(
               "outputs": [{"key": "thing"}]}  # fmt: skip
     project.declare("airflow", ("AirflowEstate", {}))
     project.declare("own", dbt_unit(), ("PythonUnit", export))
-    assert not [one for one in project.load().sensors or () if one.name == "airflow_way_back"]
+    assert not [each for each in project.load().sensors or () if each.name == "airflow_way_back"]
 
     project.declare("own", dbt_unit(), ("PythonUnit", {**export, "gates": {"rollback_on_failure": True}}))
-    [sensor] = [one for one in project.load().sensors or () if one.name == "airflow_way_back"]
+    [sensor] = [each for each in project.load().sensors or () if each.name == "airflow_way_back"]
 
     assert isinstance(sensor, dg.SensorDefinition)
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING

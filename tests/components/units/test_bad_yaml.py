@@ -21,7 +21,7 @@ OUTPUT = {"key": "thing"}
 
 def fault_of(definitions: dg.Definitions, name: str) -> str:
     """What Dagster shows of a broken unit, in place of its assets."""
-    [spec] = [one for one in definitions.resolve_all_asset_specs() if one.key == broken_key(name)]
+    [spec] = [each for each in definitions.resolve_all_asset_specs() if each.key == broken_key(name)]
     return str(spec.metadata["why"])
 
 
@@ -123,8 +123,8 @@ def test_a_function_that_is_not_in_its_module(project: Project) -> None:
     result = project.estate.run("own__python", ("2024-03-09", "2024-03-09"), tags=ONE_TRY, must_succeed=False)
 
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    said = str(failure.step_failure_data.error)
-    assert "unit own.python: module 'include.ingest' has no function 'load_nothing'" in said
+    message = str(failure.step_failure_data.error)
+    assert "unit own.python: module 'include.ingest' has no function 'load_nothing'" in message
 
 
 @pytest.mark.parametrize("name", ["nodot", "", ".task", "dag."])
@@ -200,6 +200,6 @@ def test_a_build_server_may_want_it_strict(
         with pytest.raises(Exception, match="Error while") as caught:
             project.load()
 
-    said = str(caught.value.__cause__)
-    assert "unit own.one: `retries` is -1" in said
-    assert "unit own.two: `timeout` is 0" in said
+    message = str(caught.value.__cause__)
+    assert "unit own.one: `retries` is -1" in message
+    assert "unit own.two: `timeout` is 0" in message

@@ -233,7 +233,7 @@ def test_a_rehearsals_own_environment_counts(
 
 
 @pytest.mark.parametrize(
-    ("attributes", "said"),
+    ("attributes", "message"),
     [
         ({"env": {"REGION": 5}}, "`env`: REGION is not text.*put it in quotes"),
         ({"env": {"REGION": {"template": "{{ ds }}", "yaml": True}}}, "`env`: REGION has `yaml`"),
@@ -252,7 +252,7 @@ def test_what_env_var_cannot_read_breaks_its_unit(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     attributes: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
     """One sentence names the unit, the variable, and what to do."""
     (tmp_path / "dbt").symlink_to(estate.root / "dbt")
@@ -262,7 +262,7 @@ def test_what_env_var_cannot_read_breaks_its_unit(
     by_hand.tree(monkeypatch).build_defs()
 
     [reason] = [record.getMessage() for record in caplog.records if "model_time.t" in record.getMessage()]
-    assert re.search(said, reason, re.DOTALL), reason
+    assert re.search(message, reason, re.DOTALL), reason
 
 
 def test_the_name_of_a_run_is_dagsters_own(
@@ -289,5 +289,5 @@ def test_a_run_without_what_it_requires_fails_before_dbt(
         partition_key="2024-01-02", raise_on_error=False, run_config={"loggers": {"console": {}}}
     )
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    said = str(failure.step_failure_data.error)
-    assert "`required_env`: DBT_ENV_SECRET_PW, WHO not set in Dagster's environment" in said
+    message = str(failure.step_failure_data.error)
+    assert "`required_env`: DBT_ENV_SECRET_PW, WHO not set in Dagster's environment" in message

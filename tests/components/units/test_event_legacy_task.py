@@ -78,6 +78,6 @@ def test_airflows_engine_renders_the_run(place: Project) -> None:
     for task_id in ("first", "second"):
         bring_to(place.estate.root / "owned", Unit("asked", task_id), Stage.RETIRED)
 
-    said = f"3 Ada well {ASKED.run_id} 2024-03-09"
-    assert any(said in line for line in run(place, "first"))
-    assert any(f"again {said}" in line for line in run(place, "second"))
+    message = f"3 Ada well {ASKED.run_id} 2024-03-09"
+    assert any(message in line for line in run(place, "first"))
+    assert any(f"again {message}" in line for line in run(place, "second"))

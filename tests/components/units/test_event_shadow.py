@@ -136,12 +136,12 @@ def test_each_run_gets_a_candidate_with_the_same_occasion(place: Project) -> Non
     assert request.run_key == "asked.note|manual__1|1"
     config = request.run_config["ops"]["run__shadow__asked__note"]["config"]
     assert Occasion.from_json(config["occasion"]) == first
-    assert [one.run_key for one in tick(place)[0]] == [request.run_key]
+    assert [each.run_key for each in tick(place)[0]] == [request.run_key]
 
     [later], cursor = tick(place, cursor)
     assert later.run_key == "asked.note|manual__2|1"
     legacy_ran(place, first, number=2)
-    assert [one.run_key for one in tick(place, cursor)[0]] == ["asked.note|manual__1|2"]
+    assert [each.run_key for each in tick(place, cursor)[0]] == ["asked.note|manual__1|2"]
 
 
 def test_a_run_is_compared_with_its_own(place: Project) -> None:
@@ -153,7 +153,7 @@ def test_a_run_is_compared_with_its_own(place: Project) -> None:
     assert bad.checked.verdict is Verdict.MISMATCH
     assert bad.checked.check.only_in_candidate == 1
     kept = read_evidence(place.estate.instance)
-    assert [(one.partition, one.checked.verdict) for one in kept] == [
+    assert [(each.partition, each.checked.verdict) for each in kept] == [
         ("manual__1", Verdict.MATCH), ("manual__2", Verdict.MISMATCH)
     ]  # fmt: skip
 
@@ -188,8 +188,8 @@ def test_a_run_that_nobody_has_compared_is_seen(place: Project) -> None:
 
 
 def blockers_of(gate: Gate, facts: Facts, settings: GateSettings) -> list[Blocker]:
-    found = blockers(Move.CUTOVER, facts, settings, pendulum.now("UTC"), on_record=True)
-    return [blocker for blocker in found if blocker.gate is gate]
+    closed_gates = blockers(Move.CUTOVER, facts, settings, pendulum.now("UTC"), on_record=True)
+    return [blocker for blocker in closed_gates if blocker.gate is gate]
 
 
 def test_comparing_again_is_about_the_last_run(place: Project) -> None:

@@ -70,13 +70,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def run(
-    place: Project, job: str, told: dict[str, Any] | None = None, **said: str
+    place: Project, job: str, config: dict[str, Any] | None = None, **run_tags: str
 ) -> dg.ExecuteInProcessResult:
     found = place.estate.definitions.resolve_job_def(job)
-    config = {"ops": {f"run__{job}": {"config": told}}} if told is not None else {}
+    run_config = {"ops": {f"run__{job}": {"config": config}}} if config is not None else {}
     with place.estate.entered():
         return found.execute_in_process(
-            instance=place.estate.instance, run_config=config, tags=said, raise_on_error=False
+            instance=place.estate.instance, run_config=run_config, tags=run_tags, raise_on_error=False
         )
 
 
@@ -109,10 +109,10 @@ def test_a_run_takes_its_variables_from_the_occasion(place: Project) -> None:
     result = run(place, "shadow__asked__note", {"occasion": ASKED.as_json()})
 
     assert result.success
-    found = metadata_of(result, "shadow/note")
-    assert (found["day"], found["days"]) == ("2024-03-09", "3")
-    assert found[tags.SHOWN_RUN_ID] == RUN
-    assert Occasion.from_json(found[tags.OCCASION]) == ASKED
+    metadata = metadata_of(result, "shadow/note")
+    assert (metadata["day"], metadata["days"]) == ("2024-03-09", "3")
+    assert metadata[tags.SHOWN_RUN_ID] == RUN
+    assert Occasion.from_json(metadata[tags.OCCASION]) == ASKED
 
 
 def test_a_run_that_a_person_starts_is_its_own_occasion(place: Project) -> None:
@@ -285,25 +285,25 @@ def test_a_failed_run_is_observed(observer: Observer, airflow: FakeAirflow) -> N
 
 
 @pytest.mark.parametrize(
-    ("schedule", "said"),
+    ("schedule", "message"),
     [
         ({**MANUAL, "cron": "@daily"}, "it has `event: manual` and `cron`"),
         ({**MANUAL, "start": "2024-01-01"}, "it has `event: manual` and `start`"),
         ({"event": "manual", "timezone": "Mars/Olympus"}, "Mars/Olympus"),
     ],
 )
-def test_a_clock_beside_an_event_is_a_fault(project: Project, schedule: dict[str, str], said: str) -> None:
+def test_a_clock_beside_an_event_is_a_fault(project: Project, schedule: dict[str, str], message: str) -> None:
     """One unit's fault, with what to do; the rest of the location loads."""
     module = project.estate.root / "legacy_dags" / "own_events.py"
     module.write_text("def noted(side, **said):\n    return said\n")
     project.declare("own", python_unit(schedule=schedule, arguments={}))
 
-    assert said in fault_of(project.load(), "asked.note")
+    assert message in fault_of(project.load(), "asked.note")
 
 
 def test_the_schema_names_every_kind() -> None:
     """The YAML may say what the code knows, and nothing else."""
     [allowed] = [
-        values for one in get_args(get_type_hints(UnitSchedule)["event"]) if (values := get_args(one))
+        values for each in get_args(get_type_hints(UnitSchedule)["event"]) if (values := get_args(each))
     ]
     assert set(allowed) == {kind.value for kind in EventKind}

@@ -60,7 +60,7 @@ def keys_of(definitions: dg.Definitions) -> set[str]:
 
 
 def why(definitions: dg.Definitions, unit: str) -> str:
-    [spec] = [one for one in definitions.resolve_all_asset_specs() if one.key == broken_key(unit)]
+    [spec] = [each for each in definitions.resolve_all_asset_specs() if each.key == broken_key(unit)]
     return str(spec.metadata["why"])
 
 
@@ -119,7 +119,7 @@ def test_evidence_under_the_bare_name_of_versions_does_not_count(
 
     unit = Unit("shop", "build")
     assert record.evidence is not None
-    assert [one.checked.check.name for one in record.evidence[unit]] == ["customers.v1", "readers", "gone"]
+    assert [each.checked.check.name for each in record.evidence[unit]] == ["customers.v1", "readers", "gone"]
     compared = record.facts(unit).compared
     assert compared is not NOT_READ
     assert compared.never == ("customers.v2",)
@@ -138,7 +138,7 @@ def test_a_model_without_versions_keeps_its_evidence(world: World, monkeypatch: 
     )
 
     assert record.evidence is not None
-    assert [one.checked.check.name for one in record.evidence[Unit("shop", "build")]] == ["customers"]
+    assert [each.checked.check.name for each in record.evidence[Unit("shop", "build")]] == ["customers"]
 
 
 @pytest.mark.parametrize("name", ["customers.v3", "customer", "other.customers.v1", "model.shop.customers"])
@@ -164,11 +164,11 @@ def test_a_source_and_a_seed_of_one_key(world: World) -> None:
     definitions = world.load()
 
     for unit in ("shop.build", "shop.seeds"):
-        said = why(definitions, unit)
-        assert "two tables would be the one asset 'raw/events'" in said
-        assert "seed events of dbt/" in said
-        assert "source raw.events of dbt/" in said
-        assert "key_prefix" in said
+        message = why(definitions, unit)
+        assert "two tables would be the one asset 'raw/events'" in message
+        assert "seed events of dbt/" in message
+        assert "source raw.events of dbt/" in message
+        assert "key_prefix" in message
     assert {"others", "shadow/others", "other/events"} <= keys_of(definitions)
     assert set(world.mirrors().broken) == {"shop.build", "shop.seeds"}
 
@@ -191,13 +191,13 @@ def test_two_projects_with_one_model_name(world: World) -> None:
     refused = world.load()
 
     for unit in ("shop.build", "finance.build"):
-        said = why(refused, unit)
-        assert "two tables would be the one asset 'customers'" in said
-        assert "model customers of dbt/" in said
-        assert "model customers of dbt_finance/" in said
-        assert "in shop.build" in said
-        assert "in finance.build" in said
-        assert "`key_prefix`" in said
+        message = why(refused, unit)
+        assert "two tables would be the one asset 'customers'" in message
+        assert "model customers of dbt/" in message
+        assert "model customers of dbt_finance/" in message
+        assert "in shop.build" in message
+        assert "in finance.build" in message
+        assert "`key_prefix`" in message
 
     world.declare(shop, {**finance, "key_prefix": "finance/marts"})
     definitions = world.load()

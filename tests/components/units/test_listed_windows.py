@@ -116,7 +116,7 @@ def test_one_run_takes_one_window_of_dbt(project: Project, dbt_unit: Declared) -
 
 
 @pytest.mark.parametrize(
-    ("schedule", "listed", "said"),
+    ("schedule", "listed", "message"),
     [
         (SCHEDULE, {**LIST, "windows": [*WINDOWS, WINDOWS[0]]}, r"windows\.json: the window .* comes after"),
         (SCHEDULE, {"schema": "another"}, "it is not a list of windows"),
@@ -128,11 +128,11 @@ def test_one_run_takes_one_window_of_dbt(project: Project, dbt_unit: Declared) -
     ],
 )
 def test_a_list_that_cannot_be_breaks_its_unit(
-    project: Project, schedule: dict[str, Any], listed: Any, said: str
+    project: Project, schedule: dict[str, Any], listed: Any, message: str
 ) -> None:
     """What stands for the unit says what is wrong with its list; the other unit is all there."""
     sound = python_unit("sound.load", cron="@daily", start="2024-03-01")
     definitions = declare(project, python_unit("own.wrong", **schedule), sound, listed=listed)
 
-    assert re.search(said, fault_of(definitions, "own.wrong"))
+    assert re.search(message, fault_of(definitions, "own.wrong"))
     assert AssetKey("sound") in definitions.resolve_asset_graph().get_all_asset_keys()

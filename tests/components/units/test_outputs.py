@@ -79,16 +79,16 @@ def test_tables_are_compared_window_by_window(place: Project, wrong: str, equal:
     ]
     place.declare("own", unit("write_tables", outputs, arguments={"wrong": wrong}))
 
-    found = both_sides(place.load, place.estate, "own__writes")
+    sides = both_sides(place.load, place.estate, "own__writes")
 
-    assert found["shadow/orders"][0] is equal, found
-    assert ("3 rows equal" if equal else "1 row only in legacy") in found["shadow/orders"][1]
-    assert found["shadow/staging"][0], found
-    assert "1 row equal" in found["shadow/staging"][1]
+    assert sides["shadow/orders"][0] is equal, sides
+    assert ("3 rows equal" if equal else "1 row only in legacy") in sides["shadow/orders"][1]
+    assert sides["shadow/staging"][0], sides
+    assert "1 row equal" in sides["shadow/staging"][1]
 
 
 @pytest.mark.parametrize(
-    ("output", "passed", "said"),
+    ("output", "passed", "message"),
     [
         ({"pattern": "**/*.csv"}, False, "1 row only in legacy; 1 row only in candidate"),
         ({"pattern": "*.csv"}, True, "2 rows equal"),
@@ -98,16 +98,16 @@ def test_tables_are_compared_window_by_window(place: Project, wrong: str, equal:
     ids=["data-set", "pattern", "each", "each-of-pattern"],
 )
 def test_folders_are_compared_as_declared(
-    place: Project, output: dict[str, Any], passed: bool, said: str
+    place: Project, output: dict[str, Any], passed: bool, message: str
 ) -> None:
     """A folder is one data set or compared file by file, and what writers leave behind does not count."""
     declared = {"key": "export", "folder": "{{ ds }}", **output}
     place.declare("own", unit("write_files", [declared], arguments={"wrong": "candidate"}))
 
-    found = both_sides(place.load, place.estate, "own__writes")
+    sides = both_sides(place.load, place.estate, "own__writes")
 
-    assert found["shadow/export"][0] is passed, found
-    assert said.replace("/", r"/") in found["shadow/export"][1].replace("\\", "")
+    assert sides["shadow/export"][0] is passed, sides
+    assert message.replace("/", r"/") in sides["shadow/export"][1].replace("\\", "")
 
 
 def test_nothing_to_compare_is_said_with_a_reason(place: Project) -> None:
@@ -118,7 +118,7 @@ def test_nothing_to_compare_is_said_with_a_reason(place: Project) -> None:
     keys = {"/".join(spec.key.path) for spec in definitions.resolve_all_asset_specs()}
 
     assert keys == {"own/writes", "shadow/own/writes"}
-    [found] = [one for one in components(place) if one.unit == "own.writes"]
+    [found] = [each for each in components(place) if each.unit == "own.writes"]
     assert found.gate_settings.never_compared == "a dashboard"
 
 
@@ -146,9 +146,9 @@ def test_the_candidates_table_is_in_its_targets_schema(
     warehouse = {"legacy": "pg", "candidate": "pg_candidate"}
     place.declare("own", unit("write_tables", [{"key": "orders", "table": table}], warehouse=warehouse))
     place.load()
-    [found] = components(place)
+    [declared] = components(place)
 
-    [output] = found.outputs_of(found.partitions.window_of("2024-03-02"))
+    [output] = declared.outputs_of(declared.partitions.window_of("2024-03-02"))
 
     assert isinstance(output, TableOutput)
     assert (output.legacy, output.candidate) == (legacy, candidate)
@@ -236,7 +236,7 @@ def test_a_legacy_task_that_writes_tables_is_compared(place: Project, postgres: 
     }
     place.declare("own", ("LegacyTask", declared))
 
-    found = both_sides(place.load, place.estate, "shop__write")
+    sides = both_sides(place.load, place.estate, "shop__write")
 
-    assert found == {"shadow/lt": (True, found["shadow/lt"][1])}
-    assert "2 rows equal" in found["shadow/lt"][1]
+    assert sides == {"shadow/lt": (True, sides["shadow/lt"][1])}
+    assert "2 rows equal" in sides["shadow/lt"][1]

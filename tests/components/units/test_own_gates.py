@@ -38,7 +38,7 @@ def test_a_unit_may_go_back_by_itself(said: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gates", "said"),
+    ("gates", "message"),
     [
         ({"windows": -1}, "`gates.windows` is -1"),
         ({"without": ["weather"]}, "`gates.without` names weather. Known names: mirror, held, marks"),
@@ -46,7 +46,7 @@ def test_a_unit_may_go_back_by_itself(said: bool) -> None:
     ],
     ids=["negative", "no-gate", "no-facet"],
 )
-def test_a_bound_that_cannot_be_is_refused(gates: dict[str, Any], said: str) -> None:
+def test_a_bound_that_cannot_be_is_refused(gates: dict[str, Any], message: str) -> None:
     """A number below zero, and a name that is no gate or no facet, is refused when the YAML is loaded."""
-    with pytest.raises(BadUnit, match=rf"unit taxi_daily.dbt_daily: {said}"):
+    with pytest.raises(BadUnit, match=rf"unit taxi_daily.dbt_daily: {message}"):
         unit(**gates).refuse_bad_limits()

@@ -41,15 +41,15 @@ def test_the_same_dbt_target_is_refused(
 
     result = project.estate.run("shadow__own__dbt", DAY, tags=ONE_TRY, must_succeed=False)
 
-    said = failure_of(result)
-    assert WritesToLegacy.__name__ in said
-    assert "nothing was run" in said
-    assert "daily_metrics" in said
+    message = failure_of(result)
+    assert WritesToLegacy.__name__ in message
+    assert "nothing was run" in message
+    assert "daily_metrics" in message
     assert result.get_asset_materialization_events() == []
     assert not project.estate.database(Side.CANDIDATE).exists()
     assert not project.estate.database(Side.LEGACY).exists()
     [verdict] = [
-        one for one in result.get_asset_check_evaluations() if one.asset_key.path[-1] == "daily_metrics"
+        each for each in result.get_asset_check_evaluations() if each.asset_key.path[-1] == "daily_metrics"
     ]
     assert verdict.metadata["verdict"].value == "inconclusive"
 
@@ -81,9 +81,9 @@ def test_the_same_folder_is_refused(project: Project, folder: str) -> None:
 
     result = project.estate.run("shadow__own__load", DAY, tags=ONE_TRY, must_succeed=False)
 
-    said = failure_of(result)
-    assert WritesToLegacy.__name__ in said
-    assert "side_folders" in said
+    message = failure_of(result)
+    assert WritesToLegacy.__name__ in message
+    assert "side_folders" in message
     assert result.get_asset_materialization_events() == []
 
 

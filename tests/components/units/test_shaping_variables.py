@@ -72,7 +72,7 @@ def test_a_model_that_a_variable_enables_is_mirrored(world: World) -> None:
     shadows = [
         key for key in definitions.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "shadow"
     ]
-    made = [one for one in definitions.assets or () if isinstance(one, dg.AssetsDefinition)]
+    made = [each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition)]
     built = dg.materialize(made, selection=dg.AssetSelection.assets(*shadows), partition_key="2024-01-02")
     assert built.success
     with duckdb.connect(str(world.root / "data" / "shop_candidate.duckdb"), read_only=True) as connection:
@@ -142,11 +142,11 @@ def test_one_model_with_a_table_for_each_unit(where: str, world: World) -> None:
         assert keys(definitions) == {"north/marts", "south/marts"}
     else:
         for region in regions:
-            said = why(definitions, f"shop.{region}")
-            assert "two tables would be the one asset 'marts'" in said
-            assert all(f'"main"."{each}"' in said for each in regions)
+            message = why(definitions, f"shop.{region}")
+            assert "two tables would be the one asset 'marts'" in message
+            assert all(f'"main"."{each}"' in message for each in regions)
 
 
 def why(definitions: dg.Definitions, name: str) -> str:
-    [spec] = [one for one in definitions.resolve_all_asset_specs() if one.key == broken_key(name)]
+    [spec] = [each for each in definitions.resolve_all_asset_specs() if each.key == broken_key(name)]
     return str(spec.metadata["why"])

@@ -74,10 +74,10 @@ def test_both_sides_run_the_same_sql(place: Project, warehouse: dict[str, str], 
     """The candidate writes its own table, which begins empty, and reads legacy's; the window's rows match."""
     place.declare("own", unit(warehouse=warehouse, **sql))
 
-    found = both_sides(place.load, place.estate, "own__sql")
+    sides = both_sides(place.load, place.estate, "own__sql")
 
-    assert found["shadow/daily"][0], found
-    assert "1 row equal" in found["shadow/daily"][1]
+    assert sides["shadow/daily"][0], sides
+    assert "1 row equal" in sides["shadow/daily"][1]
 
 
 def rows(postgres: PostgresServer, table: str) -> int:

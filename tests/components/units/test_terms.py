@@ -82,10 +82,10 @@ def test_a_tolerance_that_cannot_be(
     compared = {"name": "daily_metrics", "key": KEY, "tolerances": [tolerance]}
     project.declare("own", dbt_unit(unit="own.wrong", compare=[compared]))
 
-    said = refusal(project)
+    message = refusal(project)
 
-    assert said.startswith("unit own.wrong: `compare`: comparison daily_metrics: "), said
-    assert re.search(reason, said, re.DOTALL), said
+    assert message.startswith("unit own.wrong: `compare`: comparison daily_metrics: "), message
+    assert re.search(reason, message, re.DOTALL), message
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_outputs_of_a_function(project: Project, output: dict[str, Any], reason:
     }  # fmt: skip
     project.declare("own", ("PythonUnit", declared))
 
-    said = refusal(project)
+    message = refusal(project)
 
-    assert said.startswith("unit own.python: ")
-    assert re.search(reason, said), said
+    assert message.startswith("unit own.python: ")
+    assert re.search(reason, message), message

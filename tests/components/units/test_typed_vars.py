@@ -76,7 +76,7 @@ def test_everything_scaffolded_verifies(
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "model", "variables", "said"),
+    ("dag_id", "model", "variables", "message"),
     [
         ("typed", "flags", {"with_tips": "False", "cap": None}, "with_tips of"),
         ("typed", "flags", {"with_tips": False, "cap": "None"}, "null in Airflow, None in the mirror"),
@@ -100,7 +100,7 @@ def test_a_type_that_differs_is_a_difference(
     dag_id: str,
     model: str,
     variables: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
     """07-typed-vars: equal as text is not equal; `verify` says both types."""
     bounds = BOUNDS if dag_id.startswith("typed") else {}
@@ -109,7 +109,7 @@ def test_a_type_that_differs_is_a_difference(
     facet = by_hand.facets(monkeypatch)[dag_id]["variables"]
 
     assert facet.agrees is Agreement.DIFFERS
-    assert said in facet.detail
+    assert message in facet.detail
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_dbt_gets_the_types(
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"top": "5"}, r"unit typed_int\.t: dbt cannot parse the project with its variables \(top\).*--vars 'top: '"),
         ({"top": {"template": "{{ ds }}", "bounds": "lower"}}, "variable top has bounds, template"),
@@ -174,7 +174,7 @@ def test_a_value_that_cannot_be_carried_names_unit_and_variable(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     variables: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
     """What dbt could not read, or Airflow alone knows, breaks its unit when definitions load, by unit and variable;
     another unit of the project loads."""
@@ -184,7 +184,7 @@ def test_a_value_that_cannot_be_carried_names_unit_and_variable(
     definitions = by_hand.tree(monkeypatch).build_defs()
 
     [reason] = [record.getMessage() for record in caplog.records if "typed_int.t" in record.getMessage()]
-    assert re.search(said, reason, re.DOTALL), reason
+    assert re.search(message, reason, re.DOTALL), reason
     assert definitions.resolve_job_def("typed_list__t")
 
 

@@ -79,10 +79,10 @@ def start_in_airflow(airflow_home: Path, tmp_path: Path) -> Iterator[StartInAirf
         return started[-1]
 
     yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait(30)
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait(30)
 
 
 def _environment(home: Path, settings: dict[str, str]) -> dict[str, str]:

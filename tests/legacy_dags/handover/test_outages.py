@@ -91,7 +91,7 @@ def test_the_bound_is_kept(proxied: Proxied) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (
             LOGIN,
@@ -105,10 +105,10 @@ def test_the_bound_is_kept(proxied: Proxied) -> None:
     ],
 )
 def test_what_does_not_pass_fails_at_once(
-    proxied: Proxied, dagster_server: UnrulyDagster, answer: tuple[int, Any], said: str
+    proxied: Proxied, dagster_server: UnrulyDagster, answer: tuple[int, Any], message: str
 ) -> None:
     """Before anything is launched, what waiting does not mend fails the task with what was really answered."""
-    assert said in proxied(Fault("Locations", answer), patience=3600)
+    assert message in proxied(Fault("Locations", answer), patience=3600)
     assert dagster_server.launches == []
 
 
