@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dagster_defs.errors import InventoryUnreadable, InventoryVersion
+from dagster_defs.graph import reachable
 from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.windows import Window, canonical_zone
 
@@ -129,13 +130,7 @@ class Dag:
     def above(self, task_id: str) -> frozenset[str]:
         """The ids of all tasks upstream of the task, directly or indirectly."""
         upstream = {task.task_id: task.upstream for task in self.tasks if isinstance(task, Task)}
-        above: set[str] = set()
-        todo = [task_id]
-        while todo:
-            new = set(upstream.get(todo.pop(), ())) - above
-            above |= new
-            todo += new
-        return frozenset(above)
+        return frozenset(reachable([task_id], lambda name: upstream.get(name, ())))
 
     @property
     def why_it_moves(self) -> str:

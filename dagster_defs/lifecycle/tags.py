@@ -56,9 +56,9 @@ AIRFLOW_RUN = "dagster-airlift/airflow-dag-run-id"
 AIRFLOW_TASK = "dagster-airlift/airflow-task-id"
 TASK_MAPPING = "dagster-airlift/task-mapping"
 
-# Of the verdict on a window: the whole check, to be read back.
-CHECK = "parity/check"
-# Of the observation that opens a tick of the observer: a digest of the cursor that it began with.
+# On a check of a unit: the output that it compares. On a verdict on a window: the whole check, to be read back.
+OUTPUT, CHECK = "parity/output", "parity/check"
+# On the observation that opens a tick of the observer: a digest of the cursor that it began with.
 TICK = "parity/told_from"
-# Of what an operator that Dagster ran has written: how Airflow's engine says that its task ended.
+# On what an operator that Dagster ran has written: how Airflow's engine says that its task ended.
 AIRFLOW_STATE = "parity/airflow_state"

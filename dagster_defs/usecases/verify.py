@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.errors import InventoryMissing, ParityError
+from dagster_defs.graph import reachable
 from dagster_defs.inventory import Inventory, Kind, describe
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.records import UnitReading
@@ -20,6 +21,7 @@ from dagster_defs.lifecycle.facets import (
     facets_of,
     not_in_inventory,
 )
+from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.mirrors import Declared, Mirror
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
@@ -110,16 +112,11 @@ def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectO
 def _upstream(unit: Unit, declared: Mapping[Unit, Declared]) -> frozenset[Unit]:
     """The units whose assets this unit's assets are derived from, directly or indirectly.
 
-    An asset that several units write is defined by the unit that writes the fewest assets.
+    See `definers` for an asset that several units write.
     """
-    defined: dict[str, Unit] = {}
-    for other in sorted(declared, key=lambda other: (len(declared[other].writes), other), reverse=True):
-        defined.update(dict.fromkeys(declared[other].writes, other))
-    upstream: set[Unit] = set()
-    todo = [unit]
-    while todo:
-        reads = declared[todo.pop()].reads
-        above = {defined[key] for key in reads if key in defined} - upstream - {unit}
-        upstream |= above
-        todo += sorted(above)
-    return frozenset(upstream)
+    defined_by = definers({(len(each.writes), name): each.writes for name, each in declared.items()})
+
+    def read_from(name: Unit) -> set[Unit]:
+        return {defined_by[key] for key in declared[name].reads if key in defined_by}
+
+    return frozenset(reachable([unit], read_from) - {unit})

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from dagster_defs.graph import reachable
+
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
@@ -37,7 +39,7 @@ def excerpt(manifest: Manifest, selected: frozenset[str]) -> Manifest | None:
     if any(_GRAPH.search(text) for text in _own_code(manifest)):
         return None
     hooks = {name for name, node in manifest.nodes.items() if node.resource_type == "operation"}
-    kept = _with_upstream(manifest, selected | hooks)
+    kept = selected | hooks | reachable(selected | hooks, lambda name: _parents(manifest, name))
     sections = {
         section: {name: node for name, node in getattr(manifest, section).items() if name in kept}
         for section in _SECTIONS
@@ -51,15 +53,6 @@ def _own_code(manifest: Manifest) -> Iterator[str]:
     dbts = {"dbt", f"dbt_{manifest.metadata.adapter_type}"}
     yield from (macro.macro_sql for macro in manifest.macros.values() if macro.package_name not in dbts)
     yield from (getattr(node, "raw_code", "") for node in manifest.nodes.values())
-
-
-def _with_upstream(manifest: Manifest, names: set[str] | frozenset[str]) -> set[str]:
-    needed: set[str] = set()
-    waiting = set(names)
-    while waiting:
-        needed |= waiting
-        waiting = {parent for name in waiting for parent in _parents(manifest, name)} - needed
-    return needed
 
 
 def _parents(manifest: Manifest, name: str) -> list[str]:

@@ -65,7 +65,7 @@ class Compared:
                     asset=shadow,
                     description=f"The same rows as {legacy.to_user_string()}, {each}.",
                     partitions_def=self.unit.offered,
-                    metadata={tags.UNIT: self.unit.unit, "parity/output": name},
+                    metadata={tags.UNIT: self.unit.unit, tags.OUTPUT: name},
                 )
                 for name, (legacy, shadow) in self.keys.items()
             ]

@@ -12,6 +12,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.dbt.deferral import is_built, read_directly
+from dagster_defs.graph import reachable
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.parity import Side
 
@@ -144,10 +145,4 @@ def check_key_of_test(
 
 def _ancestors(manifest: Mapping[str, Any], node_ids: Iterable[str]) -> set[str]:
     """All ancestors of any of the nodes."""
-    ancestors: set[str] = set()
-    todo: Iterable[str] = node_ids
-    while todo:
-        parents = {parent for node in todo for parent in manifest["parent_map"].get(node, ())} - ancestors
-        ancestors |= parents
-        todo = parents
-    return ancestors
+    return reachable(node_ids, lambda node_id: manifest["parent_map"].get(node_id, ()))

@@ -10,6 +10,7 @@ from pathlib import Path
 from dagster_defs.adapters.dbt.project import Manifest
 from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.errors import NoRehearsal, Unaligned
+from dagster_defs.graph import reachable
 from dagster_defs.lifecycle.mirrors import DbtMirror, FileOutput, Mirror
 from dagster_defs.parity import Side
 from dagster_defs.windows import Window
@@ -63,7 +64,7 @@ def upstream_of(mirror: Mirror, mirrors: Sequence[Mirror]) -> Upstream | None:
 
 def _upstream(mirror: DbtMirror, own: frozenset[str], also: frozenset[str]) -> Upstream:
     manifest = workspace_of(mirror, Side.LEGACY).manifest
-    above = _ancestors(manifest, own | also)
+    above = reachable(own | also, lambda name: manifest["parent_map"].get(name, ()))
     nodes = frozenset(node_id for node_id in (above | also) - own if _is_built(manifest, node_id))
     return Upstream(mirror, own, nodes, frozenset(name for name in above if name.startswith("source.")))
 
@@ -75,15 +76,6 @@ def _is_built(manifest: Manifest, node_id: str) -> bool:
         and node["resource_type"] in ("model", "seed", "snapshot")
         and node["config"]["materialized"] != "ephemeral"
     )
-
-
-def _ancestors(manifest: Manifest, node_ids: frozenset[str]) -> set[str]:
-    ancestors: set[str] = set()
-    waiting = set(node_ids)
-    while waiting:
-        waiting = {parent for name in waiting for parent in manifest["parent_map"].get(name, ())} - ancestors
-        ancestors |= waiting
-    return ancestors
 
 
 def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Window, Window]) -> list[str]:
