@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from dagster_defs.errors.base import ParityError, UsageError
 
@@ -126,10 +127,13 @@ class TemplateRefused(UsageError):
 
 
 class TemplateFailed(ParityError):
-    def __init__(self, text: str, window: str, reason: str) -> None:
-        self.text, self.window, self.reason = text, window, reason
-        about = f"window {window}" if window.startswith("[") else window
-        super().__init__(f"template {_short(text)!r} fails for {about}: {reason}. Correct the expression")
+    """`name` is a window's interval or a run's id."""
+
+    def __init__(self, text: str, kind: Literal["window", "run"], name: str, reason: str) -> None:
+        self.text, self.kind, self.name, self.reason = text, kind, name, reason
+        super().__init__(
+            f"template {_short(text)!r} fails for {kind} {name}: {reason}. Correct the expression"
+        )
 
 
 def _short(text: str, most: int = 500) -> str:

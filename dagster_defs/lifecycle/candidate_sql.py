@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import ErrorLevel, exp, parse
@@ -47,6 +47,11 @@ class Home:
 
     database: exp.Identifier
     schema: exp.Identifier
+
+    def table(self, named: exp.Table) -> exp.Table:
+        """A table in full."""
+        schema, database = named.args.get("db") or self.schema, named.args.get("catalog") or self.database
+        return exp.Table(this=named.this.copy(), db=schema.copy(), catalog=database.copy())
 
     def seen_from(self, session: Home, dialect: str) -> str:
         """The schema's name in a session; its database only if it is another: PostgreSQL's SQL has no place for it."""
@@ -97,20 +102,26 @@ class _Redirect:
     def __post_init__(self) -> None:
         dialect = self.places.dialect
         pairs = [[exp.to_table(each, dialect=dialect) for each in pair] for pair in self.places.tables]
-        self.own: Mapping[Name, exp.Table] = {self.full(legacy): candidate for legacy, candidate in pairs}
+        self.own: dict[Name, exp.Table] = {self.full(legacy): candidate for legacy, candidate in pairs}
 
-    def statement(self, statement: exp.Expr) -> exp.Expr | None:
-        """The statement for the candidate; None if it does nothing there. Raises NotProvedSafe."""
+    def targets(self, statement: exp.Expr) -> list[exp.Table] | None:
+        """The tables that a statement writes; None if it does nothing for a candidate. Raises NotProvedSafe."""
         if isinstance(statement, exp.Transaction | exp.Commit | exp.Semicolon):
             return None  # a candidate runs in one transaction
         if isinstance(statement, exp.Create) and statement.kind == "SCHEMA" and statement.args.get("exists"):
             return None  # the candidate's schemas are made anyway
         self._refuse_unknown(statement)
-        targets = list(self._targets(statement))
+        return list(self._targets(statement))
+
+    def statement(self, statement: exp.Expr) -> exp.Expr | None:
+        """The statement for the candidate; None if it does nothing there. Raises NotProvedSafe."""
+        targets = self.targets(statement)
+        if targets is None:
+            return None
         self._refuse_views(statement, targets)
         by_id = {id(target) for target in targets}
         read: set[int] = set()
-        if isinstance(statement, exp.Create) and statement.find(exp.TemporaryProperty):
+        if _makes_temporary(statement):
             read = self._make_temporary(statement, by_id)
         dropped = isinstance(statement, exp.Drop)
         tables = list(statement.find_all(exp.Table))
@@ -180,7 +191,7 @@ class _Redirect:
                 raise NotProvedSafe(f"it reads {self._said(table)}, which has no plain name")
             return
         qualified = bool(table.args.get("db"))
-        if not qualified and self._folded(table.this) in self.temporary:
+        if self.is_temporary(table):
             return
         if not qualified and not is_written and self._is_cte(table):
             return
@@ -221,7 +232,10 @@ class _Redirect:
                 f"it qualifies columns with {before.name}, and the candidate's table has another name"
             )
 
-    def _make_temporary(self, statement: exp.Create, targets: set[int]) -> set[int]:
+    def is_temporary(self, table: exp.Table) -> bool:
+        return not table.args.get("db") and self._folded(table.this) in self.temporary
+
+    def _make_temporary(self, statement: exp.Expr, targets: set[int]) -> set[int]:
         """Returns the tables that its query reads, by id: they are redirected."""
         made = self._table(statement.this)
         if made.args.get("db"):
@@ -297,6 +311,10 @@ class _Redirect:
 _SEQUENCES = frozenset({"nextval", "currval"})
 
 
+def _makes_temporary(statement: exp.Expr) -> bool:
+    return isinstance(statement, exp.Create) and statement.find(exp.TemporaryProperty) is not None
+
+
 def _parts_that_see(written: exp.Table) -> list[exp.Expr]:
     """The parts of a write in which the name of its table may qualify columns."""
     write = written.find_ancestor(*_WRITES)
@@ -336,14 +354,11 @@ def written_tables(texts: Sequence[str], dialect: str) -> list[exp.Table]:
     found: dict[Name, exp.Table] = {}
     for text in texts:
         for statement in _parsed(_marked(text)[0], dialect):
-            if isinstance(statement, exp.Transaction | exp.Commit | exp.Semicolon):
-                continue
-            redirect._refuse_unknown(statement)
-            if isinstance(statement, exp.Create) and statement.find(exp.TemporaryProperty):
-                redirect.temporary.add(redirect._folded(redirect._table(statement.this).this))
-            for table in redirect._targets(statement):
-                if table.args.get("db") or redirect._folded(table.this) not in redirect.temporary:
-                    found.setdefault(redirect.full(table), table)
+            for table in redirect.targets(statement) or ():
+                if not redirect.is_temporary(table) and not _makes_temporary(statement):
+                    found.setdefault(redirect.full(table), table.copy())
+                    redirect.own[redirect.full(table)] = home.table(table)
+            redirect.statement(statement)  # as a candidate would run it if all of these were declared
     return list(found.values())
 
 

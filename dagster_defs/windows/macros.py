@@ -83,11 +83,16 @@ class WindowTemplate:
         try:
             return _SANDBOX.render(self._compiled, self._values(window, context))
         except TooCostly as error:
-            raise TemplateFailed(self.text, str(window), str(error)) from error
+            raise self._failed(window, str(error)) from error
         except SecurityError as error:
             raise TemplateRefused(self.text, "something outside the sandbox", str(error)) from error
         except Exception as error:  # a template can call any method of a date or a string
-            raise TemplateFailed(self.text, str(window), str(error) or type(error).__name__) from error
+            raise self._failed(window, str(error) or type(error).__name__) from error
+
+    def _failed(self, moment: Window | Occasion, reason: str) -> TemplateFailed:
+        if isinstance(moment, Occasion):
+            return TemplateFailed(self.text, "run", moment.run_id, reason)
+        return TemplateFailed(self.text, "window", str(moment), reason)
 
     def _values(self, window: Window | Occasion, context: TemplateContext | EventContext) -> dict[str, Any]:
         values: dict[str, Any] = {}

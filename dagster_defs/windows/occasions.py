@@ -128,10 +128,6 @@ class EventSchedule:
         moment = pendulum.datetime(2000, 1, 1)
         return Occasion("example", moment, moment, moment)
 
-    def key_of(self, occasion: Occasion) -> str:
-        """What an occasion is called: the id of its run."""
-        return occasion.run_id
-
 
 @dataclass(frozen=True, slots=True)
 class EventContext:

@@ -302,14 +302,23 @@ def test_every_write_of_a_result_is_the_candidates() -> None:
             assert statement.this.sql(dialect="postgres").startswith('"shop"."cand".')
 
 
+def test_what_a_candidate_could_not_run_names_no_tables() -> None:
+    """The scaffold asks for the same proof as the unit that it would write."""
+    with pytest.raises(NotProvedSafe, match="it writes into the view v"):
+        written_tables(["create view v as select * from a", "insert into v select 1"], "postgres")
+
+
 def test_the_written_tables_are_named() -> None:
     """As the SQL names them, without temporary ones; a scaffold declares them."""
     texts = [
+        "create schema if not exists a",
         "create temp table t as select 1",
         "insert into t select 2",
-        "insert into a.b select * from t; delete from c",
+        "insert into a.b select * from t where day = %(day)s; delete from c",
+        "drop table t; insert into t select 3",
+        "alter table c rename to d",
     ]
 
-    assert [table.sql() for table in written_tables(texts, "postgres")] == ["a.b", "c"]
+    assert [table.sql() for table in written_tables(texts, "postgres")] == ["a.b", "c", "t", "d"]
     assert makes(["create table own as select 1"], '"shop"."legacy".own', PLACES)
     assert not makes(["insert into own select 1"], '"shop"."legacy".own', PLACES)

@@ -30,7 +30,7 @@ def test_a_run_over_many_windows_takes_the_bounds_of_the_whole() -> None:
     """A lower bound has the first window's value, an upper bound the last's."""
     hook = variables(MIN, MAX, VariableTemplate("target", "{{ params.target }}"), target="prod")
     assert hook.can_range
-    assert backfill_policy(hook) == BackfillPolicy.single_run()
+    assert backfill_policy(takes_ranges=hook.can_range) == BackfillPolicy.single_run()
     assert hook.for_range(window("2024-03-01"), window("2024-03-31")) == {
         "min_date": "2024-03-01",
         "max_date": "2024-04-01",
@@ -43,7 +43,7 @@ def test_a_variable_that_is_no_bound_keeps_runs_single() -> None:
     not."""
     hook = variables(MIN, VariableTemplate("batch", "{{ ts_nodash }}"))
     assert not hook.can_range
-    assert backfill_policy(hook) == BackfillPolicy.multi_run(1)
+    assert backfill_policy(takes_ranges=hook.can_range) == BackfillPolicy.multi_run(1)
     with pytest.raises(NotRangeable, match="batch") as caught:
         hook.for_range(window("2024-03-01"), window("2024-03-02"))
     assert caught.value.variables == ("batch",)

@@ -202,6 +202,7 @@ def test_an_expression_that_fails_names_window_and_reason() -> None:
     with pytest.raises(TemplateFailed, match="2024-03-06T02:00:00") as caught:
         rendered("{{ macros.ds_add('not a date', 1) }}")
     assert "does not match format" in caught.value.reason
+    assert caught.value.kind == "window"
     with pytest.raises(TemplateFailed, match="would take from today's"):
         rendered("{{ macros.dateutil.parser.parse('10:00') }}")
 

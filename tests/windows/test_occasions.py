@@ -70,8 +70,10 @@ def test_a_conf_is_known_only_without_a_clock() -> None:
 
 def test_a_missing_conf_key_fails_for_that_run() -> None:
     """Nothing is guessed in its place, and the run is named."""
-    with pytest.raises(TemplateFailed, match="fails for run manual__"):
+    with pytest.raises(TemplateFailed, match="fails for run manual__") as caught:
         variables(asked="{{ macros.ds_add(dag_run.conf['missing'], 1) }}").for_window(ASKED)
+
+    assert (caught.value.kind, caught.value.name) == ("run", ASKED.run_id)
 
 
 def test_a_unit_without_a_clock_has_no_windows() -> None:

@@ -18,7 +18,7 @@ from dagster import (
 from dagster._check import CheckError
 from dagster._utils.schedules import cron_string_iterator
 
-from dagster_defs.windows import ListedPartitions, PartitionedSchedule, PartitionVars, Schedule
+from dagster_defs.windows import ListedPartitions, PartitionedSchedule, Schedule
 from dagster_defs.windows.window import utc
 
 
@@ -72,13 +72,9 @@ def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
     )
 
 
-def backfill_policy(*variables: PartitionVars) -> BackfillPolicy:
-    """One run for a whole backfill if that is correct, else one run per partition."""
-    return (
-        BackfillPolicy.single_run()
-        if all(each.can_range for each in variables)
-        else BackfillPolicy.multi_run(1)
-    )
+def backfill_policy(*, takes_ranges: bool) -> BackfillPolicy:
+    """One run for a whole backfill if one run can take several windows, else one run per partition."""
+    return BackfillPolicy.single_run() if takes_ranges else BackfillPolicy.multi_run(1)
 
 
 def _askable_start(partitions: PartitionedSchedule) -> datetime:

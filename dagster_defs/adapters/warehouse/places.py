@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
@@ -52,10 +52,14 @@ def parse_place(text: str, project_dir: Path) -> Place:
 
 def warehouse_of_target(workspace: DbtWorkspace) -> Warehouse:
     """Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse."""
-    kind = workspace.credentials.type
-    warehouse = warehouse_of(kind)
+    return _warehouse_of(workspace, workspace.credentials)
+
+
+def _warehouse_of(workspace: DbtWorkspace, credentials: Any) -> Warehouse:
+    """`credentials`: the workspace's, which dbt reads from its profile anew each time."""
+    warehouse = warehouse_of(credentials.type)
     if warehouse is None:
-        raise NotComparable(workspace.target, kind, titles())
+        raise NotComparable(workspace.target, credentials.type, titles())
     return warehouse
 
 
@@ -70,14 +74,15 @@ def place_of_target(
     Raises DbtProjectUnreadable for a target that is not in the profile, NotComparable for another warehouse.
     """
     credentials = workspace.credentials
-    return warehouse_of_target(workspace).place(workspace, credentials, schema, table, database)
+    return _warehouse_of(workspace, credentials).place(workspace, credentials, schema, table, database)
 
 
 def place_of_relation(workspace: DbtWorkspace, relation: str) -> Place:
     """A relation of a target as dbt writes it in SQL, quotes included. Raises what `place_of_target` raises."""
-    parts = exp.to_table(relation, dialect=workspace.credentials.type).parts
+    credentials = workspace.credentials
+    parts = exp.to_table(relation, dialect=credentials.type).parts
     database, schema, table = (part for part in parts if isinstance(part, exp.Identifier))
-    return place_of_target(workspace, schema, table, database)
+    return _warehouse_of(workspace, credentials).place(workspace, credentials, schema, table, database)
 
 
 def relation_named(workspace: DbtWorkspace, name: str, *, in_own_schema: bool = False) -> str:
@@ -86,7 +91,8 @@ def relation_named(workspace: DbtWorkspace, name: str, *, in_own_schema: bool = 
 
     Raises BadPlace for another name, DbtProjectUnreadable, and NotComparable for another warehouse.
     """
-    credentials, warehouse = workspace.credentials, warehouse_of_target(workspace)
+    credentials = workspace.credentials
+    warehouse = _warehouse_of(workspace, credentials)
     try:
         parts = exp.to_table(name, dialect=credentials.type).parts
     except (ParseError, ValueError):

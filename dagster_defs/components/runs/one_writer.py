@@ -20,7 +20,7 @@ from dagster_defs.lifecycle import Owner, Unit, state_of, tags
 from dagster_defs.lifecycle.histories import Unmoved
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.settings import Settings
-from dagster_defs.windows import EventSchedule, Moment, Times, Window
+from dagster_defs.windows import EventSchedule, Moment, Times, Window, name_of
 
 
 def moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times) -> Sequence[Moment]:
@@ -62,9 +62,8 @@ def _moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Time
 
 def _keys(context: dg.AssetExecutionContext, times: Times, moments: Sequence[Moment]) -> tuple[str, str]:
     if isinstance(times, EventSchedule):
-        [occasion] = moments
-        assert not isinstance(occasion, Window)  # noqa: S101 - it has no windows
-        return times.key_of(occasion), times.key_of(occasion)
+        [name] = (name_of(times, moment) for moment in moments)
+        return name, name
     keys = context.partition_key_range
     return keys.start, keys.end
 

@@ -17,7 +17,6 @@ from dagster_defs.components.units.scaffold import CommandUnitScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit, TemplateUnit
 from dagster_defs.errors import BadUnit, CommandFailed, TimedOut
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, PartitionVars
@@ -77,24 +76,8 @@ class CommandUnit(TemplateUnit, ProcessUnit):
         super().refuse_faults(resolved=resolved)
         if not self.command.strip():
             raise BadUnit(self.unit, "`command` is empty", "Write what the task runs")
-        _ = self.variables
 
-    def declared(self) -> Declared:
-        return self.declaring(
-            runs="the command",
-            nodes=None,
-            variables=self.variables,
-            event_times=None,
-            reads=self.read_keys,
-            writes=self.write_keys,
-            fields=("bash_command", "env") if self.command_env else ("bash_command",),
-        )
-
-    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        with self.telling_of_failure(context, side):
-            yield from self._run(context, side)
-
-    def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
             rendered = self.variables.for_window(window)

@@ -262,7 +262,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
         can_subset=True,
         partitions_def=unit.offered,
         allow_arbitrary_check_specs=True,
-        backfill_policy=None if unit.event else _backfills(unit),
+        backfill_policy=None if unit.event else backfill_policy(takes_ranges=unit.takes_ranges),
         config_schema=unit.config_schema,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
         op_tags={tags.UNIT: unit.unit},
@@ -364,13 +364,6 @@ def _run_names(context: dg.AssetExecutionContext, unit: DefinedUnit) -> RunNames
     """Airflow's own try if its proxy launched the run."""
     number = context.run.tags.get(tags.AIRFLOW_TRY, str(context.retry_number + 1))
     return RunNames(unit.unit, context.run.run_id, int(number))
-
-
-def _backfills(unit: DefinedUnit) -> dg.BackfillPolicy:
-    """What a unit runs beside dbt, it runs once for each window, and so it does a full refresh."""
-    if unit.has_programs or unit.full_refresh:
-        return dg.BackfillPolicy.multi_run(1)
-    return backfill_policy(unit.variables, unit.environment.templates)
 
 
 def _metadata_of(value: Any) -> Any:

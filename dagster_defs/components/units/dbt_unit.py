@@ -137,7 +137,8 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
     @property
     def takes_ranges(self) -> bool:
-        """After a full refresh the table has the rows of one window only, and not of all that one run covers."""
+        """After a full refresh the table has the rows of one window only, and not of all that one run covers; what a
+        unit runs beside dbt, it runs once for each window."""
         ranges = self.variables.can_range and self.environment.templates.can_range
         return ranges and not self.has_programs and not self.full_refresh
 

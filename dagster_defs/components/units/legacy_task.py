@@ -1,7 +1,7 @@
 """The mirror for tasks that have no better one: Dagster runs the DAG file's operator in Airflow's environment."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.parity import Side
 from dagster_defs.settings import PROJECT_ROOT, Settings
 from dagster_defs.windows import Moment
@@ -70,18 +70,14 @@ class LegacyTask(ProcessUnit):
             reason = "`on_failure` would be called in addition to the operator's own callbacks, which Airflow calls"
             raise BadUnit(self.unit, reason, "Drop `on_failure`")
 
-    def declared(self) -> Declared:
-        return self.declaring(
-            runs=ITSELF,
-            nodes=None,
-            variables=_Nothing(),
-            event_times=None,
-            reads=self.read_keys,
-            writes=self.write_keys,
-            operator_itself=True,
-        )
+    @property
+    def variables(self) -> Rendering:
+        return _Nothing()
 
-    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def declared(self) -> Declared:
+        return replace(super().declared(), operator_itself=True)
+
+    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
             self.refuse_same_variables(Settings.from_process().with_variables(self.env.legacy).variables)

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.partitions import backfill_policy
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.workspaces import open_workspace
 from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
@@ -21,7 +23,15 @@ from dagster_defs.components.units.unit import UnitComponent, target_of
 from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import FileOutput, Output, TableOutput, Terms, any_moment
+from dagster_defs.lifecycle.mirrors import (
+    Declared,
+    FileOutput,
+    Output,
+    Rendering,
+    TableOutput,
+    Terms,
+    any_moment,
+)
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.windows import Bound, Moment, PartitionVars, zone_of
@@ -81,12 +91,49 @@ class OutputsUnit(UnitComponent):
         """The unit's own variables, some of which may bound the window."""
         return ()
 
-    def deps_of(self, output: UnitOutput, side: Side) -> Sequence[dg.AssetKey]:
+    @property
+    def variables(self) -> Rendering:
+        """What its work is given for a window. Raises BadUnit."""
         raise NotImplementedError
+
+    def declared(self) -> Declared:
+        return self.declaring(
+            runs=self.does,
+            nodes=None,
+            variables=self.variables,
+            event_times=None,
+            reads=self.read_keys,
+            writes=self.write_keys,
+        )
+
+    @property
+    def read_keys(self) -> frozenset[str]:
+        """What the unit declares that it reads; see `Declared`."""
+        return frozenset(dep for output in self.written for dep in self.deps_of(output))
+
+    def deps_of(self, output: UnitOutput) -> Sequence[str]:
+        """Keys of the assets that it reads for this output."""
+        return output.deps
+
+    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
+        key = output_key(dep)
+        return output_key(dep, side) if self.maker_of(key) is not None else key
 
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""
+        with self.telling_of_failure(context, side):
+            yield from self.work(context, side)
+
+    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         raise NotImplementedError
+
+    def results(
+        self, context: dg.AssetExecutionContext, metadata: Mapping[str, Any] = MappingProxyType({})
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """One result for each asset of the run."""
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     @cached_property
     def feeds(self) -> Mapping[str, dg.AssetKey]:
@@ -314,7 +361,7 @@ class OutputsUnit(UnitComponent):
                 key=output_key(output.key, side),
                 description=output.description or f"Written by {self.does} of {self.unit}.",
                 kinds=set(output.kinds or [self.own_kind]),
-                deps=[self.dependency(dg.AssetDep(key)) for key in self.deps_of(output, side)],
+                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side))) for dep in self.deps_of(output)],
                 owners=[*self.owners],
                 freshness_policy=self.freshness(side),
                 group_name=self.group_name(side),
@@ -330,9 +377,7 @@ class OutputsUnit(UnitComponent):
             check_specs=compared.specs if side is Side.CANDIDATE else [],
             can_subset=side is Side.CANDIDATE,  # to compare again without running anything
             partitions_def=self.offered,
-            backfill_policy=dg.BackfillPolicy.single_run()
-            if self.takes_ranges
-            else dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+            backfill_policy=backfill_policy(takes_ranges=self.takes_ranges),
             config_schema=self.config_schema,
             pool=self.pool and f"{self.pool}_{side.value}",
             op_tags={tags.UNIT: self.unit},

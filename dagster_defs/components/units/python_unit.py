@@ -11,13 +11,11 @@ import dagster as dg
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import time_limit
-from dagster_defs.components.units.outputs import UnitOutput
 from dagster_defs.components.units.outputs_unit import OutputsUnit, output_key
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
 from dagster_defs.components.units.unit import Templates
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
 from dagster_defs.windows import Moment, Occasion, PartitionVars
 
@@ -93,24 +91,10 @@ class PythonUnit(OutputsUnit):
             for read in self.reads
         ]
 
-    def declared(self) -> Declared:
-        return self.declaring(
-            runs=self.function,
-            nodes=None,
-            variables=self.variables,
-            event_times=None,
-            reads=frozenset(dep for output in self.written for dep in output.deps),
-            writes=self.write_keys,
-        )
-
     def more_metadata(self) -> Mapping[str, Any]:
         return _code_references(self._find_module().origin)
 
-    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        with self.telling_of_failure(context, side):
-            yield from self._call(context, side)
-
-    def _call(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.LEGACY:
             windows = moments_to_write(context, self.legacy_unit, self.times)
         else:
@@ -132,22 +116,15 @@ class PythonUnit(OutputsUnit):
         self, context: dg.AssetExecutionContext, facts: Mapping[Moment, Mapping[str, Any]]
     ) -> Iterator[dg.MaterializeResult[None]]:
         """One result per asset; Dagster turns it into one event per partition, each with its own window's facts."""
-        keys = sorted(context.selected_asset_keys)
         for moment, known in facts.items():
             metadata = {**window_metadata([moment]), **_metadata(known)}
             if isinstance(moment, Occasion):
-                yield from (dg.MaterializeResult(asset_key=key, metadata=metadata) for key in keys)
+                yield from self.results(context, metadata)
                 return
-            for key in keys:
+            for key in context.selected_asset_keys:
                 partition = self.partitions.key_of(moment)
                 context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
-        for key in keys:
-            yield dg.MaterializeResult(asset_key=key)
-
-    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
-        """A shadow reads the shadow of what a unit writes, and the real asset if no unit writes it."""
-        external = {read.key for read in self.reads}
-        return [output_key(dep, Side.LEGACY if dep in external else side) for dep in output.deps]
+        yield from self.results(context)
 
     def _find_module(self) -> ModuleSpec:
         """The location of the function's module, without importing it. Raises BadUnit if it does not exist."""

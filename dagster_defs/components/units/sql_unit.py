@@ -1,7 +1,7 @@
 """The mirror of a task that runs SQL: Dagster runs the same SQL, and a candidate's writes go to its own tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from dagster_defs.components.units.scaffold import SqlUnitScaffolder
 from dagster_defs.components.units.task_unit import TemplateUnit
 from dagster_defs.errors import BadUnit, NotProvedSafe, TemplateFailed
 from dagster_defs.lifecycle.candidate_sql import Home, Places, folded, makes, redirected
-from dagster_defs.lifecycle.mirrors import Declared, TableOutput, any_moment
+from dagster_defs.lifecycle.mirrors import TableOutput, any_moment
 from dagster_defs.parity import Side
 from dagster_defs.windows import Moment, PartitionVars
 
@@ -86,58 +86,51 @@ class SqlUnit(TemplateUnit):
         super().refuse_faults(resolved=resolved)
         if not self.sql:
             raise BadUnit(self.unit, "`sql` is empty", "Write what the task runs")
-        _ = self.variables
         if resolved and not self.never_compared:
             try:
-                self._candidate_texts(any_moment(self))
+                window = any_moment(self)
+                statements = self._statements(self.variables.for_window(window))
+                self._redirected(statements, self._places(self._tables(window)))
             except NotProvedSafe as error:
                 raise BadUnit(self.unit, f"`sql`: {error}", NEVER) from error
             except TemplateFailed:
                 if self.event is None:
                     raise  # without a clock, it may need a conf, and is proved before each run
 
-    def declared(self) -> Declared:
-        return self.declaring(
-            runs="the SQL",
-            nodes=None,
-            variables=self.variables,
-            event_times=None,
-            reads=self.read_keys,
-            writes=self.write_keys,
-            fields=("sql", "parameters") if self.parameters else ("sql",),
-        )
-
-    def statements(self, window: Moment) -> list[str]:
+    def _statements(self, rendered: Mapping[str, Any]) -> list[str]:
         """What the hook would execute, one after the other."""
-        written = self.variables.for_window(window)["sql"]
+        written = rendered["sql"]
         if isinstance(written, list):
             return written
         return split(written) if self.split_statements else [written]
 
-    def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        with self.telling_of_failure(context, side):
-            yield from self._run(context, side)
-
-    def _run(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         with self.tries.of(context):
+            rendered = self.variables.for_window(window)
             work = SqlWork(
                 workspace=self.workspace(side),
-                statements=self.statements(window) if side is Side.LEGACY else self._candidate_texts(window),
-                parameters=self.variables.for_window(window).get("parameters"),
+                statements=self._statements(rendered),
+                parameters=rendered.get("parameters"),
                 autocommit=self.autocommit,
                 timeout=self.timeout,
                 say=context.log.info,
-                candidate=None if side is Side.LEGACY else self._candidate_work(window),
             )
+            if side is Side.CANDIDATE:
+                work = self._of_candidate(work, window)
             with time_limit(context, f"the SQL of {window}", self.timeout):
                 warehouse_of_target(work.workspace).execute(work)
         yield from self.results(context, window_metadata([window]))
 
-    def _candidate_texts(self, window: Moment) -> list[str]:
-        return redirected(
-            self.statements(window), self._places(self._tables(window)), bound=bool(self.parameters)
-        )
+    def _of_candidate(self, work: SqlWork, window: Moment) -> SqlWork:
+        """The same work in the candidate's own tables. Raises NotProvedSafe."""
+        tables = self._tables(window)
+        places = self._places(tables)
+        candidate = self._candidate_work(work.statements, tables, places)
+        return replace(work, statements=self._redirected(work.statements, places), candidate=candidate)
+
+    def _redirected(self, statements: Sequence[str], places: Places) -> list[str]:
+        return redirected(statements, places, bound=bool(self.parameters))
 
     def _tables(self, window: Moment) -> list[TableOutput]:
         return [output for output in self.outputs_of(window) if isinstance(output, TableOutput)]
@@ -158,9 +151,9 @@ class SqlUnit(TemplateUnit):
             exp.to_identifier(seen_as, quoted=True) if seen_as else None,
         )
 
-    def _candidate_work(self, window: Moment) -> CandidateWork:
-        tables = self._tables(window)
-        places, texts = self._places(tables), self.statements(window)
+    def _candidate_work(
+        self, statements: Sequence[str], tables: Sequence[TableOutput], places: Places
+    ) -> CandidateWork:
         kind = places.dialect
         own = [exp.to_table(table.candidate, dialect=kind) for table in tables]
         schemas = [places.candidate, *(Home(table.args["catalog"], table.args["db"]) for table in own)]
@@ -171,7 +164,7 @@ class SqlUnit(TemplateUnit):
             lacking=[
                 places.emptied(table.legacy, table.candidate)
                 for table in tables
-                if not table.of_window and not makes(texts, table.legacy, places)
+                if not table.of_window and not makes(statements, table.legacy, places)
             ],
             tables=frozenset((folded(table.args["db"], kind), folded(table.this, kind)) for table in own),
         )

@@ -1,7 +1,7 @@
 """Units that do a task's own work, which may be such that nobody may do it twice."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import dagster as dg
@@ -10,11 +10,12 @@ from dagster_defs.adapters.airflow.task_process import OF_PYTHON
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run
 from dagster_defs.components.units.outputs import UnitOutput
-from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
+from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit
 from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
+from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
-from dagster_defs.windows import Moment
+from dagster_defs.windows import Moment, PartitionVars
 
 
 @dataclass
@@ -62,18 +63,8 @@ class TaskUnit(OutputsUnit):
             reason = "a candidate may run, but no output has a `file`, `folder` or `table` to compare"
             raise BadUnit(self.unit, reason, "Declare one of an output, or `shadow: never` and `because`")
 
-    def deps_of(self, output: UnitOutput, side: Side) -> list[dg.AssetKey]:
-        return [self._dep_key(dep, side) for dep in dict.fromkeys((*self.deps, *output.deps))]
-
-    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
-        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
-        key = output_key(dep)
-        return output_key(dep, side) if self.maker_of(key) is not None else key
-
-    @property
-    def read_keys(self) -> frozenset[str]:
-        """What the unit declares that it reads; see `Declared`."""
-        return frozenset(dep for output in self.written for dep in (*output.deps, *self.deps))
+    def deps_of(self, output: UnitOutput) -> Sequence[str]:
+        return list(dict.fromkeys((*self.deps, *output.deps)))
 
     def refused(self, reason: str, remedy: str) -> ParityError:
         """The error for a run that is not started."""
@@ -97,12 +88,6 @@ class TaskUnit(OutputsUnit):
 
     how_a_candidate_may = "Declare its outputs in its YAML, and drop `shadow: never`"
 
-    def results(
-        self, context: dg.AssetExecutionContext, metadata: Mapping[str, Any]
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        for key in sorted(context.selected_asset_keys):
-            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-
 
 @dataclass
 class TemplateUnit(TaskUnit):
@@ -117,6 +102,18 @@ class TemplateUnit(TaskUnit):
             description="Folders of template files, relative to the project, looked through before `python_path`."
         ),
     ] = field(default_factory=list, kw_only=True)
+
+    @property
+    def variables(self) -> PartitionVars:
+        """The operator's templated fields by name, first the one that says what runs."""
+        raise NotImplementedError
+
+    def refuse_faults(self, *, resolved: bool) -> None:
+        super().refuse_faults(resolved=resolved)
+        _ = self.variables
+
+    def declared(self) -> Declared:
+        return replace(super().declared(), fields=self.variables.names)
 
     def template_text(self, field_name: str, written: str, endings: Sequence[str]) -> str:
         """As Airflow, which takes a text that ends so for the name of a template file."""

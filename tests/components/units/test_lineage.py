@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from dagster import AssetKey
 
+from tests.components.conftest import Project
 from tests.support.estate import Estate
 
 MODELS = ("stg_zones", "stg_trips", "location_metrics", "daily_metrics")
@@ -33,6 +34,29 @@ def checks(estate: Estate, text: str) -> set[str]:
 
 def specs(estate: Estate) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in estate.definitions.resolve_all_asset_specs()}
+
+
+def test_a_shadow_reads_an_external_asset_as_it_is(project: Project) -> None:
+    """No mirror writes it, whichever unit declares it: no candidate depends on a shadow that nothing defines."""
+    python = {
+        "schedule": {"cron": "@daily", "start": "2024-03-01"},
+        "function": "include.export.export_daily",
+    }
+    outputs = {
+        name: [{"key": name, "deps": deps}] for name, deps in (("a", ["landing"]), ("b", ["landing", "a"]))
+    }
+    project.declare(
+        "own",
+        ("PythonUnit", {**python, "unit": "own.a", "outputs": outputs["a"], "reads": [{"key": "landing"}]}),
+        ("PythonUnit", {**python, "unit": "own.b", "outputs": outputs["b"]}),
+    )
+
+    graph = project.load().resolve_asset_graph()
+
+    assert {parent.to_user_string() for parent in graph.get(key("shadow/b")).parent_keys} == {
+        "landing",
+        "shadow/a",
+    }
 
 
 def test_every_model_is_an_asset_of_its_own(estate: Estate) -> None:
