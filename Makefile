@@ -7,11 +7,12 @@ DAGSTER := .venv
 AIRFLOW := .venv-airflow
 AIRFLOW3 := .venv-airflow3
 BIN     := $(DAGSTER)/bin
+DIST    ?= dist
 PYTEST  := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
 OF_CHECK := --ignore tests/architecture --ignore tests/docs
 
-.PHONY: help setup demo test test-fast journeys check format bench lock clean
+.PHONY: help setup demo test test-fast journeys check format bench dist lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +74,14 @@ format: setup ## apply the fixes that the linters can make
 
 bench: setup ## measurements, each next to its peer from the same run
 	@$(BIN)/python -m bench
+
+dist: setup ## both wheels, into dist/: airflow-parity for Dagster's side, airflow-parity-handover for Airflow's
+	@rm -rf $(DIST) *.egg-info legacy_dags/*.egg-info
+	@for project in . legacy_dags; do \
+	  $(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST) $$project || exit 1; \
+	done
+	@rm -rf build legacy_dags/build *.egg-info legacy_dags/*.egg-info
+	@ls $(DIST)
 
 lock: $(TOOLS)/.installed ## refresh requirements/*.txt: versions and hashes, no addresses
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

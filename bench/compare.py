@@ -25,7 +25,7 @@ from bench.table import Bound, Row
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
 from dagster_defs.parity import ComparisonSpec, Side, compare
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 FOLDER = PROJECT_ROOT / ".demo" / "bench-compare"

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.estates import write_estate
 from bench.table import Bound, Row
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-location"
 SIZES = {300: 1.5, 2000: 2.0}  # units, and how many times as long as stock's a load may take

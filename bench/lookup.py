@@ -24,7 +24,7 @@ from bench.table import Bound, Row
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-lookup"
 SIZES = (50, 500, 5_000)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from bench.projects import write_project
 from bench.table import Bound, Row
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-no-reparse"
 MODELS = int(os.environ.get("BENCH_MODELS", "2000"))

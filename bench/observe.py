@@ -26,7 +26,7 @@ from rich.console import Console
 
 from bench.table import Bound, Row
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 from tests.support.fakes import FakeAirflow
 
 BURST = int(os.environ.get("BENCH_BURST", "10000"))
@@ -116,7 +116,7 @@ def _ours(instance: Any) -> Callable[[], None]:
 
     daily = partitioned(Schedule.of("0 0 * * *", "UTC", "2020-01-01"))
     partitions = {Unit(DAG, f"task_{number}"): daily for number in range(UNITS)}
-    sensor = build_sensor("airflow", partitions, {}, [], 30)
+    sensor = build_sensor("airflow", partitions, {}, [], 30, PROJECT_ROOT)
     specs = [spec.replace_attributes(partitions_def=definition_of(daily)) for spec in _specs()]
     definitions = dg.Definitions(assets=specs, sensors=[sensor])
 

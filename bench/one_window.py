@@ -27,7 +27,7 @@ from bench.servers import (
 )
 from bench.table import Row
 from dagster_defs.lifecycle import Stage
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 FOLDER = PROJECT_ROOT / ".demo" / "bench-one-window"

@@ -13,7 +13,7 @@ from bench.phases import phases_of, print_phases
 from bench.servers import BARE, OURS, STOCK, running_servers
 from bench.table import Bound, Row
 from dagster_defs.adapters.airflow.rows import TaskInstance
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 FOLDER = PROJECT_ROOT / ".demo" / "bench-proxied"

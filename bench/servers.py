@@ -29,9 +29,10 @@ from dagster_defs.errors import RunFailed
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
-from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
+from dagster_defs.settings import Settings, process_environment
 from dagster_defs.windows import Window
 from demo import local_airflow, local_dagster
+from demo.checkout import PROJECT_ROOT
 from demo.estate import make_landing_data
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster

@@ -20,7 +20,7 @@ from bench.servers import BARE, FIRST_DAY, OUR_JOB, STOCK, Servers, hand_over, r
 from bench.table import Bound, Row
 from dagster_defs.adapters.files import atomic
 from dagster_defs.lifecycle import Stage
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-thirty"
 WINDOWS, FEWER = 30, 10

@@ -15,7 +15,7 @@ from bench.servers import ledger_up_to
 from bench.table import Bound, Row
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-unit-run"
 UNIT = Unit("dag_0000", "build_m_0")

@@ -10,39 +10,96 @@ import getpass
 import os
 import socket
 import threading
+import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
-TEAM_FILE = PROJECT_ROOT / "parity.yaml"  # what the team knows about its estate; optional
-
+_AROUND_THIS_PACKAGE = Path(__file__).resolve().parents[1]  # a checkout, or an environment's packages
 _CHANGING = threading.RLock()
+
+
+def find_project(folder: Path | None = None) -> Path:
+    """The nearest Dagster project from the folder (default: the current one) upwards.
+
+    Without one, the checkout that this package belongs to; if it was installed from a wheel, the folder itself.
+    """
+    start = (folder or Path.cwd()).resolve()
+    around = _AROUND_THIS_PACKAGE
+    return nearest_project(start) or (around if is_project(around) else start)
+
+
+def nearest_project(folder: Path) -> Path | None:
+    """As `dg` finds it."""
+    start = folder.resolve()
+    return next(filter(is_project, (start, *start.parents)), None)
+
+
+def is_project(folder: Path) -> bool:
+    """Whether `dg` takes the folder for a Dagster project."""
+    return dg_settings(folder).get("directory_type") == "project"
+
+
+def dg_settings(folder: Path) -> Mapping[str, Any]:
+    """What dg.toml or pyproject.toml says to `dg`; empty if neither says anything."""
+    own = _toml(folder / "dg.toml")
+    settings: Mapping[str, Any] = own or _toml(folder / "pyproject.toml").get("tool", {}).get("dg", {})
+    return settings
+
+
+def _toml(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`variables`: the whole environment, inherited by child processes. It may hold passwords.
+    """`variables`: the whole environment, inherited by child processes. It may hold passwords. `root`: the Dagster
+    project, where the defaults of paths begin.
 
     docs/reference.md documents each variable.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    root: Path = field(default_factory=find_project)
 
     @classmethod
-    def from_process(cls) -> Settings:
-        """A snapshot of this process's environment."""
-        return cls(MappingProxyType(dict(os.environ)))
+    def from_process(cls, root: Path | None = None) -> Settings:
+        """A snapshot of this process's environment. `root`: by default, the current folder's project."""
+        return cls(MappingProxyType(dict(os.environ)), root or find_project())
 
     def with_variables(self, variables: Mapping[str, str]) -> Settings:
-        return Settings(MappingProxyType({**self.variables, **variables}))
+        return replace(self, variables=MappingProxyType({**self.variables, **variables}))
+
+    @property
+    def team_file(self) -> Path:
+        """What the team knows about its estate; optional."""
+        return self.root / "parity.yaml"
+
+    @property
+    def migration_plan(self) -> Path:
+        return self.root / "migration_plan.md"
+
+    @property
+    def known_mirrors(self) -> Path:
+        """A cache."""
+        return self.root / ".parity" / "known-mirrors.json"
 
     @property
     def proxied_state(self) -> Path:
         """The folder with the ledger and the marks, which Airflow reads too."""
-        return Path(self._value("PARITY_PROXIED_STATE") or PROJECT_ROOT / "legacy_dags" / "proxied_state")
+        return Path(self._value("PARITY_PROXIED_STATE") or self._beside_dags / "proxied_state")
+
+    @property
+    def _beside_dags(self) -> Path:
+        """`legacy_dags`, in a project that has the DAGs itself."""
+        own = self.root / "legacy_dags"
+        return own if own.is_dir() else self.root
 
     @property
     def operator(self) -> str:
@@ -106,25 +163,25 @@ class Settings:
 
     @property
     def inventory_file(self) -> Path | None:
-        """The file that PARITY_INVENTORY names, or legacy_dags/inventory.json if it exists."""
+        """The file that PARITY_INVENTORY names, or the default one if it exists."""
         if named := self._value("PARITY_INVENTORY"):
             return Path(named)
-        default = PROJECT_ROOT / "legacy_dags" / "inventory.json"
+        default = self._beside_dags / "inventory.json"
         return default if default.is_file() else None
 
     @property
     def airflow_python(self) -> Path:
         """A Python with Airflow installed, for units that run the DAG files' own operators."""
-        return Path(self._value("PARITY_AIRFLOW_PYTHON") or PROJECT_ROOT / ".venv-airflow" / "bin" / "python")
+        return Path(self._value("PARITY_AIRFLOW_PYTHON") or self.root / ".venv-airflow" / "bin" / "python")
 
     @property
     def task_store(self) -> Path:
         """The folder in which those operators exchange XComs, which may be secret."""
-        return Path(self._value("PARITY_TASK_STORE") or PROJECT_ROOT / ".parity" / "tasks").resolve()
+        return Path(self._value("PARITY_TASK_STORE") or self.root / ".parity" / "tasks").resolve()
 
     @property
     def rehearsal_dir(self) -> Path:
-        return Path(self._value("PARITY_REHEARSAL_DIR") or PROJECT_ROOT / ".rehearsal").resolve()
+        return Path(self._value("PARITY_REHEARSAL_DIR") or self.root / ".rehearsal").resolve()
 
     @property
     def rehearsal_target(self) -> str:
@@ -137,7 +194,7 @@ class Settings:
 
     @property
     def demo_dir(self) -> Path:
-        return Path(self._value("PARITY_DEMO_DIR") or PROJECT_ROOT / ".demo").resolve()
+        return Path(self._value("PARITY_DEMO_DIR") or self.root / ".demo").resolve()
 
     @property
     def airflow_port(self) -> str:

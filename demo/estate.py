@@ -15,8 +15,9 @@ from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor
 from dagster_defs.errors import DagNotImported
 from dagster_defs.lifecycle.report import Report
-from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.report import read_report
+from demo.checkout import PROJECT_ROOT
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
 

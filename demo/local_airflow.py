@@ -12,7 +12,8 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor
 from dagster_defs.errors import EnvironmentMissing
-from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.settings import Settings
+from demo.checkout import PROJECT_ROOT
 from demo.postgres import Postgres
 
 DATABASE = "airflow"

@@ -17,7 +17,8 @@ from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
-from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
+from dagster_defs.settings import Settings, process_environment
+from demo.checkout import PROJECT_ROOT
 from demo.postgres import Postgres
 
 if TYPE_CHECKING:

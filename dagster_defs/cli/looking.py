@@ -223,7 +223,8 @@ def migration_plan(
     from dagster_defs.usecases.migration_plan import MigrationPlan
     from dagster_defs.usecases.status import read_status
 
-    block, document = render.plan_block(read_status(Settings.from_process())), MigrationPlan()
+    settings = Settings.from_process()
+    block, document = render.plan_block(read_status(settings)), MigrationPlan(settings.migration_plan)
     if write:
         render.say("status block updated" if document.write(block) else "status block is already current")
     current = document.is_current(block)

@@ -18,12 +18,25 @@ from dagster_defs.settings import Settings
 
 
 @app.command(rich_help_panel=RUNNING)
+def init(as_json: AsJson = False) -> None:
+    """Write what this Dagster project lacks for a migration; in an empty folder, a whole project."""
+    from dagster_defs import render
+    from dagster_defs.usecases.init.write import init
+
+    project = init(Path.cwd())
+    if as_json:
+        render.print_json(project.as_json())
+    else:
+        render.print_init(project)
+
+
+@app.command(rich_help_panel=RUNNING)
 def scaffold(
     file: Annotated[Path, typer.Argument(help="The file that inventory.py exported from Airflow.")],
     dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
     out: Annotated[
-        Path, typer.Option("--out", help="The folder for the mirrors, such as dagster_defs/defs.")
-    ],
+        Path | None, typer.Option("--out", help="The folder for the mirrors; the project's defs/ by default.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the mirrors' YAML, one folder per DAG; files that were edited by hand are left alone."""
@@ -72,10 +85,11 @@ def demo(
     import sys
 
     from dagster_defs.errors import DemoMissing
-    from dagster_defs.settings import PROJECT_ROOT
+    from dagster_defs.settings import find_project
 
-    if not (PROJECT_ROOT / "demo" / "__main__.py").is_file():
-        raise DemoMissing(PROJECT_ROOT)
+    root = find_project()
+    if not (root / "demo" / "__main__.py").is_file():
+        raise DemoMissing(root)
     # The product does not import the demo, which is a separate program: it replaces this process.
-    os.chdir(PROJECT_ROOT)
+    os.chdir(root)
     os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--exit"] if leave else [])])  # noqa: S606 - no shell

@@ -74,6 +74,8 @@
     │   ├── BadVariable                       a variable whose value cannot be passed to dbt
     │   ├── TemplateRefused                   a template that needs more than the schedule determines
     │   ├── TeamFileUnreadable                parity.yaml, the team's own file, is invalid
+    │   ├── NoProject                         no Dagster project in the folder or above it
+    │   ├── NotAProject                       `parity init` in a folder with other files
     │   ├── NoSuchUnit                        no mirror has this unit's name
     │   ├── InventoryMissing                  a comparison needs Airflow's inventory, and there is none
     │   ├── EvidenceMissing                   evidence was requested, and no event log is configured
@@ -154,6 +156,8 @@ from dagster_defs.errors.project import (
     MarkedAsAWhole,
     MigrationPlanUnreadable,
     MirrorsUnreadable,
+    NoProject,
+    NotAProject,
     ProxiedStateUnreadable,
     ReportUnwritable,
     TeamFileUnreadable,
@@ -277,8 +281,10 @@ __all__ = [
     "MoveImpossible",
     "MoveInProgress",
     "MoveOvertaken",
+    "NoProject",
     "NoRehearsal",
     "NoSuchUnit",
+    "NotAProject",
     "NotComparable",
     "NotDagsterOwned",
     "NotOwner",

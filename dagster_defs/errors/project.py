@@ -57,6 +57,24 @@ class TimedOut(ParityError):
         )
 
 
+class NoProject(UsageError):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"there is no Dagster project in {folder} or above it: neither a pyproject.toml with [tool.dg] nor a "
+            'dg.toml says `directory_type = "project"`. Change to the project\'s folder, or make one: parity init'
+        )
+
+
+class NotAProject(UsageError):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{folder} is neither empty nor in a Dagster project, so a project of ours might mix with what is there. "
+            "Make a Dagster project (create-dagster project NAME) or an empty folder, and run there: parity init"
+        )
+
+
 class MirrorsUnreadable(ParityError):
     def __init__(self, project_root: Path, reason: str) -> None:
         self.project_root, self.reason = project_root, reason

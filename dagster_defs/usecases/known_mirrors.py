@@ -21,10 +21,10 @@ from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.settings import Gate, GateSettings
-from dagster_defs.settings import PROJECT_ROOT, TEAM_FILE, Settings
+from dagster_defs.settings import Settings
 
 SCHEMA = "parity/known-mirrors/1"
-FILE = PROJECT_ROOT / ".parity" / "known-mirrors.json"
+OWN_CODE = Path(__file__).resolve().parents[1]
 
 _MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
 _DBTS_OWN = ".user.yml"  # an id that dbt generates when it first runs
@@ -107,8 +107,8 @@ class Foundation:
         return digest.hexdigest(), newest / 1e9
 
     def _files(self) -> Iterator[Path]:
-        yield PROJECT_ROOT / "pyproject.toml"
-        yield TEAM_FILE
+        yield self.settings.root / "pyproject.toml"
+        yield self.settings.team_file
         if inventory := self.settings.inventory_file:
             yield inventory
         if profiles := self.settings.variables.get("DBT_PROFILES_DIR"):
@@ -122,7 +122,7 @@ class Foundation:
 def recall(settings: Settings) -> KnownMirrors | None:
     """The cached mirrors, if nothing that they depend on has changed. An unreadable cache counts as none."""
     with suppress(OSError, AttributeError, KeyError, TypeError, ValueError, BadUnit):
-        match atomic.read_cache(FILE):
+        match atomic.read_cache(settings.known_mirrors):
             case {"digest": str(digest), "folders": list(folders), "known": dict(known)}:
                 foundation = Foundation(settings, tuple(map(str, folders)))
                 if foundation.digest()[0] == digest:
@@ -134,9 +134,9 @@ def keep(settings: Settings, known: KnownMirrors, folders: Collection[Path], beg
     """Write the cache. `folders`: the mirrors' own. `began`: when reading them began, in seconds since 1970; nothing is
     cached if a file changed after that, or so shortly before it that the order is unknown. If the cache cannot be
     written, the next call is merely slower."""
-    foundation = Foundation(settings, tuple(sorted({*map(str, folders), str(PROJECT_ROOT / "dagster_defs")})))
+    foundation = Foundation(settings, tuple(sorted({*map(str, folders), str(OWN_CODE)})))
     with suppress(OSError):
         digest, newest = foundation.digest()
         if newest < began - _TICK_SECONDS:
             document = {"digest": digest, "folders": foundation.folders, "known": known.as_json()}
-            atomic.write_json(FILE, document, mode=atomic.PRIVATE)
+            atomic.write_json(settings.known_mirrors, document, mode=atomic.PRIVATE)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import MigrationPlanUnreadable
-from dagster_defs.settings import PROJECT_ROOT
 
 BEGIN = "<!-- status: written by `parity migration-plan --write` -->"
 END = "<!-- end of status -->"
@@ -17,7 +16,7 @@ END = "<!-- end of status -->"
 class MigrationPlan:
     """Every method raises MigrationPlanUnreadable if the file does not exist or lacks the markers."""
 
-    path: Path = PROJECT_ROOT / "migration_plan.md"
+    path: Path
 
     def is_current(self, block: str) -> bool:
         _, written, _ = self._parts()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from dagster_defs.adapters.airflow.last_seen import known_tasks, last_seen_file
 from dagster_defs.adapters.dagster.evidence import evidence_at
-from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.adapters.dagster.mirrors import load_mirrors, mirrors_folder
 from dagster_defs.errors import EvidenceUnreadable
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.broken import faults
@@ -47,9 +47,8 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         broken = {name: str(fault) for name, fault in mirrors.broken.items()}
         known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen_file())
         if facets:
-            keep(
-                settings, known, {folder for mirror in mirrors for folder in mirror.folders}, now.timestamp()
-            )
+            folders = {folder for mirror in mirrors for folder in mirror.folders}
+            keep(settings, known, {mirrors_folder(settings.root), *folders}, now.timestamp())
     else:
         record = known_record(settings, known)
     cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]

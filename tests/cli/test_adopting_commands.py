@@ -115,7 +115,7 @@ def test_an_estate_of_gaps_goes_through(only_gaps: Chain) -> None:
     assert [path.name for path in folder.rglob("*.yaml")] == ["gaps.yaml"]
     assert only_gaps.check.returncode == 0, only_gaps.check.stdout + only_gaps.check.stderr
     assert only_gaps.verify.returncode == 0, only_gaps.verify.stderr
-    assert "no units: nothing is mirrored below dagster_defs/defs/" in only_gaps.verify.stdout
+    assert "no units: nothing is mirrored below the project's defs/" in only_gaps.verify.stdout
     assert "parity scaffold" in only_gaps.verify.stdout
 
 

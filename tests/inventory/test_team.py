@@ -10,7 +10,7 @@ import pytest
 from dagster_defs.errors import TeamFileUnreadable
 from dagster_defs.inventory import Kind, UnitReading, describe, read_document
 from dagster_defs.inventory.team import FILE, NO_TEAM, Team, untagged
-from dagster_defs.settings import TEAM_FILE
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_team
 from tests.support import inventory_samples as samples
 from tests.support.inventory_samples import BASH, POD, PYTHON
@@ -175,4 +175,4 @@ def test_a_registrys_port_is_no_tag(image: str, name: str) -> None:
 
 def test_the_file_has_one_name() -> None:
     """In messages and where it is looked for."""
-    assert TEAM_FILE.name == FILE
+    assert Settings().team_file.name == FILE

@@ -15,7 +15,6 @@ from dagster_defs import cli
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
 from dagster_defs.errors import ParityError
 from dagster_defs.parity import Side
-from dagster_defs.usecases.rehearse import run as rehearsal
 from dagster_defs.usecases.rehearse import setup as rehearsal_setup
 from tests.support.estate import (
     Estate,
@@ -85,8 +84,7 @@ def called(ingested: Estate, inventory: Path) -> Iterator[Rehearse]:
 
     with ingested.entered(), pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda: load_mirrors(ingested.root))
-        for module in (rehearsal, rehearsal_setup):
-            monkeypatch.setattr(module, "PROJECT_ROOT", ingested.root)
+        monkeypatch.chdir(ingested.root)
         monkeypatch.setenv("PARITY_REHEARSAL_DIR", str(ingested.root / ".rehearsal"))
         yield run
 

@@ -30,10 +30,10 @@ from dagster_defs.lifecycle.status import Status
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.render.text import base, moves, units, verdicts
-from dagster_defs.settings import PROJECT_ROOT
+from tests.support.estate import ROOT
 
-AIRFLOW_PYTHON = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
-EXPORTER = PROJECT_ROOT / "legacy_dags" / "handover" / "inventory.py"
+AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+EXPORTER = ROOT / "legacy_dags" / "handover" / "inventory.py"
 HOSTILE = {
     "brackets": "[bold red]fare[/bold red]",
     "an unopened tag": "fare[/]",

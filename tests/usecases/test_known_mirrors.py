@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,22 +45,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("before")
     (tmp_path / "inventory.json").write_text("{}")
-    monkeypatch.setattr(known_mirrors, "PROJECT_ROOT", tmp_path)
-    monkeypatch.setattr(known_mirrors, "TEAM_FILE", tmp_path / "parity.yaml")
-    monkeypatch.setattr(known_mirrors, "FILE", tmp_path / ".parity" / "known.json")
-    keep(settings(tmp_path), KNOWN, {tmp_path / "dbt"}, time.time() + 10)
+    monkeypatch.setattr(known_mirrors, "OWN_CODE", tmp_path / "product")
+    keep(settings(tmp_path), KNOWN, {tmp_path / "dbt", tmp_path / "dagster_defs"}, time.time() + 10)
     return tmp_path
 
 
 def settings(project: Path, **more: str) -> Settings:
     named = {"PARITY_INVENTORY": project / "inventory.json", "DBT_PROFILES_DIR": project / "profiles"}
-    return Settings({name: str(path) for name, path in named.items()} | more)
+    return Settings({name: str(path) for name, path in named.items()} | more, project)
+
+
+def kept_in(project: Path) -> Path:
+    return settings(project).known_mirrors
 
 
 def test_what_was_kept_comes_back(project: Path) -> None:
     """Nothing is lost on the way through the file, which is its owner's alone."""
     assert recall(settings(project)) == KNOWN
-    assert known_mirrors.FILE.stat().st_mode & 0o777 == 0o600
+    assert kept_in(project).stat().st_mode & 0o777 == 0o600
 
 
 def edited(name: str) -> Callable[[Path], object]:
@@ -91,7 +94,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a model less": lambda project: (project / "dbt/models/a.sql").unlink(),
     "another name": lambda project: (project / "dbt/models/a.sql").rename(project / "dbt/models/b.sql"),
     "a package of dbt's": new("dbt/dbt_packages/p/macros/m.sql"),
-    "this package": new("dagster_defs/windows/schedule.py"),
+    "this package": new("product/windows/schedule.py"),
     "the inventory": edited("inventory.json"),
     "what the team says": new("parity.yaml"),
     "no inventory": lambda project: (project / "inventory.json").unlink(),
@@ -124,9 +127,9 @@ def test_the_environment_counts(project: Path) -> None:
 
 def test_what_changes_meanwhile_is_not_kept(project: Path) -> None:
     """A file that changed while the mirrors were read, or just before, may have been read as it was."""
-    known_mirrors.FILE.unlink()
+    kept_in(project).unlink()
     keep(settings(project), KNOWN, {project / "dbt"}, time.time())
-    assert not known_mirrors.FILE.exists()
+    assert not kept_in(project).exists()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_what_changes_meanwhile_is_not_kept(project: Path) -> None:
 )
 def test_a_spoilt_file_is_as_good_as_none(project: Path, content: bytes) -> None:
     """It is made again; nobody reads an error."""
-    known_mirrors.FILE.write_bytes(content)
+    kept_in(project).write_bytes(content)
     assert recall(settings(project)) is None
 
 
@@ -153,17 +156,16 @@ def test_spoilt_knowledge_is_as_good_as_none(
     project: Path, spoil: Callable[[dict[str, object]], object]
 ) -> None:
     """With a right digest too."""
-    document = json.loads(known_mirrors.FILE.read_bytes())
+    document = json.loads(kept_in(project).read_bytes())
     spoil(document["known"])
-    known_mirrors.FILE.write_text(json.dumps(document))
+    kept_in(project).write_text(json.dumps(document))
     assert recall(settings(project)) is None
 
 
-def test_a_folder_that_cannot_be_written_to_costs_nothing(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_to_costs_nothing(project: Path) -> None:
     """The next call takes its time, and this one says nothing of it."""
-    monkeypatch.setattr(known_mirrors, "FILE", project / "pyproject.toml" / "known.json")
+    shutil.rmtree(kept_in(project).parent)
+    kept_in(project).parent.write_text("a file where the folder should be")
     keep(settings(project), KNOWN, (), time.time() + 10)
     assert recall(settings(project)) is None
 

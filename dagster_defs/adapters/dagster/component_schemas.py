@@ -7,8 +7,10 @@ schemas, which takes most of a second.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
@@ -47,7 +49,7 @@ def schemas_kept(tree: ComponentTree | None) -> dg.Definitions:
 
 
 def _digest() -> str | None:
-    """A digest of everything that the schemas are made from; None if that may change without an installation."""
+    """A digest of everything that the schemas are made from; None if it is not known what that is."""
     facts = [_facts_of(entry) for entry in get_plugin_entry_points()]
     if None in facts:
         return None
@@ -55,12 +57,21 @@ def _digest() -> str | None:
 
 
 def _facts_of(entry: EntryPoint) -> tuple[str | int, ...] | None:
-    """None for a package that is installed in place, whose files may be edited."""
+    """None for a package of which it is not known how it was installed."""
     installed: Distribution | None = entry.dist
     if installed is None:
         return None
     origin: Any = json.loads(installed.read_text("direct_url.json") or "{}")
     if origin.get("dir_info", {}).get("editable"):
-        return None
+        return entry.group, entry.value, *_files_of(entry.module.partition(".")[0])
     site_packages = Path(str(installed.locate_file(""))).stat()
     return entry.group, entry.value, installed.name, installed.version, site_packages.st_mtime_ns
+
+
+def _files_of(package: str) -> Iterator[str]:
+    """The state of each file of a package that is installed in place, so that its files may be edited."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for path in sorted(Path(folder).rglob("*.py")):
+            facts = path.stat()
+            yield f"{path} {facts.st_size} {facts.st_mtime_ns} {facts.st_ino}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from dagster_defs.adapters.files.wrong_input import in_words
-from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoSuchUnit, ParityError
+from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoProject, NoSuchUnit, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import definers, keys_taken_twice, names_taken_twice, prefixes_at_odds
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.settings import PROJECT_ROOT
+from dagster_defs.settings import dg_settings, find_project, is_project
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -64,11 +65,14 @@ def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirr
     return [by_name[name] for name in names or by_name]
 
 
-def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
-    """Every mirror, as far as can be known without a dbt project.
+def load_mirrors(root: Path | None = None) -> Mirrors:
+    """Every mirror of the project (by default, the current one), as far as can be known without a dbt project.
 
-    Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded.
+    Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded; NoProject.
     """
+    project_root = root or find_project()
+    if not is_project(project_root):
+        raise NoProject(project_root)
     import dagster as dg
 
     from dagster_defs.adapters.dagster.component_tree import EstateTree
@@ -81,6 +85,25 @@ def load_mirrors(project_root: Path = PROJECT_ROOT) -> Mirrors:
     except Exception as error:
         raise MirrorsUnreadable(project_root, _reason(error)) from error
     return mirrors_among(components)
+
+
+def mirrors_folder(root: Path) -> Path:
+    """The folder of the project that holds the YAML, which need not exist yet. A project that is not installed in this
+    environment has one too. Raises NoProject, and MirrorsUnreadable if the project's settings do not tell."""
+    settings = dg_settings(root).get("project", {})
+    package = settings.get("root_module", "")
+    module: str = settings.get("defs_module") or (package and f"{package}.defs")
+    if not settings:
+        raise NoProject(root)
+    if not module:
+        raise MirrorsUnreadable(root, "its `dg` settings name neither root_module nor defs_module")
+    first, *rest = module.split(".")
+    places = [folder / first for folder in (root / "src", root) if (folder / first).is_dir()]
+    spec = importlib.util.find_spec(first) if not places else None
+    places += [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    if not places:
+        raise MirrorsUnreadable(root, f"its package {first} is neither in src/ nor beside its settings")
+    return places[0].joinpath(*rest)
 
 
 def mirrors_among(components: Iterable[Any]) -> Mirrors:
@@ -161,7 +184,7 @@ def _reason(error: BaseException) -> str:
     """The message of the innermost cause, in terms of the YAML if that is at fault."""
     from pydantic import ValidationError
 
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error.__cause__, ModuleNotFoundError):
         error = error.__cause__
     if isinstance(error, ValidationError):
         return in_words(error)

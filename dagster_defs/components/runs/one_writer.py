@@ -23,7 +23,9 @@ from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Moment, Times, Window, name_of
 
 
-def moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times) -> Sequence[Moment]:
+def moments_to_write(
+    context: dg.AssetExecutionContext, unit: Unit, times: Times, settings: Settings
+) -> Sequence[Moment]:
     """The windows of a legacy-side run, in order, or its occasion, once it is certain that the run may write them.
 
     Raises NotOwner if it may not, RunLives if an earlier run of these windows has not ended, and what reading the
@@ -31,19 +33,21 @@ def moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times
     first try is tagged as refused: it has done nothing.
     """
     try:
-        return _moments_to_write(context, unit, times)
+        return _moments_to_write(context, unit, times, settings)
     except Exception as error:
         if context.retry_number == 0 and context.run.job_name == unit.identifier:
             context.instance.add_run_tags(context.run.run_id, {tags.REFUSED: type(error).__name__})
         raise
 
 
-def _moments_to_write(context: dg.AssetExecutionContext, unit: Unit, times: Times) -> Sequence[Moment]:
+def _moments_to_write(
+    context: dg.AssetExecutionContext, unit: Unit, times: Times, settings: Settings
+) -> Sequence[Moment]:
     if is_forgotten(context.instance):
         why = "its Dagster instance is ephemeral and ends with the run, so nobody would see what it wrote"
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     moments = moments_of_run(context, times)
-    folder = Settings.from_process().proxied_state
+    folder = settings.proxied_state
     history = LedgerReader(folder).history(unit)
     marks = read_marks(folder, unit.dag_id)
     marks.get(unit)  # even if the unit is retired: with a doubtful mark, Airflow's task runs its own operator
@@ -68,11 +72,11 @@ def _keys(context: dg.AssetExecutionContext, times: Times, moments: Sequence[Mom
     return keys.start, keys.end
 
 
-def owned_by_dagster(units: Sequence[Unit]) -> frozenset[Unit]:
+def owned_by_dagster(units: Sequence[Unit], settings: Settings) -> frozenset[Unit]:
     """The units of one DAG that Dagster owns now; units whose owner is unknown are left out."""
     if not units:
         return frozenset()
-    folder = Settings.from_process().proxied_state
+    folder = settings.proxied_state
     histories, marks = LedgerReader(folder).read().histories(), read_marks(folder, units[0].dag_id)
     owned: set[Unit] = set()
     for unit in units:

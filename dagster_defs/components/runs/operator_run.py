@@ -147,7 +147,7 @@ class OperatorRun:
         records of an earlier run. Airflow has already decided which tasks run, so skips do not count either."""
         if not self._is_airflows:
             return dict(records)
-        owned = owned_by_dagster([Unit(self.unit.dag_id, task_id) for task_id in records])
+        owned = owned_by_dagster([Unit(self.unit.dag_id, task_id) for task_id in records], self.settings)
         return {
             task_id: {**record, "skips": []}
             for task_id, record in records.items()

@@ -84,7 +84,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        project = project_units(context)
+        project, root = project_units(context), context.project_root
         units = project.sound
         if len(project.parts) < len(units):  # for a run of one of them: no sensor has a part in it
             made = project.parts.values() if shadow_starter(context) is self else ()
@@ -94,33 +94,38 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         mirrored = {unit.legacy_unit: unit.asset_keys() for unit in units} if dags else {}
         mirrored |= {unit: [broken_key(str(unit))] for unit in map(Unit.named, project.broken) if unit}
         also_written = {unit.legacy_unit: unit.touched_keys() for unit in units}
-        observer = build_sensor(self.name, times, also_written, sorted(dags), self.poll_seconds)
+        observer = build_sensor(self.name, times, also_written, sorted(dags), self.poll_seconds, root)
         assets = list(self._asset_specs(dags, mirrored))
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
         jobs = [project.parts[unit.unit].jobs[Side.CANDIDATE] for unit in units]
         shadowed = [_shadowed(unit, project) for unit in units if not unit.gate_settings.never_compared]
-        shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds)
+        shadow = build_shadow_sensor(self.name, shadowed, jobs, self.poll_seconds, root)
         dags_with_jobs = list(scheduled_dags(project))
         dag_jobs = [job for _, of_dag in dags_with_jobs for job in of_dag]
         schedules = build_schedule_sensor(
-            self.name, [dag for dag, _ in dags_with_jobs], dag_jobs, self.poll_seconds, held_dags(project)
+            self.name,
+            [dag for dag, _ in dags_with_jobs],
+            dag_jobs,
+            self.poll_seconds,
+            root,
+            held_dags(project),
         )
         return dg.Definitions(
             assets=assets,
             jobs=[*jobs, *dag_jobs, *event_jobs(project)],
-            sensors=[observer, shadow, schedules, *self._way_back(project)],
+            sensors=[observer, shadow, schedules, *self._way_back(project, root)],
         )
 
-    def _way_back(self, project: ProjectUnits[UnitComponent]) -> Iterator[dg.SensorDefinition]:
+    def _way_back(self, project: ProjectUnits[UnitComponent], root: Path) -> Iterator[dg.SensorDefinition]:
         declared = {
             unit.legacy_unit: unit for unit in project.sound if unit.gate_settings.rollback_on_failure
         }
         if declared:
             jobs = [project.parts[unit.unit].jobs[Side.LEGACY] for unit in declared.values()]
             settings = {unit: component.gate_settings for unit, component in declared.items()}
-            yield build_way_back_sensor(self.name, jobs, settings)
-            yield build_go_on_sensor(self.name, settings.keys(), self.poll_seconds)
+            yield build_way_back_sensor(self.name, jobs, settings, root)
+            yield build_go_on_sensor(self.name, settings.keys(), self.poll_seconds, root)
 
     def _asset_specs(
         self, dags: Mapping[str, Any], mirrored: Mapping[Unit, Sequence[dg.AssetKey]]

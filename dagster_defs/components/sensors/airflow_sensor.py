@@ -1,6 +1,7 @@
 """The sensor that turns finished Airflow tasks into events of the mirrored assets."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 
 import dagster as dg
@@ -23,11 +24,13 @@ def build_sensor(
     also_written: Mapping[Unit, Sequence[dg.AssetKey]],
     dag_ids: Sequence[str],
     poll_seconds: int,
+    root: Path,
     budget: Budget = Budget(),  # noqa: B008 - frozen
 ) -> dg.SensorDefinition:
     """`dag_ids`: the DAGs that Airflow was last seen to contain; those of mirrored units are watched in any case.
 
-    `also_written`: keys that a unit writes but another unit's mirror defines; these get observations.
+    `also_written`: keys that a unit writes but another unit's mirror defines; these get observations. `root`: the
+    Dagster project.
     """
     watched = sorted({unit.dag_id for unit in times} | set(dag_ids))
 
@@ -41,9 +44,10 @@ def build_sensor(
     def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         began, now = monotonic(), pendulum.now("UTC")
         assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
-        client = AirflowReader(AirflowAddress.of(Settings.from_process()), patience=PATIENCE)
+        settings = Settings.from_process(root)
+        client = AirflowReader(AirflowAddress.of(settings), patience=PATIENCE)
         keys = mirrored_keys(context.repository_def)
-        translator = EventTranslator(name, client, context.instance, keys, times, also_written)
+        translator = EventTranslator(name, client, context.instance, keys, times, also_written, settings)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
         look = ObservationTick(client, watched, cursor, translator.tell, lambda: monotonic() - began, budget)
         look.look(now)

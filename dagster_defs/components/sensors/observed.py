@@ -17,6 +17,7 @@ from dagster_defs.components.sensors.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.observe import Finished
 from dagster_defs.windows import EventSchedule, Times
 
@@ -52,11 +53,12 @@ class EventTranslator:
     keys: Mapping[Unit, Sequence[dg.AssetKey]]
     times: Mapping[Unit, Times]
     also_written: Mapping[Unit, Sequence[dg.AssetKey]]
+    settings: Settings
     _tries: set[str] = field(default_factory=set)
 
     def tell(self, finished: Sequence[Finished]) -> Iterator[list[Event]]:
         """The events of each task, including tries that went unseen; none for a try that Dagster itself ran."""
-        runs = TaskRuns(self.instance, [finished_try.task for finished_try in finished])
+        runs = TaskRuns(self.instance, [finished_try.task for finished_try in finished], self.settings)
         for finished_try in finished:
             earlier = self.client.earlier_tries(finished_try.task)
             events = [*self._unseen_tries(finished_try, earlier, runs)]

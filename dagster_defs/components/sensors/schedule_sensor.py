@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -88,10 +89,11 @@ def build_schedule_sensor(
     dags: Sequence[ScheduledDag],
     jobs: Sequence[Any],
     poll_seconds: int,
+    root: Path,
     held: Mapping[str, str] | None = None,
 ) -> dg.SensorDefinition:
-    """`jobs`: those of `dags`. `held`: other DAGs, and why none of their windows can be started. The cursor holds the
-    last started window of each DAG."""
+    """`jobs`: those of `dags`. `held`: other DAGs, and why none of their windows can be started. `root`: the
+    Dagster project. The cursor holds the last started window of each DAG."""
 
     @dg.sensor(
         name=f"{name}_schedules",
@@ -102,7 +104,7 @@ def build_schedule_sensor(
     )
     def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            histories = LedgerReader(Settings.from_process().proxied_state).read().histories()
+            histories = LedgerReader(Settings.from_process(root).proxied_state).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")

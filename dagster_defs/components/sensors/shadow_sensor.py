@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -82,9 +83,9 @@ class Cursor:
 
 
 def build_shadow_sensor(
-    name: str, units: Sequence[ShadowedUnit], jobs: Sequence[Any], poll_seconds: int
+    name: str, units: Sequence[ShadowedUnit], jobs: Sequence[Any], poll_seconds: int, root: Path
 ) -> dg.SensorDefinition:
-    """`jobs`: the candidate jobs of all units."""
+    """`jobs`: the candidate jobs of all units. `root`: the Dagster project."""
     by_key = {unit.told_by: unit for unit in units}
     by_unit = {unit.unit: unit for unit in units}
 
@@ -97,7 +98,7 @@ def build_shadow_sensor(
     )
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            folder = Settings.from_process().proxied_state
+            folder = Settings.from_process(root).proxied_state
             marks, histories = read_marks(folder), LedgerReader(folder).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))

@@ -21,7 +21,10 @@ PAGE = 500  # DAG runs per query
 class TaskRuns:
     """What Dagster's run storage knows about these tasks, from one query for all of them."""
 
-    def __init__(self, instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, tasks: Sequence[TaskInstance], settings: Settings
+    ) -> None:
+        self._settings = settings
         self._runs = _runs_of(instance, tasks) if tasks else {}
 
     def executor(self, task: TaskInstance, earlier: Sequence[TaskInstance]) -> tuple[Executor, str]:
@@ -42,7 +45,7 @@ class TaskRuns:
     def _histories(self) -> Mapping[Unit, UnitHistory]:
         """Empty if the ledger cannot be read: then the runs' own tags and states decide."""
         try:
-            return LedgerReader(Settings.from_process().proxied_state).read().histories()
+            return LedgerReader(self._settings.proxied_state).read().histories()
         except ParityError:
             return {}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,9 +16,9 @@ from dagster_defs.settings import Settings
 
 
 def build_way_back_sensor(
-    name: str, jobs: Sequence[Any], settings: Mapping[Unit, GateSettings]
+    name: str, jobs: Sequence[Any], settings: Mapping[Unit, GateSettings], root: Path
 ) -> dg.SensorDefinition:
-    """`jobs`: the legacy-side jobs of the units with `rollback_on_failure`."""
+    """`jobs`: the legacy-side jobs of the units with `rollback_on_failure`. `root`: the Dagster project."""
 
     by_job = {unit.identifier: unit for unit in settings}
 
@@ -43,7 +44,7 @@ def build_way_back_sensor(
         reason = f"Dagster run {context.dagster_run.run_id} failed: {context.failure_event.message}"
         try:
             done = auto_rollback(
-                Settings.from_process(),
+                Settings.from_process(root),
                 unit,
                 settings[unit],
                 reason,
@@ -59,8 +60,10 @@ def build_way_back_sensor(
     return way_back
 
 
-def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) -> dg.SensorDefinition:
-    """`units`: the units with `rollback_on_failure`."""
+def build_go_on_sensor(
+    name: str, units: Collection[Unit], poll_seconds: int, root: Path
+) -> dg.SensorDefinition:
+    """`units`: the units with `rollback_on_failure`. `root`: the Dagster project."""
 
     @dg.sensor(
         name=f"{name}_way_back_go_on",
@@ -72,7 +75,8 @@ def build_go_on_sensor(name: str, units: Collection[Unit], poll_seconds: int) ->
         from dagster_defs.usecases.move.apply import resume_auto_rollbacks
 
         try:
-            finished = resume_auto_rollbacks(Settings.from_process(), sorted(units), context.log.info)
+            settings = Settings.from_process(root)
+            finished = resume_auto_rollbacks(settings, sorted(units), context.log.info)
         except ParityError as error:
             return dg.SkipReason(str(error))
         message = f"rolled back: {', '.join(map(str, finished))}" if finished else "nothing is half-done"

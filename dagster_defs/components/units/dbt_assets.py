@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
@@ -51,8 +52,9 @@ RUN_BY: Mapping[str, frozenset[str]] = {
 
 
 class DefinedUnit(DbtMirror, Protocol):
-    """What the definition of a unit's assets needs from its mirror."""
+    """What the definition of a unit's assets needs from its mirror. `root`: of the Dagster project."""
 
+    root: Path
     command: Any
     full_refresh: bool
     owners: Sequence[str]
@@ -295,7 +297,7 @@ def _stand_in(unit: DefinedUnit, nodes: UnitNodes) -> dg.AssetSpec:
 
 def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNodes) -> Iterator[Any]:
     if nodes.side is Side.LEGACY:
-        windows = moments_to_write(context, unit.legacy_unit, unit.times)
+        windows = moments_to_write(context, unit.legacy_unit, unit.times, Settings.from_process(unit.root))
     else:
         windows = moments_of_run(context, unit.times)
     unit.environment.refuse_missing()

@@ -15,7 +15,7 @@ from dagster_defs.errors import BadUnit, LegacyTaskRefused
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.settings import Settings, find_project
 from dagster_defs.windows import Moment
 
 ITSELF = "the operator itself"
@@ -85,7 +85,7 @@ class LegacyTask(ProcessUnit):
         yield from self.results(context, {**window_metadata([window]), tags.AIRFLOW_STATE: state})
 
     def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> OperatorRun:
-        settings = Settings.from_process()
+        settings = Settings.from_process(self.root)
         named, variables = self.airflow, self.env.of(side)
         return OperatorRun(
             context=context,
@@ -113,5 +113,6 @@ class _Nothing:
 
 def _program(root: Path) -> Path | None:
     """None if Airflow's environment has the package `handover`."""
-    programs = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in (root, PROJECT_ROOT))
+    places = (root, find_project(Path(__file__).parent))
+    programs = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in places)
     return next((path for path in programs if path.is_file()), None)

@@ -17,6 +17,7 @@ from dagster_defs.components.units.unit import Templates
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, Occasion, PartitionVars
 
 
@@ -96,7 +97,9 @@ class PythonUnit(OutputsUnit):
 
     def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         if side is Side.LEGACY:
-            windows = moments_to_write(context, self.legacy_unit, self.times)
+            windows = moments_to_write(
+                context, self.legacy_unit, self.times, Settings.from_process(self.root)
+            )
         else:
             windows = moments_of_run(context, self.times)
             self.refuse_legacy_places(windows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from dagster_defs.adapters.store.ledger import LedgerReader
@@ -20,8 +21,9 @@ class Standings:
     record: tuple[Marks, Mapping[Unit, UnitHistory]] | None
 
     @classmethod
-    def now(cls) -> Self:
-        folder = Settings.from_process().proxied_state
+    def now(cls, root: Path) -> Self:
+        """`root`: the Dagster project."""
+        folder = Settings.from_process(root).proxied_state
         try:
             return cls((read_marks(folder), LedgerReader(folder).read().histories()))
         except ParityError:

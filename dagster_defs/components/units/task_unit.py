@@ -15,6 +15,7 @@ from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, PartitionVars
 
 
@@ -75,7 +76,7 @@ class TaskUnit(OutputsUnit):
         if side is Side.CANDIDATE and (why := self.never_compared):
             raise self.refused(f"it may not run as a candidate: {why}", self.how_a_candidate_may)
         windows = (
-            moments_to_write(context, self.legacy_unit, self.times)
+            moments_to_write(context, self.legacy_unit, self.times, Settings.from_process(self.root))
             if side is Side.LEGACY
             else moments_of_run(context, self.times)
         )

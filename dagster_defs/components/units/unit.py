@@ -359,7 +359,8 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
     def spec_attributes(self, side: Side) -> dict[str, Any]:
         """The group, tags and metadata of every asset of the unit on this side."""
-        unit, state = self.legacy_unit, self._once(Standings, Standings.now).state(self.legacy_unit)
+        standings = self._once(Standings, lambda: Standings.now(self.root))
+        unit, state = self.legacy_unit, standings.state(self.legacy_unit)
         attributes: dict[str, Any] = {"tags": {tags.UNIT: str(unit), tags.SIDE: side.value}}
         if state is not None:
             attributes["tags"] |= {tags.STAGE: state.stage.value, tags.OWNER: state.owner.value}

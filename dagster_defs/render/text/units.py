@@ -10,6 +10,7 @@ from dagster_defs.inventory.drafts import Written, may_run_dbt, runs_beside
 from dagster_defs.inventory.records import Trap
 from dagster_defs.inventory.summary import Summary
 from dagster_defs.lifecycle import Stage, UnitState
+from dagster_defs.lifecycle.adoption import AdoptingProject
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
 from dagster_defs.lifecycle.status import Status
@@ -17,8 +18,8 @@ from dagster_defs.render.text.base import PlainText, out, print_error, print_pla
 from dagster_defs.windows import instant_text
 
 NO_MIRRORS = (
-    "no units: nothing is mirrored below dagster_defs/defs/. Write mirrors from an inventory (parity scaffold), and by "
-    "hand where a gaps.yaml says what is missing"
+    "no units: nothing is mirrored below the project's defs/. Write mirrors from an inventory (parity scaffold), and "
+    "by hand where a gaps.yaml says what is missing"
 )
 AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
 
@@ -230,6 +231,15 @@ def facets_json(units: Sequence[UnitFacets], broken: Sequence[Fault] = ()) -> di
         "units": [unit.as_json() for unit in units],
         "broken": [fault.as_json() for fault in broken],
     }
+
+
+def print_init(project: AdoptingProject) -> None:
+    """A line for each file, then what to do next."""
+    for file in project.files:
+        out.print(PlainText(f"{file.outcome.value:<10} {file.path}"), soft_wrap=True)
+    out.print()
+    print_plain("Next, where Airflow runs: airflow-inventory --dags-folder dags --out inventory.json")
+    print_plain("and then here:            parity scaffold inventory.json --dbt-project DBT_PROJECT")
 
 
 def print_scaffold(written: Sequence[Written]) -> None:

@@ -12,7 +12,7 @@ from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.inventory.replay import FunctionCall
 from dagster_defs.lifecycle.rehearsals import Rehearsal
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT, Settings
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.rehearse.play import Play, Run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
 from dagster_defs.usecases.rehearse.sides import CandidateJob, LegacyDbt, Statuses, call_legacy_function
@@ -26,7 +26,7 @@ def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progr
         loading = "waiting for Dagster to load the candidate job, and for dbt to parse the project"
         with progress.step("Candidate job loaded"), reminding(loading, progress.say):
             log = prepared.run_dir / "candidate.log"
-            candidate = CandidateJob.of(prepared.mirror, PROJECT_ROOT, log)
+            candidate = CandidateJob.of(prepared.mirror, settings.root, log)
         # The candidate runs first, so whatever it reads from the legacy side is from earlier windows.
         runs = {Side.CANDIDATE: candidate.run, Side.LEGACY: legacy_run(prepared)}
         return Play(prepared, runs).all_windows(progress)

@@ -16,7 +16,7 @@ from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
 from dagster_defs.parity import Side
-from dagster_defs.settings import PROJECT_ROOT, Settings, process_environment
+from dagster_defs.settings import Settings, process_environment
 from dagster_defs.usecases.inventory import ProjectOnDisk
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
 from dagster_defs.usecases.rehearse.sides import command_environment
@@ -140,7 +140,7 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
         return
     unit = str(mirror.legacy_unit)
     # A relative path in the YAML starts at the project's root.
-    with process_environment(mirror.rehearsal), contextlib.chdir(PROJECT_ROOT):
+    with process_environment(mirror.rehearsal), contextlib.chdir(folder.settings.root):
         [moved] = select_mirrors(load_mirrors(), [unit])
         files = [
             file

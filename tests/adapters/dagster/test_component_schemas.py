@@ -16,13 +16,13 @@ from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dagster import component_schemas
 from dagster_defs.adapters.dagster.component_schemas import FILE, schemas_kept
-from dagster_defs.settings import PROJECT_ROOT
+from tests.support.estate import ROOT
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Any:
     """This project's component tree, with a root that is empty."""
-    return replace(ComponentTree.for_project(PROJECT_ROOT), project_root=tmp_path)
+    return replace(ComponentTree.for_project(ROOT), project_root=tmp_path)
 
 
 def _shown(tree: Any) -> Any:
@@ -56,11 +56,36 @@ def test_another_package_or_a_broken_file_collects_again(tree: Any, mocker: Mock
     assert collect.call_count == 2
 
 
-def test_a_package_that_is_edited_in_place_is_always_collected(tree: Any, mocker: MockerFixture) -> None:
-    """Its files may change without an installation."""
+def test_a_package_that_is_edited_in_place_is_collected_after_each_edit(
+    tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> None:
+    """Its files may change without an installation: one is edited, added, or removed."""
+    package = tmp_path / "site" / "theirs_in_place"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(package.parent)
     origin = json.dumps({"url": "file:///x", "dir_info": {"editable": True}})
     edited = SimpleNamespace(read_text=lambda name: origin, name="theirs", version="1")
-    entry = SimpleNamespace(group="g", value="theirs", dist=edited)
+    entry = SimpleNamespace(group="g", value=package.name, module=package.name, dist=edited)
+    mocker.patch.object(component_schemas, "get_plugin_entry_points", return_value=[entry])
+    collect = mocker.spy(component_schemas, "_collect")
+
+    def collections() -> int:
+        schemas_kept(tree)
+        return collect.call_count
+
+    assert [collections(), collections()] == [1, 1]
+    (package / "__init__.py").write_text("EDITED = True")
+    assert [collections(), collections()] == [2, 2]
+    (package / "more.py").write_text("")
+    assert [collections(), collections()] == [3, 3]
+    (package / "more.py").unlink()
+    assert [collections(), collections()] == [4, 4]
+
+
+def test_a_package_of_unknown_origin_is_always_collected(tree: Any, mocker: MockerFixture) -> None:
+    """Nobody can tell when it changes."""
+    entry = SimpleNamespace(group="g", value="theirs", module="theirs", dist=None)
     mocker.patch.object(component_schemas, "get_plugin_entry_points", return_value=[entry])
 
     schemas_kept(tree)

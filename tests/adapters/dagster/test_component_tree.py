@@ -14,7 +14,7 @@ from dagster_shared.yaml_utils.source_position import SourcePositionTree
 
 from dagster_defs.adapters.dagster import component_tree
 from dagster_defs.adapters.dagster.component_tree import EstateTree, PlainTextContext
-from dagster_defs.settings import PROJECT_ROOT
+from tests.support.estate import ROOT
 
 TEXTS = ["plain", "5", "05", "1.5", "2024-03-01", "'quoted'", "[1, 2]", "None", "true", "True", " 7", "0x10", "a\nb",
          "a\n", "{one: 2}", "{'one': 2}", "{{ 1 + 1 }}", "x {{ 'y' }}", "{% if true %}z{% endif %}", "{# no #}w",
@@ -33,7 +33,7 @@ def test_a_plain_text_is_what_dagster_would_make_of_it(text: str) -> None:
 
 def test_yaml_is_read_as_dagster_reads_it() -> None:
     """Values and the lines on which they begin are the same from the parser in C, for each file of this estate."""
-    files = sorted((PROJECT_ROOT / "dagster_defs" / "defs").rglob("*.yaml"))
+    files = sorted((ROOT / "dagster_defs" / "defs").rglob("*.yaml"))
     assert files
     for file in files:
         text = file.read_text()
@@ -65,7 +65,7 @@ def test_the_definitions_are_those_of_dagsters_tree(tmp_path: Path, monkeypatch:
     """Assets with their specs, jobs, checks, sensors and schedules of this estate, from both trees."""
     # What somebody has refreshed meanwhile, such as a demo in this checkout, would be in the second tree only.
     monkeypatch.setattr(project_paths, "get_local_defs_state_dir", lambda _: tmp_path)
-    ours, theirs = (tree.for_project(PROJECT_ROOT).build_defs() for tree in (EstateTree, dg.ComponentTree))
+    ours, theirs = (tree.for_project(ROOT).build_defs() for tree in (EstateTree, dg.ComponentTree))
 
     assert _described(ours) == _described(theirs)
 

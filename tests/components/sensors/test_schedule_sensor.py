@@ -24,7 +24,7 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
 from tests.components.conftest import NEW_YORK_DAYS, Project
-from tests.support.estate import Estate
+from tests.support.estate import ROOT, Estate
 from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to, entries_to
 
@@ -78,7 +78,7 @@ class Schedules:
         """The partitions that are started at that instant; their runs are under way from then on."""
         made = list(jobs_of(self.dags))
         jobs = [job for _, job in made]
-        sensor = build_schedule_sensor("own", self.dags, jobs, 30)
+        sensor = build_schedule_sensor("own", self.dags, jobs, 30, ROOT)
         definitions = dg.Definitions(assets=[asset for asset, _ in made], jobs=jobs, sensors=[sensor])
         self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
         self.monkeypatch.setattr(

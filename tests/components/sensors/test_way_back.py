@@ -22,6 +22,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.usecases.move import apply as moving
 from dagster_defs.usecases.move.carry_out import Patience
 from tests.components.conftest import NEW_YORK_DAYS, Project
+from tests.support.estate import ROOT
 from tests.support.fakes import FakeAirflow, FakeDagster
 from tests.support.instances import instance_for_test
 from tests.support.marks_table import TABLE, lay
@@ -66,7 +67,7 @@ class Soaking:
     def fail(self, said: Mapping[str, str], soak_days: float = 7) -> str:
         """A run with these tags really fails; what the sensor says of it."""
         run = failing.execute_in_process(instance=self.instance, tags=dict(said), raise_on_error=False)
-        sensor = build_way_back_sensor("own", [failing], {UNIT: GateSettings(soak_days=soak_days)})
+        sensor = build_way_back_sensor("own", [failing], {UNIT: GateSettings(soak_days=soak_days)}, ROOT)
         context = dg.build_run_status_sensor_context(
             sensor_name="own_way_back",
             dagster_instance=self.instance,
@@ -200,7 +201,7 @@ def test_what_cannot_be_finished_is_half_done(
 
 
 def go_on() -> str:
-    skipped = build_go_on_sensor("own", [UNIT, Unit("taxi_daily", "dbt_zones")], 30)(
+    skipped = build_go_on_sensor("own", [UNIT, Unit("taxi_daily", "dbt_zones")], 30, ROOT)(
         dg.build_sensor_context()
     )
     assert isinstance(skipped, dg.SkipReason)
