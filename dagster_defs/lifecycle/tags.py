@@ -60,5 +60,7 @@ TASK_MAPPING = "dagster-airlift/task-mapping"
 OUTPUT, CHECK = "parity/output", "parity/check"
 # On the observation that opens a tick of the observer: a digest of the cursor that it began with.
 TICK = "parity/told_from"
-# On what an operator that Dagster ran has written: how Airflow's engine says that its task ended.
+# On what an operator that Dagster ran has written: how Airflow's engine says that its task ended. On a run that
+# Airflow's proxy launched: the same, and the other tasks that it skips, as JSON, for the proxy to pass on, if it can.
 AIRFLOW_STATE = "parity/airflow_state"
+AIRFLOW_SKIPS, PASSES_ON_SKIPS = "parity/airflow_skips", "parity/airflow_passes_on_skips"

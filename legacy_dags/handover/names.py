@@ -32,6 +32,11 @@ UPSTREAM_TAG = "parity/airflow_upstream"
 # One per launch: it identifies a launch whose answer was lost.
 LAUNCH_TAG = "parity/launch_id"
 
+# The proxy can pass on skips; and what the Dagster run says about them: the task's state, and the tasks that it skips.
+PASSES_ON_SKIPS_TAG = "parity/airflow_passes_on_skips"
+STATE_TAG = "parity/airflow_state"
+SKIPS_TAG = "parity/airflow_skips"
+
 # On a run that Dagster's side refused before it did anything.
 REFUSED_TAG = "parity/refused"
 

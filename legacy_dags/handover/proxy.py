@@ -13,14 +13,15 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import requests
-from airflow.exceptions import AirflowException
+from airflow.exceptions import AirflowException, AirflowSkipException
 from airflow.models import BaseOperator
+from airflow.models.skipmixin import SkipMixin
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.context import Context
 from airflow.utils.session import create_session
@@ -34,7 +35,10 @@ from handover.names import (
     MAP_INDEX_TAG,
     MAX_RETRIES_TAG,
     PARTITION_TAG,
+    PASSES_ON_SKIPS_TAG,
     ROUND_TAG,
+    SKIPS_TAG,
+    STATE_TAG,
     TASK_INSTANCE_TAG,
     TRY_TAG,
     UPSTREAM_TAG,
@@ -131,6 +135,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             **self.default_dagster_run_tags(context),
             **about,
             MAX_RETRIES_TAG: "0",
+            PASSES_ON_SKIPS_TAG: "yes",
             LAUNCH_TAG: uuid.uuid4().hex,
             **_task_instance_tags(context),
         }
@@ -155,8 +160,10 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             self._launching = False
             self.log.info("Dagster run: %s", client.run_url(self._run_id))
         self._show(context, client, self._run_id)
-        if decision.act is not Act.ACCEPT:
-            self._wait(client, self._run_id)
+        if decision.act is Act.ACCEPT:
+            self._end_as(client, self._run_id, "SUCCESS", context)
+        else:
+            self._wait(client, self._run_id, context)
 
     def _about(self, job: DagsterJob, context: Context) -> tuple[dict[str, str], dict[str, Any]]:
         """What the Dagster run is about, as tags and as run config: a window, or this run of a DAG without a clock."""
@@ -184,7 +191,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             raise AirflowException(
                 f"Dagster run {client.run_url(event['run_id'])} can no longer be followed: {event['error']}"
             )
-        self._end_as(client, event["run_id"], event["status"])
+        self._end_as(client, event["run_id"], event["status"], context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """A task that times out while it is deferred is not killed, only failed, so its run is ended here."""
@@ -231,14 +238,14 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
                 return live
             time.sleep(0.5)
 
-    def _wait(self, client: Client, run_id: str) -> None:
+    def _wait(self, client: Client, run_id: str, context: Context) -> None:
         if self.deferrable:
             self.defer(
                 trigger=DagsterRunTrigger(run_id, self.conn_id, self.patience),
                 method_name="resume",
                 timeout=self.execution_timeout,
             )
-        self._end_as(client, run_id, self._follow(client, run_id))
+        self._end_as(client, run_id, self._follow(client, run_id), context)
 
     def _follow(self, client: Client, run_id: str) -> str:
         began = time.monotonic()
@@ -258,9 +265,10 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
                 )
             time.sleep(poll_pause(waited))
 
-    def _end_as(self, client: Client, run_id: str, status: str) -> None:
+    def _end_as(self, client: Client, run_id: str, status: str, context: Context) -> None:
         if status == "SUCCESS":
             self.log.info("Dagster run %s succeeded", run_id)
+            self._skip_as(client, run_id, context)
             return
         url = client.run_url(run_id)
         if status == GONE:
@@ -271,7 +279,21 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             raise AirflowException(f"Dagster run {url} ended as {status}: {why}")
         self.log.warning("Dagster run %s gave way to %s, following that: %s", url, client.run_url(first), why)
         self._run_id = first
-        self._wait(client, first)
+        self._wait(client, first, context)
+
+    def _skip_as(self, client: Client, run_id: str, context: Context) -> None:
+        """Skip what the operator has skipped in Dagster: other tasks, as a branch does, or this one."""
+        runs = runs_of(client, str(self._task_instance), stubborn=True)
+        tags: Mapping[str, str] = next((run.tags for run in runs if run.run_id == run_id), {})
+        skipped = [name for name in json.loads(tags.get(SKIPS_TAG, "[]")) if self.dag.has_task(name)]
+        if skipped:
+            self.log.info("Skipping %s, as Dagster run %s did", ", ".join(skipped), run_id)
+            skips = SkipMixin()
+            skips.task_id = self.task_id  # for XCom, by which Airflow skips them again when they are cleared
+            run = context["dag_run"]
+            skips.skip(run, run.execution_date, [self.dag.get_task(name) for name in skipped])
+        if tags.get(STATE_TAG) == "skipped":
+            raise AirflowSkipException(f"Dagster run {client.run_url(run_id)} has skipped this task")
 
     def _first_launched(self, client: Client, run_id: str) -> str | None:
         """Of two runs that were launched at once, the one that the other, `run_id`, gave way to; None: it did not."""

@@ -92,6 +92,7 @@ class UnrulyDagster(FakeDagster):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.faults = Faults()
         self.runs: list[KnownRun] = []
+        self.tags_of_runs: dict[str, str] = {}  # that each run gives itself
         self.terminations: list[tuple[str, str]] = []
         self.ends_as: str | None = (
             "CANCELED"  # the status that a termination gives a run; None: it is refused
@@ -125,7 +126,8 @@ class UnrulyDagster(FakeDagster):
     def _launch(self, params: dict[str, Any]) -> dict[str, Any]:
         answer = super()._launch(params)
         if "run" in answer:
-            self.runs.append(KnownRun(answer["run"]["id"], self.run_status, self.launches[-1].tags))
+            tags = {**self.launches[-1].tags, **self.tags_of_runs}
+            self.runs.append(KnownRun(answer["run"]["id"], self.run_status, tags))
         return answer
 
     def _terminate(self, run_id: str, policy: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
 from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
 from dagster_defs.components.runs.one_writer import owned_by_dagster
+from dagster_defs.components.runs.skips import pass_on
 from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
@@ -78,7 +79,7 @@ class OperatorRun:
             raise dg.RetryRequested(self.context.retry_number + 1, self._seconds_until(record))
         if state in ("success", "skipped"):
             if self._is_airflows:
-                self._refuse_untold(state, record)
+                self._pass_on(state, record)
             return state
         reason = "; ".join(
             dict.fromkeys(instance["error"] for instance in record["instances"] if instance["error"])
@@ -177,11 +178,13 @@ class OperatorRun:
             reason = f"the logical date of Airflow's run {run_id!r} is not in its id"
             raise LegacyTaskRefused(str(self.unit), reason, "Run its partition from Dagster") from error
 
-    def _refuse_untold(self, state: str, record: Mapping[str, Any]) -> None:
-        """Airflow's proxy knows no skips: Airflow's own tasks would run as after a success."""
-        if state == "skipped" or record["skips"]:
+    def _pass_on(self, state: str, record: Mapping[str, Any]) -> None:
+        """Raises LegacyTaskFailed if Airflow's own tasks would run as after a success, although they are skipped."""
+        if not pass_on(self.context, state, record["skips"]):
             skipped = ", ".join(record["skips"]) or self.unit.task_id
-            reason = f"it skips {skipped}, and Airflow's proxy cannot pass that on"
+            reason = (
+                f"it skips {skipped}, and this proxy of Airflow's cannot pass that on: update handover/ there"
+            )
             raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
 
     def _seconds_until(self, record: Mapping[str, Any]) -> float:

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.piped import Log, TimeLeft, run_piped
 from dagster_defs.components.runs.run_window import window_metadata
+from dagster_defs.components.runs.skips import pass_on
 from dagster_defs.components.units.scaffold import CommandUnitScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit, TemplateUnit
 from dagster_defs.errors import BadUnit, CommandFailed, TimedOut
@@ -86,12 +87,11 @@ class CommandUnit(TemplateUnit, ProcessUnit):
             code = self._exit_code(context, side, window)
             if code != 0 and code not in self.skip_on_exit_code:
                 raise CommandFailed(self.unit, code, "Read the run's log")
-            if code != 0 and tags.AIRFLOW_TRY in context.run.tags:
-                # Airflow's proxy knows no skips: tasks after it would run as after a success.
-                raise CommandFailed(
-                    self.unit, code, "It means skipped, and Airflow's proxy cannot pass that on"
-                )
-        state = "success" if code == 0 else "skipped"
+            state = "success" if code == 0 else "skipped"
+            if tags.AIRFLOW_TRY in context.run.tags and not pass_on(context, state):
+                # Airflow's tasks after it would run as after a success.
+                reason = "It means skipped, and this proxy of Airflow's cannot pass that on: update handover/ there"
+                raise CommandFailed(self.unit, code, reason)
         yield from self.results(context, {**window_metadata([window]), tags.AIRFLOW_STATE: state})
 
     def _exit_code(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> int:

@@ -104,7 +104,7 @@ def test_the_operators_env_replaces_or_is_appended(place: Project) -> None:
     ("command", "more", "said"),
     [
         ("exit 3", {}, "own.command ended with exit code 3"),
-        ("exit 99", {"run_tags": ONE_TRY}, "Airflow's proxy cannot pass that on"),
+        ("exit 99", {"run_tags": ONE_TRY}, "this proxy of Airflow's cannot pass that on"),
         ("sleep 60 & sleep 60", {"timeout": 1}, "TimedOut"),
     ],
 )

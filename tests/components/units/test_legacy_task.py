@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,13 +73,16 @@ def declared(
     }
 
 
-def proxied_run(place: Project, unit: Unit, kind: str = "scheduled") -> dg.ExecuteInProcessResult:
+def proxied_run(
+    place: Project, unit: Unit, kind: str = "scheduled", **more: str
+) -> dg.ExecuteInProcessResult:
     """As Airflow's proxy launches one of a unit that is cut over."""
     folder = bring_to(place.estate.root / "cut", unit, Stage.CUT_OVER)
     write_mark(folder, unit, proxied=True)
     run_id = f"{kind}__2024-02-01T06:00:00+00:00"
     said = {
         **PROXIED,
+        **more,
         tags.AIRFLOW_DAG: unit.dag_id,
         tags.AIRFLOW_TASK: unit.task_id,
         tags.AIRFLOW_RUN: run_id,
@@ -211,13 +215,30 @@ def test_a_candidate_with_legacys_own_places_does_not_run(place: Project) -> Non
 
 @pytest.mark.airflow
 def test_a_skip_that_airflow_cannot_be_told_is_a_failure(place: Project) -> None:
-    """In a run of Airflow's proxy a skip fails, with the reason: Airflow would go on as after a success."""
-    place.declare("own", declared(place.estate.root, "skip99"))
+    """A skip fails in a run of a proxy that does not say that it passes them on: Airflow would go on."""
+    place.declare("own", declared(place.estate.root, "short"))
     place.load()
 
-    result = proxied_run(place, Unit("strange", "skip99"))
+    result = proxied_run(place, Unit("strange", "short"))
 
-    assert "Airflow's proxy cannot pass that on" in why(result)
+    assert "it skips cut, cut_too, and this proxy of Airflow's cannot pass that on" in why(result)
+
+
+@pytest.mark.airflow
+def test_a_skip_is_told_to_airflows_proxy(place: Project) -> None:
+    """The run succeeds, and its tags have the task's state and the tasks that it skips."""
+    skips99 = declared(place.estate.root, "skip99")
+    place.declare("own", skips99, declared(place.estate.root, "branch"))
+    place.load()
+
+    for task_id, state, skipped in (("skip99", "skipped", []), ("branch", "success", ["right"])):
+        result = proxied_run(place, Unit("strange", task_id), **{tags.PASSES_ON_SKIPS: "yes"})
+        assert result.success
+        assert states(result) == [state]
+        run = place.estate.instance.get_run_by_id(result.run_id)
+        assert run
+        assert run.tags[tags.AIRFLOW_STATE] == state
+        assert json.loads(run.tags[tags.AIRFLOW_SKIPS]) == skipped
 
 
 def test_a_triggered_run_has_a_conf_that_nobody_knows(place: Project) -> None:

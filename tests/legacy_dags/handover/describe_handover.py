@@ -25,6 +25,9 @@ def main() -> None:
             "window_end": names.WINDOW_END_TAG,
             "airflow_try": names.TRY_TAG,
             "airflow_task_instance": names.TASK_INSTANCE_TAG,
+            "passes_on_skips": names.PASSES_ON_SKIPS_TAG,
+            "airflow_state": names.STATE_TAG,
+            "airflow_skips": names.SKIPS_TAG,
         },
         "errors": bag.import_errors,
         "operators": {

@@ -89,6 +89,7 @@ def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDa
         "parity/window_end": DAILY["end"],
         "parity/airflow_try": "3",
         "parity/airflow_map_index": "-1",
+        "parity/airflow_passes_on_skips": "yes",
         "parity/airflow_task_instance": f"taxi_daily.dbt_daily {DAILY_RUN}",
         "parity/airflow_round": "7.0",
         "parity/airflow_upstream": "",
@@ -122,6 +123,20 @@ def test_a_run_without_a_clock_travels_with_its_occasion(
     moment = pendulum.parse(at)
     assert occasion == Occasion(f"manual__{at}", moment, moment, moment, "manual", conf)  # type: ignore[arg-type]  # an instant
     assert second.config["ops"]["run__asked__note"]["config"]["occasion"]["conf"] == {}
+
+
+def test_a_task_that_is_skipped_in_dagster_is_skipped(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """The proxy ends as the operator would have, also where it takes a run that an earlier try has left behind."""
+    dagster_server.tags_of_runs = {"parity/airflow_state": "skipped", "parity/airflow_skips": "[]"}
+    tries = [DAILY, {**DAILY, "try_number": 2}]
+
+    outcomes = in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": tries})
+
+    assert len(dagster_server.launches) == 1
+    said = f"AirflowSkipException: Dagster run {dagster_server.url}/runs/run-1 has skipped this task"
+    assert [outcome["error"] for outcome in outcomes] == [said] * 2
 
 
 def test_the_reason_of_a_failed_run_is_in_airflows_log(

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,7 +24,8 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
 from tests.legacy_dags.handover.conftest import AIRFLOW_PYTHON, Started, StartInAirflow
 from tests.support.estate import BIN, ROOT, foreign_environment
-from tests.support.unruly_dagsters import BAD_GATEWAY, Fault, Gateway, ask
+from tests.support.fakes import Job
+from tests.support.unruly_dagsters import BAD_GATEWAY, Fault, Gateway, UnrulyDagster, ask
 
 pytestmark = [pytest.mark.airflow, pytest.mark.journey]
 
@@ -261,6 +264,33 @@ def test_a_second_run_gives_way(tried: Tried, dagster: RealDagster, gateway: Gat
     assert first.answer() == ["success"]
     assert dagster.runs(day) == ["SUCCESS", "FAILURE"]
     assert len(dagster.noted("began")) == len(dagster.noted("ended")) == 1
+
+
+def test_what_a_run_skips_is_skipped(
+    start_in_airflow: StartInAirflow,
+    airflow_settings: dict[str, str],
+    dagster_server: UnrulyDagster,
+    day: str,
+) -> None:
+    """Tasks that a branch has skipped in Dagster are skipped in Airflow's own database, and again when cleared."""
+    dagster_server.jobs = [Job("nightly__build", {"parity/timezone": "UTC", "parity/key_format": "%Y-%m-%d"})]
+    dagster_server.tags_of_runs = {
+        "parity/airflow_state": "success",
+        "parity/airflow_skips": '["later", "gone"]',
+    }
+    document = {"task": "build", "day": day, "do": ["run"]}
+
+    tried = start_in_airflow("run_tasks.py", document, DAGSTER_URL=dagster_server.url, **airflow_settings)
+
+    assert tried.answer() == ["success"]
+    with closing(sqlite3.connect(Path(airflow_settings["AIRFLOW_HOME"], "airflow.db"))) as database:
+        [[run_id]] = database.execute(
+            "select run_id from task_instance where task_id = 'later' and state = 'skipped'"
+        )
+        xcoms = database.execute(
+            "select value from xcom where key = 'skipmixin_key' and run_id = ?", [run_id]
+        )
+        assert [json.loads(value) for (value,) in xcoms] == [{"skipped": ["later"]}]
 
 
 def test_a_deferred_task_runs_through(tried: Tried, dagster: RealDagster, day: str) -> None:
