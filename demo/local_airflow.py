@@ -22,13 +22,17 @@ START_SECONDS = 240
 
 @dataclass(frozen=True)
 class LocalAirflow:
-    """What is needed to start it: a folder for its home, a port, and the settings of its tasks."""
+    """What is needed to start it: a folder for its home, a port, and the settings of its tasks.
+
+    `parse_seconds`: between two parses of a DAG file, each of which costs a fork of a large process.
+    """
 
     home: Path
     port: int
     postgres: Postgres
     settings: Settings
     dags_folder: Path = PROJECT_ROOT / "legacy_dags"
+    parse_seconds: int = 10
 
     @property
     def address(self) -> AirflowAddress:
@@ -37,29 +41,13 @@ class LocalAirflow:
     def prepare(self, supervisor: Supervisor) -> None:
         """Create the schema and the user, unless an earlier start has done so."""
         self.home.mkdir(parents=True, exist_ok=True)
-        supervisor.run("airflow-migrate", [self._program, "db", "migrate"], env=self.env)
-        supervisor.run(
-            "airflow-user",
-            [
-                *(self._program, "users", "create", "--username", "admin", "--password", "admin"),
-                *(
-                    "--firstname",
-                    "Demo",
-                    "--lastname",
-                    "Admin",
-                    "--role",
-                    "Admin",
-                    "--email",
-                    "admin@localhost",
-                ),
-            ],
-            env=self.env,
-        )
+        program = [self._python, str(Path(__file__).with_name("airflow_set_up.py"))]
+        supervisor.run("airflow-set-up", program, env=self.env)
 
     def start(self, supervisor: Supervisor) -> AirflowClient:
         """Start web server and scheduler, and wait until both are healthy. Call `prepare` first."""
         supervisor.start("airflow-scheduler", [self._program, "scheduler"], env=self.env)
-        supervisor.start("airflow-webserver", [self._program, "webserver"], env=self.env)
+        supervisor.start("airflow-webserver", self._web_server, env=self.env)
         client = AirflowClient(self.address, patience=20)
         supervisor.wait_until("Airflow", client.is_healthy, seconds=START_SECONDS)
         return client
@@ -68,7 +56,7 @@ class LocalAirflow:
         """Export what Airflow says about its DAGs between two days, with their rendered commands."""
         exporter = self.dags_folder / "handover" / "inventory.py"
         span = ("--from", first, "--to", last, "--out", str(file))
-        program = [str(Path(self._program).parent / "python"), str(exporter)]
+        program = [self._python, str(exporter)]
         supervisor.run(
             "airflow-inventory", [*program, "--dags-folder", str(self.dags_folder), *span], env=self.env
         )
@@ -90,18 +78,28 @@ class LocalAirflow:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(DATABASE),
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
-            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
-            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
-            "AIRFLOW__WEBSERVER__WORKERS": "1",
             "AIRFLOW__WEBSERVER__SECRET_KEY": self._secret_key,
             "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{self.port}",
-            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "10",
-            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "20",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": str(2 * self.parse_seconds),
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         }
+
+    @property
+    def _web_server(self) -> list[str]:
+        """What `airflow webserver` starts for one worker, without the process that watches over it."""
+        app = ("--config", "python:airflow.www.gunicorn_config", "--preload", "airflow.www.app:cached_app()")
+        address = ("--bind", f"127.0.0.1:{self.port}", "--timeout", "120", "--workers", "1")
+        return [self._python, "-m", "gunicorn", "--name", "airflow-webserver", *address, *app]
+
+    @property
+    def _python(self) -> str:
+        return str(Path(self._program).parent / "python")
 
     @property
     def _program(self) -> str:

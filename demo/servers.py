@@ -49,7 +49,11 @@ class Demo:
                 dagster_port = chosen_port(self.settings.dagster_port, "DAGSTER_PORT", "Dagster")
                 task_env = {**self.env, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}
                 airflow = LocalAirflow(
-                    self.folder / "airflow", airflow_port, postgres, self.settings.with_variables(task_env)
+                    self.folder / "airflow",
+                    airflow_port,
+                    postgres,
+                    self.settings.with_variables(task_env),
+                    parse_seconds=120,  # a move asks Airflow to parse its DAG at once, and no file is edited
                 )
                 dagster = LocalDagster(
                     self.folder / "dagster",

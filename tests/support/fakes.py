@@ -171,6 +171,8 @@ class FakeAirflow(LoopbackServer):
                 if method == "PATCH":
                     (self.paused.add if json.loads(body)["is_paused"] else self.paused.discard)(dag_id)
                 return 200, self._dag(dag_id)
+            case "PUT", ["parseDagFile", _]:
+                return 201, {}
             case "GET", ["dags", dag_id, "tasks"]:
                 tasks = self.dag_tasks.get(dag_id, {}).items()
                 served = [
@@ -248,6 +250,7 @@ class FakeAirflow(LoopbackServer):
         begins = self.next_windows.get(dag_id)
         return {
             "dag_id": dag_id,
+            "file_token": f"{dag_id}.token",
             "is_paused": dag_id in self.paused,
             "next_dagrun_data_interval_start": begins,
         }

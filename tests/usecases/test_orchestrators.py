@@ -71,6 +71,30 @@ def test_a_mark_is_written_and_read(world: LiveOrchestrators) -> None:
     assert not world.marked(UNIT)
 
 
+@pytest.mark.parametrize("refusal", [[], [403], [404], [500] * 9])
+def test_airflow_is_asked_to_parse_what_was_marked(
+    world: LiveOrchestrators, airflow: FakeAirflow, refusal: list[int]
+) -> None:
+    """A mark is followed by a request to parse the DAG's file; whatever Airflow answers, the mark stands."""
+    refused = iter(refusal)
+
+    def refuse(method: str, path: str) -> None:
+        airflow.failures = [status] if method == "PUT" and (status := next(refused, 0)) else []
+
+    airflow.before = refuse
+    world.mark(UNIT, Owner.DAGSTER)
+
+    assert world.marked(UNIT)
+    assert f"PUT /api/v1/parseDagFile/{UNIT.dag_id}.token" in airflow.requests
+
+
+def test_a_mark_needs_no_airflow(nowhere: LiveOrchestrators) -> None:
+    """A task's mark is set while Airflow does not answer: it is read when the task executes."""
+    nowhere.mark(UNIT, Owner.AIRFLOW)
+
+    assert nowhere.marked(UNIT) is False
+
+
 def test_a_mark_that_cannot_be_written_is_named(
     world: LiveOrchestrators, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,12 +55,17 @@ class LiveOrchestrators:
         refuse_unmarkable(self.folder, unit)
 
     def mark(self, unit: Unit, owner: Owner) -> None:
-        """Raises LedgerUnwritable and leaves the file unchanged if it cannot be written."""
+        """Also asks Airflow to parse the DAG again, so that it soon serves the other operator.
+
+        Raises LedgerUnwritable and leaves the file unchanged if it cannot be written.
+        """
         try:
             write_mark(self.folder, unit, proxied=owner is Owner.DAGSTER)
         except OSError as error:
             path = self.folder / f"{unit.dag_id}.yaml"
             raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+        with contextlib.suppress(AirflowFault):
+            self.airflow.parse_soon(unit.dag_id)
 
     def served_by(self, unit: Unit) -> Owner:
         name = (self.airflow.task(unit).get("class_ref") or {}).get("class_name", "")
