@@ -32,6 +32,7 @@
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── CandidateRefused                      a candidate run that its unit does not allow
     ├── CommandFailed                         a task's command ended with an error
+    ├── ContainerFailed                       a task's container was not run
     ├── NotProvedSafe                         SQL that may write to legacy if a candidate ran it
     ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
     ├── LegacyTaskFailed                      an operator ran in Airflow's environment and did not succeed
@@ -191,6 +192,7 @@ from dagster_defs.errors.units import (
     BrokenUnits,
     CandidateRefused,
     CommandFailed,
+    ContainerFailed,
     EventLogMissing,
     EvidenceMissing,
     EvidenceUnreadable,
@@ -242,6 +244,7 @@ __all__ = [
     "BrokenUnits",
     "CandidateRefused",
     "CommandFailed",
+    "ContainerFailed",
     "DagNotImported",
     "DagsterCannot",
     "DagsterFault",

@@ -78,6 +78,17 @@ class CommandFailed(ParityError):
         super().__init__(f"the command of {unit} ended with exit code {code}. {remedy}")
 
 
+class ContainerFailed(ParityError):
+    """`engine`: what should have run the container."""
+
+    def __init__(self, unit: str, engine: str, reason: str) -> None:
+        self.unit, self.engine, self.reason = unit, engine, reason
+        super().__init__(
+            f"{engine} did not run the container of {unit}: {reason}. See to it that {engine} can be reached from "
+            "Dagster's runs, and that `container` is right in the unit's YAML"
+        )
+
+
 class NotProvedSafe(ParityError):
     """SQL of which it cannot be shown that a candidate writes nothing of legacy's with it."""
 

@@ -72,6 +72,20 @@ def test_the_airflow_side_knows_no_dagster() -> None:
     assert all(name.startswith("dagster_airlift.in_airflow") for name in airlift), airlift
 
 
+EXTRAS = {"docker", "dagster_docker", "kubernetes", "dagster_k8s"}
+
+
+def test_only_who_uses_a_container_imports_its_engine() -> None:
+    """The packages of the extras are imported in the folder that is itself imported when a container runs."""
+    found = {line.rpartition(" imports ")[0] for line in offenders("dagster_defs", EXTRAS)}
+    assert found == {f"dagster_defs/adapters/containers/{name}.py" for name in ("docker", "kubernetes")}
+    code = f"import sys, dagster_defs.components, dagster_defs.cli; print({EXTRAS!r} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+    )
+    assert done.stdout.strip() == "set()"
+
+
 PURE = ("windows", "inventory", "parity", "lifecycle")
 CLOCK = frozenset({"now", "utcnow", "today", "time", "monotonic", "perf_counter", "process_time"})
 

@@ -33,23 +33,31 @@ def run_piped(
     log: Log,
     is_over: Callable[[], bool],
     cwd: Path | None = None,
+    stdin: bytes | None = None,
 ) -> int | None:
-    """The exit code; None if the program had to be ended, because `is_over` said so."""
+    """The exit code; None if the program had to be ended, because `is_over` said so.
+
+    `stdin`: what it can read. It then stays open as long as the program may run: its end asks the program to end.
+    """
     process = GUARDIAN.start(
         list(command),
         env=dict(env),
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     lines = _lines_of(process.stdout)
+    if process.stdin is not None:
+        _feed(process.stdin, stdin or b"")
     try:
         if not _waited_for(process, lines, log, is_over):
             return None
     finally:
         # Whatever the reason, first ask the program to end.
+        if process.stdin is not None:
+            _close(process, process.stdin)
         if (known := Known.of(process.pid)) and process.poll() is None:
             guardian.end([known], grace=GRACE_SECONDS)
         process.wait()
@@ -58,6 +66,28 @@ def run_piped(
         log.take_all(lines)
         log.close()
     return process.returncode
+
+
+def _feed(pipe: IO[bytes], content: bytes) -> None:
+    """In a thread, and through an end of its own: a program that does not read blocks neither this one nor a close."""
+    own = os.dup(pipe.fileno())
+
+    def write() -> None:
+        rest = memoryview(content)
+        with contextlib.suppress(OSError):
+            while rest:
+                rest = rest[os.write(own, rest) :]
+        os.close(own)
+
+    threading.Thread(target=write, name="task-input", daemon=True).start()
+
+
+def _close(process: subprocess.Popen[Any], pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        pipe.close()
+    if process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=GRACE_SECONDS)
 
 
 def _end_group(group: int) -> None:

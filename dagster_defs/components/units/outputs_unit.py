@@ -61,7 +61,10 @@ class OutputsUnit(UnitComponent):
         ),
     ] = field(default_factory=lambda: {"legacy": "data/legacy", "candidate": "data/candidate"}, kw_only=True)
 
-    own_kind = ""  # Dagster's kind of outputs that declare none
+    @property
+    def own_kind(self) -> str:
+        """Dagster's kind of outputs that declare none."""
+        raise NotImplementedError
 
     @cached_property
     def declared_outputs(self) -> Sequence[UnitOutput]:
