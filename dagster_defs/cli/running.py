@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,13 @@ from dagster_defs.cli.app import (
     exit_by,
 )
 from dagster_defs.settings import Settings
+
+
+class Preferred(StrEnum):
+    """A mirror in place of a LegacyTask; typer takes no list of a Literal."""
+
+    COMMAND = "command"
+    PYTHON = "python"
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -37,13 +45,19 @@ def scaffold(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder for the mirrors; the project's defs/ by default.")
     ] = None,
+    prefer: Annotated[
+        list[Preferred] | None,
+        typer.Option(
+            help="Write a CommandUnit (command) or a PythonUnit (python), not a LegacyTask, if it is determined."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the mirrors' YAML, one folder per DAG; files that were edited by hand are left alone."""
     from dagster_defs import render
     from dagster_defs.usecases.scaffold import scaffold
 
-    written = list(scaffold(file, dbt_project, out))
+    written = list(scaffold(file, dbt_project, out, {kind.value for kind in prefer or ()}))
     if as_json:
         render.print_json(render.scaffold_json(written))
     else:

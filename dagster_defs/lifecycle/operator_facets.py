@@ -56,7 +56,7 @@ def _reads(reader: Task, task: Task) -> bool:
     if any("xcom_pull" in text and named.search(text) for text in texts):
         return True
     held = (reader.templated, reader.settings, [sample.fields for sample in reader.samples])
-    return any(task.task_id in marked for value in held for marked in _xcom_marks(value))
+    return any(task.task_id in xcoms_in(value) for value in held)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -66,12 +66,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(inner)
 
 
-def _xcom_marks(value: Any) -> Iterator[Sequence[str]]:
-    """The exporter's marks for the tasks of an XComArg."""
+def xcoms_in(value: Any) -> Iterator[str]:
+    """The tasks of the XComArgs in a value, as the exporter marks them."""
     if isinstance(value, Mapping) and isinstance(value.get("__xcom__"), list):
-        yield value["__xcom__"]
+        yield from value["__xcom__"]
     for inner in _inside(value):
-        yield from _xcom_marks(inner)
+        yield from xcoms_in(inner)
 
 
 def _inside(value: Any) -> Sequence[Any]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_defs.errors import NotProvedSafe, ParityError
+from dagster_defs.errors import NotProvedSafe
 from dagster_defs.inventory.document import Dag, Task
-from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.schedules import event_of
 from dagster_defs.inventory.team import Connection
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.candidate_sql import written_tables
-from dagster_defs.lifecycle.operator_facets import readers_of_xcom
-from dagster_defs.windows import compile_template
+from dagster_defs.lifecycle.task_drafts import Undetermined, kind_of, refuse_undetermined
 
 OPERATORS = ("SQLExecuteQueryOperator", "PostgresOperator", "SnowflakeOperator")
 _CONNECTIONS = ("conn_id", "postgres_conn_id", "snowflake_conn_id")
@@ -30,17 +28,12 @@ class SqlDraft:
 
 def draft_sql(dag: Dag, task: Task) -> SqlDraft | None:
     """None for an operator of another kind."""
-    kind = task.classes[0].rpartition(".")[2]
-    if kind not in OPERATORS or not task.classes[0].startswith("airflow."):
+    if kind_of(task) not in OPERATORS:
         return None
     try:
         return _drafted(dag, task)
-    except _Unknown as why:
+    except Undetermined as why:
         return SqlDraft(None, (f"{task.dag_id}.{task.task_id} is no SqlUnit: {why}",))
-
-
-class _Unknown(Exception):
-    """Why the task stays as it is."""
 
 
 def _drafted(dag: Dag, task: Task) -> SqlDraft:
@@ -49,7 +42,7 @@ def _drafted(dag: Dag, task: Task) -> SqlDraft:
     _refuse_unknown(dag, task, sql, parameters)
     autocommit, split = task.settings.get("autocommit"), task.settings.get("split_statements")
     if autocommit is None:
-        raise _Unknown("the inventory does not say whether it commits automatically: export it again")
+        raise Undetermined("the inventory does not say whether it commits automatically: export it again")
     attributes: dict[str, Any] = {"sql": sql}
     if task.params:
         attributes["params"] = dict(task.params)
@@ -78,38 +71,20 @@ def _connection(task: Task) -> Connection:
     held = {**task.settings, **task.templated}
     name = next((str(held[field]) for field in _CONNECTIONS if held.get(field)), "")
     if not name or "{{" in name:
-        raise _Unknown("its connection is not in the inventory: export it again")
+        raise Undetermined("its connection is not in the inventory: export it again")
     if name not in task.team.connections:
         asked = f"connections: {{{name}: {{legacy: …, candidate: …, warehouse: …}}}}"
-        raise _Unknown(f"say in parity.yaml which dbt targets its connection is: {asked}")
+        raise Undetermined(f"say in parity.yaml which dbt targets its connection is: {asked}")
     if held.get("database") or held.get("hook_params"):
-        raise _Unknown("it gives its connection another database or other options")
+        raise Undetermined("it gives its connection another database or other options")
     return task.team.connections[name]
 
 
 def _refuse_unknown(dag: Dag, task: Task, sql: Any, parameters: Any) -> None:
     texts = [sql] if isinstance(sql, str) else sql
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise _Unknown("its SQL is not text")
-    if not is_known({"sql": sql, "parameters": parameters, "params": dict(task.params)}):
-        raise _Unknown("a part of its SQL is masked in the inventory")
-    if needs := next((why for sample in task.samples for name, why in sample.needs.items()
-                      if name in ("sql", "parameters")), ""):  # fmt: skip
-        raise _Unknown(needs)
-    for text in (*texts, *_texts(parameters)):
-        try:
-            compile_template(text, task.params, of_event=event_of(dag) is not None)
-        except ParityError as error:
-            raise _Unknown(" ".join(str(error).split())) from error
-    if readers := readers_of_xcom(dag, task):
-        raise _Unknown(f"{', '.join(readers)} read its XCom")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _texts(inner)
+        raise Undetermined("its SQL is not text")
+    refuse_undetermined(dag, task, {"sql": sql, "parameters": parameters})
 
 
 def _tables(task: Task, warehouse: str) -> Sequence[str]:
@@ -120,10 +95,10 @@ def _tables(task: Task, warehouse: str) -> Sequence[str]:
         texts = [written] if isinstance(written, str) else written or []
         by_window.add(tuple(sorted(table.sql(warehouse) for table in written_tables(texts, warehouse))))
     if not by_window:
-        raise _Unknown("Airflow has not rendered it for any window")
+        raise Undetermined("Airflow has not rendered it for any window")
     if len(by_window) > 1:
-        raise _Unknown("the names of the tables that it writes change from window to window")
+        raise Undetermined("the names of the tables that it writes change from window to window")
     [tables] = by_window
     if not tables:
-        raise _Unknown("it writes no table, so it runs for what it returns")
+        raise Undetermined("it writes no table, so it runs for what it returns")
     return tables

@@ -35,8 +35,8 @@ class ExternalAsset(dg.Resolvable):
 class PythonUnit(OutputsUnit):
     """A legacy PythonOperator: both orchestrators call the same business function.
 
-    The function gets `arguments`, rendered for the window, and `side`, which is `legacy` or `candidate`; the mapping
-    that it returns becomes the materialization's metadata.
+    The function gets `arguments`, rendered for the window, and `side`, which is `legacy` or `candidate`; a mapping that
+    it returns becomes the materialization's metadata.
     """
 
     function: Annotated[
@@ -112,7 +112,8 @@ class PythonUnit(OutputsUnit):
                 called = f"{self.function}({arguments})"
                 context.log.info(f"{self.unit} {side.value}: {window}, {called}")
                 with time_limit(context, f"{called} of {window}", self.timeout):
-                    facts[window] = function(**arguments, side=side.value) or {}
+                    returned = function(**arguments, side=side.value)
+                facts[window] = returned if isinstance(returned, Mapping) else {}
         yield from self._materializations(context, facts)
 
     def _materializations(
@@ -142,7 +143,7 @@ class PythonUnit(OutputsUnit):
             )
         return spec
 
-    def _load_function(self) -> Callable[..., Mapping[str, Any] | None]:
+    def _load_function(self) -> Callable[..., Any]:
         legacy_function = self.legacy_function(self.function)
         function = legacy_function.load()
         if function is None:

@@ -1,0 +1,108 @@
+"""`parity scaffold --prefer`: another mirror than the operator itself, where somebody asks for one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import types
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from dagster_defs import cli
+from dagster_defs.components import CommandUnit, PythonUnit
+from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.settings import Settings
+from dagster_defs.usecases.inventory import read_inventory
+from dagster_defs.usecases.verify import verify_mirrors
+from tests.cli.test_scaffold_command import PROJECT, dag, task
+
+CODE = "def export(day, side):\n    ...\n"
+COMMAND = task(
+    "command",
+    "run {{ ds }}",
+    templated={"bash_command": "run {{ ds }}", "env": {"DAY": "{{ ds }}"}, "cwd": None},
+    settings={"append_env": True, "skip_on_exit_code": [99]},
+)
+FUNCTION = task(
+    "function",
+    "",
+    operator="airflow.operators.python.PythonOperator",
+    templated={"op_args": [], "op_kwargs": {"day": "{{ ds }}", "side": "legacy"}, "templates_dict": None},
+    python_callable={"module": "shop", "qualname": "export", "source": CODE},
+)
+RENDERED = {
+    "command": {"bash_command": "run 2024-03-01", "env": {"DAY": "2024-03-01"}, "cwd": None},
+    "function": {"op_args": [], "op_kwargs": {"day": "2024-03-01", "side": "legacy"}},
+}
+
+
+@pytest.fixture
+def estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the function's module, and an inventory of one window of both tasks."""
+    monkeypatch.setenv("SHOP_DATA", str(tmp_path))
+    shutil.copytree(PROJECT, tmp_path / "dbt")
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "legacy_dags").mkdir()
+    (tmp_path / "legacy_dags" / "shop.py").write_text(CODE)
+    window = {"start": "2024-03-01T04:00:00+00:00", "end": "2024-03-02T04:00:00+00:00"}
+    tasks = [
+        {**each, "rendered": [{**window, "fields": RENDERED[each["task_id"]]}]}
+        for each in (COMMAND, FUNCTION)
+    ]
+    document = {
+        "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2",
+        "import_errors": [], "dags": [dag("orders", *tasks)],
+    }  # fmt: skip
+    (tmp_path / "inventory.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+def scaffold(estate: Path, *more: str) -> dict[str, str]:
+    """The type of each unit's mirror."""
+    out = estate / "dagster_defs" / "defs"
+    arguments = [str(estate / "inventory.json"), "--dbt-project", str(estate / "dbt"), "--out", str(out)]
+    outcome = CliRunner().invoke(cli.app, ["scaffold", *arguments, *more])
+    assert outcome.exit_code == 0, outcome.output
+    documents = list(yaml.safe_load_all((out / "orders" / "defs.yaml").read_text()))
+    return {each["attributes"]["unit"]: each["type"].rpartition(".")[2] for each in documents}
+
+
+def test_only_what_is_preferred_replaces_the_operator(estate: Path) -> None:
+    """Each kind by its own option, and none without one."""
+    both = {"orders.command": "LegacyTask", "orders.function": "LegacyTask"}
+
+    assert scaffold(estate) == both
+    assert scaffold(estate, "--prefer", "command") == {**both, "orders.command": "CommandUnit"}
+    assert scaffold(estate, "--prefer", "python") == {**both, "orders.function": "PythonUnit"}
+
+
+def test_a_preferred_mirror_loads_and_verifies(estate: Path) -> None:
+    """It does what the task does, and no gate accepts that nobody has said what it writes."""
+    kinds = scaffold(estate, "--prefer", "command", "--prefer", "python")
+    assert set(kinds.values()) == {"CommandUnit", "PythonUnit"}
+
+    found = mirrors(estate)
+
+    for mirror in found:
+        mirror.refuse_faults(resolved=True)
+        assert mirror.gate_settings.never_compared == "nobody has said yet where a candidate may write"
+    verified = verify_mirrors(Settings.from_process(), found, read_inventory(estate / "inventory.json"))
+    for unit in verified:
+        assert unit.differing == ()
+        agreeing = {facet.name for facet in unit.facets if facet.agrees.value == "agrees"}
+        assert agreeing >= {"variables", "selection"}, unit.facets
+
+
+def mirrors(root: Path) -> list[Mirror]:
+    module = types.ModuleType("preferred_defs")
+    module.__path__ = [str(root / "dagster_defs" / "defs")]
+    module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
+    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    listed: list[Any] = [*tree.get_all_components(of_type=CommandUnit)]
+    listed += tree.get_all_components(of_type=PythonUnit)
+    return list({mirror.unit: mirror for mirror in listed}.values())
