@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,19 +55,23 @@ def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
     if unit:
         select_mirrors(mirrors, [unit])
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
-    return Verification(tuple(verify_mirrors(settings, mirrors, inventory, unit)), faults(broken))
+    units = [Unit.parse(unit)] if unit else None
+    return Verification(tuple(verify_mirrors(settings, mirrors, inventory, units)), faults(broken))
 
 
 def verify_mirrors(
-    settings: Settings, mirrors: Sequence[Mirror], inventory: Inventory, unit: str = ""
+    settings: Settings,
+    mirrors: Sequence[Mirror],
+    inventory: Inventory,
+    units: Collection[Unit] | None = None,
 ) -> Iterator[UnitFacets]:
-    """The facets of each mirror; the order of units is checked against the assets of all mirrors. A mirror that turns
-    out to be broken has none."""
+    """The facets of these units' mirrors, by default all; the order of units is checked against the assets of all
+    mirrors. A mirror that turns out to be broken has none."""
     declared = {mirror.legacy_unit: declaration for mirror in mirrors if (declaration := _declared(mirror))}
     projects: dict[Path, ProjectOnDisk] = {}
     for mirror in mirrors:
         name = mirror.legacy_unit
-        if unit not in ("", str(name)) or name not in declared:
+        if name not in declared or (units is not None and name not in units):
             continue
         dag, task = task_of(inventory, name)
         if dag is None or task is None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from dagster_defs import cli
 from dagster_defs.adapters.dagster.partitions import definition_of
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.agreement import Facet
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
@@ -116,7 +117,8 @@ def scaffold(root: Path, file: Path) -> dict[str, dict[str, Any]]:
 
 def windows_of(root: Path, file: Path, unit: str = "") -> dict[str, Facet]:
     """The `windows` facet of each mirror beside an inventory."""
-    verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(file), unit)
+    units = [Unit.parse(unit)] if unit else None
+    verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(file), units)
     return {str(each.unit): each.facets[0] for each in verified}
 
 

@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.agreement import Facet
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
@@ -226,7 +227,10 @@ def test_other_bounds_are_a_difference(
     file.write_text("---\n".join(documents))
     try:
         verified = verify_mirrors(
-            Settings.from_process(), mirrors_below(root), read_inventory(root / "inventory.json"), unit
+            Settings.from_process(),
+            mirrors_below(root),
+            read_inventory(root / "inventory.json"),
+            [Unit.parse(unit)],
         )
         [facet] = [each.facets[0] for each in verified]
     finally:

@@ -266,9 +266,8 @@ def _identity(unit: Unit, output: Output) -> Hashable:
 def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
     """Everything available, including these units' facets and the evidence; as slow as `parity verify`."""
     mirrors, file = load_mirrors().resolved(units), settings.inventory_file
-    only = str(units[0]) if len(units) == 1 else ""
     inventory = read_inventory(file) if file else None
-    verified = list(verify_mirrors(settings, mirrors, inventory, only)) if inventory else None
+    verified = list(verify_mirrors(settings, mirrors, inventory, units)) if inventory else None
     record = read_record(
         settings,
         facets=None if verified is None else {unit_facets.unit: unit_facets for unit_facets in verified},
