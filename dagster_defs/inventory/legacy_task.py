@@ -46,9 +46,8 @@ def with_operators(
         else each
         for each in draft.drafts
     }
-    own = {names[unit] for unit, each in made.items() if each.operator is not None}
-    ordered = (_with_deps(each, draft.dag, tasks, names[each.unit], own) for each in made.values())
-    return replace(draft, drafts=tuple(ordered))
+    order = _Order(draft.dag, tasks, {names[each.unit]: each for each in made.values()})
+    return replace(draft, drafts=tuple(order.kept(each, names[each.unit]) for each in made.values()))
 
 
 def _as_it_is(
@@ -93,31 +92,55 @@ def why_events(task: Task) -> str:
     return f"it asks for {asked}, which only Airflow has" if asked else ""
 
 
-def _with_deps(draft: Draft, dag: Dag, tasks: Mapping[str, Task], name: str, own: set[str]) -> Draft:
-    """Airflow's order among tasks that run as they are, skipping tasks without any mirror between them."""
-    if draft.operator is None:
-        return draft
-    found = dict.fromkeys(_nearest(name, tasks, own))
-    if not found:
-        return draft
-    operator: dict[str, Any] = dict(draft.operator)
-    because = {key: operator.pop(key) for key in ("shadow", "because") if key in operator}
-    return replace(
-        draft, operator={**operator, "deps": [f"{dag.dag_id}/{each}" for each in found], **because}
-    )
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Airflow's order of a DAG's tasks, as `deps`. Tasks without any mirror are passed over."""
 
+    dag: Dag
+    tasks: Mapping[str, Task]
+    drafts: Mapping[str, Draft]
 
-def _nearest(name: str, tasks: Mapping[str, Task], own: set[str]) -> list[str]:
-    nearest: list[str] = []
-    seen: set[str] = set()
-    todo = list(tasks[name].upstream)
-    while todo:
-        above = todo.pop(0)
-        if above in seen or above not in tasks:
-            continue
-        seen.add(above)
-        if above in own:
-            nearest.append(above)
-        else:
-            todo += tasks[above].upstream
-    return nearest
+    def kept(self, draft: Draft, name: str) -> Draft:
+        """Lineage knows the order of dbt's models among each other, and of nothing else.
+
+        What dbt waits for here has no dbt above it, so that no model can come to wait for itself.
+        """
+        runs_dbt = draft.attributes is not None
+        attributes: dict[str, Any] = dict(draft.attributes or draft.operator or {})
+        found = self._nearest(
+            name, lambda above: self._has_operator(above) if runs_dbt else self._is_mirrored(above)
+        )
+        if runs_dbt:
+            found = [above for above in found if not self._is_below_dbt(above)]
+        if not attributes or not found:
+            return draft
+        because = {key: attributes.pop(key) for key in ("shadow", "because") if key in attributes}
+        keys = [f"{self.dag.dag_id}/{above}" for above in found]
+        ordered = {**attributes, "deps": keys, **because}
+        return replace(draft, attributes=ordered) if runs_dbt else replace(draft, operator=ordered)
+
+    def _is_mirrored(self, name: str) -> bool:
+        return self.drafts[name].is_written
+
+    def _has_operator(self, name: str) -> bool:
+        return self.drafts[name].attributes is None and self.drafts[name].operator is not None
+
+    def _is_below_dbt(self, name: str) -> bool:
+        return any(
+            self.drafts[above].attributes is not None for above in self.dag.above(name) & self.drafts.keys()
+        )
+
+    def _nearest(self, name: str, counts: Callable[[str], bool]) -> list[str]:
+        nearest: dict[str, None] = {}
+        seen: set[str] = set()
+        todo = list(self.tasks[name].upstream)
+        while todo:
+            above = todo.pop(0)
+            if above in seen or above not in self.tasks:
+                continue
+            seen.add(above)
+            if counts(above):
+                nearest[above] = None
+            else:
+                todo += self.tasks[above].upstream
+        return list(nearest)

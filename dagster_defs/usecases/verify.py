@@ -120,6 +120,9 @@ def _upstream(unit: Unit, declared: Mapping[Unit, Declared]) -> frozenset[Unit]:
     """
     defined_by = definers({(len(each.writes), name): each.writes for name, each in declared.items()})
 
+    for name in declared:
+        defined_by.setdefault(f"{name.dag_id}/{name.task_id}", name)  # as `deps` name a unit
+
     def read_from(name: Unit) -> set[Unit]:
         return {defined_by[key] for key in declared[name].reads if key in defined_by}
 

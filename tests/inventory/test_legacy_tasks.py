@@ -86,6 +86,28 @@ def test_the_order_of_the_dag_is_kept(tmp_path: Path) -> None:
     assert "# orders.start needs no mirror: it does nothing (EmptyOperator)." in draft.text
 
 
+def test_dbt_has_its_place_in_the_order(tmp_path: Path) -> None:
+    """dbt waits for the sensor before it and SQL for dbt, but dbt never for a task that has dbt above it: its models
+    might be made from theirs."""
+    draft = drafted(
+        tmp_path,
+        python("wait"),
+        task("stage", "dbt run -s stg_orders", upstream=["wait"]),
+        python("count", upstream=["stage"]),
+        task("marts", "dbt run -s orders", upstream=["count", "stage"]),
+    )
+
+    deps = {
+        one["attributes"]["unit"]: one["attributes"].get("deps") for one in yaml.safe_load_all(draft.text)
+    }
+    assert deps == {
+        "orders.wait": None,
+        "orders.stage": ["orders/wait"],
+        "orders.count": ["orders/stage"],
+        "orders.marts": ["orders/wait"],
+    }
+
+
 def test_a_refused_dbt_task_keeps_its_reason(tmp_path: Path) -> None:
     """A call of dbt that has no mirror runs as it is, below the gap that says why; a better mirror stays."""
     draft = drafted(tmp_path, task("marts", "dbt run -s {{ params.model }}"), task("fine", "dbt run"))

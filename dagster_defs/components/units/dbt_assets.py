@@ -102,6 +102,8 @@ class DefinedUnit(DbtMirror, Protocol):
 
     def dependency(self, dep: dg.AssetDep) -> dg.AssetDep: ...
 
+    def made_before(self) -> Sequence[dg.AssetDep]: ...
+
     def telling_of_failure(
         self, context: dg.AssetExecutionContext, side: Side
     ) -> AbstractContextManager[None]: ...
@@ -232,6 +234,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
     """One step for the whole unit, which runs as one in Airflow and in Dagster. A candidate also compares in it."""
     parity = compared.specs if nodes.side is Side.CANDIDATE else []
     attributes = unit.spec_attributes(nodes.side)
+    before = unit.made_before()
     stand_in = None if nodes.models else _stand_in(unit, nodes)
     specs = [
         spec.replace_attributes(
@@ -239,7 +242,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
             partitions_def=unit.offered,
             owners=[*unit.owners] or spec.owners,
             freshness_policy=unit.freshness(nodes.side) or spec.freshness_policy,
-            deps=[unit.dependency(dep) for dep in spec.deps],
+            deps=[unit.dependency(dep) for dep in (*spec.deps, *before)],
             tags={**spec.tags, **attributes["tags"]},
             metadata={**spec.metadata, **attributes.get("metadata", {})},
         )

@@ -15,6 +15,7 @@ from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of
 from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.dbt.workspaces import given_by, open_workspace, workspace_of
 from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.units.before import Before
 from dagster_defs.components.units.compared_model import ComparedModel
 from dagster_defs.components.units.dbt_assets import (
     ASSET_TYPES,
@@ -112,6 +113,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             examples=["finance"],
         ),
     ] = ""
+    deps: Before = field(default_factory=list, kw_only=True)
     compare: Annotated[
         Sequence[ComparedModel],
         dg.Resolver.default(description="Keys, time columns and tolerances of the models it builds."),
@@ -338,7 +340,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             ),
             variables=self.variables,
             event_times=self.event_times,
-            reads=reads,
+            reads=reads | frozenset(self.deps),
             writes=writes,
             unsure=self._unsure,
             full_refresh=self.full_refresh,
@@ -365,6 +367,11 @@ class DbtUnit(UnitComponent, RunsPrograms):
     @property
     def key_prefix_parts(self) -> tuple[str, ...]:
         return tuple(part for part in self.key_prefix.split("/") if part)
+
+    def made_before(self) -> list[dg.AssetDep]:
+        """Its `deps`, on both sides: a candidate reads what is legacy's."""
+        keys = self.project_units.made_before(self.deps)
+        return [dg.AssetDep(key) for key in keys if self.maker_of(key) is not self]
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:
         """The asset keys of what the unit builds and reads. `feeds`: see `ProjectUnits`."""

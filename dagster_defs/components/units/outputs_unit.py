@@ -118,10 +118,12 @@ class OutputsUnit(UnitComponent):
         """Keys of the assets that it reads for this output."""
         return output.deps
 
-    def _dep_key(self, dep: str, side: Side) -> dg.AssetKey:
+    def _dep_keys(self, deps: Sequence[str], side: Side) -> list[dg.AssetKey]:
         """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
-        key = output_key(dep)
-        return output_key(dep, side) if self.maker_of(key) is not None else key
+        return [
+            shadow_key(key) if side is Side.CANDIDATE and self.maker_of(key) is not None else key
+            for key in self.project_units.made_before(deps)
+        ]
 
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""
@@ -364,7 +366,9 @@ class OutputsUnit(UnitComponent):
                 key=output_key(output.key, side),
                 description=output.description or f"Written by {self.does} of {self.unit}.",
                 kinds=set(output.kinds or [self.own_kind]),
-                deps=[self.dependency(dg.AssetDep(self._dep_key(dep, side))) for dep in self.deps_of(output)],
+                deps=[
+                    self.dependency(dg.AssetDep(key)) for key in self._dep_keys(self.deps_of(output), side)
+                ],
                 owners=[*self.owners],
                 freshness_policy=self.freshness(side),
                 group_name=self.group_name(side),

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import dagster as dg
@@ -10,11 +11,12 @@ import dagster as dg
 from dagster_defs.adapters.dagster.mirrors import as_fault, conflicts, fault_of
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
-from dagster_defs.errors import BrokenUnits, ParityError
+from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.identity import job_names, names_taken_twice
 from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
 T = TypeVar("T")
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 class DeclaredUnit(Mirror, Protocol):
     """What the table of a load needs from each unit; `UnitComponent` documents the members."""
+
+    @property
+    def deps(self) -> Sequence[str]: ...
 
     @property
     def feeds(self) -> Mapping[str, dg.AssetKey]: ...
@@ -82,6 +87,7 @@ class ProjectUnits(Generic[U]):
                 self.parts[unit.unit] = unit.make_parts()
             except Exception as error:  # whatever it is, it is this unit's
                 self.broken[unit.unit] = as_fault(unit.unit, error)
+        self._break_circles()
         vars(self).pop("makers", None)  # units that turned out to be broken make nothing
         broken = [str(each) for each in faults({name: str(fault) for name, fault in self.broken.items()})]
         if broken and Settings.from_process().strict:
@@ -91,6 +97,22 @@ class ProjectUnits(Generic[U]):
         for unit in self.sound:
             if remark := unit.remark():
                 logger.warning("%s", remark)
+
+    def _break_circles(self) -> None:
+        """Units whose `deps` would let assets wait for themselves are broken: Dagster would load nothing at all."""
+        if not any(unit.deps for unit in self.sound):
+            return
+        while circle := _circle(self.parts.values()):
+            units = sorted({self.makers[key].unit for key in circle if key in self.makers})
+            blamed = [unit for unit in self.sound if unit.unit in units and unit.deps]
+            if not blamed:
+                return
+            reason = (
+                f"its `deps` go in a circle: {' waits for '.join(key.to_user_string() for key in circle)}"
+            )
+            for unit in blamed:
+                self.broken[unit.unit] = BadUnit(unit.unit, reason, "Take one of them away")
+                del self.parts[unit.unit]
 
     @property
     def _asked(self) -> list[U]:
@@ -140,6 +162,24 @@ class ProjectUnits(Generic[U]):
             for key in (legacy, shadow_key(legacy))
         }
 
+    def made_before(self, deps: Sequence[str]) -> list[dg.AssetKey]:
+        """The assets that a unit's `deps` name: by their keys, or, where none has the key, as what the unit
+        `dag_id/task_id` makes."""
+        keys = (dg.AssetKey(dep.split("/")) for dep in dict.fromkeys(deps))
+        return [each for key in keys for each in ([key] if key in self.makers else self._made_by(key))]
+
+    def _made_by(self, name: dg.AssetKey) -> Sequence[dg.AssetKey]:
+        unit = self._named.get(name)
+        return [name] if unit is None else unit.asset_keys()
+
+    @cached_property
+    def _named(self) -> Mapping[dg.AssetKey, U]:
+        return {
+            dg.AssetKey([unit.legacy_unit.dag_id, unit.legacy_unit.task_id]): unit
+            for unit in self.declared
+            if unit.unit not in self.broken
+        }
+
     @cached_property
     def definers(self) -> Mapping[Any, U]:
         """The unit that defines each node: the one that builds the fewest nodes, or the first by name among equals.
@@ -162,6 +202,17 @@ class ProjectUnits(Generic[U]):
     @cached_property
     def _names_taken_twice(self) -> Mapping[str, ParityError]:
         return names_taken_twice(unit.unit for unit in self.declared)
+
+
+def _circle(parts: Collection[UnitParts]) -> Sequence[dg.AssetKey]:
+    """Legacy assets that wait for themselves, the first one once more at the end; empty if there are none."""
+    specs = (spec for each in parts for spec in each.sides[Side.LEGACY].specs)
+    try:
+        TopologicalSorter({spec.key: [dep.asset_key for dep in spec.deps] for spec in specs}).prepare()
+    except CycleError as error:
+        circle: Sequence[dg.AssetKey] = error.args[1]
+        return circle[::-1]  # it lists what comes before first
+    return ()
 
 
 def _is_resolved(unit: DeclaredUnit) -> bool:

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_defs.adapters.airflow.task_process import OF_PYTHON
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run
+from dagster_defs.components.units.before import Before
 from dagster_defs.components.units.outputs import UnitOutput
 from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit
 from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
@@ -24,9 +25,7 @@ class TaskUnit(OutputsUnit):
     """Base class of mirrors that run one window at a time; not a component type itself."""
 
     outputs: Outputs = field(default_factory=list)
-    deps: Annotated[
-        Sequence[str], dg.Resolver.default(description="Keys of assets that must exist before it runs.")
-    ] = field(default_factory=list, kw_only=True)
+    deps: Before = field(default_factory=list, kw_only=True)
     shadow: Annotated[
         Literal["never"] | None,
         dg.Resolver.default(

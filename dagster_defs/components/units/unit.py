@@ -125,6 +125,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
     root = Path()  # of the project; set when the YAML is loaded
     folder = Path()  # of its YAML
     rehearsal = cast("Mapping[str, str]", MappingProxyType({}))  # only a function's own YAML declares it
+    deps = cast("Sequence[str]", ())  # of units that declare what must be made before them
     _project = cast("ProjectUnits[UnitComponent] | None", None)
     _whole = cast("PartitionedSchedule | None", None)
 

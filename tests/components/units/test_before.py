@@ -1,0 +1,58 @@
+"""What a unit waits for beside its lineage: `deps` in its YAML, by keys of assets or by names of units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from tests.components.conftest import NEW_YORK_DAYS, Project
+from tests.components.units.test_dbt_unit import Declared
+
+
+def task(name: str, **attributes: Any) -> tuple[str, dict[str, Any]]:
+    never = {"shadow": "never", "because": "it is only tried"}
+    return "LegacyTask", {"unit": f"own.{name}", "schedule": NEW_YORK_DAYS, **never, **attributes}
+
+
+def above(definitions: dg.Definitions, key: str) -> set[str]:
+    graph = definitions.resolve_asset_graph()
+    return {each.to_user_string() for each in graph.get(dg.AssetKey(key.split("/"))).parent_keys}
+
+
+def test_a_unit_stands_for_whatever_it_makes(project: Project, dbt_unit: Declared) -> None:
+    """dbt waits for a sensor, and a task for each of dbt's models and for outputs that have keys of their own."""
+    project.declare(
+        "own",
+        task("wait"),
+        task("count", outputs=[{"key": "counts", "file": "{{ ds }}.csv"}]),
+        dbt_unit(select="tag:zones", vars={}, deps=["own/wait"]),
+        task("tell", deps=["own/dbt", "own/count", "landing"]),
+    )
+
+    definitions = project.load()
+
+    models = {"stg_zones", "zones", "location_metrics"} & above(definitions, "own/tell")
+    assert models
+    assert above(definitions, "own/tell") == {*models, "counts", "landing"}
+    for model in models:
+        assert "own/wait" in above(definitions, model)
+        assert not any(key.startswith("own/") for key in above(definitions, f"shadow/{model}") - {"own/wait"})
+
+
+def test_deps_in_a_circle_are_their_units_fault(project: Project, dbt_unit: Declared) -> None:
+    """Units that would wait for themselves are broken, and say how; everything else loads."""
+    project.declare(
+        "own",
+        task("before", deps=["own/dbt"]),
+        dbt_unit(select="tag:zones", vars={}, deps=["own/before"]),
+        task("apart"),
+    )
+
+    definitions = project.load()
+
+    graph = definitions.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert {"broken_units/own/before", "broken_units/own/dbt", "own/apart"} <= keys
+    [spec] = [one for one in definitions.resolve_all_asset_specs() if one.key.path[-1] == "before"]
+    assert "its `deps` go in a circle: " in str(spec.description)
