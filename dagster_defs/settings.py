@@ -20,6 +20,8 @@ from typing import Any
 
 _AROUND_THIS_PACKAGE = Path(__file__).resolve().parents[1]  # a checkout, or an environment's packages
 _CHANGING = threading.RLock()
+# The environment as stored, and as read: hundreds of units ask, and each copy of it would be decoded anew.
+_snapshot: tuple[Mapping[bytes, bytes], Mapping[str, str]] | None = None
 
 
 def find_project(folder: Path | None = None) -> Path:
@@ -71,7 +73,7 @@ class Settings:
     @classmethod
     def from_process(cls, root: Path | None = None) -> Settings:
         """A snapshot of this process's environment. `root`: by default, the current folder's project."""
-        return cls(MappingProxyType(dict(os.environ)), root or find_project())
+        return cls(_variables_now(), root or find_project())
 
     def with_variables(self, variables: Mapping[str, str]) -> Settings:
         return replace(self, variables=MappingProxyType({**self.variables, **variables}))
@@ -213,6 +215,17 @@ class Settings:
 
     def _value(self, name: str) -> str:
         return self.variables.get(name, "")
+
+
+def _variables_now() -> Mapping[str, str]:
+    global _snapshot
+    stored: Mapping[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    known = _snapshot  # another thread may replace it
+    if stored is not None and known is not None and known[0] == stored:
+        return known[1]
+    variables = MappingProxyType(dict(os.environ))
+    _snapshot = None if stored is None else (dict(stored), variables)
+    return variables
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The whole project as definitions."""
 
+import gc
 from pathlib import Path
 
 import dagster as dg
@@ -23,7 +24,10 @@ def load_project(path_within_project: Path, *, sole: bool = False) -> dg.Definit
         return dg.Definitions()
     with collector_paused():
         job = asked_job() if sole else None
-        return (job and _load_for(job, path_within_project)) or tree.load()
+        definitions = (job and _load_for(job, path_within_project)) or tree.load()
+        if sole:
+            gc.freeze()  # the definitions stay: the collector need not walk them again in this process
+    return definitions
 
 
 def _load_for(job: str, path_within_project: Path) -> dg.Definitions | None:

@@ -174,13 +174,12 @@ class PartitionVars:
     def constants(self) -> dict[str, Any]:
         """The values of the variables that do not depend on the window, typed as dbt gets them. Raises like
         `for_window`."""
+        fixed = {name: each for name, each in self._compiled.items() if not each.depends_on_window}
+        if not fixed:
+            return {}
         times = self.partitions
         moment = times.example() if isinstance(times, EventSchedule) else times.schedule.first_window()
-        return {
-            name: compiled.render(self.unit, moment, self.context)
-            for name, compiled in self._compiled.items()
-            if not compiled.depends_on_window
-        }
+        return {name: compiled.render(self.unit, moment, self.context) for name, compiled in fixed.items()}
 
     @property
     def can_range(self) -> bool:

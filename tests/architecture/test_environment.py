@@ -192,3 +192,16 @@ def test_every_variable_of_the_record_is_in_the_reference() -> None:
 def _seen() -> Mapping[str, str]:
     variables = Settings.from_process().variables
     return {name: variables[name] for name in ("ADDED", "CHANGED", "TAKEN") if name in variables}
+
+
+def test_a_snapshot_is_of_the_environment_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unchanged, it is read once; changed, even back again, it is read anew. Earlier snapshots keep what they have."""
+    before = Settings.from_process()
+    assert Settings.from_process().variables is before.variables
+
+    monkeypatch.setenv("PARITY_SOMETHING", "1")
+    assert Settings.from_process().variables["PARITY_SOMETHING"] == "1"
+    with process_environment({"PARITY_SOMETHING": "2"}):
+        assert Settings.from_process().variables["PARITY_SOMETHING"] == "2"
+    assert Settings.from_process().variables["PARITY_SOMETHING"] == "1"
+    assert "PARITY_SOMETHING" not in before.variables

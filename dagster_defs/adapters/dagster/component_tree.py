@@ -16,7 +16,8 @@ from typing import Any
 import dagster as dg
 import yaml
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-from dagster.components.core import decl, load_defs
+from dagster._core.definitions.metadata import metadata_set
+from dagster.components.core import decl, defs_module, load_defs
 from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.context import ComponentDeclLoadContext
 from dagster.components.core.decl import ComponentDecl
@@ -24,6 +25,7 @@ from dagster.components.core.defs_module import ComponentLoc
 from dagster.components.resolved import base
 from dagster.components.resolved.context import ResolutionContext
 from dagster_shared import yaml_utils
+from dagster_shared.dagster_model.pydantic_compat_layer import model_fields
 from jinja2.nativetypes import native_concat
 
 from dagster_defs.adapters.dagster.component_schemas import schemas_kept
@@ -72,6 +74,9 @@ class EstateTree(ComponentTree):
             _put(base, "_get_annotations", cache(base._get_annotations)),
             _put(base, "_get_init_kwargs", cache(base._get_init_kwargs)),
             _put(base, "_get_resolver", _by_annotation(base._get_resolver)),
+            _put(base, "resolve_fields", _resolve_fields),
+            _put(metadata_set, "model_fields", cache(model_fields)),
+            _put(defs_module, "_add_defs_yaml_metadata", _YamlMetadata().added),
         ):
             return self.build_defs()
 
@@ -81,6 +86,40 @@ class EstateTree(ComponentTree):
         schemas = _without_schemas if is_run else schemas_kept
         with _put(load_defs, "get_library_json_enriched_defs", schemas):
             return super().build_defs(loc)
+
+
+def _resolve_fields(model: Any, resolved_cls: Any, context: ResolutionContext) -> Mapping[str, Any]:
+    """As Dagster's, which dumps the whole model again for each of its fields."""
+    given = model.model_dump(exclude_unset=True).keys()
+    resolved: dict[str, Any] = {}
+    for name, annotation in base._get_annotations(resolved_cls).items():
+        resolver: Any = base._get_resolver(annotation.type, name)
+        own = resolver.model_field_name or name
+        if own in given and getattr(model, own) != base._Unset:
+            info: Any = annotation.field_info
+            value = resolver.execute(context=context, model=model, field_name=name)
+            resolved[(info and info.alias) or name] = value
+    return resolved
+
+
+class _YamlMetadata:
+    """What Dagster adds to the metadata of everything that a YAML document defines: the place in the file, which it
+    determines again for each asset, check and job."""
+
+    def __init__(self) -> None:
+        self._added: tuple[Any, Mapping[str, Any]] | None = None
+        self._add = defs_module._add_defs_yaml_metadata
+
+    def added(self, *, component: Any, metadata: Mapping[str, Any], **place: Any) -> Mapping[str, Any]:
+        """What is defined without Python's own place has the place in the YAML alone."""
+        if _REFERENCES in metadata:
+            return self._add(component=component, metadata=metadata, **place)
+        if self._added is None or self._added[0] is not component:
+            self._added = component, self._add(component=component, metadata={}, **place)
+        return {**metadata, **self._added[1]}
+
+
+_REFERENCES = "dagster/code_references"
 
 
 def _without_schemas(tree: ComponentTree | None) -> dg.Definitions:

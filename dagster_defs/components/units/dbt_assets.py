@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
-from dagster_dbt import DbtProject
-from dagster_dbt.asset_utils import get_asset_check_key_for_test, is_non_asset_node
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.dagster.partitions import backfill_policy
+from dagster_defs.adapters.dagster.unit_assets import UnitStep, respecified
+from dagster_defs.adapters.dbt.dagster_dbt import (
+    DbtCoreCliEventMessage,
+    DbtProject,
+    get_asset_check_key_for_test,
+    is_non_asset_node,
+)
 from dagster_defs.adapters.dbt.deferral import builds, data_behind
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
@@ -148,10 +152,7 @@ class UnitNodes:
         }
         if not self.defers:
             return specs
-        return {
-            node_id: spec.replace_attributes(deps=self._deferred(spec.deps))
-            for node_id, spec in specs.items()
-        }
+        return {node_id: respecified(spec, deps=self._deferred(spec.deps)) for node_id, spec in specs.items()}
 
     @property
     def defers(self) -> bool:
@@ -237,7 +238,8 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
     before = unit.made_before()
     stand_in = None if nodes.models else _stand_in(unit, nodes)
     specs = [
-        spec.replace_attributes(
+        respecified(
+            spec,
             group_name=unit.group_name(nodes.side),
             partitions_def=unit.offered,
             owners=[*unit.owners] or spec.owners,
@@ -260,19 +262,18 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
 
     # Dagster looks this up a dozen times per definition.
     build.__signature__ = _SIGNATURE  # type: ignore[attr-defined]  # where `inspect` looks first
-    decorate = dg.multi_asset(
+    step = UnitStep(
         name=unit.op_name(nodes.side),
         specs=specs,
-        check_specs=[*nodes.checks.values(), *parity],
+        checks=[*nodes.checks.values(), *parity],
         can_subset=True,
-        partitions_def=unit.offered,
-        allow_arbitrary_check_specs=True,
-        backfill_policy=None if unit.event else backfill_policy(takes_ranges=unit.takes_ranges),
+        partitions=unit.offered,
+        backfills=None if unit.event else backfill_policy(takes_ranges=unit.takes_ranges),
         config_schema=unit.config_schema,
         pool=unit.pool and f"{unit.pool}_{nodes.side.value}",
-        op_tags={tags.UNIT: unit.unit},
+        tags={tags.UNIT: unit.unit},
     )
-    return decorate(build)
+    return step.decorate(build)
 
 
 def _shape(context: dg.AssetExecutionContext) -> Iterator[Any]:

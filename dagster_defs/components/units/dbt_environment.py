@@ -93,10 +93,11 @@ class UnitEnvironment:
             )
 
 
-def refuse_moving_place(environment: UnitEnvironment, profile: Path) -> None:
-    """Raises BadUnit if the profile reads a variable whose value changes from run to run."""
+def refuse_moving_place(environment: UnitEnvironment, profile: Callable[[], Path]) -> None:
+    """Raises BadUnit if the profile, whose file `profile` finds, reads a variable whose value changes from run to
+    run."""
     moving = {*environment.moving, *environment.labels}
-    if moving and (read := sorted(moving & variables_of(profile))):
+    if moving and (read := sorted(moving & variables_of(profile()))):
         raise BadUnit(
             environment.unit,
             f"`env`: {', '.join(read)} changes from run to run, and dbt's profile reads it: where dbt writes would "

@@ -1,16 +1,17 @@
 """The mirror of a legacy task that runs dbt: every model it builds is a separate asset."""
 
 import contextlib
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import dagster as dg
-from dagster_dbt import DbtProject
 
+from dagster_defs.adapters.dbt.dagster_dbt import DbtProject
 from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of
 from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.dbt.workspaces import given_by, open_workspace, workspace_of
@@ -51,6 +52,8 @@ from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, Terms
 from dagster_defs.parity import Side
 from dagster_defs.windows import Moment, PartitionVars, Schedule, Window
 from dagster_defs.windows.values import as_yaml
+
+_NAMES_TASK = re.compile(r"task|\bti\b")
 
 
 @dg.scaffold_with(DbtUnitScaffolder)
@@ -152,7 +155,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             reason = f"dbt {self.command} has no --full-refresh"
             raise BadUnit(self.unit, reason, "Remove `full_refresh`, or correct `command`, in its YAML")
         if resolved:
-            refuse_moving_place(self.environment, profile_of(self.project_dir))
+            refuse_moving_place(self.environment, lambda: profile_of(self.project_dir))
             for side in Side:
                 self.selected(side)
             self._refuse_unknown_models()
@@ -247,7 +250,9 @@ class DbtUnit(UnitComponent, RunsPrograms):
             return self._shaped_by_run
         first, later = _two_windows(self.partitions.schedule)
         try:
-            values = [self._values_at(window) for window in (first, later)]
+            values = self._once(
+                self._values_key, lambda: [self._values_at(window) for window in (first, later)]
+            )
         except BadVariable as error:
             reason = f"`vars` or `env`: variable {error.variable} {error.reason}"
             raise BadUnit(self.unit, reason, "Correct it in its YAML") from error
@@ -263,6 +268,15 @@ class DbtUnit(UnitComponent, RunsPrograms):
                 f"dbt cannot parse the project with its variables ({', '.join(given)}): {error.reason}",
                 f"Look: dbt parse --project-dir {self.project_dir} --vars {shlex.quote(variables)}",
             ) from error
+
+    @property
+    def _values_key(self) -> Hashable:
+        """Equal for units whose variables have the same values: most tasks of a DAG have the same, and a task's own
+        name is in them only if a template names it."""
+        said = repr((self.vars, self.env))
+        own = self.legacy_unit.task_id if _NAMES_TASK.search(said) else ""
+        schedule = self.partitions.schedule
+        return WindowValues, self.project_dir, schedule, self.legacy_unit.dag_id, said, own
 
     def _values_at(self, window: Window) -> WindowValues:
         environment = self.environment.for_window(window)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import backfill_policy
+from dagster_defs.adapters.dagster.unit_assets import UnitStep
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.dbt.workspaces import open_workspace
 from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
@@ -378,24 +379,24 @@ class OutputsUnit(UnitComponent):
             for output in self.written
         ]
 
-        @dg.multi_asset(
-            name=self.op_name(side),
-            specs=specs,
-            check_specs=compared.specs if side is Side.CANDIDATE else [],
-            can_subset=side is Side.CANDIDATE,  # to compare again without running anything
-            partitions_def=self.offered,
-            backfill_policy=backfill_policy(takes_ranges=self.takes_ranges),
-            config_schema=self.config_schema,
-            pool=self.pool and f"{self.pool}_{side.value}",
-            op_tags={tags.UNIT: self.unit},
-        )
         def run_unit(context: dg.AssetExecutionContext) -> Iterator[Any]:
             def one_try() -> Iterator[Any]:
                 return self.run_side(context, side)
 
             yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
 
-        return run_unit
+        step = UnitStep(
+            name=self.op_name(side),
+            specs=specs,
+            checks=compared.specs if side is Side.CANDIDATE else [],
+            can_subset=side is Side.CANDIDATE,  # to compare again without running anything
+            partitions=self.offered,
+            backfills=backfill_policy(takes_ranges=self.takes_ranges),
+            config_schema=self.config_schema,
+            pool=self.pool and f"{self.pool}_{side.value}",
+            tags={tags.UNIT: self.unit},
+        )
+        return step.decorate(run_unit)
 
 
 def output_key(text: str, side: Side = Side.LEGACY) -> dg.AssetKey:

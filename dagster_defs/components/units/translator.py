@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
-from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from dagster_defs.adapters.dagster.evidence import SHADOW
+from dagster_defs.adapters.dagster.unit_assets import respecified
+from dagster_defs.adapters.dbt.dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtProject,
+    get_asset_check_key_for_test,
+)
 from dagster_defs.adapters.dbt.deferral import is_built, read_directly
 from dagster_defs.graph import reachable
 from dagster_defs.lifecycle.identity import Claim
@@ -58,7 +63,7 @@ class UnitTranslator(DagsterDbtTranslator):
         # A source that no unit feeds is described by each unit that reads it, and the descriptions must not differ:
         # the legacy side's names another database.
         deps = [dg.AssetDep(dep.asset_key, partition_mapping=dep.partition_mapping) for dep in spec.deps]
-        return spec.replace_attributes(deps=deps)
+        return respecified(spec, deps=deps)
 
 
 def _source_name(source: Mapping[str, Any]) -> str:

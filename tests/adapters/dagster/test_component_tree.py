@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._utils.warnings import suppress_dagster_warnings
+from dagster.components.core import defs_module
+from dagster.components.resolved import base
 from dagster.components.resolved.context import ResolutionContext
 from dagster.components.utils import project_paths
 from dagster_shared import yaml_utils
@@ -14,6 +18,7 @@ from dagster_shared.yaml_utils.source_position import SourcePositionTree
 
 from dagster_defs.adapters.dagster import component_tree
 from dagster_defs.adapters.dagster.component_tree import EstateTree, PlainTextContext
+from dagster_defs.components import DbtUnit
 from tests.support.estate import ROOT
 
 TEXTS = ["plain", "5", "05", "1.5", "2024-03-01", "'quoted'", "[1, 2]", "None", "true", "True", " 7", "0x10", "a\nb",
@@ -89,3 +94,51 @@ def _described(definitions: dg.Definitions) -> object:
         sorted(sensor.name for sensor in definitions.sensors or ()),
         sorted(definitions.metadata),
     )
+
+
+class _Placed(dg.Component):
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions()
+
+    @classmethod
+    def get_code_references_for_yaml(
+        cls, yaml_path: Path, source_position: Any, context: Any
+    ) -> list[dg.LocalFileCodeReference | dg.UrlCodeReference]:
+        return [dg.LocalFileCodeReference(file_path=str(yaml_path), line_number=source_position)]
+
+
+@suppress_dagster_warnings
+def test_what_yaml_adds_to_metadata_is_what_dagster_adds() -> None:
+    """The place in the file and the component, for the first definition of a document and for those that follow, with
+    references of their own or without."""
+    kept = component_tree._YamlMetadata()
+    code = dg.CodeReferencesMetadataValue(
+        code_references=[dg.LocalFileCodeReference(file_path="model.sql", line_number=1)]
+    )
+    cases: list[dict[str, object]] = [
+        {"a": 1},
+        {},
+        {"b": 2, "dagster/code_references": code},
+    ]
+    for component in (_Placed(), _Placed()):
+        for metadata in cases:
+            place = {"component_yaml_path": Path("defs.yaml"), "load_context": None, "source_position": 3}
+            told: dict[str, Any] = {**place, "component": component, "metadata": metadata}
+
+            assert kept.added(**told) == defs_module._add_defs_yaml_metadata(**told)
+
+
+def test_a_field_is_resolved_as_dagster_resolves_it() -> None:
+    """Unset fields have their defaults, and set ones what their templates render to."""
+    given = {
+        "unit": "{{ 'shop' }}.build",
+        "schedule": {"cron": "@daily", "start": "2024-01-01"},
+        "retries": "{{ 2 }}",
+    }
+    model = DbtUnit.model().model_validate(given)
+    context = ResolutionContext.default()
+
+    ours = component_tree._resolve_fields(model, DbtUnit, context)
+
+    assert ours == base.resolve_fields(model, DbtUnit, context)
+    assert ours["retries"] == 2
