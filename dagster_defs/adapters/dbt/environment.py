@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from dagster_defs.settings import Settings, process_environment
 
+_NO_PROJECT = Path()  # looking for the project each time would read its files for each unit
 _PREFIX = "DBT_"  # of every variable that sets a dbt option
 _FIRST_EVENT = (
     "MainReportVersion"  # fired once dbt has copied the process's environment, and before it reads any of it
@@ -64,12 +65,12 @@ def giving(variables: Mapping[str, str]) -> Callable[[Any], None]:
 
 def dbt_environment() -> Mapping[str, str]:
     """The environment that dbt would read if it were called now."""
-    return Settings.from_process().variables
+    return Settings.from_process(_NO_PROJECT).variables
 
 
 def users_profiles() -> Path:
     """The folder in which dbt looks for a profile that is nowhere else."""
-    return Settings.from_process().user_folder / ".dbt"
+    return Settings.from_process(_NO_PROJECT).user_folder / ".dbt"
 
 
 def options_set() -> Mapping[str, str]:
