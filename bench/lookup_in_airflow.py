@@ -85,7 +85,7 @@ def _ours(question: Mapping[str, Any], start: datetime, session: Counted) -> str
     client._session = session
     job = find_job(client, job_name(question["dag_id"], question["task_id"]))
     partition: str = job.partition_key(start)
-    runs_of(client, task_instance_name(question["dag_id"], "bench", question["task_id"], -1))
+    runs_of(client, task_instance_name(question["dag_id"], "bench", question["task_id"]))
     return partition
 
 

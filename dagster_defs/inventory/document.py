@@ -76,6 +76,7 @@ class Task:
     trigger_rule: str = "all_success"
     params: Mapping[str, Any] = field(default_factory=dict)
     team: Team = NO_TEAM
+    in_mapped_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _names(code.get("reaches")),
             str(task.get("trigger_rule") or "all_success"),
             dict(task.get("params") or {}),
+            in_mapped_group=bool(task.get("in_mapped_group")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

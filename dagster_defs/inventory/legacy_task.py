@@ -62,7 +62,8 @@ def _as_it_is(
         note = f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind})."
         return replace(draft, notes=(note,), needless=True)
     attributes, refusals = plain_attributes(whole, task, crons)
-    if not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
+    # Only Airflow's own engine expands a mapped task.
+    if not task.mapped and not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
         draft = replace(draft, notes=(*draft.notes, *other.notes))
         if other.attributes is not None:
             made = {"unit": draft.unit, **attributes, **other.attributes}

@@ -89,6 +89,8 @@ def draft_unit(
     if not known and not any(reading.reason in refusal for refusal in found.refusals):
         found.refusals.append(reading.reason)
     _of_every_mirror(dag, task, found)
+    if task.mapped:
+        found.refusals.append("a mapped task: how many instances it has is known only when it runs")
     _callbacks(dag, task, place, found)
     left_out = _sides(reading, found, of_event=of_event)
     if found.refusals:
@@ -141,8 +143,6 @@ def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dic
 def _of_every_mirror(dag: Dag, task: Task, found: _Attributes) -> None:
     if "." in dag.dag_id:
         found.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
-    if task.mapped:
-        found.refusals.append("a mapped task: how many instances it has is known only when it runs")
     if task.owner and task.owner != "airflow" and task.owner.replace("-", "").replace("_", "").isalnum():
         found.values["owners"] = [f"team:{task.owner}"]
     if task.pool != "default_pool":

@@ -27,7 +27,7 @@ class TaskRun:
     """A Dagster run that was launched for a task instance and may have written.
 
     `airflow_try`: the try that launched it, None if the run does not say. `how`: its state in words. `live`: it has not
-    finished.
+    finished. `round`: the tag of that name.
     """
 
     run_id: str
@@ -36,6 +36,7 @@ class TaskRun:
     succeeded: bool
     live: bool
     how: str
+    round: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,26 @@ def executor_of(
     if earlier and earlier.airflow_try is None and (earlier.live or attempt.number <= 1):
         return Executor.UNCLEAR, earlier
     return Executor.AIRFLOW, None
+
+
+def executor_of_all(
+    attempt: Try, max_tries: int, runs: Sequence[TaskRun], given_back: Sequence[datetime]
+) -> tuple[Executor, TaskRun | None]:
+    """Who executed a mapped task as a whole; its instances share one run. `attempt`: of the instance that ended last.
+
+    `max_tries`: the sum over its instances, which is in the round of the run and changes whenever one is cleared.
+    """
+    own = [
+        run
+        for run in runs
+        if run.round.rpartition(".")[2] == str(max_tries) and not _is_of_before(run, attempt, given_back)
+    ]
+    if not own:
+        return Executor.AIRFLOW, None
+    succeeded = next((run for run in own if run.succeeded), None)
+    if succeeded or not attempt.succeeded:
+        return Executor.DAGSTER, succeeded or own[0]
+    return Executor.UNCLEAR, own[0]
 
 
 def given_back(entries: Sequence[Entry]) -> list[datetime]:

@@ -94,7 +94,8 @@ def why_not_the_proxys(
     if claimed_task(run) != unit:
         return f"its tags name the task {claimed_task(run)}"
     if run_tags[tags.AIRFLOW_MAP_INDEX] != "-1":
-        return f"{tags.AIRFLOW_MAP_INDEX} is {run_tags[tags.AIRFLOW_MAP_INDEX]}: a mapped task has no proxy"
+        index = run_tags[tags.AIRFLOW_MAP_INDEX]
+        return f"{tags.AIRFLOW_MAP_INDEX} is {index}: the instances of a mapped task share a run"
     if run_tags[tags.AIRFLOW_TASK_INSTANCE] != f"{unit} {run_tags[tags.AIRFLOW_RUN]}":
         return f"{tags.AIRFLOW_TASK_INSTANCE} is not the task of {run_tags[tags.AIRFLOW_RUN]}"
     if not run_tags[tags.AIRFLOW_TRY].isdecimal():

@@ -25,9 +25,11 @@ def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet
         for name, reason in asked
     ]
     if readers := readers_of_xcom(dag, task):
-        doubts.append(
-            f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: move them together"
+        # An empty sequence is a valid XCom of a mapped task, so the proxy refuses what others could read as one.
+        how = (
+            "move them first, for Airflow runs it itself until then" if task.mapped else "move them together"
         )
+        doubts.append(f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: {how}")
     if not doubts:
         return Facet("variables", Agreement.AGREES, RENDERED, RENDERED)
     return Facet("variables", Agreement.UNDETERMINED, RENDERED, RENDERED, "; ".join(doubts))
@@ -101,7 +103,14 @@ def given_values(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any
 
 
 def operator_ordering(task: Task, facet: Facet) -> Facet:
-    """Undetermined for a trigger rule that may hold after a failure."""
+    """Differs in a mapped task group, undetermined for a trigger rule that may hold after a failure."""
+    if task.in_mapped_group:
+        each = (
+            "in its mapped task group each instance runs after those of its own index above it, and no proxy stands "
+            "for such a task: expand each task of the group by itself (.expand)"
+        )
+        detail = "; ".join(filter(None, (facet.detail, each)))
+        return replace(facet, agrees=Agreement.DIFFERS, detail=detail)
     if task.trigger_rule not in AFTER_A_FAILURE or facet.agrees is Agreement.DIFFERS:
         return facet
     detail = f"its trigger rule {task.trigger_rule} may hold after a failure, but Dagster does not run it after one"

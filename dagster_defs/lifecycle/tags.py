@@ -63,4 +63,5 @@ TICK = "parity/told_from"
 # On what an operator that Dagster ran has written: how Airflow's engine says that its task ended. On a run that
 # Airflow's proxy launched: the same, and the other tasks that it skips, as JSON, for the proxy to pass on, if it can.
 AIRFLOW_STATE = "parity/airflow_state"
+SKIPPED_INDICES = "parity/airflow_skipped_indices"
 AIRFLOW_SKIPS, PASSES_ON_SKIPS = "parity/airflow_skips", "parity/airflow_passes_on_skips"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from dagster_defs.adapters.airflow.client import PAGE, AirflowReader
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
@@ -23,6 +23,14 @@ class Finished:
     run: DagRun | None
 
 
+class Memory(Protocol):
+    """What was told of several rows together, for as long as any of these rows may be read again."""
+
+    def knows(self, identity: str, end: datetime) -> bool: ...
+
+    def note(self, identity: str, end: datetime) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """`tasks`: the new ones, oldest first. `before`: the end of the slice, None if it is open.
@@ -37,7 +45,7 @@ class Slice:
 
 @dataclass
 class ObservationTick:
-    """One tick of the observer. `tell` turns new tasks into events, one after the other.
+    """One tick of the observer. `tell` turns new tasks into events, one after the other; its `Memory` is the cursor.
 
     `seconds` returns how long this tick has taken so far.
     """
@@ -45,7 +53,7 @@ class ObservationTick:
     client: AirflowReader
     dag_ids: Sequence[str]
     cursor: Cursor
-    tell: Callable[[Sequence[Finished]], Iterable[Sequence[Any]]]
+    tell: Callable[[Sequence[Finished], Memory], Iterable[Sequence[Any]]]
     seconds: Callable[[], float]
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     events: list[Any] = field(default_factory=list)
@@ -66,6 +74,12 @@ class ObservationTick:
         except AirflowFault as error:
             self.trouble = error
 
+    def knows(self, identity: str, end: datetime) -> bool:
+        return self.cursor.knows(identity, end)
+
+    def note(self, identity: str, end: datetime) -> None:
+        self.cursor = self.cursor.telling([(identity, end)])
+
     def _is_spent(self) -> bool:
         spent = self.tasks >= self.budget.tasks or len(self.events) >= self.budget.events
         return spent or self.seconds() >= self.budget.seconds
@@ -75,7 +89,7 @@ class ObservationTick:
             Finished(task, run) for task, run in zip(part.tasks, self._runs_of(part.tasks), strict=True)
         ]
         handled = 0
-        for events in self.tell(finished):
+        for events in self.tell(finished, self):
             self.events += events
             handled += 1
             if len(self.events) >= self.budget.events or self.seconds() >= self.budget.seconds:

@@ -57,7 +57,8 @@ class Decision:
 
 
 def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
-    """`runs`: those of this task instance, newest first. `tags`: those that a run of this try would carry.
+    """`runs`: those of this task instance, or of all instances of this mapped task, newest first. `tags`: those that a
+    run of this try would carry.
 
     At no time are there two live runs of one task instance. A successful run counts only for a retry, because whoever
     clears a task wants it to run. Tags that neither has, as those of a window for a DAG without a clock, are alike. A
@@ -84,7 +85,9 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
         if not alike(run, UPSTREAM_TAG):
             return Decision(Act.OUTLAST, run, "tasks before this one have run again since: its input is old")
         if alike(run, ROUND_TAG):
-            return Decision(Act.FOLLOW, run, "an earlier try has launched it")
+            return Decision(
+                Act.FOLLOW, run, "an earlier try has launched it, or another instance of the task"
+            )
         return Decision(Act.FOLLOW, run, "it was launched before the task was cleared, from the same input")
     if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, UPSTREAM_TAG, *WHAT):
         return Decision(Act.ACCEPT, own[0], "it went on after the try that launched it had ended")

@@ -15,6 +15,7 @@ from airflow.models import BaseOperator
 from airflow.models.dag import DagContext
 from airflow.models.skipmixin import SkipMixin
 
+from handover.mapped import in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
 from handover.marks import read_marks
 from handover.names import job_name
 
@@ -80,7 +81,7 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
         if task_id not in dag.task_dict:
             continue
         task = dag.task_dict[task_id]
-        if refusal := _refusal(task):
+        if refusal := _refusal(task, asked):
             problems.append(f"task {task_id!r} {refusal}: it runs in Airflow as before")
             continue
         try:
@@ -95,18 +96,25 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
 
 def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
     """A proxy with everything that Airflow itself reads from the task, not in any DAG or group yet."""
-    known = inspect.signature(BaseOperator.__init__).parameters
-    copied = {
-        name: value
-        for name in known
-        if name not in NOT_COPIED and (value := getattr(task, name, None)) is not None
-    }
-    made = proxy(task_id=task.task_id, **copied, **settings)
-    for name in TAKEN_OVER:
-        if hasattr(task, name):
-            setattr(made, name, getattr(task, name))
     sentence = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
-    made.doc_md = f"{task.doc_md}\n\n{sentence}" if task.doc_md else sentence
+    doc_md = f"{task.doc_md}\n\n{sentence}" if task.doc_md else sentence
+    if is_mapped(task):
+        made = stand_in_for_mapped(task, proxy, **settings)
+        if is_mapped(made):
+            made.partial_kwargs["doc_md"] = doc_md
+            return made
+    else:
+        known = inspect.signature(BaseOperator.__init__).parameters
+        copied = {
+            name: value
+            for name in known
+            if name not in NOT_COPIED and (value := getattr(task, name, None)) is not None
+        }
+        made = proxy(task_id=task.task_id, **copied, **settings)
+        for name in TAKEN_OVER:
+            if hasattr(task, name):
+                setattr(made, name, getattr(task, name))
+    made.doc_md = doc_md
     return made
 
 
@@ -120,12 +128,15 @@ def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
     made.dag = dag
 
 
-def _refusal(task: Any) -> str:
-    """Why there cannot be a proxy for the task; empty if there can."""
-    if not isinstance(task, BaseOperator):
-        return "is mapped (`.expand`), and a unit has one run for each window"
-    if next(iter(task.iter_mapped_task_groups()), None) is not None:
-        return "is in a mapped task group, and a unit has one run for each window"
+def _refusal(task: Any, asked: Collection[str]) -> str:
+    """Why there cannot be a proxy for the task; empty if there can. `asked`: the tasks that are to have one."""
+    if in_mapped_group(task):
+        return (
+            "is in a mapped task group, whose instances follow each other index by index: expand it by itself"
+        )
+    if is_mapped(task) and (readers := readers_in_airflow(task, asked)):
+        # An empty sequence is a valid XCom of a mapped task, so its readers would succeed on nothing.
+        return f"is mapped, and {', '.join(readers)} would find its XComs empty: hand over {', '.join(readers)} first"
     return ""
 
 

@@ -1335,6 +1335,10 @@ def params_of(holder: Any, values: Values) -> dict[str, Any]:
 def is_mapped(task: Any) -> bool:
     if "MappedOperator" in {parent.__name__ for parent in type(task).__mro__}:
         return True
+    return in_mapped_group(task)
+
+
+def in_mapped_group(task: Any) -> bool:
     group = getattr(task, "get_closest_mapped_task_group", None)
     return bool(group and group() is not None)
 
@@ -1569,6 +1573,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "depends_on_past": bool(task.depends_on_past),
         "wait_for_downstream": bool(task.wait_for_downstream),
         "mapped": is_mapped(task),
+        "in_mapped_group": in_mapped_group(task),
         "task_group": getattr(group, "group_id", None) or None,
         "owner": task.owner,
         "callbacks": callbacks(task),

@@ -21,6 +21,7 @@ WINDOW_END_TAG = "parity/window_end"
 DAG_TAG = "dagster-airlift/airflow-dag-id"
 DAG_RUN_TAG = "dagster-airlift/airflow-dag-run-id"
 TASK_TAG = "dagster-airlift/airflow-task-id"
+# Always -1: the instances of a mapped task share a run.
 MAP_INDEX_TAG = "parity/airflow_map_index"
 TRY_TAG = "parity/airflow_try"
 # The four names in one value, so that one indexed look-up finds the runs, however many a DAG or a day has.
@@ -36,6 +37,12 @@ LAUNCH_TAG = "parity/launch_id"
 PASSES_ON_SKIPS_TAG = "parity/airflow_passes_on_skips"
 STATE_TAG = "parity/airflow_state"
 SKIPS_TAG = "parity/airflow_skips"
+# What a proxy for one instance of a mapped task says there instead, and what the run says to it: the indices skipped.
+PASSES_ON_EACH = "each"
+SKIPPED_INDICES_TAG = "parity/airflow_skipped_indices"
+
+# Part of the class name of every proxy, Airlift's own among them.
+PROXY = "ToDagster"
 
 # On a run that Dagster's side refused before it did anything.
 REFUSED_TAG = "parity/refused"
@@ -61,7 +68,6 @@ def op_name(job: str) -> str:
     return f"run__{job}"
 
 
-def task_instance_name(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+def task_instance_name(dag_id: str, run_id: str, task_id: str) -> str:
     """A readable value; the separate tags distinguish what looks the same in it."""
-    mapped = f"[{map_index}]" if map_index >= 0 else ""
-    return f"{dag_id}.{task_id}{mapped} {run_id}"
+    return f"{dag_id}.{task_id} {run_id}"

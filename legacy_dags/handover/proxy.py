@@ -30,13 +30,16 @@ from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator
 from handover.attach import Act, decide
 from handover.client import Client
 from handover.install import Settings, install, stand_in
+from handover.mapped import has_waiting_sibling, instances_of, refuse_begun
 from handover.names import (
     LAUNCH_TAG,
     MAP_INDEX_TAG,
     MAX_RETRIES_TAG,
     PARTITION_TAG,
+    PASSES_ON_EACH,
     PASSES_ON_SKIPS_TAG,
     ROUND_TAG,
+    SKIPPED_INDICES_TAG,
     SKIPS_TAG,
     STATE_TAG,
     TASK_INSTANCE_TAG,
@@ -92,7 +95,8 @@ def install_proxies(
 class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends.
 
-    A retry follows the run that an earlier try has left behind; a task that is killed ends its run.
+    A retry follows the run that an earlier try has left behind; a task that is killed ends its run. `instance`: what
+    the proxies of a mapped task are expanded over.
     """
 
     ui_color = "#dedcfb"
@@ -103,9 +107,11 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         conn_id: str = DEFAULT_CONNECTION,
         deferrable: bool = False,
         patience: float | None = None,
+        instance: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.instance = instance
         self.conn_id, self.deferrable, self.patience = conn_id, deferrable, patience
         # on_kill may have to end the runs of this task instance, including one whose launch is under way.
         self._task_instance: str | None = None
@@ -209,8 +215,9 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         """
         if not self._task_instance:
             return
-        if self._task is not None and _has_later_try(self._task):
-            self.log.info("Dagster run %s is left to a later try of this task", self._run_id or "(launched)")
+        if self._task is not None and (_has_later_try(self._task) or _is_shared(self._task)):
+            left = "Dagster run %s is left to a later try, or to another instance, of this task"
+            self.log.info(left, self._run_id or "(launched)")
             return
         try:
             place = find_place(self.conn_id, KILL_PATIENCE)
@@ -292,7 +299,8 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             skips.task_id = self.task_id  # for XCom, by which Airflow skips them again when they are cleared
             run = context["dag_run"]
             skips.skip(run, run.execution_date, [self.dag.get_task(name) for name in skipped])
-        if tags.get(STATE_TAG) == "skipped":
+        indices = tags.get(SKIPPED_INDICES_TAG, "").split(",")
+        if tags.get(STATE_TAG) == "skipped" or str(context["task_instance"].map_index) in indices:
             raise AirflowSkipException(f"Dagster run {client.run_url(run_id)} has skipped this task")
 
     def _first_launched(self, client: Client, run_id: str) -> str | None:
@@ -313,7 +321,7 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
 
 
 def _name_of(task: Any) -> str:
-    return str(task_instance_name(task.dag_id, task.run_id, task.task_id, task.map_index))
+    return str(task_instance_name(task.dag_id, task.run_id, task.task_id))
 
 
 def _occasion(context: Context) -> dict[str, Any]:
@@ -345,12 +353,26 @@ def _has_later_try(task: Any) -> bool:
     return False
 
 
+def _is_shared(task: Any) -> bool:
+    """Whether another instance of a mapped task waits for the run; False if Airflow's database cannot be asked."""
+    with contextlib.suppress(Exception):
+        return task.map_index >= 0 and bool(has_waiting_sibling(task))
+    return False
+
+
 def _task_instance_tags(context: Context) -> dict[str, str]:
+    """Raises AirflowException for an instance of a mapped task that Airflow has begun to run itself."""
     task = context["task_instance"]
     # Airflow adds the tries so far to max_tries when a task is cleared, and never otherwise.
     before = task.max_tries - (context["task"].retries or 0)
+    if task.map_index >= 0:
+        instances = instances_of(task, context["dag_run"])
+        refuse_begun(task, instances)
+        # Not without the retries: the observer sees max_tries only.
+        before = sum(one.max_tries for one in instances)
     return {
-        MAP_INDEX_TAG: str(task.map_index),
+        MAP_INDEX_TAG: "-1",
+        **({PASSES_ON_SKIPS_TAG: PASSES_ON_EACH} if task.map_index >= 0 else {}),
         TRY_TAG: str(task.try_number),
         TASK_INSTANCE_TAG: _name_of(task),
         # A DAG run that was deleted and created again has another id in the database.

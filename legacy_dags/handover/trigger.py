@@ -14,6 +14,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 
 from handover.client import Client, NoAnswer, given_up
+from handover.mapped import has_waiting_sibling
 from handover.patience import Patience, poll_pause
 from handover.place import find_place
 from handover.runs import has_ended, status_of, terminate
@@ -74,7 +75,8 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
     def _is_unwanted(self) -> bool:
         """Whether the task is over: somebody marked it, or its DAG run was deleted.
 
-        A task that was cleared is not: its next try finds the run and knows what to do about it.
+        A task that was cleared is not: its next try finds the run and knows what to do about it. Nor is a mapped task
+        of which another instance waits for the run.
         """
         known = self.task_instance
         if known is None:
@@ -87,7 +89,8 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
                 )
                 .one_or_none()
             )
-        return row is None or row.state in State.finished
+        over = row is None or row.state in State.finished
+        return over and not (known.map_index >= 0 and has_waiting_sibling(known))
 
     def _end(self) -> None:
         try:

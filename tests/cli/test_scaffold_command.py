@@ -269,7 +269,6 @@ def mirrors_below(root: Path) -> list[Mirror]:
                          schedule={**CRON, "kind": "cron-trigger", "interval_is_empty": True}),
                      "has empty windows", id="no windows"),
         pytest.param(dag("x.y", task("t", "dbt run")), "dot", id="a dot in the name"),
-        pytest.param(dag("x", task("t", "dbt run", mapped=True)), "mapped", id="mapped"),
         pytest.param(dag("x", task("t", "dbt run"), start=None), "start date", id="no start"),
     ],
 )  # fmt: skip

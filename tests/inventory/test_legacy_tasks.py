@@ -131,7 +131,6 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
     [
         (python("load"), {"schedule": {"text": "0 6 * * *", "kind": "cron-trigger", "cron": "0 6 * * *",
                                        "timezone": "UTC", "interval_is_empty": True}}, "has empty windows"),
-        (python("load", mapped=True), {}, "a mapped task"),
         (python("load"), {"airflow_version": "4.0.0"}, "the inventory is of Airflow 4.0.0"),
         (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
     ],
@@ -139,8 +138,17 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
 def test_what_cannot_run_as_it_is_says_why(
     tmp_path: Path, given: dict[str, Any], more: dict[str, Any], said: str
 ) -> None:
-    """With empty windows, with instances that nobody knows, or with work that servers do, there is a comment only."""
+    """With empty windows, or with work that servers do, there is a comment only."""
     draft = drafted(tmp_path, given, **more)
 
     assert draft.units == ()
     assert said in draft.text
+
+
+@pytest.mark.parametrize("given", [python("load", mapped=True), task("load", "dbt run", mapped=True)])
+def test_a_mapped_task_runs_as_it_is(tmp_path: Path, given: dict[str, Any]) -> None:
+    """Only Airflow's engine knows how many instances there are, also of a task that runs dbt or SQL."""
+    draft = drafted(tmp_path, given)
+
+    [document] = yaml.safe_load_all(draft.text)
+    assert document["type"].endswith(".LegacyTask")

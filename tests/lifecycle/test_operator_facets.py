@@ -82,3 +82,23 @@ def test_a_rule_that_holds_after_a_failure_is_undetermined() -> None:
 
     assert facet.agrees is Agreement.UNDETERMINED
     assert "all_done may hold after a failure" in facet.detail
+
+
+def test_a_task_in_a_mapped_group_has_an_order_of_its_own() -> None:
+    """Airflow runs the tasks of a mapped group index by index, which one unit for each task does not."""
+    facet = operator_ordering(load(mapped=True, in_mapped_group=True), ORDER)
+
+    assert facet.agrees is Agreement.DIFFERS
+    assert "no proxy stands for such a task" in facet.detail
+
+
+def test_readers_of_a_mapped_task_move_first() -> None:
+    """What reads the XComs of a mapped task would take none for an empty list, so it is handed over before it."""
+    reader = beside(
+        templated={"op_kwargs": {"__expand__": {"x": {"__xcom__": ["load"], "key": "return_value"}}}}
+    )
+
+    facet = variables(load(mapped=True), reader)
+
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert "move them first" in facet.detail

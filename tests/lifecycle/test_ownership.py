@@ -219,7 +219,7 @@ def test_the_whole_set_of_tags_is_needed(name: str) -> None:
     [
         ({tags.AIRFLOW_TASK_INSTANCE: f"{UNIT} scheduled__2"}, "is not the task of scheduled__1"),
         ({tags.AIRFLOW_RUN: "scheduled__2"}, "is not the task of scheduled__2"),
-        ({tags.AIRFLOW_MAP_INDEX: "3"}, "a mapped task has no proxy"),
+        ({tags.AIRFLOW_MAP_INDEX: "3"}, "the instances of a mapped task share a run"),
         ({tags.AIRFLOW_TRY: "one"}, "is not a number"),
         ({tags.LAUNCH: "mine"}, "is not the id of a launch"),
         ({tags.LAUNCH: LAUNCH.upper()}, "is not the id of a launch"),

@@ -128,6 +128,8 @@ class FakeAirflow(LoopbackServer):
         state: str = "success",
         try_number: int = 1,
         map_index: int = -1,
+        max_tries: int = 0,
+        operator: str = "BashOperator",
     ) -> None:
         """A task instance that ended at that instant; a later try replaces an earlier one, which becomes history."""
         row = {
@@ -140,7 +142,8 @@ class FakeAirflow(LoopbackServer):
             "start_date": ended.subtract(seconds=7).isoformat(),
             "end_date": ended.isoformat(),
             "duration": 7.0,
-            "operator": "BashOperator",
+            "operator": operator,
+            "max_tries": max_tries,
         }
         place = (dag_id, task_id, run_id, map_index)
         if before := self._tasks.pop(place, None):
@@ -191,6 +194,15 @@ class FakeAirflow(LoopbackServer):
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances"]:
                 rows = [self._row(task) for task in self.tasks if task["dag_run_id"] == run_id]
                 rows = [row for row in rows if row["dag_id"] == dag_id]
+                return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "listMapped"]:
+                place = (dag_id, task_id, run_id)
+                rows = [
+                    self._row(task)
+                    for (*of, index), task in self._tasks.items()
+                    if tuple(of) == place and index >= 0
+                ]
+                rows.sort(key=lambda row: row["map_index"])
                 return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
             case "PATCH", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
                 self.dag_runs[dag_id, run_id] |= json.loads(body)

@@ -17,7 +17,7 @@ from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor
-from dagster_defs.usecases.observe import Finished, ObservationTick
+from dagster_defs.usecases.observe import Finished, Memory, ObservationTick
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAGE = 3
@@ -90,7 +90,7 @@ def test_each_task_is_told_once(
     def tick(most: int) -> int:
         nonlocal text
 
-        def tell(news: Sequence[Finished]) -> Iterable[list[Any]]:
+        def tell(news: Sequence[Finished], memory: Memory) -> Iterable[list[Any]]:
             return [[one.task.identity] for one in news]
 
         cursor = Cursor.read(text)

@@ -201,6 +201,17 @@ class AirflowReader:
             key=lambda task_try: task_try.try_number,
         )
 
+    def mapped_instances(self, unit: Unit, run_id: str) -> list[TaskInstance]:
+        """Every instance of a mapped task in that run, by map index; empty if it is gone."""
+        path = f"{_instance(unit, run_id)}/listMapped"
+        gone = {"task_instances": [], "total_entries": 0}
+
+        def page(offset: int) -> Any:
+            params = {"limit": PAGE, "offset": offset}
+            return self._call("GET", path, params=params, allowed=(403, 404), gone=gone)
+
+        return self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
+
     def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
         """The task's instances, in any run, whose last try started at or after `since`."""
         yield from self._listed(

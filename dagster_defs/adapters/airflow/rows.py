@@ -66,6 +66,7 @@ class TaskInstance:
     operator: str
     logical_date: pendulum.DateTime | None = None
     command: str = ""
+    max_tries: int = 0
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> TaskInstance:
@@ -84,6 +85,7 @@ class TaskInstance:
             operator=text(row, "operator", ""),
             logical_date=instant(row, "execution_date"),
             command=_command(row.get("rendered_fields")),
+            max_tries=whole(row, "max_tries", 0),
         )
 
     @property

@@ -24,11 +24,15 @@ SCHEMA = "parity/task-record/1"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A Dagster run's progress with a task: the number of failed tries, and what the last one left behind."""
+    """A Dagster run's progress with a task: the number of failed tries, and what the last one left behind.
+
+    `round`: what tries that Airflow makes in several Dagster runs have in common; empty if they share nothing.
+    """
 
     run_id: str
     failures: int
     record: Mapping[str, Any]
+    round: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,9 @@ class WindowStore:
         if not path.exists():
             return None
         document = self._read(path)
-        return Attempt(document["run_id"], document["failures"], document["record"])
+        return Attempt(
+            document["run_id"], document["failures"], document["record"], document.get("round", "")
+        )
 
     def keep(self, unit: Unit, attempt: Attempt) -> None:
         document = {
@@ -60,6 +66,7 @@ class WindowStore:
             "task_id": unit.task_id,
             "run_id": attempt.run_id,
             "failures": attempt.failures,
+            "round": attempt.round,
             "record": attempt.record,
         }
         atomic.write_json(self._path(unit), document, mode=atomic.PRIVATE)

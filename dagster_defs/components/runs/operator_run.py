@@ -1,7 +1,7 @@
 """One try of an operator in Airflow's environment, and its consequences for the Dagster run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from dagster_defs.windows import Moment, Occasion, Window
 #: Prefixes of the ids of Airflow runs that nobody triggered by hand, and that therefore have no `conf`.
 SCHEDULED = ("scheduled__", "backfill__")
 RESUMED = ("up_for_retry", "up_for_reschedule")
+# What a proxy for one instance of a mapped task says about skips.
+PASSES_ON_EACH = "each"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ class OperatorRun:
         """Whether Airflow's proxy launched the run: then Airflow retries it and reports failures."""
         return tags.AIRFLOW_TRY in self._said
 
+    @property
+    def _round(self) -> str:
+        """The same for all tries of a task that Airflow makes from the same input, each with a run of its own."""
+        if not self._is_airflows:
+            return ""
+        names = (tags.AIRFLOW_RUN, tags.AIRFLOW_ROUND, tags.AIRFLOW_UPSTREAM)
+        return "|".join(self._said.get(name, "") for name in names)
+
     def once(self) -> str:
         """Run the operator once; returns Airflow's state, `success` or `skipped`.
 
@@ -63,7 +73,9 @@ class OperatorRun:
         """
         store, run_id = self._store, self.context.run.run_id
         before = store.attempt(self.unit)
-        if before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
+        if before is not None and before.round and before.round == self._round and _is_mapped(before.record):
+            before = _to_repeat(before)
+        elif before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
             before = None
         failures = before.failures if before else 0
         result = self._run(store.records(), before, failures)
@@ -73,7 +85,7 @@ class OperatorRun:
         record = result["record"]
         state = str(record["state"])
         failures += state in ("up_for_retry", "failed")
-        store.keep(self.unit, Attempt(run_id, failures, record))
+        store.keep(self.unit, Attempt(run_id, failures, record, self._round))
         self.context.log.info(f"{self.unit} {self.side.value}: {self.window} has the Airflow state {state}")
         if state == "up_for_reschedule":
             raise dg.RetryRequested(self.context.retry_number + 1, self._seconds_until(record))
@@ -179,7 +191,18 @@ class OperatorRun:
             raise LegacyTaskRefused(str(self.unit), reason, "Run its partition from Dagster") from error
 
     def _pass_on(self, state: str, record: Mapping[str, Any]) -> None:
-        """Raises LegacyTaskFailed if Airflow's own tasks would run as after a success, although they are skipped."""
+        """Raises LegacyTaskFailed if Airflow's own tasks would run as after a success, although they are skipped.
+
+        Only proxies of all instances can pass on that some instances of a mapped task are skipped and some are not.
+        """
+        indices = [str(one["map_index"]) for one in record["instances"] if one["state"] == "skipped"]
+        if state != "skipped" and indices:
+            if self._said.get(tags.PASSES_ON_SKIPS) != PASSES_ON_EACH:
+                skipped = ", ".join(f"{self.unit.task_id}[{index}]" for index in indices)
+                reason = f"it skips {skipped}, and one proxy for all instances cannot pass that on"
+                raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
+            run_tags = {tags.SKIPPED_INDICES: ",".join(indices)}
+            self.context.instance.add_run_tags(self.context.run.run_id, run_tags)
         if not pass_on(self.context, state, record["skips"]):
             skipped = ", ".join(record["skips"]) or self.unit.task_id
             reason = (
@@ -192,3 +215,16 @@ class OperatorRun:
             datetime.fromisoformat(instance["until"]) for instance in record["instances"] if instance["until"]
         ]
         return max(0.0, (min(untils) - datetime.now(UTC)).total_seconds())
+
+
+def _is_mapped(record: Mapping[str, Any]) -> bool:
+    return any(one["map_index"] >= 0 for one in record["instances"])
+
+
+def _to_repeat(before: Attempt) -> Attempt:
+    """The instances of a mapped task that have succeeded stay as they are; Airflow repeats the others only."""
+    instances = [
+        {**one, "state": "up_for_retry"} if one["state"] in ("failed", "upstream_failed") else one
+        for one in before.record["instances"]
+    ]
+    return replace(before, record={**before.record, "instances": instances})

@@ -13,17 +13,18 @@ from dagster_defs.adapters.airflow.client import RETRIED, AirflowReader
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.components.runs.run_window import occasion_metadata
+from dagster_defs.components.sensors.mapped_tasks import MappedTasks, WholeTask
 from dagster_defs.components.sensors.task_runs import TaskRuns
 from dagster_defs.errors import ParityError, Unaligned
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.observe import Finished
+from dagster_defs.usecases.observe import Finished, Memory
 from dagster_defs.windows import EventSchedule, Times
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 
-COMMAND, MAP_INDEX = "Command", "Map index"
+COMMAND, MAP_INDEX, MAP_INDICES = "Command", "Map index", "Map indices"
 MOST = 5_000  # events of one asset to search: more than one tick ever stores
 CLOCKS = timedelta(minutes=10)  # how far Airflow's and Dagster's clocks may differ
 
@@ -56,16 +57,40 @@ class EventTranslator:
     settings: Settings
     _tries: set[str] = field(default_factory=set)
 
-    def tell(self, finished: Sequence[Finished]) -> Iterator[list[Event]]:
-        """The events of each task, including tries that went unseen; none for a try that Dagster itself ran."""
+    def tell(self, finished: Sequence[Finished], memory: Memory) -> Iterator[list[Event]]:
+        """The events of each task, including tries that went unseen; none for a try that Dagster itself ran.
+
+        The instances of a mapped task with a mirror have one event together, once all of them have ended.
+        """
         runs = TaskRuns(self.instance, [finished_try.task for finished_try in finished], self.settings)
+        mapped = MappedTasks(self.client)
         for finished_try in finished:
             earlier = self.client.earlier_tries(finished_try.task)
             events = [*self._unseen_tries(finished_try, earlier, runs)]
+            if self._is_one_of_many(finished_try.task):
+                if (whole := mapped.whole(finished_try.task)) and not memory.knows(*whole.identity):
+                    events += self._of_whole(finished_try, whole, runs)
+                    memory.note(*whole.identity)
+                yield events
+                continue
             executor, run = runs.executor(finished_try.task, earlier)
             if executor is not Executor.DAGSTER:
                 events += self._events(finished_try, run if executor is Executor.UNCLEAR else "")
             yield events
+
+    def _is_one_of_many(self, task: TaskInstance) -> bool:
+        """Whether its window is over only with the other instances; a try that Airflow repeats is told by itself."""
+        return task.map_index >= 0 and task.state != RETRIED and self._is_mirrored(task.unit)
+
+    def _is_mirrored(self, unit: Unit) -> bool:
+        return unit in self.times and bool(self.keys.get(unit))
+
+    def _of_whole(self, finished_try: Finished, whole: WholeTask, runs: TaskRuns) -> Iterator[Event]:
+        executor, run = runs.executor_of_all(whole)
+        if executor is Executor.DAGSTER:
+            return
+        of_all = replace(finished_try, task=whole.task)
+        yield from self._events(of_all, run if executor is Executor.UNCLEAR else "", whole.states)
 
     def _unseen_tries(
         self, finished_try: Finished, earlier: Sequence[TaskInstance], runs: TaskRuns
@@ -113,19 +138,19 @@ class EventTranslator:
         except Exception as error:  # one odd run must never stop the others from being observed
             return keys[0], None, f"unaligned: {type(error).__name__}: {error}"
 
-    def _events(self, finished_try: Finished, contradiction: str = "") -> Iterator[Event]:
+    def _events(self, finished_try: Finished, contradiction: str = "", indices: str = "") -> Iterator[Event]:
         """Materializations with the window's partition; for everything else, observations with the reason.
 
         `contradiction`: describes a Dagster run that did not succeed behind a try that did. Somebody marked the try by
-        hand, or both have written; as that is unknown, it is not a materialization.
+        hand, or both have written; as that is unknown, it is not a materialization. `indices`: how the instances of a
+        mapped task ended.
         """
         task = finished_try.task
         self._tries.add(task.of_try)
         first, partition, reason = self._place(finished_try)
-        metadata = self._metadata(task, finished_try.run)
+        metadata = self._metadata(task, finished_try.run, indices)
         written = {**metadata, tags.WRITTEN_BY: str(task.unit)}
-        is_mirrored = task.unit in self.times and bool(self.keys.get(task.unit))
-        for key in self.keys[task.unit] if is_mirrored else [first]:
+        for key in self.keys[task.unit] if self._is_mirrored(task.unit) else [first]:
             if task.state != "success":
                 description = ". ".join(
                     filter(None, (f"{task.state} in Airflow, try {task.try_number}", reason))
@@ -145,7 +170,7 @@ class EventTranslator:
             for key in self.also_written.get(task.unit, ()):
                 yield dg.AssetObservation(key, description=f"also built by {task.unit}", metadata=written)
 
-    def _metadata(self, task: TaskInstance, run: DagRun | None) -> dict[str, Any]:
+    def _metadata(self, task: TaskInstance, run: DagRun | None, indices: str) -> dict[str, Any]:
         facts: dict[str, Any] = {
             tags.SHOWN_RUN: dg.MetadataValue.url(self.client.address.link(task.unit, task.run_id)),
             tags.SHOWN_RUN_ID: task.run_id,
@@ -154,7 +179,9 @@ class EventTranslator:
             "Operator": task.operator,
             tags.AIRFLOW_TASK_INSTANCE: task.identity,
         }
-        if task.map_index >= 0:
+        if indices:
+            facts[MAP_INDICES] = indices
+        elif task.map_index >= 0:
             facts[MAP_INDEX] = task.map_index
         if task.command:
             facts[COMMAND] = task.command

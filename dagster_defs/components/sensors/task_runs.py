@@ -8,13 +8,22 @@ import dagster as dg
 
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.store.ledger import LedgerReader
+from dagster_defs.components.sensors.mapped_tasks import WholeTask
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
-from dagster_defs.lifecycle.attribution import Executor, TaskRun, Try, executor_of, given_back
+from dagster_defs.lifecycle.attribution import (
+    Executor,
+    TaskRun,
+    Try,
+    executor_of,
+    executor_of_all,
+    given_back,
+)
 from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.settings import Settings
 
-Place = tuple[Unit, str, int]  # unit, DAG run, map index
+Place = tuple[Unit, str, int]  # unit, DAG run, and -1: the instances of a mapped task share their runs
+UNMAPPED = -1
 PAGE = 500  # DAG runs per query
 
 
@@ -32,10 +41,29 @@ class TaskRuns:
         runs = self._runs.get(_place(task), ())
         if not runs:
             return Executor.AIRFLOW, ""
+        if task.map_index >= 0:
+            return (Executor.DAGSTER if self._is_a_proxys(task, runs) else Executor.AIRFLOW), ""
         before = [earlier_try.try_number for earlier_try in earlier if earlier_try.state == "success"]
         earlier_try = Try(task.try_number, task.state == "success", task.start, before)
         executor, run = executor_of(earlier_try, runs, self._given_back(task.unit))
-        return executor, f"Dagster run {run.run_id[:8]} {run.how}" if run else ""
+        return executor, _in_words(run)
+
+    def executor_of_all(self, whole: WholeTask) -> tuple[Executor, str]:
+        """The same for a mapped task as a whole."""
+        task = whole.task
+        attempt = Try(task.try_number, task.state == "success", whole.last_started)
+        runs = self._runs.get(_place(task), ())
+        executor, run = executor_of_all(attempt, task.max_tries, runs, self._given_back(task.unit))
+        return executor, _in_words(run)
+
+    def _is_a_proxys(self, task: TaskInstance, runs: Sequence[TaskRun]) -> bool:
+        """Whether a try of a mapped instance that did not succeed was a proxy's. Its own number says nothing: the
+        proxy of another instance may have launched the run."""
+        given_back = self._given_back(task.unit)
+        return any(
+            not any(task.start is not None and run.launched < at <= task.start for at in given_back)
+            for run in runs
+        )
 
     def _given_back(self, unit: Unit) -> list[datetime]:
         history = self._histories.get(unit)
@@ -50,8 +78,12 @@ class TaskRuns:
             return {}
 
 
+def _in_words(run: TaskRun | None) -> str:
+    return f"Dagster run {run.run_id[:8]} {run.how}" if run else ""
+
+
 def _place(task: TaskInstance) -> Place:
-    return task.unit, task.run_id, task.map_index
+    return task.unit, task.run_id, UNMAPPED
 
 
 def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dict[Place, list[TaskRun]]:
@@ -91,6 +123,7 @@ def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dic
             succeeded=run.is_success,
             live=not run.is_finished,
             how=_HOW.get(run.status, "has not ended"),
+            round=run_tags.get(tags.AIRFLOW_ROUND, ""),
         )
         runs.setdefault(place, []).insert(0, task_run)
     return runs

@@ -109,18 +109,28 @@ class LiveReader:
         return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
 
     def _legacy_seconds(self, unit: Unit, now: datetime) -> tuple[float, ...]:
-        tasks = [
-            task
-            for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE)
-            if task.duration is not None and PROXY not in task.operator
-        ]
-        newest = sorted(tasks, key=lambda task: task.start.timestamp() if task.start else 0)[-TIMES:]
-        return tuple(task.duration for task in newest if task.duration is not None)
+        """The instances of a mapped task count together, from the first one's start to the last one's end."""
+        runs: dict[str, list[TaskInstance]] = {}
+        for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE):
+            if task.duration is not None and PROXY not in task.operator:
+                runs.setdefault(task.run_id, []).append(task)
+        spans = sorted((_began(tasks), _seconds(tasks)) for tasks in runs.values())
+        return tuple(seconds for _, seconds in spans[-TIMES:])
 
     def _candidate_seconds(self, unit: Unit) -> tuple[float, ...]:
         run_tags = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
         runs = self.dagster.runs(run_tags, ("SUCCESS",), TIMES)
         return tuple(run.seconds for run in runs if run.seconds is not None)
+
+
+def _began(tasks: Sequence[TaskInstance]) -> float:
+    return min(task.start.timestamp() if task.start else 0 for task in tasks)
+
+
+def _seconds(tasks: Sequence[TaskInstance]) -> float:
+    durations = [task.duration or 0 for task in tasks]
+    ends = [task.end.timestamp() for task in tasks if task.start and task.end]
+    return max(ends) - _began(tasks) if len(ends) == len(tasks) > 1 else sum(durations)
 
 
 def task_in_words(task: TaskInstance) -> str:

@@ -114,7 +114,7 @@ def test_storage_that_fails_doubles_nothing(observer: Observer, airflow: FakeAir
     run = spring_run(airflow)
     airflow.finish(*DAILY, run, NOW)
     airflow.finish(*ZONES, run, NOW)
-    airflow.finish(*ZONES, run, NOW.subtract(minutes=1), state="failed", map_index=3)
+    airflow.finish(*ZONES, run, NOW.subtract(minutes=1), state="failed", map_index=0)
     observer.stores = True
     for observer.stored_at_most in (stored, 0):
         with pytest.raises(OSError, match="storage"):
@@ -183,11 +183,11 @@ def test_a_run_that_still_runs(observer: Observer, airflow: FakeAirflow) -> None
     assert materialized(observer.tick()) == {("stg_zones", "2024-03-09")}
 
 
-def test_each_mapped_instance_is_told(observer: Observer, airflow: FakeAirflow) -> None:
-    """Every instance of a mapped task is an event of its own, with its index."""
+def test_each_mapped_instance_of_an_unmirrored_task_is_told(observer: Observer, airflow: FakeAirflow) -> None:
+    """Every instance of a mapped task without a mirror is an event of its own, with its index."""
     run = spring_run(airflow)
     for index in range(3):
-        airflow.finish(*ZONES, run, NOW, map_index=index)
+        airflow.finish("taxi_daily", "unmirrored", run, NOW, map_index=index)
 
     assert [event.metadata["Map index"].value for event in observer.tick()] == [0, 1, 2]
 

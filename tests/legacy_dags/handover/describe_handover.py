@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 from airflow.configuration import conf
 from airflow.models.dagbag import DagBag
+from airflow.models.expandinput import NotFullyPopulated
 from airflow.serialization.serialized_objects import SerializedDAG
 from handover import names
+
+
+def _instances(task: Any) -> list[Any] | None:
+    """The operator of a mapped task and how many instances the DAG file gives it; None for any other task."""
+    if not hasattr(task, "partial_kwargs"):
+        return None
+    try:
+        return [task.operator_name, task.get_parse_time_mapped_ti_count()]
+    except NotFullyPopulated:
+        return [task.operator_name, None]
 
 
 def main() -> None:
@@ -32,6 +44,11 @@ def main() -> None:
         "errors": bag.import_errors,
         "operators": {
             f"{dag_id}.{task.task_id}": type(task).__name__
+            for dag_id, dag in bag.dags.items()
+            for task in dag.tasks
+        },
+        "mapped": {
+            f"{dag_id}.{task.task_id}": _instances(task)
             for dag_id, dag in bag.dags.items()
             for task in dag.tasks
         },

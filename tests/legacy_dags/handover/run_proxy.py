@@ -61,7 +61,7 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
     try:
         if case.get("kill"):
             # As after `execute` has been told to end: it knows who asks, and nothing else is certain.
-            proxy._task_instance = task_instance_name(case["dag_id"], run_id, case["task_id"], -1)
+            proxy._task_instance = task_instance_name(case["dag_id"], run_id, case["task_id"])
             proxy._launching = case.get("launching", False)
             proxy.on_kill()
         else:

@@ -456,6 +456,7 @@ def test_facts_of_dag_and_tasks(zoo: Exported) -> None:
     assert second["retry_delay_seconds"] == 30
     assert zoo.task("templates", "group.first")["pool"] == "narrow"
     assert zoo.task("templates", "mapped")["mapped"] is True
+    assert zoo.task("templates", "mapped")["in_mapped_group"] is False
     assert zoo.task("templates", "use_each")["mapped"] is True
     assert zoo.task("templates", "mapped")["templated"]["bash_command"] == {
         "__expand__": ["echo a", "echo b"]

@@ -26,7 +26,11 @@ MARKS: dict[str, str | bytes] = {
     "two_files.yaml": "tasks:\n- {id: b, proxied: true}\n",
     "two_files.yml": "tasks:\n- {id: b, proxied: false}\n",
     "mapped.yaml": (
-        "tasks:\n- {id: many, proxied: true}\n- {id: one, proxied: true}\n- {id: group.inside, proxied: true}\n"
+        "tasks:\n"
+        + "".join(
+            f"- {{id: {name}, proxied: true}}\n"
+            for name in ("many", "one", "group.inside", "said", "of_numbers", "pulled")
+        )
     ),
     "grouped.yaml": "tasks:\n- {id: outer.load, proxied: true}\n- {id: clean, proxied: true}\n",
     "whole.yaml": "proxied: true\n",
@@ -111,16 +115,32 @@ def test_the_log_names_file_task_and_reason(start_in_airflow: StartInAirflow, tm
         "proxied_state of DAG contradiction: contradiction.yaml marks c both as proxied and as not",
         "proxied_state of DAG both_kinds: both_kinds.yaml has neither, or both, of `tasks` and `proxied`",
         "proxied_state of DAG two_files: both two_files.yaml and two_files.yml are there; keep one",
-        "proxied_state of DAG mapped: task 'many' is mapped (`.expand`), and a unit has one run for each window",
+        "proxied_state of DAG mapped: task 'said' is mapped, and total would find its XComs empty",
+        "proxied_state of DAG mapped: task 'pulled' is mapped, and pulls would find its XComs empty",
         "proxied_state of DAG mapped: task 'group.inside' is in a mapped task group",
     ):
         assert said in started.log()
 
 
-def test_mapped_tasks_are_refused_by_name(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:
-    """A mapped task, and one in a mapped group, stays as it was; its neighbour is proxied."""
-    assert proxied(marked, "mapped") == ["one"]
-    assert marked["operators"]["mapped.many"] == unmarked["operators"]["mapped.many"]
+def test_a_mapped_task_has_as_many_proxies_as_the_file_says(
+    unmarked: dict[str, Any], marked: dict[str, Any]
+) -> None:
+    """A task that is mapped over values keeps its instances and settings; one mapped over an XCom has one proxy."""
+    assert marked["mapped"]["mapped.many"] == [PROXY, 2]
+    assert unmarked["mapped"]["mapped.of_numbers"] is not None
+    assert marked["mapped"]["mapped.of_numbers"] is None
+    assert proxied(marked, "mapped") == ["of_numbers", "one"]
+    for fact in ("settings", "downstream"):
+        assert marked[fact]["mapped.many"] == unmarked[fact]["mapped.many"]
+
+
+def test_what_cannot_be_proxied_in_a_mapped_way_stays(
+    unmarked: dict[str, Any], marked: dict[str, Any]
+) -> None:
+    """A task in a mapped group, and a mapped one whose XComs a task in Airflow reads, stay as they were."""
+    for name in ("group.inside", "said", "pulled"):
+        for fact in ("mapped", "operators"):
+            assert marked[fact][f"mapped.{name}"] == unmarked[fact][f"mapped.{name}"]
     assert BROKEN in marked["dag_tags"]["mapped"]
 
 

@@ -35,7 +35,9 @@ for dag_id in (
         in_a_row(*(BashOperator(task_id=name, bash_command="exit 1") for name in ("a", "b", "c")))
 
 with DAG("mapped", **SETTINGS) as mapped:
-    BashOperator.partial(task_id="many").expand(bash_command=["exit 1", "exit 2"])
+    BashOperator.partial(task_id="many", retries=3, pool="narrow", trigger_rule="all_done").expand(
+        bash_command=["exit 1", "exit 2"]
+    )
     BashOperator(task_id="one", bash_command="exit 1")
 
     @task_group  # type: ignore[untyped-decorator]  # Airflow is not installed here
@@ -47,6 +49,24 @@ with DAG("mapped", **SETTINGS) as mapped:
         inside(number)
 
     group.expand(number=[1, 2])
+
+    @task  # type: ignore[untyped-decorator]
+    def said(number: int) -> int:
+        return number
+
+    @task  # type: ignore[untyped-decorator]
+    def numbers() -> list[int]:
+        return [1, 2]
+
+    @task  # type: ignore[untyped-decorator]
+    def total(found: list[int]) -> int:
+        return sum(found)
+
+    total(said.expand(number=[1, 2]))
+    said.override(task_id="of_numbers").expand(number=numbers())
+    BashOperator.partial(task_id="pulled").expand(bash_command=["exit 1"]) >> BashOperator(
+        task_id="pulls", bash_command="echo {{ ti.xcom_pull('pulled') }}"
+    )
 
 with DAG("grouped", **SETTINGS) as grouped:
     first = BashOperator(task_id="first", bash_command="exit 1")

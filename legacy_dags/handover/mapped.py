@@ -1,0 +1,153 @@
+"""Mapped tasks (`.expand`): their proxies, and what the proxies of one task's instances know of each other.
+
+A unit has one run in Dagster for each DAG run, however many instances its task has. So the proxies of all instances
+name the same run: whichever comes first launches it, and the others follow or accept it (`attach.py`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from airflow.exceptions import AirflowException
+from airflow.models import BaseOperator
+from airflow.models.abstractoperator import AbstractOperator
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom_arg import XComArg
+from airflow.utils.session import create_session
+from airflow.utils.state import State, TaskInstanceState
+
+from handover.names import PROXY
+
+# Set explicitly, or meaningless for another operator.
+NOT_COPIED = ("task_id", "dag", "task_group", "default_args", "params", "doc_md", "map_index_template")
+WAITING = (TaskInstanceState.RUNNING, TaskInstanceState.DEFERRED)
+
+
+def is_mapped(task: Any) -> bool:
+    return not isinstance(task, BaseOperator)
+
+
+def in_mapped_group(task: AbstractOperator) -> bool:
+    return next(iter(task.iter_mapped_task_groups()), None) is not None
+
+
+def stand_in_for_mapped(task: Any, proxy: type, **settings: Any) -> Any:
+    """A proxy with everything that Airflow itself reads from the task, not in any DAG or group yet.
+
+    Where the DAG file says how many instances there are, there are as many proxies: Airflow makes the instances with
+    the DAG run, and would remove or repeat them if the task were mapped before a move and not after it. Where an XCom
+    says so, which Airflow does not have once its task is Dagster's, there is one proxy.
+    """
+    known = inspect.signature(BaseOperator.__init__).parameters
+    copied = {
+        name: value
+        for name, value in task.partial_kwargs.items()
+        if name in known and name not in NOT_COPIED and value is not None
+    }
+    copied |= {name: value for name in ("start_date", "end_date") if (value := getattr(task, name))}
+    count = _count(task)
+    if count is None:
+        made = proxy(task_id=task.task_id, **copied, **settings)
+    else:
+        made = proxy.partial(task_id=task.task_id, **settings).expand(instance=list(range(count)))  # type: ignore[attr-defined]  # each operator has it
+        made.partial_kwargs.update(copied)
+        made.start_date, made.end_date = task.start_date, task.end_date
+    for name in ("params", "upstream_task_ids", "downstream_task_ids", "_is_setup", "_is_teardown"):
+        if hasattr(task, name):
+            setattr(made, name, getattr(task, name))
+    return made
+
+
+def _count(task: Any) -> int | None:
+    """None if it follows from an XCom."""
+    try:
+        return int(task.get_parse_time_mapped_ti_count())
+    except Exception:  # NotFullyPopulated, which is in another place in each version
+        return None
+
+
+def readers_in_airflow(task: Any, proxied: Collection[str]) -> list[str]:
+    """The tasks that read the task's XComs, as far as the DAG file shows it, and that Airflow runs itself."""
+    others = (other for other in task.dag.task_dict.values() if other.task_id not in {task.task_id, *proxied})
+    return sorted(other.task_id for other in others if _reads(other, task.task_id))
+
+
+def _reads(reader: Any, task_id: str) -> bool:
+    if any(source.task_id == task_id for source in _sources(reader)):
+        return True
+    named = re.compile(rf"""['"]{re.escape(task_id)}['"]""")
+    return any("xcom_pull" in text and named.search(text) for text in _texts(_fields(reader)))
+
+
+def _sources(reader: Any) -> Iterator[Any]:
+    """The tasks whose XComs are among its arguments."""
+    if is_mapped(reader):
+        sought = (
+            reader.partial_kwargs,
+            reader.expand_input.value,
+            getattr(reader, reader._expand_input_attr).value,
+        )
+    else:
+        sought = (reader,)
+    groups = (group._expand_input.value for group in reader.iter_mapped_task_groups())
+    for value in (*sought, *groups):
+        for source, _ in XComArg.iter_xcom_references(value):
+            yield source
+
+
+def _fields(reader: Any) -> list[Any]:
+    if is_mapped(reader):
+        return [reader.partial_kwargs, reader.expand_input.value]
+    return [getattr(reader, name, None) for name in reader.template_fields]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+
+
+# --- while a proxy runs -------------------------------------------------------------------------------------------
+
+
+def instances_of(task: Any, dag_run: Any) -> list[Any]:
+    """The instances of the task in its DAG run, itself among them."""
+    found = dag_run.get_task_instances()
+    return [one for one in found if one.task_id == task.task_id and one.state != TaskInstanceState.REMOVED]
+
+
+def refuse_begun(task: Any, instances: Collection[Any]) -> None:
+    """Raises AirflowException if Airflow has run some of the instances itself, which Dagster would run again."""
+    own = sorted(
+        one.map_index
+        for one in instances
+        if one.state in (*State.finished, *WAITING) and one.state != TaskInstanceState.UPSTREAM_FAILED
+        and one.map_index != task.map_index and PROXY not in str(one.operator)
+    )  # fmt: skip
+    if own:
+        names = ", ".join(f"{task.task_id}[{index}]" for index in own)
+        raise AirflowException(
+            f"Airflow itself has run {names} in this DAG run, and a run in Dagster would do their work again: nothing "
+            "was launched. Clear all instances of the task, to have Dagster run them all, or roll the unit back, to "
+            "have Airflow run the others"
+        )
+
+
+def has_waiting_sibling(task: Any) -> bool:
+    """Whether another instance waits for the same run."""
+    with create_session() as session:
+        states = session.query(TaskInstance.state).filter(
+            TaskInstance.dag_id == task.dag_id,
+            TaskInstance.run_id == task.run_id,
+            TaskInstance.task_id == task.task_id,
+            TaskInstance.map_index != task.map_index,
+            TaskInstance.state.in_(WAITING),
+        )
+        return states.first() is not None
