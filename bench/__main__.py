@@ -14,6 +14,7 @@ from bench import (
     observe,
     one_window,
     proxied,
+    task,
     thirty,
     unit_run,
     whole_estate,
@@ -48,6 +49,7 @@ BENCHES = {
         proxied.measure,
         proxied.BOUNDS,
     ),
+    "task": ("One task in Airflow's environment, seconds of CPU", task.measure, task.BOUNDS),
     "compare": (
         "Two tables of 10 M rows × 12 columns that differ in 7 rows, seconds (peak memory)",
         compare.measure,

@@ -140,14 +140,16 @@ def refuse_begun(task: Any, instances: Collection[Any]) -> None:
         )
 
 
-def has_waiting_sibling(task: Any) -> bool:
-    """Whether another instance waits for the same run."""
+def has_waiting_sibling(task: Any, *, only_before: bool = False) -> bool:
+    """Whether another instance, or another one of a lower index, waits for the same run."""
     with create_session() as session:
         states = session.query(TaskInstance.state).filter(
             TaskInstance.dag_id == task.dag_id,
             TaskInstance.run_id == task.run_id,
             TaskInstance.task_id == task.task_id,
-            TaskInstance.map_index != task.map_index,
+            TaskInstance.map_index < task.map_index
+            if only_before
+            else TaskInstance.map_index != task.map_index,
             TaskInstance.state.in_(WAITING),
         )
         return states.first() is not None

@@ -68,6 +68,8 @@ from handover.trigger import DagsterRunTrigger
 
 # Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
 KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
+# Instances of a mapped task that begin together would all launch a run, of which all but one would refuse.
+SIBLING_SECONDS = 60.0
 
 
 def proxied_state() -> Path:
@@ -146,8 +148,13 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
             **_task_instance_tags(context),
         }
         self._task_instance, self._task = tags[TASK_INSTANCE_TAG], task
+        began = time.monotonic()
         while True:
             decision = decide(runs_of(client, self._task_instance), tags)
+            waited = time.monotonic() - began
+            if decision.act is Act.LAUNCH and waited < SIBLING_SECONDS and _has_launcher(task):
+                time.sleep(poll_pause(waited))
+                continue
             if decision.run:
                 self.log.info(
                     "Dagster run: %s\n%s: %s",
@@ -350,6 +357,13 @@ def _has_later_try(task: Any) -> bool:
             dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index
         )
         return bool((try_number.scalar() or 0) > task.try_number)
+    return False
+
+
+def _has_launcher(task: Any) -> bool:
+    """Whether an instance before this one is about to launch the run; False if Airflow's database cannot be asked."""
+    with contextlib.suppress(Exception):
+        return task.map_index > 0 and bool(has_waiting_sibling(task, only_before=True))
     return False
 
 

@@ -63,7 +63,7 @@ def main() -> None:
                 task.pool,
                 task.owner,
                 bool(task.on_failure_callback),
-                task.trigger_rule.value,
+                str(getattr(task.trigger_rule, "value", task.trigger_rule)),
                 type(task.weight_rule).__name__,
                 task.is_setup,
             ]

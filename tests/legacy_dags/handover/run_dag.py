@@ -24,7 +24,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
 
-SECONDS = 300
+SECONDS = 900
 
 
 def _dag_run(dag: Any, day: str, session: Any) -> DagRun:

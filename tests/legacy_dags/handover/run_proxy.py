@@ -49,6 +49,9 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
             run_type=DagRunType.from_run_id(run_id),
             logical_date=_instant(case["start"]),
             conf=object() if case.get("odd_conf") else case.get("conf"),
+            get_task_instances=lambda: [
+                SimpleNamespace(task_id=case["task_id"], **one) for one in case.get("instances", ())
+            ],
         ),
         "task": proxy,
         "task_instance": instance,

@@ -168,6 +168,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 "PYTHONPATH": str(ROOT),
                 "MAPPED_ROOT": str(root),
                 "PARITY_TASK_STORE": str(root / "store"),
+                "DAGSTER_GRPC_TIMEOUT_SECONDS": "400",  # for a busy machine: a launch is no retry
                 "PARITY_AIRFLOW_PYTHON": str(AIRFLOW_PYTHON),
                 "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
             },
@@ -218,7 +219,7 @@ def test_a_drawn_number_of_instances_is_one_run_in_dagster(ran: Ran, place: Plac
     literal, given = ["go"] * drawn.randint(1, 4), ["go"] * drawn.randint(1, 4)
 
     started = ran(day, literal=literal, given=given)
-    states = started.answer(400)
+    states = started.answer(900)
 
     assert set(states.values()) == {"success"}, started.log()
     assert sorted(name for name in states if name.startswith("literal")) == [
@@ -235,7 +236,7 @@ def test_an_index_is_repeated_by_itself(ran: Ran, place: Place) -> None:
     day = next(DAYS)
 
     started = ran(day, literal=["go", "once"], given=["once", "go"])
-    states = started.answer(400)
+    states = started.answer(900)
 
     assert set(states.values()) == {"success"}, started.log()
     assert place.did("literal", day) == {0: 1, 1: 2}
@@ -248,7 +249,7 @@ def test_nothing_to_map_over_is_skipped(ran: Ran, place: Place) -> None:
     day = next(DAYS)
 
     started = ran(day, literal=[], given=[])
-    states = started.answer(400)
+    states = started.answer(900)
 
     assert {name: states[name] for name in ("after_literal[-1]", "given[-1]", "after_given[-1]")} == {
         "after_literal[-1]": "skipped",
@@ -263,7 +264,7 @@ def test_each_instance_has_its_own_skip(ran: Ran, place: Place) -> None:
     """An index that skips itself is skipped in Airflow too; where there is one proxy for all, that is a failure."""
     day = next(DAYS)
 
-    states = ran(day, literal=["skip", "go"], given=["skip", "go"]).answer(400)
+    states = ran(day, literal=["skip", "go"], given=["skip", "go"]).answer(900)
 
     assert (states["literal[0]"], states["literal[1]"]) == ("skipped", "success")
     assert states["after_literal[-1]"] == "skipped"
@@ -274,7 +275,7 @@ def test_a_failing_index_fails_them_all(ran: Ran, place: Place) -> None:
     """A unit has one outcome: its instances end as their run does, after as many tries as Airflow's task has."""
     day = next(DAYS)
 
-    states = ran(day, literal=["go", "fail"], given=["go"]).answer(400)
+    states = ran(day, literal=["go", "fail"], given=["go"]).answer(900)
 
     assert (states["literal[0]"], states["literal[1]"]) == ("failed", "failed")
     assert states["after_literal[-1]"] == "upstream_failed"
@@ -287,14 +288,14 @@ def test_a_run_that_airflow_began_is_not_repeated(ran: Ran, place: Place, tmp_pa
     them together are Dagster's."""
     day = next(DAYS)
     before = ran(day, literal=["go", "go"], given=[], settings={"PARITY_PROXIED_STATE": str(tmp_path)})
-    assert before.answer(400)["literal[1]"] == "success"
+    assert before.answer(900)["literal[1]"] == "success"
 
     alone = ran(day, literal=["go", "go"], given=[], clear=[["literal", 1]])
-    assert alone.answer(400)["literal[1]"] == "failed"
+    assert alone.answer(900)["literal[1]"] == "failed"
     assert "Airflow itself has run literal[0] in this DAG run" in alone.log()
     assert place.did("literal", day) == {0: 1, 1: 1}
 
     together = ran(day, literal=["go", "go"], given=[], clear=[["literal", 0], ["literal", 1]])
-    assert together.answer(400)["literal[1]"] == "success", together.log()
+    assert together.answer(900)["literal[1]"] == "success", together.log()
     assert place.did("literal", day) == {0: 2, 1: 2}
     assert place.runs("literal", day) == ["SUCCESS"]

@@ -99,6 +99,59 @@ def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDa
     }
 
 
+def instance(
+    index: int, state: str | None, max_tries: int, operator: str = "ProxyToDagster"
+) -> dict[str, Any]:
+    return {"map_index": index, "state": state, "max_tries": max_tries, "operator": operator}
+
+
+def test_instances_of_a_mapped_task_name_one_run(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """Whatever its index and its tries, each names the same run: the second one takes what the first has launched."""
+    instances = [instance(0, "running", 2), instance(1, "running", 5), instance(2, "removed", 2)]
+    cases = [
+        {**DAILY, "map_index": index, "max_tries": tries, "instances": instances, "try_number": tries}
+        for index, tries in ((0, 2), (1, 5))
+    ]
+
+    outcomes = in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": cases})
+
+    assert [outcome["error"] for outcome in outcomes] == [None, None]
+    [launch] = dagster_server.launches
+    assert launch.tags["parity/airflow_map_index"] == "-1"
+    assert launch.tags["parity/airflow_task_instance"] == f"taxi_daily.dbt_daily {DAILY_RUN}"
+    assert launch.tags["parity/airflow_round"] == "7.7"
+    assert launch.tags["parity/airflow_passes_on_skips"] == "each"
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "running", "skipped"])
+def test_what_airflow_has_begun_is_not_launched(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster, state: str
+) -> None:
+    """An instance whose sibling Airflow itself has run launches nothing, and says what to do."""
+    instances = [instance(0, state, 2, "BashOperator"), instance(1, "running", 2)]
+
+    said = failure(in_airflow, dagster_server.url, map_index=1, instances=instances)
+
+    assert "Airflow itself has run dbt_daily[0]" in said
+    assert "Clear all instances" in said
+    assert dagster_server.launches == []
+
+
+@pytest.mark.parametrize(("index", "is_skipped"), [(11, True), (1, False)])
+def test_an_instance_is_skipped_by_itself(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster, index: int, is_skipped: bool
+) -> None:
+    """A run notes which indices its operator has skipped, and the proxies of these instances skip."""
+    dagster_server.tags_of_runs = {"parity/airflow_skipped_indices": "0,11"}
+
+    case = {**DAILY, "map_index": index, "instances": [instance(index, "running", 2)]}
+    [outcome] = in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": [case]})
+
+    assert str(outcome["error"]).startswith("AirflowSkipException") is is_skipped
+
+
 def test_a_run_without_a_clock_travels_with_its_occasion(
     in_airflow: InAirflow, dagster_server: UnrulyDagster
 ) -> None:
