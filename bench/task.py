@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench.table import Bound, Row
 from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
-from dagster_defs.settings import PROJECT_ROOT
+from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-task"
 PYTHONS = {"2.11": ".venv-airflow", "3.3": ".venv-airflow3"}

@@ -85,13 +85,10 @@ def _reads(reader: Any, task_id: str) -> bool:
 def _sources(reader: Any) -> Iterator[Any]:
     """The tasks whose XComs are among its arguments."""
     if is_mapped(reader):
-        sought = (
-            reader.partial_kwargs,
-            reader.expand_input.value,
-            getattr(reader, reader._expand_input_attr).value,
-        )
+        inputs = (reader.expand_input, getattr(reader, reader._expand_input_attr))
+        sought = [reader.partial_kwargs, *(each.value for each in inputs)]
     else:
-        sought = (reader,)
+        sought = [reader]
     groups = (group._expand_input.value for group in reader.iter_mapped_task_groups())
     for value in (*sought, *groups):
         for source, _ in XComArg.iter_xcom_references(value):
