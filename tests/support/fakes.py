@@ -196,11 +196,10 @@ class FakeAirflow(LoopbackServer):
                 rows = [row for row in rows if row["dag_id"] == dag_id]
                 return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "listMapped"]:
-                place = (dag_id, task_id, run_id)
                 rows = [
                     self._row(task)
-                    for (*of, index), task in self._tasks.items()
-                    if tuple(of) == place and index >= 0
+                    for (*names, index), task in self._tasks.items()
+                    if names == [dag_id, task_id, run_id] and index >= 0
                 ]
                 rows.sort(key=lambda row: row["map_index"])
                 return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))

@@ -17,10 +17,10 @@ WRITTEN = {("stg_zones", "2024-03-09")}
 ROUND = tags.AIRFLOW_ROUND
 
 
-def ended(airflow: FakeAirflow, run: str, states: Sequence[str], **row: int) -> None:
+def ended(airflow: FakeAirflow, run: str, states: Sequence[str], max_tries: int = 0) -> None:
     """One instance for each state, a second apart, all within one tick."""
     for index, state in enumerate(states):
-        airflow.finish(*ZONES, run, NOW.add(seconds=index), state=state, map_index=index, **row)
+        airflow.finish(*ZONES, run, NOW.add(seconds=index), state=state, map_index=index, max_tries=max_tries)
 
 
 def states_told(events: Sequence[dg.AssetMaterialization | dg.AssetObservation]) -> list[str]:
