@@ -15,4 +15,4 @@ def beside_dbt(reading: UnitReading, declared: Declared) -> Iterator[str]:
         if missing > 0:
             yield f"beside dbt the task runs {theirs}, and the mirror runs {len(declared.beside)} of these"
     if declared.beside:
-        yield f"the mirror runs {', '.join(declared.beside)}"
+        yield f"the mirror runs {', '.join(program.said for program in declared.beside)}"

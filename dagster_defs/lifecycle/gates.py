@@ -14,6 +14,7 @@ from dagster_defs.lifecycle.facts import Facts, Live
 from dagster_defs.lifecycle.histories import UnitHistory, cutover_of, hold_of
 from dagster_defs.lifecycle.moves import Done, Planned
 from dagster_defs.lifecycle.not_read import NOT_READ
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Unit
@@ -87,15 +88,18 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan, and why it cannot be carried out now. `accepted`: the reason that its gates accept for evidence."""
+    """A plan, and why it cannot be carried out now. `accepted`: the reason that its gates accept for evidence.
+    `beside`: what Dagster will run beside dbt from then on."""
 
     plan: Planned
     blockers: tuple[Blocker, ...] = ()
     accepted: str = ""
+    beside: tuple[ProgramBeside, ...] = ()
 
     def as_json(self) -> Mapping[str, Any]:
         found = {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
-        return {**found, "accepted": self.accepted} if self.accepted else found
+        found |= {"accepted": self.accepted} if self.accepted else {}
+        return found | ({"beside": [each.as_json() for each in self.beside]} if self.beside else {})
 
 
 Proposed = Done | Proposal  # what asking for a move comes to

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
@@ -147,7 +148,7 @@ class Declared:
     environment: NamedRendering | None = None
     required: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    beside: tuple[ProgramBeside, ...] = ()
 
 
 class Key(Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
+
 
 class Gate(StrEnum):
     MIRROR = "mirror"
@@ -39,7 +41,7 @@ class GateSettings:
     `soak_windows`; with `rollback_on_failure`, a proxied run that fails in that time rolls it back. `without`: gates
     that do not apply to the unit. `never_compared`: why no candidate of it may run, as its YAML says; empty: one
     may. `event`: what starts the runs of a DAG without a clock, whose runs count where others' windows do; empty: a
-    clock does."""
+    clock does. `beside`: what it runs beside dbt, which gates report and do not judge."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class GateSettings:
     rollback_on_failure: bool = False
     never_compared: str = ""
     event: str = ""
+    beside: tuple[ProgramBeside, ...] = ()
 
     @property
     def counted(self) -> str:

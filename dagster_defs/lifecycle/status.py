@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.conditions import Condition
 from dagster_defs.lifecycle.ledger import Entry
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.units import Unit, UnitState
 
 
@@ -21,7 +22,7 @@ class Status:
     could not be read. `conditions`: None if they were not requested. `forced`: gates that somebody has overruled, with
     the reason. `ledger_cut_off`: what a crash left behind after the ledger's last line. `broken`: what is wrong with
     mirrors whose definitions cannot be built. `problems`: parts of the ledger or the marks that cannot be read, by unit
-    or DAG; a unit whose ledger cannot be read is not in `states`.
+    or DAG; a unit whose ledger cannot be read is not in `states`. `beside`: what units run beside dbt, if anything.
     """
 
     states: tuple[UnitState, ...]
@@ -36,6 +37,7 @@ class Status:
     ledger_cut_off: str = ""
     broken: tuple[Fault, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[Unit, tuple[ProgramBeside, ...]] = field(default_factory=dict)
 
     @property
     def next_command(self) -> str:

@@ -20,6 +20,7 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.settings import Settings
 
@@ -78,6 +79,7 @@ def _gates(document: Mapping[str, Any]) -> GateSettings:
     lists = {
         "undetermined": tuple(document["undetermined"]),
         "without": tuple(map(Gate, document["without"])),
+        "beside": tuple(ProgramBeside(**program) for program in document["beside"]),
     }
     return GateSettings(**{**document, **lists})
 

@@ -77,6 +77,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         ledger_cut_off=record.cut_off,
         broken=faults(known.broken),
         problems=record.problems,
+        beside={unit: gates.beside for unit, gates in record.gates.items() if gates.beside},
     )
 
 

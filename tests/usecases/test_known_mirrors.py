@@ -16,6 +16,7 @@ from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.facets import UnitFacets
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.settings import Settings
 from dagster_defs.usecases import known_mirrors
@@ -23,8 +24,9 @@ from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
 from tests.support.estate import BIN, Estate, copy_project, export_inventory
 
 DAILY, ZONES = Unit("taxi", "daily"), Unit("taxi", "zones.of.a.group")
+BESIDE = ProgramBeside("aws", "before", shadow=False)
 KNOWN = KnownMirrors(
-    {DAILY: GateSettings(3, ("ordering",), without=(Gate.SOAK,)), ZONES: GateSettings()},
+    {DAILY: GateSettings(3, ("ordering",), without=(Gate.SOAK,)), ZONES: GateSettings(beside=(BESIDE,))},
     {"no unit": "its name is none", "taxi.broken": "unit taxi.broken: `retries` is -1"},
     {DAILY: (ZONES,), ZONES: ()},
     {DAILY: UnitFacets(DAILY, (Facet("retries", Agreement.DIFFERS, "2", "1", "“two”", 3),))},

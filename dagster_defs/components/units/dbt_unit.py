@@ -4,7 +4,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -49,6 +49,7 @@ from dagster_defs.inventory.arguments import REFRESHING
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, Terms
+from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
 from dagster_defs.windows import Moment, PartitionVars, Schedule, Window
 from dagster_defs.windows.values import as_yaml
@@ -307,6 +308,10 @@ class DbtUnit(UnitComponent, RunsPrograms):
     def dbt(self) -> DbtMirror:
         return self
 
+    @property
+    def gate_settings(self) -> GateSettings:
+        return replace(super().gate_settings, beside=tuple(each.declared for each in self.programs))
+
     def target(self, side: Side) -> str:
         return self._once((target_of, side), lambda: target_of(side))
 
@@ -361,7 +366,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             environment=self.environment.templates,
             required=tuple(self.required_env),
             labels=tuple(self.environment.labels),
-            beside=tuple(each.said for each in self.programs),
+            beside=tuple(each.declared for each in self.programs),
         )
 
     @property

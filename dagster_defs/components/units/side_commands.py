@@ -10,6 +10,7 @@ import dagster as dg
 
 from dagster_defs.adapters.processes.piped import Log, TimeLeft, run_piped
 from dagster_defs.errors import BadUnit, CommandFailed, TimedOut
+from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, PartitionVars
@@ -42,9 +43,8 @@ class SideProgram:
     shadow: bool
 
     @property
-    def said(self) -> str:
-        place = self.name.partition("-")[0]
-        return f"`{self.program}` {place} dbt{'' if self.shadow else ', on the owner side alone'}"
+    def declared(self) -> ProgramBeside:
+        return ProgramBeside(self.program, self.name.partition("-")[0], self.shadow)
 
     def words(self, window: Moment) -> list[str]:
         return list(self.templates.for_window(window)[_WORDS])

@@ -9,6 +9,7 @@ from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.backfills import Backfill
 from dagster_defs.lifecycle.gates import Blocker, Proposal, Proposed
 from dagster_defs.lifecycle.moves import Done, Planned, explained
+from dagster_defs.lifecycle.programs_beside import once_cut_over
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.written import Continuity, Extent, Span
 from dagster_defs.render.text.base import PlainText, err, out, table
@@ -36,6 +37,8 @@ def _print_proposal(proposal: Proposal) -> None:
         out.print(PlainText(f"  {number}. {step}"), soft_wrap=True)
     if proposal.accepted:
         out.print(PlainText(f"  {proposal.accepted}"), soft_wrap=True)
+    if proposal.beside:
+        out.print(PlainText(f"  beside dbt: {once_cut_over(proposal.beside)}"), soft_wrap=True)
     _print_blockers(proposal.blockers)
 
 

@@ -9,10 +9,11 @@ from dagster_defs.inventory import Kind, Report
 from dagster_defs.inventory.drafts import Written, may_run_dbt, runs_beside
 from dagster_defs.inventory.records import Trap
 from dagster_defs.inventory.summary import Summary
-from dagster_defs.lifecycle import Stage, UnitState
+from dagster_defs.lifecycle import Stage, Unit, UnitState
 from dagster_defs.lifecycle.adoption import AdoptingProject
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.facets import Agreement, UnitFacets
+from dagster_defs.lifecycle.programs_beside import once_cut_over
 from dagster_defs.lifecycle.status import Status
 from dagster_defs.render.text.base import PlainText, out, print_error, print_plain, table, warn
 from dagster_defs.windows import instant_text
@@ -36,6 +37,9 @@ def print_status(status: Status) -> None:
             lines.add_row(str(state.unit), state.stage.value, state.owner.value, *cells)
         out.print()
         out.print(lines)
+    for state in states:
+        if state.stage is Stage.SHADOWED and state.unit in status.beside:
+            print_plain(f"{state.unit}, beside dbt: {once_cut_over(status.beside[state.unit])}")
     for fault in status.broken:
         print_error(f"broken: {fault}")
     if status.next_command:
@@ -78,6 +82,7 @@ def status_json(status: Status) -> dict[str, Any]:
                 **({"facets": facets[state.unit]} if state.unit in facets else {}),
                 **({"evidence": evidence[state.unit]} if state.unit in evidence else {}),
                 **(conditions[state.unit].as_json() if state.unit in conditions else {}),
+                **({"beside": _programs(status, state.unit)} if state.unit in status.beside else {}),
             }
             for state in status.states
         ],
@@ -91,6 +96,10 @@ def status_json(status: Status) -> dict[str, Any]:
         "ledger_cut_off": status.ledger_cut_off,
         "problems": [{"about": about, "why": why} for about, why in status.problems.items()],
     }
+
+
+def _programs(status: Status, unit: Unit) -> list[dict[str, Any]]:
+    return [program.as_json() for program in status.beside[unit]]
 
 
 def plan_block(status: Status) -> str:

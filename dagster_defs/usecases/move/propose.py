@@ -60,6 +60,7 @@ def propose(
             each,
             _against(move, gated, each.unit, world, now),
             accepted_reason(move, gated.settings(each.unit)),
+            gated.settings(each.unit).beside if move is Move.CUTOVER else (),
         )
         if isinstance(each, Planned)
         else _without_gates(each, record)

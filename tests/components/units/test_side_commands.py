@@ -97,7 +97,7 @@ def test_a_candidate_runs_only_what_may_be_doubled(
 
     assert log.read_text().splitlines() == ["read only"]
     [unit] = estate.tree(monkeypatch).get_all_components(of_type=DbtUnit)
-    assert [said.endswith("on the owner side alone") for said in unit.declared().beside] == [
+    assert [each.said.endswith("on the owner side alone") for each in unit.declared().beside] == [
         True,
         False,
         True,
