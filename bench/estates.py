@@ -59,12 +59,8 @@ def write_estate(folder: Path, units: int) -> Path:
 
     Ten units for each DAG, whose documents stand in one file.
     """
-    package = folder / PACKAGE
-    atomic.write_text(folder / "pyproject.toml", _PYPROJECT)
-    atomic.write_text(package / "__init__.py", "")
-    atomic.write_text(package / "definitions.py", _DEFINITIONS)
+    package = write_location(folder)
     atomic.write_text(package / "stock.py", _STOCK)
-    atomic.write_text(package / "defs" / "__init__.py", "")
     write_project(folder / "dbt", units, targets=("legacy", "candidate"))
     write_project(folder / "stock_dbt", units)
     for first in range(0, units, TASKS_OF_A_DAG):
@@ -72,6 +68,16 @@ def write_estate(folder: Path, units: int) -> Path:
         text = yaml.safe_dump_all(documents, sort_keys=False)
         atomic.write_text(package / "defs" / f"dag_{first // TASKS_OF_A_DAG:04}" / "defs.yaml", text)
     return folder
+
+
+def write_location(folder: Path) -> Path:
+    """A project root with a code location that has no mirrors yet; its package is returned."""
+    package = folder / PACKAGE
+    atomic.write_text(folder / "pyproject.toml", _PYPROJECT)
+    atomic.write_text(package / "__init__.py", "")
+    atomic.write_text(package / "definitions.py", _DEFINITIONS)
+    atomic.write_text(package / "defs" / "__init__.py", "")
+    return package
 
 
 def _document(number: int) -> dict[str, object]:

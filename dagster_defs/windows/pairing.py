@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
 
@@ -196,8 +197,20 @@ def counts_hours_alike(schedule: Schedule, until: datetime, asked_at: datetime) 
     return len({frozenset((minute - part) % timedelta(hours=1) for minute in minutes) for part in parts}) == 1
 
 
-def clock_changes(zone: Zone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
+def clock_changes(zone: Zone, start: datetime, until: datetime) -> tuple[pendulum.DateTime, ...]:
     """The instants in `[start, until]` at which a new UTC offset takes effect, to the minute."""
+    return (
+        () if isinstance(zone, pendulum.FixedTimezone) or zone.name == "UTC" else _changes(zone, start, until)
+    )
+
+
+# Decades are walked day by day, and the units of an estate have few zones and starts.
+@lru_cache(maxsize=512)
+def _changes(zone: Zone, start: datetime, until: datetime) -> tuple[pendulum.DateTime, ...]:
+    return tuple(_walked_changes(zone, start, until))
+
+
+def _walked_changes(zone: Zone, start: datetime, until: datetime) -> Iterator[pendulum.DateTime]:
     day, last = utc(start), utc(until)
     while day < last:
         next_day = min(day.add(days=1), last)
