@@ -19,8 +19,8 @@ from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 _CONTEXT = frozenset({*WINDOW_NAMES, "params", "dag_run", "ti", "task_instance", "macros"})
-_RAISING = frozenset({"check_call", "check_output"})
-_STARTING = frozenset({"run", "call", "Popen", "run_command", *_RAISING})
+RAISING = frozenset({"check_call", "check_output"})
+STARTING = frozenset({"run", "call", "Popen", "run_command", *RAISING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Jinja:
     expression: str
 
 
-class _Unknown:
+class Unknown:
     """A value that the source does not show."""
 
 
@@ -78,7 +78,7 @@ def calls_in(source: str, given: Mapping[str, Any], holes: Holes, *, placed: Seq
     if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         given = {**dict(zip(names, placed, strict=False)), **given}
-    walk = _Walk(holes, dict(given), function)
+    walk = Walk(holes, dict(given), function)
     walk.statements(body, conditional=False)
     hidden = walk.hidden or (not walk.calls and _uses_dbt(body))
     return Visible(tuple(walk.calls), tuple(walk.returned), hidden)
@@ -92,7 +92,7 @@ _DOING = frozenset(
 )
 
 
-def _runs_dbt(name: str) -> bool:
+def runs_dbt(name: str) -> bool:
     """`run_dbt`, `DbtRunner`, `dbt`; not `dbt_target`, which only looks something up."""
     parts = set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_"))
     return name.lower() == "dbt" or ("dbt" in parts and not parts.isdisjoint(_DOING))
@@ -102,7 +102,7 @@ def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
     """Whether the code itself, not its comments or docstring, calls, imports or names dbt."""
     for node in (node for statement in body for node in ast.walk(statement)):
         match node:
-            case ast.Call(func=function) if _runs_dbt(ast.unparse(function).rpartition(".")[2]):
+            case ast.Call(func=function) if runs_dbt(ast.unparse(function).rpartition(".")[2]):
                 return True
             case ast.Import() | ast.ImportFrom() if "dbt" in ast.unparse(node).lower():
                 return True
@@ -111,7 +111,9 @@ def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
     return False
 
 
-class _Walk:
+class Walk:
+    """The statements of one function, in order."""
+
     def __init__(self, holes: Holes, given: dict[str, Any], function: Any) -> None:
         self._holes = holes
         self._names: dict[str, Any] = {}
@@ -140,7 +142,7 @@ class _Walk:
                 elif name in defaults:
                     self._names[name] = self._value(defaults[name])
             if function.args.kwarg:
-                self._names[function.args.kwarg.arg] = _Context(given)
+                self._names[function.args.kwarg.arg] = Context(given)
 
     def statements(self, nodes: Sequence[ast.stmt], *, conditional: bool) -> None:
         for node in nodes:
@@ -183,7 +185,7 @@ class _Walk:
                 before, more = self._names.get(name), self._value(value)
                 both = isinstance(before, list) and isinstance(more, list)
                 texts = isinstance(before, str) and isinstance(more, str)
-                self._names[name] = before + more if both or texts else _Unknown()
+                self._names[name] = before + more if both or texts else Unknown()
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value):
                 held = self._names.get(name)
                 if isinstance(held, dict):
@@ -210,7 +212,7 @@ class _Walk:
             if isinstance(now, list) and now != items:
                 extra = now[len(items) :] if now[: len(items)] == items else None
                 flag = extra is not None and all(str(item).startswith("--full-refresh") for item in extra)
-                self._names[name] = [*items, _Maybe("--full-refresh")] if flag else [*items, _Unknown()]
+                self._names[name] = [*items, _Maybe("--full-refresh")] if flag else [*items, Unknown()]
 
     def _grow(self, node: ast.expr) -> None:
         """`arguments.append(x)` and `arguments.extend([…])`."""
@@ -221,18 +223,18 @@ class _Walk:
                     self._names[name] = [*held, self._value(argument)]
                 elif isinstance(held, list) and method == "extend":
                     more = self._value(argument)
-                    self._names[name] = [*held, *(more if isinstance(more, list) else [_Unknown()])]
+                    self._names[name] = [*held, *(more if isinstance(more, list) else [Unknown()])]
 
     def _truth(self, test: ast.expr) -> bool | None:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self._truth(test.operand)
             return None if inner is None else not inner
         value = self._value(test)
-        if isinstance(value, _Unknown | Jinja | _Context | _Maybe):
+        if isinstance(value, Unknown | Jinja | Context | _Maybe):
             return None
         return None if isinstance(value, str) and self._holes.in_text(value) else bool(value)
 
-    def _calls(self, node: ast.expr, conditional: bool) -> None:
+    def _calls(self, node: ast.AST, conditional: bool) -> None:
         for call in [n for n in ast.walk(node) if isinstance(n, ast.Call)]:
             name = ast.unparse(call.func)
             owner, _, method = name.rpartition(".")
@@ -240,7 +242,7 @@ class _Walk:
                 owner.endswith("dbtRunner()") or owner in self._runners or "dbt" in owner
             ):
                 self._invoked(call, conditional)
-            elif method in _STARTING and (owner in ("subprocess", "sp") or method == "run_command"):
+            elif method in STARTING and (owner in ("subprocess", "sp") or method == "run_command"):
                 self._started(call, method, conditional)
             elif name in ("os.system", "os.popen") and call.args:
                 script = self._text(self._value(call.args[0]), call.args[0])
@@ -263,7 +265,7 @@ class _Walk:
         if argument is None:
             return
         checks = self._value(keywords["check"]) is True if "check" in keywords else False
-        raises = (checks or method in _RAISING or self._raises) and not self._caught
+        raises = (checks or method in RAISING or self._raises) and not self._caught
         given_env = self._value(keywords["env"]) if "env" in keywords else {}
         env = {k: self._text(v, None) for k, v in given_env.items()} if isinstance(given_env, dict) else {}
         value = self._value(argument)
@@ -290,7 +292,7 @@ class _Walk:
             return value
         if isinstance(value, Jinja):
             return self._holes.dig(f"{{{{ {value.expression} }}}}", HoleKind.TEMPLATE)
-        if isinstance(value, _Unknown | _Context | _Maybe):
+        if isinstance(value, Unknown | Context | _Maybe):
             return self._holes.dig(ast.unparse(node) if node is not None else "?", HoleKind.PYTHON)
         return str(value)
 
@@ -307,7 +309,7 @@ class _Walk:
                 for item in items:
                     value = self._value(item.value if isinstance(item, ast.Starred) else item)
                     spread = isinstance(item, ast.Starred)
-                    listed += (value if isinstance(value, list) else [_Unknown()]) if spread else [value]
+                    listed += (value if isinstance(value, list) else [Unknown()]) if spread else [value]
                 return listed
             case ast.Dict(keys=keys, values=values):
                 pairs = zip(keys, values, strict=True)
@@ -319,7 +321,7 @@ class _Walk:
                 return self._text(first, left) + self._text(second, right)
             case ast.Subscript(value=owner, slice=ast.Constant(value=key)):
                 held = self._value(owner)
-                if isinstance(held, _Context):
+                if isinstance(held, Context):
                     return held.get(str(key), self._hole(node))
                 if isinstance(held, Jinja):
                     return Jinja(f"{held.expression}[{key!r}]")
@@ -335,6 +337,8 @@ class _Walk:
         if not isinstance(part, ast.FormattedValue):
             return self._text(self._value(part), part)
         value = self._value(part.value)
+        if part.conversion in (ord("r"), ord("a")) or (part.format_spec and not isinstance(value, Jinja)):
+            return self._hole(part)
         if part.format_spec is not None and isinstance(value, Jinja):
             layout = self._text(self._value(part.format_spec), None)
             value = Jinja(f"{value.expression}.strftime({layout!r})")
@@ -358,7 +362,7 @@ class _Walk:
             return owner.join(self._text(item, None) for item in items) if isinstance(items, list) else owner
         if isinstance(owner, str) and method == "split" and not call.args:
             return owner.split()
-        if isinstance(owner, _Context) and method == "get" and call.args:
+        if isinstance(owner, Context) and method == "get" and call.args:
             key = self._value(call.args[0])
             return owner.get(str(key), self._hole(call))
         if isinstance(owner, Jinja):
@@ -377,7 +381,7 @@ class _Walk:
         return self._holes.dig(ast.unparse(node), HoleKind.PYTHON)
 
 
-class _Context:
+class Context:
     """`**kwargs` or `**context`: what the operator passes, then Airflow's own context."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:

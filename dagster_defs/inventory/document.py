@@ -44,12 +44,31 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """A function, or a class with its `mro`, by source text. `names`: what the global names in it are: a `value`, or
+    what it `refers` to, with the arguments of a partial in `placed` and `named`."""
+
+    source: str
+    mro: tuple[str, ...] = ()
+    names: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCode:
+    """The code of a team's own operator: its classes, and what they use of the team's, by path. `attributes`: values of
+    the task that its code reads and that are no templates."""
+
+    definitions: Mapping[str, Definition]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """`templated` are the raw fields; a field that names a template file contains that file's text. `callbacks` maps
     each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
     with an offset) bound the task's logical dates; they are None also in an older inventory. `reaches` and
     `code_reaches` are what a custom operator and the Python callable can reach in libraries; None if there is no such
-    code, or in an older inventory. `team`: what is known from outside the DAG files."""
+    code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files."""
 
     dag_id: str
     task_id: str
@@ -75,6 +94,7 @@ class Task:
     code_reaches: tuple[str, ...] | None = None
     trigger_rule: str = "all_success"
     params: Mapping[str, Any] = field(default_factory=dict)
+    own_code: OperatorCode | None = None
     team: Team = NO_TEAM
     in_mapped_group: bool = False
 
@@ -259,12 +279,25 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _names(code.get("reaches")),
             str(task.get("trigger_rule") or "all_success"),
             dict(task.get("params") or {}),
+            _own_code(task.get("own_code")),
             in_mapped_group=bool(task.get("in_mapped_group")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(
             dag_id, name, f"the inventory's record of this task is not as it should be: {error!r}"
         )
+
+
+def _own_code(code: Any) -> OperatorCode | None:
+    if code is None:
+        return None
+    definitions = {
+        str(path): Definition(
+            str(each["source"]), tuple(map(str, each.get("mro") or ())), dict(each.get("names") or {})
+        )
+        for path, each in code["definitions"].items()
+    }
+    return OperatorCode(definitions, dict(code.get("attributes") or {}))
 
 
 def _names(listed: Any) -> tuple[str, ...] | None:

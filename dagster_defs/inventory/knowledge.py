@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from dagster_defs.inventory.document import Task
 
-__all__ = ["MAY_RUN", "has_effect", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
+__all__ = ["MAY_RUN", "has_effect", "is_harmless", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
 
 MAY_RUN = "it may run dbt: "
 
@@ -162,14 +162,15 @@ def _of_callable(task: Task) -> str:
 
 
 def _unseen(reaches: Iterable[str]) -> str:
-    harmful = sorted(name for name in reaches if not _is_harmless(name))
+    harmful = sorted(name for name in reaches if not is_harmless(name))
     if not harmful:
         return ""
     more = f" and {len(harmful) - 3} more" if len(harmful) > 3 else ""
     return f"gets at {', '.join(name.removeprefix('import ') for name in harmful[:3])}{more}, which is not seen through"
 
 
-def _is_harmless(name: str) -> bool:
+def is_harmless(name: str) -> bool:
+    """Whether a name of a library, as the exporter gives it, is known to start no program and no request."""
     if name.startswith("?"):
         return False
     path = name.removeprefix("import ")

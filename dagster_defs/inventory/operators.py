@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dagster_defs.inventory.arguments import accepts
-from dagster_defs.inventory.callables import Invoked, calls_in
+from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
 from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
-from dagster_defs.inventory.document import Task
+from dagster_defs.inventory.document import OperatorCode, Task
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
+from dagster_defs.inventory.own_code import Delegated
+from dagster_defs.inventory.own_operators import follow_operator
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
     ProgramKind,
@@ -84,6 +86,8 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
         if isinstance(value, dict) and "__expand__" in value:
             mapped = [find_calls(task, {**fields, name: element}, holes) for element in value["__expand__"]]
             return [call for calls in mapped for call in calls], bool(mapped)
+    if task.own_code is not None and (found := _from_own_operator(task, task.own_code, fields, holes)):
+        return found, not any(call.hidden for call in found)
     if (command := _command_of_fields(task)) is not None:
         return _from_fields(command, fields, holes), True
     # What a field says comes before what a class of the team's own is called.
@@ -301,34 +305,57 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
         holes,
         placed=placed if isinstance(placed, list) else [],
     )
-    calls: list[Call] = []
     if any("BashDecorated" in path for path in task.classes):
         env = _environment(fields, holes)
         scripts = [call for script in visible.returned for call in _from_shell(task, script, env, holes)]
         return scripts or ([Call(hidden=_unseen(task))] if visible.hidden else [])
-    for call in visible.calls:
-        if isinstance(call, Invoked):
-            calls.append(Call(call.words, {}, not call.raises, conditional=call.conditional))
-        else:
-            if call.script is not None:
-                reading = read_script(call.script, holes, env=call.env)
-                started = _calls_in_script(reading, call.script, skips=False)
-            else:
-                started = _calls_of_program(call.words, call.env, holes)
+    calls = [each for call in visible.calls for each in _started_in_python(call, holes)]
+    if visible.hidden and not any(call.words or call.hidden for call in calls):
+        calls.append(Call(hidden=_unseen(task)))
+    return calls
+
+
+def _started_in_python(call: PythonCall | Invoked, holes: Holes) -> list[Call]:
+    if isinstance(call, Invoked):
+        return [Call(call.words, {}, not call.raises, conditional=call.conditional)]
+    if call.script is not None:
+        reading = read_script(call.script, holes, env=call.env)
+        started = _calls_in_script(reading, call.script, skips=False)
+    else:
+        started = _calls_of_program(call.words, call.env, holes)
+    return [
+        replace(
+            each,
+            masked=each.masked or not call.raises,
+            skips=False,
+            conditional=each.conditional or call.conditional,
+            beside=each.beside or (each.side.said if each.side else ""),
+            side=None,
+        )
+        for each in started
+    ]
+
+
+def _from_own_operator(task: Task, code: OperatorCode, fields: Fields, holes: Holes) -> list[Call]:
+    """What the operator's own `execute` starts; empty if that starts nothing which can be seen."""
+    attributes = {name: prepared(value, holes, rendered=True) for name, value in code.attributes.items()}
+    followed = follow_operator(code, task.classes, {**attributes, **fields}, holes)
+    calls: list[Call] = []
+    for call in followed.calls:
+        if isinstance(call, Delegated):
+            started, _ = _calls_of(replace(task, own_code=None), {**fields, **call.fields}, holes)
             calls += [
                 replace(
                     each,
                     masked=each.masked or not call.raises,
-                    skips=False,
                     conditional=each.conditional or call.conditional,
-                    beside=each.beside or (each.side.said if each.side else ""),
-                    side=None,
                 )
                 for each in started
             ]
-    if visible.hidden and not any(call.words or call.hidden for call in calls):
-        calls.append(Call(hidden=_unseen(task)))
-    return calls
+        else:
+            calls += _started_in_python(call, holes)
+    named = task.classes[0].rpartition(".")[2]
+    return [*calls, *(Call(hidden=f"{named}: {why}") for why in followed.reasons)] if calls else []
 
 
 def _unseen(task: Task) -> str:

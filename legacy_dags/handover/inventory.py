@@ -1505,6 +1505,118 @@ def _used_by(function: Any, reached: set[str]) -> list[Any]:
     return values
 
 
+MOST_DEFINED = (
+    60  # classes and functions of the team's own code that an operator's `execute` is followed into
+)
+
+
+def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
+    """The source of a custom operator's classes and of what they use of the team's own, for an operator with its own
+    `execute`; nothing is called or imported. Values that are not plain are left out."""
+    kind = type(task)
+    if is_mapped(task) or not any("execute" in vars(each) for each in kind.__mro__ if _is_teams(each)):
+        return None
+    definitions: dict[str, dict[str, Any]] = {}
+    todo: list[Any] = [each for each in kind.__mro__ if _is_teams(each)]
+    while todo and len(definitions) < MOST_DEFINED:
+        item = todo.pop(0)
+        path = class_path(item) if inspect.isclass(item) else callable_name(item)
+        if path in definitions or not (inspect.isclass(item) or inspect.isfunction(item)):
+            continue
+        source = _whole_source(item)
+        if source is None:
+            continue
+        names: dict[str, Any] = {}
+        for function in _functions_of(item):
+            for name, value in _globals_of(function):
+                if (shown := _named_value(value, name, values)) is not None:
+                    names[name] = shown
+                    todo += [value] if _is_followed(value) else []
+        mro = [class_path(each) for each in item.__mro__] if inspect.isclass(item) else []
+        definitions[path] = {"source": source, "mro": mro, "names": names}
+    read = {name for each in definitions.values() for name in re.findall(r"\bself\.(\w+)", each["source"])}
+    attributes = {}
+    for name in sorted(read - set(task.template_fields)):
+        value = vars(task).get(name, inspect.getattr_static(kind, name, Path))
+        if _is_plain(value):
+            attributes[name] = values.plain(value, name)
+    return {"definitions": definitions, "attributes": attributes}
+
+
+def _is_followed(value: Any) -> bool:
+    return (inspect.isclass(value) or inspect.isfunction(value)) and _is_teams(value)
+
+
+def _whole_source(item: Any) -> str | None:
+    """The source of a function or class; None if some of its functions stand elsewhere, as after a replacement."""
+    text, line = _source(item)
+    if text is None or line is None:
+        return None
+    within = range(line, line + text.count("\n") + 1)
+    file = inspect.getsourcefile(item)
+    for function in _functions_of(item):
+        if function.__code__.co_filename != file or function.__code__.co_firstlineno not in within:
+            return None
+    return text
+
+
+def _functions_of(item: Any) -> list[Any]:
+    """The functions in the body of a class, as they were written; a function itself."""
+    found = []
+    for value in vars(item).values() if inspect.isclass(item) else [item]:
+        if isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        elif isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, functools.cached_property):
+            value = value.func
+        if inspect.isfunction(value):
+            found.append(inspect.unwrap(value))
+    return [function for function in found if inspect.isfunction(function)]
+
+
+def _globals_of(function: Any) -> Iterator[tuple[str, Any]]:
+    """The names that a function takes from its module or from the functions around it."""
+    codes, names = [function.__code__], set()
+    while codes:
+        code = codes.pop()
+        codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
+        names.update(code.co_names)
+    for name in sorted(names & function.__globals__.keys()):
+        yield name, function.__globals__[name]
+    cells = function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, cells):  # noqa: B905 - Python 3.8
+        with contextlib.suppress(ValueError):  # a cell that is not filled yet
+            if name != "__class__":
+                yield name, cell.cell_contents
+
+
+def _named_value(value: Any, name: str, values: Values) -> dict[str, Any] | None:
+    """What a global name is: a plain value, or what it refers to; None if it is anything else."""
+    if isinstance(value, functools.partial):
+        if not (_is_plain(value.args) and _is_plain(value.keywords)):
+            return None
+        placed, named = values.plain(value.args), values.plain(value.keywords)
+        return {"refers": callable_name(value), "placed": placed, "named": named}
+    if inspect.ismodule(value):
+        return {"refers": shown_module(value.__name__)}
+    if inspect.isclass(value):
+        return {"refers": class_path(value)}
+    if inspect.isroutine(value):
+        return {"refers": callable_name(value)}
+    return {"value": values.plain(value, name)} if _is_plain(value) else None
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    if isinstance(value, (list, tuple)):
+        return depth < 5 and len(value) < 500 and all(_is_plain(item, depth + 1) for item in value)
+    if isinstance(value, Mapping) and type(value) is dict:
+        return (
+            depth < 5 and all(isinstance(key, str) for key in value) and _is_plain([*value.values()], depth)
+        )
+    return value is None or type(value) in (str, int, float, bool)
+
+
 @functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
 def _library_folders() -> tuple[str, ...]:
     import sysconfig
@@ -1557,6 +1669,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "operator": operator,
         "bases": bases,
         "reaches": reached_by(kind) if _is_teams(kind) else None,
+        "own_code": own_code(task, values, folder) if _is_teams(kind) else None,
         "start": iso(start) if start else None,
         "end": iso(end) if end else None,
         "upstream": sorted(task.upstream_task_ids),
@@ -2215,7 +2328,7 @@ def _remedy(name: str) -> str:
 #: Where a DAG's text may contain values that a DAG file has read; names, classes and instants are not masked.
 FREE_TEXT = {
     "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
-    "warnings", "advances",
+    "warnings", "advances", "own_code",
 }  # fmt: skip
 
 

@@ -7,12 +7,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # a small part of it is used here
 import pytest
+
+from dagster_defs.inventory import Kind, describe, read_document
+from tests.support import inventory_samples as samples
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -477,6 +481,26 @@ def test_python_callables_are_shown(zoo: Exported) -> None:
     )
     assert '["dbt", "run", "--select", "tag:python"]' in callable_["source"]
     assert zoo.task("templates", "make_day")["python_callable"]["qualname"] == "make_day"
+
+
+def test_the_code_of_an_own_operator_is_shown(zoo: Exported) -> None:
+    """Its classes, the names that they use, and its plain values: enough to know what its `execute` starts."""
+    task = zoo.task("own_operators", "built")
+    code = task["own_code"]
+    assert [*code["definitions"]] == ["own_operators.DbtOperator", "own_operators.DbtBase"]
+    assert code["definitions"]["own_operators.DbtOperator"]["names"] == {
+        "CHECKED": {"refers": "subprocess.run", "placed": [], "named": {"check": True}}
+    }
+    assert code["attributes"] == {"program": "dbt", "target": "prod"}
+    assert zoo.task("templates", "python")["own_code"] is None
+
+    inventory = read_document(zoo.document, "inventory.json")
+    [dag] = [dag for dag in inventory.dags if dag.dag_id == "own_operators"]
+    [unit] = describe(replace(inventory, dags=(dag,)), samples.FakeProject()).units
+    [call] = unit.invocations
+    assert unit.determined, unit.reason
+    assert (unit.kind, call.selection.select, call.target) == (Kind.RUN, ("orders",), "prod")
+    assert unit.window.start == "{{ ds }}"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,48 @@
+"""dbt calls of a team's own operator, as far as the source of its `execute` shows them.
+
+`execute` is walked as a Python callable is, with `self.<field>` bound to the task's own values: templated fields as
+Airflow rendered them, others as the DAG file has set them. Methods, properties, `super()`, and the team's own classes
+and functions are followed. Whatever decides what runs and is not shown leaves a reason; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagster_defs.inventory.document import OperatorCode
+from dagster_defs.inventory.holes import Holes
+from dagster_defs.inventory.method_walk import MethodWalk
+from dagster_defs.inventory.own_code import Instance, Method, Started, World, lookup
+
+_BEFORE_EXECUTE = ("pre_execute", "render_template_fields", "__getattr__", "__getattribute__", "__setattr__")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What `execute` starts, in order, and why that may not be all of it."""
+
+    calls: tuple[Started, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def follow_operator(
+    code: OperatorCode, classes: Sequence[str], fields: Mapping[str, Any], holes: Holes
+) -> Followed:
+    """`classes`: the operator and its bases, nearest first. `fields`: the task's values, whose texts may have holes.
+
+    Without an `execute` of the team's own there is nothing to follow, and the result is empty.
+    """
+    world = World(code, holes, dict(fields))
+    operator = Instance(tuple(classes), dict(fields))
+    world.instances.append(operator)
+    found = lookup(world, operator, "execute")
+    if not isinstance(found, Method):
+        return Followed()
+    for name in _BEFORE_EXECUTE:
+        if isinstance(lookup(world, operator, name), Method):
+            world.reasons.append(f"its {name} may change what its execute does")
+    walk = MethodWalk(world, found.node, found.owner, {"self": operator}, (), operator)
+    walk.statements(found.node.body, conditional=False)
+    return Followed(tuple(world.calls), tuple(dict.fromkeys(world.reasons)))
