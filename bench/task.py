@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench.table import Bound, Row
 from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
+from dagster_defs.adapters.files import atomic
 from demo.checkout import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".demo" / "bench-task"
@@ -69,7 +70,7 @@ def _ways(version: str) -> Mapping[str, Callable[[], object]]:
     folder = FOLDER / version
     dags = folder / "dags"
     dags.mkdir(parents=True)
-    (dags / "bench.py").write_text(DAG_FILE)
+    atomic.write_text(dags / "bench.py", DAG_FILE)
     variables = {
         "PATH": os.environ.get("PATH", os.defpath),
         "AIRFLOW_HOME": str(folder),
