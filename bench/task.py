@@ -28,7 +28,10 @@ START, END = "2024-02-01T06:00:00+00:00", "2024-02-02T06:00:00+00:00"
 DAG_FILE = """
 import pendulum
 from airflow import DAG
-from airflow.providers.standard.operators.bash import BashOperator
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+except ImportError:
+    from airflow.operators.bash import BashOperator
 
 with DAG("bench", schedule="0 6 * * *", start_date=pendulum.datetime(2024, 1, 1), catchup=False):
     BashOperator(task_id="said", bash_command="echo {{ ds }}")

@@ -41,9 +41,9 @@ def _dag_run(dag: Any, day: str, session: Any) -> DagRun:
             state=DagRunState.RUNNING,
             session=session,
         )
-    known.dag = dag
-    # As the scheduler does with a DAG that has changed.
-    known.verify_integrity(session=session)
+    else:
+        known.dag = dag
+        known.verify_integrity(session=session)  # as the scheduler does with a DAG that has changed
     session.commit()
     return known
 
