@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
@@ -163,7 +164,7 @@ def test_verify_sees_another_starter(
     path.write_text(kept.replace("event: once", "event: manual"))
     try:
         verified = verify_mirrors(
-            Settings.from_process(), mirrors_below(root), read_inventory(inventory), "once.dbt"
+            Settings.from_process(), mirrors_below(root), read_inventory(inventory), [Unit("once", "dbt")]
         )
         [found] = list(verified)
     finally:
