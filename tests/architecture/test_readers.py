@@ -26,7 +26,7 @@ from tests.support.estate import ROOT
 
 # Each reader beside the class that writes too, and what that one adds.
 READERS = {
-    AirflowReader: (AirflowClient, {"trigger", "note_success", "set_paused", "make_pool"}),
+    AirflowReader: (AirflowClient, {"trigger", "note_success", "set_paused", "make_pool", "parse_soon"}),
     DagsterReader: (DagsterClient, {"launch", "terminate", "reload"}),
     LedgerReader: (Ledger, {"append", "moving"}),
 }

@@ -17,9 +17,9 @@ from docker.errors import DockerException
 from dagster_defs.adapters.containers.container import SAYS_NOTHING, Container, Facts, LogFile, facts_of
 from dagster_defs.adapters.processes.piped import Log
 from dagster_defs.errors import ContainerFailed
+from dagster_defs.lifecycle import tags
 
 STOP_SECONDS = 20  # between asking a container to end and killing it
-TRY = "parity/try"
 
 
 def run_in_docker(context: dg.AssetExecutionContext, container: Container, log: Log) -> tuple[int, Facts]:
@@ -29,7 +29,7 @@ def run_in_docker(context: dg.AssetExecutionContext, container: Container, log: 
     Raises ContainerFailed if Docker cannot be reached, or refuses.
     """
     mark = secrets.token_hex(8)
-    options = {**container.options, "labels": {**container.labels, TRY: mark}}
+    options = {**container.options, "labels": {**container.labels, tags.CONTAINER_TRY: mark}}
     if container.entrypoint:
         options["entrypoint"] = list(container.entrypoint)
     with LogFile(log).kept_up() as file:
@@ -81,7 +81,7 @@ def _remove(mark: str) -> None:
     """The container of this try, which was perhaps interrupted before anybody knew its id."""
     with contextlib.suppress(DockerException):
         client = docker.client.from_env()
-        for left in client.containers.list(all=True, filters={"label": f"{TRY}={mark}"}):
+        for left in client.containers.list(all=True, filters={"label": f"{tags.CONTAINER_TRY}={mark}"}):
             with contextlib.suppress(DockerException):
                 left.stop(timeout=STOP_SECONDS)
             left.remove(force=True, v=True)
