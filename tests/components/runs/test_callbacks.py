@@ -88,7 +88,7 @@ def run(project: Project, code: Code) -> Callable[..., dg.ExecuteInProcessResult
         on_failure: str = "tell",
         days: tuple[str, str] = DAY,
         job: str = "own__python",
-        message: Mapping[str, str] | None = None,
+        run_tags: Mapping[str, str] | None = None,
         **attributes: Any,
     ) -> dg.ExecuteInProcessResult:
         declared = {
@@ -98,7 +98,7 @@ def run(project: Project, code: Code) -> Callable[..., dg.ExecuteInProcessResult
         }  # fmt: skip
         project.declare("own", ("PythonUnit", declared))
         project.load()
-        return project.estate.run(job, days, tags=message, must_succeed=False)
+        return project.estate.run(job, days, tags=run_tags, must_succeed=False)
 
     return declare_and_run
 
@@ -156,7 +156,7 @@ def test_a_proxied_run_leaves_it_to_airflow(
     run: Callable[..., dg.ExecuteInProcessResult], code: Code
 ) -> None:
     """Of a failed run that Airflow's proxy launched Dagster tells nobody: the proxy has the task's callback."""
-    result = run(said=PROXIED)
+    result = run(run_tags=PROXIED)
 
     assert (result.success, code.calls, code.told) == (False, 1, [])
 
@@ -181,7 +181,7 @@ def test_a_refused_run_is_no_failure_of_the_unit(
     run: Callable[..., dg.ExecuteInProcessResult], code: Code
 ) -> None:
     """A run that another task's proxy has launched is refused, and nobody is told that the unit has failed."""
-    result = run(said={tags.AIRFLOW_DAG: "own", tags.AIRFLOW_TASK: "other"})
+    result = run(run_tags={tags.AIRFLOW_DAG: "own", tags.AIRFLOW_TASK: "other"})
 
     assert "NotOwner" in why(result)
     assert code.told == []
