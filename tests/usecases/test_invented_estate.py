@@ -156,7 +156,7 @@ def test_nine_tenths_have_a_mirror_that_works(summary: Mapping[str, Any]) -> Non
     for words, count in REASONS.items():
         assert sum(n for reason, n in summary["reasons"].items() if words in reason) == count, words
     # Ticks are windows without a length, and a moving start has no windows: neither is in Dagster yet.
-    kept = {"harbour_moving", "harbour_ticks", "harbour_waiting", "harbour_sql", "harbour_taskflow"}
+    kept = {"harbour_moving", "harbour_ticks", "harbour_waiting"}
     assert dags["all"] - len(dags["reachable"]) == len(kept)
     assert not kept.intersection(dags["reachable"])
     assert dags["import_errors"] == 1
