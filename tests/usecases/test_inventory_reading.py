@@ -176,7 +176,7 @@ def test_no_file_and_no_text(tmp_path: Path) -> None:
     with pytest.raises(InventoryUnreadable, match="No such file"):
         read_inventory(tmp_path / "nothing.json")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InventoryUnreadable, match="no text"):
+    with pytest.raises(InventoryUnreadable, match="not text"):
         read_inventory(tmp_path / "binary")
 
 
