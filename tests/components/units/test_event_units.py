@@ -36,7 +36,7 @@ def python_unit(unit: str = "asked.note", **attributes: Any) -> tuple[str, dict[
     return "PythonUnit", {
         "unit": unit,
         "schedule": MANUAL,
-        "function": "own_events.noted",
+        "function": "own_occasions.noted",
         "arguments": {"day": "{{ ds }}", "days": "{{ dag_run.conf.get('days', 1) }}"},
         "outputs": [{"key": unit.partition(".")[2]}],
         **attributes,
@@ -61,7 +61,7 @@ UNITS = (
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with instance_for_test() as instance:
         project = Project(Estate(copy_project(tmp_path_factory.mktemp("events"), code=False), instance))
-        module = project.estate.root / "legacy_dags" / "own_events.py"
+        module = project.estate.root / "legacy_dags" / "own_occasions.py"
         module.write_text("def noted(side, **said):\n    return said\n")
         project.declare("own", *UNITS)
         project.declare("airflow", ("AirflowEstate", {}))
@@ -294,7 +294,7 @@ def test_a_failed_run_is_observed(observer: Observer, airflow: FakeAirflow) -> N
 )
 def test_a_clock_beside_an_event_is_a_fault(project: Project, schedule: dict[str, str], message: str) -> None:
     """One unit's fault, with what to do; the rest of the location loads."""
-    module = project.estate.root / "legacy_dags" / "own_events.py"
+    module = project.estate.root / "legacy_dags" / "own_occasions.py"
     module.write_text("def noted(side, **said):\n    return said\n")
     project.declare("own", python_unit(schedule=schedule, arguments={}))
 
