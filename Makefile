@@ -10,9 +10,9 @@ BIN     := $(DAGSTER)/bin
 DIST    ?= dist
 PYTEST  := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
+OF_CHECK := --ignore tests/architecture --ignore tests/docs
 # Every process imports this project: with its bytecode kept, each saves half a second or more.
 unexport PYTHONDONTWRITEBYTECODE
-OF_CHECK := --ignore tests/architecture --ignore tests/docs
 
 .PHONY: help setup demo test test-fast journeys check format bench dist lock clean
 

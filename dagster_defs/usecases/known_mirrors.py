@@ -109,7 +109,7 @@ class Foundation:
         return digest.hexdigest(), newest / 1e9
 
     def _files(self) -> Iterator[Path]:
-        yield self.settings.root / "pyproject.toml"
+        yield from (self.settings.root / name for name in ("pyproject.toml", "dg.toml"))
         yield self.settings.team_file
         if inventory := self.settings.inventory_file:
             yield inventory

@@ -90,6 +90,7 @@ def as_old_as_before(project: Path) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a mirror's YAML": edited("dagster_defs/defs/defs.yaml"),
     "the project's own file": edited("pyproject.toml"),
+    "the settings of dg": new("dg.toml"),
     "a dbt model": edited("dbt/models/a.sql"),
     "a dbt model, secretly": as_old_as_before,
     "a new model": new("dbt/models/more/b.sql"),

@@ -79,7 +79,10 @@ What moves when, what must hold before it does, who decides, and what to do on t
 
 {BEGIN}
 
-no units
+No unit is mirrored.
+
+| unit | stage | owner |
+|---|---|---|
 
 {END}
 

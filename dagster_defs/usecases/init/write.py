@@ -16,7 +16,7 @@ from dagster_defs.usecases.init import files
 from dagster_defs.usecases.migration_plan import MigrationPlan
 
 _NOT_CONTENT = {".git", ".venv", "venv", ".idea", ".vscode", ".DS_Store"}
-_ESTATE = re.compile(r"^\s*type:.*\bAirflowEstate\s*$", re.MULTILINE)
+_ESTATE = "AirflowEstate"  # wherever a document names it, quoted or behind a comment, there is one already
 
 
 def init(folder: Path) -> AdoptingProject:
@@ -31,26 +31,25 @@ def init(folder: Path) -> AdoptingProject:
         if any(path.name not in _NOT_CONTENT for path in root.iterdir()):
             raise NotAProject(root)
         module = _module_name(root.name)
-        mirrors, wanted = root / module / "defs", _of_project(module)
+        mirrors, wanted = root / module / "defs", _of_project(root, module)
     else:
         mirrors, wanted = mirrors_folder(root), {}
     plan = root / "migration_plan.md"
     if plan.exists():
         MigrationPlan(plan).is_current("")  # raises if the block is missing
     if not _has_estate(mirrors):
-        wanted[str((mirrors / "airflow" / "defs.yaml").relative_to(root))] = files.ESTATE
+        wanted[mirrors / "airflow" / "defs.yaml"] = files.ESTATE
     wanted |= {
-        ".env.example": files.ENVIRONMENT,
-        "migration_plan.md": files.PLAN,
-        ".github/workflows/parity.yml": files.WORKFLOW,
-        ".parity/.gitignore": files.PRIVATE_FOLDER,
+        root / ".env.example": files.ENVIRONMENT,
+        plan: files.PLAN,
+        root / ".github" / "workflows" / "parity.yml": files.WORKFLOW,
+        root / ".parity" / ".gitignore": files.PRIVATE_FOLDER,
     }
-    return AdoptingProject(root, mirrors, tuple(_written(root, wanted)))
+    return AdoptingProject(root, mirrors, tuple(_written(wanted)))
 
 
-def _written(root: Path, wanted: Mapping[str, str]) -> Iterator[ProjectFile]:
-    for name, text in wanted.items():
-        path = root / name
+def _written(wanted: Mapping[Path, str]) -> Iterator[ProjectFile]:
+    for path, text in wanted.items():
         if path.exists():
             yield ProjectFile(path, Outcome.THERE)
         else:
@@ -58,11 +57,11 @@ def _written(root: Path, wanted: Mapping[str, str]) -> Iterator[ProjectFile]:
             yield ProjectFile(path, Outcome.WRITTEN)
 
 
-def _of_project(module: str) -> dict[str, str]:
+def _of_project(root: Path, module: str) -> dict[Path, str]:
     return {
-        "pyproject.toml": files.PYPROJECT.format(name=module.replace("_", "-"), module=module),
-        f"{module}/__init__.py": files.PACKAGE,
-        f"{module}/definitions.py": files.DEFINITIONS,
+        root / "pyproject.toml": files.PYPROJECT.format(name=module.replace("_", "-"), module=module),
+        root / module / "__init__.py": files.PACKAGE,
+        root / module / "definitions.py": files.DEFINITIONS,
     }
 
 
@@ -75,7 +74,7 @@ def _module_name(folder: str) -> str:
 
 def _has_estate(mirrors: Path) -> bool:
     return any(
-        _ESTATE.search(path.read_text(encoding="utf-8", errors="replace"))
+        _ESTATE in path.read_text(encoding="utf-8", errors="replace")
         for name in ("defs.yaml", "defs.yml", "component.yaml")
         for path in mirrors.rglob(name)
     )
