@@ -13,6 +13,8 @@ from handover.names import (
     MAP_INDEX_TAG,
     PARENT_RUN_TAG,
     PARTITION_TAG,
+    PASSES_ON_EACH,
+    PASSES_ON_SKIPS_TAG,
     REFUSED_TAG,
     ROOT_RUN_TAG,
     ROUND_TAG,
@@ -62,8 +64,8 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
 
     At no time are there two live runs of one task instance. A successful run counts only for a retry, because whoever
     clears a task wants it to run. Tags that neither has, as those of a window for a DAG without a clock, are alike. A
-    run that was not launched by a proxy is neither followed nor accepted, whatever its
-    tags say; while it is live, the try waits for it.
+    run that was not launched by a proxy is neither followed nor accepted, whatever its tags say; while it is live, the
+    try waits for it.
     """
 
     def alike(run: Run, *names: str) -> bool:
@@ -85,9 +87,9 @@ def decide(runs: Sequence[Run], tags: Mapping[str, str]) -> Decision:
         if not alike(run, UPSTREAM_TAG):
             return Decision(Act.OUTLAST, run, "tasks before this one have run again since: its input is old")
         if alike(run, ROUND_TAG):
-            return Decision(
-                Act.FOLLOW, run, "an earlier try has launched it, or another instance of the task"
-            )
+            is_mapped = tags.get(PASSES_ON_SKIPS_TAG) == PASSES_ON_EACH
+            sibling = ", or another instance of the task" if is_mapped else ""
+            return Decision(Act.FOLLOW, run, f"an earlier try has launched it{sibling}")
         return Decision(Act.FOLLOW, run, "it was launched before the task was cleared, from the same input")
     if own and own[0].status == "SUCCESS" and alike(own[0], ROUND_TAG, UPSTREAM_TAG, *WHAT):
         return Decision(Act.ACCEPT, own[0], "it went on after the try that launched it had ended")

@@ -49,6 +49,14 @@ def test_a_live_run_is_followed(status: str) -> None:
     assert decision.why == "an earlier try has launched it"
 
 
+def test_an_instance_of_a_mapped_task_may_follow_another() -> None:
+    """Only such an instance is told that its run may be another one's: a task that is not mapped has no others."""
+    decision = decide([a_run("STARTED")], {**TAGS, "parity/airflow_passes_on_skips": "each"})
+
+    assert decision.act is Act.FOLLOW
+    assert decision.why == "an earlier try has launched it, or another instance of the task"
+
+
 @pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
 def test_a_failed_run_is_tried_again(status: str) -> None:
     """What has failed, or was ended, is launched again, also if an older run had succeeded."""
