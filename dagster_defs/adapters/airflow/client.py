@@ -208,7 +208,7 @@ class AirflowReader:
 
         def page(offset: int) -> Any:
             params = {"limit": PAGE, "offset": offset}
-            return self._call("GET", path, params=params, allowed=(403, 404), gone=gone)
+            return self._call("GET", path, params=params, allowed=(404,), gone=gone)
 
         return self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
 

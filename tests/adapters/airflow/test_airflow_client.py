@@ -63,6 +63,19 @@ def test_a_dag_that_may_not_be_read(client: AirflowClient, airflow: FakeAirflow)
     assert total == 1
 
 
+def test_instances_that_may_not_be_read_are_an_error(client: AirflowClient, airflow: FakeAirflow) -> None:
+    """Instances of a mapped task that is gone are none; those that are refused are not taken for none."""
+    unit = Unit("taxi_daily", "many")
+    airflow.finish("taxi_daily", "many", "run", ENDED, map_index=0)
+
+    assert len(client.mapped_instances(unit, "run")) == 1
+    airflow.failures = [404]
+    assert client.mapped_instances(unit, "run") == []
+    airflow.failures = [403]
+    with pytest.raises(AirflowFault, match="403"):
+        client.mapped_instances(unit, "run")
+
+
 def test_many_dag_runs_in_few_questions(client: AirflowClient, airflow: FakeAirflow) -> None:
     """The runs of an interval of logical dates come a hundred at a time, and no more pages than asked for."""
     for number in range(250):
