@@ -89,14 +89,15 @@ class ObservationTick:
             Finished(task, run) for task, run in zip(part.tasks, self._runs_of(part.tasks), strict=True)
         ]
         handled = 0
-        for events in self.tell(finished, self):
+        for task, events in zip(part.tasks, self.tell(finished, self), strict=True):
             self.events += events
+            # At once: Airflow may fall silent before the next task of the slice is told.
+            if task.end:
+                self.note(task.identity, task.end)
             handled += 1
+            self.tasks += 1
             if len(self.events) >= self.budget.events or self.seconds() >= self.budget.seconds:
                 break
-        self.tasks += handled
-        ends = [(task.identity, task.end) for task in part.tasks[:handled] if task.end]
-        self.cursor = self.cursor.telling(ends)
         if not part.is_whole or handled < len(part.tasks):
             return
         self.cursor = self.cursor.arrived() if part.before is None else self.cursor.passing(part.before)

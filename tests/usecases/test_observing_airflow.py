@@ -113,3 +113,24 @@ def test_each_task_is_told_once(
         quiet = 0 if tick(5) else quiet + 1
 
     assert told == Counter(each.identity for each, _ in rows)
+
+
+def test_what_was_told_before_a_fault_is_not_told_again() -> None:
+    """Airflow stops answering between two tasks of one slice: the first one's event is kept and told only once."""
+    rows = [(task(number, START), START) for number in range(2)]
+    airflow = cast("AirflowClient", Rows(rows, START + timedelta(minutes=1)))
+    answers = iter([True, False])
+
+    def tell(news: Sequence[Finished], memory: Memory) -> Iterator[list[Any]]:
+        for one in news:
+            if not next(answers, True):
+                raise AirflowUnreachable("", "answered 500")
+            yield [one.task.identity]
+
+    first = ObservationTick(airflow, ["d"], Cursor.first(START), tell, lambda: 0.0)
+    first.look(START + timedelta(minutes=1))
+    assert first.trouble is not None
+    second = ObservationTick(airflow, ["d"], Cursor.read(first.cursor.write()), tell, lambda: 0.0)
+    second.look(START + timedelta(minutes=1))
+
+    assert (first.events, second.events) == ([rows[0][0].identity], [rows[1][0].identity])
