@@ -109,7 +109,8 @@ class LiveOrchestrators:
         if not paused:
             self.airflow.set_paused(dag_id, paused=True)
         elif not left and _with_skips(tasks):
-            # Closed from here, their skipped tasks would become successes. They stay open until Airflow closes them.
+            # Closed from here, skipped tasks would become successes. Their runs stay open until Airflow closes them.
+            self._close(runs, tasks)
             self.next_window(unit)
             return ""
         elif not left and not self._close(runs, tasks):
@@ -119,12 +120,14 @@ class LiveOrchestrators:
         return f"Airflow ends {', '.join(tasks)}" if runs else f"{dag_id} was paused a moment ago"
 
     def _close(self, runs: Sequence[DagRun], tasks: Mapping[str, Sequence[TaskInstance]]) -> bool:
-        """Mark runs whose tasks are over as successful, which Airflow does only while the DAG is unpaused. Returns
-        False if any task has not succeeded: then Airflow has to decide how the run ended."""
-        succeeded = all(task.state == "success" for found in tasks.values() for task in found)
-        for run in runs if succeeded else ():
+        """Mark runs whose tasks have all succeeded as successful, which Airflow does only while the DAG is unpaused.
+        Returns False if any other run is left: then Airflow has to decide how it ended."""
+        succeeded = [
+            run for run in runs if all(task.state == "success" for task in tasks.get(run.run_id, ()))
+        ]
+        for run in succeeded:
             self.airflow.note_success(run)
-        return succeeded
+        return len(succeeded) == len(runs)
 
     def wake(self, unit: Unit) -> None:
         self.airflow.set_paused(unit.dag_id, paused=False)
