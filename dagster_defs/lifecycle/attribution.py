@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
+
+CLOCKS = timedelta(seconds=30)  # by how much the clocks of Airflow and Dagster may differ
 
 
 class Executor(Enum):
@@ -27,7 +29,7 @@ class TaskRun:
     """A Dagster run that was launched for a task instance and may have written.
 
     `airflow_try`: the try that launched it, None if the run does not say. `how`: its state in words. `live`: it has not
-    finished. `round`: the tag of that name.
+    finished. `round`: the tag of that name. `ended`: None as long as it is live, or if that is not known.
     """
 
     run_id: str
@@ -37,6 +39,7 @@ class TaskRun:
     live: bool
     how: str
     round: str = ""
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Try:
     succeeded: bool
     started: datetime | None
     succeeded_before: Collection[int] = ()
+    ended: datetime | None = None
 
 
 def executor_of(
@@ -82,19 +86,33 @@ def executor_of_all(
 ) -> tuple[Executor, TaskRun | None]:
     """Who executed a mapped task as a whole; its instances share one run. `attempt`: of the instance that ended last.
 
-    `max_tries`: the sum over its instances, which is in the round of the run and changes whenever one is cleared.
+    `max_tries`: the sum over its instances, which is in the round of the run and changes whenever one is cleared. A run
+    of another round counts only if there is none of this one, and only if it was live while that instance ran.
     """
-    own = [
-        run
-        for run in runs
-        if run.round.rpartition(".")[2] == str(max_tries) and not _is_of_before(run, attempt, given_back)
-    ]
+    known = [run for run in runs if not _is_of_before(run, attempt, given_back)]
+    own = [run for run in known if run.round.rpartition(".")[2] == str(max_tries)]
+    # Cleared while a run is live, an instance follows that run of an earlier round.
+    own = own or [run for run in known if _is_at_the_time_of(attempt, run)]
     if not own:
         return Executor.AIRFLOW, None
     succeeded = next((run for run in own if run.succeeded), None)
     if succeeded or not attempt.succeeded:
         return Executor.DAGSTER, succeeded or own[0]
     return Executor.UNCLEAR, own[0]
+
+
+def executor_of_failed_instance(
+    attempt: Try, runs: Sequence[TaskRun], given_back: Sequence[datetime]
+) -> Executor:
+    """Who executed a try of one instance of a mapped task, which did not succeed.
+
+    Its number says nothing, as the proxy of another instance may have launched the run; nor does its start, as it may
+    have begun before the launch or after it.
+    """
+    of_proxy = (
+        _is_at_the_time_of(attempt, run) and not _is_of_before(run, attempt, given_back) for run in runs
+    )
+    return Executor.DAGSTER if any(of_proxy) else Executor.AIRFLOW
 
 
 def given_back(entries: Sequence[Entry]) -> list[datetime]:
@@ -108,6 +126,13 @@ def given_back(entries: Sequence[Entry]) -> list[datetime]:
 
 def _is_of_before(run: TaskRun, attempt: Try, given_back: Sequence[datetime]) -> bool:
     return attempt.started is not None and any(run.launched < at <= attempt.started for at in given_back)
+
+
+def _is_at_the_time_of(attempt: Try, run: TaskRun) -> bool:
+    """Whether the run was live at some time during the try."""
+    if attempt.started is None or attempt.ended is None or run.launched > attempt.ended + CLOCKS:
+        return False
+    return run.live or (run.ended is not None and run.ended >= attempt.started - CLOCKS)
 
 
 def _was_cleared(run: TaskRun, attempt: Try) -> bool:

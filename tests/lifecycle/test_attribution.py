@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.attribution import Executor, TaskRun, Try, executor_of, given_back
+from dagster_defs.lifecycle.attribution import (
+    Executor,
+    TaskRun,
+    Try,
+    executor_of,
+    executor_of_all,
+    executor_of_failed_instance,
+    given_back,
+)
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
 
@@ -86,3 +94,60 @@ def test_what_gives_windows_back() -> None:
     rollback = replace(entry, move=Move.ROLLBACK, stage=Stage.CUT_OVER, at=AFTER)
 
     assert given_back([entry, turned, rollback, replace(rollback, kind=Kind.DONE)]) == [NOON, AFTER]
+
+
+# A mapped task as a whole: the try is of the instance that ended last, and its sum of `max_tries` is 2.
+LASTING = Try(2, succeeded=True, started=NOON, ended=AFTER)
+QUARTER = timedelta(minutes=15)
+
+
+def a_round(
+    round_: str, how: str = "SUCCESS", launched: datetime = BEFORE, ended: datetime | None = None
+) -> TaskRun:
+    return replace(a_run(1, how), round=round_, launched=launched, ended=ended)
+
+
+@pytest.mark.parametrize(
+    ("runs", "executor"),
+    [
+        ([], AIRFLOW),
+        ([a_round("7.2")], DAGSTER),
+        ([a_round("7.2", "FAILURE")], UNCLEAR),
+        ([a_round("7.12")], AIRFLOW),
+        ([a_round("7.1", ended=NOON - QUARTER)], AIRFLOW),
+        ([a_round("7.1", ended=NOON + QUARTER)], DAGSTER),
+        ([a_round("7.1", "FAILURE", ended=NOON + QUARTER)], UNCLEAR),
+        ([a_round("7.1", "LIVE")], UNCLEAR),
+        ([a_round("7.1", launched=AFTER + QUARTER, ended=AFTER + 2 * QUARTER)], AIRFLOW),
+        ([a_round("7.2", "FAILURE"), a_round("7.1", ended=NOON + QUARTER)], UNCLEAR),
+    ],
+)
+def test_who_has_executed_a_mapped_task(runs: Sequence[TaskRun], executor: Executor) -> None:
+    """A run of its round, or else one of another round that lived while its last instance ran: an instance that was
+    cleared meanwhile, such as a deferred one, follows that run."""
+    assert executor_of_all(LASTING, 2, runs, [])[0] is executor
+
+
+@pytest.mark.parametrize(
+    ("launched", "ended", "executor"),
+    [
+        (NOON - QUARTER, NOON + QUARTER, DAGSTER),
+        (NOON + QUARTER, NOON + 2 * QUARTER, DAGSTER),
+        (NOON - QUARTER, None, AIRFLOW),
+        (NOON - 2 * QUARTER, NOON - QUARTER, AIRFLOW),
+        (AFTER + QUARTER, AFTER + 2 * QUARTER, AIRFLOW),
+    ],
+)
+def test_who_has_executed_a_failed_instance(
+    launched: datetime, ended: datetime | None, executor: Executor
+) -> None:
+    """A try is a proxy's if a run lived during it, whichever instance has launched the run: one of before the try, or of
+    after it, is not the try's."""
+    attempt = replace(LASTING, succeeded=False)
+
+    assert executor_of_failed_instance(attempt, [a_round("7.0", "FAILURE", launched, ended)], []) is executor
+    rolled_back = [launched + timedelta(seconds=1)]
+    if launched < NOON:
+        assert executor_of_failed_instance(
+            attempt, [a_round("7.0", "FAILURE", launched, ended)], rolled_back
+        ) is (AIRFLOW)

@@ -7,6 +7,7 @@ from functools import cached_property
 import dagster as dg
 
 from dagster_defs.adapters.airflow.rows import TaskInstance
+from dagster_defs.adapters.dagster.event_log import instant
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.components.sensors.mapped_tasks import WholeTask
 from dagster_defs.errors import ParityError
@@ -17,6 +18,7 @@ from dagster_defs.lifecycle.attribution import (
     Try,
     executor_of,
     executor_of_all,
+    executor_of_failed_instance,
     given_back,
 )
 from dagster_defs.lifecycle.histories import UnitHistory
@@ -42,7 +44,8 @@ class TaskRuns:
         if not runs:
             return Executor.AIRFLOW, ""
         if task.map_index >= 0:
-            return (Executor.DAGSTER if self._is_a_proxys(task, runs) else Executor.AIRFLOW), ""
+            attempt = Try(task.try_number, task.state == "success", task.start, ended=task.end)
+            return executor_of_failed_instance(attempt, runs, self._given_back(task.unit)), ""
         before = [earlier_try.try_number for earlier_try in earlier if earlier_try.state == "success"]
         earlier_try = Try(task.try_number, task.state == "success", task.start, before)
         executor, run = executor_of(earlier_try, runs, self._given_back(task.unit))
@@ -51,19 +54,10 @@ class TaskRuns:
     def executor_of_all(self, whole: WholeTask) -> tuple[Executor, str]:
         """The same for a mapped task as a whole."""
         task = whole.task
-        attempt = Try(task.try_number, task.state == "success", whole.last_started)
+        attempt = Try(task.try_number, task.state == "success", whole.last_started, ended=task.end)
         runs = self._runs.get(_place(task), ())
         executor, run = executor_of_all(attempt, task.max_tries, runs, self._given_back(task.unit))
         return executor, _in_words(run)
-
-    def _is_a_proxys(self, task: TaskInstance, runs: Sequence[TaskRun]) -> bool:
-        """Whether a try of a mapped instance that did not succeed was a proxy's. Its own number says nothing: the
-        proxy of another instance may have launched the run."""
-        given_back = self._given_back(task.unit)
-        return any(
-            not any(task.start is not None and run.launched < at <= task.start for at in given_back)
-            for run in runs
-        )
 
     def _given_back(self, unit: Unit) -> list[datetime]:
         history = self._histories.get(unit)
@@ -124,6 +118,7 @@ def _runs_of(instance: dg.DagsterInstance, tasks: Sequence[TaskInstance]) -> dic
             live=not run.is_finished,
             how=_HOW.get(run.status, "has not ended"),
             round=run_tags.get(tags.AIRFLOW_ROUND, ""),
+            ended=instant(record.end_time) if record.end_time else None,
         )
         runs.setdefault(place, []).insert(0, task_run)
     return runs

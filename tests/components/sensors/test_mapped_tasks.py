@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 import dagster as dg
+import pendulum
 import pytest
 
 from dagster_defs.lifecycle import tags
@@ -27,8 +28,15 @@ def states_told(events: Sequence[dg.AssetMaterialization | dg.AssetObservation])
     return [str(event.metadata[tags.SHOWN_STATE].value) for event in events]
 
 
-def launched(observer: Observer, run: str, round_: str, ends: dg.DagsterEventType) -> None:
-    """The run that the proxy of some index has launched for all of them."""
+def launched(
+    observer: Observer,
+    run: str,
+    round_: str,
+    ends: dg.DagsterEventType,
+    at: pendulum.DateTime = NOW,
+    seconds: float = 0,
+) -> None:
+    """The run that the proxy of some index has launched for all of them, and that took so many seconds."""
     said = {
         tags.AIRFLOW_DAG: ZONES[0],
         tags.AIRFLOW_RUN: run,
@@ -39,9 +47,13 @@ def launched(observer: Observer, run: str, round_: str, ends: dg.DagsterEventTyp
         ROUND: round_,
     }
     job = observer.estate.definitions.resolve_job_def("taxi_daily__dbt_zones")
-    found = observer.instance.create_run_for_job(job, tags={**job.tags, **said})
-    for kind in (dg.DagsterEventType.RUN_START, ends):
-        observer.instance.report_dagster_event(dg.DagsterEvent(kind.value, found.job_name), found.run_id)
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr("dagster._core.storage.runs.sql_run_storage.get_current_datetime", lambda: at)
+        found = observer.instance.create_run_for_job(job, tags={**job.tags, **said})
+    for kind, instant in ((dg.DagsterEventType.RUN_START, at), (ends, at.add(seconds=seconds))):
+        observer.instance.report_dagster_event(
+            dg.DagsterEvent(kind.value, found.job_name), found.run_id, timestamp=instant.timestamp()
+        )
 
 
 def test_the_last_instance_tells_the_task(observer: Observer, airflow: FakeAirflow) -> None:
@@ -137,6 +149,19 @@ def test_proxied_instances_share_a_run(observer: Observer, airflow: FakeAirflow)
     airflow.finish(*ZONES, run, NOW, state="up_for_retry", map_index=0, max_tries=2)
     airflow.finish(*ZONES, run, NOW.add(seconds=2), map_index=0, try_number=2, max_tries=2)
     airflow.finish(*ZONES, run, NOW.add(seconds=1), map_index=1, max_tries=3)
+
+    assert observer.tick() == []
+
+
+def test_an_instance_that_is_cleared_follows_a_run_of_before(
+    observer: Observer, airflow: FakeAirflow
+) -> None:
+    """A deferred instance that is cleared begins another round, and goes on with the run that lives: Dagster has told
+    the window, and Airflow has written nothing."""
+    run = spring_run(airflow)
+    launched(observer, run, "7.2", dg.DagsterEventType.RUN_SUCCESS, NOW.subtract(minutes=10), seconds=600)
+    airflow.finish(*ZONES, run, NOW, map_index=0, max_tries=1)
+    airflow.finish(*ZONES, run, NOW.add(seconds=2), map_index=1, try_number=2, max_tries=2)
 
     assert observer.tick() == []
 
