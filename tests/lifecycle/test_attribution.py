@@ -141,8 +141,8 @@ def test_who_has_executed_a_mapped_task(runs: Sequence[TaskRun], executor: Execu
 def test_who_has_executed_a_failed_instance(
     launched: datetime, ended: datetime | None, executor: Executor
 ) -> None:
-    """A try is a proxy's if a run lived during it, whichever instance has launched the run: one of before the try, or of
-    after it, is not the try's."""
+    """A try is a proxy's if a run lived during it, whichever instance has launched the run: one from before the try, or
+    from after it, is not the try's."""
     attempt = replace(LASTING, succeeded=False)
 
     assert executor_of_failed_instance(attempt, [a_round("7.0", "FAILURE", launched, ended)], []) is executor

@@ -281,8 +281,8 @@ def test_a_run_with_skipped_tasks_stays_open(world: LiveOrchestrators, airflow: 
 def test_a_run_without_a_skip_is_closed_beside_one_with(
     world: LiveOrchestrators, airflow: FakeAirflow, other: str
 ) -> None:
-    """Of two runs that are over, the one whose tasks have all succeeded is noted as a success; only the other is left to
-    Airflow."""
+    """Of two runs that are over, the one whose tasks have all succeeded is noted as a success; only the other is left
+    to Airflow."""
     whole = "scheduled__2024-03-09"
     airflow.add_run("taxi_daily", whole, "2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00", "running")
     airflow.finish("taxi_daily", "first", whole, AT)
