@@ -67,3 +67,5 @@ TICK = "parity/told_from"
 AIRFLOW_STATE = "parity/airflow_state"
 SKIPPED_INDICES = "parity/airflow_skipped_indices"
 AIRFLOW_SKIPS, PASSES_ON_SKIPS = "parity/airflow_skips", "parity/airflow_passes_on_skips"
+# The value of the last one, of a proxy for one instance of a mapped task.
+PASSES_ON_EACH = "each"

@@ -21,8 +21,6 @@ from dagster_defs.windows import Moment, Occasion, Window
 #: Prefixes of the ids of Airflow runs that nobody triggered by hand, and that therefore have no `conf`.
 SCHEDULED = ("scheduled__", "backfill__")
 RESUMED = ("up_for_retry", "up_for_reschedule")
-# What a proxy for one instance of a mapped task says about skips.
-PASSES_ON_EACH = "each"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,12 @@ class OperatorRun:
         """
         store, run_id = self._store, self.context.run.run_id
         before = store.attempt(self.unit)
-        if before is not None and before.round and before.round == self._round and _is_mapped(before.record):
+        if (
+            before is not None
+            and before.round
+            and before.round == self._round
+            and _is_to_repeat(before.record)
+        ):
             before = _to_repeat(before)
         elif before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
             before = None
@@ -197,7 +200,7 @@ class OperatorRun:
         """
         indices = [str(one["map_index"]) for one in record["instances"] if one["state"] == "skipped"]
         if state != "skipped" and indices:
-            if self._said.get(tags.PASSES_ON_SKIPS) != PASSES_ON_EACH:
+            if self._said.get(tags.PASSES_ON_SKIPS) != tags.PASSES_ON_EACH:
                 skipped = ", ".join(f"{self.unit.task_id}[{index}]" for index in indices)
                 reason = f"it skips {skipped}, and one proxy for all instances cannot pass that on"
                 raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
@@ -217,8 +220,11 @@ class OperatorRun:
         return max(0.0, (min(untils) - datetime.now(UTC)).total_seconds())
 
 
-def _is_mapped(record: Mapping[str, Any]) -> bool:
-    return any(one["map_index"] >= 0 for one in record["instances"])
+def _is_to_repeat(record: Mapping[str, Any]) -> bool:
+    """Whether instances of a mapped task are left to repeat. Of one that is over, nothing would run."""
+    return record["state"] not in ("success", "skipped") and any(
+        one["map_index"] >= 0 for one in record["instances"]
+    )
 
 
 def _to_repeat(before: Attempt) -> Attempt:

@@ -241,6 +241,41 @@ def test_a_skip_is_told_to_airflows_proxy(place: Project) -> None:
         assert json.loads(run.tags[tags.AIRFLOW_SKIPS]) == skipped
 
 
+MAPPED_FILE = """
+import os
+from datetime import datetime, timezone
+from airflow import DAG
+from airflow.decorators import task
+from airflow.exceptions import AirflowSkipException
+
+with DAG("fan", schedule="0 6 * * *", start_date=datetime(2024, 1, 1, tzinfo=timezone.utc)):
+    @task
+    def noted(word):
+        with open(os.path.join(os.environ["STRANGE_OUT"], "noted"), "a") as file:
+            file.write(word + "\\n")
+        if word == "skip":
+            raise AirflowSkipException
+
+    noted.expand(word=["go", "skip"])
+"""
+
+
+@pytest.mark.airflow
+def test_a_mapped_task_that_was_over_runs_again(place: Project) -> None:
+    """All instances had ended and the run failed after that: the next run of the same round executes them all, as
+    Airflow does with a task that is cleared, and does not pass on what the earlier one has left behind."""
+    root = place.estate.root
+    (root / "dags" / "fan.py").write_text(MAPPED_FILE)
+    in_its_file = {"dags_folder": "dags", "dag_file": "fan.py"}
+    place.declare("own", declared(root, "noted", "fan", airflow=in_its_file))
+    place.load()
+
+    for times, passes_on in ((1, "yes"), (2, tags.PASSES_ON_EACH)):
+        result = proxied_run(place, Unit("fan", "noted"), **{tags.PASSES_ON_SKIPS: passes_on})
+        assert result.success is (passes_on == tags.PASSES_ON_EACH)
+        assert sorted((root / "noted").read_text().split()) == sorted(["go", "skip"] * times)
+
+
 def test_a_triggered_run_has_a_conf_that_nobody_knows(place: Project) -> None:
     """A run that somebody has triggered in Airflow is refused: what was passed to it is not at hand."""
     place.declare("own", declared(place.estate.root, "skip99"))

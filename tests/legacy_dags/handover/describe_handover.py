@@ -40,6 +40,8 @@ def main() -> None:
             "passes_on_skips": names.PASSES_ON_SKIPS_TAG,
             "airflow_state": names.STATE_TAG,
             "airflow_skips": names.SKIPS_TAG,
+            "skipped_indices": names.SKIPPED_INDICES_TAG,
+            "passes_on_each": names.PASSES_ON_EACH,
         },
         "errors": bag.import_errors,
         "operators": {
