@@ -54,6 +54,7 @@
     ├── MoveOvertaken                         somebody else has moved the unit in the meantime
     ├── StepFailed                            a move stopped half-done at one of its steps
     ├── HalfRetired                           no way back: another unit of the DAG is retired already
+    ├── SourceLeftBehind                      no way back without a mapped task whose XComs the unit reads
     ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
@@ -144,6 +145,7 @@ from dagster_defs.errors.moves import (
     NotDagsterOwned,
     PartOfDag,
     ReasonMissing,
+    SourceLeftBehind,
     StepFailed,
 )
 from dagster_defs.errors.project import (
@@ -309,6 +311,7 @@ __all__ = [
     "ServerDied",
     "ServerFault",
     "ServerSilent",
+    "SourceLeftBehind",
     "StatementFailed",
     "StepFailed",
     "TaskStoreUnreadable",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dagster_defs.errors.base import ParityError, UsageError
@@ -107,6 +107,19 @@ class HalfRetired(ParityError):
         super().__init__(
             f"cannot roll back {unit}: {retired} of the same DAG is retired already, and Airflow no longer runs the "
             f"DAG. Finish the move: parity resume {unit} --apply"
+        )
+
+
+class SourceLeftBehind(ParityError):
+    """`units`: to be rolled back. `left`: by mapped task that would stay with Dagster, the readers of its XComs."""
+
+    def __init__(self, units: Sequence[str], left: Mapping[str, Sequence[str]]) -> None:
+        self.units, self.left = tuple(units), {source: tuple(readers) for source, readers in left.items()}
+        sources, what = list(left), "; ".join(f"{source} by {', '.join(left[source])}" for source in left)
+        super().__init__(
+            f"cannot roll back {', '.join(units)} without {', '.join(sources)}: the XComs of a mapped task are read in "
+            f"Airflow ({what}), which would find none while Dagster runs it. Roll them back together: "
+            f"parity rollback {' '.join([*units, *sources])} --apply"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +25,8 @@ def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet
         for name, reason in asked
     ]
     if readers := readers_of_xcom(dag, task):
-        # An empty sequence is a valid XCom of a mapped task, so the proxy refuses what others could read as one.
-        how = (
-            "move them first, for Airflow runs it itself until then" if task.mapped else "move them together"
-        )
+        # An empty sequence is a valid XCom of a mapped task, so there is no proxy for one that Airflow's tasks read.
+        how = "move them together" + (", for it fails in Airflow until then" if task.mapped else "")
         doubts.append(f"{', '.join(readers)} read its XCom, and will find none once Dagster runs it: {how}")
     if not doubts:
         return Facet("variables", Agreement.AGREES, RENDERED, RENDERED)
@@ -37,6 +35,23 @@ def operator_variables(dag: Dag, task: Task, *, of_event: bool = False) -> Facet
 
 def readers_of_xcom(dag: Dag, task: Task) -> list[str]:
     return sorted(each.task_id for each in dag.tasks if isinstance(each, Task) and _reads(each, task))
+
+
+def sources_left(dag: Dag, returned: Collection[str], proxied: Collection[str]) -> dict[str, list[str]]:
+    """The mapped tasks among those proxied that cannot stay so if these tasks return to Airflow, each with the tasks
+    that would then read its XComs there: tasks that return, or that have to with them."""
+    left: dict[str, list[str]] = {}
+    tasks = [task for task in dag.tasks if isinstance(task, Task) and task.mapped and task.task_id in proxied]
+    while True:
+        back = {*returned, *left}
+        found = {
+            task.task_id: readers
+            for task in tasks
+            if task.task_id not in back and (readers := sorted(back & set(readers_of_xcom(dag, task))))
+        }
+        if not found:
+            return left
+        left |= found
 
 
 def _of_a_trigger(task: Task) -> list[tuple[str, str]]:

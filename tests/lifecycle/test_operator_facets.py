@@ -8,7 +8,12 @@ import pytest
 
 from dagster_defs.inventory.document import Dag, Sample, Schedule, Task
 from dagster_defs.lifecycle.agreement import Agreement, Facet
-from dagster_defs.lifecycle.operator_facets import operator_ordering, operator_selection, operator_variables
+from dagster_defs.lifecycle.operator_facets import (
+    operator_ordering,
+    operator_selection,
+    operator_variables,
+    sources_left,
+)
 
 DAY = ("2024-03-08T06:00:00+00:00", "2024-03-09T06:00:00+00:00")
 ORDER = Facet("ordering", Agreement.AGREES, "first", "first")
@@ -92,8 +97,8 @@ def test_a_task_in_a_mapped_group_has_an_order_of_its_own() -> None:
     assert "no proxy stands for such a task" in facet.detail
 
 
-def test_readers_of_a_mapped_task_move_first() -> None:
-    """What reads the XComs of a mapped task would take none for an empty list, so it is handed over before it."""
+def test_a_mapped_task_moves_with_its_readers() -> None:
+    """What reads the XComs of a mapped task would take none for an empty list, so the task fails until both move."""
     reader = beside(
         templated={"op_kwargs": {"__expand__": {"x": {"__xcom__": ["load"], "key": "return_value"}}}}
     )
@@ -101,4 +106,28 @@ def test_readers_of_a_mapped_task_move_first() -> None:
     facet = variables(load(mapped=True), reader)
 
     assert facet.agrees is Agreement.UNDETERMINED
-    assert "move them first" in facet.detail
+    assert "move them together, for it fails in Airflow until then" in facet.detail
+
+
+def test_a_mapped_source_returns_with_its_readers() -> None:
+    """Whatever reads XComs of a mapped task cannot return to Airflow without it, nor without the mapped tasks that such
+    a task reads in turn; sources that are not proxied, or not mapped, stay out of it."""
+
+    def reads(task_id: str, *sources: str, mapped: bool = True) -> Task:
+        pulled = {"op_args": {"__xcom__": list(sources), "key": "return_value"}} if sources else {}
+        return Task("shop", task_id, ("airflow.operators.bash.BashOperator",), pulled, mapped=mapped)
+
+    schedule = Schedule("0 6 * * *", "cron", "0 6 * * *", "UTC", interval_is_empty=False)
+    tasks = (
+        reads("first"),
+        reads("second", "first"),
+        reads("plain", "second", mapped=False),
+        reads("last", "plain", "second", mapped=False),
+    )
+    dag = Dag("shop", schedule, "UTC", tasks)
+    all_of_them = {"first", "second", "plain", "last"}
+
+    assert sources_left(dag, ["last"], all_of_them) == {"second": ["last"], "first": ["second"]}
+    assert sources_left(dag, ["last"], {"first", "last"}) == {}
+    assert sources_left(dag, all_of_them, all_of_them) == {}
+    assert sources_left(dag, ["first"], all_of_them) == {}

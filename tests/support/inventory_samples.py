@@ -11,6 +11,7 @@ import pendulum
 
 from dagster_defs.inventory import ModelTime, Report, Selection, UnitReading, describe, read_document
 from dagster_defs.inventory.document import SCHEMA
+from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Schedule, TemplateContext, Window, compile_template
 
 BASH = "airflow.operators.bash.BashOperator"
@@ -149,6 +150,16 @@ def read(
 
 def bash(command: str, **more: Any) -> UnitReading:
     return read({"bash_command": command}, **more)
+
+
+def read_from(source: Unit, reader: Unit) -> dict[str, Any]:
+    """An inventory of one DAG, in which a task reads the XComs of a mapped one."""
+    pulls = f"{{{{ ti.xcom_pull('{source.task_id}') }}}}"
+    return document(
+        task({"bash_command": "exit 1"}, name=source.task_id, mapped=True),
+        task({"bash_command": pulls}, name=reader.task_id),
+        dag_id=source.dag_id,
+    )
 
 
 def report(content: Mapping[str, Any], project: FakeProject | None = None) -> Report:

@@ -8,16 +8,18 @@ from itertools import groupby
 
 from dagster_defs.adapters.processes.waiting import say_seconds
 from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.errors import DagsterFault, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
 from dagster_defs.lifecycle.histories import CutOver
-from dagster_defs.lifecycle.moves import Planned, in_words, plan, resume
+from dagster_defs.lifecycle.moves import Planned, Step, in_words, plan, resume
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.carry_out import Mover, Patience
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
+from dagster_defs.usecases.move.sources import sources_of
 
 # Dagster kills a sensor's tick after a minute.
 SENSOR_PATIENCE = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
@@ -34,18 +36,24 @@ def carry_out(
     """
     for together in _by_dag(proposals):
         steps = [_mover(settings, proposal, reason, say).apply(proposal.plan) for proposal in together]
-        most = max(len(proposal.plan.steps) for proposal in together)
-        for turn in range(most):
-            for proposal, moving in zip(together, steps, strict=True):
-                current = proposal.plan
-                if turn >= most - len(current.steps):  # plans with fewer steps start later
-                    step = next(moving)
-                    say(f"{current.unit}: {in_words(step, current.unit)}")
-        for proposal, moving in zip(together, steps, strict=True):
-            next(moving, None)  # releases the unit
-            yield proposal.plan
+        yield from _take_turns([proposal.plan for proposal in together], steps, say)
     if any(proposal.plan.from_ is not proposal.plan.to for proposal in proposals):
         _load_anew(settings, proposals[0].plan.unit, say)
+
+
+def _take_turns(
+    plans: Sequence[Planned], steps: Sequence[Iterator[Step]], say: Callable[[str], None]
+) -> Iterator[Planned]:
+    """Take the steps of these plans side by side, and yield each plan when all are done."""
+    most = max((len(each.steps) for each in plans), default=0)
+    for turn in range(most):
+        for current, moving in zip(plans, steps, strict=True):
+            if turn >= most - len(current.steps):  # plans with fewer steps start later
+                step = next(moving)
+                say(f"{current.unit}: {in_words(step, current.unit)}")
+    for current, moving in zip(plans, steps, strict=True):
+        next(moving, None)  # releases the unit
+        yield current
 
 
 def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
@@ -80,43 +88,66 @@ def auto_rollback(
 ) -> bool:
     """Automatic rollback, bounded by a sensor's tick. Returns False if the unit's soak time is not running.
 
+    Mapped tasks whose XComs the unit reads are rolled back with it: in Airflow it would find none of theirs.
     Raises what applying the steps raises; `resume_auto_rollbacks` then finishes what was started.
     """
-    history = Ledger(settings.proxied_state).history(unit)
+    ledger = Ledger(settings.proxied_state)
+    history = ledger.history(unit)
     end = soak_end(history, gates)
     if not isinstance(history, CutOver) or history.open is not None or end is None or now >= end:
         return False
-    rollback = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
-    if isinstance(rollback, Planned):
-        _apply_unattended(settings, rollback, reason, say)
+    sources = sources_of(settings, [unit], read_marks(settings.proxied_state, unit.dag_id))
+    rollbacks = [
+        rollback for each in (unit, *sources) if (rollback := _rollback_of(each, ledger, say)) is not None
+    ]
+    _apply_unattended(settings, rollbacks, reason, say)
     return True
+
+
+def _rollback_of(unit: Unit, ledger: Ledger, say: Callable[[str], None]) -> Planned | None:
+    """None if the unit is not cut over, or in a move; another unit's rollback does not depend on it."""
+    try:
+        history = ledger.history(unit)
+    except ParityError as error:
+        say(f"{unit}: {error}")
+        return None
+    if not isinstance(history, CutOver) or history.open is not None:
+        return None
+    rollback = plan(unit, Move.ROLLBACK, Stage.CUT_OVER, history)
+    return rollback if isinstance(rollback, Planned) else None
 
 
 def resume_auto_rollbacks(
     settings: Settings, units: Iterable[Unit], say: Callable[[str], None]
 ) -> list[Unit]:
-    """Continue automatic rollbacks that stopped halfway, such as when a server was down; returns the finished units.
+    """Continue automatic rollbacks of these units, and of others of their DAGs that returned with them, that stopped
+    halfway, such as when a server was down; returns the finished units.
 
     An error in one rollback is reported and does not stop the others. Raises what reading the ledger raises.
     """
     histories, finished = Ledger(settings.proxied_state).read().histories(), []
-    for unit in units:
+    dag_ids = {unit.dag_id for unit in units}
+    for unit in sorted({*units, *(mate for mate in histories if mate.dag_id in dag_ids)}):
         try:
             history = histories.get(unit)
             open_move = history.open if history else None
             if open_move is None or open_move.move is not Move.ROLLBACK:
                 continue
             if open_move.intent.operator.endswith(BY_ITSELF):
-                _apply_unattended(settings, resume(open_move), open_move.intent.reason, say)
+                _apply_unattended(settings, [resume(open_move)], open_move.intent.reason, say)
                 finished.append(unit)
         except ParityError as error:
             say(f"{unit}: {error}")
     return finished
 
 
-def _apply_unattended(settings: Settings, rollback: Planned, reason: str, say: Callable[[str], None]) -> None:
+def _apply_unattended(
+    settings: Settings, rollbacks: Sequence[Planned], reason: str, say: Callable[[str], None]
+) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
     ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
-    mover = Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE)
-    for step in mover.apply(rollback):
-        say(f"{rollback.unit}: {in_words(step, rollback.unit)}")
+    steps = [
+        Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE).apply(each) for each in rollbacks
+    ]
+    for done in _take_turns(rollbacks, steps, say):
+        say(f"{done.unit} was rolled back")

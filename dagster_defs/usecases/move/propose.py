@@ -15,6 +15,7 @@ from dagster_defs.errors import (
     NoSuchUnit,
     PartOfDag,
     ReasonMissing,
+    SourceLeftBehind,
 )
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import GATES, Blocker, Proposal, Proposed, accepted_reason, blockers
@@ -25,6 +26,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import OnRecord, read_all, read_record, with_live
 from dagster_defs.usecases.move.live import LiveFacts, LiveReader
+from dagster_defs.usecases.move.sources import sources_of
 
 
 def propose(
@@ -37,7 +39,8 @@ def propose(
 ) -> list[Proposed]:
     """What the move would change, unit by unit. Asks Airflow and Dagster only if one of the move's gates needs it.
 
-    Raises NoSuchUnit, MoveImpossible, MoveInProgress, and what reading the record raises.
+    Raises NoSuchUnit, MoveImpossible, MoveInProgress, PartOfDag, HalfRetired, SourceLeftBehind, and what reading the
+    record raises.
     """
     record = _record(settings, needs_mirrors=bool(GATES[move]))
     units = match_units(patterns, record)
@@ -49,6 +52,8 @@ def propose(
         plan(unit, move, record.state(unit).stage, record.history(unit), end_runs=end_runs) for unit in units
     ]
     planned = [each.unit for each in plans if isinstance(each, Planned)]
+    if move is Move.ROLLBACK:
+        _refuse_without_sources(settings, planned, record)
     if not planned or not GATES[move]:
         return [_without_gates(each, record) for each in plans]
     now, world = now or datetime.now(UTC), LiveReader.of(settings)
@@ -144,6 +149,15 @@ def _refuse_half_retired(units: Sequence[Unit], record: OnRecord) -> None:
         retired = [mate for mate in mates if record.state(mate).stage is Stage.RETIRED]
         if retired and open_move and open_move.move is Move.RETIRE and not open_move.back:
             raise HalfRetired(str(unit), str(retired[0]))
+
+
+def _refuse_without_sources(settings: Settings, units: Sequence[Unit], record: OnRecord) -> None:
+    """Raises SourceLeftBehind if the units read XComs of mapped tasks that are not among them and stay Dagster's."""
+    if left := sources_of(settings, units, record.marks):
+        raise SourceLeftBehind(
+            [str(unit) for unit in units],
+            {str(source): [str(reader) for reader in readers] for source, readers in left.items()},
+        )
 
 
 def _without_gates(plan: Done | Planned, record: OnRecord) -> Proposed:

@@ -25,6 +25,7 @@ from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import ROOT
 from tests.support.fakes import FakeAirflow, FakeDagster
 from tests.support.instances import instance_for_test
+from tests.support.inventory_samples import read_from
 from tests.support.marks_table import TABLE, lay
 from tests.support.owned import entries_to
 
@@ -122,6 +123,27 @@ def test_a_failing_run_rolls_its_unit_back(soaking: Soaking) -> None:
     assert intent.operator == "daemon, by itself"
     assert "Dagster run" in intent.reason
     assert "failed" in intent.reason
+
+
+def test_a_mapped_source_comes_back_with_its_reader(
+    soaking: Soaking, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit reads XComs of a mapped task that is Dagster's too: in Airflow it would find none, so both return."""
+    source, other = Unit(UNIT.dag_id, "regions"), Unit(UNIT.dag_id, "unread")
+    inventory = tmp_path_factory.mktemp("inventory") / "inventory.json"
+    inventory.write_text(json.dumps(read_from(source, UNIT)))
+    monkeypatch.setenv("PARITY_INVENTORY", str(inventory))
+    for unit in (source, other):
+        soaking.write(*entries_to(unit, Stage.CUT_OVER, YESTERDAY))
+        write_mark(soaking.folder, unit, proxied=True)
+
+    assert soaking.fail(PROXIED) == f"{UNIT} was rolled back"
+
+    histories = Ledger(soaking.folder).read().histories()
+    assert [histories[unit].stage for unit in (UNIT, source, other)] == [
+        Stage.SHADOWED, Stage.SHADOWED, Stage.CUT_OVER,
+    ]  # fmt: skip
+    assert dict(read_marks(soaking.folder)) == {UNIT: False, source: False, other: True}
 
 
 def test_only_a_run_that_airflow_waits_for_counts(soaking: Soaking) -> None:
