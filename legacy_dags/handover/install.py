@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow import DAG
 from airflow.configuration import conf
+from airflow.exceptions import AirflowException
 from airflow.models import BaseOperator
 from airflow.models.dag import DagContext
 from airflow.models.skipmixin import SkipMixin
@@ -22,6 +23,7 @@ from handover.names import job_name
 logger = logging.getLogger(__name__)
 
 BROKEN_TAG = "parity: proxied_state broken"
+IN_GROUP = "is in a mapped task group, whose instances follow each other index by index: expand it by itself"
 
 # Set explicitly below, or meaningless for another operator. `pre_execute` and `post_execute` are methods of a task, not
 # the hooks that were passed to it.
@@ -49,7 +51,7 @@ class Settings:
 
 
 def install(dag_file_globals: Mapping[str, Any], folder: Path, proxy: type, settings: Settings) -> None:
-    """Handles each DAG separately; what cannot be honoured is left unchanged, with a warning and a tag on its DAG."""
+    """Handles each DAG separately; what cannot be honoured is left to Airflow, with a warning and a tag on its DAG."""
     for dag in _dags(dag_file_globals):
         problems: list[str] = []
         try:
@@ -76,22 +78,68 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
         for task_id in marks.tasks
         if task_id not in dag.task_dict
     ]
+    made, reasons = _stand_ins(dag, asked, lambda task: stand_in(task, proxy, **settings.of(task.task_id)))
+    problems += [f"task {task_id!r} {reason}" for task_id, reason in reasons.items()]
     installed = 0
-    for task_id in asked:
-        if task_id not in dag.task_dict:
-            continue
-        task = dag.task_dict[task_id]
-        if refusal := _refusal(task, asked):
-            problems.append(f"task {task_id!r} {refusal}: it runs in Airflow as before")
-            continue
+    for task_id, proxied in made.items():
         try:
-            _replace(dag, task, stand_in(task, proxy, **settings.of(task_id)))
+            _replace(dag, dag.task_dict[task_id], proxied)
             installed += 1
         except Exception as error:
             problems.append(f"task {task_id!r} cannot be replaced: {type(error).__name__}: {error}")
     if installed:
         # Airlift's own wording, so that a filter on its tag still works.
         _tag(dag, f"{installed} {'Task' if installed == 1 else 'Tasks'} Marked as Proxied to Dagster")
+
+
+def _stand_ins(
+    dag: DAG, asked: Collection[str], build: Callable[[Any], Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The proxies of the tasks that can have one, and for each of the others what becomes of it, with the reason.
+
+    A task that stays in Airflow may read the XComs of one that was to have a proxy, so nothing is replaced before all
+    of this is known.
+    """
+    left = {task_id: dag.task_dict[task_id] for task_id in asked if task_id in dag.task_dict}
+    made: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    while True:
+        refused: dict[str, str] = {}
+        for task_id, task in left.items():
+            if in_mapped_group(task):
+                refused[task_id] = f"{IN_GROUP}: it runs in Airflow as before"
+            elif is_mapped(task) and (readers := readers_in_airflow(task, left)):
+                refused[task_id] = _close(task, readers)
+            elif task_id not in made:
+                try:
+                    made[task_id] = build(task)
+                except Exception as error:
+                    refused[task_id] = (
+                        f"cannot be replaced: {type(error).__name__}: {error}: it runs in Airflow as before"
+                    )
+        if not refused:
+            return {task_id: made[task_id] for task_id in left}, reasons
+        reasons |= refused
+        left = {task_id: task for task_id, task in left.items() if task_id not in refused}
+
+
+def _close(task: Any, readers: Collection[str]) -> str:
+    """Make a mapped task fail whose XComs these tasks read in Airflow; returns why.
+
+    An empty sequence is a valid XCom of a mapped task, so its readers would succeed on nothing. Airflow must not run
+    the task itself either: the mark says that it is Dagster's, and it may have been until a reader was rolled back.
+    """
+    names = ", ".join(readers)
+    reason = (
+        f"is mapped, and {names} would find its XComs empty: it is marked as Dagster's, so it fails in Airflow. "
+        f"Hand over {names} as well, or roll back {task.dag_id}.{task.task_id}"
+    )
+
+    def refuse(context: Any) -> None:
+        raise AirflowException(f"task {task.task_id!r} {reason}")
+
+    task.partial_kwargs["pre_execute"] = refuse
+    return reason
 
 
 def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
@@ -126,18 +174,6 @@ def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
         group.children[task.task_id] = made
         made.task_group = group
     made.dag = dag
-
-
-def _refusal(task: Any, asked: Collection[str]) -> str:
-    """Why there cannot be a proxy for the task; empty if there can. `asked`: the tasks that are to have one."""
-    if in_mapped_group(task):
-        return (
-            "is in a mapped task group, whose instances follow each other index by index: expand it by itself"
-        )
-    if is_mapped(task) and (readers := readers_in_airflow(task, asked)):
-        # An empty sequence is a valid XCom of a mapped task, so its readers would succeed on nothing.
-        return f"is mapped, and {', '.join(readers)} would find its XComs empty: hand over {', '.join(readers)} first"
-    return ""
 
 
 def _steers(task: Any) -> bool:

@@ -7,8 +7,9 @@ name the same run: whichever comes first launches it, and the others follow or a
 from __future__ import annotations
 
 import inspect
+import operator
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from airflow.exceptions import AirflowException
@@ -62,11 +63,14 @@ def stand_in_for_mapped(task: Any, proxy: type, **settings: Any) -> Any:
 
 
 def _count(task: Any) -> int | None:
-    """None if it follows from an XCom."""
+    """None if it follows from an XCom. Raises whatever else Airflow raises about it."""
     try:
         return int(task.get_parse_time_mapped_ti_count())
-    except Exception:  # NotFullyPopulated, which is in another place in each version
-        return None
+    except Exception as error:
+        # By its name, because it is in another place in each version of Airflow.
+        if type(error).__name__ == "NotFullyPopulated":
+            return None
+        raise
 
 
 def readers_in_airflow(task: Any, proxied: Collection[str]) -> list[str]:
@@ -137,16 +141,14 @@ def refuse_begun(task: Any, instances: Collection[Any]) -> None:
         )
 
 
-def has_waiting_sibling(task: Any, *, only_before: bool = False) -> bool:
-    """Whether another instance, or another one of a lower index, waits for the same run."""
+def has_waiting_sibling(task: Any, compare: Callable[[Any, Any], Any] = operator.ne) -> bool:
+    """Whether another instance waits for the same run. `compare`: its index with the task's, as in `operator.lt`."""
     with create_session() as session:
         states = session.query(TaskInstance.state).filter(
             TaskInstance.dag_id == task.dag_id,
             TaskInstance.run_id == task.run_id,
             TaskInstance.task_id == task.task_id,
-            TaskInstance.map_index < task.map_index
-            if only_before
-            else TaskInstance.map_index != task.map_index,
+            compare(TaskInstance.map_index, task.map_index),
             TaskInstance.state.in_(WAITING),
         )
         return states.first() is not None

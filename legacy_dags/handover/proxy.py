@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import os
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import requests
-from airflow.exceptions import AirflowException, AirflowSkipException
+from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.models import BaseOperator
 from airflow.models.skipmixin import SkipMixin
 from airflow.models.taskinstance import TaskInstance
@@ -70,6 +71,8 @@ from handover.trigger import DagsterRunTrigger
 KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
 # Instances of a mapped task that begin together would all launch a run, of which all but one would refuse.
 SIBLING_SECONDS = 60.0
+# For how long the last of several instances waits for the others, which may have been killed together with it.
+SIBLING_KILL_SECONDS = 15.0
 
 
 def proxied_state() -> Path:
@@ -296,9 +299,17 @@ class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # A
         self._wait(client, first, context)
 
     def _skip_as(self, client: Client, run_id: str, context: Context) -> None:
-        """Skip what the operator has skipped in Dagster: other tasks, as a branch does, or this one."""
+        """Skip what the operator has skipped in Dagster: other tasks, as a branch does, or this one.
+
+        Raises AirflowFailException if Dagster does not say what that is: another try would do the work again.
+        """
         runs = runs_of(client, str(self._task_instance), stubborn=True)
-        tags: Mapping[str, str] = next((run.tags for run in runs if run.run_id == run_id), {})
+        tags = next((run.tags for run in runs if run.run_id == run_id), None)
+        if tags is None:
+            raise AirflowFailException(
+                f"Dagster run {client.run_url(run_id)} succeeded, but Dagster does not list it among this task's "
+                "newest runs: what it has skipped is not known. Look at the run, then mark the task"
+            )
         skipped = [name for name in json.loads(tags.get(SKIPS_TAG, "[]")) if self.dag.has_task(name)]
         if skipped:
             self.log.info("Skipping %s, as Dagster run %s did", ", ".join(skipped), run_id)
@@ -363,14 +374,24 @@ def _has_later_try(task: Any) -> bool:
 def _has_launcher(task: Any) -> bool:
     """Whether an instance before this one is about to launch the run; False if Airflow's database cannot be asked."""
     with contextlib.suppress(Exception):
-        return task.map_index > 0 and bool(has_waiting_sibling(task, only_before=True))
+        return task.map_index > 0 and bool(has_waiting_sibling(task, operator.lt))
     return False
 
 
 def _is_shared(task: Any) -> bool:
-    """Whether another instance of a mapped task waits for the run; False if Airflow's database cannot be asked."""
+    """Whether another instance of a mapped task waits for the run; False if Airflow's database cannot be asked.
+
+    Instances that are killed together see each other waiting. So an instance leaves the run to any of a higher index at
+    once, and the highest gives the others time to end.
+    """
     with contextlib.suppress(Exception):
-        return task.map_index >= 0 and bool(has_waiting_sibling(task))
+        if task.map_index < 0:
+            return False
+        until = time.monotonic() + SIBLING_KILL_SECONDS
+        while has_waiting_sibling(task):
+            if has_waiting_sibling(task, operator.gt) or time.monotonic() >= until:
+                return True
+            time.sleep(0.5)
     return False
 
 

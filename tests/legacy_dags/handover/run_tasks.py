@@ -4,7 +4,8 @@ Input on stdin: `{"task": …, "day": …, "do": [action, …]}`; `"dag"`, if it
 run that is told to end is not waited for as long as in earnest. Actions: `run` a try as a worker does, `trigger` what a
 deferred task waits for and hand over its event, `lose` the try as the scheduler does with a worker that has vanished,
 `clear` the task, `clear_all` with the tasks before it, `fail_deferred` as somebody who marks a deferred task as failed,
-`time_out` as the scheduler does with one that has waited for too long. Output: the state after each action, as the
+`time_out` as the scheduler does with one that has waited for too long, `schedule` what the scheduler finds to do in the
+run, without running it. Output: the state after each action, as the
 last line of stdout.
 """
 
@@ -88,6 +89,9 @@ def _act(action: str, ti: TaskInstance, run: DagRun, session: Any) -> None:
         ti.next_method, ti.next_kwargs = "__fail__", {"error": "Trigger/execution timeout"}
         ti.state, ti.trigger_id = TaskInstanceState.SCHEDULED, None
         session.merge(ti)
+        session.commit()
+    elif action == "schedule":
+        run.update_state(session=session)
         session.commit()
     elif action in ("clear", "clear_all"):
         cleared = [ti] if action == "clear" else [ti, run.get_task_instance("before", session=session)]

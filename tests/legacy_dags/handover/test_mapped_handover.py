@@ -32,7 +32,7 @@ RUNS = "{ runsOrError { ... on Runs { results { status jobName tags { key value 
 
 # What an instance does is in the plan of the day: by task, one word for each value that it is mapped over.
 DAG_FILE = """
-import json, os
+import json, os, time
 from pathlib import Path
 import pendulum
 from airflow import DAG
@@ -49,6 +49,10 @@ def act(name, word, day, ti):
         file.write(f"{index}\\n")
     if word == "skip":
         raise AirflowSkipException
+    if word == "wait":
+        until = time.monotonic() + 300
+        while not (FOLDER / f"go-{day}").exists() and time.monotonic() < until:
+            time.sleep(0.1)
     if word == "fail" or (word == "once" and str(index) not in before):
         raise ValueError(f"index {index}")
 
@@ -70,6 +74,19 @@ with DAG("fan", schedule="0 6 * * *", start_date=pendulum.datetime(2024, 1, 1), 
     literal.expand(word=json.loads((FOLDER / "literal").read_text())) >> BashOperator(
         task_id="after_literal", bash_command="true")
     given.expand(word=words()) >> BashOperator(task_id="after_given", bash_command="true")
+
+with DAG("shut", schedule="0 6 * * *", start_date=pendulum.datetime(2024, 1, 1), catchup=False) as shut:
+
+    @task
+    def source(word, ds=None, ti=None):
+        act("source", word, ds, ti)
+        return word
+
+    @task
+    def reader(found):
+        return list(found)
+
+    reader(source.expand(word=["go", "go"]))
 
 from handover.proxy import install_proxies
 install_proxies(globals())
@@ -132,6 +149,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for unit in OWNED:
         bring_to(root / "marks", unit, Stage.CUT_OVER)
         write_mark(root / "marks", unit, proxied=True)
+    # Its reader is Airflow's, so there can be no proxy for it.
+    write_mark(root / "marks", Unit("shut", "source"), proxied=True)
     coordinator = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
     (home / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{coordinator}")
     port = free_port()
@@ -210,6 +229,14 @@ def ran(start_in_airflow: StartInAirflow, place: Place) -> Ran:
         return start_in_airflow("run_dag.py", {"dag": "fan", "day": day, **more}, **settings)
 
     return start
+
+
+def wait_for(fact: Callable[[], bool], started: Started, seconds: float = 240) -> None:
+    until = time.monotonic() + seconds
+    while not fact():
+        assert started.process.poll() is None, started.log()
+        assert time.monotonic() < until, started.log()
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -299,3 +326,37 @@ def test_a_run_that_airflow_began_is_not_repeated(ran: Ran, place: Place, tmp_pa
     assert together.answer(900)["literal[1]"] == "success", together.log()
     assert place.did("literal", day) == {0: 2, 1: 2}
     assert place.runs("literal", day) == ["SUCCESS"]
+
+
+def test_the_last_of_those_that_are_killed_ends_the_run(ran: Ran, place: Place) -> None:
+    """All instances are told to end at once, as when somebody marks the task or a machine shuts down: their Dagster run
+    ends with them, and the retry has another."""
+    day = next(DAYS)
+    started = ran(day, literal=["wait"] * 3, given=[])
+    wait_for(lambda: sum(place.did("literal", day).values()) > 0, started)
+    wait_for(lambda: started.log().count("follow the live run") == 2, started)
+    wait_for(lambda: place.runs("words", day) == ["SUCCESS"], started)
+
+    pid = started.process.pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGTERM)
+    wait_for(lambda: place.runs("literal", day)[0] == "CANCELED", started)
+    (place.folder / f"go-{day}").touch()
+
+    states = started.answer(600)
+
+    assert {states[f"literal[{index}]"] for index in range(3)} == {"success"}, started.log()
+    assert place.runs("literal", day) == ["CANCELED", "SUCCESS"]
+
+
+def test_a_mapped_task_whose_reader_is_airflows_fails(start_in_airflow: StartInAirflow, place: Place) -> None:
+    """It is marked as Dagster's, so Airflow does not run it, and nothing reads an empty list in place of its XComs."""
+    day = next(DAYS)
+
+    started = start_in_airflow("run_dag.py", {"dag": "shut", "day": day}, **place.settings)
+
+    assert started.answer(600) == {
+        "source[0]": "failed", "source[1]": "failed", "reader[-1]": "upstream_failed",
+    }  # fmt: skip
+    assert "'source' is mapped, and reader would find its XComs empty" in started.log()
+    assert place.did("source", day) == {}

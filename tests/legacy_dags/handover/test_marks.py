@@ -32,6 +32,8 @@ MARKS: dict[str, str | bytes] = {
             for name in ("many", "one", "group.inside", "said", "of_numbers", "pulled")
         )
     ),
+    "in_a_chain.yaml": "tasks:\n"
+    + "".join(f"- {{id: {name}, proxied: true}}\n" for name in ("outset", "between", "beside")),
     "grouped.yaml": "tasks:\n- {id: outer.load, proxied: true}\n- {id: clean, proxied: true}\n",
     "whole.yaml": "proxied: true\n",
     "of_no_dag.yaml": "][",
@@ -142,6 +144,59 @@ def test_what_cannot_be_proxied_in_a_mapped_way_stays(
         for fact in ("mapped", "operators"):
             assert marked[fact][f"mapped.{name}"] == unmarked[fact][f"mapped.{name}"]
     assert BROKEN in marked["dag_tags"]["mapped"]
+
+
+def test_one_refusal_may_be_the_reason_of_another(marked: dict[str, Any]) -> None:
+    """A task that Airflow runs reads one of two mapped tasks, which reads the other: neither has a proxy, whichever
+    comes first in the DAG."""
+    assert proxied(marked, "in_a_chain") == []
+    assert marked["mapped"]["in_a_chain.beside"] == [PROXY, 1]
+    assert marked["dag_tags"]["in_a_chain"] == ["1 Task Marked as Proxied to Dagster", BROKEN]
+
+
+BROKEN_LENGTH = """
+import pendulum
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+from handover.proxy import install_proxies
+
+class Commands(list):
+    is_broken = False
+    def __len__(self):
+        if self.is_broken:
+            raise RuntimeError("no length")
+        return super().__len__()
+
+commands = Commands(["exit 1", "exit 2"])
+with DAG("odd", schedule=None, start_date=pendulum.datetime(2024, 3, 1)) as odd:
+    BashOperator.partial(task_id="many").expand(bash_command=commands)
+Commands.is_broken = True
+install_proxies(globals())
+Commands.is_broken = False
+"""
+
+
+def test_a_number_of_instances_that_cannot_be_told_is_an_error(
+    start_in_airflow: StartInAirflow, tmp_path: Path
+) -> None:
+    """What Airflow raises about it is not taken for a number that an XCom says: the task stays in Airflow, with the
+    reason."""
+    for folder in ("dags", "marks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "dags" / "odd.py").write_text(BROKEN_LENGTH)
+    (tmp_path / "marks" / "odd.yaml").write_text("tasks:\n- {id: many, proxied: true}\n")
+    started = start_in_airflow(
+        "describe_handover.py",
+        [],
+        AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "dags"),
+        PARITY_PROXIED_STATE=str(tmp_path / "marks"),
+    )
+
+    assert started.answer()["mapped"]["odd.many"] == [BASH, 2]
+    assert (
+        "task 'many' cannot be replaced: RuntimeError: no length: it runs in Airflow as before"
+        in started.log()
+    )
 
 
 def test_groups_keep_their_tasks(unmarked: dict[str, Any], marked: dict[str, Any]) -> None:

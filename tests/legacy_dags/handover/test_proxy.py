@@ -12,7 +12,7 @@ from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.windows import Occasion, Schedule
 from tests.legacy_dags.handover.conftest import InAirflow
 from tests.support.fakes import Job
-from tests.support.unruly_dagsters import UnrulyDagster
+from tests.support.unruly_dagsters import Fault, UnrulyDagster
 
 pytestmark = pytest.mark.airflow
 
@@ -190,6 +190,22 @@ def test_a_task_that_is_skipped_in_dagster_is_skipped(
     assert len(dagster_server.launches) == 1
     said = f"AirflowSkipException: Dagster run {dagster_server.url}/runs/run-1 has skipped this task"
     assert [outcome["error"] for outcome in outcomes] == [said] * 2
+
+
+def test_skips_that_dagster_does_not_list_are_an_error(
+    in_airflow: InAirflow, dagster_server: UnrulyDagster
+) -> None:
+    """A run that has succeeded and is not among the task's newest runs may have skipped something: the task fails, and
+    is not tried again."""
+    none = (200, {"data": {"runsOrError": {"__typename": "Runs", "results": []}}})
+    dagster_server.faults.planned = [Fault("RunsOfTag", none, times=9)]
+
+    said = failure(in_airflow, dagster_server.url)
+
+    assert said.startswith(
+        f"AirflowFailException: Dagster run {dagster_server.url}/runs/run-1 succeeded, but"
+    )
+    assert "what it has skipped is not known" in said
 
 
 def test_the_reason_of_a_failed_run_is_in_airflows_log(

@@ -272,7 +272,8 @@ def test_what_a_run_skips_is_skipped(
     dagster_server: UnrulyDagster,
     day: str,
 ) -> None:
-    """Tasks that a branch has skipped in Dagster are skipped in Airflow's own database, and again when cleared."""
+    """Tasks that a branch has skipped in Dagster are skipped in Airflow's own database, and again when one of them is
+    cleared: Airflow's scheduler finds the branch's XCom."""
     dagster_server.jobs = [Job("nightly__build", {"parity/timezone": "UTC", "parity/key_format": "%Y-%m-%d"})]
     dagster_server.tags_of_runs = {
         "parity/airflow_state": "success",
@@ -291,6 +292,11 @@ def test_what_a_run_skips_is_skipped(
             "select value from xcom where key = 'skipmixin_key' and run_id = ?", [run_id]
         )
         assert [json.loads(value) for (value,) in xcoms] == [{"skipped": ["later"]}]
+
+    cleared = {"task": "later", "day": day, "do": ["clear", "schedule"]}
+    again = start_in_airflow("run_tasks.py", cleared, DAGSTER_URL=dagster_server.url, **airflow_settings)
+
+    assert again.answer() == [None, "skipped"]
 
 
 def test_a_deferred_task_runs_through(tried: Tried, dagster: RealDagster, day: str) -> None:

@@ -68,6 +68,12 @@ with DAG("mapped", **SETTINGS) as mapped:
         task_id="pulls", bash_command="echo {{ ti.xcom_pull('pulled') }}"
     )
 
+with DAG("in_a_chain", **SETTINGS) as in_a_chain:
+    outset = said.override(task_id="outset").expand(number=[1, 2])
+    between = said.override(task_id="between").expand(number=outset)
+    total.override(task_id="ending")(between)
+    BashOperator.partial(task_id="beside").expand(bash_command=["exit 1"])
+
 with DAG("grouped", **SETTINGS) as grouped:
     first = BashOperator(task_id="first", bash_command="exit 1")
     with TaskGroup("outer") as outer:
