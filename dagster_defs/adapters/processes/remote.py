@@ -1,4 +1,4 @@
-"""A command on another host, through the `ssh` executable: its processes end with the connection."""
+"""A command on another host, through the `ssh` executable: its processes end with it, and with the connection."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ FAILED = 255  # ssh's own exit code for a connection that failed or was lost
 # What sshd starts leads a process group, which `kill … 0` reaches. The program reads what to do from its input, up to a
 # line of its own, so that no value is ever in a list of processes, and then waits for the input's end. Login shells
 # other than sh have to read it too: it is one line, and has neither a backslash that counts nor an exclamation mark.
+# What the command left running is killed last, by a process that waits for the program's end, whose exit code would else
+# be the signal's. It holds the output open, so that the connection ends after it.
 _SUPERVISOR = (
     "exec 3<&0 </dev/null; text=; nl=$(printf '\\nx'); nl=${nl%x}; whole=; "
     'while IFS= read -r line <&3; do case "$line" in MARK) whole=1; break;; esac; text="$text$line$nl"; done; '
     '[ "$whole" ] || exit 1; eval "$text"; '
     "(cat <&3; trap '' TERM; kill -TERM 0; sleep GRACE; kill -KILL 0) >/dev/null 2>&1 & watcher=$!; "
-    '"${SHELL:-/bin/sh}" -c "$parity_command" 3<&- & wait $!; code=$?; kill $watcher; exit $code'
+    '"${SHELL:-/bin/sh}" -c "$parity_command" 3<&- & wait $!; code=$?; kill $watcher; '
+    "(while kill -0 $$ 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1; done; kill -KILL 0) & exit $code"
 )
 
 

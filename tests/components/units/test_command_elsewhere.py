@@ -128,6 +128,20 @@ def test_a_time_out_ends_what_was_started_there(place: Project, host: dict[str, 
     assert [pid for pid in pids.read_text().split() if is_alive(int(pid))] == []
 
 
+@pytest.mark.parametrize("output", ["", ">/dev/null 2>&1"], ids=["open", "closed"])
+def test_what_a_command_leaves_running_there_ends_with_it(
+    place: Project, host: dict[str, Any], output: str
+) -> None:
+    """As on this machine, and the exit code is still the command's own."""
+    pids = place.estate.root / "left"
+    left = f"(trap '' TERM HUP; while :; do sleep 1; done) {output} &"
+
+    result = run(place, host, f"{left} echo $! > {pids}; exit 99", skip_on_exit_code=[99], timeout=60)
+
+    assert states(result) == ["skipped"]
+    assert not is_alive(int(pids.read_text()))
+
+
 def is_alive(pid: int) -> bool:
     """Also False for one that has ended and that nobody has asked about."""
     until = time.monotonic() + 5
