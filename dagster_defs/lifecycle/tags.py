@@ -58,8 +58,9 @@ TASK_MAPPING = "dagster-airlift/task-mapping"
 
 # On a check of a unit: the output that it compares. On a verdict on a window: the whole check, to be read back.
 OUTPUT, CHECK = "parity/output", "parity/check"
-# On a Docker container, not on a run: which try has made it.
-CONTAINER_TRY = "parity/try"
+# On a container or a pod, not on a run: its window, what it does, for which run, and which try has made it.
+CONTAINER_WINDOW, CONTAINER_WORK = "parity/window", "parity/work"
+CONTAINER_RUN, CONTAINER_TRY = "parity/run", "parity/try"
 # On the observation that opens a tick of the observer: a digest of the cursor that it began with.
 TICK = "parity/told_from"
 # On what an operator that Dagster ran has written: how Airflow's engine says that its task ended. On a run that

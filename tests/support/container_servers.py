@@ -86,6 +86,10 @@ class Engine:
     missing: set[str] = field(default_factory=set)
     """Images that have to be pulled first."""
     pulled: list[str] = field(default_factory=list)
+    refuses_to_remove: bool = False
+    refuses_to_start: bool = False
+    drops: str = ""
+    """The connection ends without an answer for a path that ends so."""
 
     def add(self, name: str, box: Box) -> None:
         self.boxes[name] = box
@@ -106,6 +110,10 @@ class _Api(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Not into the tests' output."""
+
+    def _refuse(self) -> None:
+        """As a server's answer, which has more than its reader is to be shown."""
+        self._answer({"message": "refused for token SECRET"}, 403)
 
     def _answer(self, document: Any, status: int = 200) -> None:
         body = b"" if document is None else json.dumps(document).encode()
@@ -149,7 +157,11 @@ class DockerApi(_Api):
         else:
             self._box(path)
             self._answer(
-                {"Id": path.split("/")[2], "Config": {"Tty": False, "Labels": {}}, "Image": "sha256:0"}
+                {
+                    "Id": (id_ := path.split("/")[2]),
+                    "Config": {"Tty": False, "Labels": self._labels(id_)},
+                    "Image": "sha256:0",
+                }
             )
 
     def do_POST(self) -> None:
@@ -169,8 +181,13 @@ class DockerApi(_Api):
             self.engine.pulled.append(name)
             self.engine.missing.discard(name)
             return self._answer({"status": "pulled"})
-        box = self._box(path)
-        match path.rpartition("/")[2]:
+        box, verb = self._box(path), path.rpartition("/")[2]
+        if self.engine.refuses_to_remove and verb == "stop":
+            return self._refuse()
+        if self.engine.drops and path.endswith(self.engine.drops):
+            self.close_connection = True
+            return None
+        match verb:
             case "start":
                 box.start()
                 return self._answer(None, 204)
@@ -182,8 +199,10 @@ class DockerApi(_Api):
         return self._answer({"message": f"unknown {path}"}, 501)
 
     def do_DELETE(self) -> None:
+        if self.engine.refuses_to_remove:
+            return self._refuse()
         self.engine.remove(urlsplit(self.path).path.split("/")[-1])
-        self._answer(None, 204)
+        return self._answer(None, 204)
 
     def _box(self, path: str) -> Box:
         return self.engine.boxes[path.split("/")[2]]
@@ -195,13 +214,15 @@ class DockerApi(_Api):
 class KubernetesApi(_Api):
     def do_POST(self) -> None:
         asked = self._asked()
+        if self.engine.refuses_to_start:
+            return self._refuse()
         [container] = asked["spec"]["containers"]
         words = [*container.get("command", []), *container.get("args", [])]
         env = {each["name"]: each["value"] for each in container["env"]}
         box = Box({**asked, "namespace": self.path.split("/")[4]}, words, env)
         self.engine.add(asked["metadata"]["name"], box)
         box.start()
-        self._answer(asked, 201)
+        return self._answer(asked, 201)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -211,15 +232,27 @@ class KubernetesApi(_Api):
             stamped = (f"2024-03-02T00:00:00.{n:09d}Z ".encode() + line for n, line in enumerate(lines))
             self._stream(stamped, "text/plain")
         elif parts[-1] == "pods":
-            name = query["fieldSelector"][0].removeprefix("metadata.name=")
-            self._answer({"kind": "PodList", "apiVersion": "v1", "items": [self._pod(name)]})
+            names = [name for name in self.engine.left if self._is_selected(name, query)]
+            self._answer(
+                {"kind": "PodList", "apiVersion": "v1", "items": [self._pod(name) for name in names]}
+            )
+        elif parts[-1] not in self.engine.left:
+            self._answer({"message": f"no pod {parts[-1]}"}, 404)
         else:
             self._answer(self._pod(parts[-1]))
 
     def do_DELETE(self) -> None:
+        if self.engine.refuses_to_remove:
+            return self._refuse()
         name = urlsplit(self.path).path.split("/")[-1]
         self.engine.remove(name)
-        self._answer(self._pod(name))
+        return self._answer(self._pod(name))
+
+    def _is_selected(self, name: str, query: Mapping[str, list[str]]) -> bool:
+        if "fieldSelector" in query:
+            return query["fieldSelector"] == [f"metadata.name={name}"]
+        label, _, value = query["labelSelector"][0].partition("=")
+        return bool(self.engine.boxes[name].asked["metadata"]["labels"].get(label) == value)
 
     def _pod(self, name: str) -> dict[str, Any]:
         box = self.engine.boxes[name]
@@ -236,7 +269,7 @@ class KubernetesApi(_Api):
         return {
             "kind": "Pod",
             "apiVersion": "v1",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": box.asked["metadata"]["labels"]},
             "spec": box.asked["spec"],
             "status": {"containerStatuses": [{**status, "state": state}]},
         }

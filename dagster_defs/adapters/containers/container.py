@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import dagster as dg
 from dagster import PipesExecutionResult
 
 from dagster_defs.adapters.processes.piped import Log
+from dagster_defs.lifecycle import tags
 
 Facts = Mapping[dg.AssetKey | None, Mapping[str, Any]]  # what a program has reported about each asset
 
@@ -21,8 +23,8 @@ SAYS_NOTHING = "A program that does not use dagster-pipes sends no messages, and
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """`entrypoint` is empty for the image's own; a `command` is what that gets. `labels` say whose it is. `options` are
-    the engine's own, by its own names."""
+    """`entrypoint` is empty for the image's own; a `command` is what that gets. `labels` say what it does:
+    the unit, the side and the window. `options` are the engine's own, by its own names."""
 
     unit: str
     image: str
@@ -31,6 +33,31 @@ class Container:
     env: Mapping[str, str]
     labels: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def work(self) -> str:
+        """`labels` as one value that is short enough for each engine, and the same for each try."""
+        return hashlib.sha256(repr(sorted(self.labels.items())).encode()).hexdigest()[:32]
+
+    def labels_of_try(self, run_id: str, mark: str) -> dict[str, str]:
+        ours = {tags.CONTAINER_WORK: self.work, tags.CONTAINER_RUN: run_id, tags.CONTAINER_TRY: mark}
+        return {**self.labels, **ours}
+
+
+def is_left_behind(context: dg.AssetExecutionContext, name: str, labels: Mapping[str, str] | None) -> bool:
+    """Whether nobody waits any more for a container that does the same work as the run of `context`.
+
+    That of another Dagster, whose runs this one does not know, and that of a run which has not ended are somebody's.
+    """
+    run_id = (labels or {}).get(tags.CONTAINER_RUN, "")
+    run = context.instance.get_run_by_id(run_id) if run_id else None
+    is_left = run_id == context.run.run_id or (run is not None and run.is_finished)
+    if is_left:
+        context.log.warning(f"{name} of run {run_id} was left behind with the same work: it is removed first")
+    else:
+        whose = "has not ended" if run is not None else "is not one of this Dagster's"
+        context.log.warning(f"{name} does the same work for run {run_id}, which {whose}: it is left alone")
+    return is_left
 
 
 def facts_of(reported: Sequence[PipesExecutionResult]) -> Facts:

@@ -15,8 +15,8 @@ FAILED = 255  # ssh's own exit code for a connection that failed or was lost
 # What sshd starts leads a process group, which `kill … 0` reaches. The program reads what to do from its input, up to a
 # line of its own, so that no value is ever in a list of processes, and then waits for the input's end. Login shells
 # other than sh have to read it too: it is one line, and has neither a backslash that counts nor an exclamation mark.
-# What the command left running is killed last, by a process that waits for the program's end, whose exit code would else
-# be the signal's. It holds the output open, so that the connection ends after it.
+# What the command left running is killed last, by a process that waits for the program's end: if it killed itself, its
+# exit code would be the signal's. That process holds the output open, so that the connection ends after it.
 _SUPERVISOR = (
     "exec 3<&0 </dev/null; text=; nl=$(printf '\\nx'); nl=${nl%x}; whole=; "
     'while IFS= read -r line <&3; do case "$line" in MARK) whole=1; break;; esac; text="$text$line$nl"; done; '

@@ -15,6 +15,9 @@ from dagster_defs.adapters.processes.piped import Log
 from dagster_defs.adapters.processes.remote import Host
 from dagster_defs.errors import BadUnit
 
+# What would replace, on both sides alike, what a run gives to its container: Docker's client lets its options win.
+_OF_CONTAINER = {"image": "image", "entrypoint": "entrypoint", "command": "command", "environment": "env"}
+_OF_RUN = ("labels", "name", "detach", "auto_remove")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The package behind each engine, and the fields of the operator that a mirror has, by what they are called here.
 PACKAGES = {"docker": "dagster_docker", "kubernetes": "dagster_k8s"}
@@ -160,10 +163,31 @@ class ContainerPlace(dg.Resolvable):
         named = ("namespace", "pod_metadata", "kubeconfig", "context")
         if self.engine == "docker" and (given := [name for name in named if getattr(self, name)]):
             raise BadUnit(unit, f"`container.{given[0]}` is only for Kubernetes", "Remove it")
+        if self.engine == "docker":
+            self._refuse_options_of_docker(unit)
+        else:
+            self._refuse_more_containers(unit)
         package = PACKAGES[self.engine]
         if find_spec(package) is None:
             reason = f"`container` needs {package.replace('_', '-')}, which is not installed"
             raise BadUnit(unit, reason, f"Install it: pip install 'airflow-parity[{EXTRAS[self.engine]}]'")
+
+    def _refuse_options_of_docker(self, unit: str) -> None:
+        for theirs, ours in _OF_CONTAINER.items():
+            if theirs in self.options:
+                reason = f"`container.options.{theirs}` would replace what each side gives to its container"
+                raise BadUnit(unit, reason, f"Write it as `container.{ours}`")
+        if own := [name for name in _OF_RUN if name in self.options]:
+            reason = f"`container.options.{own[0]}` is the run's own, which names, labels and removes its container"
+            raise BadUnit(unit, reason, "Remove it")
+
+    def _refuse_more_containers(self, unit: str) -> None:
+        """Dagster Pipes gives a side's variables to the first container alone, and sets no image beside others."""
+        several = {"containers": 1, "init_containers": 0, "initContainers": 0}
+        for name, most in several.items():
+            if len(self.options.get(name) or ()) > most:
+                reason = f"`container.options.{name}` has containers that would run without the side's own variables"
+                raise BadUnit(unit, reason, "Declare one container, or keep the task as a LegacyTask")
 
     def run(
         self,

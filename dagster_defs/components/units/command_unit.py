@@ -158,7 +158,11 @@ class CommandUnit(TemplateUnit, ProcessUnit):
         env, log = self._environment(side, rendered), Log(context.log.info)
         if self.container is not None:
             with time_limit(context, f"the container of {window}", self.timeout):
-                labels = {tags.UNIT: self.unit, tags.SIDE: side.value}
+                labels = {
+                    tags.UNIT: self.unit,
+                    tags.SIDE: side.value,
+                    tags.CONTAINER_WINDOW: str(window),
+                }
                 return self.container.run(context, self.unit, rendered, env, labels, log)
         left = TimeLeft(self.timeout)
         if self.ssh is not None:

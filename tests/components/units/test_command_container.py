@@ -12,7 +12,7 @@ import pytest
 
 from dagster_defs.components.units import command_places
 from dagster_defs.components.units.broken_unit import BROKEN
-from dagster_defs.lifecycle.tags import AIRFLOW_STATE, SIDE, UNIT
+from dagster_defs.lifecycle.tags import AIRFLOW_STATE, CONTAINER_RUN, SIDE, UNIT
 from tests.components.conftest import Project
 from tests.support.container_servers import DockerApi, Engine, KubernetesApi, kubeconfig, serving
 from tests.support.estate import Estate
@@ -135,8 +135,13 @@ def test_a_pod_is_what_the_operator_would_ask_for(place: Project, kubernetes: En
     resources = {"limits": {"memory": "1Gi"}}
     more = {
         "env": {"DAY": "{{ ds }}"},
-        "options": {"service_account_name": "etl", "containers": [{"name": "base", "resources": resources}]},
-        "pod_metadata": {"annotations": {"team": "sales"}, "labels": {"own": "label"}},
+        "options": {
+            "service_account_name": "etl",
+            "containers": [
+                {"name": "base", "resources": resources, "env": [{"name": "DAY", "value": "another"}]}
+            ],
+        },
+        "pod_metadata": {"annotations": {"team": "sales"}, "labels": {"own": "label", UNIT: "not.this"}},
     }
 
     result = run(place, "kubernetes", 'echo "[$DAY] [$FROM_DAGSTER] [$0]"', container=more)
@@ -145,6 +150,7 @@ def test_a_pod_is_what_the_operator_would_ask_for(place: Project, kubernetes: En
     [container] = asked["spec"]["containers"]
     assert result.success
     assert "[2024-03-02] [] [2024-03-02]" in logged(place, result)
+    assert [each["value"] for each in container["env"] if each["name"] == "DAY"] == ["2024-03-02"]
     assert (asked["namespace"], asked["spec"]["serviceAccountName"]) == ("etl", "etl")
     assert asked["spec"]["restartPolicy"] == "Never"
     assert (container["name"], container["image"], container["resources"]) == (
@@ -176,6 +182,67 @@ def test_a_time_out_ends_the_container(place: Project, engines: dict[str, Engine
     assert "TimedOut" in failure(result)
     assert engines[engine].last.code == 128 + 15
     assert engines[engine].left == set()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_earlier_run_has_left_is_removed_before_the_same_work_begins(
+    place: Project, engines: dict[str, Engine], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """As after a process that was killed: the first run's log says what may be left, and the next run removes it."""
+    with monkeypatch.context() as refusing:
+        refusing.setattr(engines[engine], "refuses_to_remove", True)
+        first = run(place, engine, "exec sleep 600", timeout=3)
+    [left] = engines[engine].left
+
+    second = run(place, engine, "true")
+
+    assert "of this try may be left" in logged(place, first)
+    assert second.success
+    assert f"of run {first.run_id} was left behind" in logged(place, second)
+    assert engines[engine].boxes[left].code is not None
+    assert engines[engine].left == set()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_another_dagster_runs_is_left_alone(
+    place: Project, engines: dict[str, Engine], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """Two Dagsters on one engine may have the same unit: only what a run of one's own has left is removed."""
+    with monkeypatch.context() as refusing:
+        refusing.setattr(engines[engine], "refuses_to_remove", True)
+        run(place, engine, "exec sleep 600", timeout=3)
+    [left] = engines[engine].left
+    box = engines[engine].boxes[left]
+    (box.asked.get("Labels") or box.asked["metadata"]["labels"])[CONTAINER_RUN] = "elsewhere"
+
+    second = run(place, engine, "true")
+
+    assert "does the same work for run elsewhere, which is not one of this Dagster's" in logged(place, second)
+    assert box.code is None
+    assert engines[engine].left == {left}
+    engines[engine].remove(left)
+
+
+def test_a_lost_connection_to_docker_fails_the_try(
+    place: Project, docker: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's client passes on what its HTTP library raises, which gets a name of its own here."""
+    monkeypatch.setattr(docker, "drops", "/wait")
+
+    assert "Docker did not run the container of own.boxed" in failure(run(place, "docker", "true"))
+
+
+def test_a_refusal_of_kubernetes_shows_no_headers_and_no_body(
+    place: Project, kubernetes: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have secrets, wherever Dagster would show them."""
+    monkeypatch.setattr(kubernetes, "refuses_to_start", True)
+
+    result = run(place, "kubernetes", "true")
+
+    entries = place.estate.instance.all_logs(result.run_id)
+    assert "its API answers 403 Forbidden" in failure(result)
+    assert [entry for entry in entries if "SECRET" in str(entry) or "HTTP response" in str(entry)] == []
 
 
 def test_a_failed_container_is_tried_again(place: Project, docker: Engine) -> None:
@@ -234,6 +301,17 @@ def broken(place: Project) -> str:
         ("docker", {"command": "true"}, "`command` means nothing beside `container`"),
         ("docker", {"container": {"namespace": "etl"}}, "`container.namespace` is only for Kubernetes"),
         ("docker", {"container": {"image": " "}}, "`container.image` is empty"),
+        ("docker", {"container": {"options": {"environment": {"OUT": "real"}}}}, "`container.env`"),
+        ("docker", {"container": {"options": {"command": "x"}}}, "`container.options.command`"),
+        ("docker", {"container": {"options": {"entrypoint": "x"}}}, "`container.options.entrypoint`"),
+        ("docker", {"container": {"options": {"image": "x"}}}, "`container.options.image`"),
+        ("docker", {"container": {"options": {"labels": {}}}}, "`container.options.labels`"),
+        ("docker", {"container": {"options": {"detach": False}}}, "`container.options.detach`"),
+        ("docker", {"container": {"options": {"name": "x"}}}, "`container.options.name`"),
+        ("docker", {"container": {"options": {"auto_remove": True}}}, "`container.options.auto_remove`"),
+        ("kubernetes", {"container": {"options": {"containers": [{}, {}]}}}, "Declare one container"),
+        ("kubernetes", {"container": {"options": {"initContainers": [{}]}}}, "Declare one container"),
+        ("kubernetes", {"container": {"options": {"init_containers": [{}]}}}, "Declare one container"),
         ("kubernetes", {"container": {"command": "echo 1"}}, "a pod's arguments are a list"),
     ],
 )
