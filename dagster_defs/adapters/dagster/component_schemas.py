@@ -69,9 +69,17 @@ def _facts_of(entry: EntryPoint) -> tuple[str | int, ...] | None:
 
 
 def _files_of(package: str) -> Iterator[str]:
-    """The state of each file of a package that is installed in place, so that its files may be edited."""
+    """The state of each file of a package that is installed in place, so that its files may be edited. It may be a
+    single module."""
     spec = importlib.util.find_spec(package)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        for path in sorted(Path(folder).rglob("*.py")):
-            facts = path.stat()
-            yield f"{path} {facts.st_size} {facts.st_mtime_ns} {facts.st_ino}"
+    if spec is None:
+        return
+    folders = spec.submodule_search_locations
+    files = (
+        [Path(spec.origin)]
+        if folders is None and spec.has_location and spec.origin
+        else [path for folder in folders or () for path in sorted(Path(folder).rglob("*.py"))]
+    )
+    for path in files:
+        facts = path.stat()
+        yield f"{path} {facts.st_size} {facts.st_mtime_ns} {facts.st_ino}"

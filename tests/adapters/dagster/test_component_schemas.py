@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +57,24 @@ def test_another_package_or_a_broken_file_collects_again(tree: Any, mocker: Mock
     assert collect.call_count == 2
 
 
+def _collections(
+    tree: Any, package: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> Callable[[], int]:
+    """How often the schemas have been collected, once asked for, with only a package that is edited in place."""
+    monkeypatch.syspath_prepend(package.parent)
+    origin = json.dumps({"url": "file:///x", "dir_info": {"editable": True}})
+    edited = SimpleNamespace(read_text=lambda name: origin, name="theirs", version="1")
+    entry = SimpleNamespace(group="g", value=package.stem, module=package.stem, dist=edited)
+    mocker.patch.object(component_schemas, "get_plugin_entry_points", return_value=[entry])
+    collect = mocker.spy(component_schemas, "_collect")
+
+    def collections() -> int:
+        schemas_kept(tree)
+        return collect.call_count
+
+    return collections
+
+
 def test_a_package_that_is_edited_in_place_is_collected_after_each_edit(
     tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
@@ -63,16 +82,7 @@ def test_a_package_that_is_edited_in_place_is_collected_after_each_edit(
     package = tmp_path / "site" / "theirs_in_place"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(package.parent)
-    origin = json.dumps({"url": "file:///x", "dir_info": {"editable": True}})
-    edited = SimpleNamespace(read_text=lambda name: origin, name="theirs", version="1")
-    entry = SimpleNamespace(group="g", value=package.name, module=package.name, dist=edited)
-    mocker.patch.object(component_schemas, "get_plugin_entry_points", return_value=[entry])
-    collect = mocker.spy(component_schemas, "_collect")
-
-    def collections() -> int:
-        schemas_kept(tree)
-        return collect.call_count
+    collections = _collections(tree, package, monkeypatch, mocker)
 
     assert [collections(), collections()] == [1, 1]
     (package / "__init__.py").write_text("EDITED = True")
@@ -81,6 +91,20 @@ def test_a_package_that_is_edited_in_place_is_collected_after_each_edit(
     assert [collections(), collections()] == [3, 3]
     (package / "more.py").unlink()
     assert [collections(), collections()] == [4, 4]
+
+
+def test_a_single_module_that_is_edited_in_place_is_collected_after_each_edit(
+    tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> None:
+    """A package need not be a folder."""
+    module = tmp_path / "site" / "theirs_in_one_file.py"
+    module.parent.mkdir()
+    module.write_text("")
+    collections = _collections(tree, module, monkeypatch, mocker)
+
+    assert [collections(), collections()] == [1, 1]
+    module.write_text("EDITED = True")
+    assert [collections(), collections()] == [2, 2]
 
 
 def test_a_package_of_unknown_origin_is_always_collected(tree: Any, mocker: MockerFixture) -> None:
