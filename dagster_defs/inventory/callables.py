@@ -7,6 +7,7 @@ equivalent Jinja expression; any other value that is not in the source is a hole
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_defs.inventory.holes import HoleKind, Holes
+from dagster_defs.inventory.outcomes import Outcomes
 from dagster_defs.windows.vocabulary import WINDOW_NAMES
 
 _CONTEXT = frozenset({*WINDOW_NAMES, "params", "dag_run", "ti", "task_instance", "macros"})
@@ -118,12 +120,7 @@ class Walk:
         self._holes = holes
         self._names: dict[str, Any] = {}
         self._runners: set[str] = set()
-        self._raises = function is not None and any(
-            isinstance(node, ast.Raise | ast.Assert)
-            or (isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit"))
-            or (isinstance(node, ast.Attribute) and node.attr == "check_returncode")
-            for node in ast.walk(function)
-        )
+        self._outcomes = Outcomes(function)
         self._caught = 0
         self.calls: list[PythonCall | Invoked] = []
         self.returned: list[str] = []
@@ -212,7 +209,7 @@ class Walk:
             if isinstance(now, list) and now != items:
                 extra = now[len(items) :] if now[: len(items)] == items else None
                 flag = extra is not None and all(str(item).startswith("--full-refresh") for item in extra)
-                self._names[name] = [*items, _Maybe("--full-refresh")] if flag else [*items, Unknown()]
+                self._names[name] = [*items, Maybe("--full-refresh")] if flag else [*items, Unknown()]
 
     def _grow(self, node: ast.expr) -> None:
         """`arguments.append(x)` and `arguments.extend([…])`."""
@@ -230,7 +227,7 @@ class Walk:
             inner = self._truth(test.operand)
             return None if inner is None else not inner
         value = self._value(test)
-        if isinstance(value, Unknown | Jinja | Context | _Maybe):
+        if isinstance(value, Unknown | Jinja | Context | Maybe):
             return None
         return None if isinstance(value, str) and self._holes.in_text(value) else bool(value)
 
@@ -248,13 +245,17 @@ class Walk:
                 script = self._text(self._value(call.args[0]), call.args[0])
                 self.calls.append(PythonCall((), script, False, conditional))
 
+    def _may_fail(self, call: ast.Call) -> bool:
+        """Whether the function looks at what the call returns, and then raises."""
+        return self._outcomes.fail(call)
+
     def _invoked(self, call: ast.Call, conditional: bool) -> None:
         words = self._words(call.args[0]) if call.args else None
         if words is None:
             self.hidden = True
             return
-        sure = [word for word in words if not isinstance(word, _Maybe)]
-        raises = self._raises and not self._caught
+        sure = [word for word in words if not isinstance(word, Maybe)]
+        raises = self._may_fail(call) and not self._caught
         self.calls.append(Invoked(tuple(sure), raises, conditional))
         if len(sure) < len(words):
             self.calls.append(Invoked((*sure, "--full-refresh"), raises, True))
@@ -265,9 +266,11 @@ class Walk:
         if argument is None:
             return
         checks = self._value(keywords["check"]) is True if "check" in keywords else False
-        raises = (checks or method in RAISING or self._raises) and not self._caught
+        raises = (checks or method in RAISING or self._may_fail(call)) and not self._caught
         given_env = self._value(keywords["env"]) if "env" in keywords else {}
         env = {k: self._text(v, None) for k, v in given_env.items()} if isinstance(given_env, dict) else {}
+        if given_env is not None and not isinstance(given_env, dict):
+            self.hidden = self.hidden or not self._is_environment(keywords["env"])
         value = self._value(argument)
         if isinstance(value, str):
             self.calls.append(PythonCall((), value, raises, conditional, env))
@@ -276,7 +279,7 @@ class Walk:
         if words is None:
             self.hidden = self.hidden or "dbt" in ast.unparse(argument)
             return
-        sure = [word for word in words if not isinstance(word, _Maybe)]
+        sure = [word for word in words if not isinstance(word, Maybe)]
         self.calls.append(PythonCall(tuple(sure), None, raises, conditional, env))
         if len(sure) < len(words):
             self.calls.append(PythonCall((*sure, "--full-refresh"), None, raises, True, env))
@@ -285,14 +288,14 @@ class Walk:
         value = self._value(node)
         if not isinstance(value, list):
             return None
-        return [item if isinstance(item, _Maybe) else self._text(item, None) for item in value]
+        return [item if isinstance(item, Maybe) else self._text(item, None) for item in value]
 
     def _text(self, value: Any, node: ast.expr | None) -> str:
         if isinstance(value, str):
             return value
         if isinstance(value, Jinja):
             return self._holes.dig(f"{{{{ {value.expression} }}}}", HoleKind.TEMPLATE)
-        if isinstance(value, Unknown | Context | _Maybe):
+        if isinstance(value, Unknown | Context | Maybe):
             return self._holes.dig(ast.unparse(node) if node is not None else "?", HoleKind.PYTHON)
         return str(value)
 
@@ -312,8 +315,7 @@ class Walk:
                     listed += (value if isinstance(value, list) else [Unknown()]) if spread else [value]
                 return listed
             case ast.Dict(keys=keys, values=values):
-                pairs = zip(keys, values, strict=True)
-                return {self._text(self._value(k), k): self._value(v) for k, v in pairs if k is not None}
+                return self._mapping(keys, values, node)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 first, second = self._value(left), self._value(right)
                 if isinstance(first, list) and isinstance(second, list):
@@ -332,6 +334,22 @@ class Walk:
             case ast.Call():
                 return self._result(node)
         return self._hole(node)
+
+    def _mapping(self, keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.expr) -> Any:
+        """Unknown as a whole if something is spread into it that is."""
+        found: dict[str, Any] = {}
+        for key, value in zip(keys, values, strict=True):
+            held = self._value(value)
+            if key is not None:
+                found[self._text(self._value(key), key)] = held
+            elif isinstance(held, dict):
+                found |= held
+            elif not self._is_environment(value):  # which is Airflow's own, and nothing that the task sets
+                return self._hole(node)
+        return found
+
+    def _is_environment(self, node: ast.expr) -> bool:
+        return ast.unparse(node) in ("os.environ", "environ", "os.environ.copy()", "dict(os.environ)")
 
     def _part(self, part: ast.expr) -> str:
         if not isinstance(part, ast.FormattedValue):
@@ -353,13 +371,16 @@ class Walk:
             return self._text(self._value(call.args[0]), call.args[0])
         if name == "shlex.split" and len(call.args) == 1:
             text = self._value(call.args[0])
-            return shlex.split(text) if isinstance(text, str) else self._hole(call)
+            with contextlib.suppress(ValueError):  # a quotation that is not closed
+                return shlex.split(text) if isinstance(text, str) else self._hole(call)
+            return self._hole(call)
         if not isinstance(call.func, ast.Attribute):
             return self._hole(call)
         owner, method = self._value(call.func.value), call.func.attr
         if isinstance(owner, str) and method == "join" and call.args:
             items = self._value(call.args[0])
-            return owner.join(self._text(item, None) for item in items) if isinstance(items, list) else owner
+            joined = isinstance(items, list) and owner.join(self._text(item, None) for item in items)
+            return joined if isinstance(joined, str) else self._hole(call)
         if isinstance(owner, str) and method == "split" and not call.args:
             return owner.split()
         if isinstance(owner, Context) and method == "get" and call.args:
@@ -394,7 +415,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class _Maybe:
+class Maybe:
     """A word that is present on some paths only."""
 
     word: str

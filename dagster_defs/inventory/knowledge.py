@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 
 from dagster_defs.inventory.document import Task
 
-__all__ = ["MAY_RUN", "has_effect", "is_harmless", "module_runs_no_dbt", "runs_no_dbt", "why_it_may_run_dbt"]
+__all__ = [
+    "HARMLESS_METHODS",
+    "MAY_RUN",
+    "has_effect",
+    "is_harmless",
+    "module_runs_no_dbt",
+    "runs_no_dbt",
+    "why_it_may_run_dbt",
+]
 
 MAY_RUN = "it may run dbt: "
 
@@ -117,6 +125,22 @@ _HARMLESS = frozenset(
         ),
     }
 )
+# By name, of objects of which nothing else is known: of texts, lists, mappings, dates, files, logs and ended processes.
+HARMLESS_METHODS = frozenset({
+    "capitalize", "count", "decode", "encode", "endswith", "find", "format", "format_map", "index",
+    "isalnum", "isalpha", "isdigit", "join", "lower", "lstrip", "partition", "removeprefix",
+    "removesuffix", "replace", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith",
+    "strip", "title", "upper", "zfill",
+    "add", "append", "clear", "copy", "difference", "discard", "extend", "get", "insert",
+    "intersection", "items", "keys", "pop", "popitem", "remove", "reverse", "setdefault", "sort",
+    "union", "update", "values",
+    "add_days", "astimezone", "date", "end_of", "in_timezone", "isoformat", "start_of", "strftime",
+    "subtract", "timestamp", "to_date_string", "total_seconds",
+    "as_posix", "close", "exists", "flush", "is_dir", "is_file", "joinpath", "mkdir", "read",
+    "read_text", "readline", "readlines", "resolve", "unlink", "write", "write_text",
+    "critical", "debug", "error", "exception", "info", "log", "warning", "xcom_pull", "xcom_push",
+    "check_returncode", "communicate", "kill", "poll", "terminate", "wait",
+})  # fmt: skip
 _REQUESTS = re.compile(r"(requests|httpx)\.(get|head|options|exceptions\b.*|Response|HTTPError)")
 _AIRFLOW = re.compile(
     r"airflow\.(exceptions|models\.(variable|connection|xcom|param|taskinstance|dagrun|baseoperator)|sdk\.\w*(exceptions|"

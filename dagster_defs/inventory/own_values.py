@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from dagster_defs.inventory.callables import Walk
+from dagster_defs.inventory.callables import Maybe, Unknown, Walk
 from dagster_defs.inventory.document import Definition
 from dagster_defs.inventory.holes import HoleKind
 from dagster_defs.inventory.own_code import (
@@ -129,7 +129,7 @@ class ShownValues(Walk):
     def _result(self, call: ast.Call) -> Any:
         target = self._value(call.func)
         text = ast.unparse(call.func)
-        if text == "super" and self._instance is not None:
+        if text == "super" and self._instance is not None and not call.args:
             return Super(self._instance, self._owner)
         if isinstance(target, CodePath):
             if target.text == "functools.partial" and call.args:
@@ -199,7 +199,10 @@ class ShownValues(Walk):
 
     def _truth(self, test: ast.expr) -> bool | None:
         value = self._value(test)
-        if isinstance(value, list | dict):
+        if isinstance(value, list):
+            certain = [each for each in value if not isinstance(each, Unknown | Maybe)]
+            return bool(value) if certain or not value else None
+        if isinstance(value, dict):
             return bool(value)
         return bool(value) if self._is_certain(value) else None
 
