@@ -245,9 +245,9 @@ class Walk:
                 script = self._text(self._value(call.args[0]), call.args[0])
                 self.calls.append(PythonCall((), script, False, conditional))
 
-    def _may_fail(self, call: ast.Call) -> bool:
-        """Whether the function looks at what the call returns, and then raises."""
-        return self._outcomes.fail(call)
+    def _raises(self, call: ast.Call, method: str, checks: bool) -> bool:
+        """Whether a failure fails the function: the call itself `checks`, or what it returns is looked at."""
+        return (checks or self._outcomes.fail(call)) and not self._caught
 
     def _invoked(self, call: ast.Call, conditional: bool) -> None:
         words = self._words(call.args[0]) if call.args else None
@@ -255,7 +255,7 @@ class Walk:
             self.hidden = True
             return
         sure = [word for word in words if not isinstance(word, Maybe)]
-        raises = self._may_fail(call) and not self._caught
+        raises = self._raises(call, "invoke", False)
         self.calls.append(Invoked(tuple(sure), raises, conditional))
         if len(sure) < len(words):
             self.calls.append(Invoked((*sure, "--full-refresh"), raises, True))
@@ -266,7 +266,7 @@ class Walk:
         if argument is None:
             return
         checks = self._value(keywords["check"]) is True if "check" in keywords else False
-        raises = (checks or method in RAISING or self._may_fail(call)) and not self._caught
+        raises = self._raises(call, method, checks or method in RAISING)
         given_env = self._value(keywords["env"]) if "env" in keywords else {}
         env = {k: self._text(v, None) for k, v in given_env.items()} if isinstance(given_env, dict) else {}
         if given_env is not None and not isinstance(given_env, dict):
@@ -365,8 +365,15 @@ class Walk:
     def _result(self, call: ast.Call) -> Any:
         name = ast.unparse(call.func)
         if name in ("json.dumps", "yaml.dump", "yaml.safe_dump") and call.args:
-            value = self._value(call.args[0])
-            return json.dumps(self._flat(value)) if isinstance(value, dict | list) else self._hole(call)
+            value, options = (
+                self._value(call.args[0]),
+                {str(k.arg): self._value(k.value) for k in call.keywords},
+            )
+            plain = options.keys() <= {"sort_keys", "indent", "ensure_ascii"}
+            known = plain and not any(isinstance(each, str | Unknown) for each in options.values())
+            if not isinstance(value, dict | list) or (name == "json.dumps" and not known):
+                return self._hole(call)
+            return json.dumps(self._flat(value), **(options if name == "json.dumps" else {}))
         if name == "str" and len(call.args) == 1:
             return self._text(self._value(call.args[0]), call.args[0])
         if name == "shlex.split" and len(call.args) == 1:

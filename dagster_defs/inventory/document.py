@@ -45,21 +45,26 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function, or a class with its `mro`, by source text. `names`: what the global names in it are: a `value`, or
-    what it `refers` to, with the arguments of a partial in `placed` and `named`."""
+    """A function, or a class with its `mro`, by source text. `names`: what the global names in it are: a `value`,
+    what it `refers` to, with the arguments of a partial in `placed` and `named`, or an `object` of a class. `values`:
+    the same for what a class has beside methods; None in an older inventory."""
 
     source: str
     mro: tuple[str, ...] = ()
     names: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorCode:
     """The code of a team's own operator: its classes, and what they use of the team's, by path. `attributes`: values of
-    the task that its code reads and that are no templates."""
+    the task that its code reads and that are no templates; `others`: what those are that are not plain. `unshown`: what
+    it uses of the team's and is not in `definitions`; None in an older inventory."""
 
     definitions: Mapping[str, Definition]
     attributes: Mapping[str, Any]
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unshown: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             _names(code.get("reaches")),
             str(task.get("trigger_rule") or "all_success"),
             dict(task.get("params") or {}),
-            _own_code(task.get("own_code")),
+            own_code_of(task.get("own_code")),
             in_mapped_group=bool(task.get("in_mapped_group")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -288,16 +293,26 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
         )
 
 
-def _own_code(code: Any) -> OperatorCode | None:
+def own_code_of(code: Any) -> OperatorCode | None:
+    """The record of a task's `own_code`."""
     if code is None:
         return None
     definitions = {
         str(path): Definition(
-            str(each["source"]), tuple(map(str, each.get("mro") or ())), dict(each.get("names") or {})
+            str(each["source"]),
+            tuple(map(str, each.get("mro") or ())),
+            dict(each.get("names") or {}),
+            None if each.get("values") is None else dict(each["values"]),
         )
         for path, each in code["definitions"].items()
     }
-    return OperatorCode(definitions, dict(code.get("attributes") or {}))
+    unshown = code.get("unshown")
+    return OperatorCode(
+        definitions,
+        dict(code.get("attributes") or {}),
+        dict(code.get("others") or {}),
+        None if unshown is None else frozenset(map(str, unshown)),
+    )
 
 
 def _names(listed: Any) -> tuple[str, ...] | None:

@@ -14,9 +14,9 @@ from typing import Any
 from dagster_defs.inventory.document import OperatorCode
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.method_walk import MethodWalk
-from dagster_defs.inventory.own_code import Instance, Method, Started, World, lookup
+from dagster_defs.inventory.own_code import Instance, Method, Started, World, lookup, unusual
 
-_BEFORE_EXECUTE = ("pre_execute", "render_template_fields", "__getattr__", "__getattribute__", "__setattr__")
+_BEFORE_EXECUTE = ("pre_execute", "render_template_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ def follow_operator(
     for name in _BEFORE_EXECUTE:
         if isinstance(lookup(world, operator, name), Method):
             world.reasons.append(f"its {name} may change what its execute does")
+    for name in unusual(world, operator):
+        world.reasons.append(f"it has {name}, which Python calls by itself")
     walk = MethodWalk(world, found.node, found.owner, {"self": operator}, (), operator)
     walk.statements(found.node.body, conditional=False)
+    if world.forgiven and world.raised:
+        world.reasons.append("a failure that it catches may still fail the task, which is not shown")
     return Followed(tuple(world.calls), tuple(dict.fromkeys(world.reasons)))

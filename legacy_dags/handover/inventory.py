@@ -1512,35 +1512,70 @@ MOST_DEFINED = (
 
 def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
     """The source of a custom operator's classes and of what they use of the team's own, for an operator with its own
-    `execute`; nothing is called or imported. Values that are not plain are left out."""
+    `execute`; nothing is called or imported. Of values that are not plain, what they are."""
     kind = type(task)
     if is_mapped(task) or not any("execute" in vars(each) for each in kind.__mro__ if _is_teams(each)):
         return None
     definitions: dict[str, dict[str, Any]] = {}
+    seen: dict[str, Any] = {}
+    unshown: set[str] = set()
     todo: list[Any] = [each for each in kind.__mro__ if _is_teams(each)]
-    while todo and len(definitions) < MOST_DEFINED:
+    while todo:
         item = todo.pop(0)
         path = class_path(item) if inspect.isclass(item) else callable_name(item)
-        if path in definitions or not (inspect.isclass(item) or inspect.isfunction(item)):
+        if path in seen:
+            unshown.update([path] if seen[path] is not item else [])  # two of them have one name
             continue
-        source = _whole_source(item)
+        seen[path] = item
+        source = _whole_source(item) if len(definitions) < MOST_DEFINED else None
         if source is None:
+            unshown.add(path)
             continue
         names: dict[str, Any] = {}
         for function in _functions_of(item):
             for name, value in _globals_of(function):
-                if (shown := _named_value(value, name, values)) is not None:
-                    names[name] = shown
-                    todo += [value] if _is_followed(value) else []
-        mro = [class_path(each) for each in item.__mro__] if inspect.isclass(item) else []
-        definitions[path] = {"source": source, "mro": mro, "names": names}
-    read = {name for each in definitions.values() for name in re.findall(r"\bself\.(\w+)", each["source"])}
-    attributes = {}
+                names[name] = _named_value(value, name, values)
+                target = value.func if isinstance(value, functools.partial) else value
+                if _is_followed(target):
+                    todo.append(target)
+                elif inspect.ismodule(target):
+                    unshown.update([shown_module(target.__name__)] if _is_teams(target) else [])
+                elif inspect.isroutine(target) and _is_teams(inspect.unwrap(target)):
+                    unshown.add(callable_name(target))
+        bases = item.__mro__ if inspect.isclass(item) else ()
+        todo += [each for each in bases if _is_teams(each)]
+        definitions[path] = {
+            "source": source,
+            "mro": [class_path(each) for each in bases],
+            "names": names,
+            "values": _values_in(item, values),
+        }
+    read = {name for each in definitions.values() for name in re.findall(r"\w+", each["source"])}
+    read.update(name for name in vars(task) if re.match(r"_\w+?__", name))  # private to a class
+    attributes, others = {}, {}
     for name in sorted(read - set(task.template_fields)):
-        value = vars(task).get(name, inspect.getattr_static(kind, name, Path))
+        of_class = inspect.getattr_static(kind, name, Path)
+        value = of_class if isinstance(of_class, property) else vars(task).get(name, of_class)
         if _is_plain(value):
             attributes[name] = values.plain(value, name)
-    return {"definitions": definitions, "attributes": attributes}
+        elif value is not of_class:
+            others[name] = _named_value(value, name, values)
+    return {
+        "definitions": {path: each for path, each in definitions.items() if path not in unshown},
+        "attributes": attributes,
+        "others": others,
+        "unshown": sorted(unshown),
+    }
+
+
+def _values_in(item: Any, values: Values) -> dict[str, Any]:
+    """What a class has beside methods and properties, which its source shows; nothing for a function."""
+    methods = (staticmethod, classmethod, property, functools.cached_property)
+    return {
+        name: _named_value(value, name, values)
+        for name, value in (vars(item).items() if inspect.isclass(item) else ())
+        if not (name.startswith("__") or inspect.isfunction(value) or isinstance(value, methods))
+    }
 
 
 def _is_followed(value: Any) -> bool:
@@ -1557,11 +1592,28 @@ def _whole_source(item: Any) -> str | None:
     for function in _functions_of(item):
         if function.__code__.co_filename != file or function.__code__.co_firstlineno not in within:
             return None
-    return text
+    return None if any(map(_is_wrapped_unseen, _held_by(item))) else text
+
+
+def _is_wrapped_unseen(function: Any) -> bool:
+    """Whether it was wrapped, and no decorator in its source says so. Airflow itself wraps each `execute`."""
+    wrappers = []
+    while hasattr(function, "__wrapped__"):
+        wrappers.append(str(getattr(function, "__globals__", {}).get("__name__")))
+        function = function.__wrapped__
+    if all(name.startswith("airflow.") for name in wrappers):
+        return False
+    return not (_source(function)[0] or "").lstrip().startswith("@")
 
 
 def _functions_of(item: Any) -> list[Any]:
     """The functions in the body of a class, as they were written; a function itself."""
+    found = map(inspect.unwrap, _held_by(item))
+    return [function for function in found if inspect.isfunction(function)]
+
+
+def _held_by(item: Any) -> list[Any]:
+    """The functions of a class with whatever wraps them; a function itself."""
     found = []
     for value in vars(item).values() if inspect.isclass(item) else [item]:
         if isinstance(value, (staticmethod, classmethod)):
@@ -1570,9 +1622,9 @@ def _functions_of(item: Any) -> list[Any]:
             value = value.fget
         elif isinstance(value, functools.cached_property):
             value = value.func
-        if inspect.isfunction(value):
-            found.append(inspect.unwrap(value))
-    return [function for function in found if inspect.isfunction(function)]
+        if inspect.isfunction(value) or hasattr(value, "__wrapped__"):
+            found.append(value)
+    return found
 
 
 def _globals_of(function: Any) -> Iterator[tuple[str, Any]]:
@@ -1591,11 +1643,11 @@ def _globals_of(function: Any) -> Iterator[tuple[str, Any]]:
                 yield name, cell.cell_contents
 
 
-def _named_value(value: Any, name: str, values: Values) -> dict[str, Any] | None:
-    """What a global name is: a plain value, or what it refers to; None if it is anything else."""
+def _named_value(value: Any, name: str, values: Values) -> dict[str, Any]:
+    """What a name stands for: a plain value, what it refers to, or an object of a class."""
     if isinstance(value, functools.partial):
         if not (_is_plain(value.args) and _is_plain(value.keywords)):
-            return None
+            return {"object": class_path(type(value)), "own": False}
         placed, named = values.plain(value.args), values.plain(value.keywords)
         return {"refers": callable_name(value), "placed": placed, "named": named}
     if inspect.ismodule(value):
@@ -1604,7 +1656,9 @@ def _named_value(value: Any, name: str, values: Values) -> dict[str, Any] | None
         return {"refers": class_path(value)}
     if inspect.isroutine(value):
         return {"refers": callable_name(value)}
-    return {"value": values.plain(value, name)} if _is_plain(value) else None
+    if _is_plain(value):
+        return {"value": values.plain(value, name)}
+    return {"object": class_path(type(value)), "own": _is_teams(type(value))}
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:

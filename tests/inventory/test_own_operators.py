@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from dagster_defs.inventory.own_operators import Followed, follow_operator
 from tests.support.own_operators import Workshop
 
 HEAD = """
+import contextlib
 import functools
 import os
 import subprocess
@@ -42,32 +45,61 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield Workshop(tmp_path_factory.mktemp("team"), patch)
 
 
-def followed(workshop: Workshop, source: str, **fields: Any) -> tuple[Followed, Any, Holes]:
+@dataclass
+class Said:
+    """What was read of the class `Op` of a source, and the means to execute it."""
+
+    workshop: Workshop
+    followed: Followed
+    holes: Holes
+    make: Callable[[], Any]
+    operator: Any
+
+    @property
+    def calls(self) -> list[tuple[Any, dict[str, str], bool] | None]:
+        """What is started, with its environment and whether its failure fails the task; None for what is conditional
+        or has a hole."""
+        started = []
+        for call in self.followed.calls:
+            env: Any = {}
+            match call:
+                case Invoked(words=words):
+                    text: Any = ["dbt", *words]
+                case PythonCall(words=words, script=script):
+                    text, env = [*words] if script is None else script, dict(call.env)
+                case Delegated(fields=fields):
+                    text = fields.get("bash_command", self.operator.bash_command)
+                    env = fields.get("env", self.operator.env)
+            certain = not call.conditional and not self.holes.in_text(f"{text}{env}")
+            started.append((text, env, call.raises) if certain else None)
+        return started
+
+    @property
+    def is_certain(self) -> bool:
+        return not self.followed.reasons and None not in self.calls
+
+    def really(self, context: Mapping[str, Any]) -> list[tuple[Any, dict[str, str], bool]]:
+        """What a run starts, in the same terms: each of its processes fails once."""
+        started = self.workshop.run(self.make(), context).started
+        return [
+            (text, env, self.workshop.run(self.make(), context, number).raised is not None)
+            for number, (text, env) in enumerate(started)
+        ]
+
+
+def read(workshop: Workshop, source: str, **fields: Any) -> Said:
     """The class `Op` of the source, with these fields."""
-    operator = workshop.module(HEAD + textwrap.dedent(source)).Op(**{**FIELDS, **fields})
+    module = workshop.module(HEAD + textwrap.dedent(source))
+
+    def make() -> Any:
+        return module.Op(**copy.deepcopy({**FIELDS, **fields}))
+
+    operator = make()
     code, holes = workshop.code(operator), Holes()
     templated = {name: getattr(operator, name) for name in operator.template_fields}
-    return (
-        follow_operator(code, workshop.classes(operator), {**code.attributes, **templated}, holes),
-        operator,
-        holes,
-    )
-
-
-def shown(found: Followed, holes: Holes, operator: Any) -> list[Any]:
-    """What is started in the terms of the oracle; None for what is conditional or has a hole."""
-    started: list[Any] = []
-    for call in found.calls:
-        match call:
-            case Invoked(words=words):
-                text: Any = ["dbt", *words]
-            case PythonCall(words=words, script=script):
-                text = [*words] if script is None else script
-            case Delegated(fields=fields):
-                text = fields.get("bash_command", operator.bash_command)
-        certain = not call.conditional and not holes.in_text(str(text))
-        started.append(text if certain else None)
-    return started
+    attributes = {**code.attributes, **templated}
+    followed = follow_operator(code, workshop.classes(operator), attributes, holes)
+    return Said(workshop, followed, holes, make, operator)
 
 
 SHAPES = {
@@ -129,6 +161,14 @@ HELPERS = """
     def words(models):
         return [DBT, "ls", "-s", models]
 
+    def pick(self, word):
+        if word:
+            return word
+        return "docs"
+
+    def weak(self, verb):
+        return subprocess.run([DBT, verb])
+
     def add(self, words):
         words.append("added")
 
@@ -161,10 +201,10 @@ def operator(body: str, base: str = "Helped", helpers: str = HELPERS) -> str:
 @pytest.mark.parametrize("full", [False, True], ids=["", "full"])
 def test_what_is_followed_is_what_is_started(workshop: Workshop, body: str, full: bool) -> None:
     """Word for word, in order, and with no reason for doubt."""
-    found, op, holes = followed(workshop, operator(body), full=full, flags=["--fail-fast"])
+    said = read(workshop, operator(body), full=full)
 
-    assert found.reasons == ()
-    assert shown(found, holes, op) == workshop.started(op, {"ds": "2024-03-01"})
+    assert said.followed.reasons == ()
+    assert said.calls == said.really({"ds": "2024-03-01"}) != []
 
 
 DOUBTS = {
@@ -190,9 +230,9 @@ def test_what_is_not_shown_is_doubted(workshop: Workshop, before: str, body: str
     """Never guessed: there is a reason, or a hole."""
     before = before.replace("import paramiko", "from tests.support import plans as paramiko")
     helpers = HELPERS + "\n    @functools.lru_cache\n    def decorated(self):\n        self.start('test')\n"
-    found, op, holes = followed(workshop, before + "\n" + operator(body, helpers=helpers))
+    said = read(workshop, before + "\n" + operator(body, helpers=helpers))
 
-    assert found.reasons or None in shown(found, holes, op)
+    assert not said.is_certain
 
 
 CONDITIONS = {
@@ -208,84 +248,169 @@ CONDITIONS = {
 @pytest.mark.parametrize("body", CONDITIONS.values(), ids=CONDITIONS)
 def test_what_the_run_decides_is_conditional(workshop: Workshop, body: str) -> None:
     """Airflow's own run is what decides it: the call, or its words, are not certain."""
-    found, op, holes = followed(workshop, operator(body))
+    said = read(workshop, operator(body))
 
-    assert found.reasons == ()
-    assert shown(found, holes, op) == [None]
+    assert said.followed.reasons == ()
+    assert said.calls == [None]
 
 
 STATEMENTS = st.sampled_from(
-    [
-        *(
-            "self.mode = 'test'",
-            "self.flags.append('-x')",
-            "self.flags = [*self.flags, self.mode]",
-            "verb = self.mode",
-        ),
-        *("self.start(verb)", "self.start(self.mode)", "self.twice()", "CHECKED([DBT, *self.flags])"),
-        *("words = [DBT, verb]", "words += self.flags", "words.insert(0, 'x')", "subprocess.run(words)"),
-        *("self.full = not self.full", "self.models += '+'", "launch(self.models)", "self.prepare()"),
-        *(
-            "super().execute(context)",
-            "subprocess.run(self.command)",
-            "Hook(verb, self.mode).run(self.models)",
-        ),
-        *(
-            "copied = self.flags",
-            "copied.append(verb)",
-            "CHECKED([DBT, *copied])",
-            "verb, words = 'a', ['b']",
-        ),
-        *("copied += ['y']", "self.flags += [verb]", "self.full and self.start(verb)", "self.add(copied)"),
-        *("self.start(verb) if self.full else self.prepare()", "self.models = f'{verb!r:>9}'"),
-        *("if (verb := self.mode): self.start(verb)", "self.held = [copied]"),
-        *("self.PREFIX = ['other']", "subprocess.run([*self.PREFIX, verb])", "self.flags.extend(words)"),
-    ]
+    """
+    self.mode = 'test'
+    self.flags.append('-x')
+    self.flags = [*self.flags, self.mode]
+    verb = self.mode
+    self.start(verb)
+    self.start(self.mode)
+    self.twice()
+    CHECKED([DBT, *self.flags])
+    words = [DBT, verb]
+    words += self.flags
+    words.insert(0, 'x')
+    subprocess.run(words)
+    self.full = not self.full
+    self.models += '+'
+    launch(self.models)
+    self.prepare()
+    super().execute(context)
+    subprocess.run(self.command)
+    Hook(verb, self.mode).run(self.models)
+    copied = self.flags
+    copied.append(verb)
+    CHECKED([DBT, *copied])
+    verb, words = 'a', ['b']
+    copied += ['y']
+    self.flags += [verb]
+    self.full and self.start(verb)
+    self.add(copied)
+    self.start(verb) if self.full else self.prepare()
+    self.models = f'{verb!r:>9}'
+    if (verb := self.mode): self.start(verb)
+    self.held = [copied]
+    self.PREFIX = ['other']
+    subprocess.run([*self.PREFIX, verb])
+    self.flags.extend(words)
+    env = {**os.environ, **self.env, 'V': verb}
+    env = {**self.env, **context}
+    env['M'] = self.models
+    env.update(self.env)
+    self.env = {**self.env, 'V': verb}
+    CHECKED([DBT, verb], env=env)
+    subprocess.check_call(words, env={**os.environ, **env})
+    self.models = ','.join(flag for flag in self.flags)
+    verb = '-'.join(words)
+    verb = context['absent']
+    context['absent'] and self.start(verb)
+    self.start(context['absent'])
+    verb = self.pick(verb)
+    verb = self.pick(context['x'])
+    done = subprocess.run(words)
+    done.check_returncode()
+    if done.returncode: raise RuntimeError(verb)
+    done = self.weak(verb)
+    subprocess.run(words, check=self.full)
+    subprocess.run(words, check=context['x'])
+    subprocess.run(' '.join(words), shell=True)
+    subprocess.run(words, shell=True)
+    run = functools.partial(subprocess.run, words, env=env)
+    run()
+    words, verb = self.flags, words[0]
+    self.env.pop('A')
+    words = [word for word in words if word]
+    list(map(self.start, words))
+    words[0] = verb
+    self.registry = {'a': Hook(verb, verb)}
+    self.registry['a'].run(verb)
+    self.registry.get('a').run(verb)
+    """.strip().splitlines()
 )
 TESTS = st.sampled_from(
-    ["self.full", "not self.full", "self.mode == 'run'", "verb in self.flags", "self.flags", "context['x']"]
+    [
+        "self.full",
+        "not self.full",
+        "self.mode == 'run'",
+        "verb in self.flags",
+        "self.flags",
+        "context['x']",
+        "words",
+    ]
 )
-
-
-LISTS = st.sampled_from(["FLAGS", "list(self.flags)", "('a', 'b')"])
+ENDS = st.sampled_from(["return", "return self.start(verb)", "raise RuntimeError(verb)"])
+LISTS = st.sampled_from(["FLAGS", "list(self.flags)", "('a', 'b')", "context['many']"])
+GUARDS = st.sampled_from(
+    ["contextlib.suppress(KeyError)", "contextlib.suppress(Exception)", "open(os.devnull)"]
+)
+HANDLED = st.sampled_from(["KeyError", "Exception", "subprocess.CalledProcessError"])
 
 
 @st.composite
-def bodies(draw: st.DrawFn, depth: int = 2) -> str:
+def bodies(draw: st.DrawFn, depth: int = 2, in_loop: bool = False) -> str:
+    """Statements of `execute` or of a helper."""
     lines = []
     for _ in range(draw(st.integers(1, 5))):
-        kind = draw(st.sampled_from(["plain", "plain", "plain", "if", "for", "try", "end"]))
-        inner = draw(bodies(depth - 1)) if depth and kind in ("if", "for", "try") else "pass"
-        inner = textwrap.indent(inner, "    ")
+        kind = draw(st.sampled_from(["plain"] * 4 + ["if", "for", "while", "try", "with", "end", "turn"]))
+        loops = kind != "while" and (in_loop or kind == "for")
+        inner = "pass"
+        if depth and kind in ("if", "for", "while", "try", "with"):
+            inner = textwrap.indent(draw(bodies(depth - 1, loops)), "    ").strip()
+        other = draw(STATEMENTS).strip()
         match kind:
             case "if":
-                lines.append(f"if {draw(TESTS)}:\n{inner}")
-                lines += [f"else:\n    {draw(STATEMENTS)}"] if draw(st.booleans()) else []
+                lines.append(f"if {draw(TESTS)}:\n    {inner}")
+                lines += [f"else:\n    {other}"] if draw(st.booleans()) else []
             case "for":
-                lines.append(f"for verb in {draw(LISTS)}:\n{inner}")
+                lines.append(f"for verb in {draw(LISTS)}:\n    {inner}")
+                lines += [f"else:\n    {other}"] if draw(st.booleans()) else []
+            case "while":  # its body has no turn of its own, which might never end
+                lines.append(f"while {draw(TESTS)}:\n    {inner}\n    break")
             case "try":
-                lines.append(f"try:\n{inner}\nexcept KeyError:\n    {draw(STATEMENTS)}")
+                lines.append(f"try:\n    {inner}\nexcept {draw(HANDLED)}:\n    {other}")
+                lines += [f"else:\n    {draw(STATEMENTS).strip()}"] if draw(st.booleans()) else []
+                lines += [f"finally:\n    {draw(STATEMENTS).strip()}"] if draw(st.booleans()) else []
+            case "with":
+                lines.append(f"with {draw(GUARDS)}:\n    {inner}")
             case "end" if depth < 2:
-                lines.append(draw(st.sampled_from(["return", "return self.start(verb)"])))
+                lines.append(draw(ENDS))
+            case "turn" if in_loop:
+                lines.append(draw(st.sampled_from(["break", "continue"])))
             case _:
-                lines.append(draw(STATEMENTS))
+                lines.append(other)
     return "\n".join(lines)
 
 
+@st.composite
+def operators(draw: st.DrawFn) -> str:
+    """An operator with a drawn `execute`, or with the execute of its base and a helper of its own."""
+    start = "verb = 'run'\nwords = [DBT]\ncopied = []\nenv = {}\n"
+    helper = draw(
+        st.sampled_from(["", "", "prepare(self)", "extra(self)", "twice(self)", "pick(self, word)"])
+    )
+    if not helper:
+        return operator(start + draw(bodies()))
+    own = start + "context = {}\n" + draw(bodies(1))
+    return operator(start + draw(bodies()), base="Base").replace("class Op(Base):", "class Base(Helped):") + (
+        f"\n\nclass Op(Base):\n    def {helper}:\n" + textwrap.indent(own, " " * 8) + "\n"
+    )
+
+
+CONTEXTS = st.fixed_dictionaries({"x": st.booleans(), "many": st.lists(st.sampled_from("ab"), max_size=2)})
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=bodies(), full=st.booleans(), x=st.booleans())
-def test_a_drawn_operator_is_never_guessed(workshop: Workshop, body: str, full: bool, x: bool) -> None:
-    """Whatever its `execute` does: without a doubt, a condition or a hole, what was followed is what is started."""
-    start = "verb = 'run'\nwords = [DBT]\ncopied = []\n"
-    found, op, holes = followed(workshop, operator(start + body), full=full, flags=["--fail-fast"])
-    said = shown(found, holes, op)
-    if found.reasons or None in said:
+@given(source=operators(), full=st.booleans(), context=CONTEXTS)
+def test_a_drawn_operator_is_never_guessed(
+    workshop: Workshop, source: str, full: bool, context: dict[str, Any]
+) -> None:
+    """Whatever its `execute` does: without a doubt, a condition or a hole, what was followed is what is started, with
+    which environment, and whether its failure fails the task. A task that raises gets less far."""
+    said = read(workshop, source, full=full)
+    if not said.is_certain:
         return
-    try:
-        really = workshop.started(op, {"x": x})
-    except (TypeError, ValueError):
-        return  # the operator itself is wrong: its task would fail
-    assert said == really
+    run = workshop.run(said.make(), context)
+    reached = said.calls if run.raised is None else said.calls[: len(run.started)]
+    assert [call[:2] for call in reached if call] == run.started
+    if run.raised is None:
+        assert reached == said.really(context)
 
 
 def test_a_mixin_of_the_teams_comes_first(workshop: Workshop, tmp_path: Path) -> None:
@@ -305,8 +430,8 @@ def test_a_mixin_of_the_teams_comes_first(workshop: Workshop, tmp_path: Path) ->
     class Op(Mixin, Base):
         pass
     """
-    found, op, holes = followed(workshop, source)
-    assert shown(found, holes, op) == workshop.started(op, {}) == [["dbt", "seed"]]
+    said = read(workshop, source)
+    assert said.calls == said.really({}) == [(["dbt", "seed"], {}, True)]
 
 
 def test_a_replaced_method_is_not_shown(workshop: Workshop) -> None:
@@ -321,5 +446,5 @@ def test_a_replaced_method_is_not_shown(workshop: Workshop) -> None:
 
     Op.execute = other
     """
-    found, _, _ = followed(workshop, source)
-    assert found.calls == ()
+    said = read(workshop, source)
+    assert said.followed.calls == ()

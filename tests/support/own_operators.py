@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.inventory.document import Definition, OperatorCode
+from dagster_defs.inventory.document import OperatorCode, own_code_of
 from tests.support.estate import ROOT
 
 # In the place of Airflow's classes, with their names; what they would start is noted.
@@ -65,8 +67,16 @@ def exporter() -> ModuleType:
 
 
 @dataclass
+class Run:
+    """`started`: programs as lists of words, or texts of shells, each with the environment that the task sets."""
+
+    started: list[tuple[Any, dict[str, str]]]
+    raised: BaseException | None
+
+
+@dataclass
 class Workshop:
-    """Makes operators out of source texts. `started`: what the last one really started, programs as lists of words."""
+    """Makes operators out of source texts, and executes them."""
 
     folder: Path
     patch: pytest.MonkeyPatch
@@ -96,29 +106,30 @@ class Workshop:
     def code(self, operator: Any) -> OperatorCode:
         """As it is exported, through JSON's shapes."""
         values = self.exporter.Values(self.exporter.Vault({}))
-        found: Mapping[str, Any] = self.exporter.own_code(operator, values, self.folder)
-        definitions = {
-            path: Definition(each["source"], tuple(each["mro"]), each["names"])
-            for path, each in found["definitions"].items()
-        }
-        return OperatorCode(definitions, found["attributes"])
+        code = own_code_of(json.loads(json.dumps(self.exporter.own_code(operator, values, self.folder))))
+        assert code is not None
+        return code
 
     def classes(self, operator: Any) -> list[str]:
         name, bases = self.exporter.operator_classes(operator)
         return [name, *bases]
 
-    def started(self, operator: Any, context: Mapping[str, Any]) -> list[Any]:
-        """What its `execute` starts: texts of shells, and words."""
-        found: list[Any] = []
+    def run(self, operator: Any, context: Mapping[str, Any], failing: int = -1) -> Run:
+        """What its `execute` really does if the process of this number fails, and no other."""
+        found: list[tuple[Any, dict[str, str]]] = []
+
+        def ends_well(text: Any, env: Mapping[str, str] | None) -> bool:
+            own = {name: value for name, value in (env or {}).items() if os.environ.get(name) != value}
+            found.append((text, own))
+            return len(found) - 1 != failing
 
         class Noted:
-            """In the place of a process, which has ended well."""
+            """In the place of a process."""
 
-            returncode = 0
-
-            def __init__(self, words: Any, **_: Any) -> None:
+            def __init__(self, words: Any, *_: Any, env: Mapping[str, str] | None = None, **__: Any) -> None:
                 self.args = words
-                found.append([*words] if isinstance(words, list | tuple) else words)
+                text = [*words] if isinstance(words, list | tuple) else words
+                self.returncode = 0 if ends_well(text, env) else 1
 
             def __enter__(self) -> Noted:
                 return self
@@ -129,20 +140,24 @@ class Workshop:
                 return "", ""
 
             def wait(self, *_: Any, **__: Any) -> int:
-                return 0
+                return self.returncode
 
             poll = wait
 
-        def note(of: str) -> Callable[..., Any]:
-            def noted(itself: Any, given: Any) -> SimpleNamespace:
-                found.append(itself.bash_command if of == "execute" else ["dbt", *given])
-                return SimpleNamespace(success=True)
+        def execute(itself: Any, _: Any) -> None:
+            if not ends_well(itself.bash_command, itself.env):
+                raise RuntimeError("Bash command failed")
 
-            return noted
+        def invoke(_: Any, words: list[str]) -> SimpleNamespace:
+            return SimpleNamespace(success=ends_well(["dbt", *words], None))
 
+        raised: BaseException | None = None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(subprocess, "Popen", Noted)
-            patch.setattr(sys.modules["airflow.operators.bash"].BashOperator, "execute", note("execute"))
-            patch.setattr(sys.modules["dbt.cli.main"].dbtRunner, "invoke", note("invoke"))
-            operator.execute(context)
-        return found
+            patch.setattr(sys.modules["airflow.operators.bash"].BashOperator, "execute", execute)
+            patch.setattr(sys.modules["dbt.cli.main"].dbtRunner, "invoke", invoke)
+            try:
+                operator.execute(context)
+            except Exception as error:
+                raised = error
+        return Run(found, raised)
