@@ -89,7 +89,11 @@ class Story:
 
     @property
     def _mirrors(self) -> list[Mirror]:
-        return [mirror for mirror in load_mirrors() if mirror.legacy_unit.dag_id in (INGEST, DAILY)]
+        return [
+            mirror
+            for mirror in load_mirrors(self.estate.settings.root)
+            if mirror.legacy_unit.dag_id in (INGEST, DAILY)
+        ]
 
     @property
     def _units(self) -> list[Unit]:

@@ -75,8 +75,9 @@ def _check_evidence(units: list[str], first: str, last: str, as_json: bool) -> N
     from dagster_defs.lifecycle.verdicts import all_match, evidence_as_json
     from dagster_defs.usecases.explain import kept_evidence, not_kept
 
-    kept = kept_evidence(Settings.from_process(), units, first, last)
-    missing = list(not_kept(units, first, last, kept))
+    settings = Settings.from_process()
+    kept = kept_evidence(settings, units, first, last)
+    missing = list(not_kept(settings, units, first, last, kept))
     checks = [*(record.checked for record in kept), *missing]
     if as_json:
         render.print_json(evidence_as_json(kept, missing))
@@ -132,7 +133,7 @@ def keys(
     from dagster_defs.lifecycle.keys import keys_as_json
     from dagster_defs.usecases.keys import read_keys
 
-    tables = list(read_keys(unit))
+    tables = list(read_keys(Settings.from_process(), unit))
     if as_json:
         render.print_json(keys_as_json(unit, tables))
     else:
@@ -258,16 +259,17 @@ def inventory(
     from dagster_defs import render
     from dagster_defs.usecases.inventory import report
 
+    settings = Settings.from_process()
     if summary:
         from dagster_defs.usecases.scaffold import summarize
 
-        counts = summarize(file, dbt_project)
+        counts = summarize(settings, file, dbt_project)
         if as_json:
             render.print_json(counts.as_json())
         else:
             render.print_summary(counts)
         raise typer.Exit(1 if strict and counts.import_errors else 0)
-    estate = report(file, dbt_project)
+    estate = report(file, settings.team_file, dbt_project)
     if as_json:
         render.print_json(estate.as_json())
     else:

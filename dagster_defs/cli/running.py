@@ -57,7 +57,9 @@ def scaffold(
     from dagster_defs import render
     from dagster_defs.usecases.scaffold import scaffold
 
-    written = list(scaffold(file, dbt_project, out, {kind.value for kind in prefer or ()}))
+    written = list(
+        scaffold(Settings.from_process(), file, dbt_project, out, {kind.value for kind in prefer or ()})
+    )
     if as_json:
         render.print_json(render.scaffold_json(written))
     else:

@@ -67,11 +67,11 @@ def _exported(settings: Settings, unit: Unit) -> Task | None:
     if file is None or not file.is_file():
         return None
     try:
-        return task_of(_read(file, file.stat().st_mtime_ns), unit)[1]
+        return task_of(_read(file, settings.team_file, file.stat().st_mtime_ns), unit)[1]
     except ParityError:
         return None
 
 
 @lru_cache(maxsize=1)
-def _read(file: Path, changed: int) -> Inventory:
-    return read_inventory(file)
+def _read(file: Path, team_file: Path, changed: int) -> Inventory:
+    return read_inventory(file, team_file)

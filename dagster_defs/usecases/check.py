@@ -65,7 +65,7 @@ def check_units(settings: Settings, names: Sequence[str], first: str, last: str)
     a unit does not have. The fault of a broken unit is raised if the unit is named; otherwise it becomes a wrong
     request in place of the unit's checks.
     """
-    mirrors = load_mirrors()
+    mirrors = load_mirrors(settings.root)
     selected = select_mirrors(mirrors, names)
     if not first and not (names and all(mirror.event for mirror in selected)):
         raise WindowMissing()
@@ -105,9 +105,9 @@ def _broken(unit: Unit, why: str) -> WindowCheck:
     return WindowCheck(unit, None, Check.of_wrong_request(str(unit), why))
 
 
-def named_mirrors(names: Sequence[str]) -> list[Mirror]:
+def named_mirrors(settings: Settings, names: Sequence[str]) -> list[Mirror]:
     """The mirrors of these units, in this order; all mirrors if no unit is named. Raises NoSuchUnit."""
-    return select_mirrors(load_mirrors(), names)
+    return select_mirrors(load_mirrors(settings.root), names)
 
 
 def requested_windows(mirror: Mirror, first: str, last: str) -> list[Window]:

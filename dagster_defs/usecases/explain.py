@@ -28,7 +28,7 @@ def kept_evidence(settings: Settings, names: list[str], first: str, last: str) -
     Raises EvidenceMissing without an event log, NoSuchUnit for a name without a mirror, and UnknownPartition for a key
     that a unit does not have.
     """
-    mirrors = {mirror.legacy_unit: mirror for mirror in named_mirrors(names)}
+    mirrors = {mirror.legacy_unit: mirror for mirror in named_mirrors(settings, names)}
     evidence = evidence_at(settings.dagster_home)
     if evidence is None:
         raise EvidenceMissing()
@@ -41,10 +41,12 @@ def kept_evidence(settings: Settings, names: list[str], first: str, last: str) -
     ]
 
 
-def not_kept(names: list[str], first: str, last: str, kept: list[Evidence]) -> Iterator[WindowCheck]:
+def not_kept(
+    settings: Settings, names: list[str], first: str, last: str, kept: list[Evidence]
+) -> Iterator[WindowCheck]:
     """Outputs of the requested windows without evidence. A whole table has evidence on its last run only."""
     known = {(record.checked.unit, record.checked.check.name, record.partition) for record in kept}
-    for mirror in named_mirrors(names) if first else ():
+    for mirror in named_mirrors(settings, names) if first else ():
         if mirror.event is not None:
             continue  # which runs lie between two others is not known
         for window in requested_windows(mirror, first, last or first):
@@ -60,7 +62,7 @@ def explain(settings: Settings, unit: str, window: str) -> Iterator[Explanation]
     `window`: a key, or a day, which means all windows of that day. Raises NoSuchUnit, UnknownPartition, and
     EvidenceMissing if there is neither evidence nor a window.
     """
-    [mirror] = named_mirrors([unit])
+    [mirror] = named_mirrors(settings, [unit])
     kept = [
         record
         for record in evidence_at(settings.dagster_home) or ()

@@ -46,7 +46,6 @@ from dagster_defs.inventory.cloud_jobs import CloudJob, read_jobs
 from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
-from dagster_defs.settings import Settings
 from dagster_defs.windows.values import as_yaml
 
 MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
@@ -55,8 +54,8 @@ _Given = tuple[str, GivenEnvironment]  # variables as YAML, and what is set in t
 _NOTHING: _Given = ("", NOTHING_GIVEN)
 
 
-def read_inventory(file: Path, team_file: Path | None = None) -> Inventory:
-    """The inventory, complemented by the team's own file (by default, the current project's). Raises
+def read_inventory(file: Path, team_file: Path) -> Inventory:
+    """The inventory, complemented by the team's own file, if it exists. Raises
     InventoryUnreadable (which says where a truncated file ends), InventoryVersion, or TeamFileUnreadable."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -70,7 +69,7 @@ def read_inventory(file: Path, team_file: Path | None = None) -> Inventory:
         cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
         reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
         raise InventoryUnreadable(str(file), reason) from error
-    return read_document(document, str(file)).told_by(read_team(team_file or Settings().team_file))
+    return read_document(document, str(file)).told_by(read_team(team_file))
 
 
 def read_team(file: Path) -> Team:
@@ -101,11 +100,11 @@ def _cloud_jobs(file: Path) -> tuple[CloudJob, ...]:
         ) from error
 
 
-def report(file: Path, project_dir: Path) -> Report:
+def report(file: Path, team_file: Path, project_dir: Path) -> Report:
     """Every unit of the inventory, resolved against the project. Raises InventoryUnreadable, InventoryVersion, or
     DbtProjectUnreadable if there is no project; a unit's own fault is in its row. If the project does not parse, dbt
     says why on stderr, and the units lack only their models."""
-    inventory = read_inventory(file)
+    inventory = read_inventory(file, team_file)
     _check_is_project(project_dir)
     project = ProjectOnDisk(project_dir)
     estate = describe(inventory, project)

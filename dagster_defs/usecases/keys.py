@@ -15,6 +15,7 @@ from dagster_defs.lifecycle.keys import TableKeys
 from dagster_defs.lifecycle.mirrors import Mirror, TableOutput, any_moment
 from dagster_defs.parity import Side
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict, check_key
+from dagster_defs.settings import Settings
 from dagster_defs.usecases.check import named_mirrors
 from dagster_defs.windows import Bound, PartitionVars
 
@@ -22,12 +23,12 @@ SECONDS_FOR_LOCKS = 10.0
 NOTHING = "there is neither a key nor a time column to check"
 
 
-def read_keys(name: str) -> Iterator[TableKeys]:
+def read_keys(settings: Settings, name: str) -> Iterator[TableKeys]:
     """A row for each table of the unit, sorted by name; none if it builds no table.
 
     Raises NoSuchUnit and the mirror's own faults. A warehouse's failure to answer is in the row.
     """
-    [mirror] = named_mirrors([name])
+    [mirror] = named_mirrors(settings, [name])
     mirror.refuse_faults(resolved=True)
     if (dbt := mirror.dbt) is None:
         return

@@ -45,7 +45,7 @@ def read_report(settings: Settings, now: datetime) -> Report:
 
     Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report.
     """
-    mirrors = load_mirrors().resolved()
+    mirrors = load_mirrors(settings.root).resolved()
     verified, no_inventory = _facets(settings, mirrors)
     home = settings.dagster_home
     kept, no_evidence = _evidence(settings)
@@ -109,7 +109,7 @@ def _facets(settings: Settings, mirrors: Sequence[Mirror]) -> tuple[dict[Unit, U
     try:
         return {
             unit_facets.unit: unit_facets
-            for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file))
+            for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file, settings.team_file))
         }, ""
     except ParityError as error:
         return None, str(error)

@@ -33,19 +33,21 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
     now = datetime.now(UTC)
     known = recall(settings) if facets and kept is None else None
     if known is None:
-        mirrors = load_mirrors().resolved() if facets else load_mirrors()
+        mirrors = load_mirrors(settings.root)
+        mirrors = mirrors.resolved() if facets else mirrors
         file = settings.inventory_file if facets else None
         verified = (
             {
                 unit_facets.unit: unit_facets
-                for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file))
+                for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file, settings.team_file))
             }
             if file
             else None
         )
         record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
         broken = {name: str(fault) for name, fault in mirrors.broken.items()}
-        known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen_file())
+        last_seen = last_seen_file(settings.root)
+        known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen)
         if facets:
             folders = {folder for mirror in mirrors for folder in mirror.folders}
             keep(settings, known, {mirrors_folder(settings.root), *folders}, now.timestamp())

@@ -32,7 +32,7 @@ def inventory_at_hand(settings: Settings, file: Path | None) -> Inventory:
     path = file or settings.inventory_file
     if path is None:
         raise InventoryMissing()
-    return read_inventory(path)
+    return read_inventory(path, settings.team_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
     """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, what reading the
     inventory and the YAML raises, and the fault of the requested unit if it is broken."""
     inventory = inventory_at_hand(settings, file)
-    mirrors = load_mirrors().resolved()
+    mirrors = load_mirrors(settings.root).resolved()
     if unit:
         select_mirrors(mirrors, [unit])
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}

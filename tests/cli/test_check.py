@@ -39,7 +39,7 @@ def matching(built_estate: Estate) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def check(built_estate: Estate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
     """`parity check --json`, called in this process, on a data folder: the exit code and the documents."""
-    monkeypatch.setattr(comparison, "load_mirrors", lambda: load_mirrors(built_estate.root))
+    monkeypatch.setattr(comparison, "load_mirrors", lambda _root: load_mirrors(built_estate.root))
 
     def run(data_dir: Path, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
         monkeypatch.setenv("TAXI_DATA_DIR", str(data_dir))

@@ -125,7 +125,7 @@ def test_the_summary_counts_them(root: Path, inventory: Path) -> None:
     """Mirrors without a gap, and the reasons of those that run as they are."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SHOP_DATA", str(root))
-        found = summarize(inventory, root / "dbt")
+        found = summarize(Settings.from_process(), inventory, root / "dbt")
 
     assert (found.tasks, found.mirrored, found.as_it_is) == (15, 4, 10)
 
@@ -134,7 +134,9 @@ def test_verify_proves_what_there_is_to_prove(
     root: Path, written: Mapping[str, dict[str, Any]], inventory: Path
 ) -> None:
     """There are no windows; the variables are those of the run that the exporter rendered, as far as it knows them."""
-    verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(inventory))
+    verified = verify_mirrors(
+        Settings.from_process(), mirrors_below(root), read_inventory(inventory, root / "parity.yaml")
+    )
     facets: dict[str, dict[str, Facet]] = {
         str(each.unit): {facet.name: facet for facet in each.facets} for each in verified
     }
@@ -164,7 +166,10 @@ def test_verify_sees_another_starter(
     path.write_text(kept.replace("event: once", "event: manual"))
     try:
         verified = verify_mirrors(
-            Settings.from_process(), mirrors_below(root), read_inventory(inventory), [Unit("once", "dbt")]
+            Settings.from_process(),
+            mirrors_below(root),
+            read_inventory(inventory, root / "parity.yaml"),
+            [Unit("once", "dbt")],
         )
         [found] = list(verified)
     finally:

@@ -99,7 +99,7 @@ def home(tmp_path: Path, estate: Estate) -> Path:
 def parity(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parity]:
     """The command, called in this process on the estate; `home` is DAGSTER_HOME."""
     for module in (comparison, status):
-        monkeypatch.setattr(module, "load_mirrors", lambda: load_mirrors(estate.root))
+        monkeypatch.setattr(module, "load_mirrors", lambda _root: load_mirrors(estate.root))
 
     def run(*arguments: str, home: Path | None = None) -> Any:
         monkeypatch.delenv("DAGSTER_HOME", raising=False)

@@ -118,7 +118,12 @@ def scaffold(root: Path, file: Path) -> dict[str, dict[str, Any]]:
 def windows_of(root: Path, file: Path, unit: str = "") -> dict[str, Facet]:
     """The `windows` facet of each mirror beside an inventory."""
     units = [Unit.parse(unit)] if unit else None
-    verified = verify_mirrors(Settings.from_process(), mirrors_below(root), read_inventory(file), units)
+    verified = verify_mirrors(
+        Settings.from_process(),
+        mirrors_below(root),
+        read_inventory(file, file.with_name("parity.yaml")),
+        units,
+    )
     return {str(each.unit): each.facets[0] for each in verified}
 
 

@@ -302,7 +302,7 @@ Parity = Callable[..., Any]
 def parity(built_estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parity]:
     """The command in this process on the estate that both sides have run, with a folder of marks of its own and, if
     `home` is said, its event log."""
-    monkeypatch.setattr(gathering, "load_mirrors", lambda: load_mirrors(built_estate.root))
+    monkeypatch.setattr(gathering, "load_mirrors", lambda _root: load_mirrors(built_estate.root))
     monkeypatch.setattr(Settings, "inventory_file", None)
     with built_estate.entered():
         monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path / "proxied_state"))

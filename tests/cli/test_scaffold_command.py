@@ -93,7 +93,9 @@ def test_a_full_refresh_is_one_where_each_call_is(
     assert yaml.safe_load(text)["attributes"].get("full_refresh", False) is refreshes
     assert ("refreshes fully in some of its calls" in text) is lacking
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     [selection] = [facet for facet in unit.facets if facet.name == "selection"]
     assert (selection.agrees.value == "agrees") is not lacking
@@ -175,7 +177,9 @@ def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
     assert not free["attributes"].keys() & declared.keys()
     verified = list(
         verify_mirrors(
-            Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+            Settings.from_process(),
+            mirrors_below(tmp_path),
+            read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
         )
     )
     assert [str(unit.unit) for unit in verified] == ["orders.free", "orders.marts"]
@@ -201,7 +205,9 @@ def test_what_a_dag_promises_verifies(run: Any, tmp_path: Path) -> None:
     )
     assert written["gaps"] == []
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     promised = ("catchup", "max_active_runs", "depends_on_past", "callbacks")
     assert {
@@ -229,7 +235,9 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -
         "Dagster does not call the task's on_retry_callback orders.note, the DAG's sla_miss_callback orders.late"
     )
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     assert unit.differing == ("callbacks",)
 
@@ -321,7 +329,9 @@ def test_what_dbt_alone_cannot_be_is_the_operator(run: Any, tmp_path: Path, comm
     [mirror] = yaml.safe_load_all(Path(written["path"]).read_text())
     assert mirror["type"] == "dagster_defs.components.LegacyTask"
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     agreeing = {facet.name for facet in unit.facets if facet.agrees.value == "agrees"}
     assert unit.differing == ()
@@ -351,7 +361,9 @@ def test_what_runs_beside_dbt_is_carried(run: Any, tmp_path: Path) -> None:
         {"run": ["curl", "-d", "{{ ds }}", "https://h"], "may_fail": True}
     ]
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     selection = next(facet for facet in unit.facets if facet.name == "selection")
     assert "the mirror runs 2 of these" in selection.detail
@@ -379,7 +391,9 @@ def test_what_the_task_sets_for_dbt_is_carried(run: Any, tmp_path: Path) -> None
     [mirror] = yaml.safe_load_all(Path(written["path"]).read_text())
     assert mirror["attributes"]["env"] == {"SHOP_DATA": "/data", "SHOP_MODE": "fast"}
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     variables = next(facet for facet in unit.facets if facet.name == "variables")
     assert (variables.agrees.value, variables.detail) == ("agrees", "in 1 windows")
@@ -404,7 +418,9 @@ def test_fewer_rows_are_a_difference(
     written = run(dag("orders", given))["orders"]
 
     [unit] = verify_mirrors(
-        Settings.from_process(), mirrors_below(tmp_path), read_inventory(tmp_path / "inventory.json")
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     selection = next(facet for facet in unit.facets if facet.name == "selection")
     assert (selection.agrees.value, selection.detail) == (

@@ -91,7 +91,9 @@ def test_a_preferred_mirror_loads_and_verifies(estate: Path) -> None:
     for mirror in found:
         mirror.refuse_faults(resolved=True)
         assert mirror.gate_settings.never_compared == "nobody has said yet where a candidate may write"
-    verified = verify_mirrors(Settings.from_process(), found, read_inventory(estate / "inventory.json"))
+    verified = verify_mirrors(
+        Settings.from_process(), found, read_inventory(estate / "inventory.json", estate / "parity.yaml")
+    )
     for unit in verified:
         assert unit.differing == ()
         agreeing = {facet.name for facet in unit.facets if facet.agrees.value == "agrees"}

@@ -134,7 +134,9 @@ def written(root: Path) -> Iterator[Written]:
         assert outcome.exit_code == 0, outcome.output
         files = {Path(file["path"]).parent.name: file for file in json.loads(outcome.stdout)["files"]}
         verified = verify_mirrors(
-            Settings.from_process(), mirrors_below(root), read_inventory(root / "inventory.json")
+            Settings.from_process(),
+            mirrors_below(root),
+            read_inventory(root / "inventory.json", root / "parity.yaml"),
         )
         yield Written(files, {str(unit.unit): unit.facets[0] for unit in verified})
 
@@ -229,7 +231,7 @@ def test_other_bounds_are_a_difference(
         verified = verify_mirrors(
             Settings.from_process(),
             mirrors_below(root),
-            read_inventory(root / "inventory.json"),
+            read_inventory(root / "inventory.json", root / "parity.yaml"),
             [Unit.parse(unit)],
         )
         [facet] = [each.facets[0] for each in verified]

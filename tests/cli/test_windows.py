@@ -88,7 +88,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path / "proxied_state"))
-    mirrors = {mirror.legacy_unit: mirror for mirror in load_mirrors()}
+    mirrors = {mirror.legacy_unit: mirror for mirror in load_mirrors(Settings().root)}
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         yield Home(tmp_path, instance, tuple(legacy_keys(mirrors)[DAILY]))
 
@@ -232,7 +232,7 @@ def test_an_estate_that_has_run(
     built_estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Real runs of every kind of task, over several windows at once, leave each window written wholly, by Dagster."""
-    monkeypatch.setattr(facts, "load_mirrors", lambda: load_mirrors(built_estate.root))
+    monkeypatch.setattr(facts, "load_mirrors", lambda _root: load_mirrors(built_estate.root))
     with built_estate.entered():
         monkeypatch.setenv("PARITY_PROXIED_STATE", str(tmp_path))
         monkeypatch.setenv("DAGSTER_HOME", built_estate.instance.root_directory)

@@ -31,7 +31,7 @@ def drafted(tmp_path: Path, *tasks: dict[str, Any], airflow_version: str = "2.11
     }  # fmt: skip
     file = tmp_path / "inventory.json"
     file.write_text(json.dumps(document))
-    inventory, crons = read_inventory(file), DagsterCrons.asked_now()
+    inventory, crons = read_inventory(file, file.with_name("parity.yaml")), DagsterCrons.asked_now()
     readings = {unit.task_id: unit for unit in describe(inventory, samples.FakeProject()).units}
     draft = draft_dag(inventory.dags[0], readings, Place("dbt", lambda path: "", crons))
     return with_operators(draft, crons, inventory.airflow_version)

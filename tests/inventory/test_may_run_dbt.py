@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -149,7 +148,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, UnitReading]:
         capture_output=True,
         timeout=1200,
     )
-    [dag] = read_inventory(Path(out)).dags
+    [dag] = read_inventory(out, out.with_name("parity.yaml")).dags
     return {
         task.task_id: read_task(task, dag, samples.FakeProject().reads)
         for task in dag.tasks

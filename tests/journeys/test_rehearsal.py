@@ -83,7 +83,7 @@ def called(ingested: Estate, inventory: Path) -> Iterator[Rehearse]:
         return outcome.exit_code, json.loads(outcome.stdout)
 
     with ingested.entered(), pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda: load_mirrors(ingested.root))
+        monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda _root: load_mirrors(ingested.root))
         monkeypatch.chdir(ingested.root)
         monkeypatch.setenv("PARITY_REHEARSAL_DIR", str(ingested.root / ".rehearsal"))
         yield run
@@ -111,7 +111,7 @@ def refuse(
     ingested: Estate, inventory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., str]]:
     """What a rehearsal that is refused says; called in this process, and nothing may have been run."""
-    monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda: load_mirrors(ingested.root))
+    monkeypatch.setattr(rehearsal_setup, "load_mirrors", lambda _root: load_mirrors(ingested.root))
 
     def run(*arguments: str, file: Path = inventory, **settings: str) -> str:
         for name, value in {"PARITY_REHEARSAL_DIR": str(ingested.root / "refused"), **settings}.items():

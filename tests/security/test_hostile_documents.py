@@ -76,7 +76,7 @@ def test_an_inventory_that_cannot_be_says_why(tmp_path: Path, text: str, reason:
     file = tmp_path / "inventory.json"
     file.write_text(text)
     with pytest.raises(InventoryUnreadable, match=r"inventory\.json") as raised:
-        read_inventory(file)
+        read_inventory(file, tmp_path / "parity.yaml")
     assert reason in str(raised.value)
 
 
@@ -87,7 +87,7 @@ def test_one_task_that_cannot_be_costs_itself(tmp_path: Path, value: object) -> 
     document = json.loads(INVENTORY)
     document["dags"][0]["tasks"][0]["retries"] = value or {"a": 1}
     file.write_text(json.dumps(document))
-    broken, sound = read_inventory(file).dags[0].tasks
+    broken, sound = read_inventory(file, tmp_path / "parity.yaml").dags[0].tasks
     assert "not as it should be" in getattr(broken, "reason", "")
     assert sound.task_id == "other"
     assert not hasattr(sound, "reason")

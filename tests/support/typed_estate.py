@@ -121,7 +121,7 @@ class TypedEstate:
 
     @property
     def inventory(self) -> Inventory:
-        return read_inventory(self.root / "inventory.json")
+        return read_inventory(self.root / "inventory.json", self.root / "parity.yaml")
 
     @property
     def defs(self) -> Path:
@@ -129,7 +129,9 @@ class TypedEstate:
 
     def scaffold(self) -> list[str]:
         """Write the mirrors; returns the gaps."""
-        written = scaffold(self.root / "inventory.json", self.root / "dbt", self.defs)
+        written = scaffold(
+            Settings.from_process(self.root), self.root / "inventory.json", self.root / "dbt", self.defs
+        )
         return [gap for file in written for gap in file.gaps]
 
     def attributes(self, dag_id: str) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_a_report_names_what_the_models_do(tmp_path: Path, project: Path) -> Non
     file = _written(
         tmp_path, "dbt run -s orders", f"dbt run -s daily {window}", "dbt run -s state:new", "dbt run -s x"
     )
-    units = report(file, project).units
+    units = report(file, tmp_path / "parity.yaml", project).units
     assert codes(units[0]) == ["watermark"]
     assert codes(units[1]) == ["inclusive-upper-bound"]
     assert (units[2].selection_determined, units[2].determined) == (False, False)
@@ -130,7 +130,9 @@ def test_a_report_names_what_the_models_do(tmp_path: Path, project: Path) -> Non
 
 def test_a_report_reads_only_json_values(tmp_path: Path, project: Path) -> None:
     """The report goes through JSON unchanged, unquoted dates included."""
-    found = report(_written(tmp_path, "dbt run -s daily --vars '{start: {{ ds }}}'"), project).as_json()
+    found = report(
+        _written(tmp_path, "dbt run -s daily --vars '{start: {{ ds }}}'"), tmp_path / "parity.yaml", project
+    ).as_json()
     assert json.loads(json.dumps(found)) == found
     assert found["units"][0]["invocations"][0]["rendered"][0]["vars"] == {"start": "2024-02-29"}
 
@@ -140,7 +142,7 @@ def test_another_version(tmp_path: Path) -> None:
     file = tmp_path / "inventory.json"
     file.write_text(json.dumps({"schema": "parity/inventory/9"}))
     with pytest.raises(InventoryVersion, match=r"'parity/inventory/9'.*'parity/inventory/1'"):
-        read_inventory(file)
+        read_inventory(file, tmp_path / "parity.yaml")
 
 
 @pytest.mark.parametrize("keep", [0, 1, 40, 300, -1, -20])
@@ -149,7 +151,7 @@ def test_cut_off(tmp_path: Path, keep: int) -> None:
     file = _written(tmp_path, "dbt run")
     file.write_text(file.read_text()[:keep])
     with pytest.raises(InventoryUnreadable, match=r"cut off after .*Export it again"):
-        read_inventory(file)
+        read_inventory(file, tmp_path / "parity.yaml")
 
 
 @pytest.mark.parametrize(
@@ -168,16 +170,16 @@ def test_unreadable(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "inventory.json"
     file.write_text(text)
     with pytest.raises(InventoryUnreadable, match=reason):
-        read_inventory(file)
+        read_inventory(file, tmp_path / "parity.yaml")
 
 
 def test_no_file_and_no_text(tmp_path: Path) -> None:
     """A missing file and a binary one are errors of their own."""
     with pytest.raises(InventoryUnreadable, match="No such file"):
-        read_inventory(tmp_path / "nothing.json")
+        read_inventory(tmp_path / "nothing.json", tmp_path / "parity.yaml")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InventoryUnreadable, match="not text"):
-        read_inventory(tmp_path / "binary")
+        read_inventory(tmp_path / "binary", tmp_path / "parity.yaml")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_a_project_that_does_not_parse_leaves_the_rest(tmp_path: Path) -> None:
 def test_a_folder_without_a_project(tmp_path: Path) -> None:
     """What is no dbt project is one error, not one for each unit."""
     with pytest.raises(DbtProjectUnreadable, match=r"no dbt_project\.yml"):
-        report(_written(tmp_path, "dbt run"), tmp_path / "nowhere")
+        report(_written(tmp_path, "dbt run"), tmp_path / "parity.yaml", tmp_path / "nowhere")
 
 
 def test_the_quick_search_is_dbts_own(parsed: ProjectOnDisk) -> None:

@@ -25,7 +25,8 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
     """What Airflow says about the estate, with every window of the span rendered."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
     days = {"TAXI_FIRST_DAY": FIRST, "TAXI_LAST_DAY": LAST}
-    return read_inventory(export_inventory(file, FIRST, LAST, f"{FIRST}/{AFTER}", **days))
+    exported = export_inventory(file, FIRST, LAST, f"{FIRST}/{AFTER}", **days)
+    return read_inventory(exported, Settings().team_file)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def facets(verified: list[UnitFacets], name: str) -> dict[str, Facet]:
 
 def scheduled(inventory: Inventory) -> dict[str, int]:
     """How many windows Airflow has of each mirrored unit."""
-    mirrored = {str(mirror.legacy_unit) for mirror in load_mirrors()}
+    mirrored = {str(mirror.legacy_unit) for mirror in load_mirrors(Settings().root)}
     return {
         name: len(dag.windows)
         for dag in inventory.dags

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.lifecycle import Unit
-from dagster_defs.settings import find_project
 
 
 def estate_key(name: str) -> str:
@@ -24,11 +23,11 @@ def read_estate(state_file: Path | None) -> Mapping[str, Any]:
     return estate
 
 
-def last_seen_file(name: str = "airflow", project_root: Path | None = None) -> Path:
-    """Where Dagster keeps the file of the Airflow with that name. `project_root`: by default, the current project."""
+def last_seen_file(project_root: Path, name: str = "airflow") -> Path:
+    """Where Dagster keeps the file of the Airflow with that name."""
     from dagster.components.utils.project_paths import get_local_state_path
 
-    return get_local_state_path(estate_key(name), project_root or find_project())
+    return get_local_state_path(estate_key(name), project_root)
 
 
 def known_tasks(file: Path) -> frozenset[Unit]:

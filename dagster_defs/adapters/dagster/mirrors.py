@@ -12,7 +12,7 @@ from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoProject, NoSuchUni
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import definers, keys_taken_twice, names_taken_twice, prefixes_at_odds
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.settings import dg_settings, find_project, is_project
+from dagster_defs.settings import dg_settings, is_project
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -65,25 +65,24 @@ def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirr
     return [by_name[name] for name in names or by_name]
 
 
-def load_mirrors(root: Path | None = None) -> Mirrors:
-    """Every mirror of the project (by default, the current one), as far as can be known without a dbt project.
+def load_mirrors(root: Path) -> Mirrors:
+    """Every mirror of the project, as far as can be known without a dbt project.
 
     Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded; NoProject.
     """
-    project_root = root or find_project()
-    if not is_project(project_root):
-        raise NoProject(project_root)
+    if not is_project(root):
+        raise NoProject(root)
     import dagster as dg
 
     from dagster_defs.adapters.dagster.component_tree import EstateTree
 
     try:
-        tree = EstateTree.for_project(project_root)
+        tree = EstateTree.for_project(root)
         if declares_nothing(tree.defs_module_path):
             return Mirrors(())
         components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base class is fine here
     except Exception as error:
-        raise MirrorsUnreadable(project_root, _reason(error)) from error
+        raise MirrorsUnreadable(root, _reason(error)) from error
     return mirrors_among(components)
 
 

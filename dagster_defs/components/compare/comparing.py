@@ -74,7 +74,7 @@ class RunComparison:
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings.from_process()
+        return Settings.from_process(self.compared.unit.root)
 
     @cached_property
     def log(self) -> EventLog:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import dagster as dg
@@ -28,9 +29,10 @@ class Maker(Protocol):
 
 
 class ComparedUnit(Mirror, Protocol):
-    """What a comparison needs from the compared unit, besides its windows and outputs."""
+    """What a comparison needs from the compared unit, besides its windows and outputs. `root`: of the project."""
 
     unit: str
+    root: Path
 
     @property
     def offered(self) -> dg.PartitionsDefinition | None: ...

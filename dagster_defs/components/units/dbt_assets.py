@@ -388,7 +388,7 @@ class _LegacyBegan:
 
     def __call__(self, node_id: str) -> datetime | None:
         key = legacy_key(self.nodes.translator.get_asset_key(self.nodes.manifest["nodes"][node_id]))
-        log = EventLog(self.context.instance, Settings.from_process())
+        log = EventLog(self.context.instance, Settings.from_process(self.unit.root))
         moment = self.moment
         last = (
             log.last_write(key, self.unit.partitions.key_of(moment))

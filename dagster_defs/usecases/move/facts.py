@@ -143,7 +143,7 @@ def read_record(
 
     Faults in the marks or ledger entries of one unit or DAG are raised only when that unit is queried.
     """
-    loaded = load_mirrors() if mirrors is None else mirrors
+    loaded = load_mirrors(settings.root) if mirrors is None else mirrors
     contents = LedgerReader(settings.proxied_state).read()
     by_unit: dict[Unit, list[Evidence]] = {}
     # This queries the dbt project, which is slow if nothing has queried it yet.
@@ -265,8 +265,8 @@ def _identity(unit: Unit, output: Output) -> Hashable:
 
 def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
     """Everything available, including these units' facets and the evidence; as slow as `parity verify`."""
-    mirrors, file = load_mirrors().resolved(units), settings.inventory_file
-    inventory = read_inventory(file) if file else None
+    mirrors, file = load_mirrors(settings.root).resolved(units), settings.inventory_file
+    inventory = read_inventory(file, settings.team_file) if file else None
     verified = list(verify_mirrors(settings, mirrors, inventory, units)) if inventory else None
     record = read_record(
         settings,

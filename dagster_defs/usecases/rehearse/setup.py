@@ -76,7 +76,7 @@ def ready(
         progress.step(f"What {unit} runs, and what it reads"),
         reminding("waiting for dbt to parse the project", progress.say),
     ):
-        mirrors = load_mirrors()
+        mirrors = load_mirrors(settings.root)
         [mirror] = select_mirrors(mirrors, [unit])
         if mirror.event is not None:
             raise NotRehearsable(unit, f"its DAG has {mirror.event}, so Airflow has rendered no window of it")
@@ -141,7 +141,7 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
     unit = str(mirror.legacy_unit)
     # A relative path in the YAML starts at the project's root.
     with process_environment(mirror.rehearsal), contextlib.chdir(folder.settings.root):
-        [moved] = select_mirrors(load_mirrors(), [unit])
+        [moved] = select_mirrors(load_mirrors(folder.settings.root), [unit])
         files = [
             file
             for window in windows
