@@ -5,6 +5,7 @@
     ├── DbtSelectionRefused                   a selection that dbt cannot read
     ├── DbtFailed                             a dbt command ran and did not succeed
     ├── TimedOut                              a try took longer than the unit's time-out
+    ├── DagsterUnsupported                    Dagster lacks an internal name that units are built with
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
     ├── MarkedAsAWhole                        one unit cannot be marked: its file marks the whole DAG
@@ -149,6 +150,7 @@ from dagster_defs.errors.moves import (
     StepFailed,
 )
 from dagster_defs.errors.project import (
+    DagsterUnsupported,
     DbtFailed,
     DbtProjectUnreadable,
     DbtSelectionRefused,
@@ -253,6 +255,7 @@ __all__ = [
     "DagsterRefuses",
     "DagsterUnclear",
     "DagsterUnreachable",
+    "DagsterUnsupported",
     "DatabaseLocked",
     "DatabaseUnreadable",
     "DbtFailed",

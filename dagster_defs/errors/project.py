@@ -75,6 +75,17 @@ class NotAProject(UsageError):
         )
 
 
+class DagsterUnsupported(ParityError):
+    """`missing`: what Dagster has not, in its own words."""
+
+    def __init__(self, installed: str, required: str, missing: str) -> None:
+        self.installed, self.required, self.missing = installed, required, missing
+        super().__init__(
+            f"Dagster {installed} lacks an internal name that units are built with ({missing}). Install a version that "
+            f"this package is made for: {required}"
+        )
+
+
 class MirrorsUnreadable(ParityError):
     def __init__(self, project_root: Path, reason: str) -> None:
         self.project_root, self.reason = project_root, reason

@@ -25,7 +25,6 @@ from dagster.components.core.defs_module import ComponentLoc
 from dagster.components.resolved import base
 from dagster.components.resolved.context import ResolutionContext
 from dagster_shared import yaml_utils
-from dagster_shared.dagster_model.pydantic_compat_layer import model_fields
 from jinja2.nativetypes import native_concat
 
 from dagster_defs.adapters.dagster.component_schemas import schemas_kept
@@ -54,7 +53,7 @@ class EstateTree(ComponentTree):
         return replace(usual, resolution_context=PlainTextContext(scope=scope))
 
     def _get_filesystem_decl(self) -> ComponentDecl[Any]:
-        with _put(decl, "parse_yamls_with_source_position", _parse_yamls):
+        with _put(decl, "parse_yamls_with_source_position", lambda _: _parse_yamls):
             return super()._get_filesystem_decl()
 
     def _component_decl_tree(self) -> dict[ComponentLoc, ComponentDecl[Any]]:
@@ -71,12 +70,12 @@ class EstateTree(ComponentTree):
     def load(self) -> dg.Definitions:
         """The definitions of the whole project."""
         with (
-            _put(base, "_get_annotations", cache(base._get_annotations)),
-            _put(base, "_get_init_kwargs", cache(base._get_init_kwargs)),
-            _put(base, "_get_resolver", _by_annotation(base._get_resolver)),
-            _put(base, "resolve_fields", _resolve_fields),
-            _put(metadata_set, "model_fields", cache(model_fields)),
-            _put(defs_module, "_add_defs_yaml_metadata", _YamlMetadata().added),
+            _put(base, "_get_annotations", cache),
+            _put(base, "_get_init_kwargs", cache),
+            _put(base, "_get_resolver", _by_annotation),
+            _put(base, "resolve_fields", _fields_resolved_once),
+            _put(metadata_set, "model_fields", cache),
+            _put(defs_module, "_add_defs_yaml_metadata", lambda add: _YamlMetadata(add).added),
         ):
             return self.build_defs()
 
@@ -84,8 +83,14 @@ class EstateTree(ComponentTree):
         # The schemas of all installed component types are for Dagster's UI. A run does not need them.
         is_run = DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION
         schemas = _without_schemas if is_run else schemas_kept
-        with _put(load_defs, "get_library_json_enriched_defs", schemas):
+        with _put(load_defs, "get_library_json_enriched_defs", lambda _: schemas):
             return super().build_defs(loc)
+
+
+def _fields_resolved_once(usual: Callable[..., Any]) -> Callable[..., Any]:
+    """`_resolve_fields`, unless Dagster lacks a name that it uses."""
+    used = ("_get_annotations", "_get_resolver", "_Unset")
+    return _resolve_fields if all(hasattr(base, name) for name in used) else usual
 
 
 def _resolve_fields(model: Any, resolved_cls: Any, context: ResolutionContext) -> Mapping[str, Any]:
@@ -106,9 +111,9 @@ class _YamlMetadata:
     """What Dagster adds to the metadata of everything that a YAML document defines: the place in the file, which it
     determines again for each asset, check and job."""
 
-    def __init__(self) -> None:
+    def __init__(self, add: Callable[..., Mapping[str, Any]]) -> None:
         self._added: tuple[Any, Mapping[str, Any]] | None = None
-        self._add = defs_module._add_defs_yaml_metadata
+        self._add = add
 
     def added(self, *, component: Any, metadata: Mapping[str, Any], **place: Any) -> Mapping[str, Any]:
         """What is defined without Python's own place has the place in the YAML alone."""
@@ -146,17 +151,21 @@ def _parse_yamls(src: str, filename: str = "<string>", **options: Any) -> Any:
         return parse(src, filename, **options)
     in_c: Mapping[str, Any] = {**vars(yaml), "SafeLoader": yaml.CSafeLoader}
     try:
-        with _put(yaml_utils, "yaml", SimpleNamespace(**in_c)):
+        with _put(yaml_utils, "yaml", lambda _: SimpleNamespace(**in_c)):
             return parse(src, filename, **options)
     except Exception:  # Dagster adds the file's name to an error, which the C parser's errors cannot take
         return parse(src, filename, **options)
 
 
 @contextmanager
-def _put(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Temporarily replace a module's attribute: Dagster offers no other way to pass these in."""
+def _put(module: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Temporarily replace a module's attribute by what `make` makes of it: Dagster offers no other way to pass these
+    in. If Dagster lacks the name, nothing is replaced, and the load is slower."""
+    if not hasattr(module, name):
+        yield
+        return
     before = getattr(module, name)
-    setattr(module, name, value)
+    setattr(module, name, make(before))
     try:
         yield
     finally:

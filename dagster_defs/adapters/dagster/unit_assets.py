@@ -14,13 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.assets.definition import assets_definition
-from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
-from dagster._core.definitions.metadata import normalize_metadata
-from dagster._core.definitions.node_definition import NodeDefinition
-from dagster._core.definitions.utils import check_valid_name
-from dagster._utils.tags import normalize_tags
-from dagster_shared.record import replace
+
+from dagster_defs.adapters.dagster.internal_names import internal_names
+
+with internal_names():
+    from dagster._core.definitions.assets.definition import assets_definition
+    from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+    from dagster._core.definitions.metadata import normalize_metadata
+    from dagster._core.definitions.node_definition import NodeDefinition
+    from dagster._core.definitions.utils import check_valid_name
+    from dagster._utils.tags import normalize_tags
+    from dagster_shared.record import replace
 
 _OUTPUT, _DEP, _CHECK = "written_asset", "read_asset", "rows"
 _SYSTEM_METADATA = ("dagster/io_manager_key", "dagster/dagster_type")

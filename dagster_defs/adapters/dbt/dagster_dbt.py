@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
@@ -60,13 +60,14 @@ _enumeration: Any = _Text  # with members, its functional form, which a type che
 
 
 def _import_without_dbt() -> None:
-    """Import dagster-dbt, unless it or dbt is imported already. Whatever goes wrong, it is imported as usual."""
+    """Import dagster-dbt, unless it or dbt is imported already. If it wants a name that has no stand-in, or dbt-core is
+    not installed, it is imported as usual."""
     if "dagster_dbt" in sys.modules or "dbt.version" in sys.modules:
         return
     try:
         with _stand_ins(_modules(version("dbt-core"))):
             importlib.import_module("dagster_dbt.compat")
-    except (ImportError, PackageNotFoundError, AttributeError):
+    except (ImportError, AttributeError):
         for name in [name for name in sys.modules if name.partition(".")[0] == "dagster_dbt"]:
             del sys.modules[name]
 

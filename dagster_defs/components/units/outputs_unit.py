@@ -1,6 +1,6 @@
 """Units whose outputs are declared one by one: where each side's are, and how they are compared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +114,10 @@ class OutputsUnit(UnitComponent):
     def read_keys(self) -> frozenset[str]:
         """What the unit declares that it reads; see `Declared`."""
         return frozenset(dep for output in self.written for dep in self.deps_of(output))
+
+    @property
+    def declared_deps(self) -> Collection[str]:
+        return self.read_keys
 
     def deps_of(self, output: UnitOutput) -> Sequence[str]:
         """Keys of the assets that it reads for this output."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import dagster as dg
@@ -29,6 +30,9 @@ class DeclaredUnit(Mirror, Protocol):
 
     @property
     def deps(self) -> Sequence[str]: ...
+
+    @property
+    def declared_deps(self) -> Collection[str]: ...
 
     @property
     def feeds(self) -> Mapping[str, dg.AssetKey]: ...
@@ -100,19 +104,22 @@ class ProjectUnits(Generic[U]):
 
     def _break_circles(self) -> None:
         """Units whose `deps` would let assets wait for themselves are broken: Dagster would load nothing at all."""
-        if not any(unit.deps for unit in self.sound):
+        if not any(unit.declared_deps for unit in self.sound):
             return
         while circle := _circle(self.parts.values()):
-            units = sorted({self.makers[key].unit for key in circle if key in self.makers})
-            blamed = [unit for unit in self.sound if unit.unit in units and unit.deps]
+            blamed = {
+                maker.unit
+                for key, before in pairwise(circle)
+                if (maker := self.makers.get(key)) and before in self.made_before([*maker.declared_deps])
+            }
             if not blamed:
                 return
             reason = (
                 f"its `deps` go in a circle: {' waits for '.join(key.to_user_string() for key in circle)}"
             )
-            for unit in blamed:
-                self.broken[unit.unit] = BadUnit(unit.unit, reason, "Take one of them away")
-                del self.parts[unit.unit]
+            for name in sorted(blamed):
+                self.broken[name] = BadUnit(name, reason, "Take one of them away")
+                del self.parts[name]
 
     @property
     def _asked(self) -> list[U]:

@@ -49,7 +49,6 @@ from dagster_defs.windows import (
 
 T = TypeVar("T")
 
-
 Templates = Annotated[
     Mapping[str, Any],
     dg.Resolver.passthrough(
@@ -185,6 +184,11 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return []
 
     @property
+    def declared_deps(self) -> Collection[str]:
+        """Everything that its YAML says is made before it."""
+        return self.deps
+
+    @property
     def feeds(self) -> Mapping[str, dg.AssetKey]:
         return {}
 
@@ -313,10 +317,8 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             value = getattr(self, name)
             if value is not None and (value < 0 or (name == "timeout" and value == 0)):
                 raise BadUnit(self.unit, f"`{name}` is {value:g}", "Fix it in its YAML")
-        if self.schedule.max_active_runs < 1:
-            reason = (
-                f"`schedule.max_active_runs` is {self.schedule.max_active_runs}: no window would ever run"
-            )
+        if (limit := self.schedule.max_active_runs) < 1:
+            reason = f"`schedule.max_active_runs` is {limit}: no window would ever run"
             raise BadUnit(self.unit, reason, "Fix it in its YAML")
         self._refuse_bad_callback()
         self.gates.settings(self.unit)
@@ -461,27 +463,26 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
     def job_name(self, side: Side) -> str:
         """`legacy_dags/handover/proxy.py` derives the legacy side's name by the same rule."""
-        return (
-            self.legacy_unit.identifier if side is Side.LEGACY else f"{SHADOW}__{self.legacy_unit.identifier}"
-        )
+        name = self.legacy_unit.identifier
+        return name if side is Side.LEGACY else f"{SHADOW}__{name}"
 
     def op_name(self, side: Side) -> str:
         return f"run__{self.job_name(side)}"  # a job and an op may not share a name
 
 
 def project_units(
-    context: dg.ComponentLoadContext, asking: UnitComponent | None = None
+    context: dg.ComponentLoadContext, requester: UnitComponent | None = None
 ) -> "ProjectUnits[UnitComponent]":
     """The units of this load, determined once. Raises BrokenUnits if one is broken and PARITY_STRICT is set."""
-    if asking is not None and asking._project is not None:
-        return asking._project
+    if requester is not None and requester._project is not None:
+        return requester._project
     components = context.component_tree.get_all_components(of_type=UnitComponent)
     # A file with a single document is listed twice: as the file and as its only document.
     units = list({id(unit): unit for unit in components}.values())
-    if asking is not None and all(unit is not asking for unit in units):
+    if requester is not None and all(unit is not requester for unit in units):
         # A rehearsal loaded it before this load: it replaces its twin, and is not a second mirror.
-        twins = [unit for unit in units if unit.unit == asking.unit]
-        units = [*(unit for unit in units if len(twins) != 1 or unit is not twins[0]), asking]
+        twins = [unit for unit in units if unit.unit == requester.unit]
+        units = [*(unit for unit in units if len(twins) != 1 or unit is not twins[0]), requester]
     if units and (known := units[0]._project) is not None:
         return known
     tree = context.component_tree

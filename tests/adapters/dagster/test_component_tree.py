@@ -96,6 +96,28 @@ def _described(definitions: dg.Definitions) -> object:
     )
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(base, "_get_init_kwargs"), (base, "resolve_fields"), (defs_module, "_add_defs_yaml_metadata")],
+)
+def test_a_name_that_dagster_lacks_is_not_replaced(
+    module: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What makes the load faster is left out, and the name does not appear."""
+    monkeypatch.delattr(module, name)
+
+    with component_tree._put(module, name, lambda usual: usual):
+        assert not hasattr(module, name)
+    assert not hasattr(module, name)
+
+
+def test_fields_are_resolved_by_dagster_where_it_lacks_what_we_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement that would need a missing name is not made."""
+    monkeypatch.delattr(base, "_Unset")
+
+    assert component_tree._fields_resolved_once(base.resolve_fields) is base.resolve_fields
+
+
 class _Placed(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return dg.Definitions()
@@ -111,7 +133,7 @@ class _Placed(dg.Component):
 def test_what_yaml_adds_to_metadata_is_what_dagster_adds() -> None:
     """The place in the file and the component, for the first definition of a document and for those that follow, with
     references of their own or without."""
-    kept = component_tree._YamlMetadata()
+    kept = component_tree._YamlMetadata(defs_module._add_defs_yaml_metadata)
     code = dg.CodeReferencesMetadataValue(
         code_references=[dg.LocalFileCodeReference(file_path="model.sql", line_number=1)]
     )

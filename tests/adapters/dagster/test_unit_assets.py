@@ -9,7 +9,9 @@ import pytest
 from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dagster import unit_assets
+from dagster_defs.adapters.dagster.internal_names import internal_names
 from dagster_defs.adapters.dagster.unit_assets import UnitAssets, UnitStep, respecified
+from dagster_defs.errors import DagsterUnsupported
 
 RAW = dg.AssetKey(["raw", "orders"])
 DAILY = dg.DailyPartitionsDefinition("2024-01-01")
@@ -53,6 +55,18 @@ STEPS = {
         config_schema={"conf": dg.Field(dict, is_required=False)},
     ),
 }
+
+
+def test_a_dagster_without_an_internal_name_is_refused_by_its_version() -> None:
+    """The installed version, the name and the versions that are made for this."""
+    with (
+        pytest.raises(DagsterUnsupported, match=r"dagster._core.*Install .*: dagster[<>]") as refused,
+        internal_names(),
+    ):
+        from dagster._core.definitions import nothing_of_the_kind  # noqa: F401 # type: ignore[attr-defined]
+
+    assert refused.value.installed == dg.__version__
+    assert "nothing_of_the_kind" in str(refused.value)
 
 
 def run(context: dg.AssetExecutionContext) -> Iterator[Any]:

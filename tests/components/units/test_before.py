@@ -56,3 +56,20 @@ def test_deps_in_a_circle_are_their_units_fault(project: Project, dbt_unit: Decl
     assert {"broken_units/own/before", "broken_units/own/dbt", "own/apart"} <= keys
     [spec] = [one for one in definitions.resolve_all_asset_specs() if one.key.path[-1] == "before"]
     assert "its `deps` go in a circle: " in str(spec.description)
+
+
+def test_only_who_closes_the_circle_is_at_fault(project: Project, dbt_unit: Declared) -> None:
+    """Lineage is not at fault, nor is another `deps`: the output that waits for what reads it is broken."""
+    file = {"key": "zones_file", "file": "{{ ds }}.csv", "dbt_source": "raw.zones", "deps": ["own/dbt"]}
+    project.declare(
+        "own",
+        task("wait"),
+        dbt_unit(select="tag:zones", vars={}, deps=["own/wait"]),
+        task("land", outputs=[file]),
+    )
+
+    graph = project.load().resolve_asset_graph()
+
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert {key for key in keys if key.startswith("broken_units/")} == {"broken_units/own/land"}
+    assert {"stg_zones", "own/wait"} <= keys
