@@ -88,7 +88,7 @@ def data(built_estate: Estate, tmp_path: Path) -> Path:
 def parity(built_estate: Estate, defs: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parity]:
     """The command, called in this process."""
     for module in (comparison, status):
-        monkeypatch.setattr(module, "load_mirrors", lambda: mirrors_of(defs, built_estate.root))
+        monkeypatch.setattr(module, "load_mirrors", lambda _root: mirrors_of(defs, built_estate.root))
 
     def run(*arguments: str) -> Result:
         monkeypatch.setenv("TAXI_DATA_DIR", str(data))

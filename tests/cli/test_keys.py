@@ -120,7 +120,7 @@ def keys(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Keys:
     """`parity keys shop.build --json` on a project: the exit code and the document."""
 
     def ask(root: Path = shop) -> tuple[int, dict[str, Any]]:
-        monkeypatch.setattr(comparison, "load_mirrors", lambda: mirrors_below(root))
+        monkeypatch.setattr(comparison, "load_mirrors", lambda _root: mirrors_below(root))
         outcome = CliRunner().invoke(cli.app, ["keys", "shop.build", "--json"])
         assert outcome.stdout, outcome.exception
         document: dict[str, Any] = json.loads(outcome.stdout)

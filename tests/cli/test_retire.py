@@ -127,7 +127,7 @@ def test_yaml_may_say_that_a_task_is_not_missed(
     text = (ROOT / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml").read_text()
     (defs / "defs.yaml").write_text(text.replace("  gates:\n", "  gates:\n    without: [whole_dag]\n"))
     mirrors = mirrors_of(tmp_path / "defs", ROOT)
-    monkeypatch.setattr("dagster_defs.usecases.move.facts.load_mirrors", lambda: mirrors)
+    monkeypatch.setattr("dagster_defs.usecases.move.facts.load_mirrors", lambda _root: mirrors)
     soaked.airflow.dag_tasks["taxi_daily"] |= {"notify": "BashOperator"}
 
     shown = soaked.parity("retire", "taxi_daily").stdout

@@ -262,7 +262,7 @@ def unit_on_snowflake(
     for name, value in (_environment(server_port) | targets).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(
-        comparison, "load_mirrors", lambda: mirrors_of(project / "dagster_defs" / "defs", project)
+        comparison, "load_mirrors", lambda _root: mirrors_of(project / "dagster_defs" / "defs", project)
     )
     yaml = project / "dagster_defs" / "defs" / "taxi_daily" / "defs.yaml"
     text = yaml.read_text()

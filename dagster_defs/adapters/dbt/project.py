@@ -453,11 +453,21 @@ def _read_document(file: Path) -> Manifest:
 
 
 def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:
-    """Our error for an exception that dbt raised while parsing the project."""
+    """Our error for an exception that dbt raised while parsing the project.
+
+    dbt catches interrupts and time-outs too, which are meant for this process: they are raised again.
+    """
     from dbt.exceptions import UninstalledPackagesFoundError
 
+    if error is not None and not isinstance(error, Exception | SystemExit):
+        raise error
     deps = isinstance(error, UninstalledPackagesFoundError)
-    return DbtProjectUnreadable(project_dir, str(error or "dbt parse failed"), deps)
+    unsaid = (
+        "dbt parse failed"
+        if error is None
+        else f"dbt parse ended with {type(error).__name__}, and no message"
+    )
+    return DbtProjectUnreadable(project_dir, str(error or "").strip() or unsaid, deps)
 
 
 def _read_manifest(file: Path) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
+from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.project import DbtWorkspace
@@ -344,3 +346,28 @@ def test_a_command_that_was_killed(project: Path, seconds: float) -> None:
         process.kill()
 
     assert DbtWorkspace(project, "legacy").select("good") == frozenset({"model.small.good"})
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, DagsterExecutionInterruptedError])
+def test_an_interrupted_parse_is_an_interrupt(
+    project: Path, mocker: MockerFixture, raised: type[BaseException]
+) -> None:
+    """dbt catches it, and it is meant for the process: no unit is broken by it, and the next parse is a new one."""
+    workspace = DbtWorkspace(project, "legacy")
+    mocker.patch("dbt.cli.main.cli.invoke", side_effect=raised())
+    with pytest.raises(raised):
+        workspace.select("fqn:*")
+    mocker.stopall()
+
+    assert workspace.select("fqn:*") == {"model.small.good"}
+
+
+def test_an_unreadable_project_has_a_reason_even_if_dbt_gives_none(
+    project: Path, mocker: MockerFixture
+) -> None:
+    """The kind of the error, and what to look at."""
+    mocker.patch("dbt.cli.main.cli.invoke", side_effect=RuntimeError())
+
+    said = r"ended with RuntimeError, and no message\. Look: dbt parse"
+    with pytest.raises(DbtProjectUnreadable, match=said):
+        DbtWorkspace(project, "legacy").select("fqn:*")
