@@ -189,7 +189,7 @@ def test_the_way_back_needs_no_mirror(night: Night, monkeypatch: pytest.MonkeyPa
     """A unit is rolled back although the YAML of the mirrors cannot be loaded."""
     night.parity("cutover", ZONES, *FORCED)
 
-    def broken() -> list[Mirror]:
+    def broken(_root: Path) -> list[Mirror]:
         raise MirrorsUnreadable(ROOT, "type: [")
 
     monkeypatch.setattr("dagster_defs.usecases.move.facts.load_mirrors", broken)

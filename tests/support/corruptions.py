@@ -314,7 +314,7 @@ class CorruptibleEstate:
         with self.estate() as own, own.entered(), pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.setenv("DAGSTER_HOME", str(self.home))
             for module in (comparison, verify):
-                monkeypatch.setattr(module, "load_mirrors", self.mirrors)
+                monkeypatch.setattr(module, "load_mirrors", lambda _root: self.mirrors())
             outcome = CliRunner().invoke(cli.app, [*arguments, "--json"])
             assert outcome.stdout, outcome.exception
             return outcome.exit_code, json.loads(outcome.stdout)
