@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import duckdb
 import pytest
 import yaml
@@ -22,6 +20,7 @@ from dagster_defs.usecases import check as comparison
 from tests.support.documents import document as documented
 from tests.support.documents import fenced
 from tests.support.postgres import PostgresServer
+from tests.support.trees import component_tree
 
 Keys = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -80,10 +79,7 @@ _VARS = {"from_day": {"template": "{{ data_interval_start | ds }}", "bound": "lo
 
 
 def mirrors_below(root: Path) -> Mirrors:
-    module = types.ModuleType("shop_defs")
-    module.__path__ = [str(root / "dagster_defs" / "defs")]
-    module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
-    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    tree = component_tree(root / "dagster_defs" / "defs", root)
     return mirrors_among(tree.get_all_components(of_type=DbtUnit))
 
 

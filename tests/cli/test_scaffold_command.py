@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import types
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -21,6 +19,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import ROOT
+from tests.support.trees import component_tree
 
 PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"
 CRON = {"text": "0 5 * * *", "kind": "cron", "cron": "0 5 * * *", "timezone": "Europe/Berlin"}
@@ -259,10 +258,7 @@ def test_a_gap_that_many_tasks_have_is_said_once(run: Any) -> None:
 
 def mirrors_below(root: Path) -> list[Mirror]:
     """The mirrors that were written, loaded as Dagster loads them."""
-    module = types.ModuleType("written_defs")
-    module.__path__ = [str(root / "dagster_defs" / "defs")]
-    module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
-    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    tree = component_tree(root / "dagster_defs" / "defs", root)
     # A file with a single document is listed twice.
     listed: list[Mirror] = [*tree.get_all_components(of_type=DbtUnit)]
     listed += tree.get_all_components(of_type=LegacyTask)

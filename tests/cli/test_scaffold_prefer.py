@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import types
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -20,6 +18,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, dag, task
+from tests.support.trees import component_tree
 
 CODE = "def export(day, side):\n    ...\n"
 COMMAND = task(
@@ -101,10 +100,7 @@ def test_a_preferred_mirror_loads_and_verifies(estate: Path) -> None:
 
 
 def mirrors(root: Path) -> list[Mirror]:
-    module = types.ModuleType("preferred_defs")
-    module.__path__ = [str(root / "dagster_defs" / "defs")]
-    module.__file__ = str(root / "dagster_defs" / "defs" / "__init__.py")
-    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    tree = component_tree(root / "dagster_defs" / "defs", root)
     listed: list[Any] = [*tree.get_all_components(of_type=CommandUnit)]
     listed += tree.get_all_components(of_type=PythonUnit)
     return list({mirror.unit: mirror for mirror in listed}.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow
 from tests.support.instances import instance_for_test
 from tests.support.observing import NOW, Observer
+from tests.support.trees import component_tree
 
 NEW_YORK_DAYS = {"cron": "0 6 * * *", "timezone": "America/New_York", "start": "2023-11-01"}
 WINDOW = {
@@ -51,12 +51,9 @@ class Project:
         """Load what was declared, as a new process would; the estate runs these definitions from now on."""
         from dagster_defs.adapters.dbt import workspaces
 
-        module = types.ModuleType("own_defs")
-        module.__path__ = [str(self.defs_folder)]
-        module.__file__ = str(self.defs_folder / "__init__.py")
         with pytest.MonkeyPatch.context() as monkeypatch, self.estate.entered():
             monkeypatch.setattr(workspaces, "_WORKSPACES", {})
-            tree = dg.ComponentTree(defs_module=module, project_root=self.estate.root)
+            tree = component_tree(self.defs_folder, self.estate.root)
             definitions = tree.build_defs()
         vars(self.estate)["definitions"] = definitions
         vars(self.estate).pop("graph", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -12,15 +11,13 @@ import pytest
 from dagster_defs.adapters.dbt import workspaces
 from dagster_defs.components.units.unit import UnitComponent
 from tests.components.conftest import Project
+from tests.support.trees import component_tree
 
 Declared = tuple[str, dict[str, Any]]
 
 
 def tree_of(project: Project) -> dg.ComponentTree:
-    defs = types.ModuleType("own_defs")
-    defs.__path__ = [str(project.defs_folder)]
-    defs.__file__ = str(project.defs_folder / "__init__.py")
-    return dg.ComponentTree(defs_module=defs, project_root=project.estate.root)
+    return component_tree(project.defs_folder, project.estate.root)
 
 
 @pytest.mark.parametrize(("mirrors", "broken"), [(1, False), (2, True)])

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from dagster_defs.parity import Side
 from dagster_defs.usecases import check as comparison
 from dagster_defs.usecases import verify
 from tests.support.estate import ONE_TRY, ROOT, Estate, copy_project, put_legacy_code_on_path
+from tests.support.trees import component_tree
 
 DAILY, HOURLY = "taxi_daily.dbt_daily", "taxi_hourly.dbt_hourly"
 WEEKLY, EXPORT = "taxi_weekly.dbt_weekly", "taxi_daily.export_daily"
@@ -190,10 +190,7 @@ class CorruptibleEstate:
 
     def _tree(self) -> dg.ComponentTree:
         """The mirrors that the copy's own YAML declares: in this process the package is the original's."""
-        module = types.ModuleType("corruptible_defs")
-        module.__path__ = [str(self.declarations)]
-        module.__file__ = str(self.declarations / "__init__.py")
-        return dg.ComponentTree(defs_module=module, project_root=self.root)
+        return component_tree(self.declarations, self.root)
 
     def mirrors(self) -> Mirrors:
         components = self._tree().get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do

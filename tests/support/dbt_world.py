@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import dagster as dg
 import yaml
 
 from dagster_defs.adapters.dagster.mirrors import Mirrors, mirrors_among
+from tests.support.trees import component_tree
 
 DAYS = {"cron": "@daily", "start": "2024-01-01"}
 
@@ -49,10 +49,7 @@ class World:
 
     @property
     def tree(self) -> dg.ComponentTree:
-        module = types.ModuleType("own_defs")
-        module.__path__ = [str(self.root / "own_defs")]
-        module.__file__ = str(self.root / "own_defs" / "__init__.py")
-        return dg.ComponentTree(defs_module=module, project_root=self.root)
+        return component_tree(self.root / "own_defs", self.root)
 
     def load(self) -> dg.Definitions:
         return self.tree.build_defs()

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
 from tests.support import warm
 from tests.support.owned import bring_to
+from tests.support.trees import component_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -65,10 +65,7 @@ def proved() -> list[Path]:
 
 def mirrors_of(defs: Path, root: Path) -> Mirrors:
     """The mirrors that a folder of YAML declares for the project at `root`, whatever was imported before."""
-    module = types.ModuleType("own_defs")
-    module.__path__ = [str(defs)]
-    module.__file__ = str(defs / "__init__.py")
-    tree = dg.ComponentTree(defs_module=module, project_root=root)
+    tree = component_tree(defs, root)
     components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base will do
     return mirrors_among(components)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.parity import Side
 from tests.support.estate import foreign_environment
 from tests.support.owned import bring_to
+from tests.support.trees import component_tree
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 UPSTREAM, TOTALS, NAMES = "up__build", "own__totals", "own__names"
@@ -123,12 +123,9 @@ class Small:
     def _load(self) -> dg.Definitions:
         from dagster_defs.adapters.dbt import workspaces
 
-        module = types.ModuleType("own_defs")
-        module.__path__ = [str(self.root / "own_defs")]
-        module.__file__ = str(self.root / "own_defs" / "__init__.py")
         with pytest.MonkeyPatch.context() as monkeypatch, self.entered():
             monkeypatch.setattr(workspaces, "_WORKSPACES", {})
-            return dg.ComponentTree(defs_module=module, project_root=self.root).build_defs()
+            return component_tree(self.root / "own_defs", self.root).build_defs()
 
     @contextmanager
     def entered(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from tests.support import strange_dag
 from tests.support.estate import Estate
 from tests.support.instances import instance_for_test
@@ -54,6 +55,16 @@ def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
         "/".join(check.asset_key.path): (check.passed, str(check.description))
         for check in result.get_asset_check_evaluations()
     }
+
+
+def logged(estate: Estate, result: dg.ExecuteInProcessResult) -> str:
+    return "\n".join(entry.user_message for entry in estate.instance.all_logs(result.run_id))
+
+
+def states(result: dg.ExecuteInProcessResult) -> list[object]:
+    """How Airflow would say that the task of each output ended."""
+    events = result.get_asset_materialization_events()
+    return [event.materialization.metadata[AIRFLOW_STATE].value for event in events]
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.scaffold import scaffold
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import ROOT
+from tests.support.trees import component_tree
 
 DAG_FILE = """
 import pendulum
@@ -154,10 +154,7 @@ class TypedEstate:
         from dagster_defs.adapters.dbt import workspaces
 
         monkeypatch.setattr(workspaces, "_WORKSPACES", {})
-        module = types.ModuleType("typed_defs")
-        module.__path__ = [str(self.defs)]
-        module.__file__ = str(self.defs / "__init__.py")
-        return dg.ComponentTree(defs_module=module, project_root=self.root)
+        return component_tree(self.defs, self.root)
 
     def facets(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Facet]]:
         """The facets, by DAG and by name."""

@@ -17,7 +17,7 @@ from tests.components.conftest import Project
 from tests.support.container_servers import DockerApi, Engine, KubernetesApi, kubeconfig, serving
 from tests.support.estate import Estate
 from tests.support.instances import instance_for_test
-from tests.support.target_project import both_sides, failure
+from tests.support.target_project import both_sides, failure, logged, states
 
 DAY = ("2024-03-02", "2024-03-02")
 NEVER = {"shadow": "never", "because": "it sends a mail"}
@@ -85,15 +85,6 @@ def run(place: Project, engine: str, command: str, **attributes: Any) -> dg.Exec
     return place.estate.run("own__boxed", DAY, must_succeed=False)
 
 
-def logged(place: Project, result: dg.ExecuteInProcessResult) -> str:
-    return "\n".join(entry.user_message for entry in place.estate.instance.all_logs(result.run_id))
-
-
-def states(result: dg.ExecuteInProcessResult) -> list[Any]:
-    events = result.get_asset_materialization_events()
-    return [event.materialization.metadata[AIRFLOW_STATE].value for event in events]
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_both_sides_run_the_same_container(place: Project, engines: dict[str, Engine], engine: str) -> None:
     """Each side has its own variables and labels, what both have written is compared, and no container is left."""
@@ -120,7 +111,7 @@ def test_docker_gets_what_the_operator_would_give_it(place: Project, docker: Eng
 
     asked = docker.last.asked
     assert result.success
-    assert "[2024-03-02] [] [2024-03-02]" in logged(place, result)
+    assert "[2024-03-02] [] [2024-03-02]" in logged(place.estate, result)
     assert (asked["Image"], asked["User"], asked["HostConfig"]["NetworkMode"]) == (
         "shop/export:7",
         "etl",
@@ -149,7 +140,7 @@ def test_a_pod_is_what_the_operator_would_ask_for(place: Project, kubernetes: En
     asked = kubernetes.last.asked
     [container] = asked["spec"]["containers"]
     assert result.success
-    assert "[2024-03-02] [] [2024-03-02]" in logged(place, result)
+    assert "[2024-03-02] [] [2024-03-02]" in logged(place.estate, result)
     assert [each["value"] for each in container["env"] if each["name"] == "DAY"] == ["2024-03-02"]
     assert (asked["namespace"], asked["spec"]["serviceAccountName"]) == ("etl", "etl")
     assert asked["spec"]["restartPolicy"] == "Never"
@@ -169,7 +160,7 @@ def test_its_exit_code_is_the_runs(place: Project, engines: dict[str, Engine], e
     skipped = run(place, engine, "exit 99", skip_on_exit_code=[99])
 
     assert "own.boxed ended with exit code 99" in failure(failed)
-    assert "last words" in logged(place, failed)
+    assert "last words" in logged(place.estate, failed)
     assert states(skipped) == ["skipped"]
     assert engines[engine].left == set()
 
@@ -196,9 +187,9 @@ def test_what_an_earlier_run_has_left_is_removed_before_the_same_work_begins(
 
     second = run(place, engine, "true")
 
-    assert "of this try may be left" in logged(place, first)
+    assert "of this try may be left" in logged(place.estate, first)
     assert second.success
-    assert f"of run {first.run_id} was left behind" in logged(place, second)
+    assert f"of run {first.run_id} was left behind" in logged(place.estate, second)
     assert engines[engine].boxes[left].code is not None
     assert engines[engine].left == set()
 
@@ -217,7 +208,9 @@ def test_what_another_dagster_runs_is_left_alone(
 
     second = run(place, engine, "true")
 
-    assert "does the same work for run elsewhere, which is not one of this Dagster's" in logged(place, second)
+    assert "does the same work for run elsewhere, which is not one of this Dagster's" in logged(
+        place.estate, second
+    )
     assert box.code is None
     assert engines[engine].left == {left}
     engines[engine].remove(left)

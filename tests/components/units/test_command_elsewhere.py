@@ -13,12 +13,11 @@ import dagster as dg
 import pytest
 
 from dagster_defs.components.units.broken_unit import BROKEN
-from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from tests.components.conftest import Project
 from tests.support.estate import Estate
 from tests.support.instances import instance_for_test
 from tests.support.sshd import sshd
-from tests.support.target_project import both_sides, failure
+from tests.support.target_project import both_sides, failure, logged, states
 
 DAY = ("2024-03-02", "2024-03-02")
 NEVER = {"shadow": "never", "because": "it sends a mail"}
@@ -56,15 +55,6 @@ def run(place: Project, host: dict[str, Any], command: str, **attributes: Any) -
     return place.estate.run("own__remote", DAY, must_succeed=False)
 
 
-def logged(place: Project, result: dg.ExecuteInProcessResult) -> str:
-    return "\n".join(entry.user_message for entry in place.estate.instance.all_logs(result.run_id))
-
-
-def states(result: dg.ExecuteInProcessResult) -> list[Any]:
-    events = result.get_asset_materialization_events()
-    return [event.materialization.metadata[AIRFLOW_STATE].value for event in events]
-
-
 def test_both_sides_run_the_same_command_there(place: Project, host: dict[str, Any]) -> None:
     """Each side has its own variables, and what both have written is compared."""
     write = 'mkdir -p "$OUT" && printf "id\\n7\\n" > "$OUT/orders_{{ ds }}.csv"'
@@ -87,7 +77,7 @@ def test_the_command_has_the_operators_environment_and_no_other(place: Project, 
 
     assert result.success
     assert file.read_text() == STRANGE.replace("{{ ds }}", "2024-03-02")
-    assert "[]\n0" in logged(place, result)
+    assert "[]\n0" in logged(place.estate, result)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +155,7 @@ def test_a_host_that_is_not_known_fails_the_try(place: Project, host: dict[str, 
     result = run(place, unknown, f"touch {shlex.quote(str(file))}")
 
     assert "ended with exit code 255" in failure(result)
-    assert "Host key verification failed" in logged(place, result)
+    assert "Host key verification failed" in logged(place.estate, result)
     assert not file.exists()
 
 

@@ -12,11 +12,10 @@ import yaml
 
 from dagster_defs.components.units.broken_unit import BROKEN
 from dagster_defs.components.units.task_unit import SideVariables
-from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from tests.components.conftest import Project
 from tests.support.estate import ONE_TRY, Estate
 from tests.support.instances import instance_for_test
-from tests.support.target_project import both_sides, failure
+from tests.support.target_project import both_sides, failure, logged, states
 
 DAY = ("2024-03-02", "2024-03-02")
 NEVER = {"shadow": "never", "because": "it sends a mail"}
@@ -69,23 +68,12 @@ def run(place: Project, command: str, **attributes: Any) -> dg.ExecuteInProcessR
     return place.estate.run("own__command", DAY, must_succeed=False, tags=run_tags)
 
 
-def logged(place: Project, result: dg.ExecuteInProcessResult) -> str:
-    return "\n".join(entry.user_message for entry in place.estate.instance.all_logs(result.run_id))
-
-
-def states(result: dg.ExecuteInProcessResult) -> list[Any]:
-    return [
-        event.materialization.metadata[AIRFLOW_STATE].value
-        for event in result.get_asset_materialization_events()
-    ]
-
-
 def test_the_output_is_the_runs_log_and_exit_code_99_skips(place: Project) -> None:
     """As in Airflow a code of `skip_on_exit_code` is a skip, and the command begins in an empty folder of its own."""
     result = run(place, 'echo "in $(ls | wc -l) files, $FROM_DAGSTER, $AIRFLOW_CTX_TASK_ID"; exit 99')
 
     assert states(result) == ["skipped"]
-    assert "in 0 files, here, command" in logged(place, result)
+    assert "in 0 files, here, command" in logged(place.estate, result)
 
 
 def test_the_operators_env_replaces_or_is_appended(place: Project) -> None:
@@ -93,7 +81,7 @@ def test_the_operators_env_replaces_or_is_appended(place: Project) -> None:
     command, env = 'echo "[$DAY] [$FROM_DAGSTER]"', {"DAY": "{{ ds }}"}
 
     alone, appended = (
-        logged(place, run(place, command, command_env=env, append_env=more)) for more in (False, True)
+        logged(place.estate, run(place, command, command_env=env, append_env=more)) for more in (False, True)
     )
 
     assert "[2024-03-02] []" in alone

@@ -16,7 +16,6 @@ from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.errors import TaskStoreUnreadable
 from dagster_defs.lifecycle import Stage, Unit, tags
-from dagster_defs.lifecycle.tags import AIRFLOW_STATE
 from dagster_defs.parity import Side
 from dagster_defs.windows import Window
 from tests.components.conftest import Project
@@ -24,6 +23,7 @@ from tests.support import strange_dag
 from tests.support.estate import Estate
 from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to
+from tests.support.target_project import states
 
 DAYS = {"cron": "0 6 * * *", "timezone": "UTC", "start": "2024-01-01"}
 DAY = ("2024-02-01", "2024-02-01")
@@ -90,11 +90,6 @@ def proxied_run(
         tags.LAUNCH: uuid.uuid4().hex,
     }
     return place.estate.run(unit.identifier, DAY, tags=said, must_succeed=False, by_owner=False)
-
-
-def states(result: dg.ExecuteInProcessResult) -> list[Any]:
-    events = result.filter_events(lambda event: event.event_type is DagsterEventType.ASSET_MATERIALIZATION)
-    return [event.materialization.metadata[AIRFLOW_STATE].value for event in events]
 
 
 def retried(result: dg.ExecuteInProcessResult) -> list[float | None]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import pytest
 
 from dagster_defs.components import PythonUnit
@@ -18,6 +17,7 @@ from tests.components.conftest import Project
 from tests.support import strange_dag
 from tests.support.postgres import PostgresServer
 from tests.support.target_project import both_sides, project_of_targets
+from tests.support.trees import component_tree
 
 DAYS = {"cron": "@daily", "start": "2024-03-01"}
 DAY = ("2024-03-02", "2024-03-02")
@@ -123,12 +123,7 @@ def test_nothing_to_compare_is_said_with_a_reason(place: Project) -> None:
 
 
 def components(place: Project) -> list[PythonUnit]:
-    import types
-
-    module = types.ModuleType("own_defs")
-    module.__path__ = [str(place.defs_folder)]
-    module.__file__ = str(place.defs_folder / "__init__.py")
-    tree = dg.ComponentTree(defs_module=module, project_root=place.estate.root)
+    tree = component_tree(place.defs_folder, place.estate.root)
     return [*tree.get_all_components(of_type=PythonUnit)]
 
 
