@@ -31,7 +31,7 @@ from dagster_defs.components.runs.run_window import moments_of_run, window_metad
 from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
-from dagster_defs.components.units.side_commands import Beside, SidePrograms
+from dagster_defs.components.units.side_commands import ProgramsOfRun, SidePrograms
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.inventory.labels import RunNames
 from dagster_defs.inventory.masking import shown
@@ -332,7 +332,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
             f"({', '.join(nodes.shaped_by_window[:5])} …): the whole project is parsed again for this window. "
             "Read the variables only in the models' SQL, not in config, ref or enabled"
         )
-    beside = Beside(context, unit, nodes.side, windows, environment, whole=part is None)
+    beside = ProgramsOfRun(context, unit, nodes.side, windows, environment, whole=part is None)
     beside.run(unit.programs_before)
     run = nodes.workspace.run(
         [unit.command, *_selection(unit, nodes, part), *flags, *start.flags],

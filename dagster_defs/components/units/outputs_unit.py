@@ -1,4 +1,4 @@
-"""Units whose outputs are declared one by one: where each side's are, and how they are compared."""
+"""Units whose outputs are declared one by one: where each side writes them, and how they are compared."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,7 +64,7 @@ class OutputsUnit(UnitComponent):
 
     @property
     def own_kind(self) -> str:
-        """Dagster's kind of outputs that declare none."""
+        """Dagster's kind of an output whose YAML declares no `kinds`."""
         raise NotImplementedError
 
     @cached_property
@@ -73,7 +73,7 @@ class OutputsUnit(UnitComponent):
 
     @cached_property
     def written(self) -> Sequence[UnitOutput]:
-        """The declared outputs, or without any the one asset that stands for the task."""
+        """The declared outputs or, if there are none, one asset that stands for the task."""
         return self.declared_outputs or [UnitOutput(key=self.legacy_unit.asset_key)]
 
     @property
@@ -87,17 +87,17 @@ class OutputsUnit(UnitComponent):
 
     @property
     def does(self) -> str:
-        """What the task runs, in messages."""
+        """What the task runs, as messages name it."""
         raise NotImplementedError
 
     @property
-    def bounding(self) -> Sequence[PartitionVars]:
+    def bound_variables(self) -> Sequence[PartitionVars]:
         """The unit's own variables, some of which may bound the window."""
         return ()
 
     @property
     def variables(self) -> Rendering:
-        """What its work is given for a window. Raises BadUnit."""
+        """What the task receives for a window. Raises BadUnit."""
         raise NotImplementedError
 
     def declared(self) -> Declared:
@@ -120,7 +120,7 @@ class OutputsUnit(UnitComponent):
         return self.read_keys
 
     def deps_of(self, output: UnitOutput) -> Sequence[str]:
-        """Keys of the assets that it reads for this output."""
+        """Keys of the assets that the task reads to write this output."""
         return output.deps
 
     def _dep_keys(self, deps: Sequence[str], side: Side) -> list[dg.AssetKey]:
@@ -209,12 +209,14 @@ class OutputsUnit(UnitComponent):
                     raise  # without a clock, a table may be named after a conf, which is known in a run only
 
     def _is_bounded(self, templates: PartitionVars) -> bool:
-        bounds = {each.bound for variables in (*self.bounding, templates) for each in variables.variables}
+        bounds = {
+            each.bound for variables in (*self.bound_variables, templates) for each in variables.variables
+        }
         return bool(bounds - {Bound.NONE})
 
     def _shared_tables(self, moment: Moment) -> Iterator[tuple[TableOutput, Side, Side, str]]:
-        """Each table that one side of an output has in common with a side of it or of an earlier one, whose name is
-        the last element."""
+        """Tables that two places share: the output and its side, then the side and the name of the output, the same or
+        an earlier one, that has the same table."""
         places: dict[tuple[Side, Any], str] = {}
         for output in self.outputs_of(moment):
             if not isinstance(output, TableOutput):
@@ -231,7 +233,7 @@ class OutputsUnit(UnitComponent):
     def outputs_of(self, window: Moment) -> Iterator[Output]:
         bounds = {
             bound: text
-            for variables in (self.bounding if self.event is None else ())
+            for variables in (self.bound_variables if self.event is None else ())
             for bound, text in variables.bounds_in(variables.for_window(window)).items()
         }
         for output, templates in self._templates:
@@ -282,12 +284,15 @@ class OutputsUnit(UnitComponent):
         )
 
     def _relations(self, legacy: str, candidate: str) -> tuple[str, str]:
-        """Both sides' relations in full. One name for both that would be one table is the candidate's own schema's."""
+        """Both sides' fully qualified relations. If one name would stand for one table on both sides, the candidate's
+        table is in its target's own schema."""
         if (legacy, candidate) not in self._known_relations:
-            ours, theirs = (self.workspace(side) for side in Side)
-            full = relation_named(ours, legacy), relation_named(theirs, candidate)
-            if legacy == candidate and place_of_relation(ours, full[0]) == place_of_relation(theirs, full[1]):
-                full = full[0], relation_named(theirs, candidate, in_own_schema=True)
+            of_legacy, of_candidate = (self.workspace(side) for side in Side)
+            full = relation_named(of_legacy, legacy), relation_named(of_candidate, candidate)
+            if legacy == candidate and (
+                place_of_relation(of_legacy, full[0]) == place_of_relation(of_candidate, full[1])
+            ):
+                full = full[0], relation_named(of_candidate, candidate, in_own_schema=True)
             self._known_relations[legacy, candidate] = full
         return self._known_relations[legacy, candidate]
 
@@ -308,7 +313,7 @@ class OutputsUnit(UnitComponent):
 
     @cached_property
     def terms(self) -> Mapping[str, Terms]:
-        """By the output's key."""
+        """How each output is compared, by its key."""
         return {
             output.key: output.terms(self.unit, f"outputs.{output.key}", output.key, output.keyed_by)
             for output in self.declared_outputs
@@ -326,28 +331,28 @@ class OutputsUnit(UnitComponent):
 
     @property
     def _legacy_folders(self) -> frozenset[Path]:
-        """Of this unit and every other."""
+        """The legacy folders of this unit and of every other one."""
         units = (self, *(unit for unit in self.project_units.declared if isinstance(unit, OutputsUnit)))
         return frozenset(unit.folder_of(Side.LEGACY) for unit in units)
 
     def refuse_legacy_places(self, windows: Sequence[Moment]) -> None:
-        """Raises WritesToLegacy if one of the candidate's places is legacy's, this unit's or another's, or its folder
-        lies in legacy's folder."""
+        """Raises WritesToLegacy if the candidate would write a file or a table of legacy's, be it this unit's or
+        another's, or if its folder is inside legacy's."""
         folders = {side: self.folder_of(side) for side in Side}
         remedy = "Fix `side_folders` in its YAML, or the variables that it reads"
         if folders[Side.CANDIDATE].is_relative_to(folders[Side.LEGACY]):
             raise WritesToLegacy(self.unit, f"folder {folders[Side.LEGACY]}", remedy)
-        of_their_own = "Give the candidate its own table, or its target its own schema"
+        separate = "Give the candidate its own table, or its target its own schema"
         for window in windows:
             for shared, side, _, other in self._shared_tables(window):
                 table = f"table {shared.relation(side)} (of `outputs.{other}` and `outputs.{shared.name}`)"
-                raise WritesToLegacy(self.unit, table, of_their_own)
+                raise WritesToLegacy(self.unit, table, separate)
             for output in self.outputs_of(window):
                 if isinstance(output, FileOutput):
                     if any(Path(output.candidate).is_relative_to(folder) for folder in self._legacy_folders):
                         raise WritesToLegacy(self.unit, f"file {output.candidate}", remedy)
                 elif owner := table_of_others(self, self.project_units.declared, output):
-                    raise WritesToLegacy(self.unit, f"table {output.candidate}, which {owner}", of_their_own)
+                    raise WritesToLegacy(self.unit, f"table {output.candidate}, which {owner}", separate)
 
     def make_parts(self) -> UnitParts:
         compared = Compared(self, {} if self.never_compared else self.compared_keys())
@@ -360,7 +365,7 @@ class OutputsUnit(UnitComponent):
         return ()
 
     def more_metadata(self) -> Mapping[str, Any]:
-        """Metadata of each asset, beside what all units have."""
+        """Metadata of each asset, in addition to what all units have."""
         return {}
 
     def _asset_definition(self, side: Side, compared: Compared) -> dg.AssetsDefinition:
@@ -393,7 +398,7 @@ class OutputsUnit(UnitComponent):
             name=self.op_name(side),
             specs=specs,
             checks=compared.specs if side is Side.CANDIDATE else [],
-            can_subset=side is Side.CANDIDATE,  # to compare again without running anything
+            can_subset=side is Side.CANDIDATE,  # so that a run can compare again and build nothing
             partitions=self.offered,
             backfills=backfill_policy(takes_ranges=self.takes_ranges),
             config_schema=self.config_schema,

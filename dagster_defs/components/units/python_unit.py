@@ -67,7 +67,7 @@ class PythonUnit(OutputsUnit):
         return self.function
 
     @property
-    def bounding(self) -> Sequence[PartitionVars]:
+    def bound_variables(self) -> Sequence[PartitionVars]:
         return (self.variables,)
 
     def claims(self, feeds: Mapping[str, dg.AssetKey]) -> Iterator[Claim]:

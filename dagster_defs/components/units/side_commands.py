@@ -1,4 +1,4 @@
-"""What a legacy task runs beside dbt: programs before and after it, whose effects nobody may double."""
+"""Programs that a legacy task runs before and after dbt, whose effects must not be doubled."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _NOT_FOUND = 127  # a shell's exit code for a program that does not exist
 
 @dataclass(frozen=True)
 class SideProgram:
-    """`templates` has the words and the environment."""
+    """`name`: its place and number, such as `before-1`. `templates` render its words and its environment."""
 
     name: str
     program: str
@@ -55,11 +55,12 @@ class SideProgram:
 
 @dataclass(frozen=True)
 class SidePrograms:
-    """Those before dbt, or those after it, in order."""
+    """The programs before dbt, or those after it, in order."""
 
     programs: tuple[SideProgram, ...] = ()
 
     def of(self, side: Side) -> "SidePrograms":
+        """Those that a run of this side starts: a candidate starts only those with `shadow: true`."""
         if side is Side.LEGACY:
             return self
         return SidePrograms(tuple(program for program in self.programs if program.shadow))
@@ -74,7 +75,7 @@ class SidePrograms:
         left: TimeLeft,
         say: Callable[[str], Any],
     ) -> None:
-        """Raises CommandFailed, TimedOut."""
+        """Run all of them for each window. Raises CommandFailed or TimedOut."""
         for window in windows:
             for program in self.programs:
                 variables = {
@@ -97,7 +98,7 @@ class SidePrograms:
 
 
 class RunningUnit(Protocol):
-    """The unit whose run it is."""
+    """What a run's programs need to know of its unit."""
 
     unit: str
     timeout: float | None
@@ -106,8 +107,8 @@ class RunningUnit(Protocol):
     def project_dir(self) -> Path: ...
 
 
-class Beside:
-    """What a run starts beside dbt. `whole`: everything that the unit builds was requested."""
+class ProgramsOfRun:
+    """Starts the programs of one run. `whole`: everything that the unit builds was requested."""
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class Beside:
         for program in programs.programs:
             if program not in mine.programs:
                 why = (
-                    "a candidate's run must not double its effect"
+                    "a candidate run must not double its effect"
                     if self._whole
                     else "only a part was requested"
                 )
@@ -149,7 +150,7 @@ def programs_of(
     commands: Sequence[Any],
     compiled: Callable[[Mapping[str, Any], str], PartitionVars],
 ) -> SidePrograms:
-    """`compiled`: makes templates of what is declared at a place in the YAML. Raises BadUnit."""
+    """`compiled`: compiles what the YAML declares at a place (`before`, `after`) as templates. Raises BadUnit."""
     return SidePrograms(tuple(_programs(unit, place, commands, compiled)))
 
 
@@ -173,18 +174,18 @@ def _refusal(entry: Mapping[str, Any]) -> str:
     if unknown := sorted(map(str, entry.keys() - _OPTIONS)):
         return f"has {', '.join(unknown)}, but only run, env, may_fail and shadow are known"
     if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) for word in words):
-        return "is no list of words: [aws, s3, sync, …]. For shell text write [bash, -c, '…']"
+        return "is not a list of words: [aws, s3, sync, …]. For shell text write [bash, -c, '…']"
     if not isinstance(env, Mapping) or not all(
         isinstance(each, str) for pair in env.items() for each in pair
     ):
-        return "has an `env` that is no mapping of text"
+        return "has an `env` that does not map text to text"
     if not all(isinstance(entry.get(name, False), bool) for name in ("may_fail", "shadow")):
         return "has `may_fail` or `shadow` that is neither true nor false"
     return ""
 
 
 class RunsPrograms:
-    """A mirror with programs `before` and `after` what it builds."""
+    """A mirror whose task runs programs `before` and `after` dbt."""
 
     unit: str
     before: Sequence[Any]
@@ -207,5 +208,5 @@ class RunsPrograms:
 
     @property
     def has_programs(self) -> bool:
-        """Whether it runs anything beside dbt, which it does once for each window."""
+        """Whether it runs any programs, which it does once for each window."""
         return bool(self.programs)

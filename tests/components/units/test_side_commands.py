@@ -174,8 +174,8 @@ def test_with_them_each_window_is_a_run_of_its_own(
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("aws s3 ls", r"`before`: entry 1 is no list of words.*\[bash, -c"),
-        ([], "entry 1 is no list of words"),
+        ("aws s3 ls", r"`before`: entry 1 is not a list of words.*\[bash, -c"),
+        ([], "entry 1 is not a list of words"),
         ({"run": ["x"], "shadows": True}, "entry 1 has shadows, but only"),
         ({"run": ["x"], "shadow": "yes"}, "neither true nor false"),
         (["x", "{{ dag_run.conf.y }}"], "`before`.*dag_run.conf"),
