@@ -27,7 +27,7 @@ def sources_of(settings: Settings, units: Sequence[Unit], marks: Marks) -> Mappi
     if not dag_ids or settings.inventory_file is None:
         return found
     with suppress(ParityError):
-        for dag in read_inventory(settings.inventory_file).dags:
+        for dag in read_inventory(settings.inventory_file, settings.team_file).dags:
             if dag.dag_id not in dag_ids:
                 continue
             returned, tasks = (

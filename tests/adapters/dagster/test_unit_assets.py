@@ -63,7 +63,7 @@ def test_a_dagster_without_an_internal_name_is_refused_by_its_version() -> None:
         pytest.raises(DagsterUnsupported, match=r"dagster._core.*Install .*: dagster[<>]") as refused,
         internal_names(),
     ):
-        from dagster._core.definitions import nothing_of_the_kind  # noqa: F401 # type: ignore[attr-defined]
+        from dagster._core.definitions import nothing_of_the_kind  # type: ignore[attr-defined]  # noqa: F401
 
     assert refused.value.installed == dg.__version__
     assert "nothing_of_the_kind" in str(refused.value)
