@@ -1550,8 +1550,11 @@ def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
             "names": names,
             "values": _values_in(item, values),
         }
-    read = {name for each in definitions.values() for name in re.findall(r"\w+", each["source"])}
-    read.update(name for name in vars(task) if re.match(r"_\w+?__", name))  # private to a class
+    sources = [each["source"] for each in definitions.values()]
+    words = {name for source in sources for name in re.findall(r"\w+", source)}
+    private = tuple(f"_{path.rpartition('.')[2].lstrip('_')}__" for path in definitions)
+    read = {name for name in vars(task) if name in words or name.startswith(private)}
+    read |= {name for source in sources for name in re.findall(r"\bself\.(\w+)", source)}
     attributes, others = {}, {}
     for name in sorted(read - set(task.template_fields)):
         of_class = inspect.getattr_static(kind, name, Path)
