@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,7 +57,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 def long_ledger(folder: Path, entries: int, units: int) -> Ledger:
     """A ledger of alternating cutovers and rollbacks."""
     ledger = Ledger(folder)
-    at = datetime(2024, 3, 9, 22, tzinfo=UTC)
+    at = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
     lines: list[str] = []
     for number in range(entries // 2):
         move, stage = _WAY[number // units % 2]

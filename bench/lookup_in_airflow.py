@@ -23,6 +23,8 @@ from handover.names import job_name, task_instance_name
 from handover.place import Place
 from handover.runs import find_job, runs_of
 
+from dagster_defs.older_python import datetime_of
+
 STOCK_TIMEOUT = 1_800  # stock gives up after 3 s; this measures how long it would take
 
 
@@ -100,7 +102,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     question = json.load(sys.stdin)
     look_up, timeout = WAYS[question["way"]]
-    start = datetime.fromisoformat(question["start"])
+    start = datetime_of(question["start"])
     seconds = []
     for _ in range(question["times"]):
         session = Counted(timeout)  # each task is a process of its own, with a connection of its own

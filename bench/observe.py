@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +26,7 @@ from rich.console import Console
 
 from bench.table import Bound, Row
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
+from dagster_defs.older_python import datetime_of
 from demo.checkout import PROJECT_ROOT
 from tests.support.fakes import FakeAirflow
 
@@ -48,8 +49,8 @@ class Burst(FakeAirflow):
     def __init__(self, first: datetime) -> None:
         super().__init__()
         for number in range(BURST):
-            day = (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=number // UNITS)).isoformat()
-            after = (datetime(2020, 1, 2, tzinfo=UTC) + timedelta(days=number // UNITS)).isoformat()
+            day = (datetime(2020, 1, 1, tzinfo=timezone.utc) + timedelta(days=number // UNITS)).isoformat()
+            after = (datetime(2020, 1, 2, tzinfo=timezone.utc) + timedelta(days=number // UNITS)).isoformat()
             run = f"scheduled__{day}"
             if number % UNITS == 0:
                 self.add_run(DAG, run, day, after, state="running")
@@ -69,7 +70,7 @@ def _end(first: datetime, number: int) -> Any:
 
 def measure(console: Console) -> list[Row]:
     """One burst for all ways; prints how many task instances each has reported, and in how many events."""
-    first = datetime.now(UTC) - SPREAD
+    first = datetime.now(timezone.utc) - SPREAD
     rows = []
     with Burst(first) as airflow:
         for way, name in NAMES.items():
@@ -200,4 +201,4 @@ def _main(way: str, first: datetime) -> dict[str, Any]:
 
 if __name__ == "__main__":
     # Dagster's own lines go to stderr; the figures are the last line of stdout.
-    sys.stdout.write(json.dumps(_main(sys.argv[1], datetime.fromisoformat(sys.argv[2]))) + "\n")
+    sys.stdout.write(json.dumps(_main(sys.argv[1], datetime_of(sys.argv[2]))) + "\n")

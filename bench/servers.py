@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pendulum
@@ -105,7 +105,7 @@ def hand_over(folder: Path, stage: Stage) -> None:
 
 def ledger_up_to(stage: Stage, unit: Unit = UNIT) -> list[Entry]:
     """What the commands would have written on the way there."""
-    at = datetime.now(UTC)
+    at = datetime.now(timezone.utc)
     return [
         Entry(id=f"bench-{move}", at=at, operator="bench", unit=unit, move=move, kind=kind, stage=began)
         for began, move in _MOVES[: _BEFORE[stage]]

@@ -10,13 +10,14 @@ import getpass
 import os
 import socket
 import threading
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from dagster_defs.older_python import tomllib
 
 _AROUND_THIS_PACKAGE = Path(__file__).resolve().parents[1]  # a checkout, or an environment's packages
 _CHANGING = threading.RLock()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor
 from dagster_defs.errors import DagNotImported
 from dagster_defs.lifecycle.report import Report
+from dagster_defs.older_python import date_of
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.report import read_report
 from demo.checkout import PROJECT_ROOT
@@ -95,12 +96,12 @@ class Estate:
     @property
     def days(self) -> list[str]:
         """The partitions of a daily unit."""
-        first, last = date.fromisoformat(FIRST_DAY), date.fromisoformat(LAST_DAY)
+        first, last = date_of(FIRST_DAY), date_of(LAST_DAY)
         return [(first + timedelta(days=day)).isoformat() for day in range((last - first).days + 1)]
 
     def report(self) -> Report:
         """The report on the estate as it is now."""
-        return read_report(self.settings, datetime.now(UTC))
+        return read_report(self.settings, datetime.now(timezone.utc))
 
     @property
     def report_file(self) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.airflow.client import AirflowClient
@@ -178,7 +178,7 @@ class Story:
 
     def _tell_who_wrote(self) -> None:
         """Raises WritersAmiss unless each window has one writer."""
-        written_by = continuity_of(self.estate.settings, self._units, datetime.now(UTC))
+        written_by = continuity_of(self.estate.settings, self._units, datetime.now(timezone.utc))
         for unit, found in (written_by or {}).items():
             if found.against:
                 raise WritersAmiss(str(unit), found.against, self.estate.dagster_url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -311,7 +311,7 @@ def report(
     from dagster_defs.render.html import report as render_html
     from dagster_defs.usecases.report import read_report, write_page
 
-    content = read_report(Settings.from_process(), datetime.now(UTC))
+    content = read_report(Settings.from_process(), datetime.now(timezone.utc))
     if html or not as_json:
         render.say(f"written: {write_page(file, render_html.page(content))}")
     if as_json:
@@ -333,7 +333,7 @@ def windows(
 
     if last and not first:
         raise typer.BadParameter("--to requires --from")
-    continuities = read_windows(Settings.from_process(), units or [], first, last, datetime.now(UTC))
+    continuities = read_windows(Settings.from_process(), units or [], first, last, datetime.now(timezone.utc))
     if as_json:
         render.print_json(render.continuity_json(continuities))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -229,7 +229,7 @@ def _move(proposals: Sequence[Proposed], options: MoveOptions) -> None:
     written: dict[Unit, Mapping[Owner, Sequence[Span]]] = {}
     if options.apply:
         refuse_closed(todo, force=options.force, reason=options.reason)
-        steps, began = render.Steps(), datetime.now(UTC)
+        steps, began = render.Steps(), datetime.now(timezone.utc)
         done = list(carry_out(settings, todo, reason=options.reason, say=steps.say))
         written = {plan.unit: _written_since(settings, plan.unit, plan.since) for plan in done if plan.since}
         if not options.as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from dagster_defs.cli.app import (
     app,
     exit_by,
 )
+from dagster_defs.older_python import StrEnum
 from dagster_defs.settings import Settings
 
 

@@ -69,6 +69,7 @@
     │   ├── DatabaseLocked                    another process holds the DuckDB file
     │   └── DatabaseUnreadable                the file is not a DuckDB database, or may not be read
     ├── UsageError                   exit 2   the request cannot be carried out as given
+    │   ├── DriverMissing                     the warehouse's packages are not installed: an extra brings them
     │   ├── BadWindowList                     a list of windows that cannot be read, or that Airflow contradicts
     │   ├── ScheduleRefused                   a schedule that cannot be read or cannot be mirrored
     │   ├── HasNoWindows                      a window of a unit whose DAG has no clock
@@ -122,6 +123,7 @@ from dagster_defs.errors.comparison import (
     BadTolerance,
     DatabaseLocked,
     DatabaseUnreadable,
+    DriverMissing,
     NotComparable,
     RelationUnreadable,
     ReversedWindow,
@@ -264,6 +266,7 @@ __all__ = [
     "DemoFolderTaken",
     "DemoMissing",
     "DoesNotAdvance",
+    "DriverMissing",
     "EnvironmentMissing",
     "EventLogMissing",
     "EvidenceMissing",

@@ -16,6 +16,16 @@ class NotComparable(ParityError):
         )
 
 
+class DriverMissing(UsageError):
+    """`extra`: the optional dependencies of this package that bring it."""
+
+    def __init__(self, warehouse: str, extra: str) -> None:
+        self.warehouse, self.extra = warehouse, extra
+        super().__init__(
+            f"{warehouse} is not installed in this environment. pip install 'airflow-parity[{extra}]'"
+        )
+
+
 class RelationUnreadable(WarehouseError):
     def __init__(self, relation: str, why: str) -> None:
         self.relation, self.why = relation, why

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from dagster_defs.errors.base import ParityError, UsageError
 
+EXTRAS = ("duckdb", "postgres", "snowflake")  # those of this package, each with the adapter of that name
+_NO_ADAPTER = re.compile(r"Could not find adapter type '?(\w+)")
+
 
 class DbtProjectUnreadable(ParityError):
-    """`deps`: the only problem is that its packages are not installed."""
+    """`deps`: the only problem is that its packages are not installed. Without the adapter of the target, the remedy is
+    the extra of this package that brings it, or the adapter."""
 
     def __init__(self, project_dir: Path, reason: str, deps: bool = False) -> None:
         self.project_dir, self.reason = project_dir, reason
-        remedy = "Install its packages: dbt deps" if deps else "Look: dbt parse"
-        super().__init__(
-            f"cannot read the dbt project {project_dir}: {reason.rstrip('.')}. {remedy} --project-dir {project_dir}"
+        look = (
+            f"{'Install its packages: dbt deps' if deps else 'Look: dbt parse'} --project-dir {project_dir}"
         )
+        if lacking := _NO_ADAPTER.search(reason):
+            adapter = lacking[1]
+            package = f"'airflow-parity[{adapter}]'" if adapter in EXTRAS else f"dbt-{adapter}"
+            look = f"pip install {package}"
+        super().__init__(f"cannot read the dbt project {project_dir}: {reason.rstrip('.')}. {look}")
 
 
 class DbtSelectionRefused(ParityError):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows.values import Source, ValueRefused, read_yaml, sources_in
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dagster_defs.inventory.programs import Program
+from dagster_defs.older_python import StrEnum
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from enum import StrEnum
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from dagster_defs.older_python import StrEnum, date_of, datetime_of
 from dagster_defs.windows import zone_named
 from dagster_defs.windows.values import as_text
 
@@ -42,7 +42,7 @@ class Interval:
 
     @classmethod
     def of(cls, start: str, end: str) -> Interval:
-        return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+        return cls(datetime_of(start), datetime_of(end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def _relations(candidate: Candidate, zone: tzinfo) -> frozenset[Relation]:
 def _relate(moment: date | datetime, interval: Interval, zone: tzinfo) -> set[Relation]:
     relations: set[Relation] = set()
     for name, instant in (("start", interval.start), ("end", interval.end)):
-        for where, clock in (("UTC", UTC), ("local", zone)):
+        for where, clock in (("UTC", timezone.utc), ("local", zone)):
             local = instant.astimezone(clock)
             if isinstance(moment, datetime):
                 if moment.tzinfo is not None:
@@ -239,7 +239,7 @@ def _moment(value: Any) -> date | datetime | None:
     if isinstance(value, date):
         return value
     text = str(value).strip()
-    for read in (_compact_date, _epoch, date.fromisoformat, datetime.fromisoformat):
+    for read in (_compact_date, _epoch, date_of, datetime_of):
         try:
             return read(text)
         except ValueError:
@@ -251,7 +251,7 @@ def _epoch(text: str) -> datetime:
     """Seconds or milliseconds since 1970, for years from 2001 on."""
     if len(text) not in (10, 13) or not text.isdigit():
         raise ValueError(text)
-    return datetime.fromtimestamp(int(text[:10]), UTC)
+    return datetime.fromtimestamp(int(text[:10]), timezone.utc)
 
 
 def _compact_date(text: str) -> date:

@@ -10,6 +10,7 @@ from typing import Any
 from dagster_defs.errors import InventoryUnreadable, InventoryVersion
 from dagster_defs.graph import reachable
 from dagster_defs.inventory.team import NO_TEAM, Team
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows import Window, canonical_zone
 
 SCHEMA = "parity/inventory/1"
@@ -138,7 +139,7 @@ class Dag:
     def bounds_of(self, task: Task) -> tuple[datetime | None, datetime | None]:
         """From when to when Airflow runs the task, both included: the narrower of its bounds and the DAG's."""
         starts, ends = (
-            [datetime.fromisoformat(bound) for bound in bounds if bound]
+            [datetime_of(bound) for bound in bounds if bound]
             for bounds in ((self.start, task.start), (self.end, task.end))
         )
         return max(starts, default=None), min(ends, default=None)
@@ -149,8 +150,8 @@ class Dag:
         return tuple(
             window
             for window in self.windows
-            if (start is None or start <= datetime.fromisoformat(window[0]))
-            and (end is None or datetime.fromisoformat(window[0]) <= end)
+            if (start is None or start <= datetime_of(window[0]))
+            and (end is None or datetime_of(window[0]) <= end)
         )
 
     def above(self, task_id: str) -> frozenset[str]:

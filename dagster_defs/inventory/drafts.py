@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import yaml
 
 from dagster_defs.inventory.document import Dag
 from dagster_defs.inventory.schedules import Refused, not_listed_before
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows import WindowList
 
 COMPONENT = "dagster_defs.components.DbtUnit"

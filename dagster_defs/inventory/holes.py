@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import count
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError
 
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows.budget import lex
 
 # The marks that the exporter leaves inside rendered values.

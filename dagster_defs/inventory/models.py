@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from sqlglot import tokenize
@@ -15,6 +14,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from dagster_defs.inventory.holes import Holes
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows.budget import parse
 
 _JINJA = Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701 - it never renders

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.knowledge import module_runs_no_dbt, runs_no_dbt
 from dagster_defs.inventory.team import DBT_IMAGES
+from dagster_defs.older_python import StrEnum
 
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "ash"})
 DBT_COMMANDS = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 from dagster_defs.inventory.arguments import Kind, Selection, place_variables
@@ -12,6 +11,7 @@ from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.convention import Convention, NamedWindow
 from dagster_defs.inventory.knowledge import MAY_RUN
 from dagster_defs.inventory.labels import labels_a_run, window_names_in
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows.values import Source, plain
 
 SCHEMA = "parity/inventory-report/1"

@@ -8,6 +8,7 @@ from typing import Any
 
 from dagster_defs.errors import BadWindowList, ParityError
 from dagster_defs.inventory.document import Dag, Task
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows import (
     CronTicks,
     EventKind,
@@ -100,7 +101,7 @@ def _listed(dag: Dag, *, may_be_empty: bool) -> WindowList:
         )
     try:
         windows = tuple(Window.between(start, end) for start, end in dag.windows)
-        since, until = (utc(datetime.fromisoformat(bound)) for bound in dag.span)
+        since, until = (utc(datetime_of(bound)) for bound in dag.span)
         if dag.windows_cut:
             until = windows[-1].start.add(seconds=1)
         return WindowList(since, until, windows)
@@ -114,7 +115,7 @@ def _listed(dag: Dag, *, may_be_empty: bool) -> WindowList:
 
 def not_listed_before(dag: Dag, listed: WindowList) -> str:
     """What has no partition because the export began after the DAG; empty if nothing."""
-    start = datetime.fromisoformat(dag.start) if dag.start else listed.since
+    start = datetime_of(dag.start) if dag.start else listed.since
     if start >= listed.since:
         return ""
     return (
@@ -127,7 +128,7 @@ def _has_cron(dag: Dag, crons: CronTicks) -> bool:
     try:
         if dag.schedule.kind not in ("cron", "delta") or dag.start is None:
             return dag.schedule.kind in ("cron", "delta")
-        PartitionedSchedule(_recurring(dag, datetime.fromisoformat(dag.start), None), crons)
+        PartitionedSchedule(_recurring(dag, datetime_of(dag.start), None), crons)
     except ParityError:
         return False
     return True
@@ -151,7 +152,7 @@ def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
     schedule = dag.schedule
     if schedule.kind == "cron":
         return Schedule.of(schedule.cron or schedule.text, schedule.timezone, start, end)
-    anchor = datetime.fromisoformat(dag.start) if dag.start else start
+    anchor = datetime_of(dag.start) if dag.start else start
     counted = Schedule.every(timedelta(seconds=schedule.delta_seconds or 0), anchor)
     return Schedule.of(counted.cron, counted.timezone, start, end)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from sqlglot import exp, parse_one
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows.budget import parse
 
 _JINJA = Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701 - it never renders

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from dagster_defs.older_python import StrEnum
 
 
 class Outcome(StrEnum):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
+
+from dagster_defs.older_python import StrEnum
 
 
 class Agreement(StrEnum):

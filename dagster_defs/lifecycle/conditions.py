@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from dagster_defs.lifecycle.facts import Facts
@@ -14,6 +13,7 @@ from dagster_defs.lifecycle.histories import hold_of
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import NEXT, Move
 from dagster_defs.lifecycle.units import Stage
+from dagster_defs.older_python import StrEnum
 
 
 class ConditionKind(StrEnum):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from dagster_defs.inventory.document import Dag
 from dagster_defs.inventory.schedules import event_of
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows import EventKind, EventSchedule, Occasion
 
 _BY_CLOCK = EventKind.ONCE  # the exporter renders it as Airflow's scheduler would start it
@@ -43,7 +42,7 @@ def occasion_of(dag: Dag, event: EventSchedule | None, start: str, end: str) -> 
 
 def rendered_for(event: EventSchedule, start: str, end: str) -> Occasion:
     """The exporter's run of these bounds: started by hand, or by the scheduler for `@once`, at the start."""
-    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    first, last = datetime_of(start), datetime_of(end)
     kind = "scheduled" if event.kind is _BY_CLOCK else "manual"
     by_hand = Occasion.by_hand(first, {})
     run_id = by_hand.run_id.replace("manual__", f"{kind}__", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from dagster_defs.lifecycle.operator_facets import (
 )
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.units import Unit
+from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
     EventSchedule,
     Moment,
@@ -185,8 +186,8 @@ def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterato
     end."""
     from_, until = _span(legacy)
     if legacy.dag.windows_cut:
-        until = datetime.fromisoformat(legacy.dag.windows[-1][0]) + timedelta(seconds=1)
-    end = None if legacy.dag.end is None else datetime.fromisoformat(legacy.dag.end)
+        until = datetime_of(legacy.dag.windows[-1][0]) + timedelta(seconds=1)
+    end = None if legacy.dag.end is None else datetime_of(legacy.dag.end)
     for window in partitions.schedule.windows(from_, until):
         if end is not None and partitions.schedule.end is None and window.start > end:
             return
@@ -196,7 +197,7 @@ def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterato
 def _span(legacy: LegacyUnit) -> tuple[datetime | None, datetime | None]:
     """The inventory's span as instants. Older exporters did not write them and read the days in the schedule's zone."""
     if legacy.dag.span is not None:
-        start, end = map(datetime.fromisoformat, legacy.dag.span)
+        start, end = map(datetime_of, legacy.dag.span)
         return start, end
     zone = zone_named(legacy.dag.schedule.timezone)
     first, last = _midnight(legacy.span[0]), _midnight(legacy.span[1])
@@ -204,7 +205,7 @@ def _span(legacy: LegacyUnit) -> tuple[datetime | None, datetime | None]:
 
 
 def _midnight(day: str) -> datetime | None:
-    return datetime.combine(date.fromisoformat(day[:10]), datetime.min.time()) if day else None
+    return datetime.combine(date_of(day[:10]), datetime.min.time()) if day else None
 
 
 def _has_partition(window: Window, partitions: PartitionedSchedule) -> bool:

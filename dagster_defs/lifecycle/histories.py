@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Literal, assert_never
+from typing import ClassVar, Literal
+
+from typing_extensions import assert_never
 
 from dagster_defs.errors import LedgerUnreadable, MoveInProgress, MoveOvertaken, ParityError
 from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from dagster_defs.inventory.proposals import compared_entry
 from dagster_defs.inventory.row_keys import RowKey, RowKeys
 from dagster_defs.inventory.time_columns import TimeColumn
+from dagster_defs.older_python import StrEnum
 from dagster_defs.parity.row_key import KeyCheck, KeyVerdict
 
 SCHEMA = "parity/keys/1"

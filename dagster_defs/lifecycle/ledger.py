@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from dagster_defs.errors import BadUnit, LedgerUnreadable, LedgerVersion
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.units import Stage, Unit
+from dagster_defs.older_python import StrEnum, datetime_of
 
 SCHEMA = "parity/ledger/1"
 LAST_YEAR = 9000
@@ -179,14 +179,14 @@ class OpenMove:
 
 
 def _utc(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
+    return at.astimezone(timezone.utc).isoformat()
 
 
 def _instant(value: str) -> datetime:
     """Raises ValueError or OverflowError. A soak that begins after the year 9000 could not end in any year."""
-    at = datetime.fromisoformat(value)
-    if at.tzinfo is not UTC:
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    at = datetime_of(value)
+    if at.tzinfo is not timezone.utc:
+        at = at.astimezone(timezone.utc) if at.tzinfo else at.replace(tzinfo=timezone.utc)
     if at.year > LAST_YEAR:
         raise ValueError(f"{value} is after the year {LAST_YEAR}")
     return at

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
+
+from typing_extensions import assert_never
 
 from dagster_defs.errors import LedgerVersion, MoveImpossible, MoveInProgress
 from dagster_defs.lifecycle.histories import UnitHistory, cutover_of, hold_of

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from dagster_defs.older_python import datetime_of
+
 OVERLAP = timedelta(minutes=2)
 # Without news, the clock alone settles: otherwise a burst would be read again forever. Dagster's clock is not
 # Airflow's.
@@ -63,7 +65,7 @@ class Cursor:
             for minute, digests in stored["told"].items()
         }
         settled, reached, ceiling, latest = (
-            None if stored[name] is None else datetime.fromisoformat(stored[name])
+            None if stored[name] is None else datetime_of(stored[name])
             for name in ("settled", "reached", "ceiling", "latest")
         )
         assert settled  # noqa: S101 - only `ceiling` and `latest` may be missing, see `write`
@@ -128,7 +130,7 @@ def digest(text: str) -> str:
 
 def _plain(instant: datetime) -> datetime:
     """Without pendulum's own type, whose durations cannot be divided by the standard library's."""
-    return datetime.fromisoformat(instant.isoformat())
+    return datetime_of(instant.isoformat())
 
 
 def _minute(end: datetime) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
+from dagster_defs.older_python import StrEnum
 
 
 class Gate(StrEnum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from dagster_defs.lifecycle.units import Stage
+from dagster_defs.older_python import StrEnum
 
 
 class Move(StrEnum):

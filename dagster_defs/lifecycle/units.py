@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dagster_defs.errors import BadUnit
+from dagster_defs.older_python import StrEnum
 
 
 class Stage(StrEnum):

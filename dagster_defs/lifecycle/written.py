@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from itertools import combinations, groupby
 from typing import Any
 
 from dagster_defs.lifecycle.units import Owner, Unit
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows import instant_text
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
 from dagster_defs.errors import UnusableBound
+from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.parity.clocks import day_that_begins, instant_of, wall_clock
 from dagster_defs.parity.dialects import sql_of
 from dagster_defs.parity.families import NUMBERS, ColumnType, Family, parse_type
@@ -126,11 +127,11 @@ def bounding_value(zones: Zones, bound: Bound, *, is_date: bool, zoned: bool) ->
         if own is not None and _has_no_offset(moment):
             moment = instant_of(moment, own)
         if zoned:
-            return _in_utc(instant_of(moment, naive or UTC) if _has_no_offset(moment) else moment)
+            return _in_utc(instant_of(moment, naive or timezone.utc) if _has_no_offset(moment) else moment)
         if not isinstance(moment, datetime):
             return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - as the column has it
         if not is_date:
-            return moment if _has_no_offset(moment) else wall_clock(moment, naive or UTC)
+            return moment if _has_no_offset(moment) else wall_clock(moment, naive or timezone.utc)
         if _has_no_offset(moment):
             day = moment.date() if moment.time() == datetime.min.time() else None
             where = ""
@@ -151,7 +152,7 @@ def bounding_value(zones: Zones, bound: Bound, *, is_date: bool, zoned: bool) ->
 def _as_moment(bound: Bound) -> datetime | date | None:
     """Text without a time of day is a day."""
     if isinstance(bound, str):
-        for read in (date.fromisoformat, datetime.fromisoformat):
+        for read in (date_of, datetime_of):
             try:
                 return read(bound)
             except ValueError:
@@ -166,19 +167,19 @@ def _has_no_offset(moment: datetime | date) -> bool:
 
 def _in_utc(instant: datetime | date) -> datetime:
     assert isinstance(instant, datetime)  # noqa: S101 - a day has become an instant
-    return instant.astimezone(UTC).replace(tzinfo=None)
+    return instant.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 def _as_instant(bound: Bound) -> datetime | None:
     """Naive, in UTC."""
     if isinstance(bound, str):
         try:
-            bound = datetime.fromisoformat(bound)
+            bound = datetime_of(bound)
         except ValueError:
             return None
     if isinstance(bound, datetime):
         try:
-            return bound.astimezone(UTC).replace(tzinfo=None) if bound.tzinfo else bound
+            return bound.astimezone(timezone.utc).replace(tzinfo=None) if bound.tzinfo else bound
         except OverflowError:  # year 1 or 9999 at the edge of a zone
             return None
     if isinstance(bound, date):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
 _TICK = timedelta(microseconds=1)
 
@@ -39,9 +39,9 @@ def wall_clock(instant: datetime, zone: tzinfo) -> datetime:
 
 def day_that_begins(instant: datetime, zone: tzinfo | None) -> date | None:
     """The day whose first instant in the zone (None: in the instant's own zone) this is; None if it is inside a day."""
-    own = zone or instant.tzinfo or UTC
+    own = zone or instant.tzinfo or timezone.utc
     today = _shown(instant, own).date()
-    return today if _shown(instant.astimezone(UTC) - _TICK, own).date() < today else None
+    return today if _shown(instant.astimezone(timezone.utc) - _TICK, own).date() < today else None
 
 
 def _first_instant(day: date, zone: tzinfo) -> datetime:
@@ -50,15 +50,15 @@ def _first_instant(day: date, zone: tzinfo) -> datetime:
     if _shown(first, zone) == midnight:
         return first
     # Clocks are put forward past midnight: with the offset from before, midnight is the instant of the change.
-    return first.astimezone(UTC).astimezone(zone)
+    return first.astimezone(timezone.utc).astimezone(zone)
 
 
 def _shown(instant: datetime, zone: tzinfo) -> datetime:
-    return instant.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=0)
+    return instant.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def _fold(instant: datetime, zone: tzinfo) -> int:
-    return instant.astimezone(UTC).astimezone(zone).fold
+    return instant.astimezone(timezone.utc).astimezone(zone).fold
 
 
 def _is_twice(local: datetime, zone: tzinfo) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import timezone
 from functools import cache
 
 from sqlglot import exp
@@ -28,7 +28,7 @@ def stored(relation: Relation) -> exp.Table:
         this=quoted(relation.table), db=quoted(relation.schema), catalog=quoted(relation.catalog)
     )
     if relation.as_of is not None:
-        instant = cast(text(relation.as_of.astimezone(UTC).isoformat()), "timestamptz")
+        instant = cast(text(relation.as_of.astimezone(timezone.utc).isoformat()), "timestamptz")
         table.set("when", exp.HistoricalData(this="AT", kind="TIMESTAMP", expression=instant))
     return table
 

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
+
+from dagster_defs.older_python import StrEnum
 
 Bound = str | int | date | datetime
 """A value of the time column. Text is ISO 8601 for dates and timestamps; for text without an offset see `Zones`."""

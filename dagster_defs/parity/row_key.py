@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 from sqlglot import exp
 
+from dagster_defs.older_python import StrEnum
 from dagster_defs.parity.engine import Reader
 from dagster_defs.parity.fragments import (
     all_of,

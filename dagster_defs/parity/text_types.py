@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any
 
 from sqlglot import exp
+from typing_extensions import Self
 
 from dagster_defs.parity.families import NESTED, ColumnType, Family, parse_type
 from dagster_defs.parity.fragments import all_of, any_of, as_, cast, column, func, is_null, text, try_cast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
 from dagster_defs.adapters.store.ledger import Ledger
@@ -33,7 +33,7 @@ def propose_backfill(
 
     Raises NotDagsterOwned for a unit that Airflow owns, MoveInProgress for one in the middle of a move.
     """
-    now, record, world = datetime.now(UTC), read_record(settings), LiveReader.of(settings)
+    now, record, world = datetime.now(timezone.utc), read_record(settings), LiveReader.of(settings)
     units = match_units(patterns, record)
     for unit in units:
         _refuse_airflows(unit, record)
@@ -94,7 +94,7 @@ def _launch(
     """Write the ledger entry before launching: the run looks for it before it writes."""
     entry = Entry(
         id=uuid.uuid4().hex[:12],
-        at=datetime.now(UTC),
+        at=datetime.now(timezone.utc),
         operator=settings.operator,
         unit=backfill.unit,
         move=Move.BACKFILL,

@@ -27,6 +27,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror, Output
 from dagster_defs.lifecycle.rendered import outputs_of
 from dagster_defs.lifecycle.verdicts import WindowCheck
+from dagster_defs.older_python import date_of
 from dagster_defs.parity import Check, ComparisonSpec, Relation, Side, compare
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_exported
@@ -120,7 +121,7 @@ def requested_windows(mirror: Mirror, first: str, last: str) -> list[Window]:
         return mirror.partitions.windows_between(first, last)
     except UnknownPartition:
         try:
-            days = [date.fromisoformat(day) for day in (first, last)]
+            days = [date_of(day) for day in (first, last)]
         except ValueError:
             raise UnknownPartition(first, str(mirror.partitions.schedule), "it is not a day either") from None
     if days[1] < days[0]:

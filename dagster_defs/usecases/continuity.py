@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.dagster.api import address_of_run
@@ -70,7 +70,7 @@ def windows_by_side(
             if write.when >= since
         ]
         try:
-            return spans_by_owner(record.mirrors[unit].partitions, writes, now or datetime.now(UTC))
+            return spans_by_owner(record.mirrors[unit].partitions, writes, now or datetime.now(timezone.utc))
         except ParityError:
             return {}
 

@@ -46,6 +46,7 @@ from dagster_defs.inventory.cloud_jobs import CloudJob, read_jobs
 from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
+from dagster_defs.older_python import chdir
 from dagster_defs.windows.values import as_yaml
 
 MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
@@ -392,7 +393,7 @@ class _Parsed:
 
     @contextlib.contextmanager
     def _in_project(self) -> Iterator[None]:
-        with contextlib.chdir(self._root):  # relative paths in the profile start where dbt runs
+        with chdir(self._root):  # relative paths in the profile start where dbt runs
             yield
 
 

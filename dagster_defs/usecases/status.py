@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from dagster_defs.adapters.airflow.last_seen import known_tasks, last_seen_file
 from dagster_defs.adapters.dagster.evidence import evidence_at
@@ -30,7 +30,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
     `evidence`: also reads the verdicts in Dagster's event log, if DAGSTER_HOME is set. With both, conditions too.
     """
     kept, problem = _evidence(settings) if evidence else (None, "")
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     known = recall(settings) if facets and kept is None else None
     if known is None:
         mirrors = load_mirrors(settings.root)

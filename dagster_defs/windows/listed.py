@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import pendulum
+from typing_extensions import Self
 
 from dagster_defs.errors import BadWindowList, ParityError, ScheduleRefused
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows.schedule import Schedule, parse_timezone
 from dagster_defs.windows.window import Window, instant_text, utc
 
@@ -119,7 +121,7 @@ class WindowList:
         if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
             raise BadWindowList(f"it is not a list of windows: its `schema` is not {SCHEMA}")
         try:
-            since, until = (utc(datetime.fromisoformat(document[name])) for name in ("since", "until"))
+            since, until = (utc(datetime_of(document[name])) for name in ("since", "until"))
             return cls(since, until, tuple(Window.between(start, end) for start, end in document["windows"]))
         except BadWindowList:
             raise

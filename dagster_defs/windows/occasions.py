@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import pendulum
+from typing_extensions import Self
 
 from dagster_defs.errors import BadOccasion
+from dagster_defs.older_python import StrEnum, datetime_of
 from dagster_defs.windows.window import utc
 from dagster_defs.windows.zones import Zone, canonical_zone, zone_named
 
@@ -83,7 +84,7 @@ class Occasion:
             raise BadOccasion("its `conf` is not a mapping, or its `run_id` is not a text")
         try:
             logical_date, start, end = (
-                None if document.get(name) is None else utc(datetime.fromisoformat(document[name]))
+                None if document.get(name) is None else utc(datetime_of(document[name]))
                 for name in ("logical_date", "start", "end")
             )
         except (TypeError, ValueError) as error:

@@ -12,12 +12,13 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Self
 
 import pendulum
 from croniter import CroniterBadDateError, CroniterError, croniter
+from typing_extensions import Self
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows.window import Window, utc
 from dagster_defs.windows.zones import Zone, zone_named
 
@@ -182,7 +183,7 @@ class Schedule:
     def _instant(self, value: object) -> pendulum.DateTime:
         try:
             if isinstance(value, str):
-                value = datetime.fromisoformat(value)
+                value = datetime_of(value)
             if isinstance(value, date) and not isinstance(value, datetime):
                 value = _wall_clock(value.year, value.month, value.day)
             if isinstance(value, datetime):

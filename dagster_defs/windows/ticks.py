@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import dropwhile
 from typing import Protocol
 
@@ -145,7 +145,7 @@ class Ticks:
             raise UnknownPartition(key, str(self.schedule), reason) from error
         # A date names a local day, whose first instant may be up to 14 hours away from UTC's.
         day = timedelta(hours=26) if named.tzinfo is None else timedelta(hours=2)
-        named = named if named.tzinfo is not None else named.replace(tzinfo=UTC)
+        named = named if named.tzinfo is not None else named.replace(tzinfo=timezone.utc)
         for tick in self.walk(named - day):
             if tick.key == key:
                 return tick

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Self
+from datetime import datetime, timedelta, timezone
 
 import pendulum
+from typing_extensions import Self
 
 from dagster_defs.errors import InvalidWindow
+from dagster_defs.older_python import datetime_of
 
 
 def utc(instant: datetime) -> pendulum.DateTime:
@@ -16,7 +17,7 @@ def utc(instant: datetime) -> pendulum.DateTime:
     datetime, which is not an instant."""
     if instant.utcoffset() is None:
         raise ValueError(f"{instant} has no time zone")
-    return pendulum.instance(instant.astimezone(UTC)).in_timezone("UTC")
+    return pendulum.instance(instant.astimezone(timezone.utc)).in_timezone("UTC")
 
 
 def instant_text(instant: datetime, timespec: str = "minutes") -> str:
@@ -48,7 +49,7 @@ class Window:
     def between(cls, start: datetime | str, end: datetime | str) -> Self:
         """From aware datetimes or ISO 8601 text with an offset, as Airflow's REST API gives it."""
         try:
-            bounds = [datetime.fromisoformat(b) if isinstance(b, str) else b for b in (start, end)]
+            bounds = [datetime_of(b) if isinstance(b, str) else b for b in (start, end)]
             return cls(*(utc(bound) for bound in bounds))
         except ValueError as error:
             raise InvalidWindow(str(start), str(end), str(error)) from error

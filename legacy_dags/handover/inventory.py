@@ -51,7 +51,7 @@ UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 
-UTC = timezone.utc  # noqa: UP017 - Airflow 2.7 runs on Python 3.8 too, which has no datetime.UTC
+UTC = timezone.utc
 
 SCHEMA = "parity/inventory/1"
 MASKED = "***"

@@ -121,7 +121,7 @@ class Window2(Window):  # type: ignore[misc]  # types stop at the package that t
             execution_date=moment(request.logical_date),
             run_id=request.run_id,
             run_type=run_type,
-            start_date=datetime.now(timezone.utc),  # noqa: UP017 - Python 3.8
+            start_date=datetime.now(timezone.utc),
             external_trigger=run_type is DagRunType.MANUAL,
             conf=request.conf,
             data_interval=(moment(request.start), moment(request.end)),
@@ -139,7 +139,7 @@ class Window2(Window):  # type: ignore[misc]  # types stop at the package that t
         instance.state = TaskInstanceState.RUNNING
         instance.try_number = request.try_number
         instance.max_tries = instance.task.retries if request.max_tries is None else request.max_tries
-        instance.start_date = datetime.now(timezone.utc)  # noqa: UP017 - Python 3.8
+        instance.start_date = datetime.now(timezone.utc)
         self.session.merge(instance)
         self.session.commit()
         unmapped = instance.task

@@ -202,7 +202,7 @@ class Window3(Window):  # type: ignore[misc]  # types stop at the package that t
             run_type=run_type,
             triggered_by=DagRunTriggeredByType.TIMETABLE,
             state=DagRunState.RUNNING,
-            start_date=datetime.now(timezone.utc),  # noqa: UP017 - Python 3.8
+            start_date=datetime.now(timezone.utc),
             session=self.session,
         )
 

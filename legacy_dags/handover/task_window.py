@@ -243,7 +243,7 @@ class Window:
             event = self.run_trigger(first_event(trigger, seconds))
             if event is None:
                 error = "Trigger exited without sending an event"
-        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.8 to 3.10 have two
+        except asyncio.TimeoutError:
             error = self.TRIGGER_TIMED_OUT
         except Ended:
             instance.state = TaskInstanceState.FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -54,8 +54,8 @@ def test_windows_that_follow_each_other_are_one_run(night: Night) -> None:
         "dagster/max_retries": "0",
     }
     assert (entry.kind, entry.reason, entry.operator) == (Kind.BACKFILLED, "late trips", "ada@ops")
-    assert entry.from_ == datetime(2024, 3, 9, 11, tzinfo=UTC)
-    assert entry.until == datetime(2024, 3, 12, 10, tzinfo=UTC)
+    assert entry.from_ == datetime(2024, 3, 9, 11, tzinfo=timezone.utc)
+    assert entry.until == datetime(2024, 3, 12, 10, tzinfo=timezone.utc)
     span = {"first": "2024-03-09", "last": "2024-03-11", "windows": 3}
     assert json.loads(done.stdout) == {
         "schema": "parity/backfill/1",

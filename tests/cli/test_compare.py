@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +188,9 @@ def test_many_comparisons_of_a_file(folder: Path) -> None:
     [
         ("2024-03-12", date(2024, 3, 12), None),
         (date(2024, 3, 12), date(2024, 3, 12), None),
-        ("2024-03-12T00:00:00", date(2024, 3, 12), datetime(2024, 3, 12, tzinfo=UTC)),
-        ("2024-03-12T22:30-04:00", date(2024, 3, 13), datetime(2024, 3, 13, 2, 30, tzinfo=UTC)),
-        (datetime(2024, 3, 12, 8, 15), date(2024, 3, 12), datetime(2024, 3, 12, 8, 15, tzinfo=UTC)),  # noqa: DTZ001 - as YAML has it
+        ("2024-03-12T00:00:00", date(2024, 3, 12), datetime(2024, 3, 12, tzinfo=timezone.utc)),
+        ("2024-03-12T22:30-04:00", date(2024, 3, 13), datetime(2024, 3, 13, 2, 30, tzinfo=timezone.utc)),
+        (datetime(2024, 3, 12, 8, 15), date(2024, 3, 12), datetime(2024, 3, 12, 8, 15, tzinfo=timezone.utc)),  # noqa: DTZ001 - as YAML has it
     ],
     ids=str,
 )
@@ -202,7 +202,7 @@ def test_as_of_is_a_day_or_an_instant(as_of: Any, day: date, instant: datetime |
 
 def test_as_of_reads_the_past_on_snowflake_only() -> None:
     """On Snowflake the place carries the instant, and the message names it; a DuckDB file is read as it is now."""
-    noon = datetime(2024, 3, 12, 12, tzinfo=UTC)
+    noon = datetime(2024, 3, 12, 12, tzinfo=timezone.utc)
     there = TargetTable("snowflake", Relation("TAXI", "LEGACY", "TRIPS"), "account", None)
     then = as_it_was(there, noon)
     assert isinstance(then, TargetTable)

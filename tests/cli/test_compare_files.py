@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,8 @@ PARTS: dict[str, tuple[list[Any], list[Any], str]] = {
         "inconclusive",
     ),
     "a time with a zone beside one without": (
-        [{"at": pa.array([datetime(2024, 3, 10, tzinfo=UTC)])}, {"at": pa.array([datetime(2024, 3, 10)])}],  # noqa: DTZ001
-        [{"at": pa.array([datetime(2024, 3, 10, tzinfo=UTC)])}, {"at": pa.array([datetime(2024, 3, 10)])}],  # noqa: DTZ001
+        [{"at": pa.array([datetime(2024, 3, 10, tzinfo=timezone.utc)])}, {"at": pa.array([datetime(2024, 3, 10)])}],  # noqa: DTZ001
+        [{"at": pa.array([datetime(2024, 3, 10, tzinfo=timezone.utc)])}, {"at": pa.array([datetime(2024, 3, 10)])}],  # noqa: DTZ001
         "inconclusive",
     ),
     "nanoseconds in the second file only": (

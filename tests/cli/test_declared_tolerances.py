@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def test_more_than_the_bound_is_a_mismatch(declare: Declare, parity: Parity) -> 
 @pytest.mark.parametrize(("days", "verdict"), [(0, "match"), (-1, "mismatch")])
 def test_the_last_day_of_a_tolerance(declare: Declare, parity: Parity, days: int, verdict: str) -> None:
     """On the day that it expires, in UTC, a tolerance applies; afterwards it does not, and the reason says so."""
-    last = (datetime.now(UTC) + timedelta(days=days)).date()
+    last = (datetime.now(timezone.utc) + timedelta(days=days)).date()
     declare(DAILY, "daily_metrics", tolerances=[{**ONE_DOLLAR, "expires": last}])
 
     result = parity("check", DAILY, *DAY, "--json")

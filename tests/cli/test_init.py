@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from dagster_defs import cli
 from dagster_defs.errors import MigrationPlanUnreadable, NoProject, NotAProject
+from dagster_defs.older_python import tomllib
 from dagster_defs.settings import find_project
 from dagster_defs.usecases.migration_plan import BEGIN
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -67,12 +67,14 @@ def _scaffolded(at: datetime) -> str:
         cron="30 * * * *",
         zone="America/New_York",
     )
-    content["dags"][0]["start"] = at.astimezone(UTC).isoformat()
+    content["dags"][0]["start"] = at.astimezone(timezone.utc).isoformat()
     [dag] = read_document(content, "inventory.json").dags
     readings = {unit.task_id: unit for unit in report(content).units}
     text = draft_dag(dag, readings, Place("dbt", lambda _: "", DagsterCrons.asked_now())).text
     schedule = yaml.safe_load(text)["attributes"]["schedule"]
-    assert Schedule.of(schedule["cron"], schedule["timezone"], schedule["start"]).start == at.astimezone(UTC)
+    assert Schedule.of(schedule["cron"], schedule["timezone"], schedule["start"]).start == at.astimezone(
+        timezone.utc
+    )
     return str(schedule["start"])
 
 
@@ -111,11 +113,14 @@ SHOWN: dict[str, Said] = {
     "the ledger": lambda at, _: json.dumps(_entry(at).as_json()),
     "an unfair comparison": lambda at, _: unfair_reason(
         Standing(
-            False, Write(2, "w", at, at), Write(1, "w", datetime(2024, 11, 3, 5, tzinfo=UTC), at), made_for=1
+            False,
+            Write(2, "w", at, at),
+            Write(1, "w", datetime(2024, 11, 3, 5, tzinfo=timezone.utc), at),
+            made_for=1,
         )
     ),
     "a relation's past": lambda at, _: str(Relation("a", "b", "c", at)),
-    "a window": lambda at, _: str(Window.between(at, datetime(2024, 11, 4, tzinfo=UTC))),
+    "a window": lambda at, _: str(Window.between(at, datetime(2024, 11, 4, tzinfo=timezone.utc))),
     "a mirror's start": lambda at, _: _scaffolded(at),
     "a partition's key": lambda at, _: _key(at),
 }
@@ -149,4 +154,4 @@ def test_utc_is_said_of_utc_alone(said: Said, capsys: pytest.CaptureFixture[str]
 
     assert "05:30" in said(SUMMER, written)
     assert "06:30" in said(WINTER, written)
-    assert said(SUMMER, written) == said(SUMMER.astimezone(UTC), written)
+    assert said(SUMMER, written) == said(SUMMER.astimezone(timezone.utc), written)

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ from dagster_defs.usecases import report as gathering
 from tests.support.documents import document, fenced
 from tests.support.estate import DAYS, Estate
 
-AT = datetime(2024, 3, 12, 14, 5, tzinfo=UTC)
-FIRST = datetime(2024, 1, 1, 11, tzinfo=UTC)
+AT = datetime(2024, 3, 12, 14, 5, tzinfo=timezone.utc)
+FIRST = datetime(2024, 1, 1, 11, tzinfo=timezone.utc)
 DAILY = Unit("taxi_daily", "dbt_daily")
 EVIL = "<script>alert('x')</script>\" onmouseover=\"y"
 AIRFLOW, DAGSTER = "https://airflow.example/dags/x?a=1&b=2", "http://dagster.example/runs/1"

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def test_gaps_and_overlaps_exit_with_3(home: Home) -> None:
         "1 overlapping",
     ):
         assert said in outcome.stdout, outcome.stdout
-    continuities = continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC))
+    continuities = continuity_of(Settings.from_process(), [DAILY], datetime.now(timezone.utc))
     assert continuities is not None
     assert continuities[DAILY].gap_keys == [DAYS[1], "2024-03-13"]
 
@@ -166,20 +166,22 @@ def test_the_ledger_says_when_a_unit_was_enrolled(home: Home) -> None:
     for day in (DAYS[0], DAYS[2], DAYS[3], DAYS[4]):
         home.airflow_wrote(day)
     Ledger(home.folder / "proxied_state").append(
-        Entry("1", datetime.now(UTC), "ada@ops", DAILY, Move.HOLD, Kind.HELD, Stage.OBSERVED, "later")
+        Entry(
+            "1", datetime.now(timezone.utc), "ada@ops", DAILY, Move.HOLD, Kind.HELD, Stage.OBSERVED, "later"
+        )
     )
     home.airflow_wrote(DAYS[4])
 
     shown = home.unit()
 
     assert (shown["continuous"], shown["written"]["airflow"][0]["first"]) == (True, DAYS[4])
-    assert datetime.now(UTC) - datetime.fromisoformat(shown["enrolled"]) < timedelta(minutes=5)
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(shown["enrolled"]) < timedelta(minutes=5)
 
 
 def test_what_each_side_wrote_since(home: Home) -> None:
     """Since an instant, the windows of each orchestrator; nothing of a unit that nothing mirrors."""
     home.airflow_wrote(DAYS[0])
-    since = datetime.now(UTC)
+    since = datetime.now(timezone.utc)
     home.dagster_wrote(*DAYS[1:4])
     home.airflow_wrote(DAYS[4])
 
@@ -198,7 +200,7 @@ def test_a_unit_that_writes_nothing(home: Home) -> None:
 
     assert (outcome.exit_code, "it writes none" in outcome.stdout) == (0, True)
     continuities = continuity_of(
-        Settings.from_process(), [Unit("taxi_weekly", "dbt_test")], datetime.now(UTC)
+        Settings.from_process(), [Unit("taxi_weekly", "dbt_test")], datetime.now(timezone.utc)
     )
     assert continuities is not None
     assert [each.against for each in continuities.values()] == [()]
@@ -212,8 +214,8 @@ def test_without_an_event_log(home: Home, monkeypatch: pytest.MonkeyPatch) -> No
 
     assert isinstance(outcome.exception, EventLogMissing)
     assert outcome.exception.exit_code == 2
-    assert continuity_of(Settings.from_process(), [DAILY], datetime.now(UTC)) is None
-    assert windows_by_side(Settings.from_process(), DAILY, datetime.now(UTC)) == {}
+    assert continuity_of(Settings.from_process(), [DAILY], datetime.now(timezone.utc)) is None
+    assert windows_by_side(Settings.from_process(), DAILY, datetime.now(timezone.utc)) == {}
 
 
 def test_wrong_requests(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

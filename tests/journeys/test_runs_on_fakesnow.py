@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +312,7 @@ def test_legacy_is_read_as_it_was(project: Path) -> None:
     [mirror] = [mirror for mirror in mirrors if str(mirror.legacy_unit) == UNIT]
     outputs = list(mirror.outputs_of(mirror.partitions.window_of(DAY[0])))
 
-    checks = [comparison.compare_output(output, as_of=datetime.now(UTC)) for output in outputs]
+    checks = [comparison.compare_output(output, as_of=datetime.now(timezone.utc)) for output in outputs]
 
     assert [check.verdict for check in checks] == [Verdict.MATCH, Verdict.MATCH]
     assert all(comparison.keeps_its_past(output) for output in outputs)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -146,7 +146,7 @@ def test_a_week_waits_for_its_sunday(airflow_view: dict[str, Any]) -> None:
     assert sensor["pool"] == "default_pool"
     new_york = ZoneInfo("America/New_York")
     for monday in (datetime(2023, 11, 6, 7, tzinfo=new_york), datetime(2024, 3, 11, 7, tzinfo=new_york)):
-        sunday = (monday.astimezone(UTC) - timedelta(hours=25)).astimezone(new_york)
+        sunday = (monday.astimezone(timezone.utc) - timedelta(hours=25)).astimezone(new_york)
         assert (sunday.weekday(), sunday.hour) == (6, 6)
 
 

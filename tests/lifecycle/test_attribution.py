@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -22,7 +22,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
 
 AIRFLOW, DAGSTER, UNCLEAR = Executor
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOON = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 BEFORE, AFTER = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
 FIRST, SECOND, THIRD = (Try(number, succeeded=True, started=NOON) for number in (1, 2, 3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Win
 from dagster_defs.windows.window import utc
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-START = datetime(2024, 3, 1, tzinfo=UTC)
+START = datetime(2024, 3, 1, tzinfo=timezone.utc)
 DAYS = partitioned(Schedule.of("@daily", "UTC", START))
 HOURS = partitioned(Schedule.of("@hourly", "Europe/Berlin", START))
 DAY = timedelta(days=1)
@@ -335,7 +335,7 @@ def test_keys_that_the_schedule_does_not_have() -> None:
 
 def test_the_hour_that_comes_twice() -> None:
     """On the night on which clocks go back both hours are windows, in their order, and one that lacks is found."""
-    night = datetime(2024, 10, 26, 20, tzinfo=UTC)
+    night = datetime(2024, 10, 26, 20, tzinfo=timezone.utc)
     keys = [HOURS.key_of(window) for window in HOURS.schedule.windows(night, night + timedelta(hours=9))]
     assert {"2024-10-27T02:00+0200", "2024-10-27T02:00+0100"} <= set(keys)
     writes = [

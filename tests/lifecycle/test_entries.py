@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
 from dagster_defs.lifecycle.stages import Move
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
 INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
 DONE = replace(INTENT, kind=Kind.DONE)
 BACK = replace(INTENT, id="b2", move=Move.ROLLBACK, stage=Stage.CUT_OVER)
@@ -36,7 +36,7 @@ TEXTS = st.text(max_size=20)
 ENTRIES = st.builds(
     Entry,
     id=TEXTS,
-    at=st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - drawn with a zone
+    at=st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - drawn with a zone
     operator=TEXTS,
     unit=st.just(UNIT),
     move=st.sampled_from(Move),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 
@@ -22,7 +22,7 @@ from dagster_defs.parity import Check, Verdict
 
 
 def at(minute: int) -> datetime:
-    return datetime(2024, 3, 10, 12, minute, tzinfo=UTC)
+    return datetime(2024, 3, 10, 12, minute, tzinfo=timezone.utc)
 
 
 DAY, NEXT = "2024-03-09", "2024-03-10"

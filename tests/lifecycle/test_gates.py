@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -26,7 +26,7 @@ from dagster_defs.parity import Check, Tolerance, ToleranceKind, Verdict
 from tests.support.histories import history_at
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-NIGHT = datetime(2024, 3, 20, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 20, 22, tzinfo=timezone.utc)
 USUAL = GateSettings()
 DAYS = [f"2024-03-{day:02}" for day in range(10, 17)]
 REHEARSED = Entry("r", NIGHT, "ada@ops", UNIT, Move.ROLLBACK, Kind.REHEARSED, Stage.SHADOWED, "staging")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import Phase, settings
@@ -37,7 +37,7 @@ from dagster_defs.usecases.move.carry_out import Mover, Patience
 from tests.support.model_world import UNIT, MemoryLedger, ModelWorld
 from tests.support.plans import planned
 
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
 OPERATORS = ("ada@ops", "bob@ops")
 OPERATOR, STEPS = st.sampled_from(OPERATORS), st.integers(0, 7)
 BEGUN: list[moves.Begun] = [Move.SHADOW, Move.CUTOVER, Move.ROLLBACK, Move.RETIRE]

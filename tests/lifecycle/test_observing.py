@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dagster_defs.lifecycle.observing import FIRST_LOOK, INSTANT, OVERLAP, Cursor, fitting
 
-NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 seconds = st.integers(-600, 600).map(lambda count: NOW + timedelta(seconds=count))
 
 

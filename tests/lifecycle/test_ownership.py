@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pendulum
@@ -51,7 +51,7 @@ PROXIED = WriteRequest(WINDOWS[:1], ("2024-03-09", "2024-03-09"), a_run(WHOLE), 
 FOREIGN = replace(PROXIED, run=a_run({**WHOLE, tags.AIRFLOW_TASK: OTHER.task_id}))
 BACKFILL = replace(BY_HAND, run=a_run({**JOB, tags.BACKFILL: "b1"}))
 INTENT = Entry(
-    "a", datetime(2024, 3, 8, tzinfo=UTC), "ada", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED
+    "a", datetime(2024, 3, 8, tzinfo=timezone.utc), "ada", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED
 )
 WANTED = replace(
     INTENT, id="b1", move=Move.BACKFILL, kind=Kind.BACKFILLED, stage=Stage.CUT_OVER,

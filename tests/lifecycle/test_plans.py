@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 
@@ -47,7 +47,7 @@ MOVES: list[PlannedMove] = [
 
 
 def intent(move: Move, stage: Stage) -> Entry:
-    at = datetime(2024, 3, 9, 22, tzinfo=UTC)
+    at = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
     return Entry("a1", at, "ada@ops", UNIT, move, Kind.INTENDED, stage)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -23,7 +23,7 @@ from dagster_defs.lifecycle.written import Continuity, Extent, Span, UnwrittenSp
 from dagster_defs.parity import Check, Verdict
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-NIGHT = datetime(2024, 3, 20, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 20, 22, tzinfo=timezone.utc)
 LONG_BEFORE = NIGHT - timedelta(days=30)
 USUAL = GateSettings()
 DAYS = [f"2024-03-{day:02}" for day in range(10, 17)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 
@@ -92,8 +92,8 @@ def kept(day: int, verdict: Verdict, *, at: int, partition: str | None = "") -> 
     return Evidence(
         checked(verdict, key if partition == "" else partition),
         key,
-        window_start=datetime(2024, 3, day, 11, tzinfo=UTC),
-        at=datetime(2024, 3, 20, at, tzinfo=UTC),
+        window_start=datetime(2024, 3, day, 11, tzinfo=timezone.utc),
+        at=datetime(2024, 3, 20, at, tzinfo=timezone.utc),
     )
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -66,8 +66,12 @@ INSTANTS: dict[str, list[Any]] = {
     ],
     "timestamp(3)": [datetime(2024, 3, 10, 4), datetime(2024, 3, 10, 4, 0, 0, 120000), "-infinity"],
     "timestamptz": [
-        *(datetime(2024, 3, 10, tzinfo=UTC), datetime(2024, 3, 10, 9, 45, tzinfo=_NEPAL), "infinity"),
-        datetime(2024, 3, 11, 4, tzinfo=UTC),
+        *(
+            datetime(2024, 3, 10, tzinfo=timezone.utc),
+            datetime(2024, 3, 10, 9, 45, tzinfo=_NEPAL),
+            "infinity",
+        ),
+        datetime(2024, 3, 11, 4, tzinfo=timezone.utc),
     ],
 }
 _WORDS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
@@ -97,7 +97,7 @@ def test_bounds_as_the_column_counts(
         ("DATE", "2024-03-10T05:00:00+00:00", Zones(), "inside a day"),
         ("DATE", "2024-03-10T00:00:00+00:00", NEW_YORK, "inside a day of America/New_York"),
         ("DATE", "2024-03-10 12:00", NEW_YORK, "inside a day"),
-        ("DATE", datetime(2024, 3, 10, 0, 0, 0, 1, tzinfo=UTC), Zones(), "inside a day"),
+        ("DATE", datetime(2024, 3, 10, 0, 0, 0, 1, tzinfo=timezone.utc), Zones(), "inside a day"),
         ("DATE", "2024-11-03T05:00Z", Zones("America/Havana"), "inside a day"),  # the second midnight
         ("NAIVE", "2024-11-03T05:30Z", IN_NEW_YORK, "show twice"),
         ("NAIVE", "2024-11-03T06:00Z", IN_NEW_YORK, "show twice"),
@@ -127,9 +127,11 @@ def test_a_date_beside_times(
     put: Put, reader: Reader, legacy: str, candidate: str, zones: Zones, rows: int | None
 ) -> None:
     """A DATE and a time that equals it have to be in one window, or else the comparison is refused."""
-    days = [(datetime(2024, 3, day, tzinfo=UTC if "ZONE" in kind else None),)
+    days = [(datetime(2024, 3, day, tzinfo=timezone.utc if "ZONE" in kind else None),)
             for kind in (legacy,) for day in (9, 10, 11)]  # fmt: skip
-    others = [(datetime(2024, 3, day, tzinfo=UTC if "ZONE" in candidate else None),) for day in (9, 10, 11)]
+    others = [
+        (datetime(2024, 3, day, tzinfo=timezone.utc if "ZONE" in candidate else None),) for day in (9, 10, 11)
+    ]
     spec = ComparisonSpec(
         "w",
         put(Side.LEGACY, {"at": legacy}, days),

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -135,7 +135,7 @@ def test_separators_inside_strings(put: Put, reader: Reader) -> None:
         ("2024-03-10", "2024-03-11", 2),
         ("2024-03-10T04:00:00+00:00", "2024-03-11T04:00:00+00:00", 2),
         (date(2024, 3, 10), date(2024, 3, 11), 2),
-        (datetime(2024, 3, 11, tzinfo=UTC), None, 1),
+        (datetime(2024, 3, 11, tzinfo=timezone.utc), None, 1),
         (None, datetime(2024, 3, 10, 5, 45, tzinfo=timezone(timedelta(hours=5, minutes=45))), 0),
         (None, None, 3),
     ],
@@ -277,7 +277,7 @@ def test_no_common_column_is_a_mismatch(put: Put, reader: Reader) -> None:
         (("INTEGER", None), ("VARCHAR", None), True),
         (("VARCHAR", None), ("VARCHAR", ""), False),
         (("DATE", date(2024, 3, 10)), ("TIMESTAMP", datetime(2024, 3, 10)), True),
-        (("DATE", date(2024, 3, 10)), ("TIMESTAMPTZ", datetime(2024, 3, 10, tzinfo=UTC)), True),
+        (("DATE", date(2024, 3, 10)), ("TIMESTAMPTZ", datetime(2024, 3, 10, tzinfo=timezone.utc)), True),
         (("TIMESTAMP", datetime(2024, 3, 10)), ("TIMESTAMP_NS", "2024-03-10 00:00:00.000000001"), False),
         (("INTERVAL", "1 month"), ("INTERVAL", "30 days"), False),
         (("INTERVAL", "1 day"), ("INTERVAL", "24 hours"), False),
@@ -498,7 +498,7 @@ def test_a_sample_says_where_an_instant_is_read(
     """An instant has an offset or UTC behind it in a sample, and a time of no zone stays as it stands."""
     rows = {}
     for side, kind, hour in ((Side.LEGACY, legacy, 5), (Side.CANDIDATE, candidate, 6)):
-        at = datetime(2024, 11, 3, hour, 30, tzinfo=UTC if kind == "TIMESTAMPTZ" else None)
+        at = datetime(2024, 11, 3, hour, 30, tzinfo=timezone.utc if kind == "TIMESTAMPTZ" else None)
         rows[side] = put(side, {"id": "INTEGER", "at": kind}, [(1, at)])
 
     samples = compare(ComparisonSpec("trips", rows[Side.LEGACY], rows[Side.CANDIDATE], key), reader).samples

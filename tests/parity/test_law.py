@@ -11,7 +11,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Protocol
@@ -99,9 +99,9 @@ INSTANTS: dict[str, list[Any]] = {
         *("2024-03-10 04:00:00.120000001", "1969-12-31 23:59:59.999999999"),
     ],
     "TIMESTAMPTZ": [
-        datetime(2024, 3, 10, tzinfo=UTC),
+        datetime(2024, 3, 10, tzinfo=timezone.utc),
         datetime(2024, 3, 10, 9, 45, tzinfo=_NEPAL),
-        datetime(2024, 3, 11, 4, tzinfo=UTC),
+        datetime(2024, 3, 11, 4, tzinfo=timezone.utc),
     ],
 }
 TEXTS: dict[str, list[Any]] = {
@@ -278,7 +278,7 @@ def instant(value: Any) -> tuple[datetime, int]:
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day), 0
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value, 0
+    return value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value, 0
 
 
 def bound(value: Any) -> tuple[datetime, int] | None:

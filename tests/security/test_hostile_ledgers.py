@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
 INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
 OF_OTHER = replace(INTENT, unit=OTHER)
 

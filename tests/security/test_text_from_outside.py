@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,7 @@ SGR = re.compile(r"\x1b\[[0-9;]*m")  # what rich writes for its own styles
 def entry(text: str) -> Entry:
     return Entry(
         "1",
-        datetime(2024, 3, 12, tzinfo=UTC),
+        datetime(2024, 3, 12, tzinfo=timezone.utc),
         text,
         Unit("d", text),
         Move.CUTOVER,

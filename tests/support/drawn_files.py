@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from tests.support.text_and_arrow import Question
 
 Row = dict[str, Any]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MIDNIGHTS = [datetime(2024, 3, day, tzinfo=UTC) for day in (9, 10, 11)] + [datetime(2024, 11, 3, tzinfo=UTC)]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MIDNIGHTS = [datetime(2024, 3, day, tzinfo=timezone.utc) for day in (9, 10, 11)] + [
+    datetime(2024, 11, 3, tzinfo=timezone.utc)
+]
 
 # Texts of CSV files, several for one value, and some that only look alike.
 _INTEGERS = [
@@ -127,8 +129,8 @@ def _with_window(chance: random.Random, entry: dict[str, Any], paths: Sequence[S
     day = chance.choice([(2024, 3, 10), (2024, 3, 9), (2024, 11, 3)])
     first = datetime(*day, tzinfo=ZoneInfo(zone or "UTC"))
     lower, upper = (
-        first.astimezone(UTC),
-        datetime(day[0], day[1], day[2] + 1, tzinfo=first.tzinfo).astimezone(UTC),
+        first.astimezone(timezone.utc),
+        datetime(day[0], day[1], day[2] + 1, tzinfo=first.tzinfo).astimezone(timezone.utc),
     )
     if chance.random() < 0.25:
         lower += timedelta(minutes=chance.choice([30, 60, 90, 120, 300]))

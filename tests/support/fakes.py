@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pendulum
+from typing_extensions import Self
 
 LOGIN_PAGE = "<!doctype html><title>Sign in</title>"
 PAGE_LIMIT = 100  # the most that Airflow returns, whatever the requested limit

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import assert_never
+from datetime import datetime, timezone
+
+from typing_extensions import assert_never
 
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.histories import Backfilled, CutOver, Observed, Retired, Shadowed, UnitHistory
@@ -23,7 +24,7 @@ def history_at(
         case Stage.CUT_OVER:
             return CutOver(unit, open=open_move, backfills=backfills)
         case Stage.RETIRED:
-            at = datetime(2024, 3, 8, tzinfo=UTC)
+            at = datetime(2024, 3, 8, tzinfo=timezone.utc)
             end = Entry("r", at, "ada@ops", unit, Move.RETIRE, Kind.DONE, Stage.CUT_OVER)
             return Retired(unit, open=open_move, retirement=end)
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from dagster_defs.errors import MoveInProgress
 from dagster_defs.lifecycle import Owner, Unit
@@ -18,7 +18,7 @@ from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.parity import Side
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-WINDOW_ZERO = datetime(2024, 3, 9, tzinfo=UTC)  # window n begins n days later
+WINDOW_ZERO = datetime(2024, 3, 9, tzinfo=timezone.utc)  # window n begins n days later
 
 
 @dataclass

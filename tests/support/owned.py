@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from dagster_defs.adapters.store.ledger import NAME, Ledger
@@ -13,7 +13,7 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import NEXT, TRANSITIONS
 
-LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
 def entries_to(unit: Unit, stage: Stage, at: datetime = LONG_AGO) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ repeats. Starts and ends lie around it, and half of the crons fire at it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ ZONES = (
     "Asia/Beirut", "America/Santiago", "America/Havana", "Asia/Tehran", "Europe/Istanbul", "Asia/Amman",
     "America/New_York", "Europe/Berlin", "Europe/London", "Asia/Tokyo", "UTC",
 )  # fmt: skip
-FIRST, LAST = datetime(2013, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2028, 1, 1, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Cell = Any
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DAY = 86_400 * 10**9
 _NUMERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", re.ASCII)
 _FLOATING = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -219,7 +219,13 @@ def _moment(text: str) -> tuple[str, int] | None:
     year, month, day, separator, hour, minute, second, fraction, offset = found.groups()
     try:
         at = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            tzinfo=timezone.utc,
         )
     except ValueError:
         return None
@@ -311,18 +317,20 @@ def _windows(question: Question, kinds: Sequence[str]) -> list[Callable[[int], b
 
 def _bound(question: Question, instant: datetime, kind: str) -> int:
     if kind == "zoned":
-        return _nanos(instant.astimezone(UTC).replace(tzinfo=None))
+        return _nanos(instant.astimezone(timezone.utc).replace(tzinfo=None))
     naive = ZoneInfo(question.naive_zone) if question.naive_zone else None
     if kind == "date":
-        zone = naive or (ZoneInfo(question.zone) if question.zone else UTC)
+        zone = naive or (ZoneInfo(question.zone) if question.zone else timezone.utc)
         local = instant.astimezone(zone)
         if instant != datetime(local.year, local.month, local.day, tzinfo=zone):
             raise RefusedError("inside a day")
         return _nanos(datetime(local.year, local.month, local.day))  # noqa: DTZ001 - as the column counts
-    zone = naive or UTC
+    zone = naive or timezone.utc
     shown = instant.astimezone(zone).replace(tzinfo=None)
     for minutes in range(1, 181):
-        later, earlier = (instant.astimezone(UTC) + timedelta(minutes=each) for each in (minutes, -minutes))
+        later, earlier = (
+            instant.astimezone(timezone.utc) + timedelta(minutes=each) for each in (minutes, -minutes)
+        )
         if (
             later.astimezone(zone).replace(tzinfo=None) < shown
             or earlier.astimezone(zone).replace(tzinfo=None) >= shown
@@ -332,8 +340,8 @@ def _bound(question: Question, instant: datetime, kind: str) -> int:
 
 
 def _nanos(local: datetime) -> int:
-    return (local.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    return (local.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def midnight(day: date, zone: str | None) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone) if zone else UTC)
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone) if zone else timezone.utc)

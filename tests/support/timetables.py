@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from pathlib import Path
 
 from dagster_defs.adapters.processes.guardian import GUARDIAN
+from dagster_defs.older_python import StrEnum
 from dagster_defs.windows import Window
 from tests.support.estate import ROOT, foreign_environment
 

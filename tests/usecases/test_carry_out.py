@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,9 @@ def at(stage: Stage, ledger: Ledger, world: WorldOnDisk) -> None:
     for move, from_ in STAGES.items():
         if from_ is stage:
             return
-        intent = Entry(move, datetime(2024, 3, 9, tzinfo=UTC), "ada@ops", UNIT, move, Kind.INTENDED, from_)
+        intent = Entry(
+            move, datetime(2024, 3, 9, tzinfo=timezone.utc), "ada@ops", UNIT, move, Kind.INTENDED, from_
+        )
         ledger.append(intent)
         ledger.append(replace(intent, kind=Kind.DONE))
         if move is Move.CUTOVER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pendulum
@@ -17,7 +17,7 @@ from dagster_defs.usecases.move.next_run import follow_next
 from tests.support.fakes import FakeAirflow, FakeDagster
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-SINCE = datetime(2024, 3, 11, 10, tzinfo=UTC)
+SINCE = datetime(2024, 3, 11, 10, tzinfo=timezone.utc)
 AFTER = pendulum.datetime(2024, 3, 11, 10, 5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import pendulum
@@ -19,7 +19,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor
 from dagster_defs.usecases.observe import Finished, Memory, ObservationTick
 
-START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+START = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 PAGE = 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pendulum
@@ -20,7 +20,7 @@ from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.fakes import FakeAirflow, FakeDagster, Job
 
 UNIT = Unit("taxi_daily", "dbt_daily")
-NOW = datetime(2024, 3, 12, tzinfo=UTC)
+NOW = datetime(2024, 3, 12, tzinfo=timezone.utc)
 AT = pendulum.datetime(2024, 3, 11, 10)
 LEGACY = {"parity_unit": str(UNIT), "parity_side": "legacy"}
 CANDIDATE = {"parity_unit": str(UNIT), "parity_side": "candidate"}

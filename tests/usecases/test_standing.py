@@ -1,7 +1,7 @@
 """What Dagster's event log is asked for beside a comparison, on a real one."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
@@ -94,8 +94,10 @@ def test_what_legacy_has_not_read_is_not_missed(log: EventLog) -> None:
 )
 def test_writes_that_observations_tell_of(log: EventLog, noted: dict[str, Any], found: bool) -> None:
     """An observation of a write since counts, unless it was about another window or had ended before."""
-    began = datetime(2024, 3, 11, tzinfo=UTC)
-    window = Window.between(datetime(2024, 3, 9, tzinfo=UTC), datetime(2024, 3, 10, tzinfo=UTC))
+    began = datetime(2024, 3, 11, tzinfo=timezone.utc)
+    window = Window.between(
+        datetime(2024, 3, 9, tzinfo=timezone.utc), datetime(2024, 3, 10, tzinfo=timezone.utc)
+    )
     log.instance.report_runless_asset_event(dg.AssetObservation(LEGACY, metadata=noted))
 
     said = log.written_since(LEGACY, Write(1, DAY, began, began), window)

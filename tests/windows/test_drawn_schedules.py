@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise, product
 
 import pendulum
@@ -214,7 +214,7 @@ def pair_off(partitions: PartitionedSchedule, theirs: Walk) -> Counter[str]:
 def windows_of_keys(partitions: PartitionedSchedule) -> dict[str, Window]:
     """The window of each key that has one; without one are only keys near an impassable clock change."""
     found = {}
-    for key in definition_of(partitions).get_partition_keys(datetime(2060, 1, 1, tzinfo=UTC))[
+    for key in definition_of(partitions).get_partition_keys(datetime(2060, 1, 1, tzinfo=timezone.utc))[
         : MOST_KEYS + 20
     ]:
         try:
@@ -260,7 +260,7 @@ def has_a_change_that_dagster_does_not_expect(schedule: Schedule) -> bool:
 
 def moves_by_part_of_an_hour(schedule: Schedule) -> bool:
     """Whether the zone is off by different parts of an hour while the schedule runs, and today."""
-    now, last = datetime.now(UTC), schedule.end or schedule.start + HORIZON
+    now, last = datetime.now(timezone.utc), schedule.end or schedule.start + HORIZON
     zone = schedule.timezone
     moments = [schedule.start, now, *(change.at for change in changes(zone))]
     near = [at for at in moments if schedule.start <= at <= last or at >= now]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import accumulate
 
 import pytest
@@ -22,7 +22,7 @@ from dagster_defs.windows import (
 from dagster_defs.windows.hook import Bound
 from dagster_defs.windows.window import utc
 
-BEGIN = datetime(2024, 3, 8, tzinfo=UTC)
+BEGIN = datetime(2024, 3, 8, tzinfo=timezone.utc)
 
 
 def window(first: float, last: float) -> Window:

@@ -1,6 +1,6 @@
 """Partition keys beside windows: the laws, and the days on which Dagster's cron goes its own way."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import available_timezones
 
@@ -73,7 +73,7 @@ def test_windows_of_partitions_tile_time_and_give_their_keys_back(
     assume(not stops_at(schedule, until + timedelta(seconds=1)))
     theirs = list(schedule.windows())
     assume(theirs)
-    assume(counts_hours_alike(schedule, until, datetime.now(UTC)))
+    assume(counts_hours_alike(schedule, until, datetime.now(timezone.utc)))
     partitions = partitioned(schedule)
     keys = definition_of(partitions).get_partition_keys(until + timedelta(days=4000))
     ours = [partitions.window_of(key) for key in keys]
@@ -167,14 +167,14 @@ def test_dagster_itself_differs_there() -> None:
     definition = definition_of(of("30 2 * * *", "America/New_York", "2023-01-01"))
     assert isinstance(definition, TimeWindowPartitionsDefinition)
     own = definition.time_window_for_partition_key("2024-03-10")
-    assert own.start.astimezone(UTC).isoformat() == "2024-03-10T07:00:00+00:00"
+    assert own.start.astimezone(timezone.utc).isoformat() == "2024-03-10T07:00:00+00:00"
 
 
 def test_a_partition_without_a_window_is_not_offered() -> None:
     """`30 1-3` in New York has a boundary in Dagster at 03:00 of the spring day that Airflow does not
     have."""
     partitions = of("30 1-3 * * *", "America/New_York", "2024-03-10", "2024-03-11")
-    keys = definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC))
+    keys = definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=timezone.utc))
     assert keys == ["2024-03-10T01:30-0500", "2024-03-10T03:30-0400"]
     with pytest.raises(UnknownPartition, match="no window"):
         partitions.window_of("2024-03-10T03:00-0400")
@@ -239,7 +239,7 @@ def test_a_day_without_a_boundary_is_no_key() -> None:
 def test_the_partitions_begin_and_end_with_airflow_windows() -> None:
     """The first key is Airflow's first window, the last key is the one that starts at or before the end."""
     partitions = of("0 6 * * *", "America/New_York", "2024-01-01T07:00", "2024-01-04")
-    assert definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=UTC)) == [
+    assert definition_of(partitions).get_partition_keys(datetime(2025, 1, 1, tzinfo=timezone.utc)) == [
         "2024-01-02",
         "2024-01-03",
     ]
@@ -265,19 +265,23 @@ def test_a_range_of_keys_is_its_first_and_last_window() -> None:
 def test_an_instant_falls_into_one_window() -> None:
     """window_containing finds the window of an instant, half-open."""
     partitions = of("0 6 * * *", "UTC", "2024-01-01")
-    assert str(partitions.window_containing(datetime(2024, 1, 5, 5, 59, tzinfo=UTC))).startswith(
+    assert str(partitions.window_containing(datetime(2024, 1, 5, 5, 59, tzinfo=timezone.utc))).startswith(
         "[2024-01-04T06"
     )
-    assert str(partitions.window_containing(datetime(2024, 1, 5, 6, tzinfo=UTC))).startswith("[2024-01-05T06")
+    assert str(partitions.window_containing(datetime(2024, 1, 5, 6, tzinfo=timezone.utc))).startswith(
+        "[2024-01-05T06"
+    )
     monthly = of("@monthly", "America/New_York", "2023-01-01")
-    assert str(monthly.window_containing(datetime(2024, 2, 20, tzinfo=UTC))).startswith("[2024-02-01T05")
+    assert str(monthly.window_containing(datetime(2024, 2, 20, tzinfo=timezone.utc))).startswith(
+        "[2024-02-01T05"
+    )
 
 
 def test_a_29_february_has_its_key() -> None:
     """Dagster's short cut for leap days misses the day itself; the key and its window are there all the
     same."""
     partitions = of("0 0 29 2 *", "UTC", "2024-02-01", "2030-01-01")
-    keys = definition_of(partitions).get_partition_keys(datetime(2040, 1, 1, tzinfo=UTC))
+    keys = definition_of(partitions).get_partition_keys(datetime(2040, 1, 1, tzinfo=timezone.utc))
     assert [(key, partitions.window_of(key).start.year) for key in keys] == [
         ("2024-02-29", 2024),
         ("2028-02-29", 2028),

@@ -1,6 +1,6 @@
 """Airflow's data intervals: the surprises that were measured, and what is refused."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -17,7 +17,9 @@ def windows(schedule: Schedule, count: int) -> list[str]:
 def test_a_time_inside_the_spring_gap_is_shifted_by_the_gap() -> None:
     """02:30 New York starts at 03:30 on the day without one, and that window has 23 hours."""
     first, second = list(
-        Schedule.of("30 2 * * *", NEW_YORK, "2024-03-09").windows(until=datetime(2024, 3, 11, tzinfo=UTC))
+        Schedule.of("30 2 * * *", NEW_YORK, "2024-03-09").windows(
+            until=datetime(2024, 3, 11, tzinfo=timezone.utc)
+        )
     )
     assert str(first) == "[2024-03-09T07:30:00+00:00, 2024-03-10T07:30:00+00:00)"
     assert str(second) == "[2024-03-10T07:30:00+00:00, 2024-03-11T06:30:00+00:00)"
@@ -44,7 +46,7 @@ def test_hourly_in_lord_howe_ends_with_a_clear_error_and_not_never(cron: str) ->
     """Airflow's hourly timetable never gets past 2023-10-01 in Lord Howe; ours says so."""
     schedule = Schedule.of(cron, "Australia/Lord_Howe", "2023-09-30T20:00")
     with pytest.raises(DoesNotAdvance, match="Lord_Howe does not advance") as caught:
-        list(schedule.windows(until=datetime(2023, 10, 3, tzinfo=UTC)))
+        list(schedule.windows(until=datetime(2023, 10, 3, tzinfo=timezone.utc)))
     assert caught.value.step < caught.value.at
 
 
@@ -52,7 +54,7 @@ def test_hourly_on_weekdays_is_stuck_where_airflow_is() -> None:
     """Airflow comes back to Saturday after the autumn weekend of an hourly weekday schedule; ours says so."""
     schedule = Schedule.of("0 * * * 1-5", NEW_YORK, "2023-11-03")
     with pytest.raises(DoesNotAdvance, match="2023-11-06T05:00:00"):
-        list(schedule.windows(until=datetime(2023, 11, 8, tzinfo=UTC)))
+        list(schedule.windows(until=datetime(2023, 11, 8, tzinfo=timezone.utc)))
 
 
 def test_the_gap_that_airflow_leaves_is_left() -> None:
@@ -88,7 +90,7 @@ def test_naive_dates_are_wall_clock_of_the_zone_and_aware_ones_are_instants() ->
 def test_boundaries_step_forwards_and_backwards() -> None:
     """next_boundary, prev_boundary and both ways to align agree around a boundary."""
     schedule = Schedule.of("0 6 * * *", NEW_YORK, "2024-01-01")
-    boundary = datetime(2024, 7, 1, 10, tzinfo=UTC)
+    boundary = datetime(2024, 7, 1, 10, tzinfo=timezone.utc)
     assert schedule.align_to_next(boundary) == schedule.align_to_prev(boundary) == boundary
     assert schedule.align_to_next(boundary + timedelta(minutes=1)) == boundary + timedelta(days=1)
     assert schedule.next_boundary(boundary) == boundary + timedelta(days=1)

@@ -8,10 +8,11 @@ import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 from dagster import PipesExecutionResult
+from typing_extensions import Self
 
 from dagster_defs.adapters.processes.piped import Log
 from dagster_defs.lifecycle import tags

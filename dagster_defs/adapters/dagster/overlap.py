@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dagster import (
     AllPartitionMapping,
@@ -23,6 +23,7 @@ from dagster._core.definitions.partitions.mapping import UpstreamPartitionsResul
 from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._utils.warnings import disable_dagster_warnings
 from dagster_shared.serdes.serdes import _WHITELIST_MAP
+from typing_extensions import Self
 
 from dagster_defs.errors import ParityError
 from dagster_defs.windows import PartitionedSchedule, Window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -30,7 +30,7 @@ class DagsterCrons:
 
     @classmethod
     def asked_now(cls) -> DagsterCrons:
-        return cls(datetime.now(UTC))
+        return cls(datetime.now(timezone.utc))
 
     def is_expressible(self, cron: str, zone: str, fmt: str, start: datetime) -> bool:
         try:

@@ -51,7 +51,7 @@ _NODE_TYPES = {
 }
 
 
-class _Text(str, Enum):  # noqa: UP042 - as dbt's own, whose members are text in messages too
+class _Text(str, Enum):
     def __str__(self) -> str:
         return str(self.value)
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.jinja import YAML, names_asked, templates_in, tree_of
 

@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from dagster_defs.settings import Settings, process_environment
 

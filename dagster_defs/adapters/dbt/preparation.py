@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
+
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.environment import GivenEnvironment, dbt_environment

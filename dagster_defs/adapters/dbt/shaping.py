@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from jinja2 import nodes
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.jinja import YAML, calls_of, names_asked, templates_in, tree_of
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+
+from typing_extensions import Self
 
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes import guardian

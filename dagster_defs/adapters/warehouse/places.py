@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.warehouse.registry import FILES, SERVERS, titles, warehouse_of

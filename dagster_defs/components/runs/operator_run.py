@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dagster_defs.components.runs.one_writer import owned_by_dagster
 from dagster_defs.components.runs.skips import pass_on
 from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.older_python import datetime_of
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, Occasion, Window
@@ -188,7 +189,7 @@ class OperatorRun:
         if not run_id or kind == "scheduled":
             return window.start.isoformat()
         try:
-            return datetime.fromisoformat(text).isoformat()
+            return datetime_of(text).isoformat()
         except ValueError as error:
             reason = f"the logical date of Airflow's run {run_id!r} is not in its id"
             raise LegacyTaskRefused(str(self.unit), reason, "Run its partition from Dagster") from error
@@ -214,10 +215,8 @@ class OperatorRun:
             raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
 
     def _seconds_until(self, record: Mapping[str, Any]) -> float:
-        untils = [
-            datetime.fromisoformat(instance["until"]) for instance in record["instances"] if instance["until"]
-        ]
-        return max(0.0, (min(untils) - datetime.now(UTC)).total_seconds())
+        untils = [datetime_of(instance["until"]) for instance in record["instances"] if instance["until"]]
+        return max(0.0, (min(untils) - datetime.now(timezone.utc)).total_seconds())
 
 
 def _is_to_repeat(record: Mapping[str, Any]) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
+from typing_extensions import Self
 
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent
 from dagster_defs.adapters.store.ledger import LedgerReader

@@ -1,7 +1,7 @@
 """The sensor that gives a unit back to Airflow if a proxied run fails while it soaks, if its YAML says so."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def build_way_back_sensor(
                 unit,
                 settings[unit],
                 reason,
-                datetime.now(UTC),
+                datetime.now(timezone.utc),
                 context.log.info,
             )
         except ParityError as error:

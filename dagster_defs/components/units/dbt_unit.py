@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import dagster as dg
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.dagster_dbt import DbtProject
 from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of

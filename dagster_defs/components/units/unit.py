@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Self, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import dagster as dg
+from typing_extensions import Self
 
 from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW

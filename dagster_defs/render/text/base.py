@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ from rich.progress import Progress as RunningBar
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import Self
 
 from dagster_defs.escape import visible
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any
+
+from typing_extensions import assert_never
 
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.backfills import Backfill

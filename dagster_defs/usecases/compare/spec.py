@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import pendulum
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from sqlglot import exp
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
 from dagster_defs.adapters.files import strict_yaml
@@ -28,6 +29,7 @@ from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.adapters.warehouse.places import place_of_target
 from dagster_defs.adapters.warehouse.seam import Files, Place, Table
 from dagster_defs.errors import BadComparison, BadComparisonFile
+from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.parity import ComparisonSpec, Relation, Tolerance, ToleranceKind, Zones
 from dagster_defs.parity.clocks import instant_of
 from dagster_defs.parity.records import Bound
@@ -139,14 +141,14 @@ def _day_or_instant(value: Any) -> Any:
     """Text without a time of day is a day; pydantic would take it for midnight."""
     if isinstance(value, str):
         with suppress(ValueError):
-            return date.fromisoformat(value)
+            return date_of(value)
     return value
 
 
 def _within_the_calendar(value: datetime | date | None) -> datetime | date | None:
     if isinstance(value, datetime) and value.tzinfo is not None:
         try:
-            value.astimezone(UTC)
+            value.astimezone(timezone.utc)
         except OverflowError:
             raise ValueError(f"{value.isoformat()} is out of range in UTC") from None
     return value
@@ -199,7 +201,7 @@ class ComparisonEntry(_Model):
         """`as_of` in UTC, if it has a time of day."""
         if not isinstance(self.as_of, datetime):
             return None
-        return self.as_of.replace(tzinfo=self.as_of.tzinfo or UTC).astimezone(UTC)
+        return self.as_of.replace(tzinfo=self.as_of.tzinfo or timezone.utc).astimezone(timezone.utc)
 
 
 def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
@@ -215,7 +217,7 @@ def in_zone(bound: Bound | None, timezone: str | None) -> Bound | None:
         raise ValueError(f"{bound} is not a time in {timezone}")
     moment = _day_or_instant(bound)
     if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
+        moment = datetime_of(moment)
     return moment if isinstance(moment, datetime) and moment.tzinfo is not None else instant_of(moment, zone)
 
 

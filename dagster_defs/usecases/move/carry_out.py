@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol, assert_never
+from datetime import datetime, timezone
+from typing import Protocol
+
+from typing_extensions import assert_never
 
 from dagster_defs.adapters.processes.waiting import Reminder
 from dagster_defs.errors import MoveOvertaken, ServerFault, StepFailed
@@ -119,7 +121,7 @@ class Patience:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC)
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)

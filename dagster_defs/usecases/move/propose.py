@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
 from dagster_defs.adapters.dagster.mirrors import Mirrors
@@ -56,7 +56,7 @@ def propose(
         _refuse_without_sources(settings, planned, record)
     if not planned or not GATES[move]:
         return [_without_gates(each, record) for each in plans]
-    now, world = now or datetime.now(UTC), LiveReader.of(settings)
+    now, world = now or datetime.now(timezone.utc), LiveReader.of(settings)
     gated = read_all(settings, planned)
     if Gate.CONTINUITY in GATES[move]:
         gated = replace(gated, continuity=continuity_of(settings, planned, now, record=gated))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from dagster_defs.adapters.files import atomic
@@ -32,7 +32,7 @@ def find_noise(settings: Settings, unit: str, span: Span, file: Path | None, pro
         second = legacy_run(prepared, Side.CANDIDATE, "legacy-again")
         runs = {Side.LEGACY: legacy_run(prepared), Side.CANDIDATE: _into_candidate_files(prepared, second)}
         rehearsal = Play(prepared, runs, NOISE_NAMES).all_windows(progress)
-    return Noise.of(rehearsal, datetime.now(UTC).date() + TIME_TO_MEND)
+    return Noise.of(rehearsal, datetime.now(timezone.utc).date() + TIME_TO_MEND)
 
 
 def _into_candidate_files(prepared: Ready, run: Run) -> Run:

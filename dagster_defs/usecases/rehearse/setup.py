@@ -15,6 +15,7 @@ from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
+from dagster_defs.older_python import chdir
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, process_environment
 from dagster_defs.usecases.inventory import ProjectOnDisk
@@ -140,7 +141,7 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
         return
     unit = str(mirror.legacy_unit)
     # A relative path in the YAML starts at the project's root.
-    with process_environment(mirror.rehearsal), contextlib.chdir(folder.settings.root):
+    with process_environment(mirror.rehearsal), chdir(folder.settings.root):
         [moved] = select_mirrors(load_mirrors(folder.settings.root), [unit])
         files = [
             file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from dagster_defs.errors import NotRendered, Unaligned
 from dagster_defs.inventory.document import Dag
@@ -52,7 +52,7 @@ def name_of(mirror: Mirror, window: Window) -> str:
 
 
 def _is_over(window: Window) -> bool:
-    return window.end <= datetime.now(UTC)
+    return window.end <= datetime.now(timezone.utc)
 
 
 def _not_rendered(mirror: Mirror, dag: Dag, missing: Sequence[Window]) -> NotRendered:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import yaml
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.environment import value_of
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest

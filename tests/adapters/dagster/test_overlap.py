@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import takewhile
 
 import dagster as dg
@@ -29,7 +29,7 @@ CRONS = (
     "0 */6 * * *",
     "@monthly",
 )
-FIRST = datetime(2023, 6, 1, tzinfo=UTC)
+FIRST = datetime(2023, 6, 1, tzinfo=timezone.utc)
 
 
 def of(

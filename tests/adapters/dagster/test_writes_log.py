@@ -1,7 +1,7 @@
 """What a real event log says of who wrote which window."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ UNIT = Unit("up", "stream")
 ROWS, TOTALS = dg.AssetKey("rows"), dg.AssetKey(["mart", "totals"])
 DAYS = dg.DailyPartitionsDefinition("2024-03-01")
 SCHEDULE = partitioned(Schedule.of("@daily", "UTC", "2024-03-01"))
-AT = datetime(2024, 3, 12, 4, tzinfo=UTC)
+AT = datetime(2024, 3, 12, 4, tzinfo=timezone.utc)
 SEEN: list[tuple[list[Wrote], dict[str, Unwritten]]] = []  # by runs that look at the log they write
 LINK = "http://airflow.example/dags/up/grid"
 
@@ -209,7 +209,7 @@ def test_a_run_that_somebody_has_deleted(log: WritesLog) -> None:
 def test_writes_since_an_instant(log: WritesLog) -> None:
     """Only what was told after it is read."""
     told(log, "2024-03-08", "scheduled__a")
-    between = datetime.now(UTC)
+    between = datetime.now(timezone.utc)
     ran(log, "2024-03-09")
 
     assert sorted(writes(log, between)) == ["2024-03-09"]

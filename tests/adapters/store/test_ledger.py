@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from dagster_defs.lifecycle.stages import Move
 from tests.support.model_world import MemoryLedger
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=UTC)
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
 INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
 DONE = replace(INTENT, kind=Kind.DONE)
 FORK = multiprocessing.get_context("fork")

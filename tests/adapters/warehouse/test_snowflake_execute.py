@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
 from snowflake.connector.errors import ProgrammingError
+from typing_extensions import Self
 
 from dagster_defs.adapters.warehouse.registry import SERVERS
 from dagster_defs.adapters.warehouse.seam import CandidateWork, SqlWork

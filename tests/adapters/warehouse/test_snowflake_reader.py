@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
 from snowflake.connector.errors import OperationalError, ProgrammingError
+from typing_extensions import Self
 
 from dagster_defs.adapters.warehouse.places import Readers
 from dagster_defs.adapters.warehouse.seam import TargetTable

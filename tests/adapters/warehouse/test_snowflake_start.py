@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Column, Relation
 
 LEGACY, CANDIDATE = Relation("TAXI", "LEGACY", "METRICS"), Relation("TAXI", "CANDIDATE", "METRICS")
-BEGAN = datetime(2024, 3, 10, 11, 0, 7, tzinfo=UTC)
+BEGAN = datetime(2024, 3, 10, 11, 0, 7, tzinfo=timezone.utc)
 DAY = Column("TRIP_DATE", "DATE")
 TABLE, COPY = '"TAXI"."LEGACY"."METRICS"', '"TAXI"."CANDIDATE"."METRICS"'
 AT = "AT (TIMESTAMP => CAST('2024-03-10T11:00:07+00:00' AS TIMESTAMPTZ))"
@@ -65,7 +65,7 @@ def test_a_window_is_cut_off_the_clone() -> None:
 
 def test_a_table_without_a_window_is_cloned_as_it_was() -> None:
     """Without a time column: legacy as it was when its run began, if the table is older than that."""
-    session = Scripted(answers={"created": [{"CREATED": datetime(2024, 1, 1, tzinfo=UTC)}]})
+    session = Scripted(answers={"created": [{"CREATED": datetime(2024, 1, 1, tzinfo=timezone.utc)}]})
 
     begin(session, None)
 
@@ -101,7 +101,12 @@ def test_a_past_that_is_not_kept_is_an_error_without_a_window() -> None:
         (Scripted(there=(LEGACY, CANDIDATE)), "trip_date"),
         (Scripted(there=()), "trip_date"),
         (Scripted(), "trip_date"),
-        (Scripted(answers={"created": [{"CREATED": datetime(2024, 3, 10, 11, 0, 9, tzinfo=UTC)}]}), None),
+        (
+            Scripted(
+                answers={"created": [{"CREATED": datetime(2024, 3, 10, 11, 0, 9, tzinfo=timezone.utc)}]}
+            ),
+            None,
+        ),
     ],
     ids=["candidate has it", "legacy has none", "nothing before the window", "made by this run"],
 )

@@ -13,7 +13,13 @@ from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.warehouse.duckdb.reader import DuckDBPair
-from dagster_defs.errors import DatabaseLocked, DatabaseUnreadable, RelationUnreadable, StatementFailed
+from dagster_defs.errors import (
+    DatabaseLocked,
+    DatabaseUnreadable,
+    DriverMissing,
+    RelationUnreadable,
+    StatementFailed,
+)
 from dagster_defs.parity import Check, Column, ComparisonSpec, Side, SideCounts, Verdict, compare
 
 TRIPS = (
@@ -141,6 +147,13 @@ def test_a_file_that_is_no_database(legacy: Path, tmp_path: Path) -> None:
     ):
         pass
     assert caught.value.file == text
+
+
+def test_without_duckdb_its_extra_is_named(legacy: Path, candidate: Path, mocker: MockerFixture) -> None:
+    """DuckDB comes with an extra: who compares files without it is told which."""
+    mocker.patch.dict(sys.modules, {"duckdb": None})
+    with pytest.raises(DriverMissing, match=r"airflow-parity\[duckdb\]"), DuckDBPair(legacy, candidate):
+        pass
 
 
 def test_a_locked_file_is_named_with_its_holder(legacy: Path, candidate: Path) -> None:

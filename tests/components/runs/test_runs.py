@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,7 +50,7 @@ def bytes_of(path: Path) -> bytes | None:
 
 
 def in_window(moment: Any) -> datetime:
-    return datetime.fromtimestamp(moment, tz=UTC)
+    return datetime.fromtimestamp(moment, tz=timezone.utc)
 
 
 @pytest.mark.parametrize(("job", "side", "prefix"), [
@@ -145,7 +145,10 @@ def test_the_window_of_the_spring_day_has_23_hours(own_estate: Estate) -> None:
 
     metadata = facts(result, "daily_metrics")
     start, end = in_window(metadata["parity/window_start"]), in_window(metadata["parity/window_end"])
-    assert (start, end) == (datetime(2024, 3, 9, 11, tzinfo=UTC), datetime(2024, 3, 10, 10, tzinfo=UTC))
+    assert (start, end) == (
+        datetime(2024, 3, 9, 11, tzinfo=timezone.utc),
+        datetime(2024, 3, 10, 10, tzinfo=timezone.utc),
+    )
     assert end - start == timedelta(hours=23)
 
 
@@ -155,7 +158,10 @@ def test_the_window_of_the_fall_day_has_25_hours(own_estate: Estate) -> None:
 
     metadata = facts(result, "shadow/daily_metrics")
     start, end = in_window(metadata["parity/window_start"]), in_window(metadata["parity/window_end"])
-    assert (start, end) == (datetime(2023, 11, 4, 10, tzinfo=UTC), datetime(2023, 11, 5, 11, tzinfo=UTC))
+    assert (start, end) == (
+        datetime(2023, 11, 4, 10, tzinfo=timezone.utc),
+        datetime(2023, 11, 5, 11, tzinfo=timezone.utc),
+    )
     assert metadata["vars/min_date"] == "2023-11-04"
 
 

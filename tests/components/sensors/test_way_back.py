@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ PROXIED = {
     tags.WINDOW_START: "2024-03-09T11:00:00+00:00",
     tags.WINDOW_END: "2024-03-10T10:00:00+00:00",
 }
-YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+YESTERDAY = datetime.now(timezone.utc) - timedelta(days=1)
 
 
 @dg.op

@@ -8,16 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlglot import exp
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from typing_extensions import Self
 
 from dagster_defs.adapters.warehouse.duckdb.data_files import FileRows, read_files
 from dagster_defs.adapters.warehouse.duckdb.text_reading import TextReading, refuse_unknown
 from dagster_defs.errors import (
     DatabaseLocked,
     DatabaseUnreadable,
+    DriverMissing,
     RelationUnreadable,
     StatementFailed,
 )
@@ -44,7 +46,7 @@ class DuckDBPair:
 
     A missing file is not an error here: asking for one of its relations raises RelationUnreadable, which a comparison
     turns into `inconclusive`. A side of None has no database (only files are compared). Opening raises DatabaseLocked
-    after waiting for `wait_s` seconds, DatabaseUnreadable for a file that is not a database. Both files are held
+    after waiting for `wait_s` seconds, DatabaseUnreadable for a file that is not a database, DriverMissing without DuckDB. Both files are held
     (shared with other readers) until the pair is closed: keep it short.
 
     What a comparison needs beyond `memory_limit` goes to a separate temporary folder, which is removed on closing.
@@ -69,7 +71,10 @@ class DuckDBPair:
         self._read: dict[Relation, FileRows] = {}
 
     def __enter__(self) -> Self:
-        import duckdb
+        try:
+            import duckdb
+        except ModuleNotFoundError as error:
+            raise DriverMissing("DuckDB", "duckdb") from error
 
         self._overflow = TemporaryDirectory(prefix="parity-compare-")
         try:

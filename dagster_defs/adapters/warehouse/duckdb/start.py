@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlglot import exp
+from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.warehouse.duckdb.reader import until_unlocked
 from dagster_defs.adapters.warehouse.duckdb.views import Name, columns_of, definitions, kind_of
 from dagster_defs.errors import StatementFailed
+from dagster_defs.older_python import datetime_of
 from dagster_defs.parity import NO_ZONES, ComparisonSpec, Dialect, Relation, Zones
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
 from dagster_defs.parity.families import parse_type
@@ -127,7 +129,7 @@ class CandidateFile:
         self._run(
             f"create table if not exists {kept} (schema_name text, table_name text, copied_at text, until text)"
         )
-        copied_at = datetime.now(UTC).isoformat(sep=" ")
+        copied_at = datetime.now(timezone.utc).isoformat(sep=" ")
         self._run("begin")  # an interrupted run leaves neither; closing rolls back
         self._run(f"delete from {kept} where schema_name = ? and table_name = ?", [*candidate])  # noqa: S608 - quoted
         self._run(f"insert into {kept} values (?, ?, ?, ?)", [*candidate, copied_at, lower])  # noqa: S608 - quoted
@@ -152,7 +154,7 @@ class CandidateFile:
                     return (
                         f"the candidate began with a copy of legacy's rows before {until}, this window's too"
                     )
-            elif legacy_began is None or legacy_began <= datetime.fromisoformat(copied_at):
+            elif legacy_began is None or legacy_began <= datetime_of(copied_at):
                 return (
                     f"the candidate began with a copy of legacy of {copied_at}, which has this window in it"
                 )

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
+
+from typing_extensions import Self
 
 from dagster_defs.errors import StatementFailed
 from dagster_defs.parity import Column, Dialect, Relation

@@ -7,12 +7,13 @@ candidate's schema, because dbt would overwrite a comment on the table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from sqlglot import exp
 
 from dagster_defs.adapters.warehouse.postgres.reader import PostgresSession
 from dagster_defs.errors import StatementFailed
+from dagster_defs.older_python import datetime_of
 from dagster_defs.parity import NO_ZONES, Column, ComparisonSpec, Dialect, Relation, Zones
 from dagster_defs.parity.bounds import reversed_bounds, window_filter
 from dagster_defs.parity.families import parse_type
@@ -44,7 +45,7 @@ def begin_with_legacy(
     if not session.rows(_sql(source.copy().limit(1))):
         return
     kept = _sql(stored(_kept(candidate)))
-    copied_at = datetime.now(UTC).isoformat(sep=" ")
+    copied_at = datetime.now(timezone.utc).isoformat(sep=" ")
     # In one transaction: an interrupted run leaves neither.
     for statement in (
         f"create schema if not exists {_identifier(candidate.schema)}",
@@ -74,7 +75,7 @@ def holds_copy_of(
         if until is not None and lower is not None:
             if reversed_bounds(until, lower):
                 return f"the candidate began with a copy of legacy's rows before {until}, this window's too"
-        elif legacy_began is None or legacy_began <= datetime.fromisoformat(copied_at):
+        elif legacy_began is None or legacy_began <= datetime_of(copied_at):
             return f"the candidate began with a copy of legacy of {copied_at}, which has this window in it"
     return ""
 

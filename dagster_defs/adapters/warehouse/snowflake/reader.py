@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlglot import exp
+from typing_extensions import Self
 
 from dagster_defs.errors import RelationUnreadable, StatementFailed
 from dagster_defs.parity import Column, Dialect, Relation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Protocol
 
 from sqlglot import exp
@@ -131,4 +131,4 @@ def _instants(rows: list[dict[str, object]]) -> Iterator[datetime]:
     for row in rows:
         for value in row.values():
             if isinstance(value, datetime):
-                yield value if value.tzinfo else value.replace(tzinfo=UTC)
+                yield value if value.tzinfo else value.replace(tzinfo=timezone.utc)
