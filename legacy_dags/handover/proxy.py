@@ -26,8 +26,8 @@ from airflow.models.skipmixin import SkipMixin
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.context import Context
 from airflow.utils.session import create_session
-from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator
 
+from handover.airlift import ProxyOperator
 from handover.attach import Act, decide
 from handover.client import Client
 from handover.install import Settings, install, stand_in
@@ -97,7 +97,7 @@ def install_proxies(
     install(dag_file_globals, proxied_state(), ProxyToDagster, Settings(conn_id, deferrable, patience))
 
 
-class ProxyToDagster(BaseProxyTaskToDagsterOperator):  # type: ignore[misc]  # Airflow is not installed here
+class ProxyToDagster(ProxyOperator):  # type: ignore[misc]  # Airflow is not installed here
     """Runs a unit's job in Dagster for the run's data interval, and ends as the Dagster run ends.
 
     A retry follows the run that an earlier try has left behind; a task that is killed ends its run. `instance`: what

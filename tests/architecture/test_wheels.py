@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 from email.message import Message
 from email.parser import Parser
@@ -11,6 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from dagster_defs.errors.project import EXTRAS
 from tests.support.estate import ROOT
 
 VERSION = (ROOT / "legacy_dags" / "handover" / "VERSION").read_text().strip()
@@ -74,4 +76,16 @@ def test_dg_finds_the_component_types(wheels: tuple[Wheel, Wheel]) -> None:
 
 def test_airflows_wheel_brings_neither_airflow_nor_dagster(wheels: tuple[Wheel, Wheel]) -> None:
     """The environment has its own Airflow, which an installation must not replace, and no Dagster."""
-    assert wheels[1].metadata.get_all("Requires-Dist") == ["dagster-airlift[in-airflow]<0.30,>=0.29"]
+    assert wheels[1].metadata.get_all("Requires-Dist") == [
+        'dagster-airlift[in-airflow]<0.30,>=0.29; python_version >= "3.10"',
+        'dagster-airlift[in-airflow]<0.29,>=0.26; python_version == "3.9"',
+    ]
+
+
+def test_the_base_brings_no_warehouse(wheels: tuple[Wheel, Wheel]) -> None:
+    """Each is an extra, with dbt's adapter for it."""
+    needs = wheels[0].metadata.get_all("Requires-Dist") or []
+    base = {re.split(r"[^\w-]", need)[0] for need in needs if "extra ==" not in need}
+    assert base & {"dbt-duckdb", "duckdb", "dbt-snowflake", "dbt-postgres", "dagster-webserver"} == set()
+    for extra in EXTRAS:
+        assert any(need.startswith(f"dbt-{extra}") and f'extra == "{extra}"' in need for need in needs), extra

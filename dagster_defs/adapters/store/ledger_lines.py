@@ -19,8 +19,8 @@ MOST_BYTES = 1 << 20  # per line; the longest that a command writes has a few th
 _BEGINNING = 1 << 13  # how much of a line is searched for the unit's name
 
 # As `Entry.as_json` and `json.dumps` write it. A string with an escape, or another order, takes the slow path.
-_TEXT = r'[^"\\\x00-\x1f]*+'
-_INSIDE = r"[^\]\\\x00-\x1f]*+"  # the inside of a list, whose items are checked later
+_TEXT = r'[^"\\\x00-\x1f]*'
+_INSIDE = r"[^\]\\\x00-\x1f]*"  # the inside of a list, whose items are checked later
 _LINE = re.compile(
     rf'\{{"schema": "{SCHEMA}", "id": "({_TEXT})", "at": "({_TEXT})", "operator": "({_TEXT})"'
     rf', "unit": "({_TEXT}", "move": "{_TEXT}", "kind": "{_TEXT}", "stage": "{_TEXT})", "reason": "({_TEXT})"'
@@ -28,7 +28,7 @@ _LINE = re.compile(
     rf'(?:, "from": "({_TEXT})")?(?:, "until": "({_TEXT})")?(?:, "paused": (true))?\}}'
 )
 _BETWEEN_NAMES = re.compile(r'", "(?:move|kind|stage)": "')
-_TEXTS = re.compile(rf'(?:"{_TEXT}"(?:, "{_TEXT}")*+)?')
+_TEXTS = re.compile(rf'(?:"{_TEXT}"(?:, "{_TEXT}")*)?')
 
 
 def _beginning(text: bytes) -> re.Pattern[bytes]:

@@ -46,8 +46,8 @@ class DuckDBPair:
 
     A missing file is not an error here: asking for one of its relations raises RelationUnreadable, which a comparison
     turns into `inconclusive`. A side of None has no database (only files are compared). Opening raises DatabaseLocked
-    after waiting for `wait_s` seconds, DatabaseUnreadable for a file that is not a database, DriverMissing without DuckDB. Both files are held
-    (shared with other readers) until the pair is closed: keep it short.
+    after waiting for `wait_s` seconds, DatabaseUnreadable for a file that is not a database, DriverMissing without
+    DuckDB. Both files are held (shared with other readers) until the pair is closed: keep it short.
 
     What a comparison needs beyond `memory_limit` goes to a separate temporary folder, which is removed on closing.
     """

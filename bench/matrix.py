@@ -1,0 +1,247 @@
+"""`make matrix`: what a team does first with both wheels, on every Python of this machine, every Airflow and every dbt.
+
+Each row is an environment of its own in the folder for temporary files. Airflow's half exports an inventory and puts a proxy in
+place of a task; Dagster's half makes a project, mirrors that task, and rehearses one of its windows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.projects import write_project
+from dagster_defs.adapters.files import atomic
+from demo.checkout import PROJECT_ROOT
+
+# Not below this checkout, which is a Dagster project itself: a command would take it for the project.
+FOLDER = Path(tempfile.gettempdir()) / "parity-matrix"
+INVENTORY = FOLDER / "inventory.json"
+DAG, TASK = "harbour_daily", "build_ships"
+_DAG = f"""\
+from datetime import datetime
+
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+from handover.proxy import install_proxies
+
+WINDOW = '{{"min_date": "{{{{ data_interval_start | ds }}}}", "max_date": "{{{{ data_interval_end | ds }}}}"}}'
+
+with DAG("{DAG}", schedule="0 6 * * *", start_date=datetime(2024, 3, 1), catchup=True):
+    BashOperator(task_id="{TASK}", bash_command=f"dbt build --select m_0 --vars '{{WINDOW}}'")
+
+install_proxies(globals())
+"""
+_OPERATOR = f"""\
+import sys
+from airflow.models import DagBag
+
+bag = DagBag(sys.argv[1], include_examples=False, read_dags_from_db=False)
+assert not bag.import_errors, bag.import_errors
+print(type(bag.dags["{DAG}"].get_task("{TASK}")).__name__)
+"""
+
+
+class StepFailed(Exception):
+    """The last lines that a command printed."""
+
+
+@dataclass
+class Environment:
+    """A virtual environment, and the commands that run in it."""
+
+    folder: Path
+    python: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def make(self) -> None:
+        self.uv("venv", "--clear", "--python", str(self.python), str(self.folder))
+
+    def install(self, *packages: str, before: str = "", overrides: Sequence[str] = ()) -> None:
+        """`before`: a day; only what was released until then. `overrides`: requirements that replace all others."""
+        arguments = ["--exclude-newer", before] if before else []
+        if overrides:
+            file = self.folder / "overrides.txt"
+            atomic.write_text(file, "\n".join(overrides) + "\n")
+            arguments += ["--override", str(file)]
+        self.uv("pip", "install", "--python", str(self.folder / "bin" / "python"), *arguments, *packages)
+
+    def uv(self, *arguments: str) -> None:
+        variables = {"UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}
+        path = {"PYTHONPATH": str(PROJECT_ROOT / ".tools" / "uv")}
+        _run([sys.executable, "-m", "uv", "--quiet", *arguments], {**os.environ, **variables, **path})
+
+    def run(self, program: str, *arguments: str, cwd: Path) -> str:
+        """What it prints. The environment's programs come first; nothing of this repository is on any path."""
+        path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+        variables = {**kept, "PATH": path, "COLUMNS": "200", **self.variables}
+        return _run([str(self.folder / "bin" / program), *arguments], variables, cwd)
+
+
+def _run(command: Sequence[str], variables: dict[str, str], cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        command, env=variables, cwd=cwd, capture_output=True, text=True, check=False, timeout=1200
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise StepFailed(f"{Path(command[0]).name} exited {done.returncode}: " + " / ".join(said[-3:]))
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Wheels:
+    airflow: Path
+    dagster: Path
+
+
+@dataclass(frozen=True)
+class AirflowHalf:
+    """`released`: a day soon after that; what this Airflow needs is resolved as of then."""
+
+    python: str
+    version: str
+    released: str
+
+    @property
+    def peer(self) -> str:
+        return f"Airflow {self.version}"
+
+    def try_out(self, environment: Environment, wheels: Wheels) -> None:
+        """Export an inventory, and have a marked task proxied. Raises StepFailed."""
+        environment.make()
+        environment.install(f"apache-airflow=={self.version}", before=self.released)
+        environment.install(str(wheels.airflow))
+        home, dags, marks = (environment.folder / name for name in ("home", "dags", "marks"))
+        environment.variables |= {"AIRFLOW_HOME": str(home), "PARITY_PROXIED_STATE": str(marks)}
+        atomic.write_text(dags / "harbour.py", _DAG)
+        days = ("--from", "2024-03-01", "--to", "2024-03-05")
+        environment.run(
+            "airflow-inventory", "--dags-folder", str(dags), *days, "--out", str(INVENTORY), cwd=dags
+        )
+        operators = [environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1]]
+        atomic.write_text(marks / f"{DAG}.yaml", yaml.safe_dump({"tasks": [{"id": TASK, "proxied": True}]}))
+        operators.append(environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1])
+        if operators[0] != "BashOperator" or operators[1] == operators[0]:
+            raise StepFailed(f"the operators without and with a mark are {' and '.join(operators)}")
+
+
+@dataclass(frozen=True)
+class DagsterHalf:
+    python: str
+    version: str
+
+    @property
+    def peer(self) -> str:
+        return f"dbt {self.version}"
+
+    def try_out(self, environment: Environment, wheels: Wheels) -> None:
+        """From an empty folder to a rehearsed window. Raises StepFailed."""
+        environment.make()
+        overrides = [f"dbt-core=={self.version}.*"]
+        if self.version == "1.12":  # its optional parser is downloaded while it installs
+            overrides.append("dbt-core-experimental-parser; sys_platform == 'never'")
+        environment.install(f"{wheels.dagster}[duckdb]", "dagster-dg-cli", overrides=overrides)
+        project = environment.folder / "harbour"
+        project.mkdir()
+        environment.run("parity", "init", cwd=project)
+        write_project(project / "dbt", 1, targets=("legacy", "candidate"))
+        mirrors = str(project / "harbour" / "defs")
+        environment.run(
+            "parity", "scaffold", str(INVENTORY), "--dbt-project", "dbt", "--out", mirrors, cwd=project
+        )
+        environment.run("dg", "check", "defs", cwd=project)
+        environment.run("parity", "verify", "--inventory", str(INVENTORY), cwd=project)
+        asked = ("rehearse", f"{DAG}.{TASK}", "--last", "1", "--inventory", str(INVENTORY), "--json")
+        environment.run("parity", *asked, cwd=project)
+
+
+Half = AirflowHalf | DagsterHalf
+
+AIRFLOWS = (
+    AirflowHalf("3.8", "2.7.3", "2023-12-15"),
+    AirflowHalf("3.9", "2.8.4", "2024-05-15"),
+    AirflowHalf("3.10", "2.9.3", "2024-08-15"),
+    AirflowHalf("3.11", "2.10.5", "2025-03-01"),
+    AirflowHalf("3.12", "2.11.0", "2025-06-15"),
+)
+DAGSTERS = (
+    DagsterHalf("3.10", "1.11"),
+    DagsterHalf("3.11", "1.8"),
+    DagsterHalf("3.11", "1.9"),
+    DagsterHalf("3.11", "1.10"),
+    DagsterHalf("3.11", "1.11"),
+    DagsterHalf("3.11", "1.12"),
+    DagsterHalf("3.12", "1.11"),
+    DagsterHalf("3.13", "1.11"),
+)
+
+
+def pythons() -> dict[str, Path]:
+    """The interpreters of this machine by version, `3.11`: those on PATH, and pyenv's."""
+    wanted = dict.fromkeys(half.python for half in (*AIRFLOWS, *DAGSTERS))
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found: dict[str, Path] = {}
+    for version in wanted:
+        on_path = shutil.which(f"python{version}")
+        beside = sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
+        for candidate in [*([Path(on_path)] if on_path else []), *beside]:
+            asked = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
+            if asked.returncode == 0 and asked.stdout.startswith(f"Python {version}."):
+                found[version] = candidate
+                break
+    return found
+
+
+def main(only: Sequence[str]) -> int:
+    """`only`: of the peers, `dbt 1.11` or `Airflow 2.7.3`; without any, all of them. Dagster's half needs the inventory
+    that Airflow's has exported."""
+    console = Console(width=160)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    dist = FOLDER / "dist"
+    _run(["make", "--no-print-directory", "dist", f"DIST={dist}"], dict(os.environ), PROJECT_ROOT)
+    [dagsters], [airflows] = dist.glob("airflow_parity-*.whl"), dist.glob("airflow_parity_handover-*.whl")
+    wheels, there = Wheels(airflows, dagsters), pythons()
+    table = Table(
+        "Python", "with", "seconds", "outcome", title="Both wheels, each in environments of its own"
+    )
+    failed = False
+    for half in (*AIRFLOWS, *DAGSTERS):
+        if half.python not in there or (only and half.peer not in only):
+            continue
+        began = time.monotonic()
+        fault = _fault_of(half, there[half.python], wheels)
+        outcome = fault or "ok"
+        failed |= fault is not None
+        console.print(f"  Python {half.python}, {half.peer}: {outcome}", markup=False, highlight=False)
+        table.add_row(half.python, half.peer, f"{time.monotonic() - began:.0f}", Text(outcome))
+    console.print(table)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    if missing := sorted({half.python for half in (*AIRFLOWS, *DAGSTERS)} - there.keys()):
+        console.print(f"Not on this machine: Python {', '.join(missing)}")
+    return int(failed)
+
+
+def _fault_of(half: Half, python: Path, wheels: Wheels) -> str | None:
+    name = f"{half.peer} python {half.python}".lower().replace(" ", "-")
+    try:
+        half.try_out(Environment(FOLDER / name, python), wheels)
+    except StepFailed as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,23 @@
+"""What proxies are made of: Airlift's operator, or the part of it that they need where Python is too old for Airlift."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from airflow.models import BaseOperator
+
+__all__ = ["ProxyOperator"]
+
+if sys.version_info >= (3, 9):
+    from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator as ProxyOperator
+else:
+
+    class ProxyOperator(BaseOperator):
+        def default_dagster_run_tags(self, context: Any) -> dict[str, str]:
+            """The tags by which Airlift's sensor and Dagster's UI know the task that a run is for."""
+            return {
+                "dagster-airlift/airflow-dag-id": self.dag_id,
+                "dagster-airlift/airflow-dag-run-id": context["dag_run"].run_id,
+                "dagster-airlift/airflow-task-id": self.task_id,
+            }
