@@ -1,7 +1,7 @@
 """`make matrix`: what a team does first with both wheels, on every Python of this machine, every Airflow and every dbt.
 
-Each row is an environment of its own in the folder for temporary files. Airflow's half exports an inventory and puts a proxy in
-place of a task; Dagster's half makes a project, mirrors that task, and rehearses one of its windows.
+Each row is an environment of its own in the folder for temporary files. Airflow's half exports an inventory and puts a
+proxy in place of a task; Dagster's half makes a project, mirrors that task, and rehearses one of its windows.
 """
 
 from __future__ import annotations

@@ -4,24 +4,19 @@ import sys
 from collections.abc import Callable
 from datetime import date, datetime
 
-__all__ = ["StrEnum", "chdir", "date_of", "datetime_of", "tomllib"]
+__all__ = ["StrEnum", "date_of", "datetime_of", "tomllib"]
 
 date_of: Callable[[str], date]
 datetime_of: Callable[[str], datetime]
 
 if sys.version_info >= (3, 11):
-    from contextlib import chdir
     from enum import StrEnum
 
     import tomllib
 
     date_of, datetime_of = date.fromisoformat, datetime.fromisoformat
 else:
-    import os
-    from collections.abc import Iterator
-    from contextlib import contextmanager
     from enum import Enum
-    from pathlib import Path
 
     import tomli as tomllib
     from backports import datetime_fromisoformat as backported
@@ -30,12 +25,3 @@ else:
 
     class StrEnum(str, Enum):
         __str__ = str.__str__
-
-    @contextmanager
-    def chdir(folder: Path) -> Iterator[None]:
-        before = Path.cwd()
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)

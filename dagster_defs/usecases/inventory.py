@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from copy import copy
@@ -26,6 +27,7 @@ from dagster_defs.adapters.dbt.environment import (
 )
 from dagster_defs.adapters.dbt.names import distinct_names
 from dagster_defs.adapters.dbt.project import files_of, profile_of, unreadable
+from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
 from dagster_defs.adapters.files import strict_json
@@ -46,7 +48,6 @@ from dagster_defs.inventory.cloud_jobs import CloudJob, read_jobs
 from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
 from dagster_defs.inventory.team import NO_TEAM, Team
-from dagster_defs.older_python import chdir
 from dagster_defs.windows.values import as_yaml
 
 MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
@@ -393,7 +394,8 @@ class _Parsed:
 
     @contextlib.contextmanager
     def _in_project(self) -> Iterator[None]:
-        with chdir(self._root):  # relative paths in the profile start where dbt runs
+        with working_directory_kept():
+            os.chdir(self._root)  # relative paths in the profile start where dbt runs
             yield
 
 

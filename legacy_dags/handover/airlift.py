@@ -1,4 +1,4 @@
-"""What proxies are made of: Airlift's operator, or the part of it that they need where Python is too old for Airlift."""
+"""What proxies are made of: Airlift's operator, or what they need of it where Python is too old for Airlift (3.10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.models import BaseOperator
 
 __all__ = ["ProxyOperator"]
 
-if sys.version_info >= (3, 9):
+if sys.version_info >= (3, 10):  # noqa: UP036 - Airflow's half runs on 3.8
     from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator as ProxyOperator
 else:
 

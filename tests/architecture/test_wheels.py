@@ -77,8 +77,7 @@ def test_dg_finds_the_component_types(wheels: tuple[Wheel, Wheel]) -> None:
 def test_airflows_wheel_brings_neither_airflow_nor_dagster(wheels: tuple[Wheel, Wheel]) -> None:
     """The environment has its own Airflow, which an installation must not replace, and no Dagster."""
     assert wheels[1].metadata.get_all("Requires-Dist") == [
-        'dagster-airlift[in-airflow]<0.30,>=0.29; python_version >= "3.10"',
-        'dagster-airlift[in-airflow]<0.29,>=0.26; python_version == "3.9"',
+        'dagster-airlift[in-airflow]<0.30,>=0.29; python_version >= "3.10"'
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -68,10 +69,12 @@ def select_mirrors(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirr
 def load_mirrors(root: Path) -> Mirrors:
     """Every mirror of the project, as far as can be known without a dbt project.
 
-    Raises MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded; NoProject.
+    A project that is not installed in this environment is imported from where it lies, as `dg` does. Raises
+    MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded; NoProject.
     """
     if not is_project(root):
         raise NoProject(root)
+    _make_importable(root)
     import dagster as dg
 
     from dagster_defs.adapters.dagster.component_tree import EstateTree
@@ -97,12 +100,23 @@ def mirrors_folder(root: Path) -> Path:
     if not module:
         raise MirrorsUnreadable(root, "its `dg` settings name neither root_module nor defs_module")
     first, *rest = module.split(".")
-    places = [folder / first for folder in (root / "src", root) if (folder / first).is_dir()]
+    places = [folder / first for folder in _folders_with(first, root)]
     spec = importlib.util.find_spec(first) if not places else None
     places += [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
     if not places:
         raise MirrorsUnreadable(root, f"its package {first} is neither in src/ nor beside its settings")
     return places[0].joinpath(*rest)
+
+
+def _make_importable(root: Path) -> None:
+    package, _, _ = dg_settings(root).get("project", {}).get("root_module", "").partition(".")
+    if package and importlib.util.find_spec(package) is None:
+        sys.path += [str(folder) for folder in _folders_with(package, root)]
+
+
+def _folders_with(package: str, root: Path) -> list[Path]:
+    """The folders of a project that `package` may be imported from."""
+    return [folder for folder in (root / "src", root) if (folder / package).is_dir()]
 
 
 def mirrors_among(components: Iterable[Any]) -> Mirrors:

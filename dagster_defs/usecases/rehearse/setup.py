@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
+from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.workspaces import workspace_of
 from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
-from dagster_defs.older_python import chdir
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, process_environment
 from dagster_defs.usecases.inventory import ProjectOnDisk
@@ -141,7 +142,8 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
         return
     unit = str(mirror.legacy_unit)
     # A relative path in the YAML starts at the project's root.
-    with process_environment(mirror.rehearsal), chdir(folder.settings.root):
+    with process_environment(mirror.rehearsal), working_directory_kept():
+        os.chdir(folder.settings.root)
         [moved] = select_mirrors(load_mirrors(folder.settings.root), [unit])
         files = [
             file
