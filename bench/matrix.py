@@ -10,11 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 from rich.console import Console
@@ -25,10 +25,8 @@ from bench.projects import write_project
 from dagster_defs.adapters.files import atomic
 from demo.checkout import PROJECT_ROOT
 
-# Not below this checkout, which is a Dagster project itself: a command would take it for the project.
-FOLDER = Path(tempfile.gettempdir()) / "parity-matrix"
-INVENTORY = FOLDER / "inventory.json"
 DAG, TASK = "harbour_daily", "build_ships"
+TARGETS = ("legacy", "candidate", "rehearsal", "rehearsal_candidate")
 _DAG = f"""\
 from datetime import datetime
 
@@ -101,9 +99,12 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path | None = N
 
 
 @dataclass(frozen=True)
-class Wheels:
+class Files:
+    """Both wheels, and the inventory that Airflow's half leaves for Dagster's."""
+
     airflow: Path
     dagster: Path
+    inventory: Path
 
 
 @dataclass(frozen=True)
@@ -118,17 +119,17 @@ class AirflowHalf:
     def peer(self) -> str:
         return f"Airflow {self.version}"
 
-    def try_out(self, environment: Environment, wheels: Wheels) -> None:
+    def try_out(self, environment: Environment, files: Files) -> None:
         """Export an inventory, and have a marked task proxied. Raises StepFailed."""
         environment.make()
         environment.install(f"apache-airflow=={self.version}", before=self.released)
-        environment.install(str(wheels.airflow))
+        environment.install(str(files.airflow))
         home, dags, marks = (environment.folder / name for name in ("home", "dags", "marks"))
         environment.variables |= {"AIRFLOW_HOME": str(home), "PARITY_PROXIED_STATE": str(marks)}
         atomic.write_text(dags / "harbour.py", _DAG)
         days = ("--from", "2024-03-01", "--to", "2024-03-05")
         environment.run(
-            "airflow-inventory", "--dags-folder", str(dags), *days, "--out", str(INVENTORY), cwd=dags
+            "airflow-inventory", "--dags-folder", str(dags), *days, "--out", str(files.inventory), cwd=dags
         )
         operators = [environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1]]
         atomic.write_text(marks / f"{DAG}.yaml", yaml.safe_dump({"tasks": [{"id": TASK, "proxied": True}]}))
@@ -146,24 +147,24 @@ class DagsterHalf:
     def peer(self) -> str:
         return f"dbt {self.version}"
 
-    def try_out(self, environment: Environment, wheels: Wheels) -> None:
+    def try_out(self, environment: Environment, files: Files) -> None:
         """From an empty folder to a rehearsed window. Raises StepFailed."""
         environment.make()
         overrides = [f"dbt-core=={self.version}.*"]
         if self.version == "1.12":  # its optional parser is downloaded while it installs
             overrides.append("dbt-core-experimental-parser; sys_platform == 'never'")
-        environment.install(f"{wheels.dagster}[duckdb]", "dagster-dg-cli", overrides=overrides)
+        environment.install(f"{files.dagster}[duckdb]", "dagster-dg-cli", overrides=overrides)
         project = environment.folder / "harbour"
         project.mkdir()
         environment.run("parity", "init", cwd=project)
-        write_project(project / "dbt", 1, targets=("legacy", "candidate"))
+        write_project(project / "dbt", 1, targets=TARGETS)
         mirrors = str(project / "harbour" / "defs")
         environment.run(
-            "parity", "scaffold", str(INVENTORY), "--dbt-project", "dbt", "--out", mirrors, cwd=project
+            "parity", "scaffold", str(files.inventory), "--dbt-project", "dbt", "--out", mirrors, cwd=project
         )
         environment.run("dg", "check", "defs", cwd=project)
-        environment.run("parity", "verify", "--inventory", str(INVENTORY), cwd=project)
-        asked = ("rehearse", f"{DAG}.{TASK}", "--last", "1", "--inventory", str(INVENTORY), "--json")
+        environment.run("parity", "verify", "--inventory", str(files.inventory), cwd=project)
+        asked = ("rehearse", f"{DAG}.{TASK}", "--last", "1", "--inventory", str(files.inventory), "--json")
         environment.run("parity", *asked, cwd=project)
 
 
@@ -208,12 +209,21 @@ def main(only: Sequence[str]) -> int:
     """`only`: of the peers, `dbt 1.11` or `Airflow 2.7.3`; without any, all of them. Dagster's half needs the inventory
     that Airflow's has exported."""
     console = Console(width=160)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    dist = FOLDER / "dist"
+    there = pythons()
+    # Not below this checkout, which is a Dagster project itself: a command would take it for the project.
+    with TemporaryDirectory(prefix="parity-matrix-") as folder:
+        failed = _try_out(console, Path(folder), there, only)
+    if missing := sorted({half.python for half in (*AIRFLOWS, *DAGSTERS)} - there.keys()):
+        console.print(f"Not on this machine: Python {', '.join(missing)}")
+    return int(failed)
+
+
+def _try_out(console: Console, folder: Path, there: Mapping[str, Path], only: Sequence[str]) -> bool:
+    """Whether anything failed."""
+    dist = folder / "dist"
     _run(["make", "--no-print-directory", "dist", f"DIST={dist}"], dict(os.environ), PROJECT_ROOT)
     [dagsters], [airflows] = dist.glob("airflow_parity-*.whl"), dist.glob("airflow_parity_handover-*.whl")
-    wheels, there = Wheels(airflows, dagsters), pythons()
+    files = Files(airflows, dagsters, folder / "inventory.json")
     table = Table(
         "Python", "with", "seconds", "outcome", title="Both wheels, each in environments of its own"
     )
@@ -222,22 +232,22 @@ def main(only: Sequence[str]) -> int:
         if half.python not in there or (only and half.peer not in only):
             continue
         began = time.monotonic()
-        fault = _fault_of(half, there[half.python], wheels)
+        name = f"{half.peer} python {half.python}".lower().replace(" ", "-")
+        fault = _fault_of(half, Environment(folder / name, there[half.python]), files)
         outcome = fault or "ok"
         failed |= fault is not None
-        console.print(f"  Python {half.python}, {half.peer}: {outcome}", markup=False, highlight=False)
-        table.add_row(half.python, half.peer, f"{time.monotonic() - began:.0f}", Text(outcome))
+        seconds = f"{time.monotonic() - began:.0f}"
+        console.print(
+            f"  Python {half.python}, {half.peer}: {outcome} ({seconds} s)", markup=False, highlight=False
+        )
+        table.add_row(half.python, half.peer, seconds, Text(outcome))
     console.print(table)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    if missing := sorted({half.python for half in (*AIRFLOWS, *DAGSTERS)} - there.keys()):
-        console.print(f"Not on this machine: Python {', '.join(missing)}")
-    return int(failed)
+    return failed
 
 
-def _fault_of(half: Half, python: Path, wheels: Wheels) -> str | None:
-    name = f"{half.peer} python {half.python}".lower().replace(" ", "-")
+def _fault_of(half: Half, environment: Environment, files: Files) -> str | None:
     try:
-        half.try_out(Environment(FOLDER / name, python), wheels)
+        half.try_out(environment, files)
     except StepFailed as error:
         return str(error)
     return None

@@ -119,10 +119,16 @@ class Estate:
             raise DagNotImported(error["filename"], error["stack_trace"].strip(), self.airflow_url)
         return {"taxi_ingest", "taxi_daily"} <= {dag["dag_id"] for dag in self._airflow_api.dags()}
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
+    def wait(
+        self,
+        what: str,
+        ready: Callable[[], bool],
+        seconds: float,
+        so_far: Callable[[], str] | None = None,
+    ) -> None:
         """Raises ServerDied if a server ends in the meantime, ServerSilent after that many seconds."""
         # A poll costs Airflow a tenth of a second: more frequent polls would slow down what is being waited for.
-        self._supervisor.wait_until(what, ready, seconds=seconds, pause=1)
+        self._supervisor.wait_until(what, ready, seconds=seconds, pause=1, so_far=so_far)
 
 
 def make_landing_data() -> str:

@@ -83,7 +83,7 @@ class Story:
         checks = self._wait_for_verdicts()
         self._move(Move.RETIRE, DAILY)
         with self.estate.steps.step("Dagster's own schedule has run the days that were left"):
-            self._wait("Dagster's schedule", self._schedule_is_done)
+            self._wait("Dagster's schedule", self._schedule_is_done, self._schedule_so_far)
         self._tell_who_wrote()
         return checks
 
@@ -165,11 +165,19 @@ class Story:
                     if window == windows[-1] or not output.as_a_whole:
                         yield mirror.legacy_unit, output.name, mirror.partitions.key_of(window)
 
-    def _schedule_is_done(self) -> bool:
-        """Raises RunFailed for a failed run."""
+    def _scheduled(self) -> Sequence[dg.DagsterRun]:
         import dagster as dg
 
-        runs = self.instance.get_runs(dg.RunsFilter(tags={tags.DAG: DAILY}))
+        return self.instance.get_runs(dg.RunsFilter(tags={tags.DAG: DAILY}))
+
+    def _schedule_so_far(self) -> str:
+        left = ", ".join(self.estate.days[self.ran :])
+        runs = [f"{run.tags[tags.PARTITION]} {run.status.value}" for run in reversed(self._scheduled())]
+        return f"{left} are left; {', '.join(runs) or 'no run yet'}"
+
+    def _schedule_is_done(self) -> bool:
+        """Raises RunFailed for a failed run."""
+        runs = self._scheduled()
         for run in runs:
             if run.is_failure_or_canceled:
                 raise RunFailed(f"Dagster's run of {DAILY}", run.status.value, self.estate.dagster_url)
@@ -203,5 +211,5 @@ class Story:
     def _unpause(self, dag_id: str) -> None:
         self._airflow.set_paused(dag_id, paused=False)
 
-    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
-        self.estate.wait(what, ready, RUN_SECONDS)
+    def _wait(self, what: str, ready: Callable[[], bool], so_far: Callable[[], str] | None = None) -> None:
+        self.estate.wait(what, ready, RUN_SECONDS, so_far)

@@ -103,8 +103,19 @@ class Supervisor:
         GUARDIAN.forget(child.process.pid)
         self._write_record()
 
-    def wait_until(self, name: str, ready: Callable[[], bool], *, seconds: float, pause: float = 0.2) -> None:
-        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds` seconds."""
+    def wait_until(
+        self,
+        name: str,
+        ready: Callable[[], bool],
+        *,
+        seconds: float,
+        pause: float = 0.2,
+        so_far: Callable[[], str] | None = None,
+    ) -> None:
+        """Poll until `ready`. Raises ServerDied if any child has ended, ServerSilent after `seconds` seconds.
+
+        `so_far`: what has been seen of what is waited for, told with each reminder.
+        """
         began = time.monotonic()
         deadline = began + seconds
         reminder = Reminder(self.say, say_seconds())
@@ -114,7 +125,8 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise ServerSilent(name, seconds, self.folder / "logs")
             waited = time.monotonic() - began
-            reminder.remind(f"waiting for {name}: {waited:.0f} s so far, {seconds:.0f} s at most")
+            seen = f" ({so_far()})" if so_far is not None and reminder.is_due else ""
+            reminder.remind(f"waiting for {name}{seen}: {waited:.0f} s so far, {seconds:.0f} s at most")
             time.sleep(pause)
 
     def stop(self) -> None:

@@ -28,8 +28,12 @@ class Reminder:
     def __init__(self, say: Say, seconds: float) -> None:
         self._say, self._seconds, self._said = say, seconds, time.monotonic()
 
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._said + self._seconds
+
     def remind(self, line: str) -> None:
-        if time.monotonic() >= self._said + self._seconds:
+        if self.is_due:
             self._said = time.monotonic()
             self._say(line)
 
