@@ -26,7 +26,13 @@ from dagster_defs.adapters.files import atomic
 from demo.checkout import PROJECT_ROOT
 
 DAG, TASK = "harbour_daily", "build_ships"
-TARGETS = ("legacy", "candidate", "rehearsal", "rehearsal_candidate")
+_REHEARSAL = "{{ env_var('PARITY_REHEARSAL_DIR', '../.rehearsal') }}"
+TARGETS = {  # dbt targets, and where each has its DuckDB file
+    "legacy": "legacy.duckdb",
+    "candidate": "candidate.duckdb",
+    "rehearsal": f"{_REHEARSAL}/legacy.duckdb",
+    "rehearsal_candidate": f"{_REHEARSAL}/candidate.duckdb",
+}
 _DAG = f"""\
 from datetime import datetime
 
@@ -157,7 +163,7 @@ class DagsterHalf:
         project = environment.folder / "harbour"
         project.mkdir()
         environment.run("parity", "init", cwd=project)
-        write_project(project / "dbt", 1, targets=TARGETS)
+        write_dbt_project(project / "dbt")
         mirrors = str(project / "harbour" / "defs")
         environment.run(
             "parity", "scaffold", str(files.inventory), "--dbt-project", "dbt", "--out", mirrors, cwd=project
@@ -166,6 +172,14 @@ class DagsterHalf:
         environment.run("parity", "verify", "--inventory", str(files.inventory), cwd=project)
         asked = ("rehearse", f"{DAG}.{TASK}", "--last", "1", "--inventory", str(files.inventory), "--json")
         environment.run("parity", *asked, cwd=project)
+
+
+def write_dbt_project(folder: Path) -> None:
+    """One model, with the targets of both sides and of a rehearsal."""
+    write_project(folder, 1)
+    outputs = {name: {"type": "duckdb", "path": path} for name, path in TARGETS.items()}
+    profile = {"synthetic": {"target": "legacy", "outputs": outputs}}
+    atomic.write_text(folder / "profiles.yml", yaml.safe_dump(profile))
 
 
 Half = AirflowHalf | DagsterHalf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -274,7 +275,7 @@ class _Parsed:
                 self._config.args = flags
                 task = _tasks()[selection.command](flags, self._config, self.manifest)
                 selector = self._selector(selection, task)
-                selected = selector.get_selected(task.get_selection_spec(), warn_on_no_nodes=False)
+                selected = selector.get_selected(task.get_selection_spec(), **_quietly(selector.get_selected))
             except Exception as error:  # dbt has no common base class for selection errors
                 raise SelectionRefused(f"dbt {' '.join(selection.arguments)}: {error}") from error
         # `build` passes over exposures and saved queries without doing anything.
@@ -397,6 +398,12 @@ class _Parsed:
         with working_directory_kept():
             os.chdir(self._root)  # relative paths in the profile start where dbt runs
             yield
+
+
+def _quietly(get_selected: Any) -> dict[str, bool]:
+    """The option by which nothing is said of an empty selection; older versions of dbt have none."""
+    option = "warn_on_no_nodes"
+    return {option: False} if option in inspect.signature(get_selected).parameters else {}
 
 
 def _tasks() -> dict[str, Any]:

@@ -42,7 +42,7 @@ def excerpt(manifest: Manifest, selected: frozenset[str]) -> Manifest | None:
     kept = selected | hooks | reachable(selected | hooks, lambda name: _parents(manifest, name))
     sections = {
         section: {name: node for name, node in getattr(manifest, section).items() if name in kept}
-        for section in _SECTIONS
+        for section in _sections(manifest)
     }
     caches = {field.name: None for field in fields(manifest) if field.name.endswith("_lookup")}
     return replace(manifest, **sections, **caches, **{section: {} for section in _FOR_PARSING})
@@ -55,8 +55,13 @@ def _own_code(manifest: Manifest) -> Iterator[str]:
     yield from (getattr(node, "raw_code", "") for node in manifest.nodes.values())
 
 
+def _sections(manifest: Manifest) -> Iterator[str]:
+    """Those that the manifests of this dbt have."""
+    return (section for section in _SECTIONS if hasattr(manifest, section))
+
+
 def _parents(manifest: Manifest, name: str) -> list[str]:
-    for section in _SECTIONS:
+    for section in _sections(manifest):
         node: Any = getattr(manifest, section).get(name)
         if node is not None:
             depends_on = getattr(node, "depends_on", None)

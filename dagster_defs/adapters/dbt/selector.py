@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -121,7 +123,10 @@ class Lister:
             "dbt_runner_command_args": command,
         }
         try:
-            result, _ = cli.invoke(context)
+            with redirect_stdout(
+                io.StringIO()
+            ):  # older versions of dbt print what they list, whatever the log level
+                result, _ = cli.invoke(context)
         finally:
             if "manifest" in context.obj and "runtime_config" in context.obj:
                 self._configured = context.obj
