@@ -43,9 +43,9 @@ class QuickSearch:
         selected: set[str] = select(included, criteria)
         return selected
 
-    def _method(self, get_method: Any, *arguments: Any) -> Any:
+    def _method(self, get_method: Any, *arguments: Any, **options: Any) -> Any:
         """One of dbt's selection methods, which looks only at the nodes in question instead of all nodes."""
-        method = get_method(*arguments)
+        method = get_method(*arguments, **options)
         nodes = self.manifest.nodes
         method.parsed_nodes = lambda included: [(name, nodes[name]) for name in included if name in nodes]
         return method
