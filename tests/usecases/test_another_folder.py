@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -56,7 +56,7 @@ def test_its_mirrors_are_read(settings: Settings) -> None:
     """Each look and each move knows its unit, and no other."""
     assert [mirror.legacy_unit for mirror in named_mirrors(settings, [])] == [OWN]
     assert [state.unit for state in read_status(settings, facets=True).states] == [OWN]
-    assert [unit.state.unit for unit in read_report(settings, datetime.now(UTC)).units] == [OWN]
+    assert [unit.state.unit for unit in read_report(settings, datetime.now(timezone.utc)).units] == [OWN]
     assert [unit.unit for unit in verify(settings, "", None).units] == [OWN]
     assert list(read_all(settings, [OWN]).mirrors) == [OWN]
     with pytest.raises(NoSuchUnit, match=r"Known units: own\.load"):
