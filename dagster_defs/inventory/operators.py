@@ -86,8 +86,10 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
         if isinstance(value, dict) and "__expand__" in value:
             mapped = [find_calls(task, {**fields, name: element}, holes) for element in value["__expand__"]]
             return [call for calls in mapped for call in calls], bool(mapped)
-    if task.own_code is not None and (found := _from_own_operator(task, task.own_code, fields, holes)):
-        return found, not any(call.hidden for call in found)
+    if task.own_code is not None:
+        found = _from_own_operator(task, task.own_code, fields, holes)
+        if found is not None:
+            return found
     if (command := _command_of_fields(task)) is not None:
         return _from_fields(command, fields, holes), True
     # What a field says comes before what a class of the team's own is called.
@@ -336,10 +338,17 @@ def _started_in_python(call: PythonCall | Invoked, holes: Holes) -> list[Call]:
     ]
 
 
-def _from_own_operator(task: Task, code: OperatorCode, fields: Fields, holes: Holes) -> list[Call]:
-    """What the operator's own `execute` starts; empty if that starts nothing which can be seen."""
+def _from_own_operator(
+    task: Task, code: OperatorCode, fields: Fields, holes: Holes
+) -> tuple[list[Call], bool] | None:
+    """What the operator's own `execute` starts, and whether that is all; None if it has none of its own.
+
+    Its fields say nothing by themselves: what becomes of them is for that `execute` to decide.
+    """
     attributes = {name: prepared(value, holes, rendered=True) for name, value in code.attributes.items()}
     followed = follow_operator(code, task.classes, {**attributes, **fields}, holes)
+    if followed is None:
+        return None
     calls: list[Call] = []
     for call in followed.calls:
         if isinstance(call, Delegated):
@@ -355,7 +364,9 @@ def _from_own_operator(task: Task, code: OperatorCode, fields: Fields, holes: Ho
         else:
             calls += _started_in_python(call, holes)
     named = task.classes[0].rpartition(".")[2]
-    return [*calls, *(Call(hidden=f"{named}: {why}") for why in followed.reasons)] if calls else []
+    if calls or "dbt" in str({**attributes, **fields}):
+        calls += [Call(hidden=f"{named}: {why}") for why in followed.reasons]
+    return calls, not followed.reasons and not any(call.hidden for call in calls)
 
 
 def _unseen(task: Task) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from dagster_defs.inventory.document import OperatorCode
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.method_walk import MethodWalk
-from dagster_defs.inventory.own_code import Instance, Method, Started, World, lookup, unusual
+from dagster_defs.inventory.own_code import CodePath, Instance, Method, Started, World, lookup, unusual
 
 _BEFORE_EXECUTE = ("pre_execute", "render_template_fields")
 
@@ -29,17 +29,19 @@ class Followed:
 
 def follow_operator(
     code: OperatorCode, classes: Sequence[str], fields: Mapping[str, Any], holes: Holes
-) -> Followed:
+) -> Followed | None:
     """`classes`: the operator and its bases, nearest first. `fields`: the task's values, whose texts may have holes.
 
-    Without an `execute` of the team's own there is nothing to follow, and the result is empty.
+    None if its `execute` is a library's: there is nothing to follow, and its fields say what it does.
     """
     world = World(code, holes, dict(fields))
     operator = Instance(tuple(classes), dict(fields))
     world.instances.append(operator)
     found = lookup(world, operator, "execute")
-    if not isinstance(found, Method):
-        return Followed()
+    if isinstance(found, CodePath):
+        return None
+    if not isinstance(found, Method) or found.node.decorator_list:
+        return Followed(reasons=("its execute is not shown",))
     for name in _BEFORE_EXECUTE:
         if isinstance(lookup(world, operator, name), Method):
             world.reasons.append(f"its {name} may change what its execute does")

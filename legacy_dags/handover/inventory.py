@@ -1513,13 +1513,17 @@ MOST_DEFINED = (
 def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
     """The source of a custom operator's classes and of what they use of the team's own, for an operator with its own
     `execute`; nothing is called or imported. Of values that are not plain, what they are."""
-    kind = type(task)
-    if is_mapped(task) or not any("execute" in vars(each) for each in kind.__mro__ if _is_teams(each)):
+    of_instances = getattr(task, "operator_class", None)
+    kind = of_instances if inspect.isclass(of_instances) else type(task)
+    teams = [each for each in kind.__mro__ if _is_teams(each)]
+    if not any("execute" in vars(each) for each in teams):
         return None
+    if is_mapped(task):  # an instance gets its values while it runs: nothing of it can be followed
+        return {"definitions": {}, "attributes": {}, "others": {}, "unshown": sorted(map(class_path, teams))}
     definitions: dict[str, dict[str, Any]] = {}
     seen: dict[str, Any] = {}
     unshown: set[str] = set()
-    todo: list[Any] = [each for each in kind.__mro__ if _is_teams(each)]
+    todo: list[Any] = list(teams)
     while todo:
         item = todo.pop(0)
         path = class_path(item) if inspect.isclass(item) else callable_name(item)

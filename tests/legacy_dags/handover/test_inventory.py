@@ -496,11 +496,14 @@ def test_the_code_of_an_own_operator_is_shown(zoo: Exported) -> None:
 
     inventory = read_document(zoo.document, "inventory.json")
     [dag] = [dag for dag in inventory.dags if dag.dag_id == "own_operators"]
-    [unit] = describe(replace(inventory, dags=(dag,)), samples.FakeProject()).units
+    [unit, mapped] = describe(replace(inventory, dags=(dag,)), samples.FakeProject()).units
     [call] = unit.invocations
     assert unit.determined, unit.reason
     assert (unit.kind, call.selection.select, call.target) == (Kind.RUN, ("orders",), "prod")
     assert unit.window.start == "{{ ds }}"
+    # The instances of a mapped one get their values while they run.
+    assert zoo.task("own_operators", "mapped")["own_code"]["definitions"] == {}
+    assert not mapped.determined
 
 
 @pytest.fixture(scope="module")

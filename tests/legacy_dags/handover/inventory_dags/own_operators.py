@@ -47,3 +47,4 @@ with DAG(
     catchup=True,
 ):
     DbtOperator(task_id="built", models="orders", hook=object())
+    DbtOperator.partial(task_id="mapped").expand(models=["orders", "customers"])
