@@ -226,6 +226,21 @@ def test_a_target_that_is_not_there_is_told(project: Path) -> None:
         _ = DbtWorkspace(project, "nowhere").database_file
 
 
+@pytest.mark.parametrize("adapter", ["bigquery", "sqlserver"])
+def test_an_adapter_that_is_not_installed_is_told(project: Path, adapter: str) -> None:
+    """Every dbt project can be one for another warehouse: the remedy is to install its adapter."""
+    profile = (project / "profiles.yml").read_text()
+    (project / "profiles.yml").write_text(profile.replace("type: duckdb", f"type: {adapter}"))
+    with pytest.raises(DbtProjectUnreadable, match=rf"pip install dbt-{adapter}$"):
+        _ = DbtWorkspace(project, "legacy").credentials
+
+
+def test_the_extra_of_an_adapter_is_told() -> None:
+    """Those that are extras of this package; all of them are installed where its tests run."""
+    error = DbtProjectUnreadable(Path("dbt"), "Could not find adapter type snowflake!")
+    assert str(error).endswith("pip install 'airflow-parity[snowflake]'")
+
+
 def test_a_folder_without_a_project_is_told(tmp_path: Path) -> None:
     """A folder without dbt_project.yml is named; nothing is written into it."""
     with pytest.raises(DbtProjectUnreadable, match=r"it has no dbt_project\.yml"):

@@ -364,12 +364,12 @@ def test_a_wait_says_what_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
     said: list[str] = []
     with Supervisor(tmp_path, said.append) as supervisor:
         with pytest.raises(ServerSilent):
-            supervisor.wait_until("the DAGs", lambda: False, seconds=1)
+            supervisor.wait_until("the DAGs", lambda: False, seconds=1, so_far=lambda: "1 of 2")
         waited = len(said)
         supervisor.run("migrate", [sys.executable, "-c", "import time; time.sleep(1)"], env=dict(os.environ))
 
     assert waited > 1
-    assert all("waiting for the DAGs: " in line and "1 s at most" in line for line in said[:waited])
+    assert all("waiting for the DAGs (1 of 2): " in line and "1 s at most" in line for line in said[:waited])
     assert len(said) > waited + 1
     assert all("waiting for migrate, which writes to " in line for line in said[waited:])
 
