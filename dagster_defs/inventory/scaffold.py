@@ -77,30 +77,30 @@ def draft_unit(
         return Draft(reading.name, None, (f"{reading.name} runs no dbt ({operator}).",))
     if reading.may_run_dbt:
         return Draft(reading.name, None, (f"{reading.name}: {_one_line(reading.reason)}",), unseen=True)
-    found = _Attributes({"unit": reading.name})
-    _schedule(dag, task, place.crons, listed, found)
-    _selection(reading, place, found)
+    attributes = _Attributes({"unit": reading.name})
+    _schedule(dag, task, place.crons, listed, attributes)
+    _selection(reading, place, attributes)
     if place.project != "dbt":
-        found.values["project"] = place.project
+        attributes.values["project"] = place.project
     of_event = event_of(dag) is not None
-    _variables(reading, found, of_event=of_event)
-    _environment(reading, place, found, of_event=of_event)
+    _variables(reading, attributes, of_event=of_event)
+    _environment(reading, place, attributes, of_event=of_event)
     known = reading.determined or (of_event and _only_the_run_decides(reading))
-    if not known and not any(reading.reason in refusal for refusal in found.refusals):
-        found.refusals.append(reading.reason)
-    _of_every_mirror(dag, task, found)
+    if not known and not any(reading.reason in refusal for refusal in attributes.refusals):
+        attributes.refusals.append(reading.reason)
+    _of_every_mirror(dag, task, attributes)
     if task.mapped:
-        found.refusals.append("a mapped task: how many instances it has is known only when it runs")
-    _callbacks(dag, task, place, found)
-    left_out = _sides(reading, found, of_event=of_event)
-    if found.refusals:
-        return Draft(reading.name, None, (), tuple(dict.fromkeys(found.refusals)))
+        attributes.refusals.append("a mapped task: how many instances it has is known only when it runs")
+    _callbacks(dag, task, place, attributes)
+    left_out = _sides(reading, attributes, of_event=of_event)
+    if attributes.refusals:
+        return Draft(reading.name, None, (), tuple(dict.fromkeys(attributes.refusals)))
     warned = (f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
-    notes = (*warned, *found.notes)
-    return Draft(reading.name, found.values, notes, tuple(found.gaps), beside=left_out)
+    notes = (*warned, *attributes.notes)
+    return Draft(reading.name, attributes.values, notes, tuple(attributes.gaps), beside=left_out)
 
 
-def _sides(reading: UnitReading, found: _Attributes, *, of_event: bool) -> tuple[str, ...]:
+def _sides(reading: UnitReading, attributes: _Attributes, *, of_event: bool) -> tuple[str, ...]:
     """Adds the programs that the mirror runs before and after dbt; returns those that it leaves out."""
     taken: set[str] = set()
     left_out: list[str] = []
@@ -108,7 +108,9 @@ def _sides(reading: UnitReading, found: _Attributes, *, of_event: bool) -> tuple
         why = side.why_not or unrendered([*side.words, *side.env.values()], of_event=of_event)
         if why:
             left_out.append(side.said)
-            found.notes.append(f"{side.place.value} dbt, left out: {_one_line(side.said)}: {_one_line(why)}")
+            attributes.notes.append(
+                f"{side.place.value} dbt, left out: {_one_line(side.said)}: {_one_line(why)}"
+            )
             continue
         taken.add(side.said)
         entry: Any = list(side.words)
@@ -118,7 +120,7 @@ def _sides(reading: UnitReading, found: _Attributes, *, of_event: bool) -> tuple
                 **({"env": dict(side.env)} if side.env else {}),
                 **({"may_fail": True} if side.may_fail else {}),
             }
-        found.values.setdefault(side.place.value, []).append(entry)
+        attributes.values.setdefault(side.place.value, []).append(entry)
     return tuple(dict.fromkeys([*left_out, *(said for said in reading.beside if said not in taken)]))
 
 
@@ -134,40 +136,40 @@ def unrendered(texts: Sequence[str], *, of_event: bool = False) -> str:
 
 def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dict[str, Any], list[str]]:
     """A mirror's attributes whatever its task runs, without the unit's name; and why there cannot be a mirror."""
-    dag, found = draft.dag, _Attributes()
-    _schedule(dag, task, crons, draft.unlisted or draft.listed, found)
-    _of_every_mirror(dag, task, found)
-    return found.values, found.refusals
+    dag, attributes = draft.dag, _Attributes()
+    _schedule(dag, task, crons, draft.unlisted or draft.listed, attributes)
+    _of_every_mirror(dag, task, attributes)
+    return attributes.values, attributes.refusals
 
 
-def _of_every_mirror(dag: Dag, task: Task, found: _Attributes) -> None:
+def _of_every_mirror(dag: Dag, task: Task, attributes: _Attributes) -> None:
     if "." in dag.dag_id:
-        found.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
+        attributes.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
     if task.owner and task.owner != "airflow" and task.owner.replace("-", "").replace("_", "").isalnum():
-        found.values["owners"] = [f"team:{task.owner}"]
+        attributes.values["owners"] = [f"team:{task.owner}"]
     if task.pool != "default_pool":
-        found.values["pool"] = task.pool
-    _limits(task, found)
+        attributes.values["pool"] = task.pool
+    _limits(task, attributes)
 
 
-def _limits(task: Task, found: _Attributes) -> None:
+def _limits(task: Task, attributes: _Attributes) -> None:
     if task.retries:
-        found.values |= {"retries": task.retries, "retry_delay": _plain(task.retry_delay)}
+        attributes.values |= {"retries": task.retries, "retry_delay": _plain(task.retry_delay)}
     for name, seconds in (("timeout", task.timeout), ("sla", task.sla)):
         if seconds is not None:
-            found.values[name] = _plain(seconds)
+            attributes.values[name] = _plain(seconds)
     if task.depends_on_past:
-        found.values["depends_on_past"] = True
+        attributes.values["depends_on_past"] = True
 
 
-def _callbacks(dag: Dag, task: Task, place: Place, found: _Attributes) -> None:
+def _callbacks(dag: Dag, task: Task, place: Place, attributes: _Attributes) -> None:
     """The first of the task's failure callbacks that Dagster can call; every other callback is a gap."""
     of_task = task.callbacks.get(ON_FAILURE, ())
     mirrored = next((function for function in of_task if not place.refusal(function)), None)
     if mirrored:
-        found.values["on_failure"] = mirrored
+        attributes.values["on_failure"] = mirrored
     elif of_task:
-        found.gaps.append(
+        attributes.gaps.append(
             f"Dagster cannot call {of_task[0]} when a run fails, {place.refusal(of_task[0])}: name a function as "
             "on_failure that does the same"
         )
@@ -180,7 +182,7 @@ def _callbacks(dag: Dag, task: Task, place: Place, found: _Attributes) -> None:
         if (id(holder), kind, function) != settled
     ]
     if left:
-        found.gaps.append(f"Dagster does not call {', '.join(left)}")
+        attributes.gaps.append(f"Dagster does not call {', '.join(left)}")
 
 
 def _plain(seconds: float) -> float:
@@ -193,21 +195,21 @@ def _one_line(text: str) -> str:
 
 
 def _schedule(
-    dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Refused | None, found: _Attributes
+    dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Refused | None, attributes: _Attributes
 ) -> None:
     try:
         if isinstance(listed, Refused):
             raise listed
-        found.values["schedule"] = dict(schedule_of(dag, task, crons, listed))
+        attributes.values["schedule"] = dict(schedule_of(dag, task, crons, listed))
     except Refused as why:
-        found.refusals.append(str(why))
+        attributes.refusals.append(str(why))
 
 
-def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
+def _selection(reading: UnitReading, place: Place, attributes: _Attributes) -> None:
     calls = [call for call in reading.invocations if call.selection.command in SELECTING]
     mirrored = [call for call in calls if call.selection.command in MIRRORED]
     if not mirrored:
-        found.refusals.append(f"there is no mirror of {', '.join(kind.value for kind in reading.kinds)}")
+        attributes.refusals.append(f"there is no mirror of {', '.join(kind.value for kind in reading.kinds)}")
         return
     commands = [call.selection.command for call in mirrored]
     same = (
@@ -215,31 +217,34 @@ def _selection(reading: UnitReading, place: Place, found: _Attributes) -> None:
     )
     main = min(mirrored, key=lambda call: MIRRORED.index(call.selection.command)).selection
     chained = len(set(commands)) > 1 and same
-    found.values["command"] = "build" if chained else main.command
+    attributes.values["command"] = "build" if chained else main.command
     listed = " && ".join(f"dbt {call.selection.command}" for call in calls)
     if reading.one_build:
         main = reading.one_build
-        found.notes.append(f"the task runs {listed}; the mirror runs dbt build, which executes the same nodes. If a "
-                           "test fails, it does not build what depends on the tested model")  # fmt: skip
+        same = "the mirror runs dbt build, which executes the same nodes"
+        difference = "If a test fails, it does not build what depends on the tested model"
+        attributes.notes.append(f"the task runs {listed}; {same}. {difference}")
     elif len(calls) > 1:
-        found.gaps.append(f"the task runs {listed}; the mirror runs dbt {found.values['command']}: see to it that "
-                          "it picks the same, with parity verify")  # fmt: skip
+        mirrors = f"the mirror runs dbt {attributes.values['command']}"
+        attributes.gaps.append(
+            f"the task runs {listed}; {mirrors}: see to it that it picks the same, with parity verify"
+        )
     for name, words in (("select", main.select), ("exclude", main.exclude)):
         if words:
-            found.values[name] = " ".join(words)
+            attributes.values[name] = " ".join(words)
     # As in dbt: the default selector counts only if the command has no other selection.
     if selector := main.selector or ("" if main.select or main.exclude else place.default_selector):
-        found.values["selector"] = selector
+        attributes.values["selector"] = selector
     if main.options:
-        found.gaps.append(f"the mirror has no {' '.join(main.options)}")
+        attributes.gaps.append(f"the mirror has no {' '.join(main.options)}")
     refreshed = {call.full_refresh for call in mirrored if call.selection.command in REFRESHING}
     sometimes = any(warning.code is Trap.FULL_REFRESH_ON_BRANCH for warning in reading.warnings)
-    if refreshed == {True} and not sometimes and found.values["command"] in REFRESHING:
-        found.values["full_refresh"] = True
+    if refreshed == {True} and not sometimes and attributes.values["command"] in REFRESHING:
+        attributes.values["full_refresh"] = True
     elif True in refreshed:
-        found.gaps.append("the task refreshes fully in some of its calls, the mirror in none")
+        attributes.gaps.append("the task refreshes fully in some of its calls, the mirror in none")
     if fewer := dict.fromkeys(option for call in mirrored for option in call.fewer_rows):
-        found.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
+        attributes.gaps.append(f"the task builds from fewer rows ({', '.join(fewer)}), the mirror does not")
 
 
 def _only_the_run_decides(reading: UnitReading) -> bool:
@@ -249,7 +254,7 @@ def _only_the_run_decides(reading: UnitReading) -> bool:
     )
 
 
-def _variables(reading: UnitReading, found: _Attributes, *, of_event: bool) -> None:
+def _variables(reading: UnitReading, attributes: _Attributes, *, of_event: bool) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
     window = reading.window
     is_bounded = window.convention in BOUNDED and not of_event
@@ -258,51 +263,59 @@ def _variables(reading: UnitReading, found: _Attributes, *, of_event: bool) -> N
     for call in calls:
         if call.vars_as_a_whole and call.vars:
             text = _one_line(call.vars_as_a_whole)
-            found.refusals.append(f"the names of its variables come from a template: --vars {text}")
+            attributes.refusals.append(f"the names of its variables come from a template: --vars {text}")
     sources = {name: source for call in reversed(calls) for name, source in call.vars_sources.items()}
-    for name, value in _merged(calls, found).items():
+    for name, value in _merged(calls, attributes).items():
         if not isinstance(name, str) or "{{" in name:
-            found.refusals.append(f"a variable has the name {typed(name)}, and a mirror's have plain text")
+            attributes.refusals.append(
+                f"a variable has the name {typed(name)}, and a mirror's have plain text"
+            )
             continue
         bound = bounds.get(name) if window.carrier is Carrier.VARS else None
-        declared[name] = _declared(name, value, sources.get(name), bound, found, of_event=of_event)
+        declared[name] = _declared(name, value, sources.get(name), bound, attributes, of_event=of_event)
     if declared:
-        found.values["vars"] = declared
+        attributes.values["vars"] = declared
     times = next((call.event_time for call in calls if call.event_time), None)
     if times is None:
         return
     if not (times.get("start") and times.get("end")):
-        found.refusals.append("it gives only one of --event-time-start and --event-time-end")
+        attributes.refusals.append("it gives only one of --event-time-start and --event-time-end")
         return
     for end, value in times.items():
-        _compile(f"--event-time-{end}", str(value), found, of_event=of_event)
-    found.values["event_time"] = {end: str(value) for end, value in times.items()}
+        _compile(f"--event-time-{end}", str(value), attributes, of_event=of_event)
+    attributes.values["event_time"] = {end: str(value) for end, value in times.items()}
 
 
-def _environment(reading: UnitReading, place: Place, found: _Attributes, *, of_event: bool) -> None:
+def _environment(reading: UnitReading, place: Place, attributes: _Attributes, *, of_event: bool) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
     window = NamedWindow(Convention.NONE) if of_event else reading.window
     environment = environment_of(window, calls, place.asks, place.of_profile)
-    found.refusals += environment.refusals
-    found.values |= environment.attributes
-    found.gaps += environment.gaps
-    found.notes += environment.notes
+    attributes.refusals += environment.refusals
+    attributes.values |= environment.attributes
+    attributes.gaps += environment.gaps
+    attributes.notes += environment.notes
     for name, template in environment.templates.items():
-        _compile(name, template, found, of_event=of_event)
+        _compile(name, template, attributes, of_event=of_event)
 
 
 def _declared(
-    name: str, value: Any, source: Source | None, bound: str | None, found: _Attributes, *, of_event: bool
+    name: str,
+    value: Any,
+    source: Source | None,
+    bound: str | None,
+    attributes: _Attributes,
+    *,
+    of_event: bool,
 ) -> Any:
     """A variable as in the mirror's YAML, so that dbt gets a value of the same type from it."""
     if why := uncarried(value):
-        found.refusals.append(f"the variable {name}: {why}")
+        attributes.refusals.append(f"the variable {name}: {why}")
         return value
     text = source.text if source else ""
     if not source or not (source.unquoted or _is_read_otherwise(value)):
         text = ""
     for template in (text,) if text else _texts(value):
-        _compile(name, template, found, of_event=of_event)
+        _compile(name, template, attributes, of_event=of_event)
     if text:
         return {"template": text, **({"bound": bound} if bound else {}), "yaml": True}
     if _is_read_otherwise(value):
@@ -337,24 +350,26 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _merged(calls: Sequence[Invocation], found: _Attributes) -> dict[str, Any]:
+def _merged(calls: Sequence[Invocation], attributes: _Attributes) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for call in calls:
         for name, value in call.vars.items():
             if not same(merged.setdefault(name, value), value):
-                found.gaps.append(f"its dbt calls give {name} different values; the mirror has the first")
+                attributes.gaps.append(
+                    f"its dbt calls give {name} different values; the mirror has the first"
+                )
     return merged
 
 
-def _compile(name: str, text: str, found: _Attributes, *, of_event: bool) -> None:
+def _compile(name: str, text: str, attributes: _Attributes, *, of_event: bool) -> None:
     try:
         template = compile_template(text, of_event=of_event)
     except ParityError as error:
-        found.refusals.append(f"{name}: {_one_line(str(error))}")
+        attributes.refusals.append(f"{name}: {_one_line(str(error))}")
         return
     beside = sorted(each for each in template.names if each.startswith(("next_", "prev_")))
-    if beside and "windows" in found.values.get("schedule", {}):
-        found.refusals.append(
+    if beside and "windows" in attributes.values.get("schedule", {}):
+        attributes.refusals.append(
             f"{name} needs {beside[0]}, and a list of windows does not tell the run before or after a run: say it with "
             "data_interval_start or data_interval_end"
         )

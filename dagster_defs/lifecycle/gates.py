@@ -99,9 +99,9 @@ class Proposal:
     beside: tuple[ProgramBeside, ...] = ()
 
     def as_json(self) -> Mapping[str, Any]:
-        found = {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
-        found |= {"accepted": self.accepted} if self.accepted else {}
-        return found | ({"beside": [each.as_json() for each in self.beside]} if self.beside else {})
+        document = {**self.plan.as_json(), "blockers": [blocker.as_json() for blocker in self.blockers]}
+        document |= {"accepted": self.accepted} if self.accepted else {}
+        return document | ({"beside": [each.as_json() for each in self.beside]} if self.beside else {})
 
 
 Proposed = Done | Proposal  # what asking for a move comes to
@@ -114,18 +114,18 @@ def blockers(
 
     `on_record`: only what can be determined without asking a server; the move itself will ask.
     """
-    found: list[Blocker] = []
+    blockers: list[Blocker] = []
     for gate in GATES[move]:
         if gate in settings.without:
             continue
         if gate in ASK_SERVERS and facts.live is not NOT_READ:
-            found += _asked(gate, move, facts.unit, facts.live, settings)
+            blockers += _asked(gate, move, facts.unit, facts.live, settings)
         if gate is Gate.MIRROR and move is Move.RETIRE and (why := _STARTED_BY_NOBODY.get(settings.event)):
-            found.append(Blocker(gate, why, "Leave the DAG in Airflow, whose tasks Dagster may run"))
-        found += _on_record(gate, facts, settings, now)
+            blockers.append(Blocker(gate, why, "Leave the DAG in Airflow, whose tasks Dagster may run"))
+        blockers += _on_record(gate, facts, settings, now)
         if gate in ASK_SERVERS and facts.live is NOT_READ and not on_record:
-            found.append(_not_asked(gate, move, facts))
-    return found
+            blockers.append(_not_asked(gate, move, facts))
+    return blockers
 
 
 def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:
@@ -194,8 +194,8 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                     mend if facts.drifted else by_hand,
                 )
             elif facts.drifted:
-                said = "proxied" if facts.marked else "not proxied"
-                yield Blocker(gate, f"the ledger says {facts.history.stage}, the mark says {said}", mend)
+                mark = "proxied" if facts.marked else "not proxied"
+                yield Blocker(gate, f"the ledger says {facts.history.stage}, the mark says {mark}", mend)
         case Gate.FACETS:
             yield from _facets(facts, settings)
         case Gate.WINDOWS:
@@ -359,35 +359,35 @@ def _windows(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
         return
     if facts.compared.nothing_to_compare:
         return
-    wanted, found = settings.windows, _newest(facts.compared.windows, settings.windows)
+    wanted, newest = settings.windows, _newest(facts.compared.windows, settings.windows)
     bad = [
-        _counted(found, f"{wanted} {settings.counted}", verdict, what)
+        _counted(newest, f"{wanted} {settings.counted}", verdict, what)
         for verdict, what in (
             (Verdict.MISMATCH, "mismatch"),
             (Verdict.INCONCLUSIVE, "inconclusive"),
             (None, "not compared"),
         )
-        if any(fact.verdict is verdict for fact in found)
+        if any(fact.verdict is verdict for fact in newest)
     ]
     bad += [
         f"{one.checked.check.name} is {one.checked.verdict}: {one.checked.check.reason}"
         for one in facts.compared.whole
         if one.checked.verdict is not Verdict.MATCH
     ]
-    if not bad and not found and not facts.compared.whole:
+    if not bad and not newest and not facts.compared.whole:
         bad = ["no output was compared"]
     else:
         if facts.compared.never:
             bad.append(f"never compared: {', '.join(facts.compared.never)}")
-        if len(found) < wanted and (found or not facts.compared.whole):
-            bad.append(f"{len(found)} of {wanted} {settings.counted} are compared")
+        if len(newest) < wanted and (newest or not facts.compared.whole):
+            bad.append(f"{len(newest)} of {wanted} {settings.counted} are compared")
     if bad:
         yield Blocker(Gate.WINDOWS, "; ".join(bad), _look(facts.unit))
 
 
-def _counted(found: Sequence[WindowFact], wanted: str, verdict: Verdict | None, what: str) -> str:
+def _counted(windows: Sequence[WindowFact], wanted: str, verdict: Verdict | None, what: str) -> str:
     """`2 of 7 windows mismatch (column total_amount)`."""
-    these = [fact for fact in found if fact.verdict is verdict]
+    these = [fact for fact in windows if fact.verdict is verdict]
     columns = sorted(
         {
             column
