@@ -33,6 +33,9 @@ PARENT_RUN, ROOT_RUN = "dagster/parent_run_id", "dagster/root_run_id"
 # On a job: the format of its partition keys.
 TIMEZONE, KEY_FORMAT = "parity/timezone", "parity/key_format"
 
+# On a job: the version of this package. On a run that Airflow's proxy launched: that of Airflow's half.
+VERSION, HANDOVER_VERSION = "parity/version", "parity/handover_version"
+
 # On the job of a unit without a clock, instead of a format: what starts its runs. On what a run of it has written: the
 # run of Airflow's that it is about, as JSON. On a verdict about such a run: when legacy's run began.
 EVENT, OCCASION, OCCURRED = "parity/event", "parity/occasion", "parity/occurred"

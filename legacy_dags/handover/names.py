@@ -11,6 +11,9 @@ TIMEZONE_TAG = "parity/timezone"
 KEY_FORMAT_TAG = "parity/key_format"
 # Instead of these two, on the job of a unit whose DAG has no clock.
 EVENT_TAG = "parity/event"
+# On a job, and on a run that a proxy launched: the version of Dagster's half, and of Airflow's.
+VERSION_TAG = "parity/version"
+HANDOVER_VERSION_TAG = "parity/handover_version"
 
 # On a run: what it is about.
 PARTITION_TAG = "dagster/partition"

@@ -33,6 +33,7 @@ from handover.client import Client
 from handover.install import Settings, install, stand_in
 from handover.mapped import has_waiting_sibling, instances_of, refuse_begun
 from handover.names import (
+    HANDOVER_VERSION_TAG,
     LAUNCH_TAG,
     MAP_INDEX_TAG,
     MAX_RETRIES_TAG,
@@ -46,6 +47,7 @@ from handover.names import (
     TASK_INSTANCE_TAG,
     TRY_TAG,
     UPSTREAM_TAG,
+    VERSION_TAG,
     WINDOW_END_TAG,
     WINDOW_START_TAG,
     job_name,
@@ -66,6 +68,7 @@ from handover.runs import (
     why_it_failed,
 )
 from handover.trigger import DagsterRunTrigger
+from handover.version import VERSION, why_apart
 
 # Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
 KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
@@ -141,11 +144,14 @@ class ProxyToDagster(ProxyOperator):  # type: ignore[misc]  # Airflow is not ins
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
         job = find_job(client, job_name(task.dag_id, task.task_id))
+        if apart := why_apart(job.tags.get(VERSION_TAG)):
+            self.log.warning(apart)
         about, config = self._about(job, context)
         tags = {
             **self.default_dagster_run_tags(context),
             **about,
             MAX_RETRIES_TAG: "0",
+            HANDOVER_VERSION_TAG: VERSION,
             PASSES_ON_SKIPS_TAG: "yes",
             LAUNCH_TAG: uuid.uuid4().hex,
             **_task_instance_tags(context),

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.components.versions import own_version
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import EventSchedule, Times
 
@@ -22,10 +23,13 @@ EVENT_CONFIG: Any = {
 
 
 def tags_of(times: Times) -> dict[str, str]:
-    """How Airflow's proxy names what a run is about: the format of partition keys, or that there is no clock."""
+    """What Airflow's proxy reads: how to name what a run is about (the format of partition keys, or that there is no
+    clock), and which version it talks to."""
+    own = own_version()
+    version = {} if own is None else {tags.VERSION: own}
     if isinstance(times, EventSchedule):
-        return {tags.EVENT: times.kind.value}
-    return {tags.TIMEZONE: times.zone, tags.KEY_FORMAT: times.fmt}
+        return {tags.EVENT: times.kind.value, **version}
+    return {tags.TIMEZONE: times.zone, tags.KEY_FORMAT: times.fmt, **version}
 
 
 def own_selection(

@@ -33,6 +33,8 @@ def main() -> None:
             "timezone": names.TIMEZONE_TAG,
             "key_format": names.KEY_FORMAT_TAG,
             "event": names.EVENT_TAG,
+            "version": names.VERSION_TAG,
+            "handover_version": names.HANDOVER_VERSION_TAG,
             "window_start": names.WINDOW_START_TAG,
             "window_end": names.WINDOW_END_TAG,
             "airflow_try": names.TRY_TAG,

@@ -46,7 +46,7 @@ def test_both_sides_name_a_job_alike(unmarked: dict[str, Any]) -> None:
 def test_both_sides_name_the_tags_alike(unmarked: dict[str, Any]) -> None:
     """The tags that travel between proxy and run have one name on both sides."""
     assert unmarked["tags"] == {name: getattr(tags, name.upper()) for name in unmarked["tags"]}
-    assert len(unmarked["tags"]) == 12
+    assert len(unmarked["tags"]) == 14
 
 
 def test_the_dags_need_no_dagster(unmarked: dict[str, Any]) -> None:

@@ -10,11 +10,14 @@ import pytest
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.windows import Occasion, Schedule
-from tests.legacy_dags.handover.conftest import InAirflow
+from tests.legacy_dags.handover.conftest import InAirflow, StartInAirflow
+from tests.support.estate import ROOT
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import Fault, UnrulyDagster
 
 pytestmark = pytest.mark.airflow
+
+VERSION = (ROOT / "legacy_dags" / "handover" / "VERSION").read_text().strip()
 
 DAILY_TAGS = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%d"}
 HOURLY_TAGS = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%dT%H:%M%z"}
@@ -93,10 +96,32 @@ def test_what_travels_with_a_run(in_airflow: InAirflow, dagster_server: UnrulyDa
         "parity/airflow_task_instance": f"taxi_daily.dbt_daily {DAILY_RUN}",
         "parity/airflow_round": "7.0",
         "parity/airflow_upstream": "",
+        "parity/handover_version": VERSION,
         "dagster-airlift/airflow-dag-id": "taxi_daily",
         "dagster-airlift/airflow-dag-run-id": DAILY_RUN,
         "dagster-airlift/airflow-task-id": "dbt_daily",
     }
+
+
+@pytest.mark.parametrize(
+    ("dagsters", "remedy"),
+    [
+        (VERSION, ""),
+        (None, "update airflow-parity where Dagster runs"),
+        ("0.0.9", "update airflow-parity where Dagster runs"),
+        ("1000.0.0", "update airflow-parity-handover here, in Airflow"),
+    ],
+)
+def test_the_older_half_is_to_be_updated(
+    start_in_airflow: StartInAirflow, dagster_server: UnrulyDagster, dagsters: str | None, remedy: str
+) -> None:
+    """The task's log says so, and the task goes on."""
+    version = {} if dagsters is None else {"parity/version": dagsters}
+    dagster_server.jobs = [Job("taxi_daily__dbt_daily", DAILY_TAGS | version)]
+    started = start_in_airflow("run_proxy.py", {"url": dagster_server.url, "cases": [DAILY]})
+    assert [outcome["error"] for outcome in started.answer()] == [None]
+    assert ("Airflow's half of airflow-parity is " in started.log()) is bool(remedy)
+    assert remedy in started.log()
 
 
 def instance(
