@@ -221,9 +221,9 @@ def _selection(reading: UnitReading, place: Place, attributes: _Attributes) -> N
     listed = " && ".join(f"dbt {call.selection.command}" for call in calls)
     if reading.one_build:
         main = reading.one_build
-        same = "the mirror runs dbt build, which executes the same nodes"
+        nodes = "the mirror runs dbt build, which executes the same nodes"
         difference = "If a test fails, it does not build what depends on the tested model"
-        attributes.notes.append(f"the task runs {listed}; {same}. {difference}")
+        attributes.notes.append(f"the task runs {listed}; {nodes}. {difference}")
     elif len(calls) > 1:
         mirrors = f"the mirror runs dbt {attributes.values['command']}"
         attributes.gaps.append(

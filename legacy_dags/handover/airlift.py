@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow.models import BaseOperator
 
+from handover.names import DAG_RUN_TAG, DAG_TAG, TASK_TAG
+
 __all__ = ["ProxyOperator"]
 
 if sys.version_info >= (3, 10):  # noqa: UP036 - Airflow's half runs on 3.8
@@ -17,7 +19,7 @@ else:
         def default_dagster_run_tags(self, context: Any) -> dict[str, str]:
             """The tags by which Airlift's sensor and Dagster's UI know the task that a run is for."""
             return {
-                "dagster-airlift/airflow-dag-id": self.dag_id,
-                "dagster-airlift/airflow-dag-run-id": context["dag_run"].run_id,
-                "dagster-airlift/airflow-task-id": self.task_id,
+                DAG_TAG: self.dag_id,
+                DAG_RUN_TAG: context["dag_run"].run_id,
+                TASK_TAG: self.task_id,
             }

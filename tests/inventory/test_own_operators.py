@@ -100,7 +100,7 @@ def read(workshop: Workshop, source: str, **fields: Any) -> Said:
     code, holes = workshop.code(operator), Holes()
     templated = {name: getattr(operator, name) for name in operator.template_fields}
     attributes = {**code.attributes, **templated}
-    followed = follow_operator(code, workshop.classes(operator), attributes, holes)
+    followed = follow_operator(code, workshop.classes(operator), attributes, holes) or Followed()
     return Said(workshop, followed, holes, make, operator)
 
 
@@ -457,7 +457,7 @@ def calls_of_a_shell_task(workshop: Workshop, source: str) -> list[Call]:
     said = read(workshop, source)
     code, classes = workshop.code(said.operator), workshop.classes(said.operator)
     fields = {"bash_command": "dbt run"}
-    return find_calls(Task("shop", "t", classes, fields, own_code=code), fields, Holes())
+    return find_calls(Task("shop", "t", tuple(classes), fields, own_code=code), fields, Holes())
 
 
 def with_execute(execute: str) -> str:
