@@ -343,7 +343,8 @@ def _from_own_operator(
 ) -> tuple[list[Call], bool] | None:
     """What the operator's own `execute` starts, and whether that is all; None if it has none of its own.
 
-    Its fields say nothing by themselves: what becomes of them is for that `execute` to decide.
+    What a library's `execute` does with a field says nothing here: that is for the operator's own to decide. Other
+    fields, such as a container's, mean what they are called: None also where nothing is seen to start for those.
     """
     attributes = {name: prepared(value, holes, rendered=True) for name, value in code.attributes.items()}
     followed = follow_operator(code, task.classes, {**attributes, **fields}, holes)
@@ -364,9 +365,17 @@ def _from_own_operator(
         else:
             calls += _started_in_python(call, holes)
     named = task.classes[0].rpartition(".")[2]
+    if not calls and not _is_run_by_library(task, fields):
+        return None
     if calls or "dbt" in str({**attributes, **fields}):
         calls += [Call(hidden=f"{named}: {why}") for why in followed.reasons]
     return calls, not followed.reasons and not any(call.hidden for call in calls)
+
+
+def _is_run_by_library(task: Task, fields: Fields) -> bool:
+    """Whether the operator's library classes would run one of its fields, if they were asked to."""
+    shell = "bash_command" in fields or any(path.endswith("SSHOperator") for path in task.classes)
+    return shell or _command_of_fields(task) is not None
 
 
 def _unseen(task: Task) -> str:
