@@ -25,7 +25,7 @@ SOURCE, READER, OTHER = (Unit("shop", name) for name in ("regions", "mail", "oth
 def cut_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three units of one DAG that are Dagster's; their mirrors cannot be loaded, which no rollback needs."""
 
-    def unreadable() -> None:
+    def unreadable(_: Path) -> None:
         raise MirrorsUnreadable(tmp_path, "no mirrors here")
 
     monkeypatch.setattr(facts, "load_mirrors", unreadable)
