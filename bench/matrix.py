@@ -6,6 +6,7 @@ proxy in place of a task; Dagster's half makes a project, mirrors that task, and
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -137,6 +138,9 @@ class AirflowHalf:
         environment.run(
             "airflow-inventory", "--dags-folder", str(dags), *days, "--out", str(files.inventory), cwd=dags
         )
+        exported = json.loads(files.inventory.read_text())
+        if [dag["dag_id"] for dag in exported["dags"]] != [DAG]:
+            raise StepFailed(f"the inventory lacks {DAG}: {exported['import_errors']}")
         operators = [environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1]]
         atomic.write_text(marks / f"{DAG}.yaml", yaml.safe_dump({"tasks": [{"id": TASK, "proxied": True}]}))
         operators.append(environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1])

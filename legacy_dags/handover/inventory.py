@@ -1083,10 +1083,27 @@ def _odd_changes(zone: Any, start: datetime, end: datetime) -> bool:
     return any(abs(by.total_seconds()) % 3600 for _, by in changes(zone, start, end))
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+class SameObject:
+    """A key for a cache that stands for the very object: the zones of some versions of pendulum cannot be hashed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameObject) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def changes(zone: Any, start: datetime, end: datetime) -> list[tuple[datetime, timedelta]]:
     """The instants in [start, end] at which `zone` changes its clocks, and by how much."""
-    changed = []
+    return _changes(SameObject(zone), start, end)
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def _changes(of: SameObject, start: datetime, end: datetime) -> list[tuple[datetime, timedelta]]:
+    zone, changed = of.value, []
     low, step = utc(start) - timedelta(days=1), timedelta(days=1)
     stop = utc(end) + step
     while low < stop:
