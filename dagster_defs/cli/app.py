@@ -79,9 +79,9 @@ EndRuns = Annotated[
 
 def _print_version(requested: bool) -> None:
     if requested:
-        from importlib.metadata import version
+        from dagster_defs.distribution import own_version
 
-        typer.echo(f"parity {version('airflow-parity')}")
+        typer.echo(f"parity {own_version() or '(not installed)'}")
         raise typer.Exit
 
 

@@ -63,18 +63,19 @@ def escapes(guards: Sequence[Guard], failure: Failure) -> bool | None:
 
 def forgives(body: Sequence[ast.stmt]) -> bool | None:
     """Whether a handler ends well: not if it certainly raises; None if it may."""
-    raises = any(isinstance(inner, ast.Raise) or _exits(inner) for each in body for inner in ast.walk(each))
+    raises = any(isinstance(inner, ast.Raise) or exits(inner) for each in body for inner in ast.walk(each))
     return None if raises and not surely_raises(body) else not raises
 
 
 def surely_raises(body: Sequence[ast.stmt]) -> bool:
     for statement in body:
-        if isinstance(statement, ast.Raise) or (isinstance(statement, ast.Expr) and _exits(statement.value)):
+        if isinstance(statement, ast.Raise) or (isinstance(statement, ast.Expr) and exits(statement.value)):
             return True
         if any(isinstance(inner, _LEAVING) for inner in ast.walk(statement)):
             return False
     return False
 
 
-def _exits(node: ast.AST) -> bool:
+def exits(node: ast.AST) -> bool:
+    """Whether it is a call that ends the process."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit")

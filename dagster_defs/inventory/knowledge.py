@@ -10,6 +10,7 @@ from dagster_defs.inventory.document import Task
 
 __all__ = [
     "HARMLESS_METHODS",
+    "LOGGING",
     "MAY_RUN",
     "has_effect",
     "is_harmless",
@@ -125,8 +126,11 @@ _HARMLESS = frozenset(
         ),
     }
 )
+LOGGING = frozenset(
+    {"critical", "debug", "error", "exception", "info", "log", "warning"}
+)  # methods of a logger
 # By name, of objects of which nothing else is known: of texts, lists, mappings, dates, files, logs and ended processes.
-HARMLESS_METHODS = frozenset({
+HARMLESS_METHODS = LOGGING | frozenset({
     "capitalize", "count", "decode", "encode", "endswith", "find", "format", "format_map", "index",
     "isalnum", "isalpha", "isdigit", "join", "lower", "lstrip", "partition", "removeprefix",
     "removesuffix", "replace", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith",
@@ -138,7 +142,7 @@ HARMLESS_METHODS = frozenset({
     "subtract", "timestamp", "to_date_string", "total_seconds",
     "as_posix", "close", "exists", "flush", "is_dir", "is_file", "joinpath", "mkdir", "read",
     "read_text", "readline", "readlines", "resolve", "unlink", "write", "write_text",
-    "critical", "debug", "error", "exception", "info", "log", "warning", "xcom_pull", "xcom_push",
+    "xcom_pull", "xcom_push",
     "check_returncode", "communicate", "kill", "poll", "terminate", "wait",
 })  # fmt: skip
 _REQUESTS = re.compile(r"(requests|httpx)\.(get|head|options|exceptions\b.*|Response|HTTPError)")

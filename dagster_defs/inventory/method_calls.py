@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster_defs.inventory.callables import STARTING, Context, PythonCall, Unknown
 from dagster_defs.inventory.guards import Failure, escapes
-from dagster_defs.inventory.knowledge import HARMLESS_METHODS, is_harmless
+from dagster_defs.inventory.knowledge import HARMLESS_METHODS, LOGGING, is_harmless
 from dagster_defs.inventory.own_code import (
     OBJECTS,
     CodePath,
@@ -41,7 +41,6 @@ _BAD = {"run": "returncode", "call": "", "system": "", "run_command": "exit_code
 _ASKING = frozenset(
     {"callable", "getattr", "hasattr", "id", "isinstance", "issubclass", "print", "super", "type"}
 )
-_LOGGING = frozenset({"critical", "debug", "error", "exception", "info", "log", "warning"})
 _KEPT_DECORATORS = frozenset(
     {"property", "cached_property", "functools.cached_property", "override", "apply_defaults", "staticmethod"}
 )
@@ -151,7 +150,7 @@ class MethodCalls(ShownValues):
             is_method = "()." in target.text or self._is_of_operator(target)
             if not (name in HARMLESS_METHODS if is_method else is_harmless(target.text)):
                 return True
-            takes_any = name in _LOGGING or target.text in ("functools.partial", "contextlib.suppress")
+            takes_any = name in LOGGING or target.text in ("functools.partial", "contextlib.suppress")
             return given and not takes_any
         if isinstance(target, OBJECTS) or not isinstance(call.func, ast.Attribute):
             return True

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from dagster_defs.inventory.guards import surely_raises
+from dagster_defs.inventory.guards import exits, surely_raises
+from dagster_defs.inventory.knowledge import LOGGING
 
 
 class Outcomes:
@@ -108,7 +109,7 @@ def _logs(node: ast.AST) -> bool:
     """Whether it is a line for a log."""
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         return False
-    return ast.unparse(node.value.func).rpartition(".")[2] in ("debug", "info", "warning", "error", "print")
+    return ast.unparse(node.value.func).rpartition(".")[2] in LOGGING | {"print"}
 
 
 def _name_of(statement: ast.stmt, call: ast.Call) -> str:
@@ -192,16 +193,12 @@ def _looks(node: ast.AST) -> Iterator[ast.expr]:
             yield test
         case ast.Call(func=ast.Attribute(value=owner, attr="check_returncode")):
             yield owner
-        case ast.Call(func=function, args=arguments) if _exits(function):
+        case ast.Call(args=arguments) if exits(node):
             yield from arguments
 
 
 def _fails(node: ast.AST) -> bool:
-    return isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and _exits(node.func))
-
-
-def _exits(function: ast.expr) -> bool:
-    return ast.unparse(function) in ("sys.exit", "exit")
+    return isinstance(node, ast.Raise) or exits(node)
 
 
 def _mentions(node: ast.expr, call: ast.Call, names: set[str]) -> bool:

@@ -13,9 +13,7 @@ import pytest
 import typer.main
 
 from dagster_defs.cli import app
-from tests.support.estate import BIN, ROOT, foreign_environment
-
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
 
 
 def modules(folder: str) -> list[Path]:

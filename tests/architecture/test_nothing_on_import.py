@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
 
 WATCHER = Path(__file__).with_name("watched_imports.py")
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 
 
 def deeds(python: Path | str, root: Path, modules: list[str], **environment: str) -> list[str]:

@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from tests.support.estate import NOBODY, ROOT, Estate, copy_project, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, NOBODY, Estate, copy_project, foreign_environment
 
 pytestmark = pytest.mark.airflow
 
@@ -81,7 +81,7 @@ def adopt(root: Path, dag_files: dict[str, str], *more: str) -> Chain:
         (dags / name).write_text(text)
     exporter = root / "legacy_dags" / "handover" / "inventory.py"
     exported = subprocess.run(
-        [str(ROOT / ".venv-airflow" / "bin" / "python"), str(exporter), "--dags-folder", str(dags),
+        [str(AIRFLOW_PYTHON), str(exporter), "--dags-folder", str(dags),
          "--from", "2026-09-01", "--to", "2026-09-03", "--out", str(inventory)],
         env={**foreign_environment(), "AIRFLOW_HOME": str(root / "airflow")},
         capture_output=True, text=True, timeout=1200, check=False,

@@ -23,7 +23,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, mirrors_below
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
 
 pytestmark = pytest.mark.airflow
 
@@ -95,7 +95,7 @@ LISTED = ("trading", "quarters", "every_month", "five_hours", "ninety_seconds", 
 
 def export(root: Path, first: str, last: str) -> Path:
     file = root / f"inventory-{first}.json"
-    python, exporter = ROOT / ".venv-airflow" / "bin" / "python", ROOT / "legacy_dags/handover/inventory.py"
+    python, exporter = AIRFLOW_PYTHON, ROOT / "legacy_dags/handover/inventory.py"
     subprocess.run(
         [str(python), str(exporter), "--dags-folder", str(root / "dags"), "--from", first, "--to", last,
          "--out", str(file)],

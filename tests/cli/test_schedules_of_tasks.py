@@ -24,7 +24,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_scaffold_command import PROJECT, mirrors_below
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
 
 pytestmark = pytest.mark.airflow
 
@@ -109,7 +109,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [
             *(
-                str(ROOT / ".venv-airflow" / "bin" / "python"),
+                str(AIRFLOW_PYTHON),
                 str(ROOT / "legacy_dags/handover/inventory.py"),
             ),
             *("--dags-folder", str(root / "dags"), "--from", "2024-01-01", "--to", "2024-03-15"),

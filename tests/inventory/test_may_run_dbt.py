@@ -12,7 +12,7 @@ from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import UnitReading
 from dagster_defs.usecases.inventory import read_inventory
 from tests.support import inventory_samples as samples
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
 
 HELPERS = """
 import contextlib
@@ -138,7 +138,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> dict[str, UnitReading]:
     subprocess.run(
         [
             *(
-                str(ROOT / ".venv-airflow" / "bin" / "python"),
+                str(AIRFLOW_PYTHON),
                 str(ROOT / "legacy_dags/handover/inventory.py"),
             ),
             *("--dags-folder", str(folder), "--from", "2024-01-01", "--to", "2024-01-02", "--out", str(out)),

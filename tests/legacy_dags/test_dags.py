@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.estate import AIRFLOW_PYTHON, ROOT
+
 pytestmark = pytest.mark.airflow
 
-ROOT = Path(__file__).resolve().parents[2]
 SCHEDULES = {
     "taxi_ingest": "0 0 1 * *",
     "taxi_daily": "0 6 * * *",
@@ -25,7 +26,6 @@ SCHEDULES = {
     "taxi_borough_queens": "30 6 * * *",
     "taxi_borough_brooklyn": "30 6 * * *",
 }
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")

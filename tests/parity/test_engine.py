@@ -425,37 +425,6 @@ def test_a_warehouse_that_goes_away_is_inconclusive(survives: int) -> None:
     )
 
 
-def test_a_renamed_column_is_named_with_both_names(put: Put, reader: Reader) -> None:
-    """A missing and an extra column of one type with the same values are one renamed column: a mismatch."""
-    rows = [(1, "a", 7), (2, "b", 8), (3, None, 9)]
-    legacy = put(Side.LEGACY, {"id": "INTEGER", "zone": "VARCHAR", "fare": "INTEGER"}, rows)
-    columns = {"id": "INTEGER", "area": "VARCHAR", "price": "BIGINT"}
-    check = compare(ComparisonSpec("r", legacy, put(Side.CANDIDATE, columns, rows), ("id",)), reader)
-    assert [each.as_json() for each in check.schema_differences] == [
-        {
-            "kind": "renamed",
-            "column": "zone",
-            "legacy_type": "VARCHAR",
-            "candidate_type": "VARCHAR",
-            "candidate_column": "area",
-        },
-        {"kind": "missing", "column": "fare", "legacy_type": "INTEGER", "candidate_type": None},
-        {"kind": "extra", "column": "price", "legacy_type": None, "candidate_type": "BIGINT"},
-    ]
-    assert check.verdict is Verdict.MISMATCH
-    assert check.reason == (
-        "column fare only in legacy; column price only in candidate; column zone is called area in candidate"
-    )
-
-
-def test_a_column_with_other_values_is_not_renamed(put: Put, reader: Reader) -> None:
-    """One column is gone and another has come: that their types agree proves nothing."""
-    legacy = put(Side.LEGACY, {"id": "INTEGER", "zone": "VARCHAR"}, [(1, "a"), (2, "b")])
-    candidate = put(Side.CANDIDATE, {"id": "INTEGER", "area": "VARCHAR"}, [(1, "a"), (2, "c")])
-    check = compare(ComparisonSpec("r", legacy, candidate, ("id",)), reader)
-    assert [each.kind for each in check.schema_differences] == [SchemaChange.MISSING, SchemaChange.EXTRA]
-
-
 def test_masked_values_stay_in_the_warehouse(spec: ComparisonSpec, put: Put, reader: Reader) -> None:
     """A masked column is compared and named, and its values are never fetched."""
     put(Side.CANDIDATE, TRIPS, [(1, NOON, 10, "secret"), (2, NOON, 20, "b"), (4, NOON, 30, "secret")])

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from dagster_defs.adapters.warehouse.postgres.reader import PostgresSession
 from dagster_defs.parity import Relation, Side
+from tests.parity.law_reference import Case
+from tests.parity.law_values import POSTGRES_FAMILIES
 from tests.parity.postgres_types import SETUP, literal
-from tests.parity.test_law import POSTGRES_FAMILIES, Case, agree_on, cases
+from tests.parity.test_law import agree_on, cases
 from tests.support.postgres import PostgresServer
 
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.legacy_dags.handover.conftest import AIRFLOW_PYTHON
 from tests.security.test_hostile_answers import (
     GRAPHQL,
     OK,
@@ -19,7 +18,7 @@ from tests.security.test_hostile_answers import (
     saying,
     whole,
 )
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
 
 ASK = """
 import json, sys, time

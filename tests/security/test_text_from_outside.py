@@ -30,9 +30,8 @@ from dagster_defs.lifecycle.status import Status
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.render.text import base, moves, units, verdicts
-from tests.support.estate import ROOT
+from tests.support.estate import AIRFLOW_PYTHON, ROOT
 
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 EXPORTER = ROOT / "legacy_dags" / "handover" / "inventory.py"
 HOSTILE = {
     "brackets": "[bold red]fare[/bold red]",

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.estate import BIN, ROOT, copy_project, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, BIN, copy_project, foreign_environment
 
-AIRFLOWS_PYTHON = str(ROOT / ".venv-airflow" / "bin" / "python")
+AIRFLOWS_PYTHON = str(AIRFLOW_PYTHON)
 
 
 def adopted(root: Path, theirs: Path) -> Path:

@@ -27,6 +27,8 @@ from tests.support.trees import component_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
+AIRFLOW3_PYTHON = ROOT / ".venv-airflow3" / "bin" / "python"
 
 MONTH = "2024-03-01"
 DAYS = ("2024-03-09", "2024-03-10")  # the first window, to 03-10 06:00 New York, has 23 hours
@@ -86,7 +88,7 @@ def export_inventory(file: Path, first: str, last: str, window: str = "", **sett
     """What Airflow says about the shipped DAGs between two days; `window` (`first/after`) is rendered as a whole."""
     subprocess.run(
         [
-            str(ROOT / ".venv-airflow" / "bin" / "python"),
+            str(AIRFLOW_PYTHON),
             str(ROOT / "legacy_dags" / "handover" / "inventory.py"),
             *("--dags-folder", str(ROOT / "legacy_dags"), "--from", first, "--to", last, "--out", str(file)),
             *(("--window", window) if window else ()),

@@ -13,11 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.support.estate import ROOT
+from tests.support.estate import AIRFLOW_PYTHON, ROOT
 
 DAG_ID = "strange"
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
-AIRFLOW3_PYTHON = ROOT / ".venv-airflow3" / "bin" / "python"
 PROGRAM = ROOT / "legacy_dags" / "handover" / "run_task.py"
 START, END = "2024-02-01T06:00:00+00:00", "2024-02-02T06:00:00+00:00"
 

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from dagster_defs.lifecycle.tags import AIRFLOW_STATE
-from tests.support import strange_dag
-from tests.support.estate import Estate
+from tests.support.estate import AIRFLOW_PYTHON, Estate
 from tests.support.instances import instance_for_test
 from tests.support.postgres import PostgresServer
 
@@ -33,7 +32,7 @@ def project_of_targets(root: Path, postgres: PostgresServer) -> Iterator[Estate]
     settings = {
         "PARITY_TASK_STORE": str(root / "store"),
         "PARITY_PROXIED_STATE": str(root / "cut"),
-        "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
+        "PARITY_AIRFLOW_PYTHON": str(AIRFLOW_PYTHON),
     }
     with instance_for_test() as instance, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(root)

@@ -11,10 +11,11 @@ from typing import Any
 
 from dagster_defs.adapters.airflow.task_process import SCHEMA, AirflowEnvironment, result_of
 from tests.support import strange_dag
+from tests.support.estate import AIRFLOW3_PYTHON, AIRFLOW_PYTHON
 from tests.support.strange_dag import END, START
 from tests.support.warm_airflow import WarmAirflow
 
-PYTHONS = {"2.11": strange_dag.AIRFLOW_PYTHON, "3.3": strange_dag.AIRFLOW3_PYTHON}
+PYTHONS = {"2.11": AIRFLOW_PYTHON, "3.3": AIRFLOW3_PYTHON}
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pathlib import Path
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.older_python import StrEnum
 from dagster_defs.windows import Window
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, foreign_environment
 
 PATIENCE = 60  # seconds for one answer; the first includes the import of Airflow
 
@@ -81,7 +81,7 @@ class Timetables:
 @contextmanager
 def running_timetables(home: Path) -> Iterator[Timetables]:
     """Airflow keeps its files in `home`, its standard error goes to a file there."""
-    python = ROOT / ".venv-airflow" / "bin" / "python"
+    python = AIRFLOW_PYTHON
     assert python.exists(), f"{python} is missing: make setup"
     with (home / "stderr").open("w") as errors:
         process = GUARDIAN.start(

@@ -20,7 +20,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.scaffold import scaffold
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.support.estate import ROOT
+from tests.support.estate import AIRFLOW_PYTHON, ROOT
 from tests.support.trees import component_tree
 
 DAG_FILE = """
@@ -111,7 +111,7 @@ class TypedEstate:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         (root / "data").mkdir()
-        python = ROOT / ".venv-airflow" / "bin" / "python"
+        python = AIRFLOW_PYTHON
         command = [str(python), str(ROOT / "legacy_dags" / "handover" / "inventory.py")]
         command += ["--dags-folder", str(root / "legacy_dags"), "--from", "2024-01-01", "--to", "2024-01-04"]
         command += ["--out", str(root / "inventory.json")]

@@ -11,8 +11,8 @@ import pytest
 
 from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.windows import EventKind, EventSchedule, Occasion, PartitionVars, VariableTemplate
-from tests.support.estate import foreign_environment
-from tests.support.strange_dag import AIRFLOW_PYTHON, PROGRAM
+from tests.support.estate import AIRFLOW_PYTHON, foreign_environment
+from tests.support.strange_dag import PROGRAM
 
 pytestmark = pytest.mark.airflow
 

@@ -16,6 +16,7 @@ import pytest
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import Schedule, TemplateContext, Window, compile_template
+from tests.support.estate import AIRFLOW_PYTHON
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,7 +109,7 @@ RENDERED = [
 
 
 def ask_airflow(question: Mapping[str, Any], home: Path) -> Any:
-    python = ROOT / ".venv-airflow" / "bin" / "python"
+    python = AIRFLOW_PYTHON
     assert python.exists(), f"{python} is missing: make setup"
     done = subprocess.run(
         [str(python), str(Path(__file__).with_name("airflow_oracle.py"))],

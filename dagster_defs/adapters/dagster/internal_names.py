@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import requires
 
 import dagster as dg
 
+from dagster_defs.distribution import required
 from dagster_defs.errors import DagsterUnsupported
-
-PACKAGE = "airflow-parity"
 
 
 @contextmanager
@@ -19,10 +17,4 @@ def internal_names() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DagsterUnsupported(dg.__version__, _required(), str(error)) from error
-
-
-def _required() -> str:
-    return next(
-        each for each in requires(PACKAGE) or () if each.startswith(("dagster<", "dagster>", "dagster="))
-    )
+        raise DagsterUnsupported(dg.__version__, required("dagster"), str(error)) from error

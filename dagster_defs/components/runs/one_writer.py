@@ -15,11 +15,12 @@ from dagster_defs.adapters.dagster.runs import (
 from dagster_defs.adapters.store.ledger import LedgerReader
 from dagster_defs.adapters.store.proxied_state import read_marks
 from dagster_defs.components.runs.run_window import moments_of_run, window_of_tags
-from dagster_defs.components.versions import why_apart
+from dagster_defs.distribution import own_version
 from dagster_defs.errors import NotOwner, ParityError, RunLives
 from dagster_defs.lifecycle import Owner, Unit, state_of, tags
 from dagster_defs.lifecycle.histories import Unmoved
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
+from dagster_defs.lifecycle.versions import why_apart
 from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Moment, Times, Window, name_of
 
@@ -48,7 +49,7 @@ def _moments_to_write(
         why = "its Dagster instance is ephemeral and ends with the run, so nobody would see what it wrote"
         raise NotOwner(str(unit), why, "Run it in the instance of DAGSTER_HOME")
     if tags.AIRFLOW_TRY in context.run.tags and (
-        apart := why_apart(context.run.tags.get(tags.HANDOVER_VERSION))
+        apart := why_apart(own_version(), context.run.tags.get(tags.HANDOVER_VERSION))
     ):
         context.log.warning(apart)
     moments = moments_of_run(context, times)

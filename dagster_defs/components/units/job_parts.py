@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.components.versions import own_version
+from dagster_defs.distribution import own_version
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import EventSchedule, Times
 

@@ -10,6 +10,7 @@ import pytest
 
 from dagster_defs.errors import LegacyTaskRefused
 from tests.support import operators_dag, strange_dag
+from tests.support.estate import AIRFLOW3_PYTHON, AIRFLOW_PYTHON
 from tests.support.strange_dag import END
 from tests.support.task_runner import PYTHONS, Runner, in_order
 from tests.support.warm_airflow import WarmAirflow
@@ -18,8 +19,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.thorough]
 
 # The run as `DAG.test` makes it, at the end of the window; in Airflow 2 it is not one that somebody has asked for.
 RUNS = {
-    strange_dag.AIRFLOW_PYTHON: {"logical_date": END},
-    strange_dag.AIRFLOW3_PYTHON: {"logical_date": END, "run_id": f"manual__{END}"},
+    AIRFLOW_PYTHON: {"logical_date": END},
+    AIRFLOW3_PYTHON: {"logical_date": END, "run_id": f"manual__{END}"},
 }
 FILES = ("bash_file", "source.txt", "target.txt")
 
@@ -98,7 +99,7 @@ def test_every_operator_has_the_same_effects(ours: Runner, theirs: tuple[Any, di
 def test_what_needs_servers_is_refused(ours: Runner) -> None:
     """Operators whose work is done by Airflow's servers, and a user of their own, are refused with the reason."""
     tasks = ["triggers", "triggers_and_waits", "waits_for_other", "waits_async", "as_other"]
-    if ours.python == strange_dag.AIRFLOW3_PYTHON:
+    if ours.python == AIRFLOW3_PYTHON:
         tasks.append("asks_a_person")
 
     for task_id in tasks:

@@ -18,6 +18,7 @@ from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
 from dagster_defs.adapters.processes.piped import LOG_BYTES, Log
 from dagster_defs.errors import LegacyTaskRefused, TimedOut
 from tests.support import strange_dag
+from tests.support.estate import AIRFLOW3_PYTHON, AIRFLOW_PYTHON
 from tests.support.strange_dag import END
 from tests.support.task_runner import PYTHONS, Runner, in_order
 from tests.support.warm_airflow import WarmAirflow
@@ -96,9 +97,9 @@ def test_the_log_hides_passwords(ours: Runner) -> None:
 
 def test_a_window_goes_on_after_an_upgrade(ours: Runner, tmp_path: Path) -> None:
     """Airflow 3 reads the XComs that Airflow 2 has left for the window, of whatever type they are."""
-    if ours.python != strange_dag.AIRFLOW_PYTHON:
+    if ours.python != AIRFLOW_PYTHON:
         pytest.skip("this is about what Airflow 2 has left")
-    upgraded = Runner(tmp_path, strange_dag.AIRFLOW3_PYTHON, records={"several": ours.records["several"]})
+    upgraded = Runner(tmp_path, AIRFLOW3_PYTHON, records={"several": ours.records["several"]})
 
     upgraded.to_its_end("split")
 
@@ -178,7 +179,7 @@ def test_a_limit_ends_what_does_not_keep_one(alone: Runner, monkeypatch: pytest.
 )
 def test_what_a_private_database_cannot_know_fails(alone: Runner, task_id: str, reason: str) -> None:
     """Earlier runs, XComs that nobody has kept and Variables to be kept are errors, and never nothing."""
-    if task_id == "asks_all" and alone.python == strange_dag.AIRFLOW3_PYTHON:
+    if task_id == "asks_all" and alone.python == AIRFLOW3_PYTHON:
         pytest.skip("where no task is named, Airflow 3 asks for the task's own XComs")
     record = alone.run(task_id, dag_id="killed")["record"]
 

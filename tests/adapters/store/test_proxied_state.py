@@ -13,10 +13,9 @@ from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
-from tests.support.estate import ROOT
+from tests.support.estate import AIRFLOW_PYTHON, ROOT
 
 DAILY, ZONES = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 READ_WITH_AIRLIFT = """
 import json, sys
 from pathlib import Path

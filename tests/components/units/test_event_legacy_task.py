@@ -12,8 +12,7 @@ import pytest
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.windows import Occasion
 from tests.components.conftest import Project
-from tests.support import strange_dag
-from tests.support.estate import Estate
+from tests.support.estate import AIRFLOW_PYTHON, Estate
 from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to
 
@@ -53,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     settings = {
         "PARITY_TASK_STORE": str(root / "store"),
         "PARITY_PROXIED_STATE": str(root / "owned"),
-        "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
+        "PARITY_AIRFLOW_PYTHON": str(AIRFLOW_PYTHON),
         "AIRFLOW_HOME": str(root / "home"),
     }
     with instance_for_test() as instance:

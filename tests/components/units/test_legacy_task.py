@@ -20,7 +20,7 @@ from dagster_defs.parity import Side
 from dagster_defs.windows import Window
 from tests.components.conftest import Project
 from tests.support import strange_dag
-from tests.support.estate import Estate
+from tests.support.estate import AIRFLOW_PYTHON, Estate
 from tests.support.instances import instance_for_test
 from tests.support.owned import bring_to
 from tests.support.target_project import states
@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     settings = {
         "PARITY_TASK_STORE": str(root / "store"),
         "PARITY_PROXIED_STATE": str(root / "cut"),
-        "PARITY_AIRFLOW_PYTHON": str(strange_dag.AIRFLOW_PYTHON),
+        "PARITY_AIRFLOW_PYTHON": str(AIRFLOW_PYTHON),
     }
     with instance_for_test() as instance:
         yield Project(Estate(root, instance, more_settings=settings))

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from dagster_defs.adapters.processes.guardian import GUARDIAN
-from tests.support.estate import ROOT, foreign_environment
+from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
+from tests.support.exporting import PYTHONS
 from tests.support.unruly_dagsters import UnrulyDagster
-
-AIRFLOW_PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 
 InAirflow = Callable[..., Any]
 
@@ -124,3 +123,11 @@ def dagster_server() -> Iterator[UnrulyDagster]:
     """A made-up Dagster that knows its runs again, and misbehaves when told to."""
     with UnrulyDagster() as server:
         yield server
+
+
+@pytest.fixture(scope="module", params=list(PYTHONS))
+def version(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if not PYTHONS[name].exists():
+        pytest.skip(f"no {name} environment here; `make test` makes it")
+    return name

@@ -1,4 +1,4 @@
-"""The inventory exporter, run by real Airflows on a zoo of DAGs and on the taxi estate."""
+"""The inventory exporter, run by real Airflows on a zoo of DAGs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,61 +15,10 @@ import pytest
 
 from dagster_defs.inventory import Kind, describe, read_document
 from tests.support import inventory_samples as samples
+from tests.support.exporting import ALL_OF_2024, HUSH, PYTHONS, Exported, export, schema
 
-ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
-EXPORTER = ROOT / "legacy_dags" / "handover" / "inventory.py"
-PYTHONS = {
-    "airflow2": ROOT / ".venv-airflow" / "bin" / "python",
-    "airflow3": ROOT / ".venv-airflow3" / "bin" / "python",
-}
-HUSH = {
-    "AIRFLOW_VAR_TARGET": "hush-target",
-    "AIRFLOW_VAR_SETTINGS": '{"inner": ["hush-inner"], "password": "hush\\"json"}',
-    "AIRFLOW_VAR_PHRASE": "hush/it's secret",
-    "AIRFLOW_CONN_WAREHOUSE": "postgres://hush-reader:hush%2Fpass@hush-host/hush-schema",
-    "UPSTREAM_TOKEN": "hush-token",
-    "FROM_PROCESS": "hush-env",
-}
-ALL_OF_2024 = ("2024-01-01", "2024-12-31")
-
 pytestmark = pytest.mark.airflow
-
-
-def export(
-    python: Path, folder: Path, out: Path, span: tuple[str, str], *more: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the exporter with no setting of Airflow from outside."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TAXI_"))}
-    command = [
-        python,
-        EXPORTER,
-        "--dags-folder",
-        folder,
-        "--from",
-        span[0],
-        "--to",
-        span[1],
-        "--out",
-        out,
-        *more,
-    ]
-    return subprocess.run(
-        [str(part) for part in command],
-        env={**outer, **environment},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module", params=list(PYTHONS))
-def version(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if not PYTHONS[name].exists():
-        pytest.skip(f"no {name} environment here; `make test` makes it")
-    return name
 
 
 @pytest.fixture(scope="module")
@@ -109,40 +56,12 @@ with DAG("odd", schedule=None, start_date=pendulum.datetime(2024, 1, 1)):
 """
 
 
-class Exported:
-    """An inventory, easier to ask."""
-
-    def __init__(self, path: Path, messages: str, version: str) -> None:
-        self.text = path.read_text()
-        self.document: dict[str, Any] = json.loads(self.text)
-        self.messages, self.version = messages, version
-        self.dags = {dag["dag_id"]: dag for dag in self.document["dags"]}
-
-    def task(self, dag_id: str, task_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(
-            task for task in self.dags[dag_id]["tasks"] if task["task_id"] == task_id
-        )
-        return found
-
-    def first(self, dag_id: str, task_id: str, field: str = "bash_command") -> Any:
-        return self.task(dag_id, task_id)["rendered"][0]["fields"].get(field)
-
-    def needs(self, dag_id: str, task_id: str) -> set[str]:
-        return {row["needs"] for row in self.task(dag_id, task_id)["rendered"][0]["undetermined"]}
-
-
 @pytest.fixture(scope="module")
 def zoo(version: str, zoo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     out = tmp_path_factory.mktemp(version) / "inventory.json"
     done = export(PYTHONS[version], zoo_folder, out, ALL_OF_2024, **HUSH)
     assert done.returncode == 0, done.stderr
     return Exported(out, done.stderr, version)
-
-
-@cache
-def schema() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((ROOT / "docs" / "inventory.schema.json").read_text())
-    return found
 
 
 def windows(dag: dict[str, Any]) -> list[list[str]]:
@@ -506,144 +425,6 @@ def test_the_code_of_an_own_operator_is_shown(zoo: Exported) -> None:
     assert not mapped.determined
 
 
-@pytest.fixture(scope="module")
-def taxi(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    out = tmp_path_factory.mktemp("taxi") / "inventory.json"
-    done = export(
-        PYTHONS["airflow2"], ROOT / "legacy_dags", out, ("2023-10-01", "2025-03-31"),
-        TAXI_FIRST_DAY="2023-10-01", TAXI_LAST_DAY="2025-03-31",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Exported(out, done.stderr, "airflow2")
-
-
-def test_taxi_estate_imports_whole(taxi: Exported) -> None:
-    """The estate has no import error, and its document keeps the schema."""
-    assert taxi.document["import_errors"] == []
-    assert {"taxi_daily", "taxi_ingest"} <= set(taxi.dags)
-    jsonschema.Draft202012Validator(schema()).validate(taxi.document)
-
-
-DST_DAYS = {
-    "2023-11-04": ("2023-11-04T10:00:00+00:00", "2023-11-05T11:00:00+00:00"),
-    "2024-03-09": ("2024-03-09T11:00:00+00:00", "2024-03-10T10:00:00+00:00"),
-}
-
-
-@pytest.mark.parametrize("day", DST_DAYS)
-def test_taxi_vars_on_days_of_clock_changes(taxi: Exported, day: str) -> None:
-    """The window of a day with 23 or 25 hours renders to that day and the next in `--vars`."""
-    start, end = DST_DAYS[day]
-    entry = next(e for e in taxi.task("taxi_daily", "dbt_daily")["rendered"] if e["start"] == start)
-    assert entry["end"] == end
-    assert "dst" in entry["sampled"]
-    following = end[:10]
-    assert f'{{"min_date": "{day}", "max_date": "{following}"}}' in entry["fields"]["bash_command"]
-    assert entry["undetermined"] == []
-
-
-GENERATED = """
-import pendulum
-from airflow import DAG
-from airflow.timetables.interval import CronDataIntervalTimetable
-try:
-    from airflow.providers.standard.operators.bash import BashOperator
-except ImportError:
-    from airflow.operators.bash import BashOperator
-
-NEW_YORK = "America/New_York"
-schedule = CronDataIntervalTimetable("{minute} {hour} * * *", timezone=NEW_YORK)
-with DAG("dag_{number:03}", schedule=schedule, start_date=pendulum.datetime(2023, 10, 1, tz=NEW_YORK), catchup=True):
-    last = None
-    for number in range(10):
-        task = BashOperator(
-            task_id=f"task_{{number}}",
-            bash_command="dbt run --vars '{{day: {{{{ ds }}}}, next: {{{{ data_interval_end | ds }}}}}}' -s t"
-            + str(number),
-            env={{"DAY": "{{{{ macros.ds_add(ds, -1) }}}}"}},
-        )
-        if last:
-            last >> task
-        last = task
-"""
-
-
-@pytest.fixture(scope="module")
-def many_dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("many")
-    for number in range(300):
-        text = GENERATED.format(number=number, minute=number % 60, hour=number % 24)
-        (folder / f"dag_{number:03}.py").write_text(text)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def test_many_dags(version: str, many_dags: Path, tmp_path: Path) -> None:
-    """300 DAGs of 10 tasks, each with a schedule of its own, are exported for a quarter; `make bench` times it."""
-    out = tmp_path / "out.json"
-    done = export(PYTHONS[version], many_dags, out, ("2024-01-01", "2024-03-31"))
-    assert done.returncode == 0, done.stderr
-    found = Exported(out, done.stderr, version)
-    assert len(found.dags) == 300
-    assert {len(dag["tasks"]) for dag in found.dags.values()} == {10}
-    assert {dag["windows_in_span"] for dag in found.dags.values()} == {91}
-    assert found.first("dag_007", "task_3") == "dbt run --vars '{day: 2024-01-01, next: 2024-01-02}' -s t3"
-
-
-BAD_USE = {
-    "--from 2024-02-01 is after --to 2024-01-01": ("2024-02-01", "2024-01-01", "."),
-    "is not a date like": ("2024-02-30", "2024-03-01", "."),
-    "nowhere is not a folder": ("2024-01-01", "2024-02-01", "nowhere"),
-}
-
-
-@pytest.mark.parametrize("message", BAD_USE)
-def test_wrong_use_is_exit_code_two(message: str, tmp_path: Path) -> None:
-    """A start after the end, no date, and a folder that is not there are refused with exit code 2, before any work."""
-    first, last, folder = BAD_USE[message]
-    done = export(PYTHONS["airflow2"], tmp_path / folder, tmp_path / "out.json", (first, last))
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert not (tmp_path / "out.json").exists()
-
-
-@pytest.mark.parametrize("span", ["2024-03-11/2024-03-10", "2024-03-11", "noon/midnight"])
-def test_wrong_window_is_exit_code_two(span: str, tmp_path: Path) -> None:
-    """A `--window` that is no span with its start before its end is refused with exit code 2."""
-    done = export(PYTHONS["airflow2"], tmp_path, tmp_path / "out.json", ALL_OF_2024, "--window", span)
-    assert done.returncode == 2
-    assert "is not START/END with START before END" in done.stderr
-
-
-def test_help_names_every_option(tmp_path: Path) -> None:
-    """`--help` tells all options and exit codes, and needs no Airflow."""
-    done = subprocess.run(
-        ["python3", EXPORTER, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    for word in ("--dags-folder", "--from", "--to", "--out", "--window", "Exit codes", "AIRFLOW_VAR_"):
-        assert word in done.stdout
-
-
-def test_without_airflow_it_says_so(tmp_path: Path) -> None:
-    """Run by a Python without Airflow it fails with exit code 1 and the remedy."""
-    done = export(ROOT / ".venv" / "bin" / "python", tmp_path, tmp_path / "out.json", ALL_OF_2024)
-    assert done.returncode == 1
-    assert "run this file with the Python that runs the DAGs" in done.stderr
-
-
-def test_empty_folder_is_an_empty_inventory(version: str, tmp_path: Path) -> None:
-    """A folder without DAGs gives a whole document without rows, and an old file is replaced."""
-    (tmp_path / "dags").mkdir()
-    out = tmp_path / "out.json"
-    out.write_text("an older one")
-    done = export(PYTHONS[version], tmp_path / "dags", out, ALL_OF_2024)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(out.read_text())
-    jsonschema.Draft202012Validator(schema()).validate(document)
-    assert document["dags"] == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dags", "out.json"]
-
-
 def test_no_database_is_touched(version: str, zoo_folder: Path, tmp_path: Path) -> None:
     """A database setting that leads nowhere, and a home of the team, stay unused and unwritten."""
     home = tmp_path / "home"
@@ -654,39 +435,3 @@ def test_no_database_is_touched(version: str, zoo_folder: Path, tmp_path: Path) 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []
-
-
-def test_the_teams_home_is_the_dag_files_own(version: str, tmp_path: Path) -> None:
-    """estate-airflow_home: a DAG file reads a table list below AIRFLOW_HOME, and a plugin; both tasks come out."""
-    home, dags = tmp_path / "home", tmp_path / "dags"
-    for folder in (home / "config", home / "plugins", dags):
-        folder.mkdir(parents=True)
-    (home / "config" / "tables.json").write_text('["orders", "items"]')
-    (home / "plugins" / "ours.py").write_text("SUFFIX = '_daily'\n")
-    (dags / "per_table.py").write_text(
-        "import datetime, json, os\n"
-        "from airflow import DAG\n"
-        "from airflow.operators.bash import BashOperator\n"
-        "from ours import SUFFIX\n"
-        "tables = json.load(open(os.environ['AIRFLOW_HOME'] + '/config/tables.json'))\n"
-        "with DAG('per_table', start_date=datetime.datetime(2026, 9, 1), schedule='@daily', catchup=False):\n"
-        "    for t in tables:\n"
-        "        BashOperator(task_id=f'dbt_{t}{SUFFIX}', bash_command=f'dbt run --select {t}')\n"
-    )
-    before = sorted(path for path in home.rglob("*") if "__pycache__" not in path.parts)
-
-    done = export(
-        PYTHONS[version],
-        dags,
-        tmp_path / "out.json",
-        ("2026-09-01", "2026-09-03"),
-        AIRFLOW_HOME=str(home),
-        **HUSH,
-    )
-
-    assert done.returncode == 0, done.stderr
-    document = json.loads((tmp_path / "out.json").read_text())
-    assert document["import_errors"] == []
-    [dag] = document["dags"]
-    assert sorted(task["task_id"] for task in dag["tasks"]) == ["dbt_items_daily", "dbt_orders_daily"]
-    assert sorted(path for path in home.rglob("*") if "__pycache__" not in path.parts) == before

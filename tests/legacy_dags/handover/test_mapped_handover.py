@@ -21,8 +21,8 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit
-from tests.legacy_dags.handover.conftest import AIRFLOW_PYTHON, Started, StartInAirflow
-from tests.support.estate import BIN, ROOT, foreign_environment
+from tests.legacy_dags.handover.conftest import Started, StartInAirflow
+from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
 from tests.support.owned import bring_to
 from tests.support.unruly_dagsters import ask
 

@@ -22,8 +22,8 @@ import pytest
 
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
-from tests.legacy_dags.handover.conftest import AIRFLOW_PYTHON, Started, StartInAirflow
-from tests.support.estate import BIN, ROOT, foreign_environment
+from tests.legacy_dags.handover.conftest import Started, StartInAirflow
+from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import BAD_GATEWAY, Fault, Gateway, UnrulyDagster, ask
 
