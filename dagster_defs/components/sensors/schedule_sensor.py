@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from dagster_defs.settings import Settings
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window, instant_text
 
 RUNS = 25  # most runs that one tick starts for one DAG
-RELOADING = timedelta(minutes=1)  # how long the reload may take that a retirement asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +77,6 @@ class ScheduledDag:
                     return None
         return max(filter(None, begins), default=None)
 
-    def is_reloading(self, histories: Mapping[Unit, UnitHistory], loaded: datetime, now: datetime) -> bool:
-        """Whether a code location that was loaded before the DAG was retired may be about to be replaced: the old one
-        refuses to launch runs, and Dagster would leave such a run starting for ever."""
-        retired = max(
-            history.retirement.at
-            for unit in self.units
-            if isinstance(history := histories.get(unit), Retired)
-        )
-        return loaded < retired and now < retired + RELOADING
-
     def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
         """The windows from `begin` on that are over, oldest first. A window is run once it is over."""
         for window in self.partitions.schedule.windows(pendulum.instance(begin), pendulum.instance(now)):
@@ -105,8 +94,6 @@ def build_schedule_sensor(
 ) -> dg.SensorDefinition:
     """`jobs`: those of `dags`. `held`: other DAGs, and why none of their windows can be started. `root`: the
     Dagster project. The cursor holds the last started window of each DAG."""
-
-    loaded = pendulum.now("UTC")
 
     @dg.sensor(
         name=f"{name}_schedules",
@@ -129,7 +116,7 @@ def build_schedule_sensor(
         for dag in dags:
             try:
                 begin = dag.takes_over(histories)
-                if begin is None or dag.is_reloading(histories, loaded, pendulum.now("UTC")):
+                if begin is None:
                     continue
                 started = cursor.get(dag.dag_id)
                 to_start = list(_to_start(context.instance, dag, begin, started and pendulum.parse(started)))

@@ -64,8 +64,6 @@ class Schedules:
     cursor: str | None = None
     keys: list[str] = field(default_factory=list)
     begun: list[dg.DagsterRun] = field(default_factory=list)
-    loaded: pendulum.DateTime | None = None
-    """When the location was loaded; None: long after the ledger's last entry."""
 
     def retire(self, *units: Unit, at: pendulum.DateTime = TAKEN_OVER) -> None:
         for unit in units or UNITS:
@@ -80,13 +78,12 @@ class Schedules:
         """The partitions that are started at that instant; their runs are under way from then on."""
         made = list(jobs_of(self.dags))
         jobs = [job for _, job in made]
-        clock = "dagster_defs.components.sensors.schedule_sensor.pendulum.now"
-        if (loaded := self.loaded) is not None:
-            self.monkeypatch.setattr(clock, lambda *_: loaded)
         sensor = build_schedule_sensor("own", self.dags, jobs, 30, ROOT)
         definitions = dg.Definitions(assets=[asset for asset, _ in made], jobs=jobs, sensors=[sensor])
         self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
-        self.monkeypatch.setattr(clock, lambda *_: now)
+        self.monkeypatch.setattr(
+            "dagster_defs.components.sensors.schedule_sensor.pendulum.now", lambda *_: now
+        )
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=definitions
         ) as context:
@@ -135,22 +132,6 @@ def test_nothing_is_started_before_the_whole_dag_is_retired(schedules: Schedules
 
     schedules.write(done)
     assert schedules.tick(days_later(3)) == ["2024-03-10"]
-
-
-@pytest.mark.parametrize(
-    ("loaded", "tick", "started"),
-    [(-3600, 59, []), (1, 59, ["2024-03-09"]), (-3600, 60, ["2024-03-09"])],
-    ids=["about to be replaced", "loaded since", "reloaded by nobody"],
-)
-def test_the_reload_after_the_retirement_is_waited_for(
-    schedules: Schedules, loaded: int, tick: int, started: list[str]
-) -> None:
-    """A location that is about to be replaced starts nothing: Dagster would leave the run starting for ever."""
-    retired = SPRING_END.add(hours=1)
-    moves = (entry for unit in UNITS for entry in entries_to(unit, Stage.RETIRED, TAKEN_OVER))
-    schedules.write(*(replace(entry, at=retired) for entry in moves))
-    schedules.loaded = retired.add(seconds=loaded)
-    assert schedules.tick(retired.add(seconds=tick)) == started
 
 
 def test_a_window_is_started_when_it_is_over(schedules: Schedules) -> None:
