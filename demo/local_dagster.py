@@ -101,13 +101,6 @@ class LocalDagster:
             # has one writer.
             "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
             "concurrency": {"pools": {"granularity": "op", "default_limit": 1}},
-            # A run that was lost while it started, or ended without giving its pool back, does not hold up the rest.
-            "run_monitoring": {
-                "enabled": True,
-                "poll_interval_seconds": 20,
-                "start_timeout_seconds": 300,
-                "free_slots_after_run_end_seconds": 5,
-            },
         }
         atomic.write_text(self.home / "dagster.yaml", yaml.safe_dump(configuration))
 

@@ -176,13 +176,14 @@ class Story:
         return f"{left} are left; {', '.join(runs) or 'no run yet'}"
 
     def _schedule_is_done(self) -> bool:
-        """Raises RunFailed for a failed run."""
-        runs = self._scheduled()
+        """Raises RunFailed for a failed run, WritersAmiss for a day that Airflow has run."""
+        runs, left = self._scheduled(), set(self.estate.days[self.ran :])
         for run in runs:
             if run.is_failure_or_canceled:
                 raise RunFailed(f"Dagster's run of {DAILY}", run.status.value, self.estate.dagster_url)
-        days = {run.tags[tags.PARTITION] for run in runs if run.is_success}
-        return days == set(self.estate.days[self.ran :])
+        if twice := sorted({run.tags[tags.PARTITION] for run in runs} - left):
+            raise WritersAmiss(DAILY, [f"{day} by both" for day in twice], self.estate.dagster_url)
+        return {run.tags[tags.PARTITION] for run in runs if run.is_success} == left
 
     def _tell_who_wrote(self) -> None:
         """Raises WritersAmiss unless each window has one writer."""

@@ -18,7 +18,8 @@
     │   ├── AirflowFault                      what the Airflow REST API gave instead of an answer
     │   │   ├── AirflowUnreachable            transport: it does not answer
     │   │   ├── AirflowRefuses                status: it answers with an error status
-    │   │   └── AirflowUnclear                meaning: it answers with something unexpected
+    │   │   ├── AirflowUnclear                meaning: it answers with something unexpected
+    │   │   └── AirflowBehind                 meaning: it names a window as the next one that it has run
     │   └── DagsterFault                      what Dagster's GraphQL API gave instead of an answer
     │       ├── DagsterUnreachable            transport: it does not answer
     │       ├── DagsterRefuses                status: it answers with an error status
@@ -171,6 +172,7 @@ from dagster_defs.errors.project import (
     TimedOut,
 )
 from dagster_defs.errors.servers import (
+    AirflowBehind,
     AirflowFault,
     AirflowRefuses,
     AirflowUnclear,
@@ -234,6 +236,7 @@ from dagster_defs.errors.windows import (
 )
 
 __all__ = [
+    "AirflowBehind",
     "AirflowFault",
     "AirflowRefuses",
     "AirflowUnclear",

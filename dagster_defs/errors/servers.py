@@ -44,6 +44,11 @@ class AirflowUnclear(AirflowFault):
     remedy = "Check that AIRFLOW_URL is the address of an Airflow with the REST API v1"
 
 
+class AirflowBehind(AirflowFault):
+    fact = "{name} at {url} is not up to date"
+    remedy = "Wait until it has parsed the DAG again"
+
+
 class DagsterFault(ServerFault):
     """Base of Dagster's faults: what code catches that can do without Dagster."""
 

@@ -12,7 +12,7 @@ import pytest
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import AirflowFault, DagsterFault, LedgerUnwritable
+from dagster_defs.errors import AirflowBehind, AirflowFault, DagsterFault, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.parity import Side
@@ -388,6 +388,31 @@ def test_the_next_window_is_airflows_word(world: LiveOrchestrators, airflow: Fak
     airflow.paused.add("taxi_daily")
     with pytest.raises(AirflowFault, match="does not say which window of taxi_daily comes next"):
         world.rest(UNIT, may_wake=True)
+
+
+def test_a_window_that_airflow_has_run_is_not_the_next(
+    world: LiveOrchestrators, airflow: FakeAirflow
+) -> None:
+    """Airflow names the window of a run that was ended from outside until it has parsed the DAG: that is asked for, and
+    the DAG does not rest before. A run that a person has triggered says nothing about the schedule."""
+    last = "2024-03-11T10:00:00+00:00"
+    run = airflow.add_run("taxi_daily", "scheduled__11", last, NEXT)
+    airflow.dag_runs["taxi_daily", run] |= {"run_type": "scheduled", "state": "success"}
+    by_hand = airflow.add_run(
+        "taxi_daily", "manual__20", "2024-03-20T10:00:00+00:00", "2024-03-21T10:00:00+00:00"
+    )
+    airflow.dag_runs["taxi_daily", by_hand] |= {"run_type": "manual", "state": "success"}
+    airflow.next_windows["taxi_daily"] = last
+    airflow.paused.add("taxi_daily")
+
+    with pytest.raises(AirflowBehind, match="would begin at 2024-03-11 10:00 UTC, which it has run") as error:
+        world.rest(UNIT, may_wake=True)
+    assert not error.value.lasting
+    assert "PUT /api/v1/parseDagFile/taxi_daily.token" in airflow.requests
+
+    airflow.next_windows["taxi_daily"] = NEXT
+    assert world.rest(UNIT, may_wake=True) == ""
+    assert starts_next(world) == NEXT
 
 
 def test_a_schedule_of_dagsters_own_is_asked_for(

@@ -17,11 +17,12 @@ from dagster_defs.adapters.store.proxied_state import (
     refuse_unmarkable,
     write_mark,
 )
-from dagster_defs.errors import AirflowFault, AirflowUnclear, DagsterFault, LedgerUnwritable
+from dagster_defs.errors import AirflowBehind, AirflowFault, AirflowUnclear, DagsterFault, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import PROXY, LiveReader, run_in_words, task_in_words
+from dagster_defs.windows import instant_text
 
 OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
 
@@ -133,11 +134,20 @@ class LiveOrchestrators:
         self.airflow.set_paused(unit.dag_id, paused=False)
 
     def next_window(self, unit: Unit) -> datetime | None:
-        """None for a DAG without a clock. Raises AirflowUnclear if Airflow does not say."""
-        start = self.airflow.next_window_start(unit.dag_id)
+        """None for a DAG without a clock. Raises AirflowUnclear if Airflow does not say, AirflowBehind if it names a
+        window that it has run: it works the next one out when its scheduler ends a run or when it parses the DAG, and
+        not for the last of `max_active_runs` that was ended from outside."""
+        start, newest = (
+            self.airflow.next_window_start(unit.dag_id),
+            self.airflow.newest_scheduled_run(unit.dag_id),
+        )
+        last = newest.window if newest else None
+        if start is not None and last is not None and start <= last.start:
+            self.airflow.parse_soon(unit.dag_id)
+            why = f"the next window of {unit.dag_id} would begin at {instant_text(start)}, which it has run"
+            raise AirflowBehind(self.airflow.address.url, why)
         if start is None:
-            newest = self.airflow.newest_scheduled_run(unit.dag_id)
-            start = newest.window.end if newest and newest.window else None
+            start = last.end if last else None
         if start is None and not self._is_started_by_people(unit):
             raise AirflowUnclear(
                 self.airflow.address.url,
