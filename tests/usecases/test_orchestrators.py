@@ -406,8 +406,9 @@ def test_a_window_that_airflow_has_run_is_not_the_next(
     airflow.paused.add("taxi_daily")
 
     with pytest.raises(AirflowBehind, match="would begin at 2024-03-11 10:00 UTC, which it has run") as error:
-        world.rest(UNIT, may_wake=True)
+        world.next_window(UNIT)
     assert not error.value.lasting
+    assert world.rest(UNIT, may_wake=True) == str(error.value)
     assert "PUT /api/v1/parseDagFile/taxi_daily.token" in airflow.requests
 
     airflow.next_windows["taxi_daily"] = NEXT

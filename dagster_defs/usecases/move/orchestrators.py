@@ -96,8 +96,7 @@ class LiveOrchestrators:
         paused = bool(self.airflow.dag(dag_id)["is_paused"])
         runs = self.airflow.live_dag_runs(dag_id)
         if paused and not runs:
-            self.next_window(unit)
-            return ""
+            return self._unknown_next_window(unit)
         tasks = {run.run_id: self.airflow.task_instances(dag_id, run.run_id) for run in runs}
         left = [task for found in tasks.values() for task in found if task.state not in OVER]
         # A deferred or rescheduled task comes back through the scheduler, so it still has to be started.
@@ -112,8 +111,7 @@ class LiveOrchestrators:
         elif not left and _with_skips(tasks):
             # Closed from here, skipped tasks would become successes. Their runs stay open until Airflow closes them.
             self._close(runs, tasks)
-            self.next_window(unit)
-            return ""
+            return self._unknown_next_window(unit)
         elif not left and not self._close(runs, tasks):
             if not may_wake:
                 return _stuck(dag_id, runs)
@@ -155,6 +153,14 @@ class LiveOrchestrators:
                 lasting=True,
             )
         return start
+
+    def _unknown_next_window(self, unit: Unit) -> str:
+        """Why Airflow cannot say yet which window comes next; Airflow is behind until it has parsed the DAG."""
+        try:
+            self.next_window(unit)
+        except AirflowBehind as error:
+            return str(error)
+        return ""
 
     def live_runs(self, unit: Unit, owner: Owner) -> Sequence[str]:
         """A proxy that waits for Dagster does not count as Airflow's run."""
