@@ -182,13 +182,13 @@ class _Redirect:
         if isinstance(written, exp.Schema):
             written = written.this
         if not isinstance(written, exp.Table) or not isinstance(written.this, exp.Identifier):
-            raise NotProvedSafe(f"what it writes has no plain name: {self._said(written)}")
+            raise NotProvedSafe(f"what it writes has no plain name: {self._quoted(written)}")
         return written
 
     def _redirect(self, table: exp.Table, statement: exp.Expr, *, is_written: bool) -> None:
         if not isinstance(table.this, exp.Identifier):
             if not isinstance(table.this, exp.Func) or table.args.get("db"):
-                raise NotProvedSafe(f"it reads {self._said(table)}, which has no plain name")
+                raise NotProvedSafe(f"it reads {self._quoted(table)}, which has no plain name")
             return
         qualified = bool(table.args.get("db"))
         if self.is_temporary(table):
@@ -199,7 +199,7 @@ class _Redirect:
         if name in self.own:
             self._replace(table, self.own[name], statement, is_written=is_written)
         elif is_written:
-            raise NotProvedSafe(f"it writes {'.'.join(name)}, which is none of the unit's declared tables")
+            raise NotProvedSafe(f"it writes {'.'.join(name)}, which is not one of the unit's declared tables")
         elif not (not qualified and table.this.quoted and re.search(r"[./]", table.this.name)):  # no file
             database = table.args.get("catalog") or self.places.legacy.database
             own_database = self._folded(database) == self._folded(self.places.legacy.database)
@@ -239,18 +239,18 @@ class _Redirect:
         """Returns the tables that its query reads, by id: they are redirected."""
         made = self._table(statement.this)
         if made.args.get("db"):
-            raise NotProvedSafe(f"its temporary table {self._said(made)} is in a schema")
+            raise NotProvedSafe(f"its temporary table {self._quoted(made)} is in a schema")
         query = statement.args.get("expression")
         inside = list(query.find_all(exp.Table)) if query else []
         if any(id(table) in targets for table in inside):
-            raise NotProvedSafe("a query inside of it writes")
+            raise NotProvedSafe("a query inside it writes")
         for table in inside:  # they are read before the new name counts
             self._redirect(table, statement, is_written=False)
         self.temporary.add(self._folded(made.this))
         return {id(table) for table in inside}
 
     def _is_cte(self, table: exp.Table) -> bool:
-        """Whether the name is that of a `with` above: of an earlier query of it, or of any from outside of it."""
+        """Whether the name is that of a `with` above: of an earlier query of it, or of any further out."""
         name = self._folded(table.this)
         below: exp.Expr = table
         above = table.parent
@@ -269,14 +269,14 @@ class _Redirect:
 
     def _refuse_unknown(self, statement: exp.Expr) -> None:
         if not self._is_known(statement):
-            raise NotProvedSafe(f"there is no proof for {self._said(statement)}")
+            raise NotProvedSafe(f"there is no proof for {self._quoted(statement)}")
         for node in statement.walk():
             if isinstance(node, _NEVER) or (isinstance(node, exp.Column) and node.name.lower() in _SEQUENCES):
-                raise NotProvedSafe(f"there is no proof for {self._said(node)}")
+                raise NotProvedSafe(f"there is no proof for {self._quoted(node)}")
             if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) and node.name.lower() not in HARMLESS:
                 raise NotProvedSafe(f"it calls {node.name}(), and what that does is not known here")
             if isinstance(node, exp.Dot) and node.find(exp.Func):
-                raise NotProvedSafe(f"it calls {self._said(node)}, and what that does is not known here")
+                raise NotProvedSafe(f"it calls {self._quoted(node)}, and what that does is not known here")
 
     def _is_known(self, statement: exp.Expr) -> bool:
         match statement:
@@ -303,7 +303,7 @@ class _Redirect:
             case _:
                 return isinstance(statement, _READS + _WRITES)
 
-    def _said(self, node: exp.Expr | None) -> str:
+    def _quoted(self, node: exp.Expr | None) -> str:
         text = " ".join(node.sql(dialect=self.places.dialect).split()) if node is not None else "nothing"
         return repr(text if len(text) <= 60 else f"{text[:57]}…")
 
@@ -383,9 +383,8 @@ def _prove(texts: Sequence[str], places: Places, *, bound: bool) -> None:
 def _parsed(text: str, dialect: str) -> list[exp.Expr]:
     log = logging.getLogger("sqlglot")
     level = log.level
-    log.setLevel(
-        logging.CRITICAL
-    )  # what it does not know becomes a Command, which is refused: it need not say so
+    # What it does not know becomes a Command, which is refused: no need for a warning.
+    log.setLevel(logging.CRITICAL)
     try:
         found = parse(text, dialect=dialect, error_level=ErrorLevel.IMMEDIATE)
     except SqlglotError as error:

@@ -120,7 +120,7 @@ def test_a_trigger_that_writes_elsewhere_is_rolled_back(place: Project, postgres
     ("sql", "reason"),
     [
         ("call sales.load('{{ ds }}')", 'there is no proof for "CALL'),
-        ("insert into sales.daily select 1; truncate raw_orders", "none of the unit's declared tables"),
+        ("insert into sales.daily select 1; truncate raw_orders", "not one of the unit's declared tables"),
         ("missing.sql", "there is no such file"),
         ("", "`sql` is empty"),
     ],
