@@ -116,6 +116,17 @@ class DbtRun:
             return int(table[0][0])
         return None
 
+    def columns_of(self, node: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Name and type of each column of a node's relation; empty if the warehouse does not say. See `count_rows`."""
+        from dbt.adapters.factory import get_adapter_by_type
+
+        adapter = get_adapter_by_type(self._adapter_type)
+        with contextlib.suppress(Exception), adapter.connection_named(f"columns_{threading.get_ident()}"):
+            names = (node["database"], node["schema"], node["alias"])
+            relation = adapter.Relation.create(*names, quote_policy=adapter.config.quoting)
+            return [(each.name, _type_of(each)) for each in adapter.get_columns_in_relation(relation)]
+        return []
+
     def _next_item(self, deadline: float | None) -> tuple[dict[str, Any], threading.Event] | None:
         """dbt's next event, None after the last. Raises Empty at the deadline, a time of the monotonic clock."""
         if deadline is None:
@@ -187,6 +198,11 @@ class DbtRun:
             for result in results
             if str(result.status) in bad
         )
+
+
+def _type_of(column: Any) -> str:
+    """dbt would make 256 characters of a text without a length."""
+    return str(column.dtype if column.is_string() and column.char_size is None else column.data_type)
 
 
 @contextlib.contextmanager

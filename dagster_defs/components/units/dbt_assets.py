@@ -32,6 +32,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.side_commands import ProgramsOfRun, SidePrograms
+from dagster_defs.components.units.table_facts import facts_of_table
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.inventory.labels import RunNames
 from dagster_defs.inventory.masking import shown
@@ -455,9 +456,8 @@ def _translate(
             project=nodes.project,
         ):
             if isinstance(translated, dg.Output):
-                yield translated.with_metadata(
-                    {**translated.metadata, **metadata, **_row_count(nodes.manifest["nodes"][node_id], run)}
-                )
+                facts = facts_of_table(nodes.manifest["nodes"][node_id], run)
+                yield translated.with_metadata({**translated.metadata, **metadata, **facts})
             else:
                 yield translated
     elif (key := nodes.check_key(node_id)) is not None and _runs_tests_alone(nodes):
@@ -471,13 +471,6 @@ def _translate(
 def _runs_tests_alone(nodes: UnitNodes) -> bool:
     """Whether the unit builds nothing: then it reports only tests of other units' models."""
     return not any(node_id.split(".")[0] in ASSET_TYPES for node_id in nodes.selected)
-
-
-def _row_count(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
-    if node["config"]["materialized"] == "view":  # counting a view would run its query a second time
-        return {}
-    rows = run.count_rows(node["relation_name"])
-    return {} if rows is None else {"dagster/row_count": rows}
 
 
 def _check_result(spec: dg.AssetCheckSpec, event: dict[str, Any]) -> dg.AssetCheckResult:

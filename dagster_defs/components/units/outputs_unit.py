@@ -16,10 +16,12 @@ from dagster_defs.adapters.dbt.workspaces import open_workspace
 from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.run_window import moments_of_run
 from dagster_defs.components.units.others_tables import table_of_others
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
+from dagster_defs.components.units.table_facts import column_schema
 from dagster_defs.components.units.unit import UnitComponent, target_of
 from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
@@ -35,6 +37,7 @@ from dagster_defs.lifecycle.mirrors import (
 )
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
+from dagster_defs.usecases.columns import columns_written
 from dagster_defs.windows import Bound, Moment, PartitionVars, zone_of
 
 Outputs = Annotated[
@@ -141,9 +144,14 @@ class OutputsUnit(UnitComponent):
     def results(
         self, context: dg.AssetExecutionContext, metadata: Mapping[str, Any] = MappingProxyType({})
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """One result for each asset of the run."""
+        """One result for each asset of the run, with the columns that its output has now."""
+        [*_, last] = moments_of_run(context, self.times)
+        written = {
+            output_key(output.name, side): (output, side) for output in self.outputs_of(last) for side in Side
+        }
         for key in sorted(context.selected_asset_keys):
-            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+            columns = columns_written(*written[key]) if key in written else ()
+            yield dg.MaterializeResult(asset_key=key, metadata={**metadata, **column_schema(columns)})
 
     @cached_property
     def feeds(self) -> Mapping[str, dg.AssetKey]:

@@ -69,6 +69,30 @@ def test_a_view_is_not_counted(built_estate: Estate) -> None:
     assert "dagster/row_count" not in facts(built_estate.results[DAILY], "stg_trips")
 
 
+def types_of(result: dg.ExecuteInProcessResult, key: str) -> dict[str, str]:
+    schema = materializations(result, key)[0].metadata["dagster/column_schema"]
+    return {column.name: column.type for column in schema.value.columns}
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_materialization_has_its_columns_as_the_warehouse_has_them(
+    built_estate: Estate, side: Side
+) -> None:
+    """Tables and views of dbt, and files of other units; descriptions come from dbt."""
+    shadow = "" if side is Side.LEGACY else "shadow__"
+    prefix = "" if side is Side.LEGACY else "shadow/"
+    for model in ("daily_metrics", "stg_trips"):
+        described = built_estate.query(side, f"select column_name, column_type from (describe {model})")  # noqa: S608 - a name from above
+        assert types_of(built_estate.results[shadow + DAILY], prefix + model) == dict(described)
+    loaded = types_of(built_estate.results[f"{shadow}taxi_ingest__load_trips"], prefix + "taxi_trips")
+    assert loaded["tpep_pickup_datetime"].startswith("TIMESTAMP")
+    exported = built_estate.results[f"{shadow}taxi_daily__export_daily"]
+    [of_csv, *_] = materializations(exported, prefix + "daily_metrics_export")
+    assert "dagster/column_schema" not in of_csv.metadata, "a CSV file declares no types"
+    schema = materializations(built_estate.results[shadow + DAILY], prefix + "daily_metrics")[0].metadata
+    assert any(column.description for column in schema["dagster/column_schema"].value.columns)
+
+
 @pytest.mark.parametrize("job", [DAILY, f"shadow__{DAILY}"])
 def test_one_run_covers_all_windows_of_a_backfill(built_estate: Estate, job: str) -> None:
     """One run over two days takes the first window's lower bound and the last one's upper bound."""
