@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dagster_defs.inventory.document import Dag, Task
 
@@ -23,6 +23,9 @@ NEED_SERVERS = {
 }
 # Parts of the names of classes that decide which downstream tasks run.
 DECIDING = ("Branch", "ShortCircuit", "LatestOnly")
+# Trigger rules that hold whatever is skipped upstream, and those that hold if one task upstream is not.
+DESPITE_SKIPS = frozenset({"none_failed", "all_done", "always"})
+WITH_ONE_SUCCESS = frozenset({"none_failed_min_one_success", "one_success", "one_done"})
 # The major versions of Airflow that the engine of `LegacyTask` knows.
 ENGINES = ("2", "3")
 # Trigger rules that may hold after a failure; in Dagster nothing runs after a failed step.
@@ -44,16 +47,40 @@ def why_servers(classes: Sequence[str]) -> str:
     )
 
 
-def deciders_above(dag: Dag, task_id: str) -> tuple[str, ...]:
-    """The names of upstream tasks, direct or not, whose operator decides which downstream tasks run."""
-    above = dag.above(task_id)
-    tasks = (task for task in dag.tasks if isinstance(task, Task) and task.task_id in above)
-    return tuple(sorted(task.task_id for task in tasks if _decides(task)))
+def deciders_above(dag: Dag) -> Mapping[str, frozenset[str]]:
+    """By task, the upstream tasks whose operator decides whether it runs. If its trigger rule holds whatever is skipped
+    above it, only its direct upstream decides, and short circuits."""
+    tasks = {task.task_id: task for task in dag.tasks if isinstance(task, Task)}
+    by_rules: dict[str, frozenset[str]] = {}
+    cut_off: dict[str, frozenset[str]] = {}
+    for task in sorted(tasks.values(), key=lambda task: len(dag.above(task.task_id))):
+        upstream = [tasks[name] for name in task.upstream if name in tasks]
+        direct = frozenset(above.task_id for above in upstream if _decides(above))
+        passed_on = [by_rules.get(above.task_id, frozenset()) for above in upstream]
+        is_joined = task.trigger_rule in WITH_ONE_SUCCESS and not all(passed_on)
+        by_rules[task.task_id] = (
+            direct if is_joined or task.trigger_rule in DESPITE_SKIPS else direct.union(*passed_on)
+        )
+        cut_off[task.task_id] = frozenset(above.task_id for above in upstream if _cuts_off(above)).union(
+            *(cut_off.get(above.task_id, frozenset()) for above in upstream)
+        )
+    return {name: by_rules[name] | cut_off[name] for name in tasks}
 
 
 def _decides(task: Task) -> bool:
+    return _is_one_of(task, DECIDING)
+
+
+def _cuts_off(task: Task) -> bool:
+    """Whether it skips everything below it, whatever the trigger rules there, as a short circuit does by default."""
+    return _is_one_of(task, ("ShortCircuit",)) and bool(
+        task.settings.get("ignore_downstream_trigger_rules", True)
+    )
+
+
+def _is_one_of(task: Task, words: Sequence[str]) -> bool:
     kinds = (name.rpartition(".")[2] for name in task.classes)
-    return any(word in kind for kind in kinds for word in DECIDING)
+    return any(word in kind for kind in kinds for word in words)
 
 
 def why_version(airflow_version: str) -> str:

@@ -285,11 +285,14 @@ def _decided_by(
     inventory: Inventory, mirrors: Mapping[Unit, Mirror], units: Sequence[Unit]
 ) -> dict[Unit, tuple[str, ...]]:
     """Leaves out units whose legacy operator itself is run: Airflow's own rules are applied again there."""
-    dags = {dag.dag_id: dag for dag in inventory.dags}
-    deciders = {
-        unit: deciders_above(dags[unit.dag_id], unit.task_id) for unit in units if unit.dag_id in dags
+    moved = {unit.dag_id for unit in units}
+    by_dag = {dag.dag_id: deciders_above(dag) for dag in inventory.dags if dag.dag_id in moved}
+    deciders = {unit: by_dag.get(unit.dag_id, {}).get(unit.task_id, frozenset()) for unit in units}
+    return {
+        unit: tuple(sorted(names))
+        for unit, names in deciders.items()
+        if names and not _is_as_it_is(mirrors.get(unit))
     }
-    return {unit: names for unit, names in deciders.items() if names and not _is_as_it_is(mirrors.get(unit))}
 
 
 def _is_as_it_is(mirror: Mirror | None) -> bool:
