@@ -36,17 +36,18 @@ def continuity(
 ) -> Continuity:
     """`writes`: all known writes, in any order. `only`: report on these windows alone.
 
-    Windows count from the first that ended after the enrolment, or from the first that was written after it, whichever
-    is earlier: a unit may be catching up on windows that are years old. An asset counts from the first window in which
-    it was written, so that a new model does not make gaps in the past.
+    Windows count from the first that ended after the enrolment, or from the first that was written or skipped after it,
+    whichever is earlier: a unit may be catching up on windows that are years old. An asset counts from the first window
+    in which it was written, so that a new model does not make gaps in the past.
     """
     by_key = _by_key(writes)
     since = enrolled or min((wrote[0].when for wrote in by_key.values()), default=None)
     if since is None:
         return Continuity(unit, owner)
+    times = _times(by_key, unwritten or {})
     try:
-        line = _line(partitions, by_key, since, now)
-        first = _first(partitions, line, by_key, since)
+        line = _line(partitions, times, since, now)
+        first = _first(partitions, line, times, since)
         due = _windows(line, first, by_key, unwritten or {})
         windows = tuple(window for window in due if only is None or window.partition in only)
         lacks = list(_lacks(unit, owner, partitions, windows))
@@ -106,14 +107,23 @@ def _by_key(writes: Iterable[Wrote]) -> Writes:
     return by_key
 
 
+def _times(by_key: Writes, unwritten: Mapping[str, Unwritten]) -> Mapping[str, Sequence[datetime]]:
+    """When each window was written, or reported as skipped, by partition."""
+    times = {key: [write.when for write in writes] for key, writes in by_key.items()}
+    for key, tried in unwritten.items():
+        if tried.skipped and tried.at:
+            times.setdefault(key, []).append(tried.at)
+    return times
+
+
 def _line(
-    partitions: PartitionedSchedule, by_key: Writes, since: datetime | None, now: datetime
+    partitions: PartitionedSchedule, known: Iterable[str], since: datetime | None, now: datetime
 ) -> list[str]:
     """Keys of the finished windows, oldest first, from a window on before which nothing is known."""
     schedule = partitions.schedule
     earliest = [] if since is None else [window.start for window in islice(schedule.ending_after(since), 1)]
     # As text, keys are in the order of their windows, except for the hours of a day on which clocks go back.
-    oldest = next((key for key in sorted(by_key) if _is_key(partitions, key)), "")
+    oldest = next((key for key in sorted(known) if _is_key(partitions, key)), "")
     earliest += [partitions.window_of(oldest).start - timedelta(days=1)] if oldest else []
     if not earliest:
         return []
@@ -124,18 +134,23 @@ def _line(
     return partitions.keys_between(first, last)
 
 
-def _first(partitions: PartitionedSchedule, line: Sequence[str], by_key: Writes, since: datetime) -> int:
+def _first(
+    partitions: PartitionedSchedule,
+    line: Sequence[str],
+    times: Mapping[str, Sequence[datetime]],
+    since: datetime,
+) -> int:
     """The index of the first window that counts; the length of the line if none does."""
     place = {key: number for number, key in enumerate(line)}
     fresh = {
-        key: min(each.when for each in by_key[key] if each.when >= since)
-        for key in by_key.keys() & place.keys()
-        if by_key[key][-1].when >= since
+        key: min(at for at in times[key] if at >= since)
+        for key in times.keys() & place.keys()
+        if max(times[key]) >= since
     }
     first = place.get(_first_key(partitions, partitions.schedule.ending_after(since)), len(line))
     if fresh:
         first = min(first, place[min(fresh, key=fresh.__getitem__)])
-    # Several windows may be caught up on at once, and the first one written is then not the oldest.
+    # Several windows may be caught up on at once, and the first one to be over is then not the oldest.
     while first > 0 and line[first - 1] in fresh:
         first -= 1
     return first

@@ -200,7 +200,8 @@ class Continuity:
         reasons = [self.problem] if self.problem else []
         reasons += [f"{_IN_WORDS[lack.extent]}: {lack}" for lack in self.lacks]
         reasons += [f"{each.overlap}: {each.partition}" for each in self.overlaps]
-        if not reasons and not self.nothing_to_write and not any(each.wrote for each in self.windows):
+        is_over = any(each.wrote or each.extent is Extent.SKIPPED for each in self.windows)
+        if not reasons and not self.nothing_to_write and not is_over:
             event = "no run is known to have written it"
             reasons.append(event if self.of_event else "no window is known to be written")
         return tuple(reasons)

@@ -274,6 +274,24 @@ def test_what_airflow_skips_is_no_gap() -> None:
     assert [str(lack) for lack in one.lacks] == [f"{key(5)} (failed)"]
 
 
+def test_what_airflow_always_skips_is_continuous() -> None:
+    """A branch that was not taken since the enrolment has windows all the same, also in a DAG that is catching up."""
+    enrolled = NOW + 90 * DAY
+    told = {
+        key(day): Unwritten("skipped in Airflow, try 1", skipped=True, at=enrolled + DAY) for day in (8, 9)
+    }
+
+    caught_up = found(
+        (), enrolled=enrolled, now=NOW + 99 * DAY, unwritten={**told, key(7): Unwritten("failed")}
+    )
+    nothing = found((), enrolled=end_of(8), now=end_of(8))
+
+    assert [str(span) for span in caught_up.skipped] == [f"{key(8)} … {key(9)} (2)"]
+    assert caught_up.windows[0].partition == key(8)
+    assert caught_up.against == ()
+    assert nothing.against == ("no window is known to be written",)
+
+
 def test_it_begins_with_the_enrolment() -> None:
     """What ended before the unit's first entry in the ledger does not count, whether it was written or not."""
     one = found(map(wrote, (0, 2, 4, 5, 6, 7, 8, 9)), enrolled=end_of(3) + DAY / 2)
