@@ -76,7 +76,8 @@ class FakeAirflow(LoopbackServer):
     `operators`: the class name of the operator that a task is served with; `rendered`: the fields of a task in a run,
     by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `meanwhile`: is called before each answer
     to a list of task instances, with how many there have been. `paused`: DAGs that are; `next_windows`: where the next
-    window of a DAG begins; `dag_tasks`: operators by task; `before`: is called with method and path of each request."""
+    window of a DAG begins; `dag_tasks`: operators by task; `before`: is called with method and path of each request;
+    `xcoms`: of a task in a run, by (DAG, run, task) and key."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -95,6 +96,7 @@ class FakeAirflow(LoopbackServer):
         self.login_page = False
         self.operators: Callable[[str, str], str] = lambda dag_id, task_id: "BashOperator"
         self.rendered: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        self.xcoms: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.requests: list[str] = []
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -204,6 +206,17 @@ class FakeAirflow(LoopbackServer):
                 ]
                 rows.sort(key=lambda row: row["map_index"])
                 return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", "~", "xcomEntries"]:
+                rows = [
+                    {"dag_id": dag_id, "task_id": task_id, "key": key, "map_index": -1}
+                    for (*names, task_id), kept in self.xcoms.items()
+                    for key in kept
+                    if names == [dag_id, run_id]
+                ]
+                return 200, _page("xcom_entries", rows, int(asked["limit"]), int(asked["offset"]))
+            case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key]:
+                value = self.xcoms[dag_id, run_id, task_id][key]
+                return 200, {"key": key, "value": value if asked.get("stringify") == "false" else str(value)}
             case "PATCH", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
                 self.dag_runs[dag_id, run_id] |= json.loads(body)
                 return 200, self.dag_runs[dag_id, run_id]

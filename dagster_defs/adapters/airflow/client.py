@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import pendulum
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
 from dagster_defs.adapters.http.question import (
     NoAnswer,
     Refusal,
@@ -265,6 +265,19 @@ class AirflowReader:
         path = _instance(unit, run_id)
         fields = self._object(path, self._call("GET", path)).get("rendered_fields") or {}
         return self._object(path, fields)
+
+    def xcom_keys(self, dag_id: str, run_id: str) -> list[tuple[Unit, int, str]]:
+        """Of every XCom that the run has: its task, map index and key."""
+        rows = self._pages("GET", f"{_run(dag_id, run_id)}/taskInstances/~/xcomEntries", "xcom_entries")
+        return self._parsed(xcom_key, rows)
+
+    def xcom(self, unit: Unit, run_id: str, key: str) -> Any:
+        """The value of a task that is not mapped, as JSON has it; Airflow before 2.10 refuses to say it like that."""
+        path = f"{_instance(unit, run_id)}/xcomEntries/{segment(key)}"
+        answer = self._object(path, self._call("GET", path, params={"stringify": "false"}))
+        if "value" not in answer:
+            raise self._unclear(f"{path} answered without a `value`")
+        return answer["value"]
 
     def log_of(self, task: TaskInstance) -> str:
         path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"

@@ -99,6 +99,12 @@ class TaskInstance:
         return f"{self.unit}|{self.run_id}|{self.map_index}|{self.try_number}"
 
 
+def xcom_key(row: Mapping[str, Any]) -> tuple[Unit, int, str]:
+    """The task, map index and key of an XCom in a list. Raises Unclear for a malformed row."""
+    unit = Unit(text(row, "dag_id"), text(row, "task_id"))
+    return unit, whole(row, "map_index", -1), text(row, "key")
+
+
 def _command(rendered: Any) -> str:
     """The rendered fields that say what was run; not the environment, which holds secrets."""
     fields = rendered if isinstance(rendered, Mapping) else {}

@@ -1,6 +1,6 @@
 """One try of an operator in Airflow's environment, and its consequences for the Dagster run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,6 +42,8 @@ class OperatorRun:
     timeout: float | None
     candidate: Mapping[str, str] | None
     """The isolation that keeps a candidate away from legacy's places; None for legacy itself."""
+    of_legacy: Callable[[Collection[str]], Mapping[str, Mapping[str, Any]]] | None = None
+    """For a candidate: the records of legacy's tasks of the window, without those of the named tasks."""
 
     @property
     def _store(self) -> WindowStore:
@@ -110,6 +112,8 @@ class OperatorRun:
         known = self._of_this_run(
             {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
         )
+        if self.of_legacy is not None:
+            known = {**self.of_legacy([*known, self.unit.task_id]), **known}
         if before is not None:
             known[self.unit.task_id] = before.record
         request = {
