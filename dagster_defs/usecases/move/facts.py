@@ -34,6 +34,7 @@ from dagster_defs.usecases.move.live import LiveFacts
 from dagster_defs.usecases.verify import verify_mirrors
 
 RUNS = 200  # how many of legacy's newest runs without a window are read
+SKIPS = 1_000  # how many of Airflow's newest runs that wrote nothing are read, of a unit
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class OnRecord:
       known only together with the facets.
     - `sensors`: by DAG, the tasks of other DAGs that wait for it; like `decided_by` (see `Facts`), known only with an
       inventory.
-    - `event_runs`: see the function of that name; known only together with the evidence.
+    - `event_runs`, `skipped`: see `event_runs` and `skipped_windows`; known only together with the evidence.
     - `broken`: the faults of mirrors that are missing from `mirrors` because of them.
     - `gates`: the settings of the sound mirrors; `mirrors` is empty if nothing more is known about them.
     - `other_schedules`: units of the same DAG with a different schedule.
@@ -67,6 +68,7 @@ class OnRecord:
     other_schedules: Mapping[Unit, tuple[Unit, ...]] = field(default_factory=dict)
     decided_by: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     event_runs: Mapping[Unit, Sequence[str]] = field(default_factory=dict)
+    skipped: Mapping[Unit, Collection[str]] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
@@ -122,10 +124,10 @@ class OnRecord:
             return NOT_READ
         if unit in self.without_outputs:
             return Compared(nothing_to_compare=True)
-        evidence, settings = self.evidence.get(unit, ()), self.settings(unit)
-        newest = newest_partitions(evidence, max(settings.windows, settings.soak_windows))
+        evidence = self.evidence.get(unit, ())
+        newest = _newest_compared(mirror, evidence)
         line = (
-            _from_first_to_last(mirror, newest)
+            [key for key in _from_first_to_last(mirror, newest) if key not in self.skipped.get(unit, ())]
             if mirror.event is None
             else runs_between(self.event_runs.get(unit, ()), newest)
         )
@@ -165,7 +167,37 @@ def read_record(
         gates={mirror.legacy_unit: mirror.gate_settings for mirror in loaded},
         other_schedules=other_schedules(loaded),
         event_runs={} if evidence is None else event_runs(settings.dagster_home, loaded),
+        skipped={} if evidence is None else skipped_windows(settings.dagster_home, loaded, by_unit),
     )
+
+
+def skipped_windows(
+    home: Path | None, mirrors: Mirrors, evidence: Mapping[Unit, Sequence[Evidence]]
+) -> dict[Unit, frozenset[str]]:
+    """By unit, the windows between those that were compared in which Airflow itself skipped its task, as a branch does:
+    there is nothing to compare. Asks only for units that have windows without evidence."""
+    holes: dict[Unit, frozenset[str]] = {}
+    for mirror in mirrors:
+        newest = _newest_compared(mirror, evidence.get(mirror.legacy_unit, ()))
+        if mirror.event is None and (between := {*_from_first_to_last(mirror, newest)} - {*newest}):
+            holes[mirror.legacy_unit] = frozenset(between)
+    if home is None or not holes:
+        return {}
+    keys = legacy_keys({mirror.legacy_unit: mirror for mirror in mirrors if mirror.legacy_unit in holes})
+    skipped: dict[Unit, frozenset[str]] = {}
+    with instance_at(home) as instance:
+        for unit, partitions in holes.items():
+            states: dict[str | None, str] = {}
+            for key in keys.get(unit, ())[:1]:
+                for event in EventReader(instance).observations(key, limit=SKIPS):
+                    states.setdefault(event.partition, event.state)
+            skipped[unit] = frozenset(key for key in partitions if states.get(key) == "skipped")
+    return skipped
+
+
+def _newest_compared(mirror: Mirror, evidence: Sequence[Evidence]) -> list[str]:
+    settings = mirror.gate_settings
+    return newest_partitions(evidence, max(settings.windows, settings.soak_windows))
 
 
 def event_runs(home: Path | None, mirrors: Mirrors) -> dict[Unit, list[str]]:
