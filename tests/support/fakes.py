@@ -207,13 +207,13 @@ class FakeAirflow(LoopbackServer):
                 rows.sort(key=lambda row: row["map_index"])
                 return 200, _page("task_instances", rows, int(asked["limit"]), int(asked["offset"]))
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", "~", "xcomEntries"]:
-                rows = [
+                kept = [
                     {"dag_id": dag_id, "task_id": task_id, "key": key, "map_index": -1}
-                    for (*names, task_id), kept in self.xcoms.items()
-                    for key in kept
+                    for (*names, task_id), xcoms in self.xcoms.items()
+                    for key in xcoms
                     if names == [dag_id, run_id]
                 ]
-                return 200, _page("xcom_entries", rows, int(asked["limit"]), int(asked["offset"]))
+                return 200, _page("xcom_entries", kept, int(asked["limit"]), int(asked["offset"]))
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key]:
                 value = self.xcoms[dag_id, run_id, task_id][key]
                 return 200, {"key": key, "value": value if asked.get("stringify") == "false" else str(value)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pendulum
@@ -102,7 +103,11 @@ def room(root: Path, airflow: FakeAirflow) -> Iterator[Room]:
         project.declare("own", *map(declared, ("express", "regular")))
         project.load()
         for task_id in ("express", "regular"):
-            observed = {tags.SHOWN_RUN_ID: RUN, tags.SHOWN_TRY: 1, tags.SHOWN_STATE: "success"}
+            observed: dict[str, Any] = {
+                tags.SHOWN_RUN_ID: RUN,
+                tags.SHOWN_TRY: 1,
+                tags.SHOWN_STATE: "success",
+            }
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(task_id, partition=DAY, metadata=observed)
             )

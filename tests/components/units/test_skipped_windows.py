@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 import pendulum
 import pytest
 
 from dagster_defs.lifecycle import Unit, tags
-from dagster_defs.lifecycle.gates import Gate, blockers
-from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.gates import blockers
+from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.lifecycle.verdicts import Evidence, WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
@@ -25,7 +26,7 @@ UNIT = Unit("tea", "regular")
 
 
 @pytest.fixture
-def project(tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     with instance_for_test() as instance:
         project = Project(Estate(tmp_path, instance))
         (project.estate.root / "legacy_dags").mkdir()
