@@ -127,11 +127,15 @@ class OutputsUnit(UnitComponent):
         return output.deps
 
     def _dep_keys(self, deps: Sequence[str], side: Side) -> list[dg.AssetKey]:
-        """A shadow reads the shadow of what a mirror writes, and the real asset if no mirror writes it."""
+        """A shadow reads the shadow of what another unit's candidate writes, and the real asset if there is none."""
         return [
-            shadow_key(key) if side is Side.CANDIDATE and self.maker_of(key) is not None else key
+            shadow_key(key) if side is Side.CANDIDATE and self._has_candidate(key) else key
             for key in self.project_units.made_before(deps)
         ]
+
+    def _has_candidate(self, key: dg.AssetKey) -> bool:
+        maker = self.maker_of(key)
+        return maker is not None and not maker.never_compared
 
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""

@@ -352,6 +352,11 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return OnFailure(self.legacy_unit, self.times, self.legacy_function(self.on_failure)).of(context)
 
     @property
+    def never_compared(self) -> str:
+        """Why no candidate of it ever runs; empty if one may."""
+        return ""
+
+    @property
     def gate_settings(self) -> GateSettings:
         return replace(self.gates.settings(self.unit), event=self.event.kind.value if self.event else "")
 

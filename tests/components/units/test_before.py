@@ -40,6 +40,26 @@ def test_a_unit_stands_for_whatever_it_makes(project: Project, dbt_unit: Declare
         assert not any(key.startswith("own/") for key in above(definitions, f"shadow/{model}") - {"own/wait"})
 
 
+def test_a_candidate_waits_for_candidates_that_there_are(project: Project) -> None:
+    """A unit whose candidate may never run has only what legacy makes: a missing shadow would spoil every verdict."""
+    files = {"shadow": None, "because": "", "env": {"candidate": {"OUT": "shadow"}}}
+    project.declare(
+        "own",
+        task("wait"),
+        task("decide", shadow=None, because="", outputs={"none": True, "because": "it only decides"}),
+        task("count", **files, outputs=[{"key": "counts", "file": "{{ ds }}.csv"}], deps=["own/wait"]),
+        task(
+            "tell", **files, outputs=[{"key": "told", "file": "{{ ds }}"}], deps=["own/count", "own/decide"]
+        ),
+    )
+
+    definitions = project.load()
+
+    assert above(definitions, "shadow/counts") == above(definitions, "counts") == {"own/wait"}
+    assert above(definitions, "shadow/told") == {"shadow/counts", "own/decide"}
+    assert above(definitions, "told") == {"counts", "own/decide"}
+
+
 def test_deps_in_a_circle_are_their_units_fault(project: Project, dbt_unit: Declared) -> None:
     """Units that would wait for themselves are broken, and say how; everything else loads."""
     project.declare(
