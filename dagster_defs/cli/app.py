@@ -61,6 +61,10 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+DbtProjects = Annotated[
+    list[Path],
+    typer.Option("--dbt-project", help="The dbt project that the DAGs run; repeat it if there are several."),
+]
 InventoryFile = Annotated[
     Path | None, typer.Option(help="The file exported by inventory.py; PARITY_INVENTORY by default.")
 ]

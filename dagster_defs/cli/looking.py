@@ -11,6 +11,7 @@ import typer
 from dagster_defs.cli.app import (
     LOOKING,
     AsJson,
+    DbtProjects,
     InventoryFile,
     app,
     exit_by,
@@ -243,7 +244,7 @@ def migration_plan(
 @app.command(rich_help_panel=LOOKING)
 def inventory(
     file: Annotated[Path, typer.Argument(help="The file that inventory.py exported from Airflow.")],
-    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
+    dbt_project: DbtProjects,
     as_json: AsJson = False,
     summary: Annotated[
         bool,

@@ -10,6 +10,7 @@ import typer
 from dagster_defs.cli.app import (
     RUNNING,
     AsJson,
+    DbtProjects,
     InventoryFile,
     app,
     exit_by,
@@ -41,7 +42,7 @@ def init(as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=RUNNING)
 def scaffold(
     file: Annotated[Path, typer.Argument(help="The file that inventory.py exported from Airflow.")],
-    dbt_project: Annotated[Path, typer.Option("--dbt-project", help="The dbt project that the DAGs run.")],
+    dbt_project: DbtProjects,
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder for the mirrors; the project's defs/ by default.")
     ] = None,

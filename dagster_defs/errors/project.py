@@ -152,7 +152,7 @@ class TeamFileUnreadable(UsageError):
     def __init__(self, file: str, reason: str) -> None:
         self.file, self.reason = file, reason
         super().__init__(
-            f"cannot read {file}: {reason}. It may contain images, functions and dead_dags "
+            f"cannot read {file}: {reason}. It may contain images, functions, dead_dags, connections and dbt_projects "
             "(docs/reference.md). Fix it, or remove it"
         )
 

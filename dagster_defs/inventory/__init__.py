@@ -3,8 +3,9 @@
 from dagster_defs.inventory.arguments import Kind, Selection
 from dagster_defs.inventory.convention import Carrier, Convention, NamedWindow
 from dagster_defs.inventory.document import Inventory, read_document
-from dagster_defs.inventory.estate import Project, SelectionRefused, describe
+from dagster_defs.inventory.estate import SelectionRefused, describe
 from dagster_defs.inventory.models import ModelTime, time_in
+from dagster_defs.inventory.projects import Project, Projects
 from dagster_defs.inventory.records import Invocation, Report, Trap, UnitReading, Warn
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ModelTime",
     "NamedWindow",
     "Project",
+    "Projects",
     "Report",
     "Selection",
     "SelectionRefused",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.inventory import traps
 from dagster_defs.inventory.arguments import SELECTING, Kind, Selection
 from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Task
 from dagster_defs.inventory.holes import is_known
-from dagster_defs.inventory.models import ModelTime
+from dagster_defs.inventory.projects import Project, Projects, ProjectUnknown
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import Invocation, Report, UnitReading
 
@@ -20,30 +20,10 @@ class SelectionRefused(Exception):
     """dbt cannot resolve this selection; the message says why."""
 
 
-class Project(Protocol):
-    """What this module needs of a dbt project; the adapter asks dbt."""
-
-    def executed(
-        self, selection: Selection, variables: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> Sequence[str]:
-        """The unique ids that dbt would execute, given those of these variables that shape the project, and these
-        environment variables. Raises SelectionRefused for this selection, DbtProjectUnreadable for all."""
-        ...
-
-    def may_be_shaped_by(self, variable: str) -> bool:
-        """Whether another value of the variable may change the nodes or their tables."""
-        ...
-
-    def time_of(self, unique_id: str) -> ModelTime: ...
-
-    def reads(self, variable: str) -> bool:
-        """Whether the project may read an environment variable; true if that is not known."""
-        ...
-
-
-def describe(inventory: Inventory, project: Project) -> Report:
+def describe(inventory: Inventory, project: Project | Projects) -> Report:
     """One row per task, whatever is wrong with it or with another."""
-    units = [_unit(task, dag, project) for dag in inventory.dags for task in dag.tasks]
+    projects = project if isinstance(project, Projects) else Projects({"": project})
+    units = [_unit(task, dag, projects) for dag in inventory.dags for task in dag.tasks]
     shared = traps.overlaps(units)
     return Report(
         inventory.airflow_version,
@@ -52,17 +32,30 @@ def describe(inventory: Inventory, project: Project) -> Report:
     )
 
 
-def _unit(task: Task | BrokenTask, dag: Dag, project: Project) -> UnitReading:
+def _unit(task: Task | BrokenTask, dag: Dag, projects: Projects) -> UnitReading:
     if isinstance(task, BrokenTask):
         return _unread(task.dag_id, task.task_id, task.reason)
     try:
-        return _with_models(read_task(task, dag, project.reads), project)
+        unit = read_task(task, dag, projects.read)
+        path = projects.path_of(unit)
+        project = projects.by_path[path]
+        if projects.are_several:
+            unit = replace(read_task(task, dag, project.reads), project=path)
+        return _with_models(unit, project)
+    except ProjectUnknown as why:
+        return _without_project(unit, str(why))
     except Exception as error:  # a unit on which our parsing fails must not take the estate's map with it
         return _unread(task.dag_id, task.task_id, f"it cannot be read: {type(error).__name__}: {error}")
 
 
 def _unread(dag_id: str, task_id: str, reason: str) -> UnitReading:
     return UnitReading(dag_id, task_id, (Kind.OPAQUE,), False, False, False, reason)
+
+
+def _without_project(unit: UnitReading, why: str) -> UnitReading:
+    """What the unit selects is not known without its project."""
+    reason = "; ".join(filter(None, [unit.reason, why]))
+    return replace(unit, determined=False, selection_determined=False, reason=reason)
 
 
 def _shaping(invocation: Invocation, project: Project) -> dict[str, Any]:

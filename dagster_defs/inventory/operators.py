@@ -38,7 +38,7 @@ class Call:
     """One dbt call of a task; `words` follow `dbt`. If `hidden` gives a reason, the words cannot be trusted.
 
     If `beside` is set, it is not a dbt call, but the command line of a program that is not seen through. If `side` is
-    set, it is a program beside dbt, seen through or not.
+    set, it is a program beside dbt, seen through or not. `cwd`: the folder that it starts in, if it is said.
     """
 
     words: tuple[str, ...] = ()
@@ -49,6 +49,7 @@ class Call:
     hidden: str = ""
     beside: str = ""
     side: SideCommand | None = None
+    cwd: str = ""
 
     @property
     def is_dbt(self) -> bool:
@@ -163,6 +164,7 @@ def _calls_in_script(reading: ShellReading, text: str, *, skips: bool) -> list[C
             skips and call.key in reading.skipping,
             call.key in reading.conditional,
             call.program.reason if call.program.kind is ProgramKind.OPAQUE else "",
+            cwd=call.cwd,
         )
         for call in reading.calls
     ]

@@ -118,6 +118,7 @@ def _filled(call: Call, holes: Holes, sample: Sample, context: TemplateContext |
         call.skips,
         call.conditional,
         call.hidden,
+        cwd=fill(call.cwd),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pendulum
@@ -271,9 +272,16 @@ def _invocation(reading: Reading, number: int, reads: ReadsVariable) -> tuple[In
             vars_as_a_whole="" if written.vars is not None else holes.restore(written.vars_text),
             unsure="; ".join(dict.fromkeys(unsure)),
             unread_env=tuple(sorted(name for name in asked if not reads(name))),
+            folder=holes.restore(_folder_of(read, arguments)),
         ),
         reasons,
     )
+
+
+def _folder_of(read: ReadCall, arguments: DbtArguments) -> str:
+    """The project's folder, as dbt looks for it: the option, its variable, or else the folder that it starts in."""
+    named = arguments.project_dir or read.call.env.get("DBT_PROJECT_DIR") or ""
+    return str(PurePosixPath(read.call.cwd, named)) if read.call.cwd or named else ""
 
 
 def _sources(written: DbtArguments, holes: Holes) -> dict[str, Source]:

@@ -77,7 +77,7 @@ class Invocation:
     each variable is written in `--vars`. `unsure`: why its target, or one of its flags, is not known; dbt may enable
     other nodes, or treat them differently. `vars_as_a_whole`: the text of a `--vars` that becomes a mapping only when
     it is rendered, so that it is not known which of its values move with the window. `unread_env`: variables in `env`
-    that the dbt project never reads.
+    that the dbt project never reads. `folder`: where dbt finds its project in Airflow's environment, if it is said.
     """
 
     selection: Selection
@@ -94,6 +94,7 @@ class Invocation:
     vars_as_a_whole: str = ""
     unsure: str = ""
     unread_env: tuple[str, ...] = ()
+    folder: str = ""
 
     @property
     def constant_vars(self) -> Mapping[str, Any]:
@@ -174,7 +175,7 @@ class UnitReading:
     """One legacy task. `reason` says why something is undetermined, and is empty if nothing is. `beside` are command
     lines of programs that it runs beside dbt and that are not seen through. `one_build`: the selection with which one
     `dbt build` executes exactly what its calls build and then test. `sides`: programs whose effects others see, and how
-    a mirror can run them.
+    a mirror can run them. `project`: the path of its dbt project, if the estate has several.
     """
 
     dag_id: str
@@ -191,6 +192,7 @@ class UnitReading:
     beside: tuple[str, ...] = ()
     one_build: Selection | None = None
     sides: tuple[SideCommand, ...] = ()
+    project: str = ""
 
     @property
     def name(self) -> str:

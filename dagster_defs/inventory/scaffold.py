@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from dagster_defs.errors import ParityError
@@ -24,9 +25,13 @@ MIRRORED = ("build", "run", "snapshot", "seed", "test")
 BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
 
 
+ONE_PROJECT: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the mirrors will be: `project` is the dbt project, relative to this project's root; `refusal` says why
+    """Where the mirrors will be: `project` is the dbt project, relative to this project's root, and `key_prefix` goes
+    before the asset keys of what it builds; `refusal` says why
     Dagster cannot call the function at a dotted path, empty if it can; `crons` are Dagster's own. `default_selector` is
     the one in the project's selectors.yml, or empty. `asks`: whether `env_var()`, rather than Python code, may read a
     variable of this name; `of_profile`: those that dbt's profile reads."""
@@ -37,12 +42,18 @@ class Place:
     default_selector: str = ""
     asks: Callable[[str], bool] = lambda _: True
     of_profile: frozenset[str] = frozenset()
+    key_prefix: str = ""
 
 
 def draft_dag(
-    dag: Dag, readings: Mapping[str, UnitReading], place: Place, there: WindowList | None = None
+    dag: Dag,
+    readings: Mapping[str, UnitReading],
+    place: Place,
+    there: WindowList | None = None,
+    places: Mapping[str, Place] = ONE_PROJECT,
 ) -> DagDraft:
-    """`readings` by task id; `there`: the existing list of the DAG's windows.
+    """`readings` by task id; `there`: the existing list of the DAG's windows; `places`: by the project of a reading,
+    if the estate has several.
 
     Raises BadWindowList if the inventory contradicts it.
     """
@@ -52,7 +63,10 @@ def draft_dag(
         listed = listed_windows(dag, place.crons, there=there)
     except Refused as why:
         listed = why
-    drafts = tuple(draft_unit(dag, task, readings[task.task_id], place, listed) for task in tasks)
+    read = ((task, readings[task.task_id]) for task in tasks)
+    drafts = tuple(
+        draft_unit(dag, task, reading, places.get(reading.project, place), listed) for task, reading in read
+    )
     if isinstance(listed, Refused):
         return DagDraft(dag, drafts, unlisted=listed)
     return DagDraft(dag, drafts, listed)
@@ -82,6 +96,8 @@ def draft_unit(
     _selection(reading, place, attributes)
     if place.project != "dbt":
         attributes.values["project"] = place.project
+    if place.key_prefix:
+        attributes.values["key_prefix"] = place.key_prefix
     of_event = event_of(dag) is not None
     _variables(reading, attributes, of_event=of_event)
     _environment(reading, place, attributes, of_event=of_event)

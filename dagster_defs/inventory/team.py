@@ -64,7 +64,8 @@ class Team(BaseModel):
     """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
-    this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id.
+    this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id. `dbt_projects`: the
+    dbt project that a folder of Airflow's holds, as a path from this file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -74,6 +75,7 @@ class Team(BaseModel):
     dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
     dbt_cloud_jobs: str = ""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
+    dbt_projects: Mapping[str, str] = Field(default_factory=dict)
 
     _jobs: tuple[CloudJob, ...] = PrivateAttr(default=())
 

@@ -123,13 +123,13 @@ def of_models(unit: UnitReading, time_of: TimeOf) -> Iterator[Warn]:
 
 def overlaps(units: Sequence[UnitReading]) -> Mapping[str, list[Warn]]:
     """Units that build the same node, by the name of each."""
-    builders: dict[str, list[str]] = {}
+    builders: dict[tuple[str, str], list[str]] = {}
     for unit in units:
         for node in unit.models:
             if not node.startswith(("test.", "unit_test.", "source.")):
-                builders.setdefault(node, []).append(unit.name)
+                builders.setdefault((unit.project, node), []).append(unit.name)
     shared: dict[str, dict[tuple[str, ...], list[str]]] = {}
-    for node, names in sorted(builders.items()):
+    for (_, node), names in sorted(builders.items()):
         for name in names:
             if others := tuple(other for other in names if other != name):
                 shared.setdefault(name, {}).setdefault(others, []).append(node)

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,6 +38,7 @@ from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, TeamF
 from dagster_defs.inventory import (
     Inventory,
     ModelTime,
+    Projects,
     Report,
     Selection,
     SelectionRefused,
@@ -103,15 +104,46 @@ def _cloud_jobs(file: Path) -> tuple[CloudJob, ...]:
         ) from error
 
 
-def report(file: Path, team_file: Path, project_dir: Path) -> Report:
-    """Every unit of the inventory, resolved against the project. Raises InventoryUnreadable, InventoryVersion, or
-    DbtProjectUnreadable if there is no project; a unit's own fault is in its row. If the project does not parse, dbt
-    says why on stderr, and the units lack only their models."""
+def report(file: Path, team_file: Path, project_dirs: Sequence[Path]) -> Report:
+    """Every unit of the inventory, resolved against the projects. Raises InventoryUnreadable, InventoryVersion, or
+    DbtProjectUnreadable if there is no project; a unit's own fault is in its row. If a project does not parse, dbt
+    says why on stderr, and its units lack only their models."""
     inventory = read_inventory(file, team_file)
-    _check_is_project(project_dir)
-    project = ProjectOnDisk(project_dir)
-    estate = describe(inventory, project)
-    return replace(estate, project_error=str(project.unreadable or ""))
+    for project_dir in project_dirs:
+        _check_is_project(project_dir)
+    on_disk = ProjectsOnDisk.at(project_dirs, team_file)
+    estate = describe(inventory, on_disk.projects)
+    faults = (project.unreadable for project in on_disk.by_path.values())
+    return replace(estate, project_error="\n".join(str(fault) for fault in faults if fault))
+
+
+@dataclass(frozen=True)
+class ProjectsOnDisk:
+    """The estate's dbt projects in the order in which they were given, by their paths from the team's file. `told`: the
+    path of the project that a folder of Airflow's holds, according to the team."""
+
+    by_path: Mapping[str, ProjectOnDisk]
+    told: Mapping[str, str]
+
+    @classmethod
+    def at(cls, project_dirs: Sequence[Path], team_file: Path) -> ProjectsOnDisk:
+        """Raises TeamFileUnreadable."""
+        told = read_team(team_file).dbt_projects if len(project_dirs) > 1 else {}
+        here = team_file.parent.resolve()
+        return cls(
+            {os.path.relpath(folder.resolve(), here): ProjectOnDisk(folder) for folder in project_dirs},
+            {
+                folder.rstrip("/"): os.path.relpath((here / path).resolve(), here)
+                for folder, path in told.items()
+            },
+        )
+
+    @property
+    def projects(self) -> Projects:
+        names = (
+            {path: project.name for path, project in self.by_path.items()} if len(self.by_path) > 1 else {}
+        )
+        return Projects(self.by_path, names, self.told)
 
 
 @dataclass
@@ -129,6 +161,15 @@ class ProjectOnDisk:
     )
     _times: dict[str, ModelTime] = field(default_factory=dict)
     _parsed: dict[_Given, _Parsed | DbtProjectUnreadable] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name in dbt_project.yml; empty if that cannot be read."""
+        try:
+            document = yaml.safe_load((self.project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            return ""
+        return str(document.get("name") or "") if isinstance(document, dict) else ""
 
     @property
     def unreadable(self) -> DbtProjectUnreadable | None:

@@ -125,7 +125,7 @@ def test_the_summary_counts_them(root: Path, inventory: Path) -> None:
     """Mirrors without a gap, and the reasons of those that run as they are."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SHOP_DATA", str(root))
-        found = summarize(Settings.from_process(), inventory, root / "dbt")
+        found = summarize(Settings.from_process(), inventory, [root / "dbt"])
 
     assert (found.tasks, found.mirrored, found.as_it_is) == (15, 4, 10)
 

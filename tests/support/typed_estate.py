@@ -130,7 +130,7 @@ class TypedEstate:
     def scaffold(self) -> list[str]:
         """Write the mirrors; returns the gaps."""
         written = scaffold(
-            Settings.from_process(self.root), self.root / "inventory.json", self.root / "dbt", self.defs
+            Settings.from_process(self.root), self.root / "inventory.json", [self.root / "dbt"], self.defs
         )
         return [gap for file in written for gap in file.gaps]
 

@@ -121,7 +121,7 @@ def test_a_report_names_what_the_models_do(tmp_path: Path, project: Path) -> Non
     file = _written(
         tmp_path, "dbt run -s orders", f"dbt run -s daily {window}", "dbt run -s state:new", "dbt run -s x"
     )
-    units = report(file, tmp_path / "parity.yaml", project).units
+    units = report(file, tmp_path / "parity.yaml", [project]).units
     assert codes(units[0]) == ["watermark"]
     assert codes(units[1]) == ["inclusive-upper-bound"]
     assert (units[2].selection_determined, units[2].determined) == (False, False)
@@ -131,7 +131,7 @@ def test_a_report_names_what_the_models_do(tmp_path: Path, project: Path) -> Non
 def test_a_report_reads_only_json_values(tmp_path: Path, project: Path) -> None:
     """The report goes through JSON unchanged, unquoted dates included."""
     found = report(
-        _written(tmp_path, "dbt run -s daily --vars '{start: {{ ds }}}'"), tmp_path / "parity.yaml", project
+        _written(tmp_path, "dbt run -s daily --vars '{start: {{ ds }}}'"), tmp_path / "parity.yaml", [project]
     ).as_json()
     assert json.loads(json.dumps(found)) == found
     assert found["units"][0]["invocations"][0]["rendered"][0]["vars"] == {"start": "2024-02-29"}
@@ -218,7 +218,7 @@ def test_a_project_that_does_not_parse_leaves_the_rest(tmp_path: Path) -> None:
 def test_a_folder_without_a_project(tmp_path: Path) -> None:
     """What is no dbt project is one error, not one for each unit."""
     with pytest.raises(DbtProjectUnreadable, match=r"no dbt_project\.yml"):
-        report(_written(tmp_path, "dbt run"), tmp_path / "parity.yaml", tmp_path / "nowhere")
+        report(_written(tmp_path, "dbt run"), tmp_path / "parity.yaml", [tmp_path / "nowhere"])
 
 
 def test_the_quick_search_is_dbts_own(parsed: ProjectOnDisk) -> None:

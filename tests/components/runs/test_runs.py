@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,14 @@ def test_a_view_is_not_counted(built_estate: Estate) -> None:
     assert "dagster/row_count" not in facts(built_estate.results[DAILY], "stg_trips")
 
 
+def columns(result: dg.ExecuteInProcessResult, key: str) -> Sequence[dg.TableColumn]:
+    schema: Any = materializations(result, key)[0].metadata["dagster/column_schema"]
+    found: Sequence[dg.TableColumn] = schema.value.columns
+    return found
+
+
 def types_of(result: dg.ExecuteInProcessResult, key: str) -> dict[str, str]:
-    schema = materializations(result, key)[0].metadata["dagster/column_schema"]
-    return {column.name: column.type for column in schema.value.columns}
+    return {column.name: column.type for column in columns(result, key)}
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -89,8 +94,8 @@ def test_a_materialization_has_its_columns_as_the_warehouse_has_them(
     exported = built_estate.results[f"{shadow}taxi_daily__export_daily"]
     [of_csv, *_] = materializations(exported, prefix + "daily_metrics_export")
     assert "dagster/column_schema" not in of_csv.metadata, "a CSV file declares no types"
-    schema = materializations(built_estate.results[shadow + DAILY], prefix + "daily_metrics")[0].metadata
-    assert any(column.description for column in schema["dagster/column_schema"].value.columns)
+    daily = columns(built_estate.results[shadow + DAILY], prefix + "daily_metrics")
+    assert any(column.description for column in daily)
 
 
 @pytest.mark.parametrize("job", [DAILY, f"shadow__{DAILY}"])
