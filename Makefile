@@ -14,7 +14,7 @@ OF_CHECK := --ignore tests/architecture --ignore tests/docs
 # Every process imports this project: with its bytecode kept, each saves half a second or more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-fast journeys check format bench dist matrix lock clean
+.PHONY: help setup demo test test-fast journeys check format bench dist matrix lock licences clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ lock: $(TOOLS)/.installed ## refresh requirements/*.txt: versions and hashes, no
 	  --python-version 3.11 --upgrade --output-file requirements/airflow3.txt requirements/airflow3.in
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --upgrade --output-file requirements/tools.txt requirements/tools.in
+
+licences: setup ## refresh requirements/licences.md: what the wheel brings, and under which licences
+	@$(BIN)/python requirements/licences.py > requirements/licences.md
 
 clean: ## remove data, state and caches; keeps the environments
 	rm -rf data .demo .parity .local_defs_state dbt/target* dbt/logs .pytest_cache .mypy_cache .ruff_cache
