@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -52,9 +53,9 @@ def closure(extra: str) -> set[str]:
 
 def licence(name: str) -> str:
     """An SPDX expression where the package has one, or else its own words, or the classifiers'."""
-    about = metadata.metadata(name)
-    said = about.get("License-Expression") or ""
-    words = " ".join((about.get("License") or "").split())
+    about: Any = metadata.metadata(name)
+    said = str(about.get("License-Expression") or "")
+    words = " ".join(str(about.get("License") or "").split())
     classified = [
         classifier.rpartition(" :: ")[2]
         for classifier in about.get_all("Classifier") or ()
