@@ -1,4 +1,5 @@
-"""`python -m bench.load ours|stock FOLDER [JOB]`: loads a code location; prints the peak of the process in KB.
+"""`python -m bench.load ours|stock FOLDER [JOB]`: loads a code location; prints the peak of the process in KB, and
+how many assets it has.
 
 With a job, only what the worker of its run reconstructs; without, the whole location, as a code server does.
 """
@@ -15,13 +16,11 @@ from bench.estates import PACKAGE
 MODULES = {"ours": f"{PACKAGE}.definitions", "stock": f"{PACKAGE}.stock"}
 
 
-def main(way: str, folder: str, job: str = "") -> int:
-    """Load the definitions and the repository that Dagster makes of them; the peak memory."""
+def main(way: str, folder: str, job: str = "") -> tuple[int, int]:
+    """Load the definitions and the repository that Dagster makes of them; the peak memory, and the assets' number."""
     sys.path.insert(0, folder)
     assets = _reconstructed(way, folder, job) if job else _whole(way)
-    if not assets:
-        raise SystemExit(f"{folder} has no assets")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(assets)
 
 
 def _whole(way: str) -> Any:
@@ -40,4 +39,4 @@ def _reconstructed(way: str, folder: str, job: str) -> Any:
 
 
 if __name__ == "__main__":
-    print(main(*sys.argv[1:]))  # noqa: T201 - what the bench reads
+    print(*main(*sys.argv[1:]))  # noqa: T201 - what the bench reads

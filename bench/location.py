@@ -21,7 +21,6 @@ SIZES = {300: 1.5, 2000: 2.0}  # units, and how many times as long as stock's a 
 MEMORY = 1.5
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 
-
 JOBS = {"stock": "__ASSET_JOB", "ours": "dag_0000__build_m_1"}  # the job that a worker runs
 
 
@@ -37,6 +36,11 @@ BOUNDS = [
 ]
 
 
+def assets(way: str, by: str, units: int) -> int:
+    """How many a load must have: of ours each unit's model and its twin, and in a worker those of the job alone."""
+    return 1 if (way, by) == ("ours", WORKER) else 2 * units if way == "ours" else units
+
+
 def measure(console: Console) -> list[Row]:
     """CPU time, imports included, in turn; the first load of each, which asks dbt, does not count."""
     rows = []
@@ -49,7 +53,7 @@ def measure(console: Console) -> list[Row]:
         for repetition in range(REPETITIONS + 1):
             for (way, by), loads in loads_of.items():
                 job = JOBS[way] if by == WORKER else ""
-                loads.append(_load(way, folder, job, first=repetition == 0))
+                loads.append(load(way, folder, job, assets(way, by, units), first=repetition == 0))
                 console.print(f"  {repetition}  {_name(way, units, by)}: {loads[-1][0]:.1f} s")
         for (way, by), loads in loads_of.items():
             seconds, peaks = [second for second, _ in loads[1:]], [peak for _, peak in loads[1:]]
@@ -58,22 +62,26 @@ def measure(console: Console) -> list[Row]:
     return rows
 
 
-def _load(way: str, folder: Path, job: str, *, first: bool) -> tuple[float, float]:
+def load(way: str, folder: Path, job: str, assets: int, *, first: bool) -> tuple[float, float]:
     """Seconds of CPU, and the peak in GB. Stock prepares its manifest where `dagster dev` is said to run, and only
-    there."""
+    there. Raises RuntimeError if a unit is broken, or if there are not as many assets."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "PARITY_PROXIED_STATE": str(folder / "proxied_state")}
+    environment = {**os.environ, "PATH": path, "PARITY_STRICT": "1"}
+    environment |= {"PARITY_PROXIED_STATE": str(folder / "proxied_state")}
     environment |= {"DAGSTER_IS_DEV_CLI": "1"} if first else {}
     command = [sys.executable, "-m", "bench.load", way, str(folder), job]
     printed: list[str] = []
     seconds = cpu_seconds(command, environment, printed)
-    return seconds, int(printed[-1]) / 1e6
+    peak, found = map(int, printed[0].split()[-2:])
+    if found != assets:
+        raise RuntimeError(f"{way} in {folder}: {found} assets instead of {assets}")
+    return seconds, peak / 1e6
 
 
 def cpu_seconds(
     command: list[str], environment: Mapping[str, str], printed: list[str] | None = None
 ) -> float:
-    """CPU time of a command and everything that it starts; its words on stdout are added to `printed`."""
+    """CPU time of a command and everything that it starts; what it says on stdout is added to `printed`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
@@ -81,6 +89,6 @@ def cpu_seconds(
     if done.returncode != 0:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
     if printed is not None:
-        printed += done.stdout.split()
+        printed.append(done.stdout)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

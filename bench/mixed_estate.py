@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -25,19 +28,23 @@ DBT = 6  # of them run dbt, each two models of its own
 SPAN = ("--from", "2024-03-01", "--to", "2024-04-30")
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 
-EXPORT, INVENTORY, SCAFFOLD, STOCK, CHECK, FIRST = (
+EXPORT, PARSE, FIRST_INVENTORY, INVENTORY, SCAFFOLD, FIRST_STOCK, STOCK, FIRST_CHECK, CHECK = (
     f"{what}: {DAGS * TASKS:,} tasks"
     for what in (
         "the exporter",
+        "dbt parse, from nothing",
+        "parity inventory, dbt has never parsed",
         "parity inventory",
         "parity scaffold",
+        "dg check defs, the stock dbt component, its first time",
         "dg check defs, the stock dbt component",
+        "dg check defs, our mirrors, their first time",
         "dg check defs, our mirrors",
-        "dg check defs, its first time",
     )
 )
 BOUNDS = [
     Bound(EXPORT, seconds=60),
+    Bound(FIRST_INVENTORY, 2.0, of=PARSE),
     Bound(INVENTORY, seconds=30),
     Bound(SCAFFOLD, seconds=30),
     Bound(CHECK, 3.0, of=STOCK, seconds=60),
@@ -147,8 +154,55 @@ def write_dags(folder: Path, dags: int) -> Path:
     return folder
 
 
+def refuse_lost_dags(inventory: Path, dags: int) -> None:
+    """Raises RuntimeError if the exporter has lost a DAG or a task."""
+    document = json.loads(inventory.read_text(encoding="utf-8"))
+    tasks = [len(dag["tasks"]) for dag in document["dags"]]
+    _refuse("exported tasks", tasks, [TASKS] * dags)
+    _refuse("import errors", document["import_errors"], [])
+
+
+def refuse_unread_tasks(report: str, dags: int) -> None:
+    """Raises RuntimeError if `parity inventory --json` has a task less, or a dbt task without both of its models."""
+    units = json.loads(report)["units"]
+    _refuse("units", len(units), dags * TASKS)
+    models = [
+        sorted(
+            {
+                node
+                for call in unit["invocations"]
+                for node in call["models"] or ()
+                if node.startswith("model.")
+            }
+        )
+        for unit in units
+        if unit["invocations"]
+    ]
+    _refuse("units that run dbt", len(models), dags * DBT)
+    wanted = sorted(f"model.synthetic.m_{number}" for number in range(dags * DBT * 2))
+    _refuse("models", sorted(chain.from_iterable(models)), wanted)
+
+
+def refuse_missing_mirrors(folder: Path, dags: int) -> None:
+    """Raises RuntimeError unless each task has a mirror, and each dbt task one that is a DbtUnit."""
+    documents = [
+        document
+        for file in sorted(folder.glob("*/defs.yaml"))
+        for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    ]
+    kinds = Counter(document["type"].rpartition(".")[2] for document in documents)
+    _refuse("mirrors", kinds.total(), dags * TASKS)
+    _refuse("dbt mirrors", kinds["DbtUnit"], dags * DBT)
+
+
+def _refuse(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise RuntimeError(f"{what}: {str(found)[:500]} instead of {str(wanted)[:500]}")
+
+
 def measure(console: Console) -> list[Row]:
-    """CPU time, imports included. The first load of each location asks dbt; it is a row of its own."""
+    """CPU time, imports included; what asks dbt for the first time is a row of its own. Raises RuntimeError if a stage
+    fails, a unit is broken, or a stage has done less than it should."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     bin_folder = Path(sys.executable).parent
     ours, stock = FOLDER / "ours", FOLDER / "stock"
@@ -160,21 +214,35 @@ def measure(console: Console) -> list[Row]:
     airflow = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
     exporter = PROJECT_ROOT / "legacy_dags/handover/inventory.py"
     of_inventory = (inventory, "--dbt-project", project)
-    commands: Mapping[str, tuple[Path | str, ...]] = {
-        EXPORT: (airflow, exporter, "--dags-folder", dags, *SPAN, "--out", inventory),
-        INVENTORY: (bin_folder / "parity", "inventory", *of_inventory, "--json"),
-        SCAFFOLD: (bin_folder / "parity", "scaffold", *of_inventory, "--out", mirrors),
-        STOCK: (bin_folder / "dg", "check", "defs", "--target-path", stock),
-        CHECK: (bin_folder / "dg", "check", "defs", "--target-path", ours),
-    }
+    read = (bin_folder / "parity", "inventory", *of_inventory, "--json")
+    in_project = ("--project-dir", project, "--profiles-dir", project, "--target-path", FOLDER / "parsed")
+    check = bin_folder / "dg", "check", "defs", "--target-path"
+    commands: Sequence[tuple[str, tuple[Path | str, ...], int]] = (
+        (EXPORT, (airflow, exporter, "--dags-folder", dags, *SPAN, "--out", inventory), REPETITIONS),
+        (PARSE, (bin_folder / "dbt", "--quiet", "parse", *in_project), 1),
+        (FIRST_INVENTORY, read, 1),
+        (INVENTORY, read, REPETITIONS),
+        (SCAFFOLD, (bin_folder / "parity", "scaffold", *of_inventory, "--out", mirrors), REPETITIONS),
+        (FIRST_STOCK, (*check, stock), 1),
+        (STOCK, (*check, stock), REPETITIONS),
+        (FIRST_CHECK, (*check, ours), 1),
+        (CHECK, (*check, ours), REPETITIONS),
+    )
     path = os.pathsep.join([str(bin_folder), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "PARITY_PROXIED_STATE": str(FOLDER / "proxied_state")}
-    seconds: dict[str, list[float]] = {}
-    for name, command in commands.items():
-        loads = name in (STOCK, CHECK)
-        for repetition in range(REPETITIONS + loads):
-            row = FIRST if repetition == 0 and name == CHECK else name
-            seconds.setdefault(row, []).append(cpu_seconds([str(part) for part in command], environment))
-            console.print(f"  {repetition}  {row}: {seconds[row][-1]:.1f} s")
-    seconds[STOCK].pop(0)
-    return [Row(name, figures) for name, figures in seconds.items()]
+    environment = {**os.environ, "PATH": path, "PARITY_STRICT": "1"}
+    environment |= {"PARITY_PROXIED_STATE": str(FOLDER / "proxied_state")}
+    rows = []
+    for name, command, repetitions in commands:
+        seconds = []
+        for repetition in range(repetitions):
+            printed: list[str] = []
+            seconds.append(cpu_seconds([str(part) for part in command], environment, printed))
+            console.print(f"  {repetition}  {name}: {seconds[-1]:.1f} s")
+            if name == EXPORT:
+                refuse_lost_dags(inventory, DAGS)
+            elif name in (FIRST_INVENTORY, INVENTORY):
+                refuse_unread_tasks(printed[0], DAGS)
+            elif name == SCAFFOLD:
+                refuse_missing_mirrors(mirrors, DAGS)
+        rows.append(Row(name, seconds))
+    return rows

@@ -49,7 +49,7 @@ def measure(console: Console) -> list[Row]:
 
 
 def _run(folder: Path, key: str) -> float:
-    environment = {**os.environ, "PARITY_PROXIED_STATE": str(folder / "proxied_state")}
+    environment = {**os.environ, "PARITY_PROXIED_STATE": str(folder / "proxied_state"), "PARITY_STRICT": "1"}
     command = [sys.executable, "-m", "bench.unit_run", str(folder), key]
     return cpu_seconds(command, environment)
 
@@ -69,6 +69,9 @@ def main(folder: Path, key: str) -> None:
             raise SystemExit(
                 f"the run failed: {[event.message for event in result.all_events if event.is_failure]}"
             )
+        built = [event.asset_key for event in result.get_asset_materialization_events()]
+        if built != [dg.AssetKey("m_0")]:
+            raise SystemExit(f"the run built {built}")
 
 
 if __name__ == "__main__":

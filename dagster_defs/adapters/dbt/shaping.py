@@ -8,6 +8,7 @@ of these, the YAML, or a macro whose result affects any of these, may shape the 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from dagster_defs.adapters.dbt.jinja import YAML, calls_of, names_asked, templat
 
 Names = frozenset[str | None]  # of variables or macros; None: unknown, so possibly any
 
-_RULES = "1"  # version of this module's rules: bump it if the same files would give another answer
+_RULES = "2"  # version of this module's rules: bump it if the same files would give another answer
 VAR, ENV_VAR = "var", "env_var"  # dbt's functions that read a variable
 _BLOCKS = re.compile(r"\{%-?\s*(macro|test|data_test|materialization)\b")
 _DECIDES = ("config", "ref", "source", "metric")  # these make a node, or an edge to one
@@ -32,39 +33,54 @@ _WITH_JINJA = YAML | {".sql"}
 
 @dataclass(frozen=True, slots=True)
 class ShapingVariables:
-    """`any_name`: some file computes a variable's name, or cannot be read."""
+    """`any_name`: some file computes a variable's name, or cannot be read. `handled`: variables whose value something
+    takes besides printing it into a statement, so that a value of another type may fail to parse."""
 
     names: frozenset[str]
     any_name: bool = False
+    handled: frozenset[str] = frozenset()
 
     @classmethod
     def in_files(cls, files: Iterable[Path], function: str = VAR) -> Self:
         """From one project's files, including its packages and profile. `function`: by which the variables are read."""
-        names = frozenset(_Project.read(files, function).shaping())
-        return cls(frozenset(name for name in names if name is not None), None in names)
+        project = _Project.read(files, function)
+        names = frozenset(project.shaping())
+        return cls(_known(names), None in names, _known(project.handled()))
 
     @classmethod
     def read(cls, document: Any) -> Self | None:
         """None for a file that `write` did not write, or that was written under other rules."""
         match document:
-            case {"rules": str(rules), "names": list(names), "any_name": bool(any_name)} if (
-                rules == _RULES and all(isinstance(name, str) for name in names)
-            ):
-                return cls(frozenset(names), any_name)
+            case {
+                "rules": str(rules),
+                "names": [*names],
+                "any_name": bool(any_name),
+                "handled": [*handled],
+            } if rules == _RULES and all(isinstance(name, str) for name in (*names, *handled)):
+                return cls(frozenset(names), any_name, frozenset(handled))
         return None
 
     def write(self) -> dict[str, Any]:
-        return {"rules": _RULES, "names": sorted(self.names), "any_name": self.any_name}
+        said = {"rules": _RULES, "any_name": self.any_name}
+        return {**said, "names": sorted(self.names), "handled": sorted(self.handled)}
 
     def may_shape(self, name: str) -> bool:
         return self.any_name or name in self.names
+
+    def is_only_printed(self, name: str) -> bool:
+        """Whether the project parses to the same nodes with every value of the variable."""
+        return not self.may_shape(name) and name not in self.handled
+
+
+def _known(names: Iterable[str | None]) -> frozenset[str]:
+    return frozenset(name for name in names if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Code:
     """A macro, or the statement of a file. `refers`: it makes a node or an edge; `decides`: on a value that is
     computed, or under a condition. `conditional`: macros that it names in a condition or a loop, or between them.
-    `given`: those to which it hands more than what is written."""
+    `given`: those to which it hands more than what is written. `handled`: see `ShapingVariables`."""
 
     asks: Names
     calls: Names
@@ -72,6 +88,7 @@ class _Code:
     refers: bool = True
     decides: bool = True
     given: Names = frozenset({None})
+    handled: Names = frozenset()
 
     @classmethod
     def of(cls, tree: nodes.Node, function: str) -> Self:
@@ -85,8 +102,9 @@ class _Code:
         )
         # Hooks are templates inside strings, and dbt renders them while parsing.
         texts = (text.value for text in tree.find_all(nodes.Const) if isinstance(text.value, str))
+        names = Counter(names_asked(tree, function))
         return cls(
-            frozenset(names_asked(tree, function)),
+            frozenset(names),
             frozenset(_named_in(tree)),
             conditional,
             any(calls_of(tree, *_DECIDES)),
@@ -94,11 +112,35 @@ class _Code:
             or any(any(calls_of(block, *_DECIDES)) for block in blocks)
             or any("{" in text and asked.search(text) for text in texts),
             given,
+            frozenset(names - Counter(_names_printed(tree, function))),
         )
 
 
 def _word(function: str) -> re.Pattern[str]:
     return re.compile(rf"\b{function}\b")
+
+
+def _names_printed(tree: nodes.Node, function: str) -> Iterator[str | None]:
+    """The first argument of each call of the function whose value is put into the text as it is. In a macro nothing
+    is: what calls it may take its text apart."""
+    for part in _printed(tree.body) if isinstance(tree, nodes.Template) else ():
+        match part:
+            case nodes.Call(node=nodes.Name(name=name), args=[nodes.Const(value=str(asked)), *_]) if (
+                name == function and all(map(_is_literal, _arguments(part)))
+            ):
+                yield asked
+
+
+def _printed(body: Iterable[nodes.Node]) -> Iterator[nodes.Node]:
+    """Expressions between braces that become text of the statement, and not of a block that something takes."""
+    for node in body:
+        match node:
+            case nodes.Output(nodes=parts):
+                yield from parts
+            case nodes.If(body=inside, elif_=others, else_=otherwise):
+                yield from _printed([*inside, *others, *otherwise])
+            case nodes.For(body=inside, else_=otherwise):
+                yield from _printed([*inside, *otherwise])
 
 
 _UNREADABLE = _Code(frozenset({None}), frozenset({None}))
@@ -204,6 +246,10 @@ class _Project:
                     for code in self.macros.get(each, ()):
                         yield code
                         todo += code.calls
+
+    def handled(self) -> Iterator[str | None]:
+        codes = (code for named in self.macros.values() for code in named)
+        yield from (name for code in (*self.statements, *codes) for name in code.handled)
 
     def shaping(self) -> Iterator[str | None]:
         """The variables, with None for a computed name."""

@@ -1,8 +1,8 @@
 """Whether window variables shape a dbt project: then a manifest parsed without them would be wrong.
 
 A variable may be read while a project is parsed (in `config`, `ref`, `enabled`, a file name) and not only while a model
-runs. dbt does not say which, so the project is parsed twice, with two windows, and the manifests are compared. The
-result is cached until something in the project changes.
+runs. dbt does not say which, so the project is parsed twice, with two windows, and the manifests are compared, unless
+its files show that they only print the variables into SQL. The result is cached until something in the project changes.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def shaped_by_window(
 
     Raises DbtProjectUnreadable if dbt cannot parse the project with one of them.
     """
+    if not first_window.environment and all(map(workspace.shaping.is_only_printed, first_window.variables)):
+        return ()
     kept_in = workspace.target_path / "windows.json"
     # Units with variables of the same names and types share the result: another type may not even parse.
     names = [sorted(first_window.environment)] if first_window.environment else []

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -337,6 +338,27 @@ def test_a_broken_answer_about_windows_is_made_again(project: Path, broken: Call
     file.write_bytes(broken(file.read_bytes()))
 
     assert shaped_by_window(DbtWorkspace(project, "legacy"), *asked) == found == ("model.small.good",)
+
+
+def test_variables_that_are_only_printed_need_no_parse(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two parses of a large project take minutes: they are made only where something takes the value."""
+    asked: list[str] = []
+    parsed_apart = DbtWorkspace.parsed_apart
+
+    def parse(workspace: DbtWorkspace, *given: Any) -> Any:
+        asked.append(given[-1])
+        return parsed_apart(workspace, *given)
+
+    monkeypatch.setattr(DbtWorkspace, "parsed_apart", parse)
+    windows = WindowValues({"number": "2024-03-01"}), WindowValues({"number": "2024-03-02"})
+
+    assert shaped_by_window(DbtWorkspace(project, "legacy"), *windows) == ()
+    assert asked == []
+    (project / "models" / "good.sql").write_text("select {{ var('number', '') | length }} as number\n")
+    assert shaped_by_window(DbtWorkspace(project, "legacy"), *windows) == ()
+    assert asked == ["window-1", "window-2"]
 
 
 SELECT = """

@@ -39,7 +39,9 @@ def shaping(tmp_path: Path, text: str, name: str = "model.sql", macros: str = ""
 )
 def test_what_changes_rows_alone_shapes_nothing(text: str, tmp_path: Path) -> None:
     """A value in the SQL of a statement, or a condition around it."""
-    assert shaping(tmp_path, text) == ShapingVariables(frozenset())
+    found = shaping(tmp_path, text)
+
+    assert (found.names, found.any_name) == (frozenset(), False)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,43 @@ def test_what_decides_a_node_or_an_edge_may_shape(text: str, tmp_path: Path) -> 
 
     assert found.may_shape("x")
     assert not found.may_shape("y")
+
+
+@pytest.mark.parametrize(
+    ("text", "only_printed"),
+    [
+        ("select * from {{ ref('a') }} where day = '{{ var('x') }}'", True),
+        (
+            "select '{{ var('x', 'none') }}' {% if is_incremental() %} where d >= {{ var('x') }} {% endif %}",
+            True,
+        ),
+        ("{% for one in [1, 2] %} {{ var('x') }} {% else %} {{ var('x') }} {% endfor %}", True),
+        ("{% if false %} {% elif true %} {{ var('x') }} {% endif %}", True),
+        ("select {{ var('x') + 1 }}", False),
+        ("select {{ var('x') }}, {{ var('x') | length }}", False),
+        ("select {{ var('x').day }}", False),
+        ("select {{ var('x')[0] }}", False),
+        ("select '{{ var('y', var('x')) }}'", False),
+        ("select '{{ var('x', 1 + 1) }}'", False),
+        ("{% set day = var('x') %} select 1", False),
+        ("{% set days %}{{ var('x') }}{% endset %} select {{ days | int }}", False),
+        ("{% filter int %}{{ var('x') }}{% endfilter %}", False),
+        ("{% call between() %}{{ var('x') }}{% endcall %}", False),
+        ("{% if var('x') > 1 %} select 1 {% endif %}", False),
+        ("{% for one in var('x') %} {{ one }} {% endfor %}", False),
+        ("{{ config(pre_hook=\"select {{ var('x') }}\") }} select '{{ var('x') }}'", False),
+        ("{{ config(enabled=var('x')) }} select '{{ var('x') }}'", False),
+        ("{% macro day() %}{{ var('x') }}{% endmacro %}", False),
+        ("select {{ builtins.var('x') }}", False),
+        ("select {{ var(name) }}", False),
+        ("select {{ var('x') ", False),
+    ],
+)
+def test_a_value_that_is_only_printed_cannot_fail_a_parse(
+    text: str, only_printed: bool, tmp_path: Path
+) -> None:
+    """A statement puts it into its SQL as it is, and nothing else takes it, nor the text around it."""
+    assert shaping(tmp_path, text).is_only_printed("x") is only_printed
 
 
 READS = "{% macro reads() %}{{ return(var('x')) }}{% endmacro %}"
@@ -133,7 +172,9 @@ def test_yaml_decides(tmp_path: Path) -> None:
     """Whatever is asked for there is about nodes, sources or tests."""
     text = "models: {shop: {+enabled: \"{{ var('x') }}\", +tags: [\"{{ var('z', 'a') }}\"]}}\nvars: {y: 1}\n"
 
-    assert shaping(tmp_path, text, "dbt_project.yml") == ShapingVariables(frozenset({"x", "z"}))
+    found = shaping(tmp_path, text, "dbt_project.yml")
+
+    assert (found.names, found.any_name) == (frozenset({"x", "z"}), False)
 
 
 @pytest.fixture
@@ -197,7 +238,7 @@ def test_every_file_of_the_project_counts(place: str, tmp_path: Path) -> None:
 
     found = ShapingVariables.in_files(files_of(root))
 
-    assert found == ShapingVariables(frozenset({"x"}))
+    assert (found.names, found.any_name) == (frozenset({"x"}), False)
 
 
 def test_a_workspace_is_parsed_with_what_shapes_it(project: Path) -> None:
