@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.estates import write_estate
+from bench.load import EVERY
 from bench.table import Bound, Row
 from demo.checkout import PROJECT_ROOT
 
@@ -28,7 +29,7 @@ def _name(way: str, units: int, by: str) -> str:
     return f"{way}: {units} {'units' if way == 'ours' else 'models'}, {by}"
 
 
-WHOLE, WORKER = "whole", "a run's worker"
+WHOLE, WORKER, SERVER = "whole", "a run's worker", "a code server, every job"
 BOUNDS = [
     Bound(_name("ours", units, by), times, of=_name("stock", units, by), memory_times=MEMORY)
     for units, times in SIZES.items()
@@ -48,11 +49,11 @@ def measure(console: Console) -> list[Row]:
         shutil.rmtree(FOLDER, ignore_errors=True)
         folder = write_estate(FOLDER, units)
         loads_of: dict[tuple[str, str], list[tuple[float, float]]] = {
-            (way, by): [] for by in (WHOLE, WORKER) for way in JOBS
+            (way, by): [] for by in (WHOLE, WORKER, SERVER) for way in JOBS
         }
         for repetition in range(REPETITIONS + 1):
             for (way, by), loads in loads_of.items():
-                job = JOBS[way] if by == WORKER else ""
+                job = {WHOLE: "", SERVER: EVERY, WORKER: JOBS[way]}[by]
                 loads.append(load(way, folder, job, assets(way, by, units), first=repetition == 0))
                 console.print(f"  {repetition}  {_name(way, units, by)}: {loads[-1][0]:.1f} s")
         for (way, by), loads in loads_of.items():

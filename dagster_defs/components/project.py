@@ -8,6 +8,7 @@ from dagster._utils.warnings import suppress_dagster_warnings
 
 from dagster_defs.adapters.dagster.asked_job import asked_job
 from dagster_defs.adapters.dagster.component_tree import EstateTree
+from dagster_defs.adapters.dagster.job_graphs import keep_job_graphs_small
 from dagster_defs.adapters.dagster.mirrors import declares_nothing
 from dagster_defs.adapters.processes.collector import collector_paused
 
@@ -22,6 +23,7 @@ def load_project(path_within_project: Path, *, sole: bool = False) -> dg.Definit
     tree = EstateTree.for_project(path_within_project)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()
+    keep_job_graphs_small()
     with collector_paused():
         job = asked_job() if sole else None
         definitions = (job and _load_for(job, path_within_project)) or tree.load()

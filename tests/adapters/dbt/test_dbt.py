@@ -358,7 +358,7 @@ def test_variables_that_are_only_printed_need_no_parse(
     assert asked == []
     (project / "models" / "good.sql").write_text("select {{ var('number', '') | length }} as number\n")
     assert shaped_by_window(DbtWorkspace(project, "legacy"), *windows) == ()
-    assert asked == ["window-1", "window-2"]
+    assert asked == ["window-0", "window-1"]
 
 
 SELECT = """
