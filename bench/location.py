@@ -33,7 +33,7 @@ WHOLE, WORKER, SERVER = "whole", "a run's worker", "a code server, every job"
 BOUNDS = [
     Bound(_name("ours", units, by), times, of=_name("stock", units, by), memory_times=MEMORY)
     for units, times in SIZES.items()
-    for by in (WHOLE, WORKER)
+    for by in (WHOLE, WORKER, SERVER)
 ]
 
 
