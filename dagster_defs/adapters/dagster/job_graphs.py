@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,9 +29,10 @@ _SOURCE = "_source_asset_graph"
 
 def keep_job_graphs_small() -> None:
     """In this process, jobs that are resolved from now on have the same graphs as before, and sooner."""
-    usual = jobs.get_asset_graph_for_job
+    module: Any = jobs
+    usual = module.get_asset_graph_for_job
     if not hasattr(usual, "__wrapped__"):
-        jobs.get_asset_graph_for_job = from_near_definitions(usual)
+        module.get_asset_graph_for_job = from_near_definitions(usual)
 
 
 def from_near_definitions(usual: GraphOfJob) -> GraphOfJob:
@@ -59,8 +60,8 @@ def from_near_definitions(usual: GraphOfJob) -> GraphOfJob:
 class _Selected:
     """A selection that is resolved already."""
 
-    keys: frozenset[dg.AssetKey]
-    check_keys: frozenset[dg.AssetCheckKey]
+    keys: Set[dg.AssetKey]
+    check_keys: Set[dg.AssetCheckKey]
 
     def resolve(self, _: Any) -> Any:
         return self.keys
