@@ -79,7 +79,7 @@ def contents(graph: AssetGraph) -> Any:
         (frozenset(each.keys), frozenset(each.check_keys), each.is_executable, each.is_subset)
         for each in graph.assets_defs
     }
-    return nodes, definitions, graph.asset_check_keys, graph.source_asset_graph  # type: ignore[attr-defined]
+    return nodes, definitions, graph.asset_check_keys, graph.source_asset_graph
 
 
 @pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS.keys())
