@@ -1,7 +1,8 @@
 """`make matrix`: what a team does first with both wheels, on every Python of this machine, every Airflow and every dbt.
 
 Each row is an environment of its own in the folder for temporary files. Airflow's half exports an inventory and puts a
-proxy in place of a task; Dagster's half makes a project, mirrors that task, and rehearses one of its windows.
+proxy in place of a task; Dagster's half makes a project, mirrors that task, and rehearses one of its windows. With each
+dbt, the same window is run in process, and by that dbt's executable from an environment with this repository's dbt.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench import dbt_window
 from bench.projects import write_project
 from dagster_defs.adapters.files import atomic
 from demo.checkout import PROJECT_ROOT
@@ -126,7 +128,7 @@ class AirflowHalf:
     def peer(self) -> str:
         return f"Airflow {self.version}"
 
-    def try_out(self, environment: Environment, files: Files) -> None:
+    def try_out(self, environment: Environment, files: Files) -> str:
         """Export an inventory, and have a marked task proxied. Raises StepFailed."""
         environment.make()
         environment.install(f"apache-airflow=={self.version}", before=self.released)
@@ -146,6 +148,7 @@ class AirflowHalf:
         operators.append(environment.run("python", "-c", _OPERATOR, str(dags), cwd=dags).split()[-1])
         if operators[0] != "BashOperator" or operators[1] == operators[0]:
             raise StepFailed(f"the operators without and with a mark are {' and '.join(operators)}")
+        return ""
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,9 @@ class DagsterHalf:
     def peer(self) -> str:
         return f"dbt {self.version}"
 
-    def try_out(self, environment: Environment, files: Files) -> None:
-        """From an empty folder to a rehearsed window. Raises StepFailed."""
+    def try_out(self, environment: Environment, files: Files) -> str:
+        """From an empty folder to a rehearsed window, and a window by this dbt's executable beside one in process: the
+        seconds of both. Raises StepFailed."""
         environment.make()
         overrides = [f"dbt-core=={self.version}.*"]
         if self.version == "1.12":  # its optional parser is downloaded while it installs
@@ -176,6 +180,26 @@ class DagsterHalf:
         environment.run("parity", "verify", "--inventory", str(files.inventory), cwd=project)
         asked = ("rehearse", f"{DAG}.{TASK}", "--last", "1", "--inventory", str(files.inventory), "--json")
         environment.run("parity", *asked, cwd=project)
+        return _both_ways(environment)
+
+
+def _both_ways(environment: Environment) -> str:
+    """Raises StepFailed if anything is reported, or left in a table, by one of the two only."""
+    script = environment.folder / Path(dbt_window.__file__).name
+    atomic.write_text(script, Path(dbt_window.__file__).read_text())
+    folders = {name: environment.folder / name for name in ("in process", "by executable")}
+    for folder in folders.values():
+        folder.mkdir()
+    environment.run("python", str(script), str(folders["in process"]), cwd=environment.folder)
+    program = environment.folder / "bin" / "dbt"
+    command = [sys.executable, dbt_window.__file__, str(folders["by executable"]), str(program)]
+    _run(command, {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)})
+    reported = {name: json.loads((folder / "reported.json").read_text()) for name, folder in folders.items()}
+    first, second = reported.values()
+    for what in ("results", "tables"):
+        if first[what] != second[what]:
+            raise StepFailed(f"{what} are not the same by an executable: {first[what]} / {second[what]}")
+    return ", ".join(f"{each['seconds']:.1f} s {name}" for name, each in reported.items())
 
 
 def write_dbt_project(folder: Path) -> None:
@@ -243,7 +267,12 @@ def _try_out(console: Console, folder: Path, there: Mapping[str, Path], only: Se
     [dagsters], [airflows] = dist.glob("airflow_parity-*.whl"), dist.glob("airflow_parity_handover-*.whl")
     files = Files(airflows, dagsters, folder / "inventory.json")
     table = Table(
-        "Python", "with", "seconds", "outcome", title="Both wheels, each in environments of its own"
+        "Python",
+        "with",
+        "seconds",
+        "outcome",
+        "the same window",
+        title="Both wheels, each in environments of its own",
     )
     failed = False
     for half in (*AIRFLOWS, *DAGSTERS):
@@ -251,24 +280,21 @@ def _try_out(console: Console, folder: Path, there: Mapping[str, Path], only: Se
             continue
         began = time.monotonic()
         name = f"{half.peer} python {half.python}".lower().replace(" ", "-")
-        fault = _fault_of(half, Environment(folder / name, there[half.python]), files)
-        outcome = fault or "ok"
-        failed |= fault is not None
+        window = ""
+        try:
+            window = half.try_out(Environment(folder / name, there[half.python]), files)
+            outcome = "ok"
+        except StepFailed as error:
+            outcome, failed = str(error), True
         seconds = f"{time.monotonic() - began:.0f}"
         console.print(
-            f"  Python {half.python}, {half.peer}: {outcome} ({seconds} s)", markup=False, highlight=False
+            f"  Python {half.python}, {half.peer}: {outcome} ({seconds} s) {window}".rstrip(),
+            markup=False,
+            highlight=False,
         )
-        table.add_row(half.python, half.peer, seconds, Text(outcome))
+        table.add_row(half.python, half.peer, seconds, Text(outcome), window)
     console.print(table)
     return failed
-
-
-def _fault_of(half: Half, environment: Environment, files: Files) -> str | None:
-    try:
-        half.try_out(environment, files)
-    except StepFailed as error:
-        return str(error)
-    return None
 
 
 if __name__ == "__main__":

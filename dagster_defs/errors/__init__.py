@@ -2,6 +2,7 @@
 
     ParityError                      exit 1   something went wrong; the message says what, why and what to do
     ├── DbtProjectUnreadable                  dbt cannot parse the project
+    ├── DbtUnusable                           a dbt that is too old, not there, or none at all
     ├── DbtSelectionRefused                   a selection that dbt cannot read
     ├── DbtFailed                             a dbt command ran and did not succeed
     ├── TimedOut                              a try took longer than the unit's time-out
@@ -157,6 +158,7 @@ from dagster_defs.errors.project import (
     DbtFailed,
     DbtProjectUnreadable,
     DbtSelectionRefused,
+    DbtUnusable,
     FunctionMissing,
     InventoryMissing,
     InventoryUnreadable,
@@ -266,6 +268,7 @@ __all__ = [
     "DbtFailed",
     "DbtProjectUnreadable",
     "DbtSelectionRefused",
+    "DbtUnusable",
     "DemoFolderTaken",
     "DemoMissing",
     "DoesNotAdvance",

@@ -28,6 +28,19 @@ class DbtProjectUnreadable(ParityError):
         super().__init__(f"cannot read the dbt project {project_dir}: {reason.rstrip('.')}. {look}")
 
 
+class DbtUnusable(ParityError):
+    """A dbt that is too old, or not there, or none at all. `program`: as it is named, or the file that was found."""
+
+    def __init__(
+        self,
+        program: str,
+        reason: str,
+        remedy: str = "Name a dbt 1.8 or later in the YAML: dbt: {executable: …}",
+    ) -> None:
+        self.program, self.reason = program, reason
+        super().__init__(f"cannot run dbt by {program}: {reason}. {remedy}")
+
+
 class DbtSelectionRefused(ParityError):
     """A selection that dbt itself cannot read; the project is fine."""
 

@@ -60,12 +60,24 @@ class Connection(BaseModel):
     splits: bool = False
 
 
+class LegacyDbt(BaseModel):
+    """The dbt that Airflow's tasks run, as far as somebody knows it. `adapter`: its type and version, `duckdb 1.10.0`;
+    `packages`: versions by name, `{}` for none; `commit`: of the dbt project that Airflow has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    version: str = ""
+    adapter: str = ""
+    packages: Mapping[str, str] | None = None
+    commit: str = ""
+
+
 class Team(BaseModel):
     """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
     this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id. `dbt_projects`: the
-    dbt project that a folder of Airflow's holds, as a path from this file.
+    dbt project that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -76,6 +88,7 @@ class Team(BaseModel):
     dbt_cloud_jobs: str = ""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
     dbt_projects: Mapping[str, str] = Field(default_factory=dict)
+    dbt: LegacyDbt | None = None
 
     _jobs: tuple[CloudJob, ...] = PrivateAttr(default=())
 

@@ -26,6 +26,8 @@ from dagster_defs.lifecycle.operator_facets import (
     operator_variables,
 )
 from dagster_defs.lifecycle.promises import promise_facets
+from dagster_defs.lifecycle.runtime_facet import NO_RUNTIME, Runtime, runtime_facet
+from dagster_defs.lifecycle.settings import MAY_BE_UNKNOWN
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
@@ -66,7 +68,7 @@ class LegacyUnit:
 @dataclass(frozen=True, slots=True)
 class MirroredUnit:
     """`upstream`: the units whose assets this unit's assets are made from, directly or not. `environment`: Dagster's
-    own."""
+    own. `runtime`: the dbt of its runs."""
 
     unit: Unit
     times: Times
@@ -74,6 +76,7 @@ class MirroredUnit:
     upstream: frozenset[Unit]
     mirrored: frozenset[Unit]
     environment: Mapping[str, str] = field(default_factory=dict)
+    runtime: Runtime = NO_RUNTIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,14 @@ class UnitFacets:
         return tuple(facet.name for facet in self.facets if facet.agrees is Agreement.UNDETERMINED)
 
     @property
+    def unknown(self) -> tuple[str, ...]:
+        """The undetermined ones that may be, because nothing is known of Airflow's side."""
+        undetermined = (facet for facet in self.facets if facet.agrees is Agreement.UNDETERMINED)
+        return tuple(f.name for f in undetermined if f.name in MAY_BE_UNKNOWN and not f.compared)
+
+    @property
     def summary(self) -> str:
-        """`13/13`, `12/13 (windows)` with the facets that differ, `11/13 (2 undetermined)`."""
+        """`14/14`, `13/14 (windows)` with the facets that differ, `12/14 (2 undetermined)`."""
         agreeing = len(self.facets) - len(self.differing) - len(self.undetermined)
         notes = [*self.differing, *([f"{len(self.undetermined)} undetermined"] if self.undetermined else [])]
         return f"{agreeing}/{len(self.facets)}" + (f" ({', '.join(notes)})" if notes else "")
@@ -117,6 +126,7 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
         operator_ordering(legacy.task, ordering) if mirror.declared.operator_itself else ordering,
         *promise_facets(legacy.dag, legacy.task, mirror.declared),
         environment_facet(legacy.reading, mirror.environment, mirror.declared),
+        runtime_facet(legacy.task.team.dbt, mirror.runtime, runs_dbt=mirror.declared.nodes is not None),
     )
 
 

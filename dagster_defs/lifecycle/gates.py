@@ -338,7 +338,8 @@ def _facets(facts: Facts, settings: GateSettings) -> Iterator[Blocker]:
             f"the mirror differs from Airflow's task in {', '.join(facts.facets.differing)}",
             remedy,
         )
-    if open_ := [name for name in facts.facets.undetermined if name not in settings.undetermined]:
+    accepted = {*settings.undetermined, *facts.facets.unknown}
+    if open_ := [name for name in facts.facets.undetermined if name not in accepted]:
         accept = f"{remedy}, and accept what is fine in the unit's YAML: gates: {{undetermined: [{', '.join(open_)}]}}"
         yield Blocker(Gate.FACETS, f"undetermined: {', '.join(open_)}", accept)
 

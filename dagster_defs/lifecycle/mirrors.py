@@ -174,7 +174,7 @@ class Mirror(Protocol):
         ...
 
     @property
-    def dbt(self) -> DbtMirror | None:
+    def dbt_mirror(self) -> DbtMirror | None:
         """The mirror itself if its task runs dbt, and None if it runs anything else."""
         ...
 
@@ -266,6 +266,11 @@ class DbtMirror(Mirror, Protocol):
     @property
     def key_prefix_parts(self) -> tuple[str, ...]:
         """First parts of the asset keys of what the dbt project builds."""
+        ...
+
+    @property
+    def executable(self) -> str:
+        """The path of the `dbt` that its runs start, or its name on PATH; empty for the one in Dagster's process."""
         ...
 
     @property

@@ -30,8 +30,10 @@ class Gate(StrEnum):
 # The facets that `parity verify` compares, by name.
 FACETS = (
     "windows", "variables", "selection", "ordering", "retries", "pool", "timeout", "sla", "catchup", "max_active_runs",
-    "depends_on_past", "callbacks", "environment",
+    "depends_on_past", "callbacks", "environment", "runtime",
 )  # fmt: skip
+# Of these, those that close no gate while nothing at all is known of Airflow's side: no inventory says it.
+MAY_BE_UNKNOWN = frozenset({"runtime"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from dagster_defs.adapters.dbt.environment import (
     giving,
     without_options,
 )
+from dagster_defs.adapters.dbt.in_process import unreadable
 from dagster_defs.adapters.dbt.names import distinct_names
-from dagster_defs.adapters.dbt.project import files_of, profile_of, unreadable
+from dagster_defs.adapters.dbt.project import files_of, profile_of, refuse_no_project
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
@@ -110,7 +111,7 @@ def report(file: Path, team_file: Path, project_dirs: Sequence[Path]) -> Report:
     says why on stderr, and its units lack only their models."""
     inventory = read_inventory(file, team_file)
     for project_dir in project_dirs:
-        _check_is_project(project_dir)
+        refuse_no_project(project_dir)
     on_disk = ProjectsOnDisk.at(project_dirs, team_file)
     estate = describe(inventory, on_disk.projects)
     faults = (project.unreadable for project in on_disk.by_path.values())
@@ -278,11 +279,6 @@ class ProjectOnDisk:
         return found
 
 
-def _check_is_project(root: Path) -> None:
-    if not (root / "dbt_project.yml").is_file():
-        raise DbtProjectUnreadable(root, "it has no dbt_project.yml")
-
-
 class _Parsed:
     """dbt's manifest, graph and configuration. dbt's own task classes select from them, as at the start of a run;
     nothing is run, and no warehouse is queried."""
@@ -298,7 +294,7 @@ class _Parsed:
         if "DBT_PROFILES_DIR" not in dbt_environment() and (self._root / "profiles.yml").is_file():
             self._flags += ["--profiles-dir", str(self._root)]
         self._flags += ["--target", target] if target else []
-        _check_is_project(self._root)
+        refuse_no_project(self._root)
         self._selectors: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._bare_flags: dict[Selection, Any] = {}
         with collector_paused():

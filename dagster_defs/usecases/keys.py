@@ -30,7 +30,7 @@ def read_keys(settings: Settings, name: str) -> Iterator[TableKeys]:
     """
     [mirror] = named_mirrors(settings, [name])
     mirror.refuse_faults(resolved=True)
-    if (dbt := mirror.dbt) is None:
+    if (dbt := mirror.dbt_mirror) is None:
         return
     window = _window_names(mirror)
     # The mirror's own workspace: its variables may decide which models exist.

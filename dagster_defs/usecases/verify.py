@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
+from dagster_defs.adapters.dbt.runtime import runtime_of
 from dagster_defs.errors import InventoryMissing, ParityError
 from dagster_defs.graph import reachable
 from dagster_defs.inventory import Inventory, Kind, describe
@@ -23,6 +24,7 @@ from dagster_defs.lifecycle.facets import (
 )
 from dagster_defs.lifecycle.identity import definers
 from dagster_defs.lifecycle.mirrors import Declared, Mirror
+from dagster_defs.lifecycle.runtime_facet import NO_RUNTIME, Runtime
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
 
@@ -69,6 +71,7 @@ def verify_mirrors(
     mirrors. A mirror that turns out to be broken has none."""
     declared = {mirror.legacy_unit: declaration for mirror in mirrors if (declaration := _declared(mirror))}
     projects: dict[Path, ProjectOnDisk] = {}
+    runtimes: dict[tuple[Path, str], Runtime] = {}
     for mirror in mirrors:
         name = mirror.legacy_unit
         if name not in declared or (units is not None and name not in units):
@@ -85,6 +88,7 @@ def verify_mirrors(
             _upstream(name, declared),
             frozenset(declared),
             settings.variables,
+            _runtime(mirror, runtimes),
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span, inventory.airflow_version)
         yield UnitFacets(name, facets_of(legacy, mirrored))
@@ -106,11 +110,21 @@ def task_of(inventory: Inventory, unit: Unit) -> tuple[Dag | None, Task | None]:
 
 def _reading(mirror: Mirror, dag: Dag, task: Task, projects: dict[Path, ProjectOnDisk]) -> UnitReading | None:
     """What the task runs with dbt, its selection resolved in the mirror's own dbt project; None for a Python unit."""
-    if (dbt := mirror.dbt) is None:
+    if (dbt := mirror.dbt_mirror) is None:
         return None
     project = projects.setdefault(dbt.project_dir, ProjectOnDisk(dbt.project_dir))
     [reading] = describe(Inventory("", (), (replace(dag, tasks=(task,)),)), project).units
     return reading if reading.kind is not Kind.NON_DBT else replace(reading, reason="it runs no dbt")
+
+
+def _runtime(mirror: Mirror, known: dict[tuple[Path, str], Runtime]) -> Runtime:
+    """The dbt of the mirror's runs; nothing is known of one that runs none."""
+    if (dbt := mirror.dbt_mirror) is None:
+        return NO_RUNTIME
+    key = dbt.project_dir, dbt.executable
+    if key not in known:
+        known[key] = runtime_of(dbt)
+    return known[key]
 
 
 def _upstream(unit: Unit, declared: Mapping[Unit, Declared]) -> frozenset[Unit]:

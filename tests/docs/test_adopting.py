@@ -10,6 +10,7 @@ import pytest
 
 import dagster_defs.components
 from dagster_defs.components.units.compared_model import ComparedModel
+from dagster_defs.components.units.dbt_program import DbtProgram
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.python_unit import ExternalAsset
 from dagster_defs.components.units.unit_schedule import UnitSchedule
@@ -36,7 +37,9 @@ def test_the_schedule_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [ComparedModel, ExternalAsset, NoOutputs, OutputWarehouse], ids=lambda kind: kind.__name__
+    "kind",
+    [ComparedModel, DbtProgram, ExternalAsset, NoOutputs, OutputWarehouse],
+    ids=lambda kind: kind.__name__,
 )
 def test_small_records_are_named(kind: Any) -> None:
     """The attributes of the small records stand somewhere in the text."""

@@ -11,6 +11,7 @@ from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.inventory import Convention, Invocation, Kind, NamedWindow, Selection, UnitReading
 from dagster_defs.inventory.document import Dag, Schedule, Task
 from dagster_defs.inventory.records import RenderedCall
+from dagster_defs.inventory.team import LegacyDbt, Team
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import (
     Agreement,
@@ -22,6 +23,7 @@ from dagster_defs.lifecycle.facets import (
     not_in_inventory,
 )
 from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.runtime_facet import Runtime
 from dagster_defs.lifecycle.settings import FACETS
 from dagster_defs.windows import Moment, Window
 from dagster_defs.windows import Schedule as Cron
@@ -34,6 +36,8 @@ WINDOWS = (
     ("2024-03-10T10:00:00+00:00", "2024-03-11T10:00:00+00:00"),
     ("2024-03-11T10:00:00+00:00", "2024-03-12T10:00:00+00:00"),
 )
+LEGACY_DBT = LegacyDbt(version="1.11.16")
+RUNTIME = Runtime("1.11.16", "duckdb 1.11.1", ("dbt_utils@1.3.0",), "0123456789abcdef")
 NODES = frozenset({"model.taxi.daily", "test.taxi.daily_unique"})
 
 
@@ -65,9 +69,12 @@ class Case:
     start: str = "2024-01-01"
     upstream: frozenset[Unit] = frozenset()
     others: tuple[Task, ...] = ()
+    dbt: LegacyDbt | None = LEGACY_DBT
+    runtime: Runtime = RUNTIME
 
     def facets(self) -> dict[str, Facet]:
-        task = replace(Task("taxi", "daily", ("BashOperator",), {}), **self.task)
+        own = Task("taxi", "daily", ("BashOperator",), {}, team=Team(dbt=self.dbt))
+        task = replace(own, **self.task)
         schedule = Schedule("0 6 * * *", "cron", "0 6 * * *", ZONE, False)
         dag = replace(Dag("taxi", schedule, ZONE, (task, *self.others), windows=WINDOWS), **self.dag)
         rendered = tuple(
@@ -87,7 +94,7 @@ class Case:
         unit = Unit("taxi", "daily")
         mirrored = frozenset({unit, *(Unit("taxi", other.task_id) for other in self.others)})
         partitions = partitioned(Cron.of(self.cron, ZONE, self.start))
-        mirror = MirroredUnit(unit, partitions, declared, self.upstream, mirrored)
+        mirror = MirroredUnit(unit, partitions, declared, self.upstream, mirrored, runtime=self.runtime)
         return {facet.name: facet for facet in facets_of(LegacyUnit(dag, task, reading, SPAN), mirror)}
 
 
@@ -238,6 +245,70 @@ def test_a_window_in_the_environment_differs() -> None:
     assert "DAY" in facet.detail
 
 
+@pytest.mark.parametrize(
+    ("dbt", "agrees", "compared", "message"),
+    [
+        (None, "undetermined", 0, "does not say which dbt the task runs. Say it in parity.yaml, under `dbt`"),
+        (LegacyDbt(), "undetermined", 0, "does not say which dbt the task runs"),
+        (LegacyDbt(version="1.11.16"), "agrees", 1, "not known of both sides: adapter, packages, commit"),
+        (
+            LegacyDbt(
+                version="1.11.16",
+                adapter="duckdb 1.11.1",
+                packages={"dbt_utils": "1.3.0"},
+                commit="0123456",
+            ),
+            "agrees",
+            4,
+            "",
+        ),
+        (
+            LegacyDbt(version="1.8.9"),
+            "undetermined",
+            1,
+            "dbt: dbt 1.8.9 in Airflow, dbt 1.11.16 in the mirror; ",
+        ),
+        (
+            LegacyDbt(adapter="duckdb 1.8.4"),
+            "undetermined",
+            1,
+            "duckdb 1.8.4 in Airflow, duckdb 1.11.1 in the",
+        ),
+        (LegacyDbt(packages={}), "undetermined", 1, "no packages in Airflow, dbt_utils@1.3.0 in the mirror"),
+        (
+            LegacyDbt(commit="89abcdef"),
+            "undetermined",
+            1,
+            "accept it in the unit's YAML if the tables match: gates: {undetermined: [runtime]}",
+        ),
+    ],
+)
+def test_the_dbt_of_both_sides(dbt: LegacyDbt | None, agrees: str, compared: int, message: str) -> None:
+    """What is known of both is compared; what differs is undetermined, because only tables can show what it does."""
+    facet = Case(dbt=dbt).facets()["runtime"]
+
+    assert (facet.agrees, facet.compared) == (agrees, compared)
+    assert message in facet.detail
+    assert facet.mirror == "dbt 1.11.16, duckdb 1.11.1, dbt_utils@1.3.0, commit 0123456789ab"
+
+
+def test_changes_that_are_not_committed_are_no_commit() -> None:
+    """A checkout with changes of its own is at no commit that Airflow could have."""
+    facet = Case(
+        dbt=LegacyDbt(commit="0123456789abcdef"), runtime=Runtime(commit="0123456789abcdef", changed=True)
+    ).facets()["runtime"]
+    assert facet.agrees is Agreement.UNDETERMINED
+    assert "commit 0123456789ab in Airflow, commit 0123456789ab with changes in the mirror" in facet.detail
+
+
+def test_a_unit_without_dbt_has_no_runtime_to_compare() -> None:
+    """A function's mirror agrees, whatever is known of dbt."""
+    case = Case(
+        task={"callable_name": "ingest.load"}, declared={"nodes": None, "runs": "ingest.load"}, dbt=None
+    )
+    assert case.facets()["runtime"].agrees is Agreement.AGREES
+
+
 def test_the_summary_names_what_differs() -> None:
     """A unit's facets in one cell: all, those that differ by name, those that are undetermined by number."""
     unit = Unit("taxi", "daily")
@@ -245,7 +316,7 @@ def test_the_summary_names_what_differs() -> None:
     def summary(case: Case) -> str:
         return UnitFacets(unit, tuple(case.facets().values())).summary
 
-    assert summary(Case()) == "13/13"
-    assert summary(Case(cron="0 7 * * *")) == "12/13 (windows)"
-    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "11/13 (pool, 1 undetermined)"
+    assert summary(Case()) == "14/14"
+    assert summary(Case(cron="0 7 * * *")) == "13/14 (windows)"
+    assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "12/14 (pool, 1 undetermined)"
     assert not_in_inventory(unit).summary == "0/1 (task)"

@@ -83,6 +83,18 @@ def test_a_unit_with_everything_in_order_may_be_cut_over() -> None:
     assert condition(READY, USUAL, NIGHT).next == "parity cutover taxi_daily.dbt_daily"
 
 
+def test_an_unknown_dbt_closes_no_gate() -> None:
+    """No inventory says which dbt Airflow runs; but a difference that is known has to be accepted."""
+
+    def runtime(compared: int) -> Facts:
+        facet = Facet("runtime", Agreement.UNDETERMINED, "", "", compared=compared)
+        return replace(READY, facets=UnitFacets(UNIT, (facet,)))
+
+    assert closed(runtime(0)) == []
+    [(gate, why)] = closed(runtime(1))
+    assert (gate, why) == (Gate.FACETS, "undetermined: runtime")
+
+
 @pytest.mark.parametrize(
     ("facts", "gate", "why"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -90,10 +91,16 @@ class Small:
 
     @classmethod
     def make(
-        cls, root: Path, instance: dg.DagsterInstance, airflow_url: str, anew: Collection[str] = ()
+        cls,
+        root: Path,
+        instance: dg.DagsterInstance,
+        airflow_url: str,
+        anew: Collection[str] = (),
+        executable: str = "",
+        files: Mapping[str, str] = MappingProxyType({}),
     ) -> Small:
-        """`anew`: units that refresh fully."""
-        for name, text in FILES.items():
+        """`anew`: units that refresh fully. `executable`: the dbt of all units; `files`: more of the dbt project."""
+        for name, text in {**FILES, **files}.items():
             path = root / "dbt" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -104,7 +111,12 @@ class Small:
                 yaml.safe_dump(
                     {
                         "type": "dagster_defs.components.DbtUnit",
-                        "attributes": {"schedule": _SCHEDULE, **unit, "full_refresh": unit["unit"] in anew},
+                        "attributes": {
+                            "schedule": _SCHEDULE,
+                            **unit,
+                            "full_refresh": unit["unit"] in anew,
+                            "dbt": {"executable": executable},
+                        },
                     }
                 )
                 for unit in UNITS

@@ -138,7 +138,7 @@ def conflicts(mirrors: Sequence[Mirror]) -> Mapping[str, ParityError]:
     prefixes = [
         (dbt.unit, str(dbt.project_dir), "/".join(dbt.key_prefix_parts))
         for mirror in mirrors
-        if (dbt := mirror.dbt) is not None
+        if (dbt := mirror.dbt_mirror) is not None
     ]
     claims = [claim for mirror in mirrors for claim in mirror.claims(feeds)]
     return {**keys_taken_twice(claims), **prefixes_at_odds(prefixes)}

@@ -1,9 +1,10 @@
-"""Runs dbt inside the calling process, with a manifest that is already parsed.
+"""A dbt project: its manifest, its selections, and its runs, by the dbt in this process unless another is named.
 
 A `dbt` subprocess costs seconds of imports, and `--vars` that differ from the last run void dbt's partial parse. So the
 project is parsed once without any window (a partial parse, which notices edited files), and commands run on that
 manifest: `--vars` then reach `var()` when models execute, not when they are parsed. The measurements are in
-docs/decisions/0003-dbt-in-process.md.
+docs/decisions/0003-dbt-in-process.md. An executable is another process after all: what it can keep of a parse is in
+`partial_parse`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -25,15 +26,19 @@ from typing import Any, TypeVar
 import yaml
 from filelock import FileLock
 
+from dagster_defs.adapters.dbt import in_process, partial_parse
+from dagster_defs.adapters.dbt.child_project import ChildProject
+from dagster_defs.adapters.dbt.child_run import ChildRun
+from dagster_defs.adapters.dbt.env_vars import ReadVariables
 from dagster_defs.adapters.dbt.environment import (
     NOTHING_GIVEN,
     GivenEnvironment,
     dbt_environment,
-    giving,
     options_set,
     users_profiles,
 )
 from dagster_defs.adapters.dbt.excerpt import excerpt
+from dagster_defs.adapters.dbt.executable import DbtExecutable
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
 from dagster_defs.adapters.dbt.preparation import Preparation
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
@@ -50,7 +55,7 @@ Manifest = Mapping[str, Any]
 T = TypeVar("T")
 Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are none
 
-_STAMP, _PARSED = "prepared.json", "partial_parse.msgpack"
+_STAMP, _PARSED = "prepared.json", partial_parse.FILE
 _EXCERPTS = "excerpts"  # of the manifest, one file per set of nodes
 _HIDDEN = "."
 _PROFILES = "profiles.yml"
@@ -62,20 +67,22 @@ class DbtWorkspace:
     """A dbt project with one target: its contents, and how to run it.
 
     `parsed_with`: the variables, as YAML, that shape the project and are the same in all its runs; `given`: the
-    environment variables. Each target, and each set of their values, has its own target path, because they are part of
-    dbt's parse key.
+    environment variables; `executable`: which dbt does all of it, None for the one in this process. Each target, each
+    set of their values and each executable has its own target path, because they are part of dbt's parse key.
     """
 
     project_dir: Path
     target: str
     parsed_with: str = ""
     given: GivenEnvironment = NOTHING_GIVEN
+    executable: DbtExecutable | None = None
 
     @property
     def target_path(self) -> Path:
-        if not (self.parsed_with or self.given.key):
+        another = self.executable.key if self.executable else ""
+        if not (key := f"{self.parsed_with}{self.given.key}{another}"):
             return self.project_dir / "target" / self.target
-        digest = hashlib.sha256(f"{self.parsed_with}{self.given.key}".encode()).hexdigest()[:12]
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
         return self.project_dir / "target" / f"{self.target}-{digest}"
 
     @cached_property
@@ -167,11 +174,9 @@ class DbtWorkspace:
             options = options_set()
             missing = {asked: each for each in wanted if (asked := _question(each, options)) not in picked}
             refused: dict[str, Picked] = {}
-            for asked, arguments in missing.items():
-                try:
-                    picked[asked] = self._list(arguments)
-                except DbtSelectionRefused as error:
-                    refused[asked] = error
+            if missing:
+                for asked, found in zip(missing, self._list(list(missing.values())), strict=True):
+                    (refused if isinstance(found, DbtSelectionRefused) else picked)[asked] = found
             if missing.keys() - refused.keys():
                 atomic.write_json(kept_in, picked)
         return {**picked, **refused}
@@ -224,7 +229,7 @@ class DbtWorkspace:
         timeout: float | None = None,
         limit: float | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
-    ) -> DbtRun:
+    ) -> DbtRun | ChildRun:
         """A dbt command, not started yet; its artifacts and log go to `run_dir`.
 
         `nodes`: what it may select, by unique id, which makes dbt start faster. `parse_again`: the variables shape the
@@ -235,6 +240,12 @@ class DbtWorkspace:
         given = {**(yaml.safe_load(self.parsed_with) or {}), **variables}
         command = [*arguments, "--vars", as_yaml(given)] if given else list(arguments)
         here = replace(self, project_dir=self.project_dir.absolute())
+        environment = {**self.given.values, **environment}
+        if self.executable is not None:
+            read = yaml.safe_load(as_yaml(given)) if given else {}
+            return ChildRun(
+                self.executable, here, command, read, run_dir, parse_again, timeout, limit, environment
+            )
         return DbtRun(
             here,
             command,
@@ -243,8 +254,13 @@ class DbtWorkspace:
             parse_again=parse_again,
             timeout=timeout,
             limit=limit,
-            environment={**self.given.values, **environment},
+            environment=environment,
         )
+
+    @property
+    def program(self) -> Path:
+        """The file that a command line for this project starts."""
+        return self.executable.path if self.executable else Path(sys.executable).parent / "dbt"
 
     def flags(self, target_path: Path) -> list[str]:
         return [
@@ -273,15 +289,15 @@ class DbtWorkspace:
         digest = hashlib.sha256("\0".join(sorted(nodes)).encode()).hexdigest()
         kept = self.target_path / _EXCERPTS / f"{digest[:32]}.msgpack"
         if kept.exists():
-            return _read_manifest(kept)
+            return in_process.read_manifest(kept)
         whole = self._read_parsed()
         part = excerpt(whole, nodes)
         if part is not None:
-            _write_manifest(part, kept)
+            in_process.write_manifest(part, kept)
         return part or whole
 
     def _read_parsed(self) -> Any:
-        return _read_manifest(self.target_path / _PARSED)
+        return in_process.read_manifest(self.target_path / _PARSED)
 
     def _read_kept(self, read: Callable[[], T]) -> T:
         """What the last parse saved. An unreadable file is deleted, and the project is parsed again."""
@@ -298,8 +314,9 @@ class DbtWorkspace:
         """Why dbt could not parse the project, by the environment of the attempt."""
         return {}
 
-    def _parse(self) -> Any:
-        """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
+    def _parse(self) -> Iterable[str]:
+        """Parse without window variables; writes manifest.json and partial_parse.msgpack. The environment variables
+        that this has read, and that the project may read."""
         environment = frozenset(dbt_environment().items())
         if environment in self._refused:
             raise self._refused[environment]
@@ -312,23 +329,15 @@ class DbtWorkspace:
 
     def _parse_into(
         self, target_path: Path, variables: str, environment: Mapping[str, str], *options: str
-    ) -> Any:
-        from dbt.cli.main import dbtRunner
-
-        silent = (
-            "--quiet",
-            "--log-level",
-            "none",
-            *options,
-        )  # stdout may be JSON; we report errors ourselves
-        given = ["--vars", variables] if variables else []
-        with working_directory_kept():
-            outcome = dbtRunner(callbacks=[giving(environment)]).invoke(
-                [*silent, "parse", *given, *self.flags(target_path)]
-            )
-        if not outcome.success:
-            raise unreadable(self.project_dir, outcome.exception)
-        return outcome.result
+    ) -> Iterable[str]:
+        words = [*(["--vars", variables] if variables else []), *options]
+        flags = self.flags(target_path)
+        if self.executable is None:
+            return in_process.parse(self.project_dir, ["parse", *words, *flags], environment)
+        ChildProject(self.executable, self.project_dir, flags, environment).parse(*words)
+        read = ReadVariables.in_files([*files_of(self.project_dir), self.profile])
+        # Another process does not say which variables it has read.
+        return dbt_environment() if read.any_other else read.names
 
     def parsed_apart(
         self, variables: Mapping[str, Any], environment: Mapping[str, str], name: str
@@ -342,12 +351,21 @@ class DbtWorkspace:
         self._parse_into(target_path, as_yaml(variables), given, "--no-partial-parse")
         return _read_document(target_path / "manifest.json")
 
-    def _list(self, arguments: Sequence[str]) -> list[str]:
+    def _list(self, selections: Sequence[Sequence[str]]) -> Iterator[Picked]:
+        flags, given = self.flags(self.target_path), self.given.values
+        if self.executable is not None:
+            variables = ["--vars", self.parsed_with] if self.parsed_with else []
+            child = ChildProject(self.executable, self.project_dir, flags, given)
+            yield from child.select_all(selections, *variables)
+            return
         options = tuple(options_set().items())
-        if options not in self._listers:
-            flags, given = self.flags(self.target_path), self.given.values
-            self._listers[options] = Lister(self.project_dir, self._listed, flags, given)
-        return self._listers[options].select(arguments)
+        for arguments in selections:
+            if options not in self._listers:
+                self._listers[options] = Lister(self.project_dir, self._listed, flags, given)
+            try:
+                yield self._listers[options].select(arguments)
+            except DbtSelectionRefused as error:
+                yield error
 
     @cached_property
     def _listers(self) -> dict[tuple[tuple[str, str], ...], Lister]:
@@ -361,8 +379,8 @@ class DbtWorkspace:
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
         """The target path, up to date and locked: several processes preparing one project take turns."""
-        if not (self.project_dir / "dbt_project.yml").is_file():
-            raise DbtProjectUnreadable(self.project_dir, "it has no dbt_project.yml")
+        refuse_no_project(self.project_dir)
+        _ = self.files_digest  # a dbt that cannot be used is refused before it parses
         self.target_path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.target_path / ".lock", is_singleton=True):
             stamp = self.target_path / _STAMP
@@ -371,16 +389,15 @@ class DbtWorkspace:
                 stamp.unlink(missing_ok=True)
                 (self.target_path / "selections.json").unlink(missing_ok=True)
                 shutil.rmtree(self.target_path / _EXCERPTS, ignore_errors=True)
-                parsed = self._parse()
-                atomic.write_text(stamp, Preparation.of(self, parsed.env_vars).write())
+                read = self._parse()
+                atomic.write_text(stamp, Preparation.of(self, read).write())
             yield
 
     @cached_property
     def files_digest(self) -> str:
         """A digest of every file that dbt reads for this project, profile included, independent of its location."""
-        digest = hashlib.sha256(
-            f"{version('dbt-core')}:{self.target}:{self.parsed_with}{self.given.key}".encode()
-        )
+        dbt = self.executable.key if self.executable else in_process.own_version()
+        digest = hashlib.sha256(f"{dbt}:{self.target}:{self.parsed_with}{self.given.key}".encode())
         named = {str(path.relative_to(self.project_dir)): path for path in files_of(self.project_dir)}
         for name, path in {**named, "the profile": self.profile}.items():
             digest.update(f"\0{name}\0".encode())
@@ -395,6 +412,11 @@ class DbtWorkspace:
     @property
     def profile(self) -> Path:
         return self.profiles_dir / _PROFILES
+
+
+def refuse_no_project(folder: Path) -> None:
+    if not (folder / "dbt_project.yml").is_file():
+        raise DbtProjectUnreadable(folder, "it has no dbt_project.yml")
 
 
 def profiles_dir_of(project_dir: Path) -> Path:
@@ -450,34 +472,3 @@ def _read_document(file: Path) -> Manifest:
     if not isinstance(document, dict) or not isinstance(document.get("nodes"), dict):
         raise ValueError(f"{file} is not a manifest")
     return document
-
-
-def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:
-    """Our error for an exception that dbt raised while parsing the project.
-
-    dbt catches interrupts and time-outs too, which are meant for this process: they are raised again.
-    """
-    from dbt.exceptions import UninstalledPackagesFoundError
-
-    if error is not None and not isinstance(error, Exception | SystemExit):
-        raise error
-    deps = isinstance(error, UninstalledPackagesFoundError)
-    unsaid = (
-        "dbt parse failed"
-        if error is None
-        else f"dbt parse ended with {type(error).__name__}, and no message"
-    )
-    return DbtProjectUnreadable(project_dir, str(error or "").strip() or unsaid, deps)
-
-
-def _read_manifest(file: Path) -> Any:
-    from dbt.contracts.graph.manifest import Manifest as DbtManifest
-    from dbt.parser.manifest import extended_mashumuro_decoder
-
-    return DbtManifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
-
-
-def _write_manifest(manifest: Any, file: Path) -> None:
-    from dbt.parser.manifest import extended_mashumaro_encoder
-
-    atomic.write_bytes(file, manifest.to_msgpack(extended_mashumaro_encoder))

@@ -16,7 +16,7 @@ from dagster_defs.adapters.dbt.environment import giving
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtFailed, NotComparable, TimedOut
 
-_RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
+RESULT_EVENTS = frozenset({"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"})
 # Fired before the first statement of each node, and of each batch.
 _START_EVENTS = frozenset({"LogStartLine", "LogStartBatch"})
 _SECONDS_TO_STOP = 10
@@ -169,7 +169,7 @@ class DbtRun:
         if self._abandoned.is_set() and message.info.name in _START_EVENTS:
             # dbt treats it as the node's error, skips what depends on it, and finishes.
             raise DbtFailed(self.command, ["it was told to stop"], self.run_dir / "dbt.log")
-        if message.info.name not in _RESULT_EVENTS or self._abandoned.is_set():
+        if message.info.name not in RESULT_EVENTS or self._abandoned.is_set():
             return
         from google.protobuf.json_format import MessageToDict
 

@@ -48,7 +48,7 @@ def run_piped(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    lines = _lines_of(process.stdout)
+    lines = lines_of(process.stdout)
     if process.stdin is not None:
         _feed(process.stdin, stdin or b"")
     try:
@@ -61,7 +61,7 @@ def run_piped(
         if (known := Known.of(process.pid)) and process.poll() is None:
             guardian.end([known], grace=GRACE_SECONDS)
         process.wait()
-        _end_group(process.pid)
+        end_group(process.pid)
         GUARDIAN.forget(process.pid)
         log.take_all(lines)
         log.close()
@@ -90,7 +90,7 @@ def _close(process: subprocess.Popen[Any], pipe: IO[bytes]) -> None:
             process.wait(timeout=GRACE_SECONDS)
 
 
-def _end_group(group: int) -> None:
+def end_group(group: int) -> None:
     """Kill what the program left running in its process group, whose number is not reused while any of it lives."""
     with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGKILL)
@@ -141,7 +141,7 @@ class Log:
             self._say("\n".join([beyond, *self._last]))
 
 
-def _lines_of(stdout: IO[bytes] | None) -> queue.Queue[str | None]:
+def lines_of(stdout: IO[bytes] | None) -> queue.Queue[str | None]:
     """The lines as they arrive, then None."""
     lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
 

@@ -23,7 +23,7 @@ from dagster_defs.adapters.dbt.dagster_dbt import (
 from dagster_defs.adapters.dbt.deferral import builds, data_behind
 from dagster_defs.adapters.dbt.project import DbtWorkspace, Manifest
 from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
-from dagster_defs.adapters.dbt.run import DbtRun
+from dagster_defs.adapters.warehouse.built_tables import BuiltTables, tables_built_by
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.one_writer import moments_to_write
@@ -359,11 +359,12 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
             partition = unit.partitions.key_of(window)
             for key in keys:
                 context.add_asset_metadata(window_metadata([window]), asset_key=key, partition_key=partition)
-    for event in run.events():
-        copied = start.copied.get(event["data"]["node_info"]["unique_id"])
-        yield from _translate(
-            context, nodes, run, event, {**metadata, tags.BASELINE: copied} if copied else metadata
-        )
+    with tables_built_by(run, nodes.workspace) as built:
+        for event in run.events():
+            copied = start.copied.get(event["data"]["node_info"]["unique_id"])
+            yield from _translate(
+                context, nodes, built, event, {**metadata, tags.BASELINE: copied} if copied else metadata
+            )
     beside.run(unit.programs_after)
 
 
@@ -426,7 +427,7 @@ def _name_for_selection(manifest: Manifest, node_id: str) -> str:
 def _translate(
     context: dg.AssetExecutionContext,
     nodes: UnitNodes,
-    run: DbtRun,
+    built: BuiltTables,
     event: dict[str, Any],
     metadata: Mapping[str, Any],
 ) -> Iterator[Any]:
@@ -456,7 +457,7 @@ def _translate(
             project=nodes.project,
         ):
             if isinstance(translated, dg.Output):
-                facts = facts_of_table(nodes.manifest["nodes"][node_id], run)
+                facts = facts_of_table(nodes.manifest["nodes"][node_id], built)
                 yield translated.with_metadata({**translated.metadata, **metadata, **facts})
             else:
                 yield translated

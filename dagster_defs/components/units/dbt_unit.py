@@ -34,6 +34,7 @@ from dagster_defs.components.units.dbt_environment import (
     refuse_moving_place,
 )
 from dagster_defs.components.units.dbt_outputs import refuse_bad_comparisons, tables_of
+from dagster_defs.components.units.dbt_program import Dbt, DbtProgram
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
@@ -118,6 +119,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
             examples=["finance"],
         ),
     ] = ""
+    dbt: Dbt = field(default_factory=DbtProgram)
     deps: Before = field(default_factory=list, kw_only=True)
     compare: Annotated[
         Sequence[ComparedModel],
@@ -220,7 +222,14 @@ class DbtUnit(UnitComponent, RunsPrograms):
     def _nodes(self, side: Side) -> UnitNodes:
         if side not in self._nodes_by_side:
             project, translator = self.project_units.once(
-                (self.project_dir, side, self.key_prefix_parts, self.parsed_with, given_by(self)),
+                (
+                    self.project_dir,
+                    side,
+                    self.key_prefix_parts,
+                    self.parsed_with,
+                    given_by(self),
+                    self.executable,
+                ),
                 lambda: self._translation(side),
             )
             self._nodes_by_side[side] = UnitNodes(
@@ -306,7 +315,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
         return (*said, *(f"environment variable {name}" for name in self._moving_environment))
 
     @property
-    def dbt(self) -> DbtMirror:
+    def dbt_mirror(self) -> DbtMirror:
         return self
 
     @property
@@ -335,6 +344,10 @@ class DbtUnit(UnitComponent, RunsPrograms):
     @cached_property
     def project_dir(self) -> Path:
         return (self.root / self.project).resolve()
+
+    @cached_property
+    def executable(self) -> str:
+        return self.dbt.named_from(self.root)
 
     def dbt_arguments(self) -> list[str]:
         """The selection part of the command, as the legacy task has it."""
@@ -430,9 +443,9 @@ class DbtUnit(UnitComponent, RunsPrograms):
                 for side in Side:
                     arguments = (unit.select, unit.exclude, unit.selector)
                     wanted.setdefault(unit.workspace(side), []).append(arguments)
-        unreadable: set[tuple[Path, str]] = set()
+        unreadable: set[Hashable] = set()
         for workspace, selections in wanted.items():
-            project = workspace.project_dir, workspace.parsed_with
+            project = workspace.project_dir, workspace.parsed_with, workspace.executable
             if project in unreadable:
                 continue  # dbt would take seconds to report the same about its other target
             try:

@@ -39,12 +39,12 @@ def _tables_of(mirrors: Iterable[Mirror]) -> Iterator[tuple[DbtWorkspace, str, s
     seen: set[DbtWorkspace] = set()
     for mirror in mirrors:
         with suppress(ParityError):
-            if mirror.dbt is None:
+            if mirror.dbt_mirror is None:
                 for output in mirror.outputs_of(any_moment(mirror)):
                     if isinstance(output, TableOutput):
                         workspace = open_workspace(Path(output.project_dir), output.legacy_target)
                         yield workspace, output.legacy, f"{mirror.unit} writes"
-            elif (workspace := workspace_of(mirror.dbt, Side.LEGACY)) not in seen:
+            elif (workspace := workspace_of(mirror.dbt_mirror, Side.LEGACY)) not in seen:
                 seen.add(workspace)
                 nodes: list[Any] = [
                     *workspace.manifest["nodes"].values(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.adapters.dbt.run import DbtRun
+from dagster_defs.adapters.warehouse.built_tables import BuiltTables
 from dagster_defs.parity import Column
 
 NOT_DESCRIBED: Mapping[str, str] = MappingProxyType({})
@@ -21,11 +21,11 @@ def column_schema(columns: Iterable[Column], described: Mapping[str, str] = NOT_
     return {"dagster/column_schema": dg.TableSchema(columns=shown)} if shown else {}
 
 
-def facts_of_table(node: Mapping[str, Any], run: DbtRun) -> dict[str, Any]:
+def facts_of_table(node: Mapping[str, Any], built: BuiltTables) -> dict[str, Any]:
     """The facts about what a dbt node has just built. Call it while its event is being handled."""
     described = {name.lower(): column.get("description", "") for name, column in node["columns"].items()}
-    columns = column_schema((Column(*column) for column in run.columns_of(node)), described)
-    if node["config"]["materialized"] == "view":  # counting a view would run its query a second time
+    columns = column_schema((Column(*column) for column in built.columns_of(node)), described)
+    if node["config"].get("materialized") == "view":  # counting a view would run its query a second time
         return columns
-    rows = run.count_rows(node["relation_name"])
+    rows = built.count_rows(node["relation_name"])
     return columns if rows is None else {**columns, "dagster/row_count": rows}

@@ -144,7 +144,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return self._project
 
     @property
-    def dbt(self) -> DbtMirror | None:
+    def dbt_mirror(self) -> DbtMirror | None:
         return None
 
     @property

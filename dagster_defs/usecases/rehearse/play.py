@@ -63,7 +63,7 @@ class Play:
             return
         for output in self._outputs_of(window):
             yield self._checked(key, compare_output(output))
-        if self.ready.mirror.dbt is not None:
+        if self.ready.mirror.dbt_mirror is not None:
             yield self._checked(
                 key, results_check(statuses[Side.LEGACY], statuses[Side.CANDIDATE], self.names)
             )

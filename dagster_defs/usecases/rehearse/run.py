@@ -34,7 +34,7 @@ def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progr
 
 def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") -> Run:
     """What Airflow's task does in a window; dbt writes to the target of `side`, and logs under `name`."""
-    dbt, legacy = prepared.mirror.dbt, None
+    dbt, legacy = prepared.mirror.dbt_mirror, None
     if dbt is not None:
         legacy = LegacyDbt(workspace_of(dbt, side), prepared.run_dir / name, prepared.folder)
 

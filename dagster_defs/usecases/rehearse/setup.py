@@ -85,7 +85,7 @@ def ready(
         dag, task = task_of(inventory, mirror.legacy_unit)
         if dag is None or task is None:
             raise NotRehearsable(unit, "the inventory has no such task")
-        if dbt := mirror.dbt:
+        if dbt := mirror.dbt_mirror:
             calls: Calls = dbt_calls(task, dag, ProjectOnDisk(dbt.project_dir).reads)
         else:
             if mirror.declared().operator_itself:
@@ -137,7 +137,7 @@ def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -
 
     Raises NotRehearsable if one of the compared files would be outside it.
     """
-    if mirror.dbt is not None:
+    if mirror.dbt_mirror is not None:
         yield mirror
         return
     unit = str(mirror.legacy_unit)

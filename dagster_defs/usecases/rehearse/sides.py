@@ -77,7 +77,7 @@ class LegacyDbt:
         self._results_file.unlink(missing_ok=True)
         with log.open("wb") as output:
             return subprocess.run(
-                [str(Path(sys.executable).parent / "dbt"), *call.words, *self._places(call)],
+                [str(self.workspace.program), *call.words, *self._places(call)],
                 cwd=self.workspace.project_dir,
                 env=GUARDIAN.environment(command_environment(call, self.rehearsal, self.folder)),
                 stdout=output,
@@ -165,7 +165,7 @@ class CandidateJob:
         return self._statuses(result.run_id)
 
     def _statuses(self, run_id: str) -> Statuses:
-        if (dbt := self.mirror.dbt) is None:
+        if (dbt := self.mirror.dbt_mirror) is None:
             return {}
         runs = workspace_of(dbt, Side.CANDIDATE).target_path / "runs" / run_id
         return {

@@ -52,11 +52,11 @@ class Upstream:
 
 def upstream_of(mirror: Mirror, mirrors: Sequence[Mirror]) -> Upstream | None:
     """For a Python unit, what builds the models that it reads. None if the unit is not tied to a dbt project."""
-    if (own := mirror.dbt) is not None:
+    if (own := mirror.dbt_mirror) is not None:
         return _upstream(own, mirror.declared().nodes or frozenset(), frozenset())
     reads = mirror.declared().reads
     for other in mirrors:
-        makers = other.dbt
+        makers = other.dbt_mirror
         if makers is not None and not reads.isdisjoint(other.declared().writes):
             return _upstream(makers, frozenset(), other.declared().nodes or frozenset())
     return None

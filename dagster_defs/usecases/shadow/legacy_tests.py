@@ -58,7 +58,8 @@ def evaluate_tests(
         manifest, file = workspace.manifest, _database_file(workspace)
     except ParityError as error:
         return Evaluated(not_known=dict.fromkeys(tests, str(error)))
-    reasons = {test: _why_not(manifest, test, file, parse_again) for test in tests}
+    runs_hooks = _has_hooks(manifest) and workspace.executable is not None
+    reasons = {test: _why_not(manifest, test, file, parse_again, runs_hooks) for test in tests}
     refused = {test: why for test, why in reasons.items() if why}
     nodes = {test: _node(manifest, test) for test in sorted(tests) if test not in refused}
     if not nodes:
@@ -80,7 +81,14 @@ class _Hookless(DbtWorkspace):
 
     @classmethod
     def of(cls, workspace: DbtWorkspace, profiles: Path | None = None) -> Self:
-        return cls(workspace.project_dir, workspace.target, workspace.parsed_with, workspace.given, profiles)
+        return cls(
+            workspace.project_dir,
+            workspace.target,
+            workspace.parsed_with,
+            workspace.given,
+            workspace.executable,
+            profiles,
+        )
 
     def load_manifest(self, nodes: frozenset[str] | None = None) -> Any:
         manifest = super().load_manifest(nodes)
@@ -179,21 +187,28 @@ def _read_only_profile(workspace: DbtWorkspace) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _why_not(manifest: Manifest, test: str, file: Path | None, parse_again: bool) -> str:
-    """Why a test is not evaluated, or empty. `file`: the database file, opened read-only, if there is one."""
+def _why_not(manifest: Manifest, test: str, file: Path | None, parse_again: bool, runs_hooks: bool) -> str:
+    """Why a test is not evaluated, or empty. `file`: the database file, opened read-only, if there is one.
+    `runs_hooks`: dbt would run the project's hooks, because it is another process, which parses the project itself."""
     config = _node(manifest, test).get("config", {})
     stores = config.get("store_failures")
     if stores is None:
         stores = value_of("store_failures").lower() in ("1", "true", "t", "yes", "y")
     if stores or config.get("store_failures_as") in ("table", "view"):
         return "it stores its failures"
+    if runs_hooks:
+        return "the project has hooks, and the dbt executable would run them"
     if file is not None:
         return ""
     if test.startswith("unit_test."):
         return "a unit test writes a temporary table"
-    if parse_again and any(node["resource_type"] == _HOOK for node in manifest["nodes"].values()):
+    if parse_again and _has_hooks(manifest):
         return "the project has hooks, and its window variables shape it"
     return ""
+
+
+def _has_hooks(manifest: Manifest) -> bool:
+    return any(node["resource_type"] == _HOOK for node in manifest["nodes"].values())
 
 
 def _node(manifest: Manifest, test: str) -> Mapping[str, Any]:
