@@ -55,7 +55,8 @@ def test_both_sides_run_by_the_executable(small: Small) -> None:
         1,
         False,
     )
-    types = {each.name: each.type for each in facts["stg_events"]["dagster/column_schema"].value.columns}
+    schema: Any = facts["stg_events"]["dagster/column_schema"].value
+    types = {each.name: each.type for each in schema.columns}
     assert types == {"day": "DATE", "n": "INTEGER"}
     assert all("Execution Duration" in each and each["vars/min"].value == FIRST for each in facts.values())
     checks = {each.check_name: each.passed for each in ran.get_asset_check_evaluations()}
