@@ -22,7 +22,8 @@ from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, Un
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.table_facts import column_schema
-from dagster_defs.components.units.unit import UnitComponent, target_of
+from dagster_defs.components.units.targets import target_of
+from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.identity import Claim

@@ -37,7 +37,6 @@ from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
-from dagster_defs.settings import Settings
 from dagster_defs.windows import (
     EventSchedule,
     Moment,
@@ -497,9 +496,3 @@ def project_units(
         unit._project = project
     project.settle()
     return project
-
-
-def target_of(side: Side) -> str:
-    """The dbt target that a side writes to, set by the deployment; DuckDB by default."""
-    settings = Settings.from_process()
-    return settings.legacy_target if side is Side.LEGACY else settings.candidate_target
