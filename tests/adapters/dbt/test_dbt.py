@@ -18,6 +18,7 @@ from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.dbt.env_vars import env_vars_in
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.run import DbtRun
 from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.errors import DbtFailed, DbtProjectUnreadable, NotComparable
@@ -198,6 +199,7 @@ def test_rows_are_counted_while_dbt_waits(project: Path) -> None:
     """While an event is handled, dbt's own connection counts the rows of what was just built."""
     workspace = DbtWorkspace(project, "legacy")
     run = workspace.run(["build"], variables={}, run_dir=project.parent / "run")
+    assert isinstance(run, DbtRun)
     relation = workspace.manifest["nodes"]["model.small.good"]["relation_name"]
 
     counted = [(run.count_rows(relation), run.count_rows('"no"."such"."table"')) for _ in run.events()]
