@@ -25,11 +25,13 @@ def adopted(root: Path, theirs: Path) -> Path:
 
 
 def run_in(root: Path, command: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command in such a copy; `python` is Airflow's, any other program one of ours by its last name."""
+    """A command in such a copy; `python` and the exporter are Airflow's, any other program is one of ours."""
     program, *arguments = command
+    if program == "airflow-inventory":
+        program, arguments = "python", ["legacy_dags/handover/inventory.py", *arguments]
     is_airflows = program == "python"
     return subprocess.run(
-        [AIRFLOWS_PYTHON if is_airflows else str(BIN / Path(program).name), *arguments],
+        [AIRFLOWS_PYTHON if is_airflows else str(BIN / program), *arguments],
         cwd=root,
         env={
             **foreign_environment(),
