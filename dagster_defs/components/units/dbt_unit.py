@@ -35,12 +35,12 @@ from dagster_defs.components.units.dbt_environment import (
 )
 from dagster_defs.components.units.dbt_outputs import refuse_bad_comparisons, tables_of
 from dagster_defs.components.units.dbt_program import Dbt, DbtProgram
+from dagster_defs.components.units.dbt_targets import target_of
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.scaffold import DbtUnitScaffolder
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.side_commands import Commands, RunsPrograms
-from dagster_defs.components.units.targets import target_of
 from dagster_defs.components.units.translator import UnitTranslator, claims_of, read_and_written
 from dagster_defs.components.units.unit import Templates, UnitComponent
 from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError

@@ -17,12 +17,12 @@ from dagster_defs.adapters.warehouse.places import place_of_relation, relation_n
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.run_window import moments_of_run
+from dagster_defs.components.units.dbt_targets import target_of
 from dagster_defs.components.units.others_tables import table_of_others
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.table_facts import column_schema
-from dagster_defs.components.units.targets import target_of
 from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
