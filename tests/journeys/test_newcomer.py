@@ -18,13 +18,15 @@ from tests.support.estate import ROOT
 pytestmark = [pytest.mark.journey, pytest.mark.airflow]
 
 FOREIGN = ROOT / "tests" / "journeys" / "foreign"
-# The one that runs no dbt, and the one whose selection is a param of a DAG that people start, run as they are.
+# The one that runs no dbt, the mapped one, and the one whose selection is a param of a DAG that people start, run as
+# they are.
 UNITS = {
     "shop_orders.stage": "DbtUnit",
     "shop_orders.marts": "DbtUnit",
     "shop_orders.check": "DbtUnit",
     "shop_orders.ping": "LegacyTask",
     "shop_stock.levels": "DbtUnit",
+    "shop_stock.each": "LegacyTask",
     "shop_repair.repair": "LegacyTask",
 }
 Run = Callable[[str], subprocess.CompletedProcess[str]]
