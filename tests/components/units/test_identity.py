@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.dbt import project as adapter
+from dagster_defs.adapters.dbt import in_process as adapter
 from dagster_defs.components.project import load_project
 from dagster_defs.components.units.broken_unit import broken_key
 from dagster_defs.lifecycle import Unit
