@@ -37,7 +37,7 @@ from dagster_defs.lifecycle.mirrors import (
     any_moment,
 )
 from dagster_defs.lifecycle.settings import GateSettings
-from dagster_defs.parity import Side
+from dagster_defs.parity import Column, Side
 from dagster_defs.usecases.columns import columns_written
 from dagster_defs.windows import Bound, Moment, PartitionVars, zone_of
 
@@ -150,13 +150,24 @@ class OutputsUnit(UnitComponent):
         self, context: dg.AssetExecutionContext, metadata: Mapping[str, Any] = MappingProxyType({})
     ) -> Iterator[dg.MaterializeResult[None]]:
         """One result for each asset of the run, with the columns that its output has now."""
-        [*_, last] = moments_of_run(context, self.times)
-        written = {
-            output_key(output.name, side): (output, side) for output in self.outputs_of(last) for side in Side
-        }
+        columns = self._columns_of(context)
         for key in sorted(context.selected_asset_keys):
-            columns = columns_written(*written[key]) if key in written else ()
-            yield dg.MaterializeResult(asset_key=key, metadata={**metadata, **column_schema(columns)})
+            shown = column_schema(columns.get(key, ()))
+            yield dg.MaterializeResult(asset_key=key, metadata={**metadata, **shown})
+
+    def _columns_of(self, context: dg.AssetExecutionContext) -> Mapping[dg.AssetKey, Sequence[Column]]:
+        """The work is done: whatever goes wrong here is told, and fails no run."""
+        try:
+            [*_, last] = moments_of_run(context, self.times)
+            places = {
+                output_key(output.name, side): (output, side)
+                for output in self.outputs_of(last)
+                for side in Side
+            }
+            return columns_written({key: places[key] for key in context.selected_asset_keys & places.keys()})
+        except Exception as error:
+            context.log.warning(f"The columns are not shown: {error}")
+            return {}
 
     @cached_property
     def feeds(self) -> Mapping[str, dg.AssetKey]:

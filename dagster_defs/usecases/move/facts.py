@@ -175,7 +175,8 @@ def skipped_windows(
     home: Path | None, mirrors: Mirrors, evidence: Mapping[Unit, Sequence[Evidence]]
 ) -> dict[Unit, frozenset[str]]:
     """By unit, the windows between those that were compared in which Airflow itself skipped its task, as a branch does:
-    there is nothing to compare. Asks only for units that have windows without evidence."""
+    there is nothing to compare. One that it has also run is not among them, whichever came first. Asks only for units
+    that have windows without evidence."""
     holes: dict[Unit, frozenset[str]] = {}
     for mirror in mirrors:
         newest = _newest_compared(mirror, evidence.get(mirror.legacy_unit, ()))
@@ -186,12 +187,18 @@ def skipped_windows(
     keys = legacy_keys({mirror.legacy_unit: mirror for mirror in mirrors if mirror.legacy_unit in holes})
     skipped: dict[Unit, frozenset[str]] = {}
     with instance_at(home) as instance:
+        log = EventReader(instance)
         for unit, partitions in holes.items():
             states: dict[str | None, str] = {}
+            written: set[str] = set()
             for key in keys.get(unit, ())[:1]:
-                for event in EventReader(instance).observations(key, limit=SKIPS):
+                for event in log.observations(key, limit=SKIPS):
                     states.setdefault(event.partition, event.state)
-            skipped[unit] = frozenset(key for key in partitions if states.get(key) == "skipped")
+                written = {
+                    each for each in partitions if any(log.materializations(key, partition=each, limit=1))
+                }
+            over = {each for each in partitions if states.get(each) == "skipped"}
+            skipped[unit] = frozenset(over - written)
     return skipped
 
 

@@ -75,6 +75,19 @@ def test_a_way_that_is_taken_now_and_then_can_be_cut_over(project: Project) -> N
     assert closed(project, "2024-01-02", "2024-01-05") == []
 
 
+@pytest.mark.parametrize("first", ["ran", "skipped"])
+def test_a_window_that_also_ran_is_compared(project: Project, first: str) -> None:
+    """Somebody cleared it, and the branch went another way: legacy has rows in it that nobody has looked at."""
+    for what in ("ran", "skipped") if first == "ran" else ("skipped", "ran"):
+        if what == "skipped":
+            told(project, "2024-01-03", "skipped")
+        else:
+            ran = dg.AssetMaterialization("labels", partition="2024-01-03")
+            project.estate.instance.report_runless_asset_event(ran)
+
+    assert closed(project, "2024-01-02", "2024-01-04") == ["1 of 2 windows not compared"]
+
+
 def test_other_windows_between_are_not_compared(project: Project) -> None:
     """One whose last try has failed, and one that nobody knows of, still close the gate."""
     told(project, "2024-01-03", "skipped")

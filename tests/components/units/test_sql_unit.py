@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
+from pytest_mock import MockerFixture
 
 from dagster_defs.components.units.broken_unit import BROKEN
 from tests.components.conftest import Project
 from tests.support.postgres import PostgresServer
-from tests.support.target_project import both_sides, failure, project_of_targets
+from tests.support.target_project import both_sides, failure, logged, project_of_targets
 
 DAYS = {"cron": "@daily", "start": "2024-03-01"}
 DAY = ("2024-03-02", "2024-03-02")
@@ -78,6 +80,42 @@ def test_both_sides_run_the_same_sql(place: Project, warehouse: dict[str, str], 
 
     assert sides["shadow/daily"][0], sides
     assert "1 row equal" in sides["shadow/daily"][1]
+
+
+def shown_columns(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    [event] = result.get_asset_materialization_events()
+    schema: Any = event.materialization.metadata.get("dagster/column_schema")
+    return {column.name: column.type for column in schema.value.columns} if schema else {}
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "types"),
+    [({}, {"day": "DATE", "orders": "BIGINT"}), (SERVER, {"day": "date", "orders": "bigint"})],
+    ids=["duckdb", "postgres"],
+)
+def test_its_tables_columns_are_shown(
+    place: Project, warehouse: dict[str, str], types: dict[str, str]
+) -> None:
+    """With the warehouse's own types, on each side."""
+    place.declare("own", unit(LOAD, split_statements=True, warehouse=warehouse))
+    place.load()
+
+    assert shown_columns(place.estate.run("own__sql", DAY)) == types
+    assert shown_columns(place.estate.run("shadow__own__sql", DAY, must_succeed=False)) == types
+
+
+def test_columns_that_cannot_be_shown_fail_no_run(place: Project, mocker: MockerFixture) -> None:
+    """The work is done by then."""
+    mocker.patch(
+        "dagster_defs.components.units.outputs_unit.columns_written", side_effect=RuntimeError("it is gone")
+    )
+    place.declare("own", unit(LOAD, split_statements=True))
+    place.load()
+
+    result = place.estate.run("own__sql", DAY)
+
+    assert shown_columns(result) == {}
+    assert "The columns are not shown: it is gone" in logged(place.estate, result)
 
 
 def rows(postgres: PostgresServer, table: str) -> int:
