@@ -95,8 +95,19 @@ class Settings:
 
     @property
     def proxied_state(self) -> Path:
-        """The folder with the ledger and the marks, which Airflow reads too."""
-        return Path(self._value("PARITY_PROXIED_STATE") or self._beside_dags / "proxied_state")
+        """The folder with the marks that Airflow reads and, if the store is files, the ledger."""
+        return self.named_proxied_state or self._beside_dags / "proxied_state"
+
+    @property
+    def named_proxied_state(self) -> Path | None:
+        """The folder that PARITY_PROXIED_STATE names."""
+        named = self._value("PARITY_PROXIED_STATE")
+        return Path(named) if named else None
+
+    @property
+    def store(self) -> str:
+        """PARITY_STORE, where the record is kept; empty for files in `proxied_state`. It may hold a password."""
+        return self._value("PARITY_STORE")
 
     @property
     def _beside_dags(self) -> Path:

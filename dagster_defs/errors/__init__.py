@@ -53,6 +53,7 @@
     ├── LedgerUnreadable                      a ledger line that no version of this command has written
     ├── LedgerVersion                         a ledger line written by another version
     ├── LedgerUnwritable                      the ledger or a mark cannot be written; nothing has changed
+    ├── StoreMissing                          no store of the record is where PARITY_STORE says
     ├── MoveInProgress                        a move of the unit has begun and is not finished
     ├── MoveOvertaken                         somebody else has moved the unit in the meantime
     ├── StepFailed                            a move stopped half-done at one of its steps
@@ -91,6 +92,7 @@
     │   ├── NotRendered                       windows for which the inventory has no rendered command
     │   ├── BadUnit                           a unit's YAML declares something impossible
     │   ├── BrokenUnits                       some mirrors are broken, and PARITY_STRICT stops the load
+    │   ├── BadStore                          a PARITY_STORE that cannot be understood
     │   ├── MoveImpossible                    a move that the unit's stage does not allow
     │   ├── NotDagsterOwned                   a backfill in Dagster of windows that Airflow owns
     │   ├── PartOfDag                         units of a DAG that can only be retired together
@@ -197,6 +199,7 @@ from dagster_defs.errors.servers import (
     ServerSilent,
     WritersAmiss,
 )
+from dagster_defs.errors.stores import BadStore, StoreMissing
 from dagster_defs.errors.units import (
     BadUnit,
     BrokenUnits,
@@ -248,6 +251,7 @@ __all__ = [
     "BadComparisonFile",
     "BadOccasion",
     "BadPlace",
+    "BadStore",
     "BadTolerance",
     "BadUnit",
     "BadVariable",
@@ -326,6 +330,7 @@ __all__ = [
     "SourceLeftBehind",
     "StatementFailed",
     "StepFailed",
+    "StoreMissing",
     "TaskStoreUnreadable",
     "TeamFileUnreadable",
     "TemplateBroken",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from dagster_defs.adapters.dagster.api import ENDED, DagsterClient
-from dagster_defs.adapters.store.ledger import Ledger
+from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.errors import EvidenceMissing, GateClosed, NotDagsterOwned, RunFailed
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.backfills import Backfill, BackfillRun, runs_over
@@ -105,9 +105,9 @@ def _launch(
         from_=run.windows[0].start,
         until=run.windows[-1].end,
     )
-    ledger = Ledger(settings.proxied_state)
-    with ledger.moving(backfill.unit):
-        ledger.append(entry)
+    store = open_store(settings)
+    with store.moving(backfill.unit):
+        store.append(entry)
     return dagster.launch(
         backfill.unit.identifier,
         (run.span.first, run.span.last),

@@ -13,7 +13,7 @@ from dagster_defs.adapters.dagster.event_log import WindowEvent, instant
 from dagster_defs.adapters.dagster.evidence import SHADOW, evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import legacy_keys, load_mirrors
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.store.ledger import LedgerReader
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import EvidenceUnreadable, ParityError, ReportUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.broken import faults
@@ -57,7 +57,7 @@ def read_report(settings: Settings, now: datetime) -> Report:
     return Report(
         now,
         tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
-        LedgerReader(settings.proxied_state).read().entries,
+        store_reader(settings).read().entries,
         no_inventory,
         no_evidence,
         (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),

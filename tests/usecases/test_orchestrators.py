@@ -12,6 +12,7 @@ import pytest
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
+from dagster_defs.adapters.store.files import FileStore
 from dagster_defs.errors import AirflowBehind, AirflowFault, DagsterFault, LedgerUnwritable
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.not_read import NOT_READ
@@ -30,7 +31,7 @@ CANDIDATE = {"parity_unit": str(UNIT), "parity_side": "candidate"}
 def world(airflow: FakeAirflow, dagster_server: FakeDagster, tmp_path: Path) -> LiveOrchestrators:
     dagster_server.jobs = [Job("taxi_daily__dbt_daily"), Job("shadow__taxi_daily__dbt_daily")]
     return LiveOrchestrators(
-        tmp_path,
+        FileStore(tmp_path),
         AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=1),
         DagsterClient(dagster_server.url),
     )
@@ -41,7 +42,9 @@ def nowhere(tmp_path: Path) -> LiveOrchestrators:
     """Neither server is there."""
     url = f"http://127.0.0.1:{free_port()}"
     return LiveOrchestrators(
-        tmp_path, AirflowClient(AirflowAddress(url, "admin", "admin"), patience=0.1), DagsterClient(url)
+        FileStore(tmp_path),
+        AirflowClient(AirflowAddress(url, "admin", "admin"), patience=0.1),
+        DagsterClient(url),
     )
 
 

@@ -7,9 +7,9 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,9 +18,10 @@ from filelock import BaseFileLock, FileLock, Timeout
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import ledger_lines
 from dagster_defs.adapters.store.ledger_lines import is_of_another, plain_entry, read_entry
+from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.histories import Histories, UnitHistory, Unmoved, histories, refuse_overtaken
+from dagster_defs.lifecycle.histories import UnitHistory, Unmoved, refuse_overtaken
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.moves import in_progress
 
@@ -28,25 +29,6 @@ NAME = "ledger.jsonl"
 MOST_BYTES = 1 << 29  # of the file: more than a million entries
 SHOWN = 1000  # most characters to show of a line that was cut off
 PATIENCE = 10.0  # seconds to wait for another command's append, which takes milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """`cut_off`: what a crash left after the last whole line; it is ignored. `size`: bytes of all whole lines. `lines`:
-    each entry's line number. `problems`: units with an unreadable line. `path`: for messages."""
-
-    entries: tuple[Entry, ...]
-    cut_off: str
-    size: int
-    lines: Sequence[int] = ()
-    problems: Mapping[Unit, LedgerUnreadable] = field(default_factory=dict)
-    path: Path = Path(NAME)
-
-    def histories(self) -> Histories:
-        with collector_paused():
-            return histories(
-                self.entries, lambda index: f"{self.path} line {self.lines[index]}", self.problems
-            )
 
 
 @dataclass(frozen=True)
@@ -92,7 +74,7 @@ class LedgerReader:
                     if not error.unit:
                         raise
                     problems.setdefault(Unit.parse(error.unit), error)
-        return Contents(tuple(entries), cut_off, size, numbers, problems, self.path)
+        return Contents(tuple(entries), cut_off, size, numbers, problems, f"{path} line")
 
     def _bytes(self) -> bytes:
         try:

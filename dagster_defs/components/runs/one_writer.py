@@ -12,8 +12,7 @@ from dagster_defs.adapters.dagster.runs import (
     record_of,
     related_before,
 )
-from dagster_defs.adapters.store.ledger import LedgerReader
-from dagster_defs.adapters.store.proxied_state import read_marks
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.components.runs.run_window import moments_of_run, window_of_tags
 from dagster_defs.distribution import own_version
 from dagster_defs.errors import NotOwner, ParityError, RunLives
@@ -53,9 +52,8 @@ def _moments_to_write(
     ):
         context.log.warning(apart)
     moments = moments_of_run(context, times)
-    folder = settings.proxied_state
-    history = LedgerReader(folder).history(unit)
-    marks = read_marks(folder, unit.dag_id)
+    store = store_reader(settings)
+    history, marks = store.history(unit), store.marks(unit.dag_id)
     marks.get(unit)  # even if the unit is retired: with a doubtful mark, Airflow's task runs its own operator
     state = state_of(unit, marks, recorded=history.stage)
     request = WriteRequest(
@@ -82,8 +80,8 @@ def owned_by_dagster(units: Sequence[Unit], settings: Settings) -> frozenset[Uni
     """The units of one DAG that Dagster owns now; units whose owner is unknown are left out."""
     if not units:
         return frozenset()
-    folder = settings.proxied_state
-    histories, marks = LedgerReader(folder).read().histories(), read_marks(folder, units[0].dag_id)
+    store = store_reader(settings)
+    histories, marks = store.read().histories(), store.marks(units[0].dag_id)
     owned: set[Unit] = set()
     for unit in units:
         with suppress(ParityError):  # one unit's fault must not affect the others

@@ -11,7 +11,7 @@ import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from dagster_defs.adapters.store.ledger import LedgerReader
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.histories import Retired, UnitHistory
@@ -104,7 +104,7 @@ def build_schedule_sensor(
     )
     def schedules(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            histories = LedgerReader(Settings.from_process(root).proxied_state).read().histories()
+            histories = store_reader(Settings.from_process(root)).read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor: dict[str, str] = json.loads(context.cursor or "{}")

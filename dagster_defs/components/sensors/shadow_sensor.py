@@ -13,8 +13,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_ST
 from typing_extensions import Self
 
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent
-from dagster_defs.adapters.store.ledger import LedgerReader
-from dagster_defs.adapters.store.proxied_state import read_marks
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of, tags
 from dagster_defs.lifecycle.histories import UnitHistory, Unmoved
@@ -99,8 +98,8 @@ def build_shadow_sensor(
     )
     def shadow(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            folder = Settings.from_process(root).proxied_state
-            marks, histories = read_marks(folder), LedgerReader(folder).read().histories()
+            store = store_reader(Settings.from_process(root))
+            marks, histories = store.marks(), store.read().histories()
         except ParityError as error:
             return dg.SkipReason(str(error))
         cursor = Cursor.read(context.cursor)

@@ -8,7 +8,7 @@ import dagster as dg
 
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.event_log import instant
-from dagster_defs.adapters.store.ledger import LedgerReader
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.components.sensors.mapped_tasks import WholeTask
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
@@ -67,7 +67,7 @@ class TaskRuns:
     def _histories(self) -> Mapping[Unit, UnitHistory]:
         """Empty if the ledger cannot be read: then the runs' own tags and states decide."""
         try:
-            return LedgerReader(self._settings.proxied_state).read().histories()
+            return store_reader(self._settings).read().histories()
         except ParityError:
             return {}
 

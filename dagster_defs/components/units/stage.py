@@ -6,8 +6,8 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from dagster_defs.adapters.store.ledger import LedgerReader
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks
+from dagster_defs.adapters.store.proxied_state import Marks
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.histories import UnitHistory, Unmoved
@@ -24,9 +24,9 @@ class Standings:
     @classmethod
     def now(cls, root: Path) -> Self:
         """`root`: the Dagster project."""
-        folder = Settings.from_process(root).proxied_state
         try:
-            return cls((read_marks(folder), LedgerReader(folder).read().histories()))
+            store = store_reader(Settings.from_process(root))
+            return cls((store.marks(), store.read().histories()))
         except ParityError:
             return cls(None)
 

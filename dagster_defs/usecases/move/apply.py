@@ -7,8 +7,8 @@ from datetime import datetime
 from itertools import groupby
 
 from dagster_defs.adapters.processes.waiting import say_seconds
-from dagster_defs.adapters.store.ledger import Ledger
-from dagster_defs.adapters.store.proxied_state import read_marks
+from dagster_defs.adapters.store.registry import open_store, store_reader
+from dagster_defs.adapters.store.seam import Store, StoreReader
 from dagster_defs.errors import DagsterFault, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
@@ -34,8 +34,9 @@ def carry_out(
     Units of one DAG move together, step by step: Airflow then parses the DAG once for all of them, and a retired DAG
     starts in Dagster with the last step of its last unit.
     """
+    store = open_store(settings)
     for together in _by_dag(proposals):
-        steps = [_mover(settings, proposal, reason, say).apply(proposal.plan) for proposal in together]
+        steps = [_mover(settings, store, proposal, reason, say).apply(proposal.plan) for proposal in together]
         yield from _take_turns([proposal.plan for proposal in together], steps, say)
     if any(proposal.plan.from_ is not proposal.plan.to for proposal in proposals):
         _load_anew(settings, proposals[0].plan.unit, say)
@@ -62,11 +63,12 @@ def _by_dag(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
         yield list(together)
 
 
-def _mover(settings: Settings, proposal: Proposal, reason: str, say: Callable[[str], None]) -> Mover:
+def _mover(
+    settings: Settings, store: Store, proposal: Proposal, reason: str, say: Callable[[str], None]
+) -> Mover:
     forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    world = LiveOrchestrators.of(settings)
-    ledger = Ledger(settings.proxied_state)
-    return Mover(ledger, world, settings.operator, reason, forced, say=say, say_seconds=say_seconds())
+    world = LiveOrchestrators.of(settings, store=store)
+    return Mover(store, world, settings.operator, reason, forced, say=say, say_seconds=say_seconds())
 
 
 def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
@@ -91,23 +93,23 @@ def auto_rollback(
     Mapped tasks whose XComs the unit reads are rolled back with it: in Airflow it would find none of theirs.
     Raises what applying the steps raises; `resume_auto_rollbacks` then finishes what was started.
     """
-    ledger = Ledger(settings.proxied_state)
-    history = ledger.history(unit)
+    store = store_reader(settings)
+    history = store.history(unit)
     end = soak_end(history, gates)
     if not isinstance(history, CutOver) or history.open is not None or end is None or now >= end:
         return False
-    sources = sources_of(settings, [unit], read_marks(settings.proxied_state, unit.dag_id))
+    sources = sources_of(settings, [unit], store.marks_in_airflow(unit.dag_id))
     rollbacks = [
-        rollback for each in (unit, *sources) if (rollback := _rollback_of(each, ledger, say)) is not None
+        rollback for each in (unit, *sources) if (rollback := _rollback_of(each, store, say)) is not None
     ]
     _apply_unattended(settings, rollbacks, reason, say)
     return True
 
 
-def _rollback_of(unit: Unit, ledger: Ledger, say: Callable[[str], None]) -> Planned | None:
+def _rollback_of(unit: Unit, store: StoreReader, say: Callable[[str], None]) -> Planned | None:
     """None if the unit is not cut over, or in a move; another unit's rollback does not depend on it."""
     try:
-        history = ledger.history(unit)
+        history = store.history(unit)
     except ParityError as error:
         say(f"{unit}: {error}")
         return None
@@ -125,7 +127,7 @@ def resume_auto_rollbacks(
 
     An error in one rollback is reported and does not stop the others. Raises what reading the ledger raises.
     """
-    histories, finished = Ledger(settings.proxied_state).read().histories(), []
+    histories, finished = store_reader(settings).read().histories(), []
     dag_ids = {unit.dag_id for unit in units}
     for unit in sorted({*units, *(mate for mate in histories if mate.dag_id in dag_ids)}):
         try:
@@ -145,9 +147,10 @@ def _apply_unattended(
     settings: Settings, rollbacks: Sequence[Planned], reason: str, say: Callable[[str], None]
 ) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
-    ledger, world = Ledger(settings.proxied_state), LiveOrchestrators.of(settings)
+    store = open_store(settings)
+    world = LiveOrchestrators.of(settings, store=store)
     steps = [
-        Mover(ledger, world, operator, reason, patience=SENSOR_PATIENCE).apply(each) for each in rollbacks
+        Mover(store, world, operator, reason, patience=SENSOR_PATIENCE).apply(each) for each in rollbacks
     ]
     for done in _take_turns(rollbacks, steps, say):
         say(f"{done.unit} was rolled back")

@@ -11,8 +11,8 @@ from pathlib import Path
 from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.adapters.dagster.evidence import evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import Mirrors, legacy_keys, load_mirrors
-from dagster_defs.adapters.store.ledger import LedgerReader
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks
+from dagster_defs.adapters.store.proxied_state import Marks
+from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Inventory, Task
 from dagster_defs.inventory.operator_kinds import deciders_above
@@ -146,7 +146,8 @@ def read_record(
     Faults in the marks or ledger entries of one unit or DAG are raised only when that unit is queried.
     """
     loaded = load_mirrors(settings.root) if mirrors is None else mirrors
-    contents = LedgerReader(settings.proxied_state).read()
+    store = store_reader(settings)
+    contents = store.read()
     by_unit: dict[Unit, list[Evidence]] = {}
     # This queries the dbt project, which is slow if nothing has queried it yet.
     outputs = _outputs(() if facets is None else loaded)
@@ -156,7 +157,7 @@ def read_record(
             by_unit.setdefault(record.checked.unit, []).append(record)
     return OnRecord(
         {mirror.legacy_unit: mirror for mirror in loaded},
-        read_marks(settings.proxied_state),
+        store.marks_in_airflow(),
         contents.histories(),
         contents.cut_off,
         facets,
@@ -226,10 +227,11 @@ def event_runs(home: Path | None, mirrors: Mirrors) -> dict[Unit, list[str]]:
 
 def known_record(settings: Settings, known: KnownMirrors) -> OnRecord:
     """The record without evidence, from cached knowledge about the mirrors; no mirror is loaded."""
-    contents = LedgerReader(settings.proxied_state).read()
+    store = store_reader(settings)
+    contents = store.read()
     return OnRecord(
         {},
-        read_marks(settings.proxied_state),
+        store.marks_in_airflow(),
         contents.histories(),
         contents.cut_off,
         known.facets,

@@ -1,4 +1,4 @@
-"""The real Airflow, Dagster and folder of marks, as a move reads and changes them."""
+"""The real Airflow, Dagster and marks, as a move reads and changes them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
-from dagster_defs.adapters.store.proxied_state import (
-    read_marks,
-    refuse_unmarkable,
-    write_mark,
-)
-from dagster_defs.errors import AirflowBehind, AirflowFault, AirflowUnclear, DagsterFault, LedgerUnwritable
+from dagster_defs.adapters.store.registry import open_store
+from dagster_defs.adapters.store.seam import Store
+from dagster_defs.errors import AirflowBehind, AirflowFault, AirflowUnclear, DagsterFault
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -31,7 +27,7 @@ OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
 class LiveOrchestrators:
     """Implements `carry_out.Orchestrators`."""
 
-    folder: Path
+    store: Store
     airflow: AirflowClient
     dagster: DagsterClient
 
@@ -40,31 +36,27 @@ class LiveOrchestrators:
         return LiveReader(self.airflow, self.dagster)
 
     @classmethod
-    def of(cls, settings: Settings, *, patience: float = 5) -> LiveOrchestrators:
-        """`patience`: seconds per call."""
+    def of(cls, settings: Settings, *, store: Store | None = None, patience: float = 5) -> LiveOrchestrators:
+        """`store`: the one in which the move has excluded others. `patience`: seconds per call."""
         return cls(
-            settings.proxied_state,
+            store or open_store(settings),
             AirflowClient(AirflowAddress.of(settings), patience=patience),
             DagsterClient(settings.dagster_url),
         )
 
     def marked(self, unit: Unit) -> bool | None:
-        marks = read_marks(self.folder, unit.dag_id)
+        marks = self.store.marks_in_airflow(unit.dag_id)
         return None if marks.doubt(unit) else marks.get(unit, False)
 
     def refuse_unmarkable(self, unit: Unit) -> None:
-        refuse_unmarkable(self.folder, unit)
+        self.store.refuse_unmarkable(unit)
 
     def mark(self, unit: Unit, owner: Owner) -> None:
         """Also asks Airflow to parse the DAG again, so that it soon serves the other operator.
 
-        Raises LedgerUnwritable and leaves the file unchanged if it cannot be written.
+        Raises LedgerUnwritable and leaves the mark unchanged if it cannot be written.
         """
-        try:
-            write_mark(self.folder, unit, proxied=owner is Owner.DAGSTER)
-        except OSError as error:
-            path = self.folder / f"{unit.dag_id}.yaml"
-            raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+        self.store.mark(unit, proxied=owner is Owner.DAGSTER)
         with contextlib.suppress(AirflowFault):
             self.airflow.parse_soon(unit.dag_id)
 

@@ -1,0 +1,104 @@
+"""The record in one folder that everybody shares: `ledger.jsonl`, and a file of marks for each DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
+from dagster_defs.adapters.store.seam import Contents
+from dagster_defs.errors import BadStore, LedgerUnwritable, StoreMissing
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.histories import UnitHistory
+from dagster_defs.lifecycle.ledger import Entry
+from dagster_defs.settings import Settings
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """`named`: PARITY_STORE names the folder, so that it has to exist. Otherwise a missing folder has no entries: a new
+    project has not moved anything yet."""
+
+    folder: Path
+    named: bool = False
+
+    @property
+    def place(self) -> str:
+        return f"file:{self.folder}"
+
+    def read(self, unit: Unit | None = None) -> Contents:
+        return LedgerReader(self._usable()).read(unit)
+
+    def history(self, unit: Unit) -> UnitHistory:
+        return LedgerReader(self._usable()).history(unit)
+
+    def marks(self, dag_id: str = "") -> Marks:
+        return read_marks(self._usable(), dag_id)
+
+    def marks_in_airflow(self, dag_id: str = "") -> Marks:
+        """The same files: Airflow reads them."""
+        return self.marks(dag_id)
+
+    def _usable(self) -> Path:
+        if self.named and not self.folder.is_dir():
+            raise StoreMissing(self.place, "there is no such folder")
+        return self.folder
+
+
+@dataclass(frozen=True)
+class FileStore(FileReader):
+    """Writes too."""
+
+    def append(self, entry: Entry) -> None:
+        Ledger(self._usable()).append(entry)
+
+    @contextmanager
+    def moving(self, unit: Unit) -> Iterator[None]:
+        with Ledger(self._usable()).moving(unit):
+            yield
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        refuse_unmarkable(self._usable(), unit)
+
+    def mark(self, unit: Unit, *, proxied: bool) -> None:
+        folder = self._usable()
+        try:
+            write_mark(folder, unit, proxied=proxied)
+        except OSError as error:
+            path = folder / f"{unit.dag_id}.yaml"
+            raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+
+
+class Files:
+    """`file:PATH`; without an address, the folder of PARITY_PROXIED_STATE or the project's own."""
+
+    schemes: ClassVar = ("file",)
+
+    def reader(self, address: str, settings: Settings) -> FileReader:
+        return FileReader(_folder(address, settings), named=bool(address))
+
+    def store(self, address: str, settings: Settings) -> FileStore:
+        return FileStore(_folder(address, settings), named=bool(address))
+
+
+def _folder(address: str, settings: Settings) -> Path:
+    """A relative path begins at the project. Raises BadStore if PARITY_PROXIED_STATE names another folder: Airflow
+    would read marks that no move writes."""
+    if not address:
+        return settings.proxied_state
+    path = address.partition(":")[2]
+    path = path[2:] if path.startswith("///") else path
+    if not path or path.startswith("//"):
+        raise BadStore(address, "it names no folder", "Write file:/a/folder")
+    folder, told = settings.root / path, settings.named_proxied_state
+    if told is not None and told.resolve() != folder.resolve():
+        raise BadStore(
+            address,
+            f"PARITY_PROXIED_STATE names another folder, {told}",
+            "Unset it, or give both the same folder",
+        )
+    return folder
