@@ -100,10 +100,20 @@ def spans_by_owner(
     }
 
 
+def skips_among(writes: Iterable[Wrote]) -> Mapping[str, Unwritten]:
+    """The latest Dagster run of each window that skipped the task, by partition."""
+    skips = sorted((write for write in writes if write.skipped), key=lambda write: write.when)
+    return {
+        skip.partition: Unwritten(f"Dagster run {skip.run[:8]} skipped it", skipped=True, at=skip.when)
+        for skip in skips
+    }
+
+
 def _by_key(writes: Iterable[Wrote]) -> Writes:
     by_key: dict[str, list[Wrote]] = {}
     for write in sorted(writes, key=lambda write: (write.when, write.run)):
-        by_key.setdefault(write.partition, []).append(write)
+        if not write.skipped:
+            by_key.setdefault(write.partition, []).append(write)
     return by_key
 
 

@@ -17,8 +17,8 @@ class Extent(StrEnum):
     """How much of a window has been written; each window is in exactly one of these states.
 
     `part`: only some assets of the unit. `gap`: nothing, although a later window has been written. `skipped`: nothing,
-    because Airflow itself skipped the task. `waiting`: it is over, but so far neither it nor a later window has been
-    written, or its run has not finished.
+    because the task was skipped, by Airflow or by a run in Dagster. `waiting`: it is over, but so far neither it nor a
+    later window has been written, or its run has not finished.
     """
 
     WRITTEN = "written"
@@ -34,7 +34,7 @@ class Wrote:
 
     `at`: when Dagster learned of it; `began`, `ended` are None if not known. `root` is the same in every try of one
     run; `run`, `address` are empty if not known. `live`: the run has not finished. `asked`: it was a requested
-    backfill.
+    backfill. `skipped`: its only trace is that it skipped the task, so it wrote nothing.
     """
 
     owner: Owner
@@ -48,6 +48,7 @@ class Wrote:
     address: str = ""
     live: bool = False
     asked: bool = False
+    skipped: bool = False
 
     @property
     def when(self) -> datetime:

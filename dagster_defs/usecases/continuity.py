@@ -15,7 +15,7 @@ from dagster_defs.adapters.dagster.mirrors import legacy_keys
 from dagster_defs.adapters.dagster.runs import PlannedAssets
 from dagster_defs.errors import EvidenceUnreadable, ParityError
 from dagster_defs.lifecycle import Owner, Unit, tags
-from dagster_defs.lifecycle.continuity import continuity, event_continuity, spans_by_owner
+from dagster_defs.lifecycle.continuity import continuity, event_continuity, skips_among, spans_by_owner
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.settings import Settings
@@ -95,15 +95,19 @@ def _continuity(
     enrolled = entries[0].at if entries else None
     if of_event:
         return event_continuity(unit, owner, log.writes(keys, of_event=True), enrolled=enrolled, only=only)
-    backfills = {entry.id for entry in entries if entry.kind is Kind.BACKFILLED}
+    writes = log.writes(keys, backfills={entry.id for entry in entries if entry.kind is Kind.BACKFILLED})
     return continuity(
         unit,
         owner,
         mirror.partitions,
-        log.writes(keys, backfills=backfills),
+        writes,
         enrolled=enrolled,
         now=now,
-        unwritten=_newest(log.latest_observations(keys[0]), log.unfinished(unit, mirror.partitions, keys)),
+        unwritten=_newest(
+            log.latest_observations(keys[0]),
+            log.unfinished(unit, mirror.partitions, keys),
+            skips_among(writes),
+        ),
         only=only,
     )
 
@@ -137,10 +141,12 @@ class _Write:
     began: datetime | None = None
     ended: datetime | None = None
     assets: set[str] = field(default_factory=set)
+    skipped: bool = True
 
     def add(self, asset: str, event: WindowEvent) -> None:
         """The instances of a mapped task are one run, which began with the first and ended with the last."""
         self.assets.add(asset)
+        self.skipped = self.skipped and event.is_skip
         self.at = max(self.at, event.at)
         if event.began and event.ended:
             self.began = min(self.began or event.began, event.began)
@@ -194,8 +200,8 @@ class WritesLog:
         latest: dict[str, Unwritten] = {}
         for event in EventReader(self.instance).observations(key):
             if event.partition and event.state:
-                why, skipped = event.description or event.state, event.state == "skipped"
-                latest.setdefault(event.partition, Unwritten(why, skipped=skipped, at=event.at))
+                why = event.description or event.state
+                latest.setdefault(event.partition, Unwritten(why, skipped=event.is_skip, at=event.at))
         return latest
 
     def unfinished(
@@ -265,11 +271,9 @@ def _wrote(
             assets,
             write.address,
         )
-    wrote = Wrote(
-        Owner.DAGSTER, write.partition, at, write.dagster_run, write.dagster_run, None, None, assets
-    )
     if record is None:  # the run was deleted, but not what it wrote
-        return wrote
+        run_id = write.dagster_run
+        return Wrote(Owner.DAGSTER, write.partition, at, run_id, run_id, assets=assets, skipped=write.skipped)
     run = record.dagster_run
     return Wrote(
         Owner.DAGSTER,
@@ -284,6 +288,7 @@ def _wrote(
         address_of_run(dagster_url, run.run_id),
         live=not run.is_finished,
         asked=_is_asked(run, backfills),
+        skipped=write.skipped,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.lifecycle import Owner, Unit
-from dagster_defs.lifecycle.continuity import continuity, spans_by_owner
+from dagster_defs.lifecycle.continuity import continuity, skips_among, spans_by_owner
 from dagster_defs.lifecycle.written import Continuity, Extent, Span, Unwritten, Wrote
 from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
 from dagster_defs.windows.window import utc
@@ -272,6 +272,22 @@ def test_what_airflow_skips_is_no_gap() -> None:
 
     assert [str(span) for span in one.skipped] == [key(3)]
     assert [str(lack) for lack in one.lacks] == [f"{key(5)} (failed)"]
+
+
+def test_what_dagster_skips_is_written_by_nobody() -> None:
+    """A window that a Dagster run skipped has no writer of its own, and keeps the one that it has."""
+    skips = [replace(wrote(day, Owner.DAGSTER), skipped=True) for day in (3, 4)]
+    writes = [*map(wrote, (0, 1, 2, 3)), *(wrote(day, Owner.DAGSTER) for day in (5, 6, 7, 8)), *skips]
+
+    one = found(writes, owner=Owner.DAGSTER, unwritten=dict(skips_among(writes)))
+
+    assert [str(span) for span in one.skipped] == [key(4)]
+    assert {owner: [str(span) for span in spans] for owner, spans in one.by_owner.items()} == {
+        Owner.AIRFLOW: [f"{key(0)} … {key(3)} (4)"],
+        Owner.DAGSTER: [f"{key(5)} … {key(8)} (4)"],
+    }
+    assert one.is_continuous
+    assert spans_by_owner(DAYS, writes, NOW) == one.by_owner
 
 
 def test_what_airflow_always_skips_is_continuous() -> None:

@@ -71,7 +71,7 @@ class WindowEvent:
             text(tags.SHOWN_RUN_ID),
             text(tags.SHOWN_TRY),
             text(tags.SHOWN_RUN),
-            text(tags.SHOWN_STATE),
+            text(tags.SHOWN_STATE) or text(tags.AIRFLOW_STATE),
             event.description or "",
             at(tags.BEGAN),
             at(tags.ENDED),
@@ -89,6 +89,11 @@ class WindowEvent:
     def name(self) -> str | None:
         """Its partition or, for a run without a window, the id of that run; None for anything else."""
         return self.partition or (self.occasion.run_id if self.occasion else None)
+
+    @property
+    def is_skip(self) -> bool:
+        """Whether the task was skipped, in Airflow or by the operator that Dagster ran: then nothing was written."""
+        return self.state == "skipped"
 
     def may_be_of(self, window: Window | None) -> bool:
         """Whether it overlaps the window, or one of the two is unknown."""

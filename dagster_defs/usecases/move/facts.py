@@ -196,7 +196,9 @@ def skipped_windows(
                 for event in log.observations(key, limit=SKIPS):
                     states.setdefault(event.partition, event.state)
                 written = {
-                    each for each in partitions if any(log.materializations(key, partition=each, limit=1))
+                    each
+                    for each in partitions
+                    if not all(event.is_skip for event in log.materializations(key, partition=each))
                 }
             over = {each for each in partitions if states.get(each) == "skipped"}
             skipped[unit] = frozenset(over - written)

@@ -11,6 +11,7 @@ import pytest
 from dagster_defs.adapters.dagster import event_log
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.lifecycle import Owner, Unit, tags
+from dagster_defs.lifecycle.continuity import skips_among
 from dagster_defs.lifecycle.written import Unwritten, Wrote
 from dagster_defs.settings import Settings
 from dagster_defs.usecases import continuity
@@ -31,13 +32,14 @@ LINK = "http://airflow.example/dags/up/grid"
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def both(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-    yield dg.MaterializeResult(ROWS)
+    state = {tags.AIRFLOW_STATE: "skipped" if "skip" in context.run.tags else "success"}
+    yield dg.MaterializeResult(ROWS, metadata=state)
     if "look" in context.run.tags:
         here = WritesLog(context.instance, Settings())
         SEEN.append((here.writes([ROWS, TOTALS]), here.unfinished(UNIT, SCHEDULE)))
     if "fail" in context.run.tags:
         raise ValueError("half-done")
-    yield dg.MaterializeResult(TOTALS)
+    yield dg.MaterializeResult(TOTALS, metadata=state)
 
 
 @pytest.fixture
@@ -160,6 +162,22 @@ def test_what_airflow_did_not_write(log: WritesLog) -> None:
         "2024-03-08": ("skipped in Airflow", True),
         "2024-03-09": ("failed in Airflow", False),
     }
+
+
+def test_what_a_run_skipped(log: WritesLog) -> None:
+    """An operator that Dagster runs may skip its window. It has written nothing, whatever else wrote the window."""
+    wrote, skipped = ran(log, "2024-03-08"), ran(log, "2024-03-08", "2024-03-09", skip="yes")
+
+    found = writes(log)
+    unwritten = skips_among(each for row in found.values() for each in row)
+
+    assert {day: {each.run: each.skipped for each in row} for day, row in found.items()} == {
+        "2024-03-08": {wrote: False, skipped: True},
+        "2024-03-09": {skipped: True},
+    }
+    assert {day: (one.why, one.skipped) for day, one in unwritten.items()} == dict.fromkeys(
+        found, (f"Dagster run {skipped[:8]} skipped it", True)
+    )
 
 
 def test_a_failed_run_of_the_whole_dag(log: WritesLog) -> None:

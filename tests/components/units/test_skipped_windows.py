@@ -88,6 +88,15 @@ def test_a_window_that_also_ran_is_compared(project: Project, first: str) -> Non
     assert closed(project, "2024-01-02", "2024-01-04") == ["1 of 2 windows not compared"]
 
 
+def test_a_window_that_dagster_skipped_for_airflow(project: Project) -> None:
+    """Airflow's proxy has passed on that the operator skips itself, and its run has materialized just that."""
+    told(project, "2024-01-03", "skipped")
+    skip = dg.AssetMaterialization("labels", partition="2024-01-03", metadata={tags.AIRFLOW_STATE: "skipped"})
+    project.estate.instance.report_runless_asset_event(skip)
+
+    assert closed(project, "2024-01-02", "2024-01-04") == []
+
+
 def test_other_windows_between_are_not_compared(project: Project) -> None:
     """One whose last try has failed, and one that nobody knows of, still close the gate."""
     told(project, "2024-01-03", "skipped")
