@@ -25,7 +25,7 @@ from demo.local_dagster import LocalDagster
 if TYPE_CHECKING:
     import dagster as dg
 
-FIRST_DAY, LAST_DAY = "2024-03-07", "2024-03-14"  # the third window, to 03-10 06:00, has 23 hours
+FIRST_DAY, LAST_DAY = "2024-03-07", "2024-03-13"  # the third window, to 03-10 06:00, has 23 hours
 
 
 class Steps(Protocol):

@@ -114,7 +114,10 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Options of the program itself. Raises TwoVersions."""
+    from dagster_defs.distribution import own_version
+
+    own_version()
 
 
 def exit_by(checks: Sequence[WindowCheck]) -> NoReturn:

@@ -7,6 +7,7 @@
     ├── DbtFailed                             a dbt command ran and did not succeed
     ├── TimedOut                              a try took longer than the unit's time-out
     ├── DagsterUnsupported                    Dagster lacks an internal name that units are built with
+    ├── TwoVersions                           another copy of this package is on the path too
     ├── MirrorsUnreadable                     the YAML below defs/ cannot be loaded
     ├── ProxiedStateUnreadable                a file of proxied_state/ is not in Airlift's format
     ├── MarkedAsAWhole                        one unit cannot be marked: its file marks the whole DAG
@@ -174,6 +175,7 @@ from dagster_defs.errors.project import (
     ReportUnwritable,
     TeamFileUnreadable,
     TimedOut,
+    TwoVersions,
 )
 from dagster_defs.errors.servers import (
     AirflowBehind,
@@ -340,6 +342,7 @@ __all__ = [
     "ToleranceOnKey",
     "ToleranceOnType",
     "ToleranceWithoutKey",
+    "TwoVersions",
     "TypeOfNoColumn",
     "Unaligned",
     "UnknownColumn",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dagster_defs.errors.base import ParityError, UsageError
@@ -105,6 +105,19 @@ class DagsterUnsupported(ParityError):
         super().__init__(
             f"Dagster {installed} lacks an internal name that units are built with ({missing}). Install a version that "
             f"this package is made for: {required}"
+        )
+
+
+class TwoVersions(ParityError):
+    """`found`: what is on the path of this Python, by its place."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        self.found = dict(found)
+        listed = ", ".join(f"{what} in {place}" for place, what in found.items())
+        super().__init__(
+            f"this environment has airflow-parity twice ({listed}), and which one runs depends on the folder. Keep "
+            "one: pip uninstall airflow-parity until none is left, then install it again; and run `parity` outside "
+            "of a checkout that is not installed"
         )
 
 
