@@ -55,6 +55,10 @@
     ├── LedgerVersion                         a ledger line written by another version
     ├── LedgerUnwritable                      the ledger or a mark cannot be written; nothing has changed
     ├── StoreMissing                          no store of the record is where PARITY_STORE says
+    ├── StoreUnreachable                      the store's server does not answer
+    ├── StoreRefused                          a store that may not be used, or whose locks or copy cannot be trusted
+    ├── StoreVersion                          a store made by another version
+    ├── LeaseLost                             another command has taken over the move
     ├── MoveInProgress                        a move of the unit has begun and is not finished
     ├── MoveOvertaken                         somebody else has moved the unit in the meantime
     ├── StepFailed                            a move stopped half-done at one of its steps
@@ -94,6 +98,9 @@
     │   ├── BadUnit                           a unit's YAML declares something impossible
     │   ├── BrokenUnits                       some mirrors are broken, and PARITY_STRICT stops the load
     │   ├── BadStore                          a PARITY_STORE that cannot be understood
+    │   ├── StoreNotEmpty                     an import into a store that holds another record
+    │   ├── ImportRefused                     a record that cannot be imported as it is
+    │   ├── NoMarksFolder                     a record in a database, and no folder where Airflow reads its marks
     │   ├── MoveImpossible                    a move that the unit's stage does not allow
     │   ├── NotDagsterOwned                   a backfill in Dagster of windows that Airflow owns
     │   ├── PartOfDag                         units of a DAG that can only be retired together
@@ -201,7 +208,17 @@ from dagster_defs.errors.servers import (
     ServerSilent,
     WritersAmiss,
 )
-from dagster_defs.errors.stores import BadStore, StoreMissing
+from dagster_defs.errors.stores import (
+    BadStore,
+    ImportRefused,
+    LeaseLost,
+    NoMarksFolder,
+    StoreMissing,
+    StoreNotEmpty,
+    StoreRefused,
+    StoreUnreachable,
+    StoreVersion,
+)
 from dagster_defs.errors.units import (
     BadUnit,
     BrokenUnits,
@@ -287,11 +304,13 @@ __all__ = [
     "GateClosed",
     "HalfRetired",
     "HasNoWindows",
+    "ImportRefused",
     "InvalidWindow",
     "InventoryMissing",
     "InventoryUnreadable",
     "InventoryVersion",
     "LaunchRefused",
+    "LeaseLost",
     "LedgerUnreadable",
     "LedgerUnwritable",
     "LedgerVersion",
@@ -304,6 +323,7 @@ __all__ = [
     "MoveImpossible",
     "MoveInProgress",
     "MoveOvertaken",
+    "NoMarksFolder",
     "NoProject",
     "NoRehearsal",
     "NoSuchUnit",
@@ -333,6 +353,10 @@ __all__ = [
     "StatementFailed",
     "StepFailed",
     "StoreMissing",
+    "StoreNotEmpty",
+    "StoreRefused",
+    "StoreUnreachable",
+    "StoreVersion",
     "TaskStoreUnreadable",
     "TeamFileUnreadable",
     "TemplateBroken",

@@ -14,6 +14,7 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, 
 from dagster_defs.adapters.dagster.api import DagsterClient, DagsterReader
 from dagster_defs.adapters.store.files import FileReader, FileStore
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
+from dagster_defs.adapters.store.postgres.store import PostgresReader, PostgresStore
 from dagster_defs.adapters.store.seam import Store, StoreReader
 from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
@@ -26,7 +27,7 @@ from dagster_defs.usecases.move.live import LiveFacts, LiveReader
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.estate import ROOT
 
-OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable"}
+OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in"}
 # Each reader beside the class that writes too, and what that one adds.
 READERS = {
     AirflowReader: (AirflowClient, {"trigger", "note_success", "set_paused", "make_pool", "parse_soon"}),
@@ -34,6 +35,7 @@ READERS = {
     LedgerReader: (Ledger, {"append", "moving"}),
     StoreReader: (Store, OF_A_STORE),
     FileReader: (FileStore, OF_A_STORE),
+    PostgresReader: (PostgresStore, OF_A_STORE),
 }
 WRITING = {name for _, names in READERS.values() for name in names} | {"mark", "wake", "rest", "end_runs"}
 
@@ -45,6 +47,7 @@ WRITERS = frozenset(
         "Ledger",
         "Store",
         "FileStore",
+        "PostgresStore",
         "open_store",
         "LiveOrchestrators",
         "Mover",

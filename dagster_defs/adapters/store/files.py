@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
+from dagster_defs.adapters.store.mounts import refuse_without_locks
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
-from dagster_defs.adapters.store.seam import Contents
-from dagster_defs.errors import BadStore, LedgerUnwritable, StoreMissing
+from dagster_defs.adapters.store.seam import Contents, Figures, Made
+from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import UnitHistory
-from dagster_defs.lifecycle.ledger import Entry
+from dagster_defs.lifecycle.ledger import SCHEMA, Entry
 from dagster_defs.settings import Settings
 
 
@@ -43,7 +44,21 @@ class FileReader:
         """The same files: Airflow reads them."""
         return self.marks(dag_id)
 
+    def figures(self) -> Figures:
+        """A lock can only be tried, so that it is not known which units are being moved."""
+        contents = self.read()
+        units = {entry.unit for entry in contents.entries} | contents.problems.keys()
+        entries = len(contents.entries)
+        return Figures(self.place, SCHEMA, entries, len(units), len(self.marks()), entries, None)
+
+    def flaws(self) -> Sequence[str]:
+        """What a crash has left; the next entry takes its place."""
+        left = self.read().cut_off
+        return [f"the ledger ends with a line that was cut off: {left}"] if left else []
+
     def _usable(self) -> Path:
+        """Raises StoreMissing or StoreRefused."""
+        refuse_without_locks(self.folder)
         if self.named and not self.folder.is_dir():
             raise StoreMissing(self.place, "there is no such folder")
         return self.folder
@@ -71,6 +86,21 @@ class FileStore(FileReader):
         except OSError as error:
             path = folder / f"{unit.dag_id}.yaml"
             raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+
+    def create(self) -> Made:
+        refuse_without_locks(self.folder)
+        before = SCHEMA if self.folder.is_dir() else ""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerUnwritable(str(self.folder), error.strerror or str(error)) from error
+        return Made(self.place, before, SCHEMA)
+
+    def take_in(self, entries: Sequence[Entry], marks: Mapping[Unit, bool]) -> bool:
+        """Raises ImportRefused: a folder is copied as it is."""
+        raise ImportRefused(
+            self.place, "PARITY_STORE names files, which need no import", "Name a database in PARITY_STORE"
+        )
 
 
 class Files:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import ledger_lines
 from dagster_defs.adapters.store.ledger_lines import is_of_another, plain_entry, read_entry
 from dagster_defs.adapters.store.seam import Contents
-from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress
+from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable, MoveInProgress, StoreRefused
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import UnitHistory, Unmoved, refuse_overtaken
 from dagster_defs.lifecycle.ledger import Entry
@@ -147,6 +147,9 @@ class Ledger(LedgerReader):
         except OSError as error:
             raise LedgerUnwritable(str(self.folder), error.strerror or str(error)) from error
         try:
+            if isinstance(lock, SoftFileLock):  # it became one: the file system has no real locks
+                why = "its file system has no locks, and a file as a lock outlives its process"
+                raise StoreRefused(f"file:{self.folder}", why, "Keep the record on a disk with locks")
             yield
         finally:
             lock.release()

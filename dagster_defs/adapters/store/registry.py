@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dagster_defs.adapters.store.files import Files
+from dagster_defs.adapters.store.postgres.store import Postgres
 from dagster_defs.adapters.store.seam import Store, StoreKind, StoreReader
 from dagster_defs.errors import BadStore
 from dagster_defs.settings import Settings
 
 _FILES = Files()
-_KINDS: Mapping[str, StoreKind] = {scheme: kind for kind in (_FILES,) for scheme in kind.schemes}
+_KINDS: Mapping[str, StoreKind] = {scheme: kind for kind in (_FILES, Postgres()) for scheme in kind.schemes}
 
 
 def store_reader(settings: Settings) -> StoreReader:

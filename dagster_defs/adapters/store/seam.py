@@ -40,6 +40,38 @@ class Contents:
             return histories(self.entries, lambda index: f"{self.place} {self.numbers[index]}", self.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldUnit:
+    """A unit that a command is moving now; `since`: by the store's clock."""
+
+    unit: str
+    who: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`version`: the store's own words for its format. `position`: the newest entry's; 0 without entries. `held`: None
+    if this kind of store cannot tell."""
+
+    place: str
+    version: str
+    entries: int
+    units: int
+    marks: int
+    position: int
+    held: tuple[HeldUnit, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `create` found and left; `before` is empty if there was nothing."""
+
+    place: str
+    before: str
+    after: str
+
+
 class StoreReader(Protocol):
     """Every method raises a ParityError if the store is not there or cannot be read: it is never taken for empty."""
 
@@ -67,6 +99,12 @@ class StoreReader(Protocol):
         """The marks as Airflow is told them. One that is not as on record is in doubt."""
         ...
 
+    def figures(self) -> Figures: ...
+
+    def flaws(self) -> Sequence[str]:
+        """What is wrong with the store itself, apart from entries and marks that contradict each other."""
+        ...
+
 
 class Store(StoreReader, Protocol):
     """Writes too."""
@@ -91,6 +129,17 @@ class Store(StoreReader, Protocol):
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
         """Record the unit's mark and tell Airflow. Raises LedgerUnwritable if it cannot be written."""
+        ...
+
+    def create(self) -> Made:
+        """Make the store where there is none, or bring it up to date; it keeps what it holds."""
+        ...
+
+    def take_in(self, entries: Sequence[Entry], marks: Mapping[Unit, bool]) -> bool:
+        """Fill an empty store with all of these, or with nothing; False if it holds exactly these already.
+
+        Raises StoreNotEmpty if it holds anything else.
+        """
         ...
 
 

@@ -1,0 +1,1 @@
+"""The record in a schema of its own in a PostgreSQL database, such as Dagster's."""
