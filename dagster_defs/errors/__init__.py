@@ -58,6 +58,7 @@
     ├── StoreUnreachable                      the store's server does not answer
     ├── StoreRefused                          a store that may not be used, or whose locks or copy cannot be trusted
     ├── StoreVersion                          a store made by another version
+    ├── ImportDiffers                         an imported record is not what the files hold
     ├── LeaseLost                             another command has taken over the move
     ├── MoveInProgress                        a move of the unit has begun and is not finished
     ├── MoveOvertaken                         somebody else has moved the unit in the meantime
@@ -210,6 +211,7 @@ from dagster_defs.errors.servers import (
 )
 from dagster_defs.errors.stores import (
     BadStore,
+    ImportDiffers,
     ImportRefused,
     LeaseLost,
     NoMarksFolder,
@@ -304,6 +306,7 @@ __all__ = [
     "GateClosed",
     "HalfRetired",
     "HasNoWindows",
+    "ImportDiffers",
     "ImportRefused",
     "InvalidWindow",
     "InventoryMissing",

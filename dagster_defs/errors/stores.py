@@ -71,6 +71,17 @@ class ImportRefused(UsageError):
         super().__init__(f"cannot import {source}: {why}. Nothing was done. {remedy}")
 
 
+class ImportDiffers(ParityError):
+    """What was imported is not what is in the files."""
+
+    def __init__(self, place: str, source: str, why: str) -> None:
+        self.place, self.source, self.why = place, source, why
+        super().__init__(
+            f"{place} does not hold the record of {source}: {why}. Do not use it. Drop the schema airflow_parity, and "
+            "import again while no command moves units: parity store init, parity store import"
+        )
+
+
 class NoMarksFolder(UsageError):
     """A record that is in a database does not reach Airflow by itself."""
 

@@ -11,6 +11,7 @@ from dagster_defs.render.text.moves import (
     print_windows,
     proposals_json,
 )
+from dagster_defs.render.text.stores import print_figures, print_imported, print_made, print_store_check
 from dagster_defs.render.text.units import (
     facets_json,
     plan_block,
@@ -43,16 +44,20 @@ __all__ = [
     "print_error",
     "print_explanations",
     "print_facets",
+    "print_figures",
+    "print_imported",
     "print_init",
     "print_inventory",
     "print_json",
     "print_keys",
+    "print_made",
     "print_moved",
     "print_noise",
     "print_plain",
     "print_proposals",
     "print_scaffold",
     "print_status",
+    "print_store_check",
     "print_summary",
     "print_verdicts",
     "print_windows",

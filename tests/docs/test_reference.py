@@ -25,7 +25,9 @@ def test_every_command_and_option_is_documented(name: str) -> None:
     """Each command has a section, and each of its options and arguments a row in it."""
     section = document("docs/reference.md").section(f"### `parity {name}`")
     rows = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
-    expected = {_shown(parameter) for parameter in COMMANDS[name].params}
+    several = getattr(COMMANDS[name], "commands", {"": COMMANDS[name]})
+    expected = {_shown(parameter) for command in several.values() for parameter in command.params}
+    assert all(f"`parity {name} {each}`" in section for each in several if each)
     assert rows >= expected
     assert {row for row in rows if row.startswith("--")} <= expected, (
         "an option that the command does not have"

@@ -11,11 +11,12 @@ from typing import ClassVar
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.mounts import refuse_without_locks
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
-from dagster_defs.adapters.store.seam import Contents, Figures, Made
+from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.lifecycle.ledger import SCHEMA, Entry
+from dagster_defs.lifecycle.stores import Figures, Made
 from dagster_defs.settings import Settings
 
 

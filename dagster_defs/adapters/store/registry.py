@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from dagster_defs.adapters.store.files import Files
+from dagster_defs.adapters.store.files import FileReader, Files
 from dagster_defs.adapters.store.postgres.store import Postgres
 from dagster_defs.adapters.store.seam import Store, StoreKind, StoreReader
 from dagster_defs.errors import BadStore
@@ -22,6 +23,11 @@ def store_reader(settings: Settings) -> StoreReader:
 def open_store(settings: Settings) -> Store:
     """Raises BadStore if PARITY_STORE cannot be understood."""
     return _kind(settings.store).store(settings.store, settings)
+
+
+def files_at(folder: Path) -> StoreReader:
+    """The record that was kept in this folder, whatever PARITY_STORE names now."""
+    return FileReader(folder, named=True)
 
 
 def _kind(address: str) -> StoreKind:

@@ -17,6 +17,7 @@ from dagster_defs.errors import LedgerUnreadable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import Histories, UnitHistory, histories
 from dagster_defs.lifecycle.ledger import Entry
+from dagster_defs.lifecycle.stores import Figures, Made
 from dagster_defs.settings import Settings
 
 
@@ -38,38 +39,6 @@ class Contents:
     def histories(self) -> Histories:
         with collector_paused():
             return histories(self.entries, lambda index: f"{self.place} {self.numbers[index]}", self.problems)
-
-
-@dataclass(frozen=True, slots=True)
-class HeldUnit:
-    """A unit that a command is moving now; `since`: by the store's clock."""
-
-    unit: str
-    who: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """`version`: the store's own words for its format. `position`: the newest entry's; 0 without entries. `held`: None
-    if this kind of store cannot tell."""
-
-    place: str
-    version: str
-    entries: int
-    units: int
-    marks: int
-    position: int
-    held: tuple[HeldUnit, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What `create` found and left; `before` is empty if there was nothing."""
-
-    place: str
-    before: str
-    after: str
 
 
 class StoreReader(Protocol):

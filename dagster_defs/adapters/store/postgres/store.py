@@ -18,7 +18,7 @@ from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases,
 from dagster_defs.adapters.store.postgres.schema import check_version, migrate
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
 from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
-from dagster_defs.adapters.store.seam import Contents, Figures, HeldUnit, Made
+from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import (
     LedgerUnreadable,
     LedgerUnwritable,
@@ -30,6 +30,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import UnitHistory, Unmoved, refuse_overtaken
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.moves import in_progress
+from dagster_defs.lifecycle.stores import Figures, HeldUnit, Made
 from dagster_defs.settings import Settings
 from dagster_defs.windows import instant_text
 

@@ -1,0 +1,1 @@
+"""`parity store`: makes, fills, describes and checks the store of the record."""
