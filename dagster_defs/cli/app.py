@@ -43,8 +43,9 @@ class CommandsByIntent(TyperGroup):
                 for name, command in self.commands.items()
                 if getattr(command, "rich_help_panel", None) == intent
             ]
-            with formatter.section(intent):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(intent):
+                    formatter.write_dl(rows)
 
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.mounts import refuse_without_locks
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
@@ -81,12 +81,7 @@ class FileStore(FileReader):
         refuse_unmarkable(self._usable(), unit)
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
-        folder = self._usable()
-        try:
-            write_mark(folder, unit, proxied=proxied)
-        except OSError as error:
-            path = folder / f"{unit.dag_id}.yaml"
-            raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+        tell_airflow(self._usable(), unit, proxied=proxied)
 
     def create(self) -> Made:
         refuse_without_locks(self.folder)

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.store import marks as one_dag
-from dagster_defs.errors import MarkedAsAWhole, ProxiedStateUnreadable
+from dagster_defs.errors import LedgerUnwritable, MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 
 
@@ -93,6 +93,15 @@ def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
     with FileLock(folder / ".marks.lock", timeout=10):
         refuse_unmarkable(folder, unit)
         return _write_mark(folder, unit, proxied)
+
+
+def tell_airflow(folder: Path, unit: Unit, *, proxied: bool) -> None:
+    """`write_mark`; raises LedgerUnwritable, with the file, for whatever the file system refuses."""
+    try:
+        write_mark(folder, unit, proxied=proxied)
+    except OSError as error:
+        path = folder / f"{unit.dag_id}.yaml"
+        raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
 
 
 def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:

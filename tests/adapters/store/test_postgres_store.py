@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_marks_that_differ_are_in_doubt(store: PostgresStore, tmp_path: Path) ->
     write_mark(tmp_path, UNIT, proxied=False)
 
     assert store.marks().get(UNIT) is True
-    assert store.marks_in_airflow().doubt(UNIT) == "Airflow is told Airflow, on record is Dagster"
+    assert store.marks_in_airflow().doubt(UNIT) == "Airflow's folder says Airflow, the record says Dagster"
     assert not store.marks_in_airflow().honoured(UNIT)
     assert not store.marks_in_airflow().doubt(OTHER)
     (tmp_path / "taxi_daily.yaml").unlink()
@@ -473,7 +474,11 @@ def _move_in_two_halves(store: PostgresStore, began: Any, go_on: Any, outcomes: 
         store.append(INTENT)
         began.set()
         go_on.wait(timeout=120)
-        for write in (lambda: store.append(DONE), lambda: store.mark(UNIT, proxied=True)):
+        writes: list[Callable[[], None]] = [
+            lambda: store.append(DONE),
+            lambda: store.mark(UNIT, proxied=True),
+        ]
+        for write in writes:
             try:
                 write()
                 outcomes.put(("", "written"))

@@ -17,11 +17,10 @@ from dagster_defs.adapters.store.ledger_lines import plain_entry, read_entry
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases, holder_of, holders
 from dagster_defs.adapters.store.postgres.schema import check_version, migrate
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, write_mark
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import (
     LedgerUnreadable,
-    LedgerUnwritable,
     MoveInProgress,
     NoMarksFolder,
     StoreNotEmpty,
@@ -186,11 +185,7 @@ class PostgresStore(PostgresReader):
         folder = self._folder()
         with self._writing(unit) as cursor:
             cursor.execute(_MARK, (unit.dag_id, unit.task_id, proxied, str(unit)))
-            try:
-                write_mark(folder, unit, proxied=proxied)
-            except OSError as error:
-                path = folder / f"{unit.dag_id}.yaml"
-                raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
+            tell_airflow(folder, unit, proxied=proxied)
 
     def create(self) -> Made:
         with transaction(self.address, writes=True) as cursor:
@@ -309,7 +304,7 @@ def _compared(recorded: Marks, told: Marks) -> Marks:
 def _compared_dag(recorded: one_dag.Marks, told: one_dag.Marks) -> one_dag.Marks:
     tasks = {*recorded.tasks, *told.tasks}
     apart = {
-        task_id: f"Airflow is told {_owner(told.honoured(task_id))}, on record is "
+        task_id: f"Airflow's folder says {_owner(told.honoured(task_id))}, the record says "
         f"{_owner(recorded.honoured(task_id))}"
         for task_id in sorted(tasks)
         if told.honoured(task_id) is not recorded.honoured(task_id)
