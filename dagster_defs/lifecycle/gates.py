@@ -190,7 +190,7 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                 by_hand = f"Correct the file in proxied_state/ by hand, as no move of {unit} is on record"
                 yield Blocker(
                     gate,
-                    f"its mark cannot be read, so Airflow runs the task: {facts.doubt}",
+                    f"its mark is in doubt: {facts.doubt}",
                     mend if facts.drifted else by_hand,
                 )
             elif facts.drifted:

@@ -131,7 +131,10 @@ def test_an_old_copy_in_airflow_is_seen_and_put_right(recorded: Night) -> None:
 
     checked = recorded.parity("store", "check")
     assert checked.returncode == 3
-    assert "warning: taxi_daily: Airflow's folder says Airflow, the record says Dagster" in checked.stderr
+    assert (
+        "warning: taxi_daily: of dbt_zones Airflow's folder says Airflow, the record says Dagster"
+        in checked.stderr
+    )
     status = recorded.parity("status", "--json")
     assert status.returncode == 1
     assert json.loads(status.stdout)["drifted"] == [ZONES]

@@ -183,7 +183,10 @@ def test_marks_that_differ_are_in_doubt(store: PostgresStore, tmp_path: Path) ->
     write_mark(tmp_path, UNIT, proxied=False)
 
     assert store.marks().get(UNIT) is True
-    assert store.marks_in_airflow().doubt(UNIT) == "Airflow's folder says Airflow, the record says Dagster"
+    assert (
+        store.marks_in_airflow().doubt(UNIT)
+        == "of dbt_daily Airflow's folder says Airflow, the record says Dagster"
+    )
     assert not store.marks_in_airflow().honoured(UNIT)
     assert not store.marks_in_airflow().doubt(OTHER)
     (tmp_path / "taxi_daily.yaml").unlink()

@@ -304,7 +304,7 @@ def _compared(recorded: Marks, told: Marks) -> Marks:
 def _compared_dag(recorded: one_dag.Marks, told: one_dag.Marks) -> one_dag.Marks:
     tasks = {*recorded.tasks, *told.tasks}
     apart = {
-        task_id: f"Airflow's folder says {_owner(told.honoured(task_id))}, the record says "
+        task_id: f"of {task_id} Airflow's folder says {_owner(told.honoured(task_id))}, the record says "
         f"{_owner(recorded.honoured(task_id))}"
         for task_id in sorted(tasks)
         if told.honoured(task_id) is not recorded.honoured(task_id)
