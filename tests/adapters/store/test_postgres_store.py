@@ -381,6 +381,25 @@ def test_a_reader_cannot_write(store: PostgresStore, postgres: PostgresServer, t
         postgres.run("drop owned by looks", "drop role looks")
 
 
+def test_a_schema_that_somebody_made_is_used(postgres: PostgresServer, tmp_path: Path) -> None:
+    """A role that may create no schema makes the store in one that was made for it."""
+    forget(postgres)
+    postgres.run(
+        "set client_min_messages = warning",
+        "drop role if exists makes",
+        "create role makes login",
+        "create schema airflow_parity authorization makes",
+    )
+    try:
+        store = store_at(url_of(postgres, "makes"), tmp_path)
+        assert store.create().before == ""
+        assert store.create().before == "1"
+        store.append(INTENT)
+    finally:
+        forget(postgres)
+        postgres.run("drop role makes")
+
+
 def test_an_import_is_all_or_nothing(store: PostgresStore, postgres: PostgresServer) -> None:
     """An empty store takes a whole record in, the same one again without a change, and refuses another one; positions
     are those of the files' lines."""

@@ -50,9 +50,11 @@ def migrate(cursor: Any, address: Address, migrations: tuple[str, ...] = MIGRATI
     """
     _refuse_standby(cursor, address)
     cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-    if not _has_versions(cursor):
+    if not _exists(cursor, "to_regnamespace", SCHEMA):  # somebody else may have made it for this role
+        cursor.execute(f"create schema {SCHEMA}")
+    if not _exists(cursor, "to_regclass", f"{SCHEMA}.versions"):
         cursor.execute(
-            f"create schema if not exists {SCHEMA}; create table {SCHEMA}.versions (version integer primary key, "
+            f"create table {SCHEMA}.versions (version integer primary key, "
             "made_at timestamptz not null default clock_timestamp())"
         )
     before = _version(cursor)
@@ -84,8 +86,8 @@ def _refuse_standby(cursor: Any, address: Address) -> None:
         )
 
 
-def _has_versions(cursor: Any) -> bool:
-    cursor.execute("select pg_catalog.to_regclass(%s) is not null", (f"{SCHEMA}.versions",))
+def _exists(cursor: Any, look_up: str, name: str) -> bool:
+    cursor.execute(f"select pg_catalog.{look_up}(%s) is not null", (name,))
     return bool(cursor.fetchone()[0])
 
 
