@@ -42,3 +42,11 @@ def own_selection(
     """
     own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
     return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
+
+
+def partitions_as_config(partitions: dg.PartitionsDefinition | None) -> dg.PartitionedConfig[Any] | None:
+    """What makes a job that only evaluates checks a partitioned one, for those who launch it.
+
+    Dagster takes the partitions of a job from the assets that it builds.
+    """
+    return None if partitions is None else dg.PartitionedConfig(partitions, lambda _: {})

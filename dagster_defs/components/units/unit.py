@@ -23,7 +23,7 @@ from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.broken_unit import broken_definitions
 from dagster_defs.components.units.freshness import freshness_policy
 from dagster_defs.components.units.gates import Gates
-from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection, tags_of
+from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection, partitions_as_config, tags_of
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadow_starter import shadow_starter
@@ -419,6 +419,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return dg.define_asset_job(
             name=f"compare__{self.legacy_unit.identifier}",
             selection=dg.AssetSelection.checks(*compared.check_keys),
+            config=partitions_as_config(self.offered),
             description=f"Compares legacy and candidate of {self.unit} again.",
             executor_def=dg.in_process_executor,
             tags={tags.UNIT: self.unit},

@@ -129,6 +129,21 @@ def test_a_candidate_run_leaves_a_verdict(built: Estate) -> None:
             assert evaluation.target_materialization_data.run_id == built.results[day].run_id
 
 
+def test_a_person_compares_a_window_again(own: Evident) -> None:
+    """The job that only compares can be launched for a partition, by `dg launch` as in Dagster's UI."""
+    for side in Side:
+        own.wrote(side, NEXT)
+    home = own.estate.instance.root_directory
+
+    launched = own.estate.program(
+        "dg", "launch", "--job", f"compare__{DAILY}", "--partition", NEXT, DAGSTER_HOME=home
+    )
+
+    assert launched.returncode == 0, launched.stderr
+    found = read_evidence(own.estate.instance)
+    assert {(one.checked.check.name, one.partition) for one in found} == {(name, NEXT) for name in TABLES}
+
+
 def test_the_event_log_keeps_a_row_for_each_window(built: Estate) -> None:
     """The evaluations of one check are kept by partition, as Dagster's UI shows them."""
     history = built.instance.event_log_storage.get_asset_check_execution_history(
