@@ -135,6 +135,22 @@ def test_only_runs_under_way_are_live(
     assert world.live_runs(UNIT, Owner.DAGSTER) == ["Dagster run aaaaaaaa (started)"]
 
 
+@pytest.mark.parametrize(
+    ("state", "is_live"),
+    [("deferred", True), ("up_for_reschedule", True), ("queued", False), ("up_for_retry", False)],
+)
+def test_a_task_that_comes_back_is_under_way(
+    world: LiveOrchestrators, airflow: FakeAirflow, state: str, is_live: bool
+) -> None:
+    """It may have begun something that another operator would begin again; a task that starts anew has not."""
+    airflow.finish("taxi_daily", "dbt_daily", "now", AT, state=state)
+
+    live = world.reader.live(UNIT, NOW).airflow_runs
+
+    assert bool(live) is is_live
+    assert live == tuple(world.live_runs(UNIT, Owner.AIRFLOW))
+
+
 def test_a_waiting_proxy_is_no_run_of_airflows(world: LiveOrchestrators, airflow: FakeAirflow) -> None:
     """A proxied task that waits for Dagster does not hold up a cutover that is resumed."""
     airflow.finish("taxi_daily", "dbt_daily", "now", AT, state="running")

@@ -29,6 +29,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
 
 PAGE = 100  # Airflow's own default for `maximum_page_limit`
+# An operator that is deferred or rescheduled may have begun something elsewhere, which another one would begin again.
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
 RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the next one
