@@ -16,16 +16,44 @@ from dagster_defs.cli.app import (
     app,
     exit_by,
 )
+from dagster_defs.lifecycle import Owner, Stage
 from dagster_defs.settings import Settings
 
 
 @app.command(rich_help_panel=LOOKING)
-def status(as_json: AsJson = False) -> None:
+def status(
+    units: Annotated[
+        list[str] | None,
+        typer.Argument(help="Units, globs or whole DAGs, as for a move; all by default."),
+    ] = None,
+    stage: Annotated[
+        list[Stage] | None,
+        typer.Option("--stage", help="Only units in this stage; repeat it for several."),
+    ] = None,
+    owner: Annotated[Owner | None, typer.Option("--owner", help="Only units of this owner.")] = None,
+    failing: Annotated[
+        bool,
+        typer.Option(
+            "--failing",
+            help="Only units that need somebody: a verdict that is no match, broken, half-done, drifted, or "
+            "without a task in Airflow.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show every mirrored unit with its stage, owner and evidence."""
     from dagster_defs import render
+    from dagster_defs.lifecycle.status import Shown
     from dagster_defs.usecases.status import read_status
 
-    current = read_status(Settings.from_process(), facets=True, evidence=True)
+    asked = Shown(stages=stage or (), owner=owner, failing=failing)
+    current = read_status(
+        Settings.from_process(),
+        units or (),
+        facets=True,
+        evidence=True,
+        shown=asked if stage or owner or failing else None,
+    )
     if as_json:
         render.print_json(render.status_json(current))
     else:

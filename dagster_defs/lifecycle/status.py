@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from dagster_defs.lifecycle.broken import Fault
-from dagster_defs.lifecycle.conditions import Condition
+from dagster_defs.lifecycle.conditions import Condition, ConditionKind
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
-from dagster_defs.lifecycle.units import Unit, UnitState
+from dagster_defs.lifecycle.units import Owner, Stage, Unit, UnitState
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which units a person asks for: those for which all of it holds. `units`: None for any; `stages`: empty for any;
+    `failing`: only those that need somebody (see `Status.failing`)."""
+
+    units: Collection[Unit] | None = None
+    stages: Collection[Stage] = ()
+    owner: Owner | None = None
+    failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,8 @@ class Status:
     the reason. `ledger_cut_off`: what a crash left behind after the ledger's last line. `broken`: what is wrong with
     mirrors whose definitions cannot be built. `problems`: parts of the ledger or the marks that cannot be read, by unit
     or DAG; a unit whose ledger cannot be read is not in `states`. `beside`: what units run beside dbt, if anything.
+    `unmatched`: units with a kept verdict that is no match. `of`: how many units there are, if only some are in
+    `states`.
     """
 
     states: tuple[UnitState, ...]
@@ -38,6 +51,41 @@ class Status:
     broken: tuple[Fault, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[Unit, tuple[ProgramBeside, ...]] = field(default_factory=dict)
+    unmatched: frozenset[Unit] = frozenset()
+    of: int | None = None
+
+    @property
+    def failing(self) -> frozenset[Unit]:
+        """Units that need somebody: with a verdict that is no match, broken, half-done, drifted, or without a task in
+        Airflow."""
+        half_done = {
+            unit for unit, each in (self.conditions or {}).items() if each.kind is ConditionKind.HALF_DONE
+        }
+        broken = {name for fault in self.broken for name in fault.units}
+        named = {state.unit for state in self.states if str(state.unit) in broken}
+        return self.unmatched | half_done | named | {*self.drifted} | {*self.not_in_airflow}
+
+    def only(self, shown: Shown) -> Status:
+        """The status of these units. What is wrong with others is still said: their mirrors, their part of the record,
+        their marks."""
+        failing = self.failing if shown.failing else None
+        states = tuple(
+            state
+            for state in self.states
+            if (shown.units is None or state.unit in shown.units)
+            and (not shown.stages or state.stage in shown.stages)
+            and (shown.owner is None or state.owner is shown.owner)
+            and (failing is None or state.unit in failing)
+        )
+        units = {state.unit for state in states}
+        conditions = None if self.conditions is None else {unit: self.conditions[unit] for unit in units}
+        return replace(
+            self,
+            states=states,
+            conditions=conditions and dict(sorted(conditions.items())),
+            forced=tuple(entry for entry in self.forced if entry.unit in units),
+            of=len(self.states),
+        )
 
     @property
     def next_command(self) -> str:

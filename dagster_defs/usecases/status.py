@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -12,22 +13,34 @@ from dagster_defs.errors import EvidenceUnreadable
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
-from dagster_defs.lifecycle.status import Status
+from dagster_defs.lifecycle.status import Shown, Status
 from dagster_defs.lifecycle.verdicts import Evidence, summary
+from dagster_defs.parity import Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
 from dagster_defs.usecases.move.facts import OnRecord, known_record, read_record
+from dagster_defs.usecases.move.propose import match_units
 from dagster_defs.usecases.verify import verify_mirrors
 
 
-def read_status(settings: Settings, *, facets: bool = False, evidence: bool = False) -> Status:
+def read_status(
+    settings: Settings,
+    patterns: Sequence[str] = (),
+    *,
+    facets: bool = False,
+    evidence: bool = False,
+    shown: Shown | None = None,
+) -> Status:
     """Reads files only: the mirrors, the ledger, the marks, and what Airflow was last seen to contain.
 
     `facets`: also compares the mirrors with their dbt projects and with Airflow's inventory, if there is one. That is
     as slow as `parity verify`, but instant if nothing has changed since the last call and there is no event log.
     `evidence`: also reads the verdicts in Dagster's event log, if DAGSTER_HOME is set. With both, conditions too.
+    `patterns`: units, globs or DAGs, as for a move, and `shown`: which of those; None and none: every unit.
+
+    Raises NoSuchUnit for a pattern without a match, and what reading the record raises.
     """
     kept, problem = _evidence(settings) if evidence else (None, "")
     now = datetime.now(timezone.utc)
@@ -60,7 +73,7 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
     mirrored = record.gates.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     facts_of = {unit: record.facts(unit) for unit in units}
-    return Status(
+    status = Status(
         states=tuple(record.state(unit) for unit in units),
         marks_without_unit=tuple(
             unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
@@ -80,7 +93,16 @@ def read_status(settings: Settings, *, facets: bool = False, evidence: bool = Fa
         broken=faults(known.broken),
         problems=record.problems,
         beside={unit: gates.beside for unit, gates in record.gates.items() if gates.beside},
+        unmatched=frozenset(
+            unit
+            for unit, kept in (record.evidence or {}).items()
+            if not all(verdict.checked.verdict is Verdict.MATCH for verdict in kept)
+        ),
     )
+    if shown is None and not patterns:
+        return status
+    named = frozenset(match_units(patterns, record)) if patterns else None
+    return status.only(replace(shown or Shown(), units=named))
 
 
 def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:

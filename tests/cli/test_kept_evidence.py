@@ -125,6 +125,31 @@ def test_status_shows_the_evidence(parity: Parity, home: Path) -> None:
     assert "2/3 match, 1 mismatch" in parity("status", home=home).stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--failing"], [DAILY]),
+        (["taxi_hourly", "--failing"], []),
+        (["taxi_weekly", "taxi_*.dbt_daily", "--owner", "airflow"],
+         [DAILY, *(Unit("taxi_weekly", f"dbt_{task}") for task in ("snapshot", "test", "weekly"))]),
+        (["--stage", "retired", "--stage", "cut_over"], []),
+        (["--owner", "dagster"], []),
+    ],
+)  # fmt: skip
+def test_status_of_some_units(parity: Parity, home: Path, arguments: list[str], shown: list[Unit]) -> None:
+    """By name, stage and owner, and those that need somebody; the heading says of how many, and so does the JSON."""
+    answer = document(parity("status", *arguments, "--json", home=home))
+
+    assert [unit["unit"] for unit in answer["units"]] == [str(unit) for unit in shown]
+    assert answer["of"] == 12
+    assert parity("status", *arguments, home=home).stdout.startswith(f"{len(shown)} of 12 units")
+
+
+def test_status_of_a_unit_that_nobody_has(parity: Parity) -> None:
+    """A name without a match is an error, as it is for a move."""
+    assert isinstance(parity("status", "taxi_monthly").exception, NoSuchUnit)
+
+
 def test_status_works_without_dagster(parity: Parity) -> None:
     """Without DAGSTER_HOME there is no evidence column, and no word about it."""
     outcome = parity("status")

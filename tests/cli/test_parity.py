@@ -46,6 +46,7 @@ def test_status_as_json(estate: Estate) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {
         "schema": "parity/status/1",
+        "of": len(estate.units),
         "units": [
             {
                 "unit": unit,

@@ -27,7 +27,7 @@ AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agr
 
 def print_status(status: Status) -> None:
     states = status.states
-    out.print(f"{len(states)} units: {_counts(states)}" if states else NO_MIRRORS)
+    out.print(_heading(status))
     if states:
         more = {"EVIDENCE": status.evidence, "FACETS": status.facets, "CONDITION": status.conditions}
         shown = {header: by_unit for header, by_unit in more.items() if by_unit is not None}
@@ -67,13 +67,21 @@ def print_status(status: Status) -> None:
         )
 
 
+def _heading(status: Status) -> str:
+    count = len(status.states)
+    if status.of and status.of != count:
+        return f"{count} of {status.of} units{f': {_counts(status.states)}' if count else ''}"
+    return f"{count} units: {_counts(status.states)}" if count else NO_MIRRORS
+
+
 def status_json(status: Status) -> dict[str, Any]:
-    """`{schema, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow, broken}`; see docs/reference.md.
+    """`{schema, of, units: [{unit, stage, owner}], marks_without_unit, not_in_airflow, broken}`; see docs/reference.md.
 
     With an inventory, each unit also has `facets`; with an event log, each unit that has evidence has `evidence`."""
     facets, evidence, conditions = status.facets or {}, status.evidence or {}, status.conditions or {}
     return {
         "schema": "parity/status/1",
+        "of": len(status.states) if status.of is None else status.of,
         "units": [
             {
                 "unit": str(state.unit),
