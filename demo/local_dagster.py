@@ -32,7 +32,7 @@ START_SECONDS = 240
 class LocalDagster:
     """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and settings.
 
-    `locations`: the module of each code location, by name.
+    `locations`: the module of each code location, by name; `project`: the folder that they are in.
     """
 
     home: Path
@@ -41,6 +41,7 @@ class LocalDagster:
     airflow: AirflowAddress
     settings: Settings
     locations: Mapping[str, str] = field(default_factory=lambda: {"parity": "dagster_defs.definitions"})
+    project: Path = PROJECT_ROOT
 
     @property
     def url(self) -> str:
@@ -54,11 +55,11 @@ class LocalDagster:
         atomic.write_text(workspace, yaml.safe_dump({"load_from": servers}))
         web = ("-h", "127.0.0.1", "-p", str(self.port), "-w", str(workspace))
         supervisor.start(
-            "dagster-webserver", self._program("dagster-webserver", *web), env=self.env, cwd=PROJECT_ROOT
+            "dagster-webserver", self._program("dagster-webserver", *web), env=self.env, cwd=self.project
         )
         daemon = ("run", "-w", str(workspace))
         supervisor.start(
-            "dagster-daemon", self._program("dagster-daemon", *daemon), env=self.env, cwd=PROJECT_ROOT
+            "dagster-daemon", self._program("dagster-daemon", *daemon), env=self.env, cwd=self.project
         )
         client = DagsterClient(self.url)
         supervisor.wait_until("Dagster", client.is_ready, seconds=START_SECONDS)
@@ -71,12 +72,12 @@ class LocalDagster:
             f"dagster-code-{name}",
             [
                 *self._program(
-                    "dagster", "code-server", "start", "-m", self.locations[name], "-d", str(PROJECT_ROOT)
+                    "dagster", "code-server", "start", "-m", self.locations[name], "-d", str(self.project)
                 ),
                 *("--host", "127.0.0.1", "--port", str(port), "--location-name", name),
             ],
             env=self.env,
-            cwd=PROJECT_ROOT,
+            cwd=self.project,
         )
         return {"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": name}}
 
