@@ -67,4 +67,5 @@ def test_a_unit_is_shown_if_all_of_it_holds(status: Status, asked: Shown) -> Non
 
 @given(statuses())
 def test_asking_for_nothing_shows_everything(status: Status) -> None:
+    """Without units and without a condition, the status is the whole one."""
     assert status.only(Shown()).states == status.states
