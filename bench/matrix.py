@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import dbt_window
+from bench.environments import Environment, StepFailed, completed
 from bench.projects import write_project
 from dagster_defs.adapters.files import atomic
 from demo.checkout import PROJECT_ROOT
@@ -58,53 +59,6 @@ bag = DagBag(sys.argv[1], include_examples=False, read_dags_from_db=False)
 assert not bag.import_errors, bag.import_errors
 print(type(bag.dags["{DAG}"].get_task("{TASK}")).__name__)
 """
-
-
-class StepFailed(Exception):
-    """The last lines that a command printed."""
-
-
-@dataclass
-class Environment:
-    """A virtual environment, and the commands that run in it."""
-
-    folder: Path
-    python: Path
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def make(self) -> None:
-        self.uv("venv", "--clear", "--python", str(self.python), str(self.folder))
-
-    def install(self, *packages: str, before: str = "", overrides: Sequence[str] = ()) -> None:
-        """`before`: a day; only what was released until then. `overrides`: requirements that replace all others."""
-        arguments = ["--exclude-newer", before] if before else []
-        if overrides:
-            file = self.folder / "overrides.txt"
-            atomic.write_text(file, "\n".join(overrides) + "\n")
-            arguments += ["--override", str(file)]
-        self.uv("pip", "install", "--python", str(self.folder / "bin" / "python"), *arguments, *packages)
-
-    def uv(self, *arguments: str) -> None:
-        variables = {"UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}
-        path = {"PYTHONPATH": str(PROJECT_ROOT / ".tools" / "uv")}
-        _run([sys.executable, "-m", "uv", "--quiet", *arguments], {**os.environ, **variables, **path})
-
-    def run(self, program: str, *arguments: str, cwd: Path) -> str:
-        """What it prints. The environment's programs come first; nothing of this repository is on any path."""
-        path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])
-        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
-        variables = {**kept, "PATH": path, "COLUMNS": "200", **self.variables}
-        return _run([str(self.folder / "bin" / program), *arguments], variables, cwd)
-
-
-def _run(command: Sequence[str], variables: dict[str, str], cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        command, env=variables, cwd=cwd, capture_output=True, text=True, check=False, timeout=1200
-    )
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise StepFailed(f"{Path(command[0]).name} exited {done.returncode}: " + " / ".join(said[-3:]))
-    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -193,7 +147,7 @@ def _both_ways(environment: Environment) -> str:
     environment.run("python", str(script), str(folders["in process"]), cwd=environment.folder)
     program = environment.folder / "bin" / "dbt"
     command = [sys.executable, dbt_window.__file__, str(folders["by executable"]), str(program)]
-    _run(command, {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)})
+    completed(command, {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)})
     reported = {name: json.loads((folder / "reported.json").read_text()) for name, folder in folders.items()}
     first, second = reported.values()
     for what in ("results", "tables"):
@@ -263,7 +217,7 @@ def main(only: Sequence[str]) -> int:
 def _try_out(console: Console, folder: Path, there: Mapping[str, Path], only: Sequence[str]) -> bool:
     """Whether anything failed."""
     dist = folder / "dist"
-    _run(["make", "--no-print-directory", "dist", f"DIST={dist}"], dict(os.environ), PROJECT_ROOT)
+    completed(["make", "--no-print-directory", "dist", f"DIST={dist}"], dict(os.environ), PROJECT_ROOT)
     [dagsters], [airflows] = dist.glob("airflow_parity-*.whl"), dist.glob("airflow_parity_handover-*.whl")
     files = Files(airflows, dagsters, folder / "inventory.json")
     table = Table(

@@ -82,7 +82,7 @@ class Estate:
             inventory = pool.submit(
                 self._airflow.export_inventory, self._supervisor, file, FIRST_DAY, LAST_DAY
             )
-            refresh_estate(self._supervisor, self._dagster.env)
+            refresh_estate(self._supervisor, self._dagster)
             self._dagster.start(self._supervisor)
             inventory.result()
         self.steps.say(f"Dagster: {self.dagster_url}")
@@ -146,9 +146,7 @@ def make_landing_data() -> str:
     return f"{rows:,} trips in {len(files)} months"
 
 
-def refresh_estate(supervisor: Supervisor, env: dict[str, str]) -> None:
+def refresh_estate(supervisor: Supervisor, dagster: LocalDagster) -> None:
     """Ask Airflow what it contains, for the definitions. Raises ServerDied."""
-    program = Path(sys.executable).parent / "dg"
-    supervisor.run(
-        "refresh-defs-state", [str(program), "utils", "refresh-defs-state"], env=env, cwd=PROJECT_ROOT
-    )
+    program = [str(dagster.programs / "dg"), "utils", "refresh-defs-state"]
+    supervisor.run("refresh-defs-state", program, env=dagster.env, cwd=dagster.project)

@@ -24,7 +24,8 @@ START_SECONDS = 240
 class LocalAirflow:
     """What is needed to start it: a folder for its home, a port, and the settings of its tasks.
 
-    `parse_seconds`: between two parses of a DAG file, each of which costs a fork of a large process.
+    `parse_seconds`: between two parses of a DAG file, each of which costs a fork of a large process. `programs`: the
+    folder of the programs of its environment.
     """
 
     home: Path
@@ -33,6 +34,7 @@ class LocalAirflow:
     settings: Settings
     dags_folder: Path = PROJECT_ROOT / "legacy_dags"
     parse_seconds: int = 10
+    programs: Path = PROJECT_ROOT / ".venv-airflow" / "bin"
 
     @property
     def address(self) -> AirflowAddress:
@@ -69,7 +71,7 @@ class LocalAirflow:
         }
         return {
             **inherited,
-            "PATH": os.pathsep.join([str(Path(self._program).parent), inherited.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join([str(self.programs), inherited.get("PATH", os.defpath)]),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -99,11 +101,11 @@ class LocalAirflow:
 
     @property
     def _python(self) -> str:
-        return str(Path(self._program).parent / "python")
+        return str(self.programs / "python")
 
     @property
     def _program(self) -> str:
-        program = PROJECT_ROOT / ".venv-airflow" / "bin" / "airflow"
+        program = self.programs / "airflow"
         if not program.exists():
             raise EnvironmentMissing(program, sys.executable)
         return str(program)

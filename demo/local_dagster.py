@@ -32,7 +32,8 @@ START_SECONDS = 240
 class LocalDagster:
     """What is needed to start it: a folder for DAGSTER_HOME, a port, the Airflow it observes, and settings.
 
-    `locations`: the module of each code location, by name; `project`: the folder that they are in.
+    `locations`: the module of each code location, by name; `project`: the folder that they are in; `programs`: that of
+    the programs of its environment.
     """
 
     home: Path
@@ -42,6 +43,7 @@ class LocalDagster:
     settings: Settings
     locations: Mapping[str, str] = field(default_factory=lambda: {"parity": "dagster_defs.definitions"})
     project: Path = PROJECT_ROOT
+    programs: Path = Path(sys.executable).parent
 
     @property
     def url(self) -> str:
@@ -114,7 +116,7 @@ class LocalDagster:
         """The variables of its processes in addition to the settings."""
         path = self.settings.variables.get("PATH", os.defpath)
         return {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), path]),
+            "PATH": os.pathsep.join([str(self.programs), path]),
             "DAGSTER_HOME": str(self.home),
             "DAGSTER_POSTGRES_URL": self.postgres.url(DATABASE),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
@@ -123,6 +125,5 @@ class LocalDagster:
             "AIRFLOW_PASSWORD": self.airflow.password,
         }
 
-    @staticmethod
-    def _program(name: str, *arguments: str) -> list[str]:
-        return [str(Path(sys.executable).parent / name), *arguments]
+    def _program(self, name: str, *arguments: str) -> list[str]:
+        return [str(self.programs / name), *arguments]
