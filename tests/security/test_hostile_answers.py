@@ -52,6 +52,10 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             while b"\r\n\r\n" not in head:
                 head += connection.recv(1 << 16)
             answer(connection)
+            # Closed with a part of the request unread, it would be reset, and the client might not see the answer.
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
 
     threading.Thread(target=serve, daemon=True).start()
     try:
