@@ -250,8 +250,11 @@ def _prototype(can_subset: bool, config_schema: Any, run: Run) -> _Prototype:
             pool=None,
             tags={},
         )
+        prototype = _Prototype.of(step.by_dagster(run))
+        for name in vars(run):  # which the op has taken over, and no other function's op has
+            vars(prototype.op).pop(name, None)
         # The schema is kept, so that no other gets its id.
-        _PROTOTYPES[key] = _Prototype.of(step.by_dagster(run)), config_schema
+        _PROTOTYPES[key] = prototype, config_schema
     return _PROTOTYPES[key][0]
 
 

@@ -1,5 +1,6 @@
 """The step of a unit is the one that Dagster's own decorator would build, in less time."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -80,6 +81,32 @@ def test_a_step_is_what_dagsters_decorator_builds(step: UnitStep) -> None:
 
     assert isinstance(ours, UnitAssets)
     assert unit_assets.attributes(ours) == unit_assets.attributes(step.by_dagster(run))
+
+
+@pytest.mark.parametrize("first", ["signed", "plain"])
+def test_a_step_takes_nothing_from_another(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that says its own signature, as a dbt unit's does, and one that does not: in either order, neither
+    needs the decorator, and each definition is the decorator's."""
+    monkeypatch.setattr(unit_assets, "_PROTOTYPES", {})
+    monkeypatch.setattr(unit_assets, "_DIFFERS", {})
+
+    def signed(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield from run(context)
+
+    def plain(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield from run(context)
+
+    signed.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]  # where `inspect` looks first
+    several = STEPS["several assets that read each other"]
+    runs = [(STEP, signed), (several, plain)] if first == "signed" else [(several, plain), (STEP, signed)]
+    for step, function in [
+        *runs,
+        *((step, other) for (step, _), (_, other) in zip(runs, reversed(runs), strict=True)),
+    ]:
+        ours = step.decorate(function)
+
+        assert isinstance(ours, UnitAssets)
+        assert unit_assets.attributes(ours) == unit_assets.attributes(step.by_dagster(function))
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
