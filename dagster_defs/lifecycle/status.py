@@ -77,12 +77,11 @@ class Status:
             and (shown.owner is None or state.owner is shown.owner)
             and (failing is None or state.unit in failing)
         )
-        units = {state.unit for state in states}
-        conditions = None if self.conditions is None else {unit: self.conditions[unit] for unit in units}
+        units = {state.unit: None for state in states}
         return replace(
             self,
             states=states,
-            conditions=conditions and dict(sorted(conditions.items())),
+            conditions=self.conditions and {unit: self.conditions[unit] for unit in units},
             forced=tuple(entry for entry in self.forced if entry.unit in units),
             of=len(self.states),
         )

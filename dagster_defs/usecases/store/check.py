@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.lifecycle import Stage
+from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.histories import Histories
 from dagster_defs.lifecycle.stores import Drift, StoreCheck
 from dagster_defs.settings import Settings
@@ -27,10 +28,8 @@ def _drifts(histories: Histories, marks: Marks, in_airflow: Marks) -> Iterator[D
     for dag_id, problems in sorted(in_airflow.problems.items()):
         yield from (Drift(dag_id, problem) for problem in problems)
     for unit, history in sorted(histories.items()):
-        if history.stage is None or history.open is not None or marks.doubt(unit):
-            continue
-        owned = history.stage in (Stage.CUT_OVER, Stage.RETIRED)
-        if marks.honoured(unit) is not owned:
-            mark = "not proxied" if owned else "proxied"
-            why = f"the ledger says {history.stage}, the mark says {mark}. Correct it: parity resume {unit}"
+        facts = Facts(unit, history.stage or Stage.OBSERVED, marks.honoured(unit), history)
+        if facts.drifted and not marks.doubt(unit):  # a doubt is told above
+            mark = "proxied" if facts.marked else "not proxied"
+            why = f"the ledger says {facts.stage}, the mark says {mark}. Correct it: parity resume {unit}"
             yield Drift(str(unit), why)
