@@ -139,10 +139,10 @@ def test_a_window_is_rehearsed(project: ForeignProject, adopted: str) -> None:
 def test_a_mirror_is_begun_by_hand(project: ForeignProject) -> None:
     """The document's commands that scaffold two mirrors, as they stand, in a second project."""
     second = project.place / "second"
-    project.must("create-dagster", "project", str(second), "--no-uv-sync", cwd=project.place)
+    project.dagster.run("create-dagster", "project", str(second), "--no-uv-sync", cwd=project.place)
 
     for program, *arguments in commands("## 3. A mirror for each unit"):
-        project.must(program, *arguments, cwd=second)
+        project.dagster.run(program, *arguments, cwd=second)
 
     written = second / "src" / "second" / "defs"
     assert {file.parent.name for file in written.rglob("defs.yaml")} == {"orders_daily", "orders_load"}

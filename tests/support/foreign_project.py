@@ -3,7 +3,6 @@ environments of their own, beside an Airflow and two dbt projects."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -19,22 +18,21 @@ import yaml
 from bench.environments import Environment
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
-from dagster_defs.errors import ServerFault
 from dagster_defs.settings import Settings
 from demo.estate import refresh_estate
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
 from demo.postgres import running_postgres
 from tests.support.estate import ROOT
+from tests.support.team import WAIT_SECONDS, Team, wait_for
 
 NAME = "night-office"
 MODULE = "night_office"
-WAIT_SECONDS = 900  # a shared machine may take ten times as long as a quiet one
 _REQUIREMENTS = ROOT / "requirements"
 
 
 @dataclass
-class ForeignProject:
+class ForeignProject(Team):
     """`place`: the folder of everything; Dagster's project, the DAGs and the dbt projects are its subfolders.
 
     Dagster's environment, and Airflow's, have the variables that the team has set so far.
@@ -64,7 +62,7 @@ class ForeignProject:
         self.dagster.install(
             *pinned, f"{ours}[duckdb]", "create-dagster", "dagster-postgres", "hatchling", "editables"
         )
-        self.must("create-dagster", "project", str(self.root), "--no-uv-sync", cwd=self.place)
+        self.dagster.run("create-dagster", "project", str(self.root), "--no-uv-sync", cwd=self.place)
         self.dagster.install(*pinned, "--group", f"{self.root / 'pyproject.toml'}:dev")
         self.dagster.install("--no-deps", "--no-build-isolation", "--editable", str(self.root))
         self.airflow.make()
@@ -77,30 +75,18 @@ class ForeignProject:
         self.airflow.install(*locked)
         self.airflow.install("--no-deps", str(handover))
 
-    def run(self, program: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """A program of Dagster's environment, or the exporter in Airflow's; by default in Dagster's project."""
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A program of Dagster's environment, or the exporter in Airflow's, in Dagster's project."""
         side = self.airflow if program == "airflow-inventory" else self.dagster
         return subprocess.run(
             [str(side.programs / program), *arguments],
             env=side.surroundings,
-            cwd=cwd or self.root,
+            cwd=self.root,
             capture_output=True,
             text=True,
             timeout=WAIT_SECONDS,
             check=False,
         )
-
-    def must(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
-        done = self.run(program, *arguments, cwd=cwd)
-        said = f"{program} {' '.join(arguments)}\n{done.stdout}\n{done.stderr[-6000:]}"
-        assert done.returncode == 0, said
-        return done.stdout
-
-    def shown(self, *arguments: str) -> Any:
-        """What `parity … --json` prints, whatever its exit code."""
-        done = self.run("parity", *arguments, "--json")
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the attributes of every component, as the team would in its YAML."""
@@ -137,17 +123,7 @@ class Running:
         self.dagster.start(self.supervisor)
 
     def wait(self, what: str, ready: Callable[[], bool]) -> None:
-        """Poll until `ready`; an answer that a server would not give twice is asked for again."""
-
-        def now() -> bool:
-            try:
-                return ready()
-            except ServerFault as error:
-                if error.lasting:
-                    raise
-                return False
-
-        self.supervisor.wait_until(what, now, seconds=WAIT_SECONDS, pause=1)
+        wait_for(self.supervisor, what, ready)
 
 
 @contextmanager

@@ -1,13 +1,24 @@
-"""Stores of the record in the tests' own PostgreSQL."""
+"""Entries of one cutover, and stores of the record in the tests' own PostgreSQL."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Leases
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address
 from dagster_defs.adapters.store.postgres.store import PostgresStore
+from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.stages import Move
 from tests.support.postgres import PostgresServer
+
+UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
+NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
+INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
+DONE = replace(INTENT, kind=Kind.DONE)
+LEASE = 2.0  # seconds; so that a test need not wait for long
 
 
 def url_of(server: PostgresServer, user: str = "postgres") -> str:

@@ -18,7 +18,6 @@ import yaml
 
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
-from dagster_defs.errors import ServerFault
 from dagster_defs.settings import Settings
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
@@ -29,10 +28,10 @@ from tests.support.container_servers import serving as serving_containers
 from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
 from tests.support.postgres import PostgresServer
 from tests.support.tea_orders import DAYS, lots, orders, write
+from tests.support.team import WAIT_SECONDS, Team, wait_for
 
 THEIRS = ROOT / "tests" / "journeys" / "tea"
 MODULE = "tea_house"
-WAIT_SECONDS = 900  # a shared machine may take ten times as long as a quiet one
 GATES = {"windows": 1, "soak_days": 0, "soak_windows": 1, "slack": 600}
 FOLDERS = {"legacy": "out", "candidate": "out_candidate"}
 _BOOKS = (
@@ -44,7 +43,7 @@ _BOOKS = (
 
 
 @dataclass
-class TeaHouse:
+class TeaHouse(Team):
     """`root`: the Dagster project, with the DAGs folder and the dbt project in it."""
 
     root: Path
@@ -68,18 +67,6 @@ class TeaHouse:
         """A command of the team's, in its project."""
         environment = {**self.settings.variables}
         return warm.run(program, *arguments, cwd=self.root, env=environment, timeout=WAIT_SECONDS)
-
-    def must(self, program: str, *arguments: str) -> str:
-        done = self.run(program, *arguments)
-        said = f"{program} {' '.join(arguments)}\n{done.stdout}\n{done.stderr[-6000:]}"
-        assert done.returncode == 0, said
-        return done.stdout
-
-    def shown(self, *arguments: str) -> Any:
-        """What `parity … --json` prints, whatever its exit code."""
-        done = self.run("parity", *arguments, "--json")
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
 
     def move_in(self) -> None:
         """Their own DAGs and dbt project in a Dagster project that was empty, their data, and what only they know."""
@@ -149,17 +136,7 @@ class TeaHouse:
         self.api.set_paused("auctions", paused=False)
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-        """Poll until `ready`; an answer that a server would not give twice is asked for again."""
-
-        def now() -> bool:
-            try:
-                return ready()
-            except ServerFault as error:
-                if error.lasting:
-                    raise
-                return False
-
-        self.supervisor.wait_until(what, now, seconds=seconds, pause=1)
+        wait_for(self.supervisor, what, ready, seconds)
 
     def deliver(self, day: str) -> None:
         """The day's file of orders, which the DAG waits for."""

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,10 @@ from dagster_defs.errors import (
     MoveInProgress,
     MoveOvertaken,
 )
-from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind
-from dagster_defs.lifecycle.stages import Move
+from dagster_defs.lifecycle import Stage
 from tests.support.model_world import MemoryLedger
+from tests.support.records import DONE, INTENT, NIGHT, OTHER, UNIT
 
-UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
-INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
-DONE = replace(INTENT, kind=Kind.DONE)
 FORK = multiprocessing.get_context("fork")
 
 
@@ -208,39 +203,6 @@ def test_a_clock_that_is_off_changes_no_order(ledger: Ledger, minutes: int) -> N
     assert ledger.history(UNIT).stage is Stage.CUT_OVER
 
 
-def test_of_two_operators_one_wins(tmp_path: Path) -> None:
-    """Of eight processes that begin a cutover at the same moment one does, and each other is told who and what."""
-    start, outcomes = FORK.Event(), FORK.Queue()
-    racers = [FORK.Process(target=_begin, args=(tmp_path, f"op{n}@ops", start, outcomes)) for n in range(8)]
-    for racer in racers:
-        racer.start()
-    start.set()
-    found = [outcomes.get(timeout=300) for _ in racers]
-    for racer in racers:
-        racer.join(timeout=300)
-
-    [winner] = [operator for operator, said in found if said == ""]
-    losers = [said for _, said in found if said]
-    assert all(f"middle of cutover, begun by {winner}" in said for said in losers)
-    assert len(losers) == 7
-    [entry] = Ledger(tmp_path).read().entries
-    assert entry.operator == winner
-
-
-def test_many_units_at_once_lose_no_entry(tmp_path: Path) -> None:
-    """Processes that move different units share the file: every entry of each is there, each on its own line."""
-    workers = [FORK.Process(target=_append_many, args=(tmp_path, f"task_{n}")) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=600)
-
-    found = Ledger(tmp_path).read().histories()
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    assert {len(history.entries) for history in found.values()} == {20}
-    assert len(found) == 4
-
-
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     """Who is killed in the middle of a move holds the unit no longer; the move is half-done."""
     began = FORK.Event()
@@ -255,29 +217,6 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
 
     with ledger.moving(UNIT):
         assert ledger.history(UNIT).open is not None
-
-
-def _begin(folder: Path, operator: str, start: Any, outcomes: Any) -> None:
-    start.wait(timeout=300)
-    ledger = Ledger(folder)
-    try:
-        with ledger.moving(UNIT):
-            ledger.append(replace(INTENT, id=operator, operator=operator))
-            until = time.monotonic() + 3
-            while time.monotonic() < until:  # others meet a move that is under way, or one that is half-done
-                time.sleep(0.05)
-        outcomes.put((operator, ""))
-    except MoveInProgress as error:
-        outcomes.put((operator, str(error)))
-
-
-def _append_many(folder: Path, task: str) -> None:
-    ledger = Ledger(folder)
-    for number in range(10):
-        stage, move = (Stage.SHADOWED, Move.CUTOVER) if number % 2 == 0 else (Stage.CUT_OVER, Move.ROLLBACK)
-        intent = Entry(f"{task}{number}", NIGHT, "o", Unit("dag", task), move, Kind.INTENDED, stage)
-        ledger.append(intent)
-        ledger.append(replace(intent, kind=Kind.DONE))
 
 
 def _begin_and_stay(folder: Path, began: Any) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,14 +23,9 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
 from tests.support.postgres import PostgresServer
-from tests.support.records import forget, store_at, url_of
+from tests.support.records import DONE, INTENT, LEASE, NIGHT, OTHER, UNIT, forget, store_at, url_of
 
-UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
-NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
-INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
-DONE = replace(INTENT, kind=Kind.DONE)
 FORK = multiprocessing.get_context("fork")
-LEASE = 2.0  # seconds; so that a test need not wait for long
 
 
 @dataclass(frozen=True)
@@ -147,9 +142,9 @@ def test_the_figures_are_those_of_the_record(place: Place) -> None:
 
 
 def test_of_two_operators_one_wins(place: Place) -> None:
-    """Of four processes that begin a move at the same moment one does, and each other is told who and what."""
+    """Of eight processes that begin a move at the same moment one does, and each other is told who and what."""
     start, outcomes = FORK.Event(), FORK.Queue()
-    racers = [FORK.Process(target=_begin, args=(place, f"op{n}@ops", start, outcomes)) for n in range(4)]
+    racers = [FORK.Process(target=_begin, args=(place, f"op{n}@ops", start, outcomes)) for n in range(8)]
     for racer in racers:
         racer.start()
     start.set()
@@ -159,7 +154,7 @@ def test_of_two_operators_one_wins(place: Place) -> None:
 
     [winner] = [operator for operator, said in found if said == ""]
     losers = [said for _, said in found if said]
-    assert len(losers) == 3
+    assert len(losers) == 7
     assert all(f"middle of cutover, begun by {winner}" in said for said in losers)
     [entry] = place.open().read().entries
     assert entry.operator == winner
@@ -167,16 +162,16 @@ def test_of_two_operators_one_wins(place: Place) -> None:
 
 def test_many_units_at_once_lose_no_entry(place: Place) -> None:
     """Processes that move different units share the store: every entry of each is there, in its unit's order."""
-    workers = [FORK.Process(target=_append_many, args=(place, f"task_{n}")) for n in range(3)]
+    workers = [FORK.Process(target=_append_many, args=(place, f"task_{n}")) for n in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(timeout=300)
 
     contents = place.open().read()
-    assert [worker.exitcode for worker in workers] == [0] * 3
-    assert [len(history.entries) for history in contents.histories().values()] == [8] * 3
-    assert list(contents.numbers) == [*range(1, 25)]
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [len(history.entries) for history in contents.histories().values()] == [20] * 4
+    assert list(contents.numbers) == [*range(1, 81)]
 
 
 def test_a_killed_process_holds_nothing(place: Place) -> None:
@@ -281,7 +276,7 @@ def _begin(place: Place, operator: str, start: Any, outcomes: Any) -> None:
 
 def _append_many(place: Place, task: str) -> None:
     store = place.open()
-    for number in range(4):
+    for number in range(10):
         stage, move = (Stage.SHADOWED, Move.CUTOVER) if number % 2 == 0 else (Stage.CUT_OVER, Move.ROLLBACK)
         intent = Entry(f"{task}{number}", NIGHT, "o", Unit("dag", task), move, Kind.INTENDED, stage)
         with store.moving(intent.unit):
