@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import pendulum
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
 from dagster_defs.adapters.http.question import (
@@ -36,6 +37,7 @@ RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the ne
 MOST_PAGES = 2_000  # per list; more would be an endless list
 MISSING: Final = object()
 T = TypeVar("T")
+COUNTED_AGAIN = 6  # times that a page with more rows than were counted is asked for; 3 seconds in all
 CROWD = 1_000  # rows per request if many tasks ended in one instant
 
 
@@ -156,12 +158,15 @@ class AirflowReader:
         }
         if before:
             query["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
-        answer = self._call("POST", path, json={**query, "dag_ids": list(dag_ids)}, allowed=(403,))
-        if not isinstance(answer, Mapping) or "task_instances" not in answer:
-            # One DAG that is forbidden or gone fails the whole list: then ask for all permitted DAGs.
-            answer = self._call("POST", path, json=query)
-        rows = self._rows(path, "task_instances", answer)
-        total = self._total(path, answer, offset + len(rows) if rows else offset)
+
+        def page() -> Any:
+            answer = self._call("POST", path, json={**query, "dag_ids": list(dag_ids)}, allowed=(403,))
+            if not isinstance(answer, Mapping) or "task_instances" not in answer:
+                # One DAG that is forbidden or gone fails the whole list: then ask for all permitted DAGs.
+                answer = self._call("POST", path, json=query)
+            return answer
+
+        rows, total = self._counted(path, "task_instances", page, offset)
         tasks = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
         return tasks, total, len(rows)
 
@@ -177,11 +182,11 @@ class AirflowReader:
             "page_limit": PAGE,
         }
         path = "/dags/~/dagRuns/list"
-        for page in range(pages):
-            answer = self._call("POST", path, json={**params, "page_offset": page * PAGE})
-            rows = self._rows(path, "dag_runs", answer)
+        for offset in range(0, pages * PAGE, PAGE):
+            ask = partial(self._call, "POST", path, json={**params, "page_offset": offset})
+            rows, total = self._counted(path, "dag_runs", ask, offset)
             yield from self._parsed(DagRun.parse, rows)
-            if (page + 1) * PAGE >= self._total(path, answer, page * PAGE + len(rows)):
+            if offset + PAGE >= total:
                 return
 
     def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
@@ -298,9 +303,7 @@ class AirflowReader:
         `total_entries`."""
         offset, before = 0, None
         for _ in range(MOST_PAGES):
-            answer = page(offset)
-            rows = self._rows(path, name, answer)
-            total = self._total(path, answer, offset + len(rows))
+            rows, total = self._counted(path, name, partial(page, offset), offset)
             if rows and rows == before:
                 raise self._unclear(f"{path} gives the same page again and again")
             if not rows and offset < total:
@@ -311,12 +314,30 @@ class AirflowReader:
                 return
         raise self._unclear(f"{path} has more than {MOST_PAGES} pages")
 
+    def _counted(
+        self, path: str, name: str, ask: Callable[[], Any], offset: int
+    ) -> tuple[list[Mapping[str, Any]], int]:
+        """The rows of the page at `offset`, and the total number of rows. Airflow counts before it reads: a row that
+        is made in between is given and not counted, and such a page is asked for again."""
+
+        def once() -> tuple[list[Mapping[str, Any]], int]:
+            answer = ask()
+            rows = self._rows(path, name, answer)
+            return rows, self._total(path, answer, offset + len(rows))
+
+        again = Retrying(
+            stop=stop_after_attempt(COUNTED_AGAIN),
+            wait=wait_exponential(multiplier=0.1, max=1),
+            retry=retry_if_exception(lambda error: isinstance(error, AirflowUnclear) and not error.lasting),
+            reraise=True,
+        )
+        return again(once)
+
     def _total(self, path: str, answer: Any, read: int) -> int:
         total = answer.get("total_entries")
         if not isinstance(total, int) or isinstance(total, bool) or total < 0:
             raise self._unclear(f"{path} answered without a number as `total_entries`")
         if total < read:
-            # Airflow counts before it reads: a run that was made in between is given and not counted.
             reason = f"{path} says that it has {total} entries, and has given {read}"
             raise AirflowUnclear(self.address.url, reason)
         return total
