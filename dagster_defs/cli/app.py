@@ -16,10 +16,19 @@ from typer import completion
 from typer.core import TyperGroup
 
 from dagster_defs.errors import ParityError
+from dagster_defs.older_python import StrEnum
 from dagster_defs.settings import Settings
 
 if TYPE_CHECKING:
     from dagster_defs.lifecycle.verdicts import WindowCheck
+
+
+class Preferred(StrEnum):
+    """A mirror in place of a LegacyTask; typer takes no list of a Literal."""
+
+    COMMAND = "command"
+    PYTHON = "python"
+
 
 LOOKING, RUNNING, MOVING = "Only looks", "Runs things", "Moves units (with --apply)"
 
@@ -65,6 +74,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout inste
 DbtProjects = Annotated[
     list[Path],
     typer.Option("--dbt-project", help="The dbt project that the DAGs run; repeat it if there are several."),
+]
+Prefer = Annotated[
+    list[Preferred] | None,
+    typer.Option(
+        help="A CommandUnit (command) or a PythonUnit (python), not a LegacyTask, if it is determined."
+    ),
 ]
 InventoryFile = Annotated[
     Path | None, typer.Option(help="The file exported by inventory.py; PARITY_INVENTORY by default.")

@@ -13,6 +13,7 @@ from dagster_defs.cli.app import (
     AsJson,
     DbtProjects,
     InventoryFile,
+    Prefer,
     app,
     exit_by,
 )
@@ -280,6 +281,7 @@ def inventory(
             "--summary", help="Only counts: tasks by kind, mirrors, gaps, and why a mirror is missing."
         ),
     ] = False,
+    prefer: Prefer = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 if a DAG file does not import in Airflow.")
     ] = False,
@@ -289,10 +291,12 @@ def inventory(
     from dagster_defs.usecases.inventory import report
 
     settings = Settings.from_process()
+    if prefer and not summary:
+        raise typer.BadParameter("it changes only what --summary counts", param_hint="--prefer")
     if summary:
         from dagster_defs.usecases.scaffold import summarize
 
-        counts = summarize(settings, file, dbt_project)
+        counts = summarize(settings, file, dbt_project, prefer or ())
         if as_json:
             render.print_json(counts.as_json())
         else:

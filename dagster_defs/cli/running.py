@@ -12,18 +12,11 @@ from dagster_defs.cli.app import (
     AsJson,
     DbtProjects,
     InventoryFile,
+    Prefer,
     app,
     exit_by,
 )
-from dagster_defs.older_python import StrEnum
 from dagster_defs.settings import Settings
-
-
-class Preferred(StrEnum):
-    """A mirror in place of a LegacyTask; typer takes no list of a Literal."""
-
-    COMMAND = "command"
-    PYTHON = "python"
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -46,21 +39,14 @@ def scaffold(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder for the mirrors; the project's defs/ by default.")
     ] = None,
-    prefer: Annotated[
-        list[Preferred] | None,
-        typer.Option(
-            help="Write a CommandUnit (command) or a PythonUnit (python), not a LegacyTask, if it is determined."
-        ),
-    ] = None,
+    prefer: Prefer = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the mirrors' YAML, one folder per DAG; files that were edited by hand are left alone."""
     from dagster_defs import render
     from dagster_defs.usecases.scaffold import scaffold
 
-    written = list(
-        scaffold(Settings.from_process(), file, dbt_project, out, {kind.value for kind in prefer or ()})
-    )
+    written = list(scaffold(Settings.from_process(), file, dbt_project, out, prefer or ()))
     if as_json:
         render.print_json(render.scaffold_json(written))
     else:

@@ -74,7 +74,9 @@ class Task:
     each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
     with an offset) bound the task's logical dates; they are None also in an older inventory. `reaches` and
     `code_reaches` are what a custom operator and the Python callable can reach in libraries; None if there is no such
-    code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files."""
+    code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files. `given`: the
+    arguments of a library's operator that have another value than its default, beside those of every operator; None if
+    that is not known."""
 
     dag_id: str
     task_id: str
@@ -103,6 +105,7 @@ class Task:
     own_code: OperatorCode | None = None
     team: Team = NO_TEAM
     in_mapped_group: bool = False
+    given: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +290,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             dict(task.get("params") or {}),
             own_code_of(task.get("own_code")),
             in_mapped_group=bool(task.get("in_mapped_group")),
+            given=_names(task.get("given")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

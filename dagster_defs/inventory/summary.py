@@ -10,7 +10,7 @@ from typing import Any
 
 from dagster_defs.inventory.arguments import Kind
 from dagster_defs.inventory.document import BrokenTask
-from dagster_defs.inventory.drafts import OPERATOR, DagDraft, Draft
+from dagster_defs.inventory.drafts import COMPONENT, OPERATOR, DagDraft, Draft
 from dagster_defs.inventory.legacy_task import EITHER
 from dagster_defs.inventory.records import Report
 
@@ -29,7 +29,8 @@ class Summary:
     """`kinds`: tasks by what they run, counting separately those that may run dbt and are not seen through. `dbt_tasks`
     are those in which a dbt call was found; `mirrored`, `with_gap` and `unmirrored` partition all tasks. Of the last,
     `as_it_is` have no better mirror than their operator as it is, and `needless` need none. `reasons`: why the others
-    have none; `gaps`: what mirrors lack; both counted by task, the most frequent first. `whole_dags`: DAGs whose every
+    have none; `gaps`: what mirrors lack; both counted by task, the most frequent first. `types`: tasks by the type of
+    their mirror. `whole_dags`: DAGs whose every
     task has a better mirror; `sound_dags`: those without any gap; `reachable_dags`: those without a task that needs a
     mirror and has none.
     """
@@ -54,6 +55,7 @@ class Summary:
     sound_dags: tuple[str, ...]
     reasons: Mapping[str, int]
     gaps: Mapping[str, int]
+    types: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -82,6 +84,7 @@ class Summary:
                 "with_gap": self.dbt_with_gap,
                 "as_it_is": self.dbt_as_it_is,
             },
+            "mirrors": dict(self.types),
             "reasons": dict(self.reasons),
             "gaps": dict(self.gaps),
         }
@@ -128,7 +131,12 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
         tuple(dag_id for dag_id in whole if not lacking.intersection(names[dag_id])),
         _counted([*(_why_not(drafted[name]) for name in drafted.keys() - reached), *broken]),
         _counted(gap for name in lacking for gap in {_general(each) for each in _gaps_of(drafted[name])}),
+        dict(Counter(_type_of(draft) for draft in drafted.values() if draft.is_written).most_common()),
     )
+
+
+def _type_of(draft: Draft) -> str:
+    return (draft.operator_type if draft.attributes is None else COMPONENT).rpartition(".")[2]
 
 
 def _why_not(draft: Draft) -> str:

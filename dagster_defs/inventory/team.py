@@ -60,6 +60,28 @@ class Connection(BaseModel):
     splits: bool = False
 
 
+class Host(BaseModel):
+    """The host that an SSH Connection of Airflow's stands for, as the `ssh` program reaches it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    host: str
+    user: str = ""
+    port: int | None = None
+    key_file: str = ""
+    options: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Cluster(BaseModel):
+    """How Dagster reaches a Kubernetes cluster; empty for the one that its own run is in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+
+
 class LegacyDbt(BaseModel):
     """The dbt that Airflow's tasks run, as far as somebody knows it. `adapter`: its type and version, `duckdb 1.10.0`;
     `packages`: versions by name, `{}` for none; `commit`: of the dbt project that Airflow has."""
@@ -76,8 +98,9 @@ class Team(BaseModel):
     """`images`: what an image starts, by its name without a tag; a container's arguments follow these words.
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
-    this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id. `dbt_projects`: the
-    dbt project that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run.
+    this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id; `hosts`: the host;
+    `clusters`: the cluster, by its Connection or its own name (EKS, GKE). `dbt_projects`: the dbt project
+    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -87,6 +110,8 @@ class Team(BaseModel):
     dead_dags: Annotated[frozenset[str], Field(strict=False)] = frozenset()
     dbt_cloud_jobs: str = ""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
+    hosts: Mapping[str, Host] = Field(default_factory=dict)
+    clusters: Mapping[str, Cluster] = Field(default_factory=dict)
     dbt_projects: Mapping[str, str] = Field(default_factory=dict)
     dbt: LegacyDbt | None = None
 

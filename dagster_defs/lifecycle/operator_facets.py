@@ -113,8 +113,23 @@ def field_selection(task: Task, field: str, runs: str) -> Facet:
 def given_values(fields: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
     """What the operator gives a function, or the fields that the mirror has instead; an empty one counts as none."""
     if declared.fields:
-        return {name: fields[name] for name in declared.fields if fields.get(name) not in (None, {}, [], ())}
+        given = {name: fields[name] for name in declared.fields if fields.get(name) not in (None, {}, [], ())}
+        return {name: by_name(value) if name in NAMED else value for name, value in given.items()}
     return {name: value for name, value in (fields.get("op_kwargs") or {}).items() if name != SIDE}
+
+
+NAMED = ("env_vars",)  # fields that may be lists of {name, value}
+
+
+def by_name(value: Any) -> Any:
+    """A list of variables as a mapping; unchanged if it is none, or if one has its value from elsewhere."""
+    if not isinstance(value, list) or not all(_is_variable(each) for each in value):
+        return value
+    return {each["name"]: "" if each.get("value") is None else each["value"] for each in value}
+
+
+def _is_variable(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("name"), str) and not item.get("value_from")
 
 
 def operator_ordering(task: Task, facet: Facet) -> Facet:

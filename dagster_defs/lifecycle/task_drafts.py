@@ -40,6 +40,23 @@ def refuse_undetermined(dag: Dag, task: Task, fields: Mapping[str, Any]) -> None
         raise Undetermined(f"{', '.join(readers)} read its XCom")
 
 
+def refuse_given(task: Task, known: frozenset[str]) -> None:
+    """Raises Undetermined if the operator was given what a mirror does not have, or if that is not known."""
+    if task.given is None:
+        raise Undetermined("the inventory does not say which arguments it was given: export it again")
+    if more := sorted(set(task.given) - known):
+        raise Undetermined(f"a mirror does not have its {', '.join(more)}")
+
+
+def skips_of(task: Task) -> list[int]:
+    """The exit codes that mean skipped, for an operator that has none by default."""
+    codes = task.settings.get("skip_on_exit_code") or []
+    listed = [codes] if isinstance(codes, int) else codes
+    if not isinstance(listed, list) or not all(isinstance(code, int) for code in listed):
+        raise Undetermined("its skip_on_exit_code is no list of numbers")
+    return listed
+
+
 def texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

@@ -24,9 +24,11 @@ from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.command_tasks import draft_command
+from dagster_defs.lifecycle.container_tasks import draft_container
 from dagster_defs.lifecycle.identity import dags_taken_twice, names_taken_twice
 from dagster_defs.lifecycle.python_tasks import draft_python
 from dagster_defs.lifecycle.sql_tasks import draft_sql
+from dagster_defs.lifecycle.ssh_tasks import draft_ssh
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import ProjectsOnDisk, read_inventory
 
@@ -118,9 +120,12 @@ def _places(on_disk: ProjectsOnDisk, root: Path) -> dict[str, Place]:
     }
 
 
-def summarize(settings: Settings, file: Path, dbt_projects: Sequence[Path]) -> Summary:
-    """How much of the estate can be moved as it is. Raises what `scaffold` raises, and writes nothing."""
-    return summary_of(*draft_estate(settings, file, dbt_projects, settings.root))
+def summarize(
+    settings: Settings, file: Path, dbt_projects: Sequence[Path], preferred: Collection[str] = ()
+) -> Summary:
+    """How much of the estate can be moved as it is, by a scaffold with the same `preferred`. Raises what `scaffold`
+    raises, and writes nothing."""
+    return summary_of(*draft_estate(settings, file, dbt_projects, settings.root, preferred=preferred))
 
 
 def _folder(dag_id: str, out: Path) -> Path:
@@ -155,6 +160,9 @@ def _better(place: Place, preferred: Collection[str]) -> Drafting:
     def better(dag: Dag, task: Task) -> Better | None:
         if (sql := draft_sql(dag, task)) is not None:
             return Better(SQL_UNIT, sql.attributes, sql.notes)
+        elsewhere = draft_ssh(dag, task) or draft_container(dag, task, preferred="command" in preferred)
+        if elsewhere is not None:
+            return elsewhere
         if "command" in preferred and (command := draft_command(dag, task)) is not None:
             return command
         return draft_python(dag, task, place.refusal) if "python" in preferred else None

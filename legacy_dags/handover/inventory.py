@@ -1329,6 +1329,87 @@ SETTINGS = (
 )  # fmt: skip
 
 
+#: Arguments of what starts a container or a command elsewhere; their values are shown where they were given.
+ELSEWHERE = (
+    "ssh_conn_id", "remote_host", "get_pty", "conn_timeout", "cmd_timeout", "docker_url", "kubernetes_conn_id",
+    "cluster_name", "cluster_context", "namespace", "in_cluster", "network_mode", "working_dir", "user", "mounts",
+    "mount_tmp_dir", "tmp_dir", "mem_limit", "shm_size", "dns", "dns_search", "cap_add", "extra_hosts", "privileged",
+    "tty", "ipc_mode", "cpus", "labels", "annotations", "service_account_name", "automount_service_account_token",
+    "node_selector", "tolerations", "affinity", "image_pull_secrets", "image_pull_policy", "hostnetwork", "hostname",
+    "subdomain", "host_aliases", "dnspolicy", "dns_config", "priority_class_name", "schedulername",
+    "runtime_class_name", "security_context", "container_security_context", "termination_grace_period",
+    "termination_message_policy", "active_deadline_seconds", "volumes", "volume_mounts", "container_resources",
+    "env_from", "ports",
+)  # fmt: skip
+#: What every operator has is described elsewhere, but for this, which a pod has a container of its own for.
+OF_A_POD = "do_xcom_push"
+
+
+def given_arguments(task: Any) -> list[str] | None:
+    """The names of the arguments that an operator of a library has, beside those of every operator, with another value
+    than the default, whoever gave it: the DAG file, default_args, a subclass or a policy. None if that is not known."""
+    given = getattr(task, "_BaseOperator__init_kwargs", None)
+    kind: Any = type(task)
+    if is_mapped(task) or _is_teams(kind) or not isinstance(given, Mapping):
+        return None
+    defaults = _defaults_of(kind)
+    names = {name for name, value in given.items() if name in defaults and _differs(value, defaults[name])}
+    names |= {name for name in given if name not in defaults and name not in _of_every_operator(kind)}
+    # A policy may set what nobody has given.
+    names |= {name for name in defaults if not defaults[name] and _is_set(vars(task).get(name))}
+    return sorted(names | _pods_are_changed(task))
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def _defaults_of(kind: Any) -> dict[str, Any]:
+    """The operator's own arguments, with those of its bases below BaseOperator."""
+    defaults: dict[str, Any] = {}
+    for parent in reversed(kind.__mro__):
+        if "__init__" in vars(parent):
+            for name, parameter in inspect.signature(vars(parent)["__init__"]).parameters.items():
+                if (
+                    parameter.kind is parameter.KEYWORD_ONLY
+                    or parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+                ):
+                    defaults[name] = None if parameter.default is parameter.empty else parameter.default
+    return {name: value for name, value in defaults.items() if name not in _of_every_operator(kind)}
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8
+def _of_every_operator(kind: Any) -> frozenset[str]:
+    base = next(parent for parent in kind.__mro__ if parent.__name__ == "BaseOperator")
+    own = inspect.signature(vars(base)["__init__"]).parameters
+    return frozenset({"self", "kwargs", "args", *own} - {OF_A_POD})
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Whatever is empty means the same to an operator, but for a `False` where nothing is decided by default."""
+    if not value and not default:
+        return value is False and default is None
+    try:
+        return bool(value != default)
+    except Exception:
+        return True
+
+
+def _is_set(value: Any) -> bool:
+    return isinstance(value, (bool, int, str, list, dict)) and bool(value)
+
+
+def _pods_are_changed(task: Any) -> set[str]:
+    """The name of the team's hook that changes each pod before it starts, if there is one."""
+    if not any(parent.__name__ == "KubernetesPodOperator" for parent in type(task).__mro__):
+        return set()
+    from airflow import settings
+
+    manager = getattr(settings, "POLICY_PLUGIN_MANAGER", None)
+    if manager is None and hasattr(settings, "get_policy_plugin_manager"):
+        manager = settings.get_policy_plugin_manager()
+    if manager is None:  # before 2.6 it replaced the function
+        return set()
+    return {"pod_mutation_hook"} if len(manager.hook.pod_mutation_hook.get_hookimpls()) > 1 else set()
+
+
 def callbacks(holder: Any) -> dict[str, list[str]]:
     named = {}
     for name in CALLBACKS:
@@ -1736,6 +1817,14 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         for name in SETTINGS
         if name not in templated and getattr(task, name, None) is not None
     }
+    given = given_arguments(task)
+    settings.update(
+        {
+            name: values.plain(vars(task).get(name))
+            for name in ELSEWHERE
+            if name in (given or ()) and name not in templated
+        }
+    )
     start, end = task_bounds(task)
     kind = (
         getattr(task, "operator_class", None)
@@ -1770,6 +1859,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "callbacks": callbacks(task),
         "params": params_of(task, values),
         "settings": settings,
+        "given": given,
         "templated": templated,
         "template_files": files,
         "rendered": [],

@@ -71,6 +71,7 @@ def test_every_task_is_counted_once(run: Any) -> None:
     )  # the script and the marker; two have empty windows
     assert tasks["kinds"] == {"dbt-run": 7, "may-run-dbt": 1, "non-dbt": 1}
     assert document["dbt_tasks"] == {"all": 7, "determined": 7, "mirrored": 3, "with_gap": 2, "as_it_is": 0}
+    assert document["mirrors"] == {"DbtUnit": 5, "LegacyTask": 1}
     assert sum(document["reasons"].values()) == 2
     [twice] = [reason for reason, count in document["reasons"].items() if count == 2]
     assert "has empty windows" in twice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,59 @@ FUNCTION = task(
     templated={"op_args": [], "op_kwargs": {"day": "{{ ds }}", "side": "legacy"}, "templates_dict": None},
     python_callable={"module": "shop", "qualname": "export", "source": CODE},
 )
+DOCKER = task(
+    "boxed",
+    "",
+    operator="airflow.providers.docker.operators.docker.DockerOperator",
+    templated={
+        "image": "shop/export:2",
+        "command": ["--day", "{{ ds }}"],
+        "environment": {"DAY": "{{ ds }}"},
+    },
+    settings={"network_mode": "host"},
+    given=["command", "environment", "image", "network_mode"],
+)
+POD = task(
+    "pod",
+    "",
+    operator="airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator",
+    templated={
+        "image": "shop/export:2",
+        "cmds": ["export"],
+        "arguments": ["{{ ds }}"],
+        "env_vars": [{"__class__": "V1EnvVar", "name": "DAY", "value": "{{ ds }}"}],
+        "namespace": "etl",
+    },
+    given=["arguments", "cmds", "env_vars", "image", "namespace"],
+)
+REMOTE = task(
+    "remote",
+    "",
+    operator="airflow.providers.ssh.operators.ssh.SSHOperator",
+    templated={
+        "command": "bin/export {{ ds }}",
+        "environment": {"DAY": "{{ ds }}"},
+        "ssh_conn_id": "etl_host",
+        "remote_host": None,
+    },
+    given=["command", "environment", "ssh_conn_id"],
+)
+TASKS = (COMMAND, FUNCTION, DOCKER, POD, REMOTE)
 RENDERED = {
     "command": {"bash_command": "run 2024-03-01", "env": {"DAY": "2024-03-01"}, "cwd": None},
     "function": {"op_args": [], "op_kwargs": {"day": "2024-03-01", "side": "legacy"}},
+    "boxed": {
+        "image": "shop/export:2",
+        "command": ["--day", "2024-03-01"],
+        "environment": {"DAY": "2024-03-01"},
+    },
+    "pod": {
+        "image": "shop/export:2",
+        "cmds": ["export"],
+        "arguments": ["2024-03-01"],
+        "env_vars": [{"__class__": "V1EnvVar", "name": "DAY", "value": "2024-03-01"}],
+    },
+    "remote": {"command": "bin/export 2024-03-01", "environment": {"DAY": "2024-03-01"}},
 }
 
 
@@ -44,19 +95,18 @@ RENDERED = {
 def estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the function's module, and an inventory of one window of both tasks."""
     monkeypatch.setenv("SHOP_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     shutil.copytree(PROJECT, tmp_path / "dbt")
-    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n')
     (tmp_path / "legacy_dags").mkdir()
     (tmp_path / "legacy_dags" / "shop.py").write_text(CODE)
     window = {"start": "2024-03-01T04:00:00+00:00", "end": "2024-03-02T04:00:00+00:00"}
-    tasks = [
-        {**each, "rendered": [{**window, "fields": RENDERED[each["task_id"]]}]}
-        for each in (COMMAND, FUNCTION)
-    ]
+    tasks = [{**each, "rendered": [{**window, "fields": RENDERED[each["task_id"]]}]} for each in TASKS]
     document = {
         "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2",
         "import_errors": [], "dags": [dag("orders", *tasks)],
     }  # fmt: skip
+    (tmp_path / "parity.yaml").write_text("hosts: {etl_host: {host: etl.example.com}}\n")
     (tmp_path / "inventory.json").write_text(json.dumps(document))
     return tmp_path
 
@@ -72,12 +122,13 @@ def scaffold(estate: Path, *more: str) -> dict[str, str]:
 
 
 def test_only_what_is_preferred_replaces_the_operator(estate: Path) -> None:
-    """Each kind by its own option, and none without one."""
-    both = {"orders.command": "LegacyTask", "orders.function": "LegacyTask"}
+    """Each kind by its own option; without one, only the command whose host the team has named."""
+    none = {f"orders.{each['task_id']}": "LegacyTask" for each in TASKS} | {"orders.remote": "CommandUnit"}
+    commands = {f"orders.{name}": "CommandUnit" for name in ("command", "boxed", "pod")}
 
-    assert scaffold(estate) == both
-    assert scaffold(estate, "--prefer", "command") == {**both, "orders.command": "CommandUnit"}
-    assert scaffold(estate, "--prefer", "python") == {**both, "orders.function": "PythonUnit"}
+    assert scaffold(estate) == none
+    assert scaffold(estate, "--prefer", "command") == {**none, **commands}
+    assert scaffold(estate, "--prefer", "python") == {**none, "orders.function": "PythonUnit"}
 
 
 def test_a_preferred_mirror_loads_and_verifies(estate: Path) -> None:
@@ -104,3 +155,32 @@ def mirrors(root: Path) -> list[Mirror]:
     listed: list[Any] = [*tree.get_all_components(of_type=CommandUnit)]
     listed += tree.get_all_components(of_type=PythonUnit)
     return list({mirror.unit: mirror for mirror in listed}.values())
+
+
+@pytest.mark.parametrize("preferred", [(), ("command",), ("python",), ("command", "python")])
+def test_the_summary_counts_what_a_scaffold_with_the_same_preference_writes(
+    estate: Path, preferred: tuple[str, ...]
+) -> None:
+    """Mirrors by type, and the DAGs that need no LegacyTask."""
+    options = [word for kind in preferred for word in ("--prefer", kind)]
+    written = Counter(scaffold(estate, *options).values())
+
+    arguments = [str(estate / "inventory.json"), "--dbt-project", str(estate / "dbt"), "--summary", "--json"]
+    outcome = CliRunner().invoke(cli.app, ["inventory", *arguments, *options])
+    assert outcome.exit_code == 0, outcome.output
+    counted = json.loads(outcome.stdout)
+
+    assert counted["mirrors"] == written
+    assert counted["tasks"]["as_it_is"] == written["LegacyTask"]
+    assert counted["tasks"]["mirrored"] == len(TASKS) - written["LegacyTask"]
+    assert counted["dags"]["every_task_mirrored"] == (["orders"] if len(preferred) == 2 else [])
+
+
+def test_a_preference_without_the_summary_is_refused(estate: Path) -> None:
+    """The other form of the inventory knows no mirrors."""
+    arguments = [str(estate / "inventory.json"), "--dbt-project", str(estate / "dbt"), "--prefer", "command"]
+
+    outcome = CliRunner().invoke(cli.app, ["inventory", *arguments])
+
+    assert outcome.exit_code == 2
+    assert "--summary" in outcome.output

@@ -194,6 +194,12 @@ def print_summary(summary: Summary) -> None:
     made.add_row("all tasks", str(summary.tasks), "", *map(str, (*by_mirror, left)))
     out.print(made)
     out.print()
+    if summary.types:
+        types = table("TYPE OF MIRROR", "TASKS")
+        for kind, tasks in summary.types.items():
+            types.add_row(kind, str(tasks))
+        out.print(types)
+        out.print()
     whole, sound, reachable = len(summary.whole_dags), len(summary.sound_dags), len(summary.reachable_dags)
     out.print(
         f"Nothing keeps {reachable} of {summary.dags} DAGs in Airflow: each task has a mirror, or needs none"

@@ -134,6 +134,20 @@ def test_containers(zoo: Exported) -> None:
     assert values == ["***", "2024-01-01"]
 
 
+def test_what_a_librarys_operator_was_given(zoo: Exported) -> None:
+    """Whoever gave it, with another value than its default, beside what every operator has. Of the team's own operators
+    nobody knows."""
+    docker, pod = zoo.task("containers", "docker"), zoo.task("containers", "pod")
+
+    assert docker["given"] == ["command", "entrypoint", "mount_tmp_dir", "network_mode"]
+    assert docker["settings"]["network_mode"] == "host"
+    assert docker["settings"]["mount_tmp_dir"] is False
+    assert "mounts" not in docker["settings"]
+    assert pod["given"] == ["arguments", "env_vars", "full_pod_spec"]
+    assert zoo.task("templates", "variable")["given"] == ["bash_command"]
+    assert zoo.task("own_operators", "built")["given"] is None
+
+
 def test_endless_import_is_an_import_error(version: str, tmp_path: Path) -> None:
     """A file that never comes to its end is ended by Airflow's own limit, and the others are reported."""
     (tmp_path / "dags").mkdir()

@@ -38,8 +38,20 @@ class KubernetesPodOperator(BaseOperator):  # type: ignore[misc]  # Airflow is n
 class DockerOperator(BaseOperator):  # type: ignore[misc]  # Airflow is not installed here
     template_fields = ("image", "command", "environment")
 
-    def __init__(self, *, entrypoint: str, command: list[str], **more: Any) -> None:
+    def __init__(
+        self,
+        *,
+        entrypoint: str,
+        command: list[str],
+        network_mode: str | None = None,
+        mounts: list[Any] | None = None,
+        mount_tmp_dir: bool = True,
+        privileged: bool = False,
+        **more: Any,
+    ) -> None:
         super().__init__(**more)
+        self.network_mode, self.mounts = network_mode, mounts or []
+        self.mount_tmp_dir, self.privileged = mount_tmp_dir, privileged
         self.image, self.entrypoint, self.command = "team/dbt:1", entrypoint, command
         self.environment = [{"name": "API_KEY", "value": "hush-key"}, {"name": "DAY", "value": "{{ ds }}"}]
 
@@ -60,4 +72,12 @@ with DAG("containers", schedule=schedule, start_date=pendulum.datetime(2024, 1, 
         env_vars=variables,
         full_pod_spec=specification,
     )
-    DockerOperator(task_id="docker", entrypoint="dbt", command=["run", "-s", "a"])
+    DockerOperator(
+        task_id="docker",
+        entrypoint="dbt",
+        command=["run", "-s", "a"],
+        retries=2,
+        mount_tmp_dir=False,
+        privileged=False,
+        default_args={"network_mode": "host"},
+    )
