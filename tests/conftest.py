@@ -11,7 +11,7 @@ import pytest
 from tests.support.dbt_macros import keep_macros
 from tests.support.estate import Estate, copy_project
 from tests.support.fakes import FakeAirflow, FakeDagster
-from tests.support.instances import instance_for_test, never_wait_for_the_disk
+from tests.support.instances import instance_for_test, keep_engines, never_wait_for_the_disk
 from tests.support.postgres import PostgresServer, serving
 
 # The same examples in every run, so that a red run says something about the change that it tests. To look for
@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("explore", untimed, derandomize=False, prin
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 keep_macros()
+keep_engines()
 never_wait_for_the_disk()
 
 
