@@ -39,14 +39,14 @@ def of_dag(kind: str, fields: dict[str, Any], *others: Task, **more: Any) -> tup
         {name: value for name, value in fields.items() if name in templates},
         settings={name: value for name, value in fields.items() if name not in templates},
         team=TEAM,
-        **{"given": tuple(fields), **more},
+        given=more.get("given", tuple(fields)),
     )
     return Dag("orders", DAILY, "UTC", (one, *others)), one
 
 
 def ssh(*others: Task, given: tuple[str, ...] | None = None, **fields: Any) -> Better:
     fields = {"command": "bin/export {{ ds }}", "ssh_conn_id": "etl_host", **fields}
-    more = {} if given is None else {"given": given}
+    more: dict[str, Any] = {} if given is None else {"given": given}
     found = draft_ssh(*of_dag(SSH, fields, *others, **more))
     assert found is not None
     return found
