@@ -63,13 +63,15 @@ def _toml(file: Path) -> Mapping[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`variables`: the whole environment, inherited by child processes. It may hold passwords. `root`: the Dagster
-    project, where the defaults of paths begin.
+    project, where the defaults of paths begin. `airflow`: which of the project's Airflows they are about, empty if it
+    has one.
 
     docs/reference.md documents each variable.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     root: Path = field(default_factory=find_project)
+    airflow: str = ""
 
     @classmethod
     def from_process(cls, root: Path | None = None) -> Settings:
@@ -78,6 +80,10 @@ class Settings:
 
     def with_variables(self, variables: Mapping[str, str]) -> Settings:
         return replace(self, variables=MappingProxyType({**self.variables, **variables}))
+
+    def of_airflow(self, name: str) -> Settings:
+        """Those of one of the project's Airflows: its variables end with its name, and it gets no other's."""
+        return replace(self, airflow=name)
 
     @property
     def team_file(self) -> Path:
@@ -102,6 +108,12 @@ class Settings:
     def named_proxied_state(self) -> Path | None:
         """The folder that PARITY_PROXIED_STATE names."""
         named = self._value("PARITY_PROXIED_STATE")
+        return Path(named) if named else None
+
+    @property
+    def marks_of_airflow(self) -> Path | None:
+        """The folder in which one of several Airflows reads its marks, as far as a variable names it."""
+        named = self._of_airflow("PARITY_PROXIED_STATE") if self.airflow else ""
         return Path(named) if named else None
 
     @property
@@ -142,15 +154,16 @@ class Settings:
 
     @property
     def airflow_url(self) -> str:
-        return self._value("AIRFLOW_URL") or "http://127.0.0.1:8080"
+        """Empty if one of several has none: it is never looked for at another's address."""
+        return self._of_airflow("AIRFLOW_URL") or ("" if self.airflow else "http://127.0.0.1:8080")
 
     @property
     def airflow_user(self) -> str:
-        return self._value("AIRFLOW_USER")
+        return self._of_airflow("AIRFLOW_USER")
 
     @property
     def airflow_password(self) -> str:
-        return self._value("AIRFLOW_PASSWORD")
+        return self._of_airflow("AIRFLOW_PASSWORD")
 
     @property
     def legacy_target(self) -> str:
@@ -178,9 +191,9 @@ class Settings:
     @property
     def inventory_file(self) -> Path | None:
         """The file that PARITY_INVENTORY names, or the default one if it exists."""
-        if named := self._value("PARITY_INVENTORY"):
+        if named := self._of_airflow("PARITY_INVENTORY"):
             return Path(named)
-        default = self._beside_dags / "inventory.json"
+        default = self._beside_dags / (f"inventory_{self.airflow}.json" if self.airflow else "inventory.json")
         return default if default.is_file() else None
 
     @property
@@ -224,6 +237,13 @@ class Settings:
     def debug(self) -> bool:
         """Whether an error shows its stack trace."""
         return bool(self._value("PARITY_DEBUG"))
+
+    def of_this_airflow(self, name: str) -> str:
+        """The name of a variable that each Airflow has of its own."""
+        return f"{name}_{self.airflow.upper()}" if self.airflow else name
+
+    def _of_airflow(self, name: str) -> str:
+        return self._value(self.of_this_airflow(name))
 
     def _value(self, name: str) -> str:
         return self.variables.get(name, "")

@@ -18,6 +18,7 @@
     ├── NotComparable                         a warehouse that this command cannot read both sides of
     ├── ServerFault                           a server does not do what it is asked to do
     │   ├── AirflowFault                      what the Airflow REST API gave instead of an answer
+    │   │   ├── AirflowWithoutAddress         one of several, and no variable has its address
     │   │   ├── AirflowUnreachable            transport: it does not answer
     │   │   ├── AirflowRefuses                status: it answers with an error status
     │   │   ├── AirflowUnclear                meaning: it answers with something unexpected
@@ -87,6 +88,9 @@
     │   ├── BadVariable                       a variable whose value cannot be passed to dbt
     │   ├── TemplateRefused                   a template that needs more than the schedule determines
     │   ├── TeamFileUnreadable                parity.yaml, the team's own file, is invalid
+    │   ├── AirflowUnknown                    a DAG that none of several Airflows is named for
+    │   ├── DagInTwoAirflows                  a DAG id in two Airflows, whose runs could not be told apart
+    │   ├── BadAirflows                       Airflows of one project that cannot be told apart
     │   ├── NoProject                         no Dagster project in the folder or above it
     │   ├── NotAProject                       `parity init` in a folder with other files
     │   ├── NoSuchUnit                        no mirror has this unit's name
@@ -165,6 +169,9 @@ from dagster_defs.errors.moves import (
     StepFailed,
 )
 from dagster_defs.errors.project import (
+    AirflowUnknown,
+    BadAirflows,
+    DagInTwoAirflows,
     DagsterUnsupported,
     DbtFailed,
     DbtProjectUnreadable,
@@ -191,6 +198,7 @@ from dagster_defs.errors.servers import (
     AirflowRefuses,
     AirflowUnclear,
     AirflowUnreachable,
+    AirflowWithoutAddress,
     AlreadyRunning,
     DagNotImported,
     DagsterCannot,
@@ -266,8 +274,11 @@ __all__ = [
     "AirflowFault",
     "AirflowRefuses",
     "AirflowUnclear",
+    "AirflowUnknown",
     "AirflowUnreachable",
+    "AirflowWithoutAddress",
     "AlreadyRunning",
+    "BadAirflows",
     "BadComparison",
     "BadComparisonFile",
     "BadOccasion",
@@ -281,6 +292,7 @@ __all__ = [
     "CandidateRefused",
     "CommandFailed",
     "ContainerFailed",
+    "DagInTwoAirflows",
     "DagNotImported",
     "DagsterCannot",
     "DagsterFault",

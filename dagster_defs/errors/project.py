@@ -79,6 +79,34 @@ class TimedOut(ParityError):
         )
 
 
+class AirflowUnknown(UsageError):
+    """`names`: the Airflows that parity.yaml lists."""
+
+    def __init__(self, dag_id: str, names: Sequence[str]) -> None:
+        self.dag_id, self.names = dag_id, tuple(names)
+        super().__init__(
+            f"which Airflow has the DAG {dag_id} is not known: parity.yaml lists it for none of {', '.join(names)}. "
+            "Add its id, or a glob, below `airflows`"
+        )
+
+
+class DagInTwoAirflows(UsageError):
+    """`names`: the Airflows. Marks, runs and assets are named after the DAG, so they could not be told apart."""
+
+    def __init__(self, dag_id: str, names: Sequence[str], reason: str) -> None:
+        self.dag_id, self.names, self.reason = dag_id, tuple(names), reason
+        super().__init__(
+            f"the DAG {dag_id} could be that of {' or '.join(names)}: {reason}. Its runs could not be told apart: "
+            "rename it in one of them, or take it away there, and fetch what they contain: dg utils refresh-defs-state"
+        )
+
+
+class BadAirflows(UsageError):
+    def __init__(self, reason: str, remedy: str) -> None:
+        self.reason, self.remedy = reason, remedy
+        super().__init__(f"this project's Airflows cannot be told apart: {reason}. {remedy}")
+
+
 class NoProject(UsageError):
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -28,6 +28,13 @@ class AirflowFault(ServerFault):
     name = "Airflow"
 
 
+class AirflowWithoutAddress(AirflowFault):
+    """One of several Airflows whose address is nowhere. `url`: the variable that would have it."""
+
+    fact = "{name}'s address is expected in {url}"
+    remedy = "Set it where Dagster and `parity` run, with the user and the password beside it"
+
+
 class AirflowUnreachable(AirflowFault):
     """Transport: no answer came."""
 

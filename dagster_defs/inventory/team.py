@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
 from typing_extensions import Self
 
 from dagster_defs.inventory.cloud_jobs import CloudJob
@@ -46,7 +46,17 @@ def _of_dbt(functions: Mapping[str, str]) -> Mapping[str, str]:
     return functions
 
 
+def _each_with_dags(airflows: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for name, dags in airflows.items():
+        if not dags or not all(dags):
+            raise ValueError(f"{name}: no DAGs. List their ids, or globs such as 'shop_*'")
+    return airflows
+
+
 _Words = AfterValidator(_in_words)
+# Environment variables end with it, in capitals, and a folder of marks has it.
+_AirflowName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+_Dags = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Connection(BaseModel):
@@ -100,7 +110,8 @@ class Team(BaseModel):
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
     this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id; `hosts`: the host;
     `clusters`: the cluster, by its Connection or its own name (EKS, GKE). `dbt_projects`: the dbt project
-    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run.
+    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run. `airflows`: if there are
+    several, the ids of each one's DAGs, or globs, by its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -114,6 +125,9 @@ class Team(BaseModel):
     clusters: Mapping[str, Cluster] = Field(default_factory=dict)
     dbt_projects: Mapping[str, str] = Field(default_factory=dict)
     dbt: LegacyDbt | None = None
+    airflows: Annotated[Mapping[_AirflowName, _Dags], AfterValidator(_each_with_dags)] = Field(
+        default_factory=dict
+    )
 
     _jobs: tuple[CloudJob, ...] = PrivateAttr(default=())
 

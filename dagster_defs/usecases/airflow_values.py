@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault, ParityError
 from dagster_defs.inventory import Inventory
 from dagster_defs.inventory.document import Sample, Task
@@ -51,7 +52,7 @@ def _values(task: Task, window: Window) -> list[RenderedValues]:
 
 def _fields_of_run(settings: Settings, unit: Unit, airflow_run: str) -> Mapping[str, Any]:
     try:
-        client = AirflowReader(AirflowAddress.of(settings), patience=_PATIENCE)
+        client = AirflowReader(AirflowAddress.of(settings_of_dag(settings, unit.dag_id)), patience=_PATIENCE)
         return client.rendered_fields(unit, airflow_run)
     except AirflowFault:
         return {}
@@ -63,7 +64,7 @@ def _operator(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _exported(settings: Settings, unit: Unit) -> Task | None:
-    file = settings.inventory_file
+    file = settings_of_dag(settings, unit.dag_id).inventory_file
     if file is None or not file.is_file():
         return None
     try:
@@ -72,6 +73,6 @@ def _exported(settings: Settings, unit: Unit) -> Task | None:
         return None
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _read(file: Path, team_file: Path, changed: int) -> Inventory:
     return read_inventory(file, team_file)

@@ -20,7 +20,7 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.check import requested_windows
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import OnRecord, read_record, with_live
-from dagster_defs.usecases.move.live import LiveReader
+from dagster_defs.usecases.move.live import LiveReaders
 from dagster_defs.usecases.move.propose import match_units
 
 PAUSE = 1.0  # seconds between two polls of a run
@@ -33,7 +33,7 @@ def propose_backfill(
 
     Raises NotDagsterOwned for a unit that Airflow owns, MoveInProgress for one in the middle of a move.
     """
-    now, record, world = datetime.now(timezone.utc), read_record(settings), LiveReader.of(settings)
+    now, record, world = datetime.now(timezone.utc), read_record(settings), LiveReaders(settings)
     units = match_units(patterns, record)
     for unit in units:
         _refuse_airflows(unit, record)

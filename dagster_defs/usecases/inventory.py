@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from dagster_defs.adapters.dbt.env_vars import ReadVariables, variables_of
 from dagster_defs.adapters.dbt.environment import (
@@ -33,9 +32,9 @@ from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
 from dagster_defs.adapters.files import strict_json
-from dagster_defs.adapters.files.wrong_input import in_words
+from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.adapters.processes.collector import collector_paused
-from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable, TeamFileUnreadable
+from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
 from dagster_defs.inventory import (
     Inventory,
     ModelTime,
@@ -47,10 +46,8 @@ from dagster_defs.inventory import (
     read_document,
     time_in,
 )
-from dagster_defs.inventory.cloud_jobs import CloudJob, read_jobs
 from dagster_defs.inventory.proposals import DbtClaims
 from dagster_defs.inventory.row_keys import says_strategy
-from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.windows.values import as_yaml
 
 MOST_PARSES = 50  # per project, for variables that may shape it; each may take half a minute
@@ -75,34 +72,6 @@ def read_inventory(file: Path, team_file: Path) -> Inventory:
         reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
         raise InventoryUnreadable(str(file), reason) from error
     return read_document(document, str(file)).told_by(read_team(team_file))
-
-
-def read_team(file: Path) -> Team:
-    """The file's content; empty if there is no file. Raises TeamFileUnreadable."""
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return NO_TEAM
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise TeamFileUnreadable(str(file), " ".join(str(error).split())) from error
-    if document is None:
-        return NO_TEAM
-    try:
-        team = Team.model_validate(document)
-    except ValidationError as error:
-        raise TeamFileUnreadable(str(file), in_words(error, document)) from error
-    return team.with_jobs(_cloud_jobs(file.parent / team.dbt_cloud_jobs)) if team.dbt_cloud_jobs else team
-
-
-def _cloud_jobs(file: Path) -> tuple[CloudJob, ...]:
-    try:
-        return read_jobs(strict_json.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise TeamFileUnreadable(str(file), error.strerror or "it cannot be read") from error
-    except ValueError as error:
-        raise TeamFileUnreadable(
-            str(file), f"it is not dbt Cloud's answer about its jobs: {error}"
-        ) from error
 
 
 def report(file: Path, team_file: Path, project_dirs: Sequence[Path]) -> Report:

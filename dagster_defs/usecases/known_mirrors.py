@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.files.airflows import airflows, settings_of_each
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.facets import UnitFacets
@@ -24,7 +25,7 @@ from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.settings import Settings
 
-SCHEMA = "parity/known-mirrors/1"
+SCHEMA = "parity/known-mirrors/2"
 OWN_CODE = Path(__file__).resolve().parents[1]
 
 _MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
@@ -38,13 +39,13 @@ _TICK_SECONDS = 1.0
 class KnownMirrors:
     """`gates`: the settings of each sound mirror. `broken`: the faults of the others, by name in the YAML.
     `other_schedules`: units of the same DAG with a different schedule. `facets`: None without an inventory.
-    `last_seen`: the file with what Airflow was last seen to contain, which need not exist."""
+    `last_seen`: the files with what each Airflow was last seen to contain, by its name; they need not exist."""
 
     gates: Mapping[Unit, GateSettings]
     broken: Mapping[str, str]
     other_schedules: Mapping[Unit, tuple[Unit, ...]]
     facets: Mapping[Unit, UnitFacets] | None
-    last_seen: Path
+    last_seen: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -54,7 +55,7 @@ class KnownMirrors:
                 str(unit): [str(other) for other in others] for unit, others in self.other_schedules.items()
             },
             "facets": None if self.facets is None else [facets.as_json() for facets in self.facets.values()],
-            "last_seen": str(self.last_seen),
+            "last_seen": dict(self.last_seen),
         }
 
     @classmethod
@@ -71,7 +72,7 @@ class KnownMirrors:
             None
             if facets is None
             else {unit_facets.unit: unit_facets for unit_facets in map(UnitFacets.from_json, facets)},
-            Path(document["last_seen"]),
+            {str(name): str(file) for name, file in document["last_seen"].items()},
         )
 
 
@@ -111,8 +112,9 @@ class Foundation:
     def _files(self) -> Iterator[Path]:
         yield from (self.settings.root / name for name in ("pyproject.toml", "dg.toml"))
         yield self.settings.team_file
-        if inventory := self.settings.inventory_file:
-            yield inventory
+        for each in settings_of_each(self.settings):
+            if inventory := each.inventory_file:
+                yield inventory
         if profiles := self.settings.variables.get("DBT_PROFILES_DIR"):
             yield Path(profiles) / "profiles.yml"
         for top in self.folders:
@@ -136,7 +138,9 @@ def keep(settings: Settings, known: KnownMirrors, folders: Collection[Path], beg
     """Write the cache. `folders`: the mirrors' own. `began`: when reading them began, in seconds since 1970; nothing is
     cached if a file changed after that, or so shortly before it that the order is unknown. If the cache cannot be
     written, the next call is merely slower."""
-    foundation = Foundation(settings, tuple(sorted({*map(str, folders), str(OWN_CODE)})))
+    several = airflows(settings).dags  # what each was last seen to have decides which units are sound
+    seen = {str(Path(file).parent) for file in known.last_seen.values()} if several else set()
+    foundation = Foundation(settings, tuple(sorted({*map(str, folders), *seen, str(OWN_CODE)})))
     with suppress(OSError):
         digest, newest = foundation.digest()
         if newest < began - _TICK_SECONDS:

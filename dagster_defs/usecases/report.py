@@ -24,10 +24,9 @@ from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import WINDOWS, Report, ReportedUnit, SideRun, reported_windows
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.move.facts import OnRecord, read_record
 from dagster_defs.usecases.shadow.standing import EventLog
-from dagster_defs.usecases.verify import verify_mirrors
+from dagster_defs.usecases.verify import verify_configured
 from dagster_defs.windows import instant_text
 
 if TYPE_CHECKING:
@@ -103,16 +102,11 @@ def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> Repo
 
 def _facets(settings: Settings, mirrors: Sequence[Mirror]) -> tuple[dict[Unit, UnitFacets] | None, str]:
     """The facets, or why there are none."""
-    file = settings.inventory_file
-    if file is None:
-        return None, NO_INVENTORY
     try:
-        return {
-            unit_facets.unit: unit_facets
-            for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file, settings.team_file))
-        }, ""
+        verified = verify_configured(settings, mirrors)
     except ParityError as error:
         return None, str(error)
+    return verified, NO_INVENTORY if verified is None else ""
 
 
 def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:

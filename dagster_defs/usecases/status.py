@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
-from dagster_defs.adapters.airflow.last_seen import known_tasks, last_seen_file
 from dagster_defs.adapters.dagster.evidence import evidence_at
+from dagster_defs.adapters.dagster.last_seen import known_tasks, last_seen_files
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, mirrors_folder
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.errors import EvidenceUnreadable
 from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.status import Shown, Status
@@ -18,11 +21,10 @@ from dagster_defs.lifecycle.verdicts import Evidence, summary
 from dagster_defs.parity import Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
-from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
 from dagster_defs.usecases.move.facts import OnRecord, known_record, read_record
 from dagster_defs.usecases.move.propose import match_units
-from dagster_defs.usecases.verify import verify_mirrors
+from dagster_defs.usecases.verify import verify_configured
 
 
 def read_status(
@@ -48,18 +50,10 @@ def read_status(
     if known is None:
         mirrors = load_mirrors(settings.root)
         mirrors = mirrors.resolved() if facets else mirrors
-        file = settings.inventory_file if facets else None
-        verified = (
-            {
-                unit_facets.unit: unit_facets
-                for unit_facets in verify_mirrors(settings, mirrors, read_inventory(file, settings.team_file))
-            }
-            if file
-            else None
-        )
+        verified = verify_configured(settings, mirrors) if facets else None
         record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
         broken = {name: str(fault) for name, fault in mirrors.broken.items()}
-        last_seen = last_seen_file(settings.root)
+        last_seen = {name: str(file) for name, file in last_seen_files(settings).items()}
         known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen)
         if facets:
             folders = {folder for mirror in mirrors for folder in mirror.folders}
@@ -69,8 +63,8 @@ def read_status(
     cut_over = [unit for unit in record.readable_units if record.state(unit).stage is Stage.CUT_OVER]
     if facets and kept is not None and cut_over:
         record = replace(record, continuity=continuity_of(settings, cut_over, now, record=record))
-    in_airflow = known_tasks(known.last_seen)
-    mirrored = record.gates.keys() | record.broken.keys()
+    in_airflow = {name: known_tasks(Path(file)) for name, file in known.last_seen.items()}
+    mirrored, declared = record.gates.keys() | record.broken.keys(), airflows(settings)
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
     facts_of = {unit: record.facts(unit) for unit in units}
     status = Status(
@@ -78,7 +72,7 @@ def read_status(
         marks_without_unit=tuple(
             unit for unit, proxied in record.marks.items() if proxied and unit not in mirrored
         ),
-        not_in_airflow=tuple(unit for unit in sorted(mirrored) if in_airflow and unit not in in_airflow),
+        not_in_airflow=tuple(unit for unit in sorted(mirrored) if _is_missing(unit, in_airflow, declared)),
         facets=None
         if known.facets is None
         else {unit: unit_facets.summary for unit, unit_facets in known.facets.items()},
@@ -103,6 +97,11 @@ def read_status(
         return status
     named = frozenset(match_units(patterns, record)) if patterns else None
     return status.only(replace(shown or Shown(), units=named))
+
+
+def _is_missing(unit: Unit, seen: Mapping[str, Collection[Unit]], declared: Airflows) -> bool:
+    """Whether the unit's own Airflow was last seen without it; one that was never looked at is not known to lack it."""
+    return any(tasks and unit not in tasks for name, tasks in seen.items() if declared.has(name, unit.dag_id))
 
 
 def _evidence(settings: Settings) -> tuple[list[Evidence] | None, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.adapters.dbt.runtime import runtime_of
+from dagster_defs.adapters.files.airflows import airflows, settings_of_each
 from dagster_defs.errors import InventoryMissing, ParityError
 from dagster_defs.graph import reachable
 from dagster_defs.inventory import Inventory, Kind, describe
@@ -30,7 +31,8 @@ from dagster_defs.usecases.inventory import ProjectOnDisk, read_inventory
 
 
 def inventory_at_hand(settings: Settings, file: Path | None) -> Inventory:
-    """The inventory in `file`, or else the configured one. Raises InventoryMissing, and what reading it raises."""
+    """The inventory in `file`, or else the configured one of the Airflow that the settings are of. Raises
+    InventoryMissing, and what reading it raises."""
     path = file or settings.inventory_file
     if path is None:
         raise InventoryMissing()
@@ -52,13 +54,36 @@ class Verification:
 def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
     """One unit, or all if `unit` is empty. Raises NoSuchUnit, InventoryMissing without a file, what reading the
     inventory and the YAML raises, and the fault of the requested unit if it is broken."""
-    inventory = inventory_at_hand(settings, file)
+    inventory = inventory_at_hand(settings, file) if file or not airflows(settings).dags else None
     mirrors = load_mirrors(settings.root).resolved()
     if unit:
         select_mirrors(mirrors, [unit])
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
     units = [Unit.parse(unit)] if unit else None
+    if inventory is None:
+        verified = verify_configured(settings, mirrors, units)
+        if verified is None:
+            raise InventoryMissing()
+        return Verification(tuple(verified.values()), faults(broken))
     return Verification(tuple(verify_mirrors(settings, mirrors, inventory, units)), faults(broken))
+
+
+def verify_configured(
+    settings: Settings, mirrors: Sequence[Mirror], units: Collection[Unit] | None = None
+) -> dict[Unit, UnitFacets] | None:
+    """The facets of these units' mirrors, by default all, each compared with its own Airflow's inventory. Units of an
+    Airflow without one are missing; None if none has one. Raises what reading an inventory raises."""
+    declared = airflows(settings)
+    found: dict[Unit, UnitFacets] | None = None
+    for each in settings_of_each(settings):
+        if (file := each.inventory_file) is None:
+            continue
+        asked = (mirror.legacy_unit for mirror in mirrors) if units is None else units
+        own = {unit for unit in asked if declared.has(each.airflow, unit.dag_id)}
+        inventory = read_inventory(file, settings.team_file)
+        verified = verify_mirrors(settings, mirrors, inventory, own)
+        found = {**(found or {}), **{unit_facets.unit: unit_facets for unit_facets in verified}}
+    return found
 
 
 def verify_mirrors(

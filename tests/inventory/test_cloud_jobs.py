@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.errors import TeamFileUnreadable
 from dagster_defs.inventory import Kind, UnitReading, describe, read_document
 from dagster_defs.inventory.team import FILE, NO_TEAM, Team
-from dagster_defs.usecases.inventory import read_team
 from tests.support import inventory_samples as samples
 
 OPERATOR = "airflow.providers.dbt.cloud.operators.dbt.DbtCloudRunJobOperator"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.errors import TeamFileUnreadable
 from dagster_defs.inventory import Kind, UnitReading, describe, read_document
 from dagster_defs.inventory.team import FILE, NO_TEAM, Team, untagged
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.inventory import read_team
 from tests.support import inventory_samples as samples
 from tests.support.inventory_samples import BASH, POD, PYTHON
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Leases
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address
 from dagster_defs.adapters.store.postgres.store import PostgresStore
@@ -35,4 +36,4 @@ def store_at(
 ) -> PostgresStore:
     """`folder`: where Airflow reads its marks. `seconds`: how long a lease lasts."""
     address = Address.parse(url)
-    return PostgresStore(address, folder, who=who, leases=Leases(address, seconds))
+    return PostgresStore(address, MarksFolders(folder), who=who, leases=Leases(address, seconds))

@@ -30,7 +30,7 @@ KNOWN = KnownMirrors(
     {"no unit": "its name is none", "taxi.broken": "unit taxi.broken: `retries` is -1"},
     {DAILY: (ZONES,), ZONES: ()},
     {DAILY: UnitFacets(DAILY, (Facet("retries", Agreement.DIFFERS, "2", "1", "“two”", 3),))},
-    Path("/nowhere/state"),
+    {"": "/nowhere/state"},
 )
 
 

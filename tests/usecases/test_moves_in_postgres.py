@@ -52,8 +52,7 @@ class WorldInStore(ModelWorld):
         self.store.mark(unit, proxied=owner is Owner.DAGSTER)
 
     def served_by(self, unit: Unit) -> Owner:
-        assert self.store.told is not None
-        return Owner.DAGSTER if read_marks(self.store.told).honoured(unit) else Owner.AIRFLOW
+        return Owner.DAGSTER if self.store.told.read(unit.dag_id).honoured(unit) else Owner.AIRFLOW
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pendulum
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.http.question import (
     NoAnswer,
     Refusal,
@@ -24,7 +25,13 @@ from dagster_defs.adapters.http.question import (
     segment,
     without_credentials,
 )
-from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
+from dagster_defs.errors import (
+    AirflowRefuses,
+    AirflowUnclear,
+    AirflowUnreachable,
+    AirflowWithoutAddress,
+    BadAirflows,
+)
 from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
@@ -43,7 +50,8 @@ CROWD = 1_000  # rows per request if many tasks ended in one instant
 
 @dataclass(frozen=True, slots=True)
 class AirflowAddress:
-    """Airflow's address and credentials, from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD.
+    """Airflow's address and credentials, from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD; of one of several, from
+    variables that end with its name.
 
     `url` never contains the user and password, even if it was given with them: it goes into links, logs and metadata.
     If `user` is empty, the credentials in the given address are used; without any, none are sent.
@@ -62,6 +70,13 @@ class AirflowAddress:
 
     @classmethod
     def of(cls, settings: Settings) -> AirflowAddress:
+        """Raises AirflowWithoutAddress for one of several whose variable is not set, and BadAirflows if there are
+        several and these settings are of none of them."""
+        if not settings.airflow and airflows(settings).dags:
+            raise BadAirflows("a question does not say which of them it is for", "Please report this")
+        if not settings.airflow_url:
+            variable = settings.of_this_airflow("AIRFLOW_URL")
+            raise AirflowWithoutAddress(variable, "it is not set", lasting=True)
         return cls(settings.airflow_url, settings.airflow_user, settings.airflow_password)
 
     @property
@@ -249,6 +264,11 @@ class AirflowReader:
         if not isinstance(document.get("is_paused"), bool):
             raise self._unclear(f"GET {_dag(dag_id)} answered without saying whether the DAG `is_paused`")
         return document
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Whether it has the DAG now: one whose file is gone stays on record, as inactive."""
+        found = self._call("GET", _dag(dag_id), allowed=(404,), gone=None)
+        return found is not None and self._object(_dag(dag_id), found).get("is_active") is not False
 
     def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
         """The start of the next scheduled run's window; None if the DAG has ended or has no schedule."""

@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
+from dagster_defs.adapters.dagster.last_seen import dags_last_seen
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.files.wrong_input import in_words
 from dagster_defs.errors import BadUnit, MirrorsUnreadable, NoProject, NoSuchUnit, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.identity import definers, keys_taken_twice, names_taken_twice, prefixes_at_odds
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.settings import dg_settings, is_project
+from dagster_defs.settings import Settings, dg_settings, is_project
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -86,7 +88,24 @@ def load_mirrors(root: Path) -> Mirrors:
         components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base class is fine here
     except Exception as error:
         raise MirrorsUnreadable(root, _reason(error)) from error
-    return mirrors_among(components)
+    mirrors = mirrors_among(components)
+    elsewhere = in_no_certain_airflow(
+        root, [*map(str, (each.legacy_unit for each in mirrors)), *mirrors.broken]
+    )
+    sound = [mirror for mirror in mirrors if str(mirror.legacy_unit) not in elsewhere]
+    return Mirrors(sound, {**elsewhere, **mirrors.broken})
+
+
+def in_no_certain_airflow(root: Path, names: Iterable[str]) -> Mapping[str, ParityError]:
+    """The faults of units of which it is not certain which of the project's Airflows runs them, by name. `names`: of
+    all units; names that no unit can have are left out. Raises TeamFileUnreadable."""
+    settings = Settings({}, root)
+    declared = airflows(settings)
+    if not declared.dags:
+        return {}
+    dag_ids = {name: unit.dag_id for name in names if (unit := Unit.named(name))}
+    bad = declared.misplaced(dag_ids.values(), dags_last_seen(settings))
+    return {name: bad[dag_id] for name, dag_id in dag_ids.items() if dag_id in bad}
 
 
 def mirrors_folder(root: Path) -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
+from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.mounts import refuse_without_locks
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, tell_airflow
+from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
@@ -23,10 +24,11 @@ from dagster_defs.settings import Settings
 @dataclass(frozen=True)
 class FileReader:
     """`named`: PARITY_STORE names the folder, so that it has to exist. Otherwise a missing folder has no entries: a new
-    project has not moved anything yet."""
+    project has not moved anything yet. `apart`: where the marks are, if the project has several Airflows."""
 
     folder: Path
     named: bool = False
+    apart: MarksFolders | None = None
 
     @property
     def place(self) -> str:
@@ -39,7 +41,7 @@ class FileReader:
         return LedgerReader(self._usable()).history(unit)
 
     def marks(self, dag_id: str = "") -> Marks:
-        return read_marks(self._usable(), dag_id)
+        return self._folders().read(dag_id)
 
     def marks_in_airflow(self, dag_id: str = "") -> Marks:
         """The same files: Airflow reads them."""
@@ -56,6 +58,10 @@ class FileReader:
         """What a crash has left; the next entry takes its place."""
         left = self.read().cut_off
         return [f"the ledger ends with a line that was cut off: {left}"] if left else []
+
+    def _folders(self) -> MarksFolders:
+        usable = self._usable()
+        return self.apart or MarksFolders(usable)
 
     def _usable(self) -> Path:
         """Raises StoreMissing or StoreRefused."""
@@ -78,10 +84,13 @@ class FileStore(FileReader):
             yield
 
     def refuse_unmarkable(self, unit: Unit) -> None:
-        refuse_unmarkable(self._usable(), unit)
+        refuse_unmarkable(self._folder_of(unit), unit)
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
-        tell_airflow(self._usable(), unit, proxied=proxied)
+        tell_airflow(self._folder_of(unit), unit, proxied=proxied)
+
+    def _folder_of(self, unit: Unit) -> Path:
+        return self._folders().folder_of(unit.dag_id) or self.folder
 
     def create(self) -> Made:
         refuse_without_locks(self.folder)
@@ -105,10 +114,16 @@ class Files:
     schemes: ClassVar = ("file",)
 
     def reader(self, address: str, settings: Settings) -> FileReader:
-        return FileReader(_folder(address, settings), named=bool(address))
+        return FileReader(*_places(address, settings))
 
     def store(self, address: str, settings: Settings) -> FileStore:
-        return FileStore(_folder(address, settings), named=bool(address))
+        return FileStore(*_places(address, settings))
+
+
+def _places(address: str, settings: Settings) -> tuple[Path, bool, MarksFolders | None]:
+    folder = _folder(address, settings)
+    folders = MarksFolders.of(folder, settings)
+    return folder, bool(address), folders if folders.airflows.dags else None
 
 
 def _folder(address: str, settings: Settings) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,14 @@ class Marks(Mapping[Unit, bool]):
     """Which units are marked; a unit without a mark is missing, and a DAG that is marked as a whole lists no units.
 
     A look-up raises ProxiedStateUnreadable if the mark is in doubt: what Airflow does not honour decides nothing here.
+    `doubt_of`: why nothing is known about a DAG that is not in `by_dag`; empty if it has no marks.
     """
 
     by_dag: Mapping[str, one_dag.Marks] = field(default_factory=dict)
+    doubt_of: Callable[[str], str] = lambda dag_id: ""
 
     def __getitem__(self, unit: Unit) -> bool:
-        marks = self.by_dag.get(unit.dag_id, one_dag.Marks())
+        marks = self._of_dag(unit.dag_id)
         if problem := marks.problem_of(unit.task_id):
             raise ProxiedStateUnreadable(marks.files[0] if marks.files else Path(unit.dag_id), problem)
         return marks.tasks[unit.task_id] if marks.whole is None else marks.whole
@@ -50,13 +52,14 @@ class Marks(Mapping[Unit, bool]):
 
     def honoured(self, unit: Unit) -> bool:
         """The mark as Airflow acts on it: a task whose mark is in doubt runs there, as its own operator."""
-        marks = self.by_dag.get(unit.dag_id)
-        return marks is not None and marks.honoured(unit.task_id)
+        return self._of_dag(unit.dag_id).honoured(unit.task_id)
 
     def doubt(self, unit: Unit) -> str:
         """Why it is unknown whether the unit is marked; empty if it is known."""
-        marks = self.by_dag.get(unit.dag_id)
-        return marks.problem_of(unit.task_id) if marks else ""
+        return self._of_dag(unit.dag_id).problem_of(unit.task_id)
+
+    def _of_dag(self, dag_id: str) -> one_dag.Marks:
+        return self.by_dag.get(dag_id) or one_dag.Marks(broken=self.doubt_of(dag_id))
 
 
 def read_marks(folder: Path, dag_id: str = "") -> Marks:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dagster_defs.adapters.store.files import FileReader, Files
+from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.store import Postgres
 from dagster_defs.adapters.store.seam import Store, StoreKind, StoreReader
 from dagster_defs.errors import BadStore
@@ -25,9 +26,10 @@ def open_store(settings: Settings) -> Store:
     return _kind(settings.store).store(settings.store, settings)
 
 
-def files_at(folder: Path) -> StoreReader:
+def files_at(folder: Path, settings: Settings) -> StoreReader:
     """The record that was kept in this folder, whatever PARITY_STORE names now."""
-    return FileReader(folder, named=True)
+    folders = MarksFolders.of(folder, settings)
+    return FileReader(folder, named=True, apart=folders if folders.airflows.dags else None)
 
 
 def _kind(address: str) -> StoreKind:

@@ -11,8 +11,9 @@ from dagster.components.utils.defs_state import DefsStateConfig
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 from dagster_defs.adapters.airflow.client import AirflowAddress
-from dagster_defs.adapters.airflow.last_seen import estate_key, read_estate
+from dagster_defs.adapters.dagster.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.components.sensors.airflow_sensor import build_sensor
 from dagster_defs.components.sensors.dag_jobs import event_jobs, held_dags, scheduled_dags
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
@@ -23,6 +24,7 @@ from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadow_starter import ShadowStarter, shadow_starter
 from dagster_defs.components.units.shadows import is_shadow
 from dagster_defs.components.units.unit import UnitComponent, project_units
+from dagster_defs.errors import BadAirflows
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
@@ -34,7 +36,8 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
     """Shows every DAG and task of one Airflow instance, and their runs.
 
     What Airflow contains is fetched by `dg utils refresh-defs-state` and kept in a file, so that definitions load
-    without Airflow; before the first fetch only the mirrored units are known. The sensor polls AIRFLOW_URL.
+    without Airflow; before the first fetch only the mirrored units are known. The sensor polls AIRFLOW_URL. If the
+    project has several Airflows, `name` is that of one of them in parity.yaml, and the variables' names end with it.
     """
 
     name: Annotated[
@@ -58,7 +61,8 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         from dagster_airlift.core.filter import AirflowFilter
         from dagster_airlift.core.serialization.compute import compute_serialized_data
 
-        address = AirflowAddress.of(Settings.from_process())
+        settings = Settings.from_process()
+        address = AirflowAddress.of(settings.of_airflow(self.name) if airflows(settings).dags else settings)
         estate = compute_serialized_data(
             airflow_instance=AirflowInstance(
                 auth_backend=AirflowBasicAuthBackend(address.url, address.user, address.password),
@@ -89,12 +93,16 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         if len(project.parts) < len(units):  # for a run of one of them: no sensor has a part in it
             made = project.parts.values() if shadow_starter(context) is self else ()
             return dg.Definitions(jobs=[parts.jobs[Side.CANDIDATE] for parts in made])
-        dags = read_estate(state_path)
-        times = {unit.legacy_unit: unit.times for unit in units}
-        mirrored = {unit.legacy_unit: unit.asset_keys() for unit in units} if dags else {}
-        mirrored |= {unit: [broken_key(str(unit))] for unit in map(Unit.named, project.broken) if unit}
-        also_written = {unit.legacy_unit: unit.touched_keys() for unit in units}
-        observer = build_sensor(self.name, times, also_written, sorted(dags), self.poll_seconds, root)
+        dags, airflow = read_estate(state_path), self._airflow(context)
+        declared = airflows(Settings({}, root))
+        here = [unit for unit in units if declared.has(airflow, unit.legacy_unit.dag_id)]
+        times = {unit.legacy_unit: unit.times for unit in here}
+        mirrored = {unit.legacy_unit: unit.asset_keys() for unit in here} if dags else {}
+        broken = filter(None, map(Unit.named, project.broken))
+        mirrored |= {unit: [broken_key(str(unit))] for unit in broken if declared.has(airflow, unit.dag_id)}
+        also_written = {unit.legacy_unit: unit.touched_keys() for unit in here}
+        seen = sorted(dags)
+        observer = build_sensor(self.name, times, also_written, seen, self.poll_seconds, root, airflow)
         assets = list(self._asset_specs(dags, mirrored))
         if not units or shadow_starter(context) is not self:
             return dg.Definitions(assets=assets, sensors=[observer])
@@ -116,6 +124,31 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             jobs=[*jobs, *dag_jobs, *event_jobs(project)],
             sensors=[observer, shadow, schedules, *self._way_back(project, root)],
         )
+
+    def _airflow(self, context: dg.ComponentLoadContext) -> str:
+        """Which of the project's Airflows this is; empty if it has one. Raises BadAirflows if that is not certain."""
+        names = airflows(Settings({}, context.project_root)).names
+        all_of_them = context.component_tree.get_all_components(of_type=AirflowEstate)
+        estates = [each.name for each in {id(each): each for each in all_of_them}.values()]
+        if names == ("",):
+            if len(estates) > 1:
+                raise BadAirflows(
+                    f"there are {len(estates)} AirflowEstates ({', '.join(estates)}), and parity.yaml does not say "
+                    "which DAGs each of them has",
+                    "List their ids, or globs, below `airflows`, by the name of each",
+                )
+            return ""
+        if self.name not in names:
+            raise BadAirflows(
+                f"the AirflowEstate {self.name} is none of those in parity.yaml ({', '.join(names)})",
+                "Give it the name of one of them, or list it there with its DAGs",
+            )
+        if estates.count(self.name) > 1:
+            raise BadAirflows(
+                f"{estates.count(self.name)} AirflowEstates are named {self.name}",
+                "Leave one of them, or give each a name of its own",
+            )
+        return self.name
 
     def _way_back(self, project: ProjectUnits[UnitComponent], root: Path) -> Iterator[dg.SensorDefinition]:
         declared = {

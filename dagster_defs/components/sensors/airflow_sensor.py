@@ -8,6 +8,7 @@ import dagster as dg
 import pendulum
 
 from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.components.sensors.observed import EventTranslator, TickLog, mirrored_keys
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor, digest
@@ -25,14 +26,21 @@ def build_sensor(
     dag_ids: Sequence[str],
     poll_seconds: int,
     root: Path,
+    airflow: str = "",
     budget: Budget = Budget(),  # noqa: B008 - frozen
 ) -> dg.SensorDefinition:
     """`dag_ids`: the DAGs that Airflow was last seen to contain; those of mirrored units are watched in any case.
 
     `also_written`: keys that a unit writes but another unit's mirror defines; these get observations. `root`: the
-    Dagster project.
+    Dagster project. `airflow`: which of the project's Airflows this is, if it has several; then `times` and
+    `also_written` are those of its units, and a DAG of another Airflow is not watched, whatever ids this one has.
     """
-    watched = sorted({unit.dag_id for unit in times} | set(dag_ids))
+    declared = airflows(Settings({}, root))
+    ids = {unit.dag_id for unit in times} | set(dag_ids)
+    watched = sorted(dag_id for dag_id in ids if declared.may_be_in(dag_id, airflow))
+
+    def is_here(unit: Unit) -> bool:
+        return declared.has(airflow, unit.dag_id)
 
     @dg.sensor(
         name=f"{name}_observer",
@@ -44,9 +52,9 @@ def build_sensor(
     def observe(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         began, now = monotonic(), pendulum.now("UTC")
         assert context.repository_def is not None  # noqa: S101 - a sensor always belongs to a repository
-        settings = Settings.from_process(root)
+        settings = Settings.from_process(root).of_airflow(airflow)
         client = AirflowReader(AirflowAddress.of(settings), patience=PATIENCE)
-        keys = mirrored_keys(context.repository_def)
+        keys = {unit: own for unit, own in mirrored_keys(context.repository_def).items() if is_here(unit)}
         translator = EventTranslator(name, client, context.instance, keys, times, also_written, settings)
         cursor = Cursor.read(context.cursor) if context.cursor else Cursor.first(now)
         look = ObservationTick(client, watched, cursor, translator.tell, lambda: monotonic() - began, budget)

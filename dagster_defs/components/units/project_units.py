@@ -61,12 +61,16 @@ class ProjectUnits(Generic[U]):
     missing, and a stand-in says why. It still owns what it builds, so that no other unit takes over its assets.
     """
 
-    def __init__(self, declared: Sequence[U], job: str | None = None) -> None:
-        """`declared`: every mirror in the YAML, each once. `job`: the only one that the load is for."""
+    def __init__(
+        self, declared: Sequence[U], job: str | None = None, faults: Mapping[str, ParityError] | None = None
+    ) -> None:
+        """`declared`: every mirror in the YAML, each once. `job`: the only one that the load is for. `faults`: of units
+        of which it is not certain which Airflow runs them, by name."""
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
         self.parts: dict[str, UnitParts] = {}
         self._job = job
+        self._faults = faults or {}
         self._made: dict[Hashable, Any] = {}
 
     def settle(self) -> None:
@@ -76,7 +80,7 @@ class ProjectUnits(Generic[U]):
         """
         self._select_at_once()
         self.broken = {unit.unit: fault for unit in self.declared if (fault := fault_of(unit, resolved=True))}
-        self.broken = {**self._names_taken_twice, **self.broken}
+        self.broken = {**self._faults, **self._names_taken_twice, **self.broken}
         self.broken |= conflicts(self.sound)
         by_dag: dict[str, list[U]] = {}
         for unit in self.sound:

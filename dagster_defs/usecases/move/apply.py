@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from dagster_defs.adapters.dagster.api import DagsterClient
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.adapters.processes.waiting import say_seconds
 from dagster_defs.adapters.store.registry import open_store, store_reader
 from dagster_defs.adapters.store.seam import Store, StoreReader
@@ -67,14 +69,19 @@ def _mover(
     settings: Settings, store: Store, proposal: Proposal, reason: str, say: Callable[[str], None]
 ) -> Mover:
     forced = tuple(dict.fromkeys(blocker.gate.value for blocker in proposal.blockers))
-    world = LiveOrchestrators.of(settings, store=store)
+    world = _world(settings, store, proposal.plan.unit)
     return Mover(store, world, settings.operator, reason, forced, say=say, say_seconds=say_seconds())
+
+
+def _world(settings: Settings, store: Store, unit: Unit) -> LiveOrchestrators:
+    """With the unit's own Airflow. Raises what says that it is not known."""
+    return LiveOrchestrators.of(settings_of_dag(settings, unit.dag_id), store=store)
 
 
 def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
     """Reload the definitions so that the assets' tags show the new stage; the move is done even if this fails."""
     try:
-        LiveOrchestrators.of(settings).dagster.reload(unit.identifier)
+        DagsterClient(settings.dagster_url).reload(unit.identifier)
         say("Dagster is reloading its definitions to update the assets' tags")
     except DagsterFault as error:
         say(f"Dagster will show the new stage the next time it loads its definitions: {error}")
@@ -148,9 +155,11 @@ def _apply_unattended(
 ) -> None:
     operator = f"{settings.operator}{BY_ITSELF}"
     store = open_store(settings)
-    world = LiveOrchestrators.of(settings, store=store)
     steps = [
-        Mover(store, world, operator, reason, patience=SENSOR_PATIENCE).apply(each) for each in rollbacks
+        Mover(store, _world(settings, store, each.unit), operator, reason, patience=SENSOR_PATIENCE).apply(
+            each
+        )
+        for each in rollbacks
     ]
     for done in _take_turns(rollbacks, steps, say):
         say(f"{done.unit} was rolled back")

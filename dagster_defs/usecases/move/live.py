@@ -10,7 +10,8 @@ from typing import Protocol
 from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
-from dagster_defs.errors import AirflowFault, DagsterFault
+from dagster_defs.adapters.files.airflows import settings_of_dag, settings_of_each
+from dagster_defs.errors import AirflowFault, DagsterFault, ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.facts import Live
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
@@ -20,6 +21,7 @@ from dagster_defs.settings import Settings
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
 DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # these need no mirror
 TIMES = 7  # how many runs of each side have their durations compared
+_PATIENCE = 5.0  # seconds that another Airflow has to answer
 TIMES_SINCE = timedelta(days=60)
 
 
@@ -39,16 +41,17 @@ class LiveFacts(Protocol):
 
 @dataclass(frozen=True)
 class LiveReader:
-    """Implements `LiveFacts` with clients that can only read."""
+    """Implements `LiveFacts` with clients that can only read. `others`: the settings of the other Airflows."""
 
     airflow: AirflowReader
     dagster: DagsterReader
+    others: Sequence[Settings] = ()
 
     @classmethod
     def of(cls, settings: Settings, *, patience: float = 5) -> LiveReader:
-        """`patience`: seconds per call."""
+        """`settings`: those of the unit's Airflow. `patience`: seconds per call."""
         airflow = AirflowReader(AirflowAddress.of(settings), patience=patience)
-        return cls(airflow, DagsterReader(settings.dagster_url))
+        return cls(airflow, DagsterReader(settings.dagster_url), other_airflows(settings))
 
     def live(
         self,
@@ -74,6 +77,7 @@ class LiveReader:
                 airflow = (
                     f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
                 )
+            airflow = in_another(self.others, unit) or airflow
             tasks = tuple(task_in_words(task) for task in self.tasks(unit) if PROXY not in task.operator)
             legacy = self._legacy_seconds(unit, now)
             if mirrored is not None:
@@ -121,6 +125,45 @@ class LiveReader:
         run_tags = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}
         runs = self.dagster.runs(run_tags, ("SUCCESS",), TIMES)
         return tuple(run.seconds for run in runs if run.seconds is not None)
+
+
+@dataclass(frozen=True)
+class LiveReaders:
+    """Implements `LiveFacts` for units of several Airflows."""
+
+    settings: Settings
+
+    def live(
+        self,
+        unit: Unit,
+        now: datetime,
+        mirrored: Container[Unit] | None = None,
+        sensors: Sequence[Unit] = (),
+    ) -> Live:
+        try:
+            world = LiveReader.of(settings_of_dag(self.settings, unit.dag_id))
+        except ParityError as error:
+            return Live(str(error), "")
+        return world.live(unit, now, mirrored, sensors)
+
+
+def other_airflows(settings: Settings) -> list[Settings]:
+    """Of an Airflow's settings, those of the others."""
+    return [each for each in settings_of_each(settings) if each.airflow != settings.airflow]
+
+
+def in_another(others: Sequence[Settings], unit: Unit) -> str:
+    """Why the unit's DAG could be that of another Airflow; empty if none of them has one with its id.
+
+    Raises AirflowFault if one of them does not say.
+    """
+    readers = [AirflowReader(AirflowAddress.of(other), patience=_PATIENCE) for other in others]
+    urls = [reader.address.url for reader in readers if reader.has_dag(unit.dag_id)]
+    return (
+        f"the Airflow at {' and '.join(urls)} has a DAG {unit.dag_id}, too: rename one of them"
+        if urls
+        else ""
+    )
 
 
 def _began(tasks: Sequence[TaskInstance]) -> float:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dagster_defs.adapters.airflow.client import FINISHED, AirflowReader
 from dagster_defs.adapters.dagster.api import ENDED, LIVE, DagsterReader
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault, DagsterFault
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.moves import Planned
@@ -26,7 +27,8 @@ def follow_next(
     The run is Airflow's task; after a retirement it is the DAG's run in Dagster, after `shadow` the candidate run. A
     server that does not answer is asked again. `state` is Airflow's, or Dagster's in lower case.
     """
-    world, unit = LiveReader.of(settings), done.unit
+    unit = done.unit
+    world = LiveReader.of(settings_of_dag(settings, unit.dag_id))
     say(f"{unit}: waiting for its next run")
     last = ""
     while True:

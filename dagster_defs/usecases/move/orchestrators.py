@@ -13,11 +13,18 @@ from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
 from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.adapters.store.seam import Store
-from dagster_defs.errors import AirflowBehind, AirflowFault, AirflowUnclear, DagsterFault
+from dagster_defs.errors import AirflowBehind, AirflowFault, AirflowUnclear, DagInTwoAirflows, DagsterFault
 from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.move.live import PROXY, LiveReader, run_in_words, task_in_words
+from dagster_defs.usecases.move.live import (
+    PROXY,
+    LiveReader,
+    in_another,
+    other_airflows,
+    run_in_words,
+    task_in_words,
+)
 from dagster_defs.windows import instant_text
 
 OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
@@ -25,23 +32,27 @@ OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
 
 @dataclass(frozen=True)
 class LiveOrchestrators:
-    """Implements `carry_out.Orchestrators`."""
+    """Implements `carry_out.Orchestrators`. `others`: the settings of the project's Airflows that the
+    unit is not in."""
 
     store: Store
     airflow: AirflowClient
     dagster: DagsterClient
+    others: Sequence[Settings] = ()
 
     @property
     def reader(self) -> LiveReader:
-        return LiveReader(self.airflow, self.dagster)
+        return LiveReader(self.airflow, self.dagster, self.others)
 
     @classmethod
     def of(cls, settings: Settings, *, store: Store | None = None, patience: float = 5) -> LiveOrchestrators:
-        """`store`: the one in which the move has excluded others. `patience`: seconds per call."""
+        """`settings`: those of the unit's Airflow. `store`: the one in which the move has excluded others. `patience`:
+        seconds per call."""
         return cls(
             store or open_store(settings),
             AirflowClient(AirflowAddress.of(settings), patience=patience),
             DagsterClient(settings.dagster_url),
+            other_airflows(settings),
         )
 
     def marked(self, unit: Unit) -> bool | None:
@@ -54,8 +65,11 @@ class LiveOrchestrators:
     def mark(self, unit: Unit, owner: Owner) -> None:
         """Also asks Airflow to parse the DAG again, so that it soon serves the other operator.
 
-        Raises LedgerUnwritable and leaves the mark unchanged if it cannot be written.
+        Raises LedgerUnwritable and leaves the mark unchanged if it cannot be written. Before a task is given to
+        Dagster, raises DagInTwoAirflows if another Airflow has its DAG, and AirflowFault if one does not say.
         """
+        if owner is Owner.DAGSTER and (elsewhere := in_another(self.others, unit)):
+            raise DagInTwoAirflows(unit.dag_id, [self.airflow.address.url], elsewhere)
         self.store.mark(unit, proxied=owner is Owner.DAGSTER)
         with contextlib.suppress(AirflowFault):
             self.airflow.parse_soon(unit.dag_id)

@@ -25,7 +25,7 @@ from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import OnRecord, read_all, read_record, with_live
-from dagster_defs.usecases.move.live import LiveFacts, LiveReader
+from dagster_defs.usecases.move.live import LiveFacts, LiveReaders
 from dagster_defs.usecases.move.sources import sources_of
 
 
@@ -56,7 +56,7 @@ def propose(
         _refuse_without_sources(settings, planned, record)
     if not planned or not GATES[move]:
         return [_without_gates(each, record) for each in plans]
-    now, world = now or datetime.now(timezone.utc), LiveReader.of(settings)
+    now, world = now or datetime.now(timezone.utc), LiveReaders(settings)
     gated = read_all(settings, planned)
     if Gate.CONTINUITY in GATES[move]:
         gated = replace(gated, continuity=continuity_of(settings, planned, now, record=gated))

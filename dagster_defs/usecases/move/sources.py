@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.errors import ParityError
+from dagster_defs.inventory.document import Dag
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.operator_facets import sources_left
 from dagster_defs.settings import Settings
@@ -24,15 +26,20 @@ def sources_of(settings: Settings, units: Sequence[Unit], marks: Marks) -> Mappi
         unit.dag_id for unit in units if any(mate.dag_id == unit.dag_id for mate in proxied - {*units})
     }
     found: dict[Unit, Sequence[Unit]] = {}
-    if not dag_ids or settings.inventory_file is None:
-        return found
-    with suppress(ParityError):
-        for dag in read_inventory(settings.inventory_file, settings.team_file).dags:
-            if dag.dag_id not in dag_ids:
-                continue
+    for dag in _dags(settings, dag_ids):
+        with suppress(ParityError):
             returned, tasks = (
                 {unit.task_id for unit in some if unit.dag_id == dag.dag_id} for some in (units, proxied)
             )
             for source, readers in sources_left(dag, returned, tasks).items():
                 found[Unit(dag.dag_id, source)] = [Unit(dag.dag_id, reader) for reader in readers]
     return found
+
+
+def _dags(settings: Settings, dag_ids: Collection[str]) -> Iterator[Dag]:
+    """Those DAGs, each as its own Airflow's inventory has it."""
+    for dag_id in dag_ids:
+        with suppress(ParityError):
+            file = settings_of_dag(settings, dag_id).inventory_file
+            dags = read_inventory(file, settings.team_file).dags if file else ()
+            yield from (dag for dag in dags if dag.dag_id == dag_id)

@@ -13,9 +13,11 @@ from typing import Protocol, TypeVar
 from dagster_defs.adapters.dagster.mirrors import load_mirrors, select_mirrors
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.workspaces import workspace_of
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.adapters.processes.waiting import reminding
 from dagster_defs.errors import NotRehearsable, WindowMissing
 from dagster_defs.inventory.replay import DbtCall, FunctionCall, dbt_calls, function_calls
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import FileOutput, Mirror
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, process_environment
@@ -69,7 +71,8 @@ def ready(
     Before anything is run, raises NoSuchUnit, InventoryMissing, WindowMissing, NotRendered, NotRehearsable or
     NoRehearsal; then DbtFailed if the upstream cannot be built.
     """
-    inventory = inventory_at_hand(settings, file)
+    named = Unit.named(unit)  # any other name is refused below
+    inventory = inventory_at_hand(settings_of_dag(settings, named.dag_id) if named else settings, file)
     if span.is_empty:
         raise WindowMissing()
     folder = RehearsalFolder(settings)

@@ -16,6 +16,7 @@ from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, Airfl
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.airflow.task_store import WindowStore
 from dagster_defs.adapters.dagster.event_log import WindowEvent
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
@@ -49,8 +50,9 @@ class LegacyRecords:
         kept = WindowStore.of(
             self.log.settings.task_store, Side.LEGACY, self.unit.dag_id, self.window
         ).records()
-        client = AirflowReader(AirflowAddress.of(self.log.settings), patience=PATIENCE)
+        settings = settings_of_dag(self.log.settings, self.unit.dag_id)
         try:
+            client = AirflowReader(AirflowAddress.of(settings), patience=PATIENCE)
             tasks = self._tasks(client, run_id, besides)
             own = {task_id: task for task_id, task in tasks.items() if PROXY not in task.operator}
             asked = self._in_airflow(client, run_id, own)

@@ -10,6 +10,7 @@ from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant
+from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
@@ -167,9 +168,12 @@ class EventLog:
             return LegacyRun(write, event.airflow_run, int(event.airflow_try or 0), event.address)
         run = self.instance.get_run_by_id(event.run_id)
         airflow_run = run.tags.get(tags.AIRFLOW_RUN, "") if run else ""
-        address = AirflowAddress.of(self.settings).link(unit, airflow_run) if airflow_run else ""
+        address = self._link(unit, airflow_run) if airflow_run else ""
         airflow_try = int(run.tags.get(tags.AIRFLOW_TRY, 0)) if run else 0
         return LegacyRun(write, airflow_run, airflow_try, address, event.run_id)
+
+    def _link(self, unit: Unit, airflow_run: str) -> str:
+        return AirflowAddress.of(settings_of_dag(self.settings, unit.dag_id)).link(unit, airflow_run)
 
     def made_for(self, run_id: str) -> int | None:
         run = self.instance.get_run_by_id(run_id) if run_id else None
@@ -241,7 +245,9 @@ def started_since(
     running = {run.run_id: run for run in log.running(unit, legacy.dagster_run)}
     here = [key for key, run in running.items() if run.tags.get(tags.PARTITION, partition) == partition]
     try:
-        client = AirflowReader(AirflowAddress.of(log.settings), patience=PATIENCE)
+        client = AirflowReader(
+            AirflowAddress.of(settings_of_dag(log.settings, unit.dag_id)), patience=PATIENCE
+        )
         started = [
             task
             for task in client.started_task_instances(unit, legacy.write.began)

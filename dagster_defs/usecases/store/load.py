@@ -25,7 +25,7 @@ def import_record(settings: Settings, folder: Path | None) -> Imported:
 
     Raises ImportRefused, StoreNotEmpty, and ImportDiffers if somebody has moved a unit in the meantime.
     """
-    source, store = files_at((folder or settings.proxied_state).resolve()), open_store(settings)
+    source, store = _source(settings, folder), open_store(settings)
     record = _whole_record(source)
     is_new = store.take_in(record.entries, record.marks)
     taken = _Record(store.read().entries, dict(store.marks()))
@@ -34,6 +34,10 @@ def import_record(settings: Settings, folder: Path | None) -> Imported:
     if _whole_record(source) != record:
         raise ImportDiffers(store.place, source.place, "a unit was moved there in the meantime")
     return Imported(source.place, store.place, len(record.entries), len(record.marks), is_new)
+
+
+def _source(settings: Settings, folder: Path | None) -> StoreReader:
+    return files_at((folder or settings.proxied_state).resolve(), settings)
 
 
 def _whole_record(source: StoreReader) -> _Record:

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.ledger_lines import plain_entry, read_entry
+from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases, holder_of, holders
 from dagster_defs.adapters.store.postgres.schema import check_version, migrate
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
-from dagster_defs.adapters.store.proxied_state import Marks, read_marks, refuse_unmarkable, tell_airflow
+from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import (
     LedgerUnreadable,
@@ -52,11 +53,11 @@ BATCH = 1000  # rows of an import that are sent together
 
 @dataclass(frozen=True)
 class PostgresReader:
-    """`told`: the folder of PARITY_PROXIED_STATE, where Airflow reads its marks; None if it is not set. A Dagster run
-    never looks there: only what moves units and what shows them does."""
+    """`told`: where Airflow reads its marks: the folder of PARITY_PROXIED_STATE, if it is set. A Dagster run never
+    looks there: only what moves units and what shows them does."""
 
     address: Address
-    told: Path | None = None
+    told: MarksFolders = field(default_factory=lambda: MarksFolders(None))
 
     @property
     def place(self) -> str:
@@ -75,11 +76,10 @@ class PostgresReader:
 
     def marks_in_airflow(self, dag_id: str = "") -> Marks:
         recorded = self.marks(dag_id)
-        if self.told is None:
-            return recorded
-        if not self.told.is_dir():
-            raise NoMarksFolder(self.place, f"{self.told} is not there")
-        return _compared(recorded, read_marks(self.told, dag_id))
+        for folder in self.told.known:
+            if not folder.is_dir():
+                raise NoMarksFolder(self.place, f"{folder} is not there")
+        return _compared(recorded, self.told.read(dag_id)) if self.told.known else recorded
 
     def figures(self) -> Figures:
         with self._looking() as cursor:
@@ -176,13 +176,13 @@ class PostgresStore(PostgresReader):
 
     def refuse_unmarkable(self, unit: Unit) -> None:
         """Airflow's copy is what could not be written; whether the record can be is found out by the intent."""
-        refuse_unmarkable(self._folder(), unit)
+        refuse_unmarkable(self._folder(unit), unit)
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
         """In one transaction with what is checked before it. The file is replaced before the commit: whichever of the
         two fails leaves either both as they were, or a mark that the record does not have, with which Dagster writes
         nothing."""
-        folder = self._folder()
+        folder = self._folder(unit)
         with self._writing(unit) as cursor:
             cursor.execute(_MARK, (unit.dag_id, unit.task_id, proxied, str(unit)))
             tell_airflow(folder, unit, proxied=proxied)
@@ -225,12 +225,13 @@ class PostgresStore(PostgresReader):
             )
         return True
 
-    def _folder(self) -> Path:
-        if self.told is None:
+    def _folder(self, unit: Unit) -> Path:
+        folder = self.told.folder_of(unit.dag_id)
+        if folder is None:
             raise NoMarksFolder(self.place, "PARITY_PROXIED_STATE is not set")
-        if not self.told.is_dir():
-            raise NoMarksFolder(self.place, f"{self.told} is not there")
-        return self.told
+        if not folder.is_dir():
+            raise NoMarksFolder(self.place, f"{folder} is not there")
+        return folder
 
     @contextmanager
     def _writing(self, unit: Unit) -> Iterator[Any]:
@@ -260,12 +261,13 @@ class Postgres:
     schemes: ClassVar = ("postgresql", "postgres")
 
     def reader(self, address: str, settings: Settings) -> PostgresReader:
-        return PostgresReader(Address.parse(address), settings.named_proxied_state)
+        return PostgresReader(Address.parse(address), MarksFolders.of(settings.named_proxied_state, settings))
 
     def store(self, address: str, settings: Settings) -> PostgresStore:
         parsed = Address.parse(address)
         who = f"{settings.operator}, process {os.getpid()}"
-        return PostgresStore(parsed, settings.named_proxied_state, who=who, leases=Leases(parsed, SECONDS))
+        told = MarksFolders.of(settings.named_proxied_state, settings)
+        return PostgresStore(parsed, told, who=who, leases=Leases(parsed, SECONDS))
 
 
 def _entry(line: str, unit: str, where: str) -> Entry:

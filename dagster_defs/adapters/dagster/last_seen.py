@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.lifecycle import Unit
+from dagster_defs.settings import Settings
 
 
 def estate_key(name: str) -> str:
@@ -23,11 +25,18 @@ def read_estate(state_file: Path | None) -> Mapping[str, Any]:
     return estate
 
 
-def last_seen_file(project_root: Path, name: str = "airflow") -> Path:
-    """Where Dagster keeps the file of the Airflow with that name."""
+def last_seen_files(settings: Settings) -> dict[str, Path]:
+    """Where Dagster keeps the file of each Airflow, by the Airflow's name. The only one of a project is `airflow` to
+    Dagster, unless its YAML says otherwise."""
     from dagster.components.utils.project_paths import get_local_state_path
 
-    return get_local_state_path(estate_key(name), project_root)
+    names = airflows(settings).names
+    return {name: get_local_state_path(estate_key(name or "airflow"), settings.root) for name in names}
+
+
+def dags_last_seen(settings: Settings) -> dict[str, frozenset[str]]:
+    """The ids of the DAGs that each of several Airflows was last seen to have, by the Airflow's name."""
+    return {name: frozenset(read_estate(file)) for name, file in last_seen_files(settings).items()}
 
 
 def known_tasks(file: Path) -> frozenset[Unit]:
