@@ -74,10 +74,11 @@ class LoopbackServer:
 class FakeAirflow(LoopbackServer):
     """`failures`: status codes of the next answers; `login_page`: what a proxy in front of Airflow shows;
     `operators`: the class name of the operator that a task is served with; `rendered`: the fields of a task in a run,
-    by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `meanwhile`: is called before each answer
-    to a list of task instances, with how many there have been. `paused`: DAGs that are; `next_windows`: where the next
-    window of a DAG begins; `dag_tasks`: operators by task; `before`: is called with method and path of each request;
-    `xcoms`: of a task in a run, by (DAG, run, task) and key."""
+    by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `only`: the DAGs that it has, None for
+    any; `meanwhile`: is called before each answer to a list of task instances, with how many there have been.
+    `paused`: DAGs that are; `next_windows`: where the next window of a DAG begins; `dag_tasks`: operators by task;
+    `before`: is called with method and path of each request; `xcoms`: of a task in a run, by (DAG, run, task) and
+    key."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -88,6 +89,7 @@ class FakeAirflow(LoopbackServer):
         self.meanwhile: Callable[[int], None] = lambda lists: None
         self.lists = self._turn = 0
         self.dag_ids: list[str] = []
+        self.only: set[str] | None = None
         self.paused: set[str] = set()
         self.next_windows: dict[str, str | None] = {}
         self.dag_tasks: dict[str, dict[str, str]] = {}
@@ -173,6 +175,8 @@ class FakeAirflow(LoopbackServer):
             case "GET", ["dags"]:
                 rows = [{"dag_id": dag_id} for dag_id in self.dag_ids]
                 return 200, _page("dags", rows, int(asked["limit"]), int(asked["offset"]))
+            case "GET", ["dags", dag_id] if self.only is not None and dag_id not in self.only:
+                return 404, {"title": "DAG not found", "status": 404}
             case "GET" | "PATCH", ["dags", dag_id]:
                 if method == "PATCH":
                     (self.paused.add if json.loads(body)["is_paused"] else self.paused.discard)(dag_id)

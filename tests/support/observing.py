@@ -30,10 +30,11 @@ class Observer:
     cursor: str | None = None
     stores: bool = False
     stored_at_most: int = 1_000_000
+    sensor: str = "airflow_observer"
     skipped: list[str] = field(default_factory=list)
 
     def tick(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
-        sensor = self.estate.definitions.resolve_sensor_def("airflow_observer")
+        sensor = self.estate.definitions.resolve_sensor_def(self.sensor)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=self.estate.definitions
         ) as context:
@@ -49,7 +50,7 @@ class Observer:
         if len(events) > self.stored_at_most:
             raise OSError("the storage is gone")
         self.cursor = result.cursor
-        return [event for event in events if event.asset_key != OPENING]
+        return [event for event in events if event.asset_key.path[-1] != OPENING.path[-1]]
 
     def until_quiet(self) -> list[dg.AssetMaterialization | dg.AssetObservation]:
         """Run ticks until one has nothing to report."""

@@ -129,7 +129,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         """Which of the project's Airflows this is; empty if it has one. Raises BadAirflows if that is not certain."""
         names = airflows(Settings({}, context.project_root)).names
         all_of_them = context.component_tree.get_all_components(of_type=AirflowEstate)
-        estates = [each.name for each in {id(each): each for each in all_of_them}.values()]
+        estates = sorted(each.name for each in {id(each): each for each in all_of_them}.values())
         if names == ("",):
             if len(estates) > 1:
                 raise BadAirflows(
@@ -142,11 +142,6 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             raise BadAirflows(
                 f"the AirflowEstate {self.name} is none of those in parity.yaml ({', '.join(names)})",
                 "Give it the name of one of them, or list it there with its DAGs",
-            )
-        if estates.count(self.name) > 1:
-            raise BadAirflows(
-                f"{estates.count(self.name)} AirflowEstates are named {self.name}",
-                "Leave one of them, or give each a name of its own",
             )
         return self.name
 
