@@ -14,7 +14,7 @@ OF_CHECK := --ignore tests/architecture --ignore tests/docs
 # Every process imports this project: with its bytecode kept, each saves half a second or more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-fast journeys check format bench dist matrix lock licences clean
+.PHONY: help setup demo test test-fast journeys check format bench dist release matrix lock licences clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,6 +84,9 @@ dist: setup ## both wheels, into dist/: airflow-parity for Dagster's side, airfl
 	done
 	@rm -rf build legacy_dags/build *.egg-info legacy_dags/*.egg-info
 	@ls $(DIST)
+
+release: setup ## VERSION=x.y.z: version and changes set, both wheels built and tried out; nothing is published
+	@$(BIN)/python -m bench.release $(VERSION)
 
 matrix: setup ## both wheels in environments of their own: each Python on this machine, each Airflow, each dbt
 	@$(BIN)/python -m bench.matrix $(MATRIX)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import dagster as dg
 
-from dagster_defs.adapters.dagster.mirrors import as_fault, conflicts, fault_of
+from dagster_defs.adapters.dagster.mirrors import as_fault, conflicts, fault_of, in_no_certain_airflow
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.errors import BadUnit, BrokenUnits, ParityError
@@ -61,16 +62,14 @@ class ProjectUnits(Generic[U]):
     missing, and a stand-in says why. It still owns what it builds, so that no other unit takes over its assets.
     """
 
-    def __init__(
-        self, declared: Sequence[U], job: str | None = None, faults: Mapping[str, ParityError] | None = None
-    ) -> None:
-        """`declared`: every mirror in the YAML, each once. `job`: the only one that the load is for. `faults`: of units
-        of which it is not certain which Airflow runs them, by name."""
+    def __init__(self, declared: Sequence[U], root: Path, job: str | None = None) -> None:
+        """`declared`: every mirror in the YAML of the project at `root`, each once. `job`: the only one that the load
+        is for."""
         self.declared = sorted(declared, key=lambda unit: unit.unit)
         self.broken: dict[str, ParityError] = {}
         self.parts: dict[str, UnitParts] = {}
         self._job = job
-        self._faults = faults or {}
+        self._root = root
         self._made: dict[Hashable, Any] = {}
 
     def settle(self) -> None:
@@ -80,7 +79,7 @@ class ProjectUnits(Generic[U]):
         """
         self._select_at_once()
         self.broken = {unit.unit: fault for unit in self.declared if (fault := fault_of(unit, resolved=True))}
-        self.broken = {**self._faults, **self._names_taken_twice, **self.broken}
+        self.broken = {**self._elsewhere, **self._names_taken_twice, **self.broken}
         self.broken |= conflicts(self.sound)
         by_dag: dict[str, list[U]] = {}
         for unit in self.sound:
@@ -209,6 +208,10 @@ class ProjectUnits(Generic[U]):
     def has_job_to_itself(self, unit: U) -> bool:
         """Whether the unit's name is valid for a job, and no other unit has the same."""
         return Unit.named(unit.unit) is not None and unit.unit not in self._names_taken_twice
+
+    @property
+    def _elsewhere(self) -> Mapping[str, ParityError]:
+        return in_no_certain_airflow(self._root, [unit.unit for unit in self.declared])
 
     @cached_property
     def _names_taken_twice(self) -> Mapping[str, ParityError]:

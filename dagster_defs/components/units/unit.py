@@ -14,7 +14,6 @@ from typing_extensions import Self
 from dagster_defs.adapters.dagster.component_tree import EstateTree
 from dagster_defs.adapters.dagster.evidence import PARITY, SHADOW
 from dagster_defs.adapters.dagster.mirror_component import MirrorComponent
-from dagster_defs.adapters.dagster.mirrors import in_no_certain_airflow
 from dagster_defs.adapters.dagster.overlap import overlap_mapping
 from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
@@ -493,8 +492,7 @@ def project_units(
     if units and (known := units[0]._project) is not None:
         return known
     tree = context.component_tree
-    faults = in_no_certain_airflow(context.project_root, [unit.unit for unit in units])
-    project = ProjectUnits(units, tree.job if isinstance(tree, EstateTree) else None, faults)
+    project = ProjectUnits(units, context.project_root, tree.job if isinstance(tree, EstateTree) else None)
     for unit in units:
         unit._project = project
     project.settle()
