@@ -11,6 +11,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from dagster_defs.errors.project import EXTRAS
 from tests.support.estate import ROOT
@@ -72,6 +73,19 @@ def test_dg_finds_the_component_types(wheels: tuple[Wheel, Wheel]) -> None:
     assert dict(dagsters["dagster_dg_cli.registry_modules"]) == {"airflow_parity": "dagster_defs.components"}
     assert dict(dagsters["console_scripts"]) == {"parity": "dagster_defs.cli:main"}
     assert dict(airflows["console_scripts"]) == {"airflow-inventory": "handover.inventory:main"}
+
+
+@pytest.mark.parametrize(
+    ("which", "too_old", "oldest"),
+    [(0, "3.9.18", "3.10.0"), (1, "3.7.16", "3.8.0")],
+    ids=["dagster", "airflow"],
+)
+def test_a_python_that_is_too_old_is_refused_by_the_installer(
+    wheels: tuple[Wheel, Wheel], which: int, too_old: str, oldest: str
+) -> None:
+    """Before anything is installed: `requires a different Python: 3.9.18 not in '<3.14,>=3.10'`."""
+    allowed = SpecifierSet(str(wheels[which].metadata["Requires-Python"]))
+    assert [too_old in allowed, oldest in allowed] == [False, True]
 
 
 def test_airflows_wheel_brings_neither_airflow_nor_dagster(wheels: tuple[Wheel, Wheel]) -> None:

@@ -28,7 +28,7 @@ from dagster_defs.errors import BadAirflows
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
-from dagster_defs.settings import Settings
+from dagster_defs.settings import Settings, nearest_project
 
 
 @dataclass
@@ -61,7 +61,8 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         from dagster_airlift.core.filter import AirflowFilter
         from dagster_airlift.core.serialization.compute import compute_serialized_data
 
-        settings = Settings.from_process()
+        # Dagster keeps the file in the project, which need not be that of the current folder.
+        settings = Settings.from_process(nearest_project(state_path.parent))
         address = AirflowAddress.of(settings.of_airflow(self.name) if airflows(settings).dags else settings)
         estate = compute_serialized_data(
             airflow_instance=AirflowInstance(
