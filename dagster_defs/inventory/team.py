@@ -110,8 +110,8 @@ class Team(BaseModel):
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
     this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id; `hosts`: the host;
     `clusters`: the cluster, by its Connection or its own name (EKS, GKE). `dbt_projects`: the dbt project
-    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run. `airflows`: if there are
-    several, the ids of each one's DAGs, or globs, by its name.
+    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run. `airflows`: if there
+    are several, the ids of each one's DAGs, or globs, by its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
