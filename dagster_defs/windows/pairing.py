@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
@@ -25,6 +25,8 @@ from dagster_defs.windows.zones import Zone
 
 # A schedule of every minute has 720 ticks between its quiet instants, a sparse hourly one a few dozen.
 _LONGEST_WALK = 5_000
+_DAY = timedelta(days=1)
+_MOST_KNOWN = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,10 @@ class Seam:
 class Pairing:
     schedule: Schedule
     ticks: Ticks
-    # Filled on demand: pairs depend only on the schedule, so a seam never has to be walked twice.
-    _seams: dict[Tick, Seam] = field(init=False, repr=False, default_factory=dict)
+    # Filled on demand: pairs depend only on the schedule, so no seam has to be walked twice, not even one that Airflow
+    # does not get past.
+    _seams: dict[Tick, Seam | DoesNotAdvance] = field(init=False, repr=False, default_factory=dict)
+    _known_quiet: dict[datetime, bool] = field(init=False, repr=False, default_factory=dict)
 
     def window_at(self, tick: Tick) -> Window | None:
         """Airflow's window for one of Dagster's ticks; None if Airflow has none."""
@@ -84,6 +88,14 @@ class Pairing:
                         yield seam
 
     def _quiet(self, instant: datetime) -> bool:
+        """See `_is_quiet`. Around a clock change each key asks about the same few dozen instants."""
+        if instant not in self._known_quiet:
+            if len(self._known_quiet) >= _MOST_KNOWN:
+                self._known_quiet.clear()
+            self._known_quiet[instant] = self._is_quiet(instant)
+        return self._known_quiet[instant]
+
+    def _is_quiet(self, instant: datetime) -> bool:
         """Whether a tick at `instant` is certainly the start of a window and vice versa, because no clock change is
         near.
 
@@ -120,8 +132,14 @@ class Pairing:
 
     def _seam_from(self, first: Tick) -> Seam:
         if first not in self._seams:
-            self._seams[first] = self._pair(first)
-        return self._seams[first]
+            try:
+                self._seams[first] = self._pair(first)
+            except DoesNotAdvance as stuck:
+                self._seams[first] = stuck
+        found = self._seams[first]
+        if isinstance(found, DoesNotAdvance):
+            raise found.with_traceback(None)
+        return found
 
     def _pair(self, first: Tick) -> Seam:
         walk = self.ticks.walk(first.instant)
@@ -172,11 +190,13 @@ def _offset(zone: Zone, instant: datetime) -> timedelta:
 
 
 def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.DateTime) -> bool:
-    # No known zone changes its clock and changes it back within a day, so one check a day misses nothing.
-    offset = _offset(zone, first)
-    while first < last:
-        first = min(first.add(days=1), last)
-        if _offset(zone, first) != offset:
+    # No known zone changes its clock and changes it back within a day, so one check a day misses nothing. Every key
+    # asks this, and Python's own datetimes answer several times as fast as pendulum's.
+    at, end = (datetime.fromtimestamp(each.timestamp(), timezone.utc) for each in (first, last))
+    offset = _offset(zone, at)
+    while at < end:
+        at = min(at + _DAY, end)
+        if _offset(zone, at) != offset:
             return False
     return True
 

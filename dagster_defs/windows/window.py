@@ -15,9 +15,14 @@ from dagster_defs.older_python import datetime_of
 def utc(instant: datetime) -> pendulum.DateTime:
     """The same instant as Airflow passes it to templates: a pendulum DateTime in UTC. Raises `ValueError` for a naive
     datetime, which is not an instant."""
+    if type(instant) is pendulum.DateTime and instant.tzinfo is pendulum.UTC and not instant.fold:
+        return instant
     if instant.utcoffset() is None:
         raise ValueError(f"{instant} has no time zone")
-    return pendulum.instance(instant.astimezone(timezone.utc)).in_timezone("UTC")
+    at = datetime.astimezone(instant, timezone.utc)  # pendulum's own is five times as slow
+    return pendulum.DateTime(
+        at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, tzinfo=pendulum.UTC
+    )
 
 
 def instant_text(instant: datetime, timespec: str = "minutes") -> str:

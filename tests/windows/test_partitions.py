@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
-from dagster_defs.windows.pairing import counts_hours_alike
+from dagster_defs.windows.pairing import Pairing, Seam, counts_hours_alike
+from dagster_defs.windows.ticks import Tick
 
 # Files of the zone database that are no zones, or that pendulum does not carry.
 ZONES = sorted(
@@ -188,6 +189,25 @@ def test_a_clock_change_that_airflow_does_not_pass_spoils_only_its_own_keys() ->
     with pytest.raises(DoesNotAdvance):
         partitions.window_of("2024-11-04T00:00-0500")
     assert partitions.window_of("2024-11-04T05:00-0500").length == timedelta(hours=1)
+
+
+def test_an_impassable_change_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its keys says so, and only the first of them, or the load itself, finds it out."""
+    walked: list[Tick] = []
+    pair = Pairing._pair
+
+    def counted(self: Pairing, first: Tick) -> Seam:
+        walked.append(first)
+        return pair(self, first)
+
+    monkeypatch.setattr(Pairing, "_pair", counted)
+    partitions = of("0 * * * 1-5", "Asia/Beirut", "2023-10-20", "2023-11-10")
+    for hour in range(4):
+        with pytest.raises(DoesNotAdvance):
+            partitions.window_of(f"2023-10-30T{hour:02}:00+0200")
+
+    assert walked
+    assert len(walked) == len({*walked})
 
 
 @pytest.mark.parametrize(
