@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ import duckdb
 import pytest
 from include import export, ingest, landing, settings
 from include.files import write_parquet
+
+from tests.support import warm
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 # What a parse makes of the moment and the machine, and what carries a window without shaping anything.
@@ -23,8 +23,10 @@ def _dbt(arguments: list[str], data_dir: Path, target_path: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("TAXI_", "DBT_"))
     }
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments],
+    done = warm.run(
+        "dbt",
+        "--no-use-colors",
+        *arguments,
         cwd=PROJECT,
         env={
             **environment,
@@ -33,10 +35,7 @@ def _dbt(arguments: list[str], data_dir: Path, target_path: Path) -> None:
             "DBT_TARGET_PATH": str(target_path),
             "DBT_LOG_PATH": str(target_path),
         },
-        capture_output=True,
-        text=True,
         timeout=600,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ import pytest
 from dagster_defs.lifecycle import Stage, tags
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.stages import Move
+from tests.support import warm
 from tests.support.attacked import ASSET_JOB, JOB, KEYS, OTHER_JOB, UNIT, Attacked
 from tests.support.estate import BIN, ROOT, foreign_environment
 from tests.support.owned import LONG_AGO
@@ -233,14 +233,15 @@ def test_the_owners_run_writes(
     notes, seen, known = (
         attacked.notes(),
         attacked.seen(),
-        {run.run_id for run in attacked.instance.get_runs()},
+        {*attacked.instance.get_run_ids()},
     )
 
     way.act(attacked, day)
 
     offsets = {CUT_OVER: way.cut_over, RETIRED: way.retired}.get(stage, ())
     wanted = sorted(after(day, offset) for offset in offsets)
-    started = [run for run in attacked.instance.get_runs() if run.run_id not in known]
+    new = [run_id for run_id in attacked.instance.get_run_ids() if run_id not in known]
+    started = attacked.instance.get_runs(dg.RunsFilter(run_ids=new)) if new else []
     why = [attacked.failure(run.run_id) for run in started]
     assert sorted(attacked.notes()[len(notes) :]) == wanted, why
     told = [each for each in attacked.seen() if each not in seen]
@@ -391,8 +392,8 @@ def test_the_command_line(
     home = {"DAGSTER_HOME": attacked.instance.root_directory} if at_home else {}
     location = str(attacked.root / "location.py")
 
-    done = subprocess.run(
-        [str(BIN / "dagster"), "job", "execute", "-f", location, "-j", JOB, "--tags", json.dumps(plain(day))],
+    done = warm.run(
+        "dagster", "job", "execute", "-f", location, "-j", JOB, "--tags", json.dumps(plain(day)),
         cwd=attacked.root,
         env={
             **{name: value for name, value in foreign_environment().items() if name != "DAGSTER_HOME"},
@@ -402,10 +403,8 @@ def test_the_command_line(
             "PYTHONPATH": str(ROOT),
             "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
         },
-        capture_output=True,
-        text=True,
         timeout=1200,
-    )
+    )  # fmt: skip
 
     assert (done.returncode == 0) is writes, done.stderr[-2000:]
     assert attacked.notes()[len(notes) :] == ([day] if writes else [])

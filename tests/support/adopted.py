@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support import warm
 from tests.support.estate import AIRFLOW_PYTHON, BIN, copy_project, foreign_environment
 
 AIRFLOWS_PYTHON = str(AIRFLOW_PYTHON)
@@ -29,16 +30,18 @@ def run_in(root: Path, command: Sequence[str], **variables: str) -> subprocess.C
     program, *arguments = command
     if program == "airflow-inventory":
         program, arguments = "python", ["legacy_dags/handover/inventory.py", *arguments]
-    is_airflows = program == "python"
+    environment = {
+        **foreign_environment(),
+        "PYTHONPATH": "" if program == "python" else str(root),
+        "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
+        **variables,
+    }
+    if program != "python":
+        return warm.run(program, *arguments, cwd=root, env=environment, timeout=1200)
     return subprocess.run(
-        [AIRFLOWS_PYTHON if is_airflows else str(BIN / program), *arguments],
+        [AIRFLOWS_PYTHON, *arguments],
         cwd=root,
-        env={
-            **foreign_environment(),
-            "PYTHONPATH": "" if is_airflows else str(root),
-            "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
-            **variables,
-        },
+        env=environment,
         capture_output=True,
         text=True,
         timeout=1200,

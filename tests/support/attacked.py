@@ -316,14 +316,14 @@ class Attacked:
     def _daemon(self, by: str, day: str, run_tags: Mapping[str, str], tick: Callable[[], None]) -> str:
         file = self.root / "asked.txt"
         file.write_text(json.dumps({"by": by, "day": day, "tags": dict(run_tags)}))
-        before = {run.run_id for run in self.instance.get_runs()}
+        before = {*self.instance.get_run_ids()}
         started: list[str] = []
         until = time.monotonic() + 30
         try:
             # A sensor is evaluated at most once a second: a tick right after another's may be too early.
             while not started and time.monotonic() < until:
                 tick()
-                started = [run.run_id for run in self.instance.get_runs() if run.run_id not in before]
+                started = [run_id for run_id in self.instance.get_run_ids() if run_id not in before]
         finally:
             file.unlink()
         [run_id] = started

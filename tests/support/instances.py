@@ -96,21 +96,21 @@ def _copy_tables(self: Any, engine: Engine, for_index_shard: bool = False) -> No
     file = Path(engine.url.database or "")
     if not for_index_shard and not file.exists():
         own = file.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(_empty_run(), own)
+        own.write_bytes(make_an_empty_run())
         with suppress(FileExistsError):
             os.link(own, file)
         own.unlink()
     _make_tables(self, engine, for_index_shard)
 
 
-@lru_cache
-def _empty_run() -> Path:
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = Path(folder) / "empty.db"
-    engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
-    _make_tables(None, engine)  # type: ignore[arg-type]  # it makes no use of itself
-    return file
+@cache
+def make_an_empty_run() -> bytes:
+    """The database of a run that has no events yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.db"
+        engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
+        _make_tables(None, engine)  # type: ignore[arg-type]  # it makes no use of itself
+        return file.read_bytes()
 
 
 def never_wait_for_the_disk() -> None:
