@@ -122,6 +122,11 @@ class Settings:
         return self._value("PARITY_STORE")
 
     @property
+    def channel(self) -> str:
+        """PARITY_CHANNEL, how Airflow is told the marks; empty for files in `proxied_state`."""
+        return self._value("PARITY_CHANNEL")
+
+    @property
     def _beside_dags(self) -> Path:
         """`legacy_dags`, in a project that has the DAGs itself."""
         own = self.root / "legacy_dags"

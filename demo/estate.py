@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.processes.supervisor import Supervisor
+from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.errors import DagNotImported
 from dagster_defs.lifecycle.report import Report
 from dagster_defs.older_python import date_of
@@ -75,6 +76,7 @@ class Estate:
             trips = landing.result()
         self.steps.say(f"Landing: {trips}")
         self.steps.say(f"Airflow: {self.airflow_url} (admin / admin)")
+        open_store(self.settings).create()
         self._airflow_api.make_pool("duckdb", 1)
         self.wait("Airflow's DAGs", self._dags_are_there, 60)
         with ThreadPoolExecutor(1) as pool, self.steps.step("Dagster started, Airflow's inventory taken"):

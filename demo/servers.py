@@ -80,6 +80,7 @@ class Demo:
             "TAXI_LAST_DAY": LAST_DAY,
             "TAXI_DBT_BIN_DIR": str(Path(sys.executable).parent),
             "PARITY_PROXIED_STATE": str(self.folder / "proxied_state"),
+            "TAXI_ENROLLED": "all",
             # A team would wait a week; the demo waits one day.
             "TAXI_GATE_WINDOWS": "1",
             "TAXI_SOAK_DAYS": "0",

@@ -53,4 +53,4 @@ for borough in BOROUGHS:
         )
     globals()[dag_id] = dag
 
-install_proxies(globals())
+install_proxies(globals(), enrolled=settings.enrolled())

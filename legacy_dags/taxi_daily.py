@@ -72,4 +72,4 @@ with DAG(
     )
     dbt_zones >> dbt_daily >> export
 
-install_proxies(globals())
+install_proxies(globals(), enrolled=settings.enrolled())

@@ -55,4 +55,4 @@ with DAG(
         append_env=True,
     )
 
-install_proxies(globals())
+install_proxies(globals(), enrolled=settings.enrolled())

@@ -50,4 +50,4 @@ with DAG(
     )
     zones >> trips
 
-install_proxies(globals())
+install_proxies(globals(), enrolled=settings.enrolled())

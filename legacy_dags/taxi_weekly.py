@@ -79,4 +79,4 @@ with DAG(
     )
     wait_for_daily >> dbt_snapshot >> dbt_weekly >> dbt_test
 
-install_proxies(globals())
+install_proxies(globals(), enrolled=settings.enrolled())

@@ -25,7 +25,8 @@ class WriteRequest:
     the first and the last of them.
 
     `bounds`: the window that the run's tags name, None if they name none. `earlier`: runs created before it that carry
-    its launch id, its task instance or its backfill, newest first.
+    its launch id, its task instance or its backfill, newest first. `position`: of the unit's mark on record, None for
+    a mark that no move has set.
     """
 
     windows: Sequence[Moment]
@@ -33,6 +34,7 @@ class WriteRequest:
     run: RunRecord
     bounds: Window | None = None
     earlier: Sequence[RunRecord] = ()
+    position: int | None = None
 
 
 def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:
@@ -55,6 +57,8 @@ def refuse_foreign_run(state: UnitState, history: UnitHistory, request: WriteReq
         of_event = isinstance(request.windows[0], Occasion)
         flaw = why_not_the_proxys(state.unit, request.run, request.earlier, of_event=of_event)
         flaw = flaw or _why_another_window(request)
+        if not flaw and not under_way:
+            _refuse_stale_mark(unit, request)
         if flaw:
             raise NotOwner(
                 unit, f"it claims that Airflow's task has started it, but {flaw}", _again(request, unit)
@@ -106,6 +110,22 @@ def _why_another_window(request: WriteRequest) -> str:
     if list(request.windows) != [request.bounds]:
         return f"it names the window {request.bounds} and writes {request.windows[0]}"
     return ""
+
+
+def _refuse_stale_mark(unit: str, request: WriteRequest) -> None:
+    """Fencing: the task has obeyed a mark, and only the one on record counts."""
+    obeyed, recorded = request.run.tags.get(tags.POSITION, ""), request.position
+    if obeyed == ("" if recorded is None else str(recorded)):
+        return
+    known = f"that of position {recorded}" if recorded is not None else "one that no move has set"
+    if obeyed:
+        why = f"Airflow's task has obeyed the mark of position {obeyed}, and on record is {known}"
+        raise NotOwner(unit, why, f"Bring Airflow's marks up to date: parity resume {unit}")
+    raise NotOwner(
+        unit,
+        f"Airflow's task does not say which mark it has obeyed, and on record is {known}",
+        f"Update airflow-parity-handover where Airflow runs, or bring its marks up to date: parity resume {unit}",
+    )
 
 
 def _refuse_without_backfill(state: UnitState, history: UnitHistory, request: WriteRequest) -> None:

@@ -21,6 +21,9 @@ AIRFLOW_TASK_INSTANCE = "parity/airflow_task_instance"
 AIRFLOW_MAP_INDEX, AIRFLOW_ROUND = "parity/airflow_map_index", "parity/airflow_round"
 AIRFLOW_UPSTREAM, LAUNCH = "parity/airflow_upstream", "parity/launch_id"
 
+# On such a run: the position in the ledger of the mark that the task obeyed.
+POSITION = "parity/position"
+
 # On a run of one unit's job that was refused before it did anything: the error's name.
 REFUSED = "parity/refused"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,17 @@ from airflow.models.dag import DagContext
 from airflow.models.skipmixin import SkipMixin
 
 from handover.mapped import in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
-from handover.marks import read_marks
+from handover.marks import Marks, read_marks
 from handover.names import job_name
+from handover.owners import OwnerUnknown, marks_of
+from handover.switch import enrol
 
 logger = logging.getLogger(__name__)
 
+ALL = "all"  # every task that does work
+WHEN_UNKNOWN = (FAIL, LEGACY) = ("fail", "legacy")
 BROKEN_TAG = "parity: proxied_state broken"
+ENROLLED_TAG = "parity: enrolled"
 IN_GROUP = "is in a mapped task group, whose instances follow each other index by index: expand it by itself"
 
 # Set explicitly below, or meaningless for another operator. `pre_execute` and `post_execute` are methods of a task, not
@@ -40,6 +45,8 @@ class Settings:
     conn_id: str
     deferrable: bool | Collection[str] | None = None
     patience: float | None = None
+    enrolled: str | Collection[str] | None = None
+    when_unknown: str = "fail"
 
     def of(self, task_id: str) -> dict[str, Any]:
         wanted = self.deferrable
@@ -66,19 +73,20 @@ def install(dag_file_globals: Mapping[str, Any], folder: Path, proxy: type, sett
 
 
 def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: list[str]) -> None:
-    marks = read_marks(folder, dag.dag_id)
+    marks = _marks(dag, folder, settings)
     problems += marks.problems
-    asked = (
-        [task_id for task_id, task in dag.task_dict.items() if not _steers(task)]
-        if marks.whole
-        else [task_id for task_id, proxied in marks.tasks.items() if proxied]
-    )
-    problems += [
-        f"there is no task {task_id!r}; its tasks are {sorted(dag.task_dict)}"
-        for task_id in marks.tasks
-        if task_id not in dag.task_dict
-    ]
-    made, reasons = _stand_ins(dag, asked, lambda task: stand_in(task, proxy, **settings.of(task.task_id)))
+    working = [task_id for task_id, task in dag.task_dict.items() if not _steers(task)]
+    asked = working if marks.whole else [task_id for task_id, proxied in marks.tasks.items() if proxied]
+    problems += _unknown(dag, marks.tasks)
+    if settings.enrolled is not None:
+        asked = _enrol(dag, settings, working, asked, problems)
+    positions = {task_id: str(position) for task_id, position in marks.positions.items()}
+
+    def build(task: Any) -> Any:
+        position = positions.get(task.task_id, "")
+        return stand_in(task, proxy, **settings.of(task.task_id), position=position)
+
+    made, reasons = _stand_ins(dag, asked, build)
     problems += [f"task {task_id!r} {reason}" for task_id, reason in reasons.items()]
     installed = 0
     for task_id, proxied in made.items():
@@ -90,6 +98,59 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
     if installed:
         # Airlift's own wording, so that a filter on its tag still works.
         _tag(dag, f"{installed} {'Task' if installed == 1 else 'Tasks'} Marked as Proxied to Dagster")
+
+
+def _marks(dag: DAG, folder: Path, settings: Settings) -> Marks:
+    """As they are when Airflow parses the file. They decide about tasks without a switch only."""
+    if settings.enrolled is None:
+        return read_marks(folder, dag.dag_id)
+    try:
+        return marks_of(dag.dag_id)
+    except OwnerUnknown as error:
+        return Marks(broken=str(error))
+
+
+def _unknown(dag: DAG, task_ids: Iterable[str]) -> list[str]:
+    return [
+        f"there is no task {task_id!r}; its tasks are {sorted(dag.task_dict)}"
+        for task_id in task_ids
+        if task_id not in dag.task_dict
+    ]
+
+
+def _enrol(
+    dag: DAG, settings: Settings, working: Sequence[str], marked: Collection[str], problems: list[str]
+) -> list[str]:
+    """Put switches into the enrolled tasks; returns the marked ones that take none, for which a proxy stands in."""
+    asked = settings.enrolled
+    if isinstance(asked, str) and asked != ALL:
+        problems.append(f"`enrolled` is {asked!r}; it takes {ALL!r} or a list of task ids")
+        asked = [asked]
+    if settings.when_unknown not in WHEN_UNKNOWN:
+        problems.append(f"`when_unknown` is {settings.when_unknown!r}; it takes {' or '.join(WHEN_UNKNOWN)}")
+    wanted = working if asked == ALL else list(asked or ())
+    problems += _unknown(dag, wanted)
+    problems += [
+        f"task {task_id!r} is marked as Dagster's and not enrolled: it runs in Airflow"
+        for task_id in marked
+        if task_id in dag.task_dict and task_id not in wanted
+    ]
+    left, enrolled = [], 0
+    for task_id in filter(dag.has_task, wanted):
+        fails_open = settings.when_unknown == LEGACY
+        try:
+            reason = enrol(
+                dag.task_dict[task_id], frozenset(wanted), fails_open=fails_open, **settings.of(task_id)
+            )
+        except Exception as error:  # one task's fault is one task's
+            reason = f"cannot have one: {type(error).__name__}: {error}"
+        enrolled += not reason
+        if reason:
+            logger.info("task %s of DAG %s has no switch: it %s", task_id, dag.dag_id, reason)
+        if reason and task_id in marked:
+            left.append(task_id)
+    _tag(dag, ENROLLED_TAG if asked == ALL else f"parity: {enrolled} enrolled")
+    return left
 
 
 def _stand_ins(

@@ -6,6 +6,7 @@ name the same run: whichever comes first launches it, and the others follow or a
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import operator
 import re
@@ -19,8 +20,10 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom_arg import XComArg
 from airflow.utils.session import create_session
 from airflow.utils.state import State, TaskInstanceState
+from sqlalchemy.exc import SQLAlchemyError
 
 from handover.names import PROXY
+from handover.shown import shown_as_dagsters
 
 # Set explicitly, or meaningless for another operator.
 NOT_COPIED = ("task_id", "dag", "task_group", "default_args", "params", "doc_md", "map_index_template")
@@ -60,6 +63,10 @@ def stand_in_for_mapped(task: Any, proxy: type, **settings: Any) -> Any:
         if hasattr(task, name):
             setattr(made, name, getattr(task, name))
     return made
+
+
+def maps_over_xcom(task: Any) -> bool:
+    return _count(task) is None
 
 
 def _count(task: Any) -> int | None:
@@ -132,6 +139,10 @@ def refuse_begun(task: Any, instances: Collection[Any]) -> None:
         if one.state in (*State.finished, *WAITING) and one.state != TaskInstanceState.UPSTREAM_FAILED
         and one.map_index != task.map_index and PROXY not in str(one.operator)
     )  # fmt: skip
+    if own:
+        with contextlib.suppress(SQLAlchemyError):  # then they count as Airflow's
+            handed_over = shown_as_dagsters(task)
+            own = [index for index in own if index not in handed_over]
     if own:
         names = ", ".join(f"{task.task_id}[{index}]" for index in own)
         raise AirflowException(

@@ -22,6 +22,7 @@ import yaml
 SUFFIXES = (".yaml", ".yml")
 MOST_BYTES = 1 << 18  # about 5,000 tasks, which PyYAML reads in 3 s
 DEPTH = 16  # the format itself has four levels
+DIGITS = 19  # a position has fewer
 SHOWN = 20  # problems of one file that are listed one by one
 
 _STR, _BOOL, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "merge"))
@@ -35,6 +36,7 @@ class Marks:
     `files`: the existing files, at most one of which is allowed. `whole`: the mark of the DAG as such, None if its
     tasks are marked one by one. `tasks`: their marks. `broken`: why the whole file is not honoured, or empty.
     `doubts`: why a task's mark is not honoured, by task. `nameless`: problems of entries that name no task.
+    `positions`: of the tasks' marks in the ledger; a mark that was not made by a move has none.
     """
 
     files: tuple[Path, ...] = ()
@@ -43,13 +45,17 @@ class Marks:
     broken: str = ""
     doubts: Mapping[str, str] = field(default_factory=dict)
     nameless: tuple[str, ...] = ()
+    positions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def problems(self) -> tuple[str, ...]:
         problems = [self.broken] if self.broken else [*self.doubts.values(), *self.nameless]
         more = len(problems) - SHOWN
         return (
-            (*problems[:SHOWN], f"{more} more entries of {self.files[0].name} are wrong")
+            (
+                *problems[:SHOWN],
+                f"{more} more entries of {self.files[0].name if self.files else 'it'} are wrong",
+            )
             if more > 0
             else tuple(problems)
         )
@@ -81,7 +87,7 @@ def read_marks(folder: Path, dag_id: str) -> Marks:
             return Marks()
         if len(files) > 1:
             raise _Refused(f"both {files[0].name} and {files[1].name} are there; keep one")
-        return _marks(files, _document(files[0]))
+        return _marks(files, files[0].name, _node(_text(files[0]), files[0].name))
     except _Refused as error:
         return Marks(files, broken=str(error))
     # Whatever the YAML or the file is like, it must not keep Airflow from loading the DAG.
@@ -91,6 +97,20 @@ def read_marks(folder: Path, dag_id: str) -> Marks:
             getattr(error, "strerror", None) or " ".join(str(error).split())[:300] or type(error).__name__
         )
         return Marks(files, broken=f"{name} cannot be read: {reason}")
+
+
+def marks_of_text(text: str, name: str) -> Marks:
+    """The marks of a DAG that are kept elsewhere, in the same words; never raises. `name`: for messages."""
+    try:
+        if len(text) > MOST_BYTES:
+            raise _Refused(f"{name} is longer than {MOST_BYTES:,} characters")
+        return _marks((), name, _node(text, name))
+    except _Refused as error:
+        return Marks(broken=str(error))
+    except Exception as error:
+        return Marks(
+            broken=f"{name} cannot be read: {' '.join(str(error).split())[:300] or type(error).__name__}"
+        )
 
 
 def _files(folder: Path, dag_id: str) -> tuple[Path, ...]:
@@ -111,8 +131,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _document(path: Path) -> Any:
-    """The root node of the file, None if it is empty. No values are built: a scalar's text and tag are enough."""
+def _text(path: Path) -> str:
     if not stat.S_ISREG(path.stat().st_mode):
         raise _Refused(f"{path.name} is not a regular file")
     with path.open("rb") as file:
@@ -120,11 +139,15 @@ def _document(path: Path) -> Any:
     if len(data) > MOST_BYTES:
         raise _Refused(f"{path.name} is larger than {MOST_BYTES:,} bytes")
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _Refused(f"{path.name} cannot be read: it is not UTF-8 text (byte {error.start})") from error
+
+
+def _node(text: str, name: str) -> Any:
+    """The root node, None if there is nothing. No values are built: a scalar's text and tag are enough."""
     loader = _Plain(text)
-    loader.name = path.name
+    loader.name = name
     try:
         return loader.get_single_node()
     finally:
@@ -155,10 +178,9 @@ class _Plain(yaml.SafeLoader):
             self.depth -= 1
 
 
-def _marks(files: tuple[Path, ...], root: Any) -> Marks:
-    name = files[0].name
+def _marks(files: tuple[Path, ...], name: str, root: Any) -> Marks:
     top = _fields(root, name)
-    for key in ("tasks", "proxied"):
+    for key in ("tasks", "proxied", "positions"):
         if len(top.get(key, ())) > 1:
             raise _Refused(f"{name} says `{key}` {len(top[key])} times")
     if ("tasks" in top) == ("proxied" in top):
@@ -172,15 +194,32 @@ def _marks(files: tuple[Path, ...], root: Any) -> Marks:
     [listed] = top["tasks"]
     if not isinstance(listed, yaml.SequenceNode):
         raise _Refused(f"{name}: `tasks` is not a list")
-    return _entries(files, listed)
+    positions, doubts = _positions(name, *top.get("positions", ()))
+    return _entries(files, name, listed, positions, doubts)
 
 
-def _entries(files: tuple[Path, ...], listed: Any) -> Marks:
-    tasks: dict[str, bool] = {}
+def _positions(name: str, node: Any = None) -> tuple[dict[str, int], dict[str, str]]:
+    """By task, and the doubts about tasks whose position is none."""
+    positions: dict[str, int] = {}
     doubts: dict[str, str] = {}
+    if node is not None and not isinstance(node, yaml.MappingNode):
+        raise _Refused(f"{name}: `positions` is not a mapping")
+    for task_id, values in _fields(node, name).items():
+        text = values[0].value if len(values) == 1 and isinstance(values[0], yaml.ScalarNode) else ""
+        if text.isascii() and text.isdigit() and len(text) < DIGITS:
+            positions[task_id] = int(text)
+        else:
+            doubts[task_id] = f"{name}: the position of {task_id!r} is not a number"
+    return positions, doubts
+
+
+def _entries(
+    files: tuple[Path, ...], name: str, listed: Any, positions: Mapping[str, int], doubts: dict[str, str]
+) -> Marks:
+    tasks: dict[str, bool] = {}
     nameless: list[str] = []
     for node in listed.value:
-        where = f"{files[0].name}, line {node.start_mark.line + 1}"
+        where = f"{name}, line {node.start_mark.line + 1}"
         named, problem, proxied = _entry(node, where)
         if problem:
             for task_id in named:
@@ -188,9 +227,10 @@ def _entries(files: tuple[Path, ...], listed: Any) -> Marks:
             if not named:
                 nameless.append(problem)
         elif tasks.setdefault(named[0], proxied) != proxied:
-            doubts.setdefault(named[0], f"{files[0].name} marks {named[0]} both as proxied and as not")
+            doubts.setdefault(named[0], f"{name} marks {named[0]} both as proxied and as not")
     kept = {task_id: proxied for task_id, proxied in tasks.items() if task_id not in doubts}
-    return Marks(files, tasks=kept, doubts=doubts, nameless=tuple(nameless))
+    known = {task_id: position for task_id, position in positions.items() if task_id in kept}
+    return Marks(files, tasks=kept, doubts=doubts, nameless=tuple(nameless), positions=known)
 
 
 def _entry(node: Any, where: str) -> tuple[list[str], str, bool]:

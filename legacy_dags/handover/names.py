@@ -36,6 +36,9 @@ UPSTREAM_TAG = "parity/airflow_upstream"
 # One per launch: it identifies a launch whose answer was lost.
 LAUNCH_TAG = "parity/launch_id"
 
+# The position of the mark that the try obeyed: a run that obeyed another one than is on record writes nothing.
+POSITION_TAG = "parity/position"
+
 # The proxy can pass on skips; and what the Dagster run says about them: the task's state, and the tasks that it skips.
 PASSES_ON_SKIPS_TAG = "parity/airflow_passes_on_skips"
 STATE_TAG = "parity/airflow_state"
@@ -46,6 +49,13 @@ SKIPPED_INDICES_TAG = "parity/airflow_skipped_indices"
 
 # Part of the class name of every proxy, Airlift's own among them.
 PROXY = "ToDagster"
+
+# Part of the documentation of every task with a switch, by which Airflow's REST API tells that it has one.
+ENROLLED = "whose a window is, is asked when the task starts"
+# The XCom by which a task with a switch tells whose its newest try was, and its two values.
+OWNER_KEY, AIRFLOWS, DAGSTERS = "parity_owner", "airflow", "dagster"
+# The XCom with the address of the run in Dagster.
+RUN_KEY = "dagster_run"
 
 # On a run that Dagster's side refused before it did anything.
 REFUSED_TAG = "parity/refused"

@@ -8,6 +8,7 @@
 | `TAXI_LAST_DAY` | the estate's last day, inclusive | the last that is generated |
 | `TAXI_DBT_BIN_DIR` | the folder that has the `dbt` program, put in front of `PATH` | `PATH` as it is |
 | `TAXI_DBT_TARGET` | the dbt target of the legacy runs | `legacy` |
+| `TAXI_ENROLLED` | `all`: tasks ask whose their window is when they execute | marked tasks are replaced |
 
 A *side* is what one orchestrator writes: `legacy` is Airflow's, `candidate` is Dagster's. A side has its own
 raw files, its own exports and its own database, because a DuckDB file has one writer.
@@ -89,6 +90,14 @@ def side(name: str) -> Side:
 
 def dbt_target() -> str:
     return os.environ.get("TAXI_DBT_TARGET") or "legacy"
+
+
+def enrolled() -> str | None:
+    """Raises `BadSetting` for anything but `all`."""
+    text = os.environ.get("TAXI_ENROLLED") or None
+    if text not in (None, "all"):
+        raise BadSetting("TAXI_ENROLLED", text, "all")
+    return text
 
 
 def dbt_env(side_name: str = "legacy") -> dict[str, str]:

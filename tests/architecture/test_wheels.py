@@ -68,11 +68,12 @@ def test_both_have_one_version(wheels: tuple[Wheel, Wheel]) -> None:
 
 
 def test_dg_finds_the_component_types(wheels: tuple[Wheel, Wheel]) -> None:
-    """By the entry point that `dg` looks for; the commands are there too."""
+    """By the entry point that `dg` looks for; the commands and Airflow's plugin are there too."""
     dagsters, airflows = (wheel.entry_points for wheel in wheels)
     assert dict(dagsters["dagster_dg_cli.registry_modules"]) == {"airflow_parity": "dagster_defs.components"}
     assert dict(dagsters["console_scripts"]) == {"parity": "dagster_defs.cli:main"}
     assert dict(airflows["console_scripts"]) == {"airflow-inventory": "handover.inventory:main"}
+    assert dict(airflows["airflow.plugins"]) == {"airflow_parity": "handover.plugin:ParityPlugin"}
 
 
 @pytest.mark.parametrize(

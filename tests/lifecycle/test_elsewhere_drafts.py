@@ -66,7 +66,7 @@ def pod(*others: Task, kind: str = POD, preferred: bool = True, **fields: Any) -
 
 def test_a_command_on_a_host_that_the_team_has_named() -> None:
     """The Connection is the host of `parity.yaml`, unless the task has one of its own."""
-    named = {"host": "etl.example.com", "user": "etl", "port": 2222}
+    named: dict[str, Any] = {"host": "etl.example.com", "user": "etl", "port": 2222}
 
     assert ssh().attributes == {"command": "bin/export {{ ds }}", "ssh": named, **NEVER}
     more = ssh(remote_host="other.example.com", environment={"DAY": "{{ ds }}"}, skip_on_exit_code=[3])

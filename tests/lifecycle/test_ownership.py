@@ -290,9 +290,37 @@ def test_a_proxys_run_counts_once(said: Mapping[str, str], earlier: Sequence[Run
     assert why in wrong(said, earlier) if why else wrong(said, earlier) == ""
 
 
-def wrong(said: Mapping[str, str], earlier: Sequence[RunRecord] = ()) -> str:
+@pytest.mark.parametrize(
+    ("obeyed", "recorded", "why"),
+    [
+        (17, 17, ""),
+        (None, None, ""),
+        (16, 17, "obeyed the mark of position 16, and on record is that of position 17"),
+        (18, 17, "obeyed the mark of position 18"),  # the store is an old copy
+        (17, None, "on record is one that no move has set"),
+        (None, 17, "Update airflow-parity-handover where Airflow runs"),
+    ],
+)
+def test_only_the_mark_on_record_counts(obeyed: int | None, recorded: int | None, why: str) -> None:
+    """A task that has read an old copy of its mark, or a store that is one, writes nothing."""
+    said = WHOLE if obeyed is None else {**WHOLE, tags.POSITION: str(obeyed)}
+
+    problem = wrong(said, position=recorded)
+
+    assert why in problem if why else problem == ""
+
+
+def test_a_run_that_waited_while_its_unit_is_rolled_back_still_counts() -> None:
+    """The rollback waits for it: its mark is not the one on record any more."""
+    history = replace(CutOver(UNIT), open=IN_THE_MIDDLE["rollback"])
+    request = replace(PROXIED, run=a_run({**WHOLE, tags.POSITION: "17"}), position=19)
+
+    refuse_foreign_run(UnitState(UNIT, Stage.SHADOWED), history, request)
+
+
+def wrong(said: Mapping[str, str], earlier: Sequence[RunRecord] = (), position: int | None = None) -> str:
     """Why a run with these tags is refused; empty if it is not."""
-    request = replace(PROXIED, run=a_run(said), earlier=earlier)
+    request = replace(PROXIED, run=a_run(said), earlier=earlier, position=position)
     try:
         refuse_foreign_run(UnitState(UNIT, CUT_OVER), CutOver(UNIT), request)
     except NotOwner as error:

@@ -77,8 +77,8 @@ class FakeAirflow(LoopbackServer):
     by (DAG, run, task); `forbidden`: DAGs that may not be read, or are gone; `only`: the DAGs that it has, None for
     any; `meanwhile`: is called before each answer to a list of task instances, with how many there have been.
     `paused`: DAGs that are; `next_windows`: where the next window of a DAG begins; `dag_tasks`: operators by task;
-    `before`: is called with method and path of each request; `xcoms`: of a task in a run, by (DAG, run, task) and
-    key."""
+    `before`: is called with method and path of each request; `xcoms`: of a task in a run, by (DAG, run, task) and key,
+    made at `xcoms_at`. `docs`: by (DAG, task), None for an Airflow that does not tell them; `dag_tags`: by DAG."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -99,6 +99,10 @@ class FakeAirflow(LoopbackServer):
         self.operators: Callable[[str, str], str] = lambda dag_id, task_id: "BashOperator"
         self.rendered: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self.xcoms: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.xcoms_at = "2100-01-01T00:00:00+00:00"
+        self.docs: dict[tuple[str, str], str] | None = {}
+        self.dag_tags: dict[str, list[str]] = {}
+        self.variables: dict[str, str] = {}
         self.requests: list[str] = []
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -181,6 +185,8 @@ class FakeAirflow(LoopbackServer):
                 if method == "PATCH":
                     (self.paused.add if json.loads(body)["is_paused"] else self.paused.discard)(dag_id)
                 return 200, self._dag(dag_id)
+            case "GET" | "PATCH" | "POST", ["variables", *_]:
+                return self._variable(method, parts[1:], body, asked)
             case "PUT", ["parseDagFile", _]:
                 return 201, {}
             case "GET", ["dags", dag_id, "tasks"]:
@@ -219,8 +225,11 @@ class FakeAirflow(LoopbackServer):
                 ]
                 return 200, _page("xcom_entries", kept, int(asked["limit"]), int(asked["offset"]))
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key]:
-                value = self.xcoms[dag_id, run_id, task_id][key]
-                return 200, {"key": key, "value": value if asked.get("stringify") == "false" else str(value)}
+                xcoms = self.xcoms.get((dag_id, run_id, task_id), {})
+                if key not in xcoms:
+                    return 404, {"title": "XCom entry not found", "status": 404}
+                value = xcoms[key] if asked.get("stringify") == "false" else str(xcoms[key])
+                return 200, {"key": key, "value": value, "timestamp": self.xcoms_at}
             case "PATCH", ["dags", dag_id, "dagRuns", run_id] if (dag_id, run_id) in self.dag_runs:
                 self.dag_runs[dag_id, run_id] |= json.loads(body)
                 return 200, self.dag_runs[dag_id, run_id]
@@ -239,7 +248,9 @@ class FakeAirflow(LoopbackServer):
                 ]
                 return 200, {"task_instances": tries, "total_entries": len(tries)}
             case "GET", ["dags", dag_id, "tasks", task_id]:
-                return 200, {"task_id": task_id, "class_ref": {"class_name": self.operators(dag_id, task_id)}}
+                docs = {} if self.docs is None else {"doc_md": self.docs.get((dag_id, task_id))}
+                operator = {"class_name": self.operators(dag_id, task_id)}
+                return 200, {"task_id": task_id, "class_ref": operator, **docs}
             case "GET", ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id] if (
                 dag_id, run_id, task_id,
             ) in self.rendered:  # fmt: skip
@@ -275,6 +286,20 @@ class FakeAirflow(LoopbackServer):
         fields = self.rendered.get((task["dag_id"], task["dag_run_id"], task["task_id"]), {})
         return {**task, "execution_date": run.get("logical_date"), "rendered_fields": fields}
 
+    def _variable(
+        self, method: str, name: Sequence[str], body: bytes, asked: Mapping[str, str]
+    ) -> tuple[int, Any]:
+        if method == "GET" and not name:
+            rows = [{"key": key, "value": value} for key, value in self.variables.items()]
+            return 200, _page("variables", rows, int(asked["limit"]), int(asked["offset"]))
+        if name and name[0] not in self.variables:
+            return 404, {"title": "Variable not found", "status": 404}
+        if method != "GET":
+            row = json.loads(body)
+            self.variables[row["key"]] = row["value"]
+            return 200, row
+        return 200, {"key": name[0], "value": self.variables[name[0]]}
+
     def _dag(self, dag_id: str) -> dict[str, Any]:
         begins = self.next_windows.get(dag_id)
         return {
@@ -282,6 +307,7 @@ class FakeAirflow(LoopbackServer):
             "file_token": f"{dag_id}.token",
             "is_paused": dag_id in self.paused,
             "next_dagrun_data_interval_start": begins,
+            "tags": [{"name": name} for name in self.dag_tags.get(dag_id, ())],
         }
 
     def _listed_runs(self, asked: dict[str, Any]) -> dict[str, Any]:

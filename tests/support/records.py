@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from dagster_defs.adapters.store.channels import Folders
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Leases
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address
@@ -36,4 +37,5 @@ def store_at(
 ) -> PostgresStore:
     """`folder`: where Airflow reads its marks. `seconds`: how long a lease lasts."""
     address = Address.parse(url)
-    return PostgresStore(address, MarksFolders(folder), who=who, leases=Leases(address, seconds))
+    channel = Folders(MarksFolders(folder), address.shown)
+    return PostgresStore(address, channel, who=who, leases=Leases(address, seconds))

@@ -12,7 +12,7 @@ import pytest
 
 from dagster_defs.adapters.store.postgres import session
 from dagster_defs.adapters.store.postgres.store import PostgresStore
-from dagster_defs.adapters.store.proxied_state import read_marks
+from dagster_defs.adapters.store.proxied_state import Marks, read_marks
 from dagster_defs.errors import StoreUnreachable
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry, Kind
@@ -52,7 +52,9 @@ class WorldInStore(ModelWorld):
         self.store.mark(unit, proxied=owner is Owner.DAGSTER)
 
     def served_by(self, unit: Unit) -> Owner:
-        return Owner.DAGSTER if self.store.told.read(unit.dag_id).honoured(unit) else Owner.AIRFLOW
+        told = self.store.channel.read(unit.dag_id)
+        assert isinstance(told, Marks)
+        return Owner.DAGSTER if told.honoured(unit) else Owner.AIRFLOW
 
 
 @dataclass

@@ -23,6 +23,7 @@ from dagster_defs.adapters.http.question import (
     checked,
     rows_of,
     segment,
+    text,
     without_credentials,
 )
 from dagster_defs.errors import (
@@ -42,6 +43,9 @@ UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
 RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the next one
 MOST_PAGES = 2_000  # per list; more would be an endless list
+# The XComs by which Airflow's half tells whose a try is, and where its run in Dagster is; none of the task's own.
+OWNER_KEY, RUN_KEY = HANDOVER_KEYS = ("parity_owner", "dagster_run")
+DAGSTERS = "dagster"
 MISSING: Final = object()
 T = TypeVar("T")
 COUNTED_AGAIN = 6  # times that a page with more rows than were counted is asked for; 3 seconds in all
@@ -305,6 +309,29 @@ class AirflowReader:
             raise self._unclear(f"{path} answered without a `value`")
         return answer["value"]
 
+    def is_handed_over(self, task: TaskInstance) -> bool:
+        """Whether the switch in the task has found this try to be Dagster's; False also if it has not asked yet.
+
+        Airflow removes a task's XComs a little after a try has begun, so an older one is about an earlier try.
+        """
+        path = f"{_instance(task.unit, task.run_id)}/xcomEntries/{OWNER_KEY}"
+        params = {"map_index": task.map_index} if task.map_index >= 0 else {}
+        answer = self._call("GET", path, params=params, allowed=(404,), gone={})
+        told = self._one(lambda row: instant(row, "timestamp"), answer)
+        if told is None or task.start is None or told < task.start:
+            return False
+        return str(answer.get("value")).strip('"') == DAGSTERS
+
+    def variable(self, name: str) -> str | None:
+        """None if there is none of that name."""
+        path = f"/variables/{segment(name)}"
+        answer = self._call("GET", path, allowed=(404,), gone=None)
+        return None if answer is None else self._one(lambda row: text(row, "value"), answer)
+
+    def variables(self) -> dict[str, str]:
+        rows = self._pages("GET", "/variables", "variables")
+        return dict(self._parsed(lambda row: (text(row, "key"), str(row.get("value") or "")), rows))
+
     def log_of(self, task: TaskInstance) -> str:
         path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"
         reply = self._asked("GET", path, (), headers={"Accept": "text/plain"})
@@ -433,6 +460,12 @@ class AirflowClient(AirflowReader):
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Create it, or replace its value."""
+        path, body = f"/variables/{segment(name)}", {"key": name, "value": value}
+        if self._call("PATCH", path, json=body, allowed=(404,), gone=None) is None:
+            self._call("POST", "/variables", json=body)
 
     def parse_soon(self, dag_id: str) -> None:
         """Ask Airflow to parse the DAG's file before its turn. An Airflow that does not do this, or not for this user,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dagster_defs.adapters.store.channels import Channel, Folders, channel_of, compared
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.mounts import refuse_without_locks
-from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, tell_airflow
+from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
@@ -24,11 +25,13 @@ from dagster_defs.settings import Settings
 @dataclass(frozen=True)
 class FileReader:
     """`named`: PARITY_STORE names the folder, so that it has to exist. Otherwise a missing folder has no entries: a new
-    project has not moved anything yet. `apart`: where the marks are, if the project has several Airflows."""
+    project has not moved anything yet. `apart`: where the marks are, if the project has several Airflows. `channel`:
+    where Airflow is told them, if not in these files."""
 
     folder: Path
     named: bool = False
     apart: MarksFolders | None = None
+    channel: Channel | None = None
 
     @property
     def place(self) -> str:
@@ -44,8 +47,9 @@ class FileReader:
         return self._folders().read(dag_id)
 
     def marks_in_airflow(self, dag_id: str = "") -> Marks:
-        """The same files: Airflow reads them."""
-        return self.marks(dag_id)
+        """The same files, if Airflow reads them."""
+        marks = self.marks(dag_id)
+        return marks if self.channel is None else compared(marks, self.channel.read(dag_id))
 
     def figures(self) -> Figures:
         """A lock can only be tried, so that it is not known which units are being moved."""
@@ -85,9 +89,15 @@ class FileStore(FileReader):
 
     def refuse_unmarkable(self, unit: Unit) -> None:
         refuse_unmarkable(self._folder_of(unit), unit)
+        if self.channel is not None:
+            self.channel.refuse_unmarkable(unit)
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
-        tell_airflow(self._folder_of(unit), unit, proxied=proxied)
+        numbers = LedgerReader(self._usable()).read(unit).numbers
+        position = numbers[-1] if numbers else None
+        tell_airflow(self._folder_of(unit), unit, proxied=proxied, position=position)
+        if self.channel is not None:
+            self.channel.tell(unit, self.marks(unit.dag_id))
 
     def _folder_of(self, unit: Unit) -> Path:
         return self._folders().folder_of(unit.dag_id) or self.folder
@@ -96,12 +106,15 @@ class FileStore(FileReader):
         refuse_without_locks(self.folder)
         before = SCHEMA if self.folder.is_dir() else ""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, *(self.apart.known if self.apart else ())):
+                set_up(folder)
         except OSError as error:
             raise LedgerUnwritable(str(self.folder), error.strerror or str(error)) from error
+        if self.channel is not None:
+            self.channel.set_up()
         return Made(self.place, before, SCHEMA)
 
-    def take_in(self, entries: Sequence[Entry], marks: Mapping[Unit, bool]) -> bool:
+    def take_in(self, entries: Sequence[Entry], marks: Marks) -> bool:
         """Raises ImportRefused: a folder is copied as it is."""
         raise ImportRefused(
             self.place, "PARITY_STORE names files, which need no import", "Name a database in PARITY_STORE"
@@ -120,10 +133,12 @@ class Files:
         return FileStore(*_places(address, settings))
 
 
-def _places(address: str, settings: Settings) -> tuple[Path, bool, MarksFolders | None]:
+def _places(address: str, settings: Settings) -> tuple[Path, bool, MarksFolders | None, Channel | None]:
     folder = _folder(address, settings)
     folders = MarksFolders.of(folder, settings)
-    return folder, bool(address), folders if folders.airflows.dags else None
+    channel = channel_of(settings, folders, f"file:{folder}")
+    apart = folders if folders.airflows.dags else None
+    return folder, bool(address), apart, None if isinstance(channel, Folders) else channel
 
 
 def _folder(address: str, settings: Settings) -> Path:

@@ -15,6 +15,9 @@ from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.errors import LedgerUnwritable, MarkedAsAWhole, ProxiedStateUnreadable
 from dagster_defs.lifecycle import Unit
 
+SET_UP = ".parity-marks"
+SET_UP_TEXT = "Moves of airflow-parity write this folder, and tasks in Airflow read their marks here.\n"
+
 
 @dataclass(frozen=True, eq=False)
 class Marks(Mapping[Unit, bool]):
@@ -54,6 +57,11 @@ class Marks(Mapping[Unit, bool]):
         """The mark as Airflow acts on it: a task whose mark is in doubt runs there, as its own operator."""
         return self._of_dag(unit.dag_id).honoured(unit.task_id)
 
+    def position(self, unit: Unit) -> int | None:
+        """Of the unit's mark in the ledger; None for a mark that no move has set."""
+        marks = self.by_dag.get(unit.dag_id)
+        return marks.positions.get(unit.task_id) if marks else None
+
     def doubt(self, unit: Unit) -> str:
         """Why it is unknown whether the unit is marked; empty if it is known."""
         return self._of_dag(unit.dag_id).problem_of(unit.task_id)
@@ -85,8 +93,16 @@ def refuse_unmarkable(folder: Path, unit: Unit) -> None:
         raise MarkedAsAWhole(str(unit), marks.files[0])
 
 
-def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
-    """Mark one unit; the file is replaced atomically, so no reader sees half of it.
+def set_up(folder: Path) -> None:
+    """Say that moves write this folder. Without that a task with a switch takes an empty one for a failed mount."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / SET_UP).exists():
+        atomic.write_text(folder / SET_UP, SET_UP_TEXT, mode=atomic.SHARED)
+
+
+def write_mark(folder: Path, unit: Unit, *, proxied: bool, position: int | None = None) -> Path:
+    """Mark one unit; the file is replaced atomically, so no reader sees half of it. `position`: of the entry in the
+    ledger that the mark follows from.
 
     What Airflow honours in the file is kept. What it does not honour is dropped, and the old file is kept next to the
     new one under a name that nobody reads: a broken file must not prevent a rollback.
@@ -95,25 +111,28 @@ def write_mark(folder: Path, unit: Unit, *, proxied: bool) -> Path:
     # Without a lock, two commands marking tasks of one DAG at the same time would undo each other's change.
     with FileLock(folder / ".marks.lock", timeout=10):
         refuse_unmarkable(folder, unit)
-        return _write_mark(folder, unit, proxied)
+        return _write_mark(folder, unit, proxied, position)
 
 
-def tell_airflow(folder: Path, unit: Unit, *, proxied: bool) -> None:
+def tell_airflow(folder: Path, unit: Unit, *, proxied: bool, position: int | None) -> None:
     """`write_mark`; raises LedgerUnwritable, with the file, for whatever the file system refuses."""
     try:
-        write_mark(folder, unit, proxied=proxied)
+        write_mark(folder, unit, proxied=proxied, position=position)
     except OSError as error:
         path = folder / f"{unit.dag_id}.yaml"
         raise LedgerUnwritable(str(path), error.strerror or str(error)) from error
 
 
-def _write_mark(folder: Path, unit: Unit, proxied: bool) -> Path:
+def _write_mark(folder: Path, unit: Unit, proxied: bool, position: int | None) -> Path:
     marks = one_dag.read_marks(folder, unit.dag_id)
     tasks = {**marks.tasks, unit.task_id: proxied}
+    positions = {task: at for task, at in marks.positions.items() if task != unit.task_id}
+    if position is not None:
+        positions[unit.task_id] = position
     path, *others = marks.files or (folder / f"{unit.dag_id}.yaml",)
     if marks.problems and os.path.lexists(path):
         _keep(path, others)
-    _replace(path, tasks)
+    _replace(path, tasks, positions)
     # Not earlier: for a moment, only the other file would exist and be honoured.
     for other in others:
         _set_aside(other)
@@ -145,9 +164,11 @@ def _aside(path: Path) -> Path:
     return aside
 
 
-def _replace(path: Path, tasks: Mapping[str, bool]) -> None:
+def _replace(path: Path, tasks: Mapping[str, bool], positions: Mapping[str, int]) -> None:
+    """Airlift's reader takes an entry with nothing but `id` and `proxied`, and leaves other keys at the top alone."""
+    marks = [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]
     text = yaml.safe_dump(
-        {"tasks": [{"id": task_id, "proxied": mark} for task_id, mark in sorted(tasks.items())]},
+        {"tasks": marks, **({"positions": dict(sorted(positions.items()))} if positions else {})},
         sort_keys=False,
         allow_unicode=True,
     )

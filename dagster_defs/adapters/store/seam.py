@@ -97,15 +97,19 @@ class Store(StoreReader, Protocol):
         ...
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
-        """Record the unit's mark and tell Airflow. Raises LedgerUnwritable if it cannot be written."""
+        """Record the unit's mark, with the position of its last entry, and tell Airflow.
+
+        Raises LedgerUnwritable if it cannot be written.
+        """
         ...
 
     def create(self) -> Made:
         """Make the store where there is none, or bring it up to date; it keeps what it holds."""
         ...
 
-    def take_in(self, entries: Sequence[Entry], marks: Mapping[Unit, bool]) -> bool:
-        """Fill an empty store with all of these, or with nothing; False if it holds exactly these already.
+    def take_in(self, entries: Sequence[Entry], marks: Marks) -> bool:
+        """Fill an empty store with all of these, or with nothing; False if it holds exactly these already. Marks keep
+        their positions, which are those that the entries will have.
 
         Raises StoreNotEmpty if it holds anything else.
         """

@@ -62,6 +62,7 @@ def _moments_to_write(
         record_of(context.run),
         window_of_tags(context.run.tags),
         related_before(context.instance, context.run),
+        marks.position(unit),
     )
     refuse_foreign_run(state, history, request)
     _refuse_second_run(context, unit, times, moments)

@@ -55,7 +55,7 @@ class Orchestrators(Protocol):
     def mark(self, unit: Unit, owner: Owner) -> None: ...
 
     def served_by(self, unit: Unit) -> Owner:
-        """Whose operator Airflow serves; it follows the mark within seconds."""
+        """Whose operator Airflow serves; it follows the mark within seconds, and at once for a task with a switch."""
         ...
 
     def missing_definitions(self, unit: Unit, side: Side) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader
@@ -19,6 +20,8 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
 PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
+# Part of the documentation of a task with a switch, and the tag of a DAG of which each working task has one.
+ENROLLED, ENROLLED_TAG = "whose a window is, is asked when the task starts", "parity: enrolled"
 DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # these need no mirror
 TIMES = 7  # how many runs of each side have their durations compared
 _PATIENCE = 5.0  # seconds that another Airflow has to answer
@@ -78,7 +81,7 @@ class LiveReader:
                     f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
                 )
             airflow = in_another(self.others, unit) or airflow
-            tasks = tuple(task_in_words(task) for task in self.tasks(unit) if PROXY not in task.operator)
+            tasks = tuple(map(task_in_words, self.own_tasks(unit)))
             legacy = self._legacy_seconds(unit, now)
             if mirrored is not None:
                 unmirrored = self._unmirrored(unit.dag_id, mirrored)
@@ -108,6 +111,13 @@ class LiveReader:
     def tasks(self, unit: Unit) -> list[TaskInstance]:
         return list(self.airflow.task_instances_in(unit, UNDER_WAY))
 
+    def own_tasks(self, unit: Unit) -> list[TaskInstance]:
+        """Those in which Airflow does the work itself, as far as it is known; not those that wait for Dagster."""
+        return [task for task in self.tasks(unit) if not self._is_handed_over(task)]
+
+    def _is_handed_over(self, task: TaskInstance) -> bool:
+        return PROXY in task.operator or self.airflow.is_handed_over(task)
+
     def dagster_runs(self, unit: Unit) -> list[FoundRun]:
         """Live runs on the legacy side; candidate runs write nothing that anybody reads."""
         return self.dagster.runs({tags.UNIT: str(unit), tags.SIDE: Side.LEGACY.value}, LIVE)
@@ -118,8 +128,9 @@ class LiveReader:
         for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE):
             if task.duration is not None and PROXY not in task.operator:
                 runs.setdefault(task.run_id, []).append(task)
-        spans = sorted((_began(tasks), _seconds(tasks)) for tasks in runs.values())
-        return tuple(seconds for _, seconds in spans[-TIMES:])
+        newest_first = sorted(runs.values(), key=_began, reverse=True)
+        own = (tasks for tasks in newest_first if not self.airflow.is_handed_over(tasks[0]))
+        return tuple(_seconds(tasks) for tasks in islice(own, TIMES))[::-1]
 
     def _candidate_seconds(self, unit: Unit) -> tuple[float, ...]:
         run_tags = {tags.UNIT: str(unit), tags.SIDE: Side.CANDIDATE.value}

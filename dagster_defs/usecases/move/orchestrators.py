@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
@@ -18,6 +19,8 @@ from dagster_defs.lifecycle import Owner, Unit, tags
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import (
+    ENROLLED,
+    ENROLLED_TAG,
     PROXY,
     LiveReader,
     in_another,
@@ -75,8 +78,19 @@ class LiveOrchestrators:
             self.airflow.parse_soon(unit.dag_id)
 
     def served_by(self, unit: Unit) -> Owner:
-        name = (self.airflow.task(unit).get("class_ref") or {}).get("class_name", "")
-        return Owner.DAGSTER if PROXY in name else Owner.AIRFLOW
+        task = self.airflow.task(unit)
+        if self._has_switch(unit, task):
+            return Owner.DAGSTER if self.marked(unit) else Owner.AIRFLOW
+        return Owner.DAGSTER if PROXY in _class_name(task) else Owner.AIRFLOW
+
+    def _has_switch(self, unit: Unit, task: Mapping[str, Any]) -> bool:
+        """Airflow tells a task's documentation from 2.10 on. Before, a DAG whose tasks are all enrolled is known by its
+        tag, and no other one is."""
+        if PROXY in _class_name(task):
+            return False
+        if "doc_md" in task:
+            return ENROLLED in (task["doc_md"] or "")
+        return any(tag.get("name") == ENROLLED_TAG for tag in self.airflow.dag(unit.dag_id).get("tags") or ())
 
     def missing_definitions(self, unit: Unit, side: Side) -> str:
         job = unit.identifier if side is Side.LEGACY else f"{SHADOW}__{unit.identifier}"
@@ -172,7 +186,7 @@ class LiveOrchestrators:
         """A proxy that waits for Dagster does not count as Airflow's run."""
         if owner is Owner.DAGSTER:
             return [run_in_words(run) for run in self.reader.dagster_runs(unit)]
-        return [task_in_words(task) for task in self.reader.tasks(unit) if PROXY not in task.operator]
+        return [task_in_words(task) for task in self.reader.own_tasks(unit)]
 
     def stray_runs(self, unit: Unit) -> Sequence[str]:
         """Empty if a server does not answer: a rollback does not wait for a server that is down."""
@@ -191,6 +205,10 @@ class LiveOrchestrators:
         runs = self.reader.dagster_runs(unit)
         waited_for = {task.run_id for task in self.reader.tasks(unit)} if runs else set()
         return [run for run in runs if run.tags.get(tags.AIRFLOW_RUN) not in waited_for]
+
+
+def _class_name(task: Mapping[str, Any]) -> str:
+    return str((task.get("class_ref") or {}).get("class_name", ""))
 
 
 def _with_skips(tasks: Mapping[str, Sequence[TaskInstance]]) -> bool:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.client import (
+    FINISHED,
+    HANDOVER_KEYS,
+    RUN_KEY,
+    AirflowAddress,
+    AirflowReader,
+)
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.airflow.task_store import WindowStore
 from dagster_defs.adapters.dagster.event_log import WindowEvent
@@ -54,8 +60,14 @@ class LegacyRecords:
         try:
             client = AirflowReader(AirflowAddress.of(settings), patience=PATIENCE)
             tasks = self._tasks(client, run_id, besides)
-            own = {task_id: task for task_id, task in tasks.items() if PROXY not in task.operator}
-            asked = self._in_airflow(client, run_id, own)
+            keys = client.xcom_keys(self.unit.dag_id, run_id) if tasks else []
+            by_dagster = {unit.task_id for unit, _, key in keys if key == RUN_KEY}
+            own = {
+                task_id: task
+                for task_id, task in tasks.items()
+                if PROXY not in task.operator and task_id not in by_dagster
+            }
+            asked = self._in_airflow(client, run_id, own, keys)
         except AirflowFault as error:
             self.say(f"What legacy's tasks of {run_id} left behind is not at hand: {error}")
             return {}
@@ -78,11 +90,17 @@ class LegacyRecords:
             if task.state in FINISHED and task.unit.task_id not in left_out
         }
 
-    def _in_airflow(self, client: AirflowReader, run_id: str, tasks: Mapping[str, TaskInstance]) -> Records:
+    def _in_airflow(
+        self,
+        client: AirflowReader,
+        run_id: str,
+        tasks: Mapping[str, TaskInstance],
+        keys: Sequence[tuple[Unit, int, str]],
+    ) -> Records:
         xcoms: dict[str, list[Mapping[str, Any]]] = {name: [] for name in tasks}
         unclear: set[str] = set()
-        for unit, _, key in client.xcom_keys(self.unit.dag_id, run_id) if tasks else ():
-            if unit.task_id not in tasks:
+        for unit, _, key in keys:
+            if unit.task_id not in tasks or key in HANDOVER_KEYS:
                 continue
             value = client.xcom(unit, run_id, key)
             if any(_OBJECT.fullmatch(text) for text in _texts(value)):

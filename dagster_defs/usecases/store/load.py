@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import files_at, open_store
 from dagster_defs.adapters.store.seam import StoreReader
 from dagster_defs.errors import ImportDiffers, ImportRefused, LedgerUnreadable
@@ -17,7 +18,7 @@ from dagster_defs.settings import Settings
 @dataclass(frozen=True, slots=True)
 class _Record:
     entries: tuple[Entry, ...]
-    marks: dict[Unit, bool]
+    marks: dict[Unit, tuple[bool, int | None]]
 
 
 def import_record(settings: Settings, folder: Path | None) -> Imported:
@@ -27,8 +28,8 @@ def import_record(settings: Settings, folder: Path | None) -> Imported:
     """
     source, store = _source(settings, folder), open_store(settings)
     record = _whole_record(source)
-    is_new = store.take_in(record.entries, record.marks)
-    taken = _Record(store.read().entries, dict(store.marks()))
+    is_new = store.take_in(record.entries, source.marks())
+    taken = _Record(store.read().entries, _positioned(store.marks()))
     if taken != record:
         raise ImportDiffers(store.place, source.place, "it does not read as it was written")
     if _whole_record(source) != record:
@@ -54,4 +55,8 @@ def _whole_record(source: StoreReader) -> _Record:
     for dag_id in marks.whole:
         why = f"{dag_id} is marked as a whole, and only Airflow knows which tasks that covers"
         raise ImportRefused(source.place, why, "List its tasks one by one first")
-    return _Record(contents.entries, dict(marks))
+    return _Record(contents.entries, _positioned(marks))
+
+
+def _positioned(marks: Marks) -> dict[Unit, tuple[bool, int | None]]:
+    return {unit: (proxied, marks.position(unit)) for unit, proxied in marks.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pendulum
@@ -238,13 +239,13 @@ def test_a_row_that_is_made_while_airflow_counts(
         return status, document
 
     monkeypatch.setattr(airflow, "answer", counted_too_early)
-    read = {
+    reads: dict[str, Callable[[], Sequence[Any]]] = {
         "dags": lambda: [dag["dag_id"] for dag in client.dags()],
         "finished": lambda: client.finished_page(["taxi_daily"], ENDED)[0],
         "between": lambda: list(client.dag_runs_between(["taxi_daily"], ENDED, ENDED, 2)),
-    }[asked]
+    }
 
-    assert read()
+    assert reads[asked]()
     assert not stale
 
 

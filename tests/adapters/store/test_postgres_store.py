@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
+from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.postgres import schema, session
 from dagster_defs.adapters.store.postgres.session import Address, transaction
 from dagster_defs.adapters.store.postgres.store import PostgresStore
-from dagster_defs.adapters.store.proxied_state import write_mark
+from dagster_defs.adapters.store.proxied_state import Marks, write_mark
 from dagster_defs.adapters.store.registry import open_store, store_reader
 from dagster_defs.errors import (
     BadStore,
@@ -30,7 +31,7 @@ from dagster_defs.errors import (
     StoreUnreachable,
     StoreVersion,
 )
-from dagster_defs.lifecycle import Stage, Unit
+from dagster_defs.lifecycle import Stage
 from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.settings import Settings
@@ -97,6 +98,10 @@ def test_marks_that_differ_are_in_doubt(store: PostgresStore, tmp_path: Path) ->
     )
     assert not store.marks_in_airflow().honoured(UNIT)
     assert not store.marks_in_airflow().doubt(OTHER)
+    write_mark(tmp_path, UNIT, proxied=True, position=0)  # from a backup, say
+    assert store.marks_in_airflow().doubt(UNIT) == (
+        "of dbt_daily Airflow's folder has the mark of position 0, the record that of 1"
+    )
     (tmp_path / "taxi_daily.yaml").unlink()
     assert store.marks_in_airflow().doubt(UNIT)
     assert not store.marks_in_airflow().doubt(OTHER)  # not marked is what is on record
@@ -180,7 +185,7 @@ def _calls(store: PostgresStore) -> list[Any]:
         lambda: store.append(INTENT),
         lambda: store.mark(UNIT, proxied=True),
         lambda: store.moving(UNIT).__enter__(),
-        lambda: store.take_in((), {}),
+        lambda: store.take_in((), Marks()),
     ]
 
 
@@ -309,19 +314,20 @@ def test_a_schema_that_somebody_made_is_used(postgres: PostgresServer, tmp_path:
 
 
 def test_an_import_is_all_or_nothing(store: PostgresStore, postgres: PostgresServer) -> None:
-    """An empty store takes a whole record in, the same one again without a change, and refuses another one; positions
-    are those of the files' lines."""
+    """An empty store takes a whole record in, the same one again without a change, and refuses another one; marks keep
+    the positions that Airflow's files have."""
     entries = (INTENT, replace(INTENT, unit=OTHER), DONE)
-    marks = {UNIT: True, Unit("old", "task"): False}
+    own = one_dag.Marks(tasks={UNIT.task_id: True}, positions={UNIT.task_id: 1})
+    marks = Marks({UNIT.dag_id: own, "old": one_dag.Marks(tasks={"task": False})})
     with pytest.raises(StoreRefused):
-        store.take_in(entries, {**marks, Unit("old", "nul\0"): True})
+        store.take_in(entries, Marks({UNIT.dag_id: own, "old": one_dag.Marks(tasks={"nul\0": True})}))
     assert store.read().entries == ()
 
     assert store.take_in(entries, marks)
     assert not store.take_in(entries, marks)
-    assert (store.read().entries, dict(store.marks())) == (entries, marks)
+    assert (store.read().entries, dict(store.marks())) == (entries, dict(marks))
     assert postgres.run("select task_id, position from airflow_parity.marks order by 1") == [
-        ("dbt_daily", 3),
+        ("dbt_daily", 1),
         ("task", None),
     ]
     with pytest.raises(StoreNotEmpty, match="with 3 entries and 2 marks"):

@@ -121,9 +121,10 @@ def test_the_folder_is_the_one_that_airflow_reads(tmp_path: Path) -> None:
 @pytest.mark.airflow
 def test_airlift_reads_what_we_write(tmp_path: Path) -> None:
     """Airlift's own loader, in Airflow's environment, sees the same marks."""
-    write_mark(tmp_path, DAILY, proxied=True)
+    write_mark(tmp_path, DAILY, proxied=True, position=3)
     write_mark(tmp_path, ZONES, proxied=False)
-    write_mark(tmp_path, Unit("taxi_daily", "group.task"), proxied=True)
+    write_mark(tmp_path, Unit("taxi_daily", "group.task"), proxied=True, position=12)
+    assert [read_marks(tmp_path).position(unit) for unit in (DAILY, ZONES)] == [3, None]
 
     done = subprocess.run(
         [str(AIRFLOW_PYTHON), "-c", READ_WITH_AIRLIFT, str(tmp_path)],

@@ -107,7 +107,10 @@ def test_a_mark_is_on_record_and_in_airflow(place: Place) -> None:
 
         assert store.marks().get(UNIT) is store.marks_in_airflow("taxi_daily").get(UNIT) is True
         assert dict(read_marks(place.folder)) == {UNIT: True}
+        store.append(DONE)
         store.mark(UNIT, proxied=False)
+    positions = (store.marks().position(UNIT), read_marks(place.folder).position(UNIT))
+    assert positions == (2, 2), "a mark has the position of its unit's last entry"
     assert dict(store.marks("taxi_daily")) == dict(store.marks_in_airflow()) == {UNIT: False}
     assert dict(store.marks("another")) == {}
     assert store.flaws() == []
@@ -123,6 +126,7 @@ def test_a_store_is_created_once(place: Place) -> None:
     made = store.create()
 
     assert made.before == made.after != ""
+    assert (place.folder / ".parity-marks").is_file()  # by which tasks in Airflow know the folder
     assert (store.read(), dict(store.marks())) == before
 
 

@@ -18,7 +18,7 @@ import pendulum
 from airflow import DAG
 from airflow.operators.bash import BashOperator
 from airflow.utils.types import DagRunType
-from handover import proxy as proxies
+from handover import dagster_try
 from handover.names import task_instance_name
 from handover.proxy import ProxyToDagster
 
@@ -64,8 +64,9 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
     try:
         if case.get("kill"):
             # As after `execute` has been told to end: it knows who asks, and nothing else is certain.
-            proxy._task_instance = task_instance_name(case["dag_id"], run_id, case["task_id"])
-            proxy._launching = case.get("launching", False)
+            killed = proxy._try()
+            killed._task_instance = task_instance_name(case["dag_id"], run_id, case["task_id"])
+            killed._launching = case.get("launching", False)
             proxy.on_kill()
         else:
             proxy.execute(context)
@@ -76,7 +77,7 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    proxies.KILL_SECONDS = 1.0  # what is waited for here ends at once, or never
+    dagster_try.KILL_SECONDS = 1.0  # what is waited for here ends at once, or never
     if asked["url"]:
         os.environ["DAGSTER_URL"] = asked["url"]
     outcomes = [_execute(case) for case in asked["cases"]]

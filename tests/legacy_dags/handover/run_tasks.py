@@ -29,10 +29,10 @@ from airflow.utils.module_loading import import_string
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
-from handover import proxy as proxies
+from handover import dagster_try
 
 
-def _dag_run(dag: Any, day: str, session: Any) -> DagRun:
+def dag_run(dag: Any, day: str, session: Any) -> DagRun:
     after = pendulum.from_format(day, "YYYY-MM-DD", tz=dag.timezone).add(days=1, hours=6)
     interval = dag.timetable.infer_manual_data_interval(run_after=after)
     run_id = f"scheduled__{interval.start.isoformat()}"
@@ -59,7 +59,7 @@ def _end_before(run: DagRun, session: Any) -> None:
     session.commit()
 
 
-def _act(action: str, ti: TaskInstance, run: DagRun, session: Any) -> None:
+def act(action: str, ti: TaskInstance, run: DagRun, session: Any) -> None:
     if action == "run":
         if not ti.next_method:
             ti.try_number += 1  # the scheduler does, as it schedules a try
@@ -118,16 +118,16 @@ async def _taken_away(trigger: Any) -> None:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    proxies.KILL_SECONDS = asked.get("kill_seconds", proxies.KILL_SECONDS)
+    dagster_try.KILL_SECONDS = asked.get("kill_seconds", dagster_try.KILL_SECONDS)
     dag = DagBag(conf.get("core", "dags_folder"), include_examples=False).dags[asked.get("dag", "nightly")]
     states = []
     with create_session() as session:
-        run = _dag_run(dag, asked["day"], session)
+        run = dag_run(dag, asked["day"], session)
         for action in asked["do"]:
             session.expire_all()
             ti = run.get_task_instance(asked["task"], session=session)
             ti.task = dag.get_task(asked["task"])
-            _act(action, ti, run, session)
+            act(action, ti, run, session)
             session.expire_all()
             states.append(run.get_task_instance(asked["task"], session=session).state)
             sys.stdout.write(f"\nafter {action}: {states[-1]}\n")

@@ -1,29 +1,28 @@
-"""The record in PostgreSQL. Airflow still reads its marks in files, which are written with those of the record."""
+"""The record in PostgreSQL. Airflow is told of a mark in the transaction that records it."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import marks as one_dag
+from dagster_defs.adapters.store.channels import Channel, channel_of, compared
 from dagster_defs.adapters.store.ledger_lines import plain_entry, read_entry
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases, holder_of, holders
 from dagster_defs.adapters.store.postgres.schema import check_version, migrate
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
-from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, tell_airflow
+from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import (
     LedgerUnreadable,
     MoveInProgress,
-    NoMarksFolder,
     StoreNotEmpty,
 )
 from dagster_defs.lifecycle import Unit
@@ -53,11 +52,11 @@ BATCH = 1000  # rows of an import that are sent together
 
 @dataclass(frozen=True)
 class PostgresReader:
-    """`told`: where Airflow reads its marks: the folder of PARITY_PROXIED_STATE, if it is set. A Dagster run never
-    looks there: only what moves units and what shows them does."""
+    """`channel`: where Airflow is told its marks. A Dagster run never looks there: only what moves units and what shows
+    them does."""
 
     address: Address
-    told: MarksFolders = field(default_factory=lambda: MarksFolders(None))
+    channel: Channel
 
     @property
     def place(self) -> str:
@@ -75,11 +74,7 @@ class PostgresReader:
             return _marks(cursor, dag_id)
 
     def marks_in_airflow(self, dag_id: str = "") -> Marks:
-        recorded = self.marks(dag_id)
-        for folder in self.told.known:
-            if not folder.is_dir():
-                raise NoMarksFolder(self.place, f"{folder} is not there")
-        return _compared(recorded, self.told.read(dag_id)) if self.told.known else recorded
+        return compared(self.marks(dag_id), self.channel.read(dag_id))
 
     def figures(self) -> Figures:
         with self._looking() as cursor:
@@ -175,24 +170,25 @@ class PostgresStore(PostgresReader):
             self.leases.give_back(unit)
 
     def refuse_unmarkable(self, unit: Unit) -> None:
-        """Airflow's copy is what could not be written; whether the record can be is found out by the intent."""
-        refuse_unmarkable(self._folder(unit), unit)
+        """Airflow is who could not be told; whether the record can be written is found out by the intent."""
+        self.channel.refuse_unmarkable(unit)
 
     def mark(self, unit: Unit, *, proxied: bool) -> None:
-        """In one transaction with what is checked before it. The file is replaced before the commit: whichever of the
-        two fails leaves either both as they were, or a mark that the record does not have, with which Dagster writes
-        nothing."""
-        folder = self._folder(unit)
+        """In one transaction with what is checked before it. Airflow is told before the commit: whichever of the two
+        fails leaves either both as they were, or a mark that the record does not have, with which Dagster writes
+        nothing. Units of one DAG wait for each other: Airflow may be told a DAG's marks as a whole."""
         with self._writing(unit) as cursor:
+            cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"{SCHEMA} {unit.dag_id}",))
             cursor.execute(_MARK, (unit.dag_id, unit.task_id, proxied, str(unit)))
-            tell_airflow(folder, unit, proxied=proxied)
+            self.channel.tell(unit, _marks(cursor, unit.dag_id))
 
     def create(self) -> Made:
         with transaction(self.address, writes=True) as cursor:
             before, after = migrate(cursor, self.address)
+        self.channel.set_up()
         return Made(self.place, str(before) if before else "", str(after))
 
-    def take_in(self, entries: Sequence[Entry], marks: Mapping[Unit, bool]) -> bool:
+    def take_in(self, entries: Sequence[Entry], marks: Marks) -> bool:
         from psycopg2.extras import execute_values
 
         with transaction(self.address, writes=True) as cursor:
@@ -209,7 +205,6 @@ class PostgresStore(PostgresReader):
                 (position, str(entry.unit), json.dumps(entry.as_json(), ensure_ascii=False))
                 for position, entry in enumerate(entries, 1)
             ]
-            last = {unit: position for position, unit, _ in rows}
             execute_values(
                 cursor,
                 f"insert into {SCHEMA}.entries (position, unit, line) values %s",  # noqa: S608 - a constant
@@ -220,18 +215,10 @@ class PostgresStore(PostgresReader):
             execute_values(
                 cursor,
                 f"insert into {SCHEMA}.marks (dag_id, task_id, proxied, position) values %s",  # noqa: S608 - a constant
-                [(each.dag_id, each.task_id, mark, last.get(str(each))) for each, mark in marks.items()],
+                [(each.dag_id, each.task_id, mark, marks.position(each)) for each, mark in marks.items()],
                 page_size=BATCH,
             )
         return True
-
-    def _folder(self, unit: Unit) -> Path:
-        folder = self.told.folder_of(unit.dag_id)
-        if folder is None:
-            raise NoMarksFolder(self.place, "PARITY_PROXIED_STATE is not set")
-        if not folder.is_dir():
-            raise NoMarksFolder(self.place, f"{folder} is not there")
-        return folder
 
     @contextmanager
     def _writing(self, unit: Unit) -> Iterator[Any]:
@@ -261,13 +248,19 @@ class Postgres:
     schemes: ClassVar = ("postgresql", "postgres")
 
     def reader(self, address: str, settings: Settings) -> PostgresReader:
-        return PostgresReader(Address.parse(address), MarksFolders.of(settings.named_proxied_state, settings))
+        parsed = Address.parse(address)
+        return PostgresReader(parsed, _channel(settings, parsed))
 
     def store(self, address: str, settings: Settings) -> PostgresStore:
         parsed = Address.parse(address)
         who = f"{settings.operator}, process {os.getpid()}"
-        told = MarksFolders.of(settings.named_proxied_state, settings)
-        return PostgresStore(parsed, told, who=who, leases=Leases(parsed, SECONDS))
+        channel = _channel(settings, parsed)
+        return PostgresStore(parsed, channel, who=who, leases=Leases(parsed, SECONDS))
+
+
+def _channel(settings: Settings, address: Address) -> Channel:
+    folders = MarksFolders.of(settings.named_proxied_state, settings)
+    return channel_of(settings, folders, address.shown)
 
 
 def _entry(line: str, unit: str, where: str) -> Entry:
@@ -282,38 +275,15 @@ def _entry(line: str, unit: str, where: str) -> Entry:
 def _marks(cursor: Any, dag_id: str = "") -> Marks:
     chosen = "where dag_id = %s" if dag_id else ""
     cursor.execute(
-        f"select dag_id, task_id, proxied from {SCHEMA}.marks {chosen} order by dag_id, task_id",  # noqa: S608 - constants
+        f"select dag_id, task_id, proxied, position from {SCHEMA}.marks {chosen} order by dag_id, task_id",  # noqa: S608 - constants
         (dag_id,) if dag_id else (),
     )
     tasks: dict[str, dict[str, bool]] = {dag_id: {}} if dag_id else {}
-    for dag, task_id, proxied in cursor.fetchall():
+    positions: dict[str, dict[str, int]] = {}
+    for dag, task_id, proxied, position in cursor.fetchall():
         tasks.setdefault(dag, {})[task_id] = proxied
-    return Marks({dag: one_dag.Marks(tasks=marks) for dag, marks in tasks.items()})
-
-
-def _compared(recorded: Marks, told: Marks) -> Marks:
-    """Airflow's marks, with a doubt for each task that is marked otherwise on record."""
+        if position is not None:
+            positions.setdefault(dag, {})[task_id] = position
     return Marks(
-        {
-            dag_id: _compared_dag(
-                recorded.by_dag.get(dag_id, one_dag.Marks()), told.by_dag.get(dag_id, one_dag.Marks())
-            )
-            for dag_id in sorted({*recorded.by_dag, *told.by_dag})
-        }
+        {dag: one_dag.Marks(tasks=marks, positions=positions.get(dag, {})) for dag, marks in tasks.items()}
     )
-
-
-def _compared_dag(recorded: one_dag.Marks, told: one_dag.Marks) -> one_dag.Marks:
-    tasks = {*recorded.tasks, *told.tasks}
-    apart = {
-        task_id: f"of {task_id} Airflow's folder says {_owner(told.honoured(task_id))}, the record says "
-        f"{_owner(recorded.honoured(task_id))}"
-        for task_id in sorted(tasks)
-        if told.honoured(task_id) is not recorded.honoured(task_id)
-    }
-    agreed = {task_id: proxied for task_id, proxied in told.tasks.items() if task_id not in apart}
-    return replace(told, tasks=agreed, doubts={**apart, **told.doubts})
-
-
-def _owner(proxied: bool) -> str:
-    return "Dagster" if proxied else "Airflow"

@@ -1,0 +1,202 @@
+"""How Airflow is told the marks: in files of one folder, or in a Variable for each DAG, set over REST.
+
+A channel is told of a mark after the record has it, and is never where a mark is looked up that decides about a write
+of Dagster's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.files.airflows import settings_of_each
+from dagster_defs.adapters.store import marks as one_dag
+from dagster_defs.adapters.store.marks_folders import MarksFolders
+from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
+from dagster_defs.errors import BadStore, LedgerUnwritable, NoMarksFolder, ParityError
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.airflows import Airflows
+from dagster_defs.settings import Settings
+
+VARIABLE = "parity_marks"  # of the channel itself; a DAG's is `parity_marks__<dag>`
+SAID_OF_IT = "Moves of airflow-parity write parity_marks__<dag>, and tasks read their marks there."
+PATIENCE = 10.0  # seconds for one answer of Airflow's
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why it is not known what Airflow was told."""
+
+    reason: str
+
+
+class Channel(Protocol):
+    def read(self, dag_id: str = "") -> Marks | Unread | None:
+        """What Airflow has been told, of all DAGs or of one; None if nobody has said where that is."""
+        ...
+
+    def tell(self, unit: Unit, marks: Marks) -> None:
+        """Tell Airflow a unit's mark. `marks`: those of its whole DAG, as they are on record now.
+
+        Raises a ParityError if Airflow could not be told.
+        """
+        ...
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        """Raises a ParityError if the unit's mark could not be told, whatever its value."""
+        ...
+
+    def set_up(self) -> None:
+        """Say where marks are told, so that a task can tell `no mark` from `not there`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`told`: where each Airflow reads its marks. `store`: for messages."""
+
+    told: MarksFolders
+    store: str
+
+    def read(self, dag_id: str = "") -> Marks | None:
+        for folder in self.told.known:
+            if not folder.is_dir():
+                raise NoMarksFolder(self.store, f"{folder} is not there")
+        return self.told.read(dag_id) if self.told.known else None
+
+    def tell(self, unit: Unit, marks: Marks) -> None:
+        proxied, position = marks.get(unit, False), marks.position(unit)
+        tell_airflow(self._folder_of(unit), unit, proxied=proxied, position=position)
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        refuse_unmarkable(self._folder_of(unit), unit)
+
+    def set_up(self) -> None:
+        for folder in self.told.known:
+            try:
+                set_up(folder)
+            except OSError as error:
+                raise LedgerUnwritable(str(folder), error.strerror or str(error)) from error
+
+    def _folder_of(self, unit: Unit) -> Path:
+        folder = self.told.folder_of(unit.dag_id)
+        if folder is None:
+            raise NoMarksFolder(self.store, "PARITY_PROXIED_STATE is not set")
+        if not folder.is_dir():
+            raise NoMarksFolder(self.store, f"{folder} is not there")
+        return folder
+
+
+@dataclass(frozen=True)
+class Variables:
+    """A row of Airflow's database for each DAG, which every worker sees at once. `clients`: by the Airflow's name."""
+
+    airflows: Airflows
+    clients: Mapping[str, AirflowClient]
+
+    def read(self, dag_id: str = "") -> Marks | Unread:
+        prefix = f"{VARIABLE}__"
+        texts: dict[str, str] = {}
+        try:
+            if dag_id:
+                value = self._client(dag_id).variable(f"{prefix}{dag_id}")
+                texts = {} if value is None else {dag_id: value}
+            else:
+                for name, client in self.clients.items():
+                    told = client.variables().items()
+                    of_dags = {key.removeprefix(prefix): text for key, text in told if key.startswith(prefix)}
+                    texts |= {dag: text for dag, text in of_dags.items() if self.airflows.of(dag) == name}
+        except ParityError as error:  # Airflow is away, or it is not known which one has the DAG
+            return Unread(str(error))
+        return Marks(
+            {
+                name: one_dag.marks_of_text(text, f"the Variable {prefix}{name}")
+                for name, text in texts.items()
+            }
+        )
+
+    def tell(self, unit: Unit, marks: Marks) -> None:
+        of_dag = marks.by_dag.get(unit.dag_id, one_dag.Marks())
+        document = {
+            "tasks": [{"id": name, "proxied": mark} for name, mark in sorted(of_dag.tasks.items())],
+            "positions": dict(sorted(of_dag.positions.items())),
+        }
+        self._client(unit.dag_id).set_variable(f"{VARIABLE}__{unit.dag_id}", json.dumps(document))
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        """Raises AirflowFault if Airflow cannot be asked, or does not let this user see its Variables."""
+        self._client(unit.dag_id).variable(f"{VARIABLE}__{unit.dag_id}")
+
+    def set_up(self) -> None:
+        for client in self.clients.values():
+            client.set_variable(VARIABLE, SAID_OF_IT)
+
+    def _client(self, dag_id: str) -> AirflowClient:
+        """Raises what says that the DAG's Airflow is not known."""
+        return self.clients[self.airflows.of(dag_id)]
+
+
+def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel:
+    """By PARITY_CHANNEL. Raises BadStore for an unknown one."""
+    if settings.channel in ("", "file"):
+        return Folders(folders, store)
+    if settings.channel == "variable":
+        each = settings_of_each(settings) if folders.airflows.dags else [settings]
+        clients = {one.airflow: AirflowClient(AirflowAddress.of(one), patience=PATIENCE) for one in each}
+        return Variables(folders.airflows, clients)
+    raise BadStore(
+        settings.channel, "PARITY_CHANNEL names no known channel", "Write file or variable, or unset it"
+    )
+
+
+def compared(recorded: Marks, told: Marks | Unread | None) -> Marks:
+    """What Airflow was told, with a doubt for each task of which the record says something else."""
+    if told is None:
+        return recorded
+    if isinstance(told, Unread):
+        return Marks(
+            {
+                dag_id: one_dag.Marks(marks.files, broken=told.reason)
+                for dag_id, marks in recorded.by_dag.items()
+            }
+        )
+    nothing = one_dag.Marks()
+    return Marks(
+        {
+            dag_id: _compared(recorded.by_dag.get(dag_id, nothing), told.by_dag.get(dag_id, nothing))
+            for dag_id in sorted({*recorded.by_dag, *told.by_dag})
+        }
+    )
+
+
+def _compared(recorded: one_dag.Marks, told: one_dag.Marks) -> one_dag.Marks:
+    apart = dict(_apart(recorded, told))
+    agreed = {task_id: proxied for task_id, proxied in told.tasks.items() if task_id not in apart}
+    return replace(told, tasks=agreed, doubts={**apart, **told.doubts})
+
+
+def _apart(recorded: one_dag.Marks, told: one_dag.Marks) -> Mapping[str, str]:
+    reasons = {}
+    for task_id in sorted({*recorded.tasks, *told.tasks}):
+        if told.honoured(task_id) is not recorded.honoured(task_id):
+            reasons[task_id] = (
+                f"of {task_id} Airflow has been told {_owner(told.honoured(task_id))}, the record says "
+                f"{_owner(recorded.honoured(task_id))}"
+            )
+        elif told.positions.get(task_id) != recorded.positions.get(task_id) and {
+            task_id in recorded.tasks,
+            task_id in told.tasks,
+        } == {True}:
+            reasons[task_id] = (
+                f"of {task_id} Airflow has been told the mark of position {told.positions.get(task_id)}, the record "
+                f"has that of {recorded.positions.get(task_id)}"
+            )
+    return reasons
+
+
+def _owner(proxied: bool) -> str:
+    return "Dagster" if proxied else "Airflow"

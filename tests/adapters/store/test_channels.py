@@ -1,0 +1,130 @@
+"""Airflow is told the marks in its Variables, and what it was told is held against the record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.store import marks as one_dag
+from dagster_defs.adapters.store.channels import Folders, Unread, Variables, channel_of
+from dagster_defs.adapters.store.marks_folders import MarksFolders
+from dagster_defs.adapters.store.proxied_state import Marks
+from dagster_defs.adapters.store.registry import open_store
+from dagster_defs.adapters.store.seam import Store
+from dagster_defs.errors import AirflowFault, BadStore
+from dagster_defs.lifecycle.airflows import Airflows
+from dagster_defs.settings import Settings
+from tests.support.fakes import FakeAirflow
+from tests.support.postgres import PostgresServer
+from tests.support.records import DONE, INTENT, OTHER, UNIT, forget, url_of
+
+NAME = f"parity_marks__{UNIT.dag_id}"
+
+
+@pytest.fixture(params=["files", "postgres"])
+def store(request: pytest.FixtureRequest, airflow: FakeAirflow, tmp_path: Path) -> Store:
+    kind = f"file:{tmp_path}"
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        forget(postgres)
+        kind = url_of(postgres)
+    settings = Settings(
+        {
+            "PARITY_STORE": kind,
+            "PARITY_CHANNEL": "variable",
+            "AIRFLOW_URL": airflow.url,
+            "AIRFLOW_USER": "admin",
+            "AIRFLOW_PASSWORD": "admin",
+        },
+        tmp_path,
+    )
+    made = open_store(settings)
+    made.create()
+    return made
+
+
+def test_a_mark_is_told_with_those_of_its_dag(store: Store, airflow: FakeAirflow) -> None:
+    """The Variable has all marks of the DAG, with their positions, in the words of the files; creating the store says
+    that Variables are where to look."""
+    assert "parity_marks" in airflow.variables
+    store.append(INTENT)
+    store.mark(UNIT, proxied=True)
+    store.append(DONE)
+    store.mark(OTHER, proxied=False)
+
+    assert json.loads(airflow.variables[NAME]) == {
+        "tasks": [{"id": OTHER.task_id, "proxied": False}, {"id": UNIT.task_id, "proxied": True}][
+            :: 1 if OTHER.task_id < UNIT.task_id else -1
+        ],
+        "positions": {UNIT.task_id: 1},
+    }
+    for marks in (store.marks_in_airflow(), store.marks_in_airflow(UNIT.dag_id)):
+        assert (dict(marks), marks.problems) == ({UNIT: True, OTHER: False}, {})
+        assert marks.position(UNIT) == 1
+
+
+def test_what_airflow_was_told_before_is_a_doubt(store: Store, airflow: FakeAirflow) -> None:
+    """A database of Airflow's that was restored says the mark of then, whether or not it names the same owner."""
+    store.append(INTENT)
+    store.mark(UNIT, proxied=True)
+    then = airflow.variables[NAME]
+    store.append(DONE)
+    store.mark(UNIT, proxied=True)
+    airflow.variables[NAME] = then
+    assert "the mark of position 1, the record has that of 2" in store.marks_in_airflow().doubt(UNIT)
+
+    store.mark(UNIT, proxied=False)
+    airflow.variables[NAME] = then
+    assert "Airflow has been told Dagster, the record says Airflow" in store.marks_in_airflow().doubt(UNIT)
+
+    store.mark(UNIT, proxied=False)
+    assert not store.marks_in_airflow().doubt(UNIT)
+    airflow.variables[NAME] = "tasks: ["
+    assert "cannot be read" in store.marks_in_airflow().doubt(UNIT)
+
+
+def test_an_airflow_that_is_away(store: Store, airflow: FakeAirflow) -> None:
+    """It cannot be told, which is known before a move begins; and what it was told is in doubt, the record is not."""
+    store.append(INTENT)
+    store.mark(UNIT, proxied=True)
+    airflow.failures = [403] * 3
+
+    with pytest.raises(AirflowFault, match="403"):
+        store.refuse_unmarkable(UNIT)
+    with pytest.raises(AirflowFault, match="403"):
+        store.mark(UNIT, proxied=False)
+    assert "403" in store.marks_in_airflow().doubt(UNIT)
+    assert not store.marks().doubt(UNIT)
+
+
+def test_a_channel_by_its_name(tmp_path: Path) -> None:
+    """An unknown one is an error, never the default."""
+    folders = MarksFolders(tmp_path)
+    assert isinstance(channel_of(Settings({}, tmp_path), folders, "s"), Folders)
+    with pytest.raises(BadStore, match="names no known channel"):
+        open_store(Settings({"PARITY_CHANNEL": "varable"}, tmp_path))
+    nowhere = Settings({"PARITY_CHANNEL": "variable", "AIRFLOW_URL": "http://127.0.0.1:9"}, tmp_path)
+    assert isinstance(channel_of(nowhere, folders, "s").read(), Unread)
+
+
+def test_each_of_several_airflows_is_told_its_own() -> None:
+    """The Variable of a DAG of the same id in another Airflow is never taken for the DAG's own."""
+    with FakeAirflow() as sales, FakeAirflow() as finance:
+        addresses = {
+            name: AirflowAddress(each.url, "admin", "admin")
+            for name, each in (("sales", sales), ("finance", finance))
+        }
+        clients = {name: AirflowClient(each, patience=1) for name, each in addresses.items()}
+        channel = Variables(Airflows({"sales": ("taxi_*",), "finance": ("books",)}), clients)
+        channel.set_up()
+        channel.tell(UNIT, Marks({UNIT.dag_id: one_dag.Marks(tasks={UNIT.task_id: True})}))
+        finance.variables[NAME] = '{"tasks": [{"id": "dbt_zones", "proxied": true}]}'
+
+        told = channel.read()
+
+    assert isinstance(told, Marks)
+    assert dict(told) == {UNIT: True}
+    assert set(sales.variables) == {"parity_marks", NAME}
