@@ -132,7 +132,7 @@ def test_an_old_copy_in_airflow_is_seen_and_put_right(recorded: Night) -> None:
     checked = recorded.parity("store", "check")
     assert checked.returncode == 3
     assert (
-        "warning: taxi_daily: of dbt_zones Airflow's folder says Airflow, the record says Dagster"
+        "warning: taxi_daily: of dbt_zones Airflow has been told Airflow, the record says Dagster"
         in checked.stderr
     )
     status = recorded.parity("status", "--json")

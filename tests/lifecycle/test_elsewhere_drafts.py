@@ -14,7 +14,7 @@ from dagster_defs.lifecycle.container_tasks import draft_container
 from dagster_defs.lifecycle.ssh_tasks import draft_ssh
 
 DAILY = Schedule("@daily", "cron", "0 0 * * *", "UTC", False)
-NEVER = {"shadow": "never", "because": NOBODY_HAS_SAID}
+NEVER: dict[str, Any] = {"shadow": "never", "because": NOBODY_HAS_SAID}
 PROVIDERS = "airflow.providers"
 SSH = f"{PROVIDERS}.ssh.operators.ssh.SSHOperator"
 DOCKER = f"{PROVIDERS}.docker.operators.docker.DockerOperator"

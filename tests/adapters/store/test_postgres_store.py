@@ -94,13 +94,13 @@ def test_marks_that_differ_are_in_doubt(store: PostgresStore, tmp_path: Path) ->
     assert store.marks().get(UNIT) is True
     assert (
         store.marks_in_airflow().doubt(UNIT)
-        == "of dbt_daily Airflow's folder says Airflow, the record says Dagster"
+        == "of dbt_daily Airflow has been told Airflow, the record says Dagster"
     )
     assert not store.marks_in_airflow().honoured(UNIT)
     assert not store.marks_in_airflow().doubt(OTHER)
     write_mark(tmp_path, UNIT, proxied=True, position=0)  # from a backup, say
     assert store.marks_in_airflow().doubt(UNIT) == (
-        "of dbt_daily Airflow's folder has the mark of position 0, the record that of 1"
+        "of dbt_daily Airflow has been told the mark of position 0, the record has that of 1"
     )
     (tmp_path / "taxi_daily.yaml").unlink()
     assert store.marks_in_airflow().doubt(UNIT)
