@@ -27,7 +27,7 @@ class DagsterRunLink(BaseOperatorLink):  # type: ignore[misc]  # Airflow is not 
         return str(XCom.get_value(ti_key=ti_key, key=RUN_KEY) or "")
 
 
-class ParityPlugin(AirflowPlugin):  # type: ignore[misc]
+class ParityPlugin(AirflowPlugin):  # type: ignore[misc]  # likewise
     name = "airflow_parity"
     # For all tasks: a link of an operator that the web server does not know would take the operator's own links away.
     global_operator_extra_links = (DagsterRunLink(),)

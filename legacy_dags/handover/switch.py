@@ -46,7 +46,8 @@ class Switch:
         """`kwargs`: by which Airflow knows from 2.10 on that it calls `execute` itself."""
         if not self._is_dagsters():
             show_owner(context["task_instance"], dagsters=False)
-            return super().execute(context, **kwargs)  # type: ignore[misc]  # the operator's own
+            own: Any = super()
+            return own.execute(context, **kwargs)
         self._refuse_readers()
         show_owner(context["task_instance"], dagsters=True)
         self._try().run(context)
@@ -61,36 +62,43 @@ class Switch:
         task = context["task_instance"]
         if next_method == FAILED and task.map_index in shown_as_dagsters(task):
             self._try().end_if_timed_out(next_method, next_kwargs, context)
-        return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
+        own: Any = super()
+        return own.resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         if self._dagster_try is not None:
             self._dagster_try.end()
         elif self._answer is not None and not self._answer.proxied:
-            super().on_kill()  # type: ignore[misc]
+            own: Any = super()
+            own.on_kill()
 
     def pre_execute(self, context: Any) -> None:
         """The hook that was passed to the task is called by either; what its class does is Airflow's."""
         if self._goes_on_in_dagster(context):
             BaseOperator.pre_execute(self, context)
         else:
-            super().pre_execute(context)  # type: ignore[misc]
+            own: Any = super()
+            own.pre_execute(context)
 
     def post_execute(self, context: Any, result: Any = None) -> None:
         if self._goes_on_in_dagster(context):
             BaseOperator.post_execute(self, context, result)
         else:
-            super().post_execute(context, result)  # type: ignore[misc]
+            own: Any = super()
+            own.post_execute(context, result)
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         """Fields that only Airflow's own task needs may rest on what a task in Dagster has not left in Airflow."""
+        task: Any = self
+        own: Any = super()
         try:
-            super()._do_render_template_fields(parent, *args, **kwargs)  # type: ignore[misc]
+            own._do_render_template_fields(parent, *args, **kwargs)
         except Exception as error:
             if parent is not self or not self._is_dagsters():
                 raise
-            log: Any = self.log  # type: ignore[attr-defined]
-            log.info("Not rendered, which Dagster's run does not need: %s: %s", type(error).__name__, error)
+            task.log.info(
+                "Not rendered, which Dagster's run does not need: %s: %s", type(error).__name__, error
+            )
 
     def _goes_on_in_dagster(self, context: Any) -> bool:
         """A try that comes back from a deferral is whose it was."""

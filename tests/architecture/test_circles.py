@@ -94,7 +94,7 @@ def test_there_is_no_circle() -> None:
         "dagster_defs.windows"
         in graph["dagster_defs.lifecycle.facets"] | graph["dagster_defs.lifecycle.mirrors"]
     )
-    assert "legacy_dags.handover.names" in graph["legacy_dags.handover.proxy"]
+    assert "legacy_dags.handover.names" in graph["legacy_dags.handover.dagster_try"]
     assert circles(graph) == []
 
 

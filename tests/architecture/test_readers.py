@@ -30,7 +30,10 @@ from tests.support.estate import ROOT
 OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in"}
 # Each reader beside the class that writes too, and what that one adds.
 READERS = {
-    AirflowReader: (AirflowClient, {"trigger", "note_success", "set_paused", "make_pool", "parse_soon"}),
+    AirflowReader: (
+        AirflowClient,
+        {"trigger", "note_success", "set_paused", "make_pool", "parse_soon", "set_variable"},
+    ),
     DagsterReader: (DagsterClient, {"launch", "terminate", "reload"}),
     LedgerReader: (Ledger, {"append", "moving"}),
     StoreReader: (Store, OF_A_STORE),

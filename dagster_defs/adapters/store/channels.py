@@ -34,10 +34,14 @@ class Unread:
     reason: str
 
 
-class Channel(Protocol):
+class ChannelReader(Protocol):
     def read(self, dag_id: str = "") -> Marks | Unread | None:
         """What Airflow has been told, of all DAGs or of one; None if nobody has said where that is."""
         ...
+
+
+class Channel(ChannelReader, Protocol):
+    """Writes too."""
 
     def tell(self, unit: Unit, marks: Marks) -> None:
         """Tell Airflow a unit's mark. `marks`: those of its whole DAG, as they are on record now.

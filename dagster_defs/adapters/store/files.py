@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from dagster_defs.adapters.store.channels import Channel, Folders, channel_of, compared
+from dagster_defs.adapters.store.channels import Channel, ChannelReader, Folders, channel_of, compared
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.mounts import refuse_without_locks
@@ -31,7 +31,7 @@ class FileReader:
     folder: Path
     named: bool = False
     apart: MarksFolders | None = None
-    channel: Channel | None = None
+    channel: ChannelReader | None = None
 
     @property
     def place(self) -> str:
@@ -78,6 +78,8 @@ class FileReader:
 @dataclass(frozen=True)
 class FileStore(FileReader):
     """Writes too."""
+
+    channel: Channel | None = None
 
     def append(self, entry: Entry) -> None:
         Ledger(self._usable()).append(entry)

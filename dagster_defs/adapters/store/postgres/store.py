@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store import marks as one_dag
-from dagster_defs.adapters.store.channels import Channel, channel_of, compared
+from dagster_defs.adapters.store.channels import Channel, ChannelReader, channel_of, compared
 from dagster_defs.adapters.store.ledger_lines import plain_entry, read_entry
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases, holder_of, holders
@@ -56,7 +56,7 @@ class PostgresReader:
     them does."""
 
     address: Address
-    channel: Channel
+    channel: ChannelReader
 
     @property
     def place(self) -> str:
@@ -143,6 +143,7 @@ class PostgresReader:
 class PostgresStore(PostgresReader):
     """`who`: who holds what this process moves, for others to read."""
 
+    channel: Channel
     who: str = field(kw_only=True)
     leases: Leases = field(kw_only=True)
 

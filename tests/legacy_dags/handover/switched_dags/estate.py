@@ -42,8 +42,8 @@ class Nightly(BaseOperator):  # type: ignore[misc]  # Airflow is not installed h
 
     def execute(self, context: Any) -> str:
         note(f"{self.task_id} {self.day}")
-        if (FOLDER / "held_up").exists():
-            time.sleep(120)
+        while (FOLDER / "held_up").exists():
+            time.sleep(0.1)
         return self.day
 
     def post_execute(self, context: Any, result: Any = None) -> None:
@@ -54,7 +54,7 @@ class Nightly(BaseOperator):  # type: ignore[misc]  # Airflow is not installed h
         note(f"{self.task_id} killed")
 
 
-class Deferring(BaseOperator):  # type: ignore[misc]
+class Deferring(BaseOperator):  # type: ignore[misc]  # likewise
     def execute(self, context: Any) -> None:
         note(f"{self.task_id} defers")
         self.defer(trigger=TimeDeltaTrigger(pendulum.duration(seconds=0)), method_name="go_on")
@@ -64,11 +64,11 @@ class Deferring(BaseOperator):  # type: ignore[misc]
 
     def go_on(self, context: Any, event: Any) -> None:
         note(f"{self.task_id} {context['ds']}")
-        if (FOLDER / "held_up").exists():
-            time.sleep(120)
+        while (FOLDER / "held_up").exists():
+            time.sleep(0.1)
 
 
-class Waiting(BaseSensorOperator):  # type: ignore[misc]
+class Waiting(BaseSensorOperator):  # type: ignore[misc]  # likewise
     def poke(self, context: Any) -> Any:
         note(f"{self.task_id} {context['ds']}")
         return PokeReturnValue((FOLDER / "arrived").exists(), "it is there")
@@ -91,7 +91,7 @@ def branch(dag_id: str) -> DAG:
             env=[{"N": "0"}, {"N": "1"}]
         )
 
-        @task  # type: ignore[untyped-decorator]
+        @task  # type: ignore[untyped-decorator]  # likewise
         def fan(number: int) -> int:
             note(f"fan {number}")
             return number
