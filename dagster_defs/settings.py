@@ -20,6 +20,7 @@ from typing import Any
 from dagster_defs.older_python import tomllib
 
 _AROUND_THIS_PACKAGE = Path(__file__).resolve().parents[1]  # a checkout, or an environment's packages
+LOG_IN = ("USER", "PASSWORD", "TOKEN", "TOKEN_URL", "HEADERS", "LOGIN", "CA", "CERT")
 _CHANGING = threading.RLock()
 # The environment as stored, and as read: hundreds of units ask, and each copy of it would be decoded anew.
 _snapshot: tuple[Mapping[bytes, bytes], Mapping[str, str]] | None = None
@@ -169,6 +170,20 @@ class Settings:
     @property
     def airflow_password(self) -> str:
         return self._of_airflow("AIRFLOW_PASSWORD")
+
+    @property
+    def way_into_airflow(self) -> Mapping[str, str]:
+        """What its variables say about logging in, by the rest of their names."""
+        return {each: self._of_airflow(f"AIRFLOW_{each}") for each in LOG_IN}
+
+    @property
+    def way_into_dagster(self) -> Mapping[str, str]:
+        return {each: self._value(f"DAGSTER_{each}") for each in LOG_IN}
+
+    @property
+    def dagster_plus_token(self) -> str:
+        """DAGSTER_CLOUD_API_TOKEN, Dagster+'s own variable."""
+        return self._value("DAGSTER_CLOUD_API_TOKEN")
 
     @property
     def legacy_target(self) -> str:

@@ -103,6 +103,8 @@
     │   ├── BadUnit                           a unit's YAML declares something impossible
     │   ├── BrokenUnits                       some mirrors are broken, and PARITY_STRICT stops the load
     │   ├── BadStore                          a PARITY_STORE that cannot be understood
+    │   ├── BadChannel                        a PARITY_CHANNEL that cannot be understood
+    │   ├── BadLogin                          a way to log in to a server that cannot be understood, or that fails
     │   ├── StoreNotEmpty                     an import into a store that holds another record
     │   ├── ImportRefused                     a record that cannot be imported as it is
     │   ├── NoMarksFolder                     a record in a database, and no folder where Airflow reads its marks
@@ -200,6 +202,7 @@ from dagster_defs.errors.servers import (
     AirflowUnreachable,
     AirflowWithoutAddress,
     AlreadyRunning,
+    BadLogin,
     DagNotImported,
     DagsterCannot,
     DagsterFault,
@@ -218,6 +221,7 @@ from dagster_defs.errors.servers import (
     WritersAmiss,
 )
 from dagster_defs.errors.stores import (
+    BadChannel,
     BadStore,
     ImportDiffers,
     ImportRefused,
@@ -279,8 +283,10 @@ __all__ = [
     "AirflowWithoutAddress",
     "AlreadyRunning",
     "BadAirflows",
+    "BadChannel",
     "BadComparison",
     "BadComparisonFile",
+    "BadLogin",
     "BadOccasion",
     "BadPlace",
     "BadStore",

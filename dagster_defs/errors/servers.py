@@ -22,6 +22,14 @@ class ServerFault(ParityError):
         super().__init__(f"{fact}: {reason}. {self.remedy}")
 
 
+class BadLogin(UsageError):
+    """`name`: the variable, or what the variables begin with."""
+
+    def __init__(self, name: str, why: str, remedy: str) -> None:
+        self.name, self.why, self.remedy = name, why, remedy
+        super().__init__(f"cannot log in by {name}: {why}. {remedy}")
+
+
 class AirflowFault(ServerFault):
     """Base of Airflow's faults: what code catches that can do without Airflow."""
 

@@ -13,6 +13,14 @@ class BadStore(UsageError):
         super().__init__(f"cannot use PARITY_STORE ({said}): {why}. {remedy}")
 
 
+class BadChannel(UsageError):
+    def __init__(self, said: str, known: str) -> None:
+        self.said, self.known = said, known
+        super().__init__(
+            f"cannot use PARITY_CHANNEL ({said}): it is no known channel. Write {known}, or unset it"
+        )
+
+
 class StoreMissing(ParityError):
     """A store that is not there is not an empty one: another one may hold the record."""
 

@@ -69,7 +69,7 @@ def run_backfills(
             ", ".join(str(backfill.unit) for backfill in backfills if backfill.blockers),
             closed,
         )
-    dagster = DagsterClient(settings.dagster_url)
+    dagster = DagsterClient.of(settings)
     for backfill in backfills:
         for position, run in enumerate(backfill.runs):
             run_id = _launch(settings, backfill, run, reason, dagster)

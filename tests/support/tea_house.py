@@ -127,7 +127,7 @@ class TeaHouse(Team):
         requests.post(
             f"{self.api.address.url}/api/v1/connections",
             json={"connection_id": "tea_books", "conn_type": "postgres", **books},
-            auth=self.api.address.auth,
+            auth=self.api.address.login.basic,
             timeout=60,
         ).raise_for_status()
         self.wait(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -14,7 +14,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
 from dagster_defs.adapters.files.airflows import airflows
+from dagster_defs.adapters.http.login import Login
 from dagster_defs.adapters.http.question import (
+    NOBODY,
     NoAnswer,
     Refusal,
     Reply,
@@ -55,7 +57,7 @@ CROWD = 1_000  # rows per request if many tasks ended in one instant
 @dataclass(frozen=True, slots=True)
 class AirflowAddress:
     """Airflow's address and credentials, from AIRFLOW_URL, AIRFLOW_USER and AIRFLOW_PASSWORD; of one of several, from
-    variables that end with its name.
+    variables that end with its name. `way_in`: what else lets this program in.
 
     `url` never contains the user and password, even if it was given with them: it goes into links, logs and metadata.
     If `user` is empty, the credentials in the given address are used; without any, none are sent.
@@ -64,6 +66,7 @@ class AirflowAddress:
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    way_in: Login = field(default=NOBODY, compare=False)
 
     def __post_init__(self) -> None:
         bare, user, password = without_credentials(self.url)
@@ -74,18 +77,19 @@ class AirflowAddress:
 
     @classmethod
     def of(cls, settings: Settings) -> AirflowAddress:
-        """Raises AirflowWithoutAddress for one of several whose variable is not set, and BadAirflows if there are
-        several and these settings are of none of them."""
+        """Raises AirflowWithoutAddress for one of several whose variable is not set, BadAirflows if there are several
+        and these settings are of none of them, and BadLogin."""
         if not settings.airflow and airflows(settings).dags:
             raise BadAirflows("a question does not say which of them it is for", "Please report this")
         if not settings.airflow_url:
             variable = settings.of_this_airflow("AIRFLOW_URL")
             raise AirflowWithoutAddress(variable, "it is not set", lasting=True)
-        return cls(settings.airflow_url, settings.airflow_user, settings.airflow_password)
+        way_in = Login.of(settings.of_this_airflow("AIRFLOW"), settings.way_into_airflow)
+        return cls(settings.airflow_url, settings.airflow_user, settings.airflow_password, way_in)
 
     @property
-    def auth(self) -> tuple[str, str] | None:
-        return (self.user, self.password) if self.user or self.password else None
+    def login(self) -> Login:
+        return replace(self.way_in, user=self.user, password=self.password)
 
     def run_link(self, dag_id: str, run_id: str) -> str:
         """The page of a DAG run in Airflow's UI."""
@@ -107,7 +111,11 @@ class AirflowReader:
         """`patience`: for how many seconds a call without an answer, or with a 5xx one, is retried."""
         self.address = address
         self._patience = patience
-        self._web = Web(f"{address.url}/api/v1", address.auth)
+        self._web = Web(f"{address.url}/api/v1", address.login)
+
+    def headers(self) -> Mapping[str, str]:
+        """By which Airflow lets a request in that somebody else sends, beside a user and a password."""
+        return self._question(self._web.headers)
 
     def is_healthy(self) -> bool:
         """Whether the web server answers and the scheduler has a heartbeat; never raises."""
@@ -426,9 +434,9 @@ class AirflowReader:
             raise self._unclear(str(error)) from error
 
     def _asked(self, method: str, path: str, allowed: Sequence[int], **request: Any) -> Reply:
-        def once() -> Reply:
-            return checked(self._web.ask(method, path, **request), allowed)
+        return self._question(lambda: checked(self._web.ask(method, path, **request), allowed))
 
+    def _question(self, once: Callable[[], T]) -> T:
         waiting = Retrying(
             stop=stop_after_delay(self._patience),
             wait=wait_exponential(multiplier=0.2, max=2),

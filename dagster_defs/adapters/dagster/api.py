@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from typing_extensions import Self
+
+from dagster_defs.adapters.http.login import DAGSTER_PLUS, Login
 from dagster_defs.adapters.http.question import (
+    NOBODY,
     NoAnswer,
     Refusal,
     Reply,
@@ -27,6 +31,7 @@ from dagster_defs.errors import (
     DagsterUnreachable,
     LaunchRefused,
 )
+from dagster_defs.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -134,9 +139,19 @@ class DagsterReader:
     answer makes no sense; each with the reason. `url` is shown without its user and password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, way_in: Login = NOBODY) -> None:
+        """`way_in`: what lets this program in, beside a user and a password in the address."""
         self.url, user, password = without_credentials(url)
-        self._web = Web(self.url, (user, password) if user or password else None)
+        login = way_in if way_in.user else replace(way_in, user=user, password=way_in.password or password)
+        self._web = Web(self.url, login)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By DAGSTER_URL and the other variables of Dagster. Raises BadLogin."""
+        login = Login.of("DAGSTER", settings.way_into_dagster)
+        if token := settings.dagster_plus_token:
+            login = replace(login, headers=(*login.headers, (DAGSTER_PLUS, token)))
+        return cls(settings.dagster_url, login)
 
     def is_ready(self) -> bool:
         """Whether every code location is loaded; never raises."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from dagster_defs.adapters.http.login import Login
+
 if TYPE_CHECKING:
     import httpx
 
@@ -22,6 +24,7 @@ MOST_BYTES = 64 << 20  # per answer, unpacked
 MOST_SECONDS = 60.0  # for a whole answer, however steadily it trickles in
 PASSING = (408, 425, 429)  # and everything from 500: said by servers that will answer later
 _EXCERPT = 200
+NOBODY = Login()
 
 
 class NoAnswer(Exception):
@@ -128,25 +131,58 @@ def _value(row: Mapping[str, Any], name: str, default: Any, kind: Any, words: st
 
 
 class Web:
-    """A server. `auth`: user and password, if any. Redirects are not followed."""
+    """A server. Redirects are not followed."""
 
-    def __init__(self, base: str, auth: tuple[str, str] | None = None, seconds: float = MOST_SECONDS) -> None:
+    def __init__(self, base: str, login: Login = NOBODY, seconds: float = MOST_SECONDS) -> None:
+        """Raises BadLogin if a certificate cannot be read."""
         import httpx
 
         from dagster_defs.adapters.http.transport import READ_SECONDS, Transport
 
-        self._seconds = seconds
+        self._base, self._login, self._seconds = base, login, seconds
         self._http = httpx.Client(
             base_url=base,
-            auth=auth,
+            auth=login.basic,
             timeout=READ_SECONDS,
             headers={"Accept-Encoding": "gzip, deflate"},
-            transport=Transport(secure=base.startswith("https:")),
+            transport=Transport(secure=base.startswith("https:"), login=login),
             trust_env=False,
         )
 
-    def ask(self, method: str, path: str, *, seconds: float | None = None, **request: Any) -> Reply:
-        """Raises NoAnswer, Unclear for an answer that is too large or cannot be unpacked, Refusal for a redirect."""
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **request: Any,
+    ) -> Reply:
+        """Raises NoAnswer, Unclear for an answer that is too large or cannot be unpacked, Refusal for a redirect, and
+        BadLogin if nothing lets this program in."""
+
+        def once(*, anew: bool = False) -> Reply:
+            all_headers = {**self.headers(anew=anew), **(headers or {})}
+            return self._once(method, path, seconds=seconds, headers=all_headers, **request)
+
+        reply = once()
+        return once(anew=True) if reply.status == 401 and self._login.renews else reply
+
+    def headers(self, *, anew: bool = False) -> Mapping[str, str]:
+        """What lets a request in, beside a user and a password. Raises as `ask` does."""
+        return self._login.headers_for(self._base, self._token, anew=anew)
+
+    def _token(self) -> str:
+        """As Airflow's token endpoint has it: user and password as JSON, an `access_token` back."""
+        login = self._login
+        who = {"username": login.user, "password": login.password}
+        document = checked(self._once("POST", login.token_url, seconds=None, json=who)).document()
+        token = document.get("access_token") if isinstance(document, dict) else None
+        if not isinstance(token, str) or not token:
+            raise Unclear(f"POST {login.token_url} answered without an `access_token`")
+        return token
+
+    def _once(self, method: str, path: str, *, seconds: float | None, **request: Any) -> Reply:
         import httpx
 
         from dagster_defs.adapters.http.transport import DEADLINE

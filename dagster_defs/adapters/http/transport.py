@@ -6,12 +6,16 @@ A separate module, because importing httpx takes as long as loading a hundred mi
 from __future__ import annotations
 
 import math
+import ssl
 import threading
 import time
 from typing import Any
 
 import httpcore
 import httpx
+
+from dagster_defs.adapters.http.login import Login
+from dagster_defs.errors import BadLogin
 
 READ_SECONDS = 20.0
 
@@ -59,10 +63,26 @@ class _Backend(httpcore.SyncBackend):
         return _Stream(super().connect_tcp(host, port, limit, *rest, **more))
 
 
+def _context(login: Login) -> ssl.SSLContext:
+    try:
+        context = (
+            ssl.create_default_context(cafile=login.ca)
+            if login.ca
+            else httpx.create_ssl_context(trust_env=False)
+        )
+        if login.cert:
+            context.load_cert_chain(*login.cert.split(",", 1))
+    except (OSError, ssl.SSLError) as error:
+        name, why = f"{login.name}_CA or {login.name}_CERT", error.strerror or str(error)
+        raise BadLogin(name, why, "Name files in PEM format that this account may read") from error
+    return context
+
+
 class Transport(httpx.HTTPTransport):
     """httpx's own transport, on connections with a deadline: its time-outs apply to each read, not to the answer."""
 
-    def __init__(self, *, secure: bool) -> None:
+    def __init__(self, *, secure: bool, login: Login) -> None:
+        """Raises BadLogin if the file of the CAs or of the certificate cannot be read."""
         super().__init__(verify=False, trust_env=False)  # for its pool, which is replaced
-        context = httpx.create_ssl_context(trust_env=False) if secure else None
+        context = _context(login) if secure else None
         self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_Backend())

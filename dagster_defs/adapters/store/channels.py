@@ -17,7 +17,7 @@ from dagster_defs.adapters.files.airflows import settings_of_each
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
-from dagster_defs.errors import BadStore, LedgerUnwritable, NoMarksFolder, ParityError
+from dagster_defs.errors import BadChannel, LedgerUnwritable, NoMarksFolder, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
@@ -145,16 +145,14 @@ class Variables:
 
 
 def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel:
-    """By PARITY_CHANNEL. Raises BadStore for an unknown one."""
+    """By PARITY_CHANNEL. Raises BadChannel for an unknown one."""
     if settings.channel in ("", "file"):
         return Folders(folders, store)
     if settings.channel == "variable":
         each = settings_of_each(settings) if folders.airflows.dags else [settings]
         clients = {one.airflow: AirflowClient(AirflowAddress.of(one), patience=PATIENCE) for one in each}
         return Variables(folders.airflows, clients)
-    raise BadStore(
-        settings.channel, "PARITY_CHANNEL names no known channel", "Write file or variable, or unset it"
-    )
+    raise BadChannel(settings.channel, "file or variable")
 
 
 def compared(recorded: Marks, told: Marks | Unread | None) -> Marks:

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster.components.utils.defs_state import DefsStateConfig
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
-from dagster_defs.adapters.airflow.client import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
 from dagster_defs.adapters.dagster.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.files.airflows import airflows
@@ -57,16 +57,18 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        from dagster_airlift.core import AirflowBasicAuthBackend, AirflowInstance
+        from dagster_airlift.core import AirflowInstance
         from dagster_airlift.core.filter import AirflowFilter
         from dagster_airlift.core.serialization.compute import compute_serialized_data
+
+        from dagster_defs.adapters.airflow.airlift_backend import Backend
 
         # Dagster keeps the file in the project, which need not be that of the current folder.
         settings = Settings.from_process(nearest_project(state_path.parent))
         address = AirflowAddress.of(settings.of_airflow(self.name) if airflows(settings).dags else settings)
         estate = compute_serialized_data(
             airflow_instance=AirflowInstance(
-                auth_backend=AirflowBasicAuthBackend(address.url, address.user, address.password),
+                auth_backend=Backend(AirflowReader(address)),
                 name=self.name,
             ),
             mapped_assets=[],

@@ -81,7 +81,7 @@ def _world(settings: Settings, store: Store, unit: Unit) -> LiveOrchestrators:
 def _load_anew(settings: Settings, unit: Unit, say: Callable[[str], None]) -> None:
     """Reload the definitions so that the assets' tags show the new stage; the move is done even if this fails."""
     try:
-        DagsterClient(settings.dagster_url).reload(unit.identifier)
+        DagsterClient.of(settings).reload(unit.identifier)
         say("Dagster is reloading its definitions to update the assets' tags")
     except DagsterFault as error:
         say(f"Dagster will show the new stage the next time it loads its definitions: {error}")

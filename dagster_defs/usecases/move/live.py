@@ -54,7 +54,7 @@ class LiveReader:
     def of(cls, settings: Settings, *, patience: float = 5) -> LiveReader:
         """`settings`: those of the unit's Airflow. `patience`: seconds per call."""
         airflow = AirflowReader(AirflowAddress.of(settings), patience=patience)
-        return cls(airflow, DagsterReader(settings.dagster_url), other_airflows(settings))
+        return cls(airflow, DagsterReader.of(settings), other_airflows(settings))
 
     def live(
         self,

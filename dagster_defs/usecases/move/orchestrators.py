@@ -54,7 +54,7 @@ class LiveOrchestrators:
         return cls(
             store or open_store(settings),
             AirflowClient(AirflowAddress.of(settings), patience=patience),
-            DagsterClient(settings.dagster_url),
+            DagsterClient.of(settings),
             other_airflows(settings),
         )
 

@@ -14,7 +14,7 @@ from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.adapters.store.seam import Store
-from dagster_defs.errors import AirflowFault, BadStore
+from dagster_defs.errors import AirflowFault, BadChannel
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
 from tests.support.fakes import FakeAirflow
@@ -104,7 +104,7 @@ def test_a_channel_by_its_name(tmp_path: Path) -> None:
     """An unknown one is an error, never the default."""
     folders = MarksFolders(tmp_path)
     assert isinstance(channel_of(Settings({}, tmp_path), folders, "s"), Folders)
-    with pytest.raises(BadStore, match="names no known channel"):
+    with pytest.raises(BadChannel, match=r"no known channel\. Write file or variable"):
         open_store(Settings({"PARITY_CHANNEL": "varable"}, tmp_path))
     nowhere = Settings({"PARITY_CHANNEL": "variable", "AIRFLOW_URL": "http://127.0.0.1:9"}, tmp_path)
     assert isinstance(channel_of(nowhere, folders, "s").read(), Unread)
