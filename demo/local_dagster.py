@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from dagster_defs.adapters.airflow.client import AirflowAddress
+from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.adapters.files import atomic

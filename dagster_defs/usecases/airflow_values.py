@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault, ParityError
 from dagster_defs.inventory import Inventory

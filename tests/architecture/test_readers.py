@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient, AirflowReader
 from dagster_defs.adapters.dagster.api import DagsterClient, DagsterReader
 from dagster_defs.adapters.store.files import FileReader, FileStore
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader

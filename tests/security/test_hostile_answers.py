@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.http import question as web
 from dagster_defs.errors import (

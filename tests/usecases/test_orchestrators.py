@@ -9,7 +9,8 @@ from pathlib import Path
 import pendulum
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.adapters.store.files import FileStore

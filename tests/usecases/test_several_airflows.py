@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress
+from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault, AirflowWithoutAddress, BadAirflows, DagInTwoAirflows
 from dagster_defs.lifecycle import Owner, Unit

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.files.airflows import settings_of_each
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.marks_folders import MarksFolders

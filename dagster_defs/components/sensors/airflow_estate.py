@@ -10,7 +10,8 @@ import dagster as dg
 from dagster.components.utils.defs_state import DefsStateConfig
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.dagster.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.files.airflows import airflows

@@ -7,7 +7,8 @@ from time import monotonic
 import dagster as dg
 import pendulum
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.components.sensors.observed import EventTranslator, TickLog, mirrored_keys
 from dagster_defs.lifecycle import Unit

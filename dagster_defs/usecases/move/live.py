@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
 
-from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.adapters.files.airflows import settings_of_dag, settings_of_each

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import FINISHED, AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import FINISHED, AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW

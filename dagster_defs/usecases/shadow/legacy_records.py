@@ -12,13 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_defs.adapters.airflow.client import (
-    FINISHED,
-    HANDOVER_KEYS,
-    RUN_KEY,
-    AirflowAddress,
-    AirflowReader,
-)
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import FINISHED, HANDOVER_KEYS, RUN_KEY, AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.airflow.task_store import WindowStore
 from dagster_defs.adapters.dagster.event_log import WindowEvent

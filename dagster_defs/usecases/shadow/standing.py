@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import address_of_run
 from dagster_defs.adapters.dagster.event_log import EventReader, WindowEvent, instant

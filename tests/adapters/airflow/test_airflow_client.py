@@ -8,7 +8,8 @@ from typing import Any
 import pendulum
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowFault, AirflowUnclear

@@ -18,8 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.airlift_backend import Backend
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowReader
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.dagster.api import DagsterReader
 from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable, BadLogin
 from dagster_defs.settings import Settings

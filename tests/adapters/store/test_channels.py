@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.airflow.client import AirflowAddress, AirflowClient
+from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.channels import Folders, Unread, Variables, channel_of
 from dagster_defs.adapters.store.marks_folders import MarksFolders
