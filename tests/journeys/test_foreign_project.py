@@ -149,9 +149,10 @@ def test_a_mirror_is_begun_by_hand(project: ForeignProject) -> None:
 
 
 def commands(heading: str) -> list[list[str]]:
-    """What the blocks of a section of docs/adopting.md tell a person to type."""
+    """What the blocks of a section of docs/adopting.md tell a person to type, but for those that set a variable: they
+    are about a database of the team's."""
     blocks = fenced(document("docs/adopting.md").section(heading), "console")
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks if "$ export " not in block for line in block.splitlines()]
     return [shlex.split(line.removeprefix("$ ")) for line in lines if line.startswith("$ ")]
 
 
