@@ -10,7 +10,6 @@ BIN     := $(DAGSTER)/bin
 DIST    ?= dist
 PYTEST  := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
-WIDEST  := tests/parity/test_wide.py::test_04_wide_table[1000]
 OF_CHECK := --ignore tests/architecture --ignore tests/docs
 # Every process imports this project: with its bytecode kept, each saves half a second or more.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,7 +51,7 @@ demo: setup ## the main job: both orchestrators, the same windows, compared (DEM
 	@$(BIN)/python -m demo $(if $(DEMO_EXIT),--exit)
 
 test-fast: setup ## the pure folders and the files: no servers, no Airflow
-	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST) --deselect "$(WIDEST)"
+	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST)
 
 test: setup $(AIRFLOW3)/.installed ## all of that, plus components, commands and one whole journey: the demo
 	@$(PYTEST) -m "whole or not (journey or thorough)" $(OF_CHECK)

@@ -26,6 +26,12 @@ class Better:
     attributes: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def refused(cls, kind: str, task: Task, why: Exception) -> Better:
+        """None of this type, with the reason."""
+        name = kind.rpartition(".")[2]
+        return cls(kind, None, (f"{task.dag_id}.{task.task_id} is no {name}: {why}",))
+
 
 def _none(dag: Dag, task: Task) -> Better | None:
     return None

@@ -22,7 +22,7 @@ def draft_command(dag: Dag, task: Task) -> Better | None:
     try:
         attributes = _drafted(dag, task)
     except Undetermined as why:
-        return Better(COMMAND_UNIT, None, (f"{task.dag_id}.{task.task_id} is no CommandUnit: {why}",))
+        return Better.refused(COMMAND_UNIT, task, why)
     where = (
         f"{task.dag_id}.{task.task_id} runs in Dagster's environment: see to it that its programs are there."
     )

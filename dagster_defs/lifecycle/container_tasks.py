@@ -108,7 +108,7 @@ def draft_container(dag: Dag, task: Task, *, preferred: bool) -> Better | None:
     try:
         attributes = draft(dag, task)
     except Undetermined as why:
-        return Better(COMMAND_UNIT, None, (f"{unit} is no CommandUnit: {why}",))
+        return Better.refused(COMMAND_UNIT, task, why)
     notes = (
         ()
         if cluster

@@ -26,7 +26,7 @@ def draft_python(dag: Dag, task: Task, refusal: Callable[[str], str]) -> Better 
     try:
         attributes = _drafted(dag, task, refusal)
     except Undetermined as why:
-        return Better(PYTHON_UNIT, None, (f"{task.dag_id}.{task.task_id} is no PythonUnit: {why}",))
+        return Better.refused(PYTHON_UNIT, task, why)
     return Better(PYTHON_UNIT, attributes)
 
 

@@ -32,7 +32,7 @@ def draft_ssh(dag: Dag, task: Task) -> Better | None:
     try:
         attributes = _drafted(dag, task)
     except Undetermined as why:
-        return Better(COMMAND_UNIT, None, (f"{unit} is no CommandUnit: {why}",))
+        return Better.refused(COMMAND_UNIT, task, why)
     silence = "its operator fails if the host says nothing for cmd_timeout (10 s by default), and its mirror does not."
     return Better(COMMAND_UNIT, attributes, (f"{unit}: {silence}",))
 

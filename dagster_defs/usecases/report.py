@@ -26,7 +26,7 @@ from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
 from dagster_defs.usecases.shadow.standing import EventLog
-from dagster_defs.usecases.verify import verify_configured
+from dagster_defs.usecases.verify import configured_inventories, verify_configured
 from dagster_defs.windows import instant_text
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _unit(record: OnRecord, unit: Unit, runs: RunsOfUnit, now: datetime) -> Repo
 def _facets(settings: Settings, mirrors: Sequence[Mirror]) -> tuple[dict[Unit, UnitFacets] | None, str]:
     """The facets, or why there are none."""
     try:
-        verified = verify_configured(settings, mirrors)
+        verified = verify_configured(settings, mirrors, configured_inventories(settings))
     except ParityError as error:
         return None, str(error)
     return verified, NO_INVENTORY if verified is None else ""

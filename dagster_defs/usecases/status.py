@@ -24,7 +24,7 @@ from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
 from dagster_defs.usecases.move.facts import OnRecord, known_record, read_record
 from dagster_defs.usecases.move.propose import match_units
-from dagster_defs.usecases.verify import verify_configured
+from dagster_defs.usecases.verify import configured_inventories, verify_configured
 
 
 def read_status(
@@ -50,7 +50,8 @@ def read_status(
     if known is None:
         mirrors = load_mirrors(settings.root)
         mirrors = mirrors.resolved() if facets else mirrors
-        verified = verify_configured(settings, mirrors) if facets else None
+        inventories = configured_inventories(settings) if facets else {}
+        verified = verify_configured(settings, mirrors, inventories)
         record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
         broken = {name: str(fault) for name, fault in mirrors.broken.items()}
         last_seen = {name: str(file) for name, file in last_seen_files(settings).items()}

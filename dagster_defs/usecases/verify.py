@@ -61,29 +61,40 @@ def verify(settings: Settings, unit: str, file: Path | None) -> Verification:
     broken = {} if unit else {name: str(fault) for name, fault in mirrors.broken.items()}
     units = [Unit.parse(unit)] if unit else None
     if inventory is None:
-        verified = verify_configured(settings, mirrors, units)
+        verified = verify_configured(settings, mirrors, configured_inventories(settings), units)
         if verified is None:
             raise InventoryMissing()
         return Verification(tuple(verified.values()), faults(broken))
     return Verification(tuple(verify_mirrors(settings, mirrors, inventory, units)), faults(broken))
 
 
+def configured_inventories(settings: Settings) -> dict[str, Inventory]:
+    """By the name of its Airflow; that of an Airflow without one is missing. Raises what reading one raises."""
+    return {
+        each.airflow: read_inventory(file, settings.team_file)
+        for each in settings_of_each(settings)
+        if (file := each.inventory_file)
+    }
+
+
 def verify_configured(
-    settings: Settings, mirrors: Sequence[Mirror], units: Collection[Unit] | None = None
+    settings: Settings,
+    mirrors: Sequence[Mirror],
+    inventories: Mapping[str, Inventory],
+    units: Collection[Unit] | None = None,
 ) -> dict[Unit, UnitFacets] | None:
     """The facets of these units' mirrors, by default all, each compared with its own Airflow's inventory. Units of an
-    Airflow without one are missing; None if none has one. Raises what reading an inventory raises."""
+    Airflow without one are missing; None if none has one."""
     declared = airflows(settings)
-    found: dict[Unit, UnitFacets] | None = None
-    for each in settings_of_each(settings):
-        if (file := each.inventory_file) is None:
-            continue
-        asked = (mirror.legacy_unit for mirror in mirrors) if units is None else units
-        own = {unit for unit in asked if declared.has(each.airflow, unit.dag_id)}
-        inventory = read_inventory(file, settings.team_file)
-        verified = verify_mirrors(settings, mirrors, inventory, own)
-        found = {**(found or {}), **{unit_facets.unit: unit_facets for unit_facets in verified}}
-    return found
+    asked = {mirror.legacy_unit for mirror in mirrors} if units is None else {*units}
+    found = {
+        unit_facets.unit: unit_facets
+        for name, inventory in inventories.items()
+        for unit_facets in verify_mirrors(
+            settings, mirrors, inventory, {unit for unit in asked if declared.has(name, unit.dag_id)}
+        )
+    }
+    return found if inventories else None
 
 
 def verify_mirrors(

@@ -16,10 +16,10 @@ from airflow.models import BaseOperator
 from airflow.models.dag import DagContext
 from airflow.models.skipmixin import SkipMixin
 
-from handover.mapped import in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
+from handover.mapped import document, in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
 from handover.marks import Marks, read_marks
 from handover.names import job_name
-from handover.owners import OwnerUnknown, marks_of
+from handover.owners import FILE, OwnerUnknown, channel, marks_of
 from handover.switch import enrol
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Settings:
     deferrable: bool | Collection[str] | None = None
     patience: float | None = None
     enrolled: str | Collection[str] | None = None
-    when_unknown: str = "fail"
+    when_unknown: str = FAIL
 
     def of(self, task_id: str) -> dict[str, Any]:
         wanted = self.deferrable
@@ -101,8 +101,9 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
 
 
 def _marks(dag: DAG, folder: Path, settings: Settings) -> Marks:
-    """As they are when Airflow parses the file. They decide about tasks without a switch only."""
-    if settings.enrolled is None:
+    """As they are when Airflow parses the file. They decide about tasks without a switch only. A folder that is not
+    there has no marks for a DAG without a switch."""
+    if settings.enrolled is None and channel() == FILE:
         return read_marks(folder, dag.dag_id)
     try:
         return marks_of(dag.dag_id)
@@ -205,13 +206,8 @@ def _close(task: Any, readers: Collection[str]) -> str:
 
 def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
     """A proxy with everything that Airflow itself reads from the task, not in any DAG or group yet."""
-    sentence = f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`."
-    doc_md = f"{task.doc_md}\n\n{sentence}" if task.doc_md else sentence
     if is_mapped(task):
         made = stand_in_for_mapped(task, proxy, **settings)
-        if is_mapped(made):
-            made.partial_kwargs["doc_md"] = doc_md
-            return made
     else:
         known = inspect.signature(BaseOperator.__init__).parameters
         copied = {
@@ -223,7 +219,7 @@ def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
         for name in TAKEN_OVER:
             if hasattr(task, name):
                 setattr(made, name, getattr(task, name))
-    made.doc_md = doc_md
+    document(made, task.doc_md, f"Runs in Dagster as job `{job_name(task.dag_id, task.task_id)}`.")
     return made
 
 

@@ -34,6 +34,15 @@ def is_mapped(task: Any) -> bool:
     return not isinstance(task, BaseOperator)
 
 
+def document(task: Any, doc_md: str | None, sentence: str) -> None:
+    """Give a task, mapped or not, this documentation and the sentence."""
+    text = f"{doc_md}\n\n{sentence}" if doc_md else sentence
+    if is_mapped(task):
+        task.partial_kwargs["doc_md"] = text
+    else:
+        task.doc_md = text
+
+
 def in_mapped_group(task: AbstractOperator) -> bool:
     return next(iter(task.iter_mapped_task_groups()), None) is not None
 

@@ -52,14 +52,17 @@ def ask(dag_id: str, task_id: str) -> Answer:
     return Answer(marks.honoured(task_id), "" if position is None else str(position))
 
 
+def channel() -> str:
+    return os.environ.get("PARITY_CHANNEL") or FILE
+
+
 def marks_of(dag_id: str) -> Marks:
     """Raises OwnerUnknown if nothing tells that these are the marks that moves write."""
-    channel = os.environ.get("PARITY_CHANNEL") or FILE
-    if channel == FILE:
+    if channel() == FILE:
         return _in_folder(proxied_state(), dag_id)
-    if channel == OF_VARIABLES:
+    if channel() == OF_VARIABLES:
         return _in_variable(dag_id)
-    raise OwnerUnknown(f"PARITY_CHANNEL is {channel!r}; it takes {' or '.join(CHANNELS)}")
+    raise OwnerUnknown(f"PARITY_CHANNEL is {channel()!r}; it takes {' or '.join(CHANNELS)}")
 
 
 def _in_folder(folder: Path, dag_id: str) -> Marks:

@@ -16,7 +16,7 @@ from airflow.utils.context import Context
 
 from handover.airlift import ProxyOperator
 from handover.dagster_try import DagsterTry
-from handover.install import Settings, install, stand_in
+from handover.install import FAIL, Settings, install, stand_in
 from handover.owners import proxied_state
 from handover.place import DEFAULT_CONNECTION, find_place
 
@@ -25,7 +25,7 @@ def install_proxies(
     dag_file_globals: dict[str, Any],
     *,
     enrolled: str | Collection[str] | None = None,
-    when_unknown: str = "fail",
+    when_unknown: str = FAIL,
     conn_id: str = DEFAULT_CONNECTION,
     deferrable: bool | Collection[str] | None = None,
     patience: float | None = None,

@@ -13,7 +13,7 @@ from airflow.exceptions import AirflowException
 from airflow.models import BaseOperator
 
 from handover.dagster_try import DagsterTry
-from handover.mapped import in_mapped_group, is_mapped, maps_over_xcom, readers_in_airflow
+from handover.mapped import document, in_mapped_group, is_mapped, maps_over_xcom, readers_in_airflow
 from handover.names import ENROLLED, job_name
 from handover.owners import Answer, OwnerUnknown, ask
 from handover.shown import show_owner, shown_as_dagsters
@@ -178,7 +178,8 @@ def enrol(task: Any, enrolled: frozenset[str], **settings: Any) -> str:
             task.__class__ = made
     except TypeError as error:
         return f"is of a class that takes no switch ({error})"
-    _describe(task, mapped)
+    job = job_name(task.dag_id, task.task_id)
+    document(task, task.doc_md, f"Runs in Airflow, or in Dagster as job `{job}`: {ENROLLED}.")
     return ""
 
 
@@ -195,12 +196,3 @@ def _with_switch(own: type, enrolment: Enrolment) -> type:
         "_enrolment": enrolment,
     }
     return type(own)(own.__name__, (Switch, own), names)
-
-
-def _describe(task: Any, mapped: bool) -> None:
-    sentence = f"Runs in Airflow, or in Dagster as job `{job_name(task.dag_id, task.task_id)}`: {ENROLLED}."
-    doc_md = f"{task.doc_md}\n\n{sentence}" if task.doc_md else sentence
-    if mapped:
-        task.partial_kwargs["doc_md"] = doc_md
-    else:
-        task.doc_md = doc_md

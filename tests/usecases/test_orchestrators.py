@@ -18,7 +18,6 @@ from dagster_defs.errors import AirflowBehind, AirflowFault, DagsterFault, Ledge
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.parity import Side
-from dagster_defs.usecases.move.live import ENROLLED
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.fakes import FakeAirflow, FakeDagster, Job
 
@@ -65,25 +64,6 @@ def test_the_served_operator_tells_whose_a_task_is(
     airflow.operators = lambda dag_id, task_id: operator
 
     assert world.served_by(UNIT) is owner
-
-
-@pytest.mark.parametrize("known_by", ["documentation", "tag"])
-def test_a_task_with_a_switch_follows_its_mark_at_once(
-    world: LiveOrchestrators, airflow: FakeAirflow, known_by: str
-) -> None:
-    """Airflow goes on serving the task's own operator. An Airflow that tells no documentation tells the DAG's tag."""
-    if known_by == "tag":
-        airflow.docs, airflow.dag_tags = None, {"taxi_daily": ["parity: enrolled"]}
-    else:
-        assert airflow.docs is not None
-        airflow.docs["taxi_daily", "dbt_daily"] = f"Builds.\n\nRuns in Airflow, or in Dagster: {ENROLLED}."
-
-    owners = []
-    for owner in (Owner.DAGSTER, Owner.AIRFLOW):
-        world.mark(UNIT, owner)
-        owners.append(world.served_by(UNIT))
-
-    assert owners == [Owner.DAGSTER, Owner.AIRFLOW]
 
 
 def test_a_mark_is_written_and_read(world: LiveOrchestrators) -> None:
@@ -178,44 +158,6 @@ def test_a_waiting_proxy_is_no_run_of_airflows(world: LiveOrchestrators, airflow
     airflow.tasks[-1]["operator"] = "ProxyToDagster"
 
     assert world.live_runs(UNIT, Owner.AIRFLOW) == []
-
-
-@pytest.mark.parametrize(
-    ("told", "made", "is_airflows"),
-    [
-        ("dagster", AT, False),
-        ("airflow", AT, True),
-        ("dagster", AT.subtract(minutes=1), True),  # of the try before
-        (None, AT, True),  # it has not asked yet, or has no switch
-    ],
-)
-def test_a_try_with_a_switch_tells_whose_it_is(
-    world: LiveOrchestrators,
-    airflow: FakeAirflow,
-    told: str | None,
-    made: pendulum.DateTime,
-    is_airflows: bool,
-) -> None:
-    """What the switch has found out is in the try's XCom; until then the try counts as Airflow's."""
-    airflow.finish("taxi_daily", "dbt_daily", "now", AT, state="running")
-    airflow.xcoms_at = made.isoformat()
-    if told:
-        airflow.xcoms["taxi_daily", "now", "dbt_daily"] = {"parity_owner": told}
-
-    assert bool(world.live_runs(UNIT, Owner.AIRFLOW)) is is_airflows
-
-
-def test_durations_of_tries_that_dagster_made_are_not_airflows(
-    world: LiveOrchestrators, airflow: FakeAirflow
-) -> None:
-    """Seven of Airflow's own, oldest first, whatever lies between."""
-    for number in range(12):
-        airflow.finish("taxi_daily", "dbt_daily", f"run_{number}", AT.add(days=number))
-        airflow.tasks[-1]["duration"] = float(number)
-        if number % 3 == 0:
-            airflow.xcoms["taxi_daily", f"run_{number}", "dbt_daily"] = {"parity_owner": "dagster"}
-
-    assert world.reader.live(UNIT, NOW).legacy_seconds == (2, 4, 5, 7, 8, 10, 11)
 
 
 def test_a_run_that_no_task_waits_for_is_stray(

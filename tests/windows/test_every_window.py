@@ -1,9 +1,8 @@
-"""The whole estate over months: every window, and what every unit is given in it, as Airflow has it."""
+"""Eighteen months of the whole estate: every window, and what every unit is given in it, as Airflow has it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
@@ -16,48 +15,27 @@ from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import copy_project, export_inventory, mirrors_of
 
-
-@dataclass(frozen=True)
-class Span:
-    first: str
-    last: str
-    after: str
-    windows: int
-    short_and_long_days: tuple[int, int]
-
-
-# Eighteen months are for `make journeys`; five weeks around a clock change are for every day.
-WHOLE = Span("2023-10-01", "2025-03-31", "2025-04-01", 10_000, (2, 2))
-SPRING = Span("2024-02-19", "2024-03-24", "2024-03-25", 700, (1, 0))
+FIRST, LAST, AFTER = "2023-10-01", "2025-03-31", "2025-04-01"
 
 pytestmark = pytest.mark.airflow
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(SPRING, id="spring"), pytest.param(WHOLE, id="whole", marks=pytest.mark.thorough)],
-)
-def span(request: pytest.FixtureRequest) -> Span:
-    asked: Span = request.param
-    return asked
-
-
 @pytest.fixture(scope="module")
-def inventory(span: Span, tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
     """What Airflow says about the estate, with every window of the span rendered."""
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
-    days = {"TAXI_FIRST_DAY": span.first, "TAXI_LAST_DAY": span.last}
-    exported = export_inventory(file, span.first, span.last, f"{span.first}/{span.after}", **days)
+    days = {"TAXI_FIRST_DAY": FIRST, "TAXI_LAST_DAY": LAST}
+    exported = export_inventory(file, FIRST, LAST, f"{FIRST}/{AFTER}", **days)
     return read_inventory(exported, Settings().team_file)
 
 
 @pytest.fixture(scope="module")
-def verified(span: Span, inventory: Inventory, tmp_path_factory: pytest.TempPathFactory) -> list[UnitFacets]:
+def verified(inventory: Inventory, tmp_path_factory: pytest.TempPathFactory) -> list[UnitFacets]:
     """A copy of the estate's mirrors, begun as early as the span, beside that inventory."""
     root = copy_project(tmp_path_factory.mktemp("early") / "project")
     defs = root / "dagster_defs" / "defs"
     for file in defs.rglob("*.yaml"):
-        file.write_text(re.sub(r'(?<=[ {]start: )"[0-9-]{10}"', f'"{span.first}"', file.read_text()))
+        file.write_text(re.sub(r'(?<=[ {]start: )"[0-9-]{10}"', f'"{FIRST}"', file.read_text()))
     return list(verify_mirrors(Settings.from_process(), mirrors_of(defs, root), inventory))
 
 
@@ -78,11 +56,7 @@ def scheduled(inventory: Inventory) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", ["windows", "variables"])
 def test_every_window_is_airflows(
-    name: str,
-    verified: list[UnitFacets],
-    inventory: Inventory,
-    span: Span,
-    capsys: pytest.CaptureFixture[str],
+    name: str, verified: list[UnitFacets], inventory: Inventory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every window of every mirrored unit, and all that is rendered in it, is what Airflow itself has."""
     differing = facets(verified, name)
@@ -94,7 +68,7 @@ def test_every_window_is_airflows(
         unit: facet.detail for unit, facet in differing.items() if facet.agrees is not Agreement.AGREES
     } == {}
     assert compared == scheduled(inventory)
-    assert sum(compared.values()) > span.windows
+    assert sum(compared.values()) > 10_000
 
 
 def test_nothing_of_the_estate_differs(verified: list[UnitFacets]) -> None:
@@ -102,12 +76,12 @@ def test_nothing_of_the_estate_differs(verified: list[UnitFacets]) -> None:
     assert {str(unit.unit): unit.differing for unit in verified if unit.differing} == {}
 
 
-def test_clock_changes_are_inside(inventory: Inventory, span: Span) -> None:
-    """The span has days of 23 hours, and the long one of 25, so that equality is no matter of luck."""
+def test_both_clock_changes_are_inside(inventory: Inventory) -> None:
+    """The span has days of 23 and of 25 hours, so that equality is no matter of luck."""
     [daily] = [dag for dag in inventory.dags if dag.dag_id == "taxi_daily"]
     read = [_hours(*window) for window in daily.windows]
 
-    assert (read.count(23), read.count(25)) == span.short_and_long_days
+    assert (read.count(23), read.count(25)) == (2, 2)
 
 
 def test_the_whole_estate_is_in_it(inventory: Inventory) -> None:

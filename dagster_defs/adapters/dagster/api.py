@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
@@ -33,6 +34,7 @@ from dagster_defs.errors import (
 )
 from dagster_defs.settings import Settings
 
+DAGSTER_PLUS_HOST = ".dagster.cloud"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -149,7 +151,9 @@ class DagsterReader:
     def of(cls, settings: Settings) -> Self:
         """By DAGSTER_URL and the other variables of Dagster. Raises BadLogin."""
         login = Login.of("DAGSTER", settings.way_into_dagster)
-        if token := settings.dagster_plus_token:
+        token, host = settings.dagster_plus_token, urlsplit(settings.dagster_url)
+        # Its command line reads the variable too, so that it may be set where DAGSTER_URL is some other server.
+        if token and host.scheme == "https" and (host.hostname or "").endswith(DAGSTER_PLUS_HOST):
             login = replace(login, headers=(*login.headers, (DAGSTER_PLUS, token)))
         return cls(settings.dagster_url, login)
 

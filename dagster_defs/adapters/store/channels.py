@@ -18,26 +18,21 @@ from dagster_defs.adapters.files.airflows import settings_of_each
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
-from dagster_defs.errors import BadChannel, LedgerUnwritable, NoMarksFolder, ParityError
+from dagster_defs.errors import AirflowFault, BadChannel, LedgerUnwritable, NoMarksFolder, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
 
+CHANNELS = (FILE, OF_VARIABLES) = ("file", "variable")  # what PARITY_CHANNEL takes
 VARIABLE = "parity_marks"  # of the channel itself; a DAG's is `parity_marks__<dag>`
 SAID_OF_IT = "Moves of airflow-parity write parity_marks__<dag>, and tasks read their marks there."
 PATIENCE = 10.0  # seconds for one answer of Airflow's
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Why it is not known what Airflow was told."""
-
-    reason: str
-
-
 class ChannelReader(Protocol):
-    def read(self, dag_id: str = "") -> Marks | Unread | None:
-        """What Airflow has been told, of all DAGs or of one; None if nobody has said where that is."""
+    def read(self, dag_id: str = "") -> Marks | None:
+        """What Airflow has been told, of all DAGs or of one; a DAG is in doubt if that is not known. None if nobody has
+        said where Airflow is told."""
         ...
 
 
@@ -103,26 +98,31 @@ class Variables:
     airflows: Airflows
     clients: Mapping[str, AirflowClient]
 
-    def read(self, dag_id: str = "") -> Marks | Unread:
-        prefix = f"{VARIABLE}__"
-        texts: dict[str, str] = {}
-        try:
-            if dag_id:
-                value = self._client(dag_id).variable(f"{prefix}{dag_id}")
-                texts = {} if value is None else {dag_id: value}
-            else:
-                for name, client in self.clients.items():
-                    told = client.variables().items()
-                    of_dags = {key.removeprefix(prefix): text for key, text in told if key.startswith(prefix)}
-                    texts |= {dag: text for dag, text in of_dags.items() if self.airflows.of(dag) == name}
-        except ParityError as error:  # Airflow is away, or it is not known which one has the DAG
-            return Unread(str(error))
-        return Marks(
-            {
-                name: one_dag.marks_of_text(text, f"the Variable {prefix}{name}")
-                for name, text in texts.items()
+    def read(self, dag_id: str = "") -> Marks:
+        """Of an Airflow that cannot be asked, its own DAGs are in doubt and no others."""
+        told: dict[str, one_dag.Marks] = {}
+        unread: dict[str, str] = {}
+        for name, client in self.clients.items():
+            if dag_id and not self.airflows.may_be_in(dag_id, name):
+                continue
+            try:
+                texts = _texts(client, dag_id)
+            except AirflowFault as error:
+                unread[name] = str(error)
+                continue
+            told |= {
+                dag: one_dag.marks_of_text(text, f"the Variable {_name_of(dag)}")
+                for dag, text in texts.items()
+                if self.airflows.has(name, dag)
             }
-        )
+        return Marks(told, lambda dag: self._doubt(dag, unread))
+
+    def _doubt(self, dag_id: str, unread: Mapping[str, str]) -> str:
+        """About a DAG of which no Variable was read."""
+        try:
+            return unread.get(self.airflows.of(dag_id), "")
+        except ParityError as error:
+            return str(error)
 
     def tell(self, unit: Unit, marks: Marks) -> None:
         of_dag = marks.by_dag.get(unit.dag_id, one_dag.Marks())
@@ -130,11 +130,11 @@ class Variables:
             "tasks": [{"id": name, "proxied": mark} for name, mark in sorted(of_dag.tasks.items())],
             "positions": dict(sorted(of_dag.positions.items())),
         }
-        self._client(unit.dag_id).set_variable(f"{VARIABLE}__{unit.dag_id}", json.dumps(document))
+        self._client(unit.dag_id).set_variable(_name_of(unit.dag_id), json.dumps(document))
 
     def refuse_unmarkable(self, unit: Unit) -> None:
         """Raises AirflowFault if Airflow cannot be asked, or does not let this user see its Variables."""
-        self._client(unit.dag_id).variable(f"{VARIABLE}__{unit.dag_id}")
+        self._client(unit.dag_id).variable(_name_of(unit.dag_id))
 
     def set_up(self) -> None:
         for client in self.clients.values():
@@ -147,56 +147,60 @@ class Variables:
 
 def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel:
     """By PARITY_CHANNEL. Raises BadChannel for an unknown one."""
-    if settings.channel in ("", "file"):
+    if (settings.channel or FILE) == FILE:
         return Folders(folders, store)
-    if settings.channel == "variable":
+    if settings.channel == OF_VARIABLES:
         each = settings_of_each(settings) if folders.airflows.dags else [settings]
         clients = {one.airflow: AirflowClient(AirflowAddress.of(one), patience=PATIENCE) for one in each}
         return Variables(folders.airflows, clients)
-    raise BadChannel(settings.channel, "file or variable")
+    raise BadChannel(settings.channel, " or ".join(CHANNELS))
 
 
-def compared(recorded: Marks, told: Marks | Unread | None) -> Marks:
+def _name_of(dag_id: str) -> str:
+    return f"{VARIABLE}__{dag_id}"
+
+
+def _texts(client: AirflowClient, dag_id: str) -> dict[str, str]:
+    """By DAG id. Raises AirflowFault."""
+    if dag_id:
+        value = client.variable(_name_of(dag_id))
+        return {} if value is None else {dag_id: value}
+    prefix = _name_of("")
+    told = client.variables().items()
+    return {name.removeprefix(prefix): value for name, value in told if name.startswith(prefix)}
+
+
+def compared(recorded: Marks, told: Marks | None) -> Marks:
     """What Airflow was told, with a doubt for each task of which the record says something else."""
     if told is None:
         return recorded
-    if isinstance(told, Unread):
-        return Marks(
-            {
-                dag_id: one_dag.Marks(marks.files, broken=told.reason)
-                for dag_id, marks in recorded.by_dag.items()
-            }
-        )
     nothing = one_dag.Marks()
-    return Marks(
-        {
-            dag_id: _compared(recorded.by_dag.get(dag_id, nothing), told.by_dag.get(dag_id, nothing))
-            for dag_id in sorted({*recorded.by_dag, *told.by_dag})
-        }
-    )
+    by_dag = {
+        dag_id: _compared(recorded.by_dag.get(dag_id, nothing), told.of_dag(dag_id))
+        for dag_id in sorted({*recorded.by_dag, *told.by_dag})
+    }
+    return Marks(by_dag, told.doubt_of)
 
 
 def _compared(recorded: one_dag.Marks, told: one_dag.Marks) -> one_dag.Marks:
-    apart = dict(_apart(recorded, told))
+    apart = _apart(recorded, told)
     agreed = {task_id: proxied for task_id, proxied in told.tasks.items() if task_id not in apart}
     return replace(told, tasks=agreed, doubts={**apart, **told.doubts})
 
 
 def _apart(recorded: one_dag.Marks, told: one_dag.Marks) -> Mapping[str, str]:
+    """Why the marks of tasks are not those on record, by task; a mark that is missing on one side has no position to
+    compare."""
     reasons = {}
     for task_id in sorted({*recorded.tasks, *told.tasks}):
-        if told.honoured(task_id) is not recorded.honoured(task_id):
+        owners = _owner(told.honoured(task_id)), _owner(recorded.honoured(task_id))
+        positions = told.positions.get(task_id), recorded.positions.get(task_id)
+        if owners[0] != owners[1]:
+            reasons[task_id] = f"of {task_id} Airflow has been told {owners[0]}, the record says {owners[1]}"
+        elif task_id in recorded.tasks and task_id in told.tasks and positions[0] != positions[1]:
             reasons[task_id] = (
-                f"of {task_id} Airflow has been told {_owner(told.honoured(task_id))}, the record says "
-                f"{_owner(recorded.honoured(task_id))}"
-            )
-        elif told.positions.get(task_id) != recorded.positions.get(task_id) and {
-            task_id in recorded.tasks,
-            task_id in told.tasks,
-        } == {True}:
-            reasons[task_id] = (
-                f"of {task_id} Airflow has been told the mark of position {told.positions.get(task_id)}, the record "
-                f"has that of {recorded.positions.get(task_id)}"
+                f"of {task_id} Airflow has been told the mark of position {positions[0]}, the record has that of "
+                f"{positions[1]}"
             )
     return reasons
 

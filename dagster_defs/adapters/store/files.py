@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from filelock import FileLock, Timeout
+
 from dagster_defs.adapters.store.channels import Channel, ChannelReader, Folders, channel_of, compared
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.marks_folders import MarksFolders
@@ -20,6 +22,8 @@ from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.lifecycle.ledger import SCHEMA, Entry
 from dagster_defs.lifecycle.stores import Figures, Made
 from dagster_defs.settings import Settings
+
+TELLING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,22 @@ class FileStore(FileReader):
     def mark(self, unit: Unit, *, proxied: bool) -> None:
         numbers = LedgerReader(self._usable()).read(unit).numbers
         position = numbers[-1] if numbers else None
-        tell_airflow(self._folder_of(unit), unit, proxied=proxied, position=position)
-        if self.channel is not None:
+        if self.channel is None:
+            tell_airflow(self._folder_of(unit), unit, proxied=proxied, position=position)
+            return
+        # Airflow is told a DAG's marks as a whole: of two units at once, the later one must tell both.
+        with self._telling():
+            tell_airflow(self._folder_of(unit), unit, proxied=proxied, position=position)
             self.channel.tell(unit, self.marks(unit.dag_id))
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            with FileLock(self.folder / ".told.lock", timeout=TELLING_SECONDS):
+                yield
+        except Timeout as error:
+            why = f"another command has been telling Airflow a mark for {TELLING_SECONDS:g} s"
+            raise LedgerUnwritable(str(self.folder), why) from error
 
     def _folder_of(self, unit: Unit) -> Path:
         return self._folders().folder_of(unit.dag_id) or self.folder

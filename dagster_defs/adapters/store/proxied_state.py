@@ -31,7 +31,7 @@ class Marks(Mapping[Unit, bool]):
     doubt_of: Callable[[str], str] = lambda dag_id: ""
 
     def __getitem__(self, unit: Unit) -> bool:
-        marks = self._of_dag(unit.dag_id)
+        marks = self.of_dag(unit.dag_id)
         if problem := marks.problem_of(unit.task_id):
             raise ProxiedStateUnreadable(marks.files[0] if marks.files else Path(unit.dag_id), problem)
         return marks.tasks[unit.task_id] if marks.whole is None else marks.whole
@@ -55,18 +55,17 @@ class Marks(Mapping[Unit, bool]):
 
     def honoured(self, unit: Unit) -> bool:
         """The mark as Airflow acts on it: a task whose mark is in doubt runs there, as its own operator."""
-        return self._of_dag(unit.dag_id).honoured(unit.task_id)
+        return self.of_dag(unit.dag_id).honoured(unit.task_id)
 
     def position(self, unit: Unit) -> int | None:
         """Of the unit's mark in the ledger; None for a mark that no move has set."""
-        marks = self.by_dag.get(unit.dag_id)
-        return marks.positions.get(unit.task_id) if marks else None
+        return self.of_dag(unit.dag_id).positions.get(unit.task_id)
 
     def doubt(self, unit: Unit) -> str:
         """Why it is unknown whether the unit is marked; empty if it is known."""
-        return self._of_dag(unit.dag_id).problem_of(unit.task_id)
+        return self.of_dag(unit.dag_id).problem_of(unit.task_id)
 
-    def _of_dag(self, dag_id: str) -> one_dag.Marks:
+    def of_dag(self, dag_id: str) -> one_dag.Marks:
         return self.by_dag.get(dag_id) or one_dag.Marks(broken=self.doubt_of(dag_id))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.adapters.dagster.evidence import evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import Mirrors, legacy_keys, load_mirrors
-from dagster_defs.adapters.files.airflows import airflows, settings_of_each
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
@@ -29,10 +29,9 @@ from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
-from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.known_mirrors import KnownMirrors
 from dagster_defs.usecases.move.live import LiveFacts
-from dagster_defs.usecases.verify import verify_configured
+from dagster_defs.usecases.verify import configured_inventories, verify_configured
 
 RUNS = 200  # how many of legacy's newest runs without a window are read
 SKIPS = 1_000  # how many of Airflow's newest runs that wrote nothing are read, of a unit
@@ -309,23 +308,21 @@ def _identity(unit: Unit, output: Output) -> Hashable:
 
 def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
     """Everything available, including these units' facets and the evidence; as slow as `parity verify`."""
-    mirrors = load_mirrors(settings.root).resolved(units)
+    mirrors, inventories = load_mirrors(settings.root).resolved(units), configured_inventories(settings)
     record = read_record(
         settings,
-        facets=verify_configured(settings, mirrors, units),
+        facets=verify_configured(settings, mirrors, inventories, units),
         evidence=evidence_at(settings.dagster_home),
         mirrors=mirrors,
     )
     declared = airflows(settings)
     sensors: dict[str, list[Unit]] = {}
     decided_by: dict[Unit, tuple[str, ...]] = {}
-    for each in settings_of_each(settings):
-        if file := each.inventory_file:
-            inventory = read_inventory(file, settings.team_file)
-            waiting = _sensors(inventory).items()
-            sensors |= {dag_id: units for dag_id, units in waiting if declared.has(each.airflow, dag_id)}
-            own = [unit for unit in units if declared.has(each.airflow, unit.dag_id)]
-            decided_by |= _decided_by(inventory, record.mirrors, own)
+    for name, inventory in inventories.items():
+        waiting = _sensors(inventory).items()
+        sensors |= {dag_id: found for dag_id, found in waiting if declared.has(name, dag_id)}
+        own = [unit for unit in units if declared.has(name, unit.dag_id)]
+        decided_by |= _decided_by(inventory, record.mirrors, own)
     return replace(record, sensors=sensors, decided_by=decided_by)
 
 

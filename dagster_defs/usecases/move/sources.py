@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from dagster_defs.adapters.files.airflows import settings_of_dag
+from dagster_defs.adapters.files.airflows import airflows, settings_of_each
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Dag
@@ -38,8 +38,11 @@ def sources_of(settings: Settings, units: Sequence[Unit], marks: Marks) -> Mappi
 
 def _dags(settings: Settings, dag_ids: Collection[str]) -> Iterator[Dag]:
     """Those DAGs, each as its own Airflow's inventory has it."""
-    for dag_id in dag_ids:
+    declared = airflows(settings)
+    for each in settings_of_each(settings):
+        own = {dag_id for dag_id in dag_ids if declared.has(each.airflow, dag_id)}
         with suppress(ParityError):
-            file = settings_of_dag(settings, dag_id).inventory_file
-            dags = read_inventory(file, settings.team_file).dags if file else ()
-            yield from (dag for dag in dags if dag.dag_id == dag_id)
+            dags = (
+                read_inventory(file, settings.team_file).dags if own and (file := each.inventory_file) else ()
+            )
+            yield from (dag for dag in dags if dag.dag_id in own)

@@ -26,7 +26,8 @@ def import_record(settings: Settings, folder: Path | None) -> Imported:
 
     Raises ImportRefused, StoreNotEmpty, and ImportDiffers if somebody has moved a unit in the meantime.
     """
-    source, store = _source(settings, folder), open_store(settings)
+    source = files_at((folder or settings.proxied_state).resolve(), settings)
+    store = open_store(settings)
     record = _whole_record(source)
     is_new = store.take_in(record.entries, source.marks())
     taken = _Record(store.read().entries, _positioned(store.marks()))
@@ -35,10 +36,6 @@ def import_record(settings: Settings, folder: Path | None) -> Imported:
     if _whole_record(source) != record:
         raise ImportDiffers(store.place, source.place, "a unit was moved there in the meantime")
     return Imported(source.place, store.place, len(record.entries), len(record.marks), is_new)
-
-
-def _source(settings: Settings, folder: Path | None) -> StoreReader:
-    return files_at((folder or settings.proxied_state).resolve(), settings)
 
 
 def _whole_record(source: StoreReader) -> _Record:

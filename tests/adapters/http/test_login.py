@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pytest_mock import MockerFixture
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.airlift_backend import Backend
@@ -167,16 +168,34 @@ def test_what_cannot_be_understood(server: Guarded, team: str, variables: dict[s
     ("variables", "wanted"),
     [
         ({"DAGSTER_TOKEN": "abc"}, {"Authorization": "Bearer abc"}),
-        ({"DAGSTER_CLOUD_API_TOKEN": "plus"}, {"Dagster-Cloud-Api-Token": "plus"}),
         ({"DAGSTER_HEADERS": '{"X-Team": "data"}'}, {"X-Team": "data"}),
         ({"DAGSTER_USER": "ada", "DAGSTER_PASSWORD": "secret"}, {"Authorization": "Basic YWRhOnNlY3JldA=="}),
     ],
 )
 def test_ways_into_dagster(server: Guarded, variables: dict[str, str], wanted: dict[str, str]) -> None:
-    """Headers, basic authentication, a token, and Dagster+'s own variable."""
+    """Headers, basic authentication, and a token."""
     server.wanted = wanted
 
     assert DagsterReader.of(Settings({"DAGSTER_URL": server.url, **variables})).sick_daemons() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://acme.dagster.cloud/prod", True),
+        ("http://acme.dagster.cloud/prod", False),
+        ("https://dagster.example/", False),
+        ("https://acme.dagster.cloud.example/", False),
+    ],
+)
+def test_the_token_of_dagster_plus_goes_nowhere_else(url: str, sent: bool, mocker: MockerFixture) -> None:
+    """Its command line reads the same variable, whichever Dagster this project has."""
+    web = mocker.patch("dagster_defs.adapters.dagster.api.Web")
+
+    DagsterReader.of(Settings({"DAGSTER_URL": url, "DAGSTER_CLOUD_API_TOKEN": "plus"}))
+
+    [(_, login)] = [call.args for call in web.call_args_list]
+    assert (("Dagster-Cloud-Api-Token", "plus") in login.headers) is sent
 
 
 def test_airlift_logs_in_alike(server: Guarded) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Lock
 
 import pytest
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.store import marks as one_dag
-from dagster_defs.adapters.store.channels import Folders, Unread, Variables, channel_of
+from dagster_defs.adapters.store.channels import Folders, Variables, channel_of
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.adapters.store.seam import Store
 from dagster_defs.errors import AirflowFault, BadChannel
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
 from tests.support.fakes import FakeAirflow
@@ -57,9 +60,7 @@ def test_a_mark_is_told_with_those_of_its_dag(store: Store, airflow: FakeAirflow
     store.mark(OTHER, proxied=False)
 
     assert json.loads(airflow.variables[NAME]) == {
-        "tasks": [{"id": OTHER.task_id, "proxied": False}, {"id": UNIT.task_id, "proxied": True}][
-            :: 1 if OTHER.task_id < UNIT.task_id else -1
-        ],
+        "tasks": [{"id": UNIT.task_id, "proxied": True}, {"id": OTHER.task_id, "proxied": False}],
         "positions": {UNIT.task_id: 1},
     }
     for marks in (store.marks_in_airflow(), store.marks_in_airflow(UNIT.dag_id)):
@@ -101,6 +102,33 @@ def test_an_airflow_that_is_away(store: Store, airflow: FakeAirflow) -> None:
     assert not store.marks().doubt(UNIT)
 
 
+def test_units_of_a_dag_that_are_moved_at_once(airflow: FakeAirflow, tmp_path: Path) -> None:
+    """The later one tells the earlier one's mark as well, even if Airflow takes its time with the earlier one."""
+    variables = {
+        "PARITY_CHANNEL": "variable",
+        "PARITY_STORE": f"file:{tmp_path}",
+        "AIRFLOW_URL": airflow.url,
+        "AIRFLOW_USER": "admin",
+        "AIRFLOW_PASSWORD": "admin",
+    }
+    units = [Unit("taxi_daily", f"task_{number}") for number in range(6)]
+    first, others_are_told = Lock(), Event()
+
+    def slowly(method: str, path: str) -> None:
+        if method == "PATCH" and first.acquire(blocking=False):
+            others_are_told.wait(1)
+
+    def mark(unit: Unit) -> None:
+        open_store(Settings(variables, tmp_path)).mark(unit, proxied=True)
+
+    airflow.before = slowly
+    with ThreadPoolExecutor(len(units)) as pool:
+        list(pool.map(mark, units))
+
+    told = [each["id"] for each in json.loads(airflow.variables["parity_marks__taxi_daily"])["tasks"]]
+    assert told == [unit.task_id for unit in units]
+
+
 def test_a_channel_by_its_name(tmp_path: Path) -> None:
     """An unknown one is an error, never the default."""
     folders = MarksFolders(tmp_path)
@@ -108,7 +136,9 @@ def test_a_channel_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(BadChannel, match=r"no known channel\. Write file or variable"):
         open_store(Settings({"PARITY_CHANNEL": "varable"}, tmp_path))
     nowhere = Settings({"PARITY_CHANNEL": "variable", "AIRFLOW_URL": "http://127.0.0.1:9"}, tmp_path)
-    assert isinstance(channel_of(nowhere, folders, "s").read(), Unread)
+    told = channel_of(nowhere, folders, "s").read()
+    assert told is not None
+    assert "127.0.0.1:9" in told.doubt(UNIT)
 
 
 def test_each_of_several_airflows_is_told_its_own() -> None:
@@ -122,10 +152,16 @@ def test_each_of_several_airflows_is_told_its_own() -> None:
         channel = Variables(Airflows({"sales": ("taxi_*",), "finance": ("books",)}), clients)
         channel.set_up()
         channel.tell(UNIT, Marks({UNIT.dag_id: one_dag.Marks(tasks={UNIT.task_id: True})}))
-        finance.variables[NAME] = '{"tasks": [{"id": "dbt_zones", "proxied": true}]}'
+        finance.variables |= {
+            NAME: '{"tasks": [{"id": "dbt_zones", "proxied": true}]}',
+            "parity_marks__nobodys": "tasks: [",
+        }
 
         told = channel.read()
+        finance.login_page = True
+        away = channel.read()
 
-    assert isinstance(told, Marks)
-    assert dict(told) == {UNIT: True}
+    assert (dict(told), told.problems) == ({UNIT: True}, {})
     assert set(sales.variables) == {"parity_marks", NAME}
+    assert (away.doubt(UNIT), dict(away)) == ("", {UNIT: True})
+    assert "login page" in away.doubt(Unit("books", "close")), "only its own DAGs are in doubt"

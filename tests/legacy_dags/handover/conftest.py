@@ -84,6 +84,24 @@ def start_in_airflow(airflow_home: Path, tmp_path: Path) -> Iterator[StartInAirf
             each.process.wait(30)
 
 
+def airflow_with_database(home: Path, dags: Path) -> dict[str, str]:
+    """The settings of an Airflow with a database of its own, which is made."""
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    subprocess.run(
+        [str(AIRFLOW_PYTHON), "-m", "airflow", "db", "migrate"],
+        env={**foreign_environment(), **settings},
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    return settings
+
+
 def _environment(home: Path, settings: dict[str, str]) -> dict[str, str]:
     return {
         **foreign_environment(),

@@ -11,7 +11,7 @@ from airflow.configuration import conf
 from airflow.models.dagbag import DagBag
 from airflow.models.expandinput import NotFullyPopulated
 from airflow.serialization.serialized_objects import SerializedDAG
-from handover import names
+from handover import install, names, owners
 
 
 def _instances(task: Any) -> list[Any] | None:
@@ -44,6 +44,19 @@ def main() -> None:
             "airflow_skips": names.SKIPS_TAG,
             "skipped_indices": names.SKIPPED_INDICES_TAG,
             "passes_on_each": names.PASSES_ON_EACH,
+            "position": names.POSITION_TAG,
+        },
+        "words": {
+            "enrolled": names.ENROLLED,
+            "enrolled_tag": install.ENROLLED_TAG,
+            "owner_key": names.OWNER_KEY,
+            "run_key": names.RUN_KEY,
+            "dagsters": names.DAGSTERS,
+            "proxy": names.PROXY,
+            "variable": owners.VARIABLE,
+            "channels": owners.CHANNELS,
+            "set_up": owners.SET_UP,
+            "ledger": owners.LEDGER,
         },
         "errors": bag.import_errors,
         "operators": {

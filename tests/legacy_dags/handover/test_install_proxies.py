@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.airflow import client
+from dagster_defs.adapters.store import channels, ledger, proxied_state
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.usecases.move import live
 from tests.legacy_dags.handover.conftest import InAirflow
 
 pytestmark = pytest.mark.airflow
@@ -46,7 +49,23 @@ def test_both_sides_name_a_job_alike(unmarked: dict[str, Any]) -> None:
 def test_both_sides_name_the_tags_alike(unmarked: dict[str, Any]) -> None:
     """The tags that travel between proxy and run have one name on both sides."""
     assert unmarked["tags"] == {name: getattr(tags, name.upper()) for name in unmarked["tags"]}
-    assert len(unmarked["tags"]) == 14
+    assert len(unmarked["tags"]) == 15
+
+
+def test_both_sides_use_the_same_words(unmarked: dict[str, Any]) -> None:
+    """By which a move knows a task with a switch, and the switch what a move has told it."""
+    assert unmarked["words"] == {
+        "enrolled": live.ENROLLED,
+        "enrolled_tag": live.ENROLLED_TAG,
+        "owner_key": client.OWNER_KEY,
+        "run_key": client.RUN_KEY,
+        "dagsters": client.DAGSTERS,
+        "proxy": live.PROXY,
+        "variable": channels.VARIABLE,
+        "channels": list(channels.CHANNELS),
+        "set_up": proxied_state.SET_UP,
+        "ledger": ledger.NAME,
+    }
 
 
 def test_the_dags_need_no_dagster(unmarked: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit
-from tests.legacy_dags.handover.conftest import Started, StartInAirflow
+from tests.legacy_dags.handover.conftest import Started, StartInAirflow, airflow_with_database
 from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
 from tests.support.owned import bring_to
 from tests.support.unruly_dagsters import ask
@@ -161,18 +161,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     }
     of_airflow = {
         **settings,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow}/airflow.db",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        **airflow_with_database(airflow, root / "dags"),
         "DAGSTER_URL": f"http://127.0.0.1:{port}",
     }
-    subprocess.run(
-        [str(AIRFLOW_PYTHON), "-m", "airflow", "db", "migrate"],
-        env={**foreign_environment(), **of_airflow},
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
     log = root / "webserver.log"
     with log.open("w") as file:
         process = GUARDIAN.start(

@@ -22,8 +22,8 @@ import pytest
 
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
-from tests.legacy_dags.handover.conftest import Started, StartInAirflow
-from tests.support.estate import AIRFLOW_PYTHON, BIN, ROOT, foreign_environment
+from tests.legacy_dags.handover.conftest import Started, StartInAirflow, airflow_with_database
+from tests.support.estate import BIN, ROOT, foreign_environment
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import BAD_GATEWAY, Fault, Gateway, UnrulyDagster, ask
 
@@ -134,21 +134,8 @@ def airflow_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
     (marks / "nightly.yaml").write_text(
         "tasks:\n- {id: build, proxied: true}\n- {id: later, proxied: true}\n"
     )
-    settings = {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("proxied_dags")),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "PARITY_PROXIED_STATE": str(marks),
-    }
-    subprocess.run(
-        [str(AIRFLOW_PYTHON), "-m", "airflow", "db", "migrate"],
-        env={**foreign_environment(), **settings},
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
-    return settings
+    settings = airflow_with_database(home, Path(__file__).with_name("proxied_dags"))
+    return {**settings, "PARITY_PROXIED_STATE": str(marks)}
 
 
 @pytest.fixture

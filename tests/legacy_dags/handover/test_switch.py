@@ -5,7 +5,6 @@ Marks change after the DAG file was read, and decide when the task executes."""
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from itertools import count
@@ -14,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.legacy_dags.handover.conftest import InAirflow, Started, StartInAirflow
-from tests.support.estate import AIRFLOW_PYTHON, foreign_environment
+from tests.legacy_dags.handover.conftest import InAirflow, Started, StartInAirflow, airflow_with_database
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import UnrulyDagster
 
@@ -31,20 +29,7 @@ Tried = Callable[..., Started]
 @pytest.fixture(scope="module")
 def with_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("with-database")
-    settings = {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("switched_dags")),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    }
-    subprocess.run(
-        [str(AIRFLOW_PYTHON), "-m", "airflow", "db", "migrate"],
-        env={**foreign_environment(), **settings},
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
-    return settings
+    return airflow_with_database(home, Path(__file__).with_name("switched_dags"))
 
 
 @pytest.fixture
@@ -155,15 +140,23 @@ def test_an_enrolled_task_is_what_it_was(
 
 
 @pytest.mark.parametrize(
-    ("channel", "step"), [("file", "spoil"), ("file", "lose"), ("variable", "spoil"), ("variable", "lose")]
+    ("channel", "step", "remedy"),
+    [
+        ("file", "spoil", "Correct the mark: parity resume switched.build"),
+        ("file", "lose", "if nothing was moved yet, make it: parity store init"),
+        ("variable", "spoil", "Correct the mark: parity resume switched.build"),
+        ("variable", "lose", "PARITY_CHANNEL=variable parity store init"),
+    ],
 )
-def test_an_unknown_owner_is_nobody(tried: Tried, dagster: UnrulyDagster, channel: str, step: str) -> None:
+def test_an_unknown_owner_is_nobody(
+    tried: Tried, dagster: UnrulyDagster, channel: str, step: str, remedy: str
+) -> None:
     """Nothing runs, and the try fails with the reason, unless the DAG file says that Airflow goes on."""
     closed = tried([step, ""], "run build", "run group.inner", "lose x", PARITY_CHANNEL=channel)
     for told in closed.answer():
         assert (told["state"], told["noted"]) == ("up_for_retry", [])
     assert "OwnerUnknown" in closed.log()
-    assert "parity" in closed.log()
+    assert remedy in closed.log()
 
     [told] = tried([step, ""], "run build", "lose x", dag="opened", PARITY_CHANNEL=channel).answer()
 
