@@ -69,7 +69,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class AwaitServed:
-    """The task that Airflow serves is the proxy (owner: dagster), or its own operator."""
+    """The next try of Airflow's task is the owner's: the task is a proxy, or has a switch that obeys the mark."""
 
     owner: Owner
 
@@ -257,7 +257,7 @@ def in_words(step: Step, unit: Unit) -> str:
             whose = f"a task that starts now belongs to {owner.value.title()}"
             return f"{unit.dag_id}.yaml {says} {unit.task_id} as proxied: {whose}"
         case AwaitServed(owner):
-            return f"Airflow serves the task as {'a proxy' if owner is Owner.DAGSTER else 'its own'}"
+            return f"Airflow's next try is {'handed to Dagster' if owner is Owner.DAGSTER else 'its own'}"
         case _:
             assert_never(step)
 

@@ -55,7 +55,8 @@ class Orchestrators(Protocol):
     def mark(self, unit: Unit, owner: Owner) -> None: ...
 
     def served_by(self, unit: Unit) -> Owner:
-        """Whose operator Airflow serves; it follows the mark within seconds, and at once for a task with a switch."""
+        """Whose the task's next try would be; it follows the mark within seconds, and at once for a task with a
+        switch."""
         ...
 
     def missing_definitions(self, unit: Unit, side: Side) -> str:
@@ -258,4 +259,6 @@ def _under_way(runs: Sequence[str], owner: Owner) -> str:
 def _served(by: Owner, wanted: Owner) -> str:
     if by is wanted:
         return ""
-    return f"Airflow still serves {'a proxy' if by is Owner.DAGSTER else 'its own operator'}"
+    return (
+        f"Airflow would still {'hand the task to Dagster' if by is Owner.DAGSTER else 'run the task itself'}"
+    )

@@ -214,7 +214,7 @@ def test_what_cannot_be_finished_is_half_done(
 
     message = soaking.fail(PROXIED)
 
-    assert "Airflow still serves a proxy" in message
+    assert "Airflow would still hand the task to Dagster" in message
     assert f"parity resume {UNIT} --apply" in message
     assert not soaking.marked
     open_move = Ledger(soaking.folder).history(UNIT).open
