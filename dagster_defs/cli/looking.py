@@ -316,10 +316,24 @@ def inventory(
 def verify(
     unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id); all by default.")] = "",
     inventory: InventoryFile = None,
+    before: Annotated[
+        Path | None,
+        typer.Option("--from", help="With --to: compare two inventories of the same DAGs, without mirrors."),
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Option("--to", help="The inventory from the other Airflow, or another setting.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", help="When the Airflow of --to takes over, in UTC: what is never run then."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the mirrors with Airflow's inventory: windows, variables, selections, order and limits."""
+    """Compare the mirrors with Airflow's inventory, or (--from, --to) the inventories of two Airflows."""
     from dagster_defs import render
+
+    if before or after or at:
+        _verify_upgrade(before, after, at, as_json=as_json, beside=bool(unit or inventory))
     from dagster_defs.usecases.verify import verify
 
     verification = verify(Settings.from_process(), unit, inventory)
@@ -328,6 +342,22 @@ def verify(
     else:
         render.print_facets(verification.units, verification.broken)
     raise typer.Exit(1 if verification.broken else 3 if verification.differs else 0)
+
+
+def _verify_upgrade(
+    before: Path | None, after: Path | None, at: datetime | None, *, as_json: bool, beside: bool
+) -> NoReturn:
+    from dagster_defs import render
+    from dagster_defs.usecases.verify_upgrade import verify_upgrade
+
+    if before is None or after is None or beside:
+        raise typer.BadParameter("--from and --to belong together, without UNIT and --inventory")
+    upgrade = verify_upgrade(before, after, at.replace(tzinfo=timezone.utc) if at else None)
+    if as_json:
+        render.print_json(render.upgrade_json(upgrade))
+    else:
+        render.print_upgrade(upgrade)
+    raise typer.Exit(3 if upgrade.differs else 0)
 
 
 @app.command(rich_help_panel=LOOKING)

@@ -10,8 +10,23 @@ from typing import Any
 from dagster_defs.errors import InventoryUnreadable, InventoryVersion
 from dagster_defs.graph import reachable
 from dagster_defs.inventory.team import NO_TEAM, Team
+from dagster_defs.inventory.timetables import PartitionRun, Schedule, partition_runs, read_schedule
 from dagster_defs.older_python import datetime_of
-from dagster_defs.windows import Window, canonical_zone
+from dagster_defs.windows import OccasionKind, Window, canonical_zone
+
+__all__ = [
+    "SCHEMA",
+    "BrokenTask",
+    "Dag",
+    "Definition",
+    "Inventory",
+    "OperatorCode",
+    "Sample",
+    "Schedule",
+    "Task",
+    "own_code_of",
+    "read_document",
+]
 
 SCHEMA = "parity/inventory/1"
 
@@ -31,17 +46,6 @@ class Sample:
     @property
     def window(self) -> Window | None:
         return Window.between(self.start, self.end) if self.start < self.end else None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    text: str
-    kind: str
-    cron: str | None
-    timezone: str
-    interval_is_empty: bool
-    delta_seconds: float | None = None
-    timetable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class Dag:
     """`catchup` and `max_active_runs` default to Airflow's own defaults in an older inventory.
 
     `span`: the inventory's days as instants, half-open; None in an older inventory. `bounds_move`: start or end are
-    computed when the DAG file is parsed. `stuck`: what Airflow's timetable does not get past, or empty.
+    computed when the DAG file is parsed. `stuck`: what Airflow's timetable does not get past, or empty. `partitions`:
+    the scheduled runs of the span if they are for partition keys; such a DAG has no windows.
     """
 
     dag_id: str
@@ -138,6 +143,7 @@ class Dag:
     span: tuple[str, str] | None = None
     bounds_move: bool = False
     stuck: str = ""
+    partitions: tuple[PartitionRun, ...] = ()
 
     def bounds_of(self, task: Task) -> tuple[datetime | None, datetime | None]:
         """From when to when Airflow runs the task, both included: the narrower of its bounds and the DAG's."""
@@ -175,6 +181,10 @@ class Dag:
             return ""
         if self.bounds_move:
             return self.why_it_moves
+        if self.schedule.occasion is OccasionKind.PARTITION:
+            return (
+                f"the runs of its schedule {self.schedule.in_words} are for partition keys and have no window"
+            )
         if self.schedule.kind not in ("cron", "delta", "cron-trigger", "delta-trigger"):
             return (
                 ""
@@ -232,23 +242,16 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
     schedule = dag["schedule"]
     zone = canonical_zone(str(dag.get("timezone") or schedule.get("timezone") or "UTC"))
     span = dag.get("span")
+    windows = tuple((str(window["start"]), str(window["end"])) for window in dag.get("windows") or ())
     return Dag(
         str(dag["dag_id"]),
-        Schedule(
-            str(schedule["text"]),
-            str(schedule["kind"]),
-            schedule.get("cron"),
-            canonical_zone(str(schedule.get("timezone") or "UTC")),
-            bool(schedule.get("interval_is_empty")),
-            schedule.get("delta_seconds"),
-            str(schedule.get("timetable") or ""),
-        ),
+        read_schedule(schedule, windows),
         zone,
         tuple(_task(str(dag["dag_id"]), task) for task in dag["tasks"]),
         str(dag.get("file") or ""),
         dag.get("start"),
         dag.get("end"),
-        tuple((str(window["start"]), str(window["end"])) for window in dag.get("windows") or ()),
+        windows,
         bool(dag.get("windows_cut")),
         bool(dag.get("catchup", True)),
         16 if dag.get("max_active_runs") is None else int(dag["max_active_runs"]),
@@ -256,6 +259,7 @@ def _dag(dag: Mapping[str, Any]) -> Dag:
         (str(span["start"]), str(span["end"])) if span else None,
         bool(dag.get("bounds_move")),
         str((dag.get("advances") or {}).get("reason") or ""),
+        partition_runs(dag.get("partitions")),
     )
 
 

@@ -14,6 +14,7 @@ from dagster_defs.windows import (
     EventKind,
     EventSchedule,
     ListedSchedule,
+    OccasionKind,
     PartitionedSchedule,
     Schedule,
     Window,
@@ -65,8 +66,8 @@ def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Non
 
 
 def event_of(dag: Dag) -> EventKind | None:
-    """What starts the DAG's runs, if no clock does."""
-    return _EVENTS.get(dag.schedule.kind)
+    """What starts the DAG's runs, if no clock does and they are for no partition key."""
+    return None if dag.schedule.occasion is OccasionKind.PARTITION else _EVENTS.get(dag.schedule.kind)
 
 
 def _of_event(dag: Dag, kind: EventKind) -> Mapping[str, Any]:
@@ -160,7 +161,9 @@ def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
 def _without_windows(dag: Dag) -> str:
     """Why windows of this schedule have no mirror even if listed; empty if they may have one."""
     schedule = dag.schedule
-    kind = f"its schedule {schedule.text} ({schedule.timetable.rpartition('.')[2] or schedule.kind})"
+    kind = f"its schedule {schedule.in_words}"
+    if schedule.occasion is OccasionKind.PARTITION:
+        return f"{kind} gives its runs a partition key and no window, and such runs have no mirror"
     if schedule.timetable.endswith(_ALSO_TRIGGERED):
         return (
             f"{kind} is triggered by datasets or assets too, and such a run has no window that is known ahead"

@@ -25,6 +25,7 @@ from dagster_defs.render.text.units import (
     scaffold_json,
     status_json,
 )
+from dagster_defs.render.text.upgrade import print_upgrade, upgrade_json
 from dagster_defs.render.text.verdicts import (
     print_comparisons,
     print_explanations,
@@ -59,11 +60,13 @@ __all__ = [
     "print_status",
     "print_store_check",
     "print_summary",
+    "print_upgrade",
     "print_verdicts",
     "print_windows",
     "proposals_json",
     "say",
     "scaffold_json",
     "status_json",
+    "upgrade_json",
     "warn",
 ]

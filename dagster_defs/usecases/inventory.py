@@ -31,10 +31,10 @@ from dagster_defs.adapters.dbt.project import files_of, profile_of, refuse_no_pr
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
-from dagster_defs.adapters.files import strict_json
+from dagster_defs.adapters.files.inventory_file import load_inventory
 from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.adapters.processes.collector import collector_paused
-from dagster_defs.errors import DbtProjectUnreadable, InventoryUnreadable
+from dagster_defs.errors import DbtProjectUnreadable
 from dagster_defs.inventory import (
     Inventory,
     ModelTime,
@@ -43,7 +43,6 @@ from dagster_defs.inventory import (
     Selection,
     SelectionRefused,
     describe,
-    read_document,
     time_in,
 )
 from dagster_defs.inventory.proposals import DbtClaims
@@ -59,19 +58,7 @@ _NOTHING: _Given = ("", NOTHING_GIVEN)
 def read_inventory(file: Path, team_file: Path) -> Inventory:
     """The inventory, complemented by the team's own file, if it exists. Raises
     InventoryUnreadable (which says where a truncated file ends), InventoryVersion, or TeamFileUnreadable."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
-        raise InventoryUnreadable(str(file), reason) from error
-    try:
-        document = strict_json.loads(text)
-    except ValueError as error:
-        at = getattr(error, "pos", 0)
-        cut = not text.rstrip().endswith("}") or at >= len(text.rstrip())
-        reason = f"it is cut off after {len(text)} characters" if cut else f"it is no JSON: {error}"
-        raise InventoryUnreadable(str(file), reason) from error
-    return read_document(document, str(file)).told_by(read_team(team_file))
+    return load_inventory(file).told_by(read_team(team_file))
 
 
 def report(file: Path, team_file: Path, project_dirs: Sequence[Path]) -> Report:

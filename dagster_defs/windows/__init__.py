@@ -4,7 +4,7 @@ from dagster_defs.windows.hook import Bound, Moment, PartitionVars, Times, Varia
 from dagster_defs.windows.listed import ListedSchedule, WindowList
 from dagster_defs.windows.listed_partitions import ListedPartitions
 from dagster_defs.windows.macros import WindowTemplate, compile_template
-from dagster_defs.windows.occasions import EventKind, EventSchedule, Occasion
+from dagster_defs.windows.occasions import EventKind, EventSchedule, Occasion, OccasionKind
 from dagster_defs.windows.partitions import PartitionedSchedule, widest
 from dagster_defs.windows.schedule import PRESETS, Schedule
 from dagster_defs.windows.ticks import CronTicks
@@ -22,6 +22,7 @@ __all__ = [
     "ListedSchedule",
     "Moment",
     "Occasion",
+    "OccasionKind",
     "PartitionVars",
     "PartitionedSchedule",
     "Schedule",

@@ -1,4 +1,4 @@
-"""Runs without a window: occasions of a DAG that no clock starts, and what a template may ask of one.
+"""What a run is about, and runs without a window: those of a DAG that no clock starts, with what a template may ask.
 
 An occasion has neither a window nor a partition. Its variables follow from what Airflow recorded about its run, and
 from nothing else: the names are computed as in `TaskInstance`'s `_get_template_context` of Airflow 2.11.2, where `ds`
@@ -22,9 +22,39 @@ from dagster_defs.older_python import StrEnum, datetime_of
 from dagster_defs.windows.window import utc
 from dagster_defs.windows.zones import Zone, canonical_zone, zone_named
 
-__all__ = ["EVENT_NAMES", "EVENT_REASONS", "EVENT_RECORDS", "EventKind", "EventSchedule", "Occasion"]
+__all__ = [
+    "EVENT_NAMES",
+    "EVENT_REASONS",
+    "EVENT_RECORDS",
+    "EventKind",
+    "EventSchedule",
+    "Occasion",
+    "OccasionKind",
+]
 
 _LONGEST_ID = 250  # characters of a run id in Airflow's database
+
+
+class OccasionKind(StrEnum):
+    """What the runs of a schedule are about. Only a window has a length; a tick is an instant; a run for a partition
+    key has no instant of its own, and an event is nothing that a schedule decides."""
+
+    WINDOW = "window"
+    TICK = "tick"
+    PARTITION = "partition"
+    EVENT = "event"
+
+    @property
+    def in_words(self) -> str:
+        return _ABOUT[self]
+
+
+_ABOUT = {
+    OccasionKind.WINDOW: "windows",
+    OccasionKind.TICK: "ticks without a length",
+    OccasionKind.PARTITION: "partition keys",
+    OccasionKind.EVENT: "events",
+}
 
 
 class EventKind(StrEnum):

@@ -693,6 +693,12 @@ WINDOW_NAMES = {
 CLOCK_CALLS = {"now", "utcnow", "today", "diff_for_humans", "random"}
 CLOCK_MACROS = {"time", "random", "uuid"}
 NO_SCHEDULE = "no schedule decides it: who triggers the DAG does"
+NO_LOGICAL_DATE = (
+    "a run for a partition key, or of assets, has no logical date, and a template with this name fails"
+)
+DROPPED = "Airflow 3 has no such name any more, and a template that uses it fails"
+#: What a run for a partition key has in place of a window, where a cron determines the key.
+OF_A_PARTITION = {"partition_key", "partition_date"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -721,8 +727,9 @@ def reason_of(name: str) -> str:
 class TemplateReader:
     """Finds, in the template's syntax tree, the names that only a real run knows, also in branches not taken."""
 
-    def __init__(self, environment: Any, names: set[str], params: set[str], scheduled: bool) -> None:
-        self.environment, self.names, self.params, self.scheduled = environment, names, params, scheduled
+    def __init__(self, environment: Any, names: set[str], params: set[str], contexts: Contexts) -> None:
+        self.environment, self.names, self.params = environment, names, params
+        self.no_window, self.known = contexts.no_window, contexts.known
         self._seen: dict[str, tuple[Need, ...]] = {}
 
     def needs(self, source: str) -> tuple[Need, ...]:
@@ -792,11 +799,15 @@ class TemplateReader:
         by_clock = bool(parts) and (parts[-1] in CLOCK_CALLS or (root == "macros" and first in CLOCK_MACROS))
         if by_clock or (root == "macros" and first == "datetime_diff_for_humans"):
             yield Need(".".join(chain).strip("."), WALL_CLOCK)
-        if root in UNKNOWN_ROOTS:
+        if self.known and (root == "run_id" or (root in KNOWN_PARTS and first == "run_id")):
+            yield Need(
+                ".".join([root, *parts[:1]]), "Airflow ends the id of a run for a partition key at random"
+            )
+        if root in UNKNOWN_ROOTS and root not in self.known:
             named = {"var": 2, "conn": 1}.get(root, 0)
             yield Need(".".join([root, *parts[:named]]), UNKNOWN_ROOTS[root])
         elif root in KNOWN_PARTS:
-            if parts and first not in KNOWN_PARTS[root]:
+            if parts and first not in KNOWN_PARTS[root] and first not in self.known:
                 yield Need(f"{root}.{first}", reason_of(f"{root}.{first}"))
             elif not parts and root != "dag":
                 yield Need(root, "as a whole it " + AT_RUN_TIME)
@@ -806,9 +817,16 @@ class TemplateReader:
             if parts and first not in self.params and not hasattr(dict, first):
                 yield Need(f"params.{first}", "it has no default")
         elif root and root not in self.names:
-            yield Need(root, "this Airflow has no such name in a template")
-        if not self.scheduled and _takes_the_window(root, first):
-            yield Need(".".join([root, first]).strip(".") if root not in WINDOW_NAMES else root, NO_SCHEDULE)
+            yield Need(root, self._why_absent(root))
+        if self.no_window and _takes_the_window(root, first):
+            yield Need(
+                ".".join([root, first]).strip(".") if root not in WINDOW_NAMES else root, self.no_window
+            )
+
+    def _why_absent(self, root: str) -> str:
+        if root not in WINDOW_NAMES:
+            return "this Airflow has no such name in a template"
+        return DROPPED if "ds" in self.names else NO_LOGICAL_DATE
 
 
 def _taken_by_name(call: Any) -> list[str]:
@@ -837,24 +855,39 @@ KINDS = {
     "DeltaTriggerTimetable": "delta-trigger",
     "DatasetTriggeredTimetable": "dataset",
     "AssetTriggeredTimetable": "asset",
-    "PartitionedAssetTimetable": "asset",
+    "DatasetOrTimeSchedule": "dataset-or-time",
+    "AssetOrTimeSchedule": "asset-or-time",
+    "CronPartitionTimetable": "cron-partition",
+    "PartitionedAssetTimetable": "asset-partition",
+    "PartitionedAtRuntime": "runtime-partition",
+    "EventsTimetable": "events",
     "NullTimetable": "none",
     "OnceTimetable": "once",
     "ContinuousTimetable": "continuous",
 }
-#: Kinds whose windows no schedule determines.
-UNSCHEDULED = {"dataset", "asset", "none", "continuous"}
+#: Kinds whose runs no schedule determines.
+UNSCHEDULED = {"dataset", "asset", "none", "continuous", "asset-partition", "runtime-partition"}
+PARTITIONED = {"cron-partition", "asset-partition", "runtime-partition"}
+#: Kinds with a time schedule inside, which datasets or assets trigger as well.
+ALSO_TRIGGERED = {"dataset-or-time", "asset-or-time"}
 
 
 @dataclasses.dataclass
 class Walk:
-    """The windows of a span that Airflow's timetable yields when it catches up."""
+    """The runs of a span that Airflow's timetable yields when it catches up: `windows`, which may be empty, or else
+    `partitions`, as (date, date) with the key of each in `keys`."""
 
     windows: list[tuple[datetime, datetime]] = dataclasses.field(default_factory=list)
+    partitions: list[tuple[datetime, datetime]] = dataclasses.field(default_factory=list)
     due: dict[tuple[datetime, datetime], datetime] = dataclasses.field(default_factory=dict)
+    keys: dict[tuple[datetime, datetime], str] = dataclasses.field(default_factory=dict)
     cut: bool = False
     stuck: str | None = None
     warnings: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def runs(self) -> list[tuple[datetime, datetime]]:
+        return self.partitions or self.windows
 
 
 def class_path(kind: type) -> str:
@@ -872,7 +905,24 @@ def timetable_of(dag: Any) -> Any:
         from airflow.serialization.serialized_objects import DagSerialization
 
         return _remembering(DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).timetable)
-    return _remembering(coerce_to_core_timetable(timetable))
+    try:
+        return _remembering(coerce_to_core_timetable(timetable))
+    except Exception as error:  # EventsTimetable of airflow.sdk 3.3.2, for one
+        raise CannotExport(
+            f"Airflow {airflow_version()} cannot read its timetable {class_path(type(timetable))} back from its own "
+            f"serialization ({describe(error)}), and so its scheduler would not run it either"
+        ) from error
+
+
+def clock_of(timetable: Any) -> Any:
+    """The timetable itself, or the time schedule inside one that datasets or assets trigger as well."""
+    return timetable.timetable if kind_of(timetable) in ALSO_TRIGGERED else timetable
+
+
+def crons_of(timetable: Any) -> list[Any]:
+    """The parts of a timetable of several crons, or else the timetable itself."""
+    clock = clock_of(timetable)
+    return getattr(clock, "_timetables", None) or [clock]
 
 
 def _remembering(timetable: Any) -> Any:
@@ -893,8 +943,7 @@ def kind_of(timetable: Any) -> str:
 
 
 def zone_of(dag: Any, timetable: Any) -> Any:
-    inner = (getattr(timetable, "_timetables", None) or [timetable])[0]
-    return getattr(inner, "_timezone", None) or dag.timezone
+    return getattr(crons_of(timetable)[0], "_timezone", None) or dag.timezone
 
 
 def zone_name(zone: Any) -> str:
@@ -925,12 +974,14 @@ def walk(dag: Any, timetable: Any, zone: Any, span: tuple[datetime, datetime]) -
     earliest, latest = bounds(dag)
     if kind_of(timetable) in UNSCHEDULED or earliest is None:
         return Walk()
-    if kind_of(timetable) not in ("cron", "delta"):
+    if kind_of(timetable) not in ("cron", "delta", "cron-trigger", "delta-trigger"):
         return _walk(timetable, zone, earliest, latest, span)
     # Many DAGs have the same schedule, and a walk takes longer than the rest.
+    parts = crons_of(timetable)
     key = (
-        class_path(type(timetable)), getattr(timetable, "_expression", None), zone_name(zone), span,
-        str(getattr(timetable, "_delta", None)), utc(earliest), utc(latest) if latest else None,
+        class_path(type(timetable)), tuple(getattr(each, "_expression", None) for each in parts), zone_name(zone),
+        span, str(getattr(timetable, "_delta", None)), str(getattr(parts[0], "_interval", None)), utc(earliest),
+        utc(latest) if latest else None,
     )  # fmt: skip
     if key not in _WALKS:
         _WALKS[key] = _walk(timetable, zone, earliest, latest, span)
@@ -945,7 +996,7 @@ def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, span: tuple[dat
     begin, end = span
     before: tuple[datetime, datetime] | None = None
     try:
-        for start, stop, due in _infos(timetable, earliest, latest, begin, zone):
+        for start, stop, due, partition in _infos(timetable, earliest, latest, begin, zone):
             if before and due <= before[0]:
                 walked.stuck = (
                     f"after the window from {iso(before[1])} its timetable comes back to {iso(start)}"
@@ -956,17 +1007,21 @@ def _walk(timetable: Any, zone: Any, earliest: Any, latest: Any, span: tuple[dat
                 break
             if start < begin:
                 continue
-            if len(walked.windows) == MAX_WINDOWS:
+            if len(walked.runs) == MAX_WINDOWS:
                 walked.cut = True
                 break
-            walked.windows.append((start, stop))
             walked.due[start, stop] = due
+            if partition is None:
+                walked.windows.append((start, stop))
+            else:
+                walked.partitions.append((start, stop))
+                walked.keys[start, stop] = partition
     except _TooFar:
         walked.stuck = (
             f"its timetable does not reach {iso(begin)} in {MAX_STEPS:,} steps from {iso(earliest)}"
         )
     except _NoInterval:
-        walked.warnings.append("its runs carry a partition key and no data interval: no windows")
+        walked.warnings.append("its runs have neither a data interval nor a partition key: no windows")
     except Exception as error:
         walked.stuck = f"its timetable raises {describe(error)}"
     return walked
@@ -977,7 +1032,7 @@ class _TooFar(Exception):
 
 
 class _NoInterval(Exception):
-    """A run in Airflow 3 has no data interval."""
+    """A run in Airflow 3 has no data interval, and no partition key either."""
 
 
 def span_of(dag: Any, request: Request) -> tuple[datetime, datetime]:
@@ -1038,9 +1093,13 @@ def _infos(timetable: Any, earliest: Any, latest: Any, begin: datetime, zone: An
             info = timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction)
         if info is None:
             return
-        if info.data_interval is None:
+        if info.data_interval is not None:
+            yield utc(info.data_interval.start), utc(info.data_interval.end), utc(info.run_after), None
+        elif info.partition_key is None:
             raise _NoInterval
-        yield utc(info.data_interval.start), utc(info.data_interval.end), utc(info.run_after)
+        else:
+            at = utc(info.partition_date or info.run_after)
+            yield at, at, utc(info.run_after), str(info.partition_key)
         last = info
     raise _TooFar
 
@@ -1049,19 +1108,20 @@ def _entry(timetable: Any, earliest: Any, begin: datetime, zone: Any) -> tuple[A
     """Where a walk may start with the same outcome as from the DAG's start.
 
     A cron has no memory, so its walk can start shortly before the span, except in zones that change their clocks by
-    less than an hour, where Airflow's hourly timetable may be stuck for good. A timedelta is counted from the DAG's
-    start, so its walk starts a whole number of steps after that. Any other walk starts at the DAG's start.
+    less than an hour, where Airflow's hourly timetable may be stuck for good, and where the key of a run is some ticks
+    away from it. A timedelta is counted from the DAG's start, so its walk starts a whole number of steps after that.
+    Any other walk starts at the DAG's start.
     """
     from airflow.timetables.base import DagRunInfo
 
-    name, delta = type(timetable).__name__, getattr(timetable, "_delta", None)
     if kind_of(timetable) == "custom":
         return earliest, None
-    if hasattr(timetable, "_expression") or hasattr(timetable, "_timetables"):
-        interval = getattr(
-            (getattr(timetable, "_timetables", None) or [timetable])[0], "_interval", timedelta()
-        )
-        if not isinstance(interval, timedelta) or _odd_changes(zone, earliest, begin):
+    clock, crons = clock_of(timetable), crons_of(timetable)
+    name, delta = type(clock).__name__, getattr(clock, "_delta", None)
+    if hasattr(crons[0], "_expression"):
+        interval = getattr(crons[0], "_interval", timedelta())
+        offset = getattr(clock, "_run_offset", 0)
+        if offset or not isinstance(interval, timedelta) or _odd_changes(zone, earliest, begin):
             return earliest, None
         near = begin - timedelta(days=2)
         return (_like(earliest, near) if near > earliest else earliest), None
@@ -1857,6 +1917,8 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "task_group": getattr(group, "group_id", None) or None,
         "owner": task.owner,
         "callbacks": callbacks(task),
+        "inlets": assets_of(getattr(task, "inlets", None)),
+        "outlets": assets_of(getattr(task, "outlets", None)),
         "params": params_of(task, values),
         "settings": settings,
         "given": given,
@@ -1873,8 +1935,11 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
 class Contexts:
     """The names that one DAG's templates see, for any task and window. Shared parts are built once for each window."""
 
-    def __init__(self, dag: Any, timetable: Any, scheduled: bool, due: Mapping[Any, datetime]) -> None:
-        self.dag, self.timetable, self.scheduled, self.due = dag, timetable, scheduled, due
+    def __init__(self, dag: Any, timetable: Any, scheduled: bool, walked: Walk) -> None:
+        self.dag, self.timetable, self.scheduled, self.walked = dag, timetable, scheduled, walked
+        #: names that the schedule determines, although it does not in most DAGs
+        self.known = OF_A_PARTITION if walked.keys else set()
+        self.no_window = "" if scheduled else NO_LOGICAL_DATE if _has_no_dates(timetable) else NO_SCHEDULE
         self.touched = Touched()
         self._shared: dict[tuple[datetime, datetime], dict[str, Any]] = {}
 
@@ -1883,11 +1948,16 @@ class Contexts:
 
     def of_window(self, start: datetime, end: datetime) -> dict[str, Any]:
         if (start, end) not in self._shared:
-            due = self.due.get((start, end), end)
-            make = _airflow_2_context if airflow_version().startswith("2.") else _airflow_3_context
-            context = make(self.dag, self.timetable, (start, end, due), self.scheduled)
+            due = self.walked.due.get((start, end), end)
+            if (start, end) in self.walked.keys:
+                key = self.walked.keys[start, end]
+                context = _partition_context(self.dag, key, start, due)
+            elif airflow_version().startswith("2."):
+                context = _airflow_2_context(self.dag, self.timetable, (start, end, due), self.scheduled)
+            else:
+                context = _airflow_3_context(self.dag, self.timetable, (start, end, due), self.scheduled)
             for name in UNKNOWN_ROOTS:
-                if name in context:
+                if name in context and name not in self.known:
                     text = MASKED if name in ("var", "conn", "conf") else UNDETERMINED
                     context[name] = Unknown(name, self.touched, text)
             context["dag_run"] = Known("dag_run", context["dag_run"], self.touched)
@@ -1904,7 +1974,10 @@ class Contexts:
             "task": task,
             "ti": ti,
             "task_instance": ti,
-            "task_instance_key_str": f"{self.dag.dag_id}__{task.task_id}__{shared['ds_nodash']}",
+            # Without a logical date Airflow 3 takes the run's id.
+            "task_instance_key_str": "__".join(
+                [self.dag.dag_id, task.task_id, shared.get("ds_nodash") or shared["run_id"]]
+            ),
             "params": params,
             "inlets": getattr(task, "inlets", []),
             "outlets": getattr(task, "outlets", []),
@@ -1945,7 +2018,6 @@ def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -
     `next_ds`, `prev_ds`, `execution_date` and similar names no longer exist in it.
     """
     import pendulum
-    from airflow.sdk.execution_time.context import MacrosAccessor
     from airflow.timetables.base import DataInterval
     from airflow.utils.types import DagRunType
 
@@ -1953,16 +2025,8 @@ def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -
     kind = DagRunType.SCHEDULED if scheduled else DagRunType.MANUAL
     run_id = timetable.generate_run_id(run_type=kind, run_after=due, data_interval=DataInterval(start, end))
     iso_text = start.isoformat()
-    unknown = set(UNKNOWN_ROOTS) - {
-        "conf", "triggering_dataset_events", "prev_execution_date_success", "expanded_ti_count", "exception", "reason",
-        "try_number",
-    }  # fmt: skip
     return {
-        **dict.fromkeys(unknown),
-        "dag": dag,
-        "macros": MacrosAccessor(),
-        "map_index_template": None,
-        "run_id": run_id,
+        **_of_any_run(dag, run_id),
         "logical_date": start,
         "ds": start.strftime("%Y-%m-%d"),
         "ds_nodash": start.strftime("%Y%m%d"),
@@ -1980,6 +2044,48 @@ def _airflow_3_context(dag: Any, timetable: Any, run_of: Any, scheduled: bool) -
             "data_interval_end": end,
         },
     }
+
+
+def _of_any_run(dag: Any, run_id: str) -> dict[str, Any]:
+    """What every context of Airflow 3 has, with or without a logical date."""
+    from airflow.sdk.execution_time.context import MacrosAccessor
+
+    unknown = set(UNKNOWN_ROOTS) - {
+        "conf", "triggering_dataset_events", "prev_execution_date_success", "expanded_ti_count", "exception", "reason",
+        "try_number",
+    }  # fmt: skip
+    return {
+        **dict.fromkeys(unknown),
+        "dag": dag,
+        "macros": MacrosAccessor(),
+        "map_index_template": None,
+        "run_id": run_id,
+    }
+
+
+def _partition_context(dag: Any, key: str, partition_date: datetime, due: datetime) -> dict[str, Any]:
+    """The context of a scheduled run for a partition key: without a logical date and all that follows from one, as in
+    `get_template_context`. The id of such a run ends in random characters."""
+    import pendulum
+    from airflow.utils.types import DagRunType
+
+    kind = DagRunType.SCHEDULED
+    run_id = kind.generate_run_id(suffix=f"{pendulum.instance(due).isoformat()}__{key}__{UNDETERMINED}")
+    context = _of_any_run(dag, run_id)
+    for name in ("prev_data_interval_start_success", "prev_data_interval_end_success"):
+        context.pop(name, None)
+    of_the_key = {"partition_key": key, "partition_date": pendulum.instance(partition_date)}
+    run = {"dag_id": dag.dag_id, "run_id": run_id, "run_type": kind, "logical_date": None, **of_the_key}
+    return {
+        **context,
+        **of_the_key,
+        "dag_run": {**run, "data_interval_start": None, "data_interval_end": None},
+    }
+
+
+def _has_no_dates(timetable: Any) -> bool:
+    """Whether runs that this timetable does not schedule have no logical date, unless a person gives them one."""
+    return kind_of(timetable) in ("asset", "asset-partition")
 
 
 def default_params(dag: Any, task: Any) -> dict[str, Any]:
@@ -2038,10 +2144,12 @@ class Renderer:
         for start, end, reasons in windows:
             rendered, failed = self._window(task, judged, params, start, end)
             shown = {**fixed, **rendered}
+            key = self.contexts.walked.keys.get((start, end))
             rows.append(
                 {
                     "start": iso(start),
                     "end": iso(end),
+                    **({} if key is None else {"partition_key": key}),
                     "sampled": reasons,
                     "run_id": self.contexts.run_id(start, end),
                     "fields": {name: shown[name] for name in fields if name in shown},
@@ -2060,7 +2168,7 @@ class Renderer:
             names |= set(self.environment.globals)
             if windows:
                 names |= set(self.contexts.of_window(*windows[0][:2]))
-            self._readers[key] = TemplateReader(self.environment, names, set(params), self.contexts.scheduled)
+            self._readers[key] = TemplateReader(self.environment, names, set(params), self.contexts)
         return self._readers[key]
 
     def _judge(self, task: Any, name: str, value: Any, reader: TemplateReader) -> Field:
@@ -2365,26 +2473,138 @@ def _import_error(file: str, text: str, path: str, folder: Path) -> dict[str, An
     return {"file": file, "error": message[:2000], "line": where[-1] if where else None}
 
 
-def describe_schedule(timetable: Any, zone: Any, windows: list[tuple[datetime, datetime]]) -> dict[str, Any]:
-    kind = kind_of(timetable)
-    inner = getattr(timetable, "_timetables", None) or [timetable]
+def describe_schedule(dag: Any, timetable: Any, zone: Any, walked: Walk) -> dict[str, Any]:
+    kind, clock, inner = kind_of(timetable), clock_of(timetable), crons_of(timetable)
     crons = [text for text in (getattr(each, "_expression", None) for each in inner) if text]
-    delta = getattr(timetable, "_delta", None)
     interval = getattr(inner[0], "_interval", None)
+    windows = walked.windows
     if windows:
         empty: bool | None = windows[0][0] == windows[0][1]
     elif kind in ("none", "once", "cron", "delta"):
         empty = kind in ("none", "once")
     else:
-        empty = None if interval is None else interval == timedelta()
+        empty = None if interval is None or kind in PARTITIONED else interval == timedelta()
+    condition = condition_of(dag, timetable)
     return {
         "text": str(timetable.summary),
         "kind": kind,
+        "occasion": occasion_of(kind, windows, empty, partitioned=bool(walked.partitions)),
         "cron": " | ".join(crons) or None,
         "timezone": zone_name(zone),
-        "delta_seconds": seconds(delta),
+        "delta_seconds": seconds(getattr(clock, "_delta", None)),
+        "interval_seconds": None if kind in PARTITIONED else seconds(interval),
         "interval_is_empty": empty,
         "timetable": class_path(type(timetable)),
+        "partitions": describe_partitions(timetable),
+        "asset_condition": condition,
+        "assets": sorted(assets_in(condition), key=lambda each: (each["name"] or "", each["uri"] or "")),
+    }
+
+
+def occasion_of(
+    kind: str, windows: list[tuple[datetime, datetime]], empty: bool | None, *, partitioned: bool
+) -> str | None:
+    """What a run is about: a `window`, a `tick` (an interval without length), a `partition` key or an `event`; None if
+    it is not known, or not the same for all runs. Runs that assets trigger beside a clock are not meant."""
+    if partitioned or kind in PARTITIONED:
+        return "partition"
+    if kind in UNSCHEDULED or kind == "once":
+        return "event"
+    if len({start == end for start, end in windows}) > 1 or empty is None:
+        return None
+    return "tick" if empty else "window"
+
+
+def describe_partitions(timetable: Any) -> dict[str, Any] | None:
+    """Where the partition keys of a timetable come from; None for one without. `mapper` is a class of Airflow's."""
+    kind = kind_of(timetable)
+    if kind not in PARTITIONED:
+        return None
+    mapper = getattr(timetable, "default_partition_mapper", None)
+    own = getattr(timetable, "partition_mapper_config", None) or {}
+    return {
+        "keys": {"cron-partition": "cron", "asset-partition": "assets"}.get(kind, "runtime"),
+        "key_format": getattr(timetable, "_key_format", None),
+        "run_offset": getattr(timetable, "_run_offset", None),
+        "mapper": None if mapper is None else class_path(type(mapper)),
+        "own_mappers": sorted({class_path(type(each)) for each in own.values()}),
+    }
+
+
+def condition_of(dag: Any, timetable: Any) -> Any:
+    """The datasets or assets that trigger a DAG, in Airflow's own notation: nested `all` and `any`; None for none."""
+    # Airflow 2.7 and 2.8 have a plain list beside the timetable.
+    for holder, name in (
+        (timetable, "asset_condition"),
+        (timetable, "dataset_condition"),
+        (dag, "dataset_triggers"),
+    ):
+        found = getattr(holder, name, None)
+        if isinstance(found, (list, tuple)) and found:
+            return {"all": [each.uri for each in found]}
+        if found and hasattr(found, "as_expression"):
+            return found.as_expression()
+    return None
+
+
+def assets_in(condition: Any) -> Iterator[dict[str, Any]]:
+    """Every dataset, asset, reference and alias of a condition; an alias or a reference has no address."""
+    if isinstance(condition, str):
+        yield {"name": None, "uri": condition}
+    elif isinstance(condition, Mapping):
+        for key, value in condition.items():
+            if key in ("all", "any"):
+                for each in value:
+                    yield from assets_in(each)
+            elif isinstance(value, Mapping):
+                yield {"name": value.get("name"), "uri": value.get("uri")}
+            else:
+                yield {"name": str(value), "uri": None}
+
+
+def assets_of(listed: Any) -> list[dict[str, Any]]:
+    """A task's inlets or outlets, as far as they are datasets or assets."""
+    return [
+        {"name": getattr(each, "name", None), "uri": getattr(each, "uri", None)}
+        for each in listed or ()
+        if hasattr(each, "uri") or type(each).__name__ in ("AssetAlias", "DatasetAlias", "AssetNameRef")
+    ]
+
+
+def bundles() -> list[dict[str, Any]] | None:
+    """The DAG bundles of Airflow 3's configuration; None on Airflow 2, and where it cannot be read. `versioned`: runs
+    stay on the version that they began with; None if the bundle's class is not here."""
+    if airflow_version().startswith("2."):
+        return None
+    from airflow.configuration import conf
+
+    try:
+        configured = conf.getjson("dag_processor", "dag_bundle_config_list") or []
+        disabled = conf.getboolean("dag_processor", "disable_bundle_versioning", fallback=False)
+    except Exception:  # a person's configuration may be anything
+        return None
+    rows = []
+    for each in configured if isinstance(configured, list) else []:
+        if isinstance(each, Mapping):
+            module, _, name = str(each.get("classpath")).rpartition(".")
+            versioned = None
+            with contextlib.suppress(Exception):
+                kind = getattr(importlib.import_module(module), name)
+                versioned = bool(kind.supports_versioning) and not disabled
+            rows.append(
+                {"name": str(each.get("name")), "class": str(each.get("classpath")), "versioned": versioned}
+            )
+    return rows
+
+
+def data_intervals() -> dict[str, bool]:
+    """Whether a bare cron or timedelta means data intervals here; Airflow 2 without the setting knows nothing else."""
+    from airflow.configuration import conf
+
+    is_two = airflow_version().startswith("2.")
+    return {
+        name: bool(conf.getboolean("scheduler", f"create_{name}_data_intervals", fallback=is_two))
+        for name in ("cron", "delta")
     }
 
 
@@ -2396,11 +2616,11 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
     zone = zone_of(dag, timetable)
     span = span_of(dag, request)
     walked = walk(dag, timetable, zone, span)
-    sampled, notes = samples(walked.windows, dag.timezone, zone, request)
+    sampled, notes = samples(walked.runs, dag.timezone, zone, request)
     scheduled = kind_of(timetable) not in UNSCHEDULED
     if not scheduled:
         sampled, notes = [(span[0], span[0], ["unscheduled"])], []
-    contexts = Contexts(dag, timetable, scheduled, walked.due)
+    contexts = Contexts(dag, timetable, scheduled, walked)
     tasks = sorted(dag.tasks, key=lambda task: task.task_id)
     vault = values.vault
     vault.file = file
@@ -2408,8 +2628,8 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
 
     def of_task(task: Any) -> list[tuple[datetime, datetime, list[str]]]:
         """The DAG's samples, or, for a task with bounds of its own, samples of its own windows."""
-        own = within(walked.windows, *task_bounds(task))
-        return sampled if len(own) == len(walked.windows) else samples(own, dag.timezone, zone, request)[0]
+        own = within(walked.runs, *task_bounds(task))
+        return sampled if len(own) == len(walked.runs) else samples(own, dag.timezone, zone, request)[0]
 
     described = []
     for task in tasks:
@@ -2425,7 +2645,7 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
     described_dag = {
         "dag_id": dag.dag_id,
         "file": file,
-        "schedule": describe_schedule(timetable, zone, walked.windows),
+        "schedule": describe_schedule(dag, timetable, zone, walked),
         "timezone": zone_name(dag.timezone),
         "start": iso(earliest) if earliest else None,
         "end": iso(latest) if latest else None,
@@ -2447,6 +2667,11 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
         "windows_in_span": len(walked.windows),
         "windows_cut": walked.cut,
         "windows": [{"start": iso(start), "end": iso(end)} for start, end in walked.windows],
+        "partitions": [
+            {"key": walked.keys[run], "date": iso(run[0]), "run_after": iso(walked.due[run])}
+            for run in walked.partitions
+        ],
+        "disable_bundle_versioning": getattr(dag, "disable_bundle_versioning", None),
         "warnings": notes
         + _dag_warnings(file, dag, timetable, walked, vault, moves=dag.dag_id in parsed.moving),
         "tasks": described,
@@ -2458,22 +2683,22 @@ def _dag_warnings(
     file: str, dag: Any, timetable: Any, walked: Walk, vault: Vault, *, moves: bool
 ) -> list[str]:
     messages = list(walked.warnings)
-    kind = kind_of(timetable)
+    kind, clock_kind = kind_of(timetable), kind_of(clock_of(timetable))
     if walked.cut:
         messages.append(f"only the first {MAX_WINDOWS:,} windows of the span are here")
-    if kind.startswith("delta") and not dag.catchup:
+    if clock_kind.startswith("delta") and not dag.catchup:
         messages.append(
             "a timedelta without catchup: Airflow counts from the time at which its scheduler first looked"
         )
     if kind not in UNSCHEDULED and bounds(dag)[0] is None:
         messages.append("it has no start date, so Airflow never schedules it")
-    elif kind not in UNSCHEDULED and not walked.windows and not walked.stuck and not walked.warnings:
+    elif kind not in UNSCHEDULED and not walked.runs and not walked.stuck and not walked.warnings:
         messages.append("no window starts in the span")
     if moves:
         messages.append(
             "its start or end date is computed when the file is parsed: another day it begins elsewhere"
         )
-    if type(timetable).__name__ in ("DatasetOrTimeSchedule", "AssetOrTimeSchedule"):
+    if kind in ALSO_TRIGGERED:
         messages.append("datasets or assets trigger it too: the windows here are those of its time schedule")
     for name in sorted(vault.defaulted.get(file, ())):
         messages.append(
@@ -2496,7 +2721,7 @@ def _remedy(name: str) -> str:
 #: Where a DAG's text may contain values that a DAG file has read; names, classes and instants are not masked.
 FREE_TEXT = {
     "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
-    "warnings", "advances", "own_code",
+    "warnings", "advances", "own_code", "asset_condition", "assets", "inlets", "outlets",
 }  # fmt: skip
 
 
@@ -2528,6 +2753,8 @@ def _described(parsed: Parsed, request: Request, values: Values) -> Iterable[tup
         file, dag = parsed.dags[index]
         try:
             return _json(describe_dag(file, dag, request, values, parsed)), ""
+        except CannotExport as error:
+            return file, mask(f"DAG {dag.dag_id} is left out: {error}", values.vault.values(file))
         except Exception as error:
             return file, mask(f"DAG {dag.dag_id} is left out: {describe(error)}", values.vault.values(file))
 
@@ -2579,6 +2806,8 @@ def document(request: Request, vault: Vault) -> Iterator[str]:
         "asked": [{"start": start, "end": end} for start, end in request.spans],
         "import_errors": parsed.errors,
         "warnings": warned,
+        "data_intervals": data_intervals(),
+        "bundles": bundles(),
     }
     yield _json(head)[:-1] + ',"dags":[\n'
     yield ",\n".join(rows)

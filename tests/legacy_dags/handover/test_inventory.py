@@ -188,7 +188,16 @@ KINDS = {
     "after_dataset": ("dataset", "asset", None, "UTC"),
     "by_hand": ("none", "none", True, "UTC"),
     "only_once": ("once", "once", True, "UTC"),
+    "every_6_hours": ("delta-trigger", "delta-trigger", True, "UTC"),
+    "again_and_again": ("continuous", "continuous", None, "UTC"),
+    "daily_or_dataset": ("dataset-or-time", "asset-or-time", False, "America/New_York"),
 }
+OCCASIONS = {
+    "utc_daily": "window", "every_36_hours": ("window", "tick"), "bare_cron": ("window", "tick"), "trigger": "tick",
+    "trigger_with_interval": "window", "after_dataset": "event", "daily_or_dataset": "window", "by_hand": "event",
+    "only_once": "event", "begins_late": ("window", "tick"), "lord_howe_hourly": "window",
+    "every_6_hours": "tick", "again_and_again": "event",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("dag_id", KINDS)
@@ -199,6 +208,28 @@ def test_kind_of_schedule(zoo: Exported, dag_id: str) -> None:
     assert schedule["kind"] == (kind2 if zoo.version == "airflow2" else kind3)
     assert schedule["interval_is_empty"] is empty
     assert schedule["timezone"] == zone
+
+
+@pytest.mark.parametrize("dag_id", OCCASIONS)
+def test_what_a_run_is_about(zoo: Exported, dag_id: str) -> None:
+    """Each schedule is one kind of occasion, which for a bare expression depends on the Airflow."""
+    expected = OCCASIONS[dag_id]
+    if isinstance(expected, tuple):
+        expected = expected[zoo.version == "airflow3"]
+    assert zoo.dags[dag_id]["schedule"]["occasion"] == expected
+    assert zoo.dags[dag_id]["partitions"] == []
+
+
+def test_what_triggers_beside_a_clock(zoo: Exported) -> None:
+    """Datasets or assets that trigger a DAG are there by name and address, beside the windows of its clock."""
+    both, only, neither = (zoo.dags[name] for name in ("daily_or_dataset", "after_dataset", "utc_daily"))
+    [asset] = both["schedule"]["assets"]
+    assert asset["uri"] == "s3://bucket/trips"
+    assert list(both["schedule"]["asset_condition"]) == ["all"]
+    assert only["schedule"]["assets"] == [asset]
+    assert (neither["schedule"]["assets"], neither["schedule"]["asset_condition"]) == ([], None)
+    assert windows(both) == windows(zoo.dags["new_york_daily"])
+    assert any("trigger it too" in warning for warning in both["warnings"])
 
 
 def test_bare_expressions_differ_between_airflows(zoo: Exported) -> None:

@@ -1,0 +1,267 @@
+"""Two inventories of the same DAGs, from two Airflows or two settings of one, compared run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Sample, Task
+from dagster_defs.inventory.shifts import Change, Move, Run, Runs, alone, change_at, moves, runs_of
+from dagster_defs.inventory.timetables import FAILS
+from dagster_defs.older_python import StrEnum
+from dagster_defs.windows import OccasionKind
+
+__all__ = ["Agreement", "ComparedDag", "ComparedTask", "Example", "Upgrade", "compare_inventories"]
+
+
+class Agreement(StrEnum):
+    """How a task's texts compare. `moves`: the same text for the same logical date, but not for the same due time."""
+
+    SAME = "same"
+    MOVES = "moves"
+    DIFFERS = "differs"
+    FAILS = "fails"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A field that two Airflows render differently for the run that is due at an instant."""
+
+    due: str
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTask:
+    """`compared`: rendered fields of runs that are due at the same time, or with the same logical date."""
+
+    task_id: str
+    agreement: Agreement
+    compared: int
+    example: Example | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedDag:
+    """A DAG that both inventories have. `compared`: runs that are due at the same time; `since` and `until` bound the
+    time of which both know all runs. `vanished` and `added`: runs that are due only in one. `other_intervals`: runs
+    with the same logical date and another interval. `keys_differ`: partition keys that only one has. `unknown`: why no
+    runs are compared."""
+
+    dag_id: str
+    before: Dag
+    after: Dag
+    compared: int
+    since: datetime | None
+    until: datetime | None
+    moves: tuple[Move, ...]
+    vanished: tuple[Run, ...]
+    added: tuple[Run, ...]
+    other_intervals: int
+    change: Change | None
+    keys_differ: int
+    tasks: tuple[ComparedTask, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    unknown: str = ""
+
+    @property
+    def kind_changes(self) -> bool:
+        return self.before.schedule.occasion is not self.after.schedule.occasion
+
+    @property
+    def differs(self) -> bool:
+        alike = {Agreement.SAME, Agreement.UNDETERMINED}
+        return bool(
+            self.kind_changes
+            or self.moves
+            or self.vanished
+            or self.added
+            or self.other_intervals
+            or self.keys_differ
+            or self.only_before
+            or self.only_after
+            or self.before.catchup is not self.after.catchup
+            or any(task.agreement not in alike for task in self.tasks)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """`only_before`, `only_after`: DAGs that one inventory lacks. `errors`: files that only the second Airflow does not
+    import, with its reason."""
+
+    before: Inventory
+    after: Inventory
+    dags: tuple[ComparedDag, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    errors: Mapping[str, str]
+
+    @property
+    def differs(self) -> bool:
+        return bool(
+            self.only_before or self.only_after or self.errors or any(dag.differs for dag in self.dags)
+        )
+
+
+def compare_inventories(before: Inventory, after: Inventory, at: datetime | None) -> Upgrade:
+    """`at`: when the second Airflow takes over; without it, near the end of the time that both know, as an example."""
+    first, second = ({dag.dag_id: dag for dag in each.dags} for each in (before, after))
+    known = {str(error.get("file")) for error in before.import_errors}
+    skips = not after.airflow_version.startswith("2.")
+    return Upgrade(
+        before,
+        after,
+        tuple(
+            _compared(first[name], second[name], at, skips) for name in sorted(first.keys() & second.keys())
+        ),
+        tuple(sorted(first.keys() - second.keys())),
+        tuple(sorted(second.keys() - first.keys())),
+        {
+            str(error.get("file")): str(error.get("error"))
+            for error in after.import_errors
+            if str(error.get("file")) not in known
+        },
+    )
+
+
+def _compared(before: Dag, after: Dag, at: datetime | None, skips: bool) -> ComparedDag:
+    one, other = runs_of(before), runs_of(after)
+    if one is None or other is None:
+        unknown = _why_unknown(before, after)
+        differing = len({run.key for run in before.partitions} ^ {run.key for run in after.partitions})
+        keys = differing if before.partitions and after.partitions else 0
+        tasks, only_before, only_after = _tasks(before, after, moving=False)
+        return ComparedDag(
+            before.dag_id, before, after, 0, None, None, (), (), (), 0, None, keys, tasks, only_before, only_after,
+            unknown,
+        )  # fmt: skip
+    since, until = max(one.since, other.since), min(one.until, other.until)
+    first, second = one.between(since, until), other.between(since, until)
+    due = {run.due: run for run in second}
+    pairs = [(run, due[run.due]) for run in first if run.due in due]
+    moved = moves(first, second)
+    tasks, only_before, only_after = _tasks(before, after, moving=bool(moved))
+    return ComparedDag(
+        before.dag_id,
+        before,
+        after,
+        len(pairs),
+        since,
+        until,
+        moved,
+        alone(first, second),
+        alone(second, first),
+        sum(run.start == twin.start and run != twin for run, twin in pairs),
+        _change(one, other, at or _an_instant(first), skips) if pairs else None,
+        0,
+        tasks,
+        only_before,
+        only_after,
+        ""
+        if pairs or first or second
+        else "the two inventories have no time in common: export the same days",
+    )
+
+
+def _change(before: Runs, after: Runs, at: datetime | None, skips: bool) -> Change | None:
+    """None if nothing is left out and nothing done twice."""
+    change = change_at(before, after, at, skips_a_collision=skips) if at else None
+    return None if change is None or change.is_smooth else change
+
+
+def _an_instant(runs: tuple[Run, ...]) -> datetime | None:
+    """A time at which the change may be, as an example: there are runs before it and after it."""
+    return runs[-3].due if len(runs) > 2 else None
+
+
+def _why_unknown(before: Dag, after: Dag) -> str:
+    """Why there are no runs to compare; empty if neither is to have any."""
+    occasions = {before.schedule.occasion, after.schedule.occasion}
+    if occasions <= {OccasionKind.EVENT, OccasionKind.PARTITION}:
+        return ""
+    if not before.windows and not after.windows:
+        return "neither inventory has a run of it: export other days"
+    if before.span is None or after.span is None:
+        return "an older exporter did not write from which instants its windows are: export it again"
+    missing = "first" if not before.windows else "second"
+    return f"the {missing} inventory has no run of it"
+
+
+def _tasks(
+    before: Dag, after: Dag, *, moving: bool
+) -> tuple[tuple[ComparedTask, ...], tuple[str, ...], tuple[str, ...]]:
+    first, second = ({task.task_id: task for task in dag.tasks} for dag in (before, after))
+    both = sorted(first.keys() & second.keys())
+    return (
+        tuple(_compared_task(first[name], second[name], moving=moving) for name in both),
+        tuple(sorted(first.keys() - second.keys())),
+        tuple(sorted(second.keys() - first.keys())),
+    )
+
+
+def _compared_task(before: Task | BrokenTask, after: Task | BrokenTask, *, moving: bool) -> ComparedTask:
+    """`moving`: the runs of the DAG have other logical dates."""
+    for task in (before, after):
+        if isinstance(task, BrokenTask):
+            return ComparedTask(task.task_id, Agreement.UNDETERMINED, 0, reason=task.reason)
+    assert isinstance(before, Task) and isinstance(after, Task)  # noqa: S101, PT018 - see the loop
+    if failing := _newly_failing(before, after):
+        return ComparedTask(before.task_id, Agreement.FAILS, 0, reason=failing)
+    by_due = [_example(one, other) for one, other in _pairs(before, after, lambda sample: sample.end)]
+    by_date = [_example(one, other) for one, other in _pairs(before, after, lambda sample: sample.start)]
+    compared = len(by_due) + len(by_date)
+    if other := next(filter(None, by_date), None):
+        return ComparedTask(before.task_id, Agreement.DIFFERS, compared, other)
+    later = next(filter(None, by_due), None)
+    if later and not by_date:
+        return ComparedTask(before.task_id, Agreement.DIFFERS, compared, later)
+    if later or (moving and compared and _varies(before)):
+        return ComparedTask(before.task_id, Agreement.MOVES, compared, later)
+    if compared:
+        return ComparedTask(before.task_id, Agreement.SAME, compared)
+    reason = "no run of it was rendered by both: export with the same --from, --to and --window"
+    return ComparedTask(before.task_id, Agreement.UNDETERMINED, 0, reason=reason)
+
+
+def _varies(task: Task) -> bool:
+    """Whether its texts are other ones in other runs."""
+    return any(_example(task.samples[0], other) for other in task.samples[1:])
+
+
+def _newly_failing(before: Task, after: Task) -> str:
+    """The names with which the second Airflow cannot render the task, while the first can; empty if there is none."""
+    failing = {
+        name: reason
+        for sample in after.samples
+        for name, reason in sample.asked.items()
+        if reason.endswith(FAILS) or reason.startswith(FAILS)
+    }
+    known = {
+        name
+        for sample in before.samples
+        for name, reason in sample.asked.items()
+        if reason.endswith(FAILS) or reason.startswith(FAILS)
+    }
+    return "; ".join(f"{name}: {reason}" for name, reason in sorted(failing.items()) if name not in known)
+
+
+def _pairs(before: Task, after: Task, key: Callable[[Sample], str]) -> Iterator[tuple[Sample, Sample]]:
+    others = {key(sample): sample for sample in after.samples}
+    return ((sample, others[key(sample)]) for sample in before.samples if key(sample) in others)
+
+
+def _example(before: Sample, after: Sample) -> Example | None:
+    """The first field that both render, without anything undetermined, and differently."""
+    for name, value in before.fields.items():
+        known = name in after.fields and name not in before.needs and name not in after.needs
+        if known and after.fields[name] != value:
+            return Example(after.end, name, value, after.fields[name])
+    return None
