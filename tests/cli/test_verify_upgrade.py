@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dagster_defs import cli
+from tests.support.documents import document, fenced
 from tests.support.exporting import PYTHONS, export
 
 pytestmark = pytest.mark.airflow
@@ -167,6 +168,21 @@ def test_the_setting_turned_on_later(inventories: dict[str, Path]) -> None:
     }
     back = dag_of(compared(inventories, "3", "2", *at), "daily")["change"]
     assert back["twice"] == ["2024-03-10T10:00:00+00:00"]
+
+
+def test_the_documented_shape(inventories: dict[str, Path]) -> None:
+    """`--json` has the documented keys, for a DAG that moves and a task with an example."""
+    [block] = fenced(document("docs/reference.md").section("#### An upgrade of Airflow"), "json")
+    documented, found = json.loads(block), compared(inventories, "2", "3", "--at", "2024-03-10T12:00:00")
+    assert documented.keys() == found.keys()
+    [dag], daily = documented["dags"], dag_of(found, "daily")
+    assert dag.keys() == daily.keys()
+    for part in ("from", "to", "change"):
+        assert dag[part].keys() == daily[part].keys()
+    assert dag["change"] == daily["change"]
+    assert dag["moves"] == daily["moves"]
+    assert dag["tasks"][0].keys() == daily["tasks"][0].keys()
+    assert dag["tasks"][0]["example"].keys() == daily["tasks"][0]["example"].keys()
 
 
 def test_nothing_differs(inventories: dict[str, Path]) -> None:

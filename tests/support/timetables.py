@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
@@ -23,6 +24,10 @@ class Kind(StrEnum):
     CRON = "cron"
     PRESET = "preset"
     DELTA = "delta"
+    CRON_TRIGGER = "cron-trigger"
+    DELTA_TRIGGER = "delta-trigger"
+    SEVERAL = "several"
+    PARTITION = "partition"
 
 
 class Outcome(Enum):
@@ -36,8 +41,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Case:
-    """A DAG's schedule: an expression, or the seconds of a delta. `start` and `end` are naive wall-clock
-    text of the zone; `most` bounds the walk."""
+    """A DAG's schedule: an expression (several are joined by `|`), or the seconds of a delta. `start` and `end` are
+    naive wall-clock text of the zone; `most` bounds the walk. `interval`: seconds, of a trigger. `last`: the
+    interval of a run that another timetable has scheduled before."""
 
     kind: Kind
     schedule: str | int
@@ -45,15 +51,20 @@ class Case:
     start: str
     end: str | None
     most: int
+    interval: int = 0
+    last: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What Airflow schedules."""
+    """What Airflow schedules: `windows`, or for other kinds than data intervals `runs`, which may be empty, and the
+    keys of partitions."""
 
     windows: tuple[Window, ...]
     outcome: Outcome
     reason: str
+    runs: tuple[tuple[datetime, datetime], ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,14 +85,18 @@ class Timetables:
         line = answers.readline()
         assert line, f"the oracle ended with {self.process.wait(PATIENCE)} on {case}"
         answer = json.loads(line)
-        windows = tuple(Window.between(*interval) for interval in answer["intervals"])
-        return Walk(windows, Outcome(answer["outcome"]), answer["reason"])
+        outcome, reason = Outcome(answer["outcome"]), answer["reason"]
+        if case.kind in (Kind.CRON, Kind.PRESET, Kind.DELTA):
+            return Walk(tuple(Window.between(*interval) for interval in answer["intervals"]), outcome, reason)
+        runs = tuple(
+            (datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in answer["intervals"]
+        )
+        return Walk((), outcome, reason, runs, tuple(answer["keys"]))
 
 
 @contextmanager
-def running_timetables(home: Path) -> Iterator[Timetables]:
+def running_timetables(home: Path, python: Path = AIRFLOW_PYTHON) -> Iterator[Timetables]:
     """Airflow keeps its files in `home`, its standard error goes to a file there."""
-    python = AIRFLOW_PYTHON
     assert python.exists(), f"{python} is missing: make setup"
     with (home / "stderr").open("w") as errors:
         process = GUARDIAN.start(
