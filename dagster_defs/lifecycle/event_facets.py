@@ -5,8 +5,9 @@ from __future__ import annotations
 from dagster_defs.inventory.document import Dag
 from dagster_defs.inventory.schedules import event_of
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.occasion_facet import other_occasions
 from dagster_defs.older_python import datetime_of
-from dagster_defs.windows import EventKind, EventSchedule, Occasion
+from dagster_defs.windows import EventKind, EventSchedule, Occasion, OccasionKind
 
 _BY_CLOCK = EventKind.ONCE  # the exporter renders it as Airflow's scheduler would start it
 
@@ -15,6 +16,8 @@ def event_facet(dag: Dag, event: EventSchedule) -> Facet:
     """Agrees if the same thing starts the DAG's runs in the inventory and in the mirror."""
     in_airflow = f"{dag.schedule.text} in {dag.timezone}"
     mine = f"{event} in {event.timezone}"
+    if other := other_occasions(dag, OccasionKind.EVENT, mine):
+        return other
     theirs = event_of(dag)
     if theirs is None:
         detail = "a clock starts the DAG in Airflow, and its runs have windows: run parity scaffold on this inventory"

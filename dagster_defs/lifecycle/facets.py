@@ -18,6 +18,7 @@ from dagster_defs.lifecycle.beside_dbt import beside_dbt
 from dagster_defs.lifecycle.environment_facet import environment_facet
 from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, rendered_for
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
+from dagster_defs.lifecycle.occasion_facet import other_occasions
 from dagster_defs.lifecycle.operator_facets import (
     field_selection,
     given_values,
@@ -33,6 +34,7 @@ from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
     EventSchedule,
     Moment,
+    OccasionKind,
     PartitionedSchedule,
     Schedule,
     Times,
@@ -142,6 +144,8 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
     in_airflow = f"{dag.schedule.text} in {dag.schedule.timezone}"
     if dag.bounds_move:
         return Facet("windows", Agreement.UNDETERMINED, in_airflow, str(schedule), dag.why_it_moves, 0)
+    if other := other_occasions(dag, OccasionKind.WINDOW, str(schedule)):
+        return other
     windows = dag.windows_of(legacy.task)
     if not windows:
         has_rule = dag.schedule.kind in ("cron", "delta") or schedule.known_until is not None

@@ -25,7 +25,7 @@ from dagster_defs.lifecycle.facets import (
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.runtime_facet import Runtime
 from dagster_defs.lifecycle.settings import FACETS
-from dagster_defs.windows import Moment, Window
+from dagster_defs.windows import Moment, OccasionKind, Window
 from dagster_defs.windows import Schedule as Cron
 
 ZONE = "America/New_York"
@@ -55,6 +55,11 @@ class Days:
             name: moment.add(days=self.shift).to_date_string()
             for name, moment in zip(self.names, moments, strict=False)
         }
+
+
+# The same cron after an upgrade to Airflow 3, and as a timetable of partition keys.
+TICKS = Schedule("0 6 * * *", "cron-trigger", "0 6 * * *", ZONE, True, occasion=OccasionKind.TICK)
+KEYS = Schedule("0 6 * * *", "cron-partition", "0 6 * * *", ZONE, False, occasion=OccasionKind.PARTITION)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,9 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
         pytest.param(Case(dag={"end": "2024-03-09T11:00:00+00:00", "windows": WINDOWS[:1]}), "windows",
                      "1 exist only in the mirror", id="Airflow lacks a window"),
         pytest.param(Case(dag={"windows": ((WINDOWS[0][0], WINDOWS[0][0]),)}), "windows", "empty", id="empty"),
+        pytest.param(Case(dag={"windows": ((WINDOWS[0][0], WINDOWS[0][0]),), "schedule": TICKS}), "windows",
+                     "about ticks without a length, the mirror's about windows: what was proved", id="ticks"),
+        pytest.param(Case(dag={"windows": (), "schedule": KEYS}), "windows", "about partition keys", id="keys"),
         pytest.param(Case(dag={"windows": (), "schedule": Schedule("None", "none", None, ZONE, True)}), "windows",
                      "no window", id="no schedule"),
         pytest.param(Case(declared={"variables": Days(shift=1)}), "variables", "max_date of", id="another day"),
