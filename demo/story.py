@@ -201,7 +201,7 @@ class Story:
         runs = self._airflow.dag_runs(dag_id)
         for run in runs:
             if run.state == "failed":
-                link = self._airflow.address.run_link(run.dag_id, run.run_id)
+                link = self._airflow.run_link(run.dag_id, run.run_id)
                 raise RunFailed(f"{run.dag_id} {run.run_id}", run.state, link)
         return [run for run in runs if run.state == "success"]
 

@@ -56,7 +56,7 @@ class AirflowRefuses(AirflowFault):
 
 class AirflowUnclear(AirflowFault):
     fact = "{name} at {url} gave an unexpected answer"
-    remedy = "Check that AIRFLOW_URL is the address of an Airflow with the REST API v1"
+    remedy = "Check that AIRFLOW_URL is the address of an Airflow 2.x or 3.x"
 
 
 class AirflowBehind(AirflowFault):

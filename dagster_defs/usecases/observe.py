@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from dagster_defs.adapters.airflow.client import PAGE, AirflowReader
+from dagster_defs.adapters.airflow.client import AirflowReader
+from dagster_defs.adapters.airflow.reading import PAGE
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
@@ -152,7 +153,7 @@ class ObservationTick:
         return task.end is not None and not self.cursor.knows(task.identity, task.end)
 
     def _runs_of(self, tasks: Sequence[TaskInstance]) -> Iterator[DagRun | None]:
-        dates = {(task.unit.dag_id, task.run_id): task.logical_date for task in tasks}
+        dates = {(task.unit.dag_id, task.run_id): task.run_date for task in tasks}
         missing = {place: at for place, at in dates.items() if place not in self._runs}
         dated = [at for at in missing.values() if at]
         if len(missing) > 1 and dated:

@@ -15,6 +15,7 @@ import pytest
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.v2 import V2
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.http import question as web
 from dagster_defs.errors import (
@@ -37,8 +38,9 @@ def whole(body: bytes, head: bytes = OK) -> bytes:
 
 
 @contextmanager
-def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Gives each connection to `answer` when its request's head has come."""
+def raw_server(answer: Callable[[socket.socket], None], airflow: str = "") -> Iterator[str]:
+    """Gives each connection to `answer` when its request's head has come. `airflow`: what it says of its version if it
+    is asked for that."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -52,7 +54,14 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += connection.recv(1 << 16)
-            answer(connection)
+            is_it = b"/api/v1/version" if airflow[:1] == "2" else b"/api/v2/version"
+            if airflow and b"/version" in head.splitlines()[0]:
+                status = b"200 OK" if is_it in head else b"404 Not Found"
+                saying(whole(b'{"version": "%s"}' % airflow.encode(), b"HTTP/1.1 " + status + b"\r\n"))(
+                    connection
+                )
+            else:
+                answer(connection)
             # Closed with a part of the request unread, it would be reset, and the client might not see the answer.
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(1 << 16):
@@ -98,10 +107,15 @@ BODIES = {
 }
 
 
+AIRFLOWS = ("2.11.2", "3.3.2")
+
+
+@pytest.mark.parametrize("airflow", [*AIRFLOWS, ""])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_an_airflow_that_says_something_else(body: bytes) -> None:
-    """A wrong shape is AirflowUnclear for good, in one line of bounded length, and is not asked for twice."""
-    with raw_server(saying(whole(body))) as url, pytest.raises(AirflowUnclear) as caught:
+def test_an_airflow_that_says_something_else(body: bytes, airflow: str) -> None:
+    """A wrong shape is AirflowUnclear for good, in one line of bounded length, and is not asked for twice; so is one
+    that does not even say which version it is."""
+    with raw_server(saying(whole(body)), airflow) as url, pytest.raises(AirflowUnclear) as caught:
         AirflowClient(AirflowAddress(url), patience=30).dags()
 
     assert caught.value.lasting
@@ -144,11 +158,15 @@ BAD_ROWS = {
 }
 
 
+@pytest.mark.parametrize("airflow", AIRFLOWS)
 @pytest.mark.parametrize("row", BAD_ROWS.values(), ids=BAD_ROWS.keys())
-def test_a_run_that_is_not_one(row: dict[str, object]) -> None:
+def test_a_run_that_is_not_one(row: dict[str, object], airflow: str) -> None:
     """A row with a field of the wrong kind is an error that names the field."""
     body = json.dumps(row).encode()
-    with raw_server(saying(whole(body))) as url, pytest.raises(AirflowUnclear, match="`") as caught:
+    with (
+        raw_server(saying(whole(body)), airflow) as url,
+        pytest.raises(AirflowUnclear, match="`") as caught,
+    ):
         AirflowClient(AirflowAddress(url), patience=1).dag_run("d", "r")
 
     assert any(name in str(caught.value) for name in row) or "dag_id" in str(caught.value)
@@ -248,7 +266,7 @@ def test_a_redirect(code: int) -> None:
 def test_three_kinds_of_faults(code: int, lasting: bool) -> None:
     """A status is a refusal, which lasts or passes; a connection that is not there is neither a refusal nor unclear."""
     head = b"HTTP/1.1 %d No\r\n" % code
-    with raw_server(saying(whole(b"{}", head))) as url:
+    with raw_server(saying(whole(b"{}", head)), "2.11.2") as url:
         with pytest.raises(AirflowRefuses) as caught:
             AirflowClient(AirflowAddress(url), patience=0.3).dags()
         with pytest.raises(DagsterRefuses) as by_dagster:
@@ -285,11 +303,22 @@ def test_any_id_reaches_airflow_as_it_is(identity: str) -> None:
     with FakeAirflow() as airflow:
         airflow.add_run("d", identity, "2024-03-09T00:00:00Z", "2024-03-10T00:00:00Z")
         address = AirflowAddress(airflow.url, "admin", "admin")
-        assert AirflowClient(address, patience=1).dag_run("d", identity).run_id == identity
+        client = AirflowClient(address, patience=1)
+        assert client.dag_run("d", identity).run_id == identity
 
-    link = urlsplit(address.link(Unit("d", identity), identity))
+    link = urlsplit(client.link(Unit("d", identity), identity))
     assert parse_qs(link.query, strict_parsing=True) == {"dag_run_id": [identity], "task_id": [identity]}
     assert link.fragment == ""
+    link = urlsplit(V2.page_of_task("d", identity, identity))
+    assert [unquote(part) for part in link.path.split("/")[1:]] == [
+        "dags",
+        "d",
+        "runs",
+        identity,
+        "tasks",
+        identity,
+    ]
+    assert (link.query, link.fragment) == ("", "")
     run = urlsplit(DagsterClient("http://dagster.example").run_address(identity))
     assert unquote(run.path) == f"/runs/{identity}"
     assert (run.query, run.fragment) == ("", "")
@@ -304,13 +333,13 @@ PASSWORDS = [
 
 @pytest.mark.parametrize("url", PASSWORDS)
 def test_a_password_in_an_address(url: str) -> None:
-    """It opens the door and is in no text: not in a repr, a link, or an error."""
+    """It opens the door and is in no text: not in a repr, an address that is shown, or an error."""
     address, dagster = AirflowAddress(url), DagsterClient(url)
     with pytest.raises(AirflowUnreachable) as airflow_away:
         AirflowClient(address, patience=0.1).dags()
     with pytest.raises(DagsterUnreachable) as dagster_away:
         dagster.status("r")
-    shown = [repr(address), address.link(Unit("d", "t"), "r"), dagster.url, dagster.run_address("r")]
+    shown = [repr(address), address.url, dagster.url, dagster.run_address("r")]
     shown += [str(airflow_away.value), str(dagster_away.value)]
 
     assert address.password == "hunter2"  # noqa: S105 - it is the test's own
@@ -326,10 +355,12 @@ def test_nothing_is_sent_that_nobody_has_set(monkeypatch: pytest.MonkeyPatch) ->
     class Listening(FakeAirflow):
         def answer(self, method: str, path: str, body: bytes, headers: object) -> tuple[int, object]:
             seen.append(headers.get("Authorization"))  # type: ignore[attr-defined]  # a message of http.server
+            if path.endswith("/version"):
+                return super().answer(method, path, body, headers)
             return 200, {"dags": [], "total_entries": 0}
 
     with Listening() as airflow:
         monkeypatch.setenv("AIRFLOW_URL", airflow.url)
         AirflowClient(AirflowAddress.of(Settings.from_process())).dags()
 
-    assert seen == [None]
+    assert set(seen) == {None}

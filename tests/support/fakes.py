@@ -1,7 +1,8 @@
 """Servers that stand in for Airflow and Dagster on loopback, spoken to over real HTTP.
 
-`FakeAirflow` answers in the shapes of the stable REST API v1. `FakeDagster` refuses every query that Dagster's own
-GraphQL schema would refuse, so that it cannot be more lenient than the real thing.
+`FakeAirflow` answers in the shapes of the stable REST API v1, and does not count who asks for its version.
+`FakeDagster` refuses every query that Dagster's own GraphQL schema would refuse, so that it cannot be more lenient than
+the real thing.
 """
 
 from __future__ import annotations
@@ -162,10 +163,14 @@ class FakeAirflow(LoopbackServer):
         self._tasks[place] = row
 
     def answer(self, method: str, path: str, body: bytes, headers: Any) -> tuple[int, Any]:
+        if self.login_page:
+            self.requests.append(f"{method} {path}")
+            return 200, LOGIN_PAGE
+        if path.endswith("/version"):
+            old = path == "/api/v1/version"
+            return (200, {"version": "2.11.2"}) if old else (404, "<title>Not found</title>")
         self.requests.append(f"{method} {path}")
         self.before(method, path)
-        if self.login_page:
-            return 200, LOGIN_PAGE
         if self.failures:
             return self.failures.pop(0), {"title": "Internal Server Error", "detail": "database is locked"}
         if headers.get("Authorization") != f"Basic {self._credentials}":

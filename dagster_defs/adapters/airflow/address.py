@@ -1,15 +1,13 @@
-"""Where an Airflow is, how it lets this program in, and the pages of its UI."""
+"""Where an Airflow is, and how it lets this program in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, urlencode
 
 from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.http.login import Login
-from dagster_defs.adapters.http.question import NOBODY, segment, without_credentials
+from dagster_defs.adapters.http.question import NOBODY, without_credentials
 from dagster_defs.errors import AirflowWithoutAddress, BadAirflows
-from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
 
 
@@ -49,11 +47,3 @@ class AirflowAddress:
     @property
     def login(self) -> Login:
         return replace(self.way_in, user=self.user, password=self.password)
-
-    def run_link(self, dag_id: str, run_id: str) -> str:
-        """The page of a DAG run in Airflow's UI."""
-        return f"{self.url}/dags/{segment(dag_id)}/grid?{urlencode({'dag_run_id': run_id}, quote_via=quote)}"
-
-    def link(self, unit: Unit, run_id: str) -> str:
-        """The page of a task's run in Airflow's UI."""
-        return f"{self.run_link(unit.dag_id, run_id)}&{urlencode({'task_id': unit.task_id}, quote_via=quote)}"

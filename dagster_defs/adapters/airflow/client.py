@@ -1,73 +1,42 @@
-"""The part of Airflow's stable REST API (v1, Airflow 2.x) that is needed to observe and drive it."""
+"""The part of Airflow's stable REST API that is needed to observe and drive it, in its version 1 (2.x) or 2 (3.x)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import pendulum
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
-from dagster_defs.adapters.airflow.address import AirflowAddress
+from dagster_defs.adapters.airflow.dialect import dag_path, run_path
+from dagster_defs.adapters.airflow.reading import MOST_PAGES, PAGE, Reading
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
-from dagster_defs.adapters.http.question import (
-    NoAnswer,
-    Refusal,
-    Reply,
-    Unclear,
-    Web,
-    checked,
-    rows_of,
-    segment,
-    text,
-)
-from dagster_defs.errors import (
-    AirflowRefuses,
-    AirflowUnclear,
-    AirflowUnreachable,
-)
+from dagster_defs.adapters.http.question import NoAnswer, Refusal, Unclear, segment, text
+from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit
 from dagster_defs.windows import Window
 
-PAGE = 100  # Airflow's own default for `maximum_page_limit`
 # An operator that is deferred or rescheduled may have begun something elsewhere, which another one would begin again.
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
 FINISHED = ("success", "failed", "skipped", "upstream_failed")
 RETRIED = "up_for_retry"  # the try failed, and Airflow is waiting before the next one
-MOST_PAGES = 2_000  # per list; more would be an endless list
+PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
 # The XComs by which Airflow's half tells whose a try is, and where its run in Dagster is; none of the task's own.
 OWNER_KEY, RUN_KEY = HANDOVER_KEYS = ("parity_owner", "dagster_run")
 DAGSTERS = "dagster"
-MISSING: Final = object()
-T = TypeVar("T")
-COUNTED_AGAIN = 6  # times that a page with more rows than were counted is asked for; 3 seconds in all
 CROWD = 1_000  # rows per request if many tasks ended in one instant
+TASKS = "/dags/~/dagRuns/~/taskInstances/list"
 
 
-class AirflowReader:
-    """Reads from Airflow, and changes nothing in it.
-
-    Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it refuses, AirflowUnclear if its
-    answer makes no sense; each with the reason.
-    """
-
-    def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
-        """`patience`: for how many seconds a call without an answer, or with a 5xx one, is retried."""
-        self.address = address
-        self._patience = patience
-        self._web = Web(f"{address.url}/api/v1", address.login)
-
-    def headers(self) -> Mapping[str, str]:
-        """By which Airflow lets a request in that somebody else sends, beside a user and a password."""
-        return self._question(self._web.headers)
+class AirflowReader(Reading):
+    """Reads from Airflow, and changes nothing in it."""
 
     def is_healthy(self) -> bool:
         """Whether the web server answers and the scheduler has a heartbeat; never raises."""
         try:
-            health = self._web.ask("GET", "/health").document()
-        except (NoAnswer, Refusal, Unclear):
+            health = self._once("GET", self._found().dialect.health).document()
+        except (NoAnswer, Refusal, Unclear, AirflowFault):
             return False
         match health:
             case {"scheduler": {"status": "healthy"}}:
@@ -75,24 +44,24 @@ class AirflowReader:
         return False
 
     def dags(self) -> list[Mapping[str, Any]]:
-        return list(self._pages("GET", "/dags", "dags"))
+        return list(self._pages("/dags", "dags"))
 
     def import_errors(self) -> list[Mapping[str, Any]]:
-        return list(self._pages("GET", "/importErrors", "import_errors"))
+        return list(self._pages("/importErrors", "import_errors"))
 
     def tasks(self, dag_id: str) -> list[Mapping[str, Any]]:
         path = f"/dags/{segment(dag_id)}/tasks"
         return self._rows(path, "tasks", self._call("GET", path))
 
     def dag_runs(self, dag_id: str) -> list[DagRun]:
-        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"order_by": "execution_date"})
+        rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", {"order_by": self._api.run_date})
         return self._parsed(DagRun.parse, rows)
 
     def dag_run(self, dag_id: str, run_id: str) -> DagRun:
-        return self._one(DagRun.parse, self._call("GET", _run(dag_id, run_id)))
+        return self._one(DagRun.parse, self._call("GET", run_path(dag_id, run_id)))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        rows = self._pages("GET", f"{_run(dag_id, run_id)}/taskInstances", "task_instances")
+        rows = self._pages(f"{run_path(dag_id, run_id)}/taskInstances", "task_instances")
         return self._parsed(TaskInstance.parse, rows)
 
     def finished_task_instances(
@@ -122,7 +91,6 @@ class AirflowReader:
         self, dag_ids: Sequence[str], since: datetime, before: datetime | None, limit: int, offset: int
     ) -> tuple[list[TaskInstance], int, int]:
         """The rows of these DAGs, their total number, and how many rows were read to get them."""
-        path = "/dags/~/dagRuns/~/taskInstances/list"
         query: dict[str, Any] = {
             "end_date_gte": since.isoformat(),
             "state": [*FINISHED, RETRIED],
@@ -133,25 +101,26 @@ class AirflowReader:
             query["end_date_lte"] = (before - timedelta(microseconds=1)).isoformat()
 
         def page() -> Any:
-            answer = self._call("POST", path, json={**query, "dag_ids": list(dag_ids)}, allowed=(403,))
+            answer = self._call("POST", TASKS, json={**query, "dag_ids": list(dag_ids)}, allowed=(403,))
             if not isinstance(answer, Mapping) or "task_instances" not in answer:
                 # One DAG that is forbidden or gone fails the whole list: then ask for all permitted DAGs.
-                answer = self._call("POST", path, json=query)
+                answer = self._call("POST", TASKS, json=query)
             return answer
 
-        rows, total = self._counted(path, "task_instances", page, offset)
+        rows, total = self._counted(TASKS, "task_instances", page, offset)
         tasks = self._parsed(TaskInstance.parse, (row for row in rows if row.get("dag_id") in dag_ids))
         return tasks, total, len(rows)
 
     def dag_runs_between(
         self, dag_ids: Sequence[str], first: datetime, last: datetime, pages: int
     ) -> Iterator[DagRun]:
-        """Runs of these DAGs with a logical date in [first, last], at most `pages` pages of them."""
+        """Runs of these DAGs with a `run_date` in [first, last], at most `pages` pages of them."""
+        date = self._api.run_date
         params = {
             "dag_ids": list(dag_ids),
-            "execution_date_gte": first.isoformat(),
-            "execution_date_lte": last.isoformat(),
-            "order_by": "execution_date",
+            f"{date}_gte": first.isoformat(),
+            f"{date}_lte": last.isoformat(),
+            "order_by": date,
             "page_limit": PAGE,
         }
         path = "/dags/~/dagRuns/list"
@@ -164,7 +133,7 @@ class AirflowReader:
 
     def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
         """None if it, or its DAG, is gone."""
-        row = self._call("GET", _run(dag_id, run_id), allowed=(403, 404), gone=None)
+        row = self._call("GET", run_path(dag_id, run_id), allowed=(403, 404), gone=None)
         return None if row is None else self._one(DagRun.parse, row)
 
     def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
@@ -193,53 +162,64 @@ class AirflowReader:
 
     def started_task_instances(self, unit: Unit, since: datetime) -> Iterator[TaskInstance]:
         """The task's instances, in any run, whose last try started at or after `since`."""
-        yield from self._listed(
-            {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "start_date_gte": since.isoformat()}
-        )
+        return self._listed(unit, {"start_date_gte": since.isoformat()})
 
     def task(self, unit: Unit) -> Mapping[str, Any]:
         """The task as Airflow serves it, as of the last time the DAG was parsed."""
-        path = f"{_dag(unit.dag_id)}/tasks/{segment(unit.task_id)}"
+        path = f"{dag_path(unit.dag_id)}/tasks/{segment(unit.task_id)}"
         return self._object(path, self._call("GET", path))
 
     def task_instances_in(
         self, unit: Unit, states: Sequence[str], since: datetime | None = None
     ) -> Iterator[TaskInstance]:
         """The task's instances, in any run, in one of these states; `since`: only those started then or later."""
-        wanted: dict[str, Any] = {"dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "state": list(states)}
-        yield from self._listed(wanted if since is None else wanted | {"start_date_gte": since.isoformat()})
+        started = {} if since is None else {"start_date_gte": since.isoformat()}
+        return self._listed(unit, {"state": list(states), **started})
 
-    def _listed(self, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
-        path = "/dags/~/dagRuns/~/taskInstances/list"
+    def task_instances_under_way(self, unit: Unit) -> Iterator[TaskInstance]:
+        """Those that are running, or that have begun something elsewhere and wait for it."""
+        known = self.version
+        parked = [state for state, since in known.dialect.parked.items() if known.number >= since]
+        return self.task_instances_in(unit, [*UNDER_WAY, *parked])
+
+    def _listed(self, unit: Unit, wanted: Mapping[str, Any]) -> Iterator[TaskInstance]:
+        """Raises AirflowRefuses for a DAG that is unknown, or that this user may not see."""
+        of_task = {**wanted, "dag_ids": [unit.dag_id], "task_ids": [unit.task_id], "page_limit": PAGE}
 
         def page(offset: int) -> Any:
-            return self._call("POST", path, json={**wanted, "page_limit": PAGE, "page_offset": offset})
+            return self._call("POST", TASKS, json={**of_task, "page_offset": offset})
 
-        yield from self._parsed(TaskInstance.parse, self._paged(path, "task_instances", page))
+        rows = iter(self._paged(TASKS, "task_instances", page))
+        first = next(rows, None)
+        if first is not None:
+            yield self._one(TaskInstance.parse, first)
+        elif not self._api.refuses_unknown_dags:
+            self.dag(unit.dag_id)
+        yield from self._parsed(TaskInstance.parse, rows)
 
     def dag(self, dag_id: str) -> Mapping[str, Any]:
-        document = self._object(_dag(dag_id), self._call("GET", _dag(dag_id)))
+        document = self._object(dag_path(dag_id), self._call("GET", dag_path(dag_id)))
         if not isinstance(document.get("is_paused"), bool):
-            raise self._unclear(f"GET {_dag(dag_id)} answered without saying whether the DAG `is_paused`")
+            raise self._unclear(f"GET {dag_path(dag_id)} answered without saying whether the DAG `is_paused`")
         return document
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether it has the DAG now: one whose file is gone stays on record, as inactive."""
-        found = self._call("GET", _dag(dag_id), allowed=(404,), gone=None)
-        return found is not None and self._object(_dag(dag_id), found).get("is_active") is not False
+        """Whether it has the DAG now: one whose file is gone stays on record, as inactive or stale."""
+        found = self._call("GET", dag_path(dag_id), allowed=(404,), gone=None)
+        return found is not None and self._api.is_current(self._object(dag_path(dag_id), found))
 
     def next_window_start(self, dag_id: str) -> pendulum.DateTime | None:
         """The start of the next scheduled run's window; None if the DAG has ended or has no schedule."""
         return self._one(lambda row: instant(row, "next_dagrun_data_interval_start"), self.dag(dag_id))
 
     def live_dag_runs(self, dag_id: str) -> list[DagRun]:
-        rows = self._pages("GET", f"{_dag(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
+        rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
         return self._parsed(DagRun.parse, rows)
 
     def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
         """The last run created by Airflow's own schedule."""
-        params = {"order_by": "-execution_date", "limit": PAGE}
-        path = f"{_dag(dag_id)}/dagRuns"
+        params = {"order_by": f"-{self._api.run_date}", "limit": PAGE}
+        path = f"{dag_path(dag_id)}/dagRuns"
         rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
         scheduled = self._parsed(DagRun.parse, (row for row in rows if row.get("run_type") == "scheduled"))
         return next(iter(scheduled), None)
@@ -252,7 +232,7 @@ class AirflowReader:
 
     def xcom_keys(self, dag_id: str, run_id: str) -> list[tuple[Unit, int, str]]:
         """Of every XCom that the run has: its task, map index and key."""
-        rows = self._pages("GET", f"{_run(dag_id, run_id)}/taskInstances/~/xcomEntries", "xcom_entries")
+        rows = self._pages(f"{run_path(dag_id, run_id)}/taskInstances/~/xcomEntries", "xcom_entries")
         return self._parsed(xcom_key, rows)
 
     def xcom(self, unit: Unit, run_id: str, key: str) -> Any:
@@ -263,11 +243,19 @@ class AirflowReader:
             raise self._unclear(f"{path} answered without a `value`")
         return answer["value"]
 
+    def is_proxy(self, task: TaskInstance) -> bool:
+        """Whether the class that executed it is known to be a proxy's. Airflow 3 tells the class of another version of
+        the DAG: there, only the switch says whose a try is."""
+        return self._api.tells_own_operator and PROXY in task.operator
+
     def is_handed_over(self, task: TaskInstance) -> bool:
-        """Whether the switch in the task has found this try to be Dagster's; False also if it has not asked yet.
+        """Whether a proxy, or the switch in the task, has this try in Dagster's hands; False also if the switch has not
+        asked yet.
 
         Airflow removes a task's XComs a little after a try has begun, so an older one is about an earlier try.
         """
+        if self.is_proxy(task):
+            return True
         path = f"{_instance(task.unit, task.run_id)}/xcomEntries/{OWNER_KEY}"
         params = {"map_index": task.map_index} if task.map_index >= 0 else {}
         answer = self._call("GET", path, params=params, allowed=(404,), gone={})
@@ -283,120 +271,37 @@ class AirflowReader:
         return None if answer is None else self._one(lambda row: text(row, "value"), answer)
 
     def variables(self) -> dict[str, str]:
-        rows = self._pages("GET", "/variables", "variables")
+        rows = self._pages("/variables", "variables")
         return dict(self._parsed(lambda row: (text(row, "key"), str(row.get("value") or "")), rows))
 
     def log_of(self, task: TaskInstance) -> str:
         path = f"{_instance(task.unit, task.run_id)}/logs/{task.try_number}"
-        reply = self._asked("GET", path, (), headers={"Accept": "text/plain"})
-        return reply.body.decode("utf-8", "replace")
+        reply = self._asked("GET", path, (), headers={"Accept": self._api.log_type})
+        return self._question(lambda: self._api.log_text(reply))
 
-    def _pages(
-        self, method: str, path: str, name: str, params: Mapping[str, Any] | None = None
-    ) -> Iterator[Mapping[str, Any]]:
-        def page(offset: int) -> Any:
-            return self._call(method, path, params={**(params or {}), "limit": PAGE, "offset": offset})
+    def source(self, dag: Mapping[str, Any]) -> str | None:
+        """The DAG's file, as Airflow last parsed it; None if this user may not see it, or Airflow does not keep it.
+        `dag`: its row among `dags`."""
+        path = f"/dagSources/{segment(str(dag.get(self._api.source_id)))}"
+        answer = self._call("GET", path, allowed=(403, 404), gone={}, headers={"Accept": "application/json"})
+        source: str | None = self._one(lambda row: text(row, "content", None), answer)
+        return source
 
-        return self._paged(path, name, page)
+    def schedule(self, dag: Mapping[str, Any]) -> Any:
+        """What Airflow shows as the schedule of a DAG's row."""
+        return dag.get(self._api.schedule)
 
-    def _paged(self, path: str, name: str, page: Callable[[int], Any]) -> Iterator[Mapping[str, Any]]:
-        """Every row, page after page. Raises AirflowUnclear for pages that repeat, do not end, or contradict their
-        `total_entries`."""
-        offset, before = 0, None
-        for _ in range(MOST_PAGES):
-            rows, total = self._counted(path, name, partial(page, offset), offset)
-            if rows and rows == before:
-                raise self._unclear(f"{path} gives the same page again and again")
-            if not rows and offset < total:
-                raise self._unclear(f"{path} says that it has {total} {name}, and gives {offset}")
-            yield from rows
-            offset, before = offset + len(rows), rows
-            if offset >= total:
-                return
-        raise self._unclear(f"{path} has more than {MOST_PAGES} pages")
+    def dag_link(self, dag_id: str) -> str:
+        """The page of a DAG in Airflow's UI."""
+        return self.address.url + dag_path(dag_id)
 
-    def _counted(
-        self, path: str, name: str, ask: Callable[[], Any], offset: int
-    ) -> tuple[list[Mapping[str, Any]], int]:
-        """The rows of the page at `offset`, and the total number of rows. Airflow counts before it reads: a row that
-        is made in between is given and not counted, and such a page is asked for again."""
+    def run_link(self, dag_id: str, run_id: str) -> str:
+        """The page of a DAG run in Airflow's UI."""
+        return self.address.url + self._api.page_of_run(dag_id, run_id)
 
-        def once() -> tuple[list[Mapping[str, Any]], int]:
-            answer = ask()
-            rows = self._rows(path, name, answer)
-            return rows, self._total(path, answer, offset + len(rows))
-
-        again = Retrying(
-            stop=stop_after_attempt(COUNTED_AGAIN),
-            wait=wait_exponential(multiplier=0.1, max=1),
-            retry=retry_if_exception(lambda error: isinstance(error, AirflowUnclear) and not error.lasting),
-            reraise=True,
-        )
-        return again(once)
-
-    def _total(self, path: str, answer: Any, read: int) -> int:
-        total = answer.get("total_entries")
-        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-            raise self._unclear(f"{path} answered without a number as `total_entries`")
-        if total < read:
-            reason = f"{path} says that it has {total} entries, and has given {read}"
-            raise AirflowUnclear(self.address.url, reason)
-        return total
-
-    def _rows(self, path: str, name: str, answer: Any) -> list[Mapping[str, Any]]:
-        return self._one(lambda document: rows_of(document, name, path), answer)
-
-    def _object(self, path: str, answer: Any) -> Mapping[str, Any]:
-        if not isinstance(answer, dict):
-            raise self._unclear(f"{path} answered with {type(answer).__name__} where an object belongs")
-        return answer
-
-    def _parsed(self, parse: Callable[[Mapping[str, Any]], T], rows: Iterable[Mapping[str, Any]]) -> list[T]:
-        return [self._one(parse, row) for row in rows]
-
-    def _one(self, parse: Callable[[Mapping[str, Any]], T], row: Any) -> T:
-        try:
-            return parse(self._object("Airflow", row))
-        except Unclear as error:
-            raise self._unclear(str(error)) from error
-
-    def _unclear(self, reason: str) -> AirflowUnclear:
-        return AirflowUnclear(self.address.url, reason, lasting=True)
-
-    def _call(
-        self, method: str, path: str, *, allowed: Sequence[int] = (), gone: Any = MISSING, **request: Any
-    ) -> Any:
-        """The answer's document, or `gone` if the status is one of those `allowed`."""
-        reply = self._asked(method, path, allowed, **request)
-        if reply.status >= 400 and gone is not MISSING:
-            return gone
-        if not reply.body:
-            return {}
-        try:
-            return reply.document()
-        except Unclear as error:
-            if reply.status >= 400:  # allowed, but sent by something in front of Airflow
-                return {}
-            raise self._unclear(str(error)) from error
-
-    def _asked(self, method: str, path: str, allowed: Sequence[int], **request: Any) -> Reply:
-        return self._question(lambda: checked(self._web.ask(method, path, **request), allowed))
-
-    def _question(self, once: Callable[[], T]) -> T:
-        waiting = Retrying(
-            stop=stop_after_delay(self._patience),
-            wait=wait_exponential(multiplier=0.2, max=2),
-            retry=retry_if_exception(_passes),
-            reraise=True,
-        )
-        try:
-            return waiting(once)
-        except NoAnswer as error:
-            raise AirflowUnreachable(self.address.url, str(error)) from error
-        except Refusal as error:
-            raise AirflowRefuses(self.address.url, str(error), lasting=error.lasting) from error
-        except Unclear as error:
-            raise self._unclear(str(error)) from error
+    def link(self, unit: Unit, run_id: str) -> str:
+        """The page of a task's run in Airflow's UI."""
+        return self.address.url + self._api.page_of_task(unit.dag_id, run_id, unit.task_id)
 
 
 class AirflowClient(AirflowReader):
@@ -406,14 +311,19 @@ class AirflowClient(AirflowReader):
         """Trigger a manual run whose data interval is the window."""
         start, end = window.start.isoformat(), window.end.isoformat()
         body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
-        return self._one(DagRun.parse, self._call("POST", f"{_dag(dag_id)}/dagRuns", json=body))
+        run = self._one(DagRun.parse, self._call("POST", f"{dag_path(dag_id)}/dagRuns", json=body))
+        if run.window != window:
+            raise self._unclear(
+                f"{run.run_id} has the data interval {run.window}, and {window} was asked for"
+            )
+        return run
 
     def note_success(self, run: DagRun) -> None:
         """Close a DAG run whose tasks have all succeeded; Airflow itself ignores the runs of a paused DAG."""
-        self._call("PATCH", _run(run.dag_id, run.run_id), json={"state": "success"})
+        self._call("PATCH", run_path(run.dag_id, run.run_id), json={"state": "success"})
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        self._call("PATCH", _dag(dag_id), json={"is_paused": paused})
+        self._call("PATCH", dag_path(dag_id), json={"is_paused": paused})
 
     def set_variable(self, name: str, value: str) -> None:
         """Create it, or replace its value."""
@@ -431,18 +341,5 @@ class AirflowClient(AirflowReader):
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))
 
 
-def _passes(error: BaseException) -> bool:
-    """Whether an error is temporary, as a 5xx answer is: Airflow on SQLite gives one now and then."""
-    return isinstance(error, NoAnswer) or (isinstance(error, Refusal) and not error.lasting)
-
-
-def _dag(dag_id: str) -> str:
-    return f"/dags/{segment(dag_id)}"
-
-
-def _run(dag_id: str, run_id: str) -> str:
-    return f"{_dag(dag_id)}/dagRuns/{segment(run_id)}"
-
-
 def _instance(unit: Unit, run_id: str) -> str:
-    return f"{_run(unit.dag_id, run_id)}/taskInstances/{segment(unit.task_id)}"
+    return f"{run_path(unit.dag_id, run_id)}/taskInstances/{segment(unit.task_id)}"

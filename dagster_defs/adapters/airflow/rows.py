@@ -52,7 +52,9 @@ class DagRun:
 class TaskInstance:
     """One finished (or running) try of a task; `map_index` is -1 for a task that is not mapped.
 
-    `command`: what Airflow rendered, with its own masks, truncated; empty if Airflow no longer keeps it.
+    `run_date`: the date by which its DAG run is listed, `run_after` in Airflow 3 and the logical date before; None for
+    an earlier try. `command`: what Airflow rendered, with its own masks, truncated; empty if Airflow no longer keeps
+    it.
     """
 
     unit: Unit
@@ -64,7 +66,7 @@ class TaskInstance:
     end: pendulum.DateTime | None
     duration: float | None
     operator: str
-    logical_date: pendulum.DateTime | None = None
+    run_date: pendulum.DateTime | None = None
     command: str = ""
     max_tries: int = 0
 
@@ -83,7 +85,7 @@ class TaskInstance:
             end=instant(row, "end_date"),
             duration=seconds(row, "duration"),
             operator=text(row, "operator", ""),
-            logical_date=instant(row, "execution_date"),
+            run_date=instant(row, "run_after") or instant(row, "execution_date"),
             command=_command(row.get("rendered_fields")),
             max_tries=whole(row, "max_tries", 0),
         )

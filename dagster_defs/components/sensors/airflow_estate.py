@@ -58,35 +58,11 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        from dagster_airlift.core import AirflowInstance
-        from dagster_airlift.core.filter import AirflowFilter
-        from dagster_airlift.core.serialization.compute import compute_serialized_data
-
-        from dagster_defs.adapters.airflow.airlift_backend import Backend
-
         # Dagster keeps the file in the project, which need not be that of the current folder.
         settings = Settings.from_process(nearest_project(state_path.parent))
         address = AirflowAddress.of(settings.of_airflow(self.name) if airflows(settings).dags else settings)
-        estate = compute_serialized_data(
-            airflow_instance=AirflowInstance(
-                auth_backend=Backend(AirflowReader(address)),
-                name=self.name,
-            ),
-            mapped_assets=[],
-            dag_selector_fn=None,
-            automapping_enabled=True,  # tasks too, not only DAGs
-            source_code_retrieval_enabled=True,
-            retrieval_filter=AirflowFilter(),
-        )
-        dags = {
-            dag.dag_id: {
-                "info": dag.dag_info.metadata,
-                "url": dag.dag_info.url,
-                "source": dag.source_code,
-                "tasks": {task_id: task.metadata for task_id, task in dag.task_infos.items()},
-            }
-            for dag in estate.dag_datas.values()
-        }
+        airflow = AirflowReader(address)
+        dags = {dag["dag_id"]: _contents(airflow, dag) for dag in airflow.dags()}
         atomic.write_json(state_path, dags)
 
     def build_defs_from_state(
@@ -193,6 +169,18 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
 
     def _task_key(self, dag_id: str, task_id: str) -> dg.AssetKey:
         return dg.AssetKey([self.name, dag_id, task_id])
+
+
+def _contents(airflow: AirflowReader, dag: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "info": {"description": dag.get("description"), "schedule_interval": airflow.schedule(dag)},
+        "url": airflow.dag_link(dag["dag_id"]),
+        "source": airflow.source(dag),
+        "tasks": {
+            task["task_id"]: {name: task.get(name) for name in ("class_ref", "downstream_task_ids")}
+            for task in airflow.tasks(dag["dag_id"])
+        },
+    }
 
 
 def _shadowed(unit: UnitComponent, project: ProjectUnits[UnitComponent]) -> ShadowedUnit:

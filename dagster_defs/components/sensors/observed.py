@@ -172,7 +172,7 @@ class EventTranslator:
 
     def _metadata(self, task: TaskInstance, run: DagRun | None, indices: str) -> dict[str, Any]:
         facts: dict[str, Any] = {
-            tags.SHOWN_RUN: dg.MetadataValue.url(self.client.address.link(task.unit, task.run_id)),
+            tags.SHOWN_RUN: dg.MetadataValue.url(self.client.link(task.unit, task.run_id)),
             tags.SHOWN_RUN_ID: task.run_id,
             tags.SHOWN_TRY: task.try_number,
             tags.SHOWN_STATE: task.state,

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
-from dagster_defs.adapters.airflow.client import UNDER_WAY, AirflowReader
+from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.airflow.rows import TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.adapters.files.airflows import settings_of_dag, settings_of_each
@@ -20,7 +20,6 @@ from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
-PROXY = "ToDagster"  # part of the class name of every proxy, Airlift's own among them
 # Part of the documentation of a task with a switch, and the tag of a DAG of which each working task has one.
 ENROLLED, ENROLLED_TAG = "whose a window is, is asked when the task starts", "parity: enrolled"
 DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # these need no mirror
@@ -110,14 +109,11 @@ class LiveReader:
         )
 
     def tasks(self, unit: Unit) -> list[TaskInstance]:
-        return list(self.airflow.task_instances_in(unit, UNDER_WAY))
+        return list(self.airflow.task_instances_under_way(unit))
 
     def own_tasks(self, unit: Unit) -> list[TaskInstance]:
         """Those in which Airflow does the work itself, as far as it is known; not those that wait for Dagster."""
-        return [task for task in self.tasks(unit) if not self._is_handed_over(task)]
-
-    def _is_handed_over(self, task: TaskInstance) -> bool:
-        return PROXY in task.operator or self.airflow.is_handed_over(task)
+        return [task for task in self.tasks(unit) if not self.airflow.is_handed_over(task)]
 
     def dagster_runs(self, unit: Unit) -> list[FoundRun]:
         """Live runs on the legacy side; candidate runs write nothing that anybody reads."""
@@ -127,7 +123,7 @@ class LiveReader:
         """The instances of a mapped task count together, from the first one's start to the last one's end."""
         runs: dict[str, list[TaskInstance]] = {}
         for task in self.airflow.task_instances_in(unit, ("success",), now - TIMES_SINCE):
-            if task.duration is not None and PROXY not in task.operator:
+            if task.duration is not None and not self.airflow.is_proxy(task):
                 runs.setdefault(task.run_id, []).append(task)
         newest_first = sorted(runs.values(), key=_began, reverse=True)
         own = (tasks for tasks in newest_first if not self.airflow.is_handed_over(tasks[0]))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
-from dagster_defs.adapters.airflow.client import FINISHED, AirflowClient
+from dagster_defs.adapters.airflow.client import FINISHED, PROXY, AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import DagsterClient, FoundRun
 from dagster_defs.adapters.dagster.evidence import SHADOW
@@ -22,7 +22,6 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import (
     ENROLLED,
     ENROLLED_TAG,
-    PROXY,
     LiveReader,
     in_another,
     other_airflows,

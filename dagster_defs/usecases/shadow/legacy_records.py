@@ -21,7 +21,6 @@ from dagster_defs.adapters.files.airflows import settings_of_dag
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.parity import Side
-from dagster_defs.usecases.move.live import PROXY
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.windows import Moment
 
@@ -60,7 +59,7 @@ class LegacyRecords:
             own = {
                 task_id: task
                 for task_id, task in tasks.items()
-                if PROXY not in task.operator and task_id not in by_dagster
+                if not client.is_proxy(task) and task_id not in by_dagster
             }
             asked = self._in_airflow(client, run_id, own, keys)
         except AirflowFault as error:

@@ -174,7 +174,12 @@ class EventLog:
         return LegacyRun(write, airflow_run, airflow_try, address, event.run_id)
 
     def _link(self, unit: Unit, airflow_run: str) -> str:
-        return AirflowAddress.of(settings_of_dag(self.settings, unit.dag_id)).link(unit, airflow_run)
+        """Empty if Airflow, which may never have been asked, does not say which pages it has."""
+        address = AirflowAddress.of(settings_of_dag(self.settings, unit.dag_id))
+        try:
+            return AirflowReader(address, patience=0).link(unit, airflow_run)
+        except AirflowFault:
+            return ""
 
     def made_for(self, run_id: str) -> int | None:
         run = self.instance.get_run_by_id(run_id) if run_id else None

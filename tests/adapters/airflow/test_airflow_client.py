@@ -125,7 +125,7 @@ def test_a_server_that_stays_broken_is_unreachable(airflow: FakeAirflow) -> None
     airflow.failures = [500] * 100
     client = AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=0.5)
 
-    with pytest.raises(AirflowFault, match=rf"{airflow.url}.*GET /dags answered 500"):
+    with pytest.raises(AirflowFault, match=rf"{airflow.url}.*GET /api/v1/dags answered 500"):
         client.dags()
 
 
@@ -199,7 +199,7 @@ def test_a_task_in_a_group_keeps_its_dots(client: AirflowClient, airflow: FakeAi
 
 def test_an_unknown_run_is_told_with_its_path(client: AirflowClient) -> None:
     """A 404 names the call and the status."""
-    with pytest.raises(AirflowFault, match="GET /dags/d/dagRuns/none answered 404"):
+    with pytest.raises(AirflowFault, match="GET /api/v1/dags/d/dagRuns/none answered 404"):
         client.dag_run("d", "none")
 
 
@@ -254,9 +254,10 @@ def test_a_count_that_never_agrees(
     client: AirflowClient, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends with an error that a later question may not meet, unlike a malformed answer."""
+    assert client.version.number == (2, 11)
     answer = {"dags": [{"dag_id": "a"}, {"dag_id": "b"}], "total_entries": 1}
     monkeypatch.setattr(airflow, "answer", lambda *_: (200, answer))
-    monkeypatch.setattr("dagster_defs.adapters.airflow.client.COUNTED_AGAIN", 2)
+    monkeypatch.setattr("dagster_defs.adapters.airflow.reading.COUNTED_AGAIN", 2)
 
     with pytest.raises(AirflowUnclear, match="has 1 entries, and has given 2") as raised:
         client.dags()

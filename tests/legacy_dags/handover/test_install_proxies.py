@@ -60,7 +60,7 @@ def test_both_sides_use_the_same_words(unmarked: dict[str, Any]) -> None:
         "owner_key": client.OWNER_KEY,
         "run_key": client.RUN_KEY,
         "dagsters": client.DAGSTERS,
-        "proxy": live.PROXY,
+        "proxy": client.PROXY,
         "variable": channels.VARIABLE,
         "channels": list(channels.CHANNELS),
         "set_up": proxied_state.SET_UP,

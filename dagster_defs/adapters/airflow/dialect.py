@@ -1,0 +1,50 @@
+"""What differs between the versions of Airflow's stable REST API, as data. Everything else is read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagster_defs.adapters.http.login import Login
+from dagster_defs.adapters.http.question import Reply, segment
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`major`: of the Airflows that speak it. `base`: what its paths begin with. `not_found`: a key that its own 404
+    has, and nobody else's.
+
+    `run_date`: the date that every DAG run has, by which runs are sorted and filtered. `schedule`: the key of a DAG's
+    schedule. `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for
+    somebody outside Airflow, by the first version that has them.
+
+    `refuses_unknown_dags`: whether a list of an unknown DAG's tasks is an error, and not just empty.
+    `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
+    of the DAG.
+    """
+
+    major: int
+    base: str
+    health: str
+    not_found: str
+    run_date: str
+    schedule: str
+    source_id: str
+    parked: Mapping[str, tuple[int, int]]
+    refuses_unknown_dags: bool
+    tells_own_operator: bool
+    is_current: Callable[[Mapping[str, Any]], bool]
+    log_type: str
+    log_text: Callable[[Reply], str]
+    login: Callable[[Login, str], Login]
+    page_of_run: Callable[[str, str], str]
+    page_of_task: Callable[[str, str, str], str]
+
+
+def dag_path(dag_id: str) -> str:
+    return f"/dags/{segment(dag_id)}"
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    return f"{dag_path(dag_id)}/dagRuns/{segment(run_id)}"
