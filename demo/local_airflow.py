@@ -50,7 +50,7 @@ class LocalAirflow:
     def start(self, supervisor: Supervisor) -> AirflowClient:
         """Start web server and scheduler, and wait until both are healthy. Call `prepare` first."""
         supervisor.start("airflow-scheduler", [self._program, "scheduler"], env=self.env)
-        supervisor.start("airflow-webserver", self._web_server, env=self.env)
+        supervisor.start("airflow-webserver", self.web_server, env=self.env)
         client = AirflowClient(self.address, patience=20)
         supervisor.wait_until("Airflow", client.is_healthy, seconds=START_SECONDS)
         return client
@@ -94,7 +94,7 @@ class LocalAirflow:
         }
 
     @property
-    def _web_server(self) -> list[str]:
+    def web_server(self) -> list[str]:
         """What `airflow webserver` starts for one worker, without the process that watches over it."""
         app = ("--config", "python:airflow.www.gunicorn_config", "--preload", "airflow.www.app:cached_app()")
         address = ("--bind", f"127.0.0.1:{self.port}", "--timeout", "120", "--workers", "1")

@@ -191,10 +191,10 @@ class AirflowReader(Reading):
 
         rows = iter(self._paged(TASKS, "task_instances", page))
         first = next(rows, None)
-        if first is not None:
-            yield self._one(TaskInstance.parse, first)
-        elif not self._api.refuses_unknown_dags:
-            self.dag(unit.dag_id)
+        if first is None:
+            self.dag(unit.dag_id)  # of a DAG that it does not have, Airflow says that it has no tasks
+            return
+        yield self._one(TaskInstance.parse, first)
         yield from self._parsed(TaskInstance.parse, rows)
 
     def dag(self, dag_id: str) -> Mapping[str, Any]:
@@ -236,7 +236,8 @@ class AirflowReader(Reading):
         return self._parsed(xcom_key, rows)
 
     def xcom(self, unit: Unit, run_id: str, key: str) -> Any:
-        """The value of a task that is not mapped, as JSON has it; Airflow before 2.10 refuses to say it like that."""
+        """The value of a task that is not mapped, as JSON has it, and anything else as Airflow has written it down;
+        Airflow before 2.10 refuses to say it like that."""
         path = f"{_instance(unit, run_id)}/xcomEntries/{segment(key)}"
         answer = self._object(path, self._call("GET", path, params={"stringify": "false"}))
         if "value" not in answer:
@@ -335,7 +336,10 @@ class AirflowClient(AirflowReader):
         """Ask Airflow to parse the DAG's file before its turn. An Airflow that does not do this, or not for this user,
         parses it when its turn comes."""
         if token := self.dag(dag_id).get("file_token"):
-            self._call("PUT", f"/parseDagFile/{segment(str(token))}", allowed=(403, 404, 405, 409), gone=None)
+            path = f"/parseDagFile/{segment(str(token))}"
+            self._asked(
+                "PUT", path, (403, 404, 405, 409)
+            )  # the answer need not be JSON, if it is asked already
 
     def make_pool(self, name: str, slots: int) -> None:
         self._call("POST", "/pools", json={"name": name, "slots": slots}, allowed=(409,))

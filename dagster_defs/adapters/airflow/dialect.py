@@ -19,7 +19,6 @@ class Dialect:
     schedule. `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for
     somebody outside Airflow, by the first version that has them.
 
-    `refuses_unknown_dags`: whether a list of an unknown DAG's tasks is an error, and not just empty.
     `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
     of the DAG.
     """
@@ -32,7 +31,6 @@ class Dialect:
     schedule: str
     source_id: str
     parked: Mapping[str, tuple[int, int]]
-    refuses_unknown_dags: bool
     tells_own_operator: bool
     is_current: Callable[[Mapping[str, Any]], bool]
     log_type: str

@@ -40,7 +40,6 @@ V1 = Dialect(
     schedule="schedule_interval",
     source_id="file_token",
     parked={},
-    refuses_unknown_dags=True,
     tells_own_operator=True,
     is_current=_is_current,
     log_type="text/plain",

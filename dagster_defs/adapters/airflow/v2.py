@@ -54,7 +54,6 @@ V2 = Dialect(
     schedule="timetable_summary",
     source_id="dag_id",
     parked={"awaiting_input": (3, 3)},
-    refuses_unknown_dags=False,
     tells_own_operator=False,
     is_current=_is_current,
     log_type="application/json",

@@ -166,7 +166,7 @@ class Web:
             return self._once(method, path, seconds=seconds, headers=all_headers, **request)
 
         reply = once()
-        return once(anew=True) if reply.status == 401 and self._login.renews else reply
+        return once(anew=True) if self._login.renews and _is_of_no_use(reply) else reply
 
     def headers(self, *, anew: bool = False) -> Mapping[str, str]:
         """What lets a request in, beside a user and a password. Raises as `ask` does."""
@@ -209,6 +209,12 @@ class Web:
             raise NoAnswer(str(error) or type(error).__name__) from error
         finally:
             DEADLINE.at = math.inf
+
+
+def _is_of_no_use(reply: Reply) -> bool:
+    """Whether what let the last request in no longer does: it has expired, or, as Airflow 3 says with a 403, it was
+    signed with a key that the server no longer has."""
+    return reply.status == 401 or (reply.status == 403 and b"Invalid JWT token" in reply.body)
 
 
 def checked(reply: Reply, allowed: Iterable[int] = ()) -> Reply:

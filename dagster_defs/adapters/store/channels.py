@@ -26,6 +26,7 @@ from dagster_defs.settings import Settings
 CHANNELS = (FILE, OF_VARIABLES) = ("file", "variable")  # what PARITY_CHANNEL takes
 VARIABLE = "parity_marks"  # of the channel itself; a DAG's is `parity_marks__<dag>`
 SAID_OF_IT = "Moves of airflow-parity write parity_marks__<dag>, and tasks read their marks there."
+MASK = "***"  # what Airflow 3 shows in the place of a value whose name sounds like a secret's
 PATIENCE = 10.0  # seconds for one answer of Airflow's
 
 
@@ -111,7 +112,7 @@ class Variables:
                 unread[name] = str(error)
                 continue
             told |= {
-                dag: one_dag.marks_of_text(text, f"the Variable {_name_of(dag)}")
+                dag: _marks(text, f"the Variable {_name_of(dag)}")
                 for dag, text in texts.items()
                 if self.airflows.has(name, dag)
             }
@@ -158,6 +159,12 @@ def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel
 
 def _name_of(dag_id: str) -> str:
     return f"{VARIABLE}__{dag_id}"
+
+
+def _marks(text: str, name: str) -> one_dag.Marks:
+    if MASK in text:
+        return one_dag.Marks(broken=f"{name} is masked by Airflow's API, because of what the DAG is called")
+    return one_dag.marks_of_text(text, name)
 
 
 def _texts(client: AirflowClient, dag_id: str) -> dict[str, str]:

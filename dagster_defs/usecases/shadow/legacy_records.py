@@ -27,8 +27,9 @@ from dagster_defs.windows import Moment
 Records = dict[str, Mapping[str, Any]]
 PATIENCE = 10.0  # seconds for one answer of Airflow's
 _TIME = "1970-01-01T00:00:00+00:00"  # no task is told when an XCom was written
-# How Airflow's API shows an object that is no plain JSON: its class, the version of its form, and what it looks like.
-_OBJECT = re.compile(r"[\w.]+@version=\d+\(.*\)", re.DOTALL)
+# How Airflow's API shows an object that is no plain JSON: its class, the version of its form, and what it looks like;
+# in Airflow 3 a mapping that has its class under this key.
+_OBJECT = re.compile(r"[\w.]+@version=\d+\(.*\)|__classname__", re.DOTALL)
 
 
 @dataclass(frozen=True)

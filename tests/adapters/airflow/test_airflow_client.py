@@ -155,6 +155,28 @@ def test_nobody_listens() -> None:
     assert client.is_healthy() is False
 
 
+def test_a_server_that_starts_is_asked_again(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which version it is, is not known before it has said so, and not guessed: not even by what it does not have."""
+    known = airflow.answer
+    said: list[tuple[int, Any]] = [(503, "starting"), (404, {}), (404, {})]
+    monkeypatch.setattr(airflow, "answer", lambda *request: said.pop(0) if said else known(*request))
+    client = AirflowClient(AirflowAddress(airflow.url, "admin", "admin"), patience=0)
+
+    with pytest.raises(AirflowFault, match="503"):
+        client.dags()
+    with pytest.raises(AirflowUnclear, match="does not say that it is an Airflow 2 or 3"):
+        client.dags()
+    assert client.dags() == []
+
+
+def test_an_airflow_that_is_not_known(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later major version is refused by its number, whatever its paths are."""
+    monkeypatch.setattr(airflow, "answer", lambda *_: (200, {"version": "4.0.0"}))
+
+    with pytest.raises(AirflowUnclear, match=r"says that this is Airflow 4\.0\.0"):
+        AirflowClient(AirflowAddress(airflow.url), patience=0).dags()
+
+
 def test_health_is_web_server_and_scheduler(client: AirflowClient, airflow: FakeAirflow) -> None:
     """Healthy means that the web server answers in JSON that the scheduler has a heartbeat."""
     assert client.is_healthy()
