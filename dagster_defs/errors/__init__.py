@@ -22,6 +22,7 @@
     │   │   ├── AirflowUnreachable            transport: it does not answer
     │   │   ├── AirflowRefuses                status: it answers with an error status
     │   │   ├── AirflowUnclear                meaning: it answers with something unexpected
+    │   │   ├── AirflowUpgraded               version: the question was in the words of another one's API
     │   │   └── AirflowBehind                 meaning: it names a window as the next one that it has run
     │   └── DagsterFault                      what Dagster's GraphQL API gave instead of an answer
     │       ├── DagsterUnreachable            transport: it does not answer
@@ -200,6 +201,7 @@ from dagster_defs.errors.servers import (
     AirflowRefuses,
     AirflowUnclear,
     AirflowUnreachable,
+    AirflowUpgraded,
     AirflowWithoutAddress,
     AlreadyRunning,
     BadLogin,
@@ -280,6 +282,7 @@ __all__ = [
     "AirflowUnclear",
     "AirflowUnknown",
     "AirflowUnreachable",
+    "AirflowUpgraded",
     "AirflowWithoutAddress",
     "AlreadyRunning",
     "BadAirflows",

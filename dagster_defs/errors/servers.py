@@ -59,6 +59,13 @@ class AirflowUnclear(AirflowFault):
     remedy = "Check that AIRFLOW_URL is the address of an Airflow 2.x or 3.x"
 
 
+class AirflowUpgraded(AirflowFault):
+    """The question was put in the words of another API than the server has by now."""
+
+    fact = "{name} at {url} has another version than a moment ago"
+    remedy = "Ask again"
+
+
 class AirflowBehind(AirflowFault):
     fact = "{name} at {url} is not up to date"
     remedy = "Wait until it has parsed the DAG again"

@@ -99,16 +99,17 @@ class Cursor:
             latest = max(latest or _plain(end), _plain(end))
         return replace(self, told=reported, latest=latest)
 
-    def passing(self, before: datetime) -> Cursor:
-        """With everything reported that had ended before this instant when it was read."""
+    def passing(self, before: datetime, overlap: timedelta = OVERLAP) -> Cursor:
+        """With everything reported that had ended before this instant when it was read. `overlap`: how long after its
+        end a task may become visible."""
         assert self.ceiling  # noqa: S101 - only a round passes anything
-        settled = before if before <= self.ceiling - OVERLAP else self.settled
+        settled = before if before <= self.ceiling - overlap else self.settled
         return replace(self, reached=before)._settling(settled)
 
-    def arrived(self) -> Cursor:
+    def arrived(self, overlap: timedelta = OVERLAP) -> Cursor:
         """With the round finished. A round may take many ticks: only what ended before it began can be settled."""
         assert self.ceiling  # noqa: S101 - only a round arrives
-        seen = self.settled if self.latest is None else min(self.latest, self.ceiling) - OVERLAP
+        seen = self.settled if self.latest is None else min(self.latest, self.ceiling) - overlap
         ended = self._settling(max(seen, self.ceiling - SETTLED))
         return replace(ended, reached=ended.settled, ceiling=None)
 

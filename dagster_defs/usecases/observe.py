@@ -101,7 +101,10 @@ class ObservationTick:
                 break
         if not part.is_whole or handled < len(part.tasks):
             return
-        self.cursor = self.cursor.arrived() if part.before is None else self.cursor.passing(part.before)
+        late = self.client.lateness
+        self.cursor = (
+            self.cursor.arrived(late) if part.before is None else self.cursor.passing(part.before, late)
+        )
 
     def _next(self) -> Slice | None:
         """The next slice from the cursor: everything there is if one answer can hold it, else as much as one can hold.

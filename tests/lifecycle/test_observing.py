@@ -50,6 +50,18 @@ def test_a_passed_slice_settles_if_it_is_old() -> None:
     assert cursor.settled == NOW - timedelta(hours=5)
 
 
+def test_ends_that_may_arrive_later_are_read_for_longer() -> None:
+    """The overlap is as long as the Airflow needs: what ended within it is read again, and remembered."""
+    end, longer = NOW - timedelta(minutes=8), timedelta(minutes=10)
+    told = Cursor.first(NOW).begun(NOW).telling([("now", NOW), ("then", end)])
+
+    assert told.arrived(longer).settled == NOW - longer
+    assert told.arrived(longer).knows("then", end)
+    assert not told.arrived().knows("then", end)
+    assert told.passing(end, longer).settled == told.settled
+    assert told.passing(end).settled == end
+
+
 def test_the_first_look_goes_back_a_day() -> None:
     """What finished a day before anybody looked is history, and not news."""
     assert Cursor.first(NOW).begun(NOW).reached == NOW - FIRST_LOOK

@@ -26,7 +26,7 @@ VERSIONS = ("2.11", "3.3")
 DAGS = Path(__file__).with_name("served_dags")
 ROWS = Path(__file__).with_name("served_rows.py")
 START_SECONDS = 240
-TOKEN_SECONDS = 5  # Airflow 3's own default is a day
+TOKEN_SECONDS = 10  # Airflow 3's own default is a day
 USERS = {"admin": "admin", "bob": "viewer"}  # and the password of each is its name
 
 

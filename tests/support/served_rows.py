@@ -76,14 +76,16 @@ def make_run(dag: Any, run: Json, session: Any) -> Any:
         return dag.create_dagrun(execution_date=moment(run["logical_date"]), **asked)
     from airflow.utils.types import DagRunTriggeredByType
 
-    keyed = {"partition_key": run["partition_key"]} if run.get("partition_key") else {}
-    return dag.create_dagrun(
+    key = run.get("partition_key")
+    made = dag.create_dagrun(
         logical_date=moment(run["logical_date"]),
         run_after=moment(run.get("run_after") or run.get("end") or run["logical_date"]),
         triggered_by=DagRunTriggeredByType.TEST,
-        **keyed,
+        partition_key=key if dag.timetable.partitioned else None,
         **asked,
     )
+    made.partition_key = key  # of a DAG that had another timetable when it ran, too
+    return made
 
 
 def make_task(instance: Any, task: Json, session: Any) -> None:

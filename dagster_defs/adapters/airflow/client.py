@@ -43,6 +43,11 @@ class AirflowReader(Reading):
                 return True
         return False
 
+    @property
+    def lateness(self) -> timedelta:
+        """How long after its end a try may appear in a list."""
+        return self._api.lateness
+
     def dags(self) -> list[Mapping[str, Any]]:
         return list(self._pages("/dags", "dags"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from dagster_defs.adapters.http.login import Login
@@ -19,6 +20,7 @@ class Dialect:
     schedule. `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for
     somebody outside Airflow, by the first version that has them.
 
+    `lateness`: how long after its end a try may appear in the lists.
     `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
     of the DAG.
     """
@@ -31,6 +33,7 @@ class Dialect:
     schedule: str
     source_id: str
     parked: Mapping[str, tuple[int, int]]
+    lateness: timedelta
     tells_own_operator: bool
     is_current: Callable[[Mapping[str, Any]], bool]
     log_type: str

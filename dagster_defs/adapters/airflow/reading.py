@@ -23,7 +23,7 @@ from dagster_defs.adapters.http.question import (
     excerpt,
     rows_of,
 )
-from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable
+from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable, AirflowUpgraded
 
 PAGE = 100  # the most rows that Airflow's own default lets a GET have; v2 answers a limit of 0 with no rows
 MOST_PAGES = 2_000  # per list; more would be an endless list
@@ -48,14 +48,14 @@ _VERSIONS: dict[
 
 class Reading:
     """Every call raises AirflowUnreachable if Airflow does not answer, AirflowRefuses if it refuses, AirflowUnclear if
-    its answer makes no sense; each with the reason."""
+    its answer makes no sense, and AirflowUpgraded once if another version has begun to answer; each with the reason."""
 
     def __init__(self, address: AirflowAddress, *, patience: float = 10) -> None:
         """`patience`: for how many seconds a call without an answer, or with a 5xx one, is retried."""
         self.address = address
         self._patience = patience
         self._login = address.login
-        self._web = Web(address.url, self._login)
+        self._web = self._unversioned = Web(address.url, self._login)
 
     @property
     def version(self) -> Version:
@@ -79,7 +79,7 @@ class Reading:
         refusals: list[Refusal | Unclear] = []
         for dialect in (V2, V1):
             try:
-                document = checked(self._web.ask("GET", f"{dialect.base}/version")).document()
+                document = checked(self._unversioned.ask("GET", f"{dialect.base}/version")).document()
                 return _version(document, dialect)
             except (Refusal, Unclear) as error:
                 if isinstance(error, Refusal) and not error.lasting:
@@ -91,13 +91,11 @@ class Reading:
         reasons = "; ".join(map(str, refusals))
         raise Unclear(f"it does not say that it is an Airflow 2 or 3: {reasons}")
 
-    def _upgraded(self, reply: Reply) -> bool:
-        """Whether a 404 does not come from the API that was asked, because the server has another one by now."""
-        before = _VERSIONS.get(self.address.url)
-        if reply.status != 404 or before is None or before.dialect.not_found in _document(reply):
-            return False
-        del _VERSIONS[self.address.url]
-        return self._found().dialect is not before.dialect
+    def _refuse_upgraded(self, version: Version) -> None:
+        """Ask again which version it is. Raises AirflowUpgraded if it is another one by now."""
+        _VERSIONS.pop(self.address.url, None)
+        if (now := self._found()).dialect is not version.dialect:
+            raise AirflowUpgraded(self.address.url, f"it was {version.text}, and is {now.text}")
 
     def _pages(
         self, path: str, name: str, params: Mapping[str, Any] | None = None, **allowed: Any
@@ -192,15 +190,18 @@ class Reading:
         return self._question(lambda: checked(self._once(method, path, **request), allowed))
 
     def _once(self, method: str, path: str, **request: Any) -> Reply:
-        """Raises NoAnswer, Refusal and Unclear, and AirflowUnclear if the server has been upgraded meanwhile: the
-        question was put in another API's words, and its answer would be taken for "there is none"."""
+        """Raises NoAnswer, Refusal and Unclear, and AirflowUpgraded: what another version's API answers to a question
+        in these words would be taken for "there is none"."""
         version = self._found()
-        reply = self._web.ask(method, f"{version.dialect.base}{path}", **request)
-        if self._upgraded(reply):
-            now = _VERSIONS[self.address.url].text
-            raise AirflowUnclear(
-                self.address.url, f"it was Airflow {version.text}, and is {now} now; ask again"
-            )
+        try:
+            reply = self._web.ask(method, f"{version.dialect.base}{path}", **request)
+        except Refusal as refusal:
+            # The endpoint for tokens is this version's too.
+            if refusal.status in (404, 405) and self._login != self.address.login:
+                self._refuse_upgraded(version)
+            raise
+        if reply.status == 404 and version.dialect.not_found not in _document(reply):
+            self._refuse_upgraded(version)
         return reply
 
     def _question(self, once: Callable[[], T]) -> T:

@@ -12,7 +12,7 @@ import pendulum
 from dagster_defs.adapters.http.question import Unclear, excerpt, seconds, text, whole
 from dagster_defs.errors import BadOccasion
 from dagster_defs.lifecycle import Unit
-from dagster_defs.windows import Occasion, Window
+from dagster_defs.windows import Occasion, Window, instant_text
 
 COMMANDS = (
     "bash_command",
@@ -23,6 +23,7 @@ COMMANDS = (
     "op_kwargs",
 )  # what a task renders and then runs
 COMMAND_LENGTH = 2_000
+STARTED_BY_ASSETS = ("dataset_triggered", "asset_triggered")  # the types of such runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class DagRun:
     window: Window | None
     end: pendulum.DateTime | None
     occasion: Occasion | None = None
+    partition_key: str = ""
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> DagRun:
@@ -43,9 +45,20 @@ class DagRun:
         start, end = instant(row, "data_interval_start"), instant(row, "data_interval_end")
         window = Window(start, end) if start and end and start < end else None
         ids = text(row, "dag_id"), text(row, "dag_run_id")
-        return cls(
-            *ids, text(row, "state"), window, instant(row, "end_date"), _occasion(row, ids[1], start, end)
-        )
+        occasion = _occasion(row, ids[1], start, end)
+        key = text(row, "partition_key", "")
+        return cls(*ids, text(row, "state"), window, instant(row, "end_date"), occasion, key)
+
+    @property
+    def instead_of_window(self) -> str:
+        """What it is about if it has no window, in words."""
+        if self.partition_key:
+            return f"a run of the partition key {self.partition_key}, without a data interval"
+        if self.occasion and self.occasion.start and self.occasion.start == self.occasion.end:
+            return f"a run with an empty data interval at {instant_text(self.occasion.start)}"
+        if self.occasion and self.occasion.run_type in STARTED_BY_ASSETS:
+            return "a run that assets started, without a data interval"
+        return "a run without a data interval"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -40,6 +41,7 @@ V1 = Dialect(
     schedule="schedule_interval",
     source_id="file_token",
     parked={},
+    lateness=timedelta(minutes=2),
     tells_own_operator=True,
     is_current=_is_current,
     log_type="text/plain",

@@ -26,6 +26,7 @@ Event = dg.AssetMaterialization | dg.AssetObservation
 
 COMMAND, MAP_INDEX, MAP_INDICES = "Command", "Map index", "Map indices"
 MOST = 5_000  # events of one asset to search: more than one tick ever stores
+NOTHING_CLAIMED = "Nothing is claimed about any partition"
 CLOCKS = timedelta(minutes=10)  # how far Airflow's and Dagster's clocks may differ
 
 
@@ -131,7 +132,9 @@ class EventTranslator:
                 known = finished_try.run.occasion is not None
                 return keys[0], None, "" if known else "unaligned: Airflow does not say what its run is about"
             if finished_try.run.window is None:
-                raise Unaligned(str(partitions.schedule), "a run without a data interval", ())
+                raise Unaligned(
+                    str(partitions.schedule), finished_try.run.instead_of_window, (), NOTHING_CLAIMED
+                )
             return keys[0], partitions.key_of(finished_try.run.window), ""
         except ParityError as error:
             return keys[0], None, f"unaligned: {error}"

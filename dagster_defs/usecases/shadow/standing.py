@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
@@ -53,6 +53,9 @@ class EventLog:
 
     instance: dg.DagsterInstance
     settings: Settings
+    _silent: set[str] = field(
+        default_factory=set, compare=False
+    )  # Airflows that did not say which version they are
 
     def run_address(self, run_id: str) -> str:
         """The URL of the run in Dagster's UI."""
@@ -176,9 +179,12 @@ class EventLog:
     def _link(self, unit: Unit, airflow_run: str) -> str:
         """Empty if Airflow, which may never have been asked, does not say which pages it has."""
         address = AirflowAddress.of(settings_of_dag(self.settings, unit.dag_id))
+        if address.url in self._silent:
+            return ""
         try:
             return AirflowReader(address, patience=0).link(unit, airflow_run)
         except AirflowFault:
+            self._silent.add(address.url)
             return ""
 
     def made_for(self, run_id: str) -> int | None:

@@ -88,6 +88,16 @@ def test_what_airflow_was_told_before_is_a_doubt(store: Store, airflow: FakeAirf
     assert "cannot be read" in store.marks_in_airflow().doubt(UNIT)
 
 
+def test_marks_that_airflow_masks_are_a_doubt(store: Store, airflow: FakeAirflow) -> None:
+    """Airflow 3 does so if the DAG is called like a secret: its texts are stars then, and no task's name."""
+    store.append(INTENT)
+    store.mark(UNIT, proxied=True)
+    airflow.variables[NAME] = airflow.variables[NAME].replace(UNIT.task_id, "***")
+
+    assert "is masked by Airflow's API" in store.marks_in_airflow().doubt(UNIT)
+    assert "is masked by Airflow's API" in store.marks_in_airflow(UNIT.dag_id).doubt(UNIT)
+
+
 def test_an_airflow_that_is_away(store: Store, airflow: FakeAirflow) -> None:
     """It cannot be told, which is known before a move begins; and what it was told is in doubt, the record is not."""
     store.append(INTENT)
