@@ -73,6 +73,20 @@ class OperatorCode:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalSensor:
+    """What an `ExternalTaskSensor` has beside `settings`. `delta_seconds`: how much earlier than its own the logical
+    date is that it asks about. `asks`: what its function returns for the window that starts at an instant, all ISO;
+    `asks_unknown`: why that is not known. `unlike`: arguments that make it do something else than to ask for states."""
+
+    skipped_states: tuple[str, ...] = ()
+    delta_seconds: float | None = None
+    by_function: bool = False
+    unlike: tuple[str, ...] = ()
+    asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asks_unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """`templated` are the raw fields; a field that names a template file contains that file's text. `callbacks` maps
     each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
@@ -80,7 +94,8 @@ class Task:
     `code_reaches` are what a custom operator and the Python callable can reach in libraries; None if there is no such
     code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files. `given`: the
     arguments of a library's operator that have another value than its default, beside those of every operator; None if
-    that is not known."""
+    that is not known. `group`: the id of its task group, or empty. `waits`: None for anything but a sensor that waits
+    for another DAG, and in an older inventory."""
 
     dag_id: str
     task_id: str
@@ -110,6 +125,8 @@ class Task:
     team: Team = NO_TEAM
     in_mapped_group: bool = False
     given: tuple[str, ...] | None = None
+    group: str = ""
+    waits: ExternalSensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +312,8 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             own_code_of(task.get("own_code")),
             in_mapped_group=bool(task.get("in_mapped_group")),
             given=_names(task.get("given")),
+            group=str(task.get("task_group") or ""),
+            waits=_external_sensor(task.get("waits")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(
@@ -321,6 +340,19 @@ def own_code_of(code: Any) -> OperatorCode | None:
         dict(code.get("attributes") or {}),
         dict(code.get("others") or {}),
         None if unshown is None else frozenset(map(str, unshown)),
+    )
+
+
+def _external_sensor(waits: Any) -> ExternalSensor | None:
+    if waits is None:
+        return None
+    return ExternalSensor(
+        tuple(map(str, waits["skipped_states"])),
+        waits["delta_seconds"],
+        bool(waits["by_function"]),
+        tuple(map(str, waits["unlike"])),
+        {str(each["start"]): tuple(map(str, each["dates"])) for each in waits["asks"]},
+        str(waits["asks_unknown"] or ""),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -88,6 +88,8 @@ class DagDraft:
     """Why nothing of the DAG is drafted."""
     unlisted: Refused | None = None
     """Why its windows cannot be listed, if only a list would determine them."""
+    asked: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    """By sensor with a function, the dates that it asks about for each window: for a file of their own."""
 
     def without(self, refused: Mapping[str, str]) -> DagDraft:
         """The same draft, with units that cannot be mirrored and why."""
@@ -101,6 +103,7 @@ class DagDraft:
             ),
             self.listed,
             unlisted=self.unlisted,
+            asked=self.asked,
         )
 
     @property

@@ -11,6 +11,7 @@ from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.units import Unit
+from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
 from dagster_defs.windows import EventSchedule, Moment, PartitionedSchedule, Times
 
@@ -191,6 +192,11 @@ class Mirror(Protocol):
     @property
     def times(self) -> Times:
         """`partitions`, or `event` if there are none."""
+        ...
+
+    @property
+    def waits(self) -> Sequence[Wait]:
+        """What each window of its DAG waits for, once the DAG is retired. Raises BadUnit."""
         ...
 
     @property

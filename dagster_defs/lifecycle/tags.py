@@ -24,6 +24,9 @@ AIRFLOW_UPSTREAM, LAUNCH = "parity/airflow_upstream", "parity/launch_id"
 # On such a run: the position in the ledger of the mark that the task obeyed.
 POSITION = "parity/position"
 
+# On a run of a retired DAG that waited for others: since when, by Airflow's sensor, as JSON.
+WAITED = "parity/waited"
+
 # On a run of one unit's job that was refused before it did anything: the error's name.
 REFUSED = "parity/refused"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, groupby
 from typing import Any
 
 from dagster_defs.lifecycle.units import Owner, Unit
+from dagster_defs.lifecycle.waits import WaitedFor
 from dagster_defs.older_python import StrEnum
 from dagster_defs.windows import instant_text
 
@@ -155,7 +156,8 @@ class Continuity:
     `enrolled`: according to the ledger, else the first known write; None without either. `lacks` are the gaps and what
     is written in part. `unknown`: written keys that the schedule does not have, as after a change of it. `problem`: why
     continuity cannot be determined. `nothing_to_write`: the unit has no asset of its own, because it only runs tests.
-    `of_event`: its DAG has no clock, and `windows` are the known runs, by their ids.
+    `of_event`: its DAG has no clock, and `windows` are the known runs, by their ids. `waited_for`: by partition, what
+    its retired DAG's schedule waits for before it starts the window.
     """
 
     unit: Unit
@@ -168,6 +170,7 @@ class Continuity:
     problem: str = ""
     nothing_to_write: bool = False
     of_event: bool = False
+    waited_for: Mapping[str, Sequence[WaitedFor]] = field(default_factory=dict)
 
     @property
     def overlaps(self) -> tuple[WindowWrites, ...]:
@@ -238,6 +241,11 @@ class Continuity:
             ],
             "skipped": [span.as_json() for span in self.skipped],
             "waiting": [lack.as_json() for lack in self.waiting],
+            "waited_for": [
+                {"window": partition, **each.as_json()}
+                for partition, waits in self.waited_for.items()
+                for each in waits
+            ],
             "unknown": list(self.unknown),
             "problem": self.problem,
         }

@@ -12,12 +12,14 @@ from pathlib import Path
 from dagster_defs.adapters.dagster.mirrors import mirrors_folder
 from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.files.asked_dates import write_asked
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.adapters.files.window_lists import FILE, read_list, write_list
 from dagster_defs.errors import BadWindowList
 from dagster_defs.inventory import Report, UnitReading, describe
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Outcome, Written
+from dagster_defs.inventory.external_sensors import ASKED, with_waits
 from dagster_defs.inventory.legacy_task import Better, with_operators
 from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import Place, draft_dag
@@ -65,6 +67,7 @@ def scaffold(
         else:
             sound = draft.without({name: str(error) for name, error in units.items()})
             yield from _write_list(sound, out)
+            yield from _write_asked(sound, out)
             yield _write(sound, out)
 
 
@@ -99,7 +102,7 @@ def draft_estate(
         }
         claims = project.claims(frozenset(chain.from_iterable(built.values())))
         drafts = [with_comparisons(draft, built, claims) for draft in drafts]
-    return report, drafts
+    return report, with_waits(drafts, airflow_version=inventory.airflow_version)
 
 
 def _places(on_disk: ProjectsOnDisk, root: Path) -> dict[str, Place]:
@@ -185,6 +188,15 @@ def _write_list(draft: DagDraft, out: Path) -> Iterator[Written]:
     if not is_there:
         write_list(path, draft.listed)
     yield Written(str(path), Outcome.UNCHANGED if is_there else Outcome.WRITTEN, (), ())
+
+
+def _write_asked(draft: DagDraft, out: Path) -> Iterator[Written]:
+    """Write what sensors ask about, with what an earlier export has found out about other windows."""
+    if not draft.asked or not draft.units:
+        return
+    path = _folder(draft.dag.dag_id, out) / ASKED
+    is_new = write_asked(path, draft.asked)
+    yield Written(str(path), Outcome.WRITTEN if is_new else Outcome.UNCHANGED, (), ())
 
 
 def _write(draft: DagDraft, out: Path) -> Written:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
+from dagster_defs.adapters.dagster.evidence import instance_at
 from dagster_defs.errors import EventLogMissing
+from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.started import SCHEDULES, places
+from dagster_defs.lifecycle.waits import WaitedFor, Waiting
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.check import requested_windows
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.move.facts import read_record
 from dagster_defs.usecases.move.propose import match_units
+from dagster_defs.usecases.waits import key_at
 
 
 def read_windows(
@@ -27,9 +35,37 @@ def read_windows(
     units = [unit for unit in matching if unit in record.mirrors]
     only = {unit: _keys(record.mirrors[unit], first, last or first) for unit in units} if first else None
     continuities = continuity_of(settings, units, now, record=record, only=only)
-    if continuities is None:
+    if continuities is None or settings.dagster_home is None:
         raise EventLogMissing()
-    return list(continuities.values())
+    waiting = _waiting(settings.dagster_home)
+    return [
+        replace(continuity, waited_for=_waited_for(record.mirrors[unit], waiting.get(unit.dag_id, ()), only))
+        for unit, continuity in continuities.items()
+    ]
+
+
+def _waiting(home: Path) -> Mapping[str, Sequence[Waiting]]:
+    """By retired DAG, the windows that wait, as the sensor that starts them has left it."""
+    from dagster._core.definitions.run_request import InstigatorType
+
+    waiting: dict[str, Sequence[Waiting]] = {}
+    with instance_at(home) as instance:
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+            if state.name.endswith(SCHEDULES):
+                cursor = getattr(state.instigator_data, "cursor", None)
+                with suppress(ValueError, KeyError, TypeError, AttributeError):  # another sensor of that name
+                    waiting |= {dag_id: place.waiting for dag_id, place in places(cursor).items()}
+    return waiting
+
+
+def _waited_for(
+    mirror: Mirror, waiting: Sequence[Waiting], only: Mapping[Unit, Collection[str]] | None
+) -> Mapping[str, Sequence[WaitedFor]]:
+    if mirror.event is not None:
+        return {}
+    keys = {key_at(mirror.partitions, each.logical_date): each for each in waiting}
+    wanted = keys.keys() if only is None else only[mirror.legacy_unit]
+    return {key: tuple(each.told(mirror.waits)) for key, each in keys.items() if key and key in wanted}
 
 
 def _keys(mirror: Mirror, first: str, last: str) -> frozenset[str]:

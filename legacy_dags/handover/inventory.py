@@ -61,6 +61,8 @@ UNDETERMINED = "__undetermined__"
 MAX_WINDOWS = 110_000
 #: Steps of a timetable from the DAG's start to the span, for timetables that cannot be entered in the middle.
 MAX_STEPS = 500_000
+#: Windows for which a sensor's `execution_date_fn` is called; more than a year of an hourly DAG.
+MAX_ASKED = 10_000
 #: Windows that are rendered for each task. Only `--window` can ask for that many.
 MAX_SAMPLES = 20_000
 
@@ -1389,6 +1391,10 @@ SETTINGS = (
 )  # fmt: skip
 
 
+#: Arguments with which a sensor that waits for another DAG does something else than to ask for states.
+UNLIKE_WAITS = ("check_existence", "deferrable", "never_fail", "silent_fail", "retry_exponential_backoff")
+
+
 #: Arguments of what starts a container or a command elsewhere; their values are shown where they were given.
 ELSEWHERE = (
     "ssh_conn_id", "remote_host", "get_pty", "conn_timeout", "cmd_timeout", "docker_url", "kubernetes_conn_id",
@@ -1886,6 +1892,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         }
     )
     start, end = task_bounds(task)
+    waits = {"waits": _waits(task)} if is_external_sensor(task) else {}
     kind = (
         getattr(task, "operator_class", None)
         if inspect.isclass(getattr(task, "operator_class", None))
@@ -1926,7 +1933,48 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "template_files": files,
         "rendered": [],
         "python_callable": python_callable(task, folder),
+        **waits,
     }
+
+
+def is_external_sensor(task: Any) -> bool:
+    """Whether it waits for tasks or runs of another DAG; not a mapped one."""
+    return not is_mapped(task) and "ExternalTaskSensor" in {base.__name__ for base in type(task).__mro__}
+
+
+def _waits(task: Any) -> dict[str, Any]:
+    """How a sensor judges what it finds, beside what `settings` say; `asks` is filled in once windows are known."""
+    return {
+        "skipped_states": sorted(str(state) for state in getattr(task, "skipped_states", None) or ()),
+        "delta_seconds": seconds(getattr(task, "execution_delta", None)),
+        "by_function": getattr(task, "execution_date_fn", None) is not None,
+        "unlike": [name for name in UNLIKE_WAITS if getattr(task, name, False)],
+        "asks": [],
+        "asks_unknown": None,
+    }
+
+
+def ask_function(task: Any, contexts: Contexts, windows: list[tuple[datetime, datetime]]) -> dict[str, Any]:
+    """The logical dates that a sensor's `execution_date_fn` returns for each window, as Airflow calls it.
+
+    `asks_unknown`: why they are not known, if it needs what only a run knows, or raises.
+    """
+    asks: list[dict[str, Any]] = []
+    for start, end in windows[:MAX_ASKED]:
+        contexts.touched.names.clear()
+        failure = ""
+        try:
+            answer = task._handle_execution_date_fn(context=contexts.of_task(task, {}, start, end))
+            dates = [iso(utc(date)) for date in (answer if isinstance(answer, list) else [answer])]
+        except Exception as error:
+            failure = f"its function fails: {describe(error)}"
+        if contexts.touched.names:
+            used = ", ".join(sorted(contexts.touched.names))
+            failure = f"its function uses {used}, which only a run knows"
+        if failure:
+            return {"asks": [], "asks_unknown": failure}
+        asks.append({"start": iso(start), "dates": dates})
+    return {"asks": asks, "asks_unknown": None}
 
 
 # --- rendering --------------------------------------------------------------------------------------------------
@@ -2639,6 +2687,8 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
             row["rendered"] = renderer.render(task, of_task(task) if scheduled else sampled)
         except Exception as error:  # one task must not affect the DAG's other tasks
             notes.append(f"task {task.task_id} is not rendered: {describe(error)}")
+        if "waits" in row and row["waits"]["by_function"]:
+            row["waits"].update(ask_function(task, contexts, within(walked.windows, *task_bounds(task))))
         described.append(row)
     vault.file = None
     earliest, latest = bounds(dag)
@@ -2721,7 +2771,7 @@ def _remedy(name: str) -> str:
 #: Where a DAG's text may contain values that a DAG file has read; names, classes and instants are not masked.
 FREE_TEXT = {
     "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
-    "warnings", "advances", "own_code", "asset_condition", "assets", "inlets", "outlets",
+    "warnings", "advances", "own_code", "asset_condition", "assets", "inlets", "outlets", "asks_unknown",
 }  # fmt: skip
 
 

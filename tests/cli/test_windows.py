@@ -12,6 +12,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from typer.testing import CliRunner
 
 from dagster_defs import cli
@@ -204,6 +207,52 @@ def test_a_unit_that_writes_nothing(home: Home) -> None:
     )
     assert continuities is not None
     assert [each.against for each in continuities.values()] == [()]
+
+
+def test_what_a_window_waits_for(home: Home) -> None:
+    """As the sensor that starts a retired DAG's windows has left it; a sensor of the team's with such a name is none
+    of ours, and other units wait for nothing."""
+    start, since = "2024-03-04T12:00:00+00:00", "2024-03-11T11:00:12+00:00"
+    why = "taxi_daily.dbt_daily of 2024-03-03 11:00 UTC is not written"
+    wait = {"since": since, "tried_since": since, "outcome": "waiting", "why": why}
+    sensor_left(
+        home,
+        "airflow_schedules",
+        json.dumps({"taxi_weekly": {"last": start, "waiting": {start: {"wait_for_daily": wait}}}}),
+    )
+    sensor_left(home, "own_schedules", "at page 7")
+
+    shown = " ".join(home.parity("taxi_weekly.dbt_weekly").stdout.split())
+    assert (
+        f"waits taxi_weekly.dbt_weekly: 2024-03-04: {why} (wait_for_daily, since 2024-03-11 11:00 UTC)"
+        in shown
+    )
+    [found] = json.loads(home.parity("taxi_weekly.dbt_weekly", "--json").stdout)["units"]
+    assert found["waited_for"] == [
+        {
+            "window": "2024-03-04", "sensor": "wait_for_daily", "what": "taxi_daily.dbt_daily", "why": why,
+            "since": since, "outcome": "waiting",
+        }
+    ]  # fmt: skip
+    assert home.unit()["waited_for"] == []
+
+
+def sensor_left(home: Home, name: str, cursor: str) -> None:
+    """What the daemon keeps of a sensor after a tick."""
+    location = RegisteredCodeLocationOrigin("here")
+    origin = RemoteRepositoryOrigin(location, "__repository__").get_instigator_origin(name)
+    data = SensorInstigatorData(cursor=cursor)
+    home.instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+    )
+
+
+def test_a_sensor_that_the_schedule_waits_for_needs_no_mirror(home: Home) -> None:
+    """The gate of a whole DAG asks for tasks that are neither mirrored nor waited for."""
+    record = facts.read_record(Settings.from_process())
+
+    assert Unit("taxi_weekly", "wait_for_daily") in record.disposed
+    assert record.mirrors.keys() < record.disposed
 
 
 def test_without_an_event_log(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from dagster_defs.components.units.dbt_program import DbtProgram
 from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, UnitOutput
 from dagster_defs.components.units.python_unit import ExternalAsset
 from dagster_defs.components.units.unit_schedule import UnitSchedule
+from dagster_defs.components.units.waits_for import WaitsFor
 from tests.support.documents import document
 
 TYPES = [getattr(dagster_defs.components, name) for name in dagster_defs.components.__all__]
@@ -38,7 +39,7 @@ def test_the_schedule_is_documented() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [ComparedModel, DbtProgram, ExternalAsset, NoOutputs, OutputWarehouse],
+    [ComparedModel, DbtProgram, ExternalAsset, NoOutputs, OutputWarehouse, WaitsFor],
     ids=lambda kind: kind.__name__,
 )
 def test_small_records_are_named(kind: Any) -> None:

@@ -56,7 +56,7 @@ DISPOSED = {
 REASONS = {
     "has empty windows": 3,
     "is computed when the DAG file is parsed": 3,
-    "ExternalTaskSensor does not run without Airflow's servers": 1,
+    "is no wait of the schedule": 1,
     "TriggerDagRunOperator does not run without Airflow's servers": 1,
 }
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -16,7 +16,13 @@ from dagster_defs.adapters.dagster.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.components.sensors.airflow_sensor import build_sensor
-from dagster_defs.components.sensors.dag_jobs import event_jobs, held_dags, scheduled_dags
+from dagster_defs.components.sensors.dag_jobs import (
+    awaited_units,
+    blind_dags,
+    event_jobs,
+    held_dags,
+    scheduled_dags,
+)
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
@@ -97,7 +103,8 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             dag_jobs,
             self.poll_seconds,
             root,
-            held_dags(project),
+            {**blind_dags(project), **held_dags(project)},
+            awaited_units(project),
         )
         return dg.Definitions(
             assets=assets,

@@ -1,6 +1,6 @@
 """The job that runs a whole DAG for one window in Dagster, once the DAG is retired in Airflow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
 from operator import or_
@@ -9,11 +9,14 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
+from dagster_defs.components.sensors.waited_job import waited_job
 from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
+from dagster_defs.usecases.waits import Awaited
 from dagster_defs.windows import EventKind, widest
 
 
@@ -29,7 +32,11 @@ def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[Sched
         schedules = [unit.partitions.schedule for unit in mates]
         if all(schedule.recurs_like(schedules[0]) for schedule in schedules):
             scheduled = scheduled_dag(dag_id, mates)
-            yield scheduled, [_job(scheduled, name, mates, project) for name in scheduled.jobs]
+            jobs = [_job(scheduled, name, mates, project) for name in scheduled.jobs]
+            if scheduled.waits:
+                keys = [key for unit in mates for key in unit.asset_keys()]
+                jobs.append(waited_job(scheduled.waited_job, dag_id, keys))
+            yield scheduled, jobs
 
 
 def _whole_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[str, list[UnitComponent]]]:
@@ -78,6 +85,41 @@ def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
     return held
 
 
+def blind_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
+    """DAGs that wait for what nobody can see, and what that is. They have their jobs, and nothing starts them."""
+    blind: dict[str, str] = {}
+    known = awaited_units(project)
+    for unit in project.sound:
+        for wait in unit.waits:
+            if unseen := _why_unseen(wait, known):
+                blind.setdefault(unit.legacy_unit.dag_id, f"{wait.sensor} waits for {unseen}")
+    return blind
+
+
+def _why_unseen(wait: Wait, known: Mapping[str, Sequence[Awaited]]) -> str:
+    """What of a wait has no mirror that tells how it ends; empty if everything has one."""
+    units = {each.unit.task_id: each for each in known.get(wait.dag, ())}
+    if not units:
+        return f"{wait.dag}, no task of which has a sound mirror with windows"
+    for task in wait.tasks:
+        if task not in units:
+            return f"{wait.dag}.{task}, which has no sound mirror with windows"
+        if not units[task].keys:
+            return f"{wait.dag}.{task}, whose mirror makes no asset that would tell that it has run"
+    return ""
+
+
+def awaited_units(project: ProjectUnits[UnitComponent]) -> dict[str, list[Awaited]]:
+    """By DAG, all sound units with windows."""
+    by_dag: dict[str, list[Awaited]] = {}
+    for unit in project.sound:
+        if unit.event is None:
+            own = unit.legacy_unit
+            awaited = Awaited(own, unit.partitions, unit.asset_keys(), unit.op_name(Side.LEGACY))
+            by_dag.setdefault(own.dag_id, []).append(awaited)
+    return by_dag
+
+
 def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
     """If the units' settings differ, the most careful one counts; each unit keeps its own start and end."""
     return ScheduledDag(
@@ -89,6 +131,7 @@ def scheduled_dag(dag_id: str, mates: Sequence[UnitComponent]) -> ScheduledDag:
         catchup=all(unit.schedule.catchup for unit in mates),
         max_active_runs=min(unit.schedule.max_active_runs for unit in mates),
         in_order=any(unit.depends_on_past for unit in mates),
+        waits=tuple({wait.sensor: wait for unit in mates for wait in unit.waits}.values()),
     )
 
 

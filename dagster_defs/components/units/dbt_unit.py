@@ -42,7 +42,8 @@ from dagster_defs.components.units.scaffold import DbtUnitScaffolder
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.side_commands import Commands, RunsPrograms
 from dagster_defs.components.units.translator import UnitTranslator, claims_of, read_and_written
-from dagster_defs.components.units.unit import Templates, UnitComponent
+from dagster_defs.components.units.unit import UnitComponent
+from dagster_defs.components.units.variables import Templates
 from dagster_defs.errors import BadUnit, BadVariable, DbtProjectUnreadable, DbtSelectionRefused, ParityError
 from dagster_defs.inventory.arguments import REFRESHING
 from dagster_defs.lifecycle import Unit

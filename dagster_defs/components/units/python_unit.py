@@ -13,7 +13,7 @@ from dagster_defs.components.runs.run_window import moments_of_run, window_metad
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.units.outputs_unit import OutputsUnit, output_key
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
-from dagster_defs.components.units.unit import Templates
+from dagster_defs.components.units.variables import Templates
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.parity import Side

@@ -36,6 +36,7 @@ from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
 from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
 from dagster_defs.windows import (
     EventSchedule,
@@ -48,25 +49,6 @@ from dagster_defs.windows import (
 )
 
 T = TypeVar("T")
-
-Templates = Annotated[
-    Mapping[str, Any],
-    dg.Resolver.passthrough(
-        description=(
-            "Values by name; text, also inside lists and mappings, is an Airflow template exactly as in the DAG. "
-            "Either a plain value, or `{template, bound, yaml}`: `bound: lower | upper` says which end of the window "
-            "it is, so that one run can cover many windows; `yaml: true` says that the rendered text is parsed as "
-            "YAML, as dbt does with unquoted values in `--vars`."
-        ),
-        examples=[
-            {
-                "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
-                "regions": ["north", "{{ params.region }}"],
-                "top": 5,
-            }
-        ],
-    ),
-]
 
 
 @dataclass
@@ -241,6 +223,11 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         except ParityError as error:
             raise BadUnit(self.unit, str(error), "Fix `schedule` in its YAML") from error
 
+    @cached_property
+    def waits(self) -> Sequence[Wait]:
+        """What a window of the retired DAG waits for. Raises BadUnit."""
+        return self._of_schedule(lambda: self.schedule.waits(self.folder))
+
     @property
     def times(self) -> Times:
         """What tells the moments of its runs: its partitions, or that its DAG has no clock."""
@@ -304,7 +291,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
         `resolved`: also check what only the dbt project can tell.
         """
-        _ = self.legacy_unit, self.times
+        _ = self.legacy_unit, self.times, self.waits
         self.refuse_bad_limits()
 
     def remark(self) -> str:

@@ -1,7 +1,7 @@
 """A legacy DAG's schedule as a mirror's YAML declares it: a cron, a file that lists the windows, or no clock at all."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +9,9 @@ import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.files.window_lists import read_list
+from dagster_defs.components.units.waits_for import WaitsFor
 from dagster_defs.errors import ScheduleRefused
+from dagster_defs.lifecycle.waits import Wait, in_order
 from dagster_defs.windows import (
     EventKind,
     EventSchedule,
@@ -51,6 +53,14 @@ class UnitSchedule(dg.Resolvable):
     max_active_runs: Annotated[
         int, dg.Resolver.default(description="Airflow's `max_active_runs`: concurrent runs of the DAG.")
     ] = 16
+    waits_for: Annotated[
+        Sequence[WaitsFor],
+        dg.Resolver.default(
+            description=(
+                "What a window waits for, besides its end, once the DAG is retired; `parity scaffold` writes it."
+            )
+        ),
+    ] = field(default_factory=list)
     windows: Annotated[
         str | None,
         dg.Resolver.default(
@@ -111,6 +121,26 @@ class UnitSchedule(dg.Resolvable):
             return EventSchedule(EventKind(self.event), self.timezone)
         except ValueError as error:
             raise ScheduleRefused("", self.timezone, str(error), "Write a name like Europe/Berlin") from error
+
+    def waits(self, folder: Path) -> tuple[Wait, ...]:
+        """`folder`: where its YAML is. Raises a ParityError for an impossible wait."""
+        if self.waits_for and self.event is not None:
+            remedy = "A DAG without a clock has no window that could wait: remove one of the two"
+            raise ScheduleRefused("", self.timezone, f"it has `event: {self.event}` and `waits_for`", remedy)
+        waits = tuple(each.wait(folder) for each in self.waits_for)
+        names = [wait.sensor for wait in waits]
+        unknown = sorted({name for wait in waits for name in wait.after} - {*names})
+        if len({*names}) < len(names) or unknown or len(in_order(waits)) < len(waits):
+            reason = (
+                "the sensors in `waits_for` have no order" if not unknown else f"no sensor is {unknown[0]}"
+            )
+            raise ScheduleRefused(
+                self.cron or "",
+                self.timezone,
+                reason,
+                "Name each sensor once, and in `after` only others of them",
+            )
+        return waits
 
     def partitions(
         self, folder: Path, once: Callable[[Hashable, Callable[[], PartitionedSchedule]], PartitionedSchedule]

@@ -1,13 +1,35 @@
 """One variable in a mirror's YAML: a value, or a template with options."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import dagster as dg
 
 from dagster_defs.errors import BadUnit
 from dagster_defs.windows import Bound, VariableTemplate
 from dagster_defs.windows.values import typed
 
 _OPTIONS = frozenset({"template", "bound", "yaml"})  # keys of a variable that is not a plain value
+
+
+Templates = Annotated[
+    Mapping[str, Any],
+    dg.Resolver.passthrough(
+        description=(
+            "Values by name; text, also inside lists and mappings, is an Airflow template exactly as in the DAG. "
+            "Either a plain value, or `{template, bound, yaml}`: `bound: lower | upper` says which end of the window "
+            "it is, so that one run can cover many windows; `yaml: true` says that the rendered text is parsed as "
+            "YAML, as dbt does with unquoted values in `--vars`."
+        ),
+        examples=[
+            {
+                "min_date": {"template": "{{ data_interval_start | ds }}", "bound": "lower"},
+                "regions": ["north", "{{ params.region }}"],
+                "top": 5,
+            }
+        ],
+    ),
+]
 
 
 def variable_of(unit: str, where: str, name: Any, declared: Any) -> VariableTemplate:

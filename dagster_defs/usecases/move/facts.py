@@ -78,6 +78,15 @@ class OnRecord:
         return sorted(units | self.histories.problems.keys())
 
     @property
+    def disposed(self) -> frozenset[Unit]:
+        """The tasks that a retired DAG no longer needs Airflow for: those with a mirror, and sensors in whose place the
+        schedules of mirrors wait."""
+        sensors = {
+            Unit(unit.dag_id, wait.sensor) for unit, mirror in self.mirrors.items() for wait in mirror.waits
+        }
+        return frozenset(sensors | self.mirrors.keys())
+
+    @property
     def readable_units(self) -> list[Unit]:
         """The units whose ledger entries can be read; another unit's unreadable entries do not affect them."""
         return [unit for unit in self.units if unit not in self.histories.problems]

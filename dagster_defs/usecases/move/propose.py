@@ -183,7 +183,7 @@ def _against(
 ) -> tuple[Blocker, ...]:
     facts = record.facts(unit)
     if Gate.WHOLE_DAG in GATES[move]:
-        facts = with_live(facts, world, now, record.mirrors, record.sensors.get(unit.dag_id, ()))
+        facts = with_live(facts, world, now, record.disposed, record.sensors.get(unit.dag_id, ()))
     else:
         facts = with_live(facts, world, now)
     return tuple(blockers(move, facts, record.settings(unit), now))

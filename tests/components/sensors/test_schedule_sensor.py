@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import types
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,108 +12,27 @@ import pendulum
 import pytest
 from pytest_mock import MockerFixture
 
-from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
-from dagster_defs.adapters.store.ledger import NAME, Ledger
+from dagster_defs.adapters.dagster.partitions import partitioned
+from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.components import PythonUnit
 from dagster_defs.components.sensors import schedule_sensor
 from dagster_defs.components.sensors.dag_jobs import scheduled_dag
-from dagster_defs.components.sensors.schedule_sensor import ScheduledDag, build_schedule_sensor
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
 from tests.components.conftest import NEW_YORK_DAYS, Project
-from tests.support.estate import ROOT, Estate
-from tests.support.instances import instance_for_test
+from tests.support.estate import Estate
 from tests.support.owned import bring_to, entries_to
-
-SUCCESS, FAILURE, LIVE = (
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.STARTED,
+from tests.support.retired_dags import (
+    FAILURE,
+    LIVE,
+    SPRING_END,
+    SUCCESS,
+    TAKEN_OVER,
+    TAXI,
+    UNITS,
+    Schedules,
+    days_later,
 )
-DAYS = partitioned(Schedule.of("0 6 * * *", "America/New_York", "2024-03-01", None))
-UNITS = (Unit("taxi", "build"), Unit("taxi", "export"))
-# The clocks go forward on the 10th: the window of the 9th ends an hour earlier than a day after its start.
-TAKEN_OVER = pendulum.datetime(2024, 3, 9, 11)
-SPRING_END = pendulum.datetime(2024, 3, 10, 10)
-ALIKE = dict.fromkeys(UNITS, DAYS.schedule)
-TAXI = ScheduledDag("taxi", "taxi", UNITS, DAYS, ALIKE, catchup=True, max_active_runs=1, in_order=False)
-
-
-def jobs_of(dags: Iterable[ScheduledDag]) -> Iterator[tuple[Any, Any]]:
-    """Each DAG's job, with an asset that it makes."""
-    for dag in dags:
-
-        @dg.asset(name=f"made_by_{dag.job}", partitions_def=definition_of(dag.partitions))
-        def made() -> None:
-            raise AssertionError("nothing is run here")
-
-        yield made, dg.define_asset_job(dag.job, [made], tags={"parity/dag": dag.dag_id})
-
-
-@dataclass
-class Schedules:
-    """The sensor of some DAGs, evaluated as the daemon does; `end` ends the runs that ticks have asked for."""
-
-    instance: dg.DagsterInstance
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-    dags: Sequence[ScheduledDag] = (TAXI,)
-    cursor: str | None = None
-    keys: list[str] = field(default_factory=list)
-    begun: list[dg.DagsterRun] = field(default_factory=list)
-
-    def retire(self, *units: Unit, at: pendulum.DateTime = TAKEN_OVER) -> None:
-        for unit in units or UNITS:
-            self.write(*entries_to(unit, Stage.RETIRED, at))
-
-    def write(self, *entries: Entry) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / NAME).open("a") as file:
-            file.writelines(f"{json.dumps(entry.as_json())}\n" for entry in entries)
-
-    def tick(self, now: pendulum.DateTime) -> list[str]:
-        """The partitions that are started at that instant; their runs are under way from then on."""
-        made = list(jobs_of(self.dags))
-        jobs = [job for _, job in made]
-        sensor = build_schedule_sensor("own", self.dags, jobs, 30, ROOT)
-        definitions = dg.Definitions(assets=[asset for asset, _ in made], jobs=jobs, sensors=[sensor])
-        self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
-        self.monkeypatch.setattr(
-            "dagster_defs.components.sensors.schedule_sensor.pendulum.now", lambda *_: now
-        )
-        with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, definitions=definitions
-        ) as context:
-            told = definitions.resolve_sensor_def("own_schedules").evaluate_tick(context)
-        self.monkeypatch.undo()
-        self.cursor, self.skipped = told.cursor, told.skip_message
-        asked = told.run_requests or []
-        self.keys = [str(request.run_key) for request in asked]
-        for request in asked:
-            job = definitions.resolve_job_def(str(request.job_name))
-            said = {**job.tags, **request.tags}
-            self.begun.append(self.instance.create_run_for_job(job, status=LIVE, tags=said))
-        return [str(request.partition_key) for request in asked]
-
-    def end(self, *statuses: dg.DagsterRunStatus) -> None:
-        """Of the earliest runs that live."""
-        live = [run for run in self.begun if self.instance.get_run_by_id(run.run_id).status is LIVE]  # type: ignore[union-attr]  # it was made above
-        for run, status in zip(live, statuses, strict=False):
-            ended = dg.DagsterEvent(
-                {SUCCESS: "PIPELINE_SUCCESS", FAILURE: "PIPELINE_FAILURE"}[status], run.job_name
-            )
-            self.instance.report_dagster_event(ended, run.run_id)
-
-
-@pytest.fixture
-def schedules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedules]:
-    with instance_for_test() as instance:
-        yield Schedules(instance, tmp_path / "proxied_state", monkeypatch)
-
-
-def days_later(days: int) -> pendulum.DateTime:
-    return SPRING_END.add(days=days)
 
 
 def test_nothing_is_started_before_the_whole_dag_is_retired(schedules: Schedules) -> None:
@@ -252,13 +169,13 @@ def test_a_ledger_that_cannot_be_read_starts_nothing(schedules: Schedules) -> No
 
 
 def test_every_dag_has_its_job(estate: Estate) -> None:
-    """The estate's sensor is on from the start, and may start the job of each mirrored DAG; the job is the DAG's,
-    of the legacy side."""
+    """The estate's sensor is on from the start, and may start the job of each mirrored DAG, and that which ends a
+    window of one that waits; the job is the DAG's, of the legacy side."""
     sensor = estate.definitions.resolve_sensor_def("airflow_schedules")
     dags = {Unit.parse(unit).dag_id for unit in estate.units}
 
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    assert {target.job_name for target in sensor.targets} == dags
+    assert {target.job_name for target in sensor.targets} == {*dags, "waited__taxi_weekly"}
     for dag_id in dags:
         tags = estate.definitions.resolve_job_def(dag_id).tags
         assert (tags["parity/dag"], tags["parity/side"]) == (dag_id, "legacy")
