@@ -301,12 +301,17 @@ _SEEN_OUTSIDE = {
     "gsutil|s3cmd|azcopy|rclone|bq|rsync|scp|sftp|curl|wget|psql|mysql|snowsql|sqlcmd|clickhouse-client|mongosh|"
     r"redis-cli|duckdb|sqlite3|bcp": r".*",
 }
+# Programs that leave files. Before dbt they lay out its project, which a mirror has; after dbt somebody may wait.
+_LEAVE_FILES = frozenset(
+    {"7z", "bzip2", "cp", "csplit", "dd", "gzip", "install", "ln", "lz4", "mv", "split", "tar", "touch", "xz", "zip",
+     "zstd"}
+)  # fmt: skip
 
 
-def has_effect(words: Sequence[str]) -> bool:
+def has_effect(words: Sequence[str], *, after_dbt: bool) -> bool:
     """Whether a program, given with its arguments, is one whose effects others see."""
     name = words[0].rpartition("/")[2]
-    return any(
+    return (after_dbt and name in _LEAVE_FILES) or any(
         re.fullmatch(names, name) and re.fullmatch(verbs, _first_word(words[1:]), re.DOTALL)
         for names, verbs in _SEEN_OUTSIDE.items()
     )

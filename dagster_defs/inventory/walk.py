@@ -47,6 +47,7 @@ class Path(Branches):
         self.unseen: list[str] = []
         self.sides: list[SideUse] = []
         self._apart = 0  # how many pipelines, substitutions and redirections are around
+        self._to_file: tuple[int, ...] | None = None  # where the command stands whose output goes into a file
 
     def run(self, program: Node, scope: Scope) -> int | None:
         """The exit status; None if this path never ends."""
@@ -183,19 +184,31 @@ class Path(Branches):
         if body.type.endswith("_redirect"):
             scope.status = 0
             return
+        if (last := self._last_of_list(body, scope)) is None:
+            return
+        is_written = last.type == "command" and any(map(_goes_to_file, redirects))
+        self._to_file = self._stack if is_written else None
         with self._aside():
-            self._statement(body, scope, guarded=guarded)
+            self._statement(last, scope, guarded=guarded)
+        self._to_file = None
+
+    def _last_of_list(self, body: Node, scope: Scope) -> Node | None:
+        """To the last command of a list belongs what the grammar gives to all of it: `a && b > file`, `a && b <<EOF`.
+        None if it is not its turn; what is before it has run then."""
+        if body.type != "list":
+            return body
+        self._statement(body.children[0], scope, guarded=True)
+        if (body.children[1].type == "&&") != (scope.status == 0):
+            return None
+        return body.children[-1]
 
     def _fed(self, body: Node, heredoc: Node, scope: Scope, guarded: bool) -> None:
         """A here-document, with what follows its mark on the same line: `cat <<EOF | bash`, `… && dbt run`."""
-        if body.type == "list":
-            self._statement(body.children[0], scope, guarded=True)
-            if (body.children[1].type == "&&") != (scope.status == 0):
-                return
-            body = body.children[-1]
+        if (last := self._last_of_list(body, scope)) is None:
+            return
         piped = next((child for child in heredoc.named_children if child.type == "pipeline"), None)
         behind = heredoc.child_by_field_name("right")
-        parts = [body, *(piped.named_children if piped is not None else ())]
+        parts = [last, *(piped.named_children if piped is not None else ())]
         self._piped(parts, scope, guarded or behind is not None, (self._expand.heredoc(heredoc, scope), True))
         if behind is not None:
             symbols = [child.type for child in heredoc.children]
@@ -330,7 +343,9 @@ class Path(Branches):
         side = SideUse(site, tuple(words), env, reason, len(self.calls), self._apart > 0, scope.cwd)
         if reason:
             self.unseen.append(reason)
-        if reason or has_effect(program.arguments or words):
+        after_dbt = bool(self.calls)
+        is_written = after_dbt and self._to_file == self._stack
+        if reason or is_written or has_effect(program.arguments or words, after_dbt=after_dbt):
             self.sides.append(side)
         return side
 
@@ -420,6 +435,14 @@ class Path(Branches):
             if words[:1] == ["echo"] and words[1:2] != ["-e"]:
                 return " ".join(word for word in words[1:] if word != "-n")
         return None
+
+
+def _goes_to_file(redirect: Node) -> bool:
+    text = (redirect.text or b"").decode()
+    return (
+        any(child.type in (">", ">>", "&>", "&>>", ">|") for child in redirect.children)
+        and "/dev/" not in text
+    )
 
 
 _STATEMENTS: dict[str, Callable[[Path, Node, Scope, bool], None]] = {

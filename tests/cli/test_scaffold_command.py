@@ -366,6 +366,29 @@ def test_what_runs_beside_dbt_is_carried(run: Any, tmp_path: Path) -> None:
     assert "`curl` after dbt, on the owner side alone" in selection.detail
 
 
+def test_files_that_a_task_leaves_after_dbt_are_carried(run: Any, tmp_path: Path) -> None:
+    """Somebody may wait for them; what lays out the project before dbt does nothing in a mirror."""
+    command = (
+        "mkdir -p /out && cp /etc/profiles.yml . && dbt run -s orders_per_day && touch /out/{{ ds }}.done "
+        "&& tar czf /out/docs.tgz target/index.html && echo said && echo {{ ds }} > /out/last && echo x > /dev/null"
+    )
+    [written] = run(dag("x", task("t", command))).values()
+
+    text = Path(written["path"]).read_text()
+    [mirror] = yaml.safe_load_all(text)
+    assert "before" not in mirror["attributes"]
+    assert mirror["attributes"]["after"] == [["touch", "/out/{{ ds }}.done"]]
+    assert (
+        "# after dbt, left out: `tar czf /out/docs.tgz target/index.html`: it reads a folder that dbt" in text
+    )
+    assert (
+        "# after dbt, left out: `echo {{ ds }}`: it is part of a pipeline, a substitution or a redirection"
+        in text
+    )
+    [gap] = written["gaps"]
+    assert "1 task runs `tar czf /out/docs.tgz target/index.html`, `echo {{ ds }}` beside dbt" in gap
+
+
 def test_what_the_task_sets_for_dbt_is_carried(run: Any, tmp_path: Path) -> None:
     """Constant variables in the environment of dbt stand in the mirror, those of another machine's places do not."""
     env = {"SHOP_DATA": "/data", "DBT_TARGET": "prod"}
