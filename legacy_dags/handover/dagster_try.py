@@ -15,16 +15,12 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from airflow.models import BaseOperator
-from airflow.models.skipmixin import SkipMixin
-from airflow.models.taskinstance import TaskInstance
-from airflow.utils.context import Context
-from airflow.utils.session import create_session
+from airflow.exceptions import AirflowException
 
 from handover.attach import Act, decide
 from handover.client import Client
-from handover.mapped import has_waiting_sibling, instances_of, refuse_begun
+from handover.facts import facts
+from handover.mapped import refuse_begun
 from handover.names import (
     DAG_RUN_TAG,
     DAG_TAG,
@@ -68,8 +64,7 @@ from handover.shown import show_run
 from handover.trigger import DagsterRunTrigger
 from handover.version import VERSION, why_apart
 
-# Airflow kills a task 60 seconds after it has asked it to end ([core] killed_task_cleanup_time).
-KILL_SECONDS, KILL_PATIENCE, LAUNCH_SECONDS = 20.0, 5.0, 10.0
+KILL_PATIENCE, LAUNCH_SECONDS = 5.0, 10.0
 # Instances of a mapped task that begin together would all launch a run, of which all but one would refuse.
 SIBLING_SECONDS = 60.0
 # For how long the last of several instances waits for the others, which may have been killed together with it.
@@ -85,7 +80,7 @@ class DagsterTry:
 
     def __init__(
         self,
-        task: BaseOperator,
+        task: Any,
         *,
         conn_id: str,
         deferrable: bool = False,
@@ -102,7 +97,7 @@ class DagsterTry:
         self._launching = False
         self._run_id: str | None = None
 
-    def run(self, context: Context) -> None:
+    def run(self, context: Any) -> None:
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
         job = find_job(client, job_name(task.dag_id, task.task_id))
@@ -152,7 +147,7 @@ class DagsterTry:
         else:
             self._wait(client, self._run_id, context)
 
-    def _about(self, job: DagsterJob, context: Context) -> tuple[dict[str, str], dict[str, Any]]:
+    def _about(self, job: DagsterJob, context: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """What the Dagster run is about, as tags and as run config: a window, or this run of a DAG without a clock."""
         name = job.selector["pipelineName"]
         if job.is_event:
@@ -169,7 +164,7 @@ class DagsterTry:
         }
         return tags, {}
 
-    def resume(self, context: Context, event: dict[str, str]) -> None:
+    def resume(self, context: Any, event: dict[str, str]) -> None:
         """Continue after the trigger has seen the run end."""
         client = Client(find_place(self.conn_id, self.patience))
         task = context["task_instance"]
@@ -180,9 +175,7 @@ class DagsterTry:
             )
         self._end_as(client, event["run_id"], event["status"], context)
 
-    def end_if_timed_out(
-        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> None:
+    def end_if_timed_out(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> None:
         """A task that times out while it is deferred is not killed, only failed, so its run is ended here."""
         if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")):
             self._instance = context["task_instance"]
@@ -197,7 +190,7 @@ class DagsterTry:
         """
         if not self._task_instance:
             return
-        if self._instance is not None and (_has_later_try(self._instance) or _is_shared(self._instance)):
+        if self._instance is not None and (facts.has_later_try(self._instance) or _is_shared(self._instance)):
             left = "Dagster run %s is left to a later try, or to another instance, of this task"
             self.log.info(left, self._run_id or "(launched)")
             return
@@ -206,7 +199,7 @@ class DagsterTry:
             client = Client(replace(place, timeout=min(place.timeout, KILL_PATIENCE)))
             for run_id in self._live(client):
                 status = client.patiently(
-                    lambda run_id=run_id: terminate(client, run_id, seconds=KILL_SECONDS), stubborn=True
+                    lambda run_id=run_id: terminate(client, run_id, seconds=facts.KILL_SECONDS), stubborn=True
                 )
                 outcome = (
                     "was ended with its task" if has_ended(status) else "was told to end, and has not yet"
@@ -227,7 +220,7 @@ class DagsterTry:
                 return live
             time.sleep(0.5)
 
-    def _wait(self, client: Client, run_id: str, context: Context) -> None:
+    def _wait(self, client: Client, run_id: str, context: Any) -> None:
         if self.deferrable:
             self.task.defer(
                 trigger=DagsterRunTrigger(run_id, self.conn_id, self.patience),
@@ -254,7 +247,7 @@ class DagsterTry:
                 )
             time.sleep(poll_pause(waited))
 
-    def _end_as(self, client: Client, run_id: str, status: str, context: Context) -> None:
+    def _end_as(self, client: Client, run_id: str, status: str, context: Any) -> None:
         if status == "SUCCESS":
             self.log.info("Dagster run %s succeeded", run_id)
             self._skip_as(client, run_id, context)
@@ -270,7 +263,7 @@ class DagsterTry:
         self._run_id = first
         self._wait(client, first, context)
 
-    def _skip_as(self, client: Client, run_id: str, context: Context) -> None:
+    def _skip_as(self, client: Client, run_id: str, context: Any) -> None:
         """Skip what the operator has skipped in Dagster: other tasks, as a branch does, or this one.
 
         Raises AirflowFailException if Dagster does not say what that is: another try would do the work again.
@@ -278,22 +271,17 @@ class DagsterTry:
         runs = runs_of(client, str(self._task_instance), stubborn=True)
         tags = next((run.tags for run in runs if run.run_id == run_id), None)
         if tags is None:
-            raise AirflowFailException(
+            raise facts.AirflowFailException(
                 f"Dagster run {client.run_url(run_id)} succeeded, but Dagster does not list it among this task's "
                 "newest runs: what it has skipped is not known. Look at the run, then mark the task"
             )
         skipped = [name for name in json.loads(tags.get(SKIPS_TAG, "[]")) if self.task.dag.has_task(name)]
         if skipped:
             self.log.info("Skipping %s, as Dagster run %s did", ", ".join(skipped), run_id)
-            skips = SkipMixin()
-            skips.task_id = (
-                self.task.task_id
-            )  # for XCom, by which Airflow skips them again when they are cleared
-            run = context["dag_run"]
-            skips.skip(run, run.execution_date, [self.task.dag.get_task(name) for name in skipped])
+            facts.skip(context, self.task.task_id, [self.task.dag.get_task(name) for name in skipped])
         indices = tags.get(SKIPPED_INDICES_TAG, "").split(",")
         if tags.get(STATE_TAG) == "skipped" or str(context["task_instance"].map_index) in indices:
-            raise AirflowSkipException(f"Dagster run {client.run_url(run_id)} has skipped this task")
+            raise facts.AirflowSkipException(f"Dagster run {client.run_url(run_id)} has skipped this task")
 
     def _first_launched(self, client: Client, run_id: str) -> str | None:
         """Of two runs that were launched at once, the one that the other, `run_id`, gave way to; None: it did not."""
@@ -309,7 +297,7 @@ def _name_of(task: Any) -> str:
     return str(task_instance_name(task.dag_id, task.run_id, task.task_id))
 
 
-def _occasion(context: Context) -> dict[str, Any]:
+def _occasion(context: Any) -> dict[str, Any]:
     """What Airflow knows about the run, which is all that Dagster's variables may follow from. Raises AirflowException
     for a conf that is no JSON."""
     run = context["dag_run"]
@@ -328,20 +316,10 @@ def _occasion(context: Context) -> dict[str, Any]:
     return occasion
 
 
-def _has_later_try(task: Any) -> bool:
-    """Whether Airflow has gone on to another try; False if its database cannot be asked."""
-    with contextlib.suppress(Exception), create_session() as session:
-        try_number = session.query(TaskInstance.try_number).filter_by(
-            dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index
-        )
-        return bool((try_number.scalar() or 0) > task.try_number)
-    return False
-
-
 def _has_launcher(task: Any) -> bool:
     """Whether an instance before this one is about to launch the run; False if Airflow's database cannot be asked."""
     with contextlib.suppress(Exception):
-        return task.map_index > 0 and bool(has_waiting_sibling(task, operator.lt))
+        return task.map_index > 0 and bool(facts.has_waiting_sibling(task, operator.lt))
     return False
 
 
@@ -355,20 +333,20 @@ def _is_shared(task: Any) -> bool:
         if task.map_index < 0:
             return False
         until = time.monotonic() + SIBLING_KILL_SECONDS
-        while has_waiting_sibling(task):
-            if has_waiting_sibling(task, operator.gt) or time.monotonic() >= until:
+        while facts.has_waiting_sibling(task):
+            if facts.has_waiting_sibling(task, operator.gt) or time.monotonic() >= until:
                 return True
             time.sleep(0.5)
     return False
 
 
-def _task_instance_tags(context: Context) -> dict[str, str]:
+def _task_instance_tags(context: Any) -> dict[str, str]:
     """Raises AirflowException for an instance of a mapped task that Airflow has begun to run itself."""
     task = context["task_instance"]
     # Airflow adds the tries so far to max_tries when a task is cleared, and never otherwise.
     before = task.max_tries - (context["task"].retries or 0)
     if task.map_index >= 0:
-        instances = instances_of(task, context["dag_run"])
+        instances = facts.instances_of(task, context["dag_run"])
         refuse_begun(task, instances)
         # Not without the retries: the observer sees max_tries only.
         before = sum(one.max_tries for one in instances)
@@ -377,20 +355,18 @@ def _task_instance_tags(context: Context) -> dict[str, str]:
         **({PASSES_ON_SKIPS_TAG: PASSES_ON_EACH} if task.map_index >= 0 else {}),
         TRY_TAG: str(task.try_number),
         TASK_INSTANCE_TAG: _name_of(task),
-        # A DAG run that was deleted and created again has another id in the database.
-        ROUND_TAG: f"{getattr(context['dag_run'], 'id', None)}.{before}",
+        ROUND_TAG: f"{facts.identity_of_run(context['dag_run'])}.{before}",
         UPSTREAM_TAG: _upstream_ended(context),
     }
 
 
-def _upstream_ended(context: Context) -> str:
-    """When the last of the upstream tasks ended, by Airflow's clock; empty if there is none."""
+def _upstream_ended(context: Any) -> str:
+    """When the last of the upstream tasks ended, by Airflow's clock; empty if there is none, and never the same if that
+    cannot be learned."""
     before = context["task"].get_flat_relative_ids(upstream=True)
     if not before:
         return ""
-    ends = [
-        instance.end_date
-        for instance in context["dag_run"].get_task_instances()
-        if instance.task_id in before and instance.end_date
-    ]
+    ends = facts.ends_of(context, before)
+    if ends is None:
+        return f"not known {uuid.uuid4().hex}"
     return max(ends).isoformat() if ends else ""

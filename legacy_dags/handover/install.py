@@ -12,10 +12,8 @@ from typing import Any
 from airflow import DAG
 from airflow.configuration import conf
 from airflow.exceptions import AirflowException
-from airflow.models import BaseOperator
-from airflow.models.dag import DagContext
-from airflow.models.skipmixin import SkipMixin
 
+from handover.facts import IS_AIRFLOW_3, facts
 from handover.mapped import document, in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
 from handover.marks import Marks, read_marks
 from handover.names import job_name
@@ -78,8 +76,12 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
     working = [task_id for task_id, task in dag.task_dict.items() if not _steers(task)]
     asked = working if marks.whole else [task_id for task_id, proxied in marks.tasks.items() if proxied]
     problems += _unknown(dag, marks.tasks)
-    if settings.enrolled is not None:
+    if settings.enrolled is not None or IS_AIRFLOW_3:
         asked = _enrol(dag, settings, working, asked, problems)
+    if IS_AIRFLOW_3:
+        # Whatever stands in for a task when the file is parsed, an older version of its bundle may run another one.
+        problems += [f"task {task_id!r} {_refused_in_airflow3(dag.task_dict[task_id])}" for task_id in asked]
+        return
     positions = {task_id: str(position) for task_id, position in marks.positions.items()}
 
     def build(task: Any) -> Any:
@@ -129,7 +131,7 @@ def _enrol(
         asked = [asked]
     if settings.when_unknown not in WHEN_UNKNOWN:
         problems.append(f"`when_unknown` is {settings.when_unknown!r}; it takes {' or '.join(WHEN_UNKNOWN)}")
-    wanted = working if asked == ALL else list(asked or ())
+    wanted = working if asked == ALL else list(marked if asked is None else asked)
     problems += _unknown(dag, wanted)
     problems += [
         f"task {task_id!r} is marked as Dagster's and not enrolled: it runs in Airflow"
@@ -150,7 +152,8 @@ def _enrol(
             logger.info("task %s of DAG %s has no switch: it %s", task_id, dag.dag_id, reason)
         if reason and task_id in marked:
             left.append(task_id)
-    _tag(dag, ENROLLED_TAG if asked == ALL else f"parity: {enrolled} enrolled")
+    if enrolled or asked is not None:
+        _tag(dag, ENROLLED_TAG if asked == ALL else f"parity: {enrolled} enrolled")
     return left
 
 
@@ -197,19 +200,36 @@ def _close(task: Any, readers: Collection[str]) -> str:
         f"Hand over {names} as well, or roll back {task.dag_id}.{task.task_id}"
     )
 
-    def refuse(context: Any) -> None:
-        raise AirflowException(f"task {task.task_id!r} {reason}")
-
-    task.partial_kwargs["pre_execute"] = refuse
+    _refuse(task, reason)
     return reason
 
 
-def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
+def _refused_in_airflow3(task: Any) -> str:
+    """Make a task fail that is marked as Dagster's and takes no switch; returns why."""
+    reason = (
+        "is marked as Dagster's and takes no switch, without which nothing is handed over in Airflow 3: it fails in "
+        f"Airflow. Roll it back: parity rollback {task.dag_id}.{task.task_id}"
+    )
+    _refuse(task, reason)
+    return reason
+
+
+def _refuse(task: Any, reason: str) -> None:
+    def refuse(context: Any) -> None:
+        raise AirflowException(f"task {task.task_id!r} {reason}")
+
+    if is_mapped(task):
+        task.partial_kwargs["pre_execute"] = refuse
+    else:
+        task._pre_execute_hook = refuse
+
+
+def stand_in(task: Any, proxy: type, **settings: Any) -> Any:
     """A proxy with everything that Airflow itself reads from the task, not in any DAG or group yet."""
     if is_mapped(task):
         made = stand_in_for_mapped(task, proxy, **settings)
     else:
-        known = inspect.signature(BaseOperator.__init__).parameters
+        known = inspect.signature(facts.BaseOperator.__init__).parameters
         copied = {
             name: value
             for name in known
@@ -223,7 +243,7 @@ def stand_in(task: BaseOperator, proxy: type, **settings: Any) -> Any:
     return made
 
 
-def _replace(dag: DAG, task: BaseOperator, made: Any) -> None:
+def _replace(dag: DAG, task: Any, made: Any) -> None:
     """Keeps the task's position in the DAG and group, and the id that the group has given it."""
     group = task.task_group
     dag.task_dict[task.task_id] = made
@@ -237,7 +257,7 @@ def _steers(task: Any) -> bool:
     """Whether a task only controls which others run and when: a DAG that is proxied as a whole keeps such tasks."""
     return (
         getattr(task, "inherits_from_empty_operator", False)
-        or isinstance(task, SkipMixin)  # branches, short circuits, sensors
+        or isinstance(task, facts.SkipMixin)  # branches, short circuits, sensors
         or task.is_setup
         or task.is_teardown
         or task.operator_name in ("TriggerDagRunOperator", "LatestOnlyOperator")
@@ -247,7 +267,7 @@ def _steers(task: Any) -> bool:
 def _dags(dag_file_globals: Mapping[str, Any]) -> Iterator[DAG]:
     """The DAGs with a name in the file, and those that Airflow has registered without one."""
     dags = {id(value): value for value in dag_file_globals.values() if isinstance(value, DAG)}
-    for dag, module in list(DagContext.autoregistered_dags):
+    for dag, module in facts.registered_dags():
         if module.__name__ == dag_file_globals.get("__name__"):
             dags[id(dag)] = dag
     if not dags:

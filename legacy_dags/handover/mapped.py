@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import operator
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from airflow.exceptions import AirflowException
-from airflow.models import BaseOperator
-from airflow.models.abstractoperator import AbstractOperator
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom_arg import XComArg
-from airflow.utils.session import create_session
-from airflow.utils.state import State, TaskInstanceState
-from sqlalchemy.exc import SQLAlchemyError
 
+from handover.facts import facts
 from handover.names import PROXY
 from handover.shown import shown_as_dagsters
 
 # Set explicitly, or meaningless for another operator.
 NOT_COPIED = ("task_id", "dag", "task_group", "default_args", "params", "doc_md", "map_index_template")
-WAITING = (TaskInstanceState.RUNNING, TaskInstanceState.DEFERRED)
 
 
 def is_mapped(task: Any) -> bool:
-    return not isinstance(task, BaseOperator)
+    return not isinstance(task, facts.BaseOperator)
 
 
 def document(task: Any, doc_md: str | None, sentence: str) -> None:
@@ -43,7 +35,7 @@ def document(task: Any, doc_md: str | None, sentence: str) -> None:
         task.doc_md = text
 
 
-def in_mapped_group(task: AbstractOperator) -> bool:
+def in_mapped_group(task: Any) -> bool:
     return next(iter(task.iter_mapped_task_groups()), None) is not None
 
 
@@ -54,7 +46,7 @@ def stand_in_for_mapped(task: Any, proxy: type, **settings: Any) -> Any:
     the DAG run, and would remove or repeat them if the task were mapped before a move and not after it. Where an XCom
     says so, which Airflow does not have once its task is Dagster's, there is one proxy.
     """
-    known = inspect.signature(BaseOperator.__init__).parameters
+    known = inspect.signature(facts.BaseOperator.__init__).parameters
     copied = {
         name: value
         for name, value in task.partial_kwargs.items()
@@ -111,7 +103,7 @@ def _sources(reader: Any) -> Iterator[Any]:
         sought = [reader]
     groups = (group._expand_input.value for group in reader.iter_mapped_task_groups())
     for value in (*sought, *groups):
-        for source, _ in XComArg.iter_xcom_references(value):
+        for source, _ in facts.XComArg.iter_xcom_references(value):
             yield source
 
 
@@ -134,22 +126,11 @@ def _texts(value: Any) -> Iterator[str]:
 # --- while a proxy runs -------------------------------------------------------------------------------------------
 
 
-def instances_of(task: Any, dag_run: Any) -> list[Any]:
-    """The instances of the task in its DAG run, itself among them."""
-    found = dag_run.get_task_instances()
-    return [one for one in found if one.task_id == task.task_id and one.state != TaskInstanceState.REMOVED]
-
-
 def refuse_begun(task: Any, instances: Collection[Any]) -> None:
     """Raises AirflowException if Airflow has run some of the instances itself, which Dagster would run again."""
-    own = sorted(
-        one.map_index
-        for one in instances
-        if one.state in (*State.finished, *WAITING) and one.state != TaskInstanceState.UPSTREAM_FAILED
-        and one.map_index != task.map_index and PROXY not in str(one.operator)
-    )  # fmt: skip
+    own = sorted(one.map_index for one in facts.begun(task, instances) if PROXY not in str(one.operator))
     if own:
-        with contextlib.suppress(SQLAlchemyError):  # then they count as Airflow's
+        with contextlib.suppress(facts.UNREADABLE):  # then they count as Airflow's
             handed_over = shown_as_dagsters(task)
             own = [index for index in own if index not in handed_over]
     if own:
@@ -159,16 +140,3 @@ def refuse_begun(task: Any, instances: Collection[Any]) -> None:
             "was launched. Clear all instances of the task, to have Dagster run them all, or roll the unit back, to "
             "have Airflow run the others"
         )
-
-
-def has_waiting_sibling(task: Any, compare: Callable[[Any, Any], Any] = operator.ne) -> bool:
-    """Whether another instance waits for the same run. `compare`: its index with the task's, as in `operator.lt`."""
-    with create_session() as session:
-        states = session.query(TaskInstance.state).filter(
-            TaskInstance.dag_id == task.dag_id,
-            TaskInstance.run_id == task.run_id,
-            TaskInstance.task_id == task.task_id,
-            compare(TaskInstance.map_index, task.map_index),
-            TaskInstance.state.in_(WAITING),
-        )
-        return states.first() is not None

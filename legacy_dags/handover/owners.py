@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow.exceptions import AirflowException
-from airflow.models.variable import Variable
-from airflow.utils.session import create_session
 
+from handover.facts import facts
 from handover.marks import Marks, marks_of_text, read_marks
 
 # Either one says that moves write this folder; a mount that has failed has neither.
@@ -80,22 +79,18 @@ def _in_folder(folder: Path, dag_id: str) -> Marks:
 
 
 def _in_variable(dag_id: str) -> Marks:
-    """From the table itself: `Variable.get` takes a database that is away for a Variable that is not there, and one of
-    the environment goes before the table."""
     name = f"{VARIABLE}__{dag_id}"
     try:
-        with create_session() as session:
-            row = session.query(Variable).filter(Variable.key == name).one_or_none()
-            text = None if row is None else row.get_val()
-            is_set_up = session.query(Variable.key).filter(Variable.key == VARIABLE).first() is not None
+        is_there, text = facts.variable(name)
+        is_set_up = is_there or facts.variable(VARIABLE)[0]
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise OwnerUnknown(f"Airflow's Variables cannot be read: {type(error).__name__}: {reason}") from error
-    if row is None and not is_set_up:
+    if not is_set_up:
         raise OwnerUnknown(
             f"there is neither a Variable {VARIABLE} nor {name}, so moves do not write Airflow's Variables. Set "
             "PARITY_CHANNEL as for `parity`; if nothing was moved yet: PARITY_CHANNEL=variable parity store init"
         )
-    if row is not None and text is None:
+    if is_there and text is None:
         raise OwnerUnknown(f"the Variable {name} cannot be decrypted")
     return marks_of_text(text, f"the Variable {name}") if text is not None else Marks()

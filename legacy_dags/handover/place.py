@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
 from airflow.exceptions import AirflowException, AirflowNotFoundException
-from airflow.hooks.base import BaseHook
+
+from handover.facts import facts
 
 DEFAULT_CONNECTION = "dagster_default"
 DEFAULT_TIMEOUT, DEFAULT_PATIENCE = 20.0, 600.0
@@ -55,7 +56,7 @@ def find_place(conn_id: str, patience: float | None = None) -> Place:
     """
     fallback = os.environ.get("DAGSTER_URL", "")
     try:
-        connection = BaseHook.get_connection(conn_id)
+        connection = facts.BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         connection = None
     url = (_url(connection) if connection else "") or fallback

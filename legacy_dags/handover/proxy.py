@@ -11,8 +11,6 @@ from collections.abc import Collection
 from typing import Any
 
 import requests
-from airflow.models import BaseOperator
-from airflow.utils.context import Context
 
 from handover.airlift import ProxyOperator
 from handover.dagster_try import DagsterTry
@@ -65,27 +63,27 @@ class ProxyToDagster(ProxyOperator):  # type: ignore[misc]  # Airflow is not ins
         self.conn_id, self.deferrable, self.patience = conn_id, deferrable, patience
         self._dagster_try: DagsterTry | None = None
 
-    def get_dagster_session(self, context: Context) -> requests.Session:
+    def get_dagster_session(self, context: Any) -> requests.Session:
         session: requests.Session = find_place(self.conn_id, self.patience).session()
         return session
 
-    def get_dagster_url(self, context: Context) -> str:
+    def get_dagster_url(self, context: Any) -> str:
         return str(find_place(self.conn_id, self.patience).url)
 
     @classmethod
-    def build_from_task(cls, task: BaseOperator) -> ProxyToDagster:
+    def build_from_task(cls, task: Any) -> ProxyToDagster:
         """The signature that Airlift's `proxying_to_dagster` requires; `stand_in` also joins the DAG's groups."""
         proxy: ProxyToDagster = stand_in(task, cls)
         return proxy
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Any) -> None:
         self._try().run(context)
 
-    def resume(self, context: Context, event: dict[str, str]) -> None:
+    def resume(self, context: Any, event: dict[str, str]) -> None:
         """Continue after the trigger has seen the run end."""
         self._try().resume(context, event)
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         self._try().end_if_timed_out(next_method, next_kwargs, context)
         return super().resume_execution(next_method, next_kwargs, context)
 

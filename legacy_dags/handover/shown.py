@@ -7,9 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from airflow.models.xcom import XCom
-from airflow.utils.session import create_session
-
+from handover.facts import facts
 from handover.names import AIRFLOWS, DAGSTERS, OWNER_KEY, RUN_KEY
 
 logger = logging.getLogger(__name__)
@@ -35,18 +33,13 @@ def show_run(task: Any, url: str) -> None:
 
 def shown_as_dagsters(task: Any) -> set[int]:
     """The map indices of the task's instances whose newest try was handed to Dagster by a switch."""
-    with create_session() as session:
-        rows = session.query(XCom.map_index, XCom.value).filter_by(
-            dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, key=OWNER_KEY
-        )
-        return {row.map_index for row in rows if XCom.deserialize_value(row) == DAGSTERS}
+    shown = facts.xcom_by_index(task, OWNER_KEY)
+    return {index for index, owner in shown.items() if owner == DAGSTERS}
 
 
 def _note(task: Any, text: str) -> None:
-    """On the running instance itself: what it knows of its own row, Airflow writes back when the try ends."""
     with _harmless("note"):
-        if not task.note or task.note.startswith(NOTE):
-            task.note = text or None
+        facts.set_note(task, text, ours=NOTE)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.exceptions import AirflowException
-from airflow.models import BaseOperator
 
 from handover.dagster_try import DagsterTry
+from handover.facts import facts
 from handover.mapped import document, in_mapped_group, is_mapped, maps_over_xcom, readers_in_airflow
 from handover.names import ENROLLED, job_name
 from handover.owners import Answer, OwnerUnknown, ask
@@ -75,14 +75,14 @@ class Switch:
     def pre_execute(self, context: Any) -> None:
         """The hook that was passed to the task is called by either; what its class does is Airflow's."""
         if self._goes_on_in_dagster(context):
-            BaseOperator.pre_execute(self, context)
+            facts.BaseOperator.pre_execute(self, context)
         else:
             own: Any = super()
             own.pre_execute(context)
 
     def post_execute(self, context: Any, result: Any = None) -> None:
         if self._goes_on_in_dagster(context):
-            BaseOperator.post_execute(self, context, result)
+            facts.BaseOperator.post_execute(self, context, result)
         else:
             own: Any = super()
             own.post_execute(context, result)
@@ -103,7 +103,7 @@ class Switch:
     def _goes_on_in_dagster(self, context: Any) -> bool:
         """A try that comes back from a deferral is whose it was."""
         task = context["task_instance"]
-        waiting = getattr(task, "next_method", None)
+        waiting = facts.waits_for(task)
         if waiting == FAILED:
             self._answer = Answer(task.map_index in shown_as_dagsters(task))
         elif waiting:
@@ -164,6 +164,8 @@ def enrol(task: Any, enrolled: frozenset[str], **settings: Any) -> str:
     if in_mapped_group(task):
         return "is in a mapped task group"
     mapped = is_mapped(task)
+    if mapped and facts.NO_SWITCH_IF_MAPPED:
+        return facts.NO_SWITCH_IF_MAPPED
     if mapped and maps_over_xcom(task):
         return "is mapped over an XCom, which decides before a task starts how many instances there are"
     if getattr(task, "inherits_from_empty_operator", False) and not _is_started(task):

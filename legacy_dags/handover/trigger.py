@@ -8,13 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.models.taskinstance import TaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from airflow.utils.session import create_session
-from airflow.utils.state import State
 
 from handover.client import Client, NoAnswer, given_up
-from handover.mapped import has_waiting_sibling
+from handover.facts import IS_AIRFLOW_3, facts
 from handover.patience import Patience, poll_pause
 from handover.place import find_place
 from handover.runs import has_ended, status_of, terminate
@@ -45,9 +42,17 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
             yield TriggerEvent({"run_id": self.run_id, **await self._outcome()})
         except asyncio.CancelledError:
             # A deferred task has no on_kill. A triggerer that hands its triggers to another one also stops this way.
-            if await asyncio.to_thread(self._is_unwanted):
-                await asyncio.to_thread(self._end)
+            if not IS_AIRFLOW_3:
+                await self._end_if_unwanted()
             raise
+
+    async def on_kill(self) -> None:
+        """Airflow 3 calls this when a person has ended the task, and not when the triggerer stops."""
+        await self._end_if_unwanted()
+
+    async def _end_if_unwanted(self) -> None:
+        if await asyncio.to_thread(self._is_unwanted):
+            await asyncio.to_thread(self._end)
 
     async def _outcome(self) -> dict[str, str]:
         client = await asyncio.to_thread(self._client)
@@ -81,16 +86,13 @@ class DagsterRunTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is not in
         known = self.task_instance
         if known is None:
             return False
-        with create_session() as session:
-            row = (
-                session.query(TaskInstance.state)
-                .filter_by(
-                    dag_id=known.dag_id, run_id=known.run_id, task_id=known.task_id, map_index=known.map_index
-                )
-                .one_or_none()
-            )
-        over = row is None or row.state in State.finished
-        return over and not (known.map_index >= 0 and has_waiting_sibling(known))
+        try:
+            over = facts.is_over(known)
+        except facts.UNREADABLE as error:
+            logger.warning("Dagster run %s is left alone, because it is not known whether its task is over: %s",
+                           self.run_id, error)  # fmt: skip
+            return False
+        return over and not (known.map_index >= 0 and facts.has_waiting_sibling(known))
 
     def _end(self) -> None:
         try:
