@@ -11,15 +11,20 @@ from handover.names import DAG_RUN_TAG, DAG_TAG, TASK_TAG
 
 __all__ = ["ProxyOperator"]
 
-if sys.version_info >= (3, 10) and not IS_AIRFLOW_3:
-    from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator as ProxyOperator
-else:
 
-    class ProxyOperator(facts.BaseOperator):
-        def default_dagster_run_tags(self, context: Any) -> dict[str, str]:
-            """The tags by which Airlift's sensor and Dagster's UI know the task that a run is for."""
-            return {
-                DAG_TAG: self.dag_id,
-                DAG_RUN_TAG: context["dag_run"].run_id,
-                TASK_TAG: self.task_id,
-            }
+class _WithoutAirlift(facts.BaseOperator):  # type: ignore[misc]  # Airflow is not installed here
+    def default_dagster_run_tags(self, context: Any) -> dict[str, str]:
+        """The tags by which Airlift's sensor and Dagster's UI know the task that a run is for."""
+        return {
+            DAG_TAG: self.dag_id,
+            DAG_RUN_TAG: context["dag_run"].run_id,
+            TASK_TAG: self.task_id,
+        }
+
+
+if sys.version_info < (3, 10) or IS_AIRFLOW_3:
+    ProxyOperator = _WithoutAirlift
+else:
+    from dagster_airlift import in_airflow
+
+    ProxyOperator = in_airflow.BaseProxyTaskToDagsterOperator

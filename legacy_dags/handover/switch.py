@@ -165,7 +165,7 @@ def enrol(task: Any, enrolled: frozenset[str], **settings: Any) -> str:
         return "is in a mapped task group"
     mapped = is_mapped(task)
     if mapped and facts.NO_SWITCH_IF_MAPPED:
-        return facts.NO_SWITCH_IF_MAPPED
+        return str(facts.NO_SWITCH_IF_MAPPED)
     if mapped and maps_over_xcom(task):
         return "is mapped over an XCom, which decides before a task starts how many instances there are"
     if getattr(task, "inherits_from_empty_operator", False) and not _is_started(task):

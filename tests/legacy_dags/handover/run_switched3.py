@@ -75,7 +75,7 @@ def _dags() -> dict[str, Any]:
 
 
 def _dag_run(dag: Any, day: str, session: Any) -> DagRun:
-    start = pendulum.parse(f"{day}T06:00:00", tz="America/New_York")
+    start = pendulum.from_format(f"{day} 06", "YYYY-MM-DD HH", tz="America/New_York")
     run: DagRun = get_or_create_dagrun(
         dag=DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)),
         start_date=start,

@@ -166,8 +166,8 @@ def test_a_deferral_goes_back_where_it_came_from(stories: dict[str, Story]) -> N
 
 
 def test_no_answer_fails_and_writes_nothing(stories: dict[str, Story]) -> None:
-    """Whatever is missing or cannot be read: neither orchestrator runs the task, and a retry asks again. A hook that was
-    passed to the task is called before anybody is asked."""
+    """Whatever is missing or cannot be read: neither orchestrator runs the task, and a retry asks again. A hook that
+    was passed to the task is called before anybody is asked."""
     story = stories["no answer"]
 
     assert story.states() == ["up_for_retry", "up_for_retry", "success"]
