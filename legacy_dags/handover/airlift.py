@@ -22,6 +22,7 @@ class _WithoutAirlift(facts.BaseOperator):  # type: ignore[misc]  # Airflow is n
         }
 
 
+ProxyOperator: type[Any]
 if sys.version_info < (3, 10) or IS_AIRFLOW_3:
     ProxyOperator = _WithoutAirlift
 else:
