@@ -20,6 +20,7 @@ from airflow.models.xcom_arg import XComArg
 from airflow.utils.session import create_session
 from airflow.utils.state import State, TaskInstanceState
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.exc import DetachedInstanceError
 
 __all__ = ["AirflowFailException", "AirflowSkipException", "BaseHook", "BaseOperator", "SkipMixin", "XComArg"]
 
@@ -118,10 +119,27 @@ UNREADABLE = SQLAlchemyError
 
 
 def set_note(task: Any, text: str, ours: str) -> None:
-    """On the running instance itself: what it knows of its own row, Airflow writes back when the try ends. A note that
-    does not begin with `ours` is a person's, and stays."""
-    if not task.note or task.note.startswith(ours):
-        task.note = text or None
+    """A note that does not begin with `ours` is a person's, and stays.
+
+    On the running instance itself where its note is loaded, because Airflow writes that back when the try ends. A
+    worker's has not loaded it, so there it is written into the row.
+    """
+
+    def put(instance: Any) -> None:
+        if not instance.note or instance.note.startswith(ours):
+            instance.note = text or None
+
+    try:
+        put(task)
+    except DetachedInstanceError:
+        with create_session() as session:
+            put(
+                session.query(TaskInstance)
+                .filter_by(
+                    dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index
+                )
+                .one()
+            )
 
 
 def variable(name: str) -> tuple[bool, str | None]:
