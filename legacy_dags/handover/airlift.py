@@ -26,6 +26,6 @@ ProxyOperator: type[Any]
 if sys.version_info < (3, 10) or IS_AIRFLOW_3:
     ProxyOperator = _WithoutAirlift
 else:
-    from dagster_airlift import in_airflow
+    from dagster_airlift.in_airflow import BaseProxyTaskToDagsterOperator
 
-    ProxyOperator = in_airflow.BaseProxyTaskToDagsterOperator
+    ProxyOperator = BaseProxyTaskToDagsterOperator

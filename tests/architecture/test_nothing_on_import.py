@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
+from tests.support.estate import ROOT, foreign_environment
+from tests.support.exporting import PYTHONS
 
 WATCHER = Path(__file__).with_name("watched_imports.py")
 
@@ -44,13 +45,19 @@ def test_nothing_happens_on_import() -> None:
 
 
 @pytest.mark.airflow
-def test_nothing_happens_on_import_in_airflow(tmp_path: Path) -> None:
-    """Neither does a module of the half that lives in Airflow."""
+@pytest.mark.parametrize(
+    ("version", "others"), [("airflow2", "handover.facts3"), ("airflow3", "handover.facts2")]
+)
+def test_nothing_happens_on_import_in_airflow(tmp_path: Path, version: str, others: str) -> None:
+    """Neither does a module of the half that lives in Airflow, of either version; `others` is the other version's."""
+    if not PYTHONS[version].exists():
+        pytest.skip(f"no {version} environment here; `make test` makes it")
     root = ROOT / "legacy_dags"
+    modules = [name for name in modules_below(root / "handover", root) if name != others]
     acts = deeds(
-        AIRFLOW_PYTHON,
+        PYTHONS[version],
         root,
-        ["airflow", *modules_below(root / "handover", root)],
+        ["airflow", *modules],
         AIRFLOW_HOME=str(tmp_path),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
     )
