@@ -26,7 +26,7 @@ class LocalAirflow:
     """What is needed to start it: a folder for its home, a port, and the settings of its tasks.
 
     `parse_seconds`: between two parses of a DAG file, each of which costs a fork of a large process. `programs`: the
-    folder of the programs of its environment.
+    folder of the programs of its environment. `database`: its own, where one server has those of several Airflows.
     """
 
     home: Path
@@ -36,6 +36,7 @@ class LocalAirflow:
     dags_folder: Path = PROJECT_ROOT / "legacy_dags"
     parse_seconds: int = 10
     programs: Path = PROJECT_ROOT / ".venv-airflow" / "bin"
+    database: str = DATABASE
 
     @property
     def address(self) -> AirflowAddress:
@@ -79,7 +80,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(DATABASE),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(self.database),
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
             "AIRFLOW__WEBSERVER__SECRET_KEY": self._secret_key,
             "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{self.port}",

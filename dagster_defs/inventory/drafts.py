@@ -28,8 +28,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file of mirrors; `edited` ones were left as they are, and so were files that would belong to two DAGs
-    (`refused`). `units` have a mirror in it."""
+    """A file of mirrors; `edited` ones were left as they are, and so were files that would belong to two DAGs, or whose
+    DAG could be any Airflow's (`refused`). `units` have a mirror in it."""
 
     path: str
     outcome: Outcome

@@ -12,6 +12,7 @@ from pathlib import Path
 from dagster_defs.adapters.dagster.mirrors import mirrors_folder
 from dagster_defs.adapters.dagster.partitions import DagsterCrons
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.files.asked_dates import write_asked
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.adapters.files.window_lists import FILE, read_list, write_list
@@ -48,12 +49,18 @@ def scaffold(
     preferred: Collection[str] = (),
 ) -> Iterator[Written]:
     """Write a file for each DAG. `folder`: for the mirrors, by default the project's. `preferred`, `command` or
-    `python`: the mirrors that take the place of a LegacyTask where everything that they need is determined.
+    `python`: the mirrors that take the place of a LegacyTask where everything that they need is determined. Of several
+    Airflows, DAGs that parity.yaml lists for none or for two are refused.
 
     Raises NoProject, MirrorsUnreadable, InventoryUnreadable, InventoryVersion or DbtProjectUnreadable before writing
     anything."""
     out = folder or mirrors_folder(settings.root)
     _, drafts = draft_estate(settings, file, dbt_projects, _root(out.resolve()), out, preferred)
+    homeless = airflows(settings).misplaced((draft.dag.dag_id for draft in drafts), {})
+    for draft in drafts:
+        if error := homeless.get(draft.dag.dag_id):
+            yield _refused(draft, out, str(error))
+    drafts = [draft for draft in drafts if draft.dag.dag_id not in homeless]
     yield from (_left(draft, out) for draft in drafts if draft.fault)
     drafts = [draft for draft in drafts if not draft.fault]
     dags = dags_taken_twice(draft.dag.dag_id for draft in drafts)
@@ -61,9 +68,7 @@ def scaffold(
     for draft in drafts:
         if fault := dags.get(draft.dag.dag_id):
             # Two DAGs would take turns overwriting one file.
-            yield Written(
-                str(_folder(draft.dag.dag_id, out) / "defs.yaml"), Outcome.REFUSED, (), (str(fault),)
-            )
+            yield _refused(draft, out, str(fault))
         else:
             sound = draft.without({name: str(error) for name, error in units.items()})
             yield from _write_list(sound, out)
@@ -177,6 +182,11 @@ def _left(draft: DagDraft, out: Path) -> Written:
     """The outcome for a list of windows that is left unchanged, along with its mirrors."""
     path = _folder(draft.dag.dag_id, out) / FILE
     return Written(str(path), Outcome.REFUSED, (), (draft.fault,))
+
+
+def _refused(draft: DagDraft, out: Path, why: str) -> Written:
+    """The outcome for mirrors that would be taken for another DAG's."""
+    return Written(str(_folder(draft.dag.dag_id, out) / "defs.yaml"), Outcome.REFUSED, (), (why,))
 
 
 def _write_list(draft: DagDraft, out: Path) -> Iterator[Written]:

@@ -518,3 +518,22 @@ def test_names_that_would_collide_are_refused_by_name(run: Any, tmp_path: Path) 
     assert "unit x.y and DAG x__y would both be called 'x__y' in Dagster" in " ".join(files["x"]["gaps"])
     assert files["x__y"]["units"] == []
     assert files["alone"]["units"] == ["alone.build"]
+
+
+def test_only_dags_of_a_known_airflow_are_mirrored(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DAG that each of two Airflows has is left out, with the reason, and none overwrites the other's."""
+    project = '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "dagster_defs"\n'
+    (tmp_path / "pyproject.toml").write_text(project)
+    (tmp_path / "parity.yaml").write_text("airflows: {finance: [bills], shop: [orders]}\n")
+    monkeypatch.chdir(tmp_path)
+
+    files = run(dag("bills", task("load", "true")), dag("cleanup", task("sweep", "true")))
+
+    assert {dag_id: file["outcome"] for dag_id, file in files.items()} == {
+        "bills": "written",
+        "cleanup": "refused",
+    }
+    assert "parity.yaml lists it for none of finance, shop" in " ".join(files["cleanup"]["gaps"])
+    assert not (tmp_path / "dagster_defs" / "defs" / "cleanup").exists()
