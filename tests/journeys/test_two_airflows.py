@@ -1,4 +1,7 @@
-"""Two real Airflows, one Dagster: each department's unit is observed, handed over and given back where it runs."""
+"""Two real Airflows, one Dagster: each department's unit is observed, handed over and given back where it runs.
+
+Both are Airflow 2.11, and then one of them is Airflow 3.3.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ pytestmark = [pytest.mark.journey, pytest.mark.airflow, pytest.mark.timeout(2400
 FIRST, SECOND, THIRD = "2024-03-01", "2024-03-02", "2024-03-03"
 
 
-@pytest.fixture(scope="module")
-def office() -> Iterator[Departments]:
+@pytest.fixture(scope="module", params=["", "shop"], ids=["both 2.11", "shop 3.3"])
+def office(request: pytest.FixtureRequest) -> Iterator[Departments]:
     # Not pytest's own folder, which is closed to others: started by root, PostgreSQL runs as another user.
     with tempfile.TemporaryDirectory(prefix="parity-offices-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with departments(Path(folder), print) as office:
+        with departments(Path(folder), print, request.param) as office:
             office.move_in()
             office.must("dg", "check", "defs")
             office.start()
@@ -50,9 +53,11 @@ def test_a_move_of_one_is_obeyed_by_its_own_airflow(office: Departments) -> None
         office.run_a_day(name, SECOND)
     assert office.loaded("finance") == [f"{FIRST} airflow", f"{SECOND} dagster"]
     assert office.loaded("shop") == [f"{FIRST} airflow", f"{SECOND} airflow"]
+    assert office.note("finance", SECOND).startswith("Dagster has run this: http")
 
 
 def test_the_other_one_moves_and_the_first_goes_back(office: Departments) -> None:
+    """At the next task each is whose the record says."""
     office.must("parity", "rollback", "bills.load", "--reason", "the quarter ends", "--apply")
     office.hand_over("orders.load")
 

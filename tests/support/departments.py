@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pendulum
+import requests
 import yaml
 
 from bench.projects import write_project
@@ -27,6 +29,7 @@ from demo.local_dagster import LocalDagster
 from demo.postgres import running_postgres
 from tests.support import warm
 from tests.support.estate import BIN, ROOT, foreign_environment
+from tests.support.local_airflow3 import LocalAirflow3
 from tests.support.team import WAIT_SECONDS, Team, wait_for
 
 THEIRS = ROOT / "tests" / "journeys" / "departments"
@@ -118,6 +121,15 @@ class Departments(Team):
         self.must("parity", "rollback", unit, "--rehearsed", "--reason", "in the other department", "--apply")
         self.must("parity", "cutover", unit, "--apply")
 
+    def note(self, name: str, day: str) -> str:
+        """What an Airflow 2.11 shows beside the department's task of a day."""
+        api, dag_id = self.apis[name], DAGS[name]
+        [run] = [one.run_id for one in api.dag_runs(dag_id) if day in one.run_id]
+        page = f"{api.address.url}/api/v1/dags/{dag_id}/dagRuns/{quote(run)}/taskInstances/load"
+        reply = requests.get(page, auth=api.address.login.basic, timeout=60)
+        reply.raise_for_status()
+        return str(reply.json()["note"])
+
     def loaded(self, name: str) -> list[str]:
         """The days that were loaded, each with who did it."""
         file = self.place / f"{name}.txt"
@@ -128,8 +140,9 @@ class Departments(Team):
 
 
 @contextmanager
-def departments(place: Path, say: Any) -> Iterator[Departments]:
-    """Both Airflows and the Dagster, not started, each with a database of its own in one PostgreSQL."""
+def departments(place: Path, say: Any, airflow3: str = "") -> Iterator[Departments]:
+    """Both Airflows and the Dagster, not started, each with a database of its own. `airflow3`: the department whose
+    Airflow is 3.3; the others' is 2.11."""
     root, port = place / MODULE, free_port()
     root.mkdir()
     shutil.copy(THEIRS / "load.sh", place)
@@ -155,7 +168,7 @@ def departments(place: Path, say: Any) -> Iterator[Departments]:
                 "DAGSTER_URL": f"http://127.0.0.1:{port}",
                 "PARITY_PROXIED_STATE": str(place / "record" / name),
             }
-            airflows[name] = LocalAirflow(
+            airflows[name] = (LocalAirflow3 if name == airflow3 else LocalAirflow)(
                 place / f"airflow_{name}",
                 free_port(),
                 postgres,

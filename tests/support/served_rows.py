@@ -85,6 +85,7 @@ def make_run(dag: Any, run: Json, session: Any) -> Any:
         **asked,
     )
     made.partition_key = key  # of a DAG that had another timetable when it ran, too
+    made.bundle_version = run.get("bundle_version")
     return made
 
 

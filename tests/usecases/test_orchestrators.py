@@ -11,6 +11,7 @@ import pytest
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.adapters.store.files import FileStore
@@ -134,6 +135,18 @@ def test_only_runs_under_way_are_live(
 
     assert world.live_runs(UNIT, Owner.AIRFLOW) == ["Airflow's taxi_daily.dbt_daily of now (running, try 1)"]
     assert world.live_runs(UNIT, Owner.DAGSTER) == ["Dagster run aaaaaaaa (started)"]
+
+
+def test_a_run_of_an_older_file_is_under_way(
+    world: LiveOrchestrators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next task would run as that file has it, without a switch for all that is known, whatever the mark says."""
+    old = DagRun("taxi_daily", "scheduled__1", "running", None, None, bundle_version="0123456789abcdef")
+    monkeypatch.setattr(world.airflow, "outdated_dag_runs", lambda dag_id: [old])
+
+    words = "Airflow's run scheduled__1, whose tasks are of version 0123456789ab of the DAG's bundle, not the deployed one"
+    assert world.live_runs(UNIT, Owner.AIRFLOW) == [words]
+    assert world.reader.live(UNIT, NOW).airflow_runs == (words,)
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,14 @@ class AirflowReader(Reading):
         rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", {"state": ["queued", "running"]})
         return self._parsed(DagRun.parse, rows)
 
+    def outdated_dag_runs(self, dag_id: str) -> list[DagRun]:
+        """The live runs whose tasks are run from another version of the DAG's file than the deployed one."""
+        if not self._api.keeps_versions:
+            return []
+        kept = [run for run in self.live_dag_runs(dag_id) if run.bundle_version]
+        deployed = self.dag(dag_id).get("bundle_version") if kept else None
+        return [run for run in kept if run.bundle_version != deployed]
+
     def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
         """The last run created by Airflow's own schedule."""
         params = {"order_by": f"-{self._api.run_date}", "limit": PAGE}

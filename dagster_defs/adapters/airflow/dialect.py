@@ -22,7 +22,7 @@ class Dialect:
 
     `lateness`: how long after its end a try may appear in the lists.
     `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
-    of the DAG.
+    of the DAG. `keeps_versions`: whether a DAG run may keep to a version of its DAG's file.
     """
 
     major: int
@@ -35,6 +35,7 @@ class Dialect:
     parked: Mapping[str, tuple[int, int]]
     lateness: timedelta
     tells_own_operator: bool
+    keeps_versions: bool
     is_current: Callable[[Mapping[str, Any]], bool]
     log_type: str
     log_text: Callable[[Reply], str]

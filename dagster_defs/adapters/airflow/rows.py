@@ -29,7 +29,8 @@ STARTED_BY_ASSETS = ("dataset_triggered", "asset_triggered")  # the types of suc
 @dataclass(frozen=True, slots=True)
 class DagRun:
     """`window` is None if the run has no data interval, or an empty one; `occasion` is None if Airflow's answer is not
-    complete enough to make one."""
+    complete enough to make one. `bundle_version`: of the DAG file that its tasks are run from, if the run keeps to one
+    version of it."""
 
     dag_id: str
     run_id: str
@@ -38,6 +39,7 @@ class DagRun:
     end: pendulum.DateTime | None
     occasion: Occasion | None = None
     partition_key: str = ""
+    bundle_version: str = ""
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> DagRun:
@@ -47,7 +49,8 @@ class DagRun:
         ids = text(row, "dag_id"), text(row, "dag_run_id")
         occasion = _occasion(row, ids[1], start, end)
         key = text(row, "partition_key", "")
-        return cls(*ids, text(row, "state"), window, instant(row, "end_date"), occasion, key)
+        version = text(row, "bundle_version", "")
+        return cls(*ids, text(row, "state"), window, instant(row, "end_date"), occasion, key, version)
 
     @property
     def instead_of_window(self) -> str:

@@ -43,6 +43,7 @@ V1 = Dialect(
     parked={},
     lateness=timedelta(minutes=2),
     tells_own_operator=True,
+    keeps_versions=False,
     is_current=_is_current,
     log_type="text/plain",
     log_text=_log_text,

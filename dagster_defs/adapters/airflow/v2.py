@@ -58,6 +58,7 @@ V2 = Dialect(
     # The end is the one that the task's own process saw, and it tries for minutes to get it to a server that is away.
     lateness=timedelta(minutes=10),
     tells_own_operator=False,
+    keeps_versions=True,
     is_current=_is_current,
     log_type="application/json",
     log_text=_log_text,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowReader
-from dagster_defs.adapters.airflow.rows import TaskInstance
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.adapters.files.airflows import settings_of_dag, settings_of_each
 from dagster_defs.errors import AirflowFault, DagsterFault, ParityError
@@ -81,7 +81,7 @@ class LiveReader:
                     f"Airflow at {self.airflow.address.url} does not say that its scheduler has a heartbeat"
                 )
             airflow = in_another(self.others, unit) or airflow
-            tasks = tuple(map(task_in_words, self.own_tasks(unit)))
+            tasks = self.airflow_in_words(unit)
             legacy = self._legacy_seconds(unit, now)
             if mirrored is not None:
                 unmirrored = self._unmirrored(unit.dag_id, mirrored)
@@ -114,6 +114,12 @@ class LiveReader:
     def own_tasks(self, unit: Unit) -> list[TaskInstance]:
         """Those in which Airflow does the work itself, as far as it is known; not those that wait for Dagster."""
         return [task for task in self.tasks(unit) if not self.airflow.is_handed_over(task)]
+
+    def airflow_in_words(self, unit: Unit) -> tuple[str, ...]:
+        """What Airflow runs itself, or may run whatever the unit's mark says: tasks of an older version of the DAG's
+        file, which may have no switch."""
+        own = map(task_in_words, self.own_tasks(unit))
+        return (*own, *map(outdated_in_words, self.airflow.outdated_dag_runs(unit.dag_id)))
 
     def dagster_runs(self, unit: Unit) -> list[FoundRun]:
         """Live runs on the legacy side; candidate runs write nothing that anybody reads."""
@@ -186,6 +192,11 @@ def _seconds(tasks: Sequence[TaskInstance]) -> float:
 
 def task_in_words(task: TaskInstance) -> str:
     return f"Airflow's {task.unit} of {task.run_id} ({task.state}, try {task.try_number})"
+
+
+def outdated_in_words(run: DagRun) -> str:
+    version = run.bundle_version[:12]
+    return f"Airflow's run {run.run_id}, whose tasks are of version {version} of the DAG's bundle, not the deployed one"
 
 
 def run_in_words(run: FoundRun) -> str:

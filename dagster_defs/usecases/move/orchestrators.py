@@ -26,7 +26,6 @@ from dagster_defs.usecases.move.live import (
     in_another,
     other_airflows,
     run_in_words,
-    task_in_words,
 )
 from dagster_defs.windows import instant_text
 
@@ -186,7 +185,7 @@ class LiveOrchestrators:
         """A proxy that waits for Dagster does not count as Airflow's run."""
         if owner is Owner.DAGSTER:
             return [run_in_words(run) for run in self.reader.dagster_runs(unit)]
-        return [task_in_words(task) for task in self.reader.own_tasks(unit)]
+        return list(self.reader.airflow_in_words(unit))
 
     def stray_runs(self, unit: Unit) -> Sequence[str]:
         """Empty if a server does not answer: a rollback does not wait for a server that is down."""

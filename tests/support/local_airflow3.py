@@ -1,0 +1,73 @@
+"""A real Airflow 3 on loopback: API server, scheduler, DAG processor and local executor, on SQLite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
+from demo.local_airflow import START_SECONDS, LocalAirflow
+from tests.support.estate import AIRFLOW3_PYTHON
+
+
+@dataclass(frozen=True)
+class LocalAirflow3(LocalAirflow):
+    """`log_ports`: of the servers of logs, which listen on all interfaces, whatever the API does."""
+
+    programs: Path = AIRFLOW3_PYTHON.parent
+    log_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+
+    def prepare(self, supervisor: Supervisor) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(self.home / "passwords.json", json.dumps({"admin": "admin"}))
+        supervisor.run("airflow-set-up", [str(self.programs / "airflow"), "db", "migrate"], env=self.env)
+
+    def start(self, supervisor: Supervisor) -> AirflowClient:
+        for program in ("api-server", "scheduler", "dag-processor"):
+            supervisor.start(f"airflow-{program}", [str(self.programs / "airflow"), program], env=self.env)
+        client = AirflowClient(self.address, patience=20)
+        supervisor.wait_until("Airflow 3", client.is_healthy, seconds=2 * START_SECONDS)
+        return client
+
+    @property
+    def env(self) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in self.settings.variables.items() if not name.startswith("AIRFLOW_")
+        }
+        url = f"http://127.0.0.1:{self.port}"
+        return {
+            **inherited,
+            "PATH": os.pathsep.join([str(self.programs), inherited.get("PATH", os.defpath)]),
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(self._secret_key[:32].encode()).decode(),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": self._secret_key,
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret_key,
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_ports[0]),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.log_ports[1]),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            # The windows of Airflow 2.
+            "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
+            # Its own five seconds lose tries on a busy machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        }
