@@ -144,7 +144,8 @@ def test_a_run_of_an_older_file_is_under_way(
     old = DagRun("taxi_daily", "scheduled__1", "running", None, None, bundle_version="0123456789abcdef")
     monkeypatch.setattr(world.airflow, "outdated_dag_runs", lambda dag_id: [old])
 
-    words = "Airflow's run scheduled__1, whose tasks are of version 0123456789ab of the DAG's bundle, not the deployed one"
+    version = "version 0123456789ab of the DAG's bundle, not the deployed one"
+    words = f"Airflow's run scheduled__1, whose tasks are of {version}"
     assert world.live_runs(UNIT, Owner.AIRFLOW) == [words]
     assert world.reader.live(UNIT, NOW).airflow_runs == (words,)
 
