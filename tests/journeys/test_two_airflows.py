@@ -13,11 +13,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_defs.lifecycle import tags
 from tests.support.departments import DAGS, Departments, departments
 
 pytestmark = [pytest.mark.journey, pytest.mark.airflow, pytest.mark.timeout(2400)]
 
-FIRST, SECOND, THIRD = "2024-03-01", "2024-03-02", "2024-03-03"
+FIRST, SECOND, THIRD, FOURTH = "2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"
 
 
 @pytest.fixture(scope="module", params=["", "shop"], ids=["both 2.11", "shop 3.3"])
@@ -65,6 +66,27 @@ def test_the_other_one_moves_and_the_first_goes_back(office: Departments) -> Non
         office.run_a_day(name, THIRD)
     assert office.loaded("finance")[2:] == [f"{THIRD} airflow"]
     assert office.loaded("shop")[2:] == [f"{THIRD} dagster"]
+
+
+def test_a_task_that_a_person_fails_ends_its_run(office: Departments) -> None:
+    """Airflow tells the task to end, and the task tells Dagster: the day is not loaded."""
+    slow, began = office.place / "slow", office.place / "began"
+    slow.touch()
+    run = office.trigger("shop", FOURTH)
+    office.wait("Dagster's run", began.exists)
+
+    office.fail("shop", run)
+
+    with office.dagster.instance() as instance:
+        of_unit = dg.RunsFilter(tags={tags.UNIT: "orders.load", tags.PARTITION: FOURTH})
+
+        def status() -> dg.DagsterRunStatus:
+            [found] = instance.get_runs(of_unit)
+            return found.status
+
+        office.wait("its end", lambda: status() is dg.DagsterRunStatus.CANCELED)
+    slow.unlink()
+    assert [line for line in office.loaded("shop") if FOURTH in line] == []
 
 
 def test_a_dag_that_both_have_is_given_to_nobody(office: Departments) -> None:

@@ -19,7 +19,7 @@ import yaml
 
 from bench.projects import write_project
 from dagster_defs.adapters.airflow.client import AirflowClient
-from dagster_defs.adapters.airflow.rows import TaskInstance
+from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
@@ -103,11 +103,13 @@ class Departments(Team):
     def _has_dags(self, name: str) -> bool:
         return {dag["dag_id"] for dag in self.apis[name].dags()} == {DAGS[name], "cleanup"}
 
+    def trigger(self, name: str, day: str) -> DagRun:
+        start = pendulum.from_format(day, "YYYY-MM-DD")
+        return self.apis[name].trigger(DAGS[name], Window(start, start.add(days=1)))
+
     def run_a_day(self, name: str, day: str) -> None:
         """The department's Airflow runs a day, and its task succeeds."""
-        start = pendulum.parse(day)
-        assert isinstance(start, pendulum.DateTime)
-        run = self.apis[name].trigger(DAGS[name], Window(start, start.add(days=1)))
+        run = self.trigger(name, day)
 
         def task() -> TaskInstance:
             [task] = self.apis[name].task_instances(run.dag_id, run.run_id)
@@ -120,6 +122,12 @@ class Departments(Team):
         self.must("parity", "shadow", unit, "--apply")
         self.must("parity", "rollback", unit, "--rehearsed", "--reason", "in the other department", "--apply")
         self.must("parity", "cutover", unit, "--apply")
+
+    def fail(self, name: str, run: DagRun) -> None:
+        """A person marks the department's task as failed."""
+        of_task = f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id)}/taskInstances/load"
+        only_v1 = {} if isinstance(self.airflows[name], LocalAirflow3) else {"dry_run": False}
+        self.apis[name]._call("PATCH", of_task, json={"new_state": "failed", **only_v1})
 
     def note(self, name: str, day: str) -> str:
         """What an Airflow 2.11 shows beside the department's task of a day."""
