@@ -48,7 +48,7 @@ from handover.names import (
     task_instance_name,
 )
 from handover.patience import poll_pause
-from handover.place import find_place
+from handover.place import Place, find_place
 from handover.runs import (
     GONE,
     DagsterJob,
@@ -96,9 +96,15 @@ class DagsterTry:
         self._instance: Any = None
         self._launching = False
         self._run_id: str | None = None
+        # Where Dagster is, kept for on_kill: a task that is being ended may no longer be able to ask Airflow.
+        self._place: Place | None = None
+
+    def _find_place(self) -> Place:
+        self._place = find_place(self.conn_id, self.patience)
+        return self._place
 
     def run(self, context: Any) -> None:
-        client = Client(find_place(self.conn_id, self.patience))
+        client = Client(self._find_place())
         task = context["task_instance"]
         job = find_job(client, job_name(task.dag_id, task.task_id))
         if apart := why_apart(job.tags.get(VERSION_TAG)):
@@ -166,7 +172,7 @@ class DagsterTry:
 
     def resume(self, context: Any, event: dict[str, str]) -> None:
         """Continue after the trigger has seen the run end."""
-        client = Client(find_place(self.conn_id, self.patience))
+        client = Client(self._find_place())
         task = context["task_instance"]
         self._task_instance, self._instance, self._run_id = _name_of(task), task, event["run_id"]
         if "error" in event:
@@ -195,8 +201,9 @@ class DagsterTry:
             self.log.info(left, self._run_id or "(launched)")
             return
         try:
-            place = find_place(self.conn_id, KILL_PATIENCE)
-            client = Client(replace(place, timeout=min(place.timeout, KILL_PATIENCE)))
+            place = self._place or find_place(self.conn_id)
+            hurried = replace(place, patience=KILL_PATIENCE, timeout=min(place.timeout, KILL_PATIENCE))
+            client = Client(hurried)
             for run_id in self._live(client):
                 status = client.patiently(
                     lambda run_id=run_id: terminate(client, run_id, seconds=facts.KILL_SECONDS), stubborn=True

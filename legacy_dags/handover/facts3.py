@@ -25,7 +25,8 @@ __all__ = ["AirflowFailException", "AirflowSkipException", "BaseHook", "BaseOper
 # The supervisor kills a task five seconds after it has asked it to end.
 KILL_SECONDS = 3.0
 # A signal may come while the task itself waits for its supervisor's answer: the question could then never be sent.
-ASK_SECONDS = 2.0
+ASK_SECONDS_AT_END = 2.0
+ASK_SECONDS = 120.0  # the supervisor itself tries again for a minute where the API is slow or away
 NO_SWITCH_IF_MAPPED = "is mapped, and in Airflow 3 a task does not learn what its other instances do"
 OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
@@ -52,7 +53,7 @@ def waits_for(task: Any) -> str | None:
 def ends_of(context: Any, task_ids: Collection[str]) -> list[datetime] | None:
     """When these tasks of the run have ended, those that have; None if that cannot be learned."""
     try:
-        newest = [_newest(context["task_instance"], context["dag_run"], task_id) for task_id in task_ids]
+        newest = [_newest(context["dag_run"], task_id) for task_id in task_ids]
     except NotKnown:
         return None
     return [one.end_date for one in newest if one.end_date]
@@ -66,11 +67,11 @@ def identity_of_run(dag_run: Any) -> str:
 
 
 def has_later_try(task: Any) -> bool:
-    """Whether Airflow has gone on to another try; False if that cannot be learned."""
+    """Whether Airflow has gone on to another try; False if that cannot be learned before the task is killed."""
     try:
-        context = task.get_template_context()
-        newest = _newest(task, context["dag_run"], task.task_id, task.map_index)
-    except (NotKnown, RuntimeError, AttributeError):
+        run = task._ti_context_from_server.dag_run
+        newest = _newest(run, task.task_id, task.map_index, seconds=ASK_SECONDS_AT_END)
+    except (NotKnown, AttributeError):
         return False
     return bool(newest.try_number > task.try_number)
 
@@ -110,16 +111,25 @@ def set_note(task: Any, text: str, ours: str) -> None:
 
 
 def variable(name: str) -> tuple[bool, str | None]:
-    """Whether there is one, and its value. From Airflow's table, past the environment and any other secrets back end,
-    which may be old or another's. Raises NotKnown."""
+    """Whether there is one, and its value. One of this environment would be as old as its process. Raises NotKnown.
+
+    Airflow's server says "not found" also where its database has failed it. So that is believed only if the names of
+    its Variables, which it reads from the table itself, lack this one.
+    """
     if f"AIRFLOW_VAR_{name.upper()}" in os.environ:
         raise NotKnown(f"AIRFLOW_VAR_{name.upper()} is set, and hides the Variable {name} of Airflow's table")
     answer = _ask("GetVariable", key=name)
     if hasattr(answer, "value"):
         return True, answer.value
-    if str(getattr(getattr(answer, "error", None), "value", "")) == "VARIABLE_NOT_FOUND":
-        return False, None
-    raise NotKnown(f"Airflow answers {answer!r}")
+    if str(getattr(getattr(answer, "error", None), "value", "")) != "VARIABLE_NOT_FOUND":
+        raise NotKnown(f"Airflow answers {answer!r}")
+    listed = _ask("GetVariableKeys", prefix=name)
+    names = getattr(listed, "keys", None)
+    if not isinstance(names, list):
+        raise NotKnown(f"Airflow answers {listed!r}")
+    if name in names:
+        raise NotKnown(f"the Variable {name} is there, and Airflow could not read it")
+    return False, None
 
 
 def skip(context: Any, task_id: str, tasks: Collection[Any]) -> None:
@@ -136,16 +146,17 @@ def skip(context: Any, task_id: str, tasks: Collection[Any]) -> None:
             raise skipped from None
 
 
-def _newest(task: Any, dag_run: Any, task_id: str, map_index: int = -1) -> Any:
+def _newest(dag_run: Any, task_id: str, map_index: int = -1, *, seconds: float = ASK_SECONDS) -> Any:
     """The newest try of a task of this DAG run: of all that are dated before the next instant, the last one."""
     if dag_run.logical_date is None:
         raise NotKnown("the run has no logical date, by which Airflow could be asked")
     answer = _ask(
         "GetPreviousTI",
-        dag_id=task.dag_id,
+        dag_id=dag_run.dag_id,
         task_id=task_id,
         logical_date=dag_run.logical_date + timedelta(microseconds=1),
         map_index=map_index,
+        seconds=seconds,
     )
     found = getattr(answer, "task_instance", None)
     if found is None or found.run_id != dag_run.run_id:
@@ -153,7 +164,7 @@ def _newest(task: Any, dag_run: Any, task_id: str, map_index: int = -1) -> Any:
     return found
 
 
-def _ask(question: str, **about: Any) -> Any:
+def _ask(question: str, *, seconds: float = ASK_SECONDS, **about: Any) -> Any:
     """The supervisor's answer. Raises NotKnown if there is none, or no such question in this version."""
     answers: list[Any] = []
 
@@ -169,9 +180,9 @@ def _ask(question: str, **about: Any) -> Any:
 
     asking = threading.Thread(target=send, daemon=True)
     asking.start()
-    asking.join(ASK_SECONDS)
+    asking.join(seconds)
     if not answers:
-        raise NotKnown(f"{question}: no answer in {ASK_SECONDS:.0f} s")
+        raise NotKnown(f"{question}: no answer in {seconds:.0f} s")
     if isinstance(answers[0], NotKnown):
         raise answers[0]
     return answers[0]

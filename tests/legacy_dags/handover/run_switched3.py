@@ -2,7 +2,8 @@
 
 Input on stdin: `{story: {"dag", "day", "env", "steps": [[action, task], …]}}`. Each story has a folder of marks of its
 own, and changes this process's environment by `env`. Actions: `mark`, `unmark`, `spoil`, which makes the DAG's marks
-unreadable, `lose`, after which there is nothing, and `set_up`, which says that Variables are the place; `run`, a try as
+unreadable, `lose`, after which there is nothing, and `set_up`, which says that Variables are the place; `away`, from
+which on the database fails whoever reads a Variable's value; `run`, a try as
 Airflow's own `DAG.test` runs it, against its execution API and with its trigger in line; `clear`; and `fail`, after
 which the next `run` is a retry. Output: what Airflow has of the instance after each `run`, by story, as the last line
 of stdout.
@@ -27,11 +28,17 @@ from airflow.models.taskinstance import clear_task_instances
 from airflow.models.variable import Variable
 from airflow.models.xcom import XComModel
 from airflow.sdk.definitions.dag import _run_task
+from airflow.secrets.metastore import MetastoreBackend
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
+from sqlalchemy.exc import OperationalError
 
 NOTED = Path(os.environ["FOLDER"]) / "noted"
+
+
+def _away(*_: Any, **__: Any) -> str:
+    raise OperationalError("select", {}, Exception("server closed the connection unexpectedly"))
 
 
 def _change_marks(action: str, dag_id: str, task_id: str) -> None:
@@ -46,7 +53,9 @@ def _change_marks(action: str, dag_id: str, task_id: str) -> None:
             folder.mkdir(exist_ok=True)
             file.write_text(text)
 
-    if action == "spoil":
+    if action == "away":
+        MetastoreBackend.get_variable = _away
+    elif action == "spoil":
         write("tasks: [")
     elif action == "set_up":
         Variable.set("parity_marks", "here")
@@ -110,7 +119,7 @@ def _steps(dag: Any, day: str, steps: list[list[str]]) -> Iterator[dict[str, Any
         run = _dag_run(dag, day, session)
         session.commit()
         for action, task_id in steps:
-            if action in ("mark", "unmark", "spoil", "lose", "set_up"):
+            if action in ("mark", "unmark", "spoil", "lose", "set_up", "away"):
                 _change_marks(action, dag.dag_id, task_id)
                 continue
             session.expire_all()
@@ -134,6 +143,7 @@ def main() -> None:
     answers, own = {}, dict(os.environ)
     with create_session() as session:
         session.query(Variable).delete()
+    read = MetastoreBackend.get_variable
     for name, story in stories.items():
         folder = Path(own["FOLDER"]) / name
         folder.mkdir()
@@ -146,6 +156,7 @@ def main() -> None:
         told = list(_steps(dag, story["day"], story["steps"]))
         answers[name] = {"told": told, "tags": sorted(dag.tags)}
         sys.stdout.write(f"\n{name}: {answers[name]}\n")
+        MetastoreBackend.get_variable = read
         os.environ.clear()
         os.environ.update(own)
     sys.stdout.write("\n" + json.dumps(answers) + "\n")

@@ -35,6 +35,7 @@ STORIES: dict[str, dict[str, Any]] = {
     "file": {"steps": BACK},
     "variable": {"env": VARIABLE, "steps": ("set_up x", *BACK)},
     "hidden": {"env": HIDDEN, "steps": ("set_up x", "run first")},
+    "away": {"env": VARIABLE, "steps": ("set_up x", "mark first", "away x", "run first")},
     "deferred": {"steps": ("run later", "mark later", "clear later", "run later")},
     "no answer": {"steps": ("spoil x", "run build", "lose x", "run build", "mark build", "run build")},
     "left behind": {
@@ -176,9 +177,10 @@ def test_no_answer_fails_and_writes_nothing(stories: dict[str, Story]) -> None:
     assert len(story.runs) == 1
 
 
-@pytest.mark.parametrize("name", ["nobody set up", "hidden"])
+@pytest.mark.parametrize("name", ["nobody set up", "hidden", "away"])
 def test_variables_that_may_be_anothers_are_no_answer(stories: dict[str, Story], name: str) -> None:
-    """Those that nobody set up, and one of the environment, which hides Airflow's and is as old as its process."""
+    """Those that nobody set up, and one of the environment, which hides Airflow's and is as old as its process. One
+    that Airflow's server cannot read is "not found" to it, and must not be so to the task."""
     [told] = stories[name].told
 
     assert (told["state"], told["noted"], stories[name].runs) == ("up_for_retry", [], [])
