@@ -266,7 +266,7 @@ def test_a_redirect(code: int) -> None:
 def test_three_kinds_of_faults(code: int, lasting: bool) -> None:
     """A status is a refusal, which lasts or passes; a connection that is not there is neither a refusal nor unclear."""
     head = b"HTTP/1.1 %d No\r\n" % code
-    with raw_server(saying(whole(b"{}", head)), "2.11.2") as url:
+    with raw_server(saying(whole(b'{"title": "No"}', head)), "2.11.2") as url:
         with pytest.raises(AirflowRefuses) as caught:
             AirflowClient(AirflowAddress(url), patience=0.3).dags()
         with pytest.raises(DagsterRefuses) as by_dagster:

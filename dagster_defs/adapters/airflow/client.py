@@ -137,8 +137,8 @@ class AirflowReader(Reading):
                 return
 
     def find_dag_run(self, dag_id: str, run_id: str) -> DagRun | None:
-        """None if it, or its DAG, is gone."""
-        row = self._call("GET", run_path(dag_id, run_id), allowed=(403, 404), gone=None)
+        """None if it, or its DAG, is gone; one that this user may not see is refused."""
+        row = self._call("GET", run_path(dag_id, run_id), allowed=(404,), gone=None)
         return None if row is None else self._one(DagRun.parse, row)
 
     def earlier_tries(self, task: TaskInstance) -> list[TaskInstance]:
@@ -147,7 +147,7 @@ class AirflowReader(Reading):
             return []
         mapped = f"/{task.map_index}" if task.map_index >= 0 else ""
         path = f"{_instance(task.unit, task.run_id)}{mapped}/tries"
-        answer = self._call("GET", path, allowed=(403, 404), gone={"task_instances": []})
+        answer = self._call("GET", path, allowed=(404,), gone={"task_instances": []})
         tries = self._parsed(TaskInstance.parse, self._rows(path, "task_instances", answer))
         return sorted(
             (task_try for task_try in tries if task_try.try_number < task.try_number),
@@ -230,12 +230,11 @@ class AirflowReader(Reading):
         return [run for run in kept if run.bundle_version != deployed]
 
     def newest_scheduled_run(self, dag_id: str) -> DagRun | None:
-        """The last run created by Airflow's own schedule."""
-        params = {"order_by": f"-{self._api.run_date}", "limit": PAGE}
-        path = f"{dag_path(dag_id)}/dagRuns"
-        rows = self._rows(path, "dag_runs", self._call("GET", path, params=params))
-        scheduled = self._parsed(DagRun.parse, (row for row in rows if row.get("run_type") == "scheduled"))
-        return next(iter(scheduled), None)
+        """The last run created by Airflow's own schedule, however many others there have been since."""
+        params = {"order_by": f"-{self._api.run_date}", **self._api.only_scheduled}
+        rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", params)
+        newest = next((row for row in rows if row.get("run_type") == "scheduled"), None)
+        return None if newest is None else self._one(DagRun.parse, newest)
 
     def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
         """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""

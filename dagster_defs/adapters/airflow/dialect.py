@@ -16,9 +16,10 @@ class Dialect:
     """`major`: of the Airflows that speak it. `base`: what its paths begin with. `not_found`: a key that its own 404
     has, and nobody else's.
 
-    `run_date`: the date that every DAG run has, by which runs are sorted and filtered. `schedule`: the key of a DAG's
-    schedule. `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for
-    somebody outside Airflow, by the first version that has them.
+    `run_date`: the date that every DAG run has, by which runs are sorted and filtered. `only_scheduled`: what keeps a
+    list of runs to those that the schedule made, where the server can do that. `schedule`: the key of a DAG's schedule.
+    `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for somebody outside
+    Airflow, by the first version that has them.
 
     `lateness`: how long after its end a try may appear in the lists.
     `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
@@ -30,6 +31,7 @@ class Dialect:
     health: str
     not_found: str
     run_date: str
+    only_scheduled: Mapping[str, str]
     schedule: str
     source_id: str
     parked: Mapping[str, tuple[int, int]]

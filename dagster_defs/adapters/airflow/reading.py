@@ -92,9 +92,13 @@ class Reading:
         raise Unclear(f"it does not say that it is an Airflow 2 or 3: {reasons}")
 
     def _refuse_upgraded(self, version: Version) -> None:
-        """Ask again which version it is. Raises AirflowUpgraded if it is another one by now."""
-        _VERSIONS.pop(self.address.url, None)
-        if (now := self._found()).dialect is not version.dialect:
+        """Ask again which version it is. Raises AirflowUpgraded if it is another one by now, NoAnswer if what answers
+        is no Airflow."""
+        try:
+            now = _VERSIONS[self.address.url] = self._asked_version()
+        except Unclear as error:
+            raise NoAnswer(str(error)) from error
+        if now.dialect is not version.dialect:
             raise AirflowUpgraded(self.address.url, f"it was {version.text}, and is {now.text}")
 
     def _pages(
@@ -191,7 +195,7 @@ class Reading:
 
     def _once(self, method: str, path: str, **request: Any) -> Reply:
         """Raises NoAnswer, Refusal and Unclear, and AirflowUpgraded: what another version's API answers to a question
-        in these words would be taken for "there is none"."""
+        in these words, or an ingress without its Airflow, would be taken for "there is none"."""
         version = self._found()
         try:
             reply = self._web.ask(method, f"{version.dialect.base}{path}", **request)
@@ -202,6 +206,8 @@ class Reading:
             raise
         if reply.status == 404 and version.dialect.not_found not in _document(reply):
             self._refuse_upgraded(version)
+            reason = f"{reply.what} answered 404 {reply.excerpt}".rstrip()
+            raise NoAnswer(f"{reason}, which is not what Airflow says of something that it does not have")
         return reply
 
     def _question(self, once: Callable[[], T]) -> T:

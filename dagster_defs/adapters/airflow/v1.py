@@ -38,6 +38,7 @@ V1 = Dialect(
     health="/health",
     not_found="title",
     run_date="execution_date",
+    only_scheduled={},
     schedule="schedule_interval",
     source_id="file_token",
     parked={},

@@ -52,6 +52,7 @@ V2 = Dialect(
     not_found="detail",
     # A run may have no logical date: a filter on it drops such runs, and sorting puts them where the database likes.
     run_date="run_after",
+    only_scheduled={"run_type": "scheduled"},
     schedule="timetable_summary",
     source_id="dag_id",
     parked={"awaiting_input": (3, 3)},

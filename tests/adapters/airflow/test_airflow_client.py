@@ -12,7 +12,7 @@ from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun
 from dagster_defs.adapters.processes.supervisor import free_port
-from dagster_defs.errors import AirflowFault, AirflowUnclear
+from dagster_defs.errors import AirflowFault, AirflowRefuses, AirflowUnclear, AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Window
@@ -109,6 +109,78 @@ def test_the_tries_before(client: AirflowClient, airflow: FakeAirflow) -> None:
     airflow.requests.clear()
     assert client.earlier_tries(before[0]) == []
     assert airflow.requests == []
+
+
+def test_runs_and_tries_that_may_not_be_read_are_an_error(
+    client: AirflowClient, airflow: FakeAirflow
+) -> None:
+    """A DAG run, or earlier tries, that this user may not see are not taken for gone."""
+    airflow.add_run("d", "run", None, None)
+    for number in (1, 2):
+        airflow.finish("d", "t", "run", ENDED.add(minutes=number), try_number=number)
+    [second] = client.finished_task_instances(["d"], ENDED)
+    questions: list[Callable[[], object]] = [
+        lambda: client.find_dag_run("d", "run"),
+        lambda: client.earlier_tries(second),
+    ]
+    for ask in questions:
+        assert ask()
+        airflow.failures = [403]
+        with pytest.raises(AirflowRefuses, match="403"):
+            ask()
+
+
+@pytest.mark.parametrize("versions", [True, False])
+def test_an_ingress_without_its_airflow(
+    client: AirflowClient, airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch, versions: bool
+) -> None:
+    """A 404 that Airflow has not said is asked again, whether or not the version still comes through, and is no answer
+    once patience is over: never "there is none"."""
+    airflow.add_run("d", "run", None, None)
+    airflow.variables["marks"] = "{}"
+    airflow.finish("d", "t", "run", ENDED)
+    airflow.xcoms["d", "run", "t"] = {"parity_owner": "dagster"}
+    [task] = client.finished_task_instances(["d"], ENDED)
+    hasty = AirflowClient(client.address, patience=0)
+    behind, left = airflow.answer, [0]
+
+    def answer(method: str, path: str, *request: Any) -> tuple[int, Any]:
+        if left[0] and not (versions and path.endswith("/version")):
+            left[0] -= 1
+            return 404, "default backend - 404"
+        return behind(method, path, *request)
+
+    monkeypatch.setattr(airflow, "answer", answer)
+    questions: list[Callable[[AirflowClient], object]] = [
+        lambda asked: asked.find_dag_run("d", "run"),
+        lambda asked: asked.has_dag("d"),
+        lambda asked: asked.variable("marks"),
+        lambda asked: asked.is_handed_over(task),
+        lambda asked: asked.dag("d"),
+    ]
+    for ask in questions:
+        left[0] = 100
+        with pytest.raises(AirflowUnreachable, match="404") as told:
+            ask(hasty)
+        assert not told.value.lasting
+        left[0] = 2
+        assert ask(client)
+
+
+@pytest.mark.parametrize("others", ["manual", "backfill"])
+def test_the_newest_run_of_the_schedule(client: AirflowClient, airflow: FakeAirflow, others: str) -> None:
+    """It is found behind more than a page of runs that people have started since, and there may be none."""
+    airflow.add_run("d", "scheduled__11", ENDED.isoformat(), ENDED.add(days=1).isoformat())
+    for number in range(1, 251):
+        start = ENDED.add(days=number)
+        run = airflow.add_run("d", f"{others}__{number}", start.isoformat(), start.add(days=1).isoformat())
+        airflow.dag_runs["d", run]["run_type"] = others
+
+    newest = client.newest_scheduled_run("d")
+    assert newest
+    assert newest.run_id == "scheduled__11"
+    del airflow.dag_runs["d", "scheduled__11"]
+    assert client.newest_scheduled_run("d") is None
 
 
 def test_a_server_error_is_tried_again(client: AirflowClient, airflow: FakeAirflow) -> None:
