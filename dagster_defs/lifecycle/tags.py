@@ -27,6 +27,9 @@ POSITION = "parity/position"
 # On a run of a retired DAG that waited for others: since when, by Airflow's sensor, as JSON.
 WAITED = "parity/waited"
 
+# On the job that ends a window which has waited in vain: the DAG.
+IN_VAIN = "parity/waited_in_vain"
+
 # On a run of one unit's job that was refused before it did anything: the error's name.
 REFUSED = "parity/refused"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -113,10 +113,11 @@ class CheckEvent:
 
 
 class Which(TypedDict, total=False):
-    """Which events of an asset. `after`: only those beyond this position in the event log. `limit`: only so many of the
-    newest; without one all of them, page after page."""
+    """Which events of an asset. `partitions`: of any of these. `after`: only those beyond this position in the event
+    log. `limit`: only so many of the newest; without one all of them, page after page."""
 
     partition: str | None
+    partitions: Collection[str]
     since: datetime | None
     after: int | None
     limit: int | None
@@ -149,9 +150,10 @@ class EventReader:
         import dagster as dg
 
         partition, since = which.get("partition"), which.get("since")
+        partitions = which.get("partitions") or ([partition] if partition else None)
         wanted = dg.AssetRecordsFilter(
             asset_key=key,
-            asset_partitions=[partition] if partition else None,
+            asset_partitions=sorted(partitions) if partitions else None,
             after_timestamp=since.timestamp() if since else None,
             after_storage_id=which.get("after"),
         )

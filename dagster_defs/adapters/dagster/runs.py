@@ -63,6 +63,7 @@ class PlannedAssets:
 
     instance: dg.DagsterInstance
     _by_plan: dict[str, frozenset[Any]] = field(default_factory=dict)
+    _by_step: dict[tuple[str, str], frozenset[Any]] = field(default_factory=dict)
 
     def of(self, run: dg.DagsterRun) -> Collection[dg.AssetKey] | None:
         """None for a run without a plan and a selection: it is unknown."""
@@ -74,6 +75,22 @@ class PlannedAssets:
             outputs = [output.properties for step in steps for output in step.outputs if output.properties]
             self._by_plan[plan] = frozenset(each.asset_key for each in outputs if each.asset_key)
         return self._by_plan[plan]
+
+    def of_step(self, run: dg.DagsterRun, step: str) -> Collection[dg.AssetKey] | None:
+        """What the run was to write by that step; nothing if it was not to execute it, as a re-execution from failure,
+        whose plan holds the other steps all the same. None for a run without a plan."""
+        plan = run.execution_plan_snapshot_id
+        if plan is None:
+            return None
+        if (plan, step) not in self._by_step:
+            snapshot = self.instance.get_execution_plan_snapshot(plan)
+            steps = [each for each in snapshot.steps if each.key == step]
+            outputs = [output.properties for each in steps for output in each.outputs if output.properties]
+            is_run = step in snapshot.step_keys_to_execute
+            self._by_step[plan, step] = frozenset(
+                each.asset_key for each in outputs if each.asset_key and is_run
+            )
+        return self._by_step[plan, step]
 
 
 def live_writers(

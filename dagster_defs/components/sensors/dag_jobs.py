@@ -13,7 +13,7 @@ from dagster_defs.components.sensors.waited_job import waited_job
 from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.unit import UnitComponent
-from dagster_defs.lifecycle import tags
+from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
 from dagster_defs.usecases.waits import Awaited
@@ -88,10 +88,14 @@ def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
 def blind_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:
     """DAGs that wait for what nobody can see, and what that is. They have their jobs, and nothing starts them."""
     blind: dict[str, str] = {}
-    known = awaited_units(project)
+    known, broken = awaited_units(project), held_dags(project)
+    clockless = {unit.legacy_unit.dag_id: unit.legacy_unit for unit in project.sound if unit.event}
     for unit in project.sound:
         for wait in unit.waits:
-            if unseen := _why_unseen(wait, known):
+            unseen = _why_unseen(wait, known)
+            if not unseen and not wait.tasks:
+                unseen = _why_end_unseen(wait, known, broken, clockless)
+            if unseen:
                 blind.setdefault(unit.legacy_unit.dag_id, f"{wait.sensor} waits for {unseen}")
     return blind
 
@@ -106,6 +110,23 @@ def _why_unseen(wait: Wait, known: Mapping[str, Sequence[Awaited]]) -> str:
             return f"{wait.dag}.{task}, which has no sound mirror with windows"
         if not units[task].keys:
             return f"{wait.dag}.{task}, whose mirror makes no asset that would tell that it has run"
+    return ""
+
+
+def _why_end_unseen(
+    wait: Wait,
+    known: Mapping[str, Sequence[Awaited]],
+    broken: Mapping[str, str],
+    clockless: Mapping[str, Unit],
+) -> str:
+    """Why nobody sees when the whole DAG that is waited for has ended: one unit that does not tell is enough."""
+    if wait.dag in broken:
+        return f"all of {wait.dag}, and {broken[wait.dag]}"
+    untold = [each.unit for each in known[wait.dag] if not each.keys]
+    untold += [clockless[wait.dag]] if wait.dag in clockless else []
+    if untold:
+        told = "has no asset or no windows that would tell how it ends"
+        return f"all of {wait.dag}, and the mirror of {untold[0]} {told}"
     return ""
 
 

@@ -41,7 +41,7 @@ def waited_job(name: str, dag_id: str, keys: Sequence[dg.AssetKey]) -> Any:
         name=name,
         description=f"Ends a window of {dag_id} that has waited for another DAG in vain; nothing else is run.",
         executor_def=dg.in_process_executor,
-        tags={tags.DAG: dag_id, tags.SIDE: Side.LEGACY.value},
+        tags={tags.DAG: dag_id, tags.SIDE: Side.LEGACY.value, tags.IN_VAIN: dag_id},
     )
     def ended() -> None:
         end()

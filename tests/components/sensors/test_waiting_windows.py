@@ -3,91 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 import pytest
 
-from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
-from dagster_defs.components import PythonUnit
-from dagster_defs.components.sensors.dag_jobs import blind_dags
-from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
-from dagster_defs.components.units.project_units import ProjectUnits
-from dagster_defs.components.units.unit import UnitComponent
-from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.started import places
-from dagster_defs.lifecycle.waits import Wait
-from dagster_defs.usecases.waits import Awaited
-from dagster_defs.windows import Schedule
-from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.retired_dags import SPRING_END, SUCCESS, TAXI, Schedules, days_later
-from tests.support.trees import component_tree
-
-# An hour before the DAG that waits: its run of the 9th has the logical date 10:00 UTC.
-EARLIER = partitioned(Schedule.of("0 5 * * *", "America/New_York", "2024-03-01", None))
-LOAD, CLEAN = Unit("trips", "load"), Unit("trips", "clean")
-AWAITED = {
-    "trips": [
-        Awaited(unit, EARLIER, [dg.AssetKey(unit.task_id)], f"run__trips__{unit.task_id}")
-        for unit in (LOAD, CLEAN)
-    ]
-}
-WAIT = Wait("for_trips", "trips", ("load",), delta=timedelta(hours=1))
-DAY = "2024-03-09"
-
-
-def waiting(*waits: Wait, **more: Any) -> ScheduledDag:
-    return replace(TAXI, waits=waits or (WAIT,), **more)
-
-
-@pytest.fixture
-def waits(schedules: Schedules) -> Schedules:
-    """The sensor of a retired DAG that waits for `trips.load`."""
-    schedules.awaited = AWAITED
-    schedules.dags = [waiting()]
-    schedules.retire()
-    return schedules
-
-
-def observe(schedules: Schedules, unit: Unit, state: str, day: str = DAY) -> None:
-    """Airflow's run of that day, as the observer reports it."""
-    key, noted = dg.AssetKey(unit.task_id), {"State": state}
-    event = (
-        dg.AssetMaterialization(key, partition=day, metadata=noted)
-        if state == "success"
-        else dg.AssetObservation(key, partition=day, metadata=noted)
-    )
-    schedules.instance.report_runless_asset_event(event)
-
-
-def step_of(unit: Unit, deps: Sequence[Any], *, is_broken: bool) -> Any:
-    @dg.multi_asset(
-        name=f"run__trips__{unit.task_id}",
-        specs=[dg.AssetSpec(unit.task_id, deps=deps)],
-        partitions_def=definition_of(EARLIER),
-    )
-    def work() -> None:
-        if is_broken:
-            raise ValueError("out of disk")
-
-    return work
-
-
-def run_in_dagster(schedules: Schedules, *units: Unit, broken: Sequence[Unit] = (), day: str = DAY) -> None:
-    """One run of the steps of these units, in this order."""
-    made: list[Any] = []
-    for unit in units:
-        made.append(step_of(unit, made[-1:], is_broken=unit in broken))
-    dg.materialize(
-        made,
-        instance=schedules.instance,
-        partition_key=day,
-        tags={"parity/dag": "trips", "parity/side": "legacy"},
-        raise_on_error=False,
-    )
+from tests.support.waiting_dags import CLEAN, DAY, LOAD, WAIT, observe, run_in_dagster, waiting
 
 
 def end_in_vain(schedules: Schedules) -> dg.ExecuteInProcessResult:
@@ -238,34 +161,6 @@ def test_a_wait_that_nobody_can_see_starts_nothing(
     assert waits.tick(SPRING_END) == []
     assert "taxi: its windows are waiting, because for_trips waits for trips.load" in capfd.readouterr().err
     assert places(waits.cursor) == {}
-
-
-def test_which_waits_nobody_can_see(project: Project) -> None:
-    """Of a unit without a mirror, or with one that makes no asset; the waiting DAG loads and keeps its job."""
-    schedule = {**NEW_YORK_DAYS, "waits_for": [{"sensor": "for_trips", "dag": "trips", "tasks": ["load"]}]}
-    code = project.estate.root / "blind_code"
-    code.mkdir(exist_ok=True)
-    (code / "blind.py").write_text("def work(side):\n    return {}\n")
-    unit = {
-        "unit": "own.work",
-        "function": "blind.work",
-        "python_path": code.name,
-        "outputs": [{"key": "work"}],
-    }
-    project.declare("own", ("PythonUnit", {**unit, "schedule": schedule}))
-    project.declare("airflow", ("AirflowEstate", {"name": "own_airflow"}))
-
-    definitions = project.load()
-    assert definitions.resolve_job_def("own")
-    with project.estate.entered():
-        tree = component_tree(project.defs_folder, project.estate.root)
-        [unit_of_own, *_] = tree.get_all_components(of_type=PythonUnit)
-        known: ProjectUnits[UnitComponent] = ProjectUnits([unit_of_own], project.estate.root)
-        unit_of_own._project = known
-        known.settle()
-    assert blind_dags(known) == {
-        "own": "for_trips waits for trips, no task of which has a sound mirror with windows"
-    }
 
 
 def test_dates_that_nobody_listed_are_said(waits: Schedules) -> None:
