@@ -116,8 +116,10 @@ class AwaitedStates:
             made_by = self._run(event.run_id) if event.run_id else None
             return made_by is None or self._is_of(awaited, made_by)
 
-        written = next(filter(is_whole, self._newest(awaited, partition, "written", materializations)), None)
-        noted = next(
+        written: WindowEvent | None = next(
+            filter(is_whole, self._newest(awaited, partition, "written", materializations)), None
+        )
+        noted: WindowEvent | None = next(
             (
                 event
                 for event in self._newest(awaited, partition, "noted", observations)
