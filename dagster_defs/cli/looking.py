@@ -357,7 +357,7 @@ def _verify_upgrade(
         render.print_json(render.upgrade_json(upgrade))
     else:
         render.print_upgrade(upgrade)
-    raise typer.Exit(3 if upgrade.differs else 0)
+    raise typer.Exit(0 if upgrade.is_whole and not upgrade.differs else 3)
 
 
 @app.command(rich_help_panel=LOOKING)

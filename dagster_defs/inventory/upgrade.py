@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from dagster_defs.inventory.document import BrokenTask, Dag, Inventory, Sample, Task
 from dagster_defs.inventory.shifts import Change, Move, Run, Runs, alone, change_at, moves, runs_of
 from dagster_defs.inventory.timetables import FAILS
-from dagster_defs.older_python import StrEnum
+from dagster_defs.older_python import StrEnum, datetime_of
 from dagster_defs.windows import OccasionKind
 
 __all__ = ["Agreement", "ComparedDag", "ComparedTask", "Example", "Upgrade", "compare_inventories"]
@@ -28,7 +28,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A field that two Airflows render differently for the run that is due at an instant."""
+    """A field that two Airflows render differently for the run that is due at an instant; None where it has none."""
 
     due: str
     field: str
@@ -38,7 +38,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ComparedTask:
-    """`compared`: rendered fields of runs that are due at the same time, or with the same logical date."""
+    """`compared`: rendered fields of runs that are due at the same time, or with the same logical date. `reason`: why
+    it fails, or what is not known of it."""
 
     task_id: str
     agreement: Agreement
@@ -77,7 +78,7 @@ class ComparedDag:
 
     @property
     def differs(self) -> bool:
-        alike = {Agreement.SAME, Agreement.UNDETERMINED}
+        alike = {Agreement.SAME, Agreement.UNDETERMINED}  # what is not known is `undetermined`
         return bool(
             self.kind_changes
             or self.moves
@@ -90,6 +91,15 @@ class ComparedDag:
             or self.before.catchup is not self.after.catchup
             or any(task.agreement not in alike for task in self.tasks)
         )
+
+    @property
+    def undetermined(self) -> tuple[ComparedTask, ...]:
+        return tuple(task for task in self.tasks if task.agreement is Agreement.UNDETERMINED)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its runs and all its tasks could be compared."""
+        return not self.unknown and not self.undetermined
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,19 @@ class Upgrade:
         return bool(
             self.only_before or self.only_after or self.errors or any(dag.differs for dag in self.dags)
         )
+
+    @property
+    def unknown_dags(self) -> int:
+        """How many DAGs have runs that could not be compared."""
+        return sum(bool(dag.unknown) for dag in self.dags)
+
+    @property
+    def undetermined_tasks(self) -> int:
+        return sum(len(dag.undetermined) for dag in self.dags)
+
+    @property
+    def is_whole(self) -> bool:
+        return all(dag.is_whole for dag in self.dags)
 
 
 def compare_inventories(before: Inventory, after: Inventory, at: datetime | None) -> Upgrade:
@@ -134,6 +157,8 @@ def compare_inventories(before: Inventory, after: Inventory, at: datetime | None
 
 def _compared(before: Dag, after: Dag, at: datetime | None, skips: bool) -> ComparedDag:
     one, other = runs_of(before), runs_of(after)
+    if one or other:
+        one, other = one or _no_runs(before), other or _no_runs(after)
     if one is None or other is None:
         unknown = _why_unknown(before, after)
         differing = len({run.key for run in before.partitions} ^ {run.key for run in after.partitions})
@@ -171,6 +196,15 @@ def _compared(before: Dag, after: Dag, at: datetime | None, skips: bool) -> Comp
     )
 
 
+def _no_runs(dag: Dag) -> Runs | None:
+    """Of a DAG with a clock that is known to run nothing in the inventory's days; None if that is not known."""
+    has_clock = dag.schedule.occasion in (OccasionKind.WINDOW, OccasionKind.TICK)
+    if dag.windows or dag.span is None or dag.stuck or dag.bounds_move or not has_clock:
+        return None
+    since, until = map(datetime_of, dag.span)
+    return Runs(dag.schedule.kind, (), since, until)
+
+
 def _change(before: Runs, after: Runs, at: datetime | None, skips: bool) -> Change | None:
     """None if nothing is left out and nothing done twice."""
     change = change_at(before, after, at, skips_a_collision=skips) if at else None
@@ -185,14 +219,18 @@ def _an_instant(runs: tuple[Run, ...]) -> datetime | None:
 def _why_unknown(before: Dag, after: Dag) -> str:
     """Why there are no runs to compare; empty if neither is to have any."""
     occasions = {before.schedule.occasion, after.schedule.occasion}
-    if occasions <= {OccasionKind.EVENT, OccasionKind.PARTITION}:
+    if OccasionKind.EVENT in occasions and occasions <= {OccasionKind.EVENT, OccasionKind.PARTITION}:
         return ""
-    if not before.windows and not after.windows:
+    first, second = (dag.windows or dag.partitions for dag in (before, after))
+    if not first and not second:
         return "neither inventory has a run of it: export other days"
+    if first and second and occasions == {OccasionKind.PARTITION}:
+        return ""
+    if first and second and OccasionKind.PARTITION in occasions:
+        return "only one of the two has partition keys"
     if before.span is None or after.span is None:
         return "an older exporter did not write from which instants its windows are: export it again"
-    missing = "first" if not before.windows else "second"
-    return f"the {missing} inventory has no run of it"
+    return f"the {'second' if first else 'first'} inventory has no run of it"
 
 
 def _tasks(
@@ -215,25 +253,50 @@ def _compared_task(before: Task | BrokenTask, after: Task | BrokenTask, *, movin
     assert isinstance(before, Task) and isinstance(after, Task)  # noqa: S101, PT018 - see the loop
     if failing := _newly_failing(before, after):
         return ComparedTask(before.task_id, Agreement.FAILS, 0, reason=failing)
-    by_due = [_example(one, other) for one, other in _pairs(before, after, lambda sample: sample.end)]
-    by_date = [_example(one, other) for one, other in _pairs(before, after, lambda sample: sample.start)]
-    compared = len(by_due) + len(by_date)
-    if other := next(filter(None, by_date), None):
+    by_due = list(_pairs(before, after, lambda sample: sample.end))
+    by_date = list(_pairs(before, after, lambda sample: sample.start))
+    due, date = ([_look(*pair) for pair in pairs] for pairs in (by_due, by_date))
+    compared = sum(look.compared for look in (*due, *date))
+    if other := _first_example(date):
         return ComparedTask(before.task_id, Agreement.DIFFERS, compared, other)
-    later = next(filter(None, by_due), None)
+    later = _first_example(due)
     if later and not by_date:
         return ComparedTask(before.task_id, Agreement.DIFFERS, compared, later)
-    if later or (moving and compared and _varies(before)):
+    if unknown := _why_undetermined([*due, *date]):
+        return ComparedTask(before.task_id, Agreement.UNDETERMINED, compared, reason=unknown)
+    if later or (moving and _varies(before)):
         return ComparedTask(before.task_id, Agreement.MOVES, compared, later)
-    if compared:
-        return ComparedTask(before.task_id, Agreement.SAME, compared)
-    reason = "no run of it was rendered by both: export with the same --from, --to and --window"
-    return ComparedTask(before.task_id, Agreement.UNDETERMINED, 0, reason=reason)
+    moved = any(one.start != other.start for one, other in by_due)
+    if moving and not moved and len(before.samples) < 2 and not _is_constant(before):
+        reason = (
+            "one rendered run does not show whether its text moves with the logical date: export more of them"
+        )
+        return ComparedTask(before.task_id, Agreement.UNDETERMINED, compared, reason=reason)
+    return ComparedTask(before.task_id, Agreement.SAME, compared)
+
+
+def _why_undetermined(looks: Sequence[_Look]) -> str:
+    """Empty if every field of every pair could be compared, and there is one."""
+    if not looks:
+        return "no run of it was rendered by both: export with the same --from, --to and --window"
+    unknown = {name: reason for look in looks for name, reason in look.unknown.items()}
+    if unknown:
+        return "; ".join(f"{name} ({reason})" for name, reason in sorted(unknown.items()))
+    return "" if any(look.compared for look in looks) else "it has no field that is rendered"
 
 
 def _varies(task: Task) -> bool:
     """Whether its texts are other ones in other runs."""
-    return any(_example(task.samples[0], other) for other in task.samples[1:])
+    return any(_look(task.samples[0], other).example for other in task.samples[1:])
+
+
+def _is_constant(task: Task) -> bool:
+    """Whether rendering leaves its fields as they are, so that they are the same in every run."""
+    return all(
+        name in task.templated and task.templated[name] == value
+        for sample in task.samples
+        for name, value in sample.fields.items()
+    )
 
 
 def _newly_failing(before: Task, after: Task) -> str:
@@ -258,10 +321,33 @@ def _pairs(before: Task, after: Task, key: Callable[[Sample], str]) -> Iterator[
     return ((sample, others[key(sample)]) for sample in before.samples if key(sample) in others)
 
 
-def _example(before: Sample, after: Sample) -> Example | None:
-    """The first field that both render, without anything undetermined, and differently."""
-    for name, value in before.fields.items():
-        known = name in after.fields and name not in before.needs and name not in after.needs
-        if known and after.fields[name] != value:
-            return Example(after.end, name, value, after.fields[name])
-    return None
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Two samples beside each other. `unknown`: fields that one of them does not determine, with what they need."""
+
+    compared: int
+    unknown: Mapping[str, str]
+    example: Example | None
+
+
+def _look(before: Sample, after: Sample) -> _Look:
+    """`example` is the first field that differs. One that only one of them has differs too, unless it is None there:
+    another version of an operator may have arguments that nobody has given."""
+    unknown = {**after.needs, **before.needs}
+    known = [name for name in {**before.fields, **after.fields} if name not in unknown]
+    compared = [
+        name
+        for name in known
+        if (name in before.fields and name in after.fields)
+        or before.fields.get(name) is not None
+        or after.fields.get(name) is not None
+    ]
+    for name in compared:
+        one, other = before.fields.get(name), after.fields.get(name)
+        if one != other:
+            return _Look(len(compared), unknown, Example(after.end, name, one, other))
+    return _Look(len(compared), unknown, None)
+
+
+def _first_example(looks: Sequence[_Look]) -> Example | None:
+    return next((look.example for look in looks if look.example), None)

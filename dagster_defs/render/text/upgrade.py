@@ -18,7 +18,7 @@ MOST_SHOWN = 200  # characters of a rendered text
 
 
 def print_upgrade(upgrade: Upgrade) -> None:
-    """A paragraph for each DAG that differs, and one line about all others."""
+    """A paragraph for each DAG that differs or could not be compared, and one line about all."""
     before, after = upgrade.before.airflow_version, upgrade.after.airflow_version
     for names, version in ((upgrade.only_before, after), (upgrade.only_after, before)):
         for name in names:
@@ -26,7 +26,7 @@ def print_upgrade(upgrade: Upgrade) -> None:
     for file, error in upgrade.errors.items():
         _line("error", f"{file} no longer loads: {error}")
     for dag in upgrade.dags:
-        if dag.differs or dag.unknown:
+        if dag.differs or not dag.is_whole:
             out.print(PlainText(dag.dag_id, style="bold"))
             for sentence in sentences(dag, before, after):
                 out.print(PlainText(f"  - {sentence}"), soft_wrap=True)
@@ -35,8 +35,20 @@ def print_upgrade(upgrade: Upgrade) -> None:
     moving = sum(move.runs for dag in upgrade.dags for move in dag.moves)
     out.print(
         f"Airflow {before} → {after}: {differing} of {len(upgrade.dags)} DAGs differ; {compared:,} runs compared, "
-        f"{moving:,} with another logical date"
+        f"{moving:,} with another logical date{_not_compared(upgrade)}"
     )
+
+
+def _not_compared(upgrade: Upgrade) -> str:
+    if upgrade.is_whole:
+        return ""
+    dags, tasks = upgrade.unknown_dags, upgrade.undetermined_tasks
+    counted = [
+        f"{many:,} {what}{'' if many == 1 else 's'}"
+        for many, what in ((dags, "DAG"), (tasks, "task"))
+        if many
+    ]
+    return f"; not compared: {', '.join(counted)}"
 
 
 def _line(word: str, text: str) -> None:
@@ -165,6 +177,7 @@ def upgrade_json(upgrade: Upgrade) -> dict[str, Any]:
         "from": upgrade.before.airflow_version,
         "to": upgrade.after.airflow_version,
         "differs": upgrade.differs,
+        "not_compared": {"dags": upgrade.unknown_dags, "tasks": upgrade.undetermined_tasks},
         "only_from": list(upgrade.only_before),
         "only_to": list(upgrade.only_after),
         "import_errors": dict(upgrade.errors),
