@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.airflow.dialect import Dialect
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
+from dagster_defs.adapters.airflow.v1 import V1
+from dagster_defs.adapters.airflow.v2 import V2
 from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.observing import Budget, Cursor
@@ -30,6 +33,7 @@ class Rows:
     rows: Sequence[tuple[TaskInstance, datetime]]
     now: datetime = START
     answers: Iterator[bool] = field(default_factory=lambda: iter(()))
+    lateness: timedelta = V1.lateness
 
     def _between(self, since: datetime, before: datetime | None) -> list[TaskInstance]:
         if not next(self.answers, True):
@@ -63,26 +67,32 @@ def task(number: int, end: datetime) -> TaskInstance:
     return TaskInstance(Unit("d", f"t{number}"), "run", -1, "success", 1, ended, ended, 0.0, "BashOperator")
 
 
-# Seconds after the start at which a task ends, many of them alike, and after how many more that is committed.
+# Seconds after the start at which a task ends, many of them alike, and how much of the time that it may take was taken
+# until that is committed.
 ends = st.lists(
-    st.tuples(st.sampled_from([0, 1, 2, 60, 61, 300]) | st.integers(0, 900), st.integers(0, 110)), max_size=40
+    st.tuples(st.sampled_from([0, 1, 2, 60, 61, 300]) | st.integers(0, 900), st.floats(0, 1)), max_size=40
 )
 # Seconds between two ticks, and what a tick may tell.
 ticks = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 6)), max_size=15)
 
 
-@given(ends, ticks, st.lists(st.booleans(), max_size=40), st.integers(-60, 60))
+@given(ends, ticks, st.lists(st.booleans(), max_size=40), st.integers(-60, 60), st.sampled_from([V1, V2]))
 def test_each_task_is_told_once(
-    finished: list[tuple[int, int]], looks: list[tuple[int, int]], answers: list[bool], ahead: int
+    finished: list[tuple[int, float]],
+    looks: list[tuple[int, int]],
+    answers: list[bool],
+    ahead: int,
+    api: Dialect,
 ) -> None:
-    """With ticks at any time, budgets of any size, an Airflow that fails at any call and Dagster's clock up to a minute
-    ahead of Airflow's or behind it: all are told, each once."""
+    """With ticks at any time, budgets of any size, an Airflow of either version that fails at any call and Dagster's
+    clock up to a minute ahead of Airflow's or behind it: all are told, each once."""
     rows = []
-    for number, (after, delay) in enumerate(finished):
+    slowest = api.lateness - timedelta(seconds=10)
+    for number, (after, share) in enumerate(finished):
         end = START + timedelta(seconds=after)
         # Seconds that the clock is ahead are taken from those that a commit may take.
-        rows.append((task(number, end), end + timedelta(seconds=min(delay, 110 - ahead))))
-    airflow = Rows(rows, answers=iter(answers))
+        rows.append((task(number, end), end + min(share * slowest, slowest - timedelta(seconds=ahead))))
+    airflow = Rows(rows, answers=iter(answers), lateness=api.lateness)
     told: Counter[str] = Counter()
     skew = timedelta(seconds=ahead)
     text = Cursor.first(START + skew).write()
