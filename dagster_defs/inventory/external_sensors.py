@@ -214,20 +214,19 @@ class _Reading:
             yield from self._with_mirror(other, known, above, allowed, bad)
 
     def _refuse_unclear_end(self, other: Dag, known: Mapping[str, Task]) -> None:
-        """How a DAG's run ends is decided by its last tasks."""
-        telling, above = (
-            self.estate.telling(other.dag_id),
-            {up for each in known.values() for up in each.upstream},
-        )
+        """A DAG's run ends as its last tasks do. That is as badly as any of its tasks only if each task passes on what
+        is above it."""
+        telling = self.estate.telling(other.dag_id)
         waits = {name for name, each in known.items() if _KIND in _kinds(each)}
         for name, task in known.items():
             if name not in telling and not _does_nothing(task) and name not in waits:
                 raise _NoWait(
                     f"{other.dag_id}.{name} has no mirror with an asset, so that nobody learns when that DAG ends"
                 )
-            if name not in above and task.trigger_rule not in _PASSES_ON:
+            if task.trigger_rule not in _PASSES_ON:
                 raise _NoWait(
-                    f"{other.dag_id}.{name}, with the trigger rule {task.trigger_rule}, decides how the DAG's run ends"
+                    f"{other.dag_id}.{name}, with the trigger rule {task.trigger_rule}, may hide from the DAG's run "
+                    "that a task before it has failed"
                 )
 
     def _place(self, dag: Dag, sensors: Collection[str]) -> list[str]:

@@ -120,13 +120,20 @@ class Progress:
                 again = now + timedelta(seconds=wait.retry_delay)
                 # In the mode `reschedule` Airflow counts from the first reschedule of the first try, and from each look
                 # anew if that try had none.
-                timeless = self.timeless or (not wait.restarts and not self.failures and now == self.since)
+                is_first = now == self.since and not self.why
+                timeless = self.timeless or (not wait.restarts and not self.failures and is_first)
                 return replace(self, failures=self.failures + 1, again=again, why=why, timeless=timeless)
         since = self.tried_since if wait.restarts else self.since
         if not self.timeless and (now - since).total_seconds() > wait.timeout:
             over = f"{why}, and its time-out of {wait.timeout:g} s is over"
             return replace(self, outcome=Outcome.SKIPPED if wait.soft_fail else Outcome.FAILED, why=over)
         return replace(self, why=why)
+
+    def later(self, gap: timedelta) -> Progress:
+        """As if a wait that goes on had begun so much later."""
+        if self.outcome is not Outcome.WAITING:
+            return self
+        return replace(self, since=self.since + gap, tried_since=self.tried_since + gap)
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -155,10 +162,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A window that is over and whose run waits. `logical_date`: that of the run that Airflow would have made."""
+    """A window that is over and whose run waits. `logical_date`: that of the run that Airflow would have made. `begun`:
+    when its turn came. `seen`: when it was looked at last."""
 
     logical_date: datetime
     progress: Mapping[str, Progress] = field(default_factory=dict)
+    begun: datetime | None = None
+    seen: datetime | None = None
 
     def looked(self, waits: Sequence[Wait], states: Callable[[Wait], States], now: datetime) -> Waiting:
         """The same window after another look at everything whose turn it is."""
@@ -170,7 +180,17 @@ class Waiting:
             own = progress.get(wait.sensor) or Progress.begun(now)
             if own.outcome is Outcome.WAITING:
                 progress[wait.sensor] = self._look(wait, own, states(wait), now)
-        return replace(self, progress=progress)
+        return replace(self, progress=progress, seen=now)
+
+    def resumed(self, now: datetime) -> Waiting:
+        """The same window after a time in which nothing could look at it, which is no time of waiting: a look at `now`
+        ends by a time-out only what the last look would have ended."""
+        if self.seen is None:
+            return self
+        gap = now - self.seen
+        return replace(
+            self, progress={name: each.later(gap) for name, each in self.progress.items()}, seen=now
+        )
 
     def _look(self, wait: Wait, own: Progress, states: States, now: datetime) -> Progress:
         if own.again is not None:
@@ -203,12 +223,22 @@ class Waiting:
                 yield WaitedFor(wait.sensor, wait.what, own.why, own.since, own.outcome)
 
     def as_json(self) -> Mapping[str, Any]:
-        return {name: each.as_json() for name, each in self.progress.items()}
+        return {
+            "begun": self.begun and self.begun.isoformat(),
+            "seen": self.seen and self.seen.isoformat(),
+            "waits": {name: each.as_json() for name, each in self.progress.items()},
+        }
 
     @classmethod
     def from_json(cls, logical_date: str, document: Mapping[str, Any]) -> Waiting:
-        progress = {str(name): Progress.from_json(each) for name, each in document.items()}
-        return cls(datetime_of(logical_date), progress)
+        progress = {str(name): Progress.from_json(each) for name, each in document["waits"].items()}
+        begun, seen = document["begun"], document["seen"]
+        return cls(
+            datetime_of(logical_date),
+            progress,
+            datetime_of(begun) if begun else None,
+            datetime_of(seen) if seen else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,10 +215,11 @@ def test_what_a_window_waits_for(home: Home) -> None:
     start, since = "2024-03-04T12:00:00+00:00", "2024-03-11T11:00:12+00:00"
     why = "taxi_daily.dbt_daily of 2024-03-03 11:00 UTC is not written"
     wait = {"since": since, "tried_since": since, "outcome": "waiting", "why": why}
+    waiting = {"begun": since, "seen": since, "waits": {"wait_for_daily": wait}}
     sensor_left(
         home,
         "airflow_schedules",
-        json.dumps({"taxi_weekly": {"last": start, "waiting": {start: {"wait_for_daily": wait}}}}),
+        json.dumps({"taxi_weekly": {"last": start, "waiting": {start: waiting}, "held": False}}),
     )
     sensor_left(home, "own_schedules", "at page 7")
 

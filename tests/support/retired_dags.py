@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import pytest
 
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.adapters.store.ledger import NAME
-from dagster_defs.components.sensors.schedule_sensor import ScheduledDag, build_schedule_sensor
+from dagster_defs.components.sensors.schedule_sensor import SECONDS, build_schedule_sensor
+from dagster_defs.components.sensors.scheduled_dag import ScheduledDag
 from dagster_defs.components.sensors.waited_job import waited_job
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
@@ -65,6 +66,7 @@ class Schedules:
     awaited: Mapping[str, Sequence[Awaited]] = field(default_factory=dict)
     asked: list[dg.RunRequest] = field(default_factory=list)
     skipped: str | None = None
+    seconds: float = SECONDS
     definitions: dg.Definitions = field(default_factory=dg.Definitions)
 
     def retire(self, *units: Unit, at: pendulum.DateTime = TAKEN_OVER) -> None:
@@ -80,7 +82,9 @@ class Schedules:
         """The partitions that are started at that instant; their runs are under way from then on."""
         made = list(jobs_of(self.dags))
         jobs = [job for _, job in made]
-        sensor = build_schedule_sensor("own", self.dags, jobs, 30, ROOT, self.held, self.awaited)
+        sensor = build_schedule_sensor(
+            "own", self.dags, jobs, 30, ROOT, self.held, self.awaited, self.seconds
+        )
         assets = list({asset.key: asset for asset, _ in made}.values())
         definitions = self.definitions = dg.Definitions(assets=assets, jobs=jobs, sensors=[sensor])
         self.monkeypatch.setenv("PARITY_PROXIED_STATE", str(self.folder))
@@ -102,6 +106,15 @@ class Schedules:
                 self.instance.create_run_for_job(job, run_config=request.run_config, status=LIVE, tags=said)
             )
         return [str(request.partition_key or request.tags["dagster/partition"]) for request in self.asked]
+
+    def start_by_hand(self, day: str, *, only: Collection[str] = ()) -> None:
+        """The job of the first DAG, as somebody starts it in the UI; `only`: some of its assets."""
+        [dag, *_] = self.dags
+        job = self.definitions.resolve_job_def(dag.job)
+        said = {**job.tags, "dagster/partition": day}
+        selection = {dg.AssetKey(name) for name in only} or None
+        run = self.instance.create_run_for_job(job, status=LIVE, tags=said, asset_selection=selection)
+        self.begun.append(run)
 
     def end(self, *statuses: dg.DagsterRunStatus) -> None:
         """Of the earliest runs that live."""

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
-from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
+from dagster_defs.components.sensors.scheduled_dag import ScheduledDag
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.usecases.waits import Awaited

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs.components.sensors.schedule_sensor import ScheduledDag
+from dagster_defs.components.sensors.scheduled_dag import ScheduledDag
 from dagster_defs.components.sensors.waited_job import waited_job
 from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.project_units import ProjectUnits

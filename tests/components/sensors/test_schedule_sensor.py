@@ -15,7 +15,7 @@ from pytest_mock import MockerFixture
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.components import PythonUnit
-from dagster_defs.components.sensors import schedule_sensor
+from dagster_defs.components.sensors import schedule_turn
 from dagster_defs.components.sensors.dag_jobs import scheduled_dag
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.windows import ListedPartitions, ListedSchedule, Schedule, Window, WindowList
@@ -66,11 +66,11 @@ def test_a_window_is_started_when_it_is_over(schedules: Schedules) -> None:
 
 def test_no_window_is_started_twice(schedules: Schedules) -> None:
     """A tick begins behind the last window that was started; with a lost cursor it asks for the same run keys,
-    which Dagster drops."""
+    which Dagster drops; not for what has succeeded."""
     schedules.retire()
     schedules.tick(SPRING_END)
     keys = schedules.keys
-    schedules.end(SUCCESS)
+    schedules.end(FAILURE)
 
     assert schedules.tick(SPRING_END) == []
     assert schedules.tick(days_later(1).subtract(seconds=1)) == []
@@ -125,7 +125,7 @@ def test_a_failure_holds_what_depends_on_it(schedules: Schedules) -> None:
 
 def test_a_tick_is_bounded(schedules: Schedules, mocker: MockerFixture) -> None:
     """Years that were missed are started some windows a tick, and none is left out."""
-    mocker.patch.object(schedule_sensor, "RUNS", 3)
+    mocker.patch.object(schedule_turn, "RUNS", 3)
     schedules.dags = [replace(TAXI, max_active_runs=100)]
     schedules.retire()
 
