@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from dagster_defs.adapters.dagster.evidence import instance_at
+from dagster_defs.adapters.dagster.sensor_cursors import cursors_of
 from dagster_defs.errors import EventLogMissing
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
@@ -46,15 +46,10 @@ def read_windows(
 
 def _waiting(home: Path) -> Mapping[str, Sequence[Waiting]]:
     """By retired DAG, the windows that wait, as the sensor that starts them has left it."""
-    from dagster._core.definitions.run_request import InstigatorType
-
     waiting: dict[str, Sequence[Waiting]] = {}
-    with instance_at(home) as instance:
-        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-            if state.name.endswith(SCHEDULES):
-                cursor = getattr(state.instigator_data, "cursor", None)
-                with suppress(ValueError, KeyError, TypeError, AttributeError):  # another sensor of that name
-                    waiting |= {dag_id: place.waiting for dag_id, place in places(cursor).items()}
+    for cursor in cursors_of(home, SCHEDULES):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # another sensor of that name
+            waiting |= {dag_id: place.waiting for dag_id, place in places(cursor).items()}
     return waiting
 
 

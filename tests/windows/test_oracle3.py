@@ -44,15 +44,20 @@ CASES = [
 ]
 
 
-def ticks(schedule: Schedule) -> tuple[list[datetime], bool]:
-    """Those of a trigger, within the schedule's start and end, and whether one came back to an earlier one."""
+def ticks(*schedules: Schedule) -> tuple[list[datetime], bool]:
+    """Those of a trigger, within the start and end that they share, and whether one came back to an earlier one.
+
+    A trigger with several crons asks each of them for its next tick after the last tick of any of them, which may be at
+    a time that is not the cron's own: across a clock change that is not the same as the ticks of all of them together.
+    """
     found: list[datetime] = []
-    tick = schedule.align_to_next(schedule.start)
-    while schedule.end is None or tick <= schedule.end:
+    [start], [end] = {one.start for one in schedules}, {one.end for one in schedules}
+    tick = min(one.align_to_next(start) for one in schedules)
+    while end is None or tick <= end:
         if found and tick <= found[-1]:
             return found, True
         found.append(tick)
-        tick = schedule.next_boundary(tick)
+        tick = min(one.next_boundary(tick) for one in schedules)
     return found, False
 
 
@@ -98,11 +103,11 @@ def compare(three: Timetables, cases: Sequence[Case]) -> Counter[str]:
 
         other = cases[number - 1].schedule
         both = f"{case.schedule}|{other}"
-        more, other_back = ticks(Schedule.of(str(other), case.timezone, case.start, case.end))
-        if not back and not other_back:
-            theirs = three.walk(replace(case, kind=Kind.SEVERAL, schedule=both))
-            assert theirs.runs == tuple((tick, tick) for tick in sorted({*found, *more})), (case, both)
-            seen["several"] += len(theirs.runs)
+        more, back = ticks(schedule, Schedule.of(str(other), case.timezone, case.start, case.end))
+        theirs = three.walk(replace(case, kind=Kind.SEVERAL, schedule=both))
+        assert theirs.runs == tuple((tick, tick) for tick in more), (case, both)
+        assert (theirs.outcome is Outcome.STUCK) == back, (case, both, theirs)
+        seen["several"] += len(theirs.runs)
     return seen
 
 
