@@ -10,13 +10,13 @@ from dagster_defs.graph import reachable
 from dagster_defs.inventory.document import Dag, ExternalSensor, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.legacy_task import OF_AIRFLOW, marker
+from dagster_defs.inventory.operator_kinds import DOES_NOTHING
 from dagster_defs.inventory.schedules import event_of
 
 __all__ = ["ASKED", "with_waits"]
 
 ASKED = "waits.json"  # beside the mirrors: what a sensor's function returns for each window
 _KIND = "ExternalTaskSensor"
-_NOTHING = ("EmptyOperator", "DummyOperator", "ExternalTaskMarker")
 _WEEK, _DELAY = 604_800, 300  # seconds: Airflow's defaults of `timeout` and `retry_delay`
 #: With these rules a task ends as badly as what is above it.
 _PASSES_ON = frozenset({"all_success", "none_failed", "none_failed_min_one_success"})
@@ -257,7 +257,7 @@ def _tasks(dag: Dag) -> list[Task]:
 
 
 def _does_nothing(task: Task | None) -> bool:
-    return task is not None and marker(task) in _NOTHING
+    return task is not None and marker(task) in DOES_NOTHING
 
 
 def _kinds(task: Task) -> set[str]:

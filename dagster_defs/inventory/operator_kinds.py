@@ -14,6 +14,8 @@ MARKERS = {
     "where all tasks after it are LegacyTasks",
     "ExternalTaskMarker": "it only says where clearing goes on",
 }
+# Those of them that neither run nor decide anything.
+DOES_NOTHING = MARKERS.keys() - {"LatestOnlyOperator"}
 # `legacy_dags/handover/run_task.py` refuses these.
 NEED_SERVERS = {
     "TriggerDagRunOperator": "it asks Airflow's scheduler for a run of another DAG",

@@ -58,18 +58,18 @@ class ComparedDag:
     dag_id: str
     before: Dag
     after: Dag
-    compared: int
-    since: datetime | None
-    until: datetime | None
-    moves: tuple[Move, ...]
-    vanished: tuple[Run, ...]
-    added: tuple[Run, ...]
-    other_intervals: int
-    change: Change | None
-    keys_differ: int
     tasks: tuple[ComparedTask, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
+    compared: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    moves: tuple[Move, ...] = ()
+    vanished: tuple[Run, ...] = ()
+    added: tuple[Run, ...] = ()
+    other_intervals: int = 0
+    change: Change | None = None
+    keys_differ: int = 0
     unknown: str = ""
 
     @property
@@ -163,36 +163,28 @@ def _compared(before: Dag, after: Dag, at: datetime | None, skips: bool) -> Comp
         unknown = _why_unknown(before, after)
         differing = len({run.key for run in before.partitions} ^ {run.key for run in after.partitions})
         keys = differing if before.partitions and after.partitions else 0
-        tasks, only_before, only_after = _tasks(before, after, moving=False)
-        return ComparedDag(
-            before.dag_id, before, after, 0, None, None, (), (), (), 0, None, keys, tasks, only_before, only_after,
-            unknown,
-        )  # fmt: skip
+        tasks = _tasks(before, after, moving=False)
+        return ComparedDag(before.dag_id, before, after, *tasks, keys_differ=keys, unknown=unknown)
     since, until = max(one.since, other.since), min(one.until, other.until)
     first, second = one.between(since, until), other.between(since, until)
     due = {run.due: run for run in second}
     pairs = [(run, due[run.due]) for run in first if run.due in due]
     moved = moves(first, second)
-    tasks, only_before, only_after = _tasks(before, after, moving=bool(moved))
+    nothing_shared = "the two inventories have no time in common: export the same days"
     return ComparedDag(
         before.dag_id,
         before,
         after,
-        len(pairs),
-        since,
-        until,
-        moved,
-        alone(first, second),
-        alone(second, first),
-        sum(run.start == twin.start and run != twin for run, twin in pairs),
-        _change(one, other, at or _an_instant(first), skips) if pairs else None,
-        0,
-        tasks,
-        only_before,
-        only_after,
-        ""
-        if pairs or first or second
-        else "the two inventories have no time in common: export the same days",
+        *_tasks(before, after, moving=bool(moved)),
+        compared=len(pairs),
+        since=since,
+        until=until,
+        moves=moved,
+        vanished=alone(first, second),
+        added=alone(second, first),
+        other_intervals=sum(run.start == twin.start and run != twin for run, twin in pairs),
+        change=_change(one, other, at or _an_instant(first), skips) if pairs else None,
+        unknown="" if pairs or first or second else nothing_shared,
     )
 
 
@@ -301,19 +293,17 @@ def _is_constant(task: Task) -> bool:
 
 def _newly_failing(before: Task, after: Task) -> str:
     """The names with which the second Airflow cannot render the task, while the first can; empty if there is none."""
-    failing = {
-        name: reason
-        for sample in after.samples
-        for name, reason in sample.asked.items()
-        if reason.endswith(FAILS) or reason.startswith(FAILS)
+    known = _failing(before)
+    return "; ".join(
+        f"{name}: {reason}" for name, reason in sorted(_failing(after).items()) if name not in known
+    )
+
+
+def _failing(task: Task) -> Mapping[str, str]:
+    asked = {name: reason for sample in task.samples for name, reason in sample.asked.items()}
+    return {
+        name: reason for name, reason in asked.items() if reason.endswith(FAILS) or reason.startswith(FAILS)
     }
-    known = {
-        name
-        for sample in before.samples
-        for name, reason in sample.asked.items()
-        if reason.endswith(FAILS) or reason.startswith(FAILS)
-    }
-    return "; ".join(f"{name}: {reason}" for name, reason in sorted(failing.items()) if name not in known)
 
 
 def _pairs(before: Task, after: Task, key: Callable[[Sample], str]) -> Iterator[tuple[Sample, Sample]]:

@@ -17,7 +17,6 @@ from hashlib import blake2b
 
 from dagster_defs.older_python import datetime_of
 
-OVERLAP = timedelta(minutes=2)
 # Without news, the clock alone settles: otherwise a burst would be read again forever. Dagster's clock is not
 # Airflow's.
 SETTLED = timedelta(minutes=10)
@@ -99,15 +98,17 @@ class Cursor:
             latest = max(latest or _plain(end), _plain(end))
         return replace(self, told=reported, latest=latest)
 
-    def passing(self, before: datetime, overlap: timedelta = OVERLAP) -> Cursor:
+    def passing(self, before: datetime, overlap: timedelta) -> Cursor:
         """With everything reported that had ended before this instant when it was read. `overlap`: how long after its
         end a task may become visible."""
         assert self.ceiling  # noqa: S101 - only a round passes anything
         settled = before if before <= self.ceiling - overlap else self.settled
         return replace(self, reached=before)._settling(settled)
 
-    def arrived(self, overlap: timedelta = OVERLAP) -> Cursor:
-        """With the round finished. A round may take many ticks: only what ended before it began can be settled."""
+    def arrived(self, overlap: timedelta) -> Cursor:
+        """With the round finished; `overlap` as in `passing`.
+
+        A round may take many ticks: only what ended before it began can be settled."""
         assert self.ceiling  # noqa: S101 - only a round arrives
         seen = self.settled if self.latest is None else min(self.latest, self.ceiling) - overlap
         ended = self._settling(max(seen, self.ceiling - SETTLED))

@@ -28,6 +28,7 @@ __all__ = ["AirflowFailException", "AirflowSkipException", "BaseHook", "BaseOper
 KILL_SECONDS = 20.0
 WAITING = (TaskInstanceState.RUNNING, TaskInstanceState.DEFERRED)
 NO_SWITCH_IF_MAPPED = ""
+UNREADABLE = SQLAlchemyError  # what is raised by whatever cannot be read
 
 
 def registered_dags() -> Iterable[tuple[Any, Any]]:
@@ -113,9 +114,6 @@ def xcom_by_index(task: Any, key: str) -> dict[int, Any]:
             dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, key=key
         )
         return {row.map_index: XCom.deserialize_value(row) for row in rows}
-
-
-UNREADABLE = SQLAlchemyError
 
 
 def set_note(task: Any, text: str, ours: str) -> None:

@@ -61,7 +61,7 @@ UNDETERMINED = "__undetermined__"
 MAX_WINDOWS = 110_000
 #: Steps of a timetable from the DAG's start to the span, for timetables that cannot be entered in the middle.
 MAX_STEPS = 500_000
-#: Windows for which a sensor's `execution_date_fn` is called; more than a year of an hourly DAG.
+#: The newest windows, for which a sensor's `execution_date_fn` is called; more than a year of an hourly DAG.
 MAX_ASKED = 10_000
 #: Windows that are rendered for each task. Only `--window` can ask for that many.
 MAX_SAMPLES = 20_000
@@ -1955,12 +1955,12 @@ def _waits(task: Any) -> dict[str, Any]:
 
 
 def ask_function(task: Any, contexts: Contexts, windows: list[tuple[datetime, datetime]]) -> dict[str, Any]:
-    """The logical dates that a sensor's `execution_date_fn` returns for each window, as Airflow calls it.
+    """The logical dates that a sensor's `execution_date_fn` returns for the newest windows, as Airflow calls it.
 
     `asks_unknown`: why they are not known, if it needs what only a run knows, or raises.
     """
     asks: list[dict[str, Any]] = []
-    for start, end in windows[:MAX_ASKED]:
+    for start, end in windows[-MAX_ASKED:]:
         contexts.touched.names.clear()
         failure = ""
         try:
@@ -2688,7 +2688,11 @@ def describe_dag(file: str, dag: Any, request: Request, values: Values, parsed: 
         except Exception as error:  # one task must not affect the DAG's other tasks
             notes.append(f"task {task.task_id} is not rendered: {describe(error)}")
         if "waits" in row and row["waits"]["by_function"]:
-            row["waits"].update(ask_function(task, contexts, within(walked.windows, *task_bounds(task))))
+            own = within(walked.windows, *task_bounds(task))
+            row["waits"].update(ask_function(task, contexts, own))
+            if len(own) > MAX_ASKED:
+                count = f"the newest {MAX_ASKED:,} of its {len(own):,} windows"
+                notes.append(f"task {task.task_id}: its function was called for {count}")
         described.append(row)
     vault.file = None
     earliest, latest = bounds(dag)

@@ -17,7 +17,7 @@ from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.scaffold import summarize
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.cli.test_listed_schedules import export, scaffold
-from tests.cli.test_scaffold_command import PROJECT, mirrors_below
+from tests.support.scaffolded import PROJECT, mirrors_below
 
 pytestmark = pytest.mark.airflow
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from tests.cli.test_scaffold_command import PROJECT, dag, task
+from tests.support.scaffolded import PROJECT, dag, task
 
 TICKS = {
     "text": "0 6 * * *",

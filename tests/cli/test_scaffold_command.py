@@ -12,61 +12,12 @@ import yaml
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from dagster_defs.components import DbtUnit, LegacyTask
 from dagster_defs.errors import DbtProjectUnreadable
-from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
 from tests.support.estate import ROOT
-from tests.support.trees import component_tree
-
-PROJECT = ROOT / "tests" / "journeys" / "foreign" / "dbt"
-CRON = {"text": "0 5 * * *", "kind": "cron", "cron": "0 5 * * *", "timezone": "Europe/Berlin"}
-
-
-def task(task_id: str, command: str, **more: Any) -> dict[str, Any]:
-    return {
-        "task_id": task_id,
-        "operator": "airflow.operators.bash.BashOperator",
-        "templated": {"bash_command": command},
-        "owner": "shop",
-        **more,
-    }
-
-
-def dag(dag_id: str, *tasks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "dag_id": dag_id,
-        "schedule": {**CRON, "interval_is_empty": False},
-        "timezone": "Europe/Berlin",
-        "start": "2023-12-31T23:00:00+00:00",
-        "tasks": list(tasks),
-        **more,
-    }
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`parity scaffold --json` on DAGs: the files by their folder."""
-    monkeypatch.setenv("SHOP_DATA", str(tmp_path))
-    project = tmp_path / "dbt"
-    shutil.copytree(PROJECT, project)
-
-    def scaffold(*dags: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        document = {
-            "schema": "parity/inventory/1", "complete": True, "airflow_version": "2.11.2",
-            "import_errors": [], "dags": list(dags),
-        }  # fmt: skip
-        file = tmp_path / "inventory.json"
-        file.write_text(json.dumps(document))
-        out = tmp_path / "dagster_defs" / "defs"
-        arguments = ["scaffold", str(file), "--dbt-project", str(project), "--out", str(out), "--json"]
-        outcome = CliRunner().invoke(cli.app, arguments)
-        assert outcome.exit_code == 0, outcome.exception
-        return {Path(file["path"]).parent.name: file for file in json.loads(outcome.stdout)["files"]}
-
-    return scaffold
+from tests.support.scaffolded import CRON, PROJECT, dag, mirrors_below, task
 
 
 @pytest.mark.parametrize(
@@ -82,11 +33,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_a_full_refresh_is_one_where_each_call_is(
-    run: Any, tmp_path: Path, command: str, refreshes: bool, lacking: bool
+    scaffolded: Any, tmp_path: Path, command: str, refreshes: bool, lacking: bool
 ) -> None:
     """The mirror refreshes fully, and verifies, if the task does in each window; otherwise the difference is a gap."""
     (tmp_path / "pyproject.toml").touch()
-    written = run(dag("orders", task("anew", command)))["orders"]
+    written = scaffolded(dag("orders", task("anew", command)))["orders"]
     text = Path(written["path"]).read_text()
 
     assert yaml.safe_load(text)["attributes"].get("full_refresh", False) is refreshes
@@ -120,10 +71,10 @@ def test_a_full_refresh_is_one_where_each_call_is(
     ],
 )
 def test_a_chain_is_one_build_where_that_executes_the_same(
-    run: Any, command: str, exclude: str | None
+    scaffolded: Any, command: str, exclude: str | None
 ) -> None:
     """Nodes that the chain does not execute are excluded; where the chain is another, the difference is a gap."""
-    written = run(dag("orders", task("chain", command)))["orders"]
+    written = scaffolded(dag("orders", task("chain", command)))["orders"]
     text = Path(written["path"]).read_text()
     attributes = yaml.safe_load(text)["attributes"]
 
@@ -133,7 +84,7 @@ def test_a_chain_is_one_build_where_that_executes_the_same(
         assert (attributes["command"], attributes.get("exclude", "")) == ("build", exclude)
 
 
-def test_a_unit_becomes_a_mirror(run: Any) -> None:
+def test_a_unit_becomes_a_mirror(scaffolded: Any) -> None:
     """Schedule, command, selection and variables of the task stand in the YAML, as in the DAG."""
     command = "dbt run -s orders_per_day --vars '{from_day: \"{{ ds }}\", env: dev}'"
     sample = {
@@ -141,7 +92,7 @@ def test_a_unit_becomes_a_mirror(run: Any) -> None:
         "end": "2024-03-02T04:00:00+00:00",
         "fields": {"bash_command": command.replace("{{ ds }}", "2024-03-01")},
     }
-    written = run(dag("orders", task("marts", command, pool="warehouse", rendered=[sample])))["orders"]
+    written = scaffolded(dag("orders", task("marts", command, pool="warehouse", rendered=[sample])))["orders"]
 
     [mirror] = list(yaml.safe_load_all(Path(written["path"]).read_text()))
     attributes = mirror["attributes"]
@@ -160,13 +111,13 @@ def test_a_unit_becomes_a_mirror(run: Any) -> None:
     assert attributes["owners"] == ["team:shop"]
 
 
-def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
+def test_what_is_written_verifies(scaffolded: Any, tmp_path: Path) -> None:
     """Retries, time-out and SLA of the task are the mirror's; compared with the inventory again, nothing differs."""
     limits = {
         "retries": 3, "retry_delay_seconds": 90.0, "execution_timeout_seconds": 1800.0, "sla_seconds": 5400.5,
     }  # fmt: skip
     (tmp_path / "pyproject.toml").touch()  # what makes a folder the root of a project
-    written = run(
+    written = scaffolded(
         dag("orders", task("marts", "dbt run -s orders_per_day", **limits), task("free", "dbt run"))
     )
 
@@ -187,13 +138,13 @@ def test_what_is_written_verifies(run: Any, tmp_path: Path) -> None:
         assert not {"retries", "pool", "timeout", "sla"} & set(unit.undetermined), unit
 
 
-def test_what_a_dag_promises_verifies(run: Any, tmp_path: Path) -> None:
+def test_what_a_dag_promises_verifies(scaffolded: Any, tmp_path: Path) -> None:
     """Catch-up, runs at a time, order and failure callback are the mirror's; compared again, they agree."""
     (tmp_path / "pyproject.toml").touch()
     shutil.copytree(ROOT / "legacy_dags" / "include", tmp_path / "legacy_dags" / "include")
     told = {"on_failure_callback": ["include.alerts.report_failure"]}
     given = task("marts", "dbt run -s orders_per_day", depends_on_past=True, callbacks=told)
-    written = run(dag("orders", given, catchup=False, max_active_runs=2))["orders"]
+    written = scaffolded(dag("orders", given, catchup=False, max_active_runs=2))["orders"]
 
     [mirror] = list(yaml.safe_load_all(Path(written["path"]).read_text()))
     attributes = mirror["attributes"]
@@ -214,7 +165,7 @@ def test_what_a_dag_promises_verifies(run: Any, tmp_path: Path) -> None:
     } == dict.fromkeys(promised, "agrees")
 
 
-def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -> None:
+def test_callbacks_that_dagster_cannot_call_are_gaps(scaffolded: Any, tmp_path: Path) -> None:
     """A callback of Airflow's own, and one that no mirror has a place for, are named; the definitions load."""
     (tmp_path / "pyproject.toml").touch()
     told = {
@@ -222,9 +173,9 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -
         "on_retry_callback": ["orders.note"],
     }
     late = {"sla_miss_callback": ["orders.late"]}
-    written = run(dag("orders", task("marts", "dbt run -s orders_per_day", callbacks=told), callbacks=late))[
-        "orders"
-    ]
+    written = scaffolded(
+        dag("orders", task("marts", "dbt run -s orders_per_day", callbacks=told), callbacks=late)
+    )["orders"]
 
     cannot, not_called = written["gaps"]
     assert (
@@ -241,11 +192,11 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(run: Any, tmp_path: Path) -
     assert unit.differing == ("callbacks",)
 
 
-def test_a_gap_that_many_tasks_have_is_said_once(run: Any) -> None:
+def test_a_gap_that_many_tasks_have_is_said_once(scaffolded: Any) -> None:
     """For the whole DAG, with the first of them; each has its line in the YAML all the same."""
     told = {"on_retry_callback": ["orders.note"]}
     tasks = [task(f"marts_{number}", "dbt run -s orders_per_day", callbacks=told) for number in range(9)]
-    written = run(dag("orders", *tasks, task("alone", "dbt run -s stock_value --threads 3")))["orders"]
+    written = scaffolded(dag("orders", *tasks, task("alone", "dbt run -s stock_value --threads 3")))["orders"]
 
     common, *others = written["gaps"]
     assert common.startswith(
@@ -254,16 +205,6 @@ def test_a_gap_that_many_tasks_have_is_said_once(run: Any) -> None:
     assert common.endswith("and 6 more)")
     assert all(gap.startswith("orders.alone: ") for gap in others)
     assert Path(written["path"]).read_text().count("# GAP: orders.marts_") == 9
-
-
-def mirrors_below(root: Path) -> list[Mirror]:
-    """The mirrors that were written, loaded as Dagster loads them."""
-    tree = component_tree(root / "dagster_defs" / "defs", root)
-    # A file with a single document is listed twice.
-    listed: list[Mirror] = [*tree.get_all_components(of_type=DbtUnit)]
-    listed += tree.get_all_components(of_type=LegacyTask)
-    found = {unit.legacy_unit: unit for unit in listed}
-    return [found[unit] for unit in sorted(found)]
 
 
 @pytest.mark.parametrize(
@@ -276,9 +217,9 @@ def mirrors_below(root: Path) -> list[Mirror]:
         pytest.param(dag("x", task("t", "dbt run"), start=None), "start date", id="no start"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_mirrored_is_a_comment(scaffolded: Any, given: dict[str, Any], said: str) -> None:
     """A unit that can have no mirror of any kind becomes a marked gap and no YAML."""
-    [written] = run(given).values()
+    [written] = scaffolded(given).values()
 
     text = Path(written["path"]).read_text()
     assert written["units"] == []
@@ -288,7 +229,7 @@ def test_what_cannot_be_mirrored_is_a_comment(run: Any, given: dict[str, Any], s
     assert Path(written["path"]).name == "gaps.yaml"
 
 
-def test_windows_that_do_not_end_in_their_order_refuse_their_dag(run: Any) -> None:
+def test_windows_that_do_not_end_in_their_order_refuse_their_dag(scaffolded: Any) -> None:
     """A list whose second window is over before its first is said, with both, and the other DAGs are scaffolded."""
     march = "2024-03-{:02}T00:00:00+00:00"
     own = {**CRON, "text": "Calendar", "kind": "other", "cron": None, "timetable": "their.Calendar"}
@@ -297,7 +238,7 @@ def test_windows_that_do_not_end_in_their_order_refuse_their_dag(run: Any) -> No
     crossed = dag("x", task("t", "dbt run"), schedule={**own, "interval_is_empty": False}, windows=windows,
                   span={"start": march.format(1), "end": march.format(31)})  # fmt: skip
 
-    files = run(crossed, dag("y", task("t", "dbt run")))
+    files = scaffolded(crossed, dag("y", task("t", "dbt run")))
 
     assert files["y"]["units"] == ["y.t"]
     assert files["x"]["units"] == []
@@ -315,10 +256,12 @@ def test_windows_that_do_not_end_in_their_order_refuse_their_dag(run: Any) -> No
         ),
     ],
 )
-def test_what_dbt_alone_cannot_be_is_the_operator(run: Any, tmp_path: Path, command: str, said: str) -> None:
+def test_what_dbt_alone_cannot_be_is_the_operator(
+    scaffolded: Any, tmp_path: Path, command: str, said: str
+) -> None:
     """A call that has no dbt mirror keeps its gap, and its operator runs as it is; compared again, nothing differs."""
     (tmp_path / "pyproject.toml").touch()
-    [written] = run(dag("x", task("t", command, retries=2))).values()
+    [written] = scaffolded(dag("x", task("t", command, retries=2))).values()
 
     assert written["units"] == ["x.t"]
     assert any(said in gap for gap in written["gaps"])
@@ -334,90 +277,6 @@ def test_what_dbt_alone_cannot_be_is_the_operator(run: Any, tmp_path: Path, comm
     assert agreeing >= {"variables", "selection", "retries", "callbacks", "ordering"}
 
 
-def test_what_runs_beside_dbt_is_carried(run: Any, tmp_path: Path) -> None:
-    """As words with templates, in order; what cannot be repeated is a gap with its reason, and never a refusal."""
-    (tmp_path / "pyproject.toml").touch()
-    command = (
-        "aws s3 sync s3://raw/{{ ds }} data && dbt run -s orders_per_day && aws s3 cp target/manifest.json s3://docs "
-        "&& (curl -d {{ ds }} https://h || true)"
-    )
-    [written] = run(dag("x", task("t", command))).values()
-
-    assert written["units"] == ["x.t"]
-    [gap] = written["gaps"]
-    assert "1 task runs `aws s3 cp target/manifest.json s3://docs` beside dbt" in gap
-    text = Path(written["path"]).read_text()
-    assert (
-        "# after dbt, left out: `aws s3 cp target/manifest.json s3://docs`: it reads a folder that dbt"
-        in text
-    )
-    [mirror] = yaml.safe_load_all(text)
-    assert mirror["attributes"]["before"] == [["aws", "s3", "sync", "s3://raw/{{ ds }}", "data"]]
-    assert mirror["attributes"]["after"] == [
-        {"run": ["curl", "-d", "{{ ds }}", "https://h"], "may_fail": True}
-    ]
-    [unit] = verify_mirrors(
-        Settings.from_process(),
-        mirrors_below(tmp_path),
-        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
-    )
-    selection = next(facet for facet in unit.facets if facet.name == "selection")
-    assert "the mirror runs 2 of these" in selection.detail
-    assert "`curl` after dbt, on the owner side alone" in selection.detail
-
-
-def test_files_that_a_task_leaves_after_dbt_are_carried(run: Any, tmp_path: Path) -> None:
-    """Somebody may wait for them; what lays out the project before dbt does nothing in a mirror."""
-    command = (
-        "mkdir -p /out && cp /etc/profiles.yml . && dbt run -s orders_per_day && touch /out/{{ ds }}.done "
-        "&& tar czf /out/docs.tgz target/index.html && echo said && echo {{ ds }} > /out/last && echo x > /dev/null"
-    )
-    [written] = run(dag("x", task("t", command))).values()
-
-    text = Path(written["path"]).read_text()
-    [mirror] = yaml.safe_load_all(text)
-    assert "before" not in mirror["attributes"]
-    assert mirror["attributes"]["after"] == [["touch", "/out/{{ ds }}.done"]]
-    assert (
-        "# after dbt, left out: `tar czf /out/docs.tgz target/index.html`: it reads a folder that dbt" in text
-    )
-    assert (
-        "# after dbt, left out: `echo {{ ds }}`: it is part of a pipeline, a substitution or a redirection"
-        in text
-    )
-    [gap] = written["gaps"]
-    assert "1 task runs `tar czf /out/docs.tgz target/index.html`, `echo {{ ds }}` beside dbt" in gap
-
-
-def test_what_the_task_sets_for_dbt_is_carried(run: Any, tmp_path: Path) -> None:
-    """Constant variables in the environment of dbt stand in the mirror, those of another machine's places do not."""
-    env = {"SHOP_DATA": "/data", "DBT_TARGET": "prod"}
-    command = "SHOP_MODE=fast dbt run -s orders_per_day"
-    sample = {
-        "start": "2024-03-01T04:00:00+00:00",
-        "end": "2024-03-02T04:00:00+00:00",
-        "fields": {"bash_command": command, "env": env},
-    }
-    given = task("marts", command, rendered=[sample])
-    given["templated"]["env"] = env
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "dbt" / "macros").mkdir()
-    mode = "{% macro mode() %}{{ env_var('SHOP_MODE', 'slow') }}{% endmacro %}"
-    (tmp_path / "dbt" / "macros" / "mode.sql").write_text(mode)
-    written = run(dag("orders", given))["orders"]
-
-    assert written["gaps"] == []
-    [mirror] = yaml.safe_load_all(Path(written["path"]).read_text())
-    assert mirror["attributes"]["env"] == {"SHOP_DATA": "/data", "SHOP_MODE": "fast"}
-    [unit] = verify_mirrors(
-        Settings.from_process(),
-        mirrors_below(tmp_path),
-        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
-    )
-    variables = next(facet for facet in unit.facets if facet.name == "variables")
-    assert (variables.agrees.value, variables.detail) == ("agrees", "in 1 windows")
-
-
 @pytest.mark.parametrize(
     ("words", "env", "said"),
     [
@@ -428,13 +287,13 @@ def test_what_the_task_sets_for_dbt_is_carried(run: Any, tmp_path: Path) -> None
     ],
 )
 def test_fewer_rows_are_a_difference(
-    run: Any, tmp_path: Path, words: str, env: dict[str, str], said: str
+    scaffolded: Any, tmp_path: Path, words: str, env: dict[str, str], said: str
 ) -> None:
     """A task that builds from a part of the rows is scaffolded with a gap, and its mirror does not agree with it."""
     given = task("marts", f"dbt run -s orders_per_day {words}")
     given["templated"]["env"] = env
     (tmp_path / "pyproject.toml").touch()
-    written = run(dag("orders", given))["orders"]
+    written = scaffolded(dag("orders", given))["orders"]
 
     [unit] = verify_mirrors(
         Settings.from_process(),
@@ -475,34 +334,34 @@ def test_a_project_that_cannot_be_read_writes_nothing(tmp_path: Path, what: str)
     assert not out.exists()
 
 
-def test_a_hand_edit_stays(run: Any) -> None:
+def test_a_hand_edit_stays(scaffolded: Any) -> None:
     """A file that was edited is left as it is and reported; one that was not is renewed."""
     before, after = dag("a", task("t", "dbt run")), dag("a", task("t", "dbt run -s stock_levels"))
-    path = Path(run(before)["a"]["path"])
-    assert run(before)["a"]["outcome"] == "unchanged"
-    assert run(after)["a"]["outcome"] == "written"
+    path = Path(scaffolded(before)["a"]["path"])
+    assert scaffolded(before)["a"]["outcome"] == "unchanged"
+    assert scaffolded(after)["a"]["outcome"] == "written"
     path.write_text(path.read_text() + "  retries: 3\n")
     edited = path.read_text()
 
-    assert run(before)["a"]["outcome"] == "edited"
+    assert scaffolded(before)["a"]["outcome"] == "edited"
     assert path.read_text() == edited
 
 
-def test_a_file_without_a_digest_is_a_hands(run: Any, tmp_path: Path) -> None:
+def test_a_file_without_a_digest_is_a_hands(scaffolded: Any, tmp_path: Path) -> None:
     """A file that the command did not write is never replaced."""
     path = tmp_path / "dagster_defs" / "defs" / "a" / "defs.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("# mine\n")
 
-    assert run(dag("a", task("t", "dbt run")))["a"]["outcome"] == "edited"
+    assert scaffolded(dag("a", task("t", "dbt run")))["a"]["outcome"] == "edited"
     assert path.read_text() == "# mine\n"
 
 
-def test_names_that_would_collide_are_refused_by_name(run: Any, tmp_path: Path) -> None:
+def test_names_that_would_collide_are_refused_by_name(scaffolded: Any, tmp_path: Path) -> None:
     """Two DAGs that would share a folder write nothing, a unit with the name of another DAG is a gap, and all of them
     are named; a DAG beside them is written."""
     build = "dbt run -s orders_per_day"
-    files = run(
+    files = scaffolded(
         dag("a-b", task("build", build)),
         dag("a_b", task("other", build)),
         dag("x", task("y", build), task("z", build)),
@@ -521,7 +380,7 @@ def test_names_that_would_collide_are_refused_by_name(run: Any, tmp_path: Path) 
 
 
 def test_only_dags_of_a_known_airflow_are_mirrored(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scaffolded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A DAG that each of two Airflows has is left out, with the reason, and none overwrites the other's."""
     project = '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "dagster_defs"\n'
@@ -529,7 +388,7 @@ def test_only_dags_of_a_known_airflow_are_mirrored(
     (tmp_path / "parity.yaml").write_text("airflows: {finance: [bills], shop: [orders]}\n")
     monkeypatch.chdir(tmp_path)
 
-    files = run(dag("bills", task("load", "true")), dag("cleanup", task("sweep", "true")))
+    files = scaffolded(dag("bills", task("load", "true")), dag("cleanup", task("sweep", "true")))
 
     assert {dag_id: file["outcome"] for dag_id, file in files.items()} == {
         "bills": "written",

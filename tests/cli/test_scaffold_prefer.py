@@ -18,7 +18,7 @@ from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.cli.test_scaffold_command import PROJECT, dag, task
+from tests.support.scaffolded import PROJECT, dag, task
 from tests.support.trees import component_tree
 
 CODE = "def export(day, side):\n    ...\n"

@@ -23,8 +23,8 @@ from dagster_defs.lifecycle.agreement import Facet
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import verify_mirrors
-from tests.cli.test_scaffold_command import PROJECT, mirrors_below
 from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
+from tests.support.scaffolded import PROJECT, mirrors_below
 
 pytestmark = pytest.mark.airflow
 

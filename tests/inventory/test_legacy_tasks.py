@@ -16,8 +16,8 @@ from dagster_defs.inventory.legacy_task import with_operators
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.usecases.inventory import read_inventory
-from tests.cli.test_scaffold_command import dag, task
 from tests.support import inventory_samples as samples
+from tests.support.scaffolded import dag, task
 
 PYTHON = "airflow.operators.python.PythonOperator"
 EMPTY = "airflow.operators.empty.EmptyOperator"

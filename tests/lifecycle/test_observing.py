@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_defs.lifecycle.observing import FIRST_LOOK, INSTANT, OVERLAP, Cursor, fitting
+from dagster_defs.lifecycle.observing import FIRST_LOOK, INSTANT, Cursor, fitting
 
+OVERLAP = timedelta(minutes=2)
 NOW = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 seconds = st.integers(-600, 600).map(lambda count: NOW + timedelta(seconds=count))
 
@@ -26,7 +27,7 @@ def test_a_cursor_survives_being_written(tasks: list[tuple[str, datetime]]) -> N
 def test_a_task_that_is_not_settled_is_remembered() -> None:
     """At a round's end only what ended before the overlap is let go."""
     early, late = NOW - OVERLAP - timedelta(minutes=2), NOW - timedelta(seconds=1)
-    cursor = Cursor.first(NOW).begun(NOW).telling([("early", early), ("late", late)]).arrived()
+    cursor = Cursor.first(NOW).begun(NOW).telling([("early", early), ("late", late)]).arrived(OVERLAP)
 
     assert cursor.settled == late - OVERLAP
     assert not cursor.knows("early", early)
@@ -35,17 +36,17 @@ def test_a_task_that_is_not_settled_is_remembered() -> None:
 
 def test_a_long_round_settles_only_what_was_old_when_it_began() -> None:
     """What ends while a round goes on does not settle the minutes before: tasks may be committed late there."""
-    cursor = Cursor.first(NOW).begun(NOW).telling([("later", NOW + timedelta(hours=1))]).arrived()
+    cursor = Cursor.first(NOW).begun(NOW).telling([("later", NOW + timedelta(hours=1))]).arrived(OVERLAP)
 
     assert cursor.settled == NOW - OVERLAP
 
 
 def test_a_passed_slice_settles_if_it_is_old() -> None:
     """A slice within the overlap is passed, but read again in the next round; an old one never is."""
-    cursor = Cursor.first(NOW).begun(NOW).passing(NOW - timedelta(hours=5))
+    cursor = Cursor.first(NOW).begun(NOW).passing(NOW - timedelta(hours=5), OVERLAP)
     assert cursor.settled == cursor.reached == NOW - timedelta(hours=5)
 
-    cursor = cursor.passing(NOW - timedelta(seconds=5))
+    cursor = cursor.passing(NOW - timedelta(seconds=5), OVERLAP)
     assert cursor.reached == NOW - timedelta(seconds=5)
     assert cursor.settled == NOW - timedelta(hours=5)
 
@@ -57,9 +58,9 @@ def test_ends_that_may_arrive_later_are_read_for_longer() -> None:
 
     assert told.arrived(longer).settled == NOW - longer
     assert told.arrived(longer).knows("then", end)
-    assert not told.arrived().knows("then", end)
+    assert not told.arrived(OVERLAP).knows("then", end)
     assert told.passing(end, longer).settled == told.settled
-    assert told.passing(end).settled == end
+    assert told.passing(end, OVERLAP).settled == end
 
 
 def test_the_first_look_goes_back_a_day() -> None:

@@ -28,13 +28,19 @@ ALL_OF_2024 = ("2024-01-01", "2024-12-31")
 
 
 def export(
-    python: Path, folder: Path, out: Path, span: tuple[str, str], *more: str, **environment: str
+    python: Path,
+    folder: Path,
+    out: Path,
+    span: tuple[str, str],
+    *more: str,
+    program: str = str(EXPORTER),
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the exporter with no setting of Airflow from outside."""
+    """Run the exporter with no setting of Airflow from outside. `program`: what runs it, if not itself."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TAXI_"))}
     command = [
         python,
-        EXPORTER,
+        program,
         "--dags-folder",
         folder,
         "--from",

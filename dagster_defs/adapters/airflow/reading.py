@@ -41,9 +41,8 @@ class Version:
     dialect: Dialect
 
 
-_VERSIONS: dict[
-    str, Version
-] = {}  # by address, for the process; a server that has been upgraded is asked again
+# By address, for the process; a server that has been upgraded is asked again.
+_VERSIONS: dict[str, Version] = {}
 
 
 class Reading:

@@ -74,7 +74,7 @@ class ScheduleTurn:
             self.told.append(
                 f"{self.dag.dag_id} {key} waits: run {live.run_id[:8]}, which somebody started, has not ended"
             )
-            return [waiting]
+            return [waiting.resumed(pendulum.now("UTC"))]
         looked = waiting.looked(self.dag.waits, self.states.of, pendulum.now("UTC"))
         window = self.dag.partitions.window_containing(pendulum.instance(looked.logical_date))
         match looked.outcome(self.dag.waits):

@@ -14,6 +14,7 @@ from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.dagster.api import LIVE, DagsterReader, FoundRun
 from dagster_defs.adapters.files.airflows import settings_of_dag, settings_of_each
 from dagster_defs.errors import AirflowFault, DagsterFault, ParityError
+from dagster_defs.inventory.operator_kinds import DOES_NOTHING
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.facts import Live
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
@@ -22,7 +23,6 @@ from dagster_defs.settings import Settings
 
 # Part of the documentation of a task with a switch, and the tag of a DAG of which each working task has one.
 ENROLLED, ENROLLED_TAG = "whose a window is, is asked when the task starts", "parity: enrolled"
-DOES_NOTHING = frozenset({"EmptyOperator", "DummyOperator", "ExternalTaskMarker"})  # these need no mirror
 TIMES = 7  # how many runs of each side have their durations compared
 _PATIENCE = 5.0  # seconds that another Airflow has to answer
 TIMES_SINCE = timedelta(days=60)

@@ -50,6 +50,19 @@ def test_a_run_by_hand_that_fails_changes_nothing(waits: Schedules) -> None:
     assert waits.keys == ["taxi|2024-03-09|waited"]
 
 
+def test_the_time_of_a_run_by_hand_is_no_waiting(waits: Schedules) -> None:
+    """If it fails after hours, the window has the rest of its time-out."""
+    waits.dags = [waiting(HOUR)]
+    waits.tick(SPRING_END)
+    waits.start_by_hand(DAY)
+    waits.tick(SPRING_END.add(hours=2))
+    waits.end(FAILURE)
+
+    assert waits.tick(SPRING_END.add(hours=2, minutes=59)) == []
+    assert waits.tick(SPRING_END.add(hours=4)) == [DAY]
+    assert waits.keys == ["taxi|2024-03-09|waited"]
+
+
 def test_a_part_by_hand_is_not_the_window(waits: Schedules) -> None:
     """A run of some of the DAG's assets leaves the window to the schedule."""
     waits.tick(SPRING_END)
