@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from typing_extensions import assert_never
 
 from dagster_defs.errors import LedgerUnreadable, MoveInProgress, MoveOvertaken, ParityError
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
+from dagster_defs.lifecycle.ledger import Begin, Entry, Kind, OpenMove, Requested
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.windows import instant_text
@@ -88,7 +88,7 @@ class Retired(_Moved):
     @property
     def begins(self) -> datetime | None:
         """Where Dagster's own windows begin; None for a DAG without windows."""
-        return self.retirement.from_
+        return self.retirement.windows.at if isinstance(self.retirement.windows, Begin) else None
 
 
 UnitHistory = Unmoved | Observed | Shadowed | CutOver | Retired
@@ -278,9 +278,9 @@ class _History:
                 self.rolled_back.append(entry)
             case Kind.BACKFILLED:
                 self._refuse_stray(entry)
-                if not (entry.from_ and entry.until and entry.from_ < entry.until):
-                    raise _Impossible("a backfill needs a `from` before its `until`")
-                self.backfills.append(Backfilled(entry.id, entry.from_, entry.until))
+                if not isinstance(entry.windows, Requested):
+                    raise _Impossible("a backfill has windows")
+                self.backfills.append(Backfilled(entry.id, entry.windows.start, entry.windows.end))
             case _:
                 assert_never(entry.kind)
         self.entries.append(entry)

@@ -17,6 +17,7 @@ from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.older_python import StrEnum, datetime_of
 
 SCHEMA = "parity/ledger/1"
+_NO_BACKFILL = "a backfill needs a `from` before its `until`"
 LAST_YEAR = 9000
 
 
@@ -34,13 +35,32 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """The windows that a backfill asks for: the start of the first, the end of the last. Raises ValueError for none."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(_NO_BACKFILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where the windows begin that Dagster itself starts, once a DAG is retired."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the ledger.
 
     `id` is the same in all entries of one move. `stage` is where the move began, so that the ledger can be read without
-    other information. `forced` names the gates that `reason` overruled. `steps` are the plan's, in words. `from_`,
-    `until`: for a backfill, the start of its first and the end of its last window; for the end of a retirement, where
-    Dagster's own windows begin. `paused`: Airflow's DAG was already paused before a retirement began.
+    other information. `forced` names the gates that `reason` overruled. `steps` are the plan's, in words.
+    `windows`: those of a backfill, and the first one after a retirement; no other entry is about windows. `paused`:
+    Airflow's DAG was already paused before a retirement began.
     """
 
     id: str
@@ -53,8 +73,7 @@ class Entry:
     reason: str = ""
     forced: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
-    from_: datetime | None = None
-    until: datetime | None = None
+    windows: Requested | Begin | None = None
     paused: bool = False
 
     def as_json(self) -> Mapping[str, Any]:
@@ -70,7 +89,7 @@ class Entry:
             "reason": self.reason,
             "forced": list(self.forced),
             "steps": list(self.steps),
-            **{name: _utc(at) for name, at in (("from", self.from_), ("until", self.until)) if at},
+            **_written(self.windows),
             **({"paused": True} if self.paused else {}),
         }
 
@@ -124,8 +143,7 @@ class Entry:
         entry.forced, entry.steps, entry.paused = forced, steps, paused
         try:
             entry.at = _instant(at)
-            entry.from_ = None if from_ is None else _instant(from_)
-            entry.until = None if until is None else _instant(until)
+            entry.windows = _windows(about, from_, until)
         except OverflowError as error:
             raise ValueError(str(error)) from error
         entry.__class__ = Entry
@@ -176,6 +194,33 @@ class OpenMove:
 
     def __str__(self) -> str:
         return f"{self.move}, being undone" if self.back else self.move.value
+
+
+def _windows(about: Subject, from_: str | None, until: str | None) -> Requested | Begin | None:
+    """Raises ValueError for instants that are none or that such an entry does not have."""
+    match about.kind, about.move:
+        case Kind.BACKFILLED, _:
+            if from_ is None or until is None:
+                raise ValueError(_NO_BACKFILL)
+            return Requested(_instant(from_), _instant(until))
+        case Kind.DONE, Move.RETIRE if until is None:
+            return None if from_ is None else Begin(_instant(from_))
+        case _ if from_ is None and until is None:
+            return None
+        case _:
+            raise ValueError(
+                "only a backfill has `from` and `until`, and only the end of a retirement `from` alone"
+            )
+
+
+def _written(windows: Requested | Begin | None) -> Mapping[str, str]:
+    match windows:
+        case Requested(start, end):
+            return {"from": _utc(start), "until": _utc(end)}
+        case Begin(at):
+            return {"from": _utc(at)}
+        case None:
+            return {}
 
 
 def _utc(at: datetime) -> str:

@@ -13,7 +13,7 @@ from dagster_defs.errors import EvidenceMissing, GateClosed, NotDagsterOwned, Ru
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.backfills import Backfill, BackfillRun, runs_over
 from dagster_defs.lifecycle.gates import blockers
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Entry, Kind, Requested
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.settings import Settings
@@ -102,8 +102,7 @@ def _launch(
         stage=backfill.stage,
         reason=reason,
         steps=(f"Dagster runs {run}",),
-        from_=run.windows[0].start,
-        until=run.windows[-1].end,
+        windows=Requested(run.windows[0].start, run.windows[-1].end),
     )
     store = open_store(settings)
     with store.moving(backfill.unit):

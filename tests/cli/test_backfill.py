@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_defs.lifecycle.ledger import Kind
+from dagster_defs.lifecycle.ledger import Kind, Requested
 from tests.support.night import DAILY, ZONES, Night
 
 DAYS = ("--from", "2024-03-09", "--to", "2024-03-11")
@@ -54,8 +54,9 @@ def test_windows_that_follow_each_other_are_one_run(night: Night) -> None:
         "dagster/max_retries": "0",
     }
     assert (entry.kind, entry.reason, entry.operator) == (Kind.BACKFILLED, "late trips", "ada@ops")
-    assert entry.from_ == datetime(2024, 3, 9, 11, tzinfo=timezone.utc)
-    assert entry.until == datetime(2024, 3, 12, 10, tzinfo=timezone.utc)
+    assert entry.windows == Requested(
+        datetime(2024, 3, 9, 11, tzinfo=timezone.utc), datetime(2024, 3, 12, 10, tzinfo=timezone.utc)
+    )
     span = {"first": "2024-03-09", "last": "2024-03-11", "windows": 3}
     assert json.loads(done.stdout) == {
         "schema": "parity/backfill/1",

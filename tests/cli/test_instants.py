@@ -19,7 +19,7 @@ from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.lifecycle import Owner, Stage, Unit
 from dagster_defs.lifecycle.fairness import Standing, Write, unfair_reason
 from dagster_defs.lifecycle.histories import Shadowed, refuse_overtaken
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
+from dagster_defs.lifecycle.ledger import Begin, Entry, Kind, OpenMove
 from dagster_defs.lifecycle.looking import Explanation
 from dagster_defs.lifecycle.moves import in_progress
 from dagster_defs.lifecycle.report import Report
@@ -45,7 +45,7 @@ Said = Callable[[datetime, Callable[[], str]], str]
 
 def _entry(at: datetime) -> Entry:
     return Entry(
-        "1", at, "ada", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED, "late", ("windows",), (), at, at
+        "1", at, "ada", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED, "late", ("windows",), (), Begin(at)
     )
 
 

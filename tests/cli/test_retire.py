@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dagster_defs.lifecycle import Stage
-from dagster_defs.lifecycle.ledger import Kind
+from dagster_defs.lifecycle.ledger import Begin, Kind
 from dagster_defs.lifecycle.stages import Move
 from tests.support.estate import ROOT, mirrors_of
 from tests.support.night import DAILY, EXPORT, FORCED, NEXT_WINDOW, ZONES, Night, wait_for
@@ -59,7 +59,7 @@ def test_a_dag_is_retired(soaked: Night) -> None:
     assert soaked.airflow.paused == {"taxi_daily"}
     assert soaked.dagster.reloads == ["parity"]
     ends = [entry for entry in soaked.entries() if entry.kind is Kind.DONE]
-    assert [entry.from_ for entry in ends] == [datetime.fromisoformat(NEXT_WINDOW)] * 3
+    assert [entry.windows for entry in ends] == [Begin(datetime.fromisoformat(NEXT_WINDOW))] * 3
     assert stages(soaked) == dict.fromkeys(UNITS, "retired")
     assert soaked.stage()["owner"] == "dagster"
 
@@ -179,7 +179,7 @@ def test_killed_between_the_ends_of_two_units(soaked: Night) -> None:
     assert resumed.returncode == 0, resumed.stderr
     assert stages(soaked) == dict.fromkeys(UNITS, "retired")
     ends = [entry for entry in soaked.entries() if (entry.move, entry.kind) == (Move.RETIRE, Kind.DONE)]
-    assert {entry.from_ for entry in ends} == {datetime.fromisoformat(NEXT_WINDOW)}
+    assert {entry.windows for entry in ends} == {Begin(datetime.fromisoformat(NEXT_WINDOW))}
 
 
 def test_begun_and_rolled_back(soaked: Night) -> None:

@@ -23,7 +23,7 @@ from dagster_defs.lifecycle.histories import (
     hold_of,
     refuse_overtaken,
 )
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
+from dagster_defs.lifecycle.ledger import Begin, Entry, Kind, OpenMove, Requested
 from dagster_defs.lifecycle.stages import Move
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
@@ -33,10 +33,26 @@ DONE = replace(INTENT, kind=Kind.DONE)
 BACK = replace(INTENT, id="b2", move=Move.ROLLBACK, stage=Stage.CUT_OVER)
 
 TEXTS = st.text(max_size=20)
+INSTANTS = st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001 - drawn with a zone
+
+
+def with_windows(entry: Entry) -> st.SearchStrategy[Entry]:
+    """The entry with such windows as one of its kind has."""
+    match entry.kind, entry.move:
+        case Kind.BACKFILLED, _:
+            spans = st.lists(INSTANTS, min_size=2, max_size=2, unique=True).map(sorted)
+            return spans.map(lambda span: replace(entry, windows=Requested(*span)))
+        case Kind.DONE, Move.RETIRE:
+            begins = st.none() | INSTANTS.map(Begin)
+            return begins.map(lambda windows: replace(entry, windows=windows))
+        case _:
+            return st.just(entry)
+
+
 ENTRIES = st.builds(
     Entry,
     id=TEXTS,
-    at=st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - drawn with a zone
+    at=INSTANTS,
     operator=TEXTS,
     unit=st.just(UNIT),
     move=st.sampled_from(Move),
@@ -46,7 +62,9 @@ ENTRIES = st.builds(
     forced=st.lists(TEXTS, max_size=3).map(tuple),
     steps=st.lists(TEXTS, max_size=3).map(tuple),
     paused=st.booleans(),
-)
+).flatmap(with_windows)
+ENDED_RETIREMENT = {"kind": "done", "move": "retire"}
+BACKFILLED = {"kind": "backfilled", "move": "backfill"}
 
 
 def folded(*entries: Entry) -> UnitHistory:
@@ -78,7 +96,13 @@ def test_another_version_is_refused() -> None:
         {"forced": 3},
         {"at": "0001-01-01T00:00:00+14:00"},
         {"at": "9999-12-31T00:00:00+00:00"},
-        {"from": "9001-01-01T00:00:00+00:00"},
+        {"from": "2024-03-09T00:00:00+00:00"},
+        {"until": "2024-03-09T00:00:00+00:00"},
+        {**ENDED_RETIREMENT, "from": "9001-01-01T00:00:00+00:00"},
+        {**ENDED_RETIREMENT, "until": "2024-03-09T00:00:00+00:00"},
+        {**BACKFILLED},
+        {**BACKFILLED, "from": "2024-03-09T00:00:00+00:00"},
+        {**BACKFILLED, "from": "2024-03-09T00:00:00+00:00", "until": "2024-03-09T00:00:00+00:00"},
         {"move": ["cutover"]},
         {"stage": {}},
         {"id": 7},
@@ -153,7 +177,7 @@ def test_a_hold_ends_with_the_retirement() -> None:
     """A retired unit is not held: no move is left that a hold could prevent, and no release would be possible."""
     held = replace(INTENT, move=Move.HOLD, kind=Kind.HELD, stage=Stage.CUT_OVER, reason="an audit")
     begun = replace(INTENT, id="d4", move=Move.RETIRE, stage=Stage.CUT_OVER, forced=("held",))
-    ended = replace(begun, kind=Kind.DONE, from_=NIGHT)
+    ended = replace(begun, kind=Kind.DONE, windows=Begin(NIGHT))
 
     assert hold_of(folded(INTENT, DONE, held, begun)) == held
     history = folded(INTENT, DONE, held, begun, ended)
@@ -200,7 +224,7 @@ def test_what_no_command_writes_is_refused(entries: list[Entry]) -> None:
 
 HELD = replace(INTENT, move=Move.HOLD, kind=Kind.HELD, stage=Stage.CUT_OVER)
 BACKFILL = replace(
-    HELD, move=Move.BACKFILL, kind=Kind.BACKFILLED, from_=NIGHT, until=NIGHT + timedelta(days=1)
+    HELD, move=Move.BACKFILL, kind=Kind.BACKFILLED, windows=Requested(NIGHT, NIGHT + timedelta(days=1))
 )
 
 
@@ -215,9 +239,8 @@ BACKFILL = replace(
         replace(HELD, kind=Kind.REHEARSED, move=Move.ROLLBACK, stage=Stage.SHADOWED),
         replace(HELD, move=Move.CUTOVER),
         replace(BACKFILL, stage=Stage.SHADOWED),
-        replace(BACKFILL, until=NIGHT),
-        replace(BACKFILL, from_=None),
-        replace(BACKFILL, until=None),
+        replace(BACKFILL, windows=None),
+        replace(BACKFILL, windows=Begin(NIGHT)),
         replace(BACK, stage=Stage.SHADOWED),
     ],
     ids=[
@@ -229,8 +252,7 @@ BACKFILL = replace(
         "rehearsed-where-it-was",
         "held-by-a-cutover",
         "backfilled-before-it-was-dagsters",
-        "backfill-that-ends-at-its-start",
-        "backfill-without-start",
+        "backfill-without-windows",
         "backfill-without-end",
         "rolled-back-from-shadowed",
     ],

@@ -14,7 +14,7 @@ from dagster_defs.errors import NotOwner
 from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState, tags
 from dagster_defs.lifecycle.claims import RunRecord
 from dagster_defs.lifecycle.histories import Backfilled, CutOver, UnitHistory, backfills_of, histories
-from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove
+from dagster_defs.lifecycle.ledger import Entry, Kind, OpenMove, Requested
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.windows import Window
@@ -55,7 +55,7 @@ INTENT = Entry(
 )
 WANTED = replace(
     INTENT, id="b1", move=Move.BACKFILL, kind=Kind.BACKFILLED, stage=Stage.CUT_OVER,
-    from_=WINDOWS[0].start, until=WINDOWS[-1].end,
+    windows=Requested(WINDOWS[0].start, WINDOWS[-1].end),
 )  # fmt: skip
 REQUESTED = Backfilled("b1", WINDOWS[0].start, WINDOWS[-1].end)
 

@@ -16,13 +16,14 @@ from bench.ledger import cpu_seconds, long_ledger
 from dagster_defs.adapters.store.ledger import Ledger
 from dagster_defs.errors import LedgerUnreadable, LedgerVersion
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Entry, Kind, Requested
 from dagster_defs.lifecycle.stages import Move
 
 UNIT, OTHER = Unit("taxi_daily", "dbt_daily"), Unit("taxi_daily", "dbt_zones")
 NIGHT = datetime(2024, 3, 9, 22, tzinfo=timezone.utc)
 INTENT = Entry("a1", NIGHT, "ada@ops", UNIT, Move.CUTOVER, Kind.INTENDED, Stage.SHADOWED)
 OF_OTHER = replace(INTENT, unit=OTHER)
+RETIRED = replace(INTENT, move=Move.RETIRE, kind=Kind.DONE, stage=Stage.CUT_OVER)
 
 
 def line(entry: Entry, **changed: Any) -> str:
@@ -50,7 +51,8 @@ ONE_UNITS = {
     "control-character": (raw('"a\tb"'), "it is no JSON"),
     "reason-as-number": (line(INTENT, reason=3), "3 is not text"),
     "year-10000": (line(INTENT, at="10000-01-01T00:00:00+00:00"), "Invalid isoformat"),
-    "no-instant": (line(INTENT, until="tomorrow"), "Invalid isoformat"),
+    "no-instant": (line(RETIRED, **{"from": "tomorrow"}), "Invalid isoformat"),
+    "windows-of-a-cutover": (line(INTENT, until="tomorrow"), "only a backfill has"),
     "steps-as-numbers": (line(INTENT, steps=[1, 2]), "1 is not text"),
     "forced-in-a-list": (line(INTENT, forced=[["windows"]]), "['windows'] is not text"),
     "steps-endless": (line(INTENT, steps="HERE").replace('"HERE"', "[" * 10_000 + "]"), "nested more than 100"),
@@ -165,8 +167,9 @@ def test_a_torn_line_is_shown_in_part(tmp_path: Path) -> None:
 )
 def test_both_ways_of_reading_agree(tmp_path: Path, text: str) -> None:
     """A line is read to the same entry whether it goes the short way or the long one."""
-    entry = replace(INTENT, reason=text, operator=text, steps=(text, "other"), forced=(text,))
-    entry = replace(entry, from_=NIGHT, until=NIGHT + timedelta(days=1), paused=True)
+    entry = replace(INTENT, reason=text, operator=text, steps=(text, "other"), forced=(text,), paused=True)
+    entry = replace(entry, move=Move.BACKFILL, kind=Kind.BACKFILLED, stage=Stage.CUT_OVER)
+    entry = replace(entry, windows=Requested(NIGHT, NIGHT + timedelta(days=1)))
     for ascii_only in (True, False):
         (tmp_path / "ledger.jsonl").write_bytes(
             json.dumps(entry.as_json(), ensure_ascii=ascii_only).encode() + b"\n"

@@ -27,7 +27,7 @@ from dagster_graphql.schema import create_schema
 from dagster_defs.adapters.store.ledger import NAME
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Entry, Kind, Requested
 from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import WritesLog
@@ -195,7 +195,7 @@ class Attacked:
         assert isinstance(end, pendulum.DateTime)
         asked = Entry(
             entry, LONG_AGO, "ada", UNIT, Move.BACKFILL, Kind.BACKFILLED, self.stage,
-            from_=begin, until=end.add(days=1),
+            windows=Requested(begin, end.add(days=1)),
         )  # fmt: skip
         self.append(asked)
 

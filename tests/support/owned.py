@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dagster_defs.adapters.store.ledger import NAME, Ledger
 from dagster_defs.lifecycle import Stage, Unit
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Begin, Entry, Kind
 from dagster_defs.lifecycle.stages import NEXT, TRANSITIONS
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -24,7 +24,7 @@ def entries_to(unit: Unit, stage: Stage, at: datetime = LONG_AGO) -> Iterator[En
         intent = Entry(f"{move}-{unit}", at, "ada@ops", unit, move, Kind.INTENDED, now)
         yield intent
         now = TRANSITIONS[now, move]
-        yield replace(intent, kind=Kind.DONE, from_=at if now is Stage.RETIRED else None)
+        yield replace(intent, kind=Kind.DONE, windows=Begin(at) if now is Stage.RETIRED else None)
 
 
 def bring_to(folder: Path, unit: Unit, stage: Stage) -> Path:

@@ -16,7 +16,7 @@ from dagster_defs.adapters.processes.waiting import Reminder
 from dagster_defs.errors import MoveOvertaken, ServerFault, StepFailed
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.histories import UnitHistory
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Begin, Entry, Kind
 from dagster_defs.lifecycle.moves import (
     AwaitNoLiveRun,
     AwaitNoStrayRun,
@@ -222,6 +222,7 @@ class Mover:
     def _entry(self, kind: Kind, plan: Planned, attempt: str, intent: Entry | None) -> Entry:
         begins = kind in (Kind.INTENDED, Kind.TURNED_BACK)
         takes_over = kind is Kind.DONE and plan.move is Move.RETIRE
+        begin = self.world.next_window(plan.unit) if takes_over else None
         return Entry(
             id=attempt,
             at=self.now(),
@@ -233,7 +234,7 @@ class Mover:
             reason=self.reason if kind not in (Kind.DONE, Kind.UNDONE) else "",
             forced=self.forced if kind is Kind.INTENDED else (),
             steps=tuple(explained(plan)) if begins else (),
-            from_=self.world.next_window(plan.unit) if takes_over else None,
+            windows=Begin(begin) if begin else None,
             paused=kind is Kind.INTENDED and plan.move is Move.RETIRE and self.world.is_paused(plan.unit),
         )
 

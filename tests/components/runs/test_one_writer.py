@@ -16,7 +16,7 @@ from dagster._core.execution.api import execute_run
 from dagster_defs.adapters.store.ledger import NAME
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Stage, Unit, tags
-from dagster_defs.lifecycle.ledger import Entry, Kind
+from dagster_defs.lifecycle.ledger import Entry, Kind, Requested
 from dagster_defs.lifecycle.stages import Move
 from dagster_defs.parity import Side
 from tests.components.conftest import Project
@@ -203,7 +203,7 @@ def test_a_backfill_is_let_through_for_its_windows(written: Written) -> None:
     windows = [found.time_window_for_partition_key(day) for day in (FIRST, SECOND)]
     asked = Entry(
         "b1", LONG_AGO, "ada", UNIT, Move.BACKFILL, Kind.BACKFILLED, Stage.CUT_OVER,
-        from_=windows[0].start, until=windows[-1].end,
+        windows=Requested(windows[0].start, windows[-1].end),
     )  # fmt: skip
     with (written.folder / NAME).open("a") as file:
         file.write(json.dumps(asked.as_json()) + "\n")
