@@ -87,6 +87,14 @@ class ExternalSensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlet:
+    """A dataset or an asset; one without a `uri` is an alias or a reference. `name`: empty in Airflow 2."""
+
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """`templated` are the raw fields; a field that names a template file contains that file's text. `callbacks` maps
     each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
@@ -95,7 +103,7 @@ class Task:
     code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files. `given`: the
     arguments of a library's operator that have another value than its default, beside those of every operator; None if
     that is not known. `group`: the id of its task group, or empty. `waits`: None for anything but a sensor that waits
-    for another DAG, and in an older inventory."""
+    for another DAG, and in an older inventory. `outlets`: the datasets or assets that its success is an event of."""
 
     dag_id: str
     task_id: str
@@ -127,6 +135,7 @@ class Task:
     given: tuple[str, ...] | None = None
     group: str = ""
     waits: ExternalSensor | None = None
+    outlets: tuple[Outlet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +323,9 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             given=_names(task.get("given")),
             group=str(task.get("task_group") or ""),
             waits=_external_sensor(task.get("waits")),
+            outlets=tuple(
+                Outlet(str(each["name"] or ""), str(each["uri"] or "")) for each in task.get("outlets") or ()
+            ),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

@@ -13,7 +13,7 @@ from dagster_defs.inventory.legacy_task import OF_AIRFLOW, marker
 from dagster_defs.inventory.operator_kinds import DOES_NOTHING
 from dagster_defs.inventory.schedules import event_of
 
-__all__ = ["ASKED", "with_waits"]
+__all__ = ["ASKED", "does_nothing", "kinds_of", "scheduled", "tasks_of", "telling", "with_waits"]
 
 ASKED = "waits.json"  # beside the mirrors: what a sensor's function returns for each window
 _KIND = "ExternalTaskSensor"
@@ -38,7 +38,7 @@ def _with_waits(draft: DagDraft, estate: _Estate) -> DagDraft:
     waits: list[Mapping[str, Any]] = []
     asked: dict[str, Mapping[str, Sequence[str]]] = {}
     refused: dict[str, str] = {}
-    sensors = {task.task_id: task for task in _tasks(draft.dag) if _KIND in _kinds(task)}
+    sensors = {task.task_id: task for task in tasks_of(draft.dag) if _KIND in kinds_of(task)}
     for name, task in sorted(sensors.items()):
         try:
             waits.append(_Reading(draft, task, estate).wait(sensors))
@@ -73,15 +73,18 @@ def _drafted(
         )
     if refused:
         return replace(draft, notes=(*draft.notes, f"{draft.unit} is no wait of the schedule: {refused}"))
-    if not waits or not draft.is_written:
-        return draft
+    return draft if not waits else scheduled(draft, {"waits_for": [*map(dict, waits)]})
 
-    def waiting(attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+
+def scheduled(draft: Draft, more: Mapping[str, Any]) -> Draft:
+    """The draft with more in its `schedule`, if it has one."""
+
+    def told(attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if attributes is None:
             return None
-        return {**attributes, "schedule": {**attributes["schedule"], "waits_for": [*map(dict, waits)]}}
+        return {**attributes, "schedule": {**attributes["schedule"], **more}}
 
-    return replace(draft, attributes=waiting(draft.attributes), operator=waiting(draft.operator))
+    return replace(draft, attributes=told(draft.attributes), operator=told(draft.operator))
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,7 @@ class _Estate:
         return dag
 
     def telling(self, dag_id: str) -> Collection[str]:
-        """The tasks whose mirrors make assets, which tell how each window has ended."""
-        return {
-            each.unit[len(dag_id) + 1 :]
-            for each in self.drafts[dag_id].drafts
-            if each.is_written and (each.attributes or {}).get("command") != "test"
-        }
+        return telling(self.drafts[dag_id])
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class _Reading:
         above it."""
         ids = self._given("external_task_ids")
         names = [*ids] if ids else [name] if (name := self._named("external_task_id")) else []
-        known = {task.task_id: task for task in _tasks(other)}
+        known = {task.task_id: task for task in tasks_of(other)}
         if len(set(names)) < len(names):
             raise _NoWait("it names a task twice, which Airflow refuses in each run")
         if group := self._named("external_task_group_id"):
@@ -208,7 +206,7 @@ class _Reading:
             yield name
             return
         as_bad = allowed == ["success"] and (not bad & _FAILURES or bad >= _FAILURES)
-        if not (_does_nothing(task) and task.upstream and task.trigger_rule == "all_success" and as_bad):
+        if not (does_nothing(task) and task.upstream and task.trigger_rule == "all_success" and as_bad):
             raise _NoWait(f"{path} has no mirror with an asset, so that nobody learns how it ends")
         for above in task.upstream:
             yield from self._with_mirror(other, known, above, allowed, bad)
@@ -217,9 +215,9 @@ class _Reading:
         """A DAG's run ends as its last tasks do. That is as badly as any of its tasks only if each task passes on what
         is above it."""
         telling = self.estate.telling(other.dag_id)
-        waits = {name for name, each in known.items() if _KIND in _kinds(each)}
+        waits = {name for name, each in known.items() if _KIND in kinds_of(each)}
         for name, task in known.items():
-            if name not in telling and not _does_nothing(task) and name not in waits:
+            if name not in telling and not does_nothing(task) and name not in waits:
                 raise _NoWait(
                     f"{other.dag_id}.{name} has no mirror with an asset, so that nobody learns when that DAG ends"
                 )
@@ -232,17 +230,17 @@ class _Reading:
     def _place(self, dag: Dag, sensors: Collection[str]) -> list[str]:
         """The sensors that come before it. It must come before everything else, because the DAG's job starts after it,
         and whatever is below must not run if it fails or skips."""
-        name, tasks = self.task.task_id, {task.task_id: task for task in _tasks(dag)}
+        name, tasks = self.task.task_id, {task.task_id: task for task in tasks_of(dag)}
         above = dag.above(name)
         if busy := sorted(
-            each for each in above if each not in sensors and not _does_nothing(tasks.get(each))
+            each for each in above if each not in sensors and not does_nothing(tasks.get(each))
         ):
             raise _NoWait(
                 f"it waits in the middle of the DAG, after {busy[0]}, and the DAG's job does not stop there"
             )
         if self.task.trigger_rule != "all_success":
             raise _NoWait(f"its own trigger rule is {self.task.trigger_rule}")
-        working = [each for each, task in tasks.items() if each not in sensors and not _does_nothing(task)]
+        working = [each for each, task in tasks.items() if each not in sensors and not does_nothing(task)]
         if free := sorted(each for each in working if name not in dag.above(each)):
             raise _NoWait(f"{free[0]} does not wait for it, and the DAG's job runs all tasks together")
         below = reachable([name], lambda one: [each for each in tasks if one in tasks[each].upstream])
@@ -252,13 +250,22 @@ class _Reading:
         return sorted(above & set(sensors))
 
 
-def _tasks(dag: Dag) -> list[Task]:
+def telling(draft: DagDraft) -> Collection[str]:
+    """The tasks whose mirrors make assets, which tell how each run has ended."""
+    return {
+        each.unit[len(draft.dag.dag_id) + 1 :]
+        for each in draft.drafts
+        if each.is_written and (each.attributes or {}).get("command") != "test"
+    }
+
+
+def tasks_of(dag: Dag) -> list[Task]:
     return [task for task in dag.tasks if isinstance(task, Task)]
 
 
-def _does_nothing(task: Task | None) -> bool:
+def does_nothing(task: Task | None) -> bool:
     return task is not None and marker(task) in DOES_NOTHING
 
 
-def _kinds(task: Task) -> set[str]:
+def kinds_of(task: Task) -> set[str]:
     return {name.rpartition(".")[2] for name in task.classes}

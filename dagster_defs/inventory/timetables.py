@@ -37,7 +37,8 @@ class PartitionRun:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`occasion`: what a scheduled run is about; None where it is not known, or not the same for all runs."""
+    """`occasion`: what a scheduled run is about; None where it is not known, or not the same for all runs. `condition`:
+    the datasets or assets that start a run, as Airflow's own notation has them, or None."""
 
     text: str
     kind: str
@@ -48,6 +49,7 @@ class Schedule:
     timetable: str = ""
     occasion: OccasionKind | None = None
     partitions: Partitions | None = None
+    condition: Any = None
 
     @property
     def in_words(self) -> str:
@@ -71,6 +73,7 @@ def read_schedule(schedule: Mapping[str, Any], windows: Sequence[tuple[str, str]
         None
         if partitions is None
         else Partitions(str(partitions["keys"]), partitions.get("key_format"), partitions.get("run_offset")),
+        schedule.get("asset_condition"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
@@ -197,6 +198,11 @@ class Mirror(Protocol):
     @property
     def waits(self) -> Sequence[Wait]:
         """What each window of its DAG waits for, once the DAG is retired. Raises BadUnit."""
+        ...
+
+    @property
+    def starters(self) -> Starters | None:
+        """What starts its DAG's runs once that is retired, if its YAML says so. Raises BadUnit."""
         ...
 
     @property

@@ -25,6 +25,7 @@ from dagster_defs.inventory.legacy_task import Better, with_operators
 from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
+from dagster_defs.inventory.triggers import with_triggers
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.command_tasks import draft_command
 from dagster_defs.lifecycle.container_tasks import draft_container
@@ -107,7 +108,8 @@ def draft_estate(
         }
         claims = project.claims(frozenset(chain.from_iterable(built.values())))
         drafts = [with_comparisons(draft, built, claims) for draft in drafts]
-    return report, with_waits(drafts, airflow_version=inventory.airflow_version)
+    version = inventory.airflow_version
+    return report, with_triggers(with_waits(drafts, airflow_version=version), airflow_version=version)
 
 
 def _places(on_disk: ProjectsOnDisk, root: Path) -> dict[str, Place]:

@@ -50,6 +50,7 @@ DISPOSED = {
     "harbour_ticks.*": NONE,
     "harbour_waiting.*": NONE,
     "harbour_waiting.levies": "DbtUnit",
+    "harbour_waiting.repair": NEEDLESS,
     "harbour_weekly.said": "LegacyTask",
 }
 # What a mirror still lacks, or a task has instead of one, in words of the YAML or of the summary.
@@ -57,7 +58,6 @@ REASONS = {
     "has empty windows": 3,
     "is computed when the DAG file is parsed": 3,
     "is no wait of the schedule": 1,
-    "TriggerDagRunOperator does not run without Airflow's servers": 1,
 }
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

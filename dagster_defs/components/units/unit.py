@@ -36,6 +36,7 @@ from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
 from dagster_defs.lifecycle.settings import GateSettings
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
 from dagster_defs.windows import (
@@ -228,6 +229,11 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """What a window of the retired DAG waits for. Raises BadUnit."""
         return self._of_schedule(lambda: self.schedule.waits(self.folder))
 
+    @cached_property
+    def starters(self) -> Starters | None:
+        """What starts its DAG's runs once that is retired, if it says so. Raises BadUnit."""
+        return self._of_schedule(lambda: self.schedule.starters(self.unit))
+
     @property
     def times(self) -> Times:
         """What tells the moments of its runs: its partitions, or that its DAG has no clock."""
@@ -291,7 +297,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
         `resolved`: also check what only the dbt project can tell.
         """
-        _ = self.legacy_unit, self.times, self.waits
+        _ = self.legacy_unit, self.times, self.waits, self.starters
         self.refuse_bad_limits()
 
     def remark(self) -> str:

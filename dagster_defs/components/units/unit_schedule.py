@@ -9,8 +9,10 @@ import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.adapters.files.window_lists import read_list
+from dagster_defs.components.units.triggered_by import TriggeredBy
 from dagster_defs.components.units.waits_for import WaitsFor
 from dagster_defs.errors import ScheduleRefused
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.waits import Wait, in_order
 from dagster_defs.windows import (
     EventKind,
@@ -20,6 +22,8 @@ from dagster_defs.windows import (
     PartitionedSchedule,
     Schedule,
 )
+
+_TRIGGERED = ("manual", "datasets")
 
 
 @dataclass
@@ -61,6 +65,12 @@ class UnitSchedule(dg.Resolvable):
             )
         ),
     ] = field(default_factory=list)
+    triggered_by: Annotated[
+        TriggeredBy | None,
+        dg.Resolver.default(
+            description="For a DAG without a clock: what starts its runs in Dagster, once the DAG is retired."
+        ),
+    ] = None
     windows: Annotated[
         str | None,
         dg.Resolver.default(
@@ -121,6 +131,25 @@ class UnitSchedule(dg.Resolvable):
             return EventSchedule(EventKind(self.event), self.timezone)
         except ValueError as error:
             raise ScheduleRefused("", self.timezone, str(error), "Write a name like Europe/Berlin") from error
+
+    def starters(self, unit: str) -> Starters | None:
+        """None if nothing is said. Raises a ParityError for what cannot start anything."""
+        if self.triggered_by is None:
+            return None
+        if self.event not in _TRIGGERED:
+            kind = f"`event: {self.event}`" if self.event else "a clock"
+            remedy = "Only a DAG with `event: manual` or `event: datasets` is started by others"
+            raise ScheduleRefused(self.cron or "", self.timezone, f"it has {kind} and `triggered_by`", remedy)
+        starters = self.triggered_by.starters(unit)
+        if (self.event == "manual" and starters.condition) or not (
+            starters.triggers or starters.condition or starters.refused
+        ):
+            reason = "`triggered_by` names datasets" if starters.condition else "`triggered_by` names nothing"
+            remedy = (
+                "Datasets belong to `event: datasets`; remove `triggered_by` if only people start the DAG"
+            )
+            raise ScheduleRefused("", self.timezone, reason, remedy)
+        return starters
 
     def waits(self, folder: Path) -> tuple[Wait, ...]:
         """`folder`: where its YAML is. Raises a ParityError for an impossible wait."""
