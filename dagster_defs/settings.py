@@ -209,6 +209,11 @@ class Settings:
         return self._value("PARITY_STRICT") not in ("", "0")
 
     @property
+    def forks_workers(self) -> bool:
+        """Whether a code server forks the workers of its runs instead of starting each with all of its imports."""
+        return self._value("PARITY_FORKED_WORKERS") != "0"
+
+    @property
     def inventory_file(self) -> Path | None:
         """The file that PARITY_INVENTORY names, or the default one if it exists."""
         if named := self._of_airflow("PARITY_INVENTORY"):

@@ -8,9 +8,13 @@ from dagster._utils.warnings import suppress_dagster_warnings
 
 from dagster_defs.adapters.dagster.asked_job import asked_job
 from dagster_defs.adapters.dagster.component_tree import EstateTree
+from dagster_defs.adapters.dagster.forked_workers import fork_workers
 from dagster_defs.adapters.dagster.job_graphs import keep_job_graphs_small
 from dagster_defs.adapters.dagster.mirrors import declares_nothing
 from dagster_defs.adapters.processes.collector import collector_paused
+from dagster_defs.settings import Settings
+
+PRELOADED = "dagster_defs.components.runs.preloaded"  # imported by the process that workers are forked from
 
 
 @suppress_dagster_warnings  # as `dagster.load_from_defs_folder`
@@ -21,6 +25,8 @@ def load_project(path_within_project: Path, *, sole: bool = False) -> dg.Definit
     unit's job loads other units' assets as keys with partitions only.
     """
     tree = EstateTree.for_project(path_within_project)
+    if Settings.from_process(tree.project_root).forks_workers:
+        fork_workers(PRELOADED)
     if declares_nothing(tree.defs_module_path):
         return dg.Definitions()
     keep_job_graphs_small()
