@@ -196,6 +196,12 @@ class Settings:
         return self.variables.get("PARITY_CANDIDATE_TARGET", "candidate")
 
     @property
+    def dbt_target_dir(self) -> Path | None:
+        """Where the working files of dbt projects go, if not into the projects themselves."""
+        named = self._value("PARITY_DBT_TARGET_DIR")
+        return Path(named).resolve() if named else None
+
+    @property
     def rehearses(self) -> bool:
         """Whether both dbt targets are those of a rehearsal."""
         return (self.legacy_target, self.candidate_target) == (

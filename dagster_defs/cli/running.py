@@ -54,6 +54,25 @@ def scaffold(
 
 
 @app.command(rich_help_panel=RUNNING)
+def prepare(
+    no_fetch: Annotated[
+        bool, typer.Option("--no-fetch", help="Do not clone the git repositories of parity.yaml first.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make ahead what runs need of their dbt projects, as when an image is built: clones and manifests."""
+    from dagster_defs import render
+    from dagster_defs.usecases.prepare import prepare
+
+    prepared = prepare(Settings.from_process(), fetching=not no_fetch, say=render.say)
+    if as_json:
+        render.print_json(prepared.as_json())
+    else:
+        render.print_preparation(prepared)
+    raise typer.Exit(1 if prepared.broken else 0)
+
+
+@app.command(rich_help_panel=RUNNING)
 def rehearse(
     unit: Annotated[str, typer.Argument(help="A unit (dag_id.task_id).")],
     last: Annotated[int, typer.Option(min=0, help="How many of the inventory's latest windows to run.")] = 0,

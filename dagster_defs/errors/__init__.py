@@ -14,6 +14,7 @@
     ├── MigrationPlanUnreadable               migration_plan.md is missing, or its status block has lost its markers
     ├── ReportUnwritable                      the report page cannot be written
     ├── InventoryUnreadable                   an inventory file that is missing, truncated or something else entirely
+    ├── DbtRepositoryRefused                  the git repository of a dbt project, which cannot be cloned as asked
     ├── InventoryVersion                      an inventory written by another version of the exporter
     ├── NotComparable                         a warehouse that this command cannot read both sides of
     ├── ServerFault                           a server does not do what it is asked to do
@@ -178,6 +179,7 @@ from dagster_defs.errors.project import (
     DagsterUnsupported,
     DbtFailed,
     DbtProjectUnreadable,
+    DbtRepositoryRefused,
     DbtSelectionRefused,
     DbtUnusable,
     FunctionMissing,
@@ -313,6 +315,7 @@ __all__ = [
     "DatabaseUnreadable",
     "DbtFailed",
     "DbtProjectUnreadable",
+    "DbtRepositoryRefused",
     "DbtSelectionRefused",
     "DbtUnusable",
     "DemoFolderTaken",

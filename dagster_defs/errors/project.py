@@ -206,9 +206,17 @@ class TeamFileUnreadable(UsageError):
     def __init__(self, file: str, reason: str) -> None:
         self.file, self.reason = file, reason
         super().__init__(
-            f"cannot read {file}: {reason}. It may contain images, functions, dead_dags, connections and dbt_projects "
-            "(docs/reference.md). Fix it, or remove it"
+            f"cannot read {file}: {reason}. What it may contain is in docs/reference.md (images, functions, "
+            "dead_dags, connections, dbt_projects and more). Fix it, or remove it"
         )
+
+
+class DbtRepositoryRefused(ParityError):
+    """The git repository of a dbt project, which has to be cloned."""
+
+    def __init__(self, address: str, reason: str, remedy: str) -> None:
+        self.address, self.reason = address, reason
+        super().__init__(f"cannot use the repository {address}: {reason}. {remedy}")
 
 
 class InventoryVersion(ParityError):

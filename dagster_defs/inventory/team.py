@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
 from typing_extensions import Self
@@ -92,6 +94,26 @@ class Cluster(BaseModel):
     namespace: str = ""
 
 
+class DbtRepository(BaseModel):
+    """A dbt project in a git repository of its own, in the words of dagster-dbt's RemoteGitDbtProjectManager.
+    `token_variable`: the environment variable with the token for it; without one, GITHUB_TOKEN is for GitHub alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    repo_url: str
+    repo_relative_path: str = "."
+    token_variable: str = ""
+
+
+def _outside(repositories: Mapping[str, DbtRepository]) -> Mapping[str, DbtRepository]:
+    for folder, repository in repositories.items():
+        if not folder.strip() or PurePosixPath(folder) == PurePosixPath("."):
+            raise ValueError(f"{folder!r} is no folder for a clone. Name one, such as .parity/dbt/shop")
+        if "@" in urlsplit(repository.repo_url).netloc and repository.repo_url.startswith("http"):
+            raise ValueError(f"{folder}: a token in an address is for everybody to read. Use token_variable")
+    return repositories
+
+
 class LegacyDbt(BaseModel):
     """The dbt that Airflow's tasks run, as far as somebody knows it. `adapter`: its type and version, `duckdb 1.10.0`;
     `packages`: versions by name, `{}` for none; `commit`: of the dbt project that Airflow has."""
@@ -109,9 +131,10 @@ class Team(BaseModel):
     `functions`: the dbt call that a Python function makes, by its dotted path. `dead_dags`: DAGs that will not be
     moved; they are left out of everything. `dbt_cloud_jobs`: a file with dbt Cloud's own answer about its jobs, beside
     this one. `connections`: the dbt targets that a Connection of Airflow's stands for, by its id; `hosts`: the host;
-    `clusters`: the cluster, by its Connection or its own name (EKS, GKE). `dbt_projects`: the dbt project
-    that a folder of Airflow's holds, as a path from this file. `dbt`: what Airflow's tasks run. `airflows`: if there
-    are several, the ids of each one's DAGs, or globs, by its name.
+    `clusters`: the cluster, by its Connection or its own name (EKS, GKE). `dbt_projects`: the dbt project that a folder
+    of Airflow's holds, as a path from this file. `dbt_repositories`: git repositories with dbt projects, by the folder
+    that `parity prepare` clones each to. `dbt`: what Airflow's tasks run. `airflows`: if there are several, the ids of
+    each one's DAGs, or globs, by its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -124,6 +147,9 @@ class Team(BaseModel):
     hosts: Mapping[str, Host] = Field(default_factory=dict)
     clusters: Mapping[str, Cluster] = Field(default_factory=dict)
     dbt_projects: Mapping[str, str] = Field(default_factory=dict)
+    dbt_repositories: Annotated[Mapping[str, DbtRepository], AfterValidator(_outside)] = Field(
+        default_factory=dict
+    )
     dbt: LegacyDbt | None = None
     airflows: Annotated[Mapping[_AirflowName, _Dags], AfterValidator(_each_with_dags)] = Field(
         default_factory=dict

@@ -11,6 +11,7 @@ from dagster_defs.render.text.moves import (
     print_windows,
     proposals_json,
 )
+from dagster_defs.render.text.prepared import print_preparation
 from dagster_defs.render.text.stores import print_figures, print_imported, print_made, print_store_check
 from dagster_defs.render.text.units import (
     facets_json,
@@ -55,6 +56,7 @@ __all__ = [
     "print_moved",
     "print_noise",
     "print_plain",
+    "print_preparation",
     "print_proposals",
     "print_scaffold",
     "print_status",

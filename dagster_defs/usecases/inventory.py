@@ -31,6 +31,7 @@ from dagster_defs.adapters.dbt.project import files_of, profile_of, refuse_no_pr
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
+from dagster_defs.adapters.dbt.target_folders import target_folder
 from dagster_defs.adapters.files.inventory_file import load_inventory
 from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.adapters.processes.collector import collector_paused
@@ -243,7 +244,7 @@ class _Parsed:
         self._root, self._environment = root.resolve(), environment
         given = f"{variables}{environment.key}"
         digest = hashlib.sha256(given.encode()).hexdigest()[:12]
-        self._target_path = self._root / "target" / (f"inventory-{digest}" if given else "inventory")
+        self._target_path = target_folder(self._root) / (f"inventory-{digest}" if given else "inventory")
         self._flags = ["--project-dir", str(self._root), "--target-path", str(self._target_path)]
         self._flags += ["--log-path", str(self._target_path), "--no-send-anonymous-usage-stats"]
         self._flags += ["--vars", variables] if variables else []

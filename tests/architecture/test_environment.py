@@ -26,6 +26,7 @@ ELSEWHERE = {
 # Who changes the environment of this process for a while, and for the sake of what.
 CHANGERS = {
     "dagster_defs/adapters/dbt/environment.py": "dbt takes options from the environment of its process",
+    "dagster_defs/adapters/dbt/repositories.py": "dagster-dbt looks for `dbt` and GITHUB_TOKEN in its process",
     "dagster_defs/usecases/rehearse/folder.py": "dbt renders `env_var` of a profile in its process",
     "dagster_defs/usecases/rehearse/setup.py": "Dagster renders `env` of the YAML in its process, dbt `env_var`",
     "demo/postgres.py": "the PostgreSQL wheel hands on the environment of its process, and no other",

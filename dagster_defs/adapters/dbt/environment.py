@@ -70,6 +70,11 @@ def dbt_environment() -> Mapping[str, str]:
     return Settings.from_process(_NO_PROJECT).variables
 
 
+def other_target_dir() -> Path | None:
+    """The folder for the working files of all projects; None if each has its own."""
+    return Settings.from_process(_NO_PROJECT).dbt_target_dir
+
+
 def users_profiles() -> Path:
     """The folder in which dbt looks for a profile that is nowhere else."""
     return Settings.from_process(_NO_PROJECT).user_folder / ".dbt"

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.environment import dbt_environment
+from dagster_defs.adapters.dbt.target_folders import target_folder
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.piped import end_group
@@ -72,7 +73,7 @@ class DbtExecutable:
 
 def kept_in(project_dir: Path) -> Path:
     """Where a project keeps what its executables have said."""
-    return project_dir / "target" / "executables.json"
+    return target_folder(project_dir) / "executables.json"
 
 
 def forget(executable: DbtExecutable, file: Path) -> None:

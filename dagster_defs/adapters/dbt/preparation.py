@@ -32,6 +32,9 @@ class Workspace(Protocol):
     def files_digest(self) -> str: ...
 
 
+_SECRET = "DBT_ENV_SECRET"  # noqa: S105 - dbt's own prefix of secrets, not one of them
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """What a saved manifest was made from: the files, their location, and the environment variables that they read.
@@ -49,9 +52,9 @@ class Preparation:
         texts = (workspace.project_dir / "dbt_project.yml", workspace.profile)
         found = {*names, *(name for text in texts if text.exists() for name in env_vars_in(text.read_text()))}
         # What a unit gives is part of the workspace's identity as far as it matters.
-        environment = {
-            name: _digest_of_variable(name) for name in sorted(found - workspace.given.values.keys())
-        }
+        # dbt lets only the profile and the packages read a secret, so no manifest depends on one.
+        tracked = {name for name in found - workspace.given.values.keys() if not name.startswith(_SECRET)}
+        environment = {name: _digest_of_variable(name) for name in sorted(tracked)}
         return cls(str(workspace.project_dir), workspace.files_digest, environment)
 
     @classmethod

@@ -44,6 +44,7 @@ from dagster_defs.adapters.dbt.preparation import Preparation
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, VAR, ShapingVariables
+from dagster_defs.adapters.dbt.target_folders import STAMP, target_path
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
@@ -55,7 +56,7 @@ Manifest = Mapping[str, Any]
 T = TypeVar("T")
 Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are none
 
-_STAMP, _PARSED = "prepared.json", partial_parse.FILE
+_PARSED = partial_parse.FILE
 _EXCERPTS = "excerpts"  # of the manifest, one file per set of nodes
 _HIDDEN = "."
 _PROFILES = "profiles.yml"
@@ -77,13 +78,12 @@ class DbtWorkspace:
     given: GivenEnvironment = NOTHING_GIVEN
     executable: DbtExecutable | None = None
 
-    @property
+    @cached_property
     def target_path(self) -> Path:
         another = self.executable.key if self.executable else ""
-        if not (key := f"{self.parsed_with}{self.given.key}{another}"):
-            return self.project_dir / "target" / self.target
-        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-        return self.project_dir / "target" / f"{self.target}-{digest}"
+        key = f"{self.parsed_with}{self.given.key}{another}"
+        digest = f"-{hashlib.sha256(key.encode()).hexdigest()[:12]}" if key else ""
+        return target_path(self.project_dir, f"{self.target}{digest}")
 
     @cached_property
     def shaping(self) -> ShapingVariables:
@@ -304,7 +304,7 @@ class DbtWorkspace:
         try:
             return read()
         except Exception:  # a decoder may raise anything for a truncated file
-            for name in (_STAMP, _PARSED):
+            for name in (STAMP, _PARSED):
                 (self.target_path / name).unlink(missing_ok=True)
             with self.prepared():
                 return read()
@@ -383,7 +383,7 @@ class DbtWorkspace:
         _ = self.files_digest  # a dbt that cannot be used is refused before it parses
         self.target_path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.target_path / ".lock", is_singleton=True):
-            stamp = self.target_path / _STAMP
+            stamp = self.target_path / STAMP
             kept = Preparation.read(stamp)
             if kept is None or not kept.is_current(self):
                 stamp.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""dbt projects in other git repositories, cloned by dagster-dbt's own manager.
+
+The manager clones the default branch, installs the project's packages and parses it once. A clone is made beside the
+old one and takes its place when all of that has succeeded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dagster_defs.errors import DbtRepositoryRefused
+from dagster_defs.settings import process_environment
+
+_GITHUB, _ITS_TOKEN = "github.com", "GITHUB_TOKEN"
+_CLONED, _STATE, _FORMER = "project", "state", "former"  # the first name is the manager's
+
+
+def fetch(
+    place: Path, address: str, relative: str, token: str, target: str, variables: Mapping[str, str]
+) -> str:
+    """Clone the repository to `place`, which is then replaced as a whole; the commit that it has now.
+
+    `relative`: the dbt project's folder in it; `token`: empty for none; `target`: for parsing; `variables`: this
+    process's own. Raises DbtRepositoryRefused, and then `place` is as it was.
+    """
+    _refuse_foreign(place, address)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as folder:
+        cloned = Path(folder, _CLONED)
+        with _explained(place, address, token), _its_environment(address, variables):
+            _manager(address, relative, token, target).prepare(Path(folder, _STATE))
+            commit = _forget_token(cloned, address)
+        if place.exists():
+            place.rename(Path(folder, _FORMER))
+        cloned.rename(place)
+    return commit
+
+
+def _manager(address: str, relative: str, token: str, target: str) -> Any:
+    from dagster_dbt.dbt_project_manager import RemoteGitDbtProjectManager
+
+    return RemoteGitDbtProjectManager(address, relative, token=token or None, target=target)
+
+
+def _refuse_foreign(place: Path, address: str) -> None:
+    """Nothing is replaced that is not a clone of this repository without changes of its own."""
+    from git import InvalidGitRepositoryError, Repo
+
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    try:
+        with Repo(place) as repo:
+            origin, dirty = next(iter(repo.remotes.origin.urls), ""), repo.is_dirty()
+    except (InvalidGitRepositoryError, AttributeError) as error:
+        raise DbtRepositoryRefused(
+            address, f"{place} is no clone of it", "Name another folder in parity.yaml"
+        ) from error
+    if origin != address:
+        raise DbtRepositoryRefused(
+            address, f"{place} is a clone of {_bare(origin)}", "Name another folder in parity.yaml"
+        )
+    if dirty:
+        raise DbtRepositoryRefused(
+            address, f"{place} has changes that are not committed", "Commit them elsewhere, or undo them"
+        )
+
+
+def _forget_token(cloned: Path, address: str) -> str:
+    """A clone may become part of an image: its configuration keeps no token."""
+    from git import Repo
+
+    with Repo(cloned) as repo:
+        repo.remotes.origin.set_url(address)
+        return str(repo.head.commit.hexsha)
+
+
+@contextlib.contextmanager
+def _explained(place: Path, address: str, token: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # git's, dagster-dbt's and dbt's have no common base
+        said = " ".join(str(error).split())
+        reason = said.replace(token, "…") if token else said
+        remedy = f"Try: git clone {_bare(address)}"
+        raise DbtRepositoryRefused(address, f"it was not cloned to {place}: {reason}", remedy) from None
+
+
+@contextlib.contextmanager
+def _its_environment(address: str, variables: Mapping[str, str]) -> Iterator[None]:
+    """The manager starts `dbt` from PATH, which need not have this environment's. Without a token of its own it takes
+    GITHUB_TOKEN for whatever host: only GitHub gets it."""
+    hidden = () if urlsplit(address).hostname == _GITHUB else (_ITS_TOKEN,)
+    path = os.pathsep.join((str(Path(sys.executable).parent), variables.get("PATH", os.defpath)))
+    with process_environment({"PATH": path}, without=hidden):
+        yield
+
+
+def _bare(address: str) -> str:
+    """Without a name or password in it."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else address
