@@ -67,11 +67,6 @@ ASK_SERVERS = frozenset(
 )
 
 
-# What starts such a DAG is not in the product yet.
-_STARTED_BY_NOBODY = {
-    "datasets": "datasets or assets start its DAG, and nothing in Dagster does that yet",
-    "continuous": "its DAG starts again as soon as it has ended, and nothing in Dagster does that yet",
-}
 _NO_EVIDENCE = "no evidence is available", "Name the folder of Dagster's event log: DAGSTER_HOME"
 
 
@@ -120,12 +115,25 @@ def blockers(
             continue
         if gate in ASK_SERVERS and facts.live is not NOT_READ:
             blockers += _asked(gate, move, facts.unit, facts.live, settings)
-        if gate is Gate.MIRROR and move is Move.RETIRE and (why := _STARTED_BY_NOBODY.get(settings.event)):
-            blockers.append(Blocker(gate, why, "Leave the DAG in Airflow, whose tasks Dagster may run"))
+        if gate is Gate.MIRROR and move is Move.RETIRE:
+            blockers += _not_started(settings)
         blockers += _on_record(gate, facts, settings, now)
         if gate in ASK_SERVERS and facts.live is NOT_READ and not on_record:
             blockers.append(_not_asked(gate, move, facts))
     return blockers
+
+
+def _not_started(settings: GateSettings) -> Iterator[Blocker]:
+    """Why nothing would start the runs of a retired DAG that has no clock."""
+    stay = "Leave the DAG in Airflow, whose tasks Dagster may run"
+    if settings.event == "datasets" and not settings.started:
+        why = "datasets or assets start its DAG, and its YAML does not say which (`triggered_by`)"
+        yield Blocker(Gate.MIRROR, why, "Export the inventory again and run parity scaffold")
+    if settings.event == "continuous":
+        why = "its DAG starts again as soon as it has ended, and nothing in Dagster does that yet"
+        yield Blocker(Gate.MIRROR, why, stay)
+    for reason in settings.not_started:
+        yield Blocker(Gate.MIRROR, f"what starts its DAG would not start it in Dagster: {reason}", stay)
 
 
 def _not_asked(gate: Gate, move: Move, facts: Facts) -> Blocker:

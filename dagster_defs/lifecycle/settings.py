@@ -43,7 +43,8 @@ class GateSettings:
     `soak_windows`; with `rollback_on_failure`, a proxied run that fails in that time rolls it back. `without`: gates
     that do not apply to the unit. `never_compared`: why no candidate of it may run, as its YAML says; empty: one
     may. `event`: what starts the runs of a DAG without a clock, whose runs count where others' windows do; empty: a
-    clock does. `beside`: what it runs beside dbt, which gates report and do not judge."""
+    clock does. `started`: whether something in Dagster starts such a run, and `not_started`: what would not. `beside`:
+    what it runs beside dbt, which gates report and do not judge."""
 
     windows: int = 7
     undetermined: tuple[str, ...] = ()
@@ -56,6 +57,8 @@ class GateSettings:
     never_compared: str = ""
     event: str = ""
     beside: tuple[ProgramBeside, ...] = ()
+    started: bool = False
+    not_started: tuple[str, ...] = ()
 
     @property
     def counted(self) -> str:

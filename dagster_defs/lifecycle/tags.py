@@ -27,6 +27,12 @@ POSITION = "parity/position"
 # On a run of a retired DAG that waited for others: since when, by Airflow's sensor, as JSON.
 WAITED = "parity/waited"
 
+# On a run of a retired DAG without a clock: what has started it, by a key that is its own; and what Airflow was told of
+# the run in its queue that this one stands for.
+STARTED_BY, TOLD_AIRFLOW = "parity/started_by", "parity/told_airflow"
+# On the job of such a DAG if a sensor starts it: by whom, in words.
+TRIGGERED = "parity/triggered_by"
+
 # On the job that ends a window which has waited in vain: the DAG.
 IN_VAIN = "parity/waited_in_vain"
 

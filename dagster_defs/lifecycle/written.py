@@ -157,7 +157,8 @@ class Continuity:
     is written in part. `unknown`: written keys that the schedule does not have, as after a change of it. `problem`: why
     continuity cannot be determined. `nothing_to_write`: the unit has no asset of its own, because it only runs tests.
     `of_event`: its DAG has no clock, and `windows` are the known runs, by their ids. `waited_for`: by partition, what
-    its retired DAG's schedule waits for before it starts the window.
+    its retired DAG's schedule waits for before it starts the window. `started_by`: what starts a DAG without a clock in
+    Dagster, and `last_event`: what of that was seen last, and what is waited for.
     """
 
     unit: Unit
@@ -171,6 +172,8 @@ class Continuity:
     nothing_to_write: bool = False
     of_event: bool = False
     waited_for: Mapping[str, Sequence[WaitedFor]] = field(default_factory=dict)
+    started_by: str = ""
+    last_event: str = ""
 
     @property
     def overlaps(self) -> tuple[WindowWrites, ...]:
@@ -246,6 +249,8 @@ class Continuity:
                 for partition, waits in self.waited_for.items()
                 for each in waits
             ],
+            "started_by": self.started_by,
+            "last_event": self.last_event,
             "unknown": list(self.unknown),
             "problem": self.problem,
         }

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from dagster_defs.adapters.dagster.sensor_cursors import cursors_of
 from dagster_defs.errors import EventLogMissing
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.started import SCHEDULES, places
+from dagster_defs.lifecycle.trigger_place import TRIGGERS, TriggerPlace, trigger_places, waiting_for
 from dagster_defs.lifecycle.waits import WaitedFor, Waiting
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
@@ -37,11 +39,31 @@ def read_windows(
     continuities = continuity_of(settings, units, now, record=record, only=only)
     if continuities is None or settings.dagster_home is None:
         raise EventLogMissing()
-    waiting = _waiting(settings.dagster_home)
+    waiting, started = _waiting(settings.dagster_home), _started(settings.dagster_home)
     return [
-        replace(continuity, waited_for=_waited_for(record.mirrors[unit], waiting.get(unit.dag_id, ()), only))
+        replace(
+            continuity,
+            waited_for=_waited_for(record.mirrors[unit], waiting.get(unit.dag_id, ()), only),
+            **_started_by(record.mirrors[unit], started.get(unit.dag_id)),
+        )
         for unit, continuity in continuities.items()
     ]
+
+
+def _started(home: Path) -> Mapping[str, TriggerPlace]:
+    """By retired DAG without a clock, how far its start has come, as the sensor that starts it has left it."""
+    places: dict[str, TriggerPlace] = {}
+    for cursor in cursors_of(home, TRIGGERS):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # another sensor of that name
+            places |= trigger_places(cursor)
+    return places
+
+
+def _started_by(mirror: Mirror, place: TriggerPlace | None) -> Mapping[str, Any]:
+    if mirror.starters is None:
+        return {}
+    seen = [place.last, waiting_for(place, mirror.starters)] if place else []
+    return {"started_by": mirror.starters.in_words, "last_event": "; ".join(filter(None, seen))}
 
 
 def _waiting(home: Path) -> Mapping[str, Sequence[Waiting]]:

@@ -33,7 +33,7 @@ OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_i
 READERS = {
     AirflowReader: (
         AirflowClient,
-        {"trigger", "note_success", "set_paused", "make_pool", "parse_soon", "set_variable"},
+        {"trigger", "note_end", "note_success", "set_paused", "make_pool", "parse_soon", "set_variable"},
     ),
     DagsterReader: (DagsterClient, {"launch", "terminate", "reload"}),
     LedgerReader: (Ledger, {"append", "moving"}),

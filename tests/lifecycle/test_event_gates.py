@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from dagster_defs.lifecycle.stages import Move
 from tests.lifecycle.test_retire_gates import NIGHT, SOAKED
 
 
-def closed(event: str, compared: Compared | None = None) -> list[tuple[Gate, str]]:
+def closed(event: str, compared: Compared | None = None, **settings: Any) -> list[tuple[Gate, str]]:
     facts = SOAKED if compared is None else replace(SOAKED, compared=compared)
-    return [(each.gate, each.why) for each in blockers(Move.RETIRE, facts, GateSettings(event=event), NIGHT)]
+    gates = GateSettings(event=event, **settings)
+    return [(each.gate, each.why) for each in blockers(Move.RETIRE, facts, gates, NIGHT)]
 
 
 @pytest.mark.parametrize("event", ["manual", "once"])
@@ -32,6 +34,16 @@ def test_what_nothing_in_dagster_starts_stays(event: str, message: str) -> None:
     [(gate, why)] = closed(event)
     assert gate is Gate.MIRROR
     assert message in why
+
+
+def test_what_a_sensor_starts_can_be_retired() -> None:
+    """The YAML says what starts it; what would not start it in Dagster is a reason, one by one."""
+    assert closed("datasets", started=True) == []
+    refused = closed("manual", started=True, not_started=("up.start fails", "alias x"))
+    assert refused == [
+        (Gate.MIRROR, "what starts its DAG would not start it in Dagster: up.start fails"),
+        (Gate.MIRROR, "what starts its DAG would not start it in Dagster: alias x"),
+    ]
 
 
 def test_soaking_counts_runs() -> None:

@@ -1,4 +1,4 @@
-"""The installed Airflow's `ExternalTaskSensor`, asked from here: the client of `sensor_oracle.py`."""
+"""The installed Airflow's own code, asked from here: the client of `sensor_oracle.py` and `dataset_oracle.py`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,29 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Sensors:
-    """A running oracle. One question at a time."""
+class Oracle:
+    """A running program in Airflow's environment: one line of JSON for each question. One question at a time."""
 
     process: subprocess.Popen[str]
 
-    def ask(self, sensor: Mapping[str, Any], looks: Sequence[Look], **more: Any) -> list[str]:
-        """The sensor's state after each look."""
+    def answer(self, question: Mapping[str, Any]) -> Any:
         asked, answers = self.process.stdin, self.process.stdout
         assert asked is not None
         assert answers is not None
+        asked.write(json.dumps(question) + "\n")
+        asked.flush()
+        ready, _, _ = select.select([answers], [], [], PATIENCE)
+        assert ready, f"Airflow has not answered for {PATIENCE} s: {question}"
+        line = answers.readline()
+        assert line, f"the oracle ended with {self.process.wait(PATIENCE)} on {question}"
+        return json.loads(line)
+
+
+class Sensors(Oracle):
+    """Airflow's `ExternalTaskSensor`."""
+
+    def ask(self, sensor: Mapping[str, Any], looks: Sequence[Look], **more: Any) -> list[str]:
+        """The sensor's state after each look."""
         told = [
             (
                 look.at.isoformat(),
@@ -44,23 +57,23 @@ class Sensors:
             )
             for look in looks
         ]
-        asked.write(json.dumps({"sensor": sensor, "looks": told, **more}) + "\n")
-        asked.flush()
-        ready, _, _ = select.select([answers], [], [], PATIENCE)
-        assert ready, f"Airflow has not answered for {PATIENCE} s: {sensor}"
-        line = answers.readline()
-        assert line, f"the oracle ended with {self.process.wait(PATIENCE)} on {sensor}"
-        answer: list[str] = json.loads(line)
+        answer: list[str] = self.answer({"sensor": sensor, "looks": told, **more})
         return answer
 
 
 @contextmanager
 def running_sensors(home: Path) -> Iterator[Sensors]:
-    """Airflow keeps its files in `home`, its standard error goes to a file there."""
+    with running_oracle(home, "sensor_oracle.py") as oracle:
+        yield Sensors(oracle.process)
+
+
+@contextmanager
+def running_oracle(home: Path, program: str) -> Iterator[Oracle]:
+    """Airflow keeps its files in `home`, its standard error goes to a file there. `program`: beside this file."""
     assert AIRFLOW_PYTHON.exists(), f"{AIRFLOW_PYTHON} is missing: make setup"
     with (home / "stderr").open("w") as errors:
         process = GUARDIAN.start(
-            [str(AIRFLOW_PYTHON), str(Path(__file__).with_name("sensor_oracle.py"))],
+            [str(AIRFLOW_PYTHON), str(Path(__file__).with_name(program))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -73,7 +86,7 @@ def running_sensors(home: Path) -> Iterator[Sensors]:
             },
         )
         try:
-            yield Sensors(process)
+            yield Oracle(process)
         finally:
             process.kill()
             process.communicate()

@@ -11,7 +11,7 @@ import pendulum
 
 from dagster_defs.adapters.airflow.dialect import dag_path, run_path
 from dagster_defs.adapters.airflow.reading import MOST_PAGES, PAGE, Reading
-from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance, instant, xcom_key
+from dagster_defs.adapters.airflow.rows import STARTED_BY_ASSETS, DagRun, TaskInstance, instant, xcom_key
 from dagster_defs.adapters.http.question import NoAnswer, Refusal, Unclear, segment, text
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit
@@ -236,6 +236,20 @@ class AirflowReader(Reading):
         newest = next((row for row in rows if row.get("run_type") == "scheduled"), None)
         return None if newest is None else self._one(DagRun.parse, newest)
 
+    def queued_dag_runs(self, dag_id: str) -> list[DagRun]:
+        """Those that wait for their start; of a paused DAG, Airflow starts none."""
+        rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", {"state": ["queued"]})
+        return self._parsed(DagRun.parse, (row for row in rows if row.get("state") == "queued"))
+
+    def newest_dataset_date(self, dag_id: str) -> pendulum.DateTime | None:
+        """The date of the last run that datasets or assets started: it has consumed all events up to then."""
+        date = self._api.run_date
+        rows = self._pages(f"{dag_path(dag_id)}/dagRuns", "dag_runs", {"order_by": f"-{date}"})
+        newest = next((row for row in rows if row.get("run_type") in STARTED_BY_ASSETS), None)
+        if newest is None:
+            return None
+        return self._one(lambda row: instant(row, date) or instant(row, "logical_date"), newest)
+
     def rendered_fields(self, unit: Unit, run_id: str) -> Mapping[str, Any]:
         """The templated fields of the task in that run, as Airflow rendered them; empty for a mapped task."""
         path = _instance(unit, run_id)
@@ -334,6 +348,12 @@ class AirflowClient(AirflowReader):
     def note_success(self, run: DagRun) -> None:
         """Close a DAG run whose tasks have all succeeded; Airflow itself ignores the runs of a paused DAG."""
         self._call("PATCH", run_path(run.dag_id, run.run_id), json={"state": "success"})
+
+    def note_end(self, run: DagRun, *, succeeded: bool) -> None:
+        """Say how a run of a paused DAG has ended elsewhere: Airflow starts no task of it, and whoever waits for it
+        goes on."""
+        state = "success" if succeeded else "failed"
+        self._call("PATCH", run_path(run.dag_id, run.run_id), json={"state": state})
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         self._call("PATCH", dag_path(dag_id), json={"is_paused": paused})

@@ -25,6 +25,9 @@ from dagster_defs.components.sensors.dag_jobs import (
 )
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
+from dagster_defs.components.sensors.trigger_sensor import build_trigger_sensor
+from dagster_defs.components.sensors.trigger_turn import TriggeredDag
+from dagster_defs.components.sensors.triggers_seen import seen
 from dagster_defs.components.sensors.way_back import build_go_on_sensor, build_way_back_sensor
 from dagster_defs.components.units.broken_unit import broken_key
 from dagster_defs.components.units.project_units import ProjectUnits
@@ -34,6 +37,7 @@ from dagster_defs.components.units.unit import UnitComponent, project_units
 from dagster_defs.errors import BadAirflows
 from dagster_defs.escape import code_block, markdown
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, nearest_project
 
@@ -106,11 +110,36 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
             {**blind_dags(project), **held_dags(project)},
             awaited_units(project),
         )
+        started = list(event_jobs(project))
         return dg.Definitions(
             assets=assets,
-            jobs=[*jobs, *dag_jobs, *event_jobs(project)],
-            sensors=[observer, shadow, schedules, *self._way_back(project, root)],
+            jobs=[*jobs, *dag_jobs, *(job for _, job in started)],
+            sensors=[
+                observer,
+                shadow,
+                schedules,
+                *self._triggers(project, started, root),
+                *self._way_back(project, root),
+            ],
         )
+
+    def _triggers(
+        self, project: ProjectUnits[UnitComponent], started: Sequence[tuple[TriggeredDag, Any]], root: Path
+    ) -> Iterator[dg.SensorDefinition]:
+        """A sensor, if anything but people starts a DAG without a clock."""
+        by_others = [(dag, job) for dag, job in started if dag.starters != Starters()]
+        if not by_others:
+            return
+        declared = airflows(Settings({}, root))
+
+        def estate_of(dag_id: str) -> str:
+            return next((name for name in declared.names if name and declared.has(name, dag_id)), self.name)
+
+        found = [seen(dag, project, estate_of) for dag, _ in by_others]
+        blind = {dag.dag_id: fault for dag, fault in found if fault}
+        units = [unit.legacy_unit for unit in project.sound]
+        jobs, dags = [job for _, job in by_others], [dag for dag, _ in found]
+        yield build_trigger_sensor(self.name, dags, jobs, units, self.poll_seconds, root, blind)
 
     def _airflow(self, context: dg.ComponentLoadContext) -> str:
         """Which of the project's Airflows this is; empty if it has one. Raises BadAirflows if that is not certain."""

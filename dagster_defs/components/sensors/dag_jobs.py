@@ -9,15 +9,19 @@ from typing import Any
 import dagster as dg
 
 from dagster_defs.components.sensors.scheduled_dag import ScheduledDag
+from dagster_defs.components.sensors.trigger_turn import TriggeredDag
 from dagster_defs.components.sensors.waited_job import waited_job
 from dagster_defs.components.units.job_parts import EVENT_CONFIG, own_selection
 from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
 from dagster_defs.usecases.waits import Awaited
 from dagster_defs.windows import EventKind, widest
+
+_LONGEST = 200  # characters of a tag that is for people
 
 
 def scheduled_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[ScheduledDag, Sequence[Any]]]:
@@ -48,33 +52,60 @@ def _whole_dags(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[str, lis
             yield dag_id, list(mates)
 
 
-def event_jobs(project: ProjectUnits[UnitComponent]) -> Iterator[Any]:
-    """For each mirrored DAG that only people start, or that has been started once: the job that a person starts once it
-    is retired. It takes Airflow's conf, and its dates are those of its start."""
+def event_jobs(project: ProjectUnits[UnitComponent]) -> Iterator[tuple[TriggeredDag, Any]]:
+    """Each mirrored DAG that people, other DAGs' tasks or datasets start, or that has been started once, with its job.
+    A person starts the job too, with Airflow's conf, and its dates are those of its start."""
     for dag_id, mates in _whole_dags(project):
         kinds = {unit.event.kind if unit.event else None for unit in mates}
-        if not kinds <= {EventKind.MANUAL, EventKind.ONCE} or len(kinds) > 1:
+        triggered = _triggered_dag(dag_id, mates, project)
+        people = {EventKind.MANUAL, EventKind.ONCE}
+        startable = people if triggered.starters == Starters() else {*people, EventKind.DATASETS}
+        if not kinds <= startable or len(kinds) > 1:
             continue
         sides = [project.parts[unit.unit].sides[Side.LEGACY] for unit in mates]
         ops = [unit.op_name(Side.LEGACY) for unit in mates]
         [kind] = (kind.value for kind in kinds if kind)
-        yield dg.define_asset_job(
-            name=mates[0].legacy_unit.dag_identifier,
-            selection=reduce(or_, [own_selection(assets) for assets in sides]),
-            description=f"All units of {dag_id}, started by a person once the DAG is retired.",
-            executor_def=dg.in_process_executor,
-            tags={tags.DAG: dag_id, tags.SIDE: Side.LEGACY.value, tags.EVENT: kind},
-            config=_conf_of_all(ops),
+        by = (
+            {}
+            if triggered.starters == Starters()
+            else {tags.TRIGGERED: triggered.starters.in_words[:_LONGEST]}
+        )
+        yield (
+            triggered,
+            dg.define_asset_job(
+                name=triggered.job,
+                selection=reduce(or_, [own_selection(assets) for assets in sides]),
+                description=f"All units of {dag_id}, for one run of it, once the DAG is retired.",
+                executor_def=dg.in_process_executor,
+                tags={tags.DAG: dag_id, tags.SIDE: Side.LEGACY.value, tags.EVENT: kind, **by},
+                config=_told_to_all(ops),
+            ),
         )
 
 
-def _conf_of_all(ops: Sequence[str]) -> dg.ConfigMapping:
-    """One conf for all units, as a DAG run has one."""
+def _triggered_dag(
+    dag_id: str, mates: Sequence[UnitComponent], project: ProjectUnits[UnitComponent]
+) -> TriggeredDag:
+    """If the units' settings differ, the most careful one counts."""
+    starters = next((unit.starters for unit in mates if unit.starters), Starters())
+    return TriggeredDag(
+        dag_id,
+        mates[0].legacy_unit.dag_identifier,
+        tuple(unit.legacy_unit for unit in mates),
+        starters,
+        min(unit.schedule.max_active_runs for unit in mates),
+        any(unit.depends_on_past for unit in mates),
+    )
+
+
+def _told_to_all(ops: Sequence[str]) -> dg.ConfigMapping:
+    """One conf, or one occasion, for all units, as a DAG run has one."""
 
     def mapped(config: Any) -> Any:
-        return {"ops": {op: {"config": {"conf": config.get("conf", {})}} for op in ops}}
+        told = {"conf": {}, **config} if "occasion" not in config else {"occasion": config["occasion"]}
+        return {"ops": {op: {"config": told} for op in ops}}
 
-    return dg.ConfigMapping(config_fn=mapped, config_schema={"conf": EVENT_CONFIG["conf"]})
+    return dg.ConfigMapping(config_fn=mapped, config_schema=dict(EVENT_CONFIG))
 
 
 def held_dags(project: ProjectUnits[UnitComponent]) -> dict[str, str]:

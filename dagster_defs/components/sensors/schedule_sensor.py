@@ -61,7 +61,7 @@ def build_schedule_sensor(
         for dag_id, fault in sorted((held or {}).items()):
             if dag_id in retired:
                 context.log.error(f"{dag_id}: its windows are waiting, because {fault}")
-        turns = [dag_id for dag_id in _from(first, [*own]) if dag_id not in (held or {})]
+        turns = [dag_id for dag_id in round_from(first, [*own]) if dag_id not in (held or {})]
         first, has_looked = "", False
 
         def is_spent() -> bool:
@@ -99,18 +99,18 @@ def build_schedule_sensor(
             after[dag_id] = turn.after
         for line in waiting:
             context.log.info(line)
-        why = None if requests else "; ".join(_shown(waiting)) or "no window of a retired DAG is due"
+        why = None if requests else "; ".join(shown(waiting)) or "no window of a retired DAG is due"
         return dg.SensorResult(run_requests=requests, cursor=cursor_of(after, first), skip_reason=why)
 
     return schedules
 
 
-def _from(first: str, dag_ids: Sequence[str]) -> Sequence[str]:
+def round_from(first: str, dag_ids: Sequence[str]) -> Sequence[str]:
     """The same round of DAGs, begun with another one; one that is gone changes nothing."""
     at = dag_ids.index(first) if first in dag_ids else 0
     return [*dag_ids[at:], *dag_ids[:at]]
 
 
-def _shown(lines: Sequence[str]) -> Sequence[str]:
+def shown(lines: Sequence[str]) -> Sequence[str]:
     more = [f"{len(lines) - SHOWN} more windows wait"] if len(lines) > SHOWN else []
     return [*lines[:SHOWN], *more]

@@ -350,7 +350,13 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
 
     @property
     def gate_settings(self) -> GateSettings:
-        return replace(self.gates.settings(self.unit), event=self.event.kind.value if self.event else "")
+        starters = self.starters
+        return replace(
+            self.gates.settings(self.unit),
+            event=self.event.kind.value if self.event else "",
+            started=starters is not None,
+            not_started=starters.refused if starters else (),
+        )
 
     def freshness(self, side: Side) -> dg.FreshnessPolicy | None:
         """When the assets of this side are due; a candidate's never are, and without a clock nothing is."""

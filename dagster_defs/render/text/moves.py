@@ -110,7 +110,9 @@ def print_continuity(units: Sequence[Continuity]) -> None:
     out.print()
     for unit in units:
         for kind, line in _continuity_lines(unit):
-            style = "yellow" if kind in ("skipped", "waiting", "waits", "unknown") else "bold red"
+            style = (
+                "yellow" if kind in ("skipped", "waiting", "waits", "started by", "unknown") else "bold red"
+            )
             out.print(PlainText(kind, style=style).append(f" {unit.unit}: {line}", "default"), soft_wrap=True)
     for unit in units:
         if unit.of_event and not unit.nothing_to_write:
@@ -138,6 +140,9 @@ def _continuity_lines(continuity: Continuity) -> Iterator[tuple[str, str]]:
         yield "skipped", f"{_listed(continuity.skipped)}, because Airflow itself has skipped the task"
     for partition, waits in continuity.waited_for.items():
         yield "waits", f"{partition}: {', '.join(map(str, waits))}"
+    if continuity.started_by:
+        last = f". Last: {continuity.last_event}" if continuity.last_event else ""
+        yield "started by", f"{continuity.started_by}{last}"
     if continuity.unknown:
         yield "unknown", f"{_listed(continuity.unknown)}: written, but not windows of the current schedule"
 

@@ -99,10 +99,11 @@ class LiveOrchestrators:
         job = unit.dag_identifier
         if why := self.dagster.missing_job(job):
             return why
-        return "" if self._is_started_by_people(unit) else self.dagster.sleeping_sensors(job)
+        by_people = self._has_no_clock(unit) and tags.TRIGGERED not in self.dagster.job_tags(job)
+        return "" if by_people else self.dagster.sleeping_sensors(job)
 
-    def _is_started_by_people(self, unit: Unit) -> bool:
-        """Whether Dagster's job of the unit's DAG waits for no window, because the DAG has no clock."""
+    def _has_no_clock(self, unit: Unit) -> bool:
+        """Whether Dagster's job of the unit's DAG waits for no window."""
         return tags.EVENT in self.dagster.job_tags(unit.dag_identifier)
 
     def is_paused(self, unit: Unit) -> bool:
@@ -165,7 +166,7 @@ class LiveOrchestrators:
             raise AirflowBehind(self.airflow.address.url, why)
         if start is None:
             start = last.end if last else None
-        if start is None and not self._is_started_by_people(unit):
+        if start is None and not self._has_no_clock(unit):
             raise AirflowUnclear(
                 self.airflow.address.url,
                 f"it does not say which window of {unit.dag_id} comes next",
