@@ -46,7 +46,7 @@ class DoesNotAdvance(ParityError):
 
 
 class Unaligned(ParityError):
-    """An interval without a partition; `nearest` are windows that have one."""
+    """An interval or a tick without a partition; `nearest` are windows, or ticks, that have one."""
 
     def __init__(
         self,
@@ -127,9 +127,9 @@ class TemplateRefused(UsageError):
 
 
 class TemplateFailed(ParityError):
-    """`name` is a window's interval or a run's id."""
+    """`name` is a window's interval, a tick's instant or a run's id."""
 
-    def __init__(self, text: str, kind: Literal["window", "run"], name: str, reason: str) -> None:
+    def __init__(self, text: str, kind: Literal["window", "tick", "run"], name: str, reason: str) -> None:
         self.text, self.kind, self.name, self.reason = text, kind, name, reason
         super().__init__(
             f"template {_short(text)!r} fails for {kind} {name}: {reason}. Correct the expression"

@@ -12,7 +12,7 @@ from dagster_defs.graph import reachable
 from dagster_defs.inventory.team import NO_TEAM, Team
 from dagster_defs.inventory.timetables import PartitionRun, Schedule, partition_runs, read_schedule
 from dagster_defs.older_python import datetime_of
-from dagster_defs.windows import OccasionKind, Window, canonical_zone
+from dagster_defs.windows import OccasionKind, Scheduled, canonical_zone, scheduled_between
 
 __all__ = [
     "SCHEMA",
@@ -44,8 +44,10 @@ class Sample:
     asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def window(self) -> Window | None:
-        return Window.between(self.start, self.end) if self.start < self.end else None
+    def window(self) -> Scheduled | None:
+        """A tick if the interval is empty, which it also is for most runs without a clock; None for a run without
+        an interval."""
+        return scheduled_between(self.start, self.end) if self.start and self.start <= self.end else None
 
 
 @dataclass(frozen=True, slots=True)

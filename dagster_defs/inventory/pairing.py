@@ -14,7 +14,7 @@ from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.document import Sample, Task
 from dagster_defs.inventory.holes import Hole, HoleKind, Holes, blocks
 from dagster_defs.inventory.operators import Call, find_calls, prepared
-from dagster_defs.windows import TemplateContext, compile_template
+from dagster_defs.windows import OccasionKind, TemplateContext, Tick, compile_template
 from dagster_defs.windows.vocabulary import REASONS, WINDOW_NAMES
 
 
@@ -127,7 +127,8 @@ def _render(text: str, sample: Sample, context: TemplateContext | None) -> str |
     if context is None or window is None:
         return None
     try:
-        return compile_template(text, context.params).render(window, context)
+        of = OccasionKind.TICK if isinstance(window, Tick) else OccasionKind.WINDOW
+        return compile_template(text, context.params, about=of).render(window, context)
     except ParityError:
         return None
 

@@ -40,7 +40,7 @@ from dagster_defs.inventory.pairing import (
     why_unknown,
 )
 from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
-from dagster_defs.windows import Schedule, TemplateContext
+from dagster_defs.windows import OccasionKind, Schedule, TemplateContext, TickSchedule
 from dagster_defs.windows.values import Source
 
 # Whether the dbt project may read an environment variable of this name.
@@ -182,7 +182,8 @@ def _unknown_vars(arguments: DbtArguments, holes: Holes, sample: Sample | None) 
 def template_context(task: Task, dag: Dag) -> TemplateContext | None:
     try:
         # The start does not matter: only the names for one window are rendered.
-        schedule = Schedule(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))
+        kind = TickSchedule if dag.schedule.occasion is OccasionKind.TICK else Schedule
+        schedule = kind(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))
     except ParityError:
         return None
     return TemplateContext(schedule, task.dag_id, task.task_id, {}, dag.timezone)

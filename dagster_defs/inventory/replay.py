@@ -13,7 +13,7 @@ from dagster_defs.inventory.document import Dag, Sample, Task
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.pairing import ReadCall, Reading, read_calls
 from dagster_defs.inventory.reading import ReadsVariable, read_task, template_context
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 # Commands that write, or test what was written. `deps`, `docs`, `ls`, `source freshness` and so on make no table.
 REPLAYED = frozenset({"build", "run", "snapshot", "seed", "test", "run-operation"})
@@ -51,7 +51,7 @@ class FunctionCall:
     kwargs: Mapping[str, Any]
 
 
-def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[DbtCall, ...]]:
+def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Scheduled, tuple[DbtCall, ...]]:
     """The dbt calls of every rendered window, in execution order; `reads`: for their dbt project.
 
     Raises NotRehearsable if what runs, or with which window, is known only to Airflow.
@@ -77,7 +77,7 @@ def dbt_calls(task: Task, dag: Dag, reads: ReadsVariable) -> dict[Window, tuple[
     }
 
 
-def function_calls(task: Task) -> dict[Window, FunctionCall]:
+def function_calls(task: Task) -> dict[Scheduled, FunctionCall]:
     """The call of every rendered window. Raises NotRehearsable if the task calls no function, or calls it with
     arguments that only a real run knows."""
     unit = f"{task.dag_id}.{task.task_id}"
@@ -88,7 +88,7 @@ def function_calls(task: Task) -> dict[Window, FunctionCall]:
 
 def rendered_calls(
     task: Task,
-) -> dict[Window, list[tuple[Mapping[str, Any], Mapping[str, str], Mapping[str, str]]]]:
+) -> dict[Scheduled, list[tuple[Mapping[str, Any], Mapping[str, str], Mapping[str, str]]]]:
     """Variables, event times and environment of the dbt calls of every rendered window, as far as they can be read."""
     try:
         reading = read_calls(task, None)

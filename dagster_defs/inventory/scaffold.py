@@ -15,8 +15,8 @@ from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.environment import environment_of
 from dagster_defs.inventory.records import Invocation, Trap, UnitReading
-from dagster_defs.inventory.schedules import Refused, event_of, listed_windows, schedule_of
-from dagster_defs.windows import CronTicks, WindowList, compile_template
+from dagster_defs.inventory.schedules import Refused, about, listed_windows, schedule_of
+from dagster_defs.windows import CronTicks, OccasionKind, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 ON_FAILURE = "on_failure_callback"
@@ -98,9 +98,10 @@ def draft_unit(
         attributes.values["project"] = place.project
     if place.key_prefix:
         attributes.values["key_prefix"] = place.key_prefix
-    of_event = event_of(dag) is not None
-    _variables(reading, attributes, of_event=of_event)
-    _environment(reading, place, attributes, of_event=of_event)
+    of = about(dag)
+    of_event = of is OccasionKind.EVENT
+    _variables(reading, attributes, of)
+    _environment(reading, place, attributes, of)
     known = reading.determined or (of_event and _only_the_run_decides(reading))
     if not known and not any(reading.reason in refusal for refusal in attributes.refusals):
         attributes.refusals.append(reading.reason)
@@ -108,7 +109,7 @@ def draft_unit(
     if task.mapped:
         attributes.refusals.append("a mapped task: how many instances it has is known only when it runs")
     _callbacks(dag, task, place, attributes)
-    left_out = _sides(reading, attributes, of_event=of_event)
+    left_out = _sides(reading, attributes, of)
     if attributes.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(attributes.refusals)))
     warned = (f"{warning.code.value}: {_one_line(warning.message)}" for warning in reading.warnings)
@@ -116,12 +117,12 @@ def draft_unit(
     return Draft(reading.name, attributes.values, notes, tuple(attributes.gaps), beside=left_out)
 
 
-def _sides(reading: UnitReading, attributes: _Attributes, *, of_event: bool) -> tuple[str, ...]:
+def _sides(reading: UnitReading, attributes: _Attributes, of: OccasionKind) -> tuple[str, ...]:
     """Adds the programs that the mirror runs before and after dbt; returns those that it leaves out."""
     taken: set[str] = set()
     left_out: list[str] = []
     for side in reading.sides:
-        why = side.why_not or unrendered([*side.words, *side.env.values()], of_event=of_event)
+        why = side.why_not or unrendered([*side.words, *side.env.values()], of)
         if why:
             left_out.append(side.said)
             attributes.notes.append(
@@ -140,11 +141,11 @@ def _sides(reading: UnitReading, attributes: _Attributes, *, of_event: bool) -> 
     return tuple(dict.fromkeys([*left_out, *(said for said in reading.beside if said not in taken)]))
 
 
-def unrendered(texts: Sequence[str], *, of_event: bool = False) -> str:
+def unrendered(texts: Sequence[str], of: OccasionKind = OccasionKind.WINDOW) -> str:
     """Why a mirror cannot render one of these templates; empty if it can."""
     for text in texts:
         try:
-            compile_template(text, of_event=of_event)
+            compile_template(text, about=of)
         except ParityError as error:
             return str(error)
     return ""
@@ -270,10 +271,10 @@ def _only_the_run_decides(reading: UnitReading) -> bool:
     )
 
 
-def _variables(reading: UnitReading, attributes: _Attributes, *, of_event: bool) -> None:
+def _variables(reading: UnitReading, attributes: _Attributes, of: OccasionKind) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
     window = reading.window
-    is_bounded = window.convention in BOUNDED and not of_event
+    is_bounded = window.convention in BOUNDED and of is not OccasionKind.EVENT
     bounds = {window.start_name: "lower", window.end_name: "upper"} if is_bounded else {}
     declared: dict[str, Any] = {}
     for call in calls:
@@ -288,9 +289,14 @@ def _variables(reading: UnitReading, attributes: _Attributes, *, of_event: bool)
             )
             continue
         bound = bounds.get(name) if window.carrier is Carrier.VARS else None
-        declared[name] = _declared(name, value, sources.get(name), bound, attributes, of_event=of_event)
+        declared[name] = _declared(name, value, sources.get(name), bound, attributes, of)
     if declared:
         attributes.values["vars"] = declared
+    if of is OccasionKind.TICK and not bounds:
+        attributes.notes.append(
+            "a tick has no length, and no variables of the task are the two ends of a period: tables are compared as a "
+            "whole. If two of them are, declare them with bound: lower and bound: upper"
+        )
     times = next((call.event_time for call in calls if call.event_time), None)
     if times is None:
         return
@@ -298,20 +304,20 @@ def _variables(reading: UnitReading, attributes: _Attributes, *, of_event: bool)
         attributes.refusals.append("it gives only one of --event-time-start and --event-time-end")
         return
     for end, value in times.items():
-        _compile(f"--event-time-{end}", str(value), attributes, of_event=of_event)
+        _compile(f"--event-time-{end}", str(value), attributes, of)
     attributes.values["event_time"] = {end: str(value) for end, value in times.items()}
 
 
-def _environment(reading: UnitReading, place: Place, attributes: _Attributes, *, of_event: bool) -> None:
+def _environment(reading: UnitReading, place: Place, attributes: _Attributes, of: OccasionKind) -> None:
     calls = [call for call in reading.invocations if call.selection.command in MIRRORED]
-    window = NamedWindow(Convention.NONE) if of_event else reading.window
+    window = NamedWindow(Convention.NONE) if of is OccasionKind.EVENT else reading.window
     environment = environment_of(window, calls, place.asks, place.of_profile)
     attributes.refusals += environment.refusals
     attributes.values |= environment.attributes
     attributes.gaps += environment.gaps
     attributes.notes += environment.notes
     for name, template in environment.templates.items():
-        _compile(name, template, attributes, of_event=of_event)
+        _compile(name, template, attributes, of)
 
 
 def _declared(
@@ -320,8 +326,7 @@ def _declared(
     source: Source | None,
     bound: str | None,
     attributes: _Attributes,
-    *,
-    of_event: bool,
+    of: OccasionKind,
 ) -> Any:
     """A variable as in the mirror's YAML, so that dbt gets a value of the same type from it."""
     if why := uncarried(value):
@@ -331,7 +336,7 @@ def _declared(
     if not source or not (source.unquoted or _is_read_otherwise(value)):
         text = ""
     for template in (text,) if text else _texts(value):
-        _compile(name, template, attributes, of_event=of_event)
+        _compile(name, template, attributes, of)
     if text:
         return {"template": text, **({"bound": bound} if bound else {}), "yaml": True}
     if _is_read_otherwise(value):
@@ -377,9 +382,9 @@ def _merged(calls: Sequence[Invocation], attributes: _Attributes) -> dict[str, A
     return merged
 
 
-def _compile(name: str, text: str, attributes: _Attributes, *, of_event: bool) -> None:
+def _compile(name: str, text: str, attributes: _Attributes, of: OccasionKind) -> None:
     try:
-        template = compile_template(text, of_event=of_event)
+        template = compile_template(text, about=of)
     except ParityError as error:
         attributes.refusals.append(f"{name}: {_one_line(str(error))}")
         return

@@ -1,4 +1,4 @@
-"""The `schedule` of a mirror: a cron if Dagster can have it, else the list of Airflow's windows, or no clock."""
+"""The `schedule` of a mirror: a cron if Dagster can have it, a list of Airflow's windows or ticks, or no clock."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from dagster_defs.windows import (
     ListedSchedule,
     OccasionKind,
     PartitionedSchedule,
+    Partitions,
     Schedule,
-    Window,
+    Scheduled,
+    TickPartitions,
+    TickSchedule,
     WindowList,
+    scheduled_between,
 )
 from dagster_defs.windows.window import utc
 
-__all__ = ["FILE", "Refused", "event_of", "listed_windows", "schedule_of"]
+__all__ = ["FILE", "Refused", "about", "event_of", "listed_windows", "schedule_of"]
 
 FILE = "windows.json"  # beside the mirrors
 _ALSO_TRIGGERED = ("DatasetOrTimeSchedule", "AssetOrTimeSchedule")
@@ -33,6 +37,10 @@ _EVENTS = {
     "dataset": EventKind.DATASETS,
     "asset": EventKind.DATASETS,
 }
+
+
+# Kinds of timetables whose runs a cron of Dagster's may determine: of windows, and of ticks.
+_OF_A_RULE = {False: ("cron", "delta"), True: ("cron-trigger", "delta-trigger")}
 
 
 class Refused(Exception):
@@ -55,14 +63,36 @@ def schedule_of(dag: Dag, task: Task, crons: CronTicks, listed: WindowList | Non
         if listed is not None:
             return {**_of_list(dag, task, listed), **limits}
         schedule = _recurring(dag, start, end)
-        PartitionedSchedule(schedule, crons)
+        _partitioned(schedule, crons)
     except ParityError as error:
         raise Refused(" ".join(str(error).split())) from error
-    written = {"cron": schedule.expression, "timezone": schedule.timezone}
+    written = {"cron": schedule.expression, "timezone": schedule.timezone, **_said(dag)}
     for name, instant in (("start", start), ("end", end)):
         if instant is not None:
             written[name] = _local(instant, schedule)
     return {**written, **limits}
+
+
+def _partitioned(schedule: Schedule | TickSchedule, crons: CronTicks) -> Partitions[Scheduled]:
+    if isinstance(schedule, TickSchedule):
+        return TickPartitions(schedule, crons)
+    return PartitionedSchedule(schedule, crons)
+
+
+def _of_ticks(dag: Dag) -> bool:
+    return dag.schedule.occasion is OccasionKind.TICK
+
+
+def _said(dag: Dag) -> Mapping[str, str]:
+    """How the YAML says that runs are about ticks."""
+    return {"occasion": OccasionKind.TICK.value} if _of_ticks(dag) else {}
+
+
+def about(dag: Dag) -> OccasionKind:
+    """What the runs of the DAG's mirrors are about."""
+    if event_of(dag):
+        return OccasionKind.EVENT
+    return OccasionKind.TICK if _of_ticks(dag) else OccasionKind.WINDOW
 
 
 def event_of(dag: Dag) -> EventKind | None:
@@ -97,15 +127,15 @@ def _listed(dag: Dag, *, may_be_empty: bool) -> WindowList:
         raise Refused(f"Airflow itself does not get past one of its windows: {dag.stuck}")
     if not dag.windows and not may_be_empty:
         raise Refused(
-            f"its schedule {dag.schedule.text} has no window in the inventory's days, and only its windows tell when "
-            "it runs: export other days"
+            f"its schedule {dag.schedule.text} has no run in the inventory's days, and only its runs tell when it is "
+            "due: export other days"
         )
     try:
-        windows = tuple(Window.between(start, end) for start, end in dag.windows)
+        windows = tuple(scheduled_between(start, end) for start, end in dag.windows)
         since, until = (utc(datetime_of(bound)) for bound in dag.span)
         if dag.windows_cut:
             until = windows[-1].start.add(seconds=1)
-        return WindowList(since, until, windows)
+        return WindowList(since, until, windows, of_ticks=_of_ticks(dag))
     except BadWindowList as error:
         raise Refused(
             f"the windows of its schedule {dag.schedule.text} have no partitions: {error.reason}"
@@ -127,9 +157,9 @@ def not_listed_before(dag: Dag, listed: WindowList) -> str:
 
 def _has_cron(dag: Dag, crons: CronTicks) -> bool:
     try:
-        if dag.schedule.kind not in ("cron", "delta") or dag.start is None:
-            return dag.schedule.kind in ("cron", "delta")
-        PartitionedSchedule(_recurring(dag, datetime_of(dag.start), None), crons)
+        if dag.schedule.kind not in _OF_A_RULE[_of_ticks(dag)] or dag.start is None:
+            return dag.schedule.kind in _OF_A_RULE[_of_ticks(dag)]
+        _partitioned(_recurring(dag, datetime_of(dag.start), None), crons)
     except ParityError:
         return False
     return True
@@ -141,21 +171,21 @@ def _of_list(dag: Dag, task: Task, listed: WindowList) -> Mapping[str, Any]:
     own_start = start if task.start not in (None, dag.start) else None
     own_end = end if task.end not in (None, dag.end) else None
     schedule = ListedSchedule.listing(listed, dag.schedule.timezone, own_start, own_end)
-    written: dict[str, Any] = {"windows": FILE, "timezone": schedule.timezone}
+    written: dict[str, Any] = {"windows": FILE, "timezone": schedule.timezone, **_said(dag)}
     for name, instant in (("start", own_start), ("end", own_end)):
         if instant is not None:
             written[name] = instant.astimezone(schedule.zone).isoformat()
     return written
 
 
-def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule:
+def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule | TickSchedule:
     """Raises ScheduleRefused. A timedelta is counted from the DAG's start, wherever the task begins."""
-    schedule = dag.schedule
-    if schedule.kind == "cron":
-        return Schedule.of(schedule.cron or schedule.text, schedule.timezone, start, end)
+    schedule, kind = dag.schedule, TickSchedule if _of_ticks(dag) else Schedule
+    if schedule.kind in ("cron", "cron-trigger"):
+        return kind.of(schedule.cron or schedule.text, schedule.timezone, start, end)
     anchor = datetime_of(dag.start) if dag.start else start
-    counted = Schedule.every(timedelta(seconds=schedule.delta_seconds or 0), anchor)
-    return Schedule.of(counted.cron, counted.timezone, start, end)
+    counted = kind.every(timedelta(seconds=schedule.delta_seconds or 0), anchor)
+    return kind.of(counted.cron, counted.timezone, start, end)
 
 
 def _without_windows(dag: Dag) -> str:
@@ -170,12 +200,16 @@ def _without_windows(dag: Dag) -> str:
         )
     if dag.bounds_move:
         return f"{dag.why_it_moves}. Write a fixed date in the DAG file first"
-    if schedule.interval_is_empty or any(start == end for start, end in dag.windows):
-        return f"{kind} has empty windows, and no data belongs to one"
+    if any((start == end) is not _of_ticks(dag) for start, end in dag.windows):
+        return f"some runs of {kind} have a data interval with a length and others have not: a mirror has one kind"
+    if schedule.interval_is_empty and not _of_ticks(dag):
+        return (
+            f"{kind} has empty windows, and the inventory does not say that they are ticks: export it again"
+        )
     return ""
 
 
-def _local(instant: datetime, schedule: Schedule) -> str:
+def _local(instant: datetime, schedule: Schedule | TickSchedule) -> str:
     """The time in the schedule's zone; with the offset if the time alone would mean another instant."""
     local = instant.astimezone(schedule.zone)
     shown = (

@@ -32,7 +32,8 @@ class Summary:
     have none; `gaps`: what mirrors lack; both counted by task, the most frequent first. `types`: tasks by the type of
     their mirror. `whole_dags`: DAGs whose every
     task has a better mirror; `sound_dags`: those without any gap; `reachable_dags`: those without a task that needs a
-    mirror and has none.
+    mirror and has none. `occasions`: DAGs by what their scheduled runs are about, `unknown` where that is not
+    known or not the same for all.
     """
 
     airflow_version: str
@@ -56,6 +57,7 @@ class Summary:
     reasons: Mapping[str, int]
     gaps: Mapping[str, int]
     types: Mapping[str, int]
+    occasions: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +69,7 @@ class Summary:
                 "every_task_mirrored": list(self.whole_dags),
                 "without_a_gap": list(self.sound_dags),
                 "reachable": list(self.reachable_dags),
+                "occasions": dict(self.occasions),
             },
             "tasks": {
                 "all": self.tasks,
@@ -91,6 +94,7 @@ class Summary:
 
 
 MAY_RUN_DBT = "may-run-dbt"
+UNKNOWN = "unknown"
 
 
 def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
@@ -132,6 +136,7 @@ def summary_of(report: Report, drafts: Sequence[DagDraft]) -> Summary:
         _counted([*(_why_not(drafted[name]) for name in drafted.keys() - reached), *broken]),
         _counted(gap for name in lacking for gap in {_general(each) for each in _gaps_of(drafted[name])}),
         dict(Counter(_type_of(draft) for draft in drafted.values() if draft.is_written).most_common()),
+        dict(Counter(dag.dag.schedule.occasion or UNKNOWN for dag in drafts).most_common()),
     )
 
 

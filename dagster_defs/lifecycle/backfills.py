@@ -11,7 +11,7 @@ from dagster_defs.lifecycle.gates import Blocker
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.lifecycle.written import Span
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class BackfillRun:
     """One run's windows, consecutive, oldest first."""
 
     span: Span
-    windows: tuple[Window, ...]
+    windows: tuple[Scheduled, ...]
 
     def __str__(self) -> str:
         return str(self.span)
@@ -42,9 +42,9 @@ class Backfill:
         }
 
 
-def runs_over(mirror: Mirror, windows: Sequence[Window]) -> Iterator[BackfillRun]:
+def runs_over(mirror: Mirror, windows: Sequence[Scheduled]) -> Iterator[BackfillRun]:
     """Raises Unaligned for a window that is not one of the unit's."""
-    in_order = sorted(windows)
+    in_order = sorted(windows, key=lambda window: window.start)
     if not in_order:
         return
     together = in_order[:1]
@@ -57,6 +57,6 @@ def runs_over(mirror: Mirror, windows: Sequence[Window]) -> Iterator[BackfillRun
     yield _run(mirror, together)
 
 
-def _run(mirror: Mirror, windows: Sequence[Window]) -> BackfillRun:
+def _run(mirror: Mirror, windows: Sequence[Scheduled]) -> BackfillRun:
     first, last = (mirror.partitions.key_of(window) for window in (windows[0], windows[-1]))
     return BackfillRun(Span(first, last, len(windows)), tuple(windows))

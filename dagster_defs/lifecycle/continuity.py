@@ -18,7 +18,7 @@ from dagster_defs.lifecycle.written import (
     Wrote,
     spans,
 )
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import Partitions, Scheduled
 
 Writes = Mapping[str, Sequence[Wrote]]  # by partition, oldest first
 
@@ -26,7 +26,7 @@ Writes = Mapping[str, Sequence[Wrote]]  # by partition, oldest first
 def continuity(
     unit: Unit,
     owner: Owner,
-    partitions: PartitionedSchedule,
+    partitions: Partitions[Scheduled],
     writes: Iterable[Wrote],
     *,
     enrolled: datetime | None,
@@ -87,7 +87,7 @@ def event_continuity(
 
 
 def spans_by_owner(
-    partitions: PartitionedSchedule, writes: Iterable[Wrote], now: datetime
+    partitions: Partitions[Scheduled], writes: Iterable[Wrote], now: datetime
 ) -> Mapping[Owner, tuple[Span, ...]]:
     """The finished windows that each orchestrator has written. Raises what the schedule raises."""
     by_key = _by_key(writes)
@@ -127,7 +127,7 @@ def _times(by_key: Writes, unwritten: Mapping[str, Unwritten]) -> Mapping[str, S
 
 
 def _line(
-    partitions: PartitionedSchedule, known: Iterable[str], since: datetime | None, now: datetime
+    partitions: Partitions[Scheduled], known: Iterable[str], since: datetime | None, now: datetime
 ) -> list[str]:
     """Keys of the finished windows, oldest first, from a window on before which nothing is known."""
     schedule = partitions.schedule
@@ -139,13 +139,13 @@ def _line(
         return []
     first = _first_key(partitions, schedule.windows(min(earliest), now))
     last = _first_key(partitions, schedule.ended_by(now))
-    if not first or not last or partitions.window_of(last) < partitions.window_of(first):
+    if not first or not last or partitions.window_of(last).start < partitions.window_of(first).start:
         return []
     return partitions.keys_between(first, last)
 
 
 def _first(
-    partitions: PartitionedSchedule,
+    partitions: Partitions[Scheduled],
     line: Sequence[str],
     times: Mapping[str, Sequence[datetime]],
     since: datetime,
@@ -200,7 +200,7 @@ def _window(
 
 
 def _lacks(
-    unit: Unit, owner: Owner, partitions: PartitionedSchedule, windows: Sequence[WindowWrites]
+    unit: Unit, owner: Owner, partitions: Partitions[Scheduled], windows: Sequence[WindowWrites]
 ) -> Iterator[UnwrittenSpan]:
     for (extent, why), beside in groupby(windows, key=lambda window: (window.extent, window.why)):
         if extent in (Extent.WRITTEN, Extent.SKIPPED):
@@ -210,7 +210,7 @@ def _lacks(
         yield UnwrittenSpan(span, extent, why, _remedy(unit, owner, partitions, span, extent))
 
 
-def _remedy(unit: Unit, owner: Owner, partitions: PartitionedSchedule, span: Span, extent: Extent) -> str:
+def _remedy(unit: Unit, owner: Owner, partitions: Partitions[Scheduled], span: Span, extent: Extent) -> str:
     if extent is Extent.WAITING:
         where = (
             f"DAG {unit.dag_id} in Airflow" if owner is Owner.AIRFLOW else f"the runs of {unit} in Dagster"
@@ -227,7 +227,7 @@ def _remedy(unit: Unit, owner: Owner, partitions: PartitionedSchedule, span: Spa
     )
 
 
-def _is_key(partitions: PartitionedSchedule, key: str) -> bool:
+def _is_key(partitions: Partitions[Scheduled], key: str) -> bool:
     try:
         partitions.window_of(key)
     except ParityError:
@@ -235,7 +235,7 @@ def _is_key(partitions: PartitionedSchedule, key: str) -> bool:
     return True
 
 
-def _first_key(partitions: PartitionedSchedule, windows: Iterable[Window]) -> str:
+def _first_key(partitions: Partitions[Scheduled], windows: Iterable[Scheduled]) -> str:
     """The key of the first window that has a partition; empty if none has."""
     for window in windows:
         try:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from dagster_defs.errors import InvalidWindow, ParityError
+from dagster_defs.errors import ParityError
 from dagster_defs.inventory.arguments import REFRESHING, SELECTING
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.holes import is_known
@@ -35,11 +35,13 @@ from dagster_defs.windows import (
     EventSchedule,
     Moment,
     OccasionKind,
-    PartitionedSchedule,
-    Schedule,
+    Partitions,
+    Recurring,
+    Scheduled,
     Times,
-    Window,
+    about,
     instant_text,
+    scheduled_between,
     zone_named,
 )
 from dagster_defs.windows.values import as_text, same, typed
@@ -116,6 +118,12 @@ class UnitFacets:
         return cls(Unit.parse(document["unit"]), tuple(map(Facet.from_json, document["facets"])))
 
 
+_OF_A_CLOCK = {
+    OccasionKind.WINDOW: ("cron", "delta"),
+    OccasionKind.TICK: ("cron-trigger", "delta-trigger"),
+}
+
+
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same facets, in this order (`settings.FACETS`)."""
     ordering = ordering_facet(legacy, mirror)
@@ -138,35 +146,36 @@ def not_in_inventory(unit: Unit) -> UnitFacets:
     return UnitFacets(unit, (Facet("task", Agreement.DIFFERS, "none", str(unit), detail),))
 
 
-def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
+def windows_facet(legacy: LegacyUnit, partitions: Partitions[Scheduled]) -> Facet:
     """The task's windows in the inventory's span compared with the mirror's, and each with its partition's."""
     dag, schedule = legacy.dag, partitions.schedule
     in_airflow = f"{dag.schedule.text} in {dag.schedule.timezone}"
     if dag.bounds_move:
         return Facet("windows", Agreement.UNDETERMINED, in_airflow, str(schedule), dag.why_it_moves, 0)
-    if other := other_occasions(dag, OccasionKind.WINDOW, str(schedule)):
+    if other := other_occasions(dag, about(partitions), str(schedule)):
         return other
     windows = dag.windows_of(legacy.task)
     if not windows:
-        has_rule = dag.schedule.kind in ("cron", "delta") or schedule.known_until is not None
+        has_rule = dag.schedule.kind in _OF_A_CLOCK[about(partitions)] or schedule.known_until is not None
         verdict = Agreement.UNDETERMINED if has_rule else Agreement.DIFFERS
         detail = dag.why_no_window(legacy.task) or "Airflow has no window in the inventory's span"
         if other_bounds := _other_bounds(legacy, partitions):
             verdict, detail = Agreement.DIFFERS, other_bounds
         return Facet("windows", verdict, in_airflow, str(schedule), detail, 0)
-    try:
-        theirs = [Window.between(start, end) for start, end in windows]
-    except InvalidWindow:
-        detail = "Airflow's windows are empty: no data belongs to a run"
+    what = "ticks" if partitions.of_ticks else "windows"
+    if any((start == end) is not partitions.of_ticks for start, end in windows):
+        odd = "a length" if partitions.of_ticks else "empty windows"
+        detail = f"some of Airflow's runs have {odd}: they are no {what}"
         return Facet("windows", Agreement.DIFFERS, in_airflow, str(schedule), detail, len(windows))
+    theirs = [scheduled_between(start, end) for start, end in windows]
     try:
         ours = list(islice(_own_windows(legacy, partitions), 2 * len(theirs) + 1000))
     except ParityError as error:
         return Facet("windows", Agreement.UNDETERMINED, in_airflow, str(schedule), str(error), 0)
     missing, extra = set(theirs) - set(ours), set(ours) - set(theirs)
     missing, alone = _not_listed(missing, schedule)
-    alone += [f"{len(missing)} windows exist only in Airflow, first {min(missing)}"] if missing else []
-    alone += [f"{len(extra)} exist only in the mirror, first {min(extra)}"] if extra else []
+    alone += [f"{len(missing)} {what} exist only in Airflow, first {_first(missing)}"] if missing else []
+    alone += [f"{len(extra)} exist only in the mirror, first {_first(extra)}"] if extra else []
     unaligned = [
         window for window in theirs if window not in missing and not _has_partition(window, partitions)
     ]
@@ -183,7 +192,11 @@ def windows_facet(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Facet:
     )
 
 
-def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], list[str]]:
+def _first(windows: Iterable[Scheduled]) -> Scheduled:
+    return min(windows, key=lambda window: window.start)
+
+
+def _not_listed(missing: set[Scheduled], schedule: Recurring[Scheduled]) -> tuple[set[Scheduled], list[str]]:
     """The missing windows up to the end of the mirror's list, and a sentence about the later ones."""
     if (until := schedule.known_until) is None:
         return missing, []
@@ -195,7 +208,7 @@ def _not_listed(missing: set[Window], schedule: Schedule) -> tuple[set[Window], 
     return missing - later, [sentence] if later else []
 
 
-def _own_windows(legacy: LegacyUnit, partitions: PartitionedSchedule) -> Iterator[Window]:
+def _own_windows(legacy: LegacyUnit, partitions: Partitions[Scheduled]) -> Iterator[Scheduled]:
     """The mirror's windows that start inside the span; if the mirror goes on after the DAG's end, only up to that
     end."""
     from_, until = _span(legacy)
@@ -222,14 +235,14 @@ def _midnight(day: str) -> datetime | None:
     return datetime.combine(date_of(day[:10]), datetime.min.time()) if day else None
 
 
-def _has_partition(window: Window, partitions: PartitionedSchedule) -> bool:
+def _has_partition(window: Scheduled, partitions: Partitions[Scheduled]) -> bool:
     try:
         return partitions.window_of(partitions.key_of(window)) == window
     except ParityError:
         return False
 
 
-def _other_bounds(legacy: LegacyUnit, partitions: PartitionedSchedule) -> str:
+def _other_bounds(legacy: LegacyUnit, partitions: Partitions[Scheduled]) -> str:
     """How the mirror's first or last window differs from the task's, if the task has bounds of its own, inside or
     outside the inventory's span."""
     dag, schedule = legacy.dag, partitions.schedule
@@ -249,7 +262,7 @@ def _other_bounds(legacy: LegacyUnit, partitions: PartitionedSchedule) -> str:
     return "; ".join(differences)
 
 
-def _after_the_end(dag: Dag, partitions: PartitionedSchedule) -> str:
+def _after_the_end(dag: Dag, partitions: Partitions[Scheduled]) -> str:
     if dag.end is None or partitions.schedule.end is not None:
         return ""
     return f"the DAG ends {dag.end}, the mirror goes on"
@@ -261,10 +274,12 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     `times`: the mirror's; None counts as windows.
     """
     event = times if isinstance(times, EventSchedule) else None
+    of_ticks = event is None and times is not None and about(times) is OccasionKind.TICK
+    what = "run" if event else "tick" if of_ticks else "window"
     if declared.operator_itself:
         return operator_variables(legacy.dag, legacy.task, of_event=event is not None)
     if legacy.reading is None or declared.fields:
-        return _arguments_facet(legacy.task, declared, event)
+        return _arguments_facet(legacy.task, declared, event, of_ticks=of_ticks)
     reading = legacy.reading
     calls = _calls(reading, declared)
     known = reading.window_determined or (event is not None and reading.selection_determined)
@@ -281,8 +296,8 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
                 f"the environment carries the window ({', '.join(left_out)}), but the mirror does not"
             )
         for rendered in call.rendered:
-            window = occasion_of(legacy.dag, event, rendered.start, rendered.end) or _window(
-                rendered.start, rendered.end
+            window = occasion_of(legacy.dag, event, rendered.start, rendered.end) or _scheduled(
+                rendered.start, rendered.end, of_ticks=of_ticks
             )
             if window is None:
                 continue
@@ -304,7 +319,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
             unknown |= _unknown_names(theirs)
             differences += _different(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    facet = _rendered("variables", compared, differences, templates, unknown, event)
+    facet = _rendered("variables", compared, differences, templates, unknown, what)
     own = {
         *(declared.environment.names if declared.environment else ()),
         *declared.required,
@@ -315,7 +330,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     return replace(facet, detail=facet.detail + note)
 
 
-def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None) -> Facet:
+def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None, *, of_ticks: bool) -> Facet:
     names = declared.fields or ("op_kwargs",)
     written = given_values(task.templated, declared)
     differences: list[str] = []
@@ -324,7 +339,11 @@ def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None
     for sample in task.samples:
         if needs := next((sample.needs[name] for name in names if name in sample.needs), ""):
             return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", needs, 0)
-        moment = sample.window if event is None else rendered_for(event, sample.start, sample.end)
+        moment: Moment | None = (
+            _scheduled(sample.start, sample.end, of_ticks=of_ticks)
+            if event is None
+            else rendered_for(event, sample.start, sample.end)
+        )
         if moment is None:
             continue
         theirs = given_values(sample.fields, declared)
@@ -336,7 +355,8 @@ def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None
         compared += 1
         unknown |= _unknown_names(theirs)
         differences += _different(theirs, ours, moment)
-    return _rendered("variables", compared, differences, written, unknown, event)
+    what = "run" if event else "tick" if of_ticks else "window"
+    return _rendered("variables", compared, differences, written, unknown, what)
 
 
 def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
@@ -350,19 +370,19 @@ def _rendered(
     differences: Sequence[str],
     templates: Mapping[str, Any],
     unknown: Iterable[str],
-    event: EventSchedule | None,
+    what: str,
 ) -> Facet:
     legacy = ", ".join(f"{key}={text}" for key, text in templates.items()) or "none"
     if differences:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         return Facet(name, Agreement.DIFFERS, legacy, "others", differences[0] + more, compared)
     if not compared:
-        reason = f"Airflow has not rendered it for any {'window' if event is None else 'run'}"
+        reason = f"Airflow has not rendered it for any {what}"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
     if names := ", ".join(sorted(unknown)):
         detail = f"Airflow's value of {names} is masked in the inventory, or known only while the task runs"
         return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", detail, compared)
-    where = f"in {compared} windows" if event is None else f"in {compared} run that the exporter rendered"
+    where = f"in {compared} run that the exporter rendered" if what == "run" else f"in {compared} {what}s"
     return Facet(name, Agreement.AGREES, legacy, "the same", where, compared)
 
 
@@ -397,8 +417,9 @@ def _in_env(name: str) -> str:
     return f"env {name}"
 
 
-def _window(start: str, end: str) -> Window | None:
-    return Window.between(start, end) if start < end else None
+def _scheduled(start: str, end: str, *, of_ticks: bool) -> Scheduled | None:
+    """None for a run whose interval is not of the mirror's kind."""
+    return scheduled_between(start, end) if (start == end) is of_ticks else None
 
 
 def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:

@@ -14,7 +14,7 @@ from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
-from dagster_defs.windows import EventSchedule, Moment, PartitionedSchedule, Times
+from dagster_defs.windows import EventSchedule, Moment, Partitions, Scheduled, Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Mirror(Protocol):
         ...
 
     @property
-    def partitions(self) -> PartitionedSchedule:
+    def partitions(self) -> Partitions[Scheduled]:
         """Raises HasNoWindows for a unit whose DAG has no clock."""
         ...
 

@@ -16,7 +16,7 @@ from dagster_defs.lifecycle.claims import (
 )
 from dagster_defs.lifecycle.histories import Backfilled, UnitHistory, backfills_of
 from dagster_defs.lifecycle.units import Owner, Stage, UnitState
-from dagster_defs.windows import Moment, Occasion, Window
+from dagster_defs.windows import Moment, Occasion, Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class WriteRequest:
     windows: Sequence[Moment]
     keys: tuple[str, str]
     run: RunRecord
-    bounds: Window | None = None
+    bounds: Scheduled | None = None
     earlier: Sequence[RunRecord] = ()
     position: int | None = None
 

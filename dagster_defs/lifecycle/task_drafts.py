@@ -8,7 +8,7 @@ from typing import Any
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.holes import is_known
-from dagster_defs.inventory.schedules import event_of
+from dagster_defs.inventory.schedules import about
 from dagster_defs.lifecycle.operator_facets import readers_of_xcom, xcoms_in
 from dagster_defs.windows import compile_template
 
@@ -33,7 +33,7 @@ def refuse_undetermined(dag: Dag, task: Task, fields: Mapping[str, Any]) -> None
         raise Undetermined(f"it gets the XCom of {', '.join(given)}")
     for text in texts_in(list(fields.values())):
         try:
-            compile_template(text, task.params, of_event=event_of(dag) is not None)
+            compile_template(text, task.params, about=about(dag))
         except ParityError as error:
             raise Undetermined(" ".join(str(error).split())) from error
     if readers := readers_of_xcom(dag, task):

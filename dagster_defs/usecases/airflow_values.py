@@ -20,7 +20,7 @@ from dagster_defs.lifecycle.rendered import RenderedValues
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import read_inventory
 from dagster_defs.usecases.verify import task_of
-from dagster_defs.windows import Moment, Occasion, Window
+from dagster_defs.windows import Moment, Occasion, Scheduled
 
 _PATIENCE = 2  # seconds: a comparison can do without Airflow
 
@@ -41,13 +41,13 @@ def values_of_run(settings: Settings, unit: Unit, window: Moment, airflow_run: s
     return _values(task, window) if task else []
 
 
-def values_exported(settings: Settings, unit: Unit, window: Window) -> list[RenderedValues]:
+def values_exported(settings: Settings, unit: Unit, window: Scheduled) -> list[RenderedValues]:
     """The window's values in the configured inventory; empty if there is no inventory or it lacks the window."""
     task = _exported(settings, unit)
     return _values(task, window) if task else []
 
 
-def _values(task: Task, window: Window) -> list[RenderedValues]:
+def _values(task: Task, window: Scheduled) -> list[RenderedValues]:
     return [RenderedValues(*values) for values in rendered_calls(task).get(window, ())]
 
 

@@ -33,11 +33,11 @@ from dagster_defs.settings import Settings
 from dagster_defs.usecases.airflow_values import values_exported
 from dagster_defs.usecases.compare.folders import compare_folders
 from dagster_defs.usecases.compare.spec import declared_types
-from dagster_defs.windows import EventSchedule, Window
+from dagster_defs.windows import EventSchedule, Scheduled
 
 
 def compare_windows(
-    settings: Settings, mirror: Mirror, windows: Sequence[Window], readers: Readers | None = None
+    settings: Settings, mirror: Mirror, windows: Sequence[Scheduled], readers: Readers | None = None
 ) -> Iterator[WindowCheck]:
     """One check for each output and window, oldest first; a wrong request becomes a check with `error` set.
 
@@ -111,7 +111,7 @@ def named_mirrors(settings: Settings, names: Sequence[str]) -> list[Mirror]:
     return select_mirrors(load_mirrors(settings.root), names)
 
 
-def requested_windows(mirror: Mirror, first: str, last: str) -> list[Window]:
+def requested_windows(mirror: Mirror, first: str, last: str) -> list[Scheduled]:
     """The windows from one partition to another.
 
     If the two are days rather than keys of this unit: the windows that start on those days or, for a schedule with

@@ -20,7 +20,7 @@ from dagster_defs.lifecycle.ledger import Kind
 from dagster_defs.lifecycle.written import Continuity, Span, Unwritten, Wrote
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import Partitions, Scheduled
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -205,7 +205,7 @@ class WritesLog:
         return latest
 
     def unfinished(
-        self, unit: Unit, partitions: PartitionedSchedule, keys: Collection[dg.AssetKey] = ()
+        self, unit: Unit, partitions: Partitions[Scheduled], keys: Collection[dg.AssetKey] = ()
     ) -> dict[str, Unwritten]:
         """The unit's newest Dagster runs that have failed or not ended, by partition.
 
@@ -298,7 +298,7 @@ def _is_asked(run: dg.DagsterRun, backfills: Collection[str] | None) -> bool:
     return entry is not None and (backfills is None or entry in backfills) and not run.parent_run_id
 
 
-def _partitions_of(run: dg.DagsterRun, partitions: PartitionedSchedule) -> Sequence[str]:
+def _partitions_of(run: dg.DagsterRun, partitions: Partitions[Scheduled]) -> Sequence[str]:
     """The run's partition or range of partitions; empty if the schedule has none of them."""
     if tags.PARTITION in run.tags:
         return [run.tags[tags.PARTITION]]

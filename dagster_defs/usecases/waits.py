@@ -14,7 +14,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.waits import WHOLE_DAG, States, Wait
 from dagster_defs.parity import Side
-from dagster_defs.windows import PartitionedSchedule
+from dagster_defs.windows import Partitions, Scheduled
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,7 +33,7 @@ class Awaited:
     makes, the first of which its events are read from."""
 
     unit: Unit
-    partitions: PartitionedSchedule
+    partitions: Partitions[Scheduled]
     keys: Sequence[dg.AssetKey]
     step: str
 
@@ -233,7 +233,7 @@ def _partition_of(found: Any) -> str:
     return str(found.partition if isinstance(found, WindowEvent) else found.dagster_run.tags[tags.PARTITION])
 
 
-def key_at(partitions: PartitionedSchedule, logical_date: datetime) -> str:
+def key_at(partitions: Partitions[Scheduled], logical_date: datetime) -> str:
     """The partition of the run with that logical date; empty if there is none."""
     try:
         window = partitions.window_containing(logical_date)

@@ -7,22 +7,30 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from dagster_defs.errors import BadVariable, HasNoWindows, NotRangeable
+from dagster_defs.errors import BadVariable, HasNoWindows, NotRangeable, Unaligned
 from dagster_defs.windows.macros import WindowTemplate, compile_template
-from dagster_defs.windows.occasions import EventContext, EventSchedule, Occasion
-from dagster_defs.windows.partitions import PartitionedSchedule
+from dagster_defs.windows.occasions import EventContext, EventSchedule, Occasion, OccasionKind
+from dagster_defs.windows.partitions import Partitions
 from dagster_defs.windows.values import ValueRefused, as_text, read_yaml, uncarried
 from dagster_defs.windows.vocabulary import TemplateContext
-from dagster_defs.windows.window import Window
+from dagster_defs.windows.window import Scheduled, Tick
 
-Moment = Window | Occasion  # what one run is about: a window, or a run of a DAG without a clock
-Times = PartitionedSchedule | EventSchedule  # what tells which moments a unit has
+# What one run is about: a window, a tick, or a run of a DAG without a clock.
+Moment = Scheduled | Occasion
+Times = Partitions[Scheduled] | EventSchedule  # what tells which moments a unit has
 _Context = TemplateContext | EventContext
 
 
 def zone_of(times: Times) -> str:
     """The name of the zone in which a unit's days are counted."""
     return times.timezone if isinstance(times, EventSchedule) else times.schedule.timezone
+
+
+def about(times: Times) -> OccasionKind:
+    """What the runs of a unit are about."""
+    if isinstance(times, EventSchedule):
+        return OccasionKind.EVENT
+    return OccasionKind.TICK if times.of_ticks else OccasionKind.WINDOW
 
 
 def name_of(times: Times, moment: Moment) -> str:
@@ -85,7 +93,7 @@ class _Compiled:
         return value
 
 
-def _compiled(variable: VariableTemplate, params: Mapping[str, Any], *, of_event: bool) -> _Compiled:
+def _compiled(variable: VariableTemplate, params: Mapping[str, Any], of: OccasionKind) -> _Compiled:
     templates: list[WindowTemplate] = []
 
     def compiled(value: Any) -> Any:
@@ -93,7 +101,7 @@ def _compiled(variable: VariableTemplate, params: Mapping[str, Any], *, of_event
             # Jinja would strip the trailing newline of a text without any template, which Airflow leaves as it is.
             if not any(mark in value for mark in _MARKS):
                 return value
-            templates.append(compile_template(value, params, of_event=of_event))
+            templates.append(compile_template(value, params, about=of))
             return templates[-1]
         if isinstance(value, Mapping):
             return {name: compiled(item) for name, item in value.items()}
@@ -104,6 +112,7 @@ def _compiled(variable: VariableTemplate, params: Mapping[str, Any], *, of_event
 
 
 _MARKS = ("{{", "{%", "{#")
+_OTHER_KIND = "A tick has no length, and a window has: neither stands for the other"
 
 
 def _rendered(tree: Any, window: Moment, context: _Context) -> Any:
@@ -143,8 +152,8 @@ class PartitionVars:
                 why = why or "has a bound, but its DAG has no clock and so no windows"
             if why:
                 raise BadVariable(self.unit, variable.name, why)
-        of_event = isinstance(self.partitions, EventSchedule)
-        compiled = {v.name: _compiled(v, self.params, of_event=of_event) for v in self.variables}
+        of = about(self.partitions)
+        compiled = {v.name: _compiled(v, self.params, of) for v in self.variables}
         put(self, "_compiled", compiled)
 
     def _context(self) -> _Context:
@@ -196,10 +205,14 @@ class PartitionVars:
     def for_window(self, window: Moment) -> dict[str, Any]:
         """The values for one window, or for one run without a window, typed as dbt gets them from Airflow's command.
 
-        Raises TemplateFailed, BadVariable for a value that dbt could not read, and HasNoWindows for a window of a DAG
-        without a clock."""
-        if isinstance(window, Window) and isinstance(self.partitions, EventSchedule):
-            raise HasNoWindows(self.unit, str(self.partitions))
+        Raises TemplateFailed, BadVariable for a value that dbt could not read, HasNoWindows for a window of a DAG
+        without a clock, and Unaligned for a tick where the schedule has windows, and the other way round."""
+        times = self.partitions
+        if isinstance(times, EventSchedule):
+            if not isinstance(window, Occasion):
+                raise HasNoWindows(self.unit, str(times))
+        elif not isinstance(window, Occasion) and isinstance(window, Tick) is not times.of_ticks:
+            raise Unaligned(str(times.schedule), str(window), (), _OTHER_KIND)
         return {
             name: compiled.render(self.unit, window, self.context)
             for name, compiled in self._compiled.items()

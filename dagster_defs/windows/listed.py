@@ -1,4 +1,4 @@
-"""Windows that follow no rule: Airflow's own timetable has listed them, and the list takes its place."""
+"""Windows and ticks that follow no rule: Airflow's own timetable has listed them, and the list takes its place."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from typing_extensions import Self
 
 from dagster_defs.errors import BadWindowList, ParityError, ScheduleRefused
 from dagster_defs.older_python import datetime_of
-from dagster_defs.windows.schedule import Schedule, parse_timezone
-from dagster_defs.windows.window import Window, instant_text, utc
+from dagster_defs.windows.occasions import OccasionKind
+from dagster_defs.windows.schedule import Recurring, parse_timezone
+from dagster_defs.windows.window import Scheduled, Tick, instant_text, scheduled_between, utc
 
 __all__ = ["SCHEMA", "ListedSchedule", "WindowList"]
 
 SCHEMA = "parity/windows/1"
 _EXPORT_AGAIN = "Export the inventory again and run parity scaffold"
 
-_UNTOLD = "a list of windows does not determine the run {0} a run: use data_interval_{1} instead"
-
 
 @dataclass(frozen=True, slots=True)
 class WindowList:
     """All windows of a DAG that start in `[since, until)`, as Airflow lists them, oldest first: time between windows is
     a hole, not a missing window. Windows may overlap, as with a trigger whose `interval=` is longer than its step, but
-    no window ends after one that begins later.
+    no window ends after one that begins later. `of_ticks`: it lists ticks, for which the word "window" stands too.
 
     Raises BadWindowList for two windows that begin together, for a window that ends after one that begins later, for
     one that does not begin on a full second, and for one outside `[since, until)`.
@@ -37,7 +36,8 @@ class WindowList:
 
     since: pendulum.DateTime
     until: pendulum.DateTime
-    windows: tuple[Window, ...]
+    windows: tuple[Scheduled, ...]
+    of_ticks: bool = False
     starts: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
     ends: tuple[pendulum.DateTime, ...] = field(init=False, compare=False, repr=False)
 
@@ -61,6 +61,8 @@ class WindowList:
                     "Airflow"
                 )
         for window in self.windows:
+            if isinstance(window, Tick) is not self.of_ticks:
+                raise BadWindowList(f"{window} is in a list of {'ticks' if self.of_ticks else 'windows'}")
             if window.start.microsecond:
                 raise BadWindowList(f"the window {window} does not begin on a full second, as keys must")
             if not self.since <= window.start < self.until:
@@ -75,6 +77,12 @@ class WindowList:
         Raises BadWindowList if there is time between the two that neither covers, and if they contradict each other
         about time that both cover.
         """
+        if other.of_ticks is not self.of_ticks:
+            theirs, ours = ("windows", "ticks") if self.of_ticks else ("ticks", "windows")
+            raise BadWindowList(
+                f"Airflow's runs are about {theirs} now, and the list has {ours}: the DAG's timetable has "
+                "changed. Remove the list with the mirrors beside it, and scaffold the DAG anew"
+            )
         if other.since > self.until or other.until < self.since:
             first, last = sorted(
                 (self.until, other.since) if other.since > self.until else (other.until, self.since)
@@ -85,26 +93,27 @@ class WindowList:
                 f"{first.date()} on"
             )
         both = max(self.since, other.since), min(self.until, other.until)
-        ours, theirs = (
+        mine, others = (
             {window for window in listed.windows if both[0] <= window.start < both[1]}
             for listed in (self, other)
         )
-        if ours != theirs:
-            first_window = min(ours ^ theirs)
+        if mine != others:
+            first_window = min(mine ^ others, key=lambda window: window.start)
             who = (
                 "the list, but no longer in Airflow"
-                if first_window in ours
+                if first_window in mine
                 else "Airflow, but not in the list"
             )
             raise BadWindowList(
-                f"{len(ours ^ theirs)} windows contradict, first {first_window}: it is in {who}. Windows that have "
+                f"{len(mine ^ others)} windows contradict, first {first_window}: it is in {who}. Windows that have "
                 "run stay as they are. If the DAG's schedule was edited, cut the list where the edit begins (the "
                 "windows from there on, and `until`), and export the inventory from that day on"
             )
         return WindowList(
             min(self.since, other.since),
             max(self.until, other.until),
-            tuple(sorted({*self.windows, *other.windows})),
+            tuple(sorted({*self.windows, *other.windows}, key=lambda window: window.start)),
+            self.of_ticks,
         )
 
     def as_document(self) -> dict[str, Any]:
@@ -112,6 +121,7 @@ class WindowList:
             "schema": SCHEMA,
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
+            **({"occasion": OccasionKind.TICK.value} if self.of_ticks else {}),
             "windows": [[window.start.isoformat(), window.end.isoformat()] for window in self.windows],
         }
 
@@ -122,7 +132,9 @@ class WindowList:
             raise BadWindowList(f"it is not a list of windows: its `schema` is not {SCHEMA}")
         try:
             since, until = (utc(datetime_of(document[name])) for name in ("since", "until"))
-            return cls(since, until, tuple(Window.between(start, end) for start, end in document["windows"]))
+            of_ticks = OccasionKind(document.get("occasion", OccasionKind.WINDOW)) is OccasionKind.TICK
+            windows = tuple(scheduled_between(start, end) for start, end in document["windows"])
+            return cls(since, until, windows, of_ticks=of_ticks)
         except BadWindowList:
             raise
         except (KeyError, TypeError, ValueError, ParityError) as error:
@@ -130,7 +142,7 @@ class WindowList:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedSchedule(Schedule):
+class ListedSchedule(Recurring[Scheduled]):
     """A schedule known only by its windows. `start` and `end` are a task's own; without them the list's bounds apply.
 
     Raises ScheduleRefused for a bad zone, and if no window is left.
@@ -169,16 +181,17 @@ class ListedSchedule(Schedule):
         """Bounds as `Schedule.of` takes them."""
         first = start or listed.since
         # The constructor converts these types too and refuses the rest.
-        return cls("windows listed by Airflow", timezone, first, end, listed=listed)  # type: ignore[arg-type]  # see above
+        what = "ticks" if listed.of_ticks else "windows"
+        return cls(f"{what} listed by Airflow", timezone, first, end, listed=listed)  # type: ignore[arg-type]  # see above
 
     def __str__(self) -> str:
-        return f"{len(self.listed.windows)} windows listed by Airflow to {instant_text(self.listed.until)}"
+        return f"{len(self.listed.windows)} {self.expression} to {instant_text(self.listed.until)}"
 
     @property
     def known_until(self) -> pendulum.DateTime | None:
         return None if self.end is not None and self.end < self.listed.until else self.listed.until
 
-    def recurs_like(self, other: Schedule) -> bool:
+    def recurs_like(self, other: Recurring[Scheduled]) -> bool:
         return (
             isinstance(other, ListedSchedule)
             and self.timezone == other.timezone
@@ -212,25 +225,19 @@ class ListedSchedule(Schedule):
         place = bisect_left(self.listed.starts, at)
         return self.listed.starts[place : place + 1]
 
-    def window_from(self, start: datetime) -> Window:
+    def window_from(self, start: datetime) -> Scheduled:
         place = bisect_left(self.listed.starts, utc(start))
         if self.listed.starts[place : place + 1] != (utc(start),):
             raise self._untold(f"has no window that starts at {instant_text(start)}")
         return self.listed.windows[place]
 
-    def following(self, window: Window) -> Window:
+    def following(self, window: Scheduled) -> Scheduled:
         place = bisect_right(self.listed.starts, window.start)
         if place == len(self.listed.windows):
             raise self._untold(f"does not say what comes after {window}")
         return self.listed.windows[place]
 
-    def run_after(self, window: Window) -> pendulum.DateTime:
-        raise ValueError(_UNTOLD.format("after", "end"))
-
-    def run_before(self, window: Window) -> pendulum.DateTime:
-        raise ValueError(_UNTOLD.format("before", "start"))
-
-    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
+    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Scheduled]:
         earliest = self.start if from_ is None else max(self.start, utc(from_))
         first = bisect_left(self.listed.starts, earliest)
         for window in self.listed.windows[first:]:
@@ -240,16 +247,16 @@ class ListedSchedule(Schedule):
                 return
             yield window
 
-    def ending_after(self, instant: datetime) -> Iterator[Window]:
+    def ending_after(self, instant: datetime) -> Iterator[Scheduled]:
         """All of them, because a long window that ends after `instant` may begin many windows earlier."""
         place = bisect_right(self.listed.ends, utc(instant))
         return filter(self.is_in_bounds, self.listed.windows[place:])
 
-    def ended_by(self, instant: datetime) -> Iterator[Window]:
+    def ended_by(self, instant: datetime) -> Iterator[Scheduled]:
         place = bisect_right(self.listed.ends, utc(instant))
         return filter(self.is_in_bounds, reversed(self.listed.windows[:place]))
 
-    def first_window(self) -> Window:
+    def first_window(self) -> Scheduled:
         return next(self.windows())
 
     def _untold(self, what: str) -> ScheduleRefused:

@@ -10,10 +10,10 @@ from typing import cast
 import pendulum
 
 from dagster_defs.errors import Unaligned, UnknownPartition
+from dagster_defs.windows.boundaries import CronTicks
 from dagster_defs.windows.listed import ListedSchedule
-from dagster_defs.windows.partitions import PartitionedSchedule
-from dagster_defs.windows.ticks import CronTicks
-from dagster_defs.windows.window import Window, instant_text, utc
+from dagster_defs.windows.partitions import Partitions
+from dagster_defs.windows.window import Scheduled, Tick, instant_text, share_time, utc
 from dagster_defs.windows.zones import iana_zone
 
 __all__ = ["ListedPartitions"]
@@ -25,7 +25,7 @@ _EXPORT_AGAIN = "export the inventory again and run parity scaffold"
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class ListedPartitions(PartitionedSchedule):
+class ListedPartitions(Partitions[Scheduled]):
     """Every window has its own key, without any of Dagster's crons, so there are no phantoms.
 
     A run takes one window only, because windows may have holes between them or overlap.
@@ -48,7 +48,7 @@ class ListedPartitions(PartitionedSchedule):
         put(self, "impassable", ())
         put(self, "_places", {self._key(window): place for place, window in enumerate(listed.windows)})
 
-    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> PartitionedSchedule:
+    def bounded(self, start: pendulum.DateTime, end: pendulum.DateTime | None) -> Partitions[Scheduled]:
         return ListedPartitions(self.schedule.bounded(start, end))
 
     @property
@@ -68,46 +68,55 @@ class ListedPartitions(PartitionedSchedule):
         return False
 
     @property
+    def of_ticks(self) -> bool:
+        return self.schedule.listed.of_ticks
+
+    @property
     def keys(self) -> list[str]:
         """The keys of the windows within the schedule's start and end, oldest first."""
         return [self._key(window) for window in self.schedule.windows()]
 
-    def window_of(self, key: str) -> Window:
+    def window_of(self, key: str) -> Scheduled:
         return self.schedule.listed.windows[self._place(key)]
 
-    def key_of(self, window: Window) -> str:
+    def key_of(self, window: Scheduled) -> str:
         listed = self.schedule.listed
         place = bisect_left(listed.starts, window.start)
         if listed.windows[place : place + 1] != (window,):
             raise self._unlisted(str(window), window.start)
         return self._key(window)
 
-    def window_containing(self, instant: datetime) -> Window:
+    def window_containing(self, instant: datetime) -> Scheduled:
         """The one that begins last, if several contain the instant."""
-        matches = [window for window in self._about(instant) if window.contains(instant)]
+        matches = [window for window in self._about(instant) if share_time(window, Tick(utc(instant)))]
         if not matches:
             raise self._unlisted(utc(instant).isoformat(), instant)
         return matches[-1]
 
-    def keys_over(self, window: Window) -> list[str]:
+    def _beside(self, first: Scheduled, last: Scheduled) -> tuple[pendulum.DateTime, pendulum.DateTime]:
+        if self.of_ticks:
+            return self.schedule.prev_boundary(first.start), self.schedule.next_boundary(last.end)
+        return super(ListedPartitions, self)._beside(first, last)
+
+    def keys_over(self, window: Scheduled) -> list[str]:
         listed = self.schedule.listed
-        place = bisect_left(listed.starts, window.end)
+        place = bisect_right(listed.starts, window.end)
         keys: list[str] = []
-        while place and listed.ends[place - 1] > window.start:
+        while place and listed.ends[place - 1] >= window.start:
             place -= 1
             own = listed.windows[place]
-            if own.overlaps(window) and self.schedule.is_in_bounds(own):
+            if share_time(own, window) and self.schedule.is_in_bounds(own):
                 keys.append(self._key(own))
         return keys[::-1]
 
-    def windows_between(self, first_key: str, last_key: str) -> list[Window]:
+    def windows_between(self, first_key: str, last_key: str) -> list[Scheduled]:
         self.range_windows(first_key, last_key)
         return list(self.schedule.listed.windows[self._place(first_key) : self._place(last_key) + 1])
 
     def keys_between(self, first_key: str, last_key: str) -> list[str]:
         return [self._key(window) for window in self.windows_between(first_key, last_key)]
 
-    def _key(self, window: Window) -> str:
+    def _key(self, window: Scheduled) -> str:
         local: pendulum.DateTime = window.start.in_timezone(self._zone)
         return datetime.strftime(local, KEY_FORMAT)
 
@@ -120,11 +129,11 @@ class ListedPartitions(PartitionedSchedule):
             raise UnknownPartition(key, str(self.schedule), reason)
         return self._places[key]
 
-    def _about(self, instant: datetime) -> list[Window]:
+    def _about(self, instant: datetime) -> list[Scheduled]:
         """The windows that begin at or before `instant` and may last until then."""
         listed, at = self.schedule.listed, utc(instant)
         last = first = bisect_right(listed.starts, at)
-        while first and listed.ends[first - 1] > at:
+        while first and listed.ends[first - 1] >= at:
             first -= 1
         return list(listed.windows[first:last])
 

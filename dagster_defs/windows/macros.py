@@ -25,8 +25,10 @@ from dagster_defs.windows.occasions import (
     EVENT_RECORDS,
     EventContext,
     Occasion,
+    OccasionKind,
 )
 from dagster_defs.windows.sandbox import CLOCK, CLOCK_REASON, CLOCK_WITHOUT_ARGUMENT, Sandbox
+from dagster_defs.windows.tick_names import TICK_NAMES, TICK_REASONS, TICK_RECORDS
 from dagster_defs.windows.vocabulary import (
     MACROS,
     REASONS,
@@ -35,7 +37,7 @@ from dagster_defs.windows.vocabulary import (
     WINDOW_RECORDS,
     TemplateContext,
 )
-from dagster_defs.windows.window import Window
+from dagster_defs.windows.window import Scheduled, Tick
 
 _PRIVATE_REASON = "private attributes are out of the sandbox's reach"
 _FILE_REASON = "a template may not read other files"
@@ -56,7 +58,9 @@ class _Vocabulary:
 
 
 _OF_WINDOW = _Vocabulary(WINDOW_NAMES, RECORDS, REASONS)
+_OF_TICK = _Vocabulary(TICK_NAMES, TICK_RECORDS, {**REASONS, **TICK_REASONS})
 _OF_EVENT = _Vocabulary(EVENT_NAMES, EVENT_RECORDS, {**REASONS, **EVENT_REASONS}, of_event=True)
+_VOCABULARIES = {OccasionKind.TICK: _OF_TICK, OccasionKind.EVENT: _OF_EVENT}
 
 
 _SANDBOX = Sandbox()
@@ -76,7 +80,7 @@ class WindowTemplate:
     _compiled: Template = field(repr=False, compare=False)
     _vocabulary: _Vocabulary = field(default=_OF_WINDOW, repr=False, compare=False)
 
-    def render(self, window: Window | Occasion, context: TemplateContext | EventContext) -> str:
+    def render(self, window: Scheduled | Occasion, context: TemplateContext | EventContext) -> str:
         """The text that Airflow's own engine gives in a scheduled run of this data interval, or in this run.
 
         Raises `TemplateFailed` if the expression fails for this window, `TemplateRefused` if it leaves the sandbox."""
@@ -89,12 +93,16 @@ class WindowTemplate:
         except Exception as error:  # a template can call any method of a date or a string
             raise self._failed(window, str(error) or type(error).__name__) from error
 
-    def _failed(self, moment: Window | Occasion, reason: str) -> TemplateFailed:
+    def _failed(self, moment: Scheduled | Occasion, reason: str) -> TemplateFailed:
         if isinstance(moment, Occasion):
             return TemplateFailed(self.text, "run", moment.run_id, reason)
+        if isinstance(moment, Tick):
+            return TemplateFailed(self.text, "tick", moment.at.isoformat(), reason)
         return TemplateFailed(self.text, "window", str(moment), reason)
 
-    def _values(self, window: Window | Occasion, context: TemplateContext | EventContext) -> dict[str, Any]:
+    def _values(
+        self, window: Scheduled | Occasion, context: TemplateContext | EventContext
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         known, records = self._vocabulary.names, self._vocabulary.records
         for root in {name.partition(".")[0] for name in self.names}:
@@ -114,21 +122,21 @@ class WindowTemplate:
 
 
 def compile_template(
-    text: str, params: Mapping[str, Any] | None = None, *, of_event: bool = False
+    text: str, params: Mapping[str, Any] | None = None, *, about: OccasionKind = OccasionKind.WINDOW
 ) -> WindowTemplate:
     """Compiles a template as written in the DAG.
 
     Raises `TemplateBroken` on a syntax error, and `TemplateRefused` with the dotted name of the first thing that it
     needs and the schedule does not determine. `params` are the defaults, if known; a param without a default is then
-    refused too. `of_event`: of a DAG without a clock, whose template is rendered for an Occasion; all params are then
-    refused.
+    refused too. `about`: what the runs of its DAG are about. The template of an event is rendered for an Occasion, and
+    all its params are refused.
     """
-    return _compile(text, None if params is None else frozenset(params), of_event)
+    return _compile(text, None if params is None else frozenset(params), about)
 
 
 @lru_cache(maxsize=4096)  # hundreds of units share the same few texts
-def _compile(text: str, params: Collection[str] | None, of_event: bool) -> WindowTemplate:
-    vocabulary = _OF_EVENT if of_event else _OF_WINDOW
+def _compile(text: str, params: Collection[str] | None, about: OccasionKind) -> WindowTemplate:
+    vocabulary = _VOCABULARIES.get(about, _OF_WINDOW)
     try:
         tree = parse(_SANDBOX, text)
         _refuse_constructs(text, tree)

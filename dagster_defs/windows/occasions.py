@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from dagster_defs.errors import BadOccasion
 from dagster_defs.older_python import StrEnum, datetime_of
+from dagster_defs.windows.vocabulary import OF_RUNS_BESIDE
 from dagster_defs.windows.window import utc
 from dagster_defs.windows.zones import Zone, canonical_zone, zone_named
 
@@ -250,14 +251,7 @@ _NO_SCHEDULE = "a DAG without a clock has no run before or after a run"
 EVENT_REASONS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(
-            (
-                "next_execution_date",
-                "next_ds",
-                "next_ds_nodash",
-                "prev_execution_date",
-                "prev_ds",
-                "prev_ds_nodash",
-            ),
+            OF_RUNS_BESIDE,
             _NO_SCHEDULE,
         ),
         "params": "the run's conf may override a default, if the team's Airflow allows that: use dag_run.conf",

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
+from typing import Generic
 
 import pendulum
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
-from dagster_defs.windows.schedule import Schedule
-from dagster_defs.windows.ticks import Tick, Ticks
-from dagster_defs.windows.window import Window, utc
+from dagster_defs.windows.boundaries import Boundaries, Boundary
+from dagster_defs.windows.schedule import M_co, Recurring
+from dagster_defs.windows.window import Scheduled, utc
 from dagster_defs.windows.zones import Zone
 
 # A schedule of every minute has 720 ticks between its quiet instants, a sparse hourly one a few dozen.
@@ -30,33 +31,33 @@ _MOST_KNOWN = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Seam:
+class Seam(Generic[M_co]):
     """The ticks between two quiet instants around a clock change, each with its window.
 
     `phantoms` are Dagster's ticks without a window, `keyless` are Airflow's windows without a tick.
     """
 
-    windows: Mapping[Tick, Window]
-    phantoms: tuple[Tick, ...]
-    keyless: tuple[Window, ...]
+    windows: Mapping[Boundary, M_co]
+    phantoms: tuple[Boundary, ...]
+    keyless: tuple[M_co, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairing:
-    schedule: Schedule
-    ticks: Ticks
+class Pairing(Generic[M_co]):
+    schedule: Recurring[M_co]
+    ticks: Boundaries
     # Filled on demand: pairs depend only on the schedule, so no seam has to be walked twice, not even one that Airflow
     # does not get past.
-    _seams: dict[Tick, Seam | DoesNotAdvance] = field(init=False, repr=False, default_factory=dict)
+    _seams: dict[Boundary, Seam[M_co] | DoesNotAdvance] = field(init=False, repr=False, default_factory=dict)
     _known_quiet: dict[datetime, bool] = field(init=False, repr=False, default_factory=dict)
 
-    def window_at(self, tick: Tick) -> Window | None:
+    def window_at(self, tick: Boundary) -> M_co | None:
         """Airflow's window for one of Dagster's ticks; None if Airflow has none."""
         if self._quiet(tick.instant):
             return self.schedule.window_from(tick.instant)
         return self._seam_from(self._quiet_before(tick)).windows.get(tick)
 
-    def tick_of(self, window: Window) -> Tick | None:
+    def tick_of(self, window: Scheduled) -> Boundary | None:
         """Dagster's tick for one of Airflow's windows; None for any other interval."""
         tick = self.ticks.at_or_after(window.start)
         if tick.instant == window.start and self.window_at(tick) == window:
@@ -65,7 +66,7 @@ class Pairing:
             return None
         return next((near for near in self.ticks.near(window.start) if self.window_at(near) == window), None)
 
-    def seams(self, start: datetime, until: datetime) -> Iterator[Seam | DoesNotAdvance]:
+    def seams(self, start: datetime, until: datetime) -> Iterator[Seam[M_co] | DoesNotAdvance]:
         """The clock changes in `[start, until]` around which ticks and windows do not match one to one, or which
         Airflow's own timetable does not get past."""
         if self.schedule.once_a_day:
@@ -123,14 +124,14 @@ class Pairing:
             and not (after - before) % timedelta(hours=1)
         )
 
-    def _quiet_before(self, tick: Tick) -> Tick:
+    def _quiet_before(self, tick: Boundary) -> Boundary:
         """`tick` itself if it is quiet, else the last quiet tick before it."""
         for first in islice(self.ticks.walk(tick.instant, ahead=False), _LONGEST_WALK):
             if self._quiet(first.instant):
                 return first
         raise self._never_quiet(tick)
 
-    def _seam_from(self, first: Tick) -> Seam:
+    def _seam_from(self, first: Boundary) -> Seam[M_co]:
         if first not in self._seams:
             try:
                 self._seams[first] = self._pair(first)
@@ -141,7 +142,7 @@ class Pairing:
             raise found.with_traceback(None)
         return found
 
-    def _pair(self, first: Tick) -> Seam:
+    def _pair(self, first: Boundary) -> Seam[M_co]:
         walk = self.ticks.walk(first.instant)
         ticks = [next(walk)]
         while not self._quiet((last := next(walk)).instant):
@@ -155,7 +156,7 @@ class Pairing:
             raise self._never_quiet(last)
         return _pair_in_order(ticks, windows)
 
-    def _never_quiet(self, tick: Tick) -> ScheduleRefused:
+    def _never_quiet(self, tick: Boundary) -> ScheduleRefused:
         return ScheduleRefused(
             self.schedule.expression,
             self.schedule.timezone,
@@ -164,14 +165,14 @@ class Pairing:
         )
 
 
-def _pair_in_order(ticks: list[Tick], windows: list[Window]) -> Seam:
+def _pair_in_order(ticks: list[Boundary], windows: list[M_co]) -> Seam[M_co]:
     """Pairs equal instants; what is left between two such pairs is the same wall-clock time, shifted."""
     by_start = {window.start: window for window in windows}
     paired = {tick: by_start[tick.instant] for tick in ticks if tick.instant in by_start}
     common = sorted(tick.instant for tick in paired)
     shared = set(common)
     free = [window for window in windows if window.start not in shared]
-    phantoms: list[Tick] = []
+    phantoms: list[Boundary] = []
     for tick in ticks:
         if tick in paired:
             continue
@@ -201,7 +202,7 @@ def _offset_is_constant(zone: Zone, first: pendulum.DateTime, last: pendulum.Dat
     return True
 
 
-def counts_hours_alike(schedule: Schedule, until: datetime, asked_at: datetime) -> bool:
+def counts_hours_alike(schedule: Recurring[Scheduled], until: datetime, asked_at: datetime) -> bool:
     """Whether Dagster places the minutes of an hourly schedule the same way on every day on which it is evaluated.
 
     Its `cron_string_iterator` (`dagster/_utils/schedules.py`, 1.13) takes the minutes of "every hour, every

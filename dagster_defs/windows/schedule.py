@@ -7,11 +7,13 @@ method that each method reproduces.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import pendulum
 from croniter import CroniterBadDateError, CroniterError, croniter
@@ -19,7 +21,7 @@ from typing_extensions import Self
 
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.older_python import datetime_of
-from dagster_defs.windows.window import Window, utc
+from dagster_defs.windows.window import Scheduled, Window, utc
 from dagster_defs.windows.zones import Zone, zone_named
 
 # airflow.utils.dates.cron_presets, and the two aliases that Airflow leaves to croniter.
@@ -110,9 +112,13 @@ def _five_fields(expression: str, timezone: str) -> str:
     return cron
 
 
+M_co = TypeVar("M_co", bound=Scheduled, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone.
+class Recurring(ABC, Generic[M_co]):
+    """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone. What its runs are about, windows or
+    ticks, is the subclass's to say; the words "window" and `windows` below stand for either.
 
     `start` and `end` are the DAG's dates. Aware ones are converted to UTC; naive ones, dates and ISO text without an
     offset are wall-clock times in the zone: the second one of a time that occurs twice, and a time inside a gap is
@@ -210,19 +216,11 @@ class Schedule:
         """The same windows with another start and end."""
         return type(self)(self.expression, self.timezone, start, end)
 
-    def run_after(self, window: Window) -> pendulum.DateTime:
-        """The logical date of the run after that of `window`, even beyond the schedule's end."""
-        return self.align_to_prev(window.end)
-
-    def run_before(self, window: Window) -> pendulum.DateTime:
-        """The logical date of the run before that of `window`, even before the schedule's start."""
-        return self.prev_boundary(window.start)
-
-    def recurs_like(self, other: Self) -> bool:
+    def recurs_like(self, other: Recurring[Scheduled]) -> bool:
         """Whether both have the same windows, apart from their start and end."""
-        return (self.cron, self.timezone) == (other.cron, other.timezone)
+        return type(other) is type(self) and (self.cron, self.timezone) == (other.cron, other.timezone)
 
-    def is_in_bounds(self, window: Window) -> bool:
+    def is_in_bounds(self, window: Scheduled) -> bool:
         """Whether Airflow runs a task with this schedule's start and end for the window: the window's start must lie
         between the two, both included (`task_filter` of Airflow's DagRun)."""
         return self.start <= window.start and (self.end is None or window.start <= self.end)
@@ -263,28 +261,32 @@ class Schedule:
         behind = self.prev_boundary(instant)
         return behind if self.next_boundary(behind) != instant else utc(instant)
 
-    def window_from(self, start: datetime) -> Window:
-        """The window that starts at `start`; raises `DoesNotAdvance` if Airflow's window would have no length."""
-        end = self.next_boundary(start)
-        if end <= start:
-            raise self._stuck(start, end)
-        return Window(utc(start), end)
+    def run_after(self, window: Scheduled) -> pendulum.DateTime:
+        """The logical date of the run after that of `window`, even beyond the schedule's end. Raises ValueError where
+        nothing here determines it, and in Airflow 3, which has no such name."""
+        raise ValueError(self._untold_run("after", "end"))
 
-    def following(self, window: Window) -> Window:
-        """The window that Airflow schedules after `window` (its `next_dagrun_info`, with catch-up).
+    def run_before(self, window: Scheduled) -> pendulum.DateTime:
+        """The logical date of the run before that of `window`, even before the schedule's start. Raises like
+        `run_after`."""
+        raise ValueError(self._untold_run("before", "start"))
 
-        Raises `DoesNotAdvance` if Airflow would return to time that `window` has already covered, as with hourly
-        schedules in Australia/Lord_Howe, whose clock moves by half an hour.
-        """
-        start = self.align_to_prev(window.end)
-        if start < window.end:
-            raise self._stuck(window.end, start)
-        return self.window_from(start)
+    def _untold_run(self, side: str, bound: str) -> str:
+        return f"{self} does not determine the run {side} a run: use data_interval_{bound} instead"
+
+    @abstractmethod
+    def window_from(self, start: datetime) -> M_co:
+        """What the run whose data interval starts at `start` is about, where `start` is a boundary."""
+
+    @abstractmethod
+    def following(self, window: Scheduled) -> M_co:
+        """What Airflow schedules after `window` (its `next_dagrun_info`, with catch-up). Raises `DoesNotAdvance` if
+        Airflow would return to time that it has covered already."""
 
     def _stuck(self, at: datetime, step: datetime) -> DoesNotAdvance:
         return DoesNotAdvance(self.expression, self.timezone, at.isoformat(), step.isoformat())
 
-    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[Window]:
+    def windows(self, from_: datetime | None = None, until: datetime | None = None) -> Iterator[M_co]:
         """The windows that start in `[from_, until)`, within the schedule's own start and end, oldest first.
 
         Endless without `until` or an end. Raises `DoesNotAdvance`, see `following`.
@@ -295,21 +297,23 @@ class Schedule:
             yield window
             window = self.following(window)
 
-    def ending_after(self, instant: datetime) -> Iterator[Window]:
+    def ending_after(self, instant: datetime) -> Iterator[M_co]:
         """The next few windows, within the schedule's own start and end, that end after `instant`, oldest first.
         Raises `DoesNotAdvance`."""
         until = self.next_boundary(self.next_boundary(max(self.start, utc(instant))))
         return (window for window in self.windows(self.align_to_prev(instant), until) if window.end > instant)
 
-    def ended_by(self, instant: datetime) -> Iterator[Window]:
+    def ended_by(self, instant: datetime) -> Iterator[M_co]:
         """The last few windows, within the schedule's own start and end, that are over by `instant`, newest first.
         Raises `DoesNotAdvance`."""
         begin = utc(instant) if self.end is None else min(utc(instant), self.end)
         for _ in range(4):  # the last window that is over is among the last few
             begin = self.prev_boundary(begin)
-        return reversed([window for window in self.windows(begin, instant) if window.end <= instant])
+        # The window that begins at `instant` is not over, a tick is.
+        until = utc(instant).add(microseconds=1)
+        return reversed([window for window in self.windows(begin, until) if window.end <= instant])
 
-    def _first_from(self, earliest: pendulum.DateTime) -> Window:
+    def _first_from(self, earliest: pendulum.DateTime) -> M_co:
         """The first window that starts at or after `earliest`, as Airflow reaches it from the schedule's start.
 
         Inside a clock change boundaries depend on where the walk starts, so it starts a day and a boundary earlier,
@@ -323,8 +327,37 @@ class Schedule:
             return self.window_from(self.align_to_next(earliest))
         return window
 
-    def first_window(self) -> Window:
+    def first_window(self) -> M_co:
         return self.window_from(self.align_to_next(self.start))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Recurring[Window]):
+    """A schedule with data intervals, one from each boundary to the next: see `Recurring`."""
+
+    def run_after(self, window: Scheduled) -> pendulum.DateTime:
+        return self.align_to_prev(window.end)
+
+    def run_before(self, window: Scheduled) -> pendulum.DateTime:
+        return self.prev_boundary(window.start)
+
+    def window_from(self, start: datetime) -> Window:
+        """The window that starts at `start`; raises `DoesNotAdvance` if Airflow's window would have no length."""
+        end = self.next_boundary(start)
+        if end <= start:
+            raise self._stuck(start, end)
+        return Window(utc(start), end)
+
+    def following(self, window: Scheduled) -> Window:
+        """The window that Airflow schedules after `window` (its `next_dagrun_info`, with catch-up).
+
+        Raises `DoesNotAdvance` if Airflow would return to time that `window` has already covered, as with hourly
+        schedules in Australia/Lord_Howe, whose clock moves by half an hour.
+        """
+        start = self.align_to_prev(window.end)
+        if start < window.end:
+            raise self._stuck(window.end, start)
+        return self.window_from(start)
 
 
 def _cron_of_delta(delta: timedelta, anchor: pendulum.DateTime) -> str:

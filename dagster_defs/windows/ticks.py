@@ -1,156 +1,53 @@
-"""Dagster's own boundaries for a cron: the instants at which its partitions start, and their keys."""
+"""Airflow 3's triggers: their ticks, and the partitions of these, one for each tick."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from itertools import dropwhile
-from typing import Protocol
+from dataclasses import dataclass
+from datetime import datetime
 
 import pendulum
 
-from dagster_defs.errors import ScheduleRefused, UnknownPartition
-from dagster_defs.windows.schedule import Schedule
-from dagster_defs.windows.window import utc
-from dagster_defs.windows.zones import iana_zone
+from dagster_defs.windows.partitions import Partitions
+from dagster_defs.windows.schedule import Recurring
+from dagster_defs.windows.window import Scheduled, Tick, utc
 
-DAY_FORMAT = "%Y-%m-%d"
-# In schedules of less than a day the same wall-clock time occurs twice in autumn; only the offset tells them apart.
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M%z"
-
-# How long after a schedule's start its clock changes are examined. Beyond that Dagster offers keys without a window,
-# which are still refused when used.
-HORIZON = timedelta(days=15 * 366)
-_SLACKS = tuple(timedelta(hours=hours) for hours in (0, 30, 100))
+__all__ = ["TickPartitions", "TickSchedule"]
 
 
-class CronTicks(Protocol):
-    """Where Dagster's own cron puts boundaries, in an IANA zone; the adapter asks Dagster."""
+@dataclass(frozen=True, slots=True)
+class TickSchedule(Recurring[Tick]):
+    """A trigger: its runs are due at the boundaries and about nothing else (`CronTriggerTimetable` without `interval`
+    of Airflow 3.3.2, its default for a cron): see `Recurring`."""
 
-    @property
-    def asked_at(self) -> datetime:
-        """When Dagster evaluates the cron: it counts some crons by the UTC offset of that day."""
-        ...
+    def __str__(self) -> str:
+        return f"the ticks of {self.expression!r} in {self.timezone}"
 
-    def is_expressible(self, cron: str, zone: str, fmt: str, start: datetime) -> bool:
-        """Whether Dagster's partitions can be defined by this cron, with keys in this format, from `start` on."""
-        ...
+    def window_from(self, start: datetime) -> Tick:
+        return Tick(utc(start))
 
-    def boundaries(
-        self, cron: str, zone: str, instant: datetime, *, ahead: bool
-    ) -> Iterator[datetime] | None:
-        """In local time, forwards or backwards; None if Dagster cannot begin at `instant`, although it would pass it
-        when beginning elsewhere."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Tick:
-    """The start of one of Dagster's partitions, and its key.
-
-    The instant is in UTC: Dagster's own datetimes share one zone, and Python compares those by the wall clock.
-    """
-
-    instant: pendulum.DateTime
-    key: str
+    def following(self, window: Scheduled) -> Tick:
+        """The tick after `window`. Raises `DoesNotAdvance` if that is not later, as with hourly schedules in
+        Australia/Lord_Howe."""
+        at = self.next_boundary(window.end)
+        if at <= window.end:
+            raise self._stuck(window.end, at)
+        return Tick(at)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ticks:
-    """All ticks of a schedule's cron, regardless of its start and end.
+class TickPartitions(Partitions[Tick]):
+    """The partitions of a trigger: the key names the tick, and the partition is there as soon as the tick is over. A
+    run takes one tick only, because no time lies between two of them that a run could cover."""
 
-    Raises `ScheduleRefused` if Dagster cannot read the cron expression.
-    """
-
-    schedule: Schedule
-    crons: CronTicks
-    zone: str = field(init=False)
-    """The IANA name of the schedule's zone: Dagster accepts no other."""
-
-    def __post_init__(self) -> None:
-        schedule = self.schedule
-        until = schedule.end or schedule.start + HORIZON
-        zone = iana_zone(schedule.zone, schedule.start, until)
-        if zone is None:
-            raise ScheduleRefused(
-                schedule.expression,
-                schedule.timezone,
-                "Dagster's partitions need an IANA time zone, and none has this offset throughout those years",
-                "Mirror it without partitions, or move the DAG to a named time zone first",
-            )
-        object.__setattr__(self, "zone", zone)
-        if not self.crons.is_expressible(self.cron, zone, self.fmt, schedule.start):
-            raise ScheduleRefused(
-                schedule.expression,
-                schedule.timezone,
-                "Dagster's partitions cannot express it",
-                "Mirror it without partitions, or declare a plain five-field cron",
-            )
+    schedule: TickSchedule
 
     @property
-    def cron(self) -> str:
-        """The expression as passed to Dagster. Dagster's shortcut for `29 2` looks for these digits, and would miss a
-        29 February that it starts from."""
-        return re.sub(r" 29 2 \*$", " 29 FEB *", self.schedule.cron)
+    def tile(self) -> bool:
+        return False
 
     @property
-    def fmt(self) -> str:
-        return DAY_FORMAT if self.schedule.once_a_day else INSTANT_FORMAT
+    def of_ticks(self) -> bool:
+        return True
 
-    def _tick(self, start: datetime) -> Tick:
-        return Tick(utc(start), start.strftime(self.fmt))
-
-    def walk(self, instant: datetime, *, ahead: bool = True) -> Iterator[Tick]:
-        """The ticks from `instant` on, itself included, forwards or backwards."""
-        at, way = utc(instant), 1 if ahead else -1
-        for slack in _SLACKS:
-            starts = self.crons.boundaries(self.cron, self.zone, at - way * slack, ahead=ahead)
-            if starts is None:
-                continue
-            ticks = (self._tick(start) for start in starts)
-            return dropwhile(lambda tick: tick.instant < at if ahead else tick.instant > at, ticks)
-        raise ScheduleRefused(
-            self.schedule.expression,
-            self.schedule.timezone,
-            f"Dagster's own cron fails around {at.isoformat()}",
-            "Declare it in UTC, or at an hour without clock changes",
-        )
-
-    def at_or_after(self, instant: datetime) -> Tick:
-        return next(self.walk(instant))
-
-    def after(self, tick: Tick) -> Tick:
-        return self.at_or_after(tick.instant.add(seconds=1))
-
-    def before(self, instant: datetime) -> Tick:
-        """The last tick before `instant`."""
-        return next(tick for tick in self.walk(instant, ahead=False) if tick.instant < instant)
-
-    def near(self, instant: datetime) -> Iterator[Tick]:
-        """The ticks around `instant`, further to either side than a clock change can move a boundary."""
-        reach = utc(instant).add(hours=3)
-        for tick in self.walk(self.before(self.before(reach.subtract(hours=6)).instant).instant):
-            yield tick
-            if tick.instant > reach:
-                return
-
-    def of_key(self, key: str) -> Tick:
-        """Raises `UnknownPartition` for text that is not a key of this cron and zone."""
-        try:
-            named = datetime.strptime(key, self.fmt)  # noqa: DTZ007 - a day has no offset
-        except ValueError as error:
-            reason = f"a key looks like {self.at_or_after(self.schedule.start).key}"
-            raise UnknownPartition(key, str(self.schedule), reason) from error
-        # A date names a local day, whose first instant may be up to 14 hours away from UTC's.
-        day = timedelta(hours=26) if named.tzinfo is None else timedelta(hours=2)
-        named = named if named.tzinfo is not None else named.replace(tzinfo=timezone.utc)
-        for tick in self.walk(named - day):
-            if tick.key == key:
-                return tick
-            if tick.instant > named + 2 * day:
-                break
-        raise UnknownPartition(
-            key, str(self.schedule), f"there is no boundary there, the next is {self.at_or_after(named).key}"
-        )
+    def _beside(self, first: Scheduled, last: Scheduled) -> tuple[pendulum.DateTime, pendulum.DateTime]:
+        return self.schedule.prev_boundary(first.start), self.schedule.next_boundary(last.end)

@@ -20,9 +20,9 @@ import pendulum
 import yaml
 from dateutil import parser, relativedelta, tz  # type: ignore[import-untyped]  # ships no type information
 
-from dagster_defs.windows.schedule import Schedule
+from dagster_defs.windows.schedule import Recurring
 from dagster_defs.windows.values import read_yaml
-from dagster_defs.windows.window import Window
+from dagster_defs.windows.window import Scheduled
 from dagster_defs.windows.zones import Zone, zone_named
 
 
@@ -34,7 +34,7 @@ class TemplateContext:
     the schedule's, as with `timedelta` schedules, which count in UTC.
     """
 
-    schedule: Schedule
+    schedule: Recurring[Scheduled]
     dag_id: str
     task_id: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class TemplateContext:
         return self.schedule.zone if self.timezone is None else zone_named(self.timezone)
 
 
-Value: TypeAlias = Callable[[Window, TemplateContext], Any]
+Value: TypeAlias = Callable[[Scheduled, TemplateContext], Any]
 
 
 def _ds(moment: date) -> str:
@@ -56,31 +56,41 @@ def _nodash(moment: date) -> str:
     return moment.strftime("%Y%m%d")
 
 
-def _next(window: Window, context: TemplateContext) -> pendulum.DateTime:
+def _next(window: Scheduled, context: TemplateContext) -> pendulum.DateTime:
     # Airflow asks the timetable for the next run, regardless of the DAG's start and end.
     return context.schedule.run_after(window)
 
 
-def _previous(window: Window, context: TemplateContext) -> pendulum.DateTime:
+def _previous(window: Scheduled, context: TemplateContext) -> pendulum.DateTime:
     # Airflow steps back from the logical date, even before the DAG's start.
     return context.schedule.run_before(window)
 
 
-def _run_id(window: Window, _: TemplateContext) -> str:
+def _run_id(window: Scheduled, _: TemplateContext) -> str:
     return f"scheduled__{window.start.isoformat()}"
 
 
-def _start(window: Window, _: TemplateContext) -> pendulum.DateTime:
+def _start(window: Scheduled, _: TemplateContext) -> pendulum.DateTime:
     return window.start
 
 
-def _end(window: Window, _: TemplateContext) -> pendulum.DateTime:
+def _end(window: Scheduled, _: TemplateContext) -> pendulum.DateTime:
     return window.end
 
 
 def _fixed(value: Any) -> Value:
     return lambda _window, _context: value
 
+
+# Names whose values are dates of the run before or after a run.
+OF_RUNS_BESIDE = (
+    "next_execution_date",
+    "next_ds",
+    "next_ds_nodash",
+    "prev_execution_date",
+    "prev_ds",
+    "prev_ds_nodash",
+)
 
 # Airflow's ds is the UTC date of the logical date, whatever the DAG's time zone; a scheduled run's logical
 # date is the start of its data interval.

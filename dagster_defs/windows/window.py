@@ -1,9 +1,10 @@
-"""The half-open interval of time that one run is about."""
+"""What one scheduled run is about: the half-open interval of a window, or the instant of a tick."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
 
 import pendulum
 from typing_extensions import Self
@@ -76,3 +77,52 @@ class Window:
 
     def __str__(self) -> str:
         return self.isoformat()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tick:
+    """The instant at which a trigger is due, in UTC; any aware datetime is accepted and converted.
+
+    It has no length: nothing lies inside it, and which data its run is about only the run's variables say. Airflow
+    gives such a run an empty data interval, of which `start` and `end` are the bounds.
+    """
+
+    at: pendulum.DateTime
+
+    def __post_init__(self) -> None:
+        if self.at.utcoffset() is None:
+            raise InvalidWindow(str(self.at), str(self.at), f"{self.at} has no time zone")
+        object.__setattr__(self, "at", utc(self.at))
+
+    @property
+    def start(self) -> pendulum.DateTime:
+        return self.at
+
+    @property
+    def end(self) -> pendulum.DateTime:
+        return self.at
+
+    def __str__(self) -> str:
+        return f"tick {self.at.isoformat()}"
+
+
+Scheduled: TypeAlias = Window | Tick  # what a run of a DAG with a clock is about
+
+
+def scheduled_between(start: datetime | str, end: datetime | str) -> Scheduled:
+    """A window, or a tick where the interval is empty; bounds as `Window.between` takes them."""
+    if start == end:
+        try:
+            return Tick(utc(datetime_of(start) if isinstance(start, str) else start))
+        except ValueError as error:
+            raise InvalidWindow(str(start), str(end), str(error)) from error
+    return Window.between(start, end)
+
+
+def share_time(one: Scheduled, other: Scheduled) -> bool:
+    """Whether two windows overlap, a tick lies in a window, or two ticks are the same."""
+    if isinstance(one, Window) and isinstance(other, Window):
+        return one.overlaps(other)
+    if isinstance(one, Window):
+        return one.contains(other.start)
+    return other.contains(one.at) if isinstance(other, Window) else one == other

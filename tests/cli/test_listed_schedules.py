@@ -90,7 +90,7 @@ make("moving", Trading(), pendulum.now("UTC").subtract(days=1000))
 make("events", EventsTimetable([P(2024, 1, 5), P(2024, 2, 5)]), P(2024, 1, 1))
 """
 LISTED = ("trading", "quarters", "every_month", "five_hours", "ninety_seconds", "forty_days", "one_day", "seven_days",
-          "odd_offset")  # fmt: skip
+          "odd_offset", "events")  # fmt: skip
 
 
 def export(root: Path, first: str, last: str) -> Path:
@@ -156,7 +156,7 @@ def test_windows_that_airflow_lists_are_the_mirrors(
     facets = windows_of(root, january)
 
     assert {name: (facet.agrees.value, facet.detail) for name, facet in facets.items()} == {
-        **{f"{name}.t": ("agrees", "") for name in LISTED if name != "trading"},
+        **{f"{name}.t": ("agrees", "") for name in (*LISTED, "no_window") if name != "trading"},
         "trading.always": ("agrees", ""),
         "trading.a_while": ("agrees", ""),
     }
@@ -194,15 +194,13 @@ def test_what_is_written_names_the_list(root: Path, files: dict[str, dict[str, A
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no_window", "has empty windows, and no data belongs to one"),
-        ("events", "has empty windows, and no data belongs to one"),
         ("moving", "computed when the DAG file is parsed"),
     ],
 )
 def test_what_has_no_window_has_the_true_reason(
     files: dict[str, dict[str, Any]], name: str, message: str
 ) -> None:
-    """Windows of no length, and those of a DAG that begins elsewhere each day, are not listed."""
+    """Windows of a DAG that begins elsewhere each day are not listed."""
     assert f"{name}/windows.json" not in files
     [gap] = files[f"{name}/gaps.yaml"]["gaps"]
     assert message in gap

@@ -186,7 +186,6 @@ def test_an_offset_is_written_in_one_way(written: Written, unit: str, zone: str)
 
 
 REFUSED = [
-    ("trigger", "CronTriggerTimetable", "has empty windows, and no data belongs to one"),
     ("rolling", "computed when the DAG file is parsed", "elsewhere each day"),
     ("rolling_datetime", "computed when the DAG file is parsed", "elsewhere each day"),
 ]

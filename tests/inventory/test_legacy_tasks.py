@@ -130,7 +130,8 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
     ("given", "more", "said"),
     [
         (python("load"), {"schedule": {"text": "0 6 * * *", "kind": "cron-trigger", "cron": "0 6 * * *",
-                                       "timezone": "UTC", "interval_is_empty": True}}, "has empty windows"),
+                                       "timezone": "UTC", "interval_is_empty": True, "occasion": None}},
+         "does not say that they are ticks"),
         (python("load"), {"airflow_version": "4.0.0"}, "the inventory is of Airflow 4.0.0"),
         (task("wait", "", operator=SENSOR), {}, "does not run without Airflow's servers"),
     ],
@@ -138,7 +139,7 @@ def test_a_class_of_the_teams_own_is_no_marker(tmp_path: Path) -> None:
 def test_what_cannot_run_as_it_is_says_why(
     tmp_path: Path, given: dict[str, Any], more: dict[str, Any], said: str
 ) -> None:
-    """With empty windows, or with work that servers do, there is a comment only."""
+    """With empty windows of an unknown kind, or with work that servers do, there is a comment only."""
     draft = drafted(tmp_path, given, **more)
 
     assert draft.units == ()

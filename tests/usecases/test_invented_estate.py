@@ -47,7 +47,6 @@ DISPOSED = {
     "harbour_sql.*": "LegacyTask",
     "harbour_sql.billing.fees": "DbtUnit",
     "harbour_taskflow.*": "LegacyTask",
-    "harbour_ticks.*": NONE,
     "harbour_waiting.*": NONE,
     "harbour_waiting.levies": "DbtUnit",
     "harbour_waiting.repair": NEEDLESS,
@@ -55,7 +54,6 @@ DISPOSED = {
 }
 # What a mirror still lacks, or a task has instead of one, in words of the YAML or of the summary.
 REASONS = {
-    "has empty windows": 3,
     "is computed when the DAG file is parsed": 3,
     "is no wait of the schedule": 1,
 }
@@ -155,8 +153,8 @@ def test_nine_tenths_have_a_mirror_that_works(summary: Mapping[str, Any]) -> Non
     assert sum(summary["reasons"].values()) == tasks["all"] - reached
     for words, count in REASONS.items():
         assert sum(n for reason, n in summary["reasons"].items() if words in reason) == count, words
-    # Ticks are windows without a length, and a moving start has no windows: neither is in Dagster yet.
-    kept = {"harbour_moving", "harbour_ticks", "harbour_waiting"}
+    # A moving start has no windows, and a wait in the middle of a DAG has no schedule.
+    kept = {"harbour_moving", "harbour_waiting"}
     assert dags["all"] - len(dags["reachable"]) == len(kept)
     assert not kept.intersection(dags["reachable"])
     assert dags["import_errors"] == 1

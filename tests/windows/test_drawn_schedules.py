@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused
 from dagster_defs.windows import PRESETS, PartitionedSchedule, Schedule, Window
-from dagster_defs.windows.ticks import HORIZON
+from dagster_defs.windows.boundaries import HORIZON
 from tests.support.schedules import cases, changes, offset
 from tests.support.timetables import Case, Kind, Outcome, Timetables, Walk, running_timetables
 

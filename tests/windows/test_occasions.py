@@ -13,6 +13,7 @@ from dagster_defs.windows import (
     EventKind,
     EventSchedule,
     Occasion,
+    OccasionKind,
     PartitionVars,
     VariableTemplate,
     Window,
@@ -63,7 +64,7 @@ def test_what_the_run_does_not_tell_is_refused(text: str, needs: str) -> None:
 def test_a_conf_is_known_only_without_a_clock() -> None:
     """A scheduled run's template still may not ask for a conf, even if the same text was compiled for an event."""
     text = "{{ dag_run.conf.get('x') }}"
-    compile_template(text, of_event=True)
+    compile_template(text, about=OccasionKind.EVENT)
     with pytest.raises(TemplateRefused, match="who triggers the run"):
         compile_template(text)
 

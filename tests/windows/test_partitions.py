@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dagster_defs.adapters.dagster.partitions import definition_of, partitioned
 from dagster_defs.errors import DoesNotAdvance, ScheduleRefused, Unaligned, UnknownPartition
 from dagster_defs.windows import PartitionedSchedule, Schedule, Window
+from dagster_defs.windows.boundaries import Boundary
 from dagster_defs.windows.pairing import Pairing, Seam, counts_hours_alike
-from dagster_defs.windows.ticks import Tick
 
 # Files of the zone database that are no zones, or that pendulum does not carry.
 ZONES = sorted(
@@ -193,10 +193,10 @@ def test_a_clock_change_that_airflow_does_not_pass_spoils_only_its_own_keys() ->
 
 def test_an_impassable_change_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its keys says so, and only the first of them, or the load itself, finds it out."""
-    walked: list[Tick] = []
+    walked: list[Boundary] = []
     pair = Pairing._pair
 
-    def counted(self: Pairing, first: Tick) -> Seam:
+    def counted(self: Pairing[Window], first: Boundary) -> Seam[Window]:
         walked.append(first)
         return pair(self, first)
 

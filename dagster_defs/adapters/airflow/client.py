@@ -15,7 +15,7 @@ from dagster_defs.adapters.airflow.rows import STARTED_BY_ASSETS, DagRun, TaskIn
 from dagster_defs.adapters.http.question import NoAnswer, Refusal, Unclear, segment, text
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 # An operator that is deferred or rescheduled may have begun something elsewhere, which another one would begin again.
 UNDER_WAY = ("running", "restarting", "deferred", "up_for_reschedule")
@@ -334,8 +334,8 @@ class AirflowReader(Reading):
 class AirflowClient(AirflowReader):
     """Changes Airflow too; raises what its reader raises."""
 
-    def trigger(self, dag_id: str, window: Window) -> DagRun:
-        """Trigger a manual run whose data interval is the window."""
+    def trigger(self, dag_id: str, window: Scheduled) -> DagRun:
+        """Trigger a manual run whose data interval is the window, or the tick."""
         start, end = window.start.isoformat(), window.end.isoformat()
         body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
         run = self._one(DagRun.parse, self._call("POST", f"{dag_path(dag_id)}/dagRuns", json=body))

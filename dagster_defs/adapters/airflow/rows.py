@@ -12,7 +12,7 @@ import pendulum
 from dagster_defs.adapters.http.question import Unclear, excerpt, seconds, text, whole
 from dagster_defs.errors import BadOccasion
 from dagster_defs.lifecycle import Unit
-from dagster_defs.windows import Occasion, Window, instant_text
+from dagster_defs.windows import Occasion, Scheduled, instant_text, scheduled_between
 
 COMMANDS = (
     "bash_command",
@@ -28,14 +28,14 @@ STARTED_BY_ASSETS = ("dataset_triggered", "asset_triggered")  # the types of suc
 
 @dataclass(frozen=True, slots=True)
 class DagRun:
-    """`window` is None if the run has no data interval, or an empty one; `occasion` is None if Airflow's answer is not
-    complete enough to make one. `bundle_version`: of the DAG file that its tasks are run from, if the run keeps to one
-    version of it."""
+    """`window` is a tick if the data interval is empty, and None if the run has none; `occasion` is None if Airflow's
+    answer is not complete enough to make one. `bundle_version`: of the DAG file that its tasks are run from, if the run
+    keeps to one version of it."""
 
     dag_id: str
     run_id: str
     state: str
-    window: Window | None
+    window: Scheduled | None
     end: pendulum.DateTime | None
     occasion: Occasion | None = None
     partition_key: str = ""
@@ -45,7 +45,7 @@ class DagRun:
     def parse(cls, row: Mapping[str, Any]) -> DagRun:
         """Raises Unclear for a malformed row."""
         start, end = instant(row, "data_interval_start"), instant(row, "data_interval_end")
-        window = Window(start, end) if start and end and start < end else None
+        window = scheduled_between(start, end) if start and end and start <= end else None
         ids = text(row, "dag_id"), text(row, "dag_run_id")
         occasion = _occasion(row, ids[1], start, end)
         key = text(row, "partition_key", "")

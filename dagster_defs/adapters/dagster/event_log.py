@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 
 from dagster_defs.errors import BadOccasion
 from dagster_defs.lifecycle import tags
-from dagster_defs.windows import Occasion, Window
+from dagster_defs.windows import Occasion, Scheduled, Tick
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -95,9 +95,12 @@ class WindowEvent:
         """Whether the task was skipped, in Airflow or by the operator that Dagster ran: then nothing was written."""
         return self.state == "skipped"
 
-    def may_be_of(self, window: Window | None) -> bool:
-        """Whether it overlaps the window, or one of the two is unknown."""
+    def may_be_of(self, window: Scheduled | None) -> bool:
+        """Whether it overlaps the window, or one of the two is unknown: a tick does not say which rows its run is
+        about."""
         if window is None or self.start is None or self.end is None:
+            return True
+        if isinstance(window, Tick) or self.start == self.end:
             return True
         return self.start < window.end and window.start < self.end
 

@@ -26,7 +26,7 @@ from dagster_shared.serdes.serdes import _WHITELIST_MAP
 from typing_extensions import Self
 
 from dagster_defs.errors import ParityError
-from dagster_defs.windows import PartitionedSchedule, Window
+from dagster_defs.windows import Partitions, Scheduled, Tick, Window
 
 if TYPE_CHECKING:
     from dagster._core.instance import DynamicPartitionsStore
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["overlap_mapping"]
 
 
-def overlap_mapping(downstream: PartitionedSchedule, upstream: PartitionedSchedule) -> PartitionMapping:
+def overlap_mapping(downstream: Partitions[Scheduled], upstream: Partitions[Scheduled]) -> PartitionMapping:
     """Each of `downstream`'s windows on those of `upstream`'s that it overlaps."""
     kind = _InOneZone if downstream.zone == upstream.zone else _AcrossZones
     return kind.between(downstream, upstream)
@@ -43,11 +43,11 @@ def overlap_mapping(downstream: PartitionedSchedule, upstream: PartitionedSchedu
 class _Overlap:
     """What both mappings below do, whatever Dagster sees them as elsewhere."""
 
-    downstream: PartitionedSchedule
-    upstream: PartitionedSchedule
+    downstream: Partitions[Scheduled]
+    upstream: Partitions[Scheduled]
 
     @classmethod
-    def between(cls, downstream: PartitionedSchedule, upstream: PartitionedSchedule) -> Self:
+    def between(cls, downstream: Partitions[Scheduled], upstream: Partitions[Scheduled]) -> Self:
         with disable_dagster_warnings():  # one of the options is a beta feature
             made = cls._bare()
         made.downstream, made.upstream = downstream, upstream
@@ -65,7 +65,9 @@ class _Overlap:
 
     @property
     def description(self) -> str:
-        return "Each window depends on the upstream windows that it overlaps."
+        return (
+            "Each window depends on the upstream windows that it overlaps, a tick on those that it lies in."
+        )
 
     def validate_partition_mapping(self, *definitions: Any) -> None:
         """Nothing to check: both definitions come from the schedules that it was made from."""
@@ -128,9 +130,9 @@ for _ours, _read_as in ((_InOneZone, TimeWindowPartitionMapping), (_AcrossZones,
 def _mapped(
     subset: PartitionsSubset | None,
     own: PartitionsDefinition | None,
-    from_: PartitionedSchedule,
+    from_: Partitions[Scheduled],
     other: PartitionsDefinition,
-    to: PartitionedSchedule,
+    to: Partitions[Scheduled],
 ) -> PartitionsSubset:
     """The partitions of `other` that overlap the subset's and exist by now."""
     if subset is None or own is None:
@@ -142,8 +144,8 @@ def _mapped(
 
 
 def _windows(
-    subset: PartitionsSubset, own: PartitionsDefinition, partitions: PartitionedSchedule
-) -> Iterator[Window]:
+    subset: PartitionsSubset, own: PartitionsDefinition, partitions: Partitions[Scheduled]
+) -> Iterator[Scheduled]:
     for keys in subset.get_partition_key_ranges(own):
         try:
             yield from partitions.windows_between(keys.start, keys.end)
@@ -153,10 +155,13 @@ def _windows(
                     yield partitions.window_of(key)
 
 
-def _spans(windows: Iterable[Window]) -> Iterator[Window]:
-    """Merges windows that follow each other without a gap."""
+def _spans(windows: Iterable[Scheduled]) -> Iterator[Scheduled]:
+    """Merges windows that follow each other without a gap; between two ticks there is always one."""
     span: Window | None = None
-    for window in sorted(windows):
+    for window in sorted(windows, key=lambda each: each.start):
+        if isinstance(window, Tick):
+            yield window
+            continue
         if span is not None and window.start <= span.end:
             span = Window(span.start, max(span.end, window.end))
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import chain
+from typing import overload
 from zoneinfo import ZoneInfo
 
 from dagster import (
@@ -18,13 +19,21 @@ from dagster import (
 from dagster._check import CheckError
 from dagster._utils.schedules import cron_string_iterator
 
-from dagster_defs.windows import ListedPartitions, PartitionedSchedule, Schedule
+from dagster_defs.windows import (
+    ListedPartitions,
+    PartitionedSchedule,
+    Partitions,
+    Schedule,
+    Scheduled,
+    TickPartitions,
+    TickSchedule,
+)
 from dagster_defs.windows.window import utc
 
 
 @dataclass(frozen=True, slots=True)
 class DagsterCrons:
-    """Obeys `windows.ticks.CronTicks`."""
+    """Obeys `windows.boundaries.CronTicks`."""
 
     asked_at: datetime
 
@@ -52,14 +61,28 @@ class DagsterCrons:
         return chain([head], stream)
 
 
-def partitioned(schedule: Schedule) -> PartitionedSchedule:
-    """The partitions of a schedule, as Dagster counts them now. Raises what PartitionedSchedule raises."""
-    return PartitionedSchedule(schedule, DagsterCrons.asked_now())
+@overload
+def partitioned(schedule: Schedule) -> PartitionedSchedule: ...
 
 
-def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
+@overload
+def partitioned(schedule: TickSchedule) -> TickPartitions: ...
+
+
+def partitioned(schedule: Schedule | TickSchedule) -> PartitionedSchedule | TickPartitions:
+    """The partitions of a schedule, as Dagster counts them now. Raises what Partitions raises."""
+    crons = DagsterCrons.asked_now()
+    if isinstance(schedule, TickSchedule):
+        return TickPartitions(schedule, crons)
+    return PartitionedSchedule(schedule, crons)
+
+
+def definition_of(partitions: Partitions[Scheduled]) -> PartitionsDefinition:
     """Begins with Airflow's first window and, if the schedule ends, ends with Airflow's last. A cron tick without an
-    Airflow window is excluded. A list of windows becomes a static definition (decision 20), without a cron."""
+    Airflow window is excluded. A list of windows becomes a static definition (decision 20), without a cron.
+
+    Dagster's partition lasts from one cron tick to the next, and is offered once that time is over. Airflow's tick is
+    over at once: its partition is the one that has just begun."""
     if isinstance(partitions, ListedPartitions):
         return StaticPartitionsDefinition(partitions.keys)
     return _definition(
@@ -69,6 +92,7 @@ def definition_of(partitions: PartitionedSchedule) -> PartitionsDefinition:
         _askable_start(partitions),
         partitions.end_boundary,
         partitions.phantoms,
+        partitions_ahead=1 if partitions.of_ticks else 0,
     )
 
 
@@ -77,7 +101,7 @@ def backfill_policy(*, takes_ranges: bool) -> BackfillPolicy:
     return BackfillPolicy.single_run() if takes_ranges else BackfillPolicy.multi_run(1)
 
 
-def _askable_start(partitions: PartitionedSchedule) -> datetime:
+def _askable_start(partitions: Partitions[Scheduled]) -> datetime:
     """A start that Dagster can count from and whose first tick is the first partition's: see `boundaries`."""
     first = partitions.first_boundary
     for minutes in (0, 30, 59, 119):
@@ -99,6 +123,7 @@ def _definition(
     start: datetime,
     end: datetime | None = None,
     exclusions: Sequence[datetime] = (),
+    partitions_ahead: int = 0,
 ) -> TimeWindowPartitionsDefinition:
     local = ZoneInfo(zone)
     return TimeWindowPartitionsDefinition(
@@ -108,6 +133,7 @@ def _definition(
         fmt=fmt,
         cron_schedule=cron,
         exclusions=[_plain(excluded, local) for excluded in exclusions] or None,
+        end_offset=partitions_ahead,
     )
 
 

@@ -1,6 +1,5 @@
 """The comparisons of one candidate run: its own windows, and adjacent ones that it may have spoiled."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +27,7 @@ from dagster_defs.parity import Check, Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog, LegacyRun, Records, Since, standing, started_since
 from dagster_defs.usecases.shadow.upstream_writes import written_between
-from dagster_defs.windows import Moment, Occasion, Window, name_of
+from dagster_defs.windows import Moment, Occasion, Scheduled, name_of
 
 SECONDS_FOR_LOCKS = (
     60.0  # how long a comparison waits for a DuckDB file, which a dbt run of Airflow's may hold
@@ -198,16 +197,11 @@ class RunComparison:
                     reason = f"{now.reason}; found after the run of {self.windows[0]} … {self.windows[-1]}"
                     yield self._evaluation(output, replace(now, reason=reason), tests, moment)
 
-    def _beside(self) -> Iterator[Window]:
+    def _beside(self) -> Iterator[Scheduled]:
         first, last = self.windows[0], self.windows[-1]
         if isinstance(first, Occasion) or isinstance(last, Occasion):
             return
-        instants = (first.start.subtract(microseconds=1), last.end)
-        for instant in instants:
-            with contextlib.suppress(ParityError):  # there is none before the first window or after the last
-                window = self.mirror.partitions.window_containing(instant)
-                self.mirror.partitions.key_of(window)
-                yield window
+        yield from self.mirror.partitions.beside(first, last)
 
     def _compare(self, output: Output, window: Moment, as_of: datetime | None = None) -> Check:
         from dagster_defs.usecases.check import compare_output
@@ -244,7 +238,7 @@ class RunComparison:
         runs = [run for record in records.values() if (run := self.log.legacy_run(unit, record.legacy))]
         legacy = max(runs, key=lambda run: run.write.position, default=None)
         since = (
-            started_since(self.log, unit, legacy, partition, window if isinstance(window, Window) else None)
+            started_since(self.log, unit, legacy, partition, None if isinstance(window, Occasion) else window)
             if airflow_answers
             else Since(None, None)
         )
@@ -257,7 +251,7 @@ class RunComparison:
 
         keys = _, shadow = self.compared.keys[output.name]
         records, of_all = moment.records[output.name], self._is_of_all(output, moment.window)
-        window = moment.window if isinstance(moment.window, Window) else None
+        window = None if isinstance(moment.window, Occasion) else moment.window
         now = standing(
             self.log,
             keys,

@@ -13,7 +13,7 @@ from dagster_defs.adapters.dagster.evidence import PARITY
 from dagster_defs.components.units.dbt_tests import LegacyTests
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.mirrors import Mirror
-from dagster_defs.windows import EventSchedule, Window
+from dagster_defs.windows import EventSchedule, Scheduled
 
 
 class Maker(Protocol):
@@ -25,7 +25,7 @@ class Maker(Protocol):
     @property
     def event(self) -> EventSchedule | None: ...
 
-    def partitions_over(self, window: Window) -> list[str]: ...
+    def partitions_over(self, window: Scheduled) -> list[str]: ...
 
 
 class ComparedUnit(Mirror, Protocol):

@@ -21,7 +21,7 @@ from dagster_defs.lifecycle.histories import Unmoved
 from dagster_defs.lifecycle.ownership import WriteRequest, refuse_foreign_run
 from dagster_defs.lifecycle.versions import why_apart
 from dagster_defs.settings import Settings
-from dagster_defs.windows import EventSchedule, Moment, Times, Window, name_of
+from dagster_defs.windows import EventSchedule, Moment, Occasion, Times, name_of
 
 
 def moments_to_write(
@@ -108,11 +108,16 @@ def _shares(run: dg.DagsterRun, times: Times, moments: Sequence[Moment]) -> bool
     longer windows of the unit fails on its own."""
     if isinstance(times, EventSchedule):
         return True
-    bounds, windows = partition_bounds(run), [moment for moment in moments if isinstance(moment, Window)]
+    bounds, windows = (
+        partition_bounds(run),
+        [moment for moment in moments if not isinstance(moment, Occasion)],
+    )
     if bounds is None:
         return False
     try:
         first, last = (times.window_of(key) for key in bounds)
     except ParityError:
         return False
+    if times.of_ticks:
+        return first.start <= windows[-1].start and windows[0].start <= last.start
     return first.start < windows[-1].end and windows[0].start < last.end

@@ -17,7 +17,7 @@ from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.older_python import datetime_of
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Moment, Occasion, Window
+from dagster_defs.windows import Moment, Occasion, Scheduled
 
 #: Prefixes of the ids of Airflow runs that nobody triggered by hand, and that therefore have no `conf`.
 SCHEDULED = ("scheduled__", "backfill__")
@@ -183,7 +183,7 @@ class OperatorRun:
             remedy = "Run its partition from Dagster, or roll the unit back and run it in Airflow"
             raise LegacyTaskRefused(str(self.unit), reason, remedy)
 
-    def _logical_date(self, window: Window) -> str:
+    def _logical_date(self, window: Scheduled) -> str:
         """The window's start for a scheduled run, the date in the run id for a backfill.
 
         Raises LegacyTaskRefused if the run id contains no date: then the logical date is unknown here.

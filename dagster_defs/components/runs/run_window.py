@@ -8,7 +8,15 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from dagster_defs.errors import BadOccasion, ParityError, RunLives, WindowDiffers
 from dagster_defs.lifecycle import tags
-from dagster_defs.windows import EventSchedule, Moment, Occasion, PartitionedSchedule, Times, Window
+from dagster_defs.windows import (
+    EventSchedule,
+    Moment,
+    Occasion,
+    Partitions,
+    Scheduled,
+    Times,
+    scheduled_between,
+)
 
 
 def moments_of_run(context: dg.AssetExecutionContext, times: Times) -> Sequence[Moment]:
@@ -48,7 +56,7 @@ def occasion_of_run(context: dg.AssetExecutionContext) -> Occasion:
     return occasion
 
 
-def windows_of_run(context: dg.AssetExecutionContext, partitions: PartitionedSchedule) -> list[Window]:
+def windows_of_run(context: dg.AssetExecutionContext, partitions: Partitions[Scheduled]) -> list[Scheduled]:
     """The windows of the run's partitions, in order.
 
     A run that Airflow's proxy launched names the data interval that it stands for. Before anything is written, raises
@@ -70,11 +78,11 @@ def windows_of_run(context: dg.AssetExecutionContext, partitions: PartitionedSch
     return windows
 
 
-def window_of_tags(run_tags: Mapping[str, str]) -> Window | None:
-    """The window that both tags name; None if they do not."""
+def window_of_tags(run_tags: Mapping[str, str]) -> Scheduled | None:
+    """The window, or the tick, that both tags name; None if they do not."""
     start, end = run_tags.get(tags.WINDOW_START, ""), run_tags.get(tags.WINDOW_END, "")
     try:
-        return Window.between(start, end)
+        return scheduled_between(start, end)
     except (ParityError, ValueError):
         return None
 

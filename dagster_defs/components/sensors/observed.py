@@ -20,7 +20,7 @@ from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.attribution import Executor
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.observe import Finished, Memory
-from dagster_defs.windows import EventSchedule, Times
+from dagster_defs.windows import EventSchedule, Tick, Times
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 
@@ -131,11 +131,12 @@ class EventTranslator:
             if isinstance(partitions, EventSchedule):
                 known = finished_try.run.occasion is not None
                 return keys[0], None, "" if known else "unaligned: Airflow does not say what its run is about"
-            if finished_try.run.window is None:
+            window = finished_try.run.window
+            if window is None or (isinstance(window, Tick) and not partitions.of_ticks):
                 raise Unaligned(
                     str(partitions.schedule), finished_try.run.instead_of_window, (), NOTHING_CLAIMED
                 )
-            return keys[0], partitions.key_of(finished_try.run.window), ""
+            return keys[0], partitions.key_of(window), ""
         except ParityError as error:
             return keys[0], None, f"unaligned: {error}"
         except Exception as error:  # one odd run must never stop the others from being observed

@@ -17,7 +17,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.started import Place
 from dagster_defs.lifecycle.waits import Outcome, Waiting
 from dagster_defs.usecases.waits import AwaitedStates, key_at
-from dagster_defs.windows import Window, instant_text
+from dagster_defs.windows import Scheduled, instant_text
 
 RUNS = 25  # most runs that one tick starts for one DAG
 BY_HAND = 20  # how many of the newest runs of each window that waits are looked at
@@ -115,7 +115,7 @@ class ScheduleTurn:
                 found.setdefault(run.tags[tags.PARTITION], []).append(run)
         return found
 
-    def _to_start(self, begin: datetime) -> tuple[Sequence[Window], datetime | None]:
+    def _to_start(self, begin: datetime) -> tuple[Sequence[Scheduled], datetime | None]:
         """The DAG's windows whose turn has come, as many as may run; one that waits takes a place, as in Airflow. And
         the start of the newest window whose turn has come by now."""
         dag, place, now = self.dag, self.place, pendulum.now("UTC")
@@ -159,7 +159,7 @@ def _runs(
     return dg.RunsFilter(tags={tags.DAG: dag.dag_id, **of_windows}, statuses=list(statuses) or None)
 
 
-def _request(dag: ScheduledDag, window: Window, waited: Waiting) -> dg.RunRequest:
+def _request(dag: ScheduledDag, window: Scheduled, waited: Waiting) -> dg.RunRequest:
     key = dag.partitions.key_of(window)
     since = {name: instant_text(each.since, "seconds") for name, each in waited.progress.items()}
     return dg.RunRequest(
@@ -174,7 +174,7 @@ def _request(dag: ScheduledDag, window: Window, waited: Waiting) -> dg.RunReques
     )
 
 
-def _ending(dag: ScheduledDag, window: Window, waited: Waiting, outcome: Outcome) -> dg.RunRequest:
+def _ending(dag: ScheduledDag, window: Scheduled, waited: Waiting, outcome: Outcome) -> dg.RunRequest:
     """The run that stands for a window which nothing will start any more, so that people and alerts see it."""
     key = dag.partitions.key_of(window)
     why = "; ".join(str(each) for each in waited.told(dag.waits) if each.outcome is outcome)

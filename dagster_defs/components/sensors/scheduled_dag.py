@@ -9,7 +9,7 @@ import pendulum
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.histories import Retired, UnitHistory
 from dagster_defs.lifecycle.waits import Wait
-from dagster_defs.windows import PartitionedSchedule, Schedule, Window
+from dagster_defs.windows import Partitions, Recurring, Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class ScheduledDag:
     dag_id: str
     job: str
     units: tuple[Unit, ...]
-    partitions: PartitionedSchedule
-    schedules: Mapping[Unit, Schedule]
+    partitions: Partitions[Scheduled]
+    schedules: Mapping[Unit, Recurring[Scheduled]]
     catchup: bool
     max_active_runs: int
     in_order: bool
@@ -58,7 +58,7 @@ class ScheduledDag:
             if schedule.start <= start and (schedule.end is None or start <= schedule.end)
         )
 
-    def job_of(self, window: Window) -> str | None:
+    def job_of(self, window: Scheduled) -> str | None:
         """The job that runs exactly the units that have the window; None if no unit has it."""
         units = self._units_at(window.start)
         return next((name for name, mine in self.jobs.items() if mine == units), None)
@@ -74,8 +74,9 @@ class ScheduledDag:
                     return None
         return max(filter(None, begins), default=None)
 
-    def due(self, begin: datetime, now: datetime) -> Iterator[Window]:
-        """The windows from `begin` on that are over, oldest first. A window is run once it is over."""
-        for window in self.partitions.schedule.windows(pendulum.instance(begin), pendulum.instance(now)):
+    def due(self, begin: datetime, now: datetime) -> Iterator[Scheduled]:
+        """The windows from `begin` on that are over, oldest first. A window is run once it is over, a tick at once."""
+        until = pendulum.instance(now).add(microseconds=1)
+        for window in self.partitions.schedule.windows(pendulum.instance(begin), until):
             if window.start >= begin and window.end <= now and self.job_of(window):
                 yield window

@@ -158,7 +158,10 @@ def _read_log(
 
 def _is_kin(event: WindowEvent, unit: ShadowedUnit) -> bool:
     """Whether it is about what the unit's runs are about: a unit's schedule may have changed."""
-    return isinstance(unit.times, EventSchedule) is (event.partition is None)
+    if isinstance(unit.times, EventSchedule):
+        return event.partition is None
+    is_of_tick = unit.times.of_ticks if event.start is None else event.start == event.end
+    return event.partition is not None and is_of_tick is unit.times.of_ticks
 
 
 def _parsed(

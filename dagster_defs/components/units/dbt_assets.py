@@ -42,7 +42,7 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
-from dagster_defs.windows import Moment, PartitionVars, Window
+from dagster_defs.windows import Moment, Occasion, PartitionVars
 from dagster_defs.windows.values import typed
 
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
@@ -355,7 +355,7 @@ def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNode
         # From one result, Dagster makes a materialization of each partition, with the bounds of its own window.
         keys = {spec.key for spec in nodes.models.values()} & context.selected_asset_keys
         for window in windows:
-            assert isinstance(window, Window)  # noqa: S101 - there is only one occasion
+            assert not isinstance(window, Occasion)  # noqa: S101 - there is only one occasion
             partition = unit.partitions.key_of(window)
             for key in keys:
                 context.add_asset_metadata(window_metadata([window]), asset_key=key, partition_key=partition)
@@ -393,9 +393,9 @@ class _LegacyBegan:
         log = EventLog(self.context.instance, Settings.from_process(self.unit.root))
         moment = self.moment
         last = (
-            log.last_write(key, self.unit.partitions.key_of(moment))
-            if isinstance(moment, Window)
-            else log.last_write_in(key, moment.run_id)
+            log.last_write_in(key, moment.run_id)
+            if isinstance(moment, Occasion)
+            else log.last_write(key, self.unit.partitions.key_of(moment))
         )
         write = log.write(last)
         return write.began if write else None

@@ -51,7 +51,7 @@ from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, Terms
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.parity import Side
-from dagster_defs.windows import Moment, PartitionVars, Schedule, Window
+from dagster_defs.windows import Moment, PartitionVars, Recurring, Scheduled
 from dagster_defs.windows.values import as_yaml
 
 _NAMES_TASK = re.compile(r"task|\bti\b")
@@ -287,7 +287,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
         schedule = self.partitions.schedule
         return WindowValues, self.project_dir, schedule, self.legacy_unit.dag_id, said, own
 
-    def _values_at(self, window: Window) -> WindowValues:
+    def _values_at(self, window: Scheduled) -> WindowValues:
         environment = self.environment.for_window(window)
         moving = {name: environment[name] for name in self._moving_environment}
         return WindowValues(self.variables.for_window(window), moving)
@@ -491,6 +491,6 @@ class DbtUnit(UnitComponent, RunsPrograms):
 
 
 @lru_cache(maxsize=256)
-def _two_windows(schedule: Schedule) -> tuple[Window, Window]:
+def _two_windows(schedule: Recurring[Scheduled]) -> tuple[Scheduled, Scheduled]:
     first = schedule.first_window()
     return first, next(schedule.windows(first.start.add(days=400)), first)

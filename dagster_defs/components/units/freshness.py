@@ -1,4 +1,5 @@
-"""Airflow's `sla` as a Dagster freshness policy: a window's data is due a fixed time after the window's end.
+"""Airflow's `sla` as a Dagster freshness policy: a window's data is due a fixed time after the window's end, a tick's
+after the tick.
 
 A policy looks at the time of the newest materialization, not at its partition: a backfill of an older window also
 makes the assets fresh (decision 8).
@@ -15,14 +16,14 @@ from croniter import croniter
 from dagster._utils.schedules import get_smallest_cron_interval
 
 from dagster_defs.errors import DoesNotAdvance
-from dagster_defs.windows import ListedSchedule, Schedule
+from dagster_defs.windows import ListedSchedule, Recurring, Scheduled, Tick, Window
 
 DAY = 24 * 60  # minutes
 CLOCK_CHANGE = timedelta(hours=1)
 MOST_WINDOWS = 12_000  # more than a week of minutes, more than a year of hours
 
 
-def freshness_policy(schedule: Schedule, sla: float, zone: str = "") -> dg.FreshnessPolicy:
+def freshness_policy(schedule: Recurring[Scheduled], sla: float, zone: str = "") -> dg.FreshnessPolicy:
     """Fails `sla` seconds after a window's end if nothing has been materialized since that end.
 
     If no cron expression can describe these moments, it fails when the newest materialization is older than the
@@ -91,12 +92,15 @@ def _longest_pause(schedule: ListedSchedule) -> timedelta:
     """The longest time between the ends of two consecutive windows, gaps included."""
     windows = list(schedule.windows())
     pauses = [later.end - window.end for window, later in pairwise(windows)]
-    return max([*pauses, windows[0].length])
+    first = windows[0]
+    return max([*pauses, first.length if isinstance(first, Window) else timedelta()])
 
 
-def _longest_window(schedule: Schedule) -> timedelta:
+def _longest_window(schedule: Recurring[Scheduled]) -> timedelta:
+    """Of ticks, the longest time from one to the next."""
     longest = timedelta()
     with suppress(DoesNotAdvance):
         for window in islice(schedule.windows(until=schedule.start.add(years=5)), MOST_WINDOWS):
-            longest = max(longest, window.end - window.start)
+            end = schedule.next_boundary(window.end) if isinstance(window, Tick) else window.end
+            longest = max(longest, end - window.start)
     return longest

@@ -42,10 +42,10 @@ from dagster_defs.parity import Side
 from dagster_defs.windows import (
     EventSchedule,
     Moment,
-    PartitionedSchedule,
+    Partitions,
     PartitionVars,
+    Scheduled,
     Times,
-    Window,
     widest,
 )
 
@@ -109,7 +109,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
     rehearsal = cast("Mapping[str, str]", MappingProxyType({}))  # only a function's own YAML declares it
     deps = cast("Sequence[str]", ())  # of units that declare what must be made before them
     _project = cast("ProjectUnits[UnitComponent] | None", None)
-    _whole = cast("PartitionedSchedule | None", None)
+    _whole = cast("Partitions[Scheduled] | None", None)
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Self:
@@ -195,7 +195,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """Of the units that build the same thing, the lowest defines it. Raises what `refuse_faults` raises."""
         return 0, self.legacy_unit
 
-    def partitions_over(self, window: Window) -> list[str]:
+    def partitions_over(self, window: Scheduled) -> list[str]:
         """Keys of this unit's windows that overlap another unit's window; empty where Airflow has none."""
         try:
             return self.partitions.keys_over(window)
@@ -212,7 +212,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return self._of_schedule(self.schedule.without_clock)
 
     @cached_property
-    def partitions(self) -> PartitionedSchedule:
+    def partitions(self) -> Partitions[Scheduled]:
         """Raises BadUnit for an impossible schedule, HasNoWindows for one without a clock."""
         if self.event is not None:
             raise HasNoWindows(self.unit, str(self.event))
@@ -247,7 +247,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         return self._once((definition_of, self.whole.schedule), lambda: definition_of(self.whole))
 
     @property
-    def whole(self) -> PartitionedSchedule:
+    def whole(self) -> Partitions[Scheduled]:
         """The schedule behind `offered`."""
         return self._whole or self.partitions
 

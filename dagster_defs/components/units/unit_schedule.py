@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import dagster as dg
 
@@ -19,10 +19,13 @@ from dagster_defs.windows import (
     EventSchedule,
     ListedPartitions,
     ListedSchedule,
-    PartitionedSchedule,
+    Partitions,
     Schedule,
+    Scheduled,
+    TickSchedule,
 )
 
+AnyPartitions: TypeAlias = Partitions[Scheduled]
 _TRIGGERED = ("manual", "datasets")
 
 
@@ -81,6 +84,16 @@ class UnitSchedule(dg.Resolvable):
             examples=["windows.json"],
         ),
     ] = None
+    occasion: Annotated[
+        Literal["window", "tick"],
+        dg.Resolver.default(
+            description=(
+                "What a run is about: a window with a length, or a tick, as of a cron trigger of Airflow 3, whose data "
+                "interval is empty; `parity scaffold` writes it."
+            ),
+            examples=["tick"],
+        ),
+    ] = "window"
     event: Annotated[
         Literal["manual", "once", "datasets", "continuous"] | None,
         dg.Resolver.default(
@@ -117,10 +130,15 @@ class UnitSchedule(dg.Resolvable):
 
     def _refuse_clock(self, event: str) -> None:
         given = [name for name in ("cron", "start", "end", "windows") if getattr(self, name)]
+        given += ["occasion: tick"] if self.of_ticks else []
         if given:
             reason = f"it has `event: {event}` and `{given[0]}`"
             remedy = "A DAG without a clock has no windows: remove one of the two"
             raise ScheduleRefused(self.cron or "", self.timezone, reason, remedy)
+
+    @property
+    def of_ticks(self) -> bool:
+        return self.occasion == "tick"
 
     def without_clock(self) -> EventSchedule | None:
         """None for a schedule with windows. Raises a ParityError for an impossible one."""
@@ -172,14 +190,24 @@ class UnitSchedule(dg.Resolvable):
         return waits
 
     def partitions(
-        self, folder: Path, once: Callable[[Hashable, Callable[[], PartitionedSchedule]], PartitionedSchedule]
-    ) -> PartitionedSchedule:
+        self, folder: Path, once: Callable[[Hashable, Callable[[], AnyPartitions]], AnyPartitions]
+    ) -> AnyPartitions:
         """`folder`: where its YAML is. `once`: makes a value that units share once, by key. Raises a ParityError for an
         impossible schedule."""
         self.refuse_mixture()
         start, end = self.start or None, self.end or None
         if self.windows is None:
             parts = self.cron or "", self.timezone, start or "", end
-            return once((partitioned, *parts), lambda: partitioned(Schedule.of(*parts)))
-        listing = read_list(folder / self.windows), self.timezone, start, end
+            return once((partitioned, self.occasion, *parts), lambda: self._of_cron(*parts))
+        listed = read_list(folder / self.windows)
+        if listed.of_ticks is not self.of_ticks:
+            lists = "ticks" if listed.of_ticks else "windows"
+            reason = f"{self.windows} lists {lists}, and `occasion` is {self.occasion}"
+            remedy = "Run parity scaffold on the inventory, which writes both"
+            raise ScheduleRefused("", self.timezone, reason, remedy)
+        listing = listed, self.timezone, start, end
         return once((ListedPartitions, *listing), lambda: ListedPartitions(ListedSchedule.listing(*listing)))
+
+    def _of_cron(self, cron: str, timezone: str, start: str, end: str | None) -> AnyPartitions:
+        parts = cron, timezone, start, end
+        return partitioned(TickSchedule.of(*parts)) if self.of_ticks else partitioned(Schedule.of(*parts))

@@ -25,6 +25,9 @@ NO_MIRRORS = (
 AGREEMENT_STYLE = {Agreement.AGREES: "green", Agreement.DIFFERS: "bold red", Agreement.UNDETERMINED: "yellow"}
 
 
+OCCASIONS = {"window": "windows", "tick": "ticks", "partition": "partition keys", "event": "events"}
+
+
 def print_status(status: Status) -> None:
     states = status.states
     out.print(_heading(status))
@@ -207,6 +210,8 @@ def print_summary(summary: Summary) -> None:
     out.print(
         f"Every task has a better mirror than its operator as it is in {whole}, in {sound} without a gap"
     )
+    about = ", ".join(f"{count} {OCCASIONS.get(kind, kind)}" for kind, count in summary.occasions.items())
+    out.print(f"What the runs of DAGs are about: {about or 'there is no DAG'}")
     for title, reasons in (("NO MIRROR, BECAUSE", summary.reasons), ("GAP", summary.gaps)):
         if reasons:
             lines = table("TASKS", title)

@@ -387,7 +387,8 @@ def _from_first_to_last(mirror: Mirror, partitions: Sequence[str]) -> list[str]:
         return []
     try:
         windows = [mirror.partitions.window_of(key) for key in (partitions[0], partitions[-1])]
-        between = mirror.partitions.schedule.windows(windows[0].start, windows[-1].end)
+        after_last = windows[-1].start.add(microseconds=1)
+        between = mirror.partitions.schedule.windows(windows[0].start, after_last)
         return [mirror.partitions.key_of(window) for window in between]
     except ParityError:
         return list(partitions)

@@ -27,7 +27,7 @@ from dagster_defs.usecases.move.live import (
     other_airflows,
     run_in_words,
 )
-from dagster_defs.windows import instant_text
+from dagster_defs.windows import Tick, instant_text
 
 OVER = (*FINISHED, "removed")  # states that a task does not leave on its own
 
@@ -165,7 +165,8 @@ class LiveOrchestrators:
             why = f"the next window of {unit.dag_id} would begin at {instant_text(start)}, which it has run"
             raise AirflowBehind(self.airflow.address.url, why)
         if start is None:
-            start = last.end if last else None
+            # A tick that has run is not the next one, and a window begins where the last one ends.
+            start = last.end.add(microseconds=isinstance(last, Tick)) if last else None
         if start is None and not self._has_no_clock(unit):
             raise AirflowUnclear(
                 self.airflow.address.url,

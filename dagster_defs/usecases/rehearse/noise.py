@@ -20,7 +20,7 @@ from dagster_defs.usecases.rehearse.run import legacy_run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
 from dagster_defs.usecases.rehearse.sides import Statuses
 from dagster_defs.usecases.rehearse.windows import Span
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 # How long the proposed tolerances last: the time for a team to make the model deterministic.
 TIME_TO_MEND = timedelta(days=90)
@@ -38,7 +38,7 @@ def find_noise(settings: Settings, unit: str, span: Span, file: Path | None, pro
 def _into_candidate_files(prepared: Ready, run: Run) -> Run:
     """A legacy function always writes the same files, so those of the second call are moved to the candidate side."""
 
-    def run_and_move(window: Window, key: str) -> Statuses:
+    def run_and_move(window: Scheduled, key: str) -> Statuses:
         outputs = prepared.mirror.outputs_of(window)
         files = [
             (Path(output.legacy), Path(output.candidate))

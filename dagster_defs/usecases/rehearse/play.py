@@ -17,9 +17,9 @@ from dagster_defs.usecases.check import compare_output
 from dagster_defs.usecases.rehearse.setup import Progress, Ready
 from dagster_defs.usecases.rehearse.sides import Statuses, reason_of
 from dagster_defs.usecases.rehearse.windows import name_of
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
-Run = Callable[[Window, str], Statuses]
+Run = Callable[[Scheduled, str], Statuses]
 """Runs a window, given its partition key; raises if the run fails."""
 
 # Names the row that says why a window was not compared; like the runs' names it has a space, as no model's name does.
@@ -46,7 +46,7 @@ class Play:
         seconds = time.monotonic() - began
         return Rehearsal(self.ready.mirror.legacy_unit, names, seconds, (*checks, *whole))
 
-    def _window(self, window: Window, progress: Progress) -> Iterator[WindowCheck]:
+    def _window(self, window: Scheduled, progress: Progress) -> Iterator[WindowCheck]:
         try:
             key = self.ready.mirror.partitions.key_of(window)
         except Unaligned as error:
@@ -68,7 +68,7 @@ class Play:
                 key, results_check(statuses[Side.LEGACY], statuses[Side.CANDIDATE], self.names)
             )
 
-    def _outputs_of(self, window: Window) -> Iterator[Output]:
+    def _outputs_of(self, window: Scheduled) -> Iterator[Output]:
         """The windowed outputs, within the bounds that Airflow rendered: the mirror's own bounds may be wrong."""
         calls = [
             RenderedValues(call.vars, call.event_time, {**call.literal, **call.rendered})
@@ -77,7 +77,7 @@ class Play:
         outputs = outputs_of(self.ready.mirror, window, calls)
         return (output for output in outputs if not output.as_a_whole)
 
-    def _whole_tables(self, last: Window, complete: bool) -> Iterator[WindowCheck]:
+    def _whole_tables(self, last: Scheduled, complete: bool) -> Iterator[WindowCheck]:
         """Both sides began empty and ran the same windows, so whole tables must be equal too, including rows outside
         the windows."""
         for output in self.ready.mirror.outputs_of(last):

@@ -17,7 +17,7 @@ from dagster_defs.usecases.rehearse.play import Play, Run
 from dagster_defs.usecases.rehearse.setup import Progress, Ready, ready
 from dagster_defs.usecases.rehearse.sides import CandidateJob, LegacyDbt, Statuses, call_legacy_function
 from dagster_defs.usecases.rehearse.windows import Span
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 
 def rehearse(settings: Settings, unit: str, span: Span, file: Path | None, progress: Progress) -> Rehearsal:
@@ -38,7 +38,7 @@ def legacy_run(prepared: Ready, side: Side = Side.LEGACY, name: str = "legacy") 
     if dbt is not None:
         legacy = LegacyDbt(workspace_of(dbt, side), prepared.run_dir / name, prepared.folder)
 
-    def run(window: Window, key: str) -> Statuses:
+    def run(window: Scheduled, key: str) -> Statuses:
         calls = prepared.calls[window]
         if isinstance(calls, FunctionCall):
             return call_legacy_function(calls, prepared.mirror.python_folder)

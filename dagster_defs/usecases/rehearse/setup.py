@@ -27,9 +27,9 @@ from dagster_defs.usecases.rehearse.sides import command_environment
 from dagster_defs.usecases.rehearse.upstream import Upstream, refuse_missing_files, upstream_of
 from dagster_defs.usecases.rehearse.windows import Span, windows_in
 from dagster_defs.usecases.verify import inventory_at_hand, task_of
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
-Calls = Mapping[Window, Sequence[DbtCall] | FunctionCall]
+Calls = Mapping[Scheduled, Sequence[DbtCall] | FunctionCall]
 T = TypeVar("T")
 
 
@@ -52,13 +52,13 @@ class Ready:
     folder: RehearsalFolder
     mirror: Mirror
     calls: Calls
-    windows: Sequence[Window]
+    windows: Sequence[Scheduled]
 
     @property
     def run_dir(self) -> Path:
         return _run_dir(self.folder)
 
-    def dbt_calls(self, window: Window) -> Sequence[DbtCall]:
+    def dbt_calls(self, window: Scheduled) -> Sequence[DbtCall]:
         return _dbt(self.calls[window])
 
 
@@ -125,7 +125,7 @@ def _refuse_unsafe(folder: RehearsalFolder, upstream: Upstream, calls: Sequence[
 
 
 def _build(
-    upstream: Upstream, folder: RehearsalFolder, windows: Sequence[Window], progress: Progress
+    upstream: Upstream, folder: RehearsalFolder, windows: Sequence[Scheduled], progress: Progress
 ) -> None:
     folder.make_folders(upstream.mirror.project_dir)
     with progress.step(f"{len(upstream.nodes)} models upstream built on both sides"):
@@ -135,7 +135,7 @@ def _build(
 
 
 @contextlib.contextmanager
-def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Window]) -> Iterator[Mirror]:
+def _moved(mirror: Mirror, folder: RehearsalFolder, windows: Sequence[Scheduled]) -> Iterator[Mirror]:
     """The mirror in an environment in which its function writes into the folder; a dbt unit is left unchanged.
 
     Raises NotRehearsable if one of the compared files would be outside it.

@@ -23,7 +23,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.parity import Side
 from dagster_defs.usecases.rehearse.folder import RehearsalFolder
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 Statuses = Mapping[str, str]
 """How dbt's nodes ended, by unique id; empty for a unit that runs no dbt."""
@@ -137,7 +137,7 @@ class CandidateJob:
             definitions = mirror.building_defs(dg.ComponentTree.for_project(project_root).load_context)
         return cls(mirror, definitions.resolve_job_def(mirror.job_name(Side.CANDIDATE)), log)
 
-    def run(self, window: Window, partition: str) -> Statuses:
+    def run(self, window: Scheduled, partition: str) -> Statuses:
         """Raises RunFailed with the reason of the step that failed."""
         import dagster as dg
 

@@ -13,7 +13,7 @@ from dagster_defs.errors import NoRehearsal, Unaligned
 from dagster_defs.graph import reachable
 from dagster_defs.lifecycle.mirrors import DbtMirror, FileOutput, Mirror
 from dagster_defs.parity import Side
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Upstream:
     nodes: frozenset[str]
     sources: frozenset[str]
 
-    def build(self, side: Side, span: tuple[Window, Window], run_dir: Path) -> None:
+    def build(self, side: Side, span: tuple[Scheduled, Scheduled], run_dir: Path) -> None:
         """Run one dbt command, without tests and with the project's own defaults for its variables.
 
         Raises DbtFailed.
@@ -78,7 +78,7 @@ def _is_built(manifest: Manifest, node_id: str) -> bool:
     )
 
 
-def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Window, Window]) -> list[str]:
+def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Scheduled, Scheduled]) -> list[str]:
     """The span of all windows: without it, a microbatch model would run from its `begin` until now."""
     if not any(nodes[name]["config"].get("incremental_strategy") == "microbatch" for name in node_ids):
         return []
@@ -87,7 +87,7 @@ def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Window, 
 
 
 def refuse_missing_files(
-    unit: Mirror, upstream: Upstream, mirrors: Sequence[Mirror], windows: Sequence[Window]
+    unit: Mirror, upstream: Upstream, mirrors: Sequence[Mirror], windows: Sequence[Scheduled]
 ) -> None:
     """Raises NoRehearsal if a source file is missing that a mirrored Python unit produces for one of the windows."""
     sources = workspace_of(upstream.mirror, Side.LEGACY).manifest["sources"]
@@ -99,7 +99,7 @@ def refuse_missing_files(
 
 
 def _refuse_missing(
-    unit: Mirror, feeder: Mirror, source: str, output: str, windows: Sequence[Window]
+    unit: Mirror, feeder: Mirror, source: str, output: str, windows: Sequence[Scheduled]
 ) -> None:
     for delivered in dict.fromkeys(_delivered(feeder, windows)):
         for produced in feeder.outputs_of(delivered):
@@ -117,7 +117,7 @@ def _refuse_missing(
                 )
 
 
-def _delivered(feeder: Mirror, windows: Sequence[Window]) -> Iterator[Window]:
+def _delivered(feeder: Mirror, windows: Sequence[Scheduled]) -> Iterator[Scheduled]:
     """The feeder's windows that contain the starts of `windows`."""
     for window in windows:
         try:

@@ -10,7 +10,7 @@ from dagster_defs.errors import NotRendered, Unaligned
 from dagster_defs.inventory.document import Dag
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.usecases.check import requested_windows
-from dagster_defs.windows import Window, zone_named
+from dagster_defs.windows import Scheduled, scheduled_between, zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class Span:
         return not (self.last or self.first_key)
 
 
-def windows_in(span: Span, mirror: Mirror, dag: Dag, rendered: Collection[Window]) -> list[Window]:
+def windows_in(span: Span, mirror: Mirror, dag: Dag, rendered: Collection[Scheduled]) -> list[Scheduled]:
     """The requested windows, oldest first. Raises NotRendered, UnknownPartition."""
     if span.first_key:
         requested = requested_windows(mirror, span.first_key, span.last_key or span.first_key)
         if missing := [window for window in requested if window not in rendered]:
             raise _not_rendered(mirror, dag, missing)
         return requested
-    over = [window for window in sorted(rendered) if _is_over(window)]
+    over = [window for window in sorted(rendered, key=_begin) if _is_over(window)]
     if len(over) < span.last:
-        every = sorted(Window.between(*bounds) for bounds in dag.windows if bounds[0] < bounds[1])
+        every = sorted((scheduled_between(*bounds) for bounds in dag.windows), key=_begin)
         requested = [window for window in every if _is_over(window)][-span.last :]
         raise _not_rendered(
             mirror, dag, [window for window in requested if window not in rendered] or every[-1:]
@@ -43,7 +43,7 @@ def windows_in(span: Span, mirror: Mirror, dag: Dag, rendered: Collection[Window
     return over[-span.last :]
 
 
-def name_of(mirror: Mirror, window: Window) -> str:
+def name_of(mirror: Mirror, window: Scheduled) -> str:
     """The partition key, or the interval if the mirror has no such partition."""
     try:
         return mirror.partitions.key_of(window)
@@ -51,11 +51,15 @@ def name_of(mirror: Mirror, window: Window) -> str:
         return str(window)
 
 
-def _is_over(window: Window) -> bool:
+def _begin(window: Scheduled) -> datetime:
+    return window.start
+
+
+def _is_over(window: Scheduled) -> bool:
     return window.end <= datetime.now(timezone.utc)
 
 
-def _not_rendered(mirror: Mirror, dag: Dag, missing: Sequence[Window]) -> NotRendered:
+def _not_rendered(mirror: Mirror, dag: Dag, missing: Sequence[Scheduled]) -> NotRendered:
     if not missing:
         return NotRendered(str(mirror.legacy_unit), ["any window"], "DATE", "DATE", "START/END")
     zone = zone_named(dag.timezone)

@@ -16,7 +16,7 @@ from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.fairness import Standing, Write
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled, Tick, Window, share_time
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -106,7 +106,7 @@ class EventLog:
             began, ended = event.began, event.ended
         return Write(event.position, event.name, began, ended)
 
-    def written_since(self, key: dg.AssetKey, own: Write | None, window: Window | None) -> tuple[str, ...]:
+    def written_since(self, key: dg.AssetKey, own: Write | None, window: Scheduled | None) -> tuple[str, ...]:
         """Descriptions of runs that have written the asset since `own` without materializing it, oldest first.
 
         `window`: only runs that overlap it, or whose window is unknown; None: all runs.
@@ -210,7 +210,7 @@ def standing(
     log: EventLog,
     keys: tuple[dg.AssetKey, dg.AssetKey],
     records: Records,
-    window: Window | None,
+    window: Scheduled | None,
     *,
     as_a_whole: bool,
     started_since: tuple[str, ...] | None,
@@ -249,7 +249,7 @@ class Since:
 
 
 def started_since(
-    log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Window | None
+    log: EventLog, unit: Unit, legacy: LegacyRun | None, partition: str, window: Scheduled | None
 ) -> Since:
     """Asks Dagster for runs that a proxy launched, and Airflow for its own runs."""
     if legacy is None:
@@ -281,14 +281,17 @@ def _is_of_run(task: TaskInstance, legacy: LegacyRun) -> bool:
     return bool(legacy.dagster_run) or task.try_number == legacy.airflow_try
 
 
-def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Window | None) -> bool:
-    """Whether the task instance writes the window; a run without a window may write anything."""
+def _is_of(client: AirflowReader, task: TaskInstance, legacy: LegacyRun, window: Scheduled | None) -> bool:
+    """Whether the task instance is of the window, or of the tick; a run without a window may write anything."""
     if task.run_id == legacy.airflow_run:
         return True
     if window is None:
         return False
     other = client.dag_run(task.unit.dag_id, task.run_id).window
-    return other is None or (other.start < window.end and window.start < other.end)
+    # Where runs have windows, one with an empty data interval may have written anything.
+    if other is None or (isinstance(other, Tick) and isinstance(window, Window)):
+        return True
+    return share_time(other, window)
 
 
 def _run_in_words(event: WindowEvent) -> str:

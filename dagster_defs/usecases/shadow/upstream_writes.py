@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagster_defs.lifecycle.fairness import Upstream, Write
 from dagster_defs.usecases.shadow.standing import EventLog
-from dagster_defs.windows import Window
+from dagster_defs.windows import Scheduled
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -20,7 +20,7 @@ def written_between(
     reads: Mapping[dg.AssetKey, bool],
     legacy: Write | None,
     candidate: Write | None,
-    window: Window | None,
+    window: Scheduled | None,
 ) -> Upstream:
     """`reads`: the legacy assets that the rows are made from, and whether each run that writes one rewrites all of it.
 
