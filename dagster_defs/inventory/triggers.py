@@ -14,7 +14,7 @@ from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.inventory.schedules import event_of
 from dagster_defs.windows import EventKind
 
-__all__ = ["TRIGGER", "triggers_of", "with_triggers"]
+__all__ = ["TRIGGER", "addresses_in", "triggers_of", "with_triggers"]
 
 TRIGGER = "TriggerDagRunOperator"
 _STARTED = (EventKind.MANUAL, EventKind.DATASETS)
@@ -247,6 +247,18 @@ def _leaves(condition: Any) -> list[str]:
     if isinstance(condition, str):
         return [condition]
     return list(dict.fromkeys(uri for part in next(iter(condition.values())) for uri in _leaves(part)))
+
+
+def addresses_in(condition: Any) -> Iterator[str]:
+    """Of a condition as Airflow has it, without what only a name stands for."""
+    if isinstance(condition, str):
+        yield condition
+    for key, value in condition.items() if isinstance(condition, Mapping) else ():
+        if key in ("all", "any"):
+            for part in value:
+                yield from addresses_in(part)
+        elif isinstance(value, Mapping) and value.get("uri"):
+            yield str(value["uri"])
 
 
 def _has_template(value: str) -> bool:

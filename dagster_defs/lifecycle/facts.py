@@ -16,7 +16,7 @@ from dagster_defs.lifecycle.written import Continuity
 class Live:
     """What the orchestrators themselves report. `airflow`, `dagster`: what is wrong, empty if nothing is. Run times of
     the last runs, in seconds. `unmirrored`: tasks of the unit's DAG that do something but have no mirror. `waiting`:
-    sensors of other DAGs, not paused, that wait for this DAG. Whatever was not reported is NOT_READ.
+    what in other DAGs, not paused, waits for this DAG or is started by it. Whatever was not reported is NOT_READ.
     """
 
     airflow: str

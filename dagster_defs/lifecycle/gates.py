@@ -280,8 +280,8 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
             elif live.waiting:
                 yield Blocker(
                     gate,
-                    f"{', '.join(live.waiting)} would wait for {unit.dag_id} in Airflow and never finish",
-                    "Retire that DAG first, or remove the sensor",
+                    f"{', '.join(live.waiting)} would wait for {unit.dag_id} in Airflow, where it no longer runs",
+                    "Retire what waits first, or remove the sensor or the dependency",
                 )
         case Gate.AIRFLOW:
             if live.airflow:

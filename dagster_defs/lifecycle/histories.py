@@ -137,6 +137,11 @@ class Histories(Mapping[Unit, UnitHistory]):
     known: Mapping[Unit, UnitHistory] = field(default_factory=dict)
     problems: Mapping[Unit, ParityError] = field(default_factory=dict)
 
+    def retired(self, unit: Unit) -> Retired | None:
+        """None unless it is retired, also if its entries cannot be understood."""
+        history = None if unit in self.problems else self.known.get(unit)
+        return history if isinstance(history, Retired) else None
+
     def __getitem__(self, unit: Unit) -> UnitHistory:
         if problem := self.problems.get(unit):
             raise problem.with_traceback(None)

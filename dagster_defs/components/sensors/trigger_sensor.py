@@ -16,7 +16,7 @@ from dagster_defs.components.sensors.schedule_sensor import SECONDS, round_from,
 from dagster_defs.components.sensors.trigger_turn import TriggeredDag, TriggerTurn
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.histories import Retired, UnitHistory
+from dagster_defs.lifecycle.histories import Histories
 from dagster_defs.lifecycle.trigger_place import (
     TRIGGERS,
     TriggerPlace,
@@ -99,7 +99,7 @@ def build_trigger_sensor(
     return triggers
 
 
-def _wholly_retired(units: Collection[Unit], histories: Mapping[Unit, UnitHistory]) -> Collection[str]:
+def _wholly_retired(units: Collection[Unit], histories: Histories) -> Collection[str]:
     """The DAGs all of whose mirrored units are retired: of their runs Airflow has none any more."""
-    left = {unit.dag_id for unit in units if not isinstance(histories.get(unit), Retired)}
+    left = {unit.dag_id for unit in units if histories.retired(unit) is None}
     return {unit.dag_id for unit in units} - left

@@ -14,7 +14,7 @@ from dagster_defs.adapters.airflow.rows import STARTED_BY_ASSETS, DagRun
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.event_queue import EventQueue
-from dagster_defs.lifecycle.histories import Retired, UnitHistory
+from dagster_defs.lifecycle.histories import Histories
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.trigger_place import Start, TriggerPlace, waiting_for
 from dagster_defs.older_python import datetime_of
@@ -40,10 +40,10 @@ class TriggeredDag:
     writers: tuple[Writer, ...] = ()
     sources: tuple[Source, ...] = ()
 
-    def retired_at(self, histories: Mapping[Unit, UnitHistory]) -> datetime | None:
+    def retired_at(self, histories: Histories) -> datetime | None:
         """When the last of its units was retired; None until then."""
-        found = [histories.get(unit) for unit in self.units]
-        retired = [each for each in found if isinstance(each, Retired) and each.open is None]
+        found = [histories.retired(unit) for unit in self.units]
+        retired = [each for each in found if each is not None and each.open is None]
         return max(each.retirement.at for each in retired) if len(retired) == len(found) else None
 
 

@@ -15,7 +15,7 @@ from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.document import Inventory, Task
+from dagster_defs.inventory.document import Inventory
 from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions, runs_between
@@ -27,6 +27,7 @@ from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput, any_mome
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
+from dagster_defs.lifecycle.waiters import Waiter, waiters
 from dagster_defs.lifecycle.written import Continuity
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.known_mirrors import KnownMirrors
@@ -45,7 +46,7 @@ class OnRecord:
     - `cut_off`: what a crash left after the ledger's last line.
     - `without_outputs`: units that leave nothing to compare; `own_outputs`: what each unit's runs compare. Both are
       known only together with the facets.
-    - `sensors`: by DAG, the tasks of other DAGs that wait for it; like `decided_by` (see `Facts`), known only with an
+    - `sensors`: by DAG, what in other DAGs waits for it; like `decided_by` (see `Facts`), known only with an
       inventory.
     - `event_runs`, `skipped`: see `event_runs` and `skipped_windows`; known only together with the evidence.
     - `broken`: the faults of mirrors that are missing from `mirrors` because of them.
@@ -62,7 +63,7 @@ class OnRecord:
     continuity: Mapping[Unit, Continuity] | None = None
     without_outputs: frozenset[Unit] = frozenset()
     own_outputs: Mapping[Unit, Collection[str]] = field(default_factory=dict)
-    sensors: Mapping[str, Sequence[Unit]] = field(default_factory=dict)
+    sensors: Mapping[str, Sequence[Waiter]] = field(default_factory=dict)
     broken: Mapping[Unit, str] = field(default_factory=dict)
     gates: Mapping[Unit, GateSettings] = field(default_factory=dict)
     other_schedules: Mapping[Unit, tuple[Unit, ...]] = field(default_factory=dict)
@@ -79,12 +80,19 @@ class OnRecord:
 
     @property
     def disposed(self) -> frozenset[Unit]:
-        """The tasks that a retired DAG no longer needs Airflow for: those with a mirror, and sensors in whose place the
-        schedules of mirrors wait."""
+        """The tasks that a retired DAG no longer needs Airflow for: those with a mirror, sensors in whose place the
+        schedules of mirrors wait, and tasks in whose place Dagster starts another DAG that is retired already."""
         sensors = {
             Unit(unit.dag_id, wait.sensor) for unit, mirror in self.mirrors.items() for wait in mirror.waits
         }
-        return frozenset(sensors | self.mirrors.keys())
+        triggers = {
+            trigger.task
+            for unit, mirror in self.mirrors.items()
+            if mirror.starters and self.histories.retired(unit)
+            for trigger in mirror.starters.triggers
+            if trigger.after
+        }
+        return frozenset(sensors | triggers | self.mirrors.keys())
 
     @property
     def readable_units(self) -> list[Unit]:
@@ -325,10 +333,10 @@ def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
         mirrors=mirrors,
     )
     declared = airflows(settings)
-    sensors: dict[str, list[Unit]] = {}
+    sensors: dict[str, list[Waiter]] = {}
     decided_by: dict[Unit, tuple[str, ...]] = {}
     for name, inventory in inventories.items():
-        waiting = _sensors(inventory).items()
+        waiting = waiters(inventory).items()
         sensors |= {dag_id: found for dag_id, found in waiting if declared.has(name, dag_id)}
         own = [unit for unit in units if declared.has(name, unit.dag_id)]
         decided_by |= _decided_by(inventory, record.mirrors, own)
@@ -355,27 +363,12 @@ def _is_as_it_is(mirror: Mirror | None) -> bool:
     return False
 
 
-def _sensors(inventory: Inventory) -> dict[str, list[Unit]]:
-    """By DAG, the tasks of other DAGs that wait for it."""
-    waiting: dict[str, list[Unit]] = {}
-    for dag in inventory.dags:
-        for task in dag.tasks:
-            if isinstance(task, Task) and (other := _waits_for(task)) and other != dag.dag_id:
-                waiting.setdefault(other, []).append(Unit(dag.dag_id, task.task_id))
-    return waiting
-
-
-def _waits_for(task: Task) -> str:
-    name = "external_dag_id"
-    return str(task.templated.get(name) or task.settings.get(name) or "")
-
-
 def with_live(
     facts: Facts,
     world: LiveFacts,
     now: datetime,
     mirrored: Container[Unit] | None = None,
-    sensors: Sequence[Unit] = (),
+    sensors: Sequence[Waiter] = (),
 ) -> Facts:
     """`mirrored`, `sensors`: see `LiveFacts.live`."""
     return replace(facts, live=world.live(facts.unit, now, mirrored, sensors))

@@ -18,6 +18,7 @@ from dagster_defs.inventory.operator_kinds import DOES_NOTHING
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.facts import Live
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
+from dagster_defs.lifecycle.waiters import Waiter
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
@@ -36,7 +37,7 @@ class LiveFacts(Protocol):
         unit: Unit,
         now: datetime,
         mirrored: Container[Unit] | None = None,
-        sensors: Sequence[Unit] = (),
+        sensors: Sequence[Waiter] = (),
     ) -> Live:
         """What both orchestrators say about themselves and the unit."""
         ...
@@ -61,12 +62,12 @@ class LiveReader:
         unit: Unit,
         now: datetime,
         mirrored: Container[Unit] | None = None,
-        sensors: Sequence[Unit] = (),
+        sensors: Sequence[Waiter] = (),
     ) -> Live:
         """What both say about themselves and the unit; not answering is a fact too.
 
-        `mirrored`: the mirrored units, to report what else is in the unit's DAG; None to skip that. `sensors`: tasks
-        that wait for the DAG.
+        `mirrored`: the mirrored units, to report what else is in the unit's DAG; None to skip that. `sensors`: what
+        in other DAGs waits for the DAG, or is started by it.
         """
         airflow = dagster = ""
         tasks: tuple[str, ...] | NotRead = NOT_READ
@@ -152,7 +153,7 @@ class LiveReaders:
         unit: Unit,
         now: datetime,
         mirrored: Container[Unit] | None = None,
-        sensors: Sequence[Unit] = (),
+        sensors: Sequence[Waiter] = (),
     ) -> Live:
         try:
             world = LiveReader.of(settings_of_dag(self.settings, unit.dag_id))

@@ -293,3 +293,13 @@ def test_a_person_starts_it_too(triggers: Triggers) -> None:
     job = triggers.project.estate.definitions.resolve_job_def("down")
     assert job.tags[tags.TRIGGERED] == "up.start"
     assert json.loads(triggers.cursor or "{}") == {}
+
+
+def test_one_units_fault_is_its_own(triggers: Triggers, airflow: FakeAirflow) -> None:
+    """A unit whose entries cannot be understood is not known to be retired; other DAGs start all the same."""
+    triggers.declare(LOAD, down("manual", tasks=[START]))
+    triggers.retire("down.work", "up.load")
+    triggers.retire("up.load")  # a unit is retired once
+    queue(airflow, ONE)
+
+    assert triggers.tick() == [ONE]
