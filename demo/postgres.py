@@ -13,6 +13,9 @@ from dagster_defs.adapters.processes import guardian
 from dagster_defs.adapters.processes.guardian import GRACE_SECONDS, GUARDIAN, postgres_of
 from dagster_defs.settings import process_environment
 
+# What it holds is deleted before it is used again: nothing waits for the disk, as Dagster would for each event.
+_UNSAFE = ("fsync", "synchronous_commit", "full_page_writes")
+
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
@@ -48,6 +51,9 @@ def running_postgres(folder: Path, databases: tuple[str, ...]) -> Iterator[Postg
 
 def _serving(server: Any, folder: Path, databases: tuple[str, ...]) -> Iterator[Postgres]:
     try:
+        for setting in _UNSAFE:
+            server.psql(f"alter system set {setting} = off;")
+        server.psql("select pg_reload_conf();")
         existing = server.psql("select datname from pg_database;")
         for database in databases:
             if database not in existing.split():
