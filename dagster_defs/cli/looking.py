@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,7 +18,40 @@ from dagster_defs.cli.app import (
     exit_by,
 )
 from dagster_defs.lifecycle import Owner, Stage
+from dagster_defs.older_python import StrEnum
 from dagster_defs.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster_defs.lifecycle.status import Shown
+
+
+class KeptVerdict(StrEnum):
+    """The values of `parity.Verdict`, whose import takes longer than a command may."""
+
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    INCONCLUSIVE = "inconclusive"
+
+
+OfStages = Annotated[
+    list[Stage] | None, typer.Option("--stage", help="Only units in this stage; repeat it for several.")
+]
+OfOwner = Annotated[Owner | None, typer.Option("--owner", help="Only units of this owner.")]
+OfTeam = Annotated[
+    str, typer.Option("--team", help="Only units whose assets this team, or this e-mail address, owns.")
+]
+OfVerdicts = Annotated[
+    list[KeptVerdict] | None,
+    typer.Option("--verdict", help="Only units with a kept verdict of this kind; repeat it for several."),
+]
+Failing = Annotated[
+    bool,
+    typer.Option(
+        "--failing",
+        help="Only units that need somebody: a verdict that is no match, broken, half-done, drifted, or "
+        "without a task in Airflow.",
+    ),
+]
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -27,39 +60,45 @@ def status(
         list[str] | None,
         typer.Argument(help="Units, globs or whole DAGs, as for a move; all by default."),
     ] = None,
-    stage: Annotated[
-        list[Stage] | None,
-        typer.Option("--stage", help="Only units in this stage; repeat it for several."),
-    ] = None,
-    owner: Annotated[Owner | None, typer.Option("--owner", help="Only units of this owner.")] = None,
-    failing: Annotated[
-        bool,
-        typer.Option(
-            "--failing",
-            help="Only units that need somebody: a verdict that is no match, broken, half-done, drifted, or "
-            "without a task in Airflow.",
-        ),
-    ] = False,
+    stage: OfStages = None,
+    owner: OfOwner = None,
+    team: OfTeam = "",
+    verdict: OfVerdicts = None,
+    failing: Failing = False,
     as_json: AsJson = False,
 ) -> None:
     """Show every mirrored unit with its stage, owner and evidence."""
     from dagster_defs import render
-    from dagster_defs.lifecycle.status import Shown
     from dagster_defs.usecases.status import read_status
 
-    asked = Shown(stages=stage or (), owner=owner, failing=failing)
     current = read_status(
         Settings.from_process(),
         units or (),
         facets=True,
         evidence=True,
-        shown=asked if stage or owner or failing else None,
+        shown=_shown(stage, owner, team, verdict, failing=failing),
     )
     if as_json:
         render.print_json(render.status_json(current))
     else:
         render.print_status(current)
     raise typer.Exit(1 if current.not_in_airflow or current.broken or current.problems else 0)
+
+
+def _shown(
+    stages: list[Stage] | None,
+    owner: Owner | None,
+    team: str,
+    verdicts: list[KeptVerdict] | None,
+    *,
+    failing: bool,
+) -> Shown | None:
+    """None if nothing is asked for."""
+    from dagster_defs.lifecycle.status import Shown
+    from dagster_defs.parity import Verdict
+
+    asked = Shown(None, stages or (), owner, team, tuple(map(Verdict, verdicts or ())), failing)
+    return asked if asked != Shown() else None
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -367,14 +406,24 @@ def report(
         bool,
         typer.Option("--html", help="Write the page; needed only with --json, which otherwise writes none."),
     ] = False,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option("--unit", help="Only this unit, glob or DAG; repeat it for several."),
+    ] = None,
+    stage: OfStages = None,
+    owner: OfOwner = None,
+    team: OfTeam = "",
+    verdict: OfVerdicts = None,
+    failing: Failing = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML page on all units: facets, windows, verdicts, run times, ledger. Needs no network."""
+    """Write one HTML page on units, by default all: facets, windows, verdicts, run times, ledger. Needs no network."""
     from dagster_defs import render
     from dagster_defs.render.html import report as render_html
     from dagster_defs.usecases.report import read_report, write_page
 
-    content = read_report(Settings.from_process(), datetime.now(timezone.utc))
+    asked = _shown(stage, owner, team, verdict, failing=failing)
+    content = read_report(Settings.from_process(), datetime.now(timezone.utc), unit or (), asked)
     if html or not as_json:
         render.say(f"written: {write_page(file, render_html.page(content))}")
     if as_json:

@@ -163,11 +163,13 @@ class Key(Protocol):
 class Mirror(Protocol):
     """A unit as it is declared for Dagster, whatever kind of task it stands for; the YAML components implement it.
 
-    `unit`: its name in the YAML, which need not be one that a unit can have. `rehearsal`: environment variables under
-    which a function writes where a rehearsal keeps its files; empty where none are declared.
+    `unit`: its name in the YAML, which need not be one that a unit can have. `owners`: of its assets, e-mail addresses
+    or `team:name`. `rehearsal`: environment variables under which a function writes where a rehearsal keeps its files;
+    empty where none are declared.
     """
 
     unit: str
+    owners: Sequence[str]
     rehearsal: Mapping[str, str]
 
     @property
@@ -262,6 +264,11 @@ class Mirror(Protocol):
         Raises as `refuse_faults`.
         """
         ...
+
+
+def owners_of(mirrors: Iterable[Mirror]) -> dict[Unit, tuple[str, ...]]:
+    """By unit; units without owners are missing."""
+    return {mirror.legacy_unit: tuple(mirror.owners) for mirror in mirrors if mirror.owners}
 
 
 def any_moment(mirror: Mirror) -> Moment:

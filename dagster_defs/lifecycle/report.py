@@ -147,7 +147,8 @@ class ReportedUnit:
 @dataclass(frozen=True, slots=True)
 class Report:
     """`at`: when it was made (UTC). `no_inventory`, `no_evidence`: why the report has none, empty if it has.
-    `warnings`: what does not fit, as in `parity status`. `ledger` in its own order."""
+    `warnings`: what does not fit, as in `parity status`. `ledger` in its own order. `of`: how many units there are, if
+    only some are in `units`."""
 
     at: datetime
     units: tuple[ReportedUnit, ...] = ()
@@ -155,6 +156,7 @@ class Report:
     no_inventory: str = ""
     no_evidence: str = ""
     warnings: tuple[str, ...] = ()
+    of: int = 0
 
     @property
     def facet_names(self) -> list[str]:
@@ -172,6 +174,7 @@ class Report:
             "no_inventory": self.no_inventory,
             "no_evidence": self.no_evidence,
             "warnings": list(self.warnings),
+            "of": max(self.of, len(self.units)),
             "units": [unit.as_json() for unit in self.units],
             "ledger": [entry.as_json() for entry in self.ledger],
         }

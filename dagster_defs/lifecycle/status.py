@@ -10,17 +10,44 @@ from dagster_defs.lifecycle.conditions import Condition, ConditionKind
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.units import Owner, Stage, Unit, UnitState
+from dagster_defs.parity import Verdict
+
+_TEAM = "team:"  # Dagster's own prefix of an owner that is a team
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which units a person asks for: those for which all of it holds. `units`: None for any; `stages`: empty for any;
-    `failing`: only those that need somebody (see `Status.failing`)."""
+    """Which units a person asks for: those for which all of it holds.
+
+    `units`: None for any; `stages`, `verdicts`: empty for any; `team`: an owner of their assets, a team with or without
+    Dagster's `team:`; `failing`: only those that need somebody.
+    """
 
     units: Collection[Unit] | None = None
     stages: Collection[Stage] = ()
     owner: Owner | None = None
+    team: str = ""
+    verdicts: Collection[Verdict] = ()
     failing: bool = False
+
+    def shows(
+        self, state: UnitState, *, failing: bool, verdicts: Collection[Verdict], owners: Collection[str]
+    ) -> bool:
+        """`failing`: the unit needs somebody; `verdicts`: its kept ones; `owners`: those of its assets."""
+        return (
+            (self.units is None or state.unit in self.units)
+            and (not self.stages or state.stage in self.stages)
+            and (self.owner is None or state.owner is self.owner)
+            and (not self.team or self.team in owners or f"{_TEAM}{self.team}" in owners)
+            and (not self.verdicts or any(verdict in verdicts for verdict in self.verdicts))
+            and (failing or not self.failing)
+        )
+
+
+def needs_somebody(condition: Condition | None, verdicts: Collection[Verdict]) -> bool:
+    """Whether a move is half-done, or a kept verdict is no match."""
+    half_done = condition is not None and condition.kind is ConditionKind.HALF_DONE
+    return half_done or any(verdict is not Verdict.MATCH for verdict in verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +61,8 @@ class Status:
     the reason. `ledger_cut_off`: what a crash left behind after the ledger's last line. `broken`: what is wrong with
     mirrors whose definitions cannot be built. `problems`: parts of the ledger or the marks that cannot be read, by unit
     or DAG; a unit whose ledger cannot be read is not in `states`. `beside`: what units run beside dbt, if anything.
-    `unmatched`: units with a kept verdict that is no match. `of`: how many units there are, if only some are in
-    `states`.
+    `verdicts`: those that are kept of each unit. `owners`: of their assets, as their YAML has them. `of`: how many
+    units there are, if only some are in `states`.
     """
 
     states: tuple[UnitState, ...]
@@ -51,31 +78,37 @@ class Status:
     broken: tuple[Fault, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[Unit, tuple[ProgramBeside, ...]] = field(default_factory=dict)
-    unmatched: frozenset[Unit] = frozenset()
+    verdicts: Mapping[Unit, frozenset[Verdict]] = field(default_factory=dict)
+    owners: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     of: int | None = None
 
     @property
     def failing(self) -> frozenset[Unit]:
         """Units that need somebody: with a verdict that is no match, broken, half-done, drifted, or without a task in
         Airflow."""
-        half_done = {
-            unit for unit, each in (self.conditions or {}).items() if each.kind is ConditionKind.HALF_DONE
-        }
         broken = {name for fault in self.broken for name in fault.units}
-        named = {state.unit for state in self.states if str(state.unit) in broken}
-        return self.unmatched | half_done | named | {*self.drifted} | {*self.not_in_airflow}
+        conditions = self.conditions or {}
+        found = (
+            state.unit
+            for state in self.states
+            if str(state.unit) in broken
+            or needs_somebody(conditions.get(state.unit), self.verdicts.get(state.unit, ()))
+        )
+        return frozenset((*found, *self.drifted, *self.not_in_airflow))
 
     def only(self, shown: Shown) -> Status:
         """The status of these units. What is wrong with others is still said: their mirrors, their part of the record,
         their marks."""
-        failing = self.failing if shown.failing else None
+        failing = self.failing
         states = tuple(
             state
             for state in self.states
-            if (shown.units is None or state.unit in shown.units)
-            and (not shown.stages or state.stage in shown.stages)
-            and (shown.owner is None or state.owner is shown.owner)
-            and (failing is None or state.unit in failing)
+            if shown.shows(
+                state,
+                failing=state.unit in failing,
+                verdicts=self.verdicts.get(state.unit, ()),
+                owners=self.owners.get(state.unit, ()),
+            )
         )
         units = {state.unit: None for state in states}
         return replace(

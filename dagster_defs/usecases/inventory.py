@@ -31,7 +31,7 @@ from dagster_defs.adapters.dbt.project import files_of, profile_of, refuse_no_pr
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables
-from dagster_defs.adapters.dbt.target_folders import target_folder
+from dagster_defs.adapters.dbt.working_folders import target_folder
 from dagster_defs.adapters.files.inventory_file import load_inventory
 from dagster_defs.adapters.files.team_file import read_team
 from dagster_defs.adapters.processes.collector import collector_paused

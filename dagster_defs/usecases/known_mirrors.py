@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import Gate, GateSettings
 from dagster_defs.settings import Settings
 
-SCHEMA = "parity/known-mirrors/2"
+SCHEMA = "parity/known-mirrors/3"
 OWN_CODE = Path(__file__).resolve().parents[1]
 
 _MADE_BY_RUNS = (".", "__pycache__", "target", "logs", "proxied_state")
@@ -39,13 +39,15 @@ _TICK_SECONDS = 1.0
 class KnownMirrors:
     """`gates`: the settings of each sound mirror. `broken`: the faults of the others, by name in the YAML.
     `other_schedules`: units of the same DAG with a different schedule. `facets`: None without an inventory.
-    `last_seen`: the files with what each Airflow was last seen to contain, by its name; they need not exist."""
+    `last_seen`: the files with what each Airflow was last seen to contain, by its name; they need not exist. `owners`:
+    of each unit's assets, if it has any."""
 
     gates: Mapping[Unit, GateSettings]
     broken: Mapping[str, str]
     other_schedules: Mapping[Unit, tuple[Unit, ...]]
     facets: Mapping[Unit, UnitFacets] | None
     last_seen: Mapping[str, str]
+    owners: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +58,7 @@ class KnownMirrors:
             },
             "facets": None if self.facets is None else [facets.as_json() for facets in self.facets.values()],
             "last_seen": dict(self.last_seen),
+            "owners": {str(unit): list(owners) for unit, owners in self.owners.items()},
         }
 
     @classmethod
@@ -73,6 +76,7 @@ class KnownMirrors:
             if facets is None
             else {unit_facets.unit: unit_facets for unit_facets in map(UnitFacets.from_json, facets)},
             {str(name): str(file) for name, file in document["last_seen"].items()},
+            {Unit.parse(unit): tuple(map(str, owners)) for unit, owners in document["owners"].items()},
         )
 
 

@@ -1,6 +1,6 @@
 """Makes ahead what loads and runs need: clones of dbt projects, manifests, selections, excerpts, Dagster's folders.
 
-An image is built with it, so that a pod parses nothing when it starts; see `adapters/dbt/target_folders.py`.
+An image is built with it, so that a pod parses nothing when it starts; see `adapters/dbt/working_folders.py`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,14 @@ from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
 from dagster_defs.lifecycle.facets import UnitFacets
-from dagster_defs.lifecycle.mirrors import Mirror
+from dagster_defs.lifecycle.mirrors import Mirror, owners_of
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.lifecycle.report import WINDOWS, Report, ReportedUnit, SideRun, reported_windows
+from dagster_defs.lifecycle.status import Shown, needs_somebody
 from dagster_defs.lifecycle.verdicts import Evidence
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.facts import OnRecord, read_record
+from dagster_defs.usecases.move.propose import match_units
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.verify import configured_inventories, verify_configured
 from dagster_defs.windows import instant_text
@@ -39,10 +41,15 @@ RECORDS = 4 * WINDOWS  # how many of an asset's newest records are read: a windo
 Runs = Mapping[str, SideRun]
 
 
-def read_report(settings: Settings, now: datetime) -> Report:
+def read_report(
+    settings: Settings, now: datetime, patterns: Sequence[str] = (), shown: Shown | None = None
+) -> Report:
     """Reads files and the event log, no servers. The report says what is not available.
 
-    Raises what reading the mirrors, the marks and the ledger raises: without them there is nothing to report.
+    `patterns`, `shown`: of which units, as in `read_status`; the ledger's entries are theirs alone, too.
+
+    Raises NoSuchUnit for a pattern without a match, and what reading the mirrors, the marks and the ledger raises:
+    without them there is nothing to report.
     """
     mirrors = load_mirrors(settings.root).resolved()
     verified, no_inventory = _facets(settings, mirrors)
@@ -53,13 +60,39 @@ def read_report(settings: Settings, now: datetime) -> Report:
     runs = {} if kept is None or home is None else _runs(settings, record, home)
     mirrored = record.mirrors.keys() | record.broken.keys()
     units = [unit for unit in record.readable_units if unit in mirrored or record.histories.get(unit)]
+    reported = [_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units]
+    entries = store_reader(settings).read().entries
+    if patterns or shown is not None:
+        named = frozenset(match_units(patterns, record)) if patterns else None
+        asked, owners = replace(shown or Shown(), units=named), owners_of(mirrors)
+        reported = [unit for unit in reported if _is_shown(unit, asked, owners, record, broken)]
+        left = {unit.state.unit for unit in reported}
+        entries = tuple(entry for entry in entries if entry.unit in left)
     return Report(
         now,
-        tuple(_unit(record, unit, runs.get(unit, RunsOfUnit()), now) for unit in units),
-        store_reader(settings).read().entries,
+        tuple(reported),
+        entries,
         no_inventory,
         no_evidence,
         (*(f"broken: {fault}" for fault in faults(broken)), *_warnings(record, units)),
+        of=len(units),
+    )
+
+
+def _is_shown(
+    unit: ReportedUnit,
+    asked: Shown,
+    owners: Mapping[Unit, Sequence[str]],
+    record: OnRecord,
+    broken: Collection[str],
+) -> bool:
+    name = unit.state.unit
+    verdicts = {item.checked.verdict for item in unit.evidence}
+    return asked.shows(
+        unit.state,
+        failing=unit.name in broken or record.facts(name).drifted or needs_somebody(unit.condition, verdicts),
+        verdicts=verdicts,
+        owners=owners.get(name, ()),
     )
 
 

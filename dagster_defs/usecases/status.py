@@ -16,9 +16,9 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.mirrors import owners_of
 from dagster_defs.lifecycle.status import Shown, Status
 from dagster_defs.lifecycle.verdicts import Evidence, summary
-from dagster_defs.parity import Verdict
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
@@ -55,7 +55,9 @@ def read_status(
         record = read_record(settings, facets=verified, evidence=kept, mirrors=mirrors)
         broken = {name: str(fault) for name, fault in mirrors.broken.items()}
         last_seen = {name: str(file) for name, file in last_seen_files(settings).items()}
-        known = KnownMirrors(record.gates, broken, record.other_schedules, verified, last_seen)
+        known = KnownMirrors(
+            record.gates, broken, record.other_schedules, verified, last_seen, owners_of(mirrors)
+        )
         if facets:
             folders = {folder for mirror in mirrors for folder in mirror.folders}
             keep(settings, known, {mirrors_folder(settings.root), *folders}, now.timestamp())
@@ -88,11 +90,11 @@ def read_status(
         broken=faults(known.broken),
         problems=record.problems,
         beside={unit: gates.beside for unit, gates in record.gates.items() if gates.beside},
-        unmatched=frozenset(
-            unit
+        verdicts={
+            unit: frozenset(verdict.checked.verdict for verdict in kept)
             for unit, kept in (record.evidence or {}).items()
-            if not all(verdict.checked.verdict is Verdict.MATCH for verdict in kept)
-        ),
+        },
+        owners=known.owners,
     )
     if shown is None and not patterns:
         return status

@@ -18,7 +18,7 @@ WRITERS = {
 # What is no whole file that is put in place: logs while they are written, and files inside a `replacing` block.
 STREAMS = {
     "dagster_defs/adapters/dbt/repositories.py": "whole folders, put in place when they are complete",
-    "dagster_defs/adapters/dbt/target_folders.py": "whole folders, put in place when they are complete",
+    "dagster_defs/adapters/dbt/working_folders.py": "whole folders, put in place when they are complete",
     "dagster_defs/usecases/rehearse/sides.py": "logs of commands",
     "dagster_defs/usecases/rehearse/upstream.py": "the log of a build",
     "dagster_defs/adapters/processes/supervisor.py": "logs of servers",

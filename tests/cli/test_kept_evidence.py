@@ -21,7 +21,7 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
 from dagster_defs.parity import Check, SideCounts, Verdict
 from dagster_defs.usecases import check as comparison
-from dagster_defs.usecases import status
+from dagster_defs.usecases import report, status
 from dagster_defs.windows import Window
 from tests.support.estate import DAYS, Estate
 
@@ -98,7 +98,7 @@ def home(tmp_path: Path, estate: Estate) -> Path:
 @pytest.fixture
 def parity(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parity]:
     """The command, called in this process on the estate; `home` is DAGSTER_HOME."""
-    for module in (comparison, status):
+    for module in (comparison, report, status):
         monkeypatch.setattr(module, "load_mirrors", lambda _root: load_mirrors(estate.root))
 
     def run(*arguments: str, home: Path | None = None) -> Any:
@@ -134,15 +134,39 @@ def test_status_shows_the_evidence(parity: Parity, home: Path) -> None:
          [DAILY, *(Unit("taxi_weekly", f"dbt_{task}") for task in ("snapshot", "test", "weekly"))]),
         (["--stage", "retired", "--stage", "cut_over"], []),
         (["--owner", "dagster"], []),
+        (["--verdict", "mismatch", "--team", "data-platform"], [DAILY]),
+        (["--verdict", "inconclusive"], []),
+        (["taxi_daily", "--team", "ada@example.com"], []),
     ],
 )  # fmt: skip
 def test_status_of_some_units(parity: Parity, home: Path, arguments: list[str], shown: list[Unit]) -> None:
-    """By name, stage and owner, and those that need somebody; the heading says of how many, and so does the JSON."""
+    """By what is known of them, and those that need somebody; the heading says of how many, and so does the JSON."""
     answer = document(parity("status", *arguments, "--json", home=home))
 
     assert [unit["unit"] for unit in answer["units"]] == [str(unit) for unit in shown]
     assert answer["of"] == 12
     assert parity("status", *arguments, home=home).stdout.startswith(f"{len(shown)} of 12 units")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--failing", "--team", "data-platform"], [DAILY]),
+        (["--unit", "taxi_hourly", "--verdict", "mismatch"], []),
+        (["--unit", "taxi_daily.*daily"], [DAILY, Unit("taxi_daily", "export_daily")]),
+    ],
+)
+def test_a_report_on_some_units(
+    parity: Parity, home: Path, tmp_path: Path, arguments: list[str], shown: list[Unit]
+) -> None:
+    """The same choices as for the status; the page says of how many units these are."""
+    answer = document(parity("report", *arguments, "--json", home=home))
+    page = tmp_path / "page.html"
+    assert parity("report", str(page), *arguments, home=home).exit_code == 0
+
+    assert [unit["unit"] for unit in answer["units"]] == [str(unit) for unit in shown]
+    assert answer["of"] == 12
+    assert f">{len(shown)} of 12 units" in page.read_text()
 
 
 def test_status_of_a_unit_that_nobody_has(parity: Parity) -> None:

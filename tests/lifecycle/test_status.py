@@ -9,8 +9,10 @@ from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.conditions import Condition, ConditionKind
 from dagster_defs.lifecycle.status import Shown, Status
+from dagster_defs.parity import Verdict
 
 UNITS = [Unit(dag, task) for dag in ("orders", "stock") for task in ("load", "build", "check")]
+OWNERS = ["team:shop", "team:books", "ada@example.com"]
 some_units = st.frozensets(st.sampled_from(UNITS))
 
 
@@ -23,7 +25,8 @@ def statuses(draw: st.DrawFn) -> Status:
         conditions={
             unit: Condition(draw(st.sampled_from(ConditionKind)), next=f"next {unit}") for unit in there
         },
-        unmatched=draw(some_units),
+        verdicts={unit: frozenset(draw(st.sets(st.sampled_from(Verdict)))) for unit in there},
+        owners={unit: tuple(draw(st.sets(st.sampled_from(OWNERS)))) for unit in there},
         drifted=tuple(draw(some_units)),
         not_in_airflow=tuple(draw(some_units)),
         broken=(Fault("no such model", tuple(map(str, draw(some_units)))),),
@@ -35,6 +38,8 @@ shown = st.builds(
     units=st.none() | some_units,
     stages=st.frozensets(st.sampled_from(Stage)),
     owner=st.none() | st.sampled_from(Owner),
+    team=st.sampled_from(["", "shop", *OWNERS]),
+    verdicts=st.frozensets(st.sampled_from(Verdict)),
     failing=st.booleans(),
 )
 
@@ -46,15 +51,19 @@ def test_a_unit_is_shown_if_all_of_it_holds(status: Status, asked: Shown) -> Non
 
     def holds(state: UnitState) -> bool:
         assert status.conditions is not None
+        kept, owners = status.verdicts[state.unit], status.owners[state.unit]
         needs_somebody = (
-            state.unit in {*status.unmatched, *status.drifted, *status.not_in_airflow}
+            kept - {Verdict.MATCH}
+            or state.unit in {*status.drifted, *status.not_in_airflow}
             or str(state.unit) in status.broken[0].units
             or status.conditions[state.unit].kind is ConditionKind.HALF_DONE
         )
-        return (
+        return bool(
             (asked.units is None or state.unit in asked.units)
             and (not asked.stages or state.stage in asked.stages)
             and asked.owner in (None, state.owner)
+            and asked.team in ("", *owners, *(owner.removeprefix("team:") for owner in owners))
+            and (not asked.verdicts or kept.intersection(asked.verdicts))
             and (needs_somebody or not asked.failing)
         )
 

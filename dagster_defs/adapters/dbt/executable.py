@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.environment import dbt_environment
-from dagster_defs.adapters.dbt.target_folders import target_folder
+from dagster_defs.adapters.dbt.working_folders import target_folder
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.piped import end_group

@@ -44,7 +44,7 @@ from dagster_defs.adapters.dbt.preparation import Preparation
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, VAR, ShapingVariables
-from dagster_defs.adapters.dbt.target_folders import STAMP, target_path
+from dagster_defs.adapters.dbt.working_folders import STAMP, target_path
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable

@@ -94,6 +94,7 @@ def status_json(status: Status) -> dict[str, Any]:
                 **({"evidence": evidence[state.unit]} if state.unit in evidence else {}),
                 **(conditions[state.unit].as_json() if state.unit in conditions else {}),
                 **({"beside": _programs(status, state.unit)} if state.unit in status.beside else {}),
+                **({"owners": list(status.owners[state.unit])} if state.unit in status.owners else {}),
             }
             for state in status.states
         ],
