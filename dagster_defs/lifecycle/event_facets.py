@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dagster_defs.inventory.document import Dag
 from dagster_defs.inventory.schedules import event_of
+from dagster_defs.inventory.triggers import addresses_in
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.occasion_facet import other_occasions
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.older_python import datetime_of
 from dagster_defs.windows import EventKind, EventSchedule, Occasion, OccasionKind
 
 _BY_CLOCK = EventKind.ONCE  # the exporter renders it as Airflow's scheduler would start it
 
 
-def event_facet(dag: Dag, event: EventSchedule) -> Facet:
-    """Agrees if the same thing starts the DAG's runs in the inventory and in the mirror."""
+def event_facet(dag: Dag, event: EventSchedule, starters: Starters | None = None) -> Facet:
+    """Agrees if the same thing starts the DAG's runs in the inventory and in the mirror. Which tasks start them is not
+    in the DAG's own part of the inventory."""
     in_airflow = f"{dag.schedule.text} in {dag.timezone}"
     mine = f"{event} in {event.timezone}"
     if other := other_occasions(dag, OccasionKind.EVENT, mine):
@@ -27,6 +30,12 @@ def event_facet(dag: Dag, event: EventSchedule) -> Facet:
         return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
     if dag.timezone != event.timezone:
         detail = f"the DAG's time zone is {dag.timezone}, the mirror's {event.timezone}"
+        return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
+    known = {*starters.condition.addresses} if starters and starters.condition else None
+    if known is not None and (
+        missing := [each for each in addresses_in(dag.schedule.condition) if each not in known]
+    ):
+        detail = f"{missing[0]} starts it in Airflow and is not in `triggered_by`: run parity scaffold again"
         return Facet("windows", Agreement.DIFFERS, in_airflow, mine, detail)
     return Facet(
         "windows",

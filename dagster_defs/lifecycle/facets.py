@@ -29,6 +29,7 @@ from dagster_defs.lifecycle.operator_facets import (
 from dagster_defs.lifecycle.promises import promise_facets
 from dagster_defs.lifecycle.runtime_facet import NO_RUNTIME, Runtime, runtime_facet
 from dagster_defs.lifecycle.settings import MAY_BE_UNKNOWN
+from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
@@ -72,7 +73,7 @@ class LegacyUnit:
 @dataclass(frozen=True, slots=True)
 class MirroredUnit:
     """`upstream`: the units whose assets this unit's assets are made from, directly or not. `environment`: Dagster's
-    own. `runtime`: the dbt of its runs."""
+    own. `runtime`: the dbt of its runs. `starters`: what starts its DAG, if that has no clock."""
 
     unit: Unit
     times: Times
@@ -81,6 +82,7 @@ class MirroredUnit:
     mirrored: frozenset[Unit]
     environment: Mapping[str, str] = field(default_factory=dict)
     runtime: Runtime = NO_RUNTIME
+    starters: Starters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same facets, in this order (`settings.FACETS`)."""
     ordering = ordering_facet(legacy, mirror)
     return (
-        event_facet(legacy.dag, mirror.times)
+        event_facet(legacy.dag, mirror.times, mirror.starters)
         if isinstance(mirror.times, EventSchedule)
         else windows_facet(legacy, mirror.times),
         variables_facet(legacy, mirror.declared, mirror.times),

@@ -125,6 +125,7 @@ def verify_mirrors(
             frozenset(declared),
             settings.variables,
             _runtime(mirror, runtimes),
+            mirror.starters,
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span, inventory.airflow_version)
         yield UnitFacets(name, facets_of(legacy, mirrored))
