@@ -1,6 +1,6 @@
 """Two real Airflows, one Dagster: each department's unit is observed, handed over and given back where it runs.
 
-Both are Airflow 2.11, and then one of them is Airflow 3.3.
+Both are Airflow 2.11, and then one of them is Airflow 3.3, whose days are ticks.
 """
 
 from __future__ import annotations

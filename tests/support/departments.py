@@ -22,7 +22,7 @@ from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Window
+from dagster_defs.windows import Tick, Window
 from demo.estate import refresh_estate
 from demo.local_airflow import LocalAirflow
 from demo.local_dagster import LocalDagster
@@ -105,7 +105,9 @@ class Departments(Team):
 
     def trigger(self, name: str, day: str) -> DagRun:
         start = pendulum.from_format(day, "YYYY-MM-DD")
-        return self.apis[name].trigger(DAGS[name], Window(start, start.add(days=1)))
+        of_tick = isinstance(self.airflows[name], LocalAirflow3)
+        about = Tick(start) if of_tick else Window(start, start.add(days=1))
+        return self.apis[name].trigger(DAGS[name], about)
 
     def run_a_day(self, name: str, day: str) -> None:
         """The department's Airflow runs a day, and its task succeeds."""
@@ -150,7 +152,7 @@ class Departments(Team):
 @contextmanager
 def departments(place: Path, say: Any, airflow3: str = "") -> Iterator[Departments]:
     """Both Airflows and the Dagster, not started, each with a database of its own. `airflow3`: the department whose
-    Airflow is 3.3; the others' is 2.11."""
+    Airflow is 3.3, with its own defaults, so that a day is a tick; the others' is 2.11."""
     root, port = place / MODULE, free_port()
     root.mkdir()
     shutil.copy(THEIRS / "load.sh", place)
@@ -176,7 +178,7 @@ def departments(place: Path, say: Any, airflow3: str = "") -> Iterator[Departmen
                 "DAGSTER_URL": f"http://127.0.0.1:{port}",
                 "PARITY_PROXIED_STATE": str(place / "record" / name),
             }
-            airflows[name] = (LocalAirflow3 if name == airflow3 else LocalAirflow)(
+            airflows[name] = (partial(LocalAirflow3, of_ticks=True) if name == airflow3 else LocalAirflow)(
                 place / f"airflow_{name}",
                 free_port(),
                 postgres,

@@ -17,10 +17,12 @@ from tests.support.estate import AIRFLOW3_PYTHON
 
 @dataclass(frozen=True)
 class LocalAirflow3(LocalAirflow):
-    """`log_ports`: of the servers of logs, which listen on all interfaces, whatever the API does."""
+    """`log_ports`: of the servers of logs, which listen on all interfaces, whatever the API does. `of_ticks`: a bare
+    cron is a trigger, as Airflow 3 has it by default, and not the windows of Airflow 2."""
 
     programs: Path = AIRFLOW3_PYTHON.parent
     log_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    of_ticks: bool = False
 
     def prepare(self, supervisor: Supervisor) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -65,8 +67,7 @@ class LocalAirflow3(LocalAirflow):
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            # The windows of Airflow 2.
-            "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
+            "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": str(not self.of_ticks),
             # Its own five seconds lose tries on a busy machine.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -13,7 +13,7 @@ from dagster_defs.errors import NoRehearsal, Unaligned
 from dagster_defs.graph import reachable
 from dagster_defs.lifecycle.mirrors import DbtMirror, FileOutput, Mirror
 from dagster_defs.parity import Side
-from dagster_defs.windows import Scheduled
+from dagster_defs.windows import Scheduled, Tick
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,14 @@ def _is_built(manifest: Manifest, node_id: str) -> bool:
 
 
 def _event_times(nodes: Manifest, node_ids: frozenset[str], span: tuple[Scheduled, Scheduled]) -> list[str]:
-    """The span of all windows: without it, a microbatch model would run from its `begin` until now."""
+    """The span of all windows: without it, a microbatch model would run from its `begin` until now.
+
+    Raises NoRehearsal for a tick, because no time is its own."""
     if not any(nodes[name]["config"].get("incremental_strategy") == "microbatch" for name in node_ids):
         return []
+    if isinstance(span[0], Tick):
+        reason = "is microbatch, and a tick has no length for which it could be built"
+        raise NoRehearsal("a model upstream", reason, "Shadow the unit instead")
     start, end = (instant.format("YYYY-MM-DDTHH:mm:ss") for instant in (span[0].start, span[1].end))
     return ["--event-time-start", start, "--event-time-end", end]
 
