@@ -15,7 +15,7 @@ from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import AirflowFault, AirflowRefuses, AirflowUnclear, AirflowUnreachable
 from dagster_defs.lifecycle import Unit
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Window
+from dagster_defs.windows import Tick, Window
 from tests.support.fakes import FakeAirflow
 
 ENDED = pendulum.datetime(2024, 3, 11, 10)
@@ -257,14 +257,14 @@ def test_health_is_web_server_and_scheduler(client: AirflowClient, airflow: Fake
 
 
 def test_a_run_has_its_data_interval_as_window(client: AirflowClient, airflow: FakeAirflow) -> None:
-    """The window is the data interval in UTC; an empty or missing interval is no window."""
+    """The window is the data interval in UTC; an empty interval is a tick, and a missing one is nothing."""
     airflow.add_run("d", "whole", "2024-03-09T06:00:00-05:00", "2024-03-10T06:00:00-04:00")
     airflow.add_run("d", "empty", "2024-03-09T11:00:00Z", "2024-03-09T11:00:00Z")
     airflow.add_run("d", "none", None, None)
 
     window = Window(pendulum.datetime(2024, 3, 9, 11), pendulum.datetime(2024, 3, 10, 10))
     assert client.dag_run("d", "whole").window == window
-    assert client.dag_run("d", "empty").window is None
+    assert client.dag_run("d", "empty").window == Tick(window.start)
     assert client.dag_run("d", "none").window is None
 
 
