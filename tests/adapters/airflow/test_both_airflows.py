@@ -21,7 +21,7 @@ from dagster_defs.adapters.http import login
 from dagster_defs.adapters.store.channels import MASK
 from dagster_defs.errors import AirflowRefuses, AirflowUpgraded
 from dagster_defs.lifecycle import Unit
-from dagster_defs.windows import Window
+from dagster_defs.windows import Tick, Window
 from tests.support.airflow_servers import VERSIONS, ServedAirflow, served
 
 pytestmark = pytest.mark.airflow
@@ -176,11 +176,11 @@ def test_dags_and_their_tasks(client: AirflowClient) -> None:
 
 
 def test_a_run_has_its_window(client: AirflowClient) -> None:
-    """A data interval of some length is a window; one without is none, and a run that is gone is None."""
+    """A data interval of some length is a window, one without a tick, and a run that is gone is None."""
     assert client.dag_run("windows", RUN).window == SPRING
     assert client.find_dag_run("windows", RUN) == client.dag_run("windows", RUN)
     tick = client.dag_run("ticks", "tick")
-    assert (tick.window, tick.state) == (None, "running")
+    assert (tick.window, tick.state) == (Tick(TICK), "running")
     assert tick.occasion
     assert (tick.occasion.logical_date, tick.occasion.start, tick.occasion.end) == (TICK, TICK, TICK)
     assert client.find_dag_run("windows", "gone") is None
