@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +56,15 @@ def dg_settings(folder: Path) -> Mapping[str, Any]:
 
 
 def _toml(file: Path) -> Mapping[str, Any]:
+    try:
+        status = file.stat()
+    except OSError:
+        return {}
+    return _toml_as_of(file, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+
+
+@lru_cache(maxsize=32)  # hundreds of units ask for the project's settings
+def _toml_as_of(file: Path, _: tuple[int, ...]) -> Mapping[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.bare_assets import BareAssets
 from dagster_defs.distribution import own_version
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import EventSchedule, Times
@@ -40,7 +41,7 @@ def own_selection(
     Checks are selected by name: tests on a source are checks of another unit's asset, but belong to the unit whose
     command runs them.
     """
-    own_assets = dg.AssetSelection.assets(*assets.keys).without_checks()
+    own_assets = BareAssets(selected_keys=[*assets.keys])
     return own_assets | dg.AssetSelection.checks(*set(assets.check_keys).difference(without))
 
 
