@@ -55,6 +55,7 @@ def test_status_as_json(estate: Estate) -> None:
                 "condition": "ready",
                 "why": "",
                 "until": None,
+                "owners": ["team:data-platform"],
             }
             for unit in estate.units
         ],
