@@ -31,6 +31,8 @@ from dagster_defs.lifecycle.runtime_facet import NO_RUNTIME, Runtime, runtime_fa
 from dagster_defs.lifecycle.settings import MAY_BE_UNKNOWN
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
+from dagster_defs.lifecycle.waits import Wait
+from dagster_defs.lifecycle.waits_facet import with_waits
 from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
     EventSchedule,
@@ -73,7 +75,8 @@ class LegacyUnit:
 @dataclass(frozen=True, slots=True)
 class MirroredUnit:
     """`upstream`: the units whose assets this unit's assets are made from, directly or not. `environment`: Dagster's
-    own. `runtime`: the dbt of its runs. `starters`: what starts its DAG, if that has no clock."""
+    own. `runtime`: the dbt of its runs. `starters`: what starts its DAG, if that has no clock. `waits`: what its DAG's
+    windows wait for, once it is retired."""
 
     unit: Unit
     times: Times
@@ -83,6 +86,7 @@ class MirroredUnit:
     environment: Mapping[str, str] = field(default_factory=dict)
     runtime: Runtime = NO_RUNTIME
     starters: Starters | None = None
+    waits: Sequence[Wait] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ _OF_A_CLOCK = {
 
 def facets_of(legacy: LegacyUnit, mirror: MirroredUnit) -> tuple[Facet, ...]:
     """Always the same facets, in this order (`settings.FACETS`)."""
-    ordering = ordering_facet(legacy, mirror)
+    ordering = with_waits(ordering_facet(legacy, mirror), legacy.dag, mirror.waits)
     return (
         event_facet(legacy.dag, mirror.times, mirror.starters)
         if isinstance(mirror.times, EventSchedule)

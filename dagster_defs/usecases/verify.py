@@ -126,6 +126,7 @@ def verify_mirrors(
             settings.variables,
             _runtime(mirror, runtimes),
             mirror.starters,
+            mirror.waits,
         )
         legacy = LegacyUnit(dag, task, reading, inventory.span, inventory.airflow_version)
         yield UnitFacets(name, facets_of(legacy, mirrored))
