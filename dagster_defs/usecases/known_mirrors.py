@@ -81,11 +81,9 @@ class KnownMirrors:
 
 
 def _gates(document: Mapping[str, Any]) -> GateSettings:
-    lists = {
-        "undetermined": tuple(document["undetermined"]),
-        "without": tuple(map(Gate, document["without"])),
-        "beside": tuple(ProgramBeside(**program) for program in document["beside"]),
-    }
+    lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
+    lists["without"] = tuple(map(Gate, document["without"]))
+    lists["beside"] = tuple(ProgramBeside(**program) for program in document["beside"])
     return GateSettings(**{**document, **lists})
 
 

@@ -26,11 +26,15 @@ from tests.support.estate import BIN, Estate, copy_project, export_inventory
 DAILY, ZONES = Unit("taxi", "daily"), Unit("taxi", "zones.of.a.group")
 BESIDE = ProgramBeside("aws", "before", shadow=False)
 KNOWN = KnownMirrors(
-    {DAILY: GateSettings(3, ("ordering",), without=(Gate.SOAK,)), ZONES: GateSettings(beside=(BESIDE,))},
+    {
+        DAILY: GateSettings(3, ("ordering",), without=(Gate.SOAK,)),
+        ZONES: GateSettings(beside=(BESIDE,), not_started=("later",)),
+    },
     {"no unit": "its name is none", "taxi.broken": "unit taxi.broken: `retries` is -1"},
     {DAILY: (ZONES,), ZONES: ()},
     {DAILY: UnitFacets(DAILY, (Facet("retries", Agreement.DIFFERS, "2", "1", "“two”", 3),))},
     {"": "/nowhere/state"},
+    {ZONES: ("team:zones",)},
 )
 
 
