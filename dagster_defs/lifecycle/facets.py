@@ -11,17 +11,15 @@ from typing import Any
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.arguments import REFRESHING, SELECTING
 from dagster_defs.inventory.document import Dag, Task
-from dagster_defs.inventory.holes import is_known
 from dagster_defs.inventory.records import Invocation, UnitReading
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.beside_dbt import beside_dbt
 from dagster_defs.lifecycle.environment_facet import environment_facet
-from dagster_defs.lifecycle.event_facets import event_facet, occasion_of, rendered_for
-from dagster_defs.lifecycle.mirrors import Declared, Rendering
+from dagster_defs.lifecycle.event_facets import event_facet, occasion_of
+from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.occasion_facet import other_occasions
 from dagster_defs.lifecycle.operator_facets import (
     field_selection,
-    given_values,
     operator_ordering,
     operator_selection,
     operator_variables,
@@ -31,12 +29,21 @@ from dagster_defs.lifecycle.runtime_facet import NO_RUNTIME, Runtime, runtime_fa
 from dagster_defs.lifecycle.settings import MAY_BE_UNKNOWN
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
+from dagster_defs.lifecycle.values_facet import (
+    arguments_facet,
+    differences_between,
+    environment_of,
+    event_times_of,
+    in_env,
+    rendered_facet,
+    scheduled_as,
+    unknown_names,
+)
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.lifecycle.waits_facet import with_waits
 from dagster_defs.older_python import date_of, datetime_of
 from dagster_defs.windows import (
     EventSchedule,
-    Moment,
     OccasionKind,
     Partitions,
     Recurring,
@@ -47,7 +54,7 @@ from dagster_defs.windows import (
     scheduled_between,
     zone_named,
 )
-from dagster_defs.windows.values import as_text, same, typed
+from dagster_defs.windows.values import as_text
 
 __all__ = [
     "Agreement",
@@ -285,7 +292,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     if declared.operator_itself:
         return operator_variables(legacy.dag, legacy.task, of_event=event is not None)
     if legacy.reading is None or declared.fields:
-        return _arguments_facet(legacy.task, declared, event, of_ticks=of_ticks)
+        return arguments_facet(legacy.task, declared, event, of_ticks=of_ticks)
     reading = legacy.reading
     calls = _calls(reading, declared)
     known = reading.window_determined or (event is not None and reading.selection_determined)
@@ -302,7 +309,7 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
                 f"the environment carries the window ({', '.join(left_out)}), but the mirror does not"
             )
         for rendered in call.rendered:
-            window = occasion_of(legacy.dag, event, rendered.start, rendered.end) or _scheduled(
+            window = occasion_of(legacy.dag, event, rendered.start, rendered.end) or scheduled_as(
                 rendered.start, rendered.end, of_ticks=of_ticks
             )
             if window is None:
@@ -311,21 +318,21 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
             theirs |= {
                 f"event-time-{end}": as_text(value) for end, value in (rendered.event_time or {}).items()
             }
-            theirs |= {_in_env(name): rendered.env[name] for name in set_by_mirror if name in rendered.env}
+            theirs |= {in_env(name): rendered.env[name] for name in set_by_mirror if name in rendered.env}
             try:
                 ours = {
                     **declared.variables.for_window(window),
-                    **_event_times(declared.event_times, window),
-                    **_environment(declared.environment, window),
+                    **event_times_of(declared.event_times, window),
+                    **environment_of(declared.environment, window),
                 }
             except ParityError as error:
                 differences.append(" ".join(str(error).split()))
                 continue
             compared += 1
-            unknown |= _unknown_names(theirs)
-            differences += _different(theirs, ours, window)
+            unknown |= unknown_names(theirs)
+            differences += differences_between(theirs, ours, window)
     templates = {**calls[0].vars, **{f"event-time-{k}": v for k, v in (calls[0].event_time or {}).items()}}
-    facet = _rendered("variables", compared, differences, templates, unknown, what)
+    facet = rendered_facet("variables", compared, differences, templates, unknown, what)
     own = {
         *(declared.environment.names if declared.environment else ()),
         *declared.required,
@@ -334,98 +341,6 @@ def variables_facet(legacy: LegacyUnit, declared: Declared, times: Times | None 
     constant = sorted({name for call in calls for name in call.constant_env} - own)
     note = f"; the task sets {', '.join(constant)} for dbt: set the same for Dagster" if constant else ""
     return replace(facet, detail=facet.detail + note)
-
-
-def _arguments_facet(task: Task, declared: Declared, event: EventSchedule | None, *, of_ticks: bool) -> Facet:
-    names = declared.fields or ("op_kwargs",)
-    written = given_values(task.templated, declared)
-    differences: list[str] = []
-    unknown: set[str] = set()
-    compared = 0
-    for sample in task.samples:
-        if needs := next((sample.needs[name] for name in names if name in sample.needs), ""):
-            return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", needs, 0)
-        moment: Moment | None = (
-            _scheduled(sample.start, sample.end, of_ticks=of_ticks)
-            if event is None
-            else rendered_for(event, sample.start, sample.end)
-        )
-        if moment is None:
-            continue
-        theirs = given_values(sample.fields, declared)
-        try:
-            ours = declared.variables.for_window(moment)
-        except ParityError as error:
-            differences.append(" ".join(str(error).split()))
-            continue
-        compared += 1
-        unknown |= _unknown_names(theirs)
-        differences += _different(theirs, ours, moment)
-    what = "run" if event else "tick" if of_ticks else "window"
-    return _rendered("variables", compared, differences, written, unknown, what)
-
-
-def _unknown_names(theirs: Mapping[Any, Any]) -> set[str]:
-    """Variables whose value the exporter masked or could not know."""
-    return {str(name) for name, value in theirs.items() if not is_known({name: value})}
-
-
-def _rendered(
-    name: str,
-    compared: int,
-    differences: Sequence[str],
-    templates: Mapping[str, Any],
-    unknown: Iterable[str],
-    what: str,
-) -> Facet:
-    legacy = ", ".join(f"{key}={text}" for key, text in templates.items()) or "none"
-    if differences:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        return Facet(name, Agreement.DIFFERS, legacy, "others", differences[0] + more, compared)
-    if not compared:
-        reason = f"Airflow has not rendered it for any {what}"
-        return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", reason, 0)
-    if names := ", ".join(sorted(unknown)):
-        detail = f"Airflow's value of {names} is masked in the inventory, or known only while the task runs"
-        return Facet(name, Agreement.UNDETERMINED, legacy, "rendered", detail, compared)
-    where = f"in {compared} run that the exporter rendered" if what == "run" else f"in {compared} {what}s"
-    return Facet(name, Agreement.AGREES, legacy, "the same", where, compared)
-
-
-def _different(theirs: Mapping[Any, Any], ours: Mapping[str, Any], window: Moment) -> Iterator[str]:
-    """The known differences. A masked value is never one, whatever the mirror says; a masked name may be any name."""
-    any_name = any(not is_known(name) for name in theirs)
-    for name in sorted(theirs.keys() | ours.keys(), key=str):
-        if name in theirs and name in ours and same(theirs[name], ours[name]):
-            continue
-        if name in theirs and (not is_known(name) or (name in ours and not is_known(theirs[name]))):
-            continue
-        if name not in theirs and any_name:
-            continue
-        here, there = (typed(each[name]) if name in each else "missing" for each in (theirs, ours))
-        yield f"{name} of {window}: {here} in Airflow, {there} in the mirror"
-
-
-def _event_times(event_times: Rendering | None, window: Moment) -> dict[str, str]:
-    if event_times is None:
-        return {}
-    return {f"event-time-{end}": text for end, text in event_times.for_window(window).items()}
-
-
-def _environment(environment: Rendering | None, window: Moment) -> dict[str, str]:
-    if environment is None:
-        return {}
-    return {_in_env(name): text for name, text in environment.for_window(window).items()}
-
-
-def _in_env(name: str) -> str:
-    """How an environment variable is told from a variable of dbt's of the same name."""
-    return f"env {name}"
-
-
-def _scheduled(start: str, end: str, *, of_ticks: bool) -> Scheduled | None:
-    """None for a run whose interval is not of the mirror's kind."""
-    return scheduled_between(start, end) if (start == end) is of_ticks else None
 
 
 def _calls(reading: UnitReading, declared: Declared) -> list[Invocation]:
