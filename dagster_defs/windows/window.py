@@ -35,8 +35,7 @@ def instant_text(instant: datetime, timespec: str = "minutes") -> str:
 class Window:
     """`[start, end)`, both in UTC; any aware datetime is accepted and converted.
 
-    Raises `InvalidWindow` unless start < end: Airflow's cron trigger timetables and manual runs have empty intervals,
-    to which no data belongs.
+    Raises `InvalidWindow` unless start < end: the empty interval of a run that a trigger has made is a `Tick`.
     """
 
     start: pendulum.DateTime
@@ -54,11 +53,7 @@ class Window:
     @classmethod
     def between(cls, start: datetime | str, end: datetime | str) -> Self:
         """From aware datetimes or ISO 8601 text with an offset, as Airflow's REST API gives it."""
-        try:
-            bounds = [datetime_of(b) if isinstance(b, str) else b for b in (start, end)]
-            return cls(*(utc(bound) for bound in bounds))
-        except ValueError as error:
-            raise InvalidWindow(str(start), str(end), str(error)) from error
+        return cls(*_bounds(start, end))
 
     @property
     def length(self) -> timedelta:
@@ -77,6 +72,15 @@ class Window:
 
     def __str__(self) -> str:
         return self.isoformat()
+
+
+def _bounds(start: datetime | str, end: datetime | str) -> tuple[pendulum.DateTime, pendulum.DateTime]:
+    """Raises `InvalidWindow` for what is no instant."""
+    try:
+        first, last = (utc(datetime_of(each) if isinstance(each, str) else each) for each in (start, end))
+    except ValueError as error:
+        raise InvalidWindow(str(start), str(end), str(error)) from error
+    return first, last
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,12 +115,8 @@ Scheduled: TypeAlias = Window | Tick  # what a run of a DAG with a clock is abou
 
 def scheduled_between(start: datetime | str, end: datetime | str) -> Scheduled:
     """A window, or a tick where the interval is empty; bounds as `Window.between` takes them."""
-    if start == end:
-        try:
-            return Tick(utc(datetime_of(start) if isinstance(start, str) else start))
-        except ValueError as error:
-            raise InvalidWindow(str(start), str(end), str(error)) from error
-    return Window.between(start, end)
+    first, last = _bounds(start, end)
+    return Tick(first) if first == last else Window(first, last)
 
 
 def share_time(one: Scheduled, other: Scheduled) -> bool:

@@ -16,6 +16,7 @@ from dagster_defs import cli
 from dagster_defs.adapters.dagster import event_log, evidence
 from dagster_defs.adapters.dagster.evidence import PARITY, evidence_metadata
 from dagster_defs.adapters.dagster.mirrors import load_mirrors
+from dagster_defs.cli.looking import KeptVerdict
 from dagster_defs.errors import NoSuchUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.verdicts import WindowCheck
@@ -167,6 +168,11 @@ def test_a_report_on_some_units(
     assert [unit["unit"] for unit in answer["units"]] == [str(unit) for unit in shown]
     assert answer["of"] == 12
     assert f">{len(shown)} of 12 units" in page.read_text()
+
+
+def test_every_verdict_can_be_asked_for() -> None:
+    """The command has a list of its own, because it must not import what comparisons need."""
+    assert [*KeptVerdict] == [*Verdict]
 
 
 def test_status_of_a_unit_that_nobody_has(parity: Parity) -> None:

@@ -30,6 +30,7 @@ shop:
     legacy: {{type: duckdb, path: {data}/legacy.duckdb, schema: "{{{{ env_var('SHOP_SCHEMA', 'main') }}}}"}}
     candidate: {{type: duckdb, path: {data}/candidate.duckdb}}
 """
+COMMIT = ("-c", "user.name=ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m")
 READ_ONLY = """
 set -e
 mount --bind "{root}" "{root}"
@@ -87,12 +88,12 @@ class Shop:
         if not (self.repository / ".git").exists():
             self.git("init", "--quiet")
         self.git("add", "--all")
-        self.git("-c", "user.name=ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "shop")
+        self.git(*COMMIT, "shop")
         return self.git("rev-parse", "HEAD")
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, at: Path | None = None) -> str:
         done = subprocess.run(
-            ["git", "-C", self.repository, *arguments], check=True, capture_output=True, text=True
+            ["git", "-C", at or self.repository, *arguments], check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
 
@@ -179,16 +180,28 @@ def test_what_has_changed_is_fetched_and_parsed_again(shop: Shop) -> None:
 
 def test_a_clone_with_changes_of_its_own_is_not_replaced(shop: Shop) -> None:
     """Nothing that somebody has changed in the folder is lost, and nothing is fetched."""
-    model = shop.clone / "dbt" / "models" / "orders.sql"
+    model, new = (shop.clone / "dbt" / "models" / name for name in ("orders.sql", "own.sql"))
     before = model.read_text()
     model.write_text("select 2 as id")
-
-    done = shop.parity("prepare")
+    changed = shop.parity("prepare")
     kept = model.read_text()
     model.write_text(before)
+    new.write_text("select 3 as id")
+    added = shop.parity("prepare")
+    shop.git("add", "--all", at=shop.clone)
+    shop.git(*COMMIT, "own", at=shop.clone)
+    committed = shop.parity("prepare")
+    still = new.read_text()
+    shop.git("reset", "--quiet", "--hard", "HEAD~1", at=shop.clone)
 
-    assert (done.returncode, kept) == (1, "select 2 as id")
-    assert f"{shop.clone} has changes that are not committed" in done.stderr
+    assert (kept, still) == ("select 2 as id", "select 3 as id")
+    for done, said in (
+        (changed, "changes that are not committed"),
+        (added, "files that are not committed (dbt/models/own.sql)"),
+        (committed, "commits that are not pushed"),
+    ):
+        assert done.returncode == 1
+        assert f"{shop.clone} has {said}" in done.stderr
 
 
 def test_a_folder_of_something_else_is_not_replaced(shop: Shop) -> None:

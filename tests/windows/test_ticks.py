@@ -184,6 +184,10 @@ def test_an_interval_is_one_or_the_other() -> None:
     """Equal bounds are a tick, whoever wrote them; a naive time is neither."""
     start, end = "2024-03-01T06:00:00+00:00", "2024-03-02T06:00:00+00:00"
     assert scheduled_between(start, start) == Tick(at(start)) == scheduled_between(at(start), at(start))
+    # The same instant, in another way.
+    assert scheduled_between("2024-03-09T06:00:00-05:00", "2024-03-09T11:00:00+00:00") == Tick(
+        at("2024-03-09T11:00:00+00:00")
+    )
     assert scheduled_between(start, end) == Window.between(start, end)
     for wrong in ("2024-03-01T06:00:00", "yesterday"):
         with pytest.raises(InvalidWindow):

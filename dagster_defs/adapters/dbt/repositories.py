@@ -19,6 +19,8 @@ from dagster_defs.errors import DbtRepositoryRefused
 from dagster_defs.settings import process_environment
 
 _GITHUB, _ITS_TOKEN = "github.com", "GITHUB_TOKEN"
+# Files and folders that dbt and dagster-dbt write into a project; its .gitignore need not name them.
+_MADE_BY_DBT = {"target", "logs", "dbt_packages", "package-lock.yml", ".user.yml"}
 _CLONED, _STATE, _FORMER = "project", "state", "former"  # the first name is the manager's
 
 
@@ -57,7 +59,7 @@ def _refuse_foreign(place: Path, address: str) -> None:
         return
     try:
         with Repo(place) as repo:
-            origin, dirty = next(iter(repo.remotes.origin.urls), ""), repo.is_dirty()
+            origin, own_work = next(iter(repo.remotes.origin.urls), ""), _own_work(repo)
     except (InvalidGitRepositoryError, AttributeError) as error:
         raise DbtRepositoryRefused(
             address, f"{place} is no clone of it", "Name another folder in parity.yaml"
@@ -66,10 +68,19 @@ def _refuse_foreign(place: Path, address: str) -> None:
         raise DbtRepositoryRefused(
             address, f"{place} is a clone of {_bare(origin)}", "Name another folder in parity.yaml"
         )
-    if dirty:
-        raise DbtRepositoryRefused(
-            address, f"{place} has changes that are not committed", "Commit them elsewhere, or undo them"
-        )
+    if own_work:
+        raise DbtRepositoryRefused(address, f"{place} has {own_work}", "Push them, or undo them")
+
+
+def _own_work(repo: Any) -> str:
+    """What a person would lose with the clone, in words; empty if it is nothing."""
+    if repo.is_dirty():
+        return "changes that are not committed"
+    if own := [file for file in repo.untracked_files if not _MADE_BY_DBT & {*Path(file).parts}]:
+        return f"files that are not committed ({own[0]})"
+    if repo.head.commit not in [ref.commit for ref in repo.remotes.origin.refs]:
+        return "commits that are not pushed"
+    return ""
 
 
 def _forget_token(cloned: Path, address: str) -> str:
