@@ -33,12 +33,14 @@ class _Unseen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Estate:
-    """All DAGs of the inventory. `triggers`: by DAG, the tasks that start it. `writers`: by dataset, who writes it."""
+    """All DAGs of the inventory. `triggers`: by DAG, the tasks that start it. `writers`: by dataset, who writes it.
+    `uris`: of assets, by name. `unclear`: who writes what only Airflow resolves, in words; empty if nobody does."""
 
     drafts: Mapping[str, DagDraft]
     triggers: Mapping[str, Sequence[Task]]
     writers: Mapping[str, Sequence[Task]]
     uris: Mapping[str, str]
+    unclear: str
     airflow_2: bool
 
 
@@ -46,12 +48,13 @@ def with_triggers(drafts: Sequence[DagDraft], *, airflow_version: str = "") -> l
     """The drafts with `triggered_by` in the schedules of DAGs that others start. A task that starts one and does
     nothing else needs no mirror if Dagster can start that DAG in its place; else it keeps the reason as a note."""
     tasks = [task for draft in drafts for task in tasks_of(draft.dag)]
-    by_name = {outlet.name: outlet.uri for task in tasks for outlet in task.outlets if outlet.uri}
+    uris = {o.name: o.uri for task in tasks for o in task.outlets if o.name and o.uri}
     estate = _Estate(
         {draft.dag.dag_id: draft for draft in drafts},
         triggers_of(tasks),
-        _writers(tasks),
-        by_name,
+        _writers(tasks, uris),
+        uris,
+        _unclear(tasks, uris),
         airflow_version.startswith("2."),
     )
     notes: dict[str, tuple[str, bool]] = {}
@@ -91,13 +94,22 @@ def _why_no_target(task: Task, estate: _Estate) -> str:
     return ""
 
 
-def _writers(tasks: Sequence[Task]) -> Mapping[str, Sequence[Task]]:
-    found: dict[str, list[Task]] = {}
+def _writers(tasks: Sequence[Task], uris: Mapping[str, str]) -> Mapping[str, Sequence[Task]]:
+    found: dict[str, dict[str, Task]] = {}
     for task in tasks:
         for outlet in task.outlets:
-            if outlet.uri:
-                found.setdefault(outlet.uri, []).append(task)
-    return found
+            if uri := outlet.uri or uris.get(outlet.name):
+                found.setdefault(uri, {})[f"{task.dag_id}.{task.task_id}"] = task
+    return {uri: list(each.values()) for uri, each in found.items()}
+
+
+def _unclear(tasks: Sequence[Task], uris: Mapping[str, str]) -> str:
+    """An alias may stand for any dataset while its task runs."""
+    for task in tasks:
+        for outlet in task.outlets:
+            if not outlet.uri and outlet.name not in uris:
+                return f"{task.dag_id}.{task.task_id} writes {outlet.name}"
+    return ""
 
 
 def _noted(draft: Draft, notes: Mapping[str, tuple[str, bool]]) -> Draft:
@@ -139,6 +151,11 @@ def _with_triggers(draft: DagDraft, estate: _Estate, notes: dict[str, tuple[str,
         except _Unseen as why:
             told.pop("datasets", None)
             refused.append(str(why))
+        if estate.unclear:
+            refused.append(
+                f"{estate.unclear}, which stands for datasets or assets that only Airflow knows: nobody sees whether "
+                "one of them starts it"
+            )
     told |= {} if estate.airflow_2 or kind is not EventKind.DATASETS else {"dates": False}
     told |= {"refused": refused} if refused else {}
     return replace(draft, drafts=tuple(scheduled(each, {"triggered_by": told}) for each in draft.drafts))

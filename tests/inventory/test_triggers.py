@@ -178,6 +178,29 @@ def test_a_condition_of_airflow_3_is_the_same_by_address() -> None:
     }
 
 
+def test_a_reference_by_name_writes_what_it_names() -> None:
+    """As far as an asset of that name is known; a task that writes one in two ways is one writer."""
+    load = replace(LOAD, outlets=(Outlet("trips", "s3://a"), Outlet("trips", "")))
+    more = replace(task("more"), outlets=(Outlet("trips", ""),))
+    condition = {"any": [{"asset": {"uri": "s3://a", "name": "trips", "group": "asset"}}]}
+    by, _, _ = told(drafted(load, more), schedule=fed(condition, "asset"), version="3.3.0")
+
+    assert by["written_by"] == {"s3://a": ["up.load", "up.more"]}
+    assert "refused" not in by
+
+
+def test_a_task_that_writes_through_an_alias_may_write_anything() -> None:
+    """Its events would go unseen, so no DAG that datasets start is retired, and the task is named."""
+    aliased = replace(task("more"), outlets=(Outlet("of_the_day", ""),))
+    by, _, _ = told(drafted(WRITER, aliased), schedule=fed({"all": ["s3://a"]}))
+
+    assert by["datasets"] == {"all": ["s3://a"]}
+    [why] = by["refused"]
+    assert why.startswith(
+        "up.more writes of_the_day, which stands for datasets or assets that only Airflow knows"
+    )
+
+
 @pytest.mark.parametrize(
     ("condition", "why"),
     [
