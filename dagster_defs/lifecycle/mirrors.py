@@ -164,12 +164,13 @@ class Mirror(Protocol):
     """A unit as it is declared for Dagster, whatever kind of task it stands for; the YAML components implement it.
 
     `unit`: its name in the YAML, which need not be one that a unit can have. `owners`: of its assets, e-mail addresses
-    or `team:name`. `rehearsal`: environment variables under which a function writes where a rehearsal keeps its files;
-    empty where none are declared.
+    or `team:name`. `pool`: its name before that of a side. `rehearsal`: environment variables under which a function
+    writes where a rehearsal keeps its files; empty where none are declared.
     """
 
     unit: str
     owners: Sequence[str]
+    pool: str | None
     rehearsal: Mapping[str, str]
 
     @property

@@ -1,6 +1,7 @@
 """Reports as text or JSON: the only place that knows about colour and tables."""
 
 from dagster_defs.render.text.base import Steps, print_error, print_json, print_plain, say, warn
+from dagster_defs.render.text.doctor import print_diagnosis
 from dagster_defs.render.text.keys import print_keys
 from dagster_defs.render.text.moves import (
     continuity_json,
@@ -43,6 +44,7 @@ __all__ = [
     "print_backfills",
     "print_comparisons",
     "print_continuity",
+    "print_diagnosis",
     "print_error",
     "print_explanations",
     "print_facets",

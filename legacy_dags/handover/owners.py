@@ -44,7 +44,11 @@ def proxied_state() -> Path:
 
 def ask(dag_id: str, task_id: str) -> Answer:
     """Raises OwnerUnknown, with what to do, if the marks are not where PARITY_CHANNEL says, or not clear."""
-    marks = marks_of(dag_id)
+    return answer_of(marks_of(dag_id), dag_id, task_id)
+
+
+def answer_of(marks: Marks, dag_id: str, task_id: str) -> Answer:
+    """Raises OwnerUnknown for a mark in doubt."""
     if problem := marks.problem_of(task_id):
         raise OwnerUnknown(f"{problem}. Correct the mark: parity resume {dag_id}.{task_id}")
     position = marks.positions.get(task_id)

@@ -28,12 +28,21 @@ from dagster_defs.usecases.move.live import LiveFacts, LiveReader
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.estate import ROOT
 
-OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in"}
+OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in", "probe"}
 # Each reader beside the class that writes too, and what that one adds.
 READERS = {
     AirflowReader: (
         AirflowClient,
-        {"trigger", "note_end", "note_success", "set_paused", "make_pool", "parse_soon", "set_variable"},
+        {
+            "trigger",
+            "note_end",
+            "note_success",
+            "set_paused",
+            "make_pool",
+            "parse_soon",
+            "set_variable",
+            "begin",
+        },
     ),
     DagsterReader: (DagsterClient, {"launch", "terminate", "reload"}),
     LedgerReader: (Ledger, {"append", "moving"}),

@@ -79,7 +79,8 @@ class FakeAirflow(LoopbackServer):
     any; `meanwhile`: is called before each answer to a list of task instances, with how many there have been.
     `paused`: DAGs that are; `next_windows`: where the next window of a DAG begins; `dag_tasks`: operators by task;
     `before`: is called with method and path of each request; `xcoms`: of a task in a run, by (DAG, run, task) and key,
-    made at `xcoms_at`. `docs`: by (DAG, task), None for an Airflow that does not tell them; `dag_tags`: by DAG."""
+    made at `xcoms_at`. `triggered`: is called with DAG, run and conf of a run that was asked for. `docs`: by (DAG,
+    task), None for an Airflow that does not tell them; `dag_tags`: by DAG."""
 
     def __init__(self, user: str = "admin", password: str = "admin") -> None:  # noqa: S107 - a fake's
         super().__init__()
@@ -104,6 +105,7 @@ class FakeAirflow(LoopbackServer):
         self.docs: dict[tuple[str, str], str] | None = {}
         self.dag_tags: dict[str, list[str]] = {}
         self.variables: dict[str, str] = {}
+        self.triggered: Callable[[str, str, Mapping[str, Any]], None] = lambda dag_id, run_id, conf: None
         self.requests: list[str] = []
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -200,6 +202,13 @@ class FakeAirflow(LoopbackServer):
                     {"task_id": name, "class_ref": {"class_name": operator}} for name, operator in tasks
                 ]
                 return 200, {"tasks": served, "total_entries": len(served)}
+            case "POST", ["dags", dag_id, "dagRuns"]:
+                asked = json.loads(body)
+                self.add_run(
+                    dag_id, f"manual__{asked['logical_date']}", asked["logical_date"], None, "queued"
+                )
+                self.triggered(dag_id, f"manual__{asked['logical_date']}", asked.get("conf") or {})
+                return 200, self.dag_runs[dag_id, f"manual__{asked['logical_date']}"]
             case "GET", ["dags", dag_id, "dagRuns"]:
                 states = parse_qs(split.query).get("state")
                 rows = [
@@ -366,7 +375,8 @@ class Job:
 
 class FakeDagster(LoopbackServer):
     """Runs end at once as `run_status`; `refusal` is what a launch is answered with instead of a run. `sensors`: by
-    name their state and the jobs that they start; `reloads`: code locations that were loaded anew."""
+    name their state and the jobs that they start; `deployed`: what it says of its instance; `reloads`: code locations
+    that were loaded anew."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -379,6 +389,13 @@ class FakeDagster(LoopbackServer):
         self.terminated: list[str] = []
         self.sick_daemons: list[str] = []
         self.sensors: dict[str, tuple[str, Sequence[str]]] = {}
+        self.deployed: dict[str, Any] = {
+            "info": "run_monitoring:\n  enabled: true\n  max_runtime_seconds: 60\n",
+            "runQueuingSupported": True,
+            "runLauncher": {"name": "DefaultRunLauncher"},
+            "poolConfig": {"defaultPoolLimit": 1},
+            "concurrencyLimits": [],
+        }
         self.reloads: list[str] = []
         self.login_page = False
 
@@ -391,6 +408,10 @@ class FakeDagster(LoopbackServer):
         return 200, {"data": self._data(asked["query"], asked.get("variables") or {})}
 
     def _data(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if query == "{ version }":
+            return {"version": "1.13.27"}
+        if "runQueuingSupported" in query:
+            return {"instance": self.deployed}
         if "launchPipelineExecution" in query:
             return {"launchPipelineExecution": self._launch(*variables.values())}
         if "logsForRun" in query:

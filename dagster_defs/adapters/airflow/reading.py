@@ -24,6 +24,7 @@ from dagster_defs.adapters.http.question import (
     rows_of,
 )
 from dagster_defs.errors import AirflowRefuses, AirflowUnclear, AirflowUnreachable, AirflowUpgraded
+from dagster_defs.lifecycle.diagnosis import Skew
 
 PAGE = 100  # the most rows that Airflow's own default lets a GET have; v2 answers a limit of 0 with no rows
 MOST_PAGES = 2_000  # per list; more would be an endless list
@@ -59,6 +60,16 @@ class Reading:
     @property
     def version(self) -> Version:
         return self._question(self._found)
+
+    def skew(self) -> Skew | None:
+        """Of the web server's clock; None if its answers have no date."""
+
+        def once() -> tuple[float, float] | None:
+            base = self._found().dialect.base
+            return self._web.seconds_ahead("GET", f"{base}/version")
+
+        found = self._question(once)
+        return None if found is None else Skew(*found)
 
     @property
     def _api(self) -> Dialect:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import yaml
 from typing_extensions import Self
 
 from dagster_defs.adapters.http.login import DAGSTER_PLUS, Login
@@ -32,8 +33,10 @@ from dagster_defs.errors import (
     DagsterUnreachable,
     LaunchRefused,
 )
+from dagster_defs.lifecycle.diagnosis import Deployment, Skew
 from dagster_defs.settings import Settings
 
+T = TypeVar("T")
 DAGSTER_PLUS_HOST = ".dagster.cloud"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -99,6 +102,15 @@ mutation Reload($name: String!) {
 _DAEMONS = """
 query Daemons { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
 """
+_DEPLOYMENT = """
+query Deployment {
+  instance {
+    info runQueuingSupported runLauncher { name } poolConfig { defaultPoolLimit }
+    concurrencyLimits { concurrencyKey limit claimedSlots { runId } }
+  }
+}
+"""
+_CLOCK = {"query": "{ version }"}
 _RUNS = """
 query Runs($filter: RunsFilter!, $limit: Int!) {
   runsOrError(filter: $filter, limit: $limit) {
@@ -229,6 +241,31 @@ class DagsterReader:
         statuses = self._call(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
         return [status["daemonType"] for status in statuses if status["required"] and not status["healthy"]]
 
+    def faults_of_locations(self) -> list[str]:
+        """Why code locations are not loaded, or that there is none."""
+        locations = self._locations()
+        faults = [problem for entry in locations if (problem := _not_loaded(entry))]
+        return faults if locations else ["it has no code location"]
+
+    def deployment(self) -> Deployment:
+        """What the instance says about how it runs things."""
+        told = self._call(_DEPLOYMENT)
+        info = told["info"]
+        pools = {row["concurrencyKey"]: row for row in told["concurrencyLimits"]}
+        return Deployment(
+            launcher=(told["runLauncher"] or {}).get("name") or "nobody",
+            queues_runs=bool(told["runQueuingSupported"]),
+            monitoring=None if info is None else _monitoring(info),
+            limits={name: row["limit"] for name, row in pools.items() if row["limit"] is not None},
+            default_limit=(told["poolConfig"] or {}).get("defaultPoolLimit"),
+            held={name: [slot["runId"] for slot in row["claimedSlots"]] for name, row in pools.items()},
+        )
+
+    def skew(self) -> Skew | None:
+        """Of the web server's clock; None if its answers have no date."""
+        found = self._asked(lambda: self._web.seconds_ahead("POST", "/graphql", json=_CLOCK))
+        return None if found is None else Skew(*found)
+
     def _locations(self) -> Sequence[Mapping[str, Any]]:
         entries: Sequence[Mapping[str, Any]] = self._call(_LOCATIONS).get("locationEntries", ())
         return entries
@@ -249,9 +286,11 @@ class DagsterReader:
 
     def _call(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         payload = {"query": query, "variables": dict(variables or {})}
+        return self._asked(lambda: _result(self._web.ask("POST", "/graphql", json=payload)))
+
+    def _asked(self, once: Callable[[], T]) -> T:
         try:
-            reply = self._web.ask("POST", "/graphql", json=payload)
-            return _result(reply)
+            return once()
         except NoAnswer as error:
             raise DagsterUnreachable(self.url, str(error)) from error
         except Refusal as error:
@@ -343,6 +382,16 @@ def _repositories(entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, st
     for entry in entries:
         for repository in (entry["locationOrLoadError"] or {}).get("repositories", ()):
             yield {"repositoryLocationName": entry["name"], "repositoryName": repository["name"]}
+
+
+def _monitoring(info: str) -> Mapping[str, Any]:
+    """`run_monitoring` of the instance's configuration, as it is shown."""
+    try:
+        shown = yaml.safe_load(info)
+        known = shown.get("run_monitoring") or {}
+        return dict(known)
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+        return {}
 
 
 def _not_loaded(entry: Mapping[str, Any]) -> str:

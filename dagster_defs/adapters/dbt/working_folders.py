@@ -43,3 +43,14 @@ def _copy(own: Path, place: Path) -> None:
         shutil.copytree(own, copied, ignore=shutil.ignore_patterns(*_OF_RUNS), copy_function=shutil.copyfile)
         with contextlib.suppress(OSError):  # another process was faster
             copied.rename(place)
+
+
+def why_not_writable(folder: Path) -> str:
+    """Tried out with a file that is gone afterwards; the folder is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0")
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

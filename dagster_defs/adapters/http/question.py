@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -51,9 +52,12 @@ class Unclear(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """`date`: the server's clock when it answered, as its header says; empty without one."""
+
     status: int
     body: bytes
     what: str
+    date: str = ""
 
     def document(self) -> Any:
         """Raises Unclear for anything but standard JSON."""
@@ -168,6 +172,19 @@ class Web:
         reply = once()
         return once(anew=True) if self._login.renews and _is_of_no_use(reply) else reply
 
+    def seconds_ahead(self, method: str, path: str, **request: Any) -> tuple[float, float] | None:
+        """How far the server's clock is ahead of this one, and how exact that is; None if its answer has no date.
+        Raises as `ask` does."""
+        began, asked = time.time(), time.monotonic()
+        reply = self.ask(method, path, **request)
+        took = time.monotonic() - asked
+        try:
+            date = parsedate_to_datetime(reply.date).timestamp()
+        except (TypeError, ValueError):
+            return None
+        # A date is the beginning of its second; it was written at some moment between question and answer.
+        return date + 0.5 - began - took / 2, 0.5 + took / 2
+
     def headers(self, *, anew: bool = False) -> Mapping[str, str]:
         """What lets a request in, beside a user and a password. Raises as `ask` does."""
         return self._login.headers_for(self._base, self._token, anew=anew)
@@ -199,7 +216,7 @@ class Web:
                     ]
                     reason = f"{what} answered {answer.status_code} and redirects to {excerpt(target)}"
                     raise Refusal(answer.status_code, f"{reason}: a login, or a wrong address")
-                return Reply(answer.status_code, body, what)
+                return Reply(answer.status_code, body, what, answer.headers.get("Date", ""))
         except zlib.error as error:
             raise Unclear(f"{what} answered with something that cannot be unpacked: {error}") from error
         except httpx.TimeoutException as error:

@@ -12,12 +12,14 @@ from filelock import FileLock, Timeout
 
 from dagster_defs.adapters.store.channels import Channel, ChannelReader, Folders, channel_of, compared
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
+from dagster_defs.adapters.store.locks import try_out
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.mounts import refuse_without_locks
 from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import BadStore, ImportRefused, LedgerUnwritable, StoreMissing
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.diagnosis import Skew
 from dagster_defs.lifecycle.histories import UnitHistory
 from dagster_defs.lifecycle.ledger import SCHEMA, Entry
 from dagster_defs.lifecycle.stores import Figures, Made
@@ -120,6 +122,14 @@ class FileStore(FileReader):
 
     def _folder_of(self, unit: Unit) -> Path:
         return self._folders().folder_of(unit.dag_id) or self.folder
+
+    def probe(self) -> Skew:
+        folder = self._usable()
+        if not folder.is_dir():
+            raise StoreMissing(self.place, "there is no such folder")
+        for each in (folder, *(self.apart.known if self.apart else ())):
+            skew = try_out(each)
+        return skew
 
     def create(self) -> Made:
         refuse_without_locks(self.folder)

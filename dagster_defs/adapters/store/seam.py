@@ -15,6 +15,7 @@ from dagster_defs.adapters.processes.collector import collector_paused
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.errors import LedgerUnreadable
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.diagnosis import Skew
 from dagster_defs.lifecycle.histories import Histories, UnitHistory, histories
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.stores import Figures, Made
@@ -100,6 +101,14 @@ class Store(StoreReader, Protocol):
         """Record the unit's mark, with the position of its last entry, and tell Airflow.
 
         Raises LedgerUnwritable if it cannot be written.
+        """
+        ...
+
+    def probe(self) -> Skew:
+        """Try that the record can be written and that a lock excludes others, and leave everything as it was; how far
+        the store's clock is ahead.
+
+        Raises a ParityError that says what cannot be done.
         """
         ...
 

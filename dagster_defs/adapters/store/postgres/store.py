@@ -24,8 +24,10 @@ from dagster_defs.errors import (
     LedgerUnreadable,
     MoveInProgress,
     StoreNotEmpty,
+    StoreRefused,
 )
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.diagnosis import Skew
 from dagster_defs.lifecycle.histories import UnitHistory, Unmoved, refuse_overtaken
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.moves import in_progress
@@ -46,6 +48,12 @@ select m.dag_id || '.' || m.task_id, m.position
 from {SCHEMA}.marks m
 join {SCHEMA}.entries e on e.position = m.position and e.unit <> m.dag_id || '.' || m.task_id
 order by 1
+"""  # noqa: S608 - the schema is a constant
+# Which tables cannot be written; NULL for none.
+_MAY_WRITE = f"""
+select string_agg(name, ', ' order by name)
+from unnest(array['entries', 'head', 'leases', 'marks']) as name
+where not has_table_privilege('{SCHEMA}.' || name, case name when 'entries' then 'INSERT' else 'UPDATE' end)
 """  # noqa: S608 - the schema is a constant
 BATCH = 1000  # rows of an import that are sent together
 
@@ -182,6 +190,24 @@ class PostgresStore(PostgresReader):
             cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"{SCHEMA} {unit.dag_id}",))
             cursor.execute(_MARK, (unit.dag_id, unit.task_id, proxied, str(unit)))
             self.channel.tell(unit, _marks(cursor, unit.dag_id))
+
+    def probe(self) -> Skew:
+        with transaction(self.address, writes=True) as cursor:
+            check_version(cursor, self.address)
+            cursor.execute(_MAY_WRITE)
+            [missing] = cursor.fetchone()
+            if missing:
+                raise StoreRefused(
+                    self.place,
+                    f"this role may not write the tables {missing}",
+                    "Let it: grant insert, update on …",
+                )
+            cursor.execute(f"select position from {SCHEMA}.head for update")  # noqa: S608 - the schema is a constant
+            before = time.time()
+            cursor.execute("select extract(epoch from clock_timestamp())::float8")
+            [at] = cursor.fetchone()
+        took = time.time() - before
+        return Skew(at - before - took / 2, took / 2 + 0.01)
 
     def create(self) -> Made:
         with transaction(self.address, writes=True) as cursor:
