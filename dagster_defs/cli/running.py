@@ -115,3 +115,19 @@ def demo(
     # The product does not import the demo, which is a separate program: it replaces this process.
     os.chdir(root)
     os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--exit"] if leave else [])])  # noqa: S606 - no shell
+
+
+@app.command(rich_help_panel=RUNNING)
+def watch(as_json: AsJson = False) -> None:
+    """Look once whether Dagster's daemon lives and starts its windows, and tell the receivers if not."""
+    from datetime import datetime, timezone
+
+    from dagster_defs import render
+    from dagster_defs.usecases.alerts.watch import watch as look
+
+    report = look(Settings.from_process(), datetime.now(timezone.utc))
+    if as_json:
+        render.print_json(report.as_json())
+    else:
+        render.print_watch(report.alerts, report.lines, report.troubles)
+    raise typer.Exit(0 if report.is_well else 1)

@@ -35,6 +35,7 @@
     ├── AlreadyRunning                        another demo is using the folder
     ├── DemoMissing                           the demo package is not installed
     ├── EnvironmentMissing                    `make setup` has not created the Airflow environment
+    ├── NotDelivered                          a receiver did not take an alert
     ├── EvidenceUnreadable                    Dagster's event log cannot be read
     ├── WritesToLegacy                        a candidate run would write to what legacy writes
     ├── CandidateRefused                      a candidate run that its unit does not allow
@@ -102,6 +103,8 @@
     │   ├── WindowMissing                     a comparison without a window
     │   ├── NotRehearsable                    a unit whose command cannot be repeated elsewhere
     │   ├── NotRendered                       windows for which the inventory has no rendered command
+    │   ├── BadAlerts                         the YAML about alerts declares something impossible
+    │   ├── NoAlerts                          nobody would be told of anything
     │   ├── BadUnit                           a unit's YAML declares something impossible
     │   ├── BrokenUnits                       some mirrors are broken, and PARITY_STRICT stops the load
     │   ├── BadStore                          a PARITY_STORE that cannot be understood
@@ -132,6 +135,7 @@
 One fact for each class, kept in typed fields; the message is made from them and ends with the remedy.
 """
 
+from dagster_defs.errors.alerts import BadAlerts, NoAlerts, NotDelivered
 from dagster_defs.errors.base import (
     ParityError,
     UsageError,
@@ -288,6 +292,7 @@ __all__ = [
     "AirflowWithoutAddress",
     "AlreadyRunning",
     "BadAirflows",
+    "BadAlerts",
     "BadChannel",
     "BadComparison",
     "BadComparisonFile",
@@ -350,6 +355,7 @@ __all__ = [
     "MoveImpossible",
     "MoveInProgress",
     "MoveOvertaken",
+    "NoAlerts",
     "NoMarksFolder",
     "NoProject",
     "NoRehearsal",
@@ -357,6 +363,7 @@ __all__ = [
     "NotAProject",
     "NotComparable",
     "NotDagsterOwned",
+    "NotDelivered",
     "NotOwner",
     "NotProvedSafe",
     "NotRangeable",

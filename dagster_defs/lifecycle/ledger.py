@@ -17,6 +17,7 @@ from dagster_defs.lifecycle.units import Stage, Unit
 from dagster_defs.older_python import StrEnum, datetime_of
 
 SCHEMA = "parity/ledger/1"
+BY_ITSELF = ", by itself"  # how the operator of an automatic move ends
 _NO_BACKFILL = "a backfill needs a `from` before its `until`"
 LAST_YEAR = 9000
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mail_of_tasks import NO_MAIL, TaskMail
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.starters import Starters
@@ -143,6 +144,7 @@ class Declared:
     max_active_runs: int = 16
     depends_on_past: bool = False
     on_failure: str | None = None
+    mail: TaskMail = NO_MAIL
     operator_itself: bool = False
     fields: tuple[str, ...] = ()
     unsure: str = ""
@@ -151,6 +153,18 @@ class Declared:
     required: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     beside: tuple[ProgramBeside, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a mirror says about its runs that needs no dbt project. `sla`: in seconds after a window's end. `mail`:
+    Airflow's `email`."""
+
+    retries: int = 0
+    sla: float | None = None
+    catchup: bool = True
+    mail: TaskMail = NO_MAIL
+    on_failure: str | None = None
 
 
 class Key(Protocol):
@@ -212,6 +226,9 @@ class Mirror(Protocol):
     def gate_settings(self) -> GateSettings:
         """What must hold before the unit is moved."""
         ...
+
+    @property
+    def promised(self) -> Promised: ...
 
     @property
     def takes_ranges(self) -> bool:

@@ -1,5 +1,6 @@
 """Reports as text or JSON: the only place that knows about colour and tables."""
 
+from dagster_defs.render.text.alerts import print_watch
 from dagster_defs.render.text.base import Steps, print_error, print_json, print_plain, say, warn
 from dagster_defs.render.text.doctor import print_diagnosis
 from dagster_defs.render.text.keys import print_keys
@@ -66,6 +67,7 @@ __all__ = [
     "print_summary",
     "print_upgrade",
     "print_verdicts",
+    "print_watch",
     "print_windows",
     "proposals_json",
     "say",

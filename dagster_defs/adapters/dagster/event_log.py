@@ -115,6 +115,20 @@ class CheckEvent:
     noted: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """What has happened to one step of a run, or to the run itself, whose step is empty. `what`: `start`, `retry`,
+    `failure`, `success` or `skipped`. `errors`: from the outermost to the innermost, class and message; `stack`: of the
+    innermost."""
+
+    step: str
+    what: str
+    at: datetime
+    message: str = ""
+    errors: tuple[tuple[str, str], ...] = ()
+    stack: str = ""
+
+
 class Which(TypedDict, total=False):
     """Which events of an asset. `partitions`: of any of these. `after`: only those beyond this position in the event
     log. `limit`: only so many of the newest; without one all of them, page after page."""
@@ -199,6 +213,29 @@ class EventReader:
                 return
             cursor = page[-1].id
 
+    def steps(self, run_id: str) -> Sequence[StepEvent]:
+        """What a run's steps have come to so far, and why the run failed, the oldest first."""
+        import dagster as dg
+
+        logs = self.instance.all_logs(run_id, of_type={dg.DagsterEventType(name) for name in _OF_STEPS})
+        return [_step_event(log) for log in logs if log.dagster_event is not None]
+
+    def verdicts(self, run_id: str) -> Sequence[CheckEvent]:
+        """The asset checks that the run has evaluated."""
+        import dagster as dg
+
+        logs = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [(log, log.dagster_event.asset_check_evaluation_data) for log in logs if log.dagster_event]
+        return [
+            CheckEvent(
+                each.partition,
+                instant(log.timestamp),
+                run_id,
+                {name: value.value for name, value in each.metadata.items()},
+            )
+            for log, each in found
+        ]
+
     def passed(self, run_id: str) -> Mapping[dg.AssetCheckKey, bool]:
         """Whether each asset check that the run evaluated passed."""
         import dagster as dg
@@ -207,6 +244,29 @@ class EventReader:
         events = [log.dagster_event for log in logs if log.dagster_event is not None]
         evaluations = [event.asset_check_evaluation_data for event in events]
         return {evaluation.asset_check_key: evaluation.passed for evaluation in evaluations}
+
+
+_OF_STEPS = {
+    "STEP_START": "start",
+    "STEP_UP_FOR_RETRY": "retry",
+    "STEP_FAILURE": "failure",
+    "STEP_SUCCESS": "success",
+    "STEP_SKIPPED": "skipped",
+    "PIPELINE_FAILURE": "failure",
+}
+
+
+def _step_event(log: Any) -> StepEvent:
+    event = log.dagster_event
+    data = getattr(event, "event_specific_data", None)
+    errors, error = [], getattr(data, "error", None)
+    while error is not None:
+        errors.append(error)
+        error = error.cause or error.context
+    stack = "".join(errors[-1].stack) if errors else ""
+    named = tuple((each.cls_name or "", each.message.strip()) for each in errors)
+    what = _OF_STEPS[event.event_type_value]
+    return StepEvent(event.step_key or "", what, instant(log.timestamp), event.message or "", named, stack)
 
 
 def _records(fetch: Callable[..., Any], wanted: dg.AssetRecordsFilter, limit: int | None) -> Iterator[Any]:

@@ -74,6 +74,11 @@ def load_mirrors(root: Path) -> Mirrors:
     A project that is not installed in this environment is imported from where it lies, as `dg` does. Raises
     MirrorsUnreadable, which names the file, if the YAML itself cannot be loaded; NoProject.
     """
+    return mirrors_of_project(root, load_components(root))
+
+
+def load_components(root: Path) -> Sequence[Any]:
+    """Every component of the project's YAML. Raises as `load_mirrors`."""
     if not is_project(root):
         raise NoProject(root)
     _make_importable(root)
@@ -84,10 +89,16 @@ def load_mirrors(root: Path) -> Mirrors:
     try:
         tree = EstateTree.for_project(root)
         if declares_nothing(tree.defs_module_path):
-            return Mirrors(())
-        components = tree.get_all_components(of_type=dg.Component)  # type: ignore[type-abstract]  # a base class is fine here
+            return ()
+        return tree.get_all_components(of_type=dg.Component)
     except Exception as error:
         raise MirrorsUnreadable(root, _reason(error)) from error
+
+
+def mirrors_of_project(root: Path, components: Sequence[Any]) -> Mirrors:
+    """Those among its components, broken ones apart. Raises TeamFileUnreadable."""
+    if not components:
+        return Mirrors(())
     mirrors = mirrors_among(components)
     elsewhere = in_no_certain_airflow(
         root, [*map(str, (each.legacy_unit for each in mirrors)), *mirrors.broken]

@@ -72,6 +72,11 @@ class LegacyTask(ProcessUnit):
         if self.on_failure:
             reason = "`on_failure` would be called in addition to the operator's own callbacks, which Airflow calls"
             raise BadUnit(self.unit, reason, "Drop `on_failure`")
+        if self.email:
+            reason = (
+                "`email` would get a mail in addition to the operator's own, which Airflow's engine sends"
+            )
+            raise BadUnit(self.unit, reason, "Drop `email`")
 
     @property
     def variables(self) -> Rendering:

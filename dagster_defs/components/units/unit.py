@@ -1,7 +1,6 @@
 """What all kinds of mirrors share: the unit's name, its schedule, and how Dagster runs it."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ from dagster_defs.adapters.dagster.overlap import overlap_mapping
 from dagster_defs.adapters.dagster.partitions import definition_of
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.components.compare.evidence import Compared
-from dagster_defs.components.runs.callbacks import OnFailure
 from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.broken_unit import broken_definitions
 from dagster_defs.components.units.freshness import freshness_policy
@@ -29,12 +27,13 @@ from dagster_defs.components.units.project_units import ProjectUnits
 from dagster_defs.components.units.shadow_starter import shadow_starter
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
+from dagster_defs.components.units.telling import Telling
 from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, HasNoWindows, ParityError
 from dagster_defs.lifecycle import Stage, Unit, tags
 from dagster_defs.lifecycle.identity import Claim
-from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output
+from dagster_defs.lifecycle.mirrors import DbtMirror, Declared, Output, Promised
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.waits import Wait
@@ -53,7 +52,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class UnitComponent(MirrorComponent, dg.Resolvable):
+class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
     """Base class of the mirrors; not a component type itself."""
 
     unit: Annotated[str, dg.Resolver.default(description="The legacy task: dag_id.task_id.")]
@@ -92,13 +91,6 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             description="Airflow's `depends_on_past`: a window runs only after the previous one has succeeded."
         ),
     ] = field(default=False, kw_only=True)
-    on_failure: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
-            examples=["include.alerts.report_failure"],
-        ),
-    ] = field(default=None, kw_only=True)
     python_path: Annotated[
         str, dg.Resolver.default(description="Folder to import functions from, relative to the project.")
     ] = field(default="legacy_dags", kw_only=True)
@@ -149,8 +141,13 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
             max_active_runs=self.schedule.max_active_runs,
             depends_on_past=self.depends_on_past,
             on_failure=self.on_failure,
+            mail=self.mail,
             **what,
         )
+
+    @property
+    def promised(self) -> Promised:
+        return Promised(self.retries, self.sla, self.schedule.catchup, self.mail, self.on_failure)
 
     def declared(self) -> Declared:
         raise NotImplementedError
@@ -313,7 +310,7 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         if (limit := self.schedule.max_active_runs) < 1:
             reason = f"`schedule.max_active_runs` is {limit}: no window would ever run"
             raise BadUnit(self.unit, reason, "Fix it in its YAML")
-        self._refuse_bad_callback()
+        self.refuse_bad_callbacks()
         self.gates.settings(self.unit)
 
     @property
@@ -321,27 +318,8 @@ class UnitComponent(MirrorComponent, dg.Resolvable):
         """Whether one run can build several consecutive windows."""
         return True
 
-    def _refuse_bad_callback(self) -> None:
-        """Detects a missing callback before the day it is needed, without importing anything."""
-        if self.on_failure is None:
-            return
-        if reason := self.legacy_function(self.on_failure).refusal():
-            raise BadUnit(
-                self.unit,
-                f"`on_failure` names {self.on_failure!r}, and {reason}",
-                "Fix `on_failure` or `python_path` in its YAML",
-            )
-
     def legacy_function(self, path: str) -> LegacyFunction:
         return LegacyFunction(path, self.python_folder)
-
-    def telling_of_failure(
-        self, context: dg.AssetExecutionContext, side: Side
-    ) -> AbstractContextManager[None]:
-        """Call `on_failure` if the block fails for good. Nobody is notified of a candidate's failure."""
-        if self.on_failure is None or side is Side.CANDIDATE:
-            return nullcontext()
-        return OnFailure(self.legacy_unit, self.times, self.legacy_function(self.on_failure)).of(context)
 
     @property
     def never_compared(self) -> str:

@@ -15,6 +15,7 @@ from dagster_defs.errors import DagsterFault, ParityError
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.gates import Proposal, soak_end
 from dagster_defs.lifecycle.histories import CutOver
+from dagster_defs.lifecycle.ledger import BY_ITSELF
 from dagster_defs.lifecycle.moves import Planned, Step, in_words, plan, resume
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.stages import Move
@@ -25,7 +26,6 @@ from dagster_defs.usecases.move.sources import sources_of
 
 # Dagster kills a sensor's tick after a minute.
 SENSOR_PATIENCE = Patience(definitions=5, served=40, live_runs=5, stray_runs=5, rest=5)
-BY_ITSELF = ", by itself"  # suffix of the operator's name in an automatic move
 
 
 def carry_out(

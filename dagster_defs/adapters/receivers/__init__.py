@@ -1,0 +1,1 @@
+"""Where alerts go: mail servers, Slack, PagerDuty, webhooks."""

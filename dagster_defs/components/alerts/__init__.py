@@ -1,0 +1,1 @@
+"""The component that declares who is told when something goes wrong."""

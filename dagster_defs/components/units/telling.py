@@ -1,0 +1,77 @@
+"""Whom a unit's runs tell how they went, as its DAG did in Airflow."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import dagster as dg
+
+from dagster_defs.adapters.files.legacy_code import LegacyFunction
+from dagster_defs.components.runs.callbacks import OnFailure
+from dagster_defs.errors import BadUnit
+from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.alerts import Cause
+from dagster_defs.lifecycle.mail_of_tasks import TaskMail
+from dagster_defs.parity import Side
+from dagster_defs.windows import Times
+
+
+@dataclass
+class Telling(dg.Resolvable):
+    """Attributes of every mirror; a part of `UnitComponent`, which has the properties below."""
+
+    on_failure: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
+            examples=["include.alerts.report_failure"],
+        ),
+    ] = field(default=None, kw_only=True)
+    email: Annotated[
+        Sequence[str],
+        dg.Resolver.default(
+            description="Airflow's `email`: addresses that are told of its failures, by the receiver that "
+            "`mails_of_tasks` of the component Alerts names."
+        ),
+    ] = field(default_factory=list, kw_only=True)
+    email_on: Annotated[
+        Sequence[Literal["failure", "retry"]],
+        dg.Resolver.default(
+            description="Airflow's `email_on_failure` and `email_on_retry`: which of the two hold."
+        ),
+    ] = field(default_factory=lambda: ["failure", "retry"], kw_only=True)
+
+    @property
+    def mail(self) -> TaskMail:
+        return TaskMail(tuple(self.email), frozenset(map(Cause, self.email_on)))
+
+    @property
+    def legacy_unit(self) -> Unit:
+        raise NotImplementedError
+
+    @property
+    def times(self) -> Times:
+        raise NotImplementedError
+
+    def legacy_function(self, path: str) -> LegacyFunction:
+        raise NotImplementedError
+
+    def refuse_bad_callbacks(self) -> None:
+        """Detects a missing callback before the day it is needed, without importing anything. Raises BadUnit."""
+        if self.on_failure is None:
+            return
+        if reason := self.legacy_function(self.on_failure).refusal():
+            raise BadUnit(
+                str(self.legacy_unit),
+                f"`on_failure` names {self.on_failure!r}, and {reason}",
+                "Fix `on_failure` or `python_path` in its YAML",
+            )
+
+    def telling_of_failure(
+        self, context: dg.AssetExecutionContext, side: Side
+    ) -> AbstractContextManager[None]:
+        """Call `on_failure` if the block fails for good. Nobody is notified of a candidate's failure."""
+        if self.on_failure is None or side is Side.CANDIDATE:
+            return nullcontext()
+        return OnFailure(self.legacy_unit, self.times, self.legacy_function(self.on_failure)).of(context)

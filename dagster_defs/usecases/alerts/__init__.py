@@ -1,0 +1,1 @@
+"""Finds what somebody has to be told, and tells it once."""
