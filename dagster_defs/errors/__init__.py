@@ -69,6 +69,9 @@
     ├── StepFailed                            a move stopped half-done at one of its steps
     ├── HalfRetired                           no way back: another unit of the DAG is retired already
     ├── SourceLeftBehind                      no way back without a mapped task whose XComs the unit reads
+    ├── EchoOutstanding                       Airflow cannot be told yet what Dagster has run
+    ├── EchoUntested                          an echo that was tried and does not do what it should
+    ├── NothingListens                        nothing in Airflow listens to the DAG
     ├── GateClosed                   exit 3   a move whose gates are closed
     ├── InvalidWindow                         a window that does not end after it starts
     ├── DoesNotAdvance                        Airflow's own timetable never gets past an instant
@@ -161,6 +164,7 @@ from dagster_defs.errors.comparison import (
     UnusableBound,
     WindowWithoutTime,
 )
+from dagster_defs.errors.echoes import EchoOutstanding, EchoUntested, NothingListens
 from dagster_defs.errors.moves import (
     GateClosed,
     HalfRetired,
@@ -327,6 +331,8 @@ __all__ = [
     "DemoMissing",
     "DoesNotAdvance",
     "DriverMissing",
+    "EchoOutstanding",
+    "EchoUntested",
     "EnvironmentMissing",
     "EventLogMissing",
     "EvidenceMissing",
@@ -369,6 +375,7 @@ __all__ = [
     "NotRangeable",
     "NotRehearsable",
     "NotRendered",
+    "NothingListens",
     "ParityError",
     "PartOfDag",
     "PortInUse",

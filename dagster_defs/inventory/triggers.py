@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster_defs.inventory.document import Task
+from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.external_sensors import does_nothing, kinds_of, scheduled, tasks_of, telling
 from dagster_defs.inventory.legacy_task import OF_AIRFLOW
@@ -14,7 +14,7 @@ from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.inventory.schedules import event_of
 from dagster_defs.windows import EventKind
 
-__all__ = ["TRIGGER", "addresses_in", "triggers_of", "with_triggers"]
+__all__ = ["TRIGGER", "addresses_in", "in_place_of", "triggers_of", "uris_of", "with_triggers"]
 
 TRIGGER = "TriggerDagRunOperator"
 _STARTED = (EventKind.MANUAL, EventKind.DATASETS)
@@ -48,7 +48,7 @@ def with_triggers(drafts: Sequence[DagDraft], *, airflow_version: str = "") -> l
     """The drafts with `triggered_by` in the schedules of DAGs that others start. A task that starts one and does
     nothing else needs no mirror if Dagster can start that DAG in its place; else it keeps the reason as a note."""
     tasks = [task for draft in drafts for task in tasks_of(draft.dag)]
-    uris = {o.name: o.uri for task in tasks for o in task.outlets if o.name and o.uri}
+    uris = uris_of(tasks)
     estate = _Estate(
         {draft.dag.dag_id: draft for draft in drafts},
         triggers_of(tasks),
@@ -63,6 +63,11 @@ def with_triggers(drafts: Sequence[DagDraft], *, airflow_version: str = "") -> l
         if TRIGGER in kinds_of(task) and (why := _why_no_target(task, estate)):
             notes[f"{task.dag_id}.{task.task_id}"] = (why, False)
     return [replace(draft, drafts=tuple(_noted(each, notes) for each in draft.drafts)) for draft in told]
+
+
+def uris_of(tasks: Sequence[Task]) -> Mapping[str, str]:
+    """The addresses of assets, by name."""
+    return {o.name: o.uri for task in tasks for o in task.outlets if o.name and o.uri}
 
 
 def triggers_of(tasks: Sequence[Task]) -> Mapping[str, Sequence[Task]]:
@@ -138,7 +143,8 @@ def _with_triggers(draft: DagDraft, estate: _Estate, notes: dict[str, tuple[str,
             continue
         entry: dict[str, Any] = {"task": unit}
         try:
-            entry |= _in_dagster(task, estate.drafts[task.dag_id])
+            its_own = estate.drafts[task.dag_id]
+            entry |= _in_dagster(task, its_own.dag, telling(its_own))
             notes[unit] = (dag.dag_id, True)
         except _NotInDagster as why:
             notes[unit] = (str(why), False)
@@ -168,13 +174,22 @@ def _why_it_would_fail(task: Task) -> str:
     return ""
 
 
-def _in_dagster(task: Task, draft: DagDraft) -> Mapping[str, Any]:
-    """What Dagster does in the task's place once its own DAG is retired. Raises _NotInDagster."""
+def in_place_of(task: Task, dag: Dag, mirrored: Collection[str]) -> tuple[Mapping[str, Any], str]:
+    """What Dagster does in the place of such a task once its own DAG is retired, and why it cannot; one of both is
+    empty. `mirrored`: the tasks of the DAG whose mirrors make assets."""
+    try:
+        return _in_dagster(task, dag, mirrored), ""
+    except _NotInDagster as why:
+        return {}, str(why)
+
+
+def _in_dagster(task: Task, dag: Dag, mirrored: Collection[str]) -> Mapping[str, Any]:
+    """Raises _NotInDagster."""
     if not task.classes[0].startswith(OF_AIRFLOW) or task.given is None:
         raise _NotInDagster(f"{task.classes[0]} is not Airflow's own class, or the task is mapped")
     if strange := [name for name in _UNKNOWN if name in task.given]:
         raise _NotInDagster(f"it has {', '.join(strange)}, which only Airflow obeys")
-    told: dict[str, Any] = {"after": _after(task, draft)}
+    told: dict[str, Any] = {"after": _after(task, dag, mirrored)}
     if conf := task.templated.get("conf"):
         if not isinstance(conf, Mapping) or not _is_plain(conf):
             raise _NotInDagster(
@@ -188,7 +203,7 @@ def _in_dagster(task: Task, draft: DagDraft) -> Mapping[str, Any]:
         told["logical_date"] = date
         told |= {"reset": True} if "reset_dag_run" in task.given else {}
     if _waits(task) and (
-        below := sorted(each.task_id for each in tasks_of(draft.dag) if task.task_id in each.upstream)
+        below := sorted(each.task_id for each in tasks_of(dag) if task.task_id in each.upstream)
     ):
         raise _NotInDagster(
             f"{below[0]} comes after it, and it waits for the end of the run (wait_for_completion)"
@@ -200,14 +215,14 @@ def _waits(task: Task) -> bool:
     return "wait_for_completion" in (task.given or ())
 
 
-def _after(task: Task, draft: DagDraft) -> list[str]:
+def _after(task: Task, dag: Dag, mirrored: Collection[str]) -> list[str]:
     """The nearest tasks above it with a mirror that tells how they end: it starts its DAG once all have succeeded."""
     if task.trigger_rule != "all_success":
         raise _NotInDagster(f"its trigger rule is {task.trigger_rule}")
-    if deciders := deciders_above(draft.dag).get(task.task_id):
+    if deciders := deciders_above(dag).get(task.task_id):
         raise _NotInDagster(f"{', '.join(sorted(deciders))} decides whether it runs")
-    known = {each.task_id: each for each in tasks_of(draft.dag)}
-    found = list(dict.fromkeys(_nearest(task, known, telling(draft))))
+    known = {each.task_id: each for each in tasks_of(dag)}
+    found = list(dict.fromkeys(_nearest(task, known, mirrored)))
     if not found:
         raise _NotInDagster(
             "it comes before everything else in its DAG, so that no run in Dagster tells when"
@@ -215,7 +230,7 @@ def _after(task: Task, draft: DagDraft) -> list[str]:
     return found
 
 
-def _nearest(task: Task, known: Mapping[str, Task], mirrored: Any) -> Iterator[str]:
+def _nearest(task: Task, known: Mapping[str, Task], mirrored: Collection[str]) -> Iterator[str]:
     for name in task.upstream:
         above = known.get(name)
         if name in mirrored:

@@ -142,6 +142,13 @@ class Histories(Mapping[Unit, UnitHistory]):
         history = None if unit in self.problems else self.known.get(unit)
         return history if isinstance(history, Retired) else None
 
+    def all_retired(self, units: Iterable[Unit]) -> datetime | None:
+        """When the last of them was retired; None until then."""
+        found = [self.retired(unit) for unit in units]
+        if any(each is None or each.open is not None for each in found):
+            return None
+        return max((each.retirement.at for each in found if each is not None), default=None)
+
     def __getitem__(self, unit: Unit) -> UnitHistory:
         if problem := self.problems.get(unit):
             raise problem.with_traceback(None)

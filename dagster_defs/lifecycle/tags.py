@@ -30,6 +30,9 @@ WAITED = "parity/waited"
 # On a run of a retired DAG without a clock: what has started it, by a key that is its own; and what Airflow was told of
 # the run in its queue that this one stands for.
 STARTED_BY, TOLD_AIRFLOW = "parity/started_by", "parity/told_airflow"
+# On a run of a retired DAG that something in Airflow waits for: its id, and what Airflow was told of it, in words. Runs
+# that re-execute it inherit the tag.
+ECHOED = "parity/echoed"
 # On the job of such a DAG if a sensor starts it: by whom, in words.
 TRIGGERED = "parity/triggered_by"
 

@@ -11,6 +11,7 @@ from dagster_defs.adapters.airflow.client import AirflowReader
 from dagster_defs.adapters.airflow.reading import PAGE
 from dagster_defs.adapters.airflow.rows import DagRun, TaskInstance
 from dagster_defs.errors import AirflowFault
+from dagster_defs.lifecycle.echo_place import is_echo
 from dagster_defs.lifecycle.observing import INSTANT, Budget, Cursor, fitting
 
 MOST_PAGES = 5  # pages of DAG runs per request; runs that are not among them are requested one by one
@@ -153,7 +154,9 @@ class ObservationTick:
         return self.budget.tasks - self.tasks
 
     def _is_news(self, task: TaskInstance) -> bool:
-        return task.end is not None and not self.cursor.knows(task.identity, task.end)
+        """What Airflow was told of Dagster's runs is no work of Airflow's."""
+        is_told = is_echo(task.run_id)
+        return task.end is not None and not is_told and not self.cursor.knows(task.identity, task.end)
 
     def _runs_of(self, tasks: Sequence[TaskInstance]) -> Iterator[DagRun | None]:
         dates = {(task.unit.dag_id, task.run_id): task.run_date for task in tasks}

@@ -139,12 +139,12 @@ class Triggering:
             if knows(key) or record.end_time is None:
                 continue
             at = instant(record.end_time)
-            if at > retired and self._has_come_to_it(source, record.dagster_run):
-                found += _starts(source, record, key, at)
+            if at > retired and self.has_come_to_it(source, record.dagster_run):
+                found += starts_of(source, record, key, at)
             self.noted[key] = record.update_timestamp
         return found
 
-    def _has_come_to_it(self, source: Source, run: dg.DagsterRun) -> bool:
+    def has_come_to_it(self, source: Source, run: dg.DagsterRun) -> bool:
         """Whether all that the task comes after has succeeded, and something of it in this run: the rest may have in
         the run that this one re-executes."""
         if tags.IN_VAIN in run.tags:
@@ -159,7 +159,8 @@ class Triggering:
         return done.issuperset(source.steps)
 
 
-def _starts(source: Source, record: Any, key: str, at: datetime) -> Iterator[Start]:
+def starts_of(source: Source, record: Any, key: str, at: datetime) -> Iterator[Start]:
+    """One for each window that the run is about. Raises a ParityError if a conf or a date cannot be rendered."""
     run, trigger = record.dagster_run, source.trigger
     for number, moment in enumerate(_moments(source, record)):
         told: Mapping[str, Any] = source.variables.for_window(moment)

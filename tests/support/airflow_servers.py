@@ -39,11 +39,12 @@ class _Sqlite(Postgres):
 
 @dataclass(frozen=True)
 class ServedAirflow:
-    """`home`: where its database is. `port`: the same for the next server after an upgrade."""
+    """`home`: where its database is. `port`: the same for the next server after an upgrade. `dags`: its folder."""
 
     version: str
     home: Path
     port: int
+    dags: Path = DAGS
 
     @property
     def url(self) -> str:
@@ -63,7 +64,7 @@ class ServedAirflow:
             "PATH": os.pathsep.join([str(AIRFLOW3_PYTHON.parent), os.defpath]),
             "HOME": str(self.home),
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, USERS.items())),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
@@ -88,7 +89,7 @@ class ServedAirflow:
 
     @property
     def _of_airflow2(self) -> LocalAirflow:
-        return LocalAirflow(self.home, self.port, _Sqlite(self.home, ""), Settings({}, self.home), DAGS)
+        return LocalAirflow(self.home, self.port, _Sqlite(self.home, ""), Settings({}, self.home), self.dags)
 
     def write(self, runs: Sequence[Mapping[str, Any]], variables: Mapping[str, str]) -> None:
         """Its database, and these runs and Variables in it, as `served_rows.py` reads them."""
@@ -111,5 +112,5 @@ class ServedAirflow:
 _KEPT = {"AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "86400"}
 
 
-def served(version: str, folder: Path) -> ServedAirflow:
-    return ServedAirflow(version, folder / version, free_port())
+def served(version: str, folder: Path, dags: Path = DAGS) -> ServedAirflow:
+    return ServedAirflow(version, folder / version, free_port(), dags)

@@ -101,21 +101,28 @@ class Triggers:
 
     def tick(self) -> list[str]:
         """What has started each run that the sensor asks for."""
+        told = self.evaluate("airflow_triggers")
+        self.asked = list(told.run_requests or [])
+        return [request.tags[tags.STARTED_BY] for request in self.asked]
+
+    def evaluate(self, name: str, **settings: str) -> Any:
+        """A tick of the sensor with that name; `settings`: more variables."""
         definitions = self.project.estate.definitions
-        sensor = definitions.resolve_sensor_def("airflow_triggers")
+        sensor = definitions.resolve_sensor_def(name)
         with (
             self.project.estate.entered(),
             pytest.MonkeyPatch.context() as monkeypatch,
             dg.build_sensor_context(
-                instance=self.instance, cursor=self.cursor, definitions=definitions
+                instance=self.instance, cursor=self.cursor, repository_def=definitions.get_repository_def()
             ) as context,
         ):
             for name, value in (("URL", self.airflow_url), ("USER", "admin"), ("PASSWORD", "admin")):
                 monkeypatch.setenv(f"AIRFLOW_{name}", value)
+            for variable, value in settings.items():
+                monkeypatch.setenv(variable, value)
             told = sensor.evaluate_tick(context)
         self.cursor, self.skipped = told.cursor, told.skip_message or ""
-        self.asked = list(told.run_requests or [])
-        return [request.tags[tags.STARTED_BY] for request in self.asked]
+        return told
 
     def run(self) -> list[dict[str, Any]]:
         """By run, what it was told."""

@@ -21,6 +21,11 @@ class Dialect:
     `source_id`: the key of what its source is asked for by. `parked`: states in which a task waits for somebody outside
     Airflow, by the first version that has them.
 
+    `logical_date`: what a filter on that date is named by. `datasets`: the path and the key of datasets or assets;
+    `dataset_id`: what one is named by, and with `events_by_id` in a new event, too, which else has its address.
+    `plain_state`: what a new state of a task is sent with, so that it is set at once. `has_run_after`: whether a new
+    run says when it may start.
+
     `lateness`: how long after its end a try may appear in the lists.
     `tells_own_operator`: whether an instance's operator is the class that executed it, and not that of another version
     of the DAG. `keeps_versions`: whether a DAG run may keep to a version of its DAG's file.
@@ -34,6 +39,12 @@ class Dialect:
     only_scheduled: Mapping[str, str]
     schedule: str
     source_id: str
+    logical_date: str
+    datasets: str
+    dataset_id: str
+    events_by_id: bool
+    plain_state: Mapping[str, Any]
+    has_run_after: bool
     parked: Mapping[str, tuple[int, int]]
     lateness: timedelta
     tells_own_operator: bool

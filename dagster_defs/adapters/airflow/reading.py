@@ -200,8 +200,10 @@ class Reading:
                 return {}
             raise self._unclear(str(error)) from error
 
-    def _asked(self, method: str, path: str, allowed: Sequence[int], **request: Any) -> Reply:
-        return self._question(lambda: checked(self._once(method, path, **request), allowed))
+    def _asked(
+        self, method: str, path: str, allowed: Sequence[int], *, again: bool = True, **request: Any
+    ) -> Reply:
+        return self._question(lambda: checked(self._once(method, path, **request), allowed), again=again)
 
     def _once(self, method: str, path: str, **request: Any) -> Reply:
         """Raises NoAnswer, Refusal and Unclear, and AirflowUpgraded: what another version's API answers to a question
@@ -220,9 +222,10 @@ class Reading:
             raise NoAnswer(f"{reason}, which is not what Airflow says of something that it does not have")
         return reply
 
-    def _question(self, once: Callable[[], T]) -> T:
+    def _question(self, once: Callable[[], T], *, again: bool = True) -> T:
+        """`again`: ask once more while the error is temporary, as long as the patience lasts."""
         waiting = Retrying(
-            stop=stop_after_delay(self._patience),
+            stop=stop_after_delay(self._patience) if again else stop_after_attempt(1),
             wait=wait_exponential(multiplier=0.2, max=2),
             retry=retry_if_exception(_passes),
             reraise=True,

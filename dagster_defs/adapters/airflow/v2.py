@@ -55,6 +55,12 @@ V2 = Dialect(
     only_scheduled={"run_type": "scheduled"},
     schedule="timetable_summary",
     source_id="dag_id",
+    logical_date="logical_date",
+    datasets="assets",
+    dataset_id="asset_id",
+    events_by_id=True,
+    plain_state={},
+    has_run_after=True,
     parked={"awaiting_input": (3, 3)},
     # The end is the one that the task's own process saw, and it tries for minutes to get it to a server that is away.
     lateness=timedelta(minutes=10),

@@ -19,10 +19,12 @@ from dagster_defs.components.sensors.airflow_sensor import build_sensor
 from dagster_defs.components.sensors.dag_jobs import (
     awaited_units,
     blind_dags,
+    echoed_dags,
     event_jobs,
     held_dags,
     scheduled_dags,
 )
+from dagster_defs.components.sensors.echo_sensor import build_echo_sensor
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.sensors.trigger_sensor import build_trigger_sensor
@@ -118,6 +120,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
                 observer,
                 shadow,
                 schedules,
+                build_echo_sensor(self.name, list(echoed_dags(project)), self.poll_seconds, root),
                 *self._triggers(project, started, root),
                 *self._way_back(project, root),
             ],

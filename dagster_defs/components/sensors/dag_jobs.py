@@ -18,6 +18,7 @@ from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.waits import Wait
 from dagster_defs.parity import Side
+from dagster_defs.usecases.echoes.tell import EchoedDag, EchoedUnit
 from dagster_defs.usecases.waits import Awaited
 from dagster_defs.windows import EventKind, widest
 
@@ -159,6 +160,23 @@ def _why_end_unseen(
         told = "has no asset or no windows that would tell how it ends"
         return f"all of {wait.dag}, and the mirror of {untold[0]} {told}"
     return ""
+
+
+def echoed_dags(project: ProjectUnits[UnitComponent]) -> Iterator[EchoedDag]:
+    """Each mirrored DAG that can be retired, as Airflow is told of it then."""
+    awaited = awaited_units(project)
+    for dag_id, mates in _whole_dags(project):
+        units = tuple(
+            EchoedUnit(each.legacy_unit, each.op_name(Side.LEGACY), each.asset_keys(), each.times)
+            for each in mates
+        )
+        if any(each.event for each in mates):
+            yield EchoedDag(dag_id, units)
+            continue
+        schedules = [each.partitions.schedule for each in mates]
+        if all(schedule.recurs_like(schedules[0]) for schedule in schedules):
+            partitions = widest(mates[0].partitions, [each.partitions for each in mates])
+            yield EchoedDag(dag_id, units, partitions, awaited.get(dag_id, ()))
 
 
 def awaited_units(project: ProjectUnits[UnitComponent]) -> dict[str, list[Awaited]]:

@@ -61,7 +61,7 @@ def build_trigger_sensor(
         retired = {
             dag_id: at for dag_id in round_from(first, [*own]) if (at := own[dag_id].retired_at(histories))
         }
-        gone = _wholly_retired(units, histories)
+        gone = wholly_retired(units, histories)
         first, has_looked = "", False
         for dag_id, at in retired.items():
             if dag_id in (held or {}):
@@ -99,7 +99,7 @@ def build_trigger_sensor(
     return triggers
 
 
-def _wholly_retired(units: Collection[Unit], histories: Histories) -> Collection[str]:
+def wholly_retired(units: Collection[Unit], histories: Histories) -> Collection[str]:
     """The DAGs all of whose mirrored units are retired: of their runs Airflow has none any more."""
     left = {unit.dag_id for unit in units if histories.retired(unit) is None}
     return {unit.dag_id for unit in units} - left

@@ -13,6 +13,7 @@ from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.airflow.rows import STARTED_BY_ASSETS, DagRun
 from dagster_defs.errors import AirflowFault
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.echo_place import is_echo
 from dagster_defs.lifecycle.event_queue import EventQueue
 from dagster_defs.lifecycle.histories import Histories
 from dagster_defs.lifecycle.starters import Starters
@@ -42,9 +43,7 @@ class TriggeredDag:
 
     def retired_at(self, histories: Histories) -> datetime | None:
         """When the last of its units was retired; None until then."""
-        found = [histories.retired(unit) for unit in self.units]
-        retired = [each for each in found if each is not None and each.open is None]
-        return max(each.retirement.at for each in retired) if len(retired) == len(found) else None
+        return histories.all_retired(self.units)
 
 
 @dataclass
@@ -129,7 +128,7 @@ class TriggerTurn:
                     f"{dag_id} is not paused in Airflow, which starts its runs itself: pause it"
                 )
                 return [], place.unanswered
-            queued = {run.run_id: run for run in airflow.queued_dag_runs(dag_id)}
+            queued = {run.run_id: run for run in airflow.queued_dag_runs(dag_id) if not is_echo(run.run_id)}
             return self._of_queue(airflow, queued, place.unanswered)
         except AirflowFault as error:
             self.dropped.append(f"{dag_id}: what Airflow's tasks have started is not known: {error}")

@@ -54,3 +54,9 @@ with dag("taxi_daily", CronDataIntervalTimetable("0 6 * * *", timezone=ZONE)):
 if not __version__.startswith("2."):
     with dag("by_key", CronPartitionTimetable("0 6 * * *", timezone=ZONE)):
         BashOperator(task_id="first", bash_command="true")
+
+with dag("with_teardown", CronDataIntervalTimetable("0 6 * * *", timezone=ZONE)):
+    (
+        BashOperator(task_id="first", bash_command="true")
+        >> BashOperator(task_id="clean", bash_command="true").as_teardown()
+    )

@@ -1,0 +1,80 @@
+"""How far Airflow has been told what Dagster has run of retired DAGs, as the cursor of the echoing sensor keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dagster_defs.older_python import datetime_of
+
+ECHOES = "_echoes"  # how the name of such a sensor ends
+PREFIX = "parity_echo__"  # how the id of a run begins that Airflow was told of, or told to start
+_FIRST = ""  # among the DAGs in the cursor: the one that comes first in the next tick
+
+
+def is_echo(run_id: str) -> bool:
+    """Whether a DAG run in Airflow is one that Dagster has told it of."""
+    return run_id.startswith(PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A run of Dagster's that Airflow has not been told of. `about`: its window, in words; `ended`: when it did."""
+
+    about: str
+    ended: datetime
+    why: str
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"about": self.about, "ended": self.ended.isoformat(), "why": self.why}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Outstanding:
+        return cls(str(document["about"]), datetime_of(document["ended"]), str(document["why"]))
+
+
+@dataclass(frozen=True, slots=True)
+class EchoPlace:
+    """`since`: runs that were changed before are not read any more; None before the first look. `outstanding`: by run
+    of Dagster's. `heard_by`: who in Airflow listens; `refused`: who would, and why it is not told."""
+
+    since: datetime | None = None
+    outstanding: Mapping[str, Outstanding] = field(default_factory=dict)
+    heard_by: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "since": self.since and self.since.isoformat(),
+            "outstanding": {run_id: each.as_json() for run_id, each in self.outstanding.items()},
+            "heard_by": list(self.heard_by),
+            "refused": dict(self.refused),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EchoPlace:
+        since = document["since"]
+        return cls(
+            datetime_of(since) if since else None,
+            {str(run_id): Outstanding.from_json(each) for run_id, each in document["outstanding"].items()},
+            tuple(map(str, document["heard_by"])),
+            {str(name): str(why) for name, why in document["refused"].items()},
+        )
+
+
+def echo_places(cursor: str | None) -> dict[str, EchoPlace]:
+    """By DAG, from the cursor of such a sensor."""
+    stored = json.loads(cursor or "{}").items()
+    return {dag_id: EchoPlace.from_json(each) for dag_id, each in stored if dag_id != _FIRST}
+
+
+def first_echoed(cursor: str | None) -> str:
+    """The DAG that the last tick had no time for and that comes first now; empty if it had time for all."""
+    return str(json.loads(cursor or "{}").get(_FIRST, ""))
+
+
+def echo_cursor(places: Mapping[str, EchoPlace], first: str = "") -> str:
+    return json.dumps({_FIRST: first} | {dag_id: place.as_json() for dag_id, place in places.items()})
